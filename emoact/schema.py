@@ -1,0 +1,153 @@
+"""The values that every part of emoact passes around; all frozen, all checked when built."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from emoact.errors import RequestError
+
+Site = Literal["resid_pre", "mlp_out", "resid_post", "attn_out", "pattern"]
+Processing = Literal["raw", "tl_compat"]
+BosPolicy = Literal["prepend", "none"]
+DType = Literal["float32", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Severity = Literal["error", "warning", "note"]
+
+SITES: tuple[Site, ...] = get_args(Site)
+DEFAULT_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+SCHEMA_VERSION = 1
+"""Version of the pickle contract, of the unit key and of the run directory."""
+
+_LABEL = re.compile(r"[\w-]+")
+
+
+def check_emotion(label: str) -> str:
+    """Return the label in NFC when it may name a file, else refuse it.
+
+    Raises:
+        RequestError: The label is empty, longer than 64 characters, or has other characters than
+            letters, digits, `_` and `-`.
+    """
+    normal = unicodedata.normalize("NFC", label)
+    if not normal or len(normal) > 64 or not _LABEL.fullmatch(normal):
+        shown = repr(label if len(label) <= 80 else label[:77] + "...")
+        raise RequestError(
+            f"emotion label {shown} cannot name a file; letters, digits, '_' and '-' are allowed, "
+            "1 to 64 of them",
+            remedy='Rename the label in the data set, for example "mild_anger".',
+        )
+    return normal
+
+
+def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RequestError(f"{field} is {value!r}; allowed are {', '.join(allowed)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One text with its class label."""
+
+    id: str
+    text: str
+    emotion: str
+    scenario_id: str | None = None
+    subset: str | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The prompts of one file, in the order of the file.
+
+    Attributes:
+        source: The path as the user gave it.
+        sha256: Hash of the file's bytes.
+        prompts: At least one.
+    """
+
+    source: str
+    sha256: str
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Labels in order of first appearance."""
+        return tuple(dict.fromkeys(prompt.emotion for prompt in self.prompts))
+
+    def of(self, emotion: str) -> tuple[Prompt, ...]:
+        """The prompts of one emotion, in the order of the file."""
+        return tuple(prompt for prompt in self.prompts if prompt.emotion == emotion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionOptions:
+    """Everything beside model and prompts that decides what an activation is."""
+
+    bos: BosPolicy = "prepend"
+    processing: Processing = "raw"
+    dtype: DType = "float32"
+    sites: tuple[Site, ...] = DEFAULT_SITES
+    truncate: bool = False
+    allow_nonadditive_mlp: bool = False
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        _check_choice("bos", self.bos, get_args(BosPolicy))
+        _check_choice("processing", self.processing, get_args(Processing))
+        _check_choice("dtype", self.dtype, get_args(DType))
+        _check_choice("device", self.device, get_args(Device))
+        if not self.sites:
+            raise RequestError(f"no site chosen; choose among {', '.join(SITES)}")
+        for site in self.sites:
+            _check_choice("site", site, SITES)
+        # One spelling for one request: the order in which sites were typed decides nothing.
+        object.__setattr__(self, "sites", tuple(site for site in SITES if site in self.sites))
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars and lists."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "sites": list(self.sites)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ExtractionOptions:
+        """The inverse of `to_json`.
+
+        Raises:
+            RequestError: A field is unknown or has a value that is not allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise RequestError(
+                f"unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}"
+            )
+        return cls(**{**fields, "sites": tuple(fields.get("sites", DEFAULT_SITES))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that a check found.
+
+    Attributes:
+        code: Short stable name, such as `hash_mismatch`.
+        severity: `error` and `warning` make a check fail, `note` does not.
+        where: File and field, or class of the data set.
+        message: What was found, with its figures, and what is expected.
+        remedy: What to do next.
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    message: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """A mapping of strings."""
+        return dataclasses.asdict(self)
