@@ -1,0 +1,263 @@
+"""Layerwise norms of saved activations, without ever holding more than a few positions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from emoact.errors import RequestError
+from emoact.schema import Site
+
+NormKind = Literal["l2", "l1", "rms"]
+NormPosition = Literal["first", "content"]
+
+NORM_KINDS: tuple[NormKind, ...] = get_args(NormKind)
+NORM_POSITIONS: tuple[NormPosition, ...] = get_args(NormPosition)
+NORM_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+
+_BLOCK_POSITIONS = 512
+
+
+@runtime_checkable
+class UnitLike(Protocol):
+    """What norms need of the activations of one (model, emotion)."""
+
+    @property
+    def model_name(self) -> str:
+        """Hub id."""
+
+    @property
+    def emotion(self) -> str:
+        """Class label."""
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers of the model."""
+
+    @property
+    def content_start(self) -> int:
+        """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
+
+    def site(self, site: Site) -> Sequence[Sequence[np.ndarray]]:
+        """Arrays `[pos, d_model]` as `[layer][sample]`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NormRow:
+    """Norms of one (model, emotion, site, layer) at the first or at the content positions.
+
+    A prompt counts with the mean of its positions' norms (a mean of norms, which is not the norm of
+    a mean); `mean`, `median`, `q25` and `q75` are over prompts.
+
+    Attributes:
+        position: `first` is position 0, `content` is every position from `content_start`.
+        n: Prompts that have such a position.
+        n_nonfinite: Prompts whose value is NaN or infinite. They are not left out: the statistics
+            that they reach are NaN or infinite too.
+    """
+
+    model: str
+    emotion: str
+    site: Site
+    layer: int
+    norm: NormKind
+    position: NormPosition
+    mean: float
+    median: float
+    q25: float
+    q75: float
+    n: int
+    n_nonfinite: int
+
+    def to_row(self) -> dict[str, Any]:
+        """A mapping of plain scalars."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstTokenRow:
+    """How much larger position 0 is than the rest, at one layer.
+
+    Attributes:
+        ratio: Median over prompts of the norm at position 0 over the median norm of the prompt's
+            later content positions; NaN where no prompt has any.
+        n: Prompts with at least one later position.
+    """
+
+    model: str
+    emotion: str
+    site: Site
+    layer: int
+    norm: NormKind
+    ratio: float
+    n: int
+
+    def to_row(self) -> dict[str, Any]:
+        """A mapping of plain scalars."""
+        return dataclasses.asdict(self)
+
+
+def position_norms(
+    sample: Float[np.ndarray, "pos d_model"], kind: NormKind = "l2"
+) -> Float64[np.ndarray, " pos"]:
+    """Norm of each position, accumulated in float64, in the model's own units.
+
+    `l2` is sqrt(sum of squares), `l1` the sum of absolute values, `rms` is `l2` / sqrt(d_model).
+    A NaN or an infinity makes the norm of its position NaN or infinite, and of no other.
+
+    Raises:
+        RequestError: Another kind is asked for.
+    """
+    if kind not in NORM_KINDS:
+        raise RequestError(f"norm is {kind!r}; allowed are {', '.join(NORM_KINDS)}")
+    n_positions, d_model = sample.shape
+    norms = np.empty(n_positions, dtype=np.float64)
+    for start in range(0, n_positions, _BLOCK_POSITIONS):
+        block = sample[start : start + _BLOCK_POSITIONS].astype(np.float64)
+        stop = start + len(block)
+        if kind == "l1":
+            norms[start:stop] = np.abs(block).sum(axis=1)
+        else:
+            norms[start:stop] = np.sqrt(np.einsum("pd,pd->p", block, block))
+    return norms / math.sqrt(d_model) if kind == "rms" and d_model else norms
+
+
+def prompt_norms(
+    samples: Sequence[np.ndarray],
+    content_start: int,
+    kind: NormKind = "l2",
+    *,
+    include_first: bool = False,
+) -> Float64[np.ndarray, " prompt"]:
+    """Mean norm over the content positions of each prompt of one layer.
+
+    NaN for a prompt that has no such position.
+
+    Args:
+        samples: Arrays `[pos, d_model]`, one per prompt.
+        content_start: First content position.
+        kind: Which norm.
+        include_first: Take every position, the BOS too.
+    """
+    start = 0 if include_first else content_start
+    return np.array(
+        [_mean_or_nan(position_norms(sample, kind)[start:]) for sample in samples],
+        dtype=np.float64,
+    )
+
+
+def layer_norms(unit: UnitLike, site: Site = "resid_pre", kind: NormKind = "l2") -> list[NormRow]:
+    """One row per (layer, position) of one site, layers in order, `first` before `content`.
+
+    Raises:
+        RequestError: The site holds attention patterns, or the norm is unknown.
+    """
+    _check_site(site)
+    rows: list[NormRow] = []
+    for layer, samples in enumerate(unit.site(site)):
+        by_prompt = [position_norms(sample, kind) for sample in samples]
+        values = {
+            "first": [norms[0] for norms in by_prompt if len(norms)],
+            "content": [
+                norms[unit.content_start :].mean()
+                for norms in by_prompt
+                if len(norms) > unit.content_start
+            ],
+        }
+        for position in NORM_POSITIONS:
+            rows.append(  # noqa: PERF401  a comprehension over both loops would hide the reading
+                _row(unit, site, layer, kind, position, np.array(values[position]))
+            )
+    return rows
+
+
+def norm_table(
+    units: Iterable[UnitLike], *, sites: Sequence[Site] = NORM_SITES, kind: NormKind = "l2"
+) -> list[NormRow]:
+    """The rows of `layer_norms` of every unit and site, in the order given."""
+    return [row for unit in units for site in sites for row in layer_norms(unit, site, kind)]
+
+
+def first_token_ratios(
+    unit: UnitLike, site: Site = "resid_pre", kind: NormKind = "l2"
+) -> list[FirstTokenRow]:
+    """One row per layer: how many times larger position 0 is than the positions after it.
+
+    Source: Xiao et al. 2309.17453 (attention sinks), Sun et al. 2402.17762 (massive activations).
+    """
+    _check_site(site)
+    # Without a BOS the first word is content and may be the sink itself.
+    start = max(unit.content_start, 1)
+    rows: list[FirstTokenRow] = []
+    for layer, samples in enumerate(unit.site(site)):
+        by_prompt = [position_norms(sample, kind) for sample in samples]
+        ratios = [
+            _ratio(norms[0], float(np.median(norms[start:])))
+            for norms in by_prompt
+            if len(norms) > start
+        ]
+        rows.append(
+            FirstTokenRow(
+                model=unit.model_name,
+                emotion=unit.emotion,
+                site=site,
+                layer=layer,
+                norm=kind,
+                ratio=float(np.median(ratios)) if ratios else math.nan,
+                n=len(ratios),
+            )
+        )
+    return rows
+
+
+def _row(
+    unit: UnitLike,
+    site: Site,
+    layer: int,
+    kind: NormKind,
+    position: NormPosition,
+    values: np.ndarray,
+) -> NormRow:
+    mean = median = q25 = q75 = math.nan
+    finite: Bool[np.ndarray, " prompt"] = np.isfinite(values)
+    if len(values):
+        # Infinities may meet in a difference; the NaN that follows is what the reader should see.
+        with np.errstate(invalid="ignore"):
+            mean = float(values.mean())
+            q25, median, q75 = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
+    return NormRow(
+        model=unit.model_name,
+        emotion=unit.emotion,
+        site=site,
+        layer=layer,
+        norm=kind,
+        position=position,
+        mean=mean,
+        median=median,
+        q25=q25,
+        q75=q75,
+        n=len(values),
+        n_nonfinite=int(len(values) - finite.sum()),
+    )
+
+
+def _check_site(site: Site) -> None:
+    if site == "pattern":
+        raise RequestError(
+            "attention patterns have no norms by position",
+            remedy="Choose resid_pre, mlp_out, resid_post or attn_out.",
+        )
+
+
+def _mean_or_nan(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator) / denominator if denominator else math.nan
