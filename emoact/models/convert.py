@@ -1,0 +1,105 @@
+"""One-time conversion of a GGUF file to a plain Hugging Face directory."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emoact.errors import EmoactError
+from emoact.models import embedded
+from emoact.models.cache import cache_root
+from emoact.models.content_hash import file_sha256
+from emoact.models.progress import OnStep, silent
+
+
+@contextlib.contextmanager
+def install_lock(name: str) -> Iterator[None]:
+    """Let one process at a time make the thing of that name in the cache."""
+    folder = cache_root() / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{name}.lock").open("w")
+    except OSError as error:
+        raise EmoactError(
+            f"the cache folder {cache_root()} cannot be written ({error.strerror})",
+            remedy="Set EMOACT_CACHE to a folder with about 700 MB of room.",
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep = silent) -> Path:
+    """The Hugging Face directory made from a GGUF file; made now unless it is there already.
+
+    Args:
+        gguf: The file.
+        sha256: Its hash, which names the directory.
+        weight_source: Goes into the record beside the weights.
+        on_step: Told once before the conversion starts.
+
+    Raises:
+        EmoactError: transformers cannot read the file, or the cache cannot be written.
+    """
+    target = embedded.converted_dir(sha256)
+    with install_lock(target.name):
+        if embedded.is_converted(target):
+            return target
+        on_step("install", detail=f"converting {gguf.name} once (about 20 s)")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            _write_directory(gguf, work, weight_source=weight_source, sha256=sha256)
+            if target.exists():
+                shutil.rmtree(target)
+            work.rename(target)
+        except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+            raise EmoactError(
+                f"{gguf.name} could not be converted: {error}",
+                remedy="Check that its architecture is one that transformers reads from GGUF, and "
+                f"that {cache_root()} has room for its float32 weights.",
+            ) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    read: Any = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+    )
+    tokenizer = AutoTokenizer.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, local_files_only=True
+    )
+    config = copy.deepcopy(read.config)
+    # transformers refuses to save a model that it dequantised, so a fresh one takes the weights.
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    # The bridge picks its adapter by this name, which GGUF does not carry.
+    config.architectures = [type(read).__name__]
+    config.torch_dtype = torch.float32
+    fresh: Any = type(read)(config)
+    fresh.load_state_dict(read.state_dict())
+    fresh.save_pretrained(work, max_shard_size="1000GB")
+    tokenizer.save_pretrained(work)
+    weights = work / "model.safetensors"
+    record = {
+        "weight_source": weight_source,
+        "gguf": gguf.name,
+        "gguf_sha256": sha256,
+        "weight_bytes": weights.stat().st_size,
+        "weight_sha256": file_sha256(weights),
+    }
+    (work / embedded.RECORD).write_text(json.dumps(record, indent=2))

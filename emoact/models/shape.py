@@ -1,0 +1,166 @@
+"""Reading a model's sizes from its own configuration, without loading it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emoact.errors import RequestError
+from emoact.models.source import ModelShape
+
+_MAX_CONFIG_BYTES = 4_000_000
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """`config.json` of a Hugging Face directory.
+
+    Raises:
+        RequestError: It is missing, not JSON, or asks for code of its own to be run.
+    """
+    path = directory / "config.json"
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RequestError(
+            f"{directory} has no readable config.json ({error.strerror or error})",
+            remedy="A model directory holds config.json, tokenizer.json and *.safetensors, as "
+            "`save_pretrained` writes them.",
+        ) from error
+    if len(raw) > _MAX_CONFIG_BYTES:
+        raise RequestError(f"{path} is {len(raw):,} bytes; a model's configuration is far smaller")
+    try:
+        config = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise RequestError(f"{path} holds a {type(config).__name__}; a JSON object is expected")
+    _refuse_remote_code(config, path)
+    return config
+
+
+def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
+    pending: list[Any] = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if value.get("auto_map"):
+                raise RequestError(
+                    f"{path} asks for code of its own to be run (auto_map); emoact never does that",
+                    remedy="Use a model whose architecture transformers knows by itself.",
+                )
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+def _first(config: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
+    """Sizes from a Hugging Face configuration.
+
+    Raises:
+        RequestError: A size is missing, so this is not a decoder-only language model.
+    """
+    text = config.get("text_config")
+    if isinstance(text, dict):
+        config = {**config, **text}
+    sizes = {
+        "n_layers": _first(config, "n_layer", "num_hidden_layers", "num_layers", "n_layers"),
+        "d_model": _first(config, "n_embd", "hidden_size", "d_model", "n_embed"),
+        "n_heads": _first(config, "n_head", "num_attention_heads", "num_heads", "n_heads"),
+        "d_vocab": _first(config, "vocab_size"),
+    }
+    for name, size in sizes.items():
+        if size is None:
+            raise RequestError(
+                f"{where}: the configuration does not say {name} "
+                f"(model_type {config.get('model_type')!r})",
+                remedy="emoact reads decoder-only (causal) language models.",
+            )
+    context = _first(config, "n_positions", "max_position_embeddings", "n_ctx", "seq_length")
+    known = {name: size for name, size in sizes.items() if size is not None}
+    return ModelShape(
+        model_type=str(config.get("model_type", "unknown")),
+        context=context or 1_000_000_000,
+        **known,
+    )
+
+
+def shape_of_gguf(path: Path) -> ModelShape:
+    """Sizes from the header of a GGUF file.
+
+    Raises:
+        RequestError: It is not a GGUF file that can be read, or lacks a size.
+    """
+    # Imported here: half of what pages do never meets a GGUF file.
+    from gguf import GGUFReader
+
+    try:
+        fields = GGUFReader(path).fields
+        architecture = str(fields["general.architecture"].contents())
+
+        def size(key: str) -> int:
+            return int(fields[f"{architecture}.{key}"].contents())
+
+        tokens = fields.get("tokenizer.ggml.tokens")
+        return ModelShape(
+            model_type=architecture,
+            n_layers=size("block_count"),
+            d_model=size("embedding_length"),
+            n_heads=size("attention.head_count"),
+            d_vocab=len(tokens.data) if tokens is not None else size("vocab_size"),
+            context=size("context_length"),
+        )
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise RequestError(
+            f"{path} cannot be read as a GGUF model: {error}",
+            remedy="Check that the file is whole (compare its size and hash with the publisher's).",
+        ) from error
+
+
+def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list[Path]:
+    """The weight files of a Hugging Face directory, safetensors unless told otherwise.
+
+    Raises:
+        RequestError: There are none, one that the index names is missing, or there are only
+            weights stored as pickles.
+    """
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise RequestError(f"{index} is not a safetensors index: {error!r}") from error
+        if any(Path(name).name != name for name in names):
+            raise RequestError(f"{index} names a file outside its own folder")
+        missing = [name for name in names if not (directory / name).is_file()]
+        if missing:
+            raise RequestError(
+                f"{directory} lacks {missing[0]} ({len(missing)} of {len(names)} weight files)",
+                remedy="The download was cut off; fetch the model again.",
+            )
+        return [directory / name for name in names]
+    single = directory / "model.safetensors"
+    if single.is_file():
+        return [single]
+    pickled = sorted(directory.glob("pytorch_model*.bin"))
+    if pickled and allow_pickle_weights:
+        return pickled
+    if pickled:
+        raise RequestError(
+            f"{directory} holds its weights as a pickle ({pickled[0].name}), which can run code",
+            remedy="Convert them to safetensors, or pass --allow-pickle-weights if you trust them.",
+        )
+    raise RequestError(
+        f"{directory} holds no weights (model.safetensors or its index with the parts)",
+        remedy="A model directory holds config.json, tokenizer.json and *.safetensors, as "
+        "`save_pretrained` writes them.",
+    )

@@ -1,0 +1,72 @@
+"""What is known of a model before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SourceKind = Literal["embedded", "hub", "local", "gguf"]
+Need = Literal["install", "download", "convert"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelShape:
+    """Sizes that the model's own configuration states.
+
+    Attributes:
+        model_type: As in `config.json`, such as `gpt2`.
+        n_layers: Number of transformer blocks.
+        d_model: Width of the residual stream.
+        n_heads: Attention heads.
+        d_vocab: Rows of the embedding.
+        context: Longest sequence, in tokens.
+    """
+
+    model_type: str
+    n_layers: int
+    d_model: int
+    n_heads: int
+    d_vocab: int
+    context: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """Where a model comes from and where its results go.
+
+    Attributes:
+        name: What to call it on screen: the short name, the hub id, or the file's name.
+        model_name: The `model_name` of its pickles: the hub id, or the file's name.
+        kind: Kind of source.
+        folder: Name of its folder under `results/activations`.
+        revision: Revision that was asked for; empty for files.
+        commit: The commit that the cache holds for that revision, or the content hash of a file;
+            None while nothing is there yet.
+        weight_source: One line for the provenance, such as `dequantised from Q4_1 ...`.
+        path: A Hugging Face directory ready to load, or None while `needs` says what is missing.
+        origin: The GGUF file that has to be converted first, else None.
+        needs: What has to happen before the model can be loaded; None when it is ready.
+        download_bytes: Size of the download that `needs` means; None when unknown or nothing.
+        shape: Sizes, when they are known without loading.
+        weight_bytes: Size of the weights on disk, when they are there.
+    """
+
+    name: str
+    model_name: str
+    kind: SourceKind
+    folder: str
+    revision: str
+    commit: str | None
+    weight_source: str
+    path: Path | None = None
+    origin: Path | None = None
+    needs: Need | None = None
+    download_bytes: int | None = None
+    shape: ModelShape | None = None
+    weight_bytes: int | None = None
+
+    @property
+    def installed(self) -> bool:
+        """True when the model can be loaded without fetching or converting anything."""
+        return self.needs is None
