@@ -1,0 +1,1 @@
+"""Runs: one worker process each, watched through its directory."""
