@@ -95,7 +95,6 @@ class ExtractionOptions:
     sites: tuple[Site, ...] = DEFAULT_SITES
     truncate: bool = False
     allow_nonadditive_mlp: bool = False
-    allow_pickle_weights: bool = False
     device: Device = "auto"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""From prompts to activations: which tokens in which pass, the passes, and the files."""

@@ -1,0 +1,154 @@
+"""The engine of real models: a TransformerLens bridge behind the pipeline's seam."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.extraction.forward import HookReader
+from emoact.extraction.plan import PlanName, count_nodes, plan_passes
+from emoact.extraction.self_check import PlanChoice, check_additivity, choose_plan
+from emoact.extraction.tokens import bos_facts, cut, tokenise
+from emoact.models.load import LoadedModel, library_versions, load_model
+from emoact.models.progress import OnStep, silent
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
+
+TREE_BUDGET = 448
+BATCH_BUDGET = 512
+"""Tokens in a pass: enough to fill the machine, few enough that attention stays cheap."""
+
+
+class BridgeEngine:
+    """A loaded model that computes units.
+
+    Args:
+        model: The loaded model.
+        options: What an activation is.
+        choice: How passes are laid out.
+        self_check: What was measured at load.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        options: ExtractionOptions,
+        *,
+        choice: PlanChoice,
+        self_check: Mapping[str, Any],
+    ) -> None:
+        self._bridge = model.bridge
+        self._options = options
+        self._choice = choice
+        self._reader = HookReader(model.bridge, options.sites, model.device)
+        config = model.bridge.cfg
+        self._facts = EngineFacts(
+            n_layers=int(config.n_layers),
+            d_model=int(config.d_model),
+            d_vocab=_vocabulary(model.bridge),
+            n_heads=int(config.n_heads),
+            bos=bos_facts(model.bridge, bos=options.bos),
+            device=str(model.device),
+            plan={
+                **dataclasses.asdict(choice),
+                "threads": torch.get_num_threads(),
+                "kernel": torch.get_float32_matmul_precision(),
+            },
+            self_check=dict(self_check),
+            versions=library_versions(),
+            random_weights=model.random_weights,
+        )
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What the model says of itself."""
+        return self._facts
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
+        """Token ids of each text, cut to the context; the pipeline refuses cuts nobody allowed."""
+        prompts = tokenise(self._bridge, texts, bos=self._options.bos)
+        return [cut(prompt, self.context) for prompt in prompts]
+
+    @property
+    def context(self) -> int:
+        """Longest sequence that the model takes, in tokens."""
+        return int(self._bridge.cfg.n_ctx)
+
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
+        """Compute the activations of one unit and hand each over exactly once."""
+        ids = [prompt.ids for prompt in prompts]
+        for one_pass in plan_passes(ids, plan=self._choice.plan, budget=self._choice.budget):
+            self._reader.run(one_pass, put)
+            tokens = sum(len(ids[sample]) for sample in one_pass.samples)
+            on_pass(len(one_pass.samples), tokens)
+
+    def node_count(self, prompts: Sequence[Tokenised]) -> int:
+        """Distinct prefixes of a unit."""
+        return count_nodes([prompt.ids for prompt in prompts])
+
+
+def load_engine(
+    source: ModelSource,
+    options: ExtractionOptions,
+    *,
+    texts: Sequence[str],
+    frozen: Mapping[str, Any] | None = None,
+    allow_pickle_weights: bool = False,
+    on_step: OnStep = silent,
+) -> BridgeEngine:
+    """Load a model, check it on prompts of the run, and choose its plan.
+
+    Args:
+        source: The model; ready to load.
+        options: What an activation is.
+        texts: Prompts of the run for the self-check; at least one.
+        frozen: The plan of an earlier start of the same run, which is used again unchecked so
+            that a resumed run computes what an undisturbed one would.
+        allow_pickle_weights: Load weights that are stored as pickles.
+        on_step: Told what is under way.
+
+    Raises:
+        RequestError: The model does not do what was asked for.
+        EmoactError: It cannot be loaded.
+    """
+    if frozen and "threads" in frozen:
+        torch.set_num_threads(int(frozen["threads"]))
+    on_step("load", detail=f"loading {source.name}")
+    model = load_model(source, options, allow_pickle_weights=allow_pickle_weights)
+    on_step("self_check", detail="comparing with single prompts")
+    context = int(model.bridge.cfg.n_ctx)
+    prompts = [cut(prompt, context) for prompt in tokenise(model.bridge, texts, bos=options.bos)]
+    prompts = [prompt for prompt in prompts if len(prompt.ids)]
+    check: dict[str, Any] = {}
+    if "mlp_out" in options.sites:
+        check["additivity_error"] = check_additivity(
+            model.bridge, prompts[0].ids, options, source.name
+        )
+    if frozen:
+        choice = PlanChoice(
+            **{field.name: frozen[field.name] for field in dataclasses.fields(PlanChoice)}
+        )
+    else:
+        choice = choose_plan(
+            model.bridge, prompts, device=model.device, budgets=_budgets(model.bridge)
+        )
+    return BridgeEngine(model, options, choice=choice, self_check=check)
+
+
+def _budgets(bridge: Any) -> dict[PlanName, int]:
+    config = bridge.original_model.config
+    limits = [TREE_BUDGET, int(bridge.cfg.n_ctx)]
+    # A local window counts columns, not depth: within it, a tree and a prompt look the same.
+    for field in ("window_size", "sliding_window"):
+        window = getattr(config, field, None)
+        if isinstance(window, int) and window > 0:
+            limits.append(window)
+    return {"prefix_tree": min(limits), "sorted_batches": BATCH_BUDGET, "one_at_a_time": 1}
+
+
+def _vocabulary(bridge: Any) -> int:
+    return int(bridge.original_model.config.vocab_size)

@@ -1,0 +1,227 @@
+"""What is measured on a model before its activations are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from emoact.errors import EmoactError, RequestError
+from emoact.extraction.engine import Tokenised
+from emoact.extraction.forward import HOOKS, HookReader
+from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
+from emoact.schema import ExtractionOptions, Site
+
+PARITY = 1e-5
+"""Largest relative difference per position that counts as float32 noise by itself."""
+ADDITIVITY = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
+"""Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre."""
+_SAMPLES_CHECKED = 6
+
+Reference = Mapping[tuple[Site, int], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanChoice:
+    """How the passes of one model are laid out, and on what evidence.
+
+    Attributes:
+        plan: The layout.
+        budget: Most tokens in a pass.
+        difference: Largest relative difference to single prompts that was found, per position.
+        tolerance: What was allowed.
+        reason: One sentence.
+    """
+
+    plan: PlanName
+    budget: int
+    difference: float
+    tolerance: float
+    reason: str
+
+
+def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[Site]) -> Reference:
+    """Activations of one prompt through TransformerLens' own `run_with_cache`.
+
+    Returns:
+        (site, layer) -> float64 `[pos, d_model]`.
+    """
+    wanted = {
+        f"blocks.{layer}.{HOOKS[site]}": (site, layer)
+        for site in sites
+        for layer in range(bridge.cfg.n_layers)
+    }
+    tokens = torch.from_numpy(np.asarray(ids, dtype=np.int64))[None].to(bridge.cfg.device)
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in wanted)
+    # Copied, so that nothing of the pass stays alive.
+    return {
+        key: cache[name][0].detach().to(device="cpu", dtype=torch.float64).numpy().copy()
+        for name, key in wanted.items()
+    }
+
+
+def additivity_error(bridge: Any, ids: np.ndarray) -> float:
+    """Largest over layers of ‖resid_pre + attn_out + mlp_out − next resid_pre‖ / ‖next resid_pre‖.
+
+    Infinite where the model lacks one of the hooks.
+
+    Source: holds exactly where attention and MLP add to the residual stream, one after the other
+    or in parallel.
+    """
+    try:
+        found = single_prompt(bridge, ids, ("resid_pre", "attn_out", "mlp_out", "resid_post"))
+    except KeyError:
+        return float("inf")
+    worst = 0.0
+    last = bridge.cfg.n_layers - 1
+    for layer in range(last + 1):
+        total = found["resid_pre", layer] + found["attn_out", layer] + found["mlp_out", layer]
+        after = found["resid_pre", layer + 1] if layer < last else found["resid_post", layer]
+        worst = max(worst, float(np.linalg.norm(total - after) / np.linalg.norm(after)))
+    return worst
+
+
+def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, name: str) -> float:
+    """The error of `additivity_error`, when it is small enough or the user allowed it.
+
+    Raises:
+        RequestError: The MLP hook is not what the MLP adds to the residual stream.
+    """
+    error = additivity_error(bridge, ids)
+    limit = ADDITIVITY[options.dtype]
+    if error <= limit or options.allow_nonadditive_mlp:
+        return error
+    found = (
+        "one of the hooks is missing" if error == float("inf") else f"they differ by {error:.2g}"
+    )
+    raise RequestError(
+        f"{name}: resid_pre + attn_out + mlp_out is not the next resid_pre ({found} of its norm; "
+        f"{limit:g} is allowed), so hook_mlp_out is not what the MLP adds to the residual stream",
+        remedy="Leave the site mlp_out out, or pass --allow-nonadditive-mlp to save it as it is.",
+    )
+
+
+def relative_difference(ours: np.ndarray, reference: np.ndarray) -> float:
+    """Largest over positions of ‖a − b‖₂ / ‖b‖₂; 0 where both are zero."""
+    gap = np.linalg.norm(ours.astype(np.float64) - reference, axis=-1)
+    size = np.linalg.norm(reference, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(gap == 0, 0.0, gap / size)
+    return float(np.max(ratio, initial=0.0))
+
+
+def choose_plan(
+    bridge: Any,
+    prompts: Sequence[Tokenised],
+    *,
+    device: torch.device,
+    budgets: Mapping[PlanName, int],
+) -> PlanChoice:
+    """The first of the three plans whose passes agree with single prompts.
+
+    Args:
+        bridge: The loaded model.
+        prompts: Prompts of the run itself, so that the check sees what will be computed.
+        device: Where the weights are.
+        budgets: Tokens per pass of each plan.
+    """
+    sites: tuple[Site, ...] = ("resid_pre", "mlp_out")
+    reader = HookReader(bridge, sites, device)
+    ids = [prompt.ids for prompt in prompts]
+    tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
+    widened = False
+    for plan in PLANS[:-1]:
+        largest = max(plan_passes(ids, plan=plan, budget=budgets[plan]), key=_breadth)
+        checked = _spread(largest.samples)
+        for sample in checked:
+            if sample not in references:
+                references[sample] = single_prompt(bridge, ids[sample], sites)
+        try:
+            difference = _worst(reader, largest, checked, references)
+        except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
+            tried.append(f"{plan} failed ({type(error).__name__})")
+            continue
+        if difference > tolerance and not widened:
+            widened = True
+            noise = _own_error(bridge, ids, checked, references, sites)
+            tolerance = max(PARITY, 3 * noise)
+        if difference <= tolerance:
+            reason = "agrees with single prompts"
+            if tried:
+                reason += f"; {', '.join(tried)}"
+            return PlanChoice(
+                plan=plan,
+                budget=budgets[plan],
+                difference=difference,
+                tolerance=tolerance,
+                reason=reason,
+            )
+        tried.append(f"{plan} differs by {difference:.2g}")
+    return PlanChoice(
+        plan="one_at_a_time",
+        budget=1,
+        difference=0.0,
+        tolerance=tolerance,
+        reason=f"no other plan agrees with single prompts: {', '.join(tried)}",
+    )
+
+
+def _breadth(one_pass: Pass) -> tuple[int, int]:
+    return one_pass.ids.size, len(one_pass.samples)
+
+
+def _spread(samples: Sequence[int]) -> list[int]:
+    """A few of the samples, evenly spread, the last one among them: it lies deepest in a pass."""
+    count = min(_SAMPLES_CHECKED, len(samples))
+    places = np.linspace(0, len(samples) - 1, count).round().astype(int)
+    return [samples[place] for place in dict.fromkeys(places.tolist())]
+
+
+def _worst(
+    reader: HookReader, one_pass: Pass, checked: Sequence[int], references: Mapping[int, Reference]
+) -> float:
+    worst = 0.0
+
+    def compare(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+        nonlocal worst
+        if sample in checked:
+            difference = relative_difference(rows, references[sample][site, layer])
+            # NaN compares as neither larger nor smaller; it must not pass as agreement.
+            worst = float("inf") if np.isnan(difference) else max(worst, difference)
+
+    reader.run(one_pass, compare)
+    return worst
+
+
+def _own_error(
+    bridge: Any,
+    ids: Sequence[np.ndarray],
+    checked: Sequence[int],
+    references: Mapping[int, Reference],
+    sites: Sequence[Site],
+) -> float:
+    """The run's own rounding error: single prompts against the same weights in float64.
+
+    Widening the weights and narrowing them again gives back the same bits.
+    """
+    model = bridge.original_model
+    dtype = next(model.parameters()).dtype
+    if bridge.cfg.device == "mps":
+        return 0.0
+    model.to(torch.float64)
+    try:
+        exact = {sample: single_prompt(bridge, ids[sample], sites) for sample in checked}
+    except RuntimeError:
+        # Some layers insist on float32; without an exact result nothing is allowed beyond PARITY.
+        return 0.0
+    finally:
+        model.to(dtype)
+    return max(
+        relative_difference(references[sample][key], exact[sample][key])
+        for sample in checked
+        for key in exact[sample]
+    )

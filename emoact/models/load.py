@@ -1,0 +1,169 @@
+"""Loading a model into a TransformerLens bridge. The only importer of torch's model libraries."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import platform
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from emoact.errors import EmoactError, RequestError
+from emoact.models.shape import weight_files
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from transformer_lens.model_bridge import TransformerBridge
+
+TORCH_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model in memory.
+
+    Attributes:
+        bridge: The TransformerLens bridge around the Hugging Face model.
+        source: Where it came from.
+        device: Where its weights are.
+        random_weights: True when its configuration says that it was never trained.
+    """
+
+    bridge: Any
+    source: ModelSource
+    device: torch.device
+    random_weights: bool
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device that `--device` means.
+
+    Raises:
+        RequestError: It is not on this machine.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    if not available.get(asked, False):
+        there = ", ".join(name for name, ok in available.items() if ok)
+        raise RequestError(
+            f"device {asked} is not available to this torch ({torch.__version__}); "
+            f"this machine offers {there}",
+            remedy="Choose --device auto, or install a torch build for your GPU (see README).",
+        )
+    return torch.device(asked)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of everything that takes part in computing an activation."""
+    names = ("emoact", "torch", "transformers", "transformer-lens", "tokenizers", "numpy")
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    if versions["emoact"] == "not installed":
+        from emoact.version import __version__
+
+        versions["emoact"] = __version__
+    return versions
+
+
+def load_model(
+    source: ModelSource, options: ExtractionOptions, *, allow_pickle_weights: bool = False
+) -> LoadedModel:
+    """The model, ready for passes: eager attention, no gradients, weights as `options` says.
+
+    Raises:
+        RequestError: The options and the model do not go together.
+        EmoactError: transformers or TransformerLens cannot load it.
+    """
+    if source.path is None:
+        raise EmoactError(f"{source.name} is not on this machine yet")
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformer_lens").setLevel(logging.ERROR)
+    device = pick_device(options.device)
+    dtype = TORCH_DTYPES[options.dtype]
+    weights = weight_files(source.path, allow_pickle_weights=allow_pickle_weights)
+    try:
+        tokenizer = _tokenizer(source.path)
+        _check_bos(tokenizer, options, source)
+        config = AutoConfig.from_pretrained(
+            source.path, local_files_only=True, trust_remote_code=False
+        )
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source.path,
+            config=config,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=weights[0].suffix == ".safetensors",
+            attn_implementation="eager",
+        )
+        if not getattr(model.config, "architectures", None):
+            model.config.architectures = [type(model).__name__]
+        model.eval().requires_grad_(False).to(device)
+        bridge = TransformerBridge.boot_transformers(
+            str(source.path), hf_model=model, tokenizer=tokenizer, dtype=dtype, device=str(device)
+        )
+        if options.processing == "tl_compat":
+            bridge.enable_compatibility_mode(disable_warnings=True)
+    except EmoactError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        raise EmoactError(
+            f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
+            remedy="The whole report is in the run's log. emoact loads the architectures that "
+            "TransformerLens 4 has an adapter for.",
+        ) from error
+    return LoadedModel(
+        bridge=bridge,
+        source=source,
+        device=device,
+        random_weights=_says_random(source.path),
+    )
+
+
+def _tokenizer(path: Path) -> Any:
+    return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) -> None:
+    # TransformerLens would invent "<|endoftext|>", a token the model has never seen.
+    if options.bos == "prepend" and tokenizer.bos_token is None and tokenizer.eos_token is None:
+        raise RequestError(
+            f"the tokenizer of {source.name} has neither a BOS nor an end-of-text token to prepend",
+            remedy="Pass --bos none; the first word is then the attention sink, and pages say so.",
+        )
+
+
+def _says_random(path: Path) -> bool:
+    try:
+        config = json.loads((path / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(config.get("emoact_random_weights", False))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else ""
