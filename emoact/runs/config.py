@@ -7,9 +7,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from emoact.errors import RequestError
+from emoact.models.source import Need
+from emoact.runs.decode import decode
 from emoact.runs.estimate import Estimate
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
 
@@ -19,14 +21,15 @@ class RunModel:
     """A model of a run, as it was resolved before the start.
 
     Attributes:
-        asked: What the user typed: short name, hub id, directory or file.
-        name: The `model_name` of the pickles, a hub id where there is one.
+        asked: What resolves to it: short name, hub id with revision, absolute path.
+        name: What to call it on screen.
+        model_name: The `model_name` of its pickles.
         folder: Its folder under `results/activations`; tells the models of a run apart.
-        revision: Commit of the hub, or None while it is not downloaded.
+        revision: Revision that was asked for; empty for files.
+        commit: Commit or content hash, or None where it is not known before the download.
         weight_source: Where the weights come from, in the words of the provenance.
-        path: Directory or file with the weights, or None while they are not there.
         needs: What the run has to do before it can load the model.
-        download_bytes: Size of that step, or None where unknown or nothing is needed.
+        download_bytes: Size of the download that this means; None when unknown or nothing.
         n_layers: Number of transformer blocks, or None where not known yet.
         d_model: Width of the residual stream, or None where not known yet.
         n_heads: Attention heads, or None where not known yet.
@@ -35,11 +38,12 @@ class RunModel:
 
     asked: str
     name: str
+    model_name: str
     folder: str
-    revision: str | None
+    revision: str
+    commit: str | None
     weight_source: str
-    path: str | None
-    needs: Literal["install", "download"] | None = None
+    needs: Need | None = None
     download_bytes: int | None = None
     n_layers: int | None = None
     d_model: int | None = None
@@ -75,6 +79,7 @@ class RunConfig:
         dataset: Where the prompts come from.
         options: Everything beside model and prompts that decides what an activation is.
         overwrite: True replaces units of another configuration.
+        allow_pickle_weights: True loads weights that are stored as pickles.
         results: Absolute path of the results root.
         command: The shell command that makes this run.
         estimate: What the run was expected to take, or None.
@@ -89,6 +94,7 @@ class RunConfig:
     options: ExtractionOptions
     results: str
     overwrite: bool = False
+    allow_pickle_weights: bool = False
     command: str = ""
     estimate: Estimate | None = field(default=None, compare=False)
 
@@ -114,7 +120,7 @@ class RunConfig:
         """
         asked = {
             "models": sorted(
-                [model.folder, model.name, model.revision, model.weight_source]
+                [model.folder, model.model_name, model.revision, model.commit or ""]
                 for model in self.models
             ),
             "emotions": sorted(self.emotions),
@@ -139,6 +145,7 @@ class RunConfig:
             "dataset": dataclasses.asdict(self.dataset),
             "options": self.options.to_json(),
             "overwrite": self.overwrite,
+            "allow_pickle_weights": self.allow_pickle_weights,
             "results": self.results,
             "command": self.command,
             "estimate": None if self.estimate is None else self.estimate.to_json(),
@@ -165,33 +172,5 @@ class RunConfig:
                 f"no run that this emoact knows (schema_version {version!r}, kind "
                 f"{fields.get('kind')!r})"
             )
-        try:
-            estimate = fields.get("estimate")
-            config = cls(
-                run_id=fields["run_id"],
-                created_at=fields["created_at"],
-                models=tuple(RunModel(**model) for model in fields["models"]),
-                emotions=tuple(fields["emotions"]),
-                counts=dict(fields["counts"]),
-                dataset=DatasetRef(**fields["dataset"]),
-                options=ExtractionOptions.from_json(fields["options"]),
-                overwrite=fields["overwrite"],
-                results=fields["results"],
-                command=fields["command"],
-                estimate=None if estimate is None else Estimate.from_json(estimate),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RequestError(f"a field is missing or of another type ({error!r})") from None
-        config._check_types()
-        return config
-
-    def _check_types(self) -> None:
-        """Refuse what JSON let through and would break a page later."""
-        texts = [self.run_id, self.created_at, self.results, self.command]
-        texts += [self.dataset.path, self.dataset.source, self.dataset.sha256, *self.emotions]
-        texts += [text for model in self.models for text in (model.asked, model.name, model.folder)]
-        if not all(isinstance(text, str) for text in texts):
-            raise RequestError("a field that should be text is not")
-        counts = self.counts.values()
-        if not all(type(count) is int and count >= 0 for count in counts):
-            raise RequestError("a number of prompts is no whole number")
+        stated = {key: fields[key] for key in fields if key not in ("schema_version", "kind")}
+        return decode(cls, stated)

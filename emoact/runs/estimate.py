@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,9 +74,3 @@ class Estimate:
         """A mapping of plain scalars, lists and mappings."""
         fields = dataclasses.asdict(self)
         return {**fields, "warnings": list(self.warnings), "models": list(fields["models"])}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Estimate:
-        """The inverse of `to_json`."""
-        models = tuple(ModelEstimate(**model) for model in fields["models"])
-        return cls(**{**fields, "warnings": tuple(fields["warnings"]), "models": models})

@@ -1,0 +1,104 @@
+"""Dataclasses from JSON, with the type of every field checked.
+
+The files of a run directory may be torn, foreign or from a newer emoact; what passes here cannot
+break a page later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from emoact.errors import RequestError
+
+T = TypeVar("T")
+
+
+def decode(cls: type[T], fields: Any, *, where: str = "") -> T:
+    """An instance of a dataclass from what `json.loads` gave.
+
+    Tuples are read from lists, nested dataclasses from objects, whole numbers count as floats.
+    Fields with a default may be missing; fields that the class does not have are refused.
+
+    Raises:
+        RequestError: A field is missing, unknown or of another type; says which.
+    """
+    if not isinstance(fields, Mapping):
+        raise RequestError(f"{where or cls.__name__}: an object is expected, found {_said(fields)}")
+    hints = _hints(typing.cast("type", cls))
+    unknown = sorted(set(fields) - set(hints))
+    if unknown:
+        raise RequestError(f"{_at(where, unknown[0])}: this field is unknown")
+    values = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        at = _at(where, field.name)
+        if field.name in fields:
+            values[field.name] = _value(hints[field.name], fields[field.name], at)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise RequestError(f"{at}: this field is missing")
+    return cls(**values)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    return {name: hint for name, hint in hints.items() if name in names}
+
+
+def _value(hint: Any, value: Any, at: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _either(arguments, value, at)
+    if origin is Literal:
+        if type(value) is str and value in arguments:
+            return value
+        raise RequestError(f"{at} is {value!r:.80}; allowed are {', '.join(arguments)}")
+    if origin is tuple and isinstance(value, list):
+        return _items(arguments, value, at)
+    if origin is not None and isinstance(value, dict) and issubclass(origin, Mapping):
+        return {key: _value(arguments[1], item, _at(at, key)) for key, item in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return decode(hint, value, where=at)
+    if hint is float and type(value) is int:
+        return float(value)
+    # `bool` is an `int` in Python, not in JSON.
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise RequestError(f"{at} is {_said(value)}; {_named(hint)} is expected")
+
+
+def _either(arguments: tuple[Any, ...], value: Any, at: str) -> Any:
+    if value is None and type(None) in arguments:
+        return None
+    (hint,) = (argument for argument in arguments if argument is not type(None))
+    return _value(hint, value, at)
+
+
+def _items(arguments: tuple[Any, ...], value: list[Any], at: str) -> tuple[Any, ...]:
+    if arguments[-1] is Ellipsis:
+        arguments = arguments[:1] * len(value)
+    if len(arguments) != len(value):
+        raise RequestError(f"{at} has {len(value)} items; {len(arguments)} are expected")
+    return tuple(
+        _value(hint, item, f"{at}[{index}]")
+        for index, (hint, item) in enumerate(zip(arguments, value, strict=True))
+    )
+
+
+def _at(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _said(value: Any) -> str:
+    return f"{type(value).__name__} {value!r:.40}"
+
+
+def _named(hint: Any) -> str:
+    return getattr(hint, "__name__", str(hint))

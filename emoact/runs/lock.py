@@ -1,0 +1,154 @@
+"""The lock that a run holds while its worker lives, and the few bytes written in it.
+
+The kernel frees it when the process is gone, however it went, so it says more than a pid does. Its
+file carries the run's place in the queue, in one line of fixed length that is overwritten in place:
+that needs no room on a full disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emoact.errors import RequestError
+
+Phase = Literal["waiting", "working", "ended"]
+
+_LINE = re.compile(rb"(\d{12}) (waiting|working|ended  )\n")
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueNote:
+    """Where a run stands in the queue.
+
+    Attributes:
+        ticket: Grows with every start; the smallest waiting one is next.
+        phase: `waiting` for its turn, `working`, or `ended` with nothing left but to leave.
+    """
+
+    ticket: int
+    phase: Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockReading:
+    """What a look at a lock shows.
+
+    Attributes:
+        held: Whether a process holds it.
+        note: The line in it, or None where it cannot be read.
+    """
+
+    held: bool
+    note: QueueNote | None
+
+
+class RunLock:
+    """An exclusive lock, held through an open file until every copy of that is closed."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path, *, patience_s: float = 0.0) -> RunLock | None:
+        """The lock, or None when another process still holds it after `patience_s` seconds.
+
+        Raises:
+            OSError: The file cannot be made.
+            RequestError: The file system knows no locks.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        deadline = time.monotonic() + patience_s
+        try:
+            # Readers hold it shared for an instant when they look.
+            while not _try(descriptor, fcntl.LOCK_EX, path):
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return None
+                time.sleep(_PAUSE_S)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
+
+    @classmethod
+    def adopt(cls, descriptor: int) -> RunLock:
+        """The lock that a parent process took and handed over.
+
+        Raises:
+            OSError: The descriptor is no open file, or another process has the lock.
+        """
+        # A child of ours that outlived us would otherwise keep the run alive in everybody's eyes.
+        os.set_inheritable(descriptor, False)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return cls(descriptor)
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._descriptor
+
+    def write(self, note: QueueNote) -> None:
+        """Overwrite the line, in place."""
+        os.pwrite(self._descriptor, f"{note.ticket:012d} {note.phase:7}\n".encode(), 0)
+
+    def note(self) -> QueueNote | None:
+        """The line as it stands."""
+        return _parse(os.pread(self._descriptor, 64, 0))
+
+    def close(self) -> None:
+        """Let go of this process's copy; the lock itself ends with the last copy."""
+        os.close(self._descriptor)
+
+
+def read_lock(path: Path) -> LockReading:
+    """Whether the lock at `path` is held, and what is written in it; free where there is none.
+
+    Raises:
+        OSError: The file is there and cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return LockReading(held=False, note=None)
+    try:
+        # The line first: a lock found free afterwards makes it void.
+        note = _parse(os.pread(descriptor, 64, 0))
+        return LockReading(held=not _try(descriptor, fcntl.LOCK_SH, path), note=note)
+    finally:
+        os.close(descriptor)
+
+
+def _parse(line: bytes) -> QueueNote | None:
+    match = _LINE.match(line)
+    if match is None:
+        return None
+    phase: Phase = "waiting"
+    if match[2] == b"working":
+        phase = "working"
+    elif match[2] != b"waiting":
+        phase = "ended"
+    return QueueNote(ticket=int(match[1]), phase=phase)
+
+
+def _try(descriptor: int, kind: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise RequestError(
+            f"{path} cannot be locked ({os.strerror(error.errno or 0)}); runs need a file system "
+            "with locks",
+            remedy="Choose a folder on a local disk with --results.",
+        ) from error
+    return True
