@@ -103,7 +103,7 @@ def resume(
             return Started(run_id=run_id, existing=True)
         if found.state not in RESUMABLE:
             raise RequestError(
-                f"run {run_id!r} is {found.state}; what failed, crashed or was cancelled can be resumed",
+                f"run {run_id!r} is {found.state}; failed, crashed and cancelled runs are resumed",
                 remedy="Start a new run for other settings.",
             )
         config = directory.config()
@@ -112,7 +112,7 @@ def resume(
         if twin is not None:
             return Started(run_id=twin, existing=True)
         try:
-            _launch_again(directory, config, worker=worker)
+            _launch_again(directory, worker=worker)
         except (OSError, EmoactError) as error:
             raise as_request_error(error, path=directory.path) from error
     return Started(run_id=run_id, existing=False)
@@ -163,9 +163,7 @@ def _see_it_end(directory: RunDirectory, attempt: int) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _launch_again(
-    directory: RunDirectory, config: RunConfig, *, worker: Sequence[str] | None
-) -> None:
+def _launch_again(directory: RunDirectory, *, worker: Sequence[str] | None) -> None:
     lock = _take(directory)
     try:
         lock.write(QueueNote(ticket=next_ticket(directory.path.parent), phase="waiting"))
