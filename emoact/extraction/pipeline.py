@@ -1,0 +1,239 @@
+"""One run from its configuration to its files: plan, forward, store, unit by unit.
+
+Nothing here imports torch: the engine does, behind `engine_for`, so that tests can drive the same
+files and runs with a stand-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, Protocol
+
+from emoact.errors import RequestError
+from emoact.extraction.engine import Engine, Tokenised
+from emoact.extraction.metadata import RunFacts, now
+from emoact.extraction.reporter import Reporter
+from emoact.extraction.unit_job import UnitJob, compute_and_save
+from emoact.models.install import ensure_model
+from emoact.models.progress import OnStep, Step
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+from emoact.prompts import read_prompts
+from emoact.runs.config import RunConfig, RunModel
+from emoact.schema import Dataset, ExtractionOptions
+from emoact.store import manifest
+from emoact.store.configuration import unit_configuration
+from emoact.store.keys import differences, unit_key
+from emoact.store.layout import ResultsRoot
+from emoact.store.shard import remove_stale_shards
+
+
+class EngineFor(Protocol):
+    """Loads the engine of one model."""
+
+    def __call__(
+        self,
+        source: ModelSource,
+        options: ExtractionOptions,
+        *,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        allow_pickle_weights: bool,
+        on_step: OnStep,
+    ) -> Engine:
+        """The loaded engine; `texts` are prompts of the run to check it on."""
+
+
+def bridge_engine(
+    source: ModelSource,
+    options: ExtractionOptions,
+    *,
+    texts: Sequence[str],
+    frozen: Mapping[str, Any] | None,
+    allow_pickle_weights: bool,
+    on_step: OnStep,
+) -> Engine:
+    """The engine of real models; torch is imported by calling it, which takes a while."""
+    on_step("load", detail="importing torch and TransformerLens")
+    from emoact.extraction.bridge_engine import load_engine
+
+    return load_engine(
+        source,
+        options,
+        texts=texts,
+        frozen=frozen,
+        allow_pickle_weights=allow_pickle_weights,
+        on_step=on_step,
+    )
+
+
+def run_units(
+    config: RunConfig,
+    *,
+    reporter: Reporter,
+    plans: MutableMapping[str, Mapping[str, Any]],
+    engine_for: EngineFor = bridge_engine,
+) -> None:
+    """Compute and save every unit of a run that is not on disk yet.
+
+    Args:
+        config: What was asked for.
+        reporter: Told of everything, asked between passes whether to stop.
+        plans: By model folder, the choices of the run's first start; filled in where missing, and
+            obeyed where there, so that a resumed run computes the same bits.
+        engine_for: Loads a model.
+
+    Raises:
+        RequestError: A file of another configuration is in the way, or the data set or a model is
+            not the one that the run was made for.
+        CancelledError: The reporter was asked to stop.
+        EmoactError: A model or the disk failed.
+    """
+    root = ResultsRoot(config.results)
+    dataset = read_prompts(config.dataset.path)
+    if dataset.sha256 != config.dataset.sha256:
+        raise RequestError(
+            f"{config.dataset.source} has changed since the run was made (SHA-256 "
+            f"{dataset.sha256[:12]}, expected {config.dataset.sha256[:12]})",
+            remedy="Start a new run on the new file, or put the old one back and resume.",
+        )
+    remove_stale_shards(root.partial)
+    for model in config.models:
+        reporter.check_cancelled()
+        _run_model(config, model, dataset, root, reporter, plans, engine_for)
+
+
+def _run_model(
+    config: RunConfig,
+    model: RunModel,
+    dataset: Dataset,
+    root: ResultsRoot,
+    reporter: Reporter,
+    plans: MutableMapping[str, Mapping[str, Any]],
+    engine_for: EngineFor,
+) -> None:
+    source = _source(model, config)
+    waiting = [
+        emotion
+        for emotion in config.emotions
+        if not _is_saved(config, source, dataset, root, reporter, emotion)
+    ]
+    if not waiting:
+        return
+
+    def on_step(
+        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+    ) -> None:
+        reporter.check_cancelled()
+        reporter.step(step, model=source.folder, detail=detail, done=done, total=total)
+
+    source = ensure_model(source, on_step=on_step)
+    texts = {emotion: [prompt.text for prompt in dataset.of(emotion)] for emotion in waiting}
+    engine = engine_for(
+        source,
+        config.options,
+        # Always those of the run's first emotion, so that a resumed run would choose the same.
+        texts=[prompt.text for prompt in dataset.of(config.emotions[0])],
+        frozen=plans.get(source.folder),
+        allow_pickle_weights=config.allow_pickle_weights,
+        on_step=on_step,
+    )
+    if source.folder not in plans:
+        plans[source.folder] = engine.facts.plan
+    jobs = []
+    for emotion in waiting:
+        tokenised = engine.tokenise(texts[emotion])
+        prompts = dataset.of(emotion)
+        _check_lengths(tokenised, [prompt.id for prompt in prompts], config, source)
+        n_tokens = sum(len(prompt.ids) for prompt in tokenised)
+        reporter.unit_planned(
+            model=source.folder, emotion=emotion, n_samples=len(prompts), n_tokens=n_tokens
+        )
+        configuration = _configuration(config, source, dataset, emotion)
+        jobs.append(
+            UnitJob(
+                emotion=emotion,
+                prompts=prompts,
+                tokenised=tuple(tokenised),
+                configuration=configuration,
+                key=unit_key(configuration, [prompt.ids for prompt in tokenised]),
+            )
+        )
+    facts = RunFacts(config=config, dataset=dataset, source=source, started_at=now())
+    for job in jobs:
+        reporter.check_cancelled()
+        compute_and_save(job, engine=engine, facts=facts, root=root, reporter=reporter)
+
+
+def _source(model: RunModel, config: RunConfig) -> ModelSource:
+    source = resolve_model(model.asked, allow_pickle_weights=config.allow_pickle_weights)
+    if model.commit is not None and source.commit is not None and source.commit != model.commit:
+        raise RequestError(
+            f"{model.name} has changed since the run was made (now {source.commit[:12]}, expected "
+            f"{model.commit[:12]})",
+            remedy="Start a new run, or name the revision: NAME@COMMIT.",
+        )
+    return source
+
+
+def _configuration(
+    config: RunConfig, source: ModelSource, dataset: Dataset, emotion: str
+) -> dict[str, Any]:
+    return unit_configuration(
+        model_name=source.model_name,
+        revision=source.revision,
+        commit=source.commit,
+        weight_source=source.weight_source,
+        options=config.options,
+        prompts=dataset.of(emotion),
+    )
+
+
+def _is_saved(
+    config: RunConfig,
+    source: ModelSource,
+    dataset: Dataset,
+    root: ResultsRoot,
+    reporter: Reporter,
+    emotion: str,
+) -> bool:
+    """Whether the unit is on disk as asked for, without needing the model.
+
+    Raises:
+        RequestError: A file is in the way and may not be replaced.
+    """
+    path = root.unit_path(source.folder, emotion)
+    known = manifest.entry(root, source.folder, emotion)
+    key = known.key if known is not None else ""
+    state = manifest.unit_state(root, source.folder, emotion, key=key)
+    asked = _configuration(config, source, dataset, emotion)
+    differing = differences(known.configuration, asked) if known is not None else []
+    if state == "saved" and not differing:
+        reporter.unit_skipped(
+            model=source.folder, emotion=emotion, path=str(path), reason="already on disk"
+        )
+        return True
+    if state == "missing" or config.overwrite or (state == "damaged" and not differing):
+        return False
+    found = "; ".join(differing) if differing else "no run acknowledged it, so it is unknown"
+    raise RequestError(
+        f"{path} is in the way: {found}",
+        remedy="Pass --overwrite to replace it, or choose another folder with --results.",
+    )
+
+
+def _check_lengths(
+    tokenised: Sequence[Tokenised], ids: Sequence[str], config: RunConfig, source: ModelSource
+) -> None:
+    for prompt_id, prompt in zip(ids, tokenised, strict=True):
+        if len(prompt.ids) == prompt.content_start:
+            raise RequestError(
+                f"prompt {prompt_id} has no tokens in {source.name}",
+                remedy="Remove it from the data set.",
+            )
+        if prompt.is_truncated and not config.options.truncate:
+            raise RequestError(
+                f"prompt {prompt_id} has {prompt.full_length:,} tokens; {source.name} takes at "
+                f"most {len(prompt.ids):,}",
+                remedy="Shorten it, or pass --truncate to cut it, which the provenance then says.",
+            )
