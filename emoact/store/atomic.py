@@ -1,0 +1,225 @@
+"""Files that are either there whole and on the disk, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emoact.errors import EmoactError
+
+_TEMPORARY = re.compile(r"\.emoact-[0-9a-f]{16}\.tmp")
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def replace_atomically(
+    path: str | os.PathLike[str], *, need: int = 0, durable: bool = True
+) -> Iterator[BinaryIO]:
+    """A new binary file that takes the place of `path` when the block ends without an error.
+
+    Whoever opens `path` sees the old content or the new, never a part. When the block or any step
+    after it fails, the old file stays and the new one is discarded, an unconfirmed fsync included.
+
+    Args:
+        path: The file to put in place; missing parent folders are created.
+        need: Bytes that will be written, where known; a disk without room then shows at once.
+        durable: Whether the file must have reached the disk when the block has ended. Only what
+            nobody would miss after a power cut, such as a heartbeat, may say no.
+
+    Raises:
+        EmoactError: The file could not be written; says how many bytes were needed and are free.
+    """
+    target = Path(path)
+    written = 0
+    try:
+        make_folder(target.parent)
+        folder = os.open(target.parent, _FOLDER_FLAGS)
+    except OSError as error:
+        raise write_error(error, path=target, need=need) from error
+    try:
+        _remove_stale(folder)
+        _check_room(folder, need)
+        name, file = _open_temporary(folder)
+        try:
+            with file:
+                yield file
+                written = file.tell()
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+                # Still open and locked, or another writer would take the file for a dead one's.
+                os.replace(name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+            raise
+        if durable:
+            os.fsync(folder)
+    except OSError as error:
+        raise write_error(error, path=target, need=max(need, written)) from error
+    finally:
+        os.close(folder)
+
+
+def write_json(path: str | os.PathLike[str], content: Any, *, durable: bool = True) -> None:
+    """Replace `path` by a JSON document, whole or not at all.
+
+    Raises:
+        EmoactError: The file could not be written.
+        ValueError: The content holds NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
+    with replace_atomically(path, need=len(text), durable=durable) as file:
+        file.write(text)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Create a folder and its missing parents, each on the disk before the next.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    parent = os.open(folder.parent, _FOLDER_FLAGS)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def check_folder(path: str | os.PathLike[str], *, need: int = 0) -> None:
+    """Create the folder where it is missing, and try whether files can be written in it.
+
+    Raises:
+        EmoactError: They cannot, or fewer than `need` bytes are free.
+    """
+    target = Path(path)
+    try:
+        make_folder(target)
+        folder = os.open(target, _FOLDER_FLAGS)
+        try:
+            _remove_stale(folder)
+            _check_room(folder, need)
+            name, file = _open_temporary(folder)
+            with file:
+                os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise write_error(error, path=target, need=need) from error
+
+
+def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) -> EmoactError:
+    """The error that tells a user why `path` could not be written and what to do.
+
+    Args:
+        error: What the operating system said.
+        path: The file or folder that was being written.
+        need: Bytes that it takes, where known.
+    """
+    code = error.errno
+    said = f"{os.strerror(code)} ({errno.errorcode.get(code, code)})" if code else str(error)
+    if code in _NO_ROOM:
+        wanted = f"{need:,} bytes are needed and " if need else ""
+        free = _free_bytes(path)
+        room = f"{free:,} bytes are free" if free is not None else "the free space is unknown"
+        why = {
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "the quota is used up",
+            errno.EFBIG: "the file is larger than the system allows",
+        }[code]
+        return EmoactError(
+            f"{os.fspath(path)}: {why}: {wanted}{room}; {said}. The previous file is unchanged",
+            remedy=(
+                "Raise the file size limit (ulimit -f) or choose another folder with --results."
+                if code == errno.EFBIG
+                else "Free some space or choose another folder with --results, then resume the run."
+            ),
+        )
+    if code in _NOT_ALLOWED:
+        return EmoactError(
+            f"{os.fspath(path)} cannot be written: {said}",
+            remedy="Make the folder writable, or choose another one with --results.",
+        )
+    return EmoactError(
+        f"{os.fspath(path)} could not be written: {said}. What had been written of it is discarded",
+        remedy=(
+            "Check the disk (its messages are in the system log), then resume the run."
+            if code == errno.EIO
+            else "Choose another folder with --results if this persists."
+        ),
+    )
+
+
+def try_lock(descriptor: int, *, wait: bool = False) -> bool | None:
+    """Whether the exclusive lock of an open file is now ours; None where files cannot be locked."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def _open_temporary(folder: int) -> tuple[str, BinaryIO]:
+    """A new file under a recognisable name, locked for as long as its writer lives."""
+    while True:
+        name = f".emoact-{secrets.token_hex(8)}.tmp"
+        descriptor = os.open(
+            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder
+        )
+        file = os.fdopen(descriptor, "wb")
+        try_lock(descriptor, wait=True)
+        # Between its creation and its lock it looked like a dead writer's file.
+        if os.fstat(descriptor).st_nlink:
+            return name, file
+        file.close()
+
+
+def _remove_stale(folder: int) -> None:
+    """Remove the temporary files of writers that died."""
+    for name in os.listdir(folder):
+        if not _TEMPORARY.fullmatch(name):
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                if try_lock(descriptor):
+                    os.unlink(name, dir_fd=folder)
+            finally:
+                os.close(descriptor)
+
+
+def _check_room(folder: int, need: int) -> None:
+    if need and need > _free(os.fstatvfs(folder)):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _free_bytes(path: str | os.PathLike[str]) -> int | None:
+    for place in (Path(path), *Path(path).absolute().parents):
+        with contextlib.suppress(OSError):
+            return _free(os.statvfs(place))
+    return None
+
+
+def _free(status: os.statvfs_result) -> int:
+    return status.f_bavail * status.f_frsize

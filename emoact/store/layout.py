@@ -1,0 +1,211 @@
+"""Where everything lives below a results folder, and which names may live there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoact.errors import EmoactError, RequestError
+from emoact.schema import check_emotion
+from emoact.store.atomic import check_folder
+
+_FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+# Device names on Windows whatever their extension; results folders are shared through WSL.
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_UNIT = re.compile(r"activations_(.+)\.pkl")
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4096
+
+
+@dataclass(frozen=True, init=False)
+class ResultsRoot:
+    """A results folder; every path it gives stays inside, symbolic links followed.
+
+    Attributes:
+        path: The folder as the user gave it; it need not exist yet.
+    """
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        text = os.fspath(path)
+        if not text or "\0" in text or len(os.fsencode(text)) > _LONGEST_PATH:
+            raise RequestError(
+                f"results folder {_shown(text)} is empty, too long or holds a NUL character",
+                remedy="Choose another folder with --results.",
+            )
+        object.__setattr__(self, "path", Path(text))
+
+    @property
+    def activations(self) -> Path:
+        """Folder of one folder per model."""
+        return self._inside("activations")
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the run directories."""
+        return self._inside("runs")
+
+    @property
+    def manifest(self) -> Path:
+        """The record of every acknowledged unit."""
+        return self._inside("manifest.json")
+
+    @property
+    def manifest_lock(self) -> Path:
+        """Held while the manifest is read, changed and replaced."""
+        return self._inside(".manifest.lock")
+
+    @property
+    def summaries(self) -> Path:
+        """Folder of the per-unit summaries that pages read."""
+        return self._inside("summaries")
+
+    @property
+    def analysis(self) -> Path:
+        """Folder of one folder per saved analysis."""
+        return self._inside("analysis")
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the written reports."""
+        return self._inside("reports")
+
+    @property
+    def partial(self) -> Path:
+        """Folder of work in progress; nothing in it outlives its run."""
+        return self._inside(".partial")
+
+    def run_dir(self, run_id: str) -> Path:
+        """Directory of one run."""
+        return self._inside("runs", check_id(run_id, kind="run id"))
+
+    def analysis_dir(self, analysis_id: str) -> Path:
+        """Directory of one saved analysis."""
+        return self._inside("analysis", check_id(analysis_id, kind="analysis id"))
+
+    def report_path(self, name: str) -> Path:
+        """File of one written report."""
+        return self._inside("reports", check_id(name, kind="report name"))
+
+    def unit_name(self, folder: str, emotion: str) -> str:
+        """Path of a unit relative to the root; its name in the manifest."""
+        return "/".join(_unit_parts(folder, emotion))
+
+    def unit_path(self, folder: str, emotion: str) -> Path:
+        """The contract pickle of one (model folder, emotion)."""
+        return self._inside(*_unit_parts(folder, emotion))
+
+    def shard_path(self, run_id: str, folder: str, emotion: str) -> Path:
+        """Where one run gathers the activations of one unit before they become a pickle."""
+        _, folder, name = _unit_parts(folder, emotion)
+        run_id = check_id(run_id, kind="run id")
+        return self._inside(".partial", run_id, folder, f"{name.removesuffix('.pkl')}.safetensors")
+
+    def units(self) -> Iterator[tuple[str, str, Path]]:
+        """Folder, emotion and path of every unit file on disk, in the order of their names.
+
+        Files with other names are not units and are passed over.
+
+        Raises:
+            RequestError: A unit's folder or file is a link that leaves the root.
+        """
+        if not self.activations.is_dir():
+            return
+        for folder in sorted(path.name for path in self.activations.iterdir()):
+            if not is_folder_name(folder) or not self._inside("activations", folder).is_dir():
+                continue
+            for name in sorted(path.name for path in (self.activations / folder).iterdir()):
+                match = _UNIT.fullmatch(name)
+                if match and _is_emotion(match[1]):
+                    yield folder, match[1], self._inside("activations", folder, name)
+
+    def check_writable(self, *, need: int = 0) -> None:
+        """Create the root where it is missing and try to write a file in it.
+
+        Args:
+            need: Bytes that the work ahead will write at most, where known.
+
+        Raises:
+            RequestError: It cannot be written, or has less than `need` bytes free.
+        """
+        try:
+            check_folder(self.path, need=need)
+        except EmoactError as error:
+            raise RequestError(error.message, remedy=error.remedy) from error
+
+    def _inside(self, *parts: str) -> Path:
+        path = self.path.joinpath(*parts)
+        root, real = os.path.realpath(self.path), os.path.realpath(path)
+        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            raise RequestError(
+                f"{path} leads out of the results folder, to {real}; links inside a results "
+                "folder must stay inside it",
+                remedy="Remove the link, or choose the folder it leads to with --results.",
+            )
+        return path
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a model's folder may be called so."""
+    return bool(_FOLDER.fullmatch(name)) and _is_portable(name)
+
+
+def check_folder_name(name: str) -> str:
+    """Return the name when a model's folder may be called so, else refuse it.
+
+    Raises:
+        RequestError: It is not one plain name of at most 200 ASCII letters, digits and `._=@~-`.
+    """
+    if not is_folder_name(name):
+        raise RequestError(
+            f"model folder {_shown(name)} cannot name a folder; allowed are 1 to 200 ASCII "
+            "letters, digits and the characters . _ = @ ~ -, not starting with '.' or '-', not "
+            "ending with '.', and no device name such as CON or NUL"
+        )
+    return name
+
+
+def check_id(name: str, *, kind: str = "run id") -> str:
+    """Return the id when it may name a file or folder, else refuse it.
+
+    Raises:
+        RequestError: It is not one plain name of at most 80 ASCII letters, digits and `._-`.
+    """
+    if not _ID.fullmatch(name) or not _is_portable(name):
+        raise RequestError(
+            f"{kind} {_shown(name)} is not allowed; 1 to 80 ASCII letters, digits and the "
+            "characters . _ - are, starting with a letter or digit, not ending with '.', and no "
+            "device name such as CON or NUL"
+        )
+    return name
+
+
+def _unit_parts(folder: str, emotion: str) -> tuple[str, str, str]:
+    name = f"activations_{check_emotion(emotion)}.pkl"
+    if len(name.encode()) > _LONGEST_NAME:
+        raise RequestError(
+            f"emotion label {_shown(emotion)} is too long for a file name: "
+            f"{len(name.encode())} bytes, at most {_LONGEST_NAME} are allowed",
+            remedy="Shorten the label in the data set.",
+        )
+    return "activations", check_folder_name(folder), name
+
+
+def _is_emotion(label: str) -> bool:
+    try:
+        return check_emotion(label) == label
+    except RequestError:
+        return False
+
+
+def _is_portable(name: str) -> bool:
+    return not name.endswith(".") and not _RESERVED.fullmatch(name)
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= 80 else text[:77] + "...")

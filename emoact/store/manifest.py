@@ -1,0 +1,242 @@
+"""The record of acknowledged units: a unit that is not in it is not saved."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from emoact.errors import EmoactError, RequestError
+from emoact.schema import SCHEMA_VERSION
+from emoact.store.atomic import make_folder, try_lock, write_error, write_json
+from emoact.store.layout import ResultsRoot
+
+UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATIENCE_S = 60.0
+_PAUSE_S = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestEntry:
+    """What is known of one acknowledged unit.
+
+    Attributes:
+        folder: Folder of the model.
+        emotion: Label.
+        sha256: Hash of the file.
+        size: Its bytes.
+        key: Hash of what decides its content; see `emoact.store.keys`.
+        model: Name of the model as in the pickle's metadata.
+        run_id: The run that wrote it.
+        written_at: When, ISO 8601 with offset.
+        schema_version: Version of the pickle contract.
+        configuration: What the key was made of, readable.
+    """
+
+    folder: str
+    emotion: str
+    sha256: str
+    size: int
+    key: str
+    model: str
+    run_id: str
+    written_at: str
+    schema_version: int = SCHEMA_VERSION
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("folder", "emotion", "sha256", "key", "model", "run_id", "written_at"):
+            if type(getattr(self, name)) is not str:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not a string")
+        for name in ("sha256", "key"):
+            if not _SHA256.fullmatch(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not 64 hexadecimal digits")
+        for name in ("size", "schema_version"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not a count")
+        if not isinstance(self.configuration, Mapping):
+            raise ValueError(f"configuration is {self.configuration!r}, not a mapping")  # noqa: TRY004
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain values."""
+        return {
+            item.name: dict(self.configuration)
+            if item.name == "configuration"
+            else getattr(self, item.name)
+            for item in dataclasses.fields(self)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Every acknowledged unit of a results folder.
+
+    Attributes:
+        units: By path relative to the root, in the order of their names.
+    """
+
+    units: Mapping[str, ManifestEntry]
+
+
+def load(root: ResultsRoot) -> Manifest:
+    """The manifest; an empty one where nothing was ever saved.
+
+    Raises:
+        EmoactError: It is damaged, or was written by a newer emoact.
+    """
+    units = _read(root)["units"]
+    return Manifest(units=MappingProxyType({name: _entry(root, units, name) for name in units}))
+
+
+def entry(root: ResultsRoot, folder: str, emotion: str) -> ManifestEntry | None:
+    """What is known of one unit; None when it was never acknowledged.
+
+    Raises:
+        EmoactError: The manifest is damaged, or was written by a newer emoact.
+    """
+    name = root.unit_name(folder, emotion)
+    units = _read(root)["units"]
+    return _entry(root, units, name) if name in units else None
+
+
+def record(root: ResultsRoot, entry: ManifestEntry) -> None:
+    """Acknowledge a unit whose file is on the disk; when this returns, so is the record.
+
+    Raises:
+        EmoactError: The manifest is damaged or could not be written; the unit is not acknowledged.
+    """
+    name = root.unit_name(entry.folder, entry.emotion)
+    with _locked(root):
+        content = _read(root)
+        content["units"][name] = entry.to_json()
+        _write(root, content)
+
+
+def forget(root: ResultsRoot, folder: str, emotion: str) -> bool:
+    """Take back a unit's acknowledgement; whether there was one.
+
+    Raises:
+        EmoactError: The manifest is damaged or could not be written.
+    """
+    name = root.unit_name(folder, emotion)
+    with _locked(root):
+        content = _read(root)
+        if content["units"].pop(name, None) is None:
+            return False
+        _write(root, content)
+    return True
+
+
+def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> UnitState:
+    """How the file of a unit stands to a request with this key.
+
+    Returns:
+        `missing`: no file. `saved`: acknowledged with this key, and the file has the recorded
+        hash. `other`: acknowledged with another key. `damaged`: acknowledged with this key, but the
+        file is not the one that was. `unrecorded`: a file that no run acknowledged.
+
+    Raises:
+        EmoactError: The manifest or the file cannot be read.
+    """
+    path = root.unit_path(folder, emotion)
+    known = entry(root, folder, emotion)
+    try:
+        with path.open("rb") as file:
+            if known is None:
+                return "unrecorded"
+            if known.key != key:
+                return "other"
+            if os.fstat(file.fileno()).st_size != known.size:
+                return "damaged"
+            same = hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
+            return "saved" if same else "damaged"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read(root: ResultsRoot) -> dict[str, Any]:
+    path = root.manifest
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {"schema_version": SCHEMA_VERSION, "units": {}}
+    except OSError as error:
+        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(root, str(error)) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is not int or not isinstance(content.get("units"), dict):
+        raise _damaged(root, "it has no schema_version or no units")
+    if version > SCHEMA_VERSION:
+        raise EmoactError(
+            f"{path} has schema version {version}; this emoact knows {SCHEMA_VERSION}",
+            remedy="Update emoact, or choose another folder with --results.",
+        )
+    return {**content}
+
+
+def _entry(root: ResultsRoot, units: Mapping[str, Any], name: str) -> ManifestEntry:
+    """One entry, checked; fields that a later version added are passed over."""
+    raw = units[name]
+    try:
+        known = [item.name for item in dataclasses.fields(ManifestEntry)]
+        found = ManifestEntry(**{key: raw[key] for key in known})
+        expected = root.unit_name(found.folder, found.emotion)
+    except (TypeError, KeyError, ValueError, RequestError) as error:
+        raise _damaged(root, f"units[{name!r}]: {type(error).__name__} {error}") from error
+    if expected != name:
+        raise _damaged(root, f"units[{name!r}] describes {expected!r}")
+    return found
+
+
+def _damaged(root: ResultsRoot, why: str) -> EmoactError:
+    return EmoactError(
+        f"{root.manifest} is damaged: {why}",
+        remedy=(
+            "Restore it from a backup, or move it away: the files stay, and each is then extracted "
+            "again with --overwrite before it counts as saved."
+        ),
+    )
+
+
+def _write(root: ResultsRoot, content: dict[str, Any]) -> None:
+    content["units"] = dict(sorted(content["units"].items()))
+    write_json(root.manifest, content)
+
+
+@contextlib.contextmanager
+def _locked(root: ResultsRoot) -> Iterator[None]:
+    """Alone with the manifest among all threads and processes."""
+    path = root.manifest_lock
+    try:
+        make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise write_error(error, path=path) from error
+    try:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not (locked := try_lock(descriptor)):
+            if locked is None:
+                raise write_error(OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), path=path)
+            if time.monotonic() > deadline:
+                raise EmoactError(
+                    f"{path} has been held by another process for {_PATIENCE_S:.0f} s",
+                    remedy="End the process that hangs (fuser shows it), then resume the run.",
+                )
+            time.sleep(_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""A unit's contract pickle on the disk, hashed while it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from emoact.errors import EmoactError
+from emoact.store.atomic import replace_atomically
+from emoact.store.encode import encode_unit
+from emoact.store.shard import UnitShard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What is on the disk now.
+
+    Attributes:
+        sha256: Hash of the file.
+        size: Its bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+def write_unit(
+    target: str | os.PathLike[str],
+    *,
+    shard: UnitShard,
+    tokens: Sequence[Int64[np.ndarray, "..."]],
+    token_strings: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> Written:
+    """Put a unit's pickle in place of `target`, whole and on the disk, or leave `target` alone.
+
+    Args:
+        target: The contract pickle.
+        shard: The activations; every one of them put. The caller removes it afterwards.
+        tokens: Token ids of each sample, [pos].
+        token_strings: The same as strings.
+        labels: One per sample.
+        metadata: Plain values; written as they are, nothing added.
+
+    Raises:
+        EmoactError: The parts do not fit together, or the file could not be written.
+    """
+    _check_parts(shard.layout.lengths, tokens, token_strings, labels)
+    blocks = encode_unit(
+        shard=shard,
+        tokens=tokens,
+        token_strings=token_strings,
+        labels=labels,
+        metadata=metadata,
+    )
+    digest = hashlib.sha256()
+    size = 0
+    # Hashing runs beside reading and writing, one block behind: all three release the interpreter.
+    with (
+        ThreadPoolExecutor(1) as pool,
+        replace_atomically(target, need=shard.layout.n_bytes) as file,
+    ):
+        hashed: Future[None] | None = None
+        for block in blocks:
+            if hashed:
+                hashed.result()
+            hashed = pool.submit(digest.update, block)
+            file.write(block)
+            size += len(block)
+        if hashed:
+            hashed.result()
+    return Written(sha256=digest.hexdigest(), size=size)
+
+
+def _check_parts(
+    lengths: Sequence[int],
+    tokens: Sequence[Int64[np.ndarray, "..."]],
+    token_strings: Sequence[Sequence[str]],
+    labels: Sequence[str],
+) -> None:
+    counts = {"tokens": len(tokens), "token_strings": len(token_strings), "labels": len(labels)}
+    for part, count in counts.items():
+        if count != len(lengths):
+            raise EmoactError(f"{part} has {count} entries for {len(lengths)} samples")
+    for sample, length in enumerate(lengths):
+        ids = tokens[sample]
+        if ids.dtype != np.int64 or ids.shape != (length,):
+            raise EmoactError(
+                f"tokens[{sample}] is {ids.dtype} of shape {ids.shape}, not int64 of ({length},)"
+            )
+        if len(token_strings[sample]) != length:
+            raise EmoactError(
+                f"token_strings[{sample}] has {len(token_strings[sample])} strings for "
+                f"{length} positions"
+            )
