@@ -1,0 +1,173 @@
+"""Whether the arrays of a file have the lengths, shapes and dtypes that metadata announces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emoact.store.findings import Findings
+from emoact.store.metadata_checks import REPAIR, integer
+from emoact.store.read.bfloat16 import BFloat16Array
+
+_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_INTEGERS = frozenset("iu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """What every array is measured against.
+
+    Attributes:
+        n_layers: Layers of the model.
+        d_model: Width.
+        lengths: Positions of every sample.
+    """
+
+    n_layers: int
+    d_model: int
+    lengths: tuple[int, ...]
+
+
+def token_array(value: object) -> np.ndarray[Any, Any] | None:
+    """Token ids as int64 `[pos]`, from an array, a one-row array or a list; None if neither."""
+    if isinstance(value, list | tuple):
+        if not all(type(item) is int and -(1 << 63) <= item < 1 << 63 for item in value):
+            return None
+        return np.array(value, dtype=np.int64)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in _INTEGERS:
+        return None
+    row: np.ndarray[Any, Any] = value[0] if value.ndim == 2 and value.shape[0] == 1 else value
+    return row.astype(np.int64, copy=False) if row.ndim == 1 else None
+
+
+def check_tokens(
+    payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings
+) -> tuple[int, ...]:
+    """Positions of every sample, as its tokens say; empty where they cannot be used."""
+    n_samples = int(metadata["n_samples"])
+    vocabulary = integer(metadata.get("d_vocab")) or 1 << 62
+    tokens = _listed(payload, "tokens", n_samples, findings)
+    strings = _listed(payload, "token_strings", n_samples, findings)
+    if tokens is None or strings is None:
+        return ()
+    lengths = []
+    for sample, value in enumerate(tokens):
+        ids = token_array(value)
+        if ids is None or not ids.size:
+            where = f"tokens[{sample}]"
+            findings.error("tokens", where, "integers of shape [pos] are needed", REPAIR)
+            return ()
+        lengths.append(ids.size)
+        if ids.min() < 0 or ids.max() >= vocabulary:
+            findings.warning(
+                "token_range", f"tokens[{sample}]", f"an id is outside 0 to {vocabulary - 1:,}"
+            )
+        if isinstance(value, np.ndarray) and value.ndim == 2:
+            findings.note("tokens_row", f"tokens[{sample}]", "it is [1, pos] instead of [pos]")
+        texts = strings[sample]
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            findings.error(
+                "token_strings", f"token_strings[{sample}]", "a list of str is needed", REPAIR
+            )
+        elif len(texts) != ids.size:
+            findings.error(
+                "token_strings",
+                f"token_strings[{sample}]",
+                f"{len(texts):,} strings for {ids.size:,} tokens",
+                REPAIR,
+            )
+    return tuple(lengths)
+
+
+def check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings) -> None:
+    """Look at one label per sample."""
+    labels = _listed(payload, "labels", int(metadata["n_samples"]), findings)
+    for sample, label in enumerate(labels or ()):
+        where = f"labels[{sample}]"
+        if not isinstance(label, str):
+            findings.error("labels", where, "a str is needed", REPAIR)
+        elif label != metadata["emotion_label"]:
+            findings.warning(
+                "labels_differ", where, f"it is not {metadata['emotion_label']!r} as metadata says"
+            )
+
+
+def _listed(
+    payload: dict[Any, Any], key: str, n_samples: int, findings: Findings
+) -> Sequence[Any] | None:
+    found = payload.get(key)
+    if isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "U":
+        found = found.tolist()
+    if not isinstance(found, list | tuple):
+        findings.error(key, key, "a list with one entry per sample is needed", REPAIR)
+        return None
+    if len(found) != n_samples:
+        findings.error(
+            key, key, f"{len(found):,} entries; metadata.n_samples is {n_samples:,}", REPAIR
+        )
+        return None
+    return found
+
+
+def check_layers(key: str, value: object, geometry: Geometry, findings: Findings) -> None:
+    """Look at `[layer][sample]` of `[pos, d_model]`."""
+    if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
+        findings.error("layers", key, f"a list of {geometry.n_layers} layers is needed", REPAIR)
+        return
+    for layer, samples in enumerate(value):
+        check_samples(f"{key}[{layer}]", samples, geometry, findings)
+
+
+def check_samples(where: str, value: object, geometry: Geometry, findings: Findings) -> None:
+    """Look at one list of `[pos, d_model]`."""
+    width = geometry.d_model
+    samples = _one_per_sample(where, value, geometry, findings)
+    for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
+        usual = type(array) is np.ndarray and array.dtype == np.float32
+        if not usual or array.shape != (length, width) or not array.flags.c_contiguous:
+            _describe(f"{where}[{sample}]", array, (length, width), findings)
+
+
+def check_patterns(key: str, value: object, geometry: Geometry, findings: Findings) -> None:
+    """Look at `[layer][sample]` of `[head, pos, pos]`."""
+    if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
+        findings.error("layers", key, f"a list of {geometry.n_layers} layers is needed", REPAIR)
+        return
+    for layer, entry in enumerate(value):
+        where = f"{key}[{layer}]"
+        samples = _one_per_sample(where, entry, geometry, findings)
+        for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
+            heads = array.shape[0] if getattr(array, "ndim", 0) == 3 else 1
+            _describe(f"{where}[{sample}]", array, (heads, length, length), findings)
+
+
+def _one_per_sample(
+    where: str, value: object, geometry: Geometry, findings: Findings
+) -> Sequence[Any]:
+    n_samples = len(geometry.lengths)
+    if isinstance(value, list | tuple) and len(value) == n_samples:
+        return value
+    found = f"{len(value):,} entries" if isinstance(value, list | tuple) else "no list"
+    findings.error("samples", where, f"{found}; {n_samples:,} samples are needed", REPAIR)
+    return ()
+
+
+def _describe(where: str, array: object, shape: tuple[int, ...], findings: Findings) -> None:
+    if not isinstance(array, np.ndarray | BFloat16Array):
+        findings.error("not_an_array", where, "an array of floats is needed", REPAIR)
+        return
+    dtype = "bfloat16" if isinstance(array, BFloat16Array) else array.dtype.name
+    if dtype not in _FLOATS:
+        findings.error("dtype", where, f"dtype {dtype}; float32 is needed", REPAIR)
+        return
+    if array.shape != shape:
+        findings.error("shape", where, f"shape {array.shape}; {shape} is needed", REPAIR)
+        return
+    if dtype != "float32":
+        findings.note(f"stored_as_{dtype}", where, f"{dtype}; it is read as float32")
+    contiguous = array.bits if isinstance(array, BFloat16Array) else array
+    if not contiguous.flags.c_contiguous:
+        findings.note("not_contiguous", where, "the array is not C-contiguous in the file")

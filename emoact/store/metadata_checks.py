@@ -1,0 +1,131 @@
+"""Whether metadata says what it must, in the types that the contract allows."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from emoact.errors import RequestError
+from emoact.schema import SITES, check_emotion
+from emoact.store.findings import Findings
+from emoact.store.provenance import missing_fields, prompts_of
+
+_COUNTS = ("n_layers", "d_model", "n_samples")
+_FLAGS = ("save_residual_stream", "save_mlp_output", "save_attention")
+_MAX_NAME = 300
+_MAX_COUNT = 1 << 31
+REPAIR = "Extract the file again, or correct the field where the file was made."
+
+
+def integer(value: object) -> int | None:
+    """The value as an int when it is a whole number (NumPy's count, bools do not)."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    return None
+
+
+def check_metadata(metadata: object, findings: Findings) -> Mapping[str, Any] | None:
+    """The metadata when its required fields can be used."""
+    if not isinstance(metadata, dict):
+        findings.error("metadata_missing", "metadata", "there is no dict of metadata", REPAIR)
+        return None
+    if any(type(key) is not str for key in metadata):
+        findings.error("metadata_key", "metadata", "a key is no str", REPAIR)
+        return None
+    for field in _COUNTS:
+        _check_count(field, metadata, findings)
+    _check_names(metadata, findings)
+    if findings.has_errors:
+        return None
+    for field in _FLAGS:
+        if not isinstance(metadata.get(field), bool | np.bool_):
+            findings.note(f"no_{field}", f"metadata.{field}", "it does not say True or False")
+    vocabulary = integer(metadata.get("d_vocab"))
+    if vocabulary is None or vocabulary < 1:
+        findings.note("no_d_vocab", "metadata.d_vocab", "the size of the vocabulary is unknown")
+    _check_additions(metadata, findings)
+    return metadata
+
+
+def _check_count(field: str, metadata: Mapping[str, Any], findings: Findings) -> None:
+    value = integer(metadata.get(field))
+    if value is None or not 1 <= value < _MAX_COUNT:
+        found = metadata.get(field)
+        shown = f"{found!r:.40}" if isinstance(found, str | int | float | None) else type(found)
+        findings.error(
+            "metadata_count",
+            f"metadata.{field}",
+            f"it is {shown}; a positive whole number is needed",
+            REPAIR,
+        )
+
+
+def _check_names(metadata: Mapping[str, Any], findings: Findings) -> None:
+    name = metadata.get("model_name")
+    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or not _printable(name):
+        findings.error(
+            "model_name",
+            "metadata.model_name",
+            f"a printable name of 1 to {_MAX_NAME} characters is needed",
+            REPAIR,
+        )
+    label = metadata.get("emotion_label")
+    try:
+        normal = check_emotion(label) if isinstance(label, str) else None
+    except RequestError as error:
+        findings.error("emotion_label", "metadata.emotion_label", error.message, REPAIR)
+        return
+    if normal is None or normal != label:
+        findings.error(
+            "emotion_label", "metadata.emotion_label", "a label in NFC is needed", REPAIR
+        )
+
+
+def _printable(text: str) -> bool:
+    return all(
+        unicodedata.category(character)[0] not in "CZ" or character == " " for character in text
+    )
+
+
+def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
+    start = integer(metadata.get("content_start", 1))
+    if start is None or start not in (0, 1):
+        findings.error(
+            "content_start", "metadata.content_start", "0 or 1 is needed (0: no BOS)", REPAIR
+        )
+    n_samples = integer(metadata["n_samples"]) or 0
+    if metadata.get("prompts") is not None and prompts_of(metadata, n_samples) is None:
+        findings.warning(
+            "prompts",
+            "metadata.prompts",
+            f"it is not a list of {n_samples:,} prompts with a text each; it is left aside",
+            REPAIR,
+        )
+    sites = metadata.get("sites")
+    if sites is not None and (
+        not isinstance(sites, list | tuple)
+        or not all(isinstance(site, str) and site in SITES for site in sites)
+    ):
+        findings.warning("sites", "metadata.sites", f"known sites are {', '.join(SITES)}", REPAIR)
+    _check_provenance(metadata.get("provenance"), findings)
+
+
+def _check_provenance(provenance: object, findings: Findings) -> None:
+    if not isinstance(provenance, dict):
+        findings.note(
+            "configuration_unknown",
+            "metadata.provenance",
+            "the file does not say how it was made: position 0 is left out, and it is compared "
+            "with other files at the reader's own risk",
+        )
+        return
+    missing = missing_fields(provenance)
+    if missing:
+        findings.warning(
+            "provenance_incomplete",
+            "metadata.provenance",
+            f"it lacks {', '.join(missing)}: the configuration counts as unknown",
+        )

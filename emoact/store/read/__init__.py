@@ -1,0 +1,1 @@
+"""A closed interpreter of pickles: it never imports, never calls, and copies no array."""

@@ -1,0 +1,117 @@
+"""The file itself: regular, mapped read-only, and recognised when it is no pickle at all."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import stat
+import sys
+from pathlib import Path
+
+from emoact.store.read.refusal import Refused
+
+_PLAIN = "Save the dict itself with pickle.dump(data, file, protocol=4)."
+_LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
+_ZIP = b"PK\x03\x04"
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x1f\x8b", "compressed with gzip", "Decompress it first: gunzip."),
+    (b"BZh", "compressed with bzip2", "Decompress it first: bunzip2."),
+    (b"\xfd7zXZ\x00", "compressed with xz", "Decompress it first: unxz."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it first: unzstd."),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "Decompress it first: unlz4."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it first."),
+    (b"\x93NUMPY", "a numpy .npy file", _PLAIN),
+    (b"\x89HDF", "an HDF5 file", _PLAIN),
+    (b"PAR1", "a Parquet file", _PLAIN),
+    (_LEGACY_TORCH, "saved with torch.save (the old format)", _PLAIN),
+)
+
+
+def map_file(path: Path) -> memoryview:
+    """The bytes of a regular file, mapped read-only; nothing is read yet.
+
+    The map lives as long as the view and whatever is cut from it.
+
+    Raises:
+        Refused: The path is no regular file, cannot be opened, or is empty.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:
+        raise Refused("the path is not one that a file can have", remedy="") from error
+    except OSError as error:
+        raise _unopened(path, error) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(
+                f"it is {_kind(found.st_mode)}, not a regular file", remedy="Give the file itself."
+            )
+        if found.st_size == 0:
+            raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
+        return memoryview(_map(descriptor))
+    except OSError as error:
+        raise Refused(f"it cannot be mapped: {error.strerror}", remedy="") from error
+    finally:
+        os.close(descriptor)
+
+
+def _map(descriptor: int) -> mmap.mmap:
+    # Python 3.13 can let go of the descriptor; before it every open file costs one.
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ, trackfd=False)
+    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+
+def _unopened(path: Path, error: OSError) -> Refused:
+    if error.errno == errno.ELOOP and path.is_symlink():
+        return Refused("it is a symbolic link", remedy="Give the file that it points to.")
+    if error.errno == errno.EMFILE:
+        return Refused(
+            "too many files are open", remedy="Raise the limit (ulimit -n) or read fewer files."
+        )
+    return Refused(f"it cannot be opened: {error.strerror}", remedy="Check path and permissions.")
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return name
+    return "something special"
+
+
+def check_format(data: memoryview) -> None:
+    """Say what a file is that is no pickle of protocol 2 to 5.
+
+    Raises:
+        Refused: The first bytes are those of another format.
+    """
+    head = bytes(data[:64])
+    for magic, name, remedy in _MAGIC:
+        if head.startswith(magic):
+            raise Refused(f"it is {name}", remedy=remedy, offset=0)
+    if head.startswith(_ZIP):
+        raise _zip(head)
+    if head[0] != 0x80:
+        raise Refused("it does not begin like a pickle of protocol 2 to 5", remedy=_PLAIN, offset=0)
+
+
+def _zip(head: bytes) -> Refused:
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if b"data.pkl" in name or name.endswith((b"/version", b"/byteorder", b"/.format_version")):
+        return Refused(
+            "saved with torch.save",
+            remedy="Load it where you trust it and re-save it with pickle.dump(data, file).",
+            offset=0,
+        )
+    if name.endswith(b".npy"):
+        return Refused("it is a numpy .npz file", remedy=_PLAIN, offset=0)
+    return Refused("it is a zip archive", remedy="Unpack it first.", offset=0)

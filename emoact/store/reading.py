@@ -1,0 +1,140 @@
+"""Files to units: one, or all of a results folder; or a description of whatever a file is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.schema import SITES, Finding
+from emoact.store.array_checks import token_array
+from emoact.store.contract import check_contract, check_finite, has_values
+from emoact.store.description import describe
+from emoact.store.grid import Grid
+from emoact.store.layers import Layers
+from emoact.store.layout import ResultsRoot
+from emoact.store.read.closed import interpret, load_closed, map_path, refusing
+from emoact.store.unit import SITE_KEYS, Unit
+
+_NAME = re.compile(r"activations_(.+)\.pkl", re.DOTALL)
+
+
+def read(path: str | os.PathLike[str]) -> Unit:
+    """The unit in a file; opening costs milliseconds, arrays are looked up when asked for.
+
+    Nothing in the file is imported, called or executed.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    return _unit(Path(path), load_closed(path))
+
+
+def _unit(path: Path, payload: Any) -> Unit:
+    with refusing(path):
+        findings = check_contract(payload)
+        for finding in findings:
+            if finding.severity == "error":
+                field = f"{finding.where}: " if finding.where else ""
+                raise FileRefusedError(
+                    f"{field}{finding.message}", path=str(path), remedy=finding.remedy or None
+                )
+        return _build(path, payload, tuple(findings))
+
+
+def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -> Unit:
+    by_site = {}
+    for site in SITES:
+        value = payload.get(SITE_KEYS[site])
+        layers = value if has_values(value) else ()
+        by_site[site] = Layers([layers] if site == "resid_post" and layers else layers)
+    return Unit(
+        path=path,
+        by_site=by_site,
+        tokens=tuple(_read_only(token_array(value)) for value in payload["tokens"]),
+        token_strings=tuple(tuple(map(str, texts)) for texts in payload["token_strings"]),
+        labels=tuple(map(str, payload["labels"])),
+        metadata=dict(payload["metadata"]),
+        notes=notes,
+    )
+
+
+def _read_only(array: Any) -> Any:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def read_all(results: str | os.PathLike[str]) -> Grid:
+    """Every unit of a results folder; files that are refused become problems, not errors."""
+    units, problems = [], []
+    for path, problem in _files(ResultsRoot(results)):
+        if problem is None:
+            try:
+                units.append(read(path))
+                continue
+            except FileRefusedError as error:
+                problem = error
+        problems.append(
+            Finding(
+                code="file_refused" if isinstance(problem, FileRefusedError) else "name_refused",
+                severity="error",
+                where=str(path),
+                message=problem.message,
+                remedy=problem.remedy or "",
+            )
+        )
+    return Grid(units=tuple(units), problems=tuple(problems))
+
+
+def _files(root: ResultsRoot) -> Iterator[tuple[Path, EmoactError | None]]:
+    """Paths of unit files, with what is wrong with their names."""
+    folder = root.activations
+    for model in _entries(folder):
+        for name in _entries(folder / model):
+            match = _NAME.fullmatch(name)
+            if match is None:
+                continue
+            try:
+                yield root.unit_path(model, match[1]), None
+            except RequestError as error:
+                yield folder / model / name, error
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []  # not there yet, no folder, or not ours to read: no units either way
+
+
+def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """What a file is, as a JSON document; never raises for what the file contains.
+
+    `ok` is True where the contract holds and every value is finite. For a refused file `refused`
+    has the reason, the byte offset where there is one, and the remedy.
+    """
+    document: dict[str, Any] = {"path": str(path), "ok": False, "refused": None, "findings": []}
+    try:
+        file = map_path(path)
+        document["size"] = file.data.nbytes
+        document["sha256"] = hashlib.sha256(file.data).hexdigest()
+        payload = interpret(file)
+        with refusing(path):
+            document["findings"] = [finding.to_json() for finding in check_contract(payload)]
+        unit = _unit(file.path, payload)
+    except FileRefusedError as error:
+        document["refused"] = {
+            "reason": error.reason,
+            "offset": error.offset,
+            "remedy": error.remedy,
+        }
+        return document
+    findings = [*unit.notes, *check_finite(unit)]
+    document["findings"] = [finding.to_json() for finding in findings]
+    document["ok"] = all(finding.severity == "note" for finding in findings)
+    return {**document, **describe(unit)}

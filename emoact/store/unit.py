@@ -1,0 +1,155 @@
+"""One (model, emotion) on disk, as a reader sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from emoact.errors import RequestError
+from emoact.schema import SITES, Finding, Site
+from emoact.store.layers import Layers
+from emoact.store.provenance import configuration_of, prompts_of
+
+SITE_KEYS: Mapping[Site, str] = MappingProxyType(
+    {
+        "resid_pre": "residual_stream",
+        "mlp_out": "mlp_output",
+        "attn_out": "attn_output",
+        "resid_post": "residual_post",
+        "pattern": "attention_pattern",
+    }
+)
+"""Where each site lies in the pickle."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Unit:
+    """A file that keeps the contract; arrays are read-only views of the mapped file.
+
+    Attributes:
+        path: Where it was read.
+        by_site: `[layer][sample]` of every site; empty where it was not saved.
+        tokens: One int64 array per sample.
+        token_strings: One tuple per sample.
+        labels: One per sample.
+        metadata: As in the file, unknown keys included.
+        notes: What the contract check remarked without refusing the file.
+    """
+
+    path: Path
+    by_site: Mapping[Site, Layers]
+    tokens: tuple[Int64[np.ndarray, "pos"], ...]
+    token_strings: tuple[tuple[str, ...], ...]
+    labels: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    notes: tuple[Finding, ...] = ()
+
+    @property
+    def residual_stream(self) -> Layers:
+        """Input of every layer, `[layer][sample]`, float32 `[pos, d_model]`."""
+        return self.by_site["resid_pre"]
+
+    @property
+    def mlp_output(self) -> Layers:
+        """Output of every layer's MLP, `[layer][sample]`, float32 `[pos, d_model]`."""
+        return self.by_site["mlp_out"]
+
+    @property
+    def attn_output(self) -> Layers:
+        """Output of every layer's attention, `[layer][sample]`, float32 `[pos, d_model]`."""
+        return self.by_site["attn_out"]
+
+    @property
+    def residual_post(self) -> Layers:
+        """The residual stream after the last layer, as one layer: `[0][sample]`."""
+        return self.by_site["resid_post"]
+
+    @property
+    def attention_pattern(self) -> Layers:
+        """Attention weights, `[layer][sample]`, float32 `[head, pos, pos]`."""
+        return self.by_site["pattern"]
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites that the file has."""
+        return tuple(site for site in SITES if len(self.by_site[site]))
+
+    def site(self, site: Site) -> Layers:
+        """`[layer][sample]` of a site that the file has.
+
+        Raises:
+            RequestError: The file does not have it.
+        """
+        if site not in self.sites:
+            raise RequestError(
+                f"{self.path}: {site} was not saved; the file has {', '.join(self.sites)}",
+                remedy=f"Extract again with --site {site}.",
+            )
+        return self.by_site[site]
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that holds the file: the model's short name or encoded id."""
+        return self.path.parent.name
+
+    @property
+    def model_name(self) -> str:
+        """The hub id."""
+        return str(self.metadata["model_name"])
+
+    @property
+    def emotion(self) -> str:
+        """The label of every sample in the file."""
+        return str(self.metadata["emotion_label"])
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the model."""
+        return int(self.metadata["n_layers"])
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.metadata["d_model"])
+
+    @property
+    def n_samples(self) -> int:
+        """Prompts in the file."""
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Positions of every sample."""
+        return tuple(len(tokens) for tokens in self.tokens)
+
+    @property
+    def content_start(self) -> int:
+        """First position that belongs to the prompt; 1 where the file does not say."""
+        return int(self.metadata.get("content_start", 1))
+
+    @property
+    def prompts(self) -> tuple[Mapping[str, Any], ...] | None:
+        """One mapping per sample (id, scenario_id, subset, text, lang), or None without any."""
+        return prompts_of(self.metadata, self.n_samples)
+
+    @property
+    def provenance(self) -> Mapping[str, Any] | None:
+        """How the file was made, or None where it does not say."""
+        found = self.metadata.get("provenance")
+        return found if isinstance(found, Mapping) else None
+
+    @property
+    def configuration(self) -> Mapping[str, Any] | None:
+        """What must match before two files are compared, or None where it is unknown."""
+        return configuration_of(self.provenance)
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether the model's weights say nothing about language."""
+        return bool((self.provenance or {}).get("random_weights", False))
