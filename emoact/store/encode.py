@@ -16,7 +16,7 @@ from emoact.store.pickle_arrays import ARRAY_END, array_start, token_tensor
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ITEM_SIZE
 
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 """Bytes of activations that are in memory at once."""
 
 _REQUIRED: dict[str, Site] = {"residual_stream": "resid_pre", "mlp_output": "mlp_out"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,20 +62,11 @@ def write_unit(
     )
     digest = hashlib.sha256()
     size = 0
-    # Hashing runs beside reading and writing, one block behind: all three release the interpreter.
-    with (
-        ThreadPoolExecutor(1) as pool,
-        replace_atomically(target, need=shard.layout.n_bytes) as file,
-    ):
-        hashed: Future[None] | None = None
+    with replace_atomically(target, need=shard.layout.n_bytes) as file:
         for block in blocks:
-            if hashed:
-                hashed.result()
-            hashed = pool.submit(digest.update, block)
+            digest.update(block)
             file.write(block)
             size += len(block)
-        if hashed:
-            hashed.result()
     return Written(sha256=digest.hexdigest(), size=size)
 
 
