@@ -119,10 +119,12 @@ class EventLog:
             written = 0
             while written < len(line):
                 written += os.pwrite(self._descriptor, line[written:], self._size + written)
-        except OSError as error:
+            self._size += len(line)
+        except BaseException as error:
             os.ftruncate(self._descriptor, self._size)
-            raise write_error(error, path=self._path, need=len(line)) from error
-        self._size += len(line)
+            if isinstance(error, OSError):
+                raise write_error(error, path=self._path, need=len(line)) from error
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -7,7 +7,7 @@ reads them here instead of measuring again, so that its files are those of an un
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +19,40 @@ from emoact.store.atomic import write_json
 _MAX_BYTES = 10_000_000
 
 
-class FrozenChoices:
-    """The choices of one run, by model folder.
+class FrozenChoices(MutableMapping[str, Mapping[str, Any]]):
+    """The choices of one run by model folder, on the disk as soon as they are set.
 
     Args:
         path: `plan.json` of the run directory; it need not exist yet.
+
+    Raises:
+        EmoactError: The file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._models = self._read()
 
-    def get(self, folder: str) -> Mapping[str, Any] | None:
-        """The choices for a model, or None before they are made.
+    def __getitem__(self, folder: str) -> Mapping[str, Any]:
+        return self._models[folder]
 
-        Raises:
-            EmoactError: The file is damaged.
-        """
-        found = self._read().get(folder)
-        return None if found is None else dict(found)
+    def __setitem__(self, folder: str, choices: Mapping[str, Any]) -> None:
+        if folder in self._models:
+            raise KeyError(f"the choices for {folder} are frozen")
+        models = {**self._models, folder: dict(choices)}
+        write_json(self._path, {"schema_version": SCHEMA_VERSION, "models": models})
+        self._models = models
 
-    def freeze(self, folder: str, choices: Mapping[str, Any]) -> None:
-        """Keep the choices for a model; those of an earlier start stay as they are.
+    def __delitem__(self, folder: str) -> None:
+        raise KeyError(f"the choices for {folder} are frozen")
 
-        Raises:
-            EmoactError: The file is damaged or cannot be written.
-        """
-        models = self._read()
-        if folder not in models:
-            content = {"schema_version": SCHEMA_VERSION, "models": {**models, folder: choices}}
-            write_json(self._path, content)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
 
-    def _read(self) -> dict[str, Any]:
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def _read(self) -> dict[str, Mapping[str, Any]]:
         if not self._path.exists():
             return {}
         try:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import os
 
-from emoact.runs.views import RunSummary, RunView
+from emoact.runs.control import find_run
+from emoact.runs.directory import RunDirectory
+from emoact.runs.look import Look, look
+from emoact.runs.queue import run_directories
+from emoact.runs.remaining import remaining_seconds
+from emoact.runs.snapshot import UnitProgress
+from emoact.runs.views import ErrorView, RunSummary, RunView, StepView, UnitView
+from emoact.store.layout import ResultsRoot
+
+SILENT_S = 20.0
+"""A worker that gave no sign of life for this long is worth a word."""
+
+_LOG_LINES = 20
 
 
 def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
@@ -15,9 +27,125 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
     Raises:
         RequestError: There is no such run.
     """
-    raise NotImplementedError
+    directory = find_run(results, run_id)
+    found = look(directory)
+    snapshot, config = found.snapshot, found.config
+    names = {} if config is None else {model.folder: model.name for model in config.models}
+    units = tuple(_unit(unit, names, found) for unit in snapshot.units)
+    counts = [unit.n_tokens for unit in units]
+    step = snapshot.step if found.active else None
+    estimate = None if config is None else config.estimate
+    return RunView(
+        summary=_summary(directory, found),
+        config=config,
+        step=None
+        if step is None
+        else StepView(
+            name=step.name,
+            model=names.get(step.folder, step.folder),
+            detail=step.detail,
+            done=step.done,
+            total=step.total,
+        ),
+        units=units,
+        n_tokens=None
+        if None in counts or not counts
+        else sum(count for count in counts if count is not None),
+        tokens_done=sum(unit.tokens_done for unit in units),
+        remaining_s=remaining_seconds(snapshot, config) if found.active else None,
+        history=snapshot.history,
+        notes=snapshot.notes,
+        error=_error(directory, found),
+        estimate=estimate,
+        estimate_ratio=_estimate_ratio(found),
+        attempt=snapshot.attempt,
+        silent_s=found.status.silent_s() if found.active and found.status else None,
+        problems=found.problems,
+    )
 
 
 def list_runs(results: str | os.PathLike[str]) -> list[RunSummary]:
     """All runs of a results folder, newest first; empty when there is no such folder."""
-    raise NotImplementedError
+    runs = ResultsRoot(results).runs
+    rows = [_summary(directory, look(directory)) for directory in run_directories(runs)]
+    # ISO times of one machine sort as text, across a change of the clock's offset nearly so.
+    return sorted(rows, key=lambda row: (row.created_at or "", row.id), reverse=True)
+
+
+def _summary(directory: RunDirectory, found: Look) -> RunSummary:
+    snapshot, config = found.snapshot, found.config
+    saved = [unit for unit in snapshot.units if unit.state == "saved" and unit.seconds]
+    seconds = sum(unit.seconds or 0.0 for unit in saved)
+    return RunSummary(
+        id=directory.run_id,
+        state=found.state,
+        place=snapshot.place if found.state == "pending" else None,
+        models=() if config is None else tuple(model.name for model in config.models),
+        emotions=() if config is None else config.emotions,
+        dataset="" if config is None else config.dataset.source,
+        created_at=None if config is None else config.created_at,
+        started_at=snapshot.started_at,
+        ended_at=snapshot.ended_at,
+        elapsed_s=snapshot.elapsed_s if snapshot.started_at else None,
+        samples_done=sum(unit.samples_done for unit in snapshot.units),
+        n_samples=0 if config is None else config.n_samples,
+        samples_per_s=sum(unit.samples_done for unit in saved) / seconds if seconds else None,
+        tokens_per_s=sum(unit.tokens_done for unit in saved) / seconds if seconds else None,
+        size=sum(unit.size or 0 for unit in snapshot.units if unit.state == "saved"),
+        problem="; ".join(found.problems) or None,
+        cancel_requested=found.cancel_requested and found.active,
+    )
+
+
+def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:
+    state = unit.state
+    if not found.active and state in ("running", "saving"):
+        state = "stopped"
+    seconds = unit.seconds
+    if seconds is None and unit.started_s is not None:
+        seconds = max(0.0, found.snapshot.elapsed_s - unit.started_s)
+    rated = seconds if seconds and state != "skipped" and unit.samples_done else None
+    return UnitView(
+        model=names.get(unit.folder, unit.folder),
+        folder=unit.folder,
+        emotion=unit.emotion,
+        state=state,
+        n_samples=unit.n_samples,
+        samples_done=unit.samples_done,
+        n_tokens=unit.n_tokens,
+        tokens_done=(unit.n_tokens or 0) if state == "skipped" else unit.tokens_done,
+        seconds=seconds,
+        samples_per_s=unit.samples_done / rated if rated else None,
+        tokens_per_s=unit.tokens_done / rated if rated else None,
+        path=unit.path,
+        size=unit.size,
+        sha256=unit.sha256,
+        reason=unit.reason,
+    )
+
+
+def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
+    if found.state not in ("failed", "crashed"):
+        return None
+    tail = directory.log_tail(_LOG_LINES)
+    error = found.snapshot.error
+    if found.state == "failed" and error is not None:
+        return ErrorView(
+            message=error.message, remedy=error.remedy, exit_code=error.exit_code, log_tail=tail
+        )
+    return ErrorView(
+        message="the worker process is gone and left no word: it was killed, ran out of memory, "
+        "or the machine stopped",
+        remedy="Resume the run: what it saved is kept, and it continues at the first missing unit.",
+        exit_code=1,
+        log_tail=tail,
+    )
+
+
+def _estimate_ratio(found: Look) -> float | None:
+    """How far off the estimate was; a run with a pause in it says nothing about that."""
+    estimate = None if found.config is None else found.config.estimate
+    whole = found.state == "finished" and found.snapshot.attempt == 1
+    if estimate is None or not whole or estimate.seconds <= 0:
+        return None
+    return found.snapshot.elapsed_s / estimate.seconds

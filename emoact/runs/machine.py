@@ -1,0 +1,64 @@
+"""What this machine has: free disk, free memory, cores."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def machine_id() -> str:
+    """A short name for machines that compute at the same speed; tells nothing about its owner."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        processor = next((line for line in lines if line.startswith("model name")), "")
+    except OSError:
+        processor = platform.processor()
+    facts = f"{platform.system()}|{platform.machine()}|{processor}|{cores()}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_disk(path: str | os.PathLike[str]) -> int | None:
+    """Bytes free for us where `path` is or will be; None when the system does not say."""
+    for place in (Path(path), *Path(path).absolute().parents):
+        try:
+            status = os.statvfs(place)
+        except OSError:
+            continue
+        return status.f_bavail * status.f_frsize
+    return None
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that a new process can have, a container's limit included, or None."""
+    found = [size for size in (_system_memory(), _container_memory()) if size is not None]
+    return min(found, default=None)
+
+
+def _system_memory() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
+def _container_memory() -> int | None:
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+        return None if limit == "max" else max(0, int(limit) - used)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,173 @@
+"""The process of one run: waits for its turn, extracts, and says how it went.
+
+Started by `emoact.runs.launch` as `python -m emoact.runs.worker RUN_DIR --lock-fd N`. Torch is
+imported below `run_units`, once the run's turn has come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from emoact.errors import CancelledError, EmoactError, RequestError
+from emoact.extraction.pipeline import EngineFor, bridge_engine, run_units
+from emoact.runs.config import RunConfig
+from emoact.runs.directory import RunDirectory
+from emoact.runs.frozen import FrozenChoices
+from emoact.runs.lock import QueueNote, RunLock
+from emoact.runs.queue import wait_for_turn, worker_slots
+from emoact.runs.rates import learn
+from emoact.runs.redact import RedactedStream, redact
+from emoact.runs.reporter import RunReporter
+from emoact.runs.snapshot import RunError, Snapshot
+
+_LONGEST_REASON = 500
+
+
+def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor = bridge_engine) -> int:
+    """Work a run off; returns the exit code of the command line's conventions.
+
+    Args:
+        argv: Run directory and lock; those of the process when None.
+        engine_for: Loads a model; tests give a stand-in.
+    """
+    parser = argparse.ArgumentParser(prog="python -m emoact.runs.worker", description=__doc__)
+    parser.add_argument("run_directory", type=Path, help="results/runs/RUN_ID")
+    parser.add_argument("--lock-fd", type=int, help="open file of the run's lock, already taken")
+    arguments = parser.parse_args(argv)
+    directory = RunDirectory(arguments.run_directory)
+    out, err = (RedactedStream(stream).as_text() for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return _run(directory, arguments.lock_fd, engine_for)
+
+
+def _run(directory: RunDirectory, descriptor: int | None, engine_for: EngineFor) -> int:
+    try:
+        lock = _lock(directory, descriptor)
+        config = directory.config()
+        with RunReporter(directory, _snapshot(directory, config)) as reporter:
+            _stop_on_signals(reporter)
+            code = _work(directory, config, lock, reporter, engine_for)
+    except EmoactError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    _leave_queue(lock)
+    return code
+
+
+def _lock(directory: RunDirectory, descriptor: int | None) -> RunLock:
+    try:
+        if descriptor is not None:
+            return RunLock.adopt(descriptor)
+        lock = RunLock.acquire(directory.lock_path, patience_s=1.0)
+    except OSError as error:
+        raise RequestError(f"{directory.lock_path} cannot be taken: {error.strerror}") from error
+    if lock is None:
+        raise RequestError(f"run {directory.run_id!r} has a worker already")
+    return lock
+
+
+def _snapshot(directory: RunDirectory, config: RunConfig) -> Snapshot:
+    """Where the launcher said that the run stands."""
+    try:
+        return directory.status().snapshot
+    except RequestError:
+        return directory.snapshot_from_events(config).again()
+
+
+def _stop_on_signals(reporter: RunReporter) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  given by Python
+        reporter.stop()
+        # Loading and fetching have no passes to check between, and write nothing that matters.
+        if reporter.snapshot.state == "loading":
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _ignore_signals() -> None:
+    """The last word is being said; whoever wants more than that sends SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _work(
+    directory: RunDirectory,
+    config: RunConfig,
+    lock: RunLock,
+    reporter: RunReporter,
+    engine_for: EngineFor,
+) -> int:
+    """Wait, extract, and leave a last word; no exception but of that word itself leaves here."""
+    try:
+        wait_for_turn(
+            directory,
+            lock,
+            slots=worker_slots(),
+            on_place=reporter.place,
+            check_cancelled=reporter.check_cancelled,
+        )
+        reporter.turn()
+        run_units(
+            config,
+            reporter=reporter,
+            plans=FrozenChoices(directory.plan_path),
+            engine_for=engine_for,
+        )
+    except (CancelledError, KeyboardInterrupt):
+        _ignore_signals()
+        reporter.end("cancelled")
+        return CancelledError.exit_code
+    except EmoactError as error:
+        return _fail(reporter, error, exit_code=error.exit_code)
+    # The one place where anything unforeseen becomes a failed run.
+    except BaseException as error:  # noqa: BLE001
+        traceback.print_exc()
+        return _fail(reporter, _unforeseen(error), exit_code=EmoactError.exit_code)
+    finally:
+        learn(config, reporter.snapshot)
+    _ignore_signals()
+    reporter.end("finished")
+    return os.EX_OK
+
+
+def _fail(reporter: RunReporter, error: EmoactError, *, exit_code: int) -> int:
+    _ignore_signals()
+    message = redact(error.message)
+    remedy = None if error.remedy is None else redact(error.remedy)
+    print(message, file=sys.stderr)
+    reporter.end("failed", RunError(message=message, remedy=remedy, exit_code=exit_code))
+    return exit_code
+
+
+def _unforeseen(error: BaseException) -> EmoactError:
+    """A short reason; the traceback is in the log."""
+    if isinstance(error, MemoryError):
+        return EmoactError(
+            "there was not enough memory",
+            remedy="Close other programs, or choose a smaller model, then resume the run.",
+        )
+    said = " ".join(str(error).split())[:_LONGEST_REASON]
+    return EmoactError(
+        f"{type(error).__name__}: {said}" if said else type(error).__name__,
+        remedy="The run's log has the details. Resuming continues at the first missing unit.",
+    )
+
+
+def _leave_queue(lock: RunLock) -> None:
+    """Let the next run begin while this process is still being torn down."""
+    note = lock.note()
+    if note is not None:
+        lock.write(QueueNote(ticket=note.ticket, phase="ended"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
