@@ -1,0 +1,40 @@
+"""Holm's correction over several families of layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Holm:
+    """Step-down adjustment.
+
+    Attributes:
+        adjusted: Adjusted p-value of each family.
+        factor: By how much each p-value was multiplied: families that were still in the race.
+        floor: Largest adjusted p-value among the smaller ones: no adjusted value lies below it.
+    """
+
+    adjusted: Float64[np.ndarray, " family"]
+    factor: Float64[np.ndarray, " family"]
+    floor: Float64[np.ndarray, " family"]
+
+
+def adjust(p: Float[np.ndarray, " family"]) -> Holm:
+    """Adjusted p-values that keep the chance of any false alarm over all families at alpha.
+
+    Source: Holm 1979.
+    """
+    order = np.argsort(p, kind="stable")
+    n = len(p)
+    adjusted, factor, floor = np.empty(n), np.empty(n), np.empty(n)
+    reached = 0.0
+    for rank, family in enumerate(order):
+        factor[family] = n - rank
+        floor[family] = reached
+        reached = max(reached, min(1.0, float((n - rank) * p[family])))
+        adjusted[family] = reached
+    return Holm(adjusted=adjusted, factor=factor, floor=floor)
