@@ -1,0 +1,31 @@
+"""emoact: defensible emotion directions from the activations of small language models.
+
+Importing this package is instant; each name below loads what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from emoact.version import __version__
+
+if TYPE_CHECKING:
+    from emoact.extraction.extractor import ActivationExtractor
+    from emoact.runs.extract import extract
+    from emoact.store.reading import read, read_all
+
+__all__ = ["ActivationExtractor", "__version__", "extract", "read", "read_all"]
+
+_HOMES = {
+    "ActivationExtractor": "emoact.extraction.extractor",
+    "extract": "emoact.runs.extract",
+    "read": "emoact.store.reading",
+    "read_all": "emoact.store.reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'emoact' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

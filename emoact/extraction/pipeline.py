@@ -18,6 +18,7 @@ from emoact.models.install import ensure_model
 from emoact.models.progress import OnStep, Step
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
+from emoact.models.threads import let_threads_sleep
 from emoact.prompts import read_prompts
 from emoact.runs.config import RunConfig, RunModel
 from emoact.schema import Dataset, ExtractionOptions
@@ -55,6 +56,7 @@ def bridge_engine(
 ) -> Engine:
     """The engine of real models; torch is imported by calling it, which takes a while."""
     on_step("load", detail="importing torch and TransformerLens")
+    let_threads_sleep()
     from emoact.extraction.bridge_engine import load_engine
 
     return load_engine(

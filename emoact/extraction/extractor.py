@@ -1,0 +1,238 @@
+"""The report's class: one model in this process, for one text, several texts, or a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from emoact.errors import RequestError
+from emoact.extraction.engine import Engine, EngineFacts, Tokenised
+from emoact.extraction.pipeline import bridge_engine, run_units
+from emoact.models.install import ensure_model
+from emoact.models.progress import OnStep, silent
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions, Site
+from emoact.store.layout import ResultsRoot
+
+CHECK_TEXTS = (
+    "Thank you for the soup that you left at our door.",
+    "Thank you for the book.",
+    "The train to the coast leaves at nine.",
+    "You kept the keys again, and nobody could get in.",
+    "I lost the ticket that you gave me.",
+    "Rain.",
+)
+"""What the self-check compares when no data set is at hand: shared beginnings, several lengths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The activations of one text.
+
+    Attributes:
+        text: The text.
+        tokens: Token ids, BOS included where it was prepended.
+        token_strings: The same as strings.
+        content_start: First position after BOS; 0 where none was prepended.
+        residual_stream: Input of each layer; empty when the site was not asked for.
+        mlp_output: What each layer's MLP adds; empty when the site was not asked for.
+        sites: Every site that was asked for, by layer.
+    """
+
+    text: str
+    tokens: Int64[np.ndarray, "pos"]
+    token_strings: tuple[str, ...]
+    content_start: int
+    residual_stream: Float32[np.ndarray, "layer pos d_model"]
+    mlp_output: Float32[np.ndarray, "layer pos d_model"]
+    sites: Mapping[Site, Sequence[np.ndarray]]
+
+
+class ActivationExtractor:
+    """A loaded and checked model.
+
+    Args:
+        model: Short name, hub id with or without `@revision`, directory, or `.gguf` file.
+        options: What an activation is; raw float32 with BOS by default.
+        allow_pickle_weights: Load weights that are stored as pickles.
+        on_step: Told what is under way while the model is fetched and loaded.
+
+    Raises:
+        RequestError: The model cannot be had from here, or does not do what was asked for.
+        EmoactError: It cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str = "smollm2-135m",
+        *,
+        options: ExtractionOptions | None = None,
+        allow_pickle_weights: bool = False,
+        on_step: OnStep = silent,
+    ) -> None:
+        self.options = options or ExtractionOptions()
+        self._asked = model
+        self._allow_pickle_weights = allow_pickle_weights
+        self._source = ensure_model(
+            resolve_model(model, allow_pickle_weights=allow_pickle_weights), on_step=on_step
+        )
+        self._engine = bridge_engine(
+            self._source,
+            self.options,
+            texts=CHECK_TEXTS,
+            frozen=None,
+            allow_pickle_weights=allow_pickle_weights,
+            on_step=on_step,
+        )
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Sizes, BOS, plan and self-check of the loaded model."""
+        return self._engine.facts
+
+    @property
+    def model_name(self) -> str:
+        """The `model_name` of its pickles."""
+        return self._source.model_name
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer blocks."""
+        return self.facts.n_layers
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.facts.d_model
+
+    # A str is a Sequence[str] as well; the first signature that fits is the one that is meant.
+    @overload
+    def extract(self, texts: str) -> Sample: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def extract(self, texts: Sequence[str]) -> list[Sample]: ...
+
+    def extract(self, texts: str | Sequence[str]) -> Sample | list[Sample]:
+        """The activations of one text, or of several in their order.
+
+        Raises:
+            RequestError: A text has no tokens, or does not fit the context and may not be cut.
+            EmoactError: The model failed.
+        """
+        several = [texts] if isinstance(texts, str) else list(texts)
+        prompts = self._engine.tokenise(several)
+        for text, prompt in zip(several, prompts, strict=True):
+            self._check(text, prompt)
+        found: list[dict[tuple[Site, int], np.ndarray]] = [{} for _ in several]
+
+        def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+            # The rows are a window on a whole pass, which would stay alive with them.
+            found[sample][site, layer] = rows.copy()
+
+        if prompts:
+            self._engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+        samples = [
+            _sample(text, prompt, arrays, self)
+            for text, prompt, arrays in zip(several, prompts, found, strict=True)
+        ]
+        return samples[0] if isinstance(texts, str) else samples
+
+    def extract_dataset(
+        self,
+        dataset: str | os.PathLike[str],
+        *,
+        results: str | os.PathLike[str] = "results",
+        emotions: Sequence[str] | None = None,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write the contract pickle of every emotion of a data set; returns their paths.
+
+        Args:
+            dataset: A file of labelled prompts.
+            results: Results root.
+            emotions: Labels to extract; all of them by default.
+            overwrite: Replace files of another configuration.
+
+        Raises:
+            RequestError: The data set is refused, or a file is in the way.
+            EmoactError: The model or the disk failed.
+        """
+        from emoact.runs.request import ExtractRequest, prepare
+
+        config = prepare(
+            ExtractRequest(
+                models=(self._asked,),
+                dataset=dataset,
+                results=results,
+                emotions=None if emotions is None else tuple(emotions),
+                options=self.options,
+                overwrite=overwrite,
+                allow_pickle_weights=self._allow_pickle_weights,
+            )
+        )
+
+        def loaded(source: ModelSource, options: ExtractionOptions, **_: Any) -> Engine:
+            del source, options
+            return self._engine
+
+        run_units(config, reporter=_Quiet(), plans={}, engine_for=loaded)
+        root = ResultsRoot(results)
+        return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
+
+    def _check(self, text: str, prompt: Tokenised) -> None:
+        shown = repr(text if len(text) <= 60 else text[:57] + "...")
+        if len(prompt.ids) == prompt.content_start:
+            raise RequestError(f"the text {shown} has no tokens in {self._source.name}")
+        if prompt.is_truncated and not self.options.truncate:
+            raise RequestError(
+                f"the text {shown} has {prompt.full_length:,} tokens; {self._source.name} takes "
+                f"at most {len(prompt.ids):,}",
+                remedy="Shorten it, or set truncate in the options.",
+            )
+
+
+def _sample(
+    text: str,
+    prompt: Tokenised,
+    arrays: Mapping[tuple[Site, int], np.ndarray],
+    extractor: ActivationExtractor,
+) -> Sample:
+    facts = extractor.facts
+    sites: dict[Site, Sequence[np.ndarray]] = {
+        site: [array for key, array in sorted(arrays.items()) if key[0] == site]
+        for site in extractor.options.sites
+    }
+
+    def stacked(site: Site) -> np.ndarray:
+        if site not in sites:
+            return np.empty((0, len(prompt.ids), facts.d_model), dtype=np.float32)
+        return np.stack(sites[site])
+
+    return Sample(
+        text=text,
+        tokens=prompt.ids,
+        token_strings=prompt.strings,
+        content_start=prompt.content_start,
+        residual_stream=stacked("resid_pre"),
+        mlp_output=stacked("mlp_out"),
+        sites=sites,
+    )
+
+
+class _Quiet:
+    """A reporter for callers who only want the files."""
+
+    def step(self, *_: object, **__: object) -> None:
+        """Nothing is shown."""
+
+    unit_planned = unit_started = unit_progress = unit_saved = unit_skipped = note = step
+
+    def check_cancelled(self) -> None:
+        """Nobody can cancel."""
