@@ -1,0 +1,1 @@
+"""Arrays and rows in, plotly figures out; no Streamlit, no files."""

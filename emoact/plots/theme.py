@@ -1,0 +1,165 @@
+"""How every figure looks: one template for light and one for dark, one style for each emotion."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Scheme = Literal["light", "dark"]
+
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """The colours of a figure that belong to no emotion."""
+
+    text: str
+    muted: str
+    grid: str
+    axis: str
+    surface: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmotionStyle:
+    """One colour and one marker shape, so that nothing depends on colour alone."""
+
+    colour: str
+    symbol: str
+
+    def band(self, scheme: Scheme) -> str:
+        """The same hue, thin enough that four bands may overlap."""
+        red, green, blue = (int(self.colour[start : start + 2], 16) for start in (1, 3, 5))
+        return f"rgba({red},{green},{blue},{0.16 if scheme == 'light' else 0.22})"
+
+
+INK: Mapping[Scheme, Ink] = {
+    "light": Ink(
+        text="#1C232B", muted="#5A6572", grid="#E8ECF0", axis="#B4BDC7", surface="#FFFFFF"
+    ),
+    "dark": Ink(text="#E8EAED", muted="#A3AEBA", grid="#2A3037", axis="#4A545F", surface="#1E2329"),
+}
+
+# Amber, red, blue and grey stay at least 25 CIELAB units apart with protanopia, deuteranopia and
+# tritanopia (tests/unit/plots); green beside grey, as in many palettes, does not.
+_NAMED: Mapping[Scheme, Mapping[str, str]] = {
+    "light": {
+        "gratitude": "#C28500",
+        "anger": "#B32D1F",
+        "apology": "#2F6FDE",
+        "neutral": "#767C85",
+    },
+    "dark": {
+        "gratitude": "#F0B429",
+        "anger": "#F2684C",
+        "apology": "#6FA8FF",
+        "neutral": "#9AA0A8",
+    },
+}
+_FURTHER: Mapping[Scheme, tuple[str, ...]] = {
+    "light": ("#7A3FB5", "#0C8F6E", "#D0509E", "#6E5A3C", "#1F93BC", "#7F8F14"),
+    "dark": ("#BE8BF0", "#3CC79F", "#F38AC4", "#C4A57B", "#6CD3F2", "#C6D65B"),
+}
+_NAMED_SYMBOLS: Mapping[str, str] = {
+    "gratitude": "circle",
+    "anger": "triangle-up",
+    "apology": "square",
+    "neutral": "diamond",
+}
+_FURTHER_SYMBOLS = (
+    "cross",
+    "star",
+    "pentagon",
+    "hexagon",
+    "triangle-down",
+    "x",
+    "bowtie",
+    "hourglass",
+    "star-square",
+    "triangle-right",
+    "triangle-left",
+)
+
+
+def emotion_order(labels: Iterable[str]) -> list[str]:
+    """Every label once: the report's four in its order, then the others by name."""
+    distinct = set(labels)
+    named = [label for label in _NAMED_SYMBOLS if label in distinct and label != "neutral"]
+    others = sorted(distinct - set(_NAMED_SYMBOLS))
+    return [*named, *others, *(["neutral"] if "neutral" in distinct else [])]
+
+
+def emotion_styles(labels: Iterable[str], scheme: Scheme) -> dict[str, EmotionStyle]:
+    """A style for each label, in the order of `emotion_order`.
+
+    The report's four keep theirs whatever else is there. Others take the next of a fixed sequence
+    by name, so a page passes every label that it knows of and not only those it shows.
+    """
+    styles: dict[str, EmotionStyle] = {}
+    further = 0
+    for label in emotion_order(labels):
+        if label in _NAMED_SYMBOLS:
+            styles[label] = EmotionStyle(colour=_NAMED[scheme][label], symbol=_NAMED_SYMBOLS[label])
+            continue
+        colours = _FURTHER[scheme]
+        styles[label] = EmotionStyle(
+            colour=colours[further % len(colours)],
+            symbol=_FURTHER_SYMBOLS[further % len(_FURTHER_SYMBOLS)],
+        )
+        further += 1
+    return styles
+
+
+def template(scheme: Scheme) -> go.layout.Template:
+    """The layout that every figure of that scheme starts from."""
+    ink = INK[scheme]
+    axis = {
+        "gridcolor": ink.grid,
+        "linecolor": ink.axis,
+        "tickcolor": ink.axis,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "zeroline": False,
+        "automargin": True,
+        "title": {"font": {"size": 13, "color": ink.muted}, "standoff": 8},
+        "tickfont": {"size": 12, "color": ink.muted},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 13, "color": ink.text},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(_NAMED[scheme].values()) + list(_FURTHER[scheme]),
+            "xaxis": axis,
+            "yaxis": axis,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "hoverlabel": {
+                "bgcolor": ink.surface,
+                "bordercolor": ink.axis,
+                "font": {"family": FONT, "size": 13, "color": ink.text},
+                "namelength": -1,
+            },
+            "legend": {
+                "orientation": "h",
+                "yanchor": "bottom",
+                "y": 1.0,
+                "xanchor": "left",
+                "x": 0.0,
+                "font": {"size": 13, "color": ink.text},
+                "itemsizing": "trace",
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            "annotationdefaults": {"font": {"size": 13, "color": ink.text}},
+        }
+    )
+
+
+def plain(text: str) -> str:
+    """Text as text: plotly reads a little HTML wherever it writes words."""
+    return html.escape(text, quote=False)

@@ -1,0 +1,79 @@
+"""A request checked while it is being put together, without asking the hub on every keystroke."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from emoact.errors import EmoactError, RequestError
+from emoact.prompts import read_prompts
+from emoact.runs import request
+from emoact.runs.config import RunConfig
+from emoact.runs.request import ExtractRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A request that may start, or why it may not."""
+
+    config: RunConfig | None = None
+    error: EmoactError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Prompts of each label of a data set, or why it cannot be read."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error: EmoactError | None = None
+
+
+def check(asked: ExtractRequest) -> Checked:
+    """Whether the request may start; the same request is not checked again for some seconds."""
+    config, message, remedy = _check(asked, _version(os.fspath(asked.dataset)))
+    error = None if message is None else RequestError(message, remedy=remedy)
+    return Checked(config=config, error=error)
+
+
+def labels_of(dataset: str) -> Labels:
+    """The labels of a data set in the order of the file."""
+    counts, message, remedy = _labels(dataset, _version(dataset))
+    error = None if message is None else RequestError(message, remedy=remedy)
+    return Labels(counts=counts, error=error)
+
+
+# Whether a model is there and which files are on disk changes without the request changing.
+@st.cache_data(max_entries=64, ttl=10, show_spinner="Checking the request")
+def _check(
+    asked: ExtractRequest, version: tuple[int, int]
+) -> tuple[RunConfig | None, str | None, str | None]:
+    del version  # part of the key: a data set that was changed is read again
+    try:
+        return request.prepare(asked), None, None
+    except EmoactError as error:
+        return None, error.message, error.remedy
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the data set")
+def _labels(
+    dataset: str, version: tuple[int, int]
+) -> tuple[dict[str, int], str | None, str | None]:
+    del version
+    try:
+        found = read_prompts(dataset)
+    except EmoactError as error:
+        return {}, error.message, error.remedy
+    return dict(Counter(prompt.emotion for prompt in found.prompts)), None, None
+
+
+def _version(path: str) -> tuple[int, int]:
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)

@@ -1,0 +1,48 @@
+"""Which run a page watches: the one in its address, else the one at work."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emoact.errors import EmoactError
+from emoact.runs import progress
+from emoact.ui import links
+from emoact.ui.boxes import error_box
+
+PARAMETER = "run"
+
+
+def current_run(results: str) -> str | None:
+    """The run to show; its id stands in the address from then on, so that a refresh loses nothing.
+
+    A run that the address names and that does not exist is ignored with a note.
+    """
+    named = st.query_params.get(PARAMETER)
+    try:
+        runs = progress.list_runs(results)
+    except EmoactError as error:
+        error_box(error, title="The runs cannot be listed")
+        return None
+    if named and any(run.id == named for run in runs):
+        return named
+    if named:
+        links.ignore(f"{PARAMETER}={named[:80]}", "there is no such run in this results folder.")
+        del st.query_params[PARAMETER]
+    active = [run for run in runs if run.active]
+    if not active:
+        return None
+    # The one at work before those that wait; the list is newest first.
+    watched = next((run for run in active if run.state != "pending"), active[-1])
+    st.query_params[PARAMETER] = watched.id
+    return watched.id
+
+
+def watch_run(run_id: str) -> None:
+    """Put a run into the address."""
+    st.query_params[PARAMETER] = run_id
+
+
+def forget_run() -> None:
+    """Take the run out of the address."""
+    if PARAMETER in st.query_params:
+        del st.query_params[PARAMETER]

@@ -1,0 +1,181 @@
+"""The pieces of the Home page: where things stand in words, in a grid, and as one button."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from emoact.models.registry import DEFAULT_MODEL
+from emoact.plots.theme import emotion_order
+from emoact.runs.request import ExtractRequest
+from emoact.runs.views import RunSummary
+from emoact.ui import configuration, extract_form, numbers, run_table
+from emoact.ui.boxes import answer, next_step
+from emoact.ui.checked_request import check
+from emoact.ui.reading import UnitCard
+from emoact.ui.states import run_look
+from emoact.ui.text import listed, mono
+
+
+def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+    """What is on disk and what is at work."""
+    active = [run for run in runs if run.active]
+    if not cards and not active:
+        answer(f"There are no activations in {mono(results)} yet.", _first_run_cost(results))
+        return
+    usable = [card for card in cards if card.problem is None]
+    models = len({card.file.folder for card in usable})
+    refused = len(cards) - len(usable)
+    answer(
+        f"{numbers.plural(len(usable), 'file')} of {numbers.plural(models, 'model')} on disk, "
+        f"{numbers.size(sum(card.file.size for card in usable))} in {mono(results)}."
+        if cards
+        else f"There are no activations in {mono(results)} yet.",
+        f"{numbers.plural(refused, 'file')} cannot be read." if refused else "",
+        f"{numbers.plural(len(active), 'run')} at work or waiting." if active else "",
+    )
+
+
+def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+    """The next sensible step as one button, and others beside it."""
+    active = [run for run in runs if run.active]
+    with st.container(horizontal=True):
+        if active:
+            next_step(
+                "Watch the run",
+                page="pages/extract.py",
+                icon=":material/visibility:",
+                parameters={"run": active[-1].id},
+            )
+        elif not cards:
+            _offer_first_run(results)
+            next_step(
+                "Choose models and data",
+                page="pages/extract.py",
+                icon=":material/tune:",
+                primary=False,
+            )
+        else:
+            next_step(
+                "Look at the activations",
+                page="pages/activations.py",
+                icon=":material/stacked_line_chart:",
+            )
+            next_step(
+                "Extract more",
+                page="pages/extract.py",
+                icon=":material/play_circle:",
+                primary=False,
+            )
+
+
+def show_active(results: str, runs: Sequence[RunSummary]) -> None:
+    """One bar for each run at work, drawn again every two seconds while there is one."""
+    active = any(run.active for run in runs)
+    if active:
+        st.fragment(_active_bars, run_every=2.0)(results)
+
+
+def _active_bars(results: str) -> None:
+    active = [run for run in run_table.runs_of(results) if run.active]
+    if not active:
+        st.rerun()
+    for run in active:
+        look = run_look(run.state, cancel_requested=run.cancel_requested)
+        share = run.samples_done / run.n_samples if run.n_samples else 0.0
+        models = listed([mono(model) for model in run.models])
+        st.progress(
+            min(share, 1.0),
+            text=f"{look.badge} {models} {run.samples_done:,} of {run.n_samples:,}",
+        )
+
+
+def show_grid(cards: Sequence[UnitCard]) -> None:
+    """Models by emotions: what is on disk, how old, how made, and what is wrong with it."""
+    if not cards:
+        return
+    emotions = emotion_order(card.file.emotion for card in cards)
+    folders = list(dict.fromkeys(card.file.folder for card in cards))
+    now = datetime.now(tz=UTC)
+    rows = []
+    for folder in folders:
+        own = {card.file.emotion: card for card in cards if card.file.folder == folder}
+        usable = [card for card in own.values() if card.problem is None]
+        rows.append(
+            {
+                "model": folder,
+                **{emotion: _cell(own.get(emotion)) for emotion in emotions},
+                "layers": usable[0].n_layers if usable else None,
+                "d_model": usable[0].d_model if usable else None,
+                "size": numbers.size(sum(card.file.size for card in own.values())),
+                "newest": numbers.ago(max(card.file.modified for card in own.values()), now),
+                "configuration": _configuration(usable),
+                "problems": _problems(list(own.values())),
+            }
+        )
+    st.subheader("On disk")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "model": st.column_config.TextColumn("model", pinned=True),
+            **{
+                emotion: st.column_config.TextColumn(emotion, help="Prompts in the file.")
+                for emotion in emotions
+            },
+        },
+        alt="Models by emotions: prompts on disk, size, age, configuration and problems",
+    )
+
+
+def _cell(card: UnitCard | None) -> str:
+    if card is None:
+        return numbers.MISSING
+    return "unreadable" if card.problem is not None else numbers.count(card.n_samples)
+
+
+def _configuration(cards: Sequence[UnitCard]) -> str:
+    found = {configuration.short_words(card) for card in cards}
+    return found.pop() if len(found) == 1 else "mixed" if found else "unknown"
+
+
+def _problems(cards: Sequence[UnitCard]) -> str:
+    words = [f"{card.file.emotion}: {card.problem}" for card in cards if card.problem]
+    words += ["random weights"] if any(card.random_weights for card in cards) else []
+    return "; ".join(words)
+
+
+def _first_request(results: str) -> ExtractRequest:
+    return ExtractRequest(
+        models=(DEFAULT_MODEL,), dataset=extract_form.DEFAULT_DATASET, results=results
+    )
+
+
+def _first_run_cost(results: str) -> str:
+    config = check(_first_request(results)).config
+    if config is None or config.estimate is None:
+        return ""
+    what = numbers.plural(sum(config.counts.values()), "prompt")
+    return (
+        f"{what} through the embedded model {mono(DEFAULT_MODEL)} take about "
+        f"{numbers.duration(config.estimate.seconds)} and "
+        f"{numbers.size(config.estimate.disk_bytes)}."
+    )
+
+
+def _offer_first_run(results: str) -> None:
+    request = _first_request(results)
+    config = check(request).config
+    n_prompts = sum(config.counts.values()) if config else 200
+    if st.button(
+        f"Extract {numbers.plural(n_prompts, 'prompt')} with {DEFAULT_MODEL}",
+        type="primary",
+        icon=":material/play_circle:",
+        key="first-run",
+    ):
+        run_id = extract_form.launched(request)
+        if run_id is not None:
+            st.switch_page("pages/extract.py", query_params={"run": run_id})

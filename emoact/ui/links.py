@@ -1,0 +1,57 @@
+"""Choices in the address of the page: what it names and what was ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from emoact.ui.text import md, mono
+
+_NOTES = "links_ignored"
+
+
+def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
+    """Remember the values of a parameter that the widget about to be drawn will not take.
+
+    Streamlit puts the default in their place without a word; `show_ignored` says so.
+    """
+    options = list(allowed)
+    unknown = [value for value in st.query_params.get_all(parameter) if value not in options]
+    if unknown:
+        _notes().append(
+            f"{mono(f'{parameter}={unknown[0][:80]}')} in the address was ignored; "
+            + (
+                f"allowed are {', '.join(map(md, options[:12]))}."
+                if options
+                else "nothing to pick."
+            )
+        )
+
+
+def prefer(key: str, value: object) -> None:
+    """Begin with a value that depends on what is on disk, and write it into the address.
+
+    As a widget's own default it would be left out there, and a link would show something else as
+    soon as there is more on disk.
+    """
+    if key not in st.session_state and key not in st.query_params:
+        st.session_state[key] = value
+
+
+def ignore(parameter: str, reason: str) -> None:
+    """Remember that a parameter was ignored, for a reason of the page's own."""
+    _notes().append(f"{mono(parameter)} in the address was ignored: {reason}")
+
+
+def show_ignored() -> None:
+    """Say which values of the address were ignored, until the next interaction."""
+    notes = _notes()
+    for note in notes:
+        st.caption(f":material/link_off: {note}")
+    notes.clear()
+
+
+def _notes() -> list[str]:
+    notes: list[str] = st.session_state.setdefault(_NOTES, [])
+    return notes

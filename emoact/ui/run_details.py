@@ -1,0 +1,241 @@
+"""One run opened, or two side by side: config, events, log, files, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from emoact.errors import EmoactError
+from emoact.runs import control, progress
+from emoact.runs.config import RunConfig
+from emoact.runs.directory import RunDirectory
+from emoact.runs.views import RunView
+from emoact.store.layout import ResultsRoot
+from emoact.ui import numbers
+from emoact.ui.boxes import error_box
+from emoact.ui.current_run import forget_run
+from emoact.ui.run_panel import show_run
+from emoact.ui.text import md, mono
+from emoact.ui.written import show_written
+
+_EVENTS_SHOWN = 500
+_REFUSAL = "resume-refusal"
+
+
+def show_details(results: str, run_id: str) -> None:
+    """Everything there is of one run."""
+    st.subheader(md(run_id), anchor=False)
+    view = show_run(results, run_id)
+    if view is None:
+        return
+    refusal = st.session_state.pop(_REFUSAL, None)
+    if refusal is not None:
+        error_box(refusal, title="The run was not resumed")
+    _actions(results, view)
+    names = ["Files", "Config", "Events"]
+    files, config, events = st.tabs(names, key="part", on_change="rerun", bind="query-params")
+    if files.open:
+        with files:
+            show_written(view)
+            if not any(unit.done for unit in view.units):
+                st.caption("No file yet.")
+    if config.open:
+        with config:
+            _show_config(view)
+    if events.open:
+        with events:
+            _show_events(results, run_id)
+
+
+def compare(results: str, one: str, other: str) -> None:
+    """What two runs were asked to do, side by side, differences first."""
+    configs = []
+    for run_id in (one, other):
+        try:
+            config = progress.read_run(results, run_id).config
+        except EmoactError as error:
+            error_box(error, title="A run cannot be read")
+            return
+        if config is None:
+            error_box(EmoactError(f"{run_id}: config.json cannot be read"), title="No comparison")
+            return
+        configs.append(flat(config))
+    first, second = configs
+    fields = list(dict.fromkeys([*first, *second]))
+    rows = [
+        {
+            "setting": field,
+            one: first.get(field, ""),
+            other: second.get(field, ""),
+            "differs": first.get(field) != second.get(field),
+        }
+        for field in fields
+    ]
+    rows.sort(key=lambda row: not row["differs"])
+    n_differing = sum(bool(row["differs"]) for row in rows)
+    st.subheader("Two runs compared", anchor=False)
+    st.markdown(
+        f"{numbers.plural(n_differing, 'setting')} of {len(rows)} "
+        f"{'differs' if n_differing == 1 else 'differ'}."
+    )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"differs": st.column_config.CheckboxColumn("differs", width="small")},
+        alt="Settings of both runs, those that differ first",
+    )
+
+
+def flat(config: RunConfig) -> dict[str, str]:
+    """A config as dotted fields with text values; what names only the run itself is left out."""
+    fields = config.to_json()
+    for name in ("run_id", "estimate", "kind"):
+        fields.pop(name, None)
+    found: dict[str, str] = {}
+    _flatten("", fields, found)
+    return found
+
+
+def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _flatten(f"{prefix}.{key}" if prefix else str(key), item, found)
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for position, item in enumerate(value):
+            _flatten(f"{prefix}[{position}]", item, found)
+    elif isinstance(value, list):
+        found[prefix] = ", ".join(map(str, value))
+    else:
+        found[prefix] = "" if value is None else str(value)
+
+
+def _actions(results: str, view: RunView) -> None:
+    summary = view.summary
+    with st.container(horizontal=True):
+        if summary.can_resume:
+            st.button(
+                "Resume run",
+                icon=":material/resume:",
+                type="primary",
+                help="Continues at the first emotion that is not on disk.",
+                on_click=_resume,
+                args=(results, view.id),
+            )
+        if view.config is not None and st.button(
+            "Run again with these settings", icon=":material/replay:"
+        ):
+            st.switch_page("pages/extract.py", query_params=settings_of(view.config))
+        _download_log(results, view.id)
+        if summary.can_delete and st.button("Delete run", icon=":material/delete:"):
+            _confirm_delete(results, view.id)
+
+
+def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
+    """The parameters that fill the form of the Extract page as this run was asked for."""
+    options = config.options
+    chosen: dict[str, str | list[str]] = {
+        "models": [model.asked for model in config.models],
+        "dataset": config.dataset.source,
+        "emotions": list(config.emotions),
+        "bos": options.bos,
+        "processing": options.processing,
+        "dtype": options.dtype,
+        "device": options.device,
+        "sites": list(options.sites),
+    }
+    switches = {
+        "truncate": options.truncate,
+        "nonadditive": options.allow_nonadditive_mlp,
+        "overwrite": config.overwrite,
+    }
+    chosen |= {name: "true" for name, on in switches.items() if on}
+    return chosen
+
+
+def _resume(results: str, run_id: str) -> None:
+    try:
+        control.resume(results, run_id)
+    except EmoactError as error:
+        st.session_state[_REFUSAL] = error
+
+
+def _download_log(results: str, run_id: str) -> None:
+    path = RunDirectory(ResultsRoot(results).run_dir(run_id)).log_path
+    if path.is_file() and not path.is_symlink():
+        st.download_button(
+            "Download log",
+            path.read_bytes,
+            file_name=f"{run_id}.log",
+            mime="text/plain",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+@st.dialog("Delete this run", icon=":material/delete:")
+def _confirm_delete(results: str, run_id: str) -> None:
+    st.markdown(
+        f"The record of {mono(run_id)} is removed: its settings, events and log. "
+        "The activations it wrote stay."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it"):
+            st.rerun()
+        if st.button("Delete the record", type="primary", icon=":material/delete:"):
+            try:
+                control.delete(results, run_id)
+            except EmoactError as error:
+                error_box(error, title="The run was not deleted")
+                return
+            forget_run()
+            st.rerun()
+
+
+def _show_config(view: RunView) -> None:
+    if view.config is None:
+        st.caption("The settings of this run cannot be read.")
+        return
+    if view.config.command:
+        st.code(view.config.command, language="bash", wrap_lines=True)
+    fields = flat(view.config)
+    st.dataframe(
+        pd.DataFrame({"setting": list(fields), "value": list(fields.values())}),
+        hide_index=True,
+        alt="Everything this run was asked to do",
+    )
+    if view.estimate is not None:
+        st.caption(
+            f"Expected {numbers.duration(view.estimate.seconds)} before the start"
+            + (
+                f"; it took {numbers.significant(view.estimate_ratio, 2)} times that."
+                if view.estimate_ratio
+                else "."
+            )
+        )
+
+
+def _show_events(results: str, run_id: str) -> None:
+    try:
+        events = RunDirectory(ResultsRoot(results).run_dir(run_id)).events().events
+    except EmoactError as error:
+        error_box(error, title="The events cannot be read")
+        return
+    shown = [event for event in events if event.kind != "unit_progress"][-_EVENTS_SHOWN:]
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "after": numbers.duration(event.elapsed_s),
+                "event": event.kind.replace("_", " "),
+                "details": ", ".join(f"{key} {value}" for key, value in event.fields.items()),
+                "attempt": event.attempt,
+                "at": event.at,
+            }
+            for event in shown
+        ),
+        hide_index=True,
+        column_config={"details": st.column_config.TextColumn("details", width="large")},
+        alt="What happened in this run, in order",
+    )

@@ -1,0 +1,173 @@
+"""The table of all runs, and which of them are chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from emoact.errors import EmoactError
+from emoact.runs import progress
+from emoact.runs.views import RunSummary
+from emoact.ui import links, numbers
+from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.states import CANCELLING, RUN_LOOKS, run_look
+from emoact.ui.text import md, mono
+
+PARAMETER = "run"
+_MOST = 2
+
+
+def runs_of(results: str) -> list[RunSummary]:
+    """All runs, newest first; a folder that cannot be listed becomes a box."""
+    try:
+        return progress.list_runs(results)
+    except EmoactError as error:
+        error_box(error, title="The runs cannot be listed")
+        return []
+
+
+def chosen_runs(runs: Sequence[RunSummary]) -> list[str]:
+    """The runs that the address names, at most two; others are ignored with a note."""
+    ids = {run.id for run in runs}
+    named = list(dict.fromkeys(st.query_params.get_all(PARAMETER)))
+    for run_id in named:
+        if run_id not in ids:
+            links.ignore(f"{PARAMETER}={run_id[:80]}", "there is no such run in this folder.")
+    known = [run_id for run_id in named if run_id in ids][:_MOST]
+    if known != named:
+        _choose(known)
+    return known
+
+
+def say(results: str, runs: Sequence[RunSummary]) -> None:
+    """How many runs there are and in what states."""
+    if not runs:
+        answer(f"There is no run in {mono(results)} yet.")
+        next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+        return
+    states = Counter(
+        run_look(run.state, cancel_requested=run.cancel_requested).word for run in runs
+    )
+    words = ", ".join(f"{number} {word}" for word, number in states.most_common())
+    answer(f"{numbers.plural(len(runs), 'run')}: {words}.")
+
+
+def show(results: str, runs: Sequence[RunSummary], chosen: Sequence[str]) -> None:
+    """Filters and the table; drawn again every two seconds while a run is at work."""
+    words = [look.word for look in RUN_LOOKS.values()]
+    links.note_ignored("state", words)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        states = st.pills("State", words, selection_mode="multi", key="state", bind="query-params")
+        search = st.text_input(
+            "Find",
+            key="find",
+            bind="query-params",
+            placeholder="Model, emotion, data set or id",
+            icon=":material/search:",
+            width=320,
+        )
+    active = any(run.active for run in runs)
+    table = st.fragment(_table, run_every=2.0 if active else None)
+    table(results, tuple(states), search or "", tuple(chosen), active=active)
+
+
+def _table(
+    results: str, states: tuple[str, ...], search: str, chosen: tuple[str, ...], *, active: bool
+) -> None:
+    runs = runs_of(results)
+    if active and not any(run.active for run in runs):
+        st.rerun()
+    shown = [run for run in runs if _matches(run, states, search)]
+    if not shown:
+        st.caption("No run matches.")
+        return
+    ids = tuple(run.id for run in shown)
+    looks = [*RUN_LOOKS.values(), CANCELLING]
+    # A selection is a row number. A table with other rows is another table, or the selection would
+    # slide to a neighbour when a run appears.
+    key = f"runs-{hash((ids, chosen)):x}"
+    st.dataframe(
+        pd.DataFrame([_row(run) for run in shown]),
+        hide_index=True,
+        key=key,
+        on_select=_selected,
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [ids.index(c) for c in chosen if c in ids]}},
+        column_config={
+            "state": st.column_config.MultiselectColumn(
+                "state",
+                options=[look.word for look in looks],
+                color=[look.hex for look in looks],
+                width=110,
+            ),
+            "progress": st.column_config.ProgressColumn(
+                "progress", min_value=0.0, max_value=1.0, format="percent", width=120
+            ),
+            "started": st.column_config.DatetimeColumn("started", format="YYYY-MM-DD HH:mm"),
+            "samples/s": st.column_config.NumberColumn("samples/s", format="%.1f"),
+            "tokens/s": st.column_config.NumberColumn("tokens/s", format="%.0f"),
+        },
+        alt="Runs with state, models, emotions, data set, start, duration, throughput and size",
+    )
+    st.session_state["run-rows"] = (key, ids)
+
+
+def _selected() -> None:
+    key, ids = st.session_state["run-rows"]
+    rows = st.session_state[key].selection.rows
+    # The newest click counts when more are ticked than can be shown.
+    before = st.query_params.get_all(PARAMETER)
+    picked = [ids[row] for row in rows if row < len(ids)]
+    kept = [run_id for run_id in before if run_id in picked]
+    fresh = [run_id for run_id in picked if run_id not in before]
+    _choose([*kept, *fresh][-_MOST:])
+    st.rerun()
+
+
+def _choose(run_ids: Sequence[str]) -> None:
+    if run_ids:
+        st.query_params[PARAMETER] = list(run_ids)
+    elif PARAMETER in st.query_params:
+        del st.query_params[PARAMETER]
+
+
+def _matches(run: RunSummary, states: tuple[str, ...], search: str) -> bool:
+    if states and RUN_LOOKS[run.state].word not in states:
+        return False
+    text = " ".join([run.id, *run.models, *run.emotions, run.dataset]).lower()
+    return all(word in text for word in search.lower().split())
+
+
+def _row(run: RunSummary) -> dict[str, object]:
+    look = run_look(run.state, cancel_requested=run.cancel_requested)
+    began = run.started_at or run.created_at
+    return {
+        "state": [look.word],
+        "models": ", ".join(run.models),
+        "emotions": ", ".join(run.emotions),
+        "data set": run.dataset,
+        "progress": run.samples_done / run.n_samples if run.n_samples else None,
+        "started": _moment(began),
+        "duration": "" if run.elapsed_s is None else numbers.duration(run.elapsed_s),
+        "samples/s": run.samples_per_s,
+        "tokens/s": run.tokens_per_s,
+        "size": numbers.size(run.size) if run.size else "",
+        "id": run.id,
+        "problem": run.problem or "",
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone().replace(tzinfo=None) if text else None
+    except ValueError:
+        return None
+
+
+def describe(run: RunSummary) -> str:
+    """A run in a few words of Markdown, for lists."""
+    return f"{run_look(run.state).badge} {md(', '.join(run.models))} {mono(run.id)}"

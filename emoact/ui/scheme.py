@@ -1,0 +1,12 @@
+"""Whether the reader's browser shows the light or the dark theme."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emoact.plots.theme import Scheme
+
+
+def current_scheme() -> Scheme:
+    """`dark` when the browser says so, else `light`."""
+    return "dark" if st.context.theme.type == "dark" else "light"

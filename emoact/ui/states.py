@@ -1,0 +1,85 @@
+"""One word, one icon and one colour for each state, the same on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from emoact.runs.states import State
+from emoact.runs.views import Step, UnitState
+
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
+
+
+_HEX: Mapping[Colour, str] = {
+    "red": "#C9404D",
+    "orange": "#C65A20",
+    "yellow": "#9A6B00",
+    "blue": "#2F72DB",
+    "green": "#067A52",
+    "violet": "#8347D1",
+    "gray": "#6B7280",
+    "primary": "#0E6E6B",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a state looks and what it is called."""
+
+    word: str
+    icon: str
+    colour: Colour
+
+    @property
+    def badge(self) -> str:
+        """The state as a badge in Markdown."""
+        return f":{self.colour}-badge[{self.icon} {self.word}]"
+
+    @property
+    def hex(self) -> str:
+        """The colour where a name is not understood, such as the cells of a table."""
+        return _HEX[self.colour]
+
+
+RUN_LOOKS: Mapping[State, Look] = {
+    "pending": Look(word="waiting", icon=":material/schedule:", colour="gray"),
+    "loading": Look(word="loading", icon=":material/hourglass_top:", colour="blue"),
+    "running": Look(word="running", icon=":material/play_circle:", colour="primary"),
+    "finished": Look(word="finished", icon=":material/check_circle:", colour="green"),
+    "failed": Look(word="failed", icon=":material/error:", colour="red"),
+    "cancelled": Look(word="cancelled", icon=":material/cancel:", colour="yellow"),
+    "crashed": Look(word="crashed", icon=":material/bolt:", colour="violet"),
+}
+CANCELLING = Look(word="cancelling", icon=":material/stop_circle:", colour="orange")
+
+UNIT_WORDS: Mapping[UnitState, str] = {
+    "waiting": "waiting",
+    "running": "computing",
+    "saving": "saving",
+    "saved": "saved",
+    "skipped": "already on disk",
+    "stopped": "stopped",
+}
+
+STEP_WORDS: Mapping[Step, str] = {
+    "install": "Install",
+    "download": "Download",
+    "convert": "Convert",
+    "load": "Load model",
+    "self_check": "Self-check",
+    "extract": "Extract",
+    "save": "Save",
+}
+
+
+FETCHING: frozenset[Step] = frozenset({"install", "download", "convert"})
+"""What a model may need before it can be loaded."""
+
+
+def run_look(state: State, *, cancel_requested: bool = False) -> Look:
+    """The look of a run, which may be on its way to being cancelled."""
+    if cancel_requested and state in ("pending", "loading", "running"):
+        return CANCELLING
+    return RUN_LOOKS[state]

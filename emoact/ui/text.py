@@ -1,0 +1,35 @@
+"""Text that came from a user, made safe to stand in Markdown."""
+
+from __future__ import annotations
+
+import re
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_SHORTCODE = re.compile(r":(?=[\w+-]+:)")
+
+
+def md(text: str) -> str:
+    """The text as Markdown that shows exactly these characters.
+
+    Line breaks become spaces: names and messages stand within a sentence.
+    """
+    line = " ".join(text.split("\n"))
+    # `:smile:` is turned into an emoji after escapes are resolved; a word joiner keeps it text.
+    line = _SHORTCODE.sub(":\u2060", line)
+    return _PUNCTUATION.sub(r"\\\1", line)
+
+
+def mono(text: str) -> str:
+    """The text as an inline code span, whatever backticks it has; for paths, ids and commands."""
+    line = " ".join(text.split("\n")) or " "
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") or line != line.strip() else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,45 @@
+"""What a run left on disk, and where to look at it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from emoact.runs.views import RunView
+from emoact.ui import numbers
+from emoact.ui.boxes import next_step
+from emoact.ui.states import UNIT_WORDS
+
+
+def show_written(view: RunView) -> None:
+    """The files of a run that has ended, and a button that opens them."""
+    if view.summary.active:
+        return
+    done = [unit for unit in view.units if unit.done]
+    if not done:
+        return
+    next_step(
+        "Look at the activations",
+        page="pages/activations.py",
+        icon=":material/stacked_line_chart:",
+        parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
+    )
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "model": unit.folder,
+                "emotion": unit.emotion,
+                "state": UNIT_WORDS[unit.state],
+                "prompts": unit.n_samples,
+                "time": "" if unit.seconds is None else numbers.duration(unit.seconds),
+                "samples/s": unit.samples_per_s,
+                "size": "" if unit.size is None else numbers.size(unit.size),
+                "file": unit.path or "",
+                "SHA-256": (unit.sha256 or "")[:12],
+            }
+            for unit in done
+        ),
+        hide_index=True,
+        column_config={"samples/s": st.column_config.NumberColumn(format="%.1f")},
+        alt="Files that this run wrote or found on disk",
+    )

@@ -1,0 +1,30 @@
+"""Choose models, prompts and options; start a run; watch it."""
+
+import streamlit as st
+
+from emoact.ui import extract_form, frame, links
+from emoact.ui.current_run import current_run, forget_run
+from emoact.ui.folders import results_folder
+from emoact.ui.run_panel import show_run
+from emoact.ui.written import show_written
+
+frame.enter()
+st.title("Extract")
+st.caption(
+    "Run prompts through language models and save the residual stream and the MLP output of every "
+    "layer at every token."
+)
+
+results = results_folder()
+run_id = current_run(results)
+view = show_run(results, run_id) if run_id else None
+if view is not None:
+    show_written(view)
+
+if run_id is None:
+    extract_form.show(results)
+else:
+    extract_form.show_folded(results)
+    if view is not None and not view.summary.active:
+        st.button("Close this run", on_click=forget_run, icon=":material/close:")
+links.show_ignored()

@@ -1,0 +1,21 @@
+"""Where things stand, and the next sensible step."""
+
+import streamlit as st
+
+from emoact.ui import frame, home, links
+from emoact.ui.folders import results_folder
+from emoact.ui.reading import unit_cards
+from emoact.ui.run_table import runs_of
+
+frame.enter()
+st.title("Home")
+st.caption("How a language model represents an emotion inside, and whether to trust what you see.")
+
+results = results_folder()
+links.show_ignored()
+runs = runs_of(results)
+cards = unit_cards(results)
+home.say(results, cards, runs)
+home.offer(results, cards, runs)
+home.show_active(results, runs)
+home.show_grid(cards)

@@ -1,0 +1,23 @@
+"""Every run of a results folder: watch, compare, cancel, resume, delete, run again."""
+
+import streamlit as st
+
+from emoact.ui import frame, links, run_table
+from emoact.ui.folders import results_folder
+from emoact.ui.run_details import compare, show_details
+
+frame.enter()
+st.title("Runs")
+st.caption("Select one run to open it, two to compare what they were asked to do.")
+
+results = results_folder()
+runs = run_table.runs_of(results)
+chosen = run_table.chosen_runs(runs)
+links.show_ignored()
+run_table.say(results, runs)
+if runs:
+    run_table.show(results, runs, chosen)
+    if len(chosen) == 1:
+        show_details(results, chosen[0])
+    elif len(chosen) == 2:
+        compare(results, chosen[0], chosen[1])
