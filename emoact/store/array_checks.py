@@ -31,7 +31,7 @@ class Geometry:
     lengths: tuple[int, ...]
 
 
-def token_array(value: object) -> np.ndarray[Any, Any] | None:
+def token_array(value: object) -> np.ndarray[Any, np.dtype[Any]] | None:
     """Token ids as int64 `[pos]`, from an array, a one-row array or a list; None if neither."""
     if isinstance(value, list | tuple):
         if not all(type(item) is int and -(1 << 63) <= item < 1 << 63 for item in value):
@@ -39,7 +39,9 @@ def token_array(value: object) -> np.ndarray[Any, Any] | None:
         return np.array(value, dtype=np.int64)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in _INTEGERS:
         return None
-    row: np.ndarray[Any, Any] = value[0] if value.ndim == 2 and value.shape[0] == 1 else value
+    row: np.ndarray[Any, np.dtype[Any]] = (
+        value[0] if value.ndim == 2 and value.shape[0] == 1 else value
+    )
     return row.astype(np.int64, copy=False) if row.ndim == 1 else None
 
 

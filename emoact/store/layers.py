@@ -15,7 +15,7 @@ from emoact.store.read.tokens import Leaf
 def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:
     """Read-only float32 values: the view itself where it is float32, else a converted copy."""
     if isinstance(values, BFloat16Array):
-        wide: np.ndarray[Any, Any] = values.float32()
+        wide: np.ndarray[Any, np.dtype[Any]] = values.float32()
     elif values.dtype == np.float32 and values.dtype.isnative:
         wide = values.view()
     else:
@@ -27,7 +27,7 @@ def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:
     return wide
 
 
-class Samples(Sequence[np.ndarray[Any, Any]]):
+class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
     """The arrays of one layer, one per sample.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.errors import EmoactError, FileRefusedError, RequestError
-from emoact.schema import SITES, Finding
+from emoact.schema import SITES, Finding, Site
 from emoact.store.array_checks import token_array
 from emoact.store.contract import check_contract, check_finite, has_values
 from emoact.store.description import describe
@@ -47,20 +47,21 @@ def _unit(path: Path, payload: Any) -> Unit:
 
 
 def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -> Unit:
-    by_site = {}
-    for site in SITES:
-        value = payload.get(SITE_KEYS[site])
-        layers = value if has_values(value) else ()
-        by_site[site] = Layers([layers] if site == "resid_post" and layers else layers)
     return Unit(
         path=path,
-        by_site=by_site,
+        by_site={site: _layers(site, payload.get(SITE_KEYS[site])) for site in SITES},
         tokens=tuple(_read_only(token_array(value)) for value in payload["tokens"]),
         token_strings=tuple(tuple(map(str, texts)) for texts in payload["token_strings"]),
         labels=tuple(map(str, payload["labels"])),
         metadata=dict(payload["metadata"]),
         notes=notes,
     )
+
+
+def _layers(site: Site, value: Any) -> Layers:
+    if not has_values(value):
+        return Layers()
+    return Layers([value] if site == "resid_post" else value)
 
 
 def _read_only(array: Any) -> Any:

@@ -35,7 +35,7 @@ class Unit:
     Attributes:
         path: Where it was read.
         by_site: `[layer][sample]` of every site; empty where it was not saved.
-        tokens: One int64 array per sample.
+        tokens: One int64 array [pos] per sample.
         token_strings: One tuple per sample.
         labels: One per sample.
         metadata: As in the file, unknown keys included.
@@ -44,7 +44,7 @@ class Unit:
 
     path: Path
     by_site: Mapping[Site, Layers]
-    tokens: tuple[Int64[np.ndarray, "pos"], ...]
+    tokens: tuple[Int64[np.ndarray, "..."], ...]
     token_strings: tuple[tuple[str, ...], ...]
     labels: tuple[str, ...]
     metadata: Mapping[str, Any]

@@ -45,5 +45,5 @@ class BFloat16Array:
 
         Source: bfloat16 is float32 without its lower 16 bits of significand.
         """
-        wide: np.ndarray[Any, Any] = self.bits.astype(np.uint32)
+        wide: np.ndarray[Any, np.dtype[Any]] = self.bits.astype(np.uint32)
         return (wide << np.uint32(16)).view(np.float32)

@@ -74,7 +74,7 @@ class ArrayCell:
     __slots__ = ("array",)
 
     def __init__(self) -> None:
-        self.array: np.ndarray[Any, Any] | None = None
+        self.array: np.ndarray[Any, np.dtype[Any]] | None = None
 
 
 class StorageCell:
@@ -91,4 +91,4 @@ class StorageCell:
         self.numel = numel
 
 
-Leaf = np.ndarray[Any, Any] | BFloat16Array
+Leaf = np.ndarray[Any, np.dtype[Any]] | BFloat16Array
