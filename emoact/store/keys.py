@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from emoact.errors import EmoactError
 
 
-def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray, " pos"]]) -> str:
+def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> str:
     """SHA-256 of everything that decides what a unit's activations are.
 
     Args:
