@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import os
@@ -24,9 +25,9 @@ from emoact.runs.launch import (
     remove_leftovers,
     spawn,
 )
-from emoact.runs.lock import QueueNote, RunLock
+from emoact.runs.lock import RunLock
 from emoact.runs.look import look
-from emoact.runs.queue import next_ticket, one_at_a_time, run_directories, worker_slots
+from emoact.runs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.runs.states import RESUMABLE
 from emoact.runs.status import Status, write_status
 from emoact.store.atomic import write_error
@@ -166,10 +167,10 @@ def _see_it_end(directory: RunDirectory, attempt: int) -> None:
 def _launch_again(directory: RunDirectory, *, worker: Sequence[str] | None) -> None:
     lock = _take(directory)
     try:
-        lock.write(QueueNote(ticket=next_ticket(directory.path.parent), phase="waiting"))
         directory.cancel_path.unlink(missing_ok=True)
-        waiting = Status.now(look(directory).snapshot.again(), None)
-        write_status(directory.status_path, waiting, durable=False)
+        before = look(directory).snapshot.again()
+        waiting = dataclasses.replace(before, place=join(directory.path.parent, lock))
+        write_status(directory.status_path, Status.now(waiting, None), durable=False)
         spawn(directory, lock, worker=worker)
     finally:
         lock.close()

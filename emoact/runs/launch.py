@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,9 +17,9 @@ import emoact
 from emoact.errors import EmoactError, RequestError
 from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
-from emoact.runs.lock import QueueNote, RunLock
+from emoact.runs.lock import RunLock
 from emoact.runs.look import look
-from emoact.runs.queue import next_ticket, one_at_a_time, run_directories, worker_slots
+from emoact.runs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.runs.snapshot import Snapshot
 from emoact.runs.status import Status, write_status
 from emoact.store.atomic import make_folder, write_error, write_json
@@ -151,10 +152,9 @@ def _make(directory: RunDirectory, config: RunConfig) -> RunLock:
         lock = RunLock.acquire(hidden.lock_path)
         if lock is None:
             raise RequestError(f"{hidden.lock_path} is locked by another process")
-        lock.write(QueueNote(ticket=next_ticket(runs), phase="waiting"))
+        before = dataclasses.replace(Snapshot.before(config), place=join(runs, lock))
         write_json(hidden.config_path, config.to_json())
-        waiting = Status.now(Snapshot.before(config), None)
-        write_status(hidden.status_path, waiting, durable=False)
+        write_status(hidden.status_path, Status.now(before, None), durable=False)
         hidden.path.rename(directory.path)
     except (OSError, EmoactError) as error:
         if lock is not None:

@@ -43,6 +43,7 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
         else StepView(
             name=step.name,
             model=names.get(step.folder, step.folder),
+            folder=step.folder,
             detail=step.detail,
             done=step.done,
             total=step.total,

@@ -72,10 +72,13 @@ def run_directories(runs: Path) -> list[RunDirectory]:
     return [directory for directory in directories if directory.exists()]
 
 
-def next_ticket(runs: Path) -> int:
-    """A ticket above that of every living run; ask while `one_at_a_time`."""
-    living = [lock.note.ticket for _, lock in _living(runs) if lock.note is not None]
-    return max(living, default=0) + 1
+def join(runs: Path, lock: RunLock) -> int:
+    """Put a run at the end of the queue; its place, 1 for the next. While `one_at_a_time`."""
+    notes = [reading.note for _, reading in _living(runs) if reading.note is not None]
+    lock.write(
+        QueueNote(ticket=max((note.ticket for note in notes), default=0) + 1, phase="waiting")
+    )
+    return sum(note.phase == "waiting" for note in notes) + 1
 
 
 def wait_for_turn(

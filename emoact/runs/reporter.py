@@ -21,7 +21,7 @@ from emoact.runs.status import Status, write_status
 from emoact.runs.views import Step
 from emoact.runs.worker_process import WorkerProcess
 
-BEAT_S = 1.0
+BEAT_S = 0.5
 
 
 class RunReporter:

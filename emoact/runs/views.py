@@ -19,7 +19,7 @@ class UnitView:
     """One (model, emotion) of a run.
 
     Attributes:
-        model: What the user typed for the model.
+        model: What to call the model on screen.
         folder: The model's folder, unique within the run.
         emotion: Class label.
         state: `saved` by this run, `skipped` because it was there already, `stopped` when the run
@@ -65,7 +65,8 @@ class StepView:
 
     Attributes:
         name: One of `Step`.
-        model: What the user typed for the model.
+        model: What to call the model on screen.
+        folder: The model's folder, unique within the run.
         detail: A few words more, or empty.
         done: Progress of the step in `total`'s unit, or None where there is none.
         total: For example bytes of a download.
@@ -73,6 +74,7 @@ class StepView:
 
     name: Step
     model: str
+    folder: str
     detail: str = ""
     done: float | None = None
     total: float | None = None
@@ -103,7 +105,7 @@ class RunSummary:
         id: Name of the run directory.
         state: What the lock and the files say.
         place: 1 for the next in the queue, None when not pending.
-        models: What the user typed, in order; empty when the config cannot be read.
+        models: What to call them on screen, in order; empty when the config cannot be read.
         emotions: In order; empty when the config cannot be read.
         dataset: Path as the user gave it, or empty.
         created_at: ISO 8601, or None.

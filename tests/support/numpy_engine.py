@@ -1,0 +1,143 @@
+"""A seeded numpy stand-in for a model, behind the same seam, runs and store as the real ones.
+
+`stand_in_model` makes a folder that resolves as a local model without any weights worth the name.
+What the engine does beside computing is read from `stand_in.json` in that folder, so that a test can
+change it between two attempts of one run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoact.errors import EmoactError
+from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.models.progress import OnStep
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
+
+N_LAYERS, D_MODEL, N_HEADS, D_VOCAB, CONTEXT = 2, 4, 2, 1000, 64
+
+
+def stand_in_model(folder: Path, **behaviour: Any) -> Path:
+    """A folder that resolves as a local model.
+
+    Args:
+        folder: Where to make it.
+        behaviour: `pass_s` seconds of sleep per pass, `load_s` of loading, `fail` a message to fail
+            with at the first pass, `crash` a message of an unforeseen error, `die` True for SIGKILL
+            at the first pass, `deaf_s` seconds at the first pass without looking up.
+    """
+    folder.mkdir(parents=True)
+    config = {
+        "model_type": "gpt2",
+        "n_layer": N_LAYERS,
+        "n_embd": D_MODEL,
+        "n_head": N_HEADS,
+        "vocab_size": D_VOCAB,
+        "n_positions": CONTEXT,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(folder.name.encode())
+    behave(folder, **behaviour)
+    return folder
+
+
+def behave(folder: Path, **behaviour: Any) -> None:
+    """Change what the engine of a stand-in model does beside computing."""
+    (folder / "stand_in.json").write_text(json.dumps(behaviour))
+
+
+class NumpyEngine:
+    """Activations that are a fixed function of the tokens."""
+
+    def __init__(self, source: ModelSource, options: ExtractionOptions, plan: Mapping[str, Any]):
+        assert source.path is not None
+        self._options = options
+        self._behaviour = json.loads((source.path / "stand_in.json").read_text())
+        self._seed = int.from_bytes(hashlib.sha256(source.folder.encode()).digest()[:4], "big")
+        self.facts = EngineFacts(
+            n_layers=N_LAYERS,
+            d_model=D_MODEL,
+            d_vocab=D_VOCAB,
+            n_heads=N_HEADS,
+            bos={"policy": options.bos, "prepended": True, "token": "<s>", "token_id": 0},
+            device="cpu",
+            plan=plan,
+            self_check={},
+            versions={"numpy": np.__version__},
+        )
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
+        return [self._tokenised(text) for text in texts]
+
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
+        self._misbehave()
+        for sample, prompt in enumerate(prompts):
+            time.sleep(self._behaviour.get("pass_s", 0))
+            for number, site in enumerate(self._options.sites):
+                layers = 1 if site == "resid_post" else N_LAYERS
+                for layer in range(layers):
+                    put(site, layer, sample, self._rows(prompt, number, layer))
+            on_pass(1, len(prompt.ids))
+
+    def _tokenised(self, text: str) -> Tokenised:
+        words = text.split()[: CONTEXT - 1]
+        ids = [
+            1 + int.from_bytes(hashlib.sha256(w.encode()).digest()[:2], "big") % 900 for w in words
+        ]
+        return Tokenised(
+            ids=np.array([0, *ids], dtype=np.int64),
+            strings=("<s>", *words),
+            content_start=1,
+            full_length=1 + len(text.split()),
+        )
+
+    def _rows(self, prompt: Tokenised, number: int, layer: int) -> np.ndarray:
+        rows = [
+            np.random.default_rng([self._seed, number, layer, position, int(token)])
+            .standard_normal(D_MODEL)
+            .astype(np.float32)
+            for position, token in enumerate(prompt.ids)
+        ]
+        return np.stack(rows)
+
+    def _misbehave(self) -> None:
+        behaviour = self._behaviour
+        if "fail" in behaviour:
+            raise EmoactError(behaviour["fail"], remedy="Try another model.")
+        if "crash" in behaviour:
+            raise ZeroDivisionError(behaviour["crash"])
+        if behaviour.get("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        deadline = time.monotonic() + behaviour.get("deaf_s", 0)
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def numpy_engine(
+    source: ModelSource,
+    options: ExtractionOptions,
+    *,
+    texts: Sequence[str],
+    frozen: Mapping[str, Any] | None,
+    allow_pickle_weights: bool,
+    on_step: OnStep,
+) -> NumpyEngine:
+    """The stand-in's `EngineFor`; its plan says how often it was chosen anew."""
+    assert source.path is not None
+    on_step("load", detail="loading the stand-in")
+    behaviour = json.loads((source.path / "stand_in.json").read_text())
+    deadline = time.monotonic() + behaviour.get("load_s", 0)
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    plan = frozen or {"plan": "numpy", "chosen_at": time.time_ns(), "threads": 1}
+    return NumpyEngine(source, options, plan)

@@ -1,0 +1,13 @@
+"""The worker process with the numpy stand-in in place of a real model."""
+
+from __future__ import annotations
+
+import sys
+
+from emoact.runs.worker import main
+from tests.support.numpy_engine import numpy_engine
+
+WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_worker")
+
+if __name__ == "__main__":
+    sys.exit(main(engine_for=numpy_engine))
