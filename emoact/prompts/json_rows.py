@@ -55,11 +55,11 @@ def jsonl_rows(source: Source) -> Iterator[Row]:
         if line.strip(" \t\r"):
             where = f"line {number}"
             value = _parse(source, line, where=where, jsonl=True)
-            if isinstance(value, list):
+            if isinstance(value, list) or _prompts_of(value) is not None:
                 raise refusal(
                     source.path,
                     where,
-                    "a JSON list; every line of a .jsonl file is one object",
+                    "a JSON list of prompts; every line of a .jsonl file is one prompt",
                     remedy="Name the file .json if it is one list of objects.",
                 )
             yield _row(source, value, where)
@@ -72,8 +72,8 @@ def json_rows(source: Source) -> Iterator[Row]:
         RequestError: The file is no JSON, or holds no such list.
     """
     value = _parse(source, decode(source), where=None, jsonl=False)
-    if isinstance(value, dict) and isinstance(value.get("prompts"), list):
-        value = value["prompts"]
+    if (prompts := _prompts_of(value)) is not None:
+        value = prompts
     if isinstance(value, _Broken):
         raise refusal(source.path, None, value.problem, remedy=value.remedy)
     if not isinstance(value, list):
@@ -86,6 +86,12 @@ def json_rows(source: Source) -> Iterator[Row]:
         )
     for number, item in enumerate(value, start=1):
         yield _row(source, item, f"row {number}")
+
+
+def _prompts_of(value: object) -> list[object] | None:
+    """The list of `{"prompts": [...]}`."""
+    prompts = value.get("prompts") if isinstance(value, dict) else None
+    return prompts if isinstance(prompts, list) else None
 
 
 def _row(source: Source, value: object, where: str) -> Row:

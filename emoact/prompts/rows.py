@@ -29,10 +29,10 @@ class Row(NamedTuple):
 
 def missing_field(field: str, found: Iterable[str]) -> tuple[str, str]:
     """Problem and remedy for a required field that is not there, with the likely culprit."""
-    names = [name for name in dict.fromkeys(found) if name not in FIELDS]
-    listed = ", ".join(repr(name[:40]) for name in names[:12]) or "nothing else"
-    problem = f"the field {field!r} is missing; beside known fields there is {listed}"
-    culprit = _culprit(field, names)
+    names = list(dict.fromkeys(found))
+    listed = ", ".join(repr(name[:40]) for name in names[:12]) or "no field"
+    problem = f"the field {field!r} is missing; found {listed}"
+    culprit = _culprit(field, [name for name in names if name not in FIELDS])
     if culprit is None:
         return problem, "Every prompt needs the fields text and emotion, spelt so."
     return problem, f"Rename {culprit[:40]!r} to {field!r}."
