@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -69,6 +69,7 @@ OnPass = Callable[[int, int], None]
 """Told after each pass: samples finished and tokens computed by it."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A loaded model."""
 

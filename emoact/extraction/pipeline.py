@@ -7,7 +7,7 @@ files and runs with a stand-in.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from emoact.errors import RequestError
 from emoact.extraction.engine import Engine, Tokenised
@@ -29,6 +29,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.shard import remove_stale_shards
 
 
+@runtime_checkable
 class EngineFor(Protocol):
     """Loads the engine of one model."""
 

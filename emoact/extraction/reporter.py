@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from emoact.models.progress import Step
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Receives everything that happens. `model` is the model's folder name throughout."""
 

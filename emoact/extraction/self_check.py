@@ -67,7 +67,7 @@ def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[Site]) -> Refere
 def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     """Largest over layers of ‖resid_pre + attn_out + mlp_out − next resid_pre‖ / ‖next resid_pre‖.
 
-    Infinite where the model lacks one of the hooks.
+    Infinite where the model lacks one of the hooks, or overflows.
 
     Source: holds exactly where attention and MLP add to the residual stream, one after the other
     or in parallel.
@@ -81,7 +81,10 @@ def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     for layer in range(last + 1):
         total = found["resid_pre", layer] + found["attn_out", layer] + found["mlp_out", layer]
         after = found["resid_pre", layer + 1] if layer < last else found["resid_post", layer]
-        worst = max(worst, float(np.linalg.norm(total - after) / np.linalg.norm(after)))
+        # Half precision may have overflowed: the error is then infinite, not a warning.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = float(np.linalg.norm(total - after) / np.linalg.norm(after))
+        worst = max(worst, error if np.isfinite(error) else float("inf"))
     return worst
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Step = Literal["install", "download", "load", "self_check", "extract", "save"]
 
 
+@runtime_checkable
 class OnStep(Protocol):
     """Receives the step under way; `done` and `total` are bytes while something is fetched."""
 

@@ -1,0 +1,249 @@
+"""What emoact saves is what the libraries compute, one prompt at a time, for all four families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoTokenizer
+
+from emoact.errors import EmoactError, RequestError
+from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.plan import PLANS
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from tests.support.reference import (
+    hugging_face,
+    hugging_face_activations,
+    largest_difference,
+    transformer_lens_activations,
+)
+from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, save_tiny
+
+TEXTS = [
+    "Thank you for the soup that you left at our door.",
+    "Thank you for the soup.",
+    "Thank you for the soup.",
+    "You kept the keys again, and nobody could get in.",
+    "The train leaves at nine.",
+    "A",
+    "I lost the ticket that you gave me, and so we walked all the way home in the rain.",
+]
+PARITY = 1e-5
+
+
+@dataclass(frozen=True)
+class Family:
+    name: str
+    folder: Path
+    engine: BridgeEngine
+    bridge: Any
+    model: Any
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
+    folder = save_tiny(request.param, tmp_path_factory.mktemp("models") / request.param)
+    engine = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    fresh = hugging_face(folder)
+    bridge = TransformerBridge.boot_transformers(
+        str(folder),
+        hf_model=fresh,
+        tokenizer=AutoTokenizer.from_pretrained(folder),
+        dtype=torch.float32,
+        device="cpu",
+    )
+    return Family(request.param, folder, engine, bridge, hugging_face(folder))
+
+
+def _computed(engine: BridgeEngine, texts: list[str]) -> tuple[Any, dict[Any, np.ndarray]]:
+    prompts = engine.tokenise(texts)
+    found: dict[Any, np.ndarray] = {}
+
+    def put(site: str, layer: int, sample: int, rows: np.ndarray) -> None:
+        assert (site, layer, sample) not in found, "handed over twice"
+        found[site, layer, sample] = rows.copy()
+
+    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    return prompts, found
+
+
+def test_each_activation_equals_transformer_lens_one_prompt_at_a_time(family: Family) -> None:
+    prompts, found = _computed(family.engine, TEXTS)
+    for sample, prompt in enumerate(prompts):
+        reference = transformer_lens_activations(family.bridge, prompt.ids.tolist())
+        for site, layers in reference.items():
+            for layer, expected in enumerate(layers):
+                ours = found[site, layer, sample]
+                assert ours.dtype == np.float32
+                assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
+
+
+def test_each_activation_equals_plain_hugging_face_under_forward_hooks(family: Family) -> None:
+    prompts, found = _computed(family.engine, TEXTS)
+    for sample, prompt in enumerate(prompts):
+        reference = hugging_face_activations(family.model, prompt.ids.tolist())
+        for site, layers in reference.items():
+            assert len(layers) == family.engine.facts.n_layers
+            for layer, expected in enumerate(layers):
+                ours = found[site, layer, sample]
+                assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("budget", [8, 31, 1000])
+def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
+    family: Family, plan: str, budget: int
+) -> None:
+    if plan == "prefix_tree" and family.name == "gpt_neo":
+        budget = min(budget, WINDOW)
+    frozen = {"plan": plan, "budget": budget, "difference": 0.0, "tolerance": 1e-5, "reason": ""}
+    engine = load_engine(
+        resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS, frozen=frozen
+    )
+    long_one = " ".join(TEXTS)
+    prompts, found = _computed(engine, [*TEXTS, long_one[:150]])
+    assert max(len(prompt.ids) for prompt in prompts) > WINDOW
+    for sample, prompt in enumerate(prompts):
+        reference = hugging_face_activations(family.model, prompt.ids.tolist())
+        for site, layers in reference.items():
+            for layer, expected in enumerate(layers):
+                ours = found[site, layer, sample]
+                assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
+
+
+def test_a_tree_wider_than_a_local_window_would_be_caught_by_the_self_check(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if family.name != "gpt_neo":
+        assert family.engine.facts.plan["plan"] == "prefix_tree"
+        return
+    monkeypatch.setattr(
+        "emoact.extraction.bridge_engine._budgets",
+        lambda _bridge: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
+    )
+    engine = load_engine(resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS)
+    assert engine.facts.plan["plan"] == "sorted_batches"
+    assert "prefix_tree differs" in engine.facts.plan["reason"]
+
+
+def test_tokens_are_those_of_transformer_lens_with_bos(family: Family) -> None:
+    for text, prompt in zip(TEXTS, family.engine.tokenise(TEXTS), strict=True):
+        expected = family.bridge.to_tokens(text, prepend_bos=True)[0].tolist()
+        assert prompt.ids.tolist() == expected
+        assert prompt.content_start == 1
+        assert prompt.strings[0] == "<|endoftext|>"
+        assert "".join(prompt.strings[1:]) == text
+
+
+def test_without_bos_the_first_token_is_the_first_of_the_text(family: Family) -> None:
+    options = ExtractionOptions(bos="none")
+    engine = load_engine(resolve_model(str(family.folder)), options, texts=TEXTS)
+    (prompt,) = engine.tokenise([TEXTS[0]])
+    assert prompt.content_start == 0
+    assert "".join(prompt.strings) == TEXTS[0]
+    assert engine.facts.bos == {
+        "policy": "none",
+        "prepended": False,
+        "token": None,
+        "token_id": None,
+    }
+
+
+def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) -> None:
+    (prompt,) = family.engine.tokenise(["soup " * 300])
+    assert len(prompt.ids) == CONTEXT
+    assert prompt.is_truncated
+    assert prompt.full_length > 300
+
+
+def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
+    sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
+    engine = load_engine(
+        resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
+    )
+    prompts, found = _computed(engine, TEXTS)
+    last = engine.facts.n_layers - 1
+    for sample, prompt in enumerate(prompts):
+        for layer in range(last + 1):
+            total = sum(found[site, layer, sample] for site in ("resid_pre", "attn_out", "mlp_out"))
+            site, after = ("resid_pre", layer + 1) if layer < last else ("resid_post", layer)
+            assert largest_difference(total, found[site, after, sample]) < 1e-5
+            pattern = found["pattern", layer, sample]
+            length = len(prompt.ids)
+            assert pattern.shape == (engine.facts.n_heads, length, length)
+            np.testing.assert_allclose(pattern.sum(axis=-1), 1.0, rtol=1e-5)
+            assert np.triu(pattern, k=1).max() == 0.0
+
+
+@pytest.mark.parametrize("family_name", ["gpt2", "gpt_neox", "gpt_neo"])
+def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_path: Path) -> None:
+    folder = save_tiny(family_name, tmp_path)
+    raw = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    processed = load_engine(
+        resolve_model(str(folder)), ExtractionOptions(processing="tl_compat"), texts=TEXTS
+    )
+    _, raw_found = _computed(raw, TEXTS)
+    _, found = _computed(processed, TEXTS)
+    for key, ours in found.items():
+        if key[0] == "resid_pre":
+            expected = raw_found[key] - raw_found[key].mean(axis=-1, keepdims=True)
+            assert largest_difference(ours, expected) < 2e-4, key
+
+
+def test_half_precision_is_close_to_float32_and_saved_as_float32(family: Family) -> None:
+    engine = load_engine(
+        resolve_model(str(family.folder)), ExtractionOptions(dtype="bfloat16"), texts=TEXTS
+    )
+    _, exact = _computed(family.engine, TEXTS)
+    _, found = _computed(engine, TEXTS)
+    differences = [largest_difference(found[key], exact[key]) for key in found]
+    assert all(rows.dtype == np.float32 for rows in found.values())
+    assert 1e-5 < max(differences) < 0.1
+
+
+def test_float16_that_overflows_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path)
+    model = hugging_face(folder)
+    with torch.no_grad():
+        blocks = model.base_model.h
+        blocks[1].mlp.c_proj.bias.fill_(1e6)
+    model.save_pretrained(folder)
+    frozen = {"plan": "one_at_a_time", "budget": 1, "difference": 0, "tolerance": 0, "reason": ""}
+    options = ExtractionOptions(dtype="float16", allow_nonadditive_mlp=True)
+    engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS, frozen=frozen)
+    with pytest.raises(EmoactError, match=r"mlp_out of layer 1 overflows float16"):
+        _computed(engine, TEXTS)
+
+
+def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_tiny("gpt2", tmp_path)
+    monkeypatch.setattr("emoact.extraction.self_check.additivity_error", lambda *_: 0.3)
+    with pytest.raises(RequestError, match=r"not what the MLP adds.*\n.*--allow-nonadditive-mlp"):
+        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    allowed = load_engine(
+        resolve_model(str(folder)), ExtractionOptions(allow_nonadditive_mlp=True), texts=TEXTS
+    )
+    assert allowed.facts.self_check["additivity_error"] == 0.3
+    without = load_engine(
+        resolve_model(str(folder)), ExtractionOptions(sites=("resid_pre",)), texts=TEXTS
+    )
+    assert without.facts.self_check == {}
+
+
+def test_bos_without_any_such_token_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path, with_bos=False)
+    with pytest.raises(RequestError, match="neither a BOS nor an end-of-text token"):
+        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")

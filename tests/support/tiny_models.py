@@ -1,0 +1,143 @@
+"""Seeded models of the four families: tiny ones for fast tests, full-size twins in a hub cache.
+
+Random weights say nothing about emotion; they test loading, parity, size and speed only.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoConfig,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+)
+
+FAMILIES = ("gpt2", "gpt_neox", "gpt_neo", "llama")
+CONTEXT = 96
+WINDOW = 24
+"""Of GPT-Neo's local layers; smaller than the tree budget, so that fallback is exercised."""
+
+_DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
+
+
+@functools.cache
+def small_tokenizer(*, with_bos: bool = True) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of a few hundred tokens, trained on the shipped prompts."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train([str(_DATA)], trainer)
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if with_bos else {}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+def tiny_config(family: str, d_vocab: int) -> Any:
+    """A configuration of a few thousand parameters, with every peculiarity of its family."""
+    if family == "gpt2":
+        return GPT2Config(n_layer=3, n_embd=32, n_head=4, vocab_size=d_vocab, n_positions=CONTEXT)
+    if family == "gpt_neox":
+        return GPTNeoXConfig(
+            num_hidden_layers=3,
+            hidden_size=32,
+            num_attention_heads=4,
+            intermediate_size=64,
+            vocab_size=d_vocab,
+            max_position_embeddings=CONTEXT,
+            use_parallel_residual=True,
+        )
+    if family == "gpt_neo":
+        return GPTNeoConfig(
+            num_layers=4,
+            hidden_size=32,
+            num_heads=4,
+            vocab_size=d_vocab,
+            max_position_embeddings=CONTEXT,
+            attention_types=[[["global", "local"], 2]],
+            window_size=WINDOW,
+        )
+    return LlamaConfig(
+        num_hidden_layers=3,
+        hidden_size=32,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        vocab_size=d_vocab,
+        max_position_embeddings=CONTEXT,
+    )
+
+
+def seeded_model(config: Any, seed: int = 0) -> Any:
+    """A model with random weights, biases and norms included, large enough to matter."""
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.config.architectures = [type(model).__name__]
+    model.config.emoact_random_weights = True
+    return model.eval()
+
+
+def save_tiny(family: str, folder: Path, *, seed: int = 0, with_bos: bool = True) -> Path:
+    """A local Hugging Face directory of a tiny model; returns it."""
+    tokenizer = small_tokenizer(with_bos=with_bos)
+    seeded_model(tiny_config(family, len(tokenizer)), seed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+TWINS: dict[str, Any] = {
+    "gpt2": GPT2Config(),
+    "EleutherAI/pythia-160m": GPTNeoXConfig(
+        num_hidden_layers=12,
+        hidden_size=768,
+        num_attention_heads=12,
+        intermediate_size=3072,
+        vocab_size=50_304,
+        max_position_embeddings=2048,
+        use_parallel_residual=True,
+        rotary_pct=0.25,
+    ),
+    "EleutherAI/gpt-neo-125M": GPTNeoConfig(
+        num_layers=12,
+        hidden_size=768,
+        num_heads=12,
+        vocab_size=50_257,
+        max_position_embeddings=2048,
+        attention_types=[[["global", "local"], 6]],
+        window_size=256,
+    ),
+}
+"""Configurations of the report's three models, by hub id."""
+
+
+def save_in_hub_cache(model: Any, hub_id: str, hf_home: Path, *, seed: int = 0) -> Path:
+    """Put a model where an ordinary download would, so that its id resolves offline."""
+    commit = f"{seed:040x}"
+    repository = hf_home / "hub" / f"models--{hub_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    model.save_pretrained(snapshot)
+    small_tokenizer().save_pretrained(snapshot)
+    return snapshot
+
+
+def save_twin(hub_id: str, hf_home: Path, *, seed: int = 0) -> Path:
+    """A full-size model of the report with random weights, in a hub cache."""
+    return save_in_hub_cache(seeded_model(TWINS[hub_id], seed), hub_id, hf_home, seed=seed)
