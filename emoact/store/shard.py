@@ -72,6 +72,7 @@ class UnitShard:
             EmoactError: The disk refused.
             ValueError: The shape is not the one that the layout says.
         """
+        self._check_sample(sample)
         expected = self.layout.shape(site, sample)
         if rows.shape != expected:
             raise ValueError(
@@ -94,10 +95,11 @@ class UnitShard:
             EmoactError: The disk refused.
             ValueError: The rows do not end where a sample ends.
         """
+        self._check_sample(first_sample)
         offsets = self._offsets[site]
         end = int(offsets[first_sample]) + rows.shape[0]
         after = int(np.searchsorted(offsets, end, side="right")) - 1
-        width = self.layout.tensor_shape(site)[1:]
+        width = () if site == "pattern" else (self.layout.d_model,)
         if after < first_sample or offsets[after] != end or rows.shape[1:] != width:
             raise ValueError(
                 f"{site} layer {layer}: rows of shape {rows.shape} from sample {first_sample} on "
@@ -111,6 +113,7 @@ class UnitShard:
         Raises:
             EmoactError: It was never put, or the disk failed.
         """
+        self._check_sample(sample)
         array = np.empty(self.layout.shape(site, sample), dtype="<f4")
         if array.size:
             self.read_into(site, layer, sample, sample + 1, [array.data.cast("B")])
@@ -175,6 +178,11 @@ class UnitShard:
         except OSError as error:
             raise write_error(error, path=self.path, need=len(data)) from error
         self._put[site, layer][first:after] = True
+
+    def _check_sample(self, sample: int) -> None:
+        # A negative index would write into another layer's place.
+        if not 0 <= sample < self.layout.n_samples:
+            raise IndexError(f"sample {sample} of {self.layout.n_samples}")
 
     def _position(self, site: Site, layer: int, sample: int) -> int:
         width = 1 if site == "pattern" else self.layout.d_model
