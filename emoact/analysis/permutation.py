@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ from jaxtyping import Bool, Float, Float64
 
 from emoact.analysis.design import Design
 from emoact.analysis.products import Gram
-from emoact.errors import RequestError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,48 +34,6 @@ class PermutationTest:
     p_max: Float64[np.ndarray, " layer"]
     p_family: float
     n_permutations: int
-
-
-def relabellings(
-    design: Design,
-    emotion: str,
-    reference: Sequence[str],
-    n_permutations: int = 2000,
-    *,
-    seed: int = 0,
-) -> Bool[np.ndarray, "draw prompt"]:
-    """True for the prompts that count as the emotion; row 0 is the truth, the others are shuffled.
-
-    Labels move between the prompts of one scenario only, which is what "no difference between the
-    classes" leaves exchangeable in matched data. Scenarios that hold one of the two sides only
-    exchange their labels as wholes; without scenarios that is a shuffle of the prompts.
-
-    Raises:
-        RequestError: A label is missing, or fewer than 1 permutation is asked for.
-    """
-    if n_permutations < 1:
-        raise RequestError(f"n_permutations is {n_permutations}; at least 1 is needed")
-    is_emotion = design.label_of == design.index(emotion)
-    in_reference = np.isin(design.label_of, [design.index(label) for label in reference])
-    rng = np.random.default_rng([seed, 4])
-    draws = np.zeros((1 + n_permutations, design.n_prompts), dtype=bool)
-    draws[0] = is_emotion
-    one_sided: list[int] = []
-    for scenario in range(design.n_scenarios):
-        inside = design.scenario_of == scenario
-        members = np.flatnonzero(inside & (is_emotion | in_reference))
-        n_emotion = int((inside & is_emotion).sum())
-        if 0 < n_emotion < len(members):
-            draws[1:, members] = _random_subsets(rng, n_permutations, len(members), n_emotion)
-        elif len(members):
-            one_sided.append(scenario)
-    if one_sided:
-        truth = np.array([is_emotion[design.scenario_of == s].any() for s in one_sided])
-        chosen = _random_subsets(rng, n_permutations, len(one_sided), int(truth.sum()))
-        for column, scenario in enumerate(one_sided):
-            members = np.flatnonzero((design.scenario_of == scenario) & (is_emotion | in_reference))
-            draws[1:, members] = chosen[:, [column]]
-    return draws
 
 
 def permuted_strengths(
@@ -156,10 +112,3 @@ def _quadratic_parts(
     within = np.einsum("dp,dp->d", chosen @ products, chosen)
     with_all = chosen @ products.sum(axis=1)
     return within, with_all - within, products.sum() - 2 * with_all + within
-
-
-def _random_subsets(
-    rng: np.random.Generator, n_draws: int, size: int, n_chosen: int
-) -> Bool[np.ndarray, "draw size"]:
-    rank = rng.random((n_draws, size)).argsort(axis=1).argsort(axis=1)
-    return np.asarray(rank < n_chosen)
