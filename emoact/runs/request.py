@@ -124,6 +124,17 @@ def prepare(request: ExtractRequest) -> RunConfig:
     )
 
 
+def agree_to_download(source: ModelSource, *, assume_yes: bool) -> None:
+    """Return when a model may be fetched without a question.
+
+    Raises:
+        LargeDownloadError: The user has to agree first.
+    """
+    large = source.download_bytes is None or source.download_bytes > ASK_FROM_BYTES
+    if source.needs == "download" and large and not assume_yes:
+        raise LargeDownloadError(source.name, source.download_bytes)
+
+
 def make_run_id() -> str:
     """A new name that sorts by time."""
     return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -158,9 +169,7 @@ def _sources(request: ExtractRequest) -> dict[str, ModelSource]:
         source = resolve_model(text, allow_pickle_weights=request.allow_pickle_weights)
         if source.folder in {known.folder for known in sources.values()}:
             continue
-        large = source.download_bytes is None or source.download_bytes > ASK_FROM_BYTES
-        if source.needs == "download" and large and not request.assume_yes:
-            raise LargeDownloadError(source.name, source.download_bytes)
+        agree_to_download(source, assume_yes=request.assume_yes)
         sources[_asked(text, source)] = source
     return sources
 

@@ -83,7 +83,7 @@ def _snapshot(directory: RunDirectory, config: RunConfig) -> Snapshot:
 
 
 def _stop_on_signals(reporter: RunReporter) -> None:
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  given by Python
+    def stop(_number: int, _frame: FrameType | None) -> None:
         reporter.stop()
         # Loading and fetching have no passes to check between, and write nothing that matters.
         if reporter.snapshot.state == "loading":

@@ -1,0 +1,7 @@
+"""`python -m emoact`."""
+
+import sys
+
+from emoact.cli import main
+
+sys.exit(main())

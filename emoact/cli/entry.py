@@ -1,0 +1,63 @@
+"""Where the command line starts and where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from emoact.cli import extract_command, file_commands, model_commands, run_commands
+from emoact.cli.output import print_error
+from emoact.cli.parsing import Parser
+from emoact.errors import CancelledError, EmoactError
+from emoact.version import __version__
+
+_EPILOG = """\
+exit codes:
+  0  done
+  1  it failed, or a check found something
+  2  the request was wrong in a way that shows before work starts
+  130  cancelled
+
+example:
+  emoact extract --model smollm2-135m
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code.
+
+    Args:
+        argv: Words after the program's name; those of the process when None.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in words
+    try:
+        arguments = _parser().parse_words(words)
+        return int(arguments.run(arguments))
+    except EmoactError as error:
+        print_error(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return CancelledError.exit_code
+    except BrokenPipeError:
+        # The reader of a pipe had enough; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_OK
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else os.EX_OK
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="emoact",
+        description="Extract, look at and compare how language models represent emotions.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"emoact {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    model_commands.add(commands)
+    extract_command.add(commands)
+    run_commands.add(commands)
+    file_commands.add(commands)
+    return parser

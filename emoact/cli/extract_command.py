@@ -1,0 +1,197 @@
+"""`emoact extract`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any, get_args
+
+from emoact.cli.following import follow_to_end
+from emoact.cli.output import print_json, print_line, say
+from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.schema import (
+    DEFAULT_SITES,
+    SITES,
+    BosPolicy,
+    Device,
+    DType,
+    ExtractionOptions,
+    Processing,
+)
+
+if TYPE_CHECKING:
+    from emoact.runs.config import RunConfig
+    from emoact.runs.request import ExtractRequest
+
+_EXAMPLE = """\
+emoact extract --model smollm2-135m
+emoact extract --model gpt2 --model pythia-160m --emotion anger --emotion neutral --detach"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "extract",
+        about="Save the activations of prompts, one file per model and emotion.",
+        example=_EXAMPLE,
+        run=_extract,
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|ID|PATH",
+        help="short name, hub id with or without @revision, Hugging Face folder or .gguf file; "
+        "repeatable",
+    )
+    what.add_argument(
+        "--emotion",
+        action="append",
+        metavar="NAME",
+        help="label of the data set; repeatable (default: all of them)",
+    )
+    what.add_argument(
+        "--dataset",
+        metavar="FILE",
+        default="data/prompts.jsonl",
+        help="prompts as .jsonl, .json, .csv, .tsv or .parquet (default: %(default)s)",
+    )
+    add_results(what)
+    _add_options(parser.add_argument_group("how"))
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--overwrite", action="store_true", help="replace files of another configuration"
+    )
+    run.add_argument("--run-id", metavar="ID", help="name of the run (default: made from the time)")
+    run.add_argument(
+        "--detach", action="store_true", help="print the run's id and leave it to work"
+    )
+    run.add_argument("--yes", action="store_true", help="download more than 200 MB without asking")
+    add_json(run)
+
+
+def _add_options(how: argparse._ArgumentGroup) -> None:
+    how.add_argument(
+        "--bos",
+        type=one_of(get_args(BosPolicy)),
+        default="prepend",
+        metavar="{prepend,none}",
+        help="put the model's begin-of-sequence token first (default: %(default)s)",
+    )
+    how.add_argument(
+        "--processing",
+        type=one_of(get_args(Processing)),
+        default="raw",
+        metavar="{raw,tl_compat}",
+        help="weights as published, or folded and centred as TransformerLens 2 did "
+        "(default: %(default)s)",
+    )
+    how.add_argument(
+        "--dtype",
+        type=one_of(get_args(DType)),
+        default="float32",
+        metavar="{float32,bfloat16,float16}",
+        help="what the model computes in; files hold float32 (default: %(default)s)",
+    )
+    how.add_argument(
+        "--site",
+        action="append",
+        type=one_of(SITES),
+        metavar="SITE",
+        help=f"one of {', '.join(SITES)}; repeatable (default: {' and '.join(DEFAULT_SITES)})",
+    )
+    how.add_argument(
+        "--device",
+        type=one_of(get_args(Device)),
+        default="auto",
+        metavar="{auto,cpu,cuda,mps}",
+        help="where the passes run (default: %(default)s)",
+    )
+    how.add_argument(
+        "--truncate", action="store_true", help="cut prompts that are longer than the context"
+    )
+    how.add_argument(
+        "--allow-nonadditive-mlp",
+        action="store_true",
+        help="take models whose MLP output is not what is added to the residual stream",
+    )
+    how.add_argument(
+        "--allow-pickle-weights",
+        action="store_true",
+        help="load weights stored as pickles, which can run code; only if you trust them",
+    )
+
+
+def _extract(arguments: argparse.Namespace) -> int:
+    from emoact.runs.launch import start
+    from emoact.runs.request import ExtractRequest
+
+    request = ExtractRequest(
+        models=tuple(arguments.model),
+        emotions=None if arguments.emotion is None else tuple(arguments.emotion),
+        dataset=arguments.dataset,
+        results=arguments.results,
+        options=ExtractionOptions(
+            bos=arguments.bos,
+            processing=arguments.processing,
+            dtype=arguments.dtype,
+            sites=tuple(arguments.site or DEFAULT_SITES),
+            truncate=arguments.truncate,
+            allow_nonadditive_mlp=arguments.allow_nonadditive_mlp,
+            device=arguments.device,
+        ),
+        overwrite=arguments.overwrite,
+        allow_pickle_weights=arguments.allow_pickle_weights,
+        run_id=arguments.run_id,
+        assume_yes=arguments.yes,
+    )
+    config = _prepare(request)
+    _say_estimate(config)
+    started = start(config)
+    if started.existing:
+        say(f"run {started.run_id} is already doing this; following it")
+    else:
+        say(f"run {started.run_id} started; `emoact runs show {started.run_id}` shows it")
+    if not arguments.detach:
+        return follow_to_end(arguments.results, started, as_json=arguments.json)
+    if arguments.json:
+        print_json({"id": started.run_id, "existing": started.existing})
+    else:
+        print_line(started.run_id)
+    return 0
+
+
+def _prepare(request: ExtractRequest) -> RunConfig:
+    """The checked request; somebody at a terminal is asked about a large download."""
+    from emoact.runs.request import LargeDownloadError, prepare
+
+    try:
+        return prepare(request)
+    except LargeDownloadError as question:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        say(f"{question.message}.")
+        sys.stderr.write("Download? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise
+        return prepare(dataclasses.replace(request, assume_yes=True))
+
+
+def _say_estimate(config: RunConfig) -> None:
+    from emoact.ui import numbers
+
+    estimate = config.estimate
+    if estimate is None:
+        return
+    kind = "measured on this machine" if estimate.rate_source == "measured" else "a first guess"
+    say(
+        f"{numbers.plural(config.n_samples, 'prompt')}: about "
+        f"{numbers.duration(estimate.seconds)} ({kind}), {numbers.size(estimate.disk_bytes)} of "
+        f"disk, {numbers.size(estimate.memory_bytes)} of memory"
+    )
+    for warning in estimate.warnings:
+        say(f"warning: {warning}")

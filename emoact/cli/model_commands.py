@@ -1,0 +1,154 @@
+"""`emoact models`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.parsing import add_command, add_json
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.models.progress import OnStep, Step
+    from emoact.models.source import ModelSource
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    models = add_command(
+        commands,
+        "models",
+        about="List models, install one, or say where one lies.",
+        example="emoact models list",
+        run=_list,
+    )
+    add_json(models)
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    add_json(
+        add_command(
+            actions,
+            "list",
+            about="The models with a short name, and whether they are on this machine.",
+            example="emoact models list --json",
+            run=_list,
+        )
+    )
+    install = add_command(
+        actions,
+        "install",
+        about="Fetch a model and convert it where that is needed.",
+        example="emoact models install smollm2-135m",
+        run=_install,
+    )
+    install.add_argument("name", metavar="NAME", help="short name, hub id, or .gguf file")
+    install.add_argument(
+        "--yes", action="store_true", help="download more than 200 MB without asking"
+    )
+    add_json(install)
+    path = add_command(
+        actions,
+        "path",
+        about="Print the folder that a model is loaded from.",
+        example="emoact models path smollm2-135m",
+        run=_path,
+    )
+    path.add_argument("name", metavar="NAME", help="short name, hub id, folder or .gguf file")
+    add_json(path)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from emoact.models.resolve import list_models
+
+    sources = list_models()
+    if arguments.json:
+        print_json({"models": [_document(source) for source in sources]})
+        return 0
+    rows = [
+        [
+            source.name,
+            source.model_name,
+            "" if source.shape is None else str(source.shape.n_layers),
+            "" if source.shape is None else str(source.shape.d_model),
+            "installed" if source.installed else f"needs {source.needs}",
+        ]
+        for source in sources
+    ]
+    print_table(["NAME", "HUB ID", "LAYERS", "D_MODEL", "STATE"], rows)
+    return 0
+
+
+def _document(source: ModelSource) -> dict[str, Any]:
+    shape = source.shape
+    return {
+        "name": source.name,
+        "hub_id": source.model_name,
+        "installed": source.installed,
+        "needs": source.needs,
+        "download_bytes": source.download_bytes,
+        "path": None if source.path is None else str(source.path),
+        "folder": source.folder,
+        "revision": source.revision,
+        "commit": source.commit,
+        "weight_source": source.weight_source,
+        "family": None if shape is None else shape.model_type,
+        "n_layers": None if shape is None else shape.n_layers,
+        "d_model": None if shape is None else shape.d_model,
+        "d_vocab": None if shape is None else shape.d_vocab,
+    }
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from emoact.models.install import ensure_model
+    from emoact.models.resolve import resolve_model
+    from emoact.runs.request import agree_to_download
+
+    source = resolve_model(arguments.name)
+    agree_to_download(source, assume_yes=arguments.yes)
+    ready = ensure_model(source, on_step=_teller())
+    if arguments.json:
+        print_json(_document(ready))
+    else:
+        print_line(str(ready.path))
+    return 0
+
+
+def _path(arguments: argparse.Namespace) -> int:
+    from emoact.models.resolve import resolve_model
+
+    source = resolve_model(arguments.name)
+    if source.path is None:
+        raise RequestError(
+            f"{source.name} is not on this machine",
+            remedy=f"`emoact models install {arguments.name}` fetches it.",
+        )
+    if arguments.json:
+        print_json(_document(source))
+    else:
+        print_line(str(source.path))
+    return 0
+
+
+def _teller() -> OnStep:
+    """Says each step once, and how far it has come where somebody watches."""
+    from emoact.ui import numbers
+
+    told = set()
+    moving = sys.stderr.isatty()
+
+    def on_step(
+        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+    ) -> None:
+        line = f"{step}: {detail}" if detail else step
+        if line not in told:
+            told.add(line)
+            say(line)
+        if moving and done is not None:
+            of = f" of {numbers.size(total)}" if total else ""
+            sys.stderr.write(f"\r\x1b[2K{numbers.size(done)}{of}")
+            if total and done >= total:
+                sys.stderr.write("\n")
+            sys.stderr.flush()
+
+    return on_step

@@ -1,0 +1,204 @@
+"""`emoact runs`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.following import follow_to_end
+from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.parsing import Parser, add_command, add_json, add_results
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.runs.views import RunView
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    runs = add_command(
+        commands,
+        "runs",
+        about="List, show, cancel, resume and delete runs.",
+        example="emoact runs list",
+        run=_list,
+    )
+    _common(runs)
+    actions = runs.add_subparsers(title="actions", metavar="ACTION")
+    _common(
+        add_command(
+            actions,
+            "list",
+            about="All runs of a results folder, newest first.",
+            example="emoact runs list --json",
+            run=_list,
+        )
+    )
+    _of_one(actions, "show", "Where a run stands, unit by unit.", _show)
+    _of_one(actions, "cancel", "Stop a run; what it saved stays.", _cancel)
+    resume = _of_one(
+        actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
+    )
+    resume.add_argument("--detach", action="store_true", help="do not wait for it")
+    logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
+    logs.add_argument(
+        "--lines", type=int, default=40, metavar="N", help="how many (default: %(default)s)"
+    )
+    delete = _of_one(
+        actions, "delete", "Remove a run's directory; the activations it wrote stay.", _delete
+    )
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _common(parser: Parser) -> None:
+    add_results(parser)
+    add_json(parser)
+
+
+def _of_one(actions: Any, name: str, about: str, run: Any) -> Parser:
+    parser = add_command(
+        actions, name, about=about, example=f"emoact runs {name} 20260131-120000-a1b2", run=run
+    )
+    parser.add_argument("run_id", metavar="ID", help="name of the run, as `runs list` shows it")
+    _common(parser)
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from emoact.runs.progress import list_runs
+    from emoact.ui import numbers
+
+    rows = list_runs(arguments.results)
+    if arguments.json:
+        print_json({"runs": [row.to_json() for row in rows]})
+        return 0
+    if not rows:
+        say(f"no runs in {arguments.results}; `emoact extract --model smollm2-135m` makes one")
+        return 0
+    table = [
+        [
+            row.id,
+            row.state if row.place is None else f"{row.state} ({row.place})",
+            ", ".join(row.models),
+            f"{row.samples_done:,} of {row.n_samples:,}",
+            "" if row.elapsed_s is None else numbers.duration(row.elapsed_s),
+            "" if row.samples_per_s is None else numbers.significant(row.samples_per_s),
+            row.problem or "",
+        ]
+        for row in rows
+    ]
+    print_table(["RUN", "STATE", "MODELS", "PROMPTS", "TIME", "PROMPTS/S", "PROBLEM"], table)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from emoact.runs.progress import read_run
+
+    view = read_run(arguments.results, arguments.run_id)
+    if arguments.json:
+        print_json(view.to_json())
+    else:
+        _print_view(view)
+    return 0
+
+
+def _print_view(view: RunView) -> None:
+    from emoact.ui import numbers
+
+    summary = view.summary
+    place = "" if summary.place is None else f", place {summary.place} in the queue"
+    print_line(f"run {view.id}: {view.state}{place}")
+    if view.config is not None:
+        print_line(f"command: {view.config.command}")
+    if view.step is not None:
+        print_line(f"step: {view.step.name} {view.step.model} {view.step.detail}".rstrip())
+    if summary.elapsed_s is not None:
+        print_line(f"elapsed: {numbers.duration(summary.elapsed_s)}")
+    if view.remaining_s is not None:
+        print_line(f"remaining: {numbers.duration(view.remaining_s)}")
+    for problem in view.problems:
+        print_line(f"problem: {problem}")
+    if view.error is not None:
+        print_line(f"error: {view.error.message}")
+        print_line(view.error.remedy or "")
+    rows = [
+        [
+            unit.model,
+            unit.emotion,
+            unit.state,
+            f"{unit.samples_done:,} of {unit.n_samples:,}",
+            "" if unit.samples_per_s is None else numbers.significant(unit.samples_per_s),
+            "" if unit.tokens_per_s is None else numbers.significant(unit.tokens_per_s),
+            unit.path or "",
+        ]
+        for unit in view.units
+    ]
+    print_table(["MODEL", "EMOTION", "STATE", "PROMPTS", "PROMPTS/S", "TOKENS/S", "FILE"], rows)
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    from emoact.runs.control import cancel
+    from emoact.runs.progress import read_run
+
+    cancel(arguments.results, arguments.run_id, wait=True)
+    state = read_run(arguments.results, arguments.run_id).state
+    say(f"run {arguments.run_id} is {state}")
+    if arguments.json:
+        print_json({"id": arguments.run_id, "state": state})
+    return 0
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from emoact.runs.control import resume
+
+    started = resume(arguments.results, arguments.run_id)
+    if started.existing:
+        say(f"run {started.run_id} is already doing this")
+    if not arguments.detach:
+        return follow_to_end(arguments.results, started, as_json=arguments.json)
+    if arguments.json:
+        print_json({"id": started.run_id, "existing": started.existing})
+    else:
+        print_line(started.run_id)
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from emoact.runs.control import find_run
+
+    if arguments.lines < 1:
+        raise RequestError(f"--lines is {arguments.lines}; it must be at least 1")
+    lines = find_run(arguments.results, arguments.run_id).log_tail(arguments.lines)
+    if arguments.json:
+        print_json({"id": arguments.run_id, "lines": list(lines)})
+        return 0
+    for line in lines:
+        print_line(line)
+    if not lines:
+        say(f"the worker of run {arguments.run_id} has printed nothing")
+    return 0
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    from emoact.runs.control import delete, find_run
+
+    find_run(arguments.results, arguments.run_id)
+    if not arguments.yes and not _agreed(arguments.run_id):
+        raise RequestError(
+            f"run {arguments.run_id!r} was not deleted: nobody confirmed it",
+            remedy="Pass --yes to delete it without a question.",
+        )
+    delete(arguments.results, arguments.run_id)
+    say(f"deleted run {arguments.run_id}; the activations it wrote stay")
+    if arguments.json:
+        print_json({"id": arguments.run_id, "deleted": True})
+    return 0
+
+
+def _agreed(run_id: str) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"Delete run {run_id} with its log and events? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

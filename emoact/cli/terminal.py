@@ -1,0 +1,128 @@
+"""A run in a terminal: one line per unit, and a bar where there is somebody to see it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TextIO
+
+from emoact.runs.progress import read_run
+from emoact.runs.views import RunView, UnitView
+from emoact.ui import numbers
+
+_POLL_S = 0.2
+_BAR = 24
+_STEPS = {
+    "install": "installing",
+    "download": "downloading",
+    "load": "loading",
+    "self_check": "checking",
+    "extract": "extracting",
+    "save": "saving",
+}
+
+
+def follow(results: str | os.PathLike[str], run_id: str, *, stream: TextIO) -> RunView:
+    """Show a run until it has ended; returns how it stands then."""
+    printer = Printer(stream, moving=stream.isatty())
+    while True:
+        view = read_run(results, run_id)
+        printer.show(view)
+        if not view.summary.active:
+            return view
+        time.sleep(_POLL_S)
+
+
+class Printer:
+    """Prints what is new since the last look.
+
+    Args:
+        stream: Where to.
+        moving: Whether a line may be drawn over.
+    """
+
+    def __init__(self, stream: TextIO, *, moving: bool) -> None:
+        self._stream = stream
+        self._moving = moving
+        self._told: set[str] = set()
+
+    def show(self, view: RunView) -> None:
+        """Print new lines, and draw the bar again."""
+        self._clear()
+        if view.state == "pending" and view.summary.place:
+            self._once(f"waiting in the queue, place {view.summary.place}")
+        if view.step is not None and view.step.name not in ("extract", "save"):
+            detail = f" ({view.step.detail})" if view.step.detail else ""
+            self._once(f"{view.step.model}: {_STEPS[view.step.name]}{detail}")
+        for note in view.notes:
+            self._once(f"note: {note}")
+        for unit in view.units:
+            if unit.done:
+                self._once(_unit_line(unit))
+        if not view.summary.active:
+            self._once(_end_line(view))
+        elif self._moving:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(_bar_line(view)[:width])
+        self._stream.flush()
+
+    def _once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._stream.write(line + "\n")
+
+    def _clear(self) -> None:
+        if self._moving:
+            self._stream.write("\r\x1b[2K")
+
+
+def _unit_line(unit: UnitView) -> str:
+    name = f"{unit.model} {unit.emotion}"
+    if unit.state == "skipped":
+        return f"{name}: {unit.reason}, {unit.path}"
+    rates = ""
+    if unit.samples_per_s is not None and unit.tokens_per_s is not None:
+        rates = (
+            f" ({numbers.significant(unit.samples_per_s)} prompts/s, "
+            f"{numbers.significant(unit.tokens_per_s)} tokens/s)"
+        )
+    return (
+        f"{name}: {numbers.plural(unit.n_samples, 'prompt')}, "
+        f"{numbers.plural(unit.n_tokens or 0, 'token')} in "
+        f"{numbers.duration(unit.seconds or 0.0)}{rates}, "
+        f"{unit.path} ({numbers.size(unit.size or 0)})"
+    )
+
+
+def _end_line(view: RunView) -> str:
+    elapsed = numbers.duration(view.summary.elapsed_s or 0.0)
+    done = sum(unit.done for unit in view.units)
+    return f"run {view.id} {view.state}: {done} of {len(view.units)} files, {elapsed}"
+
+
+def _bar_line(view: RunView) -> str:
+    step, summary = view.step, view.summary
+    if step is not None and step.done is not None and step.total:
+        what = f"{_STEPS[step.name]} {step.model}"
+        of = f"{numbers.size(step.done)} of {numbers.size(step.total)}"
+        return f"{_bar(step.done / step.total)} {what} {of}"
+    now = next((unit for unit in view.units if unit.state in ("running", "saving")), None)
+    parts = [_bar(summary.samples_done / summary.n_samples if summary.n_samples else 0.0)]
+    if now is not None:
+        parts.append(f"{now.model} {now.emotion} {now.samples_done} of {now.n_samples}")
+        if now.samples_per_s is not None:
+            parts.append(f"{numbers.significant(now.samples_per_s)} prompts/s")
+    elif step is not None:
+        parts.append(f"{_STEPS[step.name]} {step.model}")
+    else:
+        parts.append(view.state)
+    if view.remaining_s is not None:
+        parts.append(f"{numbers.duration(view.remaining_s)} left")
+    return "  ".join(parts)
+
+
+def _bar(share: float) -> str:
+    share = min(max(share, 0.0), 1.0)
+    full = round(share * _BAR)
+    return f"[{'#' * full}{'.' * (_BAR - full)}] {share:4.0%}"
