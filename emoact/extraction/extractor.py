@@ -51,7 +51,7 @@ class Sample:
     token_strings: tuple[str, ...]
     content_start: int
     residual_stream: Float32[np.ndarray, "layer pos d_model"]
-    mlp_output: Float32[np.ndarray, "layer pos d_model"]
+    mlp_output: Float32[np.ndarray, "mlp_layer pos d_model"]
     sites: Mapping[Site, Sequence[np.ndarray]]
 
 

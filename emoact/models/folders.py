@@ -20,8 +20,8 @@ def _escape(text: str, *, slash: str) -> str:
     for position, character in enumerate(text):
         if character == "/" and slash:
             escaped.append(slash)
-        # A leading dot would hide the folder, or be "." or "..".
-        elif _PLAIN.match(character) and not (character == "." and position == 0):
+        # At an end, a dot hides the folder or gets lost, and a dash looks like an option.
+        elif _PLAIN.match(character) and not (character in ".-" and position in (0, len(text) - 1)):
             escaped.append(character)
         else:
             escaped.extend(f"={byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -214,7 +214,8 @@ def test_float16_that_overflows_is_refused(tmp_path: Path) -> None:
         blocks = model.base_model.h
         blocks[1].mlp.c_proj.bias.fill_(1e6)
     model.save_pretrained(folder)
-    frozen = {"plan": "one_at_a_time", "budget": 1, "difference": 0, "tolerance": 0, "reason": ""}
+    frozen = {"plan": "one_at_a_time", "budget": 1, "reason": ""}
+    frozen |= {"difference": 0.0, "tolerance": 0.0}
     options = ExtractionOptions(dtype="float16", allow_nonadditive_mlp=True)
     engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS, frozen=frozen)
     with pytest.raises(EmoactError, match=r"mlp_out of layer 1 overflows float16"):

@@ -1,0 +1,58 @@
+"""Folder names: no two models share one, and a hub model's can be read back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emoact.models.folders import content_folder, hub_folder, parse_hub_folder
+from emoact.models.registry import REGISTRY
+from emoact.store.layout import check_folder_name
+
+_PART = st.text("abcAB019._-", min_size=1, max_size=12)
+_HUB_ID = st.one_of(_PART, st.tuples(_PART, _PART).map("/".join))
+_REVISION = st.one_of(st.none(), st.text("abc019._-/@~=é", min_size=1, max_size=12))
+
+
+@given(one=st.tuples(_HUB_ID, _REVISION), other=st.tuples(_HUB_ID, _REVISION))
+def test_different_models_get_different_folders(
+    one: tuple[str, str | None], other: tuple[str, str | None]
+) -> None:
+    same = (one[0], one[1] or "main") == (other[0], other[1] or "main")
+    assert (hub_folder(*one) == hub_folder(*other)) == same
+
+
+@given(hub_id=_HUB_ID, revision=_REVISION)
+def test_a_folder_reads_back_to_its_model(hub_id: str, revision: str | None) -> None:
+    assert parse_hub_folder(hub_folder(hub_id, revision)) == (hub_id, revision or "main")
+
+
+@given(hub_id=_HUB_ID, revision=_REVISION)
+def test_a_folder_is_one_that_the_store_accepts(hub_id: str, revision: str | None) -> None:
+    assert check_folder_name(hub_folder(hub_id, revision))
+
+
+def test_slash_and_underscore_do_not_meet() -> None:
+    assert hub_folder("a/b") != hub_folder("a_b")
+    assert hub_folder("a/b") != hub_folder("a~b")
+
+
+def test_the_registry_keeps_its_short_names_at_the_default_revision_only() -> None:
+    assert hub_folder("gpt2") == "gpt2"
+    assert hub_folder("gpt2", "main") == "gpt2"
+    assert hub_folder("EleutherAI/pythia-160m") == "pythia-160m"
+    assert hub_folder("EleutherAI/gpt-neo-125M") == "gpt-neo-125m"
+    assert hub_folder("gpt2", "abc123") == "gpt2@abc123"
+    # The embedded weights are dequantised; those of the hub are others and go elsewhere.
+    assert hub_folder("HuggingFaceTB/SmolLM2-135M-Instruct") != "smollm2-135m"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "x@y", "../../etc", ".", "", "名前", "a/b"])
+@pytest.mark.parametrize("kind", ["local", "gguf"])
+def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(kind: str, name: str) -> None:
+    folder = content_folder(kind, name, "ab" * 32)
+    assert folder not in {spec.name for spec in REGISTRY}
+    assert parse_hub_folder(folder) is None
+    assert "/" not in folder
+    assert check_folder_name(folder)

@@ -1,0 +1,249 @@
+"""From what a user typed to a model on disk, or to an error that says what to do, quickly."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import RequestError
+from emoact.models.resolve import list_models, resolve_model
+
+CONFIG = {
+    "model_type": "gpt2",
+    "n_layer": 12,
+    "n_embd": 768,
+    "n_head": 12,
+    "vocab_size": 50257,
+    "n_positions": 1024,
+}
+
+
+@pytest.fixture(autouse=True)
+def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def _directory(folder: Path, **changes: object) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({**CONFIG, **changes}))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def _cached(home: Path, hub_id: str, commit: str = "c" * 40) -> Path:
+    repository = home / "hub" / f"models--{hub_id.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    return _directory(repository / "snapshots" / commit)
+
+
+def test_a_cached_model_resolves_offline_by_short_name_and_by_hub_id(tmp_path: Path) -> None:
+    snapshot = _cached(tmp_path / "hf", "EleutherAI/pythia-160m")
+    for text in ("pythia-160m", "EleutherAI/pythia-160m", "EleutherAI/pythia-160m@main"):
+        source = resolve_model(text)
+        assert source.path == snapshot
+        assert (source.folder, source.model_name) == ("pythia-160m", "EleutherAI/pythia-160m")
+        assert source.commit == "c" * 40
+        assert source.installed
+    assert source.shape is not None
+    assert (source.shape.n_layers, source.shape.d_model) == (12, 768)
+
+
+def test_a_commit_resolves_to_its_own_folder(tmp_path: Path) -> None:
+    _cached(tmp_path / "hf", "gpt2", "d" * 40)
+    source = resolve_model(f"gpt2@{'d' * 40}")
+    assert source.folder == f"gpt2@{'d' * 40}"
+    assert source.commit == "d" * 40
+
+
+@pytest.mark.parametrize("offline", ["1", "0"])
+def test_a_missing_model_says_what_where_and_two_ways_to_get_it_within_seconds(
+    offline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+    # A port that nobody listens on stands for a machine without a network.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with pytest.raises(RequestError) as caught:
+        resolve_model("some-lab/some-model")
+    assert time.monotonic() - began < 5
+    message = str(caught.value)
+    assert "some-lab/some-model@main is not in the hub cache" in message
+    assert str(tmp_path / "hf" / "hub") in message
+    assert "hf download some-lab/some-model" in message
+    assert "local Hugging Face directory" in message
+
+
+def test_resolving_imports_nothing_heavy() -> None:
+    import subprocess
+
+    code = (
+        "import sys\n"
+        "from emoact.models.resolve import list_models\n"
+        "list_models()\n"
+        "print(sorted({'torch', 'transformers', 'transformer_lens'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_close_name_is_suggested() -> None:
+    with pytest.raises(RequestError, match=r"Did you mean gpt2\?"):
+        resolve_model("gtp2")
+
+
+def test_every_registry_model_is_listed_with_whether_it_is_installed(tmp_path: Path) -> None:
+    _cached(tmp_path / "hf", "gpt2")
+    listed = {source.name: source for source in list_models()}
+    assert set(listed) == {"smollm2-135m", "gpt2", "pythia-160m", "gpt-neo-125m"}
+    assert listed["gpt2"].installed
+    assert not listed["pythia-160m"].installed
+    assert listed["smollm2-135m"].needs == "install"
+    assert listed["smollm2-135m"].download_bytes == 92_871_040
+
+
+def test_a_local_directory_is_named_after_its_content(tmp_path: Path) -> None:
+    one = resolve_model(str(_directory(tmp_path / "one" / "mine")))
+    same = resolve_model(str(_directory(tmp_path / "two" / "mine")))
+    other_folder = _directory(tmp_path / "three" / "mine")
+    (other_folder / "model.safetensors").write_bytes(b"WEIGHTS")
+    other = resolve_model(str(other_folder))
+    assert one.kind == "local"
+    assert one.model_name == "mine"
+    assert one.folder == same.folder
+    assert one.folder != other.folder
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"auto_map": {"AutoModel": "x.py"}}, "asks for code of its own"),
+        ({"text_config": {"nested": {"auto_map": {"A": "b"}}}}, "asks for code of its own"),
+        ({"n_layer": None}, "does not say n_layers"),
+        ({"vocab_size": "many"}, "does not say d_vocab"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused(
+    change: dict[str, object], expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=expected):
+        resolve_model(str(_directory(tmp_path / "model", **change)))
+
+
+def test_weights_stored_as_a_pickle_need_the_users_word(tmp_path: Path) -> None:
+    folder = _directory(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(RequestError, match=r"can run code[^$]*--allow-pickle-weights"):
+        resolve_model(str(folder))
+    assert resolve_model(str(folder), allow_pickle_weights=True).installed
+
+
+def test_a_cut_off_download_is_named(tmp_path: Path) -> None:
+    folder = _directory(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model-1.safetensors").write_bytes(b"x")
+    with pytest.raises(RequestError, match=r"lacks model-2.safetensors \(1 of 2"):
+        resolve_model(str(folder))
+
+
+def test_an_index_cannot_name_files_outside_its_folder(tmp_path: Path) -> None:
+    folder = _directory(tmp_path / "model")
+    index = {"weight_map": {"a": "../../secret.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(RequestError, match="outside its own folder"):
+        resolve_model(str(folder))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "../../etc/passwd",
+        "a/b/c",
+        "/nowhere/at/all",
+        "a\0b",
+        "no such model",
+        "missing.gguf",
+        "gpt2@../../x",
+        "gpt2@",
+        "a--b/c",
+        "https://example.org/model",
+        "x" * 5000,
+        "ｇｐｔ２",
+        "a/../b",
+        "~/nothing-here",
+        "$(touch x)",
+    ],
+)
+def test_what_is_no_model_is_refused_with_a_reason(text: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        resolve_model(text)
+    assert len(caught.value.message) > 20
+
+
+def test_a_broken_gguf_file_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF\x03\0\0\0 nothing more")
+    with pytest.raises(RequestError, match="cannot be read as a GGUF model"):
+        resolve_model(str(broken))
+
+
+class _Hub(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/models/lab/big/revision/main"):
+            siblings = [
+                {"rfilename": "config.json", "size": 700},
+                {"rfilename": "model.safetensors", "size": 300_000_000},
+                {"rfilename": "onnx/model.onnx", "size": 900_000_000},
+                {"rfilename": "pytorch_model.bin", "size": 300_000_000},
+                {"rfilename": "modeling.py", "size": 10},
+            ]
+            body = json.dumps({"sha": "e" * 40, "siblings": siblings}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+        else:
+            self.send_error(401 if "gated" in self.path else 404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    yield
+    server.shutdown()
+
+
+@pytest.mark.usefixtures("_hub")
+def test_a_download_is_announced_with_its_commit_and_its_bytes() -> None:
+    source = resolve_model("lab/big")
+    assert source.needs == "download"
+    assert source.commit == "e" * 40
+    # Only the files that would be fetched count: no code, no second copy of the weights.
+    assert source.download_bytes == 300_000_700
+
+
+@pytest.mark.usefixtures("_hub")
+def test_a_model_that_the_hub_lacks_or_withholds_is_named() -> None:
+    with pytest.raises(RequestError, match="the hub has no model lab/nothing@main"):
+        resolve_model("lab/nothing")
+    with pytest.raises(RequestError, match=r"HTTP 401[^$]*HF_TOKEN"):
+        resolve_model("lab/gated")
