@@ -93,7 +93,7 @@ def _empty_grid(grid: Sequence[Sequence[_Panel]], *, named: bool) -> go.Figure:
         cols=len(grid[0]),
         row_heights=[float(height) for height in heights],
         vertical_spacing=_ROW_GAP / total if len(grid) > 1 else 0.0,
-        horizontal_spacing=0.07,
+        horizontal_spacing=0.1,
         subplot_titles=[_title(panel, named=named) for panels in grid for panel in panels],
     )
     figure.update_layout(height=total + _MARGIN_TOP + _MARGIN_BOTTOM)
@@ -156,7 +156,7 @@ def _line(rows: Sequence[NormRow], style: EmotionStyle, *, name: str, dash: str)
         # A marker at every layer of a deep model would hide the dashes.
         marker={"symbol": style.symbol, "size": 7, "color": style.colour, "maxdisplayed": 12},
         hovertemplate=(
-            "%{y:,.3~g} (quartiles %{customdata[0]:,.3~g} to %{customdata[1]:,.3~g}, "
+            "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r}, "
             "%{customdata[2]} prompts)"
         ),
     )
@@ -233,7 +233,7 @@ def _finish(
                 },
                 type="log" if log else "linear",
                 rangemode="normal" if log else "tozero",
-                tickformat=",.3~g",
+                tickformat=",.3~r",
             )
             if log:
                 ticks = _log_ticks(_drawn(rows, panel))

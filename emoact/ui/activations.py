@@ -175,11 +175,11 @@ def say(norms: Norms, choice: Choice) -> None:
             for row in norms.rows
             if (row.model, row.site, row.position) == (folder, site, "content")
         ]
+        starts = {card.content_start for card in own}
         answer(
             f"**{md(folder)}:**" if len(choice.folders) > 1 else "",
-            answers.sink_sentence(
-                ratios, content_start=min((card.content_start for card in own), default=1)
-            ),
+            # Files with and without a BOS have no position 0 in common; a warning names the field.
+            answers.sink_sentence(ratios, content_start=starts.pop()) if len(starts) == 1 else "",
             answers.course_sentence(content),
             answers.spread_sentence(content),
         )
@@ -313,15 +313,16 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
     if not refused:
         return
     st.subheader(f"{numbers.plural(len(refused), 'file')} left out")
-    st.dataframe(
+    st.table(
         pd.DataFrame(
             {
-                "file": f"{card.file.folder}/{card.file.emotion}",
-                "problem": card.problem,
-                "next step": card.remedy or "",
+                "file": mono(f"{card.file.folder}/activations_{card.file.emotion}.pkl"),
+                "problem": md(card.problem or ""),
+                "next step": md(card.remedy or ""),
             }
             for card in refused
         ),
         hide_index=True,
+        border="horizontal",
         alt="Files that were left out, with the reason",
     )

@@ -14,15 +14,22 @@ from emoact.errors import EmoactError, RequestError
 from emoact.prompts import read_prompts
 from emoact.runs import request
 from emoact.runs.config import RunConfig
-from emoact.runs.request import ExtractRequest
+from emoact.runs.request import ExtractRequest, LargeDownloadError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A request that may start, or why it may not."""
+    """A request that may start, or why it may not.
+
+    Attributes:
+        config: What would start.
+        error: What is wrong with the request.
+        large: Nothing is wrong but that the user has to agree to a download first.
+    """
 
     config: RunConfig | None = None
     error: EmoactError | None = None
+    large: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,40 +42,35 @@ class Labels:
 
 def check(asked: ExtractRequest) -> Checked:
     """Whether the request may start; the same request is not checked again for some seconds."""
-    config, message, remedy = _check(asked, _version(os.fspath(asked.dataset)))
-    error = None if message is None else RequestError(message, remedy=remedy)
-    return Checked(config=config, error=error)
+    return _check(asked, _version(os.fspath(asked.dataset)))
 
 
 def labels_of(dataset: str) -> Labels:
     """The labels of a data set in the order of the file."""
-    counts, message, remedy = _labels(dataset, _version(dataset))
-    error = None if message is None else RequestError(message, remedy=remedy)
-    return Labels(counts=counts, error=error)
+    return _labels(dataset, _version(dataset))
 
 
 # Whether a model is there and which files are on disk changes without the request changing.
 @st.cache_data(max_entries=64, ttl=10, show_spinner="Checking the request")
-def _check(
-    asked: ExtractRequest, version: tuple[int, int]
-) -> tuple[RunConfig | None, str | None, str | None]:
+def _check(asked: ExtractRequest, version: tuple[int, int]) -> Checked:
     del version  # part of the key: a data set that was changed is read again
     try:
-        return request.prepare(asked), None, None
+        return Checked(config=request.prepare(asked))
+    except LargeDownloadError as error:
+        remedy = "Agree to the download below, or choose a model that is on this machine."
+        return Checked(error=RequestError(error.message, remedy=remedy), large=True)
     except EmoactError as error:
-        return None, error.message, error.remedy
+        return Checked(error=RequestError(error.message, remedy=error.remedy))
 
 
 @st.cache_data(max_entries=16, show_spinner="Reading the data set")
-def _labels(
-    dataset: str, version: tuple[int, int]
-) -> tuple[dict[str, int], str | None, str | None]:
+def _labels(dataset: str, version: tuple[int, int]) -> Labels:
     del version
     try:
         found = read_prompts(dataset)
     except EmoactError as error:
-        return {}, error.message, error.remedy
-    return dict(Counter(prompt.emotion for prompt in found.prompts)), None, None
+        return Labels(error=RequestError(error.message, remedy=error.remedy))
+    return Labels(counts=dict(Counter(prompt.emotion for prompt in found.prompts)))
 
 
 def _version(path: str) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from emoact.ui.text import listed, md, mono
 
 DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"
+_AGREED = "agreed-to-download"
 _NEEDS = {
     "install": "to be installed",
     "download": "to be downloaded",
@@ -43,9 +44,12 @@ def show(results: str) -> None:
         return
     checked = check(asked)
     if checked.error is not None:
-        error_box(checked.error, title="This request cannot start")
+        title = "This model is a large download" if checked.large else "This request cannot start"
+        error_box(checked.error, title=title)
     else:
         _expect(checked)
+    if checked.large or asked.assume_yes:
+        st.checkbox("Download it", key=_AGREED, persist_state="page")
     if st.button(
         _label(checked, asked),
         type="primary",
@@ -133,7 +137,7 @@ def _ask(results: str) -> ExtractRequest | None:
         emotions=None if len(chosen) == len(labels.counts) else chosen,
         options=options,
         overwrite=bool(st.session_state.get("overwrite")),
-        assume_yes=bool(st.session_state.get("large")),
+        assume_yes=bool(st.session_state.get(_AGREED)),
     )
 
 
@@ -219,12 +223,6 @@ def _options() -> ExtractionOptions | None:
                 bind="query-params",
                 help="Else a file in the way that was made with other settings stops the run "
                 "before it starts.",
-            )
-            st.checkbox(
-                "Download more than 200 MB",
-                key="large",
-                bind="query-params",
-                help="Answers the question before a large model is fetched.",
             )
     if not sites:
         return None

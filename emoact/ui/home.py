@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -100,7 +101,7 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
     emotions = emotion_order(card.file.emotion for card in cards)
     folders = list(dict.fromkeys(card.file.folder for card in cards))
     now = datetime.now(tz=UTC)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for folder in folders:
         own = {card.file.emotion: card for card in cards if card.file.folder == folder}
         usable = [card for card in own.values() if card.problem is None]
@@ -108,20 +109,22 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
             {
                 "model": folder,
                 **{emotion: _cell(own.get(emotion)) for emotion in emotions},
-                "layers": usable[0].n_layers if usable else None,
-                "d_model": usable[0].d_model if usable else None,
+                "problems": _problems(list(own.values())),
+                "layers × d_model": f"{usable[0].n_layers} × {usable[0].d_model}" if usable else "",
                 "size": numbers.size(sum(card.file.size for card in own.values())),
                 "newest": numbers.ago(max(card.file.modified for card in own.values()), now),
                 "configuration": _configuration(usable),
-                "problems": _problems(list(own.values())),
             }
         )
     st.subheader("On disk")
+    if not any(row["problems"] for row in rows):
+        for row in rows:
+            del row["problems"]
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         column_config={
-            "model": st.column_config.TextColumn("model", pinned=True),
+            "model": st.column_config.TextColumn("model", pinned=True, width=170),
             **{
                 emotion: st.column_config.TextColumn(emotion, help="Prompts in the file.")
                 for emotion in emotions

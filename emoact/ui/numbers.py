@@ -67,6 +67,11 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def whole_seconds(seconds: float) -> str:
+    """`0 s`, `14 s`, `1 m 20 s`: a duration that is still going on, without jittering decimals."""
+    return duration(float(round(seconds))) if abs(seconds) >= 9.5 else f"{seconds:.0f} s"
+
+
 def rate(per_second: float | None, unit: str) -> str:
     """`36.5 samples/s`, or an en dash before the first pass."""
     if per_second is None or math.isnan(per_second):

@@ -20,7 +20,7 @@ from emoact.analysis.norms import (
     first_token_ratios,
     layer_norms,
 )
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Site
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
@@ -141,6 +141,8 @@ def unit_card(file: UnitFile) -> UnitCard:
     """What a page says of one version of a file; a file that is refused says why."""
     try:
         unit = read(file.path)
+    except FileRefusedError as error:
+        return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
     except EmoactError as error:
         return UnitCard(file=file, problem=error.message, remedy=error.remedy)
     provenance, configuration = unit.provenance, unit.configuration

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 import streamlit as st
 
 from emoact.errors import EmoactError
+from emoact.plots.throughput import throughput_figure
 from emoact.runs import control, progress
 from emoact.runs.directory import RunDirectory
 from emoact.runs.views import RunView, Step, StepView, UnitView
 from emoact.store.layout import ResultsRoot
 from emoact.ui import numbers
 from emoact.ui.boxes import error_box
+from emoact.ui.scheme import current_scheme
 from emoact.ui.states import FETCHING, STEP_WORDS, UNIT_WORDS, run_look
 from emoact.ui.text import listed, md, mono
 
 _LOG_LINES = 200
+_RATES_HEIGHT = 112
+_FRAME_HEIGHT = 30
 
 
 def show_run(results: str, run_id: str) -> RunView | None:
@@ -139,8 +143,11 @@ def _step_names(view: RunView) -> list[Step]:
     names: list[Step] = ["load", "self_check", "extract"]
     models = view.config.models if view.config else ()
     needs = next((model.needs for model in models if step and model.asked == step.model), None)
-    fetch = needs or (step.name if step and step.name in FETCHING else None)
-    return [fetch, *names] if fetch else names
+    if needs == "download" or (step is not None and step.name == "download"):
+        return ["download", *names]
+    if needs is not None or (step is not None and step.name == "install"):
+        return ["install", *names]
+    return names
 
 
 def _detail(step: StepView | None) -> str:
@@ -148,23 +155,34 @@ def _detail(step: StepView | None) -> str:
 
 
 def _rates(view: RunView) -> None:
+    """Rates and times; the places are there from the start, so that nothing moves later."""
     summary = view.summary
-    rates = [tokens for _, tokens in view.history]
-    with st.grid(4, min_column_width=150):
-        st.metric("Samples/s", _number(summary.samples_per_s), border=True, height="stretch")
-        st.metric(
-            "Tokens/s",
-            _number(summary.tokens_per_s),
-            border=True,
-            height="stretch",
-            chart_data=rates if len(rates) > 1 else None,
-            chart_type="area",
+    last = ("Tokens", numbers.count(view.tokens_done))
+    if summary.active:
+        last = ("Remaining", _time(view.remaining_s))
+    figures = [
+        ("Samples/s", _number(summary.samples_per_s)),
+        ("Tokens/s", _number(summary.tokens_per_s)),
+        ("Elapsed", _time(summary.elapsed_s)),
+        last,
+    ]
+    left, right = st.columns([3, 2])
+    with left.grid(4, min_column_width=100):
+        for label, value in figures:
+            st.metric(label, value, border=True, height=_RATES_HEIGHT)
+    with right.container(height=_RATES_HEIGHT, border=True, gap=None):
+        if not view.history:
+            st.caption("Tokens/s over time appear after the first pass.")
+            return
+        st.plotly_chart(
+            throughput_figure(
+                view.history, scheme=current_scheme(), height=_RATES_HEIGHT - _FRAME_HEIGHT
+            ),
+            theme=None,
+            key=f"throughput-{view.id}",
+            config={"displayModeBar": False},
+            alt="Tokens per second over the elapsed time",
         )
-        st.metric("Elapsed", _time(summary.elapsed_s), border=True, height="stretch")
-        if summary.active:
-            st.metric("Remaining", _time(view.remaining_s), border=True, height="stretch")
-        else:
-            st.metric("Tokens", numbers.count(view.tokens_done), border=True, height="stretch")
 
 
 def _number(value: float | None) -> str:
@@ -172,7 +190,7 @@ def _number(value: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return numbers.MISSING if seconds is None else numbers.duration(seconds)
+    return numbers.MISSING if seconds is None else numbers.whole_seconds(seconds)
 
 
 def _bars(units: Sequence[UnitView]) -> None:

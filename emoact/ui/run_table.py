@@ -102,12 +102,18 @@ def _table(
                 "state",
                 options=[look.word for look in looks],
                 color=[look.hex for look in looks],
-                width=110,
+                width=95,
             ),
             "progress": st.column_config.ProgressColumn(
-                "progress", min_value=0.0, max_value=1.0, format="percent", width=120
+                "progress", min_value=0.0, max_value=1.0, format="percent", width=95
             ),
-            "started": st.column_config.DatetimeColumn("started", format="YYYY-MM-DD HH:mm"),
+            "models": st.column_config.TextColumn("models", width=120),
+            "emotions": st.column_config.TextColumn("emotions", width=110),
+            "data set": st.column_config.TextColumn("data set", width=110),
+            "started": st.column_config.DatetimeColumn(
+                "started", format="YYYY-MM-DD HH:mm", width=125
+            ),
+            "duration": st.column_config.TextColumn("duration", width=75),
             "samples/s": st.column_config.NumberColumn("samples/s", format="%.1f"),
             "tokens/s": st.column_config.NumberColumn("tokens/s", format="%.0f"),
         },

@@ -66,7 +66,6 @@ UNIT_WORDS: Mapping[UnitState, str] = {
 STEP_WORDS: Mapping[Step, str] = {
     "install": "Install",
     "download": "Download",
-    "convert": "Convert",
     "load": "Load model",
     "self_check": "Self-check",
     "extract": "Extract",
@@ -74,7 +73,7 @@ STEP_WORDS: Mapping[Step, str] = {
 }
 
 
-FETCHING: frozenset[Step] = frozenset({"install", "download", "convert"})
+FETCHING: frozenset[Step] = frozenset({"install", "download"})
 """What a model may need before it can be loaded."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 import streamlit as st
 
-from emoact.runs.views import RunView
+from emoact.runs.views import RunView, UnitView
 from emoact.ui import numbers
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
@@ -34,7 +36,7 @@ def show_written(view: RunView) -> None:
                 "time": "" if unit.seconds is None else numbers.duration(unit.seconds),
                 "samples/s": unit.samples_per_s,
                 "size": "" if unit.size is None else numbers.size(unit.size),
-                "file": unit.path or "",
+                "file": _short(unit, view),
                 "SHA-256": (unit.sha256 or "")[:12],
             }
             for unit in done
@@ -43,3 +45,10 @@ def show_written(view: RunView) -> None:
         column_config={"samples/s": st.column_config.NumberColumn(format="%.1f")},
         alt="Files that this run wrote or found on disk",
     )
+
+
+def _short(unit: UnitView, view: RunView) -> str:
+    """The file below the results folder, which the page names already."""
+    path = unit.path or ""
+    root = f"{view.config.results}{os.sep}" if view.config else ""
+    return path.removeprefix(root) if root else path
