@@ -52,7 +52,7 @@ _HEADER = re.compile(
     + rb"\x80\x02\(" + _text(b"storage")
     + rb"ctorch\n(?P<type>[A-Za-z0-9]{1,20})Storage\n" + _PUT
     + rb"X(?P<key_length>.\0\0\0)(?P<key>[0-9]{1,20})" + _PUT
-    + rb"X.\0\0\0(?P<location>[a-z]{1,16}(?::[0-9]{1,4})?)" + _PUT
+    + rb"X(?P<location_length>.\0\0\0)(?P<location>[a-z]{1,16}(?::[0-9]{1,4})?)" + _PUT
     + rb"(?:K(?P<u1>.)|M(?P<u2>..)|J(?P<i4>....)|\x8a(?P<long>[\x01-\x08].{1,8}?))Nt" + _PUT
     + rb"Q\.\x80\x02\]" + _PUT + rb"X(?P=key_length)(?P=key)" + _PUT + rb"a\.",
     re.DOTALL,
@@ -71,7 +71,7 @@ def load_storage(args: tuple[Any, ...]) -> StorageCell:
         raise Refused("a tensor storage that is not bytes")
     data = args[0]
     header = _HEADER.match(data[:_HEADER_BYTES])
-    if header is None or int.from_bytes(header["key_length"], "little") != len(header["key"]):
+    if header is None or not _lengths_agree(header):
         raise Refused("a nested tensor storage that is not as torch writes it")
     if header["location"] != b"cpu":
         raise Refused(f"a tensor on device {header['location'].decode()!r}", remedy=_ON_CPU)
@@ -89,6 +89,13 @@ def load_storage(args: tuple[Any, ...]) -> StorageCell:
         raise Refused(f"a tensor storage of {numel:,} elements whose content has another length")
     return StorageCell(
         dtype=dtype, bfloat16=header["type"] == b"BFloat16", data=data[start:], numel=numel
+    )
+
+
+def _lengths_agree(header: re.Match[bytes]) -> bool:
+    return all(
+        int.from_bytes(header[f"{name}_length"], "little") == len(header[name])
+        for name in ("key", "location")
     )
 
 
