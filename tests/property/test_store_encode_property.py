@@ -1,0 +1,103 @@
+"""Whatever a unit holds, `pickle.load` gives back exactly that."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoact.schema import SITES, Site
+from emoact.store.encode import encode_unit
+from emoact.store.pickle_values import plain
+from emoact.store.shard import UnitShard
+from emoact.store.shard_layout import ShardLayout
+from tests.support.units import sample_unit
+
+TEXTS = st.text(st.characters(), max_size=300)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(TEXTS, inner, max_size=6),
+    max_leaves=30,
+)
+SITE_SETS = st.lists(st.sampled_from(SITES), min_size=1, unique=True).map(tuple)
+
+
+@given(PLAIN)
+def test_plain_values_come_back_equal(value: Any) -> None:
+    found = pickle.loads(b"\x80\x04" + plain(value, "value") + b".")
+    # Equal and of equal types: repr tells 1 from True and 1.0, and -0.0 from 0.0.
+    assert repr(found) == repr(value)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    sites=SITE_SETS,
+    n_layers=st.integers(1, 3),
+    d_model=st.integers(1, 9),
+    lengths=st.lists(st.integers(0, 9), max_size=6).map(tuple),
+    seed=st.integers(0, 2**32),
+    metadata=st.dictionaries(TEXTS, PLAIN, max_size=4),
+)
+def test_units_of_every_shape_come_back_equal(
+    sites: tuple[Site, ...],
+    n_layers: int,
+    d_model: int,
+    lengths: tuple[int, ...],
+    seed: int,
+    metadata: dict[str, Any],
+) -> None:
+    unit = sample_unit(
+        sites=sites,
+        n_layers=n_layers,
+        d_model=d_model,
+        lengths=lengths,
+        seed=seed,
+        metadata=metadata,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        shard = unit.shard(Path(folder) / "s.safetensors")
+        data = b"".join(encode_unit(shard=shard, **unit.parts()))
+        shard.close_and_remove()
+    pickletools.dis(data, out=io.StringIO())
+    found, expected = pickle.loads(data), unit.payload()
+    assert repr(found["metadata"]) == repr(metadata)
+    assert found["labels"] == expected["labels"]
+    assert found["token_strings"] == expected["token_strings"]
+    assert [ids.tolist() for ids in found["tokens"]] == [ids.tolist() for ids in unit.tokens]
+    for key in set(expected) - {"metadata", "labels", "token_strings", "tokens"}:
+        layers = (
+            [[found[key]], [expected[key]]]
+            if key == "residual_post"
+            else [found[key], expected[key]]
+        )
+        assert [len(layer) for layer in layers[0]] == [len(layer) for layer in layers[1]]
+        for ours, theirs in zip(*layers, strict=True):
+            for array, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(array, other, strict=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), lengths=st.lists(st.integers(0, 5), min_size=1, max_size=8).map(tuple))
+def test_any_order_and_grouping_of_puts_gives_the_same_shard(
+    data: st.DataObject, lengths: tuple[int, ...]
+) -> None:
+    n = len(lengths)
+    cuts = sorted(data.draw(st.sets(st.integers(1, n - 1) if n > 1 else st.nothing())))
+    groups = data.draw(st.permutations(list(zip([0, *cuts], [*cuts, n], strict=True))))
+    layout = ShardLayout(sites=("mlp_out",), n_layers=1, d_model=3, lengths=lengths)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((length, 3)).astype(np.float32) for length in lengths]
+    with tempfile.TemporaryDirectory() as folder:
+        shard = UnitShard.create(Path(folder) / "s.safetensors", layout=layout)
+        for first, after in groups:
+            shard.put_rows("mlp_out", 0, first, np.concatenate(arrays[first:after]))
+        for sample, array in enumerate(arrays):
+            np.testing.assert_array_equal(shard.rows("mlp_out", 0, sample), array)
+        shard.close_and_remove()

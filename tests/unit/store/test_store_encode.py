@@ -1,0 +1,280 @@
+"""The contract pickle, read by a plain `pickle.load` and looked at opcode by opcode."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import pickle
+import pickletools
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.errors import EmoactError
+from emoact.schema import DEFAULT_SITES, SITES, Site
+from emoact.store import encode
+from emoact.store.encode import encode_unit
+from emoact.store.pickle_values import integer, plain
+from tests.support.units import SampleUnit, sample_unit
+
+
+def _encode(unit: SampleUnit, folder: Path) -> bytes:
+    shard = unit.shard(folder / "s.safetensors")
+    try:
+        return b"".join(encode_unit(shard=shard, **unit.parts()))
+    finally:
+        shard.close_and_remove()
+
+
+def _assert_same(found: Any, expected: Any, where: str = "") -> None:
+    """Equal types, values and order of keys, tokens as torch tensors."""
+    if isinstance(found, torch.Tensor):
+        assert found.dtype == torch.int64
+        np.testing.assert_array_equal(found.numpy(), expected, strict=True)
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(found, expected, strict=True)
+        assert type(found) is np.ndarray, where
+        assert found.flags.c_contiguous, where
+        assert found.flags.writeable, where
+        assert found.flags.aligned, where
+    elif isinstance(expected, dict):
+        assert type(found) is dict, where
+        assert list(found) == list(expected), where
+        for key, value in expected.items():
+            _assert_same(found[key], value, f"{where}[{key!r}]")
+    elif isinstance(expected, list):
+        assert type(found) is list, where
+        assert len(found) == len(expected), where
+        for index, value in enumerate(expected):
+            _assert_same(found[index], value, f"{where}[{index}]")
+    else:
+        assert type(found) is type(expected), where
+        assert found == expected, where
+
+
+SITE_CHOICES: list[tuple[Site, ...]] = [
+    DEFAULT_SITES,
+    SITES,
+    ("resid_pre",),
+    ("mlp_out",),
+    ("resid_post",),
+    ("pattern", "attn_out"),
+]
+
+
+@pytest.mark.parametrize("sites", SITE_CHOICES, ids=lambda sites: "+".join(sites))
+@pytest.mark.parametrize("lengths", [(4, 1, 7), (1,), (300, 2), ()], ids=str)
+def test_pickle_load_finds_the_contract(
+    sites: tuple[Site, ...], lengths: tuple[int, ...], tmp_path: Path
+) -> None:
+    unit = sample_unit(sites=sites, lengths=lengths)
+    found = pickle.loads(_encode(unit, tmp_path))
+    expected = unit.payload()
+    assert set(found) == set(expected)
+    _assert_same(found, {key: expected[key] for key in found})
+    assert list(found)[:6] == [
+        "residual_stream", "mlp_output", "tokens", "token_strings", "labels", "metadata"
+    ]  # fmt: skip
+
+
+def test_a_site_that_was_not_saved_is_an_empty_list_where_the_contract_has_its_key(
+    tmp_path: Path,
+) -> None:
+    found = pickle.loads(_encode(sample_unit(sites=("attn_out",)), tmp_path))
+    assert found["residual_stream"] == []
+    assert found["mlp_output"] == []
+    assert "residual_post" not in found
+    assert "attention_pattern" not in found
+
+
+def test_every_tensor_has_a_storage_of_its_own_of_exactly_its_length(tmp_path: Path) -> None:
+    unit = sample_unit(lengths=(5, 5, 2))
+    tokens = pickle.loads(_encode(unit, tmp_path))["tokens"]
+    assert [tensor.untyped_storage().nbytes() for tensor in tokens] == [40, 40, 16]
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tokens}) == 3
+    assert all(tensor.is_contiguous() and not tensor.requires_grad for tensor in tokens)
+    tokens[0][0] = -1
+    assert tokens[1].tolist() == unit.tokens[1].tolist()
+    hooks = [tensor._backward_hooks for tensor in tokens]
+    assert hooks[0] == OrderedDict()
+    assert hooks[0] is not hooks[1]
+
+
+def test_arrays_share_no_memory(tmp_path: Path) -> None:
+    found = pickle.loads(_encode(sample_unit(), tmp_path))
+    arrays = [
+        array for key in ("residual_stream", "mlp_output") for row in found[key] for array in row
+    ]
+    for index, array in enumerate(arrays):
+        array[...] = index
+    assert [float(array.max()) for array in arrays] == list(map(float, range(len(arrays))))
+
+
+# What numpy 1.26 and 2 both have; 1.26 offers `numpy._core` for reading numpy 2's pickles and there
+# only `multiarray`, so that `numpy._core.numeric._frombuffer` of protocol 5 would not load.
+GLOBALS = {
+    "numpy._core.multiarray _reconstruct",
+    "numpy ndarray",
+    "numpy dtype",
+    "torch._utils _rebuild_tensor_v2",
+    "torch.storage _load_from_bytes",
+    "collections OrderedDict",
+}
+
+
+def test_the_globals_are_those_that_old_and_new_readers_have(tmp_path: Path) -> None:
+    data = _encode(sample_unit(sites=SITES), tmp_path)
+    found, strings = [], ["", ""]
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name == "STACK_GLOBAL":
+            found.append(" ".join(strings))
+        elif isinstance(argument, str):
+            strings = [strings[1], argument]
+    assert sorted(found) == sorted(GLOBALS)
+
+
+def test_the_opcodes_are_sound_and_of_protocol_4(tmp_path: Path) -> None:
+    data = _encode(sample_unit(sites=SITES), tmp_path)
+    pickletools.dis(data, out=io.StringIO())
+    opcodes = list(pickletools.genops(data))
+    assert data[:2] == b"\x80\x04"
+    assert max(opcode.proto for opcode, _, _ in opcodes) == 4
+    assert opcodes[-1][2] == len(data) - 1
+
+
+def test_every_array_starts_at_a_cache_line_of_the_file(tmp_path: Path) -> None:
+    unit = sample_unit(lengths=tuple(range(1, 70)), d_model=3, n_layers=2)
+    data = _encode(unit, tmp_path)
+    for samples in unit.activations.values():
+        for array in samples:
+            assert data.index(array.tobytes()) % 64 == 0
+
+
+def test_the_same_unit_gives_the_same_bytes_whatever_order_it_was_put_in(tmp_path: Path) -> None:
+    unit = sample_unit(sites=SITES)
+    # Fresh strings too: which of them are one object in memory must not show.
+    turned = dataclasses.replace(
+        unit,
+        activations=dict(reversed(unit.activations.items())),
+        token_strings=[["".join(list(text)) for text in texts] for texts in unit.token_strings],
+    )
+    assert _encode(unit, tmp_path) == _encode(turned, tmp_path)
+
+
+def test_the_bytes_of_a_known_unit_do_not_change(tmp_path: Path) -> None:
+    """Hashes outlive versions of emoact: other bytes need another schema version."""
+    drawn = sample_unit(sites=SITES, metadata={"n": 1, "x": [0.5, None, True, -7, 1 << 40, "é"]})
+    unit = dataclasses.replace(
+        drawn,
+        activations={
+            place: [
+                np.arange(array.size, dtype=np.float32).reshape(array.shape) for array in arrays
+            ]
+            for place, arrays in drawn.activations.items()
+        },
+        tokens=[np.arange(len(ids)) for ids in drawn.tokens],
+    )
+    digest = hashlib.sha256(_encode(unit, tmp_path)).hexdigest()
+    assert digest == "3c0ca9af3a344045a4fc7b330ddc17e3ca7b27b2a63bf403abe7be9f708d6a64"
+
+
+@pytest.mark.parametrize("block", [1, 50, 200, 10_000])
+def test_the_size_of_a_block_does_not_show_in_the_bytes(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = sample_unit(sites=SITES)
+    expected = _encode(unit, tmp_path)
+    monkeypatch.setattr(encode, "BLOCK", block)
+    assert _encode(unit, tmp_path) == expected
+
+
+def test_no_block_is_larger_than_said_whatever_the_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "BLOCK", 4096)
+    unit = sample_unit(lengths=(400, *range(1, 60)), d_model=8)
+    shard = unit.shard(tmp_path / "s.safetensors")
+    blocks = encode_unit(shard=shard, tokens=[], token_strings=[], labels=[], metadata={})
+    sizes = list(map(len, blocks))
+    shard.close_and_remove()
+    # Up to 64 arrays of a block bring opcodes of their own.
+    assert max(sizes) < 4096 + 64 * 128
+    assert sum(sizes) > 100_000
+
+
+VALUES: list[Any] = [
+    0, 1, 255, 256, 65535, 65536, -1, -128, -129, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**63,
+    -(2**63), 2**64, 1 << 2032, -(1 << 2039), 1 << 2040, 1 << 9000, -(1 << 9000), 0.0, -0.0, 0.1,
+    1e308, 5e-324, float("inf"), True, False, None, "", "a", "é", "\U0001f600", "x" * 255,
+    "x" * 256, "é" * 128, "\ud800", "a\0b", [], {}, [[]], [{}], {"": {}}, {"a": [1, {"b": [None]}]},
+    [1] * 3000, {str(n): n for n in range(2000)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:30])
+def test_a_plain_value_comes_back_equal_and_of_its_type(value: Any) -> None:
+    data = b"\x80\x04" + plain(value, "value") + b"."
+    _assert_same(pickle.loads(data), value)
+    assert pickle.dumps(pickle.loads(data), 4) == pickle.dumps(value, 4)
+
+
+def test_a_number_that_is_none_stays_none() -> None:
+    found = pickle.loads(b"\x80\x04" + plain(float("nan"), "value") + b".")
+    assert np.isnan(found)
+
+
+@pytest.mark.parametrize("value", [0, 1, 255, 256, -1, 65536, 2**31, -(2**31) - 1, 1 << 2040])
+def test_an_integer_is_spelled_as_python_spells_it(value: int) -> None:
+    assert pickle.dumps(value, 4).endswith(integer(value) + b".")
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"a": {"b": [0, np.float64(1)]}}, r"metadata\['a'\]\['b'\]\[1\] is a numpy.float64"),
+        ({"a": np.int64(1)}, r"metadata\['a'\] is a numpy.int64"),
+        ({"a": np.str_("x")}, r"metadata\['a'\] is a numpy.str_"),
+        ({"a": np.bool_(True)}, r"metadata\['a'\] is a numpy.bool"),
+        ({"a": np.zeros(2)}, r"metadata\['a'\] is a numpy.ndarray"),
+        ({"a": torch.zeros(2)}, r"metadata\['a'\] is a torch.Tensor"),
+        ({"a": (1, 2)}, r"metadata\['a'\] is a tuple"),
+        ({"a": {1}}, r"metadata\['a'\] is a set"),
+        ({"a": b"x"}, r"metadata\['a'\] is a bytes"),
+        ({"a": Path("x")}, r"metadata\['a'\] is a pathlib.*Path"),
+        ({"a": OrderedDict()}, r"metadata\['a'\] is a collections.OrderedDict"),
+        ({"a": Text("x")}, r"metadata\['a'\] is a .*Text"),
+        ({"a": {1: 2}}, r"metadata\['a'\] has the key 1"),
+        ({np.str_("k"): 1}, "metadata has the key"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_metadata_of_another_kind_are_refused_by_name_before_anything_is_written(
+    value: dict[Any, Any], said: str, tmp_path: Path
+) -> None:
+    unit = sample_unit()
+    shard = unit.shard(tmp_path / "s.safetensors")
+    with pytest.raises(EmoactError, match=said):
+        encode_unit(shard=shard, **{**unit.parts(), "metadata": value})
+    shard.close_and_remove()
+
+
+def test_metadata_that_hold_themselves_are_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(EmoactError, match="deeper than 64 levels"):
+        plain({"a": value}, "metadata")
+
+
+def test_metadata_are_written_as_they_are_in_their_order(tmp_path: Path) -> None:
+    metadata = {"z": 1, "a": 2, "provenance": {"seed": None}}
+    found = pickle.loads(_encode(sample_unit(metadata=metadata), tmp_path))["metadata"]
+    assert list(found.items()) == list(metadata.items())

@@ -1,0 +1,303 @@
+"""The record of acknowledged units, written by many at once and read by all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from emoact.errors import EmoactError, RequestError
+from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
+
+KEY = "a" * 64
+
+
+def _entry(folder: str = "gpt2", emotion: str = "joy", **change: Any) -> ManifestEntry:
+    fields: dict[str, Any] = {
+        "sha256": "b" * 64,
+        "size": 7,
+        "key": KEY,
+        "model": "gpt2",
+        "run_id": "r1",
+        "written_at": "2026-01-01T00:00:00+00:00",
+        "configuration": {"processing": "raw"},
+    }
+    return ManifestEntry(folder=folder, emotion=emotion, **(fields | change))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> ResultsRoot:
+    return ResultsRoot(tmp_path / "results")
+
+
+def test_a_folder_that_was_never_written_has_no_units(root: ResultsRoot) -> None:
+    assert dict(manifest.load(root).units) == {}
+    assert manifest.entry(root, "gpt2", "joy") is None
+    assert manifest.forget(root, "gpt2", "joy") is False
+
+
+def test_a_recorded_unit_is_found_again_until_it_is_forgotten(root: ResultsRoot) -> None:
+    joy, anger = _entry(), _entry(emotion="anger", size=8)
+    manifest.record(root, joy)
+    manifest.record(root, anger)
+    assert manifest.entry(root, "gpt2", "joy") == joy
+    assert list(manifest.load(root).units.values()) == [anger, joy]
+    assert manifest.forget(root, "gpt2", "joy") is True
+    assert manifest.entry(root, "gpt2", "joy") is None
+    assert manifest.entry(root, "gpt2", "anger") == anger
+
+
+def test_a_unit_recorded_again_has_its_latest_record(root: ResultsRoot) -> None:
+    manifest.record(root, _entry())
+    manifest.record(root, _entry(size=9))
+    assert [entry.size for entry in manifest.load(root).units.values()] == [9]
+
+
+def test_the_file_is_the_documented_json(root: ResultsRoot) -> None:
+    manifest.record(root, _entry())
+    assert json.loads(root.manifest.read_text()) == {
+        "schema_version": 1,
+        "units": {
+            "activations/gpt2/activations_joy.pkl": {
+                "folder": "gpt2",
+                "emotion": "joy",
+                "sha256": "b" * 64,
+                "size": 7,
+                "key": KEY,
+                "model": "gpt2",
+                "run_id": "r1",
+                "written_at": "2026-01-01T00:00:00+00:00",
+                "schema_version": 1,
+                "configuration": {"processing": "raw"},
+            }
+        },
+    }
+
+
+def test_what_a_later_version_added_survives_a_change_by_this_one(root: ResultsRoot) -> None:
+    manifest.record(root, _entry())
+    content = json.loads(root.manifest.read_text())
+    content["note"] = "kept"
+    content["units"]["activations/gpt2/activations_joy.pkl"]["colour"] = "kept"
+    root.manifest.write_text(json.dumps(content))
+    manifest.record(root, _entry(emotion="anger"))
+    assert manifest.entry(root, "gpt2", "joy") == _entry()
+    after = json.loads(root.manifest.read_text())
+    assert after["note"] == "kept"
+    assert after["units"]["activations/gpt2/activations_joy.pkl"]["colour"] == "kept"
+
+
+UNIT = "activations/gpt2/activations_joy.pkl"
+SOUND = _entry().to_json()
+DAMAGED: dict[str, bytes] = {
+    "empty": b"",
+    "cut short": b'{"schema_version": 1, "units": {',
+    "not JSON": b"\x80\x04.",
+    "not UTF-8": b'{"schema_version": 1, "units": {"\xff": 1}}',
+    "a list": b"[]",
+    "a number": b"1",
+    "no version": b'{"units": {}}',
+    "a version of another kind": b'{"schema_version": "1", "units": {}}',
+    "no units": b'{"schema_version": 1}',
+    "units of another kind": b'{"schema_version": 1, "units": []}',
+    "too deep": b"[" * 200_000,
+    **{
+        name: json.dumps({"schema_version": 1, "units": {unit: entry}}).encode()
+        for name, unit, entry in (
+            ("an entry of another kind", UNIT, []),
+            ("an entry that is null", UNIT, None),
+            ("an entry without a hash", UNIT, {k: v for k, v in SOUND.items() if k != "sha256"}),
+            ("a hash too short", UNIT, SOUND | {"sha256": "abc"}),
+            ("a key that is a number", UNIT, SOUND | {"key": 5}),
+            ("a size below zero", UNIT, SOUND | {"size": -1}),
+            ("a size that is true", UNIT, SOUND | {"size": True}),
+            ("a configuration that is a list", UNIT, SOUND | {"configuration": []}),
+            ("an entry of another unit", UNIT, SOUND | {"emotion": "anger"}),
+            ("a folder that climbs", "activations/../x.pkl", SOUND | {"folder": ".."}),
+            ("an absolute name", "/etc/passwd", SOUND),
+            ("a hostile label", UNIT, SOUND | {"emotion": "../../x"}),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_manifest_is_refused_with_a_remedy_and_left_as_it_is(
+    damage: str, root: ResultsRoot
+) -> None:
+    root.path.mkdir()
+    root.manifest.write_bytes(DAMAGED[damage])
+    with pytest.raises(EmoactError, match=r"manifest\.json is damaged: .+") as refusal:
+        manifest.load(root)
+    assert "move it away" in (refusal.value.remedy or "")
+    assert root.manifest.read_bytes() == DAMAGED[damage]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut short", "a list"])
+def test_nothing_is_recorded_in_a_damaged_manifest(damage: str, root: ResultsRoot) -> None:
+    root.path.mkdir()
+    root.manifest.write_bytes(DAMAGED[damage])
+    with pytest.raises(EmoactError, match="damaged"):
+        manifest.record(root, _entry())
+    assert root.manifest.read_bytes() == DAMAGED[damage]
+
+
+def test_a_manifest_of_a_newer_emoact_is_not_touched(root: ResultsRoot) -> None:
+    root.path.mkdir()
+    root.manifest.write_text('{"schema_version": 99, "units": {}}')
+    with pytest.raises(EmoactError, match="schema version 99; this emoact knows 1"):
+        manifest.record(root, _entry())
+    assert root.manifest.read_text() == '{"schema_version": 99, "units": {}}'
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sha256": "B" * 64}, "sha256 is"),
+        ({"key": ""}, "key is"),
+        ({"size": -1}, "size is -1"),
+        ({"schema_version": -1}, "schema_version is -1"),
+    ],
+)
+def test_an_impossible_entry_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        _entry(**change)
+
+
+def test_a_hostile_entry_is_not_recorded(root: ResultsRoot) -> None:
+    with pytest.raises(RequestError):
+        manifest.record(root, _entry(folder="../outside"))
+    assert not root.path.exists()
+
+
+class TestUnitState:
+    @pytest.fixture
+    def path(self, root: ResultsRoot) -> Path:
+        path = root.unit_path("gpt2", "joy")
+        path.parent.mkdir(parents=True)
+        return path
+
+    def _record(self, root: ResultsRoot, content: bytes, key: str = KEY) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        manifest.record(root, _entry(sha256=digest, size=len(content), key=key))
+
+    def test_no_file_is_missing_even_when_it_was_acknowledged(
+        self, root: ResultsRoot, path: Path
+    ) -> None:
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "missing"
+        self._record(root, b"content")
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "missing"
+
+    def test_an_acknowledged_file_with_its_hash_is_saved(
+        self, root: ResultsRoot, path: Path
+    ) -> None:
+        path.write_bytes(b"content")
+        self._record(root, b"content")
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "saved"
+
+    @pytest.mark.parametrize("content", [b"Content", b"conten", b"content!", b""])
+    def test_a_changed_file_is_damaged(self, content: bytes, root: ResultsRoot, path: Path) -> None:
+        path.write_bytes(content)
+        self._record(root, b"content")
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "damaged"
+
+    def test_another_key_is_another_unit(self, root: ResultsRoot, path: Path) -> None:
+        path.write_bytes(b"content")
+        self._record(root, b"content", key="c" * 64)
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "other"
+
+    def test_a_file_that_nobody_acknowledged_is_unrecorded(
+        self, root: ResultsRoot, path: Path
+    ) -> None:
+        path.write_bytes(b"content")
+        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "unrecorded"
+
+    def test_a_folder_in_its_place_is_an_error(self, root: ResultsRoot, path: Path) -> None:
+        path.mkdir()
+        with pytest.raises(EmoactError, match="cannot be read: Is a directory"):
+            manifest.unit_state(root, "gpt2", "joy", key=KEY)
+
+
+WRITER = """
+import sys
+from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
+root, worker, count = ResultsRoot(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for turn in range(count):
+    manifest.record(root, ManifestEntry(
+        folder=f"m{worker}", emotion=f"e{turn}", sha256="b" * 64, size=turn, key="a" * 64,
+        model="gpt2", run_id="r1", written_at="now"))
+    if turn % 3 == 2:
+        manifest.forget(root, f"m{worker}", f"e{turn}")
+"""
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+def test_processes_that_record_at_once_lose_nothing(workers: int, root: ResultsRoot) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(root.path), str(worker), "9"],
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )
+        for worker in range(workers)
+    ]
+    # Whoever reads meanwhile finds a whole manifest every time.
+    while any(process.poll() is None for process in processes):
+        manifest.load(root)
+    assert [process.wait() for process in processes] == [0] * workers
+    assert set(manifest.load(root).units) == {
+        f"activations/m{worker}/activations_e{turn}.pkl"
+        for worker in range(workers)
+        for turn in (0, 1, 3, 4, 6, 7)
+    }
+    assert sorted(path.name for path in root.path.iterdir()) == [".manifest.lock", "manifest.json"]
+
+
+def test_threads_that_record_at_once_lose_nothing(root: ResultsRoot) -> None:
+    def work(worker: int) -> None:
+        for turn in range(5):
+            manifest.record(root, _entry(folder=f"m{worker}", emotion=f"e{turn}"))
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(manifest.load(root).units) == 30
+
+
+def test_a_lock_that_hangs_ends_in_a_message(
+    root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "_PATIENCE_S", 0.05)
+    root.path.mkdir()
+    with root.manifest_lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(EmoactError, match="held by another process"):
+            manifest.record(root, _entry())
+    manifest.record(root, _entry())
+    assert len(manifest.load(root).units) == 1
+
+
+def test_a_file_system_without_locks_is_refused_rather_than_trusted(
+    root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(EmoactError, match="ENOLCK"):
+        manifest.record(root, _entry())
+    assert not root.manifest.exists()

@@ -1,0 +1,140 @@
+"""Units on disk: whole, hashed, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.errors import EmoactError
+from emoact.schema import SITES
+from emoact.store.reading import read
+from emoact.store.write import Written, write_unit
+from tests.support.units import SampleUnit, sample_unit
+
+
+def _write(unit: SampleUnit, target: Path, **other: Any) -> Written:
+    shard = unit.shard(target.parent / "partial" / "s.safetensors")
+    try:
+        return write_unit(target, shard=shard, **(unit.parts() | other))
+    finally:
+        shard.close_and_remove()
+
+
+def test_hash_and_size_are_those_of_the_file(tmp_path: Path) -> None:
+    written = _write(sample_unit(sites=SITES), tmp_path / "deep" / "unit.pkl")
+    data = (tmp_path / "deep" / "unit.pkl").read_bytes()
+    assert written == Written(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def test_a_plain_pickle_load_and_the_closed_reader_agree(tmp_path: Path) -> None:
+    unit = sample_unit(
+        sites=SITES, metadata={
+            "model_name": "gpt2", "n_layers": 3, "d_model": 6, "d_vocab": 50257, "n_samples": 3,
+            "emotion_label": "joy", "save_residual_stream": True, "save_mlp_output": True,
+            "save_attention": True,
+        },
+    )  # fmt: skip
+    _write(unit, tmp_path / "unit.pkl")
+    with (tmp_path / "unit.pkl").open("rb") as file:
+        plain = pickle.load(file)
+    closed = read(tmp_path / "unit.pkl")
+    for layer in range(3):
+        for sample in range(3):
+            for key in ("residual_stream", "mlp_output", "attn_output", "attention_pattern"):
+                np.testing.assert_array_equal(
+                    getattr(closed, key)[layer][sample], plain[key][layer][sample], strict=True
+                )
+    for sample, array in enumerate(plain["residual_post"]):
+        np.testing.assert_array_equal(closed.residual_post[0][sample], array, strict=True)
+    assert [ids.tolist() for ids in closed.tokens] == [ids.tolist() for ids in plain["tokens"]]
+    assert all(isinstance(ids, torch.Tensor) for ids in plain["tokens"])
+
+
+def test_the_old_file_stays_when_the_new_one_cannot_be_written(tmp_path: Path) -> None:
+    target = tmp_path / "unit.pkl"
+    before = _write(sample_unit(), target)
+    unit = sample_unit(seed=1)
+    shard = unit.shard(tmp_path / "partial" / "s.safetensors")
+    shard._put["mlp_out", 2][1] = False
+    with pytest.raises(EmoactError, match="mlp_out layer 2 sample 1 was never computed"):
+        write_unit(target, shard=shard, **unit.parts())
+    shard.close_and_remove()
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == before.sha256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["partial", "unit.pkl"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tokens": []}, "tokens has 0 entries for 3 samples"),
+        ({"labels": ["joy"] * 4}, "labels has 4 entries for 3 samples"),
+        ({"token_strings": [["a"]]}, "token_strings has 1 entries for 3 samples"),
+        (
+            {"tokens": [np.zeros(n, dtype=np.int64) for n in (4, 2, 7)]},
+            r"tokens\[1\] is int64 of shape \(2,\), not int64 of \(1,\)",
+        ),
+        (
+            {"tokens": [np.zeros((n, 1), dtype=np.int64) for n in (4, 1, 7)]},
+            r"tokens\[0\] is int64 of shape \(4, 1\)",
+        ),
+        (
+            {"token_strings": [["a"] * n for n in (4, 1, 6)]},
+            r"token_strings\[2\] has 6 strings for 7 positions",
+        ),
+        ({"metadata": {"seed": np.int64(1)}}, r"metadata\['seed'\] is a numpy.int64"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_parts_that_do_not_fit_together_leave_no_file(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(EmoactError, match=said):
+        _write(sample_unit(), tmp_path / "unit.pkl", **change)
+    assert not (tmp_path / "unit.pkl").exists()
+
+
+def test_ten_times_the_samples_need_no_more_memory(tmp_path: Path) -> None:
+    """The peak of a fresh process writing 15 MB and 150 MB; the arrays never gather in memory."""
+    script = """
+import resource, sys
+import numpy as np
+from emoact.store.shard import UnitShard
+from emoact.store.shard_layout import ShardLayout
+from emoact.store.write import write_unit
+n, folder = int(sys.argv[1]), sys.argv[2]
+layout = ShardLayout(
+    sites=("resid_pre", "mlp_out"), n_layers=4, d_model=512, lengths=(12,) * n
+)
+shard = UnitShard.create(f"{folder}/s.safetensors", layout=layout)
+rows = np.ones((12, 512), dtype=np.float32)
+for site in layout.sites:
+    for layer in range(4):
+        for sample in range(n):
+            shard.put(site, layer, sample, rows)
+ids = np.zeros(12, dtype=np.int64)
+write_unit(f"{folder}/u.pkl", shard=shard, tokens=[ids] * n, token_strings=[["x"] * 12] * n,
+           labels=["joy"] * n, metadata={})
+shard.close_and_remove()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", script, str(samples), str(tmp_path)],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={"PYTHONPATH": ":".join(sys.path)},
+            ).stdout
+        )
+        for samples in (75, 750)
+    ]
+    assert peaks[1] <= 1.2 * peaks[0]
