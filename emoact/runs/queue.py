@@ -72,13 +72,18 @@ def run_directories(runs: Path) -> list[RunDirectory]:
     return [directory for directory in directories if directory.exists()]
 
 
-def join(runs: Path, lock: RunLock) -> int:
-    """Put a run at the end of the queue; its place, 1 for the next. While `one_at_a_time`."""
+def join(runs: Path, lock: RunLock) -> int | None:
+    """Put a run at the end of the queue, while `one_at_a_time`.
+
+    Returns:
+        Its place, 1 for the next; None when nothing is ahead of it.
+    """
     notes = [reading.note for _, reading in _living(runs) if reading.note is not None]
-    lock.write(
-        QueueNote(ticket=max((note.ticket for note in notes), default=0) + 1, phase="waiting")
-    )
-    return sum(note.phase == "waiting" for note in notes) + 1
+    ticket = max((note.ticket for note in notes), default=0) + 1
+    lock.write(QueueNote(ticket=ticket, phase="waiting"))
+    phases = [note.phase for note in notes]
+    ahead = [phase for phase in phases if phase != "ended"]
+    return phases.count("waiting") + 1 if ahead else None
 
 
 def wait_for_turn(

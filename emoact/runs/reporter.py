@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from emoact.errors import CancelledError, EmoactError
 from emoact.runs.directory import RunDirectory
@@ -53,17 +52,13 @@ class RunReporter:
         self._told_to_stop = False
         self._beating = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
+        """A worker lives."""
         self._record("started", {})
         self._beating.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def leave(self) -> None:
+        """Nothing more will be reported."""
         self._leaving.set()
         self._due.set()
         self._beating.join()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -27,6 +28,7 @@ from emoact.runs.rates import learn
 from emoact.runs.redact import RedactedStream, redact
 from emoact.runs.reporter import RunReporter
 from emoact.runs.snapshot import RunError, Snapshot
+from emoact.store.layout import ResultsRoot
 
 _LONGEST_REASON = 500
 
@@ -52,9 +54,13 @@ def _run(directory: RunDirectory, descriptor: int | None, engine_for: EngineFor)
     try:
         lock = _lock(directory, descriptor)
         config = directory.config()
-        with RunReporter(directory, _snapshot(directory, config)) as reporter:
-            _stop_on_signals(reporter)
+        reporter = RunReporter(directory, _snapshot(directory, config))
+        _stop_on_signals(reporter)
+        reporter.begin()
+        try:
             code = _work(directory, config, lock, reporter, engine_for)
+        finally:
+            reporter.leave()
     except EmoactError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -134,6 +140,7 @@ def _work(
         return _fail(reporter, _unforeseen(error), exit_code=EmoactError.exit_code)
     finally:
         learn(config, reporter.snapshot)
+        shutil.rmtree(ResultsRoot(config.results).partial / config.run_id, ignore_errors=True)
     _ignore_signals()
     reporter.end("finished")
     return os.EX_OK

@@ -1,8 +1,8 @@
 """A seeded numpy stand-in for a model, behind the same seam, runs and store as the real ones.
 
 `stand_in_model` makes a folder that resolves as a local model without any weights worth the name.
-What the engine does beside computing is read from `stand_in.json` in that folder, so that a test can
-change it between two attempts of one run.
+What the engine does beside computing is read from `stand_in.json` in that folder, so that a test
+can change it between two attempts of one run.
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""A results folder, a data set and stand-in models for tests of runs, with their waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emoact.runs import control, launch, progress
+from emoact.runs.config import RunConfig
+from emoact.runs.directory import RunDirectory
+from emoact.runs.look import look
+from emoact.runs.request import ExtractRequest, prepare
+from emoact.runs.views import RunView
+from emoact.store.layout import ResultsRoot
+from tests.support.numpy_engine import stand_in_model
+from tests.support.stand_in_worker import WORKER
+
+LONGEST_WAIT_S = 60.0
+EMOTIONS = ("anger", "neutral")
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything below one temporary folder."""
+
+    path: Path
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results"
+
+    @property
+    def dataset(self) -> Path:
+        return self.path / "prompts.jsonl"
+
+    def write_dataset(self, emotions: Sequence[str] = EMOTIONS, n_samples: int = 3) -> Path:
+        rows = [
+            {"text": f"the {emotion} text number {number}", "emotion": emotion}
+            for number in range(n_samples)
+            for emotion in emotions
+        ]
+        self.dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return self.dataset
+
+    def model(self, name: str = "tiny", **behaviour: Any) -> Path:
+        return stand_in_model(self.path / "models" / name, **behaviour)
+
+    def request(self, *models: Path, **changes: Any) -> ExtractRequest:
+        fields = {"dataset": self.dataset, "results": self.results, **changes}
+        return ExtractRequest(models=tuple(map(str, models)), **fields)
+
+    def config(self, *models: Path, **changes: Any) -> RunConfig:
+        if not self.dataset.exists():
+            self.write_dataset()
+        return prepare(self.request(*models, **changes))
+
+    def start(self, config: RunConfig) -> launch.Started:
+        return launch.start(config, worker=WORKER)
+
+    def resume(self, run_id: str) -> launch.Started:
+        return control.resume(self.results, run_id, worker=WORKER)
+
+    def view(self, run_id: str) -> RunView:
+        return progress.read_run(self.results, run_id)
+
+    def directory(self, run_id: str) -> RunDirectory:
+        return RunDirectory(ResultsRoot(self.results).run_dir(run_id))
+
+    def wait(self, run_id: str, until: Callable[[RunView], bool] | None = None) -> RunView:
+        """The run once `until` holds of it, or else once its worker is gone."""
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while time.monotonic() < deadline:
+            view = self.view(run_id)
+            if until is None:
+                if not view.summary.active and not self.directory(run_id).lock_is_held():
+                    return view
+            elif until(view):
+                return view
+            time.sleep(0.01)
+        raise AssertionError(f"waited in vain; the run is {self.view(run_id)}")
+
+    def kill(self, run_id: str) -> None:
+        """SIGKILL to the worker."""
+        status = look(self.directory(run_id)).status
+        assert status is not None
+        assert status.worker is not None
+        os.kill(status.worker.pid, signal.SIGKILL)
+
+    def end_all(self) -> None:
+        """Leave no worker behind, whatever the test did."""
+        for row in progress.list_runs(self.results):
+            directory = self.directory(row.id)
+            status = look(directory).status
+            if status is not None and status.worker is not None:
+                status.worker.send(signal.SIGKILL, is_alive=directory.lock_is_held)
+
+
+def running(view: RunView) -> bool:
+    """True when a pass may be under way."""
+    return view.state == "running"
