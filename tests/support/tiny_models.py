@@ -29,13 +29,13 @@ _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
 
 
 @functools.cache
-def small_tokenizer(*, with_bos: bool = True) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of a few hundred tokens, trained on the shipped prompts."""
+def small_tokenizer(*, with_bos: bool = True, d_vocab: int = 600) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of that many tokens, trained on the shipped prompts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=600,
+        vocab_size=d_vocab,
         special_tokens=["<|endoftext|>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -134,7 +134,8 @@ def save_in_hub_cache(model: Any, hub_id: str, hf_home: Path, *, seed: int = 0) 
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     model.save_pretrained(snapshot)
-    small_tokenizer().save_pretrained(snapshot)
+    # Large enough for a prompt to have about as many tokens as with the real vocabulary.
+    small_tokenizer(d_vocab=2_000).save_pretrained(snapshot)
     return snapshot
 
 
