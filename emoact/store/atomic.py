@@ -188,10 +188,16 @@ def _open_temporary(folder: int) -> tuple[str, BinaryIO]:
             name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder
         )
         file = os.fdopen(descriptor, "wb")
-        try_lock(descriptor, wait=True)
-        # Between its creation and its lock it looked like a dead writer's file.
-        if os.fstat(descriptor).st_nlink:
-            return name, file
+        try:
+            try_lock(descriptor, wait=True)
+            # Between its creation and its lock it looked like a dead writer's file.
+            if os.fstat(descriptor).st_nlink:
+                return name, file
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+            file.close()
+            raise
         file.close()
 
 

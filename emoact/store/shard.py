@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,11 @@ from jaxtyping import Bool, Float32
 
 from emoact.errors import EmoactError
 from emoact.schema import Site
-from emoact.store.atomic import make_folder, try_lock, write_error
+from emoact.store.atomic import write_error
+from emoact.store.shard_file import allocate, open_locked, read_at, remove_stale_shards, write_at
 from emoact.store.shard_layout import ITEM_SIZE, ShardLayout, shard_header
 
 __all__ = ["ShardLayout", "UnitShard", "remove_stale_shards"]
-
-_BUFFERS_PER_READ = 1024  # IOV_MAX of Linux and macOS
-_NO_ALLOCATION = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 class UnitShard:
@@ -52,14 +49,13 @@ class UnitShard:
         target = Path(path)
         need = len(shard_header(layout)[0]) + layout.n_bytes
         try:
-            make_folder(target.parent)
-            descriptor = _open_locked(target)
+            descriptor = open_locked(target)
         except OSError as error:
             raise write_error(error, path=target, need=need) from error
         shard = cls(target, layout, descriptor)
         try:
-            _allocate(descriptor, need)
-            _write_at(descriptor, shard._header, 0)
+            allocate(descriptor, need)
+            write_at(descriptor, shard._header, 0)
         except OSError as error:
             shard.close_and_remove()
             raise write_error(error, path=target, need=need) from error
@@ -149,11 +145,8 @@ class UnitShard:
                 "computed; the unit is incomplete and is not saved",
                 remedy="Resume the run; if it happens again, please report it.",
             )
-        start = self._position(site, layer, first) + skip
         try:
-            for index in range(0, len(buffers), _BUFFERS_PER_READ):
-                some = buffers[index : index + _BUFFERS_PER_READ]
-                start += _read_at(self._descriptor, some, start)
+            read_at(self._descriptor, buffers, self._position(site, layer, first) + skip)
         except OSError as error:
             raise EmoactError(
                 f"{self.path} could not be read back: {error.strerror}",
@@ -164,7 +157,8 @@ class UnitShard:
         """Give the space back; harmless when done twice."""
         if self._descriptor < 0:
             return
-        with contextlib.suppress(FileNotFoundError):
+        # A disk that refuses even this has failed the unit already; the next run sweeps up.
+        with contextlib.suppress(OSError):
             self.path.unlink()
         os.close(self._descriptor)
         self._descriptor = -1
@@ -174,7 +168,7 @@ class UnitShard:
     ) -> None:
         data = np.ascontiguousarray(rows, dtype="<f4").data.cast("B") if rows.size else b""
         try:
-            _write_at(self._descriptor, data, self._position(site, layer, first))
+            write_at(self._descriptor, data, self._position(site, layer, first))
         except OSError as error:
             raise write_error(error, path=self.path, need=len(data)) from error
         self._put[site, layer][first:after] = True
@@ -187,95 +181,3 @@ class UnitShard:
     def _position(self, site: Site, layer: int, sample: int) -> int:
         width = 1 if site == "pattern" else self.layout.d_model
         return self._starts[site, layer] + int(self._offsets[site][sample]) * width * ITEM_SIZE
-
-
-def remove_stale_shards(partial: str | os.PathLike[str]) -> None:
-    """Remove the shards of dead runs below a folder of work in progress, and emptied folders."""
-    for folder, _, names in os.walk(partial, topdown=False):
-        for name in names:
-            with contextlib.suppress(OSError):
-                _remove_if_stale(Path(folder, name))
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()
-
-
-def _open_locked(path: Path) -> int:
-    """A new file at `path`, locked for as long as its writer lives."""
-    while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileExistsError:
-            if not _remove_if_stale(path):
-                raise EmoactError(
-                    f"{path} is being written by another process",
-                    remedy="Wait for the other run to end, or cancel it.",
-                ) from None
-            continue
-        try_lock(descriptor, wait=True)
-        # Between its creation and its lock it looked like a dead run's file.
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-        os.close(descriptor)
-
-
-def _remove_if_stale(path: Path) -> bool:
-    """Remove the file unless a live process holds it; whether it is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return True
-    try:
-        if try_lock(descriptor) is False:
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def _allocate(descriptor: int, size: int) -> None:
-    """Reserve the space, so that a full disk shows before the work and not at its end."""
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno not in _NO_ALLOCATION:
-            raise
-    except AttributeError:  # macOS
-        pass
-    else:
-        return
-    status = os.fstatvfs(descriptor)
-    if size > status.f_bavail * status.f_frsize:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.ftruncate(descriptor, size)
-
-
-def _write_at(descriptor: int, data: bytes | memoryview, position: int) -> None:
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(descriptor, view, position)
-        view, position = view[done:], position + done
-
-
-def _read_at(descriptor: int, buffers: Sequence[memoryview], position: int) -> int:
-    """Fill the buffers, however little each call gives; the number of bytes."""
-    wanted = sum(map(len, buffers))
-    done = os.preadv(descriptor, buffers, position)
-    while done < wanted:
-        rest = _without(buffers, done)
-        more = os.preadv(descriptor, rest, position + done)
-        if not more:
-            raise OSError(errno.EIO, "the file is shorter than it was")
-        done += more
-    return wanted
-
-
-def _without(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
-    rest = []
-    for buffer in buffers:
-        skipped = min(count, len(buffer))
-        count -= skipped
-        if skipped < len(buffer):
-            rest.append(buffer[skipped:])
-    return rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,45 @@ def test_dead_shards_and_empty_folders_go_and_live_ones_stay(tmp_path: Path) -> 
     remove_stale_shards(partial)
     assert list(tmp_path.iterdir()) == []
     remove_stale_shards(partial)
+
+
+def test_a_folder_swept_up_before_its_shard_was_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+    sweeps: list[Any] = []
+
+    def sweep_then_open(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if flags & os.O_EXCL and not sweeps:
+            sweeps.append(path)
+            remove_stale_shards(tmp_path / ".partial")
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", sweep_then_open)
+    shard = UNIT.shard(tmp_path / ".partial" / "r1" / "gpt2" / "s.safetensors")
+    assert len(sweeps) == 1
+    assert shard.path.exists()
+    shard.close_and_remove()
+
+
+def test_runs_that_start_while_others_sweep_up_all_get_their_shards(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def run(worker: int) -> None:
+        try:
+            for _ in range(60):
+                remove_stale_shards(tmp_path / ".partial")
+                path = tmp_path / ".partial" / f"r{worker}" / "gpt2" / "s.safetensors"
+                UnitShard.create(path, layout=LAYOUT).close_and_remove()
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 def test_a_shard_taken_for_a_dead_ones_between_creation_and_lock_is_made_again(
