@@ -16,6 +16,7 @@ st.caption(
 )
 
 results = results_folder()
+notes = st.container()
 run_id = current_run(results)
 view = show_run(results, run_id) if run_id else None
 if view is not None:
@@ -27,4 +28,5 @@ else:
     extract_form.show_folded(results)
     if view is not None and not view.summary.active:
         st.button("Close this run", on_click=forget_run, icon=":material/close:")
-links.show_ignored()
+with notes:
+    links.show_ignored()

@@ -41,12 +41,17 @@ def throughput_figure(
         template=template(scheme),
         height=height,
         showlegend=False,
-        margin={"l": 4, "r": 4, "t": 6, "b": 4},
+        margin={"l": 4, "r": 16, "t": 6, "b": 4},
     )
     figure.update_xaxes(
         ticksuffix=" s", nticks=4, tickfont=small, showgrid=False, fixedrange=True, tickformat="d"
     )
     figure.update_yaxes(
-        rangemode="tozero", nticks=3, tickfont=small, fixedrange=True, tickformat=",.3~r"
+        title={"text": "tokens/s", "font": small, "standoff": 4},
+        rangemode="tozero",
+        nticks=3,
+        tickfont=small,
+        fixedrange=True,
+        tickformat=",.3~r",
     )
     return figure

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.ui.text import md
+from emoact.ui.text import prose
 
 
 def error_box(error: EmoactError, *, title: str) -> None:
     """A box with what is wrong and where, and below it what to do next."""
-    parts = [md(error.message)]
+    parts = [prose(error.message)]
     if error.remedy:
-        parts.append(f"**Next step:** {md(error.remedy)}")
+        parts.append(f"**Next step:** {prose(error.remedy)}")
     st.error("\n\n".join(parts), title=title, icon=":material/error:")
 
 

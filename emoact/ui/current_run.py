@@ -10,12 +10,14 @@ from emoact.ui import links
 from emoact.ui.boxes import error_box
 
 PARAMETER = "run"
+_FORM = "models"
 
 
 def current_run(results: str) -> str | None:
     """The run to show; its id stands in the address from then on, so that a refresh loses nothing.
 
-    A run that the address names and that does not exist is ignored with a note.
+    An address that names models and no run asks for the form; a button leads to the run at work. A
+    run that does not exist is ignored with a note.
     """
     named = st.query_params.get(PARAMETER)
     try:
@@ -33,7 +35,15 @@ def current_run(results: str) -> str | None:
         return None
     # The one at work before those that wait; the list is newest first.
     watched = next((run for run in active if run.state != "pending"), active[-1])
-    st.query_params[PARAMETER] = watched.id
+    if _FORM in st.query_params:
+        st.button(
+            "Watch the run at work",
+            icon=":material/visibility:",
+            on_click=watch_run,
+            args=(watched.id,),
+        )
+        return None
+    watch_run(watched.id)
     return watched.id
 
 

@@ -25,7 +25,7 @@ from emoact.ui import links, numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.checked_request import Checked, check, labels_of
 from emoact.ui.current_run import watch_run
-from emoact.ui.text import listed, md, mono
+from emoact.ui.text import listed, md, mono, prose
 
 DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"
@@ -253,7 +253,7 @@ def _expect(checked: Checked) -> None:
     if checked.config.estimate is not None:
         st.markdown(_estimate_line(checked.config.estimate))
         for warning in checked.config.estimate.warnings:
-            st.warning(md(warning), icon=":material/warning:")
+            st.warning(prose(warning), icon=":material/warning:")
     st.caption("  \n".join(_model_lines(checked.config)))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from typing import SupportsFloat
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 MISSING = "–"
 
 
-def significant(value: float, digits: int = 3) -> str:
+def significant(number: SupportsFloat, digits: int = 3) -> str:
     """`1,230`, `12.3`, `0.0123`, `1.23e-07`; an en dash for NaN."""
+    value = float(number)
     if math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -36,7 +38,7 @@ def plural(value: int, one: str, many: str | None = None) -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
-def size(n_bytes: float) -> str:
+def size(n_bytes: SupportsFloat) -> str:
     """`620 MB`: powers of a thousand, three significant digits."""
     value = float(n_bytes)
     for unit in _BYTE_UNITS:
@@ -47,8 +49,9 @@ def size(n_bytes: float) -> str:
     raise AssertionError  # pragma: no cover
 
 
-def duration(seconds: float) -> str:
+def duration(seconds_taken: SupportsFloat) -> str:
     """`0.42 s`, `8.3 s`, `45 s`, `1 m 20 s`, `2 h 05 m`, `3 d 4 h`; an en dash for NaN."""
+    seconds = float(seconds_taken)
     if not math.isfinite(seconds):
         return MISSING
     if seconds < 0:
@@ -67,16 +70,10 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def whole_seconds(seconds: float) -> str:
+def whole_seconds(seconds_so_far: SupportsFloat) -> str:
     """`0 s`, `14 s`, `1 m 20 s`: a duration that is still going on, without jittering decimals."""
+    seconds = float(seconds_so_far)
     return duration(float(round(seconds))) if abs(seconds) >= 9.5 else f"{seconds:.0f} s"
-
-
-def rate(per_second: float | None, unit: str) -> str:
-    """`36.5 samples/s`, or an en dash before the first pass."""
-    if per_second is None or math.isnan(per_second):
-        return f"{MISSING} {unit}/s"
-    return f"{significant(per_second)} {unit}/s"
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -94,8 +91,3 @@ def ago(moment: datetime, now: datetime) -> str:
     if elapsed < timedelta(days=14):
         return f"{elapsed.days} d ago"
     return moment.strftime("%Y-%m-%d")
-
-
-def clock(moment: datetime) -> str:
-    """Date and time in the zone of this machine, `2026-01-31 14:05`."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -70,7 +70,7 @@ def compare(results: str, one: str, other: str) -> None:
             "setting": field,
             one: first.get(field, ""),
             other: second.get(field, ""),
-            "differs": first.get(field) != second.get(field),
+            "differs": "differs" if first.get(field) != second.get(field) else "",
         }
         for field in fields
     ]
@@ -84,7 +84,7 @@ def compare(results: str, one: str, other: str) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        column_config={"differs": st.column_config.CheckboxColumn("differs", width="small")},
+        column_config={"differs": st.column_config.TextColumn("", width="small")},
         alt="Settings of both runs, those that differ first",
     )
 
@@ -92,7 +92,7 @@ def compare(results: str, one: str, other: str) -> None:
 def flat(config: RunConfig) -> dict[str, str]:
     """A config as dotted fields with text values; what names only the run itself is left out."""
     fields = config.to_json()
-    for name in ("run_id", "estimate", "kind"):
+    for name in ("run_id", "created_at", "estimate", "kind", "schema_version"):
         fields.pop(name, None)
     found: dict[str, str] = {}
     _flatten("", fields, found)

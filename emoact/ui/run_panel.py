@@ -16,11 +16,11 @@ from emoact.ui import numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.scheme import current_scheme
 from emoact.ui.states import FETCHING, STEP_WORDS, UNIT_WORDS, run_look
-from emoact.ui.text import listed, md, mono
+from emoact.ui.text import listed, md, mono, prose
 
 _LOG_LINES = 200
-_RATES_HEIGHT = 112
-_FRAME_HEIGHT = 30
+_RATES_HEIGHT = 120
+_FRAME_HEIGHT = 34
 
 
 def show_run(results: str, run_id: str) -> RunView | None:
@@ -54,7 +54,7 @@ def _live(results: str, run_id: str, *, active: bool) -> None:
     for folder in dict.fromkeys(unit.folder for unit in view.units):
         _bars([unit for unit in view.units if unit.folder == folder])
     for note in view.notes:
-        st.caption(f":material/info: {md(note)}")
+        st.caption(f":material/info: {prose(note)}")
     _log(results, view)
 
 
@@ -99,12 +99,12 @@ def _cancel(results: str, run_id: str) -> None:
         control.cancel(results, run_id)
     except EmoactError as error:
         # It ended between the drawing of the button and the click.
-        st.toast(md(error.message), icon=":material/info:")
+        st.toast(prose(error.message), icon=":material/info:")
 
 
 def _problems(view: RunView) -> None:
     for problem in view.problems:
-        st.warning(md(problem), icon=":material/warning:")
+        st.warning(prose(problem), icon=":material/warning:")
     if view.error is not None:
         title = "The worker was killed" if view.state == "crashed" else "The run failed"
         error_box(EmoactError(view.error.message, remedy=view.error.remedy), title=title)
@@ -156,20 +156,18 @@ def _detail(step: StepView | None) -> str:
 
 def _rates(view: RunView) -> None:
     """Rates and times; the places are there from the start, so that nothing moves later."""
-    summary = view.summary
-    last = ("Tokens", numbers.count(view.tokens_done))
-    if summary.active:
-        last = ("Remaining", _time(view.remaining_s))
-    figures = [
-        ("Samples/s", _number(summary.samples_per_s)),
-        ("Tokens/s", _number(summary.tokens_per_s)),
-        ("Elapsed", _time(summary.elapsed_s)),
-        last,
-    ]
-    left, right = st.columns([3, 2])
-    with left.grid(4, min_column_width=100):
-        for label, value in figures:
-            st.metric(label, value, border=True, height=_RATES_HEIGHT)
+    left, right = st.columns([2, 1])
+    with left.grid(4, min_column_width=110):
+        for label, value, below in _figures(view):
+            st.metric(
+                label,
+                value,
+                below,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height=_RATES_HEIGHT,
+            )
     with right.container(height=_RATES_HEIGHT, border=True, gap=None):
         if not view.history:
             st.caption("Tokens/s over time appear after the first pass.")
@@ -183,6 +181,28 @@ def _rates(view: RunView) -> None:
             config={"displayModeBar": False},
             alt="Tokens per second over the elapsed time",
         )
+
+
+def _figures(view: RunView) -> list[tuple[str, str, str]]:
+    """Label, value and what stands below it; the last gives way when nothing remains."""
+    summary = view.summary
+    of_tokens = "tokens" if view.n_tokens is None else f"of {view.n_tokens:,}"
+    attempt = f"attempt {view.attempt}"
+    expected = "" if view.estimate is None else numbers.duration(view.estimate.seconds)
+    last = ("Written", numbers.size(summary.size), numbers.plural(len(view.written), "file"))
+    if summary.active:
+        below = f"of about {expected}" if expected else numbers.MISSING
+        last = ("Remaining", _time(view.remaining_s), below)
+    return [
+        (
+            "Samples/s",
+            _number(summary.samples_per_s),
+            f"{summary.samples_done:,} of {summary.n_samples:,}",
+        ),
+        ("Tokens/s", _number(summary.tokens_per_s), f"{view.tokens_done:,} {of_tokens}"),
+        ("Elapsed", _time(summary.elapsed_s), attempt),
+        last,
+    ]
 
 
 def _number(value: float | None) -> str:

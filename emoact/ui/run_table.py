@@ -105,7 +105,7 @@ def _table(
                 width=95,
             ),
             "progress": st.column_config.ProgressColumn(
-                "progress", min_value=0.0, max_value=1.0, format="percent", width=95
+                "progress", min_value=0, max_value=100, format="%.0f %%", width=95
             ),
             "models": st.column_config.TextColumn("models", width=120),
             "emotions": st.column_config.TextColumn("emotions", width=110),
@@ -117,6 +117,7 @@ def _table(
             "samples/s": st.column_config.NumberColumn("samples/s", format="%.1f"),
             "tokens/s": st.column_config.NumberColumn("tokens/s", format="%.0f"),
         },
+        placeholder=numbers.MISSING,
         alt="Runs with state, models, emotions, data set, start, duration, throughput and size",
     )
     st.session_state["run-rows"] = (key, ids)
@@ -156,7 +157,7 @@ def _row(run: RunSummary) -> dict[str, object]:
         "models": ", ".join(run.models),
         "emotions": ", ".join(run.emotions),
         "data set": run.dataset,
-        "progress": run.samples_done / run.n_samples if run.n_samples else None,
+        "progress": 100 * run.samples_done / run.n_samples if run.n_samples else None,
         "started": _moment(began),
         "duration": "" if run.elapsed_s is None else numbers.duration(run.elapsed_s),
         "samples/s": run.samples_per_s,

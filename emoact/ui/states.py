@@ -45,14 +45,14 @@ class Look:
 
 RUN_LOOKS: Mapping[State, Look] = {
     "pending": Look(word="waiting", icon=":material/schedule:", colour="gray"),
-    "loading": Look(word="loading", icon=":material/hourglass_top:", colour="blue"),
-    "running": Look(word="running", icon=":material/play_circle:", colour="primary"),
+    "loading": Look(word="loading", icon=":material/hourglass_top:", colour="orange"),
+    "running": Look(word="running", icon=":material/play_circle:", colour="blue"),
     "finished": Look(word="finished", icon=":material/check_circle:", colour="green"),
     "failed": Look(word="failed", icon=":material/error:", colour="red"),
     "cancelled": Look(word="cancelled", icon=":material/cancel:", colour="yellow"),
     "crashed": Look(word="crashed", icon=":material/bolt:", colour="violet"),
 }
-CANCELLING = Look(word="cancelling", icon=":material/stop_circle:", colour="orange")
+CANCELLING = Look(word="cancelling", icon=":material/stop_circle:", colour="yellow")
 
 UNIT_WORDS: Mapping[UnitState, str] = {
     "waiting": "waiting",

@@ -28,6 +28,16 @@ def mono(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
+def prose(text: str) -> str:
+    """A message as Markdown: what it has in backticks is code, everything else is as it stands."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return md(text)
+    return "".join(
+        mono(part) if number % 2 else md(part) for number, part in enumerate(parts) if part
+    )
+
+
 def listed(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(words) < 2:

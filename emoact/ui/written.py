@@ -42,7 +42,11 @@ def show_written(view: RunView) -> None:
             for unit in done
         ),
         hide_index=True,
-        column_config={"samples/s": st.column_config.NumberColumn(format="%.1f")},
+        column_config={
+            "model": st.column_config.TextColumn(width=150),
+            "samples/s": st.column_config.NumberColumn(format="%.1f"),
+        },
+        placeholder=numbers.MISSING,
         alt="Files that this run wrote or found on disk",
     )
 

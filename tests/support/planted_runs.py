@@ -1,0 +1,159 @@
+"""Run directories in every state, written with emoact's own classes and without a worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from emoact.models.registry import find_spec
+from emoact.runs.config import DatasetRef, RunConfig, RunModel
+from emoact.runs.directory import RunDirectory
+from emoact.runs.events import Event
+from emoact.runs.lock import QueueNote, RunLock
+from emoact.runs.snapshot import RunError, Snapshot, StepProgress, UnitProgress
+from emoact.runs.states import ENDED, State
+from emoact.runs.status import Status, write_status
+from emoact.runs.views import UnitState
+from emoact.schema import ExtractionOptions
+from emoact.store.atomic import write_json
+from tests.support.planted import EMOTIONS
+
+_BEGAN = "2026-01-31T14:05:00+00:00"
+_ENDED = "2026-01-31T14:05:40+00:00"
+
+
+def plant_run(
+    results: Path,
+    run_id: str = "20260131-140500-aaaa",
+    state: State = "finished",
+    *,
+    models: Sequence[str] = ("smollm2-135m",),
+    emotions: Sequence[str] = EMOTIONS,
+    n_samples: int = 50,
+    done: int = 2,
+    options: ExtractionOptions | None = None,
+    notes: Sequence[str] = (),
+    error: RunError | None = None,
+    log: str = "loading smollm2-135m\nextracting gratitude\n",
+) -> RunLock | None:
+    """Write one run directory, with `done` units saved; its lock is held while the run is active.
+
+    Returns:
+        The lock that stands in for a worker, or None. Close it to make the worker vanish.
+    """
+    config = RunConfig(
+        run_id=run_id,
+        created_at=_BEGAN,
+        models=tuple(_model(name) for name in models),
+        emotions=tuple(emotions),
+        counts=dict.fromkeys(emotions, n_samples),
+        dataset=DatasetRef(
+            source="data/prompts.jsonl", path="/data/prompts.jsonl", sha256="d" * 64
+        ),
+        options=options or ExtractionOptions(),
+        results=str(results),
+        command=f"python -m emoact extract --model {models[0]}",
+    )
+    directory = RunDirectory(results / "runs" / run_id)
+    directory.path.mkdir(parents=True)
+    lock = (
+        RunLock.acquire(directory.lock_path) if state in ("pending", "loading", "running") else None
+    )
+    if lock is not None:
+        lock.write(QueueNote(ticket=1, phase="waiting" if state == "pending" else "working"))
+    write_json(directory.config_path, config.to_json())
+    snapshot = _snapshot(config, state, done=done, notes=notes, error=error)
+    write_status(directory.status_path, Status.now(snapshot, None), durable=False)
+    events = [
+        Event(kind="started", at=_BEGAN, attempt=1, elapsed_s=0.0),
+        Event(kind="turn", at=_BEGAN, attempt=1, elapsed_s=0.1),
+        *(
+            Event(kind="note", at=_BEGAN, attempt=1, elapsed_s=0.2, fields={"text": n})
+            for n in notes
+        ),
+    ]
+    directory.events_path.write_bytes(b"".join(event.to_line() for event in events))
+    directory.log_path.write_text(log)
+    return lock
+
+
+def _model(name: str) -> RunModel:
+    spec = find_spec(name)
+    return RunModel(
+        asked=name,
+        name=name,
+        model_name=spec.hub_id if spec else name,
+        folder=name,
+        revision="main",
+        commit=None,
+        weight_source="Hugging Face hub",
+        n_layers=12,
+        d_model=768,
+    )
+
+
+def _snapshot(
+    config: RunConfig,
+    state: State,
+    *,
+    done: int,
+    notes: Sequence[str],
+    error: RunError | None,
+) -> Snapshot:
+    units = []
+    for number, unit in enumerate(Snapshot.before(config).units):
+        finished = state == "finished" or (number < done and state not in ("pending", "loading"))
+        units.append(_unit(config, unit, finished=finished, current=number == done, state=state))
+    first = config.models[0].folder
+    step = None
+    if state == "loading":
+        step = StepProgress(name="load", folder=first, detail="importing torch")
+    elif state == "running":
+        step = StepProgress(name="extract", folder=first, detail=units[done].emotion)
+    stated: State = "running" if state == "crashed" else state
+    return Snapshot(
+        state=stated,
+        place=1 if state == "pending" else None,
+        units=tuple(units),
+        step=step,
+        notes=tuple(notes),
+        error=error,
+        started_at=None if state == "pending" else _BEGAN,
+        ended_at=_ENDED if state in ENDED else None,
+        elapsed_s=0.0 if state == "pending" else 40.0,
+        history=()
+        if state in ("pending", "loading")
+        else ((3.0, 290.0), (4.0, 310.0), (5.0, 300.0)),
+        counted=(5.0, 1500),
+    )
+
+
+def _unit(
+    config: RunConfig, unit: UnitProgress, *, finished: bool, current: bool, state: State
+) -> UnitProgress:
+    if finished:
+        path = f"{config.results}/activations/{unit.folder}/activations_{unit.emotion}.pkl"
+        return dataclasses.replace(
+            unit,
+            state="saved",
+            samples_done=unit.n_samples,
+            n_tokens=750,
+            tokens_done=750,
+            started_s=1.0,
+            seconds=2.5,
+            path=path,
+            size=104_000_000,
+            sha256="a" * 64,
+        )
+    if current and state not in ("pending", "loading"):
+        reached: UnitState = "running" if state in ("running", "crashed") else "stopped"
+        return dataclasses.replace(
+            unit,
+            state=reached,
+            samples_done=unit.n_samples // 3,
+            n_tokens=750,
+            tokens_done=250,
+            started_s=6.0,
+        )
+    return unit

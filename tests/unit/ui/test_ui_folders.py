@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import os
+
+from emoact.ui.folders import results_folders
+
+
+def test_the_folders_of_the_environment_in_order_and_each_once() -> None:
+    named = os.pathsep.join(["/b", "/a", "", "/b"])
+    assert results_folders({"EMOACT_RESULTS": named}) == ["/b", "/a"]
+
+
+def test_without_any_the_folder_is_called_results() -> None:
+    assert results_folders({}) == ["results"]
+    assert results_folders({"EMOACT_RESULTS": ""}) == ["results"]
