@@ -1,0 +1,146 @@
+"""What an audit says: checks with their figures, and the findings among them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emoact.schema import Finding, Severity
+
+Outcome = Literal["ok", "note", "warning", "error"]
+TestKind = Literal["association", "classifier"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """One permutation test.
+
+    Attributes:
+        kind: `association`: the feature that goes with the emotion most; `classifier`: guesses
+            from this aspect alone.
+        feature: The strongest feature, in words; empty for classifiers.
+        value: Share of the feature's variance between emotions, or accuracy.
+        chance: Mean of the same with permuted labels; None for associations.
+        p: Permutation p-value.
+        p_adjusted: After Holm's correction over all tests that can accuse the data set; None for
+            the lexical test, which accuses nobody.
+    """
+
+    # Not a test case, whatever pytest makes of the name.
+    __test__ = False
+
+    kind: TestKind
+    feature: str = ""
+    value: float
+    chance: float | None = None
+    p: float
+    p_adjusted: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p <= 1:
+            raise ValueError(f"p is {self.p}; a permutation p-value lies above 0 and up to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One aspect of the data set, judged.
+
+    Attributes:
+        aspect: Short stable name, such as `length`.
+        title: The same for a heading.
+        outcome: `ok`, or how severe it is.
+        verdict: What was found, with figures, in plain words.
+        remedy: What would mend it; empty when there is nothing to mend.
+        where: `dataset`, or the subset it is about.
+        tests: The permutation tests behind it.
+        by_emotion: Figures for a table: emotion, then name, then value.
+        examples: Identifiers of prompts that show it.
+    """
+
+    aspect: str
+    title: str
+    outcome: Outcome
+    verdict: str
+    remedy: str = ""
+    where: str = "dataset"
+    tests: tuple[Test, ...] = ()
+    by_emotion: Mapping[str, Mapping[str, float | str]] = dataclasses.field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "tests": list(fields["tests"]), "examples": list(self.examples)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport:
+    """The audit of one data set.
+
+    Attributes:
+        source: The data set's path.
+        sha256: Hash of its bytes.
+        counts: Prompts per emotion.
+        scenarios: Number of scenarios; 0 where prompts have none.
+        scheme: How labels were permuted.
+        seed: Of the permutations and the folds.
+        permutations: Number of them.
+        sampled: Prompts that the permutation tests saw.
+        checks: In the order in which to read them.
+    """
+
+    source: str
+    sha256: str
+    counts: Mapping[str, int]
+    scenarios: int
+    scheme: str
+    seed: int
+    permutations: int
+    sampled: int
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing worse than a note was found."""
+        return not any(check.outcome in ("warning", "error") for check in self.checks)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that is not simply in order, the worst first."""
+        order: tuple[Severity, ...] = ("error", "warning", "note")
+        return tuple(
+            Finding(
+                code=check.aspect,
+                severity=severity,
+                where=check.where,
+                message=check.verdict,
+                remedy=check.remedy,
+            )
+            for severity in order
+            for check in self.checks
+            if check.outcome == severity
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        return {
+            "ok": self.ok,
+            "findings": [finding.to_json() for finding in self.findings],
+            "checks": [check.to_json() for check in self.checks],
+            "dataset": {
+                "source": self.source,
+                "sha256": self.sha256,
+                "prompts": sum(self.counts.values()),
+                "emotions": dict(self.counts),
+                "scenarios": self.scenarios,
+            },
+            "settings": {
+                "seed": self.seed,
+                "permutations": self.permutations,
+                "relabelling": self.scheme,
+                "prompts_tested": self.sampled,
+                "correction": "Holm over all tests that can accuse; alpha 0.05",
+            },
+        }
