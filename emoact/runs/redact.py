@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST = 6
@@ -36,7 +37,7 @@ class RedactedStream:
     What a secret is gets looked up once: a worker's environment does not change.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._secrets = secrets()
 
@@ -44,24 +45,17 @@ class RedactedStream:
         """Write the text without its secrets; a full disk must not end a run by its log."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        try:
-            return self._stream.write(text)
-        except OSError:
-            return len(text)
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Flush what can be flushed."""
-        try:
+        with suppress(OSError):
             self._stream.flush()
-        except OSError:
-            return
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-    def as_text(self) -> TextIO:
-        """The same, for places that name the type."""
-        return cast("TextIO", self)
 
 
 def _stored_hub_token() -> str:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.extraction.pipeline import EngineFor, bridge_engine, run_units
@@ -45,7 +46,9 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor = bridge_en
     parser.add_argument("--lock-fd", type=int, help="open file of the run's lock, already taken")
     arguments = parser.parse_args(argv)
     directory = RunDirectory(arguments.run_directory)
-    out, err = (RedactedStream(stream).as_text() for stream in (sys.stdout, sys.stderr))
+    # No more than a part of a text stream, so it has no type that the redirection knows.
+    out: Any = RedactedStream(sys.stdout)
+    err: Any = RedactedStream(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         return _run(directory, arguments.lock_fd, engine_for)
 

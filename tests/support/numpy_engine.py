@@ -84,9 +84,11 @@ class NumpyEngine:
         for sample, prompt in enumerate(prompts):
             time.sleep(self._behaviour.get("pass_s", 0))
             for number, site in enumerate(self._options.sites):
-                layers = 1 if site == "resid_post" else N_LAYERS
-                for layer in range(layers):
-                    put(site, layer, sample, self._rows(prompt, number, layer))
+                for layer in range(N_LAYERS - 1 if site == "resid_post" else 0, N_LAYERS):
+                    rows = self._rows(prompt, number, layer)
+                    if site == "pattern":
+                        rows = np.abs(np.broadcast_to(rows[:, 0], (N_HEADS, len(rows), len(rows))))
+                    put(site, layer, sample, rows)
             on_pass(1, len(prompt.ids))
 
     def _tokenised(self, text: str) -> Tokenised:
