@@ -31,10 +31,15 @@ def read(path: str | os.PathLike[str]) -> Unit:
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
-    return _unit(Path(path), load_closed(path))
+    return unit_of(Path(path), load_closed(path))
 
 
-def _unit(path: Path, payload: Any) -> Unit:
+def unit_of(path: Path, payload: Any) -> Unit:
+    """The unit in a value that was read from `path`.
+
+    Raises:
+        FileRefusedError: The value does not keep the contract.
+    """
     with refusing(path):
         findings = check_contract(payload)
         for finding in findings:
@@ -127,7 +132,7 @@ def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         payload = interpret(file)
         with refusing(path):
             document["findings"] = [finding.to_json() for finding in check_contract(payload)]
-        unit = _unit(file.path, payload)
+        unit = unit_of(file.path, payload)
     except FileRefusedError as error:
         document["refused"] = {
             "reason": error.reason,

@@ -44,6 +44,9 @@ def push_stack_global(machine: Machine) -> None:
 
 
 def _push(machine: Machine, module: str, name: str) -> None:
+    machine.names_left -= 1
+    if machine.names_left < 0:
+        raise Refused("more names of classes and functions than a file of this size can need")
     token = GLOBALS.get((module, name))
     if token is None:
         shown = ascii(f"{module}.{name}")[1:-1][:120]

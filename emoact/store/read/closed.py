@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +48,25 @@ def interpret(file: MappedFile) -> Any:
     Raises:
         FileRefusedError: It holds anything beside plain values, numpy arrays and CPU tensors.
     """
-    with refusing(file.path):
+    with refusing(file.path), _no_collection():
         check_format(file.data)
         limits = Limits.for_size(file.data.nbytes)
         machine = Machine(file.data, limits)
         value = run(machine, HANDLERS)
         del machine  # its memo is no longer needed, and can be as large as the value
         return Resolver(file.data, limits).resolve(value)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    # A million new containers and no garbage: the collector would look at all of them repeatedly.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def load_closed(path: str | os.PathLike[str]) -> Any:

@@ -22,8 +22,9 @@ class Limits:
     """What the interpreter of one file may spend.
 
     Attributes:
-        opcodes: Steps; an honest file has about 14 an array and hundreds of bytes a step.
-        text_bytes: Bytes decoded at once into short texts.
+        opcodes: Steps; an honest file has 14 to 25 an array, and hundreds of bytes to a step.
+        names: Classes and functions named; picklers name each of about ten once.
+        text_bytes: Bytes that become short texts and integers at once.
         copied_bytes: Bytes copied out of the map (protocol 2 stores bytes as text).
         containers: Lists, dicts and tuples that the finished value may consist of.
         nodes: Values reached when shared ones are counted every time they are met.
@@ -31,6 +32,7 @@ class Limits:
     """
 
     opcodes: int
+    names: int
     text_bytes: int
     copied_bytes: int
     containers: int
@@ -40,9 +42,10 @@ class Limits:
     @classmethod
     def for_size(cls, size: int) -> Limits:
         """Caps for a file of this many bytes."""
-        opcodes = 500_000 + size // 64
+        opcodes = 400_000 + size // 128
         return cls(
             opcodes=opcodes,
+            names=50_000 + size // 1024,
             text_bytes=(16 << 20) + size // 8,
             copied_bytes=(1 << 20) + 2 * size,
             containers=200_000 + size // 512,

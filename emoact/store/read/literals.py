@@ -52,6 +52,7 @@ def _long(machine: Machine, length: int) -> None:
     if length > MAX_INTEGER_BYTES:
         raise Refused(f"an integer of {length:,} bytes; at most {MAX_INTEGER_BYTES} are read")
     start = machine.skip(length)
+    machine.charge_text(length)
     value = int.from_bytes(machine.data[start : start + length], "little", signed=True)
     machine.stack.append(value)
 
@@ -71,9 +72,7 @@ def _unicode(machine: Machine, length: int) -> None:
     if length > EAGER_TEXT_BYTES:
         machine.stack.append(Text(start, length))
         return
-    machine.text_left -= length
-    if machine.text_left < 0:
-        raise Refused("more text than a file of this size can need")
+    machine.charge_text(length)
     machine.stack.append(decode(machine.data[start : start + length]))
 
 

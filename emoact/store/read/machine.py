@@ -32,6 +32,7 @@ class Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.names_left = limits.names
         self.text_left = limits.text_bytes
         self.copy_left = limits.copied_bytes
 
@@ -62,6 +63,16 @@ class Machine:
             raise Refused("an opcode that needs a mark where there is none")
         self.stack = self.below.pop()
         return items
+
+    def charge_text(self, length: int) -> None:
+        """Count bytes that become short texts and integers.
+
+        Raises:
+            Refused: There are more than a file of this size can need.
+        """
+        self.text_left -= length
+        if self.text_left < 0:
+            raise Refused("more texts and numbers than a file of this size can need")
 
     def charge_copy(self, length: int) -> None:
         """Count bytes that leave the map.

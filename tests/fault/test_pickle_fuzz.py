@@ -1,0 +1,57 @@
+"""Damaged files are read or refused, and nothing else; EMOACT_FUZZ_SECONDS sets for how long."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.errors import FileRefusedError
+from emoact.store.contract import check_finite
+from emoact.store.description import describe
+from emoact.store.read.closed import MappedFile, interpret
+from emoact.store.reading import unit_of
+from tests.support.mutations import mutate, seeds
+
+pytestmark = pytest.mark.fault
+
+SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5"))
+SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
+
+
+def use(data: bytes) -> None:
+    """Do with a file what pages do: open it, describe it, touch every value."""
+    file = MappedFile(path=Path("damaged.pkl"), data=memoryview(data))
+    unit = unit_of(file.path, interpret(file))
+    describe(unit)
+    check_finite(unit)
+    for site in unit.sites:
+        for samples in unit.site(site):
+            for array, length in zip(samples, unit.lengths, strict=False):
+                assert array.dtype == np.float32
+                assert array.shape[-1] == unit.d_model or site == "pattern"
+                assert array.shape[-2] == length
+
+
+def test_the_undamaged_files_are_read() -> None:
+    for data in seeds():
+        use(data)
+
+
+def test_damaged_files_are_read_or_refused_for_a_reason() -> None:
+    files, random_ = seeds(), random.Random(SEED)
+    until = time.monotonic() + SECONDS
+    tried, reasons = 0, []
+    while time.monotonic() < until or tried < 300:
+        data = mutate(random_, files)
+        tried += 1
+        try:
+            use(data)
+        except FileRefusedError as error:
+            reasons.append(error.reason)
+    assert [reason for reason in reasons if "unforeseen" in reason or not reason] == []
+    assert tried / 4 < len(reasons) < tried
