@@ -21,7 +21,7 @@ class Configuration:
         processing: Weight processing.
         bos: BOS policy.
         dtype: Number format of the forward pass.
-        dataset: Hash of the texts of the whole data set.
+        dataset: Hash of the data set's file.
         pooling: How positions became one vector.
         revision: Of the model; compared between units of the same model only.
         weight_source: Where the weights came from; compared likewise.
@@ -48,11 +48,7 @@ class Configuration:
             processing=_text(known.get("processing")),
             bos=_text(bos.get("policy") if isinstance(bos, Mapping) else bos),
             dtype=_text(known.get("dtype")),
-            dataset=_text(
-                (dataset.get("prompts_sha256") or dataset.get("sha256"))
-                if isinstance(dataset, Mapping)
-                else dataset
-            ),
+            dataset=_text(dataset.get("sha256") if isinstance(dataset, Mapping) else dataset),
             pooling=pooling,
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),

@@ -44,6 +44,15 @@ def divide_by_sd(
     return np.asarray(centred * inverse_sd(sd))
 
 
+def divided_features(
+    features: Float[np.ndarray, "prompt layer d_model"],
+) -> Float64[np.ndarray, "prompt layer d_model"]:
+    """Every layer centred and divided by its dimensions' standard deviations over all prompts."""
+    return np.stack(
+        [divide_by_sd(centre(features[:, layer])) for layer in range(features.shape[1])], axis=1
+    )
+
+
 def inverse_sd(sd: Float64[np.ndarray, " d_model"]) -> Float64[np.ndarray, " d_model"]:
     """1 / sd, and 0 for dimensions that never change."""
     alive = sd > 1e-12 * max(float(sd.max(initial=0.0)), np.finfo(np.float64).tiny)

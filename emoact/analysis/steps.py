@@ -1,0 +1,50 @@
+"""Independent steps of work, on a few threads, with progress."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with steps done, steps in all and what was just done; raises to stop the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One piece of work that depends on no other.
+
+    Attributes:
+        label: What a person reads while it is under way.
+        run: Does the work and keeps its result.
+    """
+
+    label: str
+    run: Callable[[], None]
+
+
+def run_steps(
+    steps: Sequence[Step], on_progress: OnProgress | None = None, *, workers: int | None = None
+) -> None:
+    """Run every step; the first error stops those that have not started.
+
+    Linear algebra is held to one thread per step: the matrices are small, and threads inside
+    threads would wait for one another. It also keeps results the same on every machine.
+    """
+    # Not at the top: opening a page must not load it.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    count = workers or min(os.cpu_count() or 1, 4)
+    if on_progress is not None:
+        on_progress(0, len(steps), "")
+    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=count) as executor:
+        running = {executor.submit(step.run): step for step in steps}
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                if on_progress is not None:
+                    on_progress(done, len(steps), running[future].label)
+        except BaseException:
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
