@@ -16,7 +16,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.plan import PLANS
 from emoact.models.resolve import resolve_model
-from emoact.schema import ExtractionOptions
+from emoact.schema import SITES, ExtractionOptions
 from tests.support.reference import (
     hugging_face,
     hugging_face_activations,
@@ -163,7 +163,7 @@ def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) 
 
 
 def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
-    sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
+    sites = SITES
     engine = load_engine(
         resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
     )
@@ -171,7 +171,8 @@ def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) 
     last = engine.facts.n_layers - 1
     for sample, prompt in enumerate(prompts):
         for layer in range(last + 1):
-            total = sum(found[site, layer, sample] for site in ("resid_pre", "attn_out", "mlp_out"))
+            parts = [found[site, layer, sample] for site in ("resid_pre", "attn_out", "mlp_out")]
+            total = np.sum(parts, axis=0)
             site, after = ("resid_pre", layer + 1) if layer < last else ("resid_post", layer)
             assert largest_difference(total, found[site, after, sample]) < 1e-5
             pattern = found["pattern", layer, sample]

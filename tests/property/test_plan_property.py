@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoact.errors import RequestError
-from emoact.extraction.plan import PLANS, count_nodes, plan_passes
+from emoact.extraction.plan import PLANS, PlanName, count_nodes, plan_passes
 
 # Few different tokens, so that prompts share prefixes, repeat, and are prefixes of one another.
 _PROMPT = st.lists(st.integers(0, 2), min_size=1, max_size=12)
@@ -22,7 +22,7 @@ def _arrays(prompts: list[list[int]]) -> list[np.ndarray]:
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
 def test_each_prompt_is_finished_once_and_its_rows_hold_its_tokens(
-    prompts: list[list[int]], plan: str, budget: int
+    prompts: list[list[int]], plan: PlanName, budget: int
 ) -> None:
     passes = plan_passes(_arrays(prompts), plan=plan, budget=budget)
     finished = [sample for one_pass in passes for sample in one_pass.samples]
@@ -36,7 +36,7 @@ def test_each_prompt_is_finished_once_and_its_rows_hold_its_tokens(
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
 def test_each_token_sees_exactly_its_own_prefix(
-    prompts: list[list[int]], plan: str, budget: int
+    prompts: list[list[int]], plan: PlanName, budget: int
 ) -> None:
     for one_pass in plan_passes(_arrays(prompts), plan=plan, budget=budget):
         width = one_pass.ids.shape[1]
@@ -55,7 +55,7 @@ def test_each_token_sees_exactly_its_own_prefix(
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
 def test_a_pass_keeps_the_budget_unless_one_prompt_alone_exceeds_it(
-    prompts: list[list[int]], plan: str, budget: int
+    prompts: list[list[int]], plan: PlanName, budget: int
 ) -> None:
     for one_pass in plan_passes(_arrays(prompts), plan=plan, budget=budget):
         assert one_pass.n_computed <= budget or len(one_pass.samples) == 1

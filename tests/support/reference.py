@@ -15,7 +15,7 @@ Activations = dict[str, list[np.ndarray]]
 
 def hugging_face(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     """The bare model, with the attention that TransformerLens uses."""
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, attn_implementation="eager", local_files_only=True
     )
     return model.eval()

@@ -42,7 +42,8 @@ def small_tokenizer(*, with_bos: bool = True, d_vocab: int = 600) -> PreTrainedT
     )
     tokenizer.train([str(_DATA)], trainer)
     special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"} if with_bos else {}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    # Untyped in transformers.
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)  # type: ignore[no-untyped-call]
 
 
 def tiny_config(family: str, d_vocab: int) -> Any:
@@ -83,7 +84,7 @@ def tiny_config(family: str, d_vocab: int) -> Any:
 def seeded_model(config: Any, seed: int = 0) -> Any:
     """A model with random weights, biases and norms included, large enough to matter."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config)
+    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
@@ -110,7 +111,11 @@ TWINS: dict[str, Any] = {
         vocab_size=50_304,
         max_position_embeddings=2048,
         use_parallel_residual=True,
-        rotary_pct=0.25,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "partial_rotary_factor": 0.25,
+        },
     ),
     "EleutherAI/gpt-neo-125M": GPTNeoConfig(
         num_layers=12,

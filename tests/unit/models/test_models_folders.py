@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,9 @@ def test_the_registry_keeps_its_short_names_at_the_default_revision_only() -> No
 
 @pytest.mark.parametrize("name", ["gpt2", "x@y", "../../etc", ".", "", "名前", "a/b"])
 @pytest.mark.parametrize("kind", ["local", "gguf"])
-def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(kind: str, name: str) -> None:
+def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(
+    kind: Literal["local", "gguf"], name: str
+) -> None:
     folder = content_folder(kind, name, "ab" * 32)
     assert folder not in {spec.name for spec in REGISTRY}
     assert parse_hub_folder(folder) is None
