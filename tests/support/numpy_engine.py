@@ -34,7 +34,8 @@ def stand_in_model(folder: Path, **behaviour: Any) -> Path:
         folder: Where to make it.
         behaviour: `pass_s` seconds of sleep per pass, `load_s` of loading, `fail` a message to fail
             with at the first pass, `crash` a message of an unforeseen error, `die` True for SIGKILL
-            at the first pass, `deaf_s` seconds at the first pass without looking up.
+            at the first pass, `deaf_s` seconds at the first pass without looking up, `gate` a path
+            without which no pass is made.
     """
     folder.mkdir(parents=True)
     config = {
@@ -81,6 +82,10 @@ class NumpyEngine:
 
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         self._misbehave()
+        gate = Path(self._behaviour.get("gate", "/"))
+        while not gate.exists():
+            on_pass(0, 0)
+            time.sleep(0.01)
         for sample, prompt in enumerate(prompts):
             time.sleep(self._behaviour.get("pass_s", 0))
             for number, site in enumerate(self._options.sites):
