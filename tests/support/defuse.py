@@ -1,4 +1,7 @@
-"""Read one file in a process that may grow by so many bytes only; print what came of it."""
+"""Read files, each in a process of its own that may grow by so many bytes only.
+
+One path a line comes in, one JSON document a line goes out: what was refused, and what it cost.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,37 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path.cwd()))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from emoact.errors import FileRefusedError
 from emoact.store.reading import read
 
 
-def main(path: str, growth: int) -> None:
+def tell(path: str, growth: int) -> dict[str, object]:
     """Address space is what is limited: mapped and promised memory count, not only used memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + Path(path).stat().st_size + growth
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = time.process_time()
-    told: dict[str, object] = {"refused": False, "reason": "", "offset": None}
+    told: dict[str, object] = {"refused": False, "reason": ""}
     try:
         read(path)
     except FileRefusedError as error:
-        told = {"refused": True, "reason": error.reason, "offset": error.offset}
-    told["cpu_seconds"] = time.process_time() - start
-    told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write(json.dumps(told))
+        told = {"refused": True, "reason": error.reason}
+    return {**told, "cpu_seconds": time.process_time() - start}
+
+
+def main(growth: int) -> None:
+    """Fork for every file, so that what one costs is not on the account of the next."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            print(json.dumps(tell(line.rstrip("\n"), growth)), flush=True)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            print(json.dumps({"died": status}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(int(sys.argv[1]))

@@ -94,12 +94,17 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise FileRefusedError(
             refusal.reason, path=str(path), offset=refusal.offset, remedy=refusal.remedy or None
         ) from refusal
+    except MemoryError as error:
+        raise FileRefusedError(
+            "there is not enough memory to read it",
+            path=str(path),
+            remedy="Close other programs, or read it on a machine with more memory.",
+        ) from error
     except (
         ArithmeticError,
         AttributeError,
         BufferError,
         LookupError,
-        MemoryError,
         RecursionError,
         TypeError,
         ValueError,

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from emoact.store.read import calls, literals
-from emoact.store.read.machine import Machine, Stopped, name_of
+from emoact.store.read.machine import Machine, Stopped, decode, name_of
 from emoact.store.read.refusal import Refused
+from emoact.store.read.tokens import Text
 
 Handler = Callable[[Machine], None]
 _U4, _U8 = Struct("<I"), Struct("<Q")
@@ -97,8 +98,11 @@ def _set(machine: Machine, items: list[Any]) -> None:
         raise Refused("a dict with a key that has no value")
     for at in range(0, len(items), 2):
         key = items[at]
+        if type(key) is Text:
+            machine.charge_text(key.length)
+            key = decode(machine.data[key.start : key.start + key.length])
         if type(key) not in _KEYS:
-            raise Refused("a dict key that is no short text, number, bool or None")
+            raise Refused("a dict key that is no text, number, bool or None")
         if type(key) is int and not -(1 << 63) <= key < 1 << 63:
             raise Refused("a dict key that is an integer beyond 64 bits")
         target[key] = items[at + 1]

@@ -100,7 +100,7 @@ def check_format(data: memoryview) -> None:
             raise Refused(f"it is {name}", remedy=remedy, offset=0)
     if head.startswith(_ZIP):
         raise _zip(head)
-    if head[0] != 0x80:
+    if not head.startswith(b"\x80"):
         raise Refused("it does not begin like a pickle of protocol 2 to 5", remedy=_PLAIN, offset=0)
 
 
