@@ -1,0 +1,129 @@
+"""A small run of the store alone: two units in one folder, acknowledged one after the other.
+
+As a script, `fault_writer.py RESULTS SEED` does it once; without arguments it is a warm server that
+forks one such writer per line of standard input, so that hundreds of deaths take seconds. A forked
+writer waits for SIGUSR1 before its first system call that matters, until strace holds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoact.errors import EmoactError
+from emoact.schema import Site
+from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
+from emoact.store.shard import UnitShard, remove_stale_shards
+from emoact.store.shard_layout import ShardLayout
+from emoact.store.write import write_unit
+
+FOLDER = "gpt2"
+EMOTIONS = ("anger", "joy")
+SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+LENGTHS = (3, 2)
+
+
+def unit_key_of(emotion: str, seed: int) -> str:
+    """A stand-in for the unit key: another one for another seed."""
+    return hashlib.sha256(f"{emotion} {seed}".encode()).hexdigest()
+
+
+def write_units(
+    results: str | os.PathLike[str],
+    seed: int,
+    *,
+    acknowledge: Callable[[str, str], None] | None = None,
+    d_model: int = 8,
+) -> None:
+    """Save what is not saved yet, whatever another life left behind."""
+    root = ResultsRoot(results)
+    root.check_writable()
+    remove_stale_shards(root.partial)
+    layout = ShardLayout(sites=SITES, n_layers=2, d_model=d_model, lengths=LENGTHS)
+    for emotion in EMOTIONS:
+        key = unit_key_of(emotion, seed)
+        if manifest.unit_state(root, FOLDER, emotion, key=key) == "saved":
+            continue
+        rng = np.random.default_rng([seed, len(emotion)])
+        shard = UnitShard.create(root.shard_path("r1", FOLDER, emotion), layout=layout)
+        try:
+            for site in SITES:
+                for layer in layout.layers(site):
+                    rows = rng.standard_normal(layout.tensor_shape(site)).astype(np.float32)
+                    shard.put_rows(site, layer, 0, rows)
+            written = write_unit(
+                root.unit_path(FOLDER, emotion),
+                shard=shard,
+                tokens=[np.arange(length) for length in LENGTHS],
+                token_strings=[["x"] * length for length in LENGTHS],
+                labels=[emotion] * len(LENGTHS),
+                metadata={"seed": seed},
+            )
+        finally:
+            shard.close_and_remove()
+        manifest.record(
+            root,
+            ManifestEntry(
+                folder=FOLDER,
+                emotion=emotion,
+                sha256=written.sha256,
+                size=written.size,
+                key=key,
+                model=FOLDER,
+                run_id="r1",
+                written_at="2026-01-01T00:00:00+00:00",
+            ),
+        )
+        if acknowledge:
+            acknowledge(emotion, written.sha256)
+
+
+def run_once(results: str, seed: int, report: Callable[[dict[str, Any]], None]) -> int:
+    """The exit code, as the command line would give it."""
+    try:
+        write_units(results, seed, acknowledge=lambda *unit: report({"acknowledged": unit}))
+    except EmoactError as error:
+        report({"error": str(error)})
+        return error.exit_code
+    return 0
+
+
+def _serve() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    np.random.default_rng()  # loads the generators now and not in every fork
+    for line in sys.stdin:
+        results, seed, report_path = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _be_the_writer(results, seed, report_path)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _be_the_writer(results: str, seed: int, report_path: str) -> None:
+    descriptor = os.open(report_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    signal.sigwait({signal.SIGUSR1})
+
+    def report(item: dict[str, Any]) -> None:
+        # By writev, which no test makes fail: the report is the test's and not the store's.
+        os.writev(descriptor, [json.dumps(item).encode() + b"\n"])
+
+    os._exit(run_once(results, seed, report))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        _serve()
+    else:
+        target = Path(sys.argv[1])
+        sys.exit(run_once(str(target), int(sys.argv[2]), lambda item: print(json.dumps(item))))
