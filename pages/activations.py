@@ -4,7 +4,7 @@ import streamlit as st
 
 from emoact.plots.norms import norm_figure
 from emoact.plots.theme import emotion_styles
-from emoact.ui import activations, frame, links
+from emoact.ui import activations, frame
 from emoact.ui.folders import results_folder
 from emoact.ui.reading import unit_cards
 from emoact.ui.scheme import current_scheme
@@ -18,7 +18,6 @@ st.caption(
 results = results_folder()
 cards = unit_cards(results)
 choice = activations.pick(cards)
-links.show_ignored()
 if choice is None:
     activations.empty(results, cards)
     st.stop()

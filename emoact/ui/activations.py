@@ -74,7 +74,7 @@ def pick(cards: Sequence[UnitCard]) -> Choice | None:
         ("first", ("true", "false")),
     ):
         links.note_ignored(parameter, allowed)
-    links.prefer("model", folders[:1])
+    links.prefer("model", folders[:1], allowed=folders)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = st.multiselect(
             "Model",
@@ -112,6 +112,7 @@ def pick(cards: Sequence[UnitCard]) -> Choice | None:
             bind="query-params",
             help="Draws the first position (the BOS, if one was prepended) in panels of its own.",
         )
+    links.show_ignored()
     if not chosen or not chosen_sites:
         st.caption("Choose at least one model and one site.")
         st.stop()

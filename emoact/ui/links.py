@@ -29,14 +29,16 @@ def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
         )
 
 
-def prefer(key: str, value: object) -> None:
-    """Begin with a value that depends on what is on disk, and write it into the address.
+def prefer(key: str, values: list[str], *, allowed: Iterable[str]) -> None:
+    """Begin with values that depend on what is on disk, and write them into the address.
 
-    As a widget's own default it would be left out there, and a link would show something else as
-    soon as there is more on disk.
+    As a widget's own default they would be left out there, and a link would show something else as
+    soon as there is more on disk. Call it before the widget is drawn; what the address says wins.
     """
-    if key not in st.session_state and key not in st.query_params:
-        st.session_state[key] = value
+    named = st.query_params.get_all(key)
+    if key not in st.session_state and not set(named) & set(allowed):
+        st.session_state[key] = values
+        st.query_params[key] = values
 
 
 def ignore(parameter: str, reason: str) -> None:

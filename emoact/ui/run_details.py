@@ -22,7 +22,7 @@ from emoact.ui.text import md, mono
 from emoact.ui.written import show_written
 
 _EVENTS_SHOWN = 500
-_REFUSAL = "resume-refusal"
+_REFUSAL = "refusal"
 
 
 def show_details(results: str, run_id: str) -> None:
@@ -33,7 +33,7 @@ def show_details(results: str, run_id: str) -> None:
         return
     refusal = st.session_state.pop(_REFUSAL, None)
     if refusal is not None:
-        error_box(refusal, title="The run was not resumed")
+        error_box(refusal, title="Nothing was changed")
     _actions(results, view)
     names = ["Files", "Config", "Events"]
     files, config, events = st.tabs(names, key="part", on_change="rerun", bind="query-params")
@@ -184,14 +184,23 @@ def _confirm_delete(results: str, run_id: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):
             st.rerun()
-        if st.button("Delete the record", type="primary", icon=":material/delete:"):
-            try:
-                control.delete(results, run_id)
-            except EmoactError as error:
-                error_box(error, title="The run was not deleted")
-                return
-            forget_run()
+        if st.button(
+            "Delete the record",
+            type="primary",
+            icon=":material/delete:",
+            on_click=_delete,
+            args=(results, run_id),
+        ):
             st.rerun()
+
+
+def _delete(results: str, run_id: str) -> None:
+    try:
+        control.delete(results, run_id)
+    except EmoactError as error:
+        st.session_state[_REFUSAL] = error
+    else:
+        forget_run()
 
 
 def _show_config(view: RunView) -> None:

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.analysis.norms import layer_norms
+from emoact.store.reading import read
+from tests.app.conftest import OpenPage
+from tests.support.planted import (
+    EMOTIONS,
+    SINK_LAYER,
+    SINK_RATIO,
+    plant_grid,
+    plant_unit,
+    planted_norm,
+)
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.warning, *app.caption])
+
+
+def traces(app: AppTest) -> list[dict[str, Any]]:
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    return [trace for trace in figure["data"] if trace.get("fill") != "toself"]
+
+
+def test_an_empty_folder_says_how_to_get_data_and_leads_there(open_page: OpenPage) -> None:
+    app = open_page("activations")
+    assert "There are no activations in" in app.markdown[0].value
+    assert not app.get("plotly_chart")
+    app.button[0].click().run()
+    assert app.title[0].value == "Extract"
+
+
+def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=5)
+    drawn = traces(open_page("activations"))
+    assert [trace["name"] for trace in drawn] == [*EMOTIONS, *EMOTIONS]
+    for trace, site in zip(drawn, ["resid_pre"] * 4 + ["mlp_out"] * 4, strict=True):
+        expected = [planted_norm(site, layer, trace["name"]) for layer in range(4)]  # type: ignore[arg-type]
+        assert trace["y"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_answer_names_the_sink_and_says_that_it_is_left_out(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=5)
+    answer = open_page("activations").markdown[0].value
+    assert f"{SINK_RATIO:.1f} times the median residual norm at layer {SINK_LAYER}" in answer
+    assert "left out of the medians below" in answer
+
+
+def test_without_a_bos_the_page_says_that_the_first_word_counts(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_unit(results, "gpt2", "anger", bos=False)
+    assert "No BOS was prepended" in open_page("activations").markdown[0].value
+
+
+def test_the_address_decides_what_is_shown(open_page: OpenPage, results: Path) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], ["anger", "neutral"])
+    app = open_page(
+        "activations",
+        model=["pythia-160m"],
+        site=["mlp_out"],
+        norm="rms",
+        scale="log",
+        first="true",
+    )
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["yaxis"]["type"] == "log"
+    assert figure["layout"]["yaxis"]["title"]["text"] == "median RMS, model units, log scale"
+    assert {trace["line"]["dash"] for trace in traces(app)} == {"dash", "dot"}
+    table = app.dataframe[0].value
+    assert set(table["model"]) == {"pythia-160m"}
+    assert set(table["site"]) == {"mlp_out"}
+
+
+def test_the_model_stands_in_the_address_even_when_nobody_chose_it(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], ["anger"])
+    assert open_page("activations").query_params["model"] == "gpt2"
+
+
+def test_a_wrong_value_in_the_address_is_ignored_with_a_note(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_unit(results, "gpt2", "anger")
+    app = open_page("activations", norm="l9", model=["nowhere"])
+    notes = words(app)
+    assert "`norm=l9` in the address was ignored; allowed are l2, l1, rms" in notes
+    assert "`model=nowhere` in the address was ignored" in notes
+    assert "norm" not in app.query_params
+
+
+def test_the_table_and_the_download_hold_the_rows_of_the_analysis(
+    open_page: OpenPage, results: Path
+) -> None:
+    path = plant_unit(results, "gpt2", "anger")
+    app = open_page("activations", site=["mlp_out"], first="true")
+    expected = pd.DataFrame([row.to_row() for row in layer_norms(read(path), "mlp_out", "l2")])
+    shown = app.dataframe[0].value
+    assert shown["median"].tolist() == pytest.approx(expected["median"].tolist())
+    assert shown["position"].tolist() == expected["position"].tolist()
+    assert len(app.get("download_button")) == 1
+
+
+def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_drawn(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_unit(results, "gpt2", "anger")
+    (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
+    app = open_page("activations")
+    assert [trace["name"] for trace in traces(app)] == ["anger", "anger"]
+    assert app.subheader[0].value == "1 file left out"
+    listed = app.table[0].value
+    assert "joy" in listed["file"].iloc[0]
+    assert "does not begin like a pickle" in listed["problem"].iloc[0]
+
+
+def test_files_of_unknown_or_mixed_configuration_say_so(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger", known=False)
+    plant_unit(results, "gpt2", "neutral")
+    plant_unit(results, "gpt2", "apology", provenance={"dtype": "bfloat16"})
+    warnings = "\n".join(warning.value for warning in open_page("activations").warning)
+    assert "`gpt2` (anger) is unknown" in warnings
+    assert "differ in `dtype`" in warnings
+
+
+def test_random_weights_carry_a_warning(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger", provenance={"random_weights": True})
+    assert "random weights" in open_page("activations").warning[0].value
+
+
+def test_a_file_that_was_written_again_is_read_again(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger", n_layers=4)
+    app = open_page("activations")
+    assert len(traces(app)[0]["x"]) == 4
+    plant_unit(results, "gpt2", "anger", n_layers=6)
+    app.run()
+    assert len(traces(app)[0]["x"]) == 6
+
+
+def test_nothing_chosen_asks_for_a_choice(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger")
+    app = open_page("activations")
+    app.multiselect(key="model").set_value([]).run()
+    assert not app.exception
+    assert "Choose at least one model" in words(app)
+
+
+def test_the_folder_is_picked_among_those_the_server_was_started_with(
+    open_page: OpenPage, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    plant_unit(results, "gpt2", "anger")
+    plant_unit(other, "pythia-160m", "anger")
+    monkeypatch.setenv("EMOACT_RESULTS", f"{results}:{other}:/somewhere")
+    app = open_page("activations", results=str(other))
+    assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
+    app = open_page("home", results="/etc")
+    assert "`results=/etc` in the address was ignored" in words(app)
+    assert app.dataframe[0].value["model"].tolist() == ["gpt2"]

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.runs import launch, progress, request
+from emoact.runs.config import RunConfig
+from emoact.runs.launch import Started
+from emoact.runs.request import ExtractRequest, LargeDownloadError
+from emoact.runs.snapshot import RunError
+from tests.app.conftest import OpenPage
+from tests.support.numpy_engine import stand_in_model
+from tests.support.planted_runs import plant_run
+from tests.support.stand_in_worker import WORKER
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.warning])
+
+
+def boxes(app: AppTest) -> str:
+    return "\n".join(f"{box.proto.title}\n{box.value}" for box in app.error)
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    file = tmp_path / "prompts.csv"
+    rows = [f"Sentence {n} of {label}.,{label}" for label in ("joy", "neutral") for n in range(3)]
+    file.write_text("\n".join(["text,emotion", *rows]))
+    return file
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return stand_in_model(tmp_path / "stand-in")
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "WORKER", WORKER)
+
+
+def finished(results: Path, run_id: str) -> None:
+    deadline = time.monotonic() + 60
+    while progress.read_run(results, run_id).summary.active:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_button_says_what_happens_with_the_shipped_data(open_page: OpenPage) -> None:
+    app = open_page("extract")
+    assert app.button(key="start").label == "Extract 200 prompts with smollm2\\-135m"
+    assert not app.button(key="start").disabled
+    assert "on disk" in words(app)
+
+
+def test_choices_come_from_the_address(
+    open_page: OpenPage, prompts: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunConfig] = []
+
+    def record(config: RunConfig) -> Started:
+        asked.append(config)
+        return Started(run_id=config.run_id, existing=False)
+
+    monkeypatch.setattr(launch, "start", record)
+    app = open_page(
+        "extract",
+        models=[str(model)],
+        dataset=str(prompts),
+        emotions=["joy"],
+        bos="none",
+        dtype="bfloat16",
+        sites=["resid_pre", "attn_out"],
+        overwrite="true",
+    )
+    assert app.button(key="start").label.startswith("Extract 3 prompts with")
+    app.button(key="start").click().run()
+    (config,) = asked
+    assert config.emotions == ("joy",)
+    assert config.options.bos == "none"
+    assert config.options.dtype == "bfloat16"
+    assert config.options.sites == ("resid_pre", "attn_out")
+    assert config.overwrite
+
+
+def test_a_run_starts_is_watched_and_shows_what_it_wrote(
+    open_page: OpenPage, results: Path, prompts: Path, model: Path, stand_in: None
+) -> None:
+    app = open_page("extract", models=[str(model)], dataset=str(prompts))
+    app.button(key="start").click().run()
+    run_id = app.query_params["run"]
+    assert isinstance(run_id, str)
+    finished(results, run_id)
+    app.run()
+    assert not app.exception
+    assert "finished" in words(app)
+    table = app.dataframe[0].value
+    assert table["emotion"].tolist() == ["joy", "neutral"]
+    assert table["state"].tolist() == ["saved", "saved"]
+    assert all((results / file).is_file() for file in table["file"])
+    next(button for button in app.button if button.label == "Look at the activations").click().run()
+    assert app.title[0].value == "Activations"
+    assert app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "title", "words_of_the_box"),
+    [
+        (
+            {"dataset": "/nowhere/prompts.csv"},
+            "The data set cannot be read",
+            "there is no such file",
+        ),
+        ({"models": ["nosuch/model"]}, "This request cannot start", "hub cache"),
+        ({"models": ["/nowhere/model"]}, "This request cannot start", "does not exist"),
+        ({"models": ["../*_x_*.gguf"]}, "This request cannot start", "does not exist"),
+    ],
+)
+def test_a_wrong_request_is_a_box_and_nothing_can_start(
+    open_page: OpenPage, parameters: dict[str, str | list[str]], title: str, words_of_the_box: str
+) -> None:
+    app = open_page("extract", **parameters)
+    assert title in boxes(app)
+    assert words_of_the_box in boxes(app).replace("\\", "")
+    assert "**Next step:**" in boxes(app)
+    assert all(button.disabled for button in app.button if button.key == "start")
+
+
+def test_markup_in_a_name_is_shown_as_text(open_page: OpenPage) -> None:
+    app = open_page("extract", models=["/tmp/<script>alert(1)</script>[x](javascript:1)"])
+    assert "\\<script\\>" in boxes(app)
+    assert "\\[x\\]\\(javascript\\:" in boxes(app)
+
+
+def test_a_file_in_the_way_is_refused_before_the_start(
+    open_page: OpenPage, results: Path, prompts: Path, model: Path, stand_in: None
+) -> None:
+    parameters: dict[str, str | list[str]] = {"models": [str(model)], "dataset": str(prompts)}
+    app = open_page("extract", **parameters)
+    app.button(key="start").click().run()
+    finished(results, str(app.query_params["run"]))
+    app = open_page("extract", **parameters, bos="none")
+    assert "This request cannot start" in boxes(app)
+    assert app.button(key="start").disabled
+    assert not open_page("extract", **parameters, bos="none", overwrite="true").error
+
+
+def test_a_large_download_starts_only_after_a_tick(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = request.prepare
+
+    def large(asked: ExtractRequest) -> RunConfig:
+        if not asked.assume_yes:
+            raise LargeDownloadError("gpt2", 548_000_000)
+        return prepare(asked)
+
+    monkeypatch.setattr(request, "prepare", large)
+    app = open_page("extract")
+    assert "548 MB have to be downloaded" in boxes(app)
+    assert "--yes" not in boxes(app).replace("\\", "")
+    assert app.button(key="start").disabled
+    app.checkbox(key="agreed-to-download").check().run()
+    assert not app.error
+    assert not app.button(key="start").disabled
+
+
+def test_without_a_model_the_page_asks_for_one(open_page: OpenPage) -> None:
+    app = open_page("extract")
+    app.multiselect(key="models").set_value([]).run()
+    assert "Choose at least a model" in words(app)
+    assert not [button for button in app.button if button.key == "start"]
+
+
+def test_the_run_at_work_is_found_from_disk(open_page: OpenPage, results: Path) -> None:
+    lock = plant_run(results, "20260131-150000-run1", "running", done=1)
+    assert lock is not None
+    app = open_page("extract")
+    assert app.query_params["run"] == "20260131-150000-run1"
+    assert "running" in app.markdown[0].value
+    assert "66 done" in app.markdown[0].value
+    assert [bar.text for bar in app.get("progress")] == [
+        "gratitude 50 of 50 :gray[saved]",
+        "anger 16 of 50 :gray[computing]",
+        "apology 0 of 50 :gray[waiting]",
+        "neutral 0 of 50 :gray[waiting]",
+    ]
+    assert {metric.label for metric in app.metric} == {
+        "Samples/s",
+        "Tokens/s",
+        "Elapsed",
+        "Remaining",
+    }
+    lock.close()
+
+
+def test_cancel_asks_the_worker_to_stop(open_page: OpenPage, results: Path) -> None:
+    lock = plant_run(results, "20260131-150000-run1", "running")
+    assert lock is not None
+    app = open_page("extract")
+    app.button(key="cancel-20260131-150000-run1").click().run()
+    assert (results / "runs/20260131-150000-run1/cancel").exists()
+    assert app.button(key="cancel-20260131-150000-run1").label == "Cancelling"
+    assert app.button(key="cancel-20260131-150000-run1").disabled
+    lock.close()
+
+
+def test_a_worker_that_vanished_shows_as_crashed(open_page: OpenPage, results: Path) -> None:
+    lock = plant_run(results, "20260131-150000-run1", "running")
+    assert lock is not None
+    app = open_page("extract", run="20260131-150000-run1")
+    assert "running" in app.markdown[0].value
+    lock.close()
+    app.run()
+    assert "crashed" in app.markdown[0].value
+    assert "The worker was killed" in boxes(app)
+    assert not [button for button in app.button if button.label == "Cancel run"]
+
+
+def test_a_failed_run_says_why_and_what_would_help(open_page: OpenPage, results: Path) -> None:
+    error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
+    plant_run(results, "20260131-150000-run1", "failed", error=error)
+    app = open_page("extract", run="20260131-150000-run1")
+    assert "The run failed" in boxes(app)
+    assert "the disk is full" in boxes(app)
+    assert "Free some space" in boxes(app)
+
+
+def test_a_run_that_does_not_exist_is_ignored_with_a_note(open_page: OpenPage) -> None:
+    app = open_page("extract", run="../../etc/passwd")
+    assert "there is no such run" in words(app)
+    assert "run" not in app.query_params
+    assert not app.button(key="start").disabled
+
+
+def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(
+    open_page: OpenPage, results: Path
+) -> None:
+    lock = plant_run(results, "20260131-150000-run1", "running")
+    assert lock is not None
+    app = open_page("extract", models=["gpt2", "smollm2-135m"])
+    assert app.multiselect(key="models").value == ["gpt2", "smollm2-135m"]
+    next(button for button in app.button if button.label == "Watch the run at work").click().run()
+    assert app.query_params["run"] == "20260131-150000-run1"
+    assert "running" in words(app)
+    lock.close()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoact.runs import launch
+from emoact.runs.config import RunConfig
+from emoact.runs.launch import Started
+from tests.app.conftest import OpenPage
+from tests.support.planted import EMOTIONS, plant_grid, plant_unit
+from tests.support.planted_runs import plant_run
+
+
+def test_an_empty_folder_offers_the_main_job_in_one_click(
+    open_page: OpenPage, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[RunConfig] = []
+
+    def record(config: RunConfig) -> Started:
+        started.append(config)
+        plant_run(results, config.run_id)
+        return Started(run_id=config.run_id, existing=False)
+
+    monkeypatch.setattr(launch, "start", record)
+    app = open_page("home")
+    assert "There are no activations" in app.markdown[0].value
+    assert "take about" in app.markdown[0].value
+    assert app.button(key="first-run").label == "Extract 200 prompts with smollm2-135m"
+    app.button(key="first-run").click().run()
+    (config,) = started
+    assert [model.asked for model in config.models] == ["smollm2-135m"]
+    assert config.emotions == EMOTIONS
+    assert Path(config.results) == results
+    assert app.title[0].value == "Extract"
+    assert app.query_params["run"] == config.run_id
+
+
+def test_the_grid_has_a_row_for_each_model_and_a_column_for_each_emotion(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], ["anger", "neutral"], n_samples=7)
+    plant_unit(results, "gpt2", "joy", n_samples=3)
+    app = open_page("home")
+    grid = app.dataframe[0].value.set_index("model")
+    assert list(grid.columns[:3]) == ["anger", "joy", "neutral"]
+    assert grid.loc["gpt2", ["anger", "joy", "neutral"]].tolist() == ["7", "3", "7"]
+    assert grid.loc["pythia-160m", "joy"] == "–"
+    assert grid.loc["gpt2", "configuration"] == "raw, float32, BOS prepended"
+    assert "problems" not in grid.columns
+    assert "5 files of 2 models on disk" in app.markdown[0].value
+
+
+def test_problems_stand_in_the_grid(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger", provenance={"random_weights": True})
+    plant_unit(results, "gpt2", "neutral", provenance={"dtype": "bfloat16"})
+    (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"\x80\x04N.")
+    app = open_page("home")
+    grid = app.dataframe[0].value.set_index("model")
+    assert grid.loc["gpt2", "joy"] == "unreadable"
+    assert grid.loc["gpt2", "configuration"] == "mixed"
+    assert "joy:" in grid.loc["gpt2", "problems"]
+    assert "random weights" in grid.loc["gpt2", "problems"]
+    assert "1 file cannot be read" in app.markdown[0].value
+
+
+def test_a_run_at_work_is_shown_and_is_the_next_step(open_page: OpenPage, results: Path) -> None:
+    lock = plant_run(results, "20260131-150000-run1", "running", done=1)
+    assert lock is not None
+    app = open_page("home")
+    assert "1 run at work or waiting" in app.markdown[0].value
+    assert "66 of 200" in app.get("progress")[0].text
+    assert not [button for button in app.button if button.key == "first-run"]
+    app.button[0].click().run()
+    assert app.title[0].value == "Extract"
+    assert app.query_params["run"] == "20260131-150000-run1"
+    lock.close()
+
+
+def test_with_files_on_disk_the_next_step_is_to_look(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger")
+    app = open_page("home")
+    assert app.button[0].label == "Look at the activations"
+    app.button[0].click().run()
+    assert app.title[0].value == "Activations"

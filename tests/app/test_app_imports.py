@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.planted import plant_grid
+from tests.support.planted_runs import plant_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+
+app = AppTest.from_file("app.py", default_timeout=60).run()
+for page in sorted(Path("pages").glob("*.py")):
+    app.switch_page(f"pages/{page.name}").run()
+    assert not app.exception, (page, app.exception)
+print(json.dumps([name for name in sys.modules if "." not in name]))
+"""
+
+
+def test_no_page_imports_what_only_a_worker_needs(results: Path) -> None:
+    plant_grid(results, ["gpt2"])
+    plant_run(results)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"streamlit", "emoact", "plotly"} <= loaded
+    assert not loaded & {"torch", "transformers", "transformer_lens", "sklearn", "scipy"}
+
+
+def test_every_page_stands_in_the_navigation_and_enters_the_frame(results: Path) -> None:
+    """A page that lacks either is shown without its frame on a cold visit."""
+    frame = (ROOT / "emoact/ui/frame.py").read_text()
+    pages = sorted((ROOT / "pages").glob("**/*.py"))
+    assert pages
+    for page in pages:
+        assert f'"pages/{page.name}"' in frame
+        body = page.read_text()
+        assert body.index("frame.enter()") < body.index("st.title(")

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from emoact.runs.snapshot import RunError
+from emoact.schema import ExtractionOptions
+from tests.app.conftest import OpenPage
+from tests.support.planted_runs import plant_run
+
+ONE = "20260131-140500-aaaa"
+TWO = "20260131-130500-bbbb"
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.warning])
+
+
+def ids(app: AppTest) -> list[str]:
+    return app.dataframe[0].value["id"].tolist()  # type: ignore[no-any-return]
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click()
+    return app.run()
+
+
+def test_no_run_yet_leads_to_extract(open_page: OpenPage) -> None:
+    app = open_page("runs")
+    assert "There is no run in" in app.markdown[0].value
+    app.button[0].click().run()
+    assert app.title[0].value == "Extract"
+
+
+def test_every_run_is_a_row_newest_first(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, TWO, "cancelled")
+    plant_run(results, ONE, "finished", models=("gpt2", "pythia-160m"))
+    app = open_page("runs")
+    table = app.dataframe[0].value
+    assert table["id"].tolist() == [ONE, TWO]
+    assert table["models"].tolist() == ["gpt2, pythia-160m", "smollm2-135m"]
+    assert [list(state) for state in table["state"]] == [["finished"], ["cancelled"]]
+    assert table["duration"].tolist() == ["40 s", "40 s"]
+    assert table["size"].tolist() == ["832 MB", "208 MB"]
+    assert app.markdown[0].value == "2 runs: 1 finished, 1 cancelled."
+
+
+def test_runs_are_filtered_by_state_and_words(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, TWO, "cancelled")
+    plant_run(results, ONE, "finished", models=("gpt2",))
+    assert ids(open_page("runs", state=["cancelled"])) == [TWO]
+    assert ids(open_page("runs", find="gpt2 anger")) == [ONE]
+    app = open_page("runs", find="nothing like it")
+    assert not app.dataframe
+    assert "No run matches" in words(app)
+
+
+def test_a_run_opens_from_the_address_with_settings_events_and_files(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_run(results, ONE, "finished", notes=["1 prompt was cut."])
+    app = open_page("runs", run=ONE)
+    assert app.subheader[0].value == ONE.replace("-", "\\-")
+    assert "finished" in words(app)
+    assert app.dataframe[1].value["emotion"].tolist() == [
+        "gratitude",
+        "anger",
+        "apology",
+        "neutral",
+    ]
+    settings = open_page("runs", run=ONE, part="Config").dataframe[1].value
+    values = dict(zip(settings["setting"], settings["value"], strict=True))
+    assert values["options.bos"] == "prepend"
+    assert values["models[0].asked"] == "smollm2-135m"
+    events = open_page("runs", run=ONE, part="Events").dataframe[1].value
+    assert events["event"].tolist() == ["started", "turn", "note"]
+    assert "1 prompt was cut." in events["details"].iloc[2]
+
+
+def test_two_runs_are_compared_with_their_differences_first(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_run(results, ONE)
+    plant_run(results, TWO, options=ExtractionOptions(bos="none"))
+    app = open_page("runs", run=[ONE, TWO])
+    table = app.dataframe[1].value
+    assert table.iloc[0].tolist() == ["options.bos", "prepend", "none", "differs"]
+    assert (table["differs"] == "differs").sum() == 1
+
+
+def test_a_failed_run_says_why_and_can_resume(open_page: OpenPage, results: Path) -> None:
+    error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
+    plant_run(results, ONE, "failed", error=error)
+    app = open_page("runs", run=ONE)
+    assert "the disk is full" in app.error[0].value
+    app = click(app, "Resume run")
+    # The planted data set does not exist, so the backend refuses; the page has to say so.
+    assert not app.exception
+    assert any("Nothing was changed" in box.proto.title for box in app.error)
+
+
+def test_a_finished_run_offers_no_resume_and_an_active_one_no_deletion(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_run(results, ONE, "finished")
+    lock = plant_run(results, TWO, "running")
+    assert lock is not None
+    labels = [button.label for button in open_page("runs", run=ONE).button]
+    assert "Resume run" not in labels
+    assert "Delete run" in labels
+    labels = [button.label for button in open_page("runs", run=TWO).button]
+    assert "Delete run" not in labels
+    assert "Cancel run" in labels
+    lock.close()
+
+
+def test_a_run_is_deleted_only_after_a_second_word(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, ONE, "finished")
+    plant_run(results, TWO, "finished")
+    app = click(open_page("runs", run=ONE), "Delete run")
+    assert (results / "runs" / ONE).is_dir()
+    assert "The activations it wrote stay" in words(app)
+    app = click(app, "Delete the record")
+    assert not (results / "runs" / ONE).exists()
+    assert (results / "runs" / TWO).is_dir()
+    assert ids(app) == [TWO]
+    assert "run" not in app.query_params
+
+
+def test_run_again_fills_the_form_with_the_same_settings(
+    open_page: OpenPage, results: Path
+) -> None:
+    options = ExtractionOptions(bos="none", dtype="bfloat16", sites=("resid_pre", "attn_out"))
+    plant_run(results, ONE, emotions=("anger", "neutral"), models=("gpt2",), options=options)
+    app = click(open_page("runs", run=ONE), "Run again with these settings")
+    assert app.title[0].value == "Extract"
+    assert app.query_params["models"] == "gpt2"
+    assert app.query_params["emotions"] == ["anger", "neutral"]
+    assert app.query_params["bos"] == "none"
+    assert app.query_params["sites"] == ["resid_pre", "attn_out"]
+    assert "run" not in app.query_params
+
+
+def test_foreign_and_torn_directories_are_rows_with_a_problem(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_run(results, ONE, "finished")
+    foreign = results / "runs" / "foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text("{nonsense")
+    plant_run(results, TWO, "finished")
+    (results / "runs" / TWO / "status.json").write_text('{"schema_version": 99}')
+    app = open_page("runs")
+    problems = app.dataframe[0].value.set_index("id")["problem"]
+    assert problems[ONE] == ""
+    assert "config.json" in problems["foreign"]
+    assert "newer emoact" in problems[TWO]
+    for run_id in ("foreign", TWO):
+        opened = open_page("runs", run=run_id)
+        assert opened.warning
+
+
+def test_a_run_of_the_address_that_is_not_there_is_ignored_with_a_note(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_run(results, ONE)
+    app = open_page("runs", run=["nope", ONE])
+    assert "there is no such run" in words(app)
+    assert app.query_params["run"] == ONE
+
+
+def test_markup_in_a_run_stays_text(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, ONE, "finished", models=("<img src=x>",), notes=["[x](javascript:1)"])
+    app = open_page("runs", run=ONE)
+    assert "`<img src=x>`" in app.markdown[1].value
+    assert "\\[x\\]\\(javascript\\:1\\)" in words(app)
