@@ -7,8 +7,8 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any, get_args
 
-from emoact.cli.following import follow_to_end
-from emoact.cli.output import print_json, print_line, say
+from emoact.cli.following import start_and_follow
+from emoact.cli.output import say
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.schema import (
     DEFAULT_SITES,
@@ -150,18 +150,13 @@ def _extract(arguments: argparse.Namespace) -> int:
     )
     config = _prepare(request)
     _say_estimate(config)
-    started = start(config)
-    if started.existing:
-        say(f"run {started.run_id} is already doing this; following it")
-    else:
-        say(f"run {started.run_id} started; `emoact runs show {started.run_id}` shows it")
-    if not arguments.detach:
-        return follow_to_end(arguments.results, started, as_json=arguments.json)
-    if arguments.json:
-        print_json({"id": started.run_id, "existing": started.existing})
-    else:
-        print_line(started.run_id)
-    return 0
+    return start_and_follow(
+        arguments.results,
+        config.run_id,
+        lambda: start(config),
+        detach=arguments.detach,
+        as_json=arguments.json,
+    )
 
 
 def _prepare(request: ExtractRequest) -> RunConfig:

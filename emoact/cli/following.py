@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import signal
-import sys
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from emoact.cli.output import print_json, say
-from emoact.errors import CancelledError
+from emoact.cli.output import print_json, print_line, say
+from emoact.errors import CancelledError, RequestError
 
 if TYPE_CHECKING:
     from emoact.runs.launch import Started
     from emoact.runs.views import RunView
 
 
-def follow_to_end(results: str, started: Started, *, as_json: bool) -> int:
-    """Show a run until it has ended; Ctrl-C and SIGTERM cancel a run that was started here."""
+def start_and_follow(
+    results: str, run_id: str, begin: Callable[[], Started], *, detach: bool, as_json: bool
+) -> int:
+    """Start a run, show it until it has ended, and return its exit code.
+
+    Ctrl-C and SIGTERM cancel the run, from the moment on that it exists; a run that was at work
+    before is left alone.
+
+    Args:
+        results: The results folder.
+        run_id: The run that `begin` starts.
+        begin: Starts it, or finds the run that is doing the same already.
+        detach: Print the run's id instead of following it.
+        as_json: Print a document.
+    """
     from emoact.cli.terminal import follow
     from emoact.runs.progress import read_run
 
+    started = None
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        view = follow(results, started.run_id, stream=sys.stderr)
+        started = begin()
+        _say_started(started)
+        if detach:
+            _print_id(started, as_json=as_json)
+            return 0
+        view = follow(results, started.run_id)
     except KeyboardInterrupt:
-        if started.existing:
+        if started is not None and started.existing:
             say(f"run {started.run_id} goes on; it was there before this command")
             return CancelledError.exit_code
-        _cancel(results, started.run_id)
-        view = read_run(results, started.run_id)
+        if not _cancel(results, run_id):
+            return CancelledError.exit_code
+        view = read_run(results, run_id)
         if view.state == "cancelled":
             say(f"cancelled; `emoact runs resume {view.id}` continues it")
     finally:
         signal.signal(signal.SIGTERM, previous)
     if as_json:
-        print_json(run_document(view, results=results, existing=started.existing))
+        existing = started is not None and started.existing
+        print_json(run_document(view, results=results, existing=existing))
     return exit_code(view)
 
 
@@ -66,16 +88,33 @@ def run_document(view: RunView, *, results: str, existing: bool) -> dict[str, An
     }
 
 
-def _cancel(results: str, run_id: str) -> None:
-    from emoact.errors import RequestError
-    from emoact.runs.control import cancel
+def _say_started(started: Started) -> None:
+    if started.existing:
+        say(f"run {started.run_id} is already doing this; following it")
+    else:
+        say(f"run {started.run_id} started; `emoact runs show {started.run_id}` shows it")
+
+
+def _print_id(started: Started, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": started.run_id, "existing": started.existing})
+    else:
+        print_line(started.run_id)
+
+
+def _cancel(results: str, run_id: str) -> bool:
+    """Cancel the run and see it end; whether there is such a run."""
+    from emoact.runs.control import cancel, find_run
 
     say("cancelling; Ctrl-C again leaves it to itself")
     try:
-        cancel(results, run_id, wait=True)
+        find_run(results, run_id)
     except RequestError:
-        # It ended by itself in the meantime.
-        return
+        return False
+    # It may have ended by itself in the meantime.
+    with suppress(RequestError):
+        cancel(results, run_id, wait=True)
+    return True
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.following import follow_to_end
+from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_json, add_results
 from emoact.errors import RequestError
@@ -152,16 +152,13 @@ def _cancel(arguments: argparse.Namespace) -> int:
 def _resume(arguments: argparse.Namespace) -> int:
     from emoact.runs.control import resume
 
-    started = resume(arguments.results, arguments.run_id)
-    if started.existing:
-        say(f"run {started.run_id} is already doing this")
-    if not arguments.detach:
-        return follow_to_end(arguments.results, started, as_json=arguments.json)
-    if arguments.json:
-        print_json({"id": started.run_id, "existing": started.existing})
-    else:
-        print_line(started.run_id)
-    return 0
+    return start_and_follow(
+        arguments.results,
+        arguments.run_id,
+        lambda: resume(arguments.results, arguments.run_id),
+        detach=arguments.detach,
+        as_json=arguments.json,
+    )
 
 
 def _logs(arguments: argparse.Namespace) -> int:

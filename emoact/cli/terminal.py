@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
-from typing import TextIO
+from collections.abc import Callable
 
 from emoact.runs.progress import read_run
 from emoact.runs.views import RunView, UnitView
@@ -23,12 +24,13 @@ _STEPS = {
 }
 
 
-def follow(results: str | os.PathLike[str], run_id: str, *, stream: TextIO) -> RunView:
-    """Show a run until it has ended; returns how it stands then."""
-    printer = Printer(stream, moving=stream.isatty())
+def follow(results: str | os.PathLike[str], run_id: str) -> RunView:
+    """Show a run on standard error until it has ended; returns how it stands then."""
+    printer = Printer(sys.stderr.write, moving=sys.stderr.isatty())
     while True:
         view = read_run(results, run_id)
         printer.show(view)
+        sys.stderr.flush()
         if not view.summary.active:
             return view
         time.sleep(_POLL_S)
@@ -38,12 +40,12 @@ class Printer:
     """Prints what is new since the last look.
 
     Args:
-        stream: Where to.
+        write: Takes the text.
         moving: Whether a line may be drawn over.
     """
 
-    def __init__(self, stream: TextIO, *, moving: bool) -> None:
-        self._stream = stream
+    def __init__(self, write: Callable[[str], object], *, moving: bool) -> None:
+        self._write = write
         self._moving = moving
         self._told: set[str] = set()
 
@@ -64,17 +66,16 @@ class Printer:
             self._once(_end_line(view))
         elif self._moving:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(_bar_line(view)[:width])
-        self._stream.flush()
+            self._write(_bar_line(view)[:width])
 
     def _once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
-            self._stream.write(line + "\n")
+            self._write(line + "\n")
 
     def _clear(self) -> None:
         if self._moving:
-            self._stream.write("\r\x1b[2K")
+            self._write("\r\x1b[2K")
 
 
 def _unit_line(unit: UnitView) -> str:

@@ -1,0 +1,189 @@
+"""Bad input: one message with what, where, allowed and next step; exit code 2; nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from emoact.cli import main
+from tests.support.stand_in_world import World
+
+MODEL, DATASET, RESULTS = "{model}", "{dataset}", "{results}"
+GOOD = ["extract", "--model", MODEL, "--dataset", DATASET, "--results", RESULTS]
+
+BAD: dict[str, tuple[list[str], list[str]]] = {
+    "no command": ([], ["COMMAND"]),
+    "unknown command": (["exract"], ["'exract' is unknown", "Did you mean extract?"]),
+    "unknown action": (["runs", "lst"], ["'lst' is unknown", "Did you mean list?"]),
+    "unknown option": ([*GOOD, "--overwite"], ["'--overwite' is unknown", "--overwrite?"]),
+    "unknown option with a value": ([*GOOD, "--dtyp=x"], ["'--dtyp' is unknown", "--dtype?"]),
+    "an option without its value": (["extract", "--model"], ["--model", "expected one argument"]),
+    "no model": (GOOD[:1] + GOOD[3:], ["no model chosen", "smollm2-135m", "--model"]),
+    "unknown model": (
+        ["extract", "--model", "gpt22", *GOOD[3:]],
+        ["gpt22", "Did you mean gpt2?", "emoact models list"],
+    ),
+    "model folder that is not there": (
+        ["extract", "--model", "./nowhere/model", *GOOD[3:]],
+        ["nowhere/model does not exist", "config.json"],
+    ),
+    "model file that is not there": (
+        ["extract", "--model", "nowhere.gguf", *GOOD[3:]],
+        ["nowhere.gguf does not exist"],
+    ),
+    "model that leaves its folder": (
+        ["extract", "--model", "a/../../b", *GOOD[3:]],
+        ["does not exist"],
+    ),
+    "unknown emotion": (
+        [*GOOD, "--emotion", "angr"],
+        ["emotion 'angr'", "it has anger, neutral", "Did you mean anger?"],
+    ),
+    "emotion that leaves its folder": (
+        [*GOOD, "--emotion", "../anger"],
+        ["'../anger' cannot name a file", "letters, digits"],
+    ),
+    "unknown site": ([*GOOD, "--site", "mlp"], ["'mlp' is unknown", "resid_pre", "mlp_out?"]),
+    "unknown bos": ([*GOOD, "--bos", "maybe"], ["--bos", "prepend, none"]),
+    "unknown dtype": ([*GOOD, "--dtype", "float33"], ["float32, bfloat16", "mean float32?"]),
+    "unknown device": ([*GOOD, "--device", "tpu"], ["auto, cpu, cuda, mps"]),
+    "unknown processing": ([*GOOD, "--processing", "cooked"], ["raw, tl_compat"]),
+    "hostile run id": ([*GOOD, "--run-id", "../../x"], ["run id", "is not allowed"]),
+    "empty run id": ([*GOOD, "--run-id", ""], ["run id", "is not allowed"]),
+    "missing data set": (
+        ["extract", "--model", MODEL, "--dataset", "no.jsonl", "--results", RESULTS],
+        ["no.jsonl", "there is no such file"],
+    ),
+    "results below a file": (
+        ["extract", "--model", MODEL, "--dataset", DATASET, "--results", "{dataset}/x"],
+        ["prompts.jsonl"],
+    ),
+    "run that is not there": (
+        ["runs", "show", "nope", "--results", RESULTS],
+        ["there is no run 'nope'", "emoact runs list"],
+    ),
+    "cancel of nothing": (["runs", "cancel", "nope", "--results", RESULTS], ["there is no run"]),
+    "resume of nothing": (["runs", "resume", "nope", "--results", RESULTS], ["there is no run"]),
+    "logs of nothing": (["runs", "logs", "nope", "--results", RESULTS], ["there is no run"]),
+    "delete of nothing": (["runs", "delete", "nope", "--results", RESULTS], ["there is no run"]),
+    "hostile run": (["runs", "show", "../..", "--results", RESULTS], ["run id", "not allowed"]),
+    "runs without an id": (["runs", "show"], ["ID"]),
+    "path of a model that is not here": (
+        ["models", "path", "gpt22"],
+        ["gpt22", "Did you mean gpt2?"],
+    ),
+    "file that is not there": (["inspect", "no.pkl"], ["there is no file no.pkl"]),
+    "norms of nothing": (["norms", "--results", RESULTS], ["there are no activations"]),
+    "unknown norm": (["norms", "--norm", "l3"], ["l2, l1, rms"]),
+}
+
+DATA = {
+    "empty": b"",
+    "no rows": b"\n\n",
+    "binary": bytes(range(256)) * 10,
+    "no emotion": b'{"text": "hello"}\n',
+    "not json": b"hello\n",
+    "a label that names no file": b'{"text": "hello", "emotion": "a/b"}\n',
+    "an empty text": b'{"text": "", "emotion": "anger"}\n',
+}
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(world.path / "hub"))
+    monkeypatch.chdir(world.path)
+
+
+def filled(words: list[str], world: World, model: Path) -> list[str]:
+    values = {"model": model, "dataset": world.dataset, "results": world.results}
+    return [word.format(**values) for word in words]
+
+
+def everything_below(path: Path) -> set[str]:
+    # The hashes of model files are remembered in the cache, which belongs to nobody's results.
+    return {str(each) for each in path.rglob("*") if "cache" not in each.parts}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_bad_words_are_refused_with_a_remedy_and_leave_nothing(
+    world: World, capsys: pytest.CaptureFixture[str], case: str, as_json: bool
+) -> None:
+    words, expected = BAD[case]
+    model = world.model()
+    before = everything_below(world.path)
+    assert main([*filled(words, world, model), *(["--json"] if as_json else [])]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("error: ")
+    assert err.count("error:") == 1
+    assert "Traceback" not in err
+    for part in expected:
+        assert part in err
+    if as_json and words:
+        document = json.loads(out)
+        assert document["ok"] is False
+        assert document["error"]["message"] in err
+    elif not as_json:
+        assert out == ""
+    assert everything_below(world.path) == before
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_a_malformed_data_set_is_refused_before_anything_starts(
+    world: World, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    world.dataset.write_bytes(DATA[kind])
+    before = everything_below(world.path)
+    assert main(filled(GOOD, world, world.model("m"))) == 2
+    err = capsys.readouterr().err
+    assert "prompts.jsonl" in err
+    after = {path for path in everything_below(world.path) if "models" not in path}
+    assert after == before
+
+
+def test_a_file_of_another_configuration_is_in_the_way_and_stays(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = filled(GOOD, world, world.model())
+    assert main(words) == 0
+    capsys.readouterr()
+    files = {path: path.read_bytes() for path in world.results.rglob("*.pkl")}
+    runs = sorted(path.name for path in (world.results / "runs").iterdir())
+    assert main([*words, "--bos", "none"]) == 2
+    err = capsys.readouterr().err
+    assert 'bos: saved "prepend", asked "none"' in err
+    assert "--overwrite" in err
+    assert {path: path.read_bytes() for path in world.results.rglob("*.pkl")} == files
+    assert sorted(path.name for path in (world.results / "runs").iterdir()) == runs
+    assert main([*words, "--bos", "none", "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["read-only", "full"])
+def test_a_disk_that_takes_nothing_is_refused(
+    world: World, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    mount = world.path / "disk"
+    mount.mkdir()
+    options = "size=64k,nr_inodes=20" + (",ro" if kind == "read-only" else "")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        if kind == "full":
+            (mount / "ballast").write_bytes(b"x" * os.statvfs(mount).f_bavail * 4096)
+        model = world.model()
+        words = ["extract", "--model", str(model), "--dataset", str(world.dataset)]
+        assert main([*words, "--results", str(mount / "results")]) == 2
+        err = capsys.readouterr().err
+        assert str(mount) in err
+        assert ("Read-only" in err) if kind == "read-only" else ("the disk is full" in err)
+        assert not list(mount.glob("results/runs/[!.]*"))
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
