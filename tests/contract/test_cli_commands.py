@@ -1,0 +1,289 @@
+"""What holds for every command: help, a working example, light start; and the smaller commands."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.cli import main
+from emoact.cli.entry import _parser
+from emoact.cli.parsing import Parser
+from emoact.cli.terminal import Printer
+from emoact.store import reading
+from tests.support.run_files import SAVED, a_config, an_event, in_state, make_run
+from tests.support.stand_in_world import World
+
+
+def commands(parser: Parser, name: str = "") -> Iterator[tuple[str, Parser]]:
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, child in action.choices.items():
+                yield from commands(child, f"{name} {word}".strip())
+
+
+COMMANDS = dict(commands(_parser()))
+
+
+def examples(parser: Parser) -> list[list[str]]:
+    _, _, shown = (parser.epilog or "").partition("example:\n")
+    return [shlex.split(line.strip()) for line in shown.splitlines() if line.strip()]
+
+
+def test_there_is_a_command_for_every_capability() -> None:
+    expected = {"models", "models list", "models install", "models path", "extract", "runs"}
+    expected |= {f"runs {action}" for action in ("list", "show", "cancel", "resume", "logs")}
+    expected |= {"runs delete", "inspect", "norms"}
+    assert expected <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_an_example_that_parses(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = COMMANDS[name]
+    assert main([*name.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert parser.description
+    assert parser.description.split()[0] in out
+    assert examples(parser)
+    for program, *words in examples(parser):
+        assert program == "emoact"
+        assert " ".join(words).startswith(name)
+        assert callable(_parser().parse_words(words).run)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_help_text(name: str) -> None:
+    silent = [
+        action.dest
+        for action in COMMANDS[name]._actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name])
+def test_every_command_speaks_json(name: str) -> None:
+    assert "--json" in COMMANDS[name].option_names()
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("emoact ")
+
+
+def loaded(*words: str) -> set[str]:
+    """The packages that a process has loaded after a command."""
+    code = "import sys; from emoact.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+def test_help_loads_nothing_but_the_standard_library() -> None:
+    heavy = {"torch", "numpy", "pandas", "streamlit", "transformers", "huggingface_hub", "gguf"}
+    assert not loaded("--help") & heavy
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["models", "list"], ["runs", "list"], ["norms"], ["extract", "--model", "nowhere/model"]],
+    ids=" ".join,
+)
+def test_no_command_but_the_worker_loads_torch(
+    world: World, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    monkeypatch.chdir(world.path)
+    heavy = {"torch", "transformers", "transformer_lens", "streamlit", "sklearn", "scipy"}
+    assert not loaded(*words) & heavy
+
+
+def test_a_reader_that_has_enough_is_no_error(world: World) -> None:
+    world.results.mkdir()
+    for number in range(40):
+        make_run(world.results, f"run-{number}")
+    command = [sys.executable, "-m", "emoact", "runs", "list", "--json"]
+    command += ["--results", str(world.results)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert b"Traceback" not in err
+    assert b"BrokenPipe" not in err
+
+
+def test_models_are_listed_with_what_others_rely_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert [(model["name"], model["hub_id"]) for model in models] == [
+        ("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("gpt2", "gpt2"),
+        ("pythia-160m", "EleutherAI/pythia-160m"),
+        ("gpt-neo-125m", "EleutherAI/gpt-neo-125M"),
+    ]
+    assert {type(model["installed"]) for model in models} == {bool}
+    assert main(["models"]) == 0
+    assert "smollm2-135m" in capsys.readouterr().out
+
+
+def test_the_path_of_a_model_is_alone_on_the_last_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = world.model()
+    assert main(["models", "path", str(model)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(model)
+
+
+def test_a_model_that_is_not_there_says_how_to_get_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The cache of this world is empty, so the embedded model is not installed in it.
+    assert main(["models", "path", "smollm2-135m"]) == 2
+    assert "emoact models install smollm2-135m" in capsys.readouterr().err
+
+
+@pytest.fixture
+def extracted(world: World) -> World:
+    world.wait(world.start(world.config(world.model())).run_id)
+    return world
+
+
+def test_inspect_says_what_is_in_a_file(
+    extracted: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next(extracted.results.rglob("activations_anger.pkl"))
+    assert main(["inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "emotion: anger" in out
+    assert "the contract holds" in out
+    assert main(["inspect", str(path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["n_samples"], document["n_layers"]) == (True, 3, 2)
+
+
+def test_inspect_refuses_what_would_run_and_does_not_run_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canary = world.path / "ran"
+    evil = world.path / "evil.pkl"
+    evil.write_bytes(f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode())
+    assert main(["inspect", str(evil)]) == 1
+    assert "refused at byte" in capsys.readouterr().out
+    assert main(["inspect", str(evil), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["refused"]["reason"]
+    assert not canary.exists()
+
+
+def test_norms_are_those_of_numpy(extracted: World, capsys: pytest.CaptureFixture[str]) -> None:
+    table = extracted.path / "norms.csv"
+    results = ["--results", str(extracted.results)]
+    assert main(["norms", *results, "--csv", str(table), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert len(rows) == 2 * 2 * 2 * 2  # emotions, sites, layers, positions
+    unit = reading.read(next(extracted.results.rglob("activations_anger.pkl")))
+    expected = np.median(
+        [np.linalg.norm(sample[1:], axis=1).mean() for sample in unit.residual_stream[1]]
+    )
+    (row,) = [
+        row
+        for row in rows
+        if (row["emotion"], row["site"], row["layer"], row["position"])
+        == ("anger", "resid_pre", 1, "content")
+    ]
+    assert row["median"] == pytest.approx(expected)
+    assert {"model", "norm", "mean", "q25", "q75", "n"} <= set(row)
+    with table.open() as file:
+        written = list(csv.DictReader(file))
+    assert [float(each["mean"]) for each in written] == [each["mean"] for each in rows]
+    assert main(["norms", *results]) == 0
+    assert capsys.readouterr().out == table.read_text()
+
+
+def test_norms_name_the_files_that_they_left_out(
+    extracted: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next(extracted.results.rglob("activations_anger.pkl"))
+    path.write_bytes(b"not a pickle")
+    assert main(["norms", "--results", str(extracted.results), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert f"left out: {path}" in err
+    assert {row["emotion"] for row in json.loads(out)["rows"]} == {"neutral"}
+
+
+def test_norms_go_nowhere_when_the_file_cannot_be_written(
+    extracted: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["norms", "--results", str(extracted.results), "--csv", "/proc/norms.csv"]
+    assert main(words) == 1
+    assert "/proc" in capsys.readouterr().err
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    from emoact.cli.output import print_json
+
+    print_json({"a": math.nan, "b": [math.inf, 1.0]})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.0]}
+
+
+def printed(world: World, *, moving: bool) -> str:
+    """What the printer makes of a run that loads, works and ends."""
+    config = a_config(world.results)
+    directory = make_run(world.results)
+    story = [
+        [an_event("turn"), an_event("step", 0.1, step="load", model="tiny", detail="weights")],
+        [an_event("unit_started", 1.0, model="tiny", emotion="anger")],
+        [
+            an_event(
+                "unit_progress", 2.0, model="tiny", emotion="anger", samples_done=2, tokens_done=20
+            )
+        ],
+        [an_event("unit_saved", 3.0, **SAVED), an_event("note", 3.0, text="a remark")],
+    ]
+    from emoact.runs.status import Status, write_status
+    from tests.support.run_files import hold
+
+    shown: list[str] = []
+    printer = Printer(shown.append, moving=moving)
+    lock = hold(directory)
+    snapshot = in_state(config, "pending")
+    for events in story:
+        snapshot = snapshot.after_all(events)
+        write_status(directory.status_path, Status.now(snapshot, None), durable=False)
+        printer.show(world.view("r1"))
+        printer.show(world.view("r1"))
+    lock.close()
+    printer.show(world.view("r1"))
+    return "".join(shown)
+
+
+def test_a_piped_terminal_gets_each_line_once_and_no_control_characters(world: World) -> None:
+    assert printed(world, moving=False).splitlines() == [
+        "tiny: loading (weights)",
+        "note: a remark",
+        "tiny anger: 4 prompts, 40 tokens in 2.0 s (2.00 prompts/s, 20.0 tokens/s), "
+        "/r/a.pkl (100 B)",
+        "run r1 crashed: 1 of 2 files, 3.0 s",
+    ]
+
+
+def test_a_moving_bar_shows_share_unit_and_rate(world: World) -> None:
+    shown = printed(world, moving=True)
+    assert "[########................]  33%  tiny anger 2 of 4  2.00 prompts/s" in shown
+    assert Path("/r/a.pkl").name in shown
