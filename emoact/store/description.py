@@ -36,7 +36,7 @@ def describe(unit: Unit) -> dict[str, Any]:
         "configuration_known": unit.configuration is not None,
         "random_weights": unit.random_weights,
         "provenance": plain(unit.provenance),
-        "metadata_keys": sorted(unit.metadata),
+        "metadata_keys": sorted(map(str, unit.metadata)),
     }
 
 

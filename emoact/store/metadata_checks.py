@@ -32,9 +32,8 @@ def check_metadata(metadata: object, findings: Findings) -> Mapping[str, Any] | 
     if not isinstance(metadata, dict):
         findings.error("metadata_missing", "metadata", "there is no dict of metadata", REPAIR)
         return None
-    if any(type(key) is not str for key in metadata):
-        findings.error("metadata_key", "metadata", "a key is no str", REPAIR)
-        return None
+    if not all(isinstance(key, str) for key in metadata):
+        findings.note("metadata_key", "metadata", "a key is no str")
     for field in _COUNTS:
         _check_count(field, metadata, findings)
     _check_names(metadata, findings)
@@ -54,7 +53,11 @@ def _check_count(field: str, metadata: Mapping[str, Any], findings: Findings) ->
     value = integer(metadata.get(field))
     if value is None or not 1 <= value < _MAX_COUNT:
         found = metadata.get(field)
-        shown = f"{found!r:.40}" if isinstance(found, str | int | float | None) else type(found)
+        shown = (
+            f"{found!r:.40}"
+            if isinstance(found, str | int | float | None)
+            else type(found).__name__
+        )
         findings.error(
             "metadata_count",
             f"metadata.{field}",
@@ -110,10 +113,10 @@ def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
         or not all(isinstance(site, str) and site in SITES for site in sites)
     ):
         findings.warning("sites", "metadata.sites", f"known sites are {', '.join(SITES)}", REPAIR)
-    _check_provenance(metadata.get("provenance"), findings)
+    _check_provenance(metadata, metadata.get("provenance"), findings)
 
 
-def _check_provenance(provenance: object, findings: Findings) -> None:
+def _check_provenance(metadata: Mapping[str, Any], provenance: object, findings: Findings) -> None:
     if not isinstance(provenance, dict):
         findings.note(
             "configuration_unknown",
@@ -128,4 +131,20 @@ def _check_provenance(provenance: object, findings: Findings) -> None:
             "provenance_incomplete",
             "metadata.provenance",
             f"it lacks {', '.join(missing)}: the configuration counts as unknown",
+        )
+    _check_said_twice("model_name", provenance.get("model_name"), metadata, findings)
+    _check_said_twice("sites", provenance.get("sites"), metadata, findings)
+    bos = provenance.get("bos")
+    if isinstance(bos, dict) and isinstance(bos.get("prepended"), bool):
+        _check_said_twice("content_start", int(bos["prepended"]), metadata, findings)
+
+
+def _check_said_twice(
+    field: str, said: object, metadata: Mapping[str, Any], findings: Findings
+) -> None:
+    known = metadata.get(field)
+    comparable = (str, int, list)
+    if isinstance(said, comparable) and isinstance(known, comparable) and said != known:
+        findings.warning(
+            "said_twice", f"metadata.{field}", "metadata.provenance says something else", REPAIR
         )

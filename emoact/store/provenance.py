@@ -26,11 +26,13 @@ def missing_fields(provenance: Mapping[str, Any]) -> tuple[str, ...]:
 def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The compared fields, or None where one of them is unknown.
 
-    `bos` is the policy with its token; `dataset` is the hash of the data set's file.
+    `bos` is the policy with its token, `dataset` the hash of the data set's file, and `revision`
+    the commit that was loaded where it is known.
     """
     if provenance is None or missing_fields(provenance):
         return None
     chosen = {field: provenance[field] for field in COMPARED}
+    chosen["revision"] = provenance.get("commit") or chosen["revision"]
     dataset = chosen["dataset"]
     if isinstance(dataset, Mapping):
         chosen["dataset"] = dataset.get("sha256")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,21 @@ def unit_of(path: Path, payload: Any) -> Unit:
                 raise FileRefusedError(
                     f"{field}{finding.message}", path=str(path), remedy=finding.remedy or None
                 )
-        return _build(path, payload, tuple(findings))
+        unit = _build(path, payload, tuple(findings))
+    named = _NAME.fullmatch(path.name)
+    if named is None or unicodedata.normalize("NFC", named[1]) == unit.emotion:
+        return unit
+    return replace(unit, notes=(*unit.notes, _misnamed(unit)))
+
+
+def _misnamed(unit: Unit) -> Finding:
+    return Finding(
+        code="name_differs",
+        severity="warning",
+        where="metadata.emotion_label",
+        message=f"it is {unit.emotion!r}, and the file is named {unit.path.name}",
+        remedy="Rename the file, or extract the unit again.",
+    )
 
 
 def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -> Unit:

@@ -1,0 +1,64 @@
+"""A file that is cut or bent anywhere is refused, or read with other values; never worse.
+
+EMOACT_FUZZ_SECONDS of a minute or more tries every byte instead of some hundred.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import FileRefusedError
+from emoact.store.contract import check_finite
+from emoact.store.read.closed import MappedFile, interpret
+from emoact.store.reading import unit_of
+from tests.support.honest import payload
+from tests.support.planted import plant_unit
+
+pytestmark = pytest.mark.fault
+
+
+THOROUGH = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) >= 60
+
+
+def places(data: bytes) -> range:
+    """All bytes, or every so many, never in step with the arrays."""
+    return range(0, len(data), 1 if THOROUGH else len(data) // 300 | 1)
+
+
+def use(data: bytes) -> None:
+    file = MappedFile(path=Path("torn.pkl"), data=memoryview(data))
+    unit = unit_of(file.path, interpret(file))
+    check_finite(unit)
+
+
+@pytest.fixture(params=["emoact", 2, 3, 4, 5])
+def whole(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
+    if request.param == "emoact":
+        return plant_unit(tmp_path, n_samples=1, n_layers=1, d_model=2).read_bytes()
+    value = payload(n_layers=1, lengths=(2,), d_model=2)
+    return pickle.dumps(value, protocol=request.param)
+
+
+def test_a_file_cut_at_any_byte_is_refused(whole: bytes) -> None:
+    use(whole)
+    for end in places(whole):
+        with pytest.raises(FileRefusedError) as caught:
+            use(whole[:end])
+        assert "unforeseen" not in caught.value.reason
+
+
+def test_a_bit_flipped_anywhere_is_refused_or_read(whole: bytes) -> None:
+    reasons = []
+    for at in places(whole):
+        bent = bytearray(whole)
+        bent[at] ^= 1 << at % 8
+        try:
+            use(bytes(bent))
+        except FileRefusedError as error:
+            reasons.append(error.reason)
+    assert len(reasons) > len(places(whole)) / 4
+    assert [reason for reason in reasons if "unforeseen" in reason] == []

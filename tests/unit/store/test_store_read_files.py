@@ -1,0 +1,181 @@
+"""Only regular files are opened; everything else is named for what it is."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import socket
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.errors import FileRefusedError
+from emoact.store.read.closed import load_closed
+from emoact.store.reading import read
+
+PICKLE = pickle.dumps({"a": 1}, protocol=4)
+
+
+def refused(path: Path | str) -> FileRefusedError:
+    with pytest.raises(FileRefusedError) as caught:
+        load_closed(path)
+    assert str(path) in str(caught.value)
+    return caught.value
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "missing.pkl").reason
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").touch()
+    assert refused(tmp_path / "a.pkl").reason == "the file is empty"
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    assert "a directory" in refused(tmp_path).reason
+
+
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "a named pipe" in refused(tmp_path / "pipe").reason
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/random", "/dev/null"])
+def test_a_device_is_refused(device: str) -> None:
+    assert "a device" in refused(device).reason
+
+
+def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        assert refused("s").remedy
+
+
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(PICKLE)
+    (tmp_path / "link.pkl").symlink_to(tmp_path / "a.pkl")
+    assert "symbolic link" in refused(tmp_path / "link.pkl").reason
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "symbolic link" in refused(tmp_path / "loop").reason
+
+
+def test_a_file_below_a_linked_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.pkl").write_bytes(PICKLE)
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    assert load_closed(tmp_path / "linked" / "a.pkl") == {"a": 1}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(PICKLE)
+    (tmp_path / "a.pkl").chmod(0)
+    assert "Permission" in refused(tmp_path / "a.pkl").reason
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "x/" * 3000 + "a.pkl"])
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    assert refused(path).reason
+
+
+def zipped(**members: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def saved(save: Callable[[io.BytesIO], object]) -> bytes:
+    target = io.BytesIO()
+    save(target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(PICKLE), "compressed with gzip"),
+        (bz2.compress(PICKLE), "compressed with bzip2"),
+        (lzma.compress(PICKLE), "compressed with xz"),
+        (b"\x28\xb5\x2f\xfd" + PICKLE, "compressed with zstd"),
+        (zipped(**{"a.txt": b"x"}), "a zip archive"),
+        (saved(lambda file: torch.save({"a": 1}, file)), "saved with torch.save"),
+        (
+            saved(
+                lambda file: torch.save(
+                    torch.ones(1), file, _use_new_zipfile_serialization=False
+                )
+            ),
+            "saved with torch.save",
+        ),
+        (saved(lambda file: np.save(file, np.zeros(3))), "a numpy .npy file"),
+        (saved(lambda file: np.savez(file, a=np.zeros(3))), "a numpy .npz file"),
+        (b"\x89HDF\r\n\x1a\n" + PICKLE, "an HDF5 file"),
+        (b"PAR1" + PICKLE, "a Parquet file"),
+        (b'{"a": 1}', "does not begin like a pickle"),
+        (pickle.dumps({"a": 1}, protocol=0), "does not begin like a pickle"),
+        (pickle.dumps({"a": 1}, protocol=1), "does not begin like a pickle"),
+        (b"\x80\x06N.", "pickle protocol 6"),
+        (b"\x80\x01N.", "pickle protocol 1"),
+        (b"\x80", "cut short"),
+        (b"\x80\x04", "cut short"),
+        (PICKLE + b"\0", "1 bytes follow"),
+        (PICKLE + PICKLE, "bytes follow"),
+    ],
+)  # fmt: skip
+def test_other_formats_are_told_by_name_with_a_remedy(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.pkl").write_bytes(content)
+    error = refused(tmp_path / "a.pkl")
+    assert said in error.reason
+    assert error.offset is not None
+    assert error.remedy
+
+
+def test_reading_does_not_keep_the_collector_off(tmp_path: Path) -> None:
+    import gc
+
+    (tmp_path / "a.pkl").write_bytes(PICKLE)
+    assert gc.isenabled()
+    load_closed(tmp_path / "a.pkl")
+    refused(tmp_path / "missing")
+    assert gc.isenabled()
+
+
+def test_the_reader_needs_no_torch(tmp_path: Path) -> None:
+    import subprocess
+
+    program = (
+        "import sys\n"
+        "import emoact.store.reading\n"
+        "heavy = {'torch', 'transformers', 'transformer_lens', 'pandas', 'scipy', 'sklearn'}\n"
+        "sys.exit(bool(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=False
+    )
+    assert done.returncode == 0
+
+
+def test_a_refusal_names_path_place_reason_and_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x04cposix\nsystem\n(X\x02\0\0\0lstR.")
+    with pytest.raises(FileRefusedError) as caught:
+        read(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}, byte 2: the file asks for posix.system")
+    assert "nothing was imported or called" in said
+    assert "Do not open this file with pickle.load" in said

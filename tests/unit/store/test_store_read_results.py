@@ -1,0 +1,167 @@
+"""A results folder is read whole, whatever is in it, and any file can be described."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.errors import RequestError
+from emoact.store.reading import inspect_file, read_all
+from tests.support.honest import payload
+from tests.support.planted import plant_grid, plant_unit
+
+
+def test_a_folder_without_results_has_no_units(tmp_path: Path) -> None:
+    grid = read_all(tmp_path / "nothing here")
+    assert len(grid) == 0
+    assert list(grid) == []
+    assert grid.problems == ()
+
+
+def test_units_come_in_the_order_of_folder_and_emotion(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["pythia-160m", "gpt2"], ["neutral", "anger"], n_layers=3)
+    grid = read_all(tmp_path)
+    assert [(unit.folder, unit.emotion) for unit in grid] == [
+        ("gpt2", "anger"),
+        ("gpt2", "neutral"),
+        ("pythia-160m", "anger"),
+        ("pythia-160m", "neutral"),
+    ]
+    assert grid.folders == ("gpt2", "pythia-160m")
+    assert grid.emotions == ("anger", "neutral")
+    assert [unit.emotion for unit in grid.of("gpt2")] == ["anger", "neutral"]
+    assert grid.unit("gpt2", "neutral") is grid.units[1]
+    with pytest.raises(RequestError, match="no readable file of 'joy'"):
+        grid.unit("gpt2", "joy")
+
+
+def damage_link(path: Path) -> None:
+    path.symlink_to("/etc/hostname")
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut": (lambda path: path.write_bytes(pickle.dumps(payload(), protocol=4)[:700]), "frame"),
+    "hostile": (lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n)R."), "os.system"),
+    "empty": (lambda path: path.touch(), "empty"),
+    "folder": (lambda path: path.mkdir(), "directory"),
+    "other": (lambda path: path.write_bytes(pickle.dumps([1])), "no dict"),
+    "link": (damage_link, "leads out of the results folder"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_bad_file_is_a_problem_with_its_path_and_hides_no_other(
+    damage: str, tmp_path: Path
+) -> None:
+    good = plant_unit(tmp_path)
+    bad = good.with_name("activations_apology.pkl")
+    DAMAGE[damage][0](bad)
+    grid = read_all(tmp_path)
+    assert [unit.path for unit in grid] == [good]
+    (problem,) = grid.problems
+    assert problem.where == str(bad)
+    assert problem.severity == "error"
+    assert DAMAGE[damage][1] in problem.message
+    assert problem.remedy
+
+
+def test_files_with_other_names_are_passed_over(tmp_path: Path) -> None:
+    good = plant_unit(tmp_path)
+    good.with_name("notes.txt").write_text("x")
+    good.with_name("activations_anger.pkl.tmp").write_bytes(b"half")
+    (tmp_path / "activations" / "README").write_text("x")
+    grid = read_all(tmp_path)
+    assert (len(grid), grid.problems) == (1, ())
+
+
+def test_a_name_that_is_no_label_is_a_problem(tmp_path: Path) -> None:
+    good = plant_unit(tmp_path)
+    good.rename(good.with_name("activations_a b.pkl"))
+    grid = read_all(tmp_path)
+    assert len(grid) == 0
+    assert [problem.code for problem in grid.problems] == ["name_refused"]
+
+
+def described(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(inspect_file(path), allow_nan=False))
+    return document
+
+
+def test_a_file_of_emoact_is_described_with_who_made_it_and_how(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, n_samples=3)
+    told = described(path)
+    assert told["refused"] is None
+    assert told["size"] == path.stat().st_size
+    assert told["sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert (told["model"], told["emotion"]) == ("gpt2", "anger")
+    assert (told["n_samples"], told["n_layers"], told["d_model"]) == (3, 4, 12)
+    assert told["tokens"] == {"total": 15, "min": 4, "median": 5.0, "max": 6}
+    assert told["prompts"] is True
+    assert told["configuration_known"] is True
+    assert told["provenance"]["run_id"] == "planted"
+    assert told["findings"] == []
+    assert told["ok"] is True
+
+
+def test_values_without_a_json_form_are_described_in_words(tmp_path: Path) -> None:
+    provenance = {
+        "nan": float("nan"), "bytes": b"abc", "array": np.zeros(3), "scalar": np.float32(0.5),
+        "long": "x" * 9999, 7: ("a", None, True), "dtype": np.dtype("f4"), "large": 2**300,
+    }  # fmt: skip
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(payload(metadata={"provenance": provenance}), protocol=4))
+    told = described(path)["provenance"]
+    assert told["nan"] == "nan"
+    assert told["bytes"] == "3 bytes"
+    assert told["array"] == "array of shape (3,)"
+    assert told["scalar"] == 0.5
+    assert len(told["long"]) < 2100
+    assert told["7"] == ["a", None, True]
+    assert told["large"] == 2**300
+
+
+def test_a_file_with_nan_is_described_and_not_ok(tmp_path: Path) -> None:
+    value = payload()
+    value["residual_stream"][0][0][0, 0] = np.nan
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(value))
+    told = described(path)
+    assert told["ok"] is False
+    assert told["refused"] is None
+    assert "not_finite_resid_pre" in [finding["code"] for finding in told["findings"]]
+
+
+def test_a_hostile_file_is_described_by_reason_and_offset(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x04K\x01cos\nsystem\n)R.")
+    told = described(path)
+    assert told["ok"] is False
+    assert told["size"] == 18
+    assert told["sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert told["refused"]["offset"] == 4
+    assert "os.system" in told["refused"]["reason"]
+    assert told["refused"]["remedy"]
+
+
+def test_a_file_that_breaks_the_contract_is_described_with_every_finding(tmp_path: Path) -> None:
+    value = payload()
+    del value["tokens"]
+    value["labels"] = []
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(value))
+    told = described(path)
+    assert told["refused"]["reason"].startswith("labels: ")
+    assert {"labels", "tokens"} <= {finding["code"] for finding in told["findings"]}
+
+
+def test_what_is_no_file_at_all_is_described_too(tmp_path: Path) -> None:
+    told = described(tmp_path)
+    assert told["refused"]["reason"] == "it is a directory, not a regular file"
+    assert "sha256" not in told
