@@ -6,7 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from emoact.cli import extract_command, file_commands, model_commands, run_commands
+from emoact.cli import (
+    extract_command,
+    file_commands,
+    model_commands,
+    run_commands,
+    verify_command,
+)
 from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError
@@ -60,4 +66,5 @@ def _parser() -> Parser:
     extract_command.add(commands)
     run_commands.add(commands)
     file_commands.add(commands)
+    verify_command.add(commands)
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import io
 import os
 import sys
@@ -135,7 +136,8 @@ def _rows(grid: Grid, norm: str) -> list[NormRow]:
     from emoact.analysis.norms import layer_norms
 
     return [
-        row
+        # The folder tells two revisions of one model apart; its hub id does not.
+        dataclasses.replace(row, model=unit.folder)
         for unit in grid.units
         for site in unit.sites
         if site != "pattern"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64
 
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import Tokenised
 from emoact.extraction.forward import HOOKS, HookReader
+from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
 from emoact.schema import ExtractionOptions, Site
 
@@ -34,6 +37,7 @@ class PlanChoice:
         difference: Largest relative difference to single prompts that was found, per position.
         tolerance: What was allowed.
         reason: One sentence.
+        kernel: How float32 matrices are multiplied.
     """
 
     plan: PlanName
@@ -41,6 +45,7 @@ class PlanChoice:
     difference: float
     tolerance: float
     reason: str
+    kernel: Kernel = "highest"
 
 
 def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[Site]) -> Reference:
@@ -108,13 +113,22 @@ def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, n
     )
 
 
-def relative_difference(ours: np.ndarray, reference: np.ndarray) -> float:
-    """Largest over positions of ‖a − b‖₂ / ‖b‖₂; 0 where both are zero."""
-    gap = np.linalg.norm(ours.astype(np.float64) - reference, axis=-1)
-    size = np.linalg.norm(reference, axis=-1)
+def relative_differences(
+    ours: Float[np.ndarray, "pos d_model"], reference: Float[np.ndarray, "pos d_model"]
+) -> Float64[np.ndarray, " pos"]:
+    """‖a − b‖₂ / ‖b‖₂ of each position; 0 where both are zero."""
+    # Half precision may have overflowed: the difference is then infinite or NaN, not a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(gap == 0, 0.0, gap / size)
-    return float(np.max(ratio, initial=0.0))
+        gap = np.linalg.norm(ours.astype(np.float64) - reference, axis=-1)
+        size = np.linalg.norm(reference, axis=-1)
+        return np.asarray(np.where(gap == 0, 0.0, gap / size), dtype=np.float64)
+
+
+def relative_difference(
+    ours: Float[np.ndarray, "pos d_model"], reference: Float[np.ndarray, "pos d_model"]
+) -> float:
+    """Largest over positions of ‖a − b‖₂ / ‖b‖₂; 0 where both are zero."""
+    return float(np.max(relative_differences(ours, reference), initial=0.0))
 
 
 def choose_plan(
@@ -123,21 +137,27 @@ def choose_plan(
     *,
     device: torch.device,
     budgets: Mapping[PlanName, int],
+    kernel: Kernel = "highest",
 ) -> PlanChoice:
     """The first of the three plans whose passes agree with single prompts.
+
+    The single prompts are always computed by torch's default kernel, and so is whatever no other
+    kernel agrees with.
 
     Args:
         bridge: The loaded model.
         prompts: Prompts of the run itself, so that the check sees what will be computed.
         device: Where the weights are.
         budgets: Tokens per pass of each plan.
+        kernel: The kernel to try first.
     """
     sites: tuple[Site, ...] = ("resid_pre", "mlp_out")
-    reader = HookReader(bridge, sites, device)
     ids = [prompt.ids for prompt in prompts]
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
-    for plan in PLANS[:-1]:
+    for plan, used in product(PLANS[:-1], dict.fromkeys((kernel, "highest"))):
+        reader = HookReader(bridge, sites, device, kernel=used)
+        name = plan if used == "highest" else f"{plan} with oneDNN"
         largest = max(plan_passes(ids, plan=plan, budget=budgets[plan]), key=_breadth)
         checked = _spread(largest.samples)
         for sample in checked:
@@ -146,11 +166,11 @@ def choose_plan(
         try:
             difference = _worst(reader, largest, checked, references)
         except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
-            tried.append(f"{plan} failed ({type(error).__name__})")
+            tried.append(f"{name} failed ({type(error).__name__})")
             continue
         if difference > tolerance and not widened:
             widened = True
-            noise = _own_error(bridge, ids, checked, references, sites)
+            noise = own_error(bridge, ids, checked, references, sites)
             tolerance = max(PARITY, 3 * noise)
         if difference <= tolerance:
             reason = "agrees with single prompts"
@@ -162,8 +182,9 @@ def choose_plan(
                 difference=difference,
                 tolerance=tolerance,
                 reason=reason,
+                kernel=used,
             )
-        tried.append(f"{plan} differs by {difference:.2g}")
+        tried.append(f"{name} differs by {difference:.2g}")
     return PlanChoice(
         plan="one_at_a_time",
         budget=1,
@@ -200,9 +221,9 @@ def _worst(
     return worst
 
 
-def _own_error(
+def own_error(
     bridge: Any,
-    ids: Sequence[np.ndarray],
+    ids: Sequence[np.ndarray] | Mapping[int, np.ndarray],
     checked: Sequence[int],
     references: Mapping[int, Reference],
     sites: Sequence[Site],

@@ -1,0 +1,109 @@
+"""`emoact verify`: whether saved files are still what was saved, and still right."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_json, print_line, say
+from emoact.cli.parsing import add_command, add_json, add_results
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.extraction.parity import ParityResult
+    from emoact.schema import Finding
+    from emoact.store.verify import FilesReport
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    verify = add_command(
+        commands,
+        "verify",
+        about="Check hashes, contract and values of all files, and recompute a sample of prompts.",
+        example="emoact verify --results results --samples 3",
+        run=_verify,
+    )
+    add_results(verify)
+    verify.add_argument(
+        "--samples",
+        type=int,
+        default=2,
+        metavar="N",
+        help="prompts per file to recompute one at a time through TransformerLens, where the model "
+        "is installed; 0 leaves it out (default: %(default)s)",
+    )
+    verify.add_argument(
+        "--seed", type=int, default=0, help="which prompts are drawn (default: %(default)s)"
+    )
+    add_json(verify)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from emoact.store.verify import is_ok, verify_files
+
+    if arguments.samples < 0:
+        raise RequestError(f"--samples is {arguments.samples}; 0 or more is allowed")
+    report = verify_files(arguments.results, on_file=lambda path: say(f"checking {path}"))
+    if not report.n_files:
+        raise RequestError(
+            f"there are no activations in {arguments.results}",
+            remedy="`emoact extract --model smollm2-135m` makes some.",
+        )
+    parity, findings = _parity(report, arguments)
+    found = (*report.findings, *findings)
+    ok = is_ok(found)
+    if arguments.json:
+        print_json(
+            {
+                "ok": ok,
+                "findings": [finding.to_json() for finding in found],
+                "files": report.n_files,
+                "bytes": report.n_bytes,
+                "parity": [result.to_json() for result in parity],
+            }
+        )
+    else:
+        _print(report, found, parity, ok=ok)
+    return 0 if ok else 1
+
+
+def _parity(
+    report: FilesReport, arguments: argparse.Namespace
+) -> tuple[list[ParityResult], list[Finding]]:
+    if not arguments.samples or not report.units:
+        return [], []
+    from emoact.models.threads import let_threads_sleep
+
+    let_threads_sleep()
+    say("importing torch to recompute a sample; --samples 0 leaves that out")
+    from emoact.extraction.parity import check_parity
+
+    return check_parity(
+        report.units,
+        n_samples=arguments.samples,
+        seed=arguments.seed,
+        on_unit=lambda unit: say(f"recomputing {unit.folder} {unit.emotion}"),
+    )
+
+
+def _print(
+    report: FilesReport,
+    findings: tuple[Finding, ...],
+    parity: list[ParityResult],
+    *,
+    ok: bool,
+) -> None:
+    for finding in findings:
+        print_line(f"{finding.severity}: {finding.where}: {finding.message}")
+        if finding.remedy:
+            print_line(f"  {finding.remedy}")
+    for result in parity:
+        worst = {site: max(layers) for site, layers in result.differences.items()}
+        shown = ", ".join(f"{site} {value:.2g}" for site, value in worst.items())
+        print_line(
+            f"{result.folder} {result.emotion}: {len(result.samples)} prompts recomputed, largest "
+            f"difference {shown} of the norm ({result.tolerance:.2g} allowed)"
+        )
+    verdict = "all is well" if ok else "something is wrong"
+    print_line(f"{report.n_files} files, {report.n_bytes / 1e6:,.0f} MB: {verdict}")

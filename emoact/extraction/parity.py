@@ -1,0 +1,173 @@
+"""Recomputing a sample of saved prompts, one at a time through TransformerLens."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emoact.errors import EmoactError, RequestError
+from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
+from emoact.models.folders import parse_hub_folder
+from emoact.models.load import load_model
+from emoact.models.registry import find_spec
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+from emoact.schema import DEFAULT_SITES, ExtractionOptions, Finding, Site
+from emoact.store.unit import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityResult:
+    """How far the saved activations of one unit are from recomputed ones.
+
+    Attributes:
+        folder: The model's folder.
+        emotion: Label.
+        samples: Which prompts were recomputed.
+        tolerance: What is allowed: 1e-5, or three times the model's own rounding error.
+        differences: By site, the largest relative difference of each layer.
+    """
+
+    folder: str
+    emotion: str
+    samples: tuple[int, ...]
+    tolerance: float
+    differences: dict[str, list[float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain values."""
+        return dataclasses.asdict(self)
+
+
+def check_parity(
+    units: Sequence[Unit],
+    *,
+    n_samples: int,
+    seed: int = 0,
+    on_unit: Callable[[Unit], None] | None = None,
+) -> tuple[list[ParityResult], list[Finding]]:
+    """Recompute a random sample of each unit whose model is on this machine.
+
+    Args:
+        units: What `verify_files` could read.
+        n_samples: Prompts per unit.
+        seed: Of the choice of prompts.
+        on_unit: Told before each unit.
+
+    Returns:
+        The figures, and what is wrong; a model that is not here gives a note.
+    """
+    results: list[ParityResult] = []
+    findings: list[Finding] = []
+    chooser = random.Random(seed)
+    groups: dict[tuple[str, str], list[Unit]] = {}
+    for unit in units:
+        groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(unit)
+    for group in groups.values():
+        try:
+            source, options = _source(group[0])
+            model = load_model(source, options)
+        except EmoactError as error:
+            findings.append(
+                Finding(
+                    code="not_recomputed",
+                    severity="note",
+                    where=group[0].folder,
+                    message=f"its activations were not recomputed: {error.message}",
+                )
+            )
+            continue
+        for unit in group:
+            if on_unit is not None:
+                on_unit(unit)
+            chosen = tuple(
+                sorted(chooser.sample(range(unit.n_samples), min(n_samples, unit.n_samples)))
+            )
+            result = _recompute(model.bridge, unit, chosen)
+            results.append(result)
+            findings += _judge(unit, result)
+    return results, findings
+
+
+def _load_fields(unit: Unit) -> tuple[object, ...]:
+    provenance = unit.provenance or {}
+    return tuple(provenance.get(name) for name in ("commit", "processing", "dtype", "revision"))
+
+
+def _source(unit: Unit) -> tuple[ModelSource, ExtractionOptions]:
+    provenance = unit.provenance
+    if provenance is None:
+        raise RequestError(f"{unit.path.name} does not say how it was made")
+    hub = parse_hub_folder(unit.folder)
+    if find_spec(unit.folder) is not None:
+        asked = unit.folder
+    elif hub is not None:
+        asked = f"{hub[0]}@{hub[1]}"
+    else:
+        raise RequestError("it came from a file or folder, whose path a result does not keep")
+    source = resolve_model(asked)
+    if not source.installed:
+        raise RequestError(f"{source.name} is not installed")
+    if source.commit != provenance.get("commit"):
+        raise RequestError(
+            f"another version of {source.name} is installed (commit {str(source.commit)[:12]}, "
+            f"saved with {str(provenance.get('commit'))[:12]})"
+        )
+    options = ExtractionOptions(
+        processing=provenance.get("processing", "raw"),
+        dtype=provenance.get("dtype", "float32"),
+        bos="none",
+    )
+    return source, options
+
+
+def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult:
+    sites: tuple[Site, ...] = tuple(site for site in DEFAULT_SITES if site in unit.sites)
+    # Copied: what comes from the mapped file is read-only, which torch does not know.
+    ids = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in chosen}
+    references = {sample: single_prompt(bridge, ids[sample], sites) for sample in chosen}
+    differences: dict[str, list[float]] = {
+        site: [
+            max(
+                relative_difference(unit.site(site)[layer][sample], references[sample][site, layer])
+                for sample in chosen
+            )
+            for layer in range(unit.n_layers)
+        ]
+        for site in sites
+    }
+    tolerance = PARITY
+    if not max((max(row) for row in differences.values()), default=0.0) <= PARITY:
+        tolerance = max(PARITY, 3 * own_error(bridge, ids, chosen, references, sites))
+    return ParityResult(
+        folder=unit.folder,
+        emotion=unit.emotion,
+        samples=chosen,
+        tolerance=tolerance,
+        differences=differences,
+    )
+
+
+def _judge(unit: Unit, result: ParityResult) -> list[Finding]:
+    findings = []
+    for site, layers in result.differences.items():
+        # Written so that NaN, which compares with nothing, counts as too far.
+        far = [layer for layer, value in enumerate(layers) if not value <= result.tolerance]
+        if far:
+            worst = int(np.argmax(np.nan_to_num(np.array(layers), nan=np.inf)))
+            findings.append(
+                Finding(
+                    code="not_in_parity",
+                    severity="error",
+                    where=f"{unit.path}: {site} layer {worst}",
+                    message=f"recomputed activations differ by {layers[worst]:.2g} of their norm "
+                    f"({len(far)} layers beyond {result.tolerance:.2g})",
+                    remedy="Extract the unit again with --overwrite.",
+                )
+            )
+    return findings

@@ -1,0 +1,220 @@
+"""Whether what is on disk is what was acknowledged: hashes, contract, values, consistency.
+
+Recomputing activations needs a model and lives in `emoact.extraction.parity`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emoact.errors import EmoactError, FileRefusedError
+from emoact.schema import Finding
+from emoact.store import manifest
+from emoact.store.contract import check_finite
+from emoact.store.keys import unit_key
+from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import Manifest, ManifestEntry
+from emoact.store.reading import read, read_all
+from emoact.store.unit import Unit
+
+ADDITIVITY = 1e-4
+"""Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre (float32)."""
+
+_AGAIN = "Extract the unit again with --overwrite, or restore the file from a copy."
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesReport:
+    """What a check of the files found.
+
+    Attributes:
+        findings: In the order of the files.
+        units: Those that can be read, so that a check of their values can follow.
+        n_files: Files looked at.
+        n_bytes: Bytes hashed.
+    """
+
+    findings: tuple[Finding, ...]
+    units: tuple[Unit, ...]
+    n_files: int
+    n_bytes: int
+
+
+def verify_files(
+    results: str | os.PathLike[str], *, on_file: Callable[[Path], None] | None = None
+) -> FilesReport:
+    """Check every file of a results folder against its record and against itself.
+
+    Args:
+        results: Results root.
+        on_file: Told before each file.
+    """
+    root = ResultsRoot(results)
+    findings: list[Finding] = []
+    try:
+        known = manifest.load(root)
+    except EmoactError as error:
+        findings.append(_error("manifest_damaged", str(root.manifest), error))
+        known = Manifest(units={})
+    grid = read_all(results)
+    findings += [problem for problem in grid.problems if problem.code == "name_refused"]
+    paths = {root.unit_path(entry.folder, entry.emotion): entry for entry in known.units.values()}
+    # Every file there is, acknowledged or not, and every acknowledged one, there or not.
+    present = {path for _, _, path in root.units()}
+    units, n_bytes = [], 0
+    for path in sorted(present | set(paths)):
+        if on_file is not None:
+            on_file(path)
+        entry = paths.get(path)
+        if path not in present and entry is not None:
+            findings.append(_missing(path, entry))
+            continue
+        n_bytes += path.stat().st_size
+        findings += _check_record(path, entry)
+        try:
+            unit = read(path)
+        except FileRefusedError as error:
+            findings.append(_error("file_refused", str(path), error))
+            continue
+        units.append(unit)
+        findings += _at(path, unit.notes)
+        findings += _at(path, check_finite(unit))
+        findings += _check_identity(path, unit, entry)
+        findings += _check_sum(path, unit)
+    return FilesReport(
+        findings=tuple(findings),
+        units=tuple(units),
+        n_files=len(present | set(paths)),
+        n_bytes=n_bytes,
+    )
+
+
+def is_ok(findings: tuple[Finding, ...]) -> bool:
+    """True when nothing but notes was found."""
+    return all(finding.severity == "note" for finding in findings)
+
+
+def _error(code: str, where: str, error: EmoactError) -> Finding:
+    return Finding(
+        code=code,
+        severity="error",
+        where=where,
+        message=error.message,
+        remedy=error.remedy or _AGAIN,
+    )
+
+
+def _at(path: Path, findings: object) -> Iterator[Finding]:
+    if not isinstance(findings, list | tuple):
+        return
+    for finding in findings:
+        field = f": {finding.where}" if finding.where else ""
+        yield Finding(
+            code=finding.code,
+            severity=finding.severity,
+            where=f"{path}{field}",
+            message=finding.message,
+            remedy=finding.remedy,
+        )
+
+
+def _missing(path: Path, entry: ManifestEntry) -> Finding:
+    return Finding(
+        code="file_missing",
+        severity="error",
+        where=str(path),
+        message=f"it was saved by run {entry.run_id} ({entry.size:,} bytes) and is not there",
+        remedy="Restore it from a copy, or extract the unit again.",
+    )
+
+
+def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
+    if entry is None:
+        yield Finding(
+            code="unrecorded",
+            severity="note",
+            where=str(path),
+            message="no run acknowledged this file, so its content cannot be checked by hash",
+        )
+        return
+    size = path.stat().st_size
+    if size != entry.size:
+        yield Finding(
+            code="size_mismatch",
+            severity="error",
+            where=str(path),
+            message=f"it has {size:,} bytes; {entry.size:,} were saved",
+            remedy=_AGAIN,
+        )
+        return
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != entry.sha256:
+        yield Finding(
+            code="hash_mismatch",
+            severity="error",
+            where=str(path),
+            message=f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved",
+            remedy=_AGAIN,
+        )
+
+
+def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iterator[Finding]:
+    """The file's own word on what it is, against the manifest and its own tokens."""
+    if entry is None:
+        return
+    stated = (unit.provenance or {}).get("unit_key")
+    computed = unit_key(entry.configuration, list(unit.tokens))
+    for name, key in (("metadata.provenance.unit_key", stated), ("tokens", computed)):
+        if key is not None and key != entry.key:
+            yield Finding(
+                code="key_mismatch",
+                severity="error",
+                where=f"{path}: {name}",
+                message=f"it belongs to the unit key {str(key)[:16]}...; the manifest has "
+                f"{entry.key[:16]}...",
+                remedy=_AGAIN,
+            )
+    if unit.model_name != entry.model:
+        yield Finding(
+            code="model_mismatch",
+            severity="error",
+            where=f"{path}: metadata.model_name",
+            message=f"it is {unit.model_name!r}; the manifest has {entry.model!r}",
+            remedy=_AGAIN,
+        )
+
+
+def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
+    """resid_pre[l+1] − resid_pre[l] is what attention and MLP added, where all three are saved."""
+    configuration = unit.configuration or {}
+    if not {"resid_pre", "mlp_out", "attn_out"} <= set(unit.sites):
+        return
+    if configuration.get("dtype", "float32") != "float32":
+        return
+    worst, where = 0.0, ""
+    for layer in range(unit.n_layers - 1):
+        for sample in range(unit.n_samples):
+            before = unit.residual_stream[layer][sample].astype(np.float64)
+            after = unit.residual_stream[layer + 1][sample].astype(np.float64)
+            added = unit.attn_output[layer][sample].astype(np.float64)
+            added += unit.mlp_output[layer][sample]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                error = float(np.linalg.norm(before + added - after) / np.linalg.norm(after))
+            if not error <= worst:
+                worst, where = error, f"layer {layer}, sample {sample}"
+    if not worst <= ADDITIVITY:
+        yield Finding(
+            code="not_additive",
+            severity="error",
+            where=f"{path}: {where}",
+            message="resid_pre + attn_out + mlp_out differs from the next resid_pre by "
+            f"{worst:.2g} of its norm; {ADDITIVITY:g} is allowed",
+            remedy=_AGAIN,
+        )
