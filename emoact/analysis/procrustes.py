@@ -20,51 +20,71 @@ def held_out_procrustes(
     *,
     n_draws: int = 0,
     seed: int = 0,
-    max_components: int = MAX_COMPONENTS,
 ) -> Float64[np.ndarray, "draw_and_one contrast"]:
-    """Mean over folds of cos(R d_first, d_second); row 0 true pairing, then the shuffled ones.
+    """Mean over folds of `carried_cosines`; row 0 true pairing, then the shuffled ones.
 
-    The principal components (at most `max_components`) and the rotation R between them come from
-    the training prompts, the two directions from the test prompts. Fitted and read on the same
-    prompts, independent noise would score .4 to .9.
+    Folds without a value are left out of the mean; NaN where none has one.
 
     Args:
-        first: Gram matrix of the prompts at a layer of one model.
+        first: Inner products of the prompts at a layer of one model.
         second: The same prompts at a layer of the other; the widths may differ.
         design: Classes and scenarios of the prompts.
         contrasts: The directions to carry over.
         folds: Fold of each prompt.
-        n_draws: Number of null draws, in which the training prompts are re-paired within classes.
+        n_draws: Number of null draws.
         seed: Of those draws; the same seed re-pairs every layer alike.
-        max_components: Upper limit of the common width.
-
-    Source: Schoenemann 1966 (orthogonal Procrustes), held out as in cross-validated alignment.
     """
-    total = np.zeros((1 + n_draws, len(contrasts)))
-    n_folds = np.zeros(len(contrasts))
-    for fold in np.unique(folds):
-        test = folds == fold
-        test_weights = class_weights(
-            design, np.isin(np.arange(design.n_scenarios), design.scenario_of[test])
-        )
-        width = min(max_components, int((~test).sum()) - 1)
-        left, right = (principal_scores(gram, ~test, width) for gram in (first, second))
-        width = min(left.shape[1], right.shape[1])
-        if width < 1:
-            continue
-        left, right = left[:, :width], right[:, :width]
-        shuffled = shuffled_pairings(design.label_of[~test], n_draws, seed=seed)
-        orders = np.vstack([np.arange(int((~test).sum()))[None], shuffled])
-        rotations = _rotations(left[~test], right[~test], orders)
-        for index, contrast in enumerate(contrasts):
-            weights = contrast_prompt_weights(test_weights, contrast)
-            if not np.isfinite(weights).all():
-                continue
-            cosines = _cosines((weights @ left) @ rotations, weights @ right)
-            if np.isfinite(cosines).all():
-                total[:, index] += cosines
-                n_folds[index] += 1
-    return np.asarray(total / np.where(n_folds > 0, n_folds, np.nan))
+    per_fold = np.stack(
+        [
+            carried_cosines(
+                first, second, design, contrasts, folds == fold, n_draws=n_draws, seed=seed
+            )
+            for fold in np.unique(folds)
+        ]
+    )
+    finite = np.isfinite(per_fold)
+    n = finite.sum(axis=0)
+    return np.asarray(np.where(finite, per_fold, 0.0).sum(axis=0) / np.where(n > 0, n, np.nan))
+
+
+def carried_cosines(
+    first: Float[np.ndarray, "prompt prompt"],
+    second: Float[np.ndarray, "prompt prompt"],
+    design: Design,
+    contrasts: Float[np.ndarray, "contrast label"],
+    test: Bool[np.ndarray, " prompt"],
+    *,
+    n_draws: int = 0,
+    seed: int = 0,
+) -> Float64[np.ndarray, "draw_and_one contrast"]:
+    """cos(R d_first, d_second), R from the training prompts, both directions from the test prompts.
+
+    The principal components (at most 50) come from the training prompts too. Fitted and read on the
+    same prompts, independent noise would score .4 to .9. The null re-pairs the training prompts
+    within their classes: it keeps what the classes alone align.
+
+    Source: Schoenemann 1966 (orthogonal Procrustes).
+    """
+    train = ~test
+    blank = np.full((1 + n_draws, len(contrasts)), np.nan)
+    width = min(MAX_COMPONENTS, int(train.sum()) - 1)
+    if width < 1:
+        return blank
+    left, right = (principal_scores(gram, train, width) for gram in (first, second))
+    width = min(left.shape[1], right.shape[1])
+    if width < 1:
+        return blank
+    left, right = left[:, :width], right[:, :width]
+    shuffled = shuffled_pairings(design.label_of[train], n_draws, seed=seed)
+    orders = np.vstack([np.arange(int(train.sum()))[None], shuffled])
+    rotations = _rotations(left[train], right[train], orders)
+    held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[test])
+    weights = class_weights(design, held_out)
+    for index, contrast in enumerate(contrasts):
+        mean = contrast_prompt_weights(weights, contrast)
+        if np.isfinite(mean).all():
+            blank[:, index] = _cosines((mean @ left) @ rotations, mean @ right)
+    return blank
 
 
 def principal_scores(
