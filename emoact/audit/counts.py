@@ -6,8 +6,8 @@ import math
 from collections import Counter
 
 from emoact.audit.duplicates import equal_groups, similar_pairs
-from emoact.audit.outcome import Check, Outcome
-from emoact.audit.phrases import some
+from emoact.audit.outcome import Check, Figure, Outcome
+from emoact.audit.phrases import counted, some
 from emoact.audit.templates import commonest_frame, commonest_opening
 from emoact.audit.text import Texts
 
@@ -66,9 +66,10 @@ def duplicate_check(texts: Texts) -> Check:
     extra = sum(len(group) - 1 for group in groups)
     worst = torn or groups
     pairs = [" = ".join(texts.prompts[row].id for row in group[:3]) for group in worst]
-    verdict = f"{extra} prompts repeat the words of another one"
+    verdict = counted(extra, "prompt repeats", "prompts repeat") + " the words of another one"
     if torn:
-        verdict += f", and {len(torn)} texts stand under more than one emotion"
+        stand = counted(len(torn), "text stands", "texts stand")
+        verdict += f", and {stand} under more than one emotion"
     return Check(
         aspect="duplicates",
         title="Duplicates",
@@ -90,9 +91,11 @@ def _stands_under_two_emotions(texts: Texts, group: list[int]) -> bool:
 
 def near_duplicate_check(texts: Texts) -> Check:
     """Prompts that share four fifths of their words; versions of one scenario may."""
+    similar, complete = similar_pairs(texts.words)
+    remark = "" if complete else " Not all pairs could be compared: there are too many alike."
     pairs = [
         (one, other)
-        for one, other in similar_pairs(texts.words)
+        for one, other in similar
         if texts.prompts[one].emotion == texts.prompts[other].emotion
         or texts.prompts[one].scenario_id is None
         or texts.prompts[one].scenario_id != texts.prompts[other].scenario_id
@@ -103,7 +106,7 @@ def near_duplicate_check(texts: Texts) -> Check:
             title="Near-duplicates",
             outcome="ok",
             verdict="No two prompts share four fifths of their words (versions of one scenario "
-            "aside).",
+            f"aside).{remark}",
         )
     crossing = any(texts.prompts[a].emotion != texts.prompts[b].emotion for a, b in pairs)
     shown = [f"{texts.prompts[a].id} ~ {texts.prompts[b].id}" for a, b in pairs]
@@ -114,8 +117,8 @@ def near_duplicate_check(texts: Texts) -> Check:
         aspect="near_duplicates",
         title="Near-duplicates",
         outcome="warning",
-        verdict=f"{len(pairs)} pairs of prompts share four fifths of their words or more: "
-        f"{some(shown)}.",
+        verdict=counted(len(pairs), "pair of prompts shares", "pairs of prompts share")
+        + f" four fifths of their words or more: {some(shown)}.{remark}",
         remedy=remedy,
         examples=tuple(texts.prompts[row].id for pair in pairs[:10] for row in pair),
     )
@@ -124,7 +127,7 @@ def near_duplicate_check(texts: Texts) -> Check:
 def template_check(texts: Texts) -> Check:
     """Whether many prompts of an emotion are cast in one mould."""
     found: list[str] = []
-    table: dict[str, dict[str, float | str]] = {}
+    table: dict[str, dict[str, Figure]] = {}
     for emotion in texts.emotions:
         words = [texts.words[row] for row in texts.of(emotion)]
         opening, opened = commonest_opening(words)

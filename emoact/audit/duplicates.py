@@ -20,8 +20,10 @@ def equal_groups(texts: Texts) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def similar_pairs(words: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
     """Pairs that share four fifths of their different words, but not equal word for word.
+
+    Beside them whether all texts were compared; very many texts of the same few words are not.
 
     Only texts that share one of their rarest words are compared, which loses none: two sets with
     a Jaccard index of t overlap in the first |x| - ceil(t |x|) + 1 words of any common order.
@@ -41,7 +43,7 @@ def similar_pairs(words: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
         candidates = {other for word in prefix for other in seen_with[word]}
         comparisons += len(candidates)
         if comparisons > _MOST_COMPARISONS:
-            return pairs
+            return pairs, False
         for other in sorted(candidates):
             shared = len(own & sets[other])
             similar = shared >= _SIMILAR * len(own | sets[other])
@@ -49,4 +51,4 @@ def similar_pairs(words: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
                 pairs.append((other, row))
         for word in prefix:
             seen_with[word].append(row)
-    return pairs
+    return pairs, True

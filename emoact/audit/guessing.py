@@ -122,7 +122,7 @@ def _shortened(
 
 def whitened(
     features: Float64[np.ndarray, "prompt feature"],
-) -> Float64[np.ndarray, "prompt feature"]:
+) -> Float64[np.ndarray, "prompt axis"]:
     """Numeric features on one scale and uncorrelated, so that no unit of measure decides."""
     centred = features - features.mean(axis=0)
     scale = centred.std(axis=0)
@@ -132,7 +132,7 @@ def whitened(
     standard = centred[:, kept] / scale[kept]
     covariance = standard.T @ standard / len(standard)
     values, vectors = np.linalg.eigh(covariance)
-    result: Float64[np.ndarray, "prompt feature"] = standard @ (vectors / np.sqrt(values + _RIDGE))
+    result: Float64[np.ndarray, "prompt axis"] = standard @ (vectors / np.sqrt(values + _RIDGE))
     return result
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from emoact.schema import Finding, Severity
 
 Outcome = Literal["ok", "note", "warning", "error"]
+Figure = int | float | str
 TestKind = Literal["association", "classifier"]
 
 
@@ -66,7 +67,7 @@ class Check:
     remedy: str = ""
     where: str = "dataset"
     tests: tuple[Test, ...] = ()
-    by_emotion: Mapping[str, Mapping[str, float | str]] = dataclasses.field(default_factory=dict)
+    by_emotion: Mapping[str, Mapping[str, Figure]] = dataclasses.field(default_factory=dict)
     examples: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

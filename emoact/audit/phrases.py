@@ -41,3 +41,8 @@ def some(items: Sequence[str], *, limit: int = 5) -> str:
     """The first few items, and how many more there are."""
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A number with the words that fit it."""
+    return f"{count:,} {one if count == 1 else many}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emoact.audit.aspects import Measured
-from emoact.audit.outcome import Check, Outcome, Test
+from emoact.audit.outcome import Check, Figure, Outcome, Test
 from emoact.audit.phrases import listed, means_by_emotion, p_value, percent
 from emoact.audit.text import Texts
 from emoact.audit.view import View
@@ -113,14 +113,12 @@ def _plural(lead: str) -> str:
     return lead.replace("does not", "do not").replace("differs", "differ").replace("tells", "tell")
 
 
-def _table(
-    measured: Measured, texts: Texts, strongest: int | None
-) -> dict[str, dict[str, float | str]]:
+def _table(measured: Measured, texts: Texts, strongest: int | None) -> dict[str, dict[str, Figure]]:
     """Means of the most frequent features and of the strongest, by emotion."""
     columns = list(range(min(6, len(measured.view.names))))
     if strongest is not None and strongest not in columns:
         columns.append(strongest)
-    table: dict[str, dict[str, float | str]] = {emotion: {} for emotion in texts.emotions}
+    table: dict[str, dict[str, Figure]] = {emotion: {} for emotion in texts.emotions}
     for column in columns:
         name = measured.view.names[column]
         for emotion, mean in means_by_emotion(texts, measured.view.features[:, column]).items():

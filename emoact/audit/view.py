@@ -62,7 +62,7 @@ def punctuation_view(texts: Texts) -> View:
         last = text[-1]
         ending = repr(last) if unicodedata.category(last)[0] in "PS" else "no mark"
         digits = sum(c.isdigit() for c in text)
-        rows.append({**marks, f"{ending} at the end": 1, "digits": digits})
+        rows.append({f"{ending} at the end": 1, **marks, "digits": digits})
     return _counted(rows)
 
 

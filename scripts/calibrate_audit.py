@@ -1,0 +1,175 @@
+"""How often the audit accuses data sets in which emotion has nothing to do with the text.
+
+Run `python scripts/calibrate_audit.py` from the root of the repository: 200 data sets of five
+designs, drawn with seeds 0 to 199. At most 16 may be accused: 5 % of 200 and two standard errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from emoact.audit import AuditReport, audit_dataset
+from emoact.schema import Dataset, Prompt
+
+SEEDS = range(200)
+ALLOWED = 16
+EMOTIONS = ("gratitude", "anger", "apology", "neutral")
+DESIGNS = ("matched", "without scenarios", "partly crossed", "unequal", "small")
+
+_SYLLABLES = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ti", "vo", "zu", "da", "fe")
+_PRONOUNS = ("i", "you", "my", "your", "we", "they", "it", "her")
+_MARKS = (".", ".", ".", ".", "!", "?", "", "...")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What an audit said of one fair data set.
+
+    Attributes:
+        seed: Of the data set and of the audit.
+        accused: Aspects under a warning or an error.
+        p_values: Of every test, by aspect and kind.
+    """
+
+    seed: int
+    accused: tuple[str, ...]
+    p_values: tuple[tuple[str, float], ...]
+
+
+def fair_dataset(seed: int) -> Dataset:
+    """Random texts under random labels; texts of one scenario resemble each other.
+
+    The seed decides the design as well. Words follow Zipf's law; lengths, punctuation, capitals
+    and pronouns vary from prompt to prompt and from scenario to scenario, never with the label.
+    """
+    rng = np.random.default_rng(seed)
+    design = DESIGNS[seed % len(DESIGNS)]
+    labels, scenarios = _labelled(design, rng)
+    styles = {name: _Style.drawn(rng) for name in dict.fromkeys(scenarios)}
+    prompts = [
+        Prompt(
+            id=f"p{row:03d}",
+            text=_Style.drawn(rng).text(rng) if name is None else styles[name].text(rng),
+            emotion=label,
+            scenario_id=name,
+        )
+        for row, (label, name) in enumerate(zip(labels, scenarios, strict=True))
+    ]
+    return Dataset(source=f"{design}, seed {seed}", sha256="0" * 64, prompts=tuple(prompts))
+
+
+def _labelled(design: str, rng: np.random.Generator) -> tuple[list[str], list[str | None]]:
+    if design in ("matched", "small"):
+        names = [f"s{index}" for index in range(50 if design == "matched" else 12)]
+        return list(EMOTIONS) * len(names), [name for name in names for _ in EMOTIONS]
+    if design == "unequal":
+        labels = [
+            label for label, n in zip(EMOTIONS, (80, 50, 40, 30), strict=True) for _ in range(n)
+        ]
+        return labels, [None] * len(labels)
+    labels = [str(label) for label in rng.choice(EMOTIONS, 200)]
+    if design == "without scenarios":
+        return labels, [None] * len(labels)
+    return labels, [f"s{index}" for index in rng.integers(0, 60, 200)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Style:
+    """What the texts of one scenario have in common."""
+
+    length: float
+    mark: str
+    topic: int
+    loud: float
+    person: str
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> _Style:
+        return cls(
+            length=rng.uniform(7, 16),
+            mark=str(rng.choice(_MARKS)),
+            topic=int(rng.integers(0, 1000)),
+            loud=float(rng.choice((0.0, 0.0, 0.1))),
+            person=str(rng.choice(_PRONOUNS)),
+        )
+
+    def text(self, rng: np.random.Generator) -> str:
+        words = [_word(self.topic)]
+        for _ in range(max(4, int(rng.poisson(self.length)))):
+            draw = rng.random()
+            if draw < 0.15:
+                words.append(str(rng.choice(_PRONOUNS)))
+            elif draw < 0.2:
+                words.append(self.person)
+            else:
+                words.append(_word(min(int(rng.zipf(1.3)), 5000)))
+            if rng.random() < 0.05:
+                words[-1] += ","
+        rng.shuffle(words)
+        words = [word.upper() if rng.random() < self.loud else word for word in words]
+        mark = self.mark if rng.random() < 0.8 else str(rng.choice(_MARKS))
+        text = " ".join(words).strip(",")
+        return text[0].upper() + text[1:] + mark
+
+
+def _word(rank: int) -> str:
+    parts: list[str] = []
+    while rank or not parts:
+        rank, digit = divmod(rank, len(_SYLLABLES))
+        parts.append(_SYLLABLES[digit])
+    return "".join(parts)
+
+
+def verdict_on(seed: int, *, permutations: int = 1000) -> Verdict:
+    """The audit of one fair data set."""
+    report = audit_dataset(fair_dataset(seed), seed=seed, permutations=permutations)
+    return Verdict(
+        seed=seed,
+        accused=tuple(check.aspect for check in report.checks if check.outcome in _ACCUSING),
+        p_values=tuple(_p_values(report)),
+    )
+
+
+_ACCUSING = ("warning", "error")
+
+
+def _p_values(report: AuditReport) -> Iterator[tuple[str, float]]:
+    for check in report.checks:
+        for test in check.tests:
+            yield f"{check.aspect}, {test.kind}", test.p
+
+
+def main() -> int:
+    """Print who was accused of what, and how often each test alone is below 0.05."""
+    parser = argparse.ArgumentParser(description="Calibrate the audit on fair data sets.")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many")
+    parser.add_argument("--first", type=int, default=SEEDS.start, help="the first of them")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    with ProcessPoolExecutor(options.workers) as pool:
+        verdicts = list(pool.map(verdict_on, range(options.first, options.first + options.seeds)))
+    accused = [verdict for verdict in verdicts if verdict.accused]
+    for verdict in accused:
+        design = DESIGNS[verdict.seed % len(DESIGNS)]
+        print(f"seed {verdict.seed} ({design}): {', '.join(verdict.accused)}")
+    below: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for name, p in (pair for verdict in verdicts for pair in verdict.p_values):
+        total[name] += 1
+        below[name] += p <= 0.05
+    print("\nshare of p-values up to 0.05 (expected 0.05):")
+    for name, count in total.items():
+        print(f"  {name:28} {below[name] / count:.3f}  of {count}")
+    print(f"\n{len(accused)} of {options.seeds} fair data sets accused")
+    return int(len(accused) > ALLOWED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
