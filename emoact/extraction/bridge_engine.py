@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from emoact.extraction.dtype_error import dtype_error
 from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
-from emoact.extraction.plan import PlanName, count_nodes, plan_passes
+from emoact.extraction.kernel import KernelChoice, choose_kernel, linear_shapes
+from emoact.extraction.plan import Pass, PlanName, count_nodes, plan_passes
 from emoact.extraction.self_check import PlanChoice, check_additivity, choose_plan
 from emoact.extraction.tokens import bos_facts, cut, tokenise
 from emoact.models.load import LoadedModel, library_versions, load_model
@@ -20,7 +22,7 @@ from emoact.schema import ExtractionOptions
 
 TREE_BUDGET = 448
 BATCH_BUDGET = 512
-"""Tokens in a pass: enough to fill the machine, few enough that attention stays cheap."""
+"""Most tokens in a pass; the plan finds by itself how many below that are cheapest."""
 
 
 class BridgeEngine:
@@ -29,8 +31,9 @@ class BridgeEngine:
     Args:
         model: The loaded model.
         options: What an activation is.
-        choice: How passes are laid out.
+        choice: How passes are laid out and matrices multiplied.
         self_check: What was measured at load.
+        recorded: What else the plan's record says.
     """
 
     def __init__(
@@ -40,11 +43,12 @@ class BridgeEngine:
         *,
         choice: PlanChoice,
         self_check: Mapping[str, Any],
+        recorded: Mapping[str, Any] | None = None,
     ) -> None:
         self._bridge = model.bridge
         self._options = options
         self._choice = choice
-        self._reader = HookReader(model.bridge, options.sites, model.device)
+        self._reader = HookReader(model.bridge, options.sites, model.device, kernel=choice.kernel)
         config = model.bridge.cfg
         self._facts = EngineFacts(
             n_layers=int(config.n_layers),
@@ -54,9 +58,9 @@ class BridgeEngine:
             bos=bos_facts(model.bridge, bos=options.bos),
             device=str(model.device),
             plan={
+                **(recorded or {}),
                 **dataclasses.asdict(choice),
                 "threads": torch.get_num_threads(),
-                "kernel": torch.get_float32_matmul_precision(),
             },
             self_check=dict(self_check),
             versions=library_versions(),
@@ -81,10 +85,12 @@ class BridgeEngine:
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         """Compute the activations of one unit and hand each over exactly once."""
         ids = [prompt.ids for prompt in prompts]
-        for one_pass in plan_passes(ids, plan=self._choice.plan, budget=self._choice.budget):
-            self._reader.run(one_pass, put)
-            tokens = sum(len(ids[sample]) for sample in one_pass.samples)
-            on_pass(len(one_pass.samples), tokens)
+        passes = plan_passes(ids, plan=self._choice.plan, budget=self._choice.budget)
+
+        def on_done(one_pass: Pass) -> None:
+            on_pass(len(one_pass.samples), sum(len(ids[sample]) for sample in one_pass.samples))
+
+        self._reader.run_all(passes, put, on_done)
 
     def node_count(self, prompts: Sequence[Tokenised]) -> int:
         """Distinct prefixes of a unit."""
@@ -128,15 +134,32 @@ def load_engine(
         check["additivity_error"] = check_additivity(
             model.bridge, prompts[0].ids, options, source.name
         )
+    if options.dtype != "float32":
+        check["dtype_error"] = dtype_error(
+            model, source, options, prompts, allow_pickle_weights=allow_pickle_weights
+        )
     if frozen:
-        choice = PlanChoice(
-            **{field.name: frozen[field.name] for field in dataclasses.fields(PlanChoice)}
-        )
-    else:
-        choice = choose_plan(
-            model.bridge, prompts, device=model.device, budgets=_budgets(model.bridge)
-        )
-    return BridgeEngine(model, options, choice=choice, self_check=check)
+        fields = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
+        choice = PlanChoice(**{name: frozen[name] for name in fields})
+        return BridgeEngine(model, options, choice=choice, self_check=check, recorded=frozen)
+    kernel = _kernel(model, options)
+    choice = choose_plan(
+        model.bridge,
+        prompts,
+        device=model.device,
+        budgets=_budgets(model.bridge),
+        kernel="highest" if kernel is None else kernel.kernel,
+    )
+    recorded = {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
+    return BridgeEngine(model, options, choice=choice, self_check=check, recorded=recorded)
+
+
+def _kernel(model: LoadedModel, options: ExtractionOptions) -> KernelChoice | None:
+    """The faster exact kernel; None where there is no choice, or none that is exact."""
+    if model.device.type != "cpu" or options.dtype != "float32":
+        return None
+    shapes = linear_shapes(model.bridge.original_model)
+    return choose_kernel(shapes) if shapes else None
 
 
 def _budgets(bridge: Any) -> dict[PlanName, int]:

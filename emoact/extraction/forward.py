@@ -1,8 +1,9 @@
-"""One pass through the model: hooks out, nothing computed that nobody asked for."""
+"""Passes through the model: hooks out, nothing computed that nobody asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 
 from emoact.errors import EmoactError
 from emoact.extraction.engine import Put
+from emoact.extraction.kernel import Kernel, float32_kernel
 from emoact.extraction.plan import Pass
+from emoact.extraction.staging import Staging
 from emoact.schema import Site
 
 HOOKS: dict[Site, str] = {
@@ -21,6 +24,8 @@ HOOKS: dict[Site, str] = {
     "pattern": "attn.hook_pattern",
 }
 """TransformerLens' name of each site within a block."""
+
+OnDone = Callable[[Pass], None]
 
 
 def hook_names(sites: Sequence[Site], n_layers: int) -> dict[str, tuple[Site, int]]:
@@ -40,51 +45,65 @@ class HookReader:
         bridge: The TransformerLens bridge.
         sites: What to take.
         device: Where the weights are.
+        kernel: How float32 matrices are multiplied.
+        staged: Whether activations wait on the device for the end of their pass; by default
+            where that saves waiting, which is anywhere but on a CPU.
     """
 
-    def __init__(self, bridge: Any, sites: Sequence[Site], device: torch.device) -> None:
+    def __init__(
+        self,
+        bridge: Any,
+        sites: Sequence[Site],
+        device: torch.device,
+        *,
+        kernel: Kernel = "highest",
+        staged: bool | None = None,
+    ) -> None:
         self._bridge = bridge
         self._device = device
+        self._kernel = kernel
+        self._staged = device.type != "cpu" if staged is None else staged
         self._names = hook_names(sites, bridge.cfg.n_layers)
         # The unembedding is a third of the work at 50,000 tokens of vocabulary; the base model
         # stops before it, and the bridge's hooks sit in its blocks all the same.
         self._body = getattr(bridge.original_model, "base_model", bridge.original_model)
 
-    @torch.inference_mode()
     def run(self, one_pass: Pass, put: Put) -> None:
         """Compute one pass.
 
         Raises:
             EmoactError: A hook did not fire, or an activation is not finite in half precision.
         """
-        flat = np.concatenate(one_pass.rows)
-        rows = torch.from_numpy(flat).to(self._device)
-        whole = len(flat) == one_pass.ids.size and bool(np.all(flat == np.arange(len(flat))))
-        fired: set[tuple[Site, int]] = set()
+        self.run_all([one_pass], put, lambda _: None)
 
-        def reader(site: Site, layer: int) -> Callable[[torch.Tensor, Any], None]:
-            def read(activation: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
-                fired.add((site, layer))
-                if site == "pattern":
-                    self._put_patterns(activation, one_pass, layer, put)
-                    return
-                taken = activation.reshape(-1, activation.shape[-1])
-                if not whole:
-                    taken = taken.index_select(0, rows)
-                array = _to_numpy(taken, site, layer)
-                start = 0
-                for sample, indices in zip(one_pass.samples, one_pass.rows, strict=True):
-                    put(site, layer, sample, array[start : start + len(indices)])
-                    start += len(indices)
+    @torch.inference_mode()
+    def run_all(self, passes: Iterable[Pass], put: Put, on_done: OnDone) -> None:
+        """Compute passes one after the other.
 
-            return read
+        Args:
+            passes: What to compute.
+            put: Takes the activations of each sample.
+            on_done: Called after each pass, with it; may raise to stop.
 
-        hooks = [(name, reader(site, layer)) for name, (site, layer) in self._names.items()]
-        with self._bridge.hooks(fwd_hooks=hooks):
-            self._body(**self._inputs(one_pass), use_cache=False)
+        Raises:
+            EmoactError: A hook did not fire, or an activation is not finite in half precision.
+        """
+        taker = _Taker(self._device, put, n_expected=len(self._names), staged=self._staged)
+        hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
+        # Attached once: resolving a few dozen names costs as much as a small pass.
+        with float32_kernel(self._kernel), self._bridge.hooks(fwd_hooks=hooks):
+            for one_pass in passes:
+                taker.begin(one_pass)
+                with suppress(_NothingLeftError):
+                    self._body(**self._inputs(one_pass), use_cache=False)
+                taker.end()
+                self._check_fired(taker.fired)
+                on_done(one_pass)
+
+    def _check_fired(self, fired: set[tuple[Site, int]]) -> None:
         missing = set(self._names.values()) - fired
         if missing:
-            site, layer = sorted(missing)[0]
+            site, layer = min(missing)
             raise EmoactError(
                 f"hook {HOOKS[site]} of layer {layer} did not fire; this model does not have it",
                 remedy="Leave that site out, or choose a model that has it.",
@@ -102,13 +121,71 @@ class HookReader:
             inputs["attention_mask"] = mask[None, None]
         return inputs
 
-    def _put_patterns(self, pattern: torch.Tensor, one_pass: Pass, layer: int, put: Put) -> None:
-        width = one_pass.ids.shape[1]
-        for sample, indices in zip(one_pass.samples, one_pass.rows, strict=True):
+
+class _NothingLeftError(Exception):
+    """Everything asked for has been seen; the rest of the pass would be for nobody."""
+
+
+class _Taker:
+    """What the hooks do with the activations of the pass under way."""
+
+    def __init__(self, device: torch.device, put: Put, *, n_expected: int, staged: bool) -> None:
+        self.fired: set[tuple[Site, int]] = set()
+        self._device = device
+        self._put = put
+        self._n_expected = n_expected
+        self._staging = Staging(device) if staged else None
+        self._pass: Pass
+        self._rows: torch.Tensor | None = None
+
+    def begin(self, one_pass: Pass) -> None:
+        """The next activations belong to this pass."""
+        self.fired.clear()
+        self._pass = one_pass
+        flat = np.concatenate(one_pass.rows)
+        whole = np.array_equal(flat, np.arange(one_pass.ids.size))
+        self._rows = None if whole else torch.from_numpy(flat).to(self._device)
+
+    def end(self) -> None:
+        """The pass is over; hand over whatever waited for its end."""
+        if self._staging is not None:
+            for (site, layer), rows in self._staging.take():
+                self._hand_over(rows, site, layer)
+
+    def hook(self, site: Site, layer: int) -> Callable[[torch.Tensor, Any], None]:
+        """The function to attach at a hook point."""
+
+        def read(activation: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
+            if site == "pattern":
+                self._hand_over_patterns(activation, layer)
+            else:
+                rows = activation.reshape(-1, activation.shape[-1])
+                if self._rows is not None:
+                    rows = rows.index_select(0, self._rows)
+                if self._staging is not None:
+                    self._staging.add((site, layer), rows)
+                else:
+                    self._hand_over(rows, site, layer)
+            self.fired.add((site, layer))
+            if len(self.fired) == self._n_expected:
+                raise _NothingLeftError
+
+        return read
+
+    def _hand_over(self, rows: torch.Tensor, site: Site, layer: int) -> None:
+        array = _to_numpy(rows, site, layer)
+        start = 0
+        for sample, indices in zip(self._pass.samples, self._pass.rows, strict=True):
+            self._put(site, layer, sample, array[start : start + len(indices)])
+            start += len(indices)
+
+    def _hand_over_patterns(self, pattern: torch.Tensor, layer: int) -> None:
+        width = self._pass.ids.shape[1]
+        for sample, indices in zip(self._pass.samples, self._pass.rows, strict=True):
             row = int(indices[0]) // width
             columns = torch.from_numpy(indices - row * width).to(self._device)
             heads = pattern[row].index_select(1, columns).index_select(2, columns)
-            put("pattern", layer, sample, _to_numpy(heads, "pattern", layer))
+            self._put("pattern", layer, sample, _to_numpy(heads, "pattern", layer))
 
 
 def _to_numpy(activation: torch.Tensor, site: Site, layer: int) -> np.ndarray:

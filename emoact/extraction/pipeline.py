@@ -7,9 +7,10 @@ files and runs with a stand-in.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from emoact.errors import RequestError
+from emoact.errors import FileRefusedError, RequestError
 from emoact.extraction.engine import Engine, Tokenised
 from emoact.extraction.metadata import RunFacts, now
 from emoact.extraction.reporter import Reporter
@@ -26,6 +27,7 @@ from emoact.store import manifest
 from emoact.store.configuration import unit_configuration
 from emoact.store.keys import differences, unit_key
 from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read
 from emoact.store.shard import remove_stale_shards
 
 
@@ -218,11 +220,23 @@ def _is_saved(
         return True
     if state == "missing" or config.overwrite or (state == "damaged" and not differing):
         return False
+    # Killed between putting a file in place and acknowledging it: a resumed run makes it again.
+    if state == "unrecorded" and _writer(path) == config.run_id:
+        return False
     found = "; ".join(differing) if differing else "no run acknowledged it, so it is unknown"
     raise RequestError(
         f"{path} is in the way: {found}",
         remedy="Pass --overwrite to replace it, or choose another folder with --results.",
     )
+
+
+def _writer(path: Path) -> str | None:
+    """The run that a file says it is from, or None."""
+    try:
+        provenance = read(path).provenance
+    except FileRefusedError:
+        return None
+    return None if provenance is None else provenance.get("run_id")
 
 
 def _check_lengths(
