@@ -61,7 +61,8 @@ class RunReporter:
         """Nothing more will be reported."""
         self._leaving.set()
         self._due.set()
-        self._beating.join()
+        if self._beating.is_alive():
+            self._beating.join()
         self._log.close()
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -24,11 +25,14 @@ from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
 from emoact.runs.frozen import FrozenChoices
 from emoact.runs.lock import QueueNote, RunLock
+from emoact.runs.look import look
 from emoact.runs.queue import wait_for_turn, worker_slots
 from emoact.runs.rates import learn
 from emoact.runs.redact import RedactedStream, redact
 from emoact.runs.reporter import RunReporter
 from emoact.runs.snapshot import RunError, Snapshot
+from emoact.runs.status import Status, write_status
+from emoact.runs.worker_process import WorkerProcess
 from emoact.store.layout import ResultsRoot
 
 _LONGEST_REASON = 500
@@ -56,17 +60,20 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor = bridge_en
 def _run(directory: RunDirectory, descriptor: int | None, engine_for: EngineFor) -> int:
     try:
         lock = _lock(directory, descriptor)
+    except RequestError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    try:
         config = directory.config()
         reporter = RunReporter(directory, _snapshot(directory, config))
         _stop_on_signals(reporter)
-        reporter.begin()
         try:
+            reporter.begin()
             code = _work(directory, config, lock, reporter, engine_for)
         finally:
             reporter.leave()
     except EmoactError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        code = _fail_without_events(directory, error)
     _leave_queue(lock)
     return code
 
@@ -136,11 +143,11 @@ def _work(
         reporter.end("cancelled")
         return CancelledError.exit_code
     except EmoactError as error:
-        return _fail(reporter, error, exit_code=error.exit_code)
+        return _fail(reporter, error)
     # The one place where anything unforeseen becomes a failed run.
     except BaseException as error:  # noqa: BLE001
         traceback.print_exc()
-        return _fail(reporter, _unforeseen(error), exit_code=EmoactError.exit_code)
+        return _fail(reporter, _unforeseen(error))
     finally:
         learn(config, reporter.snapshot)
         shutil.rmtree(ResultsRoot(config.results).partial / config.run_id, ignore_errors=True)
@@ -149,13 +156,32 @@ def _work(
     return os.EX_OK
 
 
-def _fail(reporter: RunReporter, error: EmoactError, *, exit_code: int) -> int:
+def _fail(reporter: RunReporter, error: EmoactError) -> int:
     _ignore_signals()
-    message = redact(error.message)
-    remedy = None if error.remedy is None else redact(error.remedy)
-    print(message, file=sys.stderr)
-    reporter.end("failed", RunError(message=message, remedy=remedy, exit_code=exit_code))
-    return exit_code
+    stated = _error(error)
+    print(stated.message, file=sys.stderr)
+    reporter.end("failed", stated)
+    return stated.exit_code
+
+
+def _fail_without_events(directory: RunDirectory, error: EmoactError) -> int:
+    """The last word of a run whose own record cannot be read or written."""
+    stated = _error(error)
+    print(stated.message, file=sys.stderr)
+    with contextlib.suppress(EmoactError):
+        before = look(directory).snapshot
+        failed = dataclasses.replace(before, state="failed", step=None, error=stated)
+        status = Status.now(failed, WorkerProcess.current())
+        write_status(directory.status_path, status, durable=True)
+    return stated.exit_code
+
+
+def _error(error: EmoactError) -> RunError:
+    return RunError(
+        message=redact(error.message),
+        remedy=None if error.remedy is None else redact(error.remedy),
+        exit_code=error.exit_code,
+    )
 
 
 def _unforeseen(error: BaseException) -> EmoactError:
@@ -174,9 +200,11 @@ def _unforeseen(error: BaseException) -> EmoactError:
 
 def _leave_queue(lock: RunLock) -> None:
     """Let the next run begin while this process is still being torn down."""
-    note = lock.note()
-    if note is not None:
-        lock.write(QueueNote(ticket=note.ticket, phase="ended"))
+    # If that fails, they begin when the process is gone.
+    with contextlib.suppress(OSError):
+        note = lock.note()
+        if note is not None:
+            lock.write(QueueNote(ticket=note.ticket, phase="ended"))
 
 
 if __name__ == "__main__":

@@ -55,8 +55,13 @@ class RunsMachine(RuleBasedStateMachine):
         return self._folder / f"gate-{name}"
 
     def config(self, name: str) -> Any:
-        # Saved files would make a later run of the model end at once.
-        return self.world.config(self._folder / "models" / name, overwrite=True)
+        return self.world.config(self._folder / "models" / name)
+
+    def remove_activations(self) -> None:
+        """Files that one run saved would let another run of the model end at once."""
+        if (self.world.results / "activations").exists():
+            shutil.rmtree(self.world.results / "activations")
+            (self.world.results / "manifest.json").unlink(missing_ok=True)
 
     def twin(self, name: str) -> str | None:
         return next((run_id for run_id in self.queue if self.model_of[run_id] == name), None)
@@ -64,9 +69,7 @@ class RunsMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(MODELS), copies=st.integers(1, 3))
     def start(self, name: str, copies: int) -> None:
         """One click, or several at once from several tabs."""
-        if (self.world.results / "activations").exists():
-            shutil.rmtree(self.world.results / "activations")
-            (self.world.results / "manifest.json").unlink(missing_ok=True)
+        self.remove_activations()
         there = self.twin(name)
         configs = [self.config(name) for _ in range(copies)]
         found: list[Any] = []
@@ -128,6 +131,7 @@ class RunsMachine(RuleBasedStateMachine):
             with pytest.raises(RequestError, match="is finished"):
                 self.world.resume(run_id)
             return
+        self.remove_activations()
         started = self.world.resume(run_id)
         assert started.existing == (there is not None)
         assert started.run_id == (there or run_id)
