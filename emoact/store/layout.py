@@ -106,6 +106,11 @@ class ResultsRoot:
         run_id = check_id(run_id, kind="run id")
         return self._inside(".partial", run_id, folder, f"{name.removesuffix('.pkl')}.safetensors")
 
+    def lock_path(self, folder: str, emotion: str) -> Path:
+        """Held by the run that works on a unit."""
+        _, folder, name = _unit_parts(folder, emotion)
+        return self._inside(".partial", ".locks", folder, f"{name.removesuffix('.pkl')}.lock")
+
     def units(self) -> Iterator[tuple[str, str, Path]]:
         """Folder, emotion and path of every unit file on disk, in the order of their names.
 

@@ -52,6 +52,11 @@ class UnitShard:
             descriptor = open_locked(target)
         except OSError as error:
             raise write_error(error, path=target, need=need) from error
+        if descriptor is None:
+            raise EmoactError(
+                f"{target} is being written by another process",
+                remedy="Wait for the other run to end, or cancel it.",
+            )
         shard = cls(target, layout, descriptor)
         try:
             allocate(descriptor, need)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from emoact.errors import EmoactError
 from emoact.store.atomic import make_folder, try_lock
 
 _ATTEMPTS = 100
@@ -16,27 +15,30 @@ _BUFFERS_PER_READ = 1024  # IOV_MAX of Linux and macOS
 _NO_ALLOCATION = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
-def open_locked(path: Path) -> int:
-    """A new file at `path`, locked for as long as its writer lives; its folders are made.
+def open_locked(path: Path) -> int | None:
+    """A new file at `path`, locked for as long as its writer lives; None where a live one has it.
+
+    Its folders are made, and what a dead writer left at `path` is replaced.
 
     Raises:
-        EmoactError: A live process holds a file at this path.
         OSError: The file system refused.
     """
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             make_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:
             # Another run swept the folder up while it was still empty.
+            if attempt == _ATTEMPTS - 1:
+                raise
             continue
         except FileExistsError:
             if not _remove_if_stale(path):
-                break
+                return None
             continue
         try:
             try_lock(descriptor, wait=True)
-            # Between its creation and its lock it looked like a dead run's file.
+            # Between its creation and its lock it looked like a dead writer's file.
             if os.fstat(descriptor).st_nlink:
                 return descriptor
         except BaseException:
@@ -45,14 +47,11 @@ def open_locked(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
-    raise EmoactError(
-        f"{path} is being written by another process",
-        remedy="Wait for the other run to end, or cancel it.",
-    )
+    return None
 
 
 def remove_stale_shards(partial: str | os.PathLike[str]) -> None:
-    """Remove the shards of dead runs below a folder of work in progress, and emptied folders."""
+    """Remove what dead runs left below a folder of work in progress, and emptied folders."""
     for folder, _, names in os.walk(partial, topdown=False):
         for name in names:
             with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import resource
@@ -236,6 +237,32 @@ def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: Fa
         for name in (f"activations_{emotion}.pkl", "manifest.json")
         for step in ("create", "write file", "fsync file", f"rename to {name}", "fsync folder")
     ]
+
+
+@pytest.mark.parametrize("runs", [2, 4, 8])
+def test_runs_into_one_folder_at_once_leave_what_one_leaves(runs: int, tmp_path: Path) -> None:
+    """Every unit is computed by one of them, and its record describes the file that is there."""
+    results = tmp_path / "results"
+    write_units(results, OLD)
+    command = [sys.executable, "-B", "-m", "tests.support.fault_writer", str(results), str(NEW)]
+    processes = [
+        subprocess.Popen(
+            [*command, f"run{number}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        )
+        for number in range(runs)
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * runs, outputs
+    root = ResultsRoot(results)
+    acknowledged = [json.loads(line)["acknowledged"] for line in "".join(outputs).splitlines()]
+    assert sorted(acknowledged) == [[emotion, _hash(results, emotion)] for emotion in EMOTIONS]
+    for emotion in EMOTIONS:
+        key = unit_key_of(emotion, NEW)
+        assert manifest.unit_state(root, FOLDER, emotion, key=key) == "saved"
+    assert _leftovers(results) == []
 
 
 @pytest.mark.parametrize("limit", [0, 1, 500, 1007, 1008, 1500])

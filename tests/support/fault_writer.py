@@ -1,8 +1,9 @@
 """A small run of the store alone: two units in one folder, acknowledged one after the other.
 
-As a script, `fault_writer.py RESULTS SEED` does it once; without arguments it is a warm server that
-forks one such writer per line of standard input, so that hundreds of deaths take seconds. A forked
-writer waits for SIGUSR1 before its first system call that matters, until strace holds it.
+As a script, `fault_writer.py RESULTS SEED [RUN_ID]` does it once. Without arguments it is a warm
+server that forks one such writer per line of standard input, so that hundreds of deaths take
+seconds; a forked writer waits for SIGUSR1 before its first call that matters, so that strace can
+hold it first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.shard import UnitShard, remove_stale_shards
 from emoact.store.shard_layout import ShardLayout
+from emoact.store.unit_lock import unit_lock
 from emoact.store.write import write_unit
 
 FOLDER = "gpt2"
@@ -44,6 +45,7 @@ def write_units(
     *,
     acknowledge: Callable[[str, str], None] | None = None,
     d_model: int = 8,
+    run_id: str = "r1",
 ) -> None:
     """Save what is not saved yet, whatever another life left behind."""
     root = ResultsRoot(results)
@@ -51,47 +53,62 @@ def write_units(
     remove_stale_shards(root.partial)
     layout = ShardLayout(sites=SITES, n_layers=2, d_model=d_model, lengths=LENGTHS)
     for emotion in EMOTIONS:
-        key = unit_key_of(emotion, seed)
-        if manifest.unit_state(root, FOLDER, emotion, key=key) == "saved":
-            continue
-        rng = np.random.default_rng([seed, len(emotion)])
-        shard = UnitShard.create(root.shard_path("r1", FOLDER, emotion), layout=layout)
-        try:
-            for site in SITES:
-                for layer in layout.layers(site):
-                    rows = rng.standard_normal(layout.tensor_shape(site)).astype(np.float32)
-                    shard.put_rows(site, layer, 0, rows)
-            written = write_unit(
-                root.unit_path(FOLDER, emotion),
-                shard=shard,
-                tokens=[np.arange(length) for length in LENGTHS],
-                token_strings=[["x"] * length for length in LENGTHS],
-                labels=[emotion] * len(LENGTHS),
-                metadata={"seed": seed},
-            )
-        finally:
-            shard.close_and_remove()
-        manifest.record(
-            root,
-            ManifestEntry(
-                folder=FOLDER,
-                emotion=emotion,
-                sha256=written.sha256,
-                size=written.size,
-                key=key,
-                model=FOLDER,
-                run_id="r1",
-                written_at="2026-01-01T00:00:00+00:00",
-            ),
+        with unit_lock(root, FOLDER, emotion):
+            sha256 = _save_unless_saved(root, emotion, seed, layout, run_id)
+        if sha256 and acknowledge:
+            acknowledge(emotion, sha256)
+
+
+def _save_unless_saved(
+    root: ResultsRoot, emotion: str, seed: int, layout: ShardLayout, run_id: str
+) -> str | None:
+    key = unit_key_of(emotion, seed)
+    if manifest.unit_state(root, FOLDER, emotion, key=key) == "saved":
+        return None
+    rng = np.random.default_rng([seed, len(emotion)])
+    shard = UnitShard.create(root.shard_path(run_id, FOLDER, emotion), layout=layout)
+    try:
+        for site in SITES:
+            for layer in layout.layers(site):
+                rows = rng.standard_normal(layout.tensor_shape(site)).astype(np.float32)
+                shard.put_rows(site, layer, 0, rows)
+        written = write_unit(
+            root.unit_path(FOLDER, emotion),
+            shard=shard,
+            tokens=[np.arange(length) for length in LENGTHS],
+            token_strings=[["x"] * length for length in LENGTHS],
+            labels=[emotion] * len(LENGTHS),
+            metadata={"seed": seed, "run_id": run_id},
         )
-        if acknowledge:
-            acknowledge(emotion, written.sha256)
+    finally:
+        shard.close_and_remove()
+    manifest.record(
+        root,
+        ManifestEntry(
+            folder=FOLDER,
+            emotion=emotion,
+            sha256=written.sha256,
+            size=written.size,
+            key=key,
+            model=FOLDER,
+            run_id=run_id,
+            written_at="2026-01-01T00:00:00+00:00",
+        ),
+    )
+    return written.sha256
 
 
-def run_once(results: str, seed: int, report: Callable[[dict[str, Any]], None]) -> int:
+def run_once(
+    results: str, seed: int, report: Callable[[dict[str, Any]], None], run_id: str = "r1"
+) -> int:
     """The exit code, as the command line would give it."""
     try:
-        write_units(results, seed, acknowledge=lambda *unit: report({"acknowledged": unit}))
+        write_units(
+            results,
+            seed,
+            acknowledge=lambda *unit: report({"acknowledged": unit}),
+            run_id=run_id,
+        )
     except EmoactError as error:
         report({"error": str(error)})
         return error.exit_code
@@ -125,5 +142,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 1:
         _serve()
     else:
-        target = Path(sys.argv[1])
-        sys.exit(run_once(str(target), int(sys.argv[2]), lambda item: print(json.dumps(item))))
+        code = run_once(
+            sys.argv[1], int(sys.argv[2]), lambda item: print(json.dumps(item)), *sys.argv[3:]
+        )
+        sys.exit(code)
