@@ -102,6 +102,9 @@ def wait_for_turn(
         slots: How many runs may work at once.
         on_place: Told the place, 1 for the next, when it changes.
         check_cancelled: Raises when the run should not wait any longer.
+
+    Raises:
+        EmoactError: The disk does not take the few bytes that say whose turn it is.
     """
     own = lock.note()
     ticket = 0 if own is None else own.ticket
@@ -121,6 +124,8 @@ def wait_for_turn(
                 if "waiting" not in phases and phases.count("working") < slots:
                     lock.write(QueueNote(ticket=ticket, phase="working"))
                     return
+            except OSError as error:
+                raise write_error(error, path=directory.lock_path) from error
             finally:
                 mutex.close()
             ahead = [one for one, phase in zip(ahead, phases, strict=True) if phase is not None]
