@@ -40,7 +40,7 @@ class EmotionStyle:
 
 INK: Mapping[Scheme, Ink] = {
     "light": Ink(
-        text="#1C232B", muted="#5A6572", grid="#E8ECF0", axis="#B4BDC7", surface="#FFFFFF"
+        text="#0F151C", muted="#5A6572", grid="#E8ECF0", axis="#B4BDC7", surface="#FFFFFF"
     ),
     "dark": Ink(text="#E8EAED", muted="#A3AEBA", grid="#2A3037", axis="#4A545F", surface="#1E2329"),
 }

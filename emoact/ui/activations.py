@@ -313,7 +313,7 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
     refused = [card for card in cards if card.problem is not None]
     if not refused:
         return
-    st.subheader(f"{numbers.plural(len(refused), 'file')} left out")
+    st.header(f"{numbers.plural(len(refused), 'file')} left out")
     st.table(
         pd.DataFrame(
             {

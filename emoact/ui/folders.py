@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from emoact.ui import links
-from emoact.ui.text import mono
+from emoact.ui.text import mono, shortened
 
 PARAMETER = "results"
 
@@ -34,7 +34,8 @@ def pick_results_folder() -> None:
                 help="The folders that the server was started with (EMOACT_RESULTS).",
             )
         else:
-            st.caption(f"Results folder {mono(folders[0])}", help=str(Path(folders[0]).absolute()))
+            shown = mono(shortened(folders[0]))
+            st.caption(f"Results folder {shown}", help=mono(str(Path(folders[0]).absolute())))
 
 
 def results_folder() -> str:

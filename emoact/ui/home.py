@@ -116,7 +116,7 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
                 "configuration": _configuration(usable),
             }
         )
-    st.subheader("On disk")
+    st.header("On disk")
     if not any(row["problems"] for row in rows):
         for row in rows:
             del row["problems"]

@@ -22,18 +22,18 @@ from emoact.ui.text import md, mono
 from emoact.ui.written import show_written
 
 _EVENTS_SHOWN = 500
-_REFUSAL = "refusal"
+_REFUSAL = "delete-refusal"
 
 
 def show_details(results: str, run_id: str) -> None:
     """Everything there is of one run."""
-    st.subheader(md(run_id), anchor=False)
+    st.header(md(run_id), anchor=False)
     view = show_run(results, run_id)
     if view is None:
         return
     refusal = st.session_state.pop(_REFUSAL, None)
     if refusal is not None:
-        error_box(refusal, title="Nothing was changed")
+        error_box(refusal, title="The run was not deleted")
     _actions(results, view)
     names = ["Files", "Config", "Events"]
     files, config, events = st.tabs(names, key="part", on_change="rerun", bind="query-params")
@@ -70,13 +70,13 @@ def compare(results: str, one: str, other: str) -> None:
             "setting": field,
             one: first.get(field, ""),
             other: second.get(field, ""),
-            "differs": "differs" if first.get(field) != second.get(field) else "",
+            "compared": "differs" if first.get(field) != second.get(field) else "same",
         }
         for field in fields
     ]
-    rows.sort(key=lambda row: not row["differs"])
-    n_differing = sum(bool(row["differs"]) for row in rows)
-    st.subheader("Two runs compared", anchor=False)
+    rows.sort(key=lambda row: row["compared"] != "differs")
+    n_differing = sum(row["compared"] == "differs" for row in rows)
+    st.header("Two runs compared", anchor=False)
     st.markdown(
         f"{numbers.plural(n_differing, 'setting')} of {len(rows)} "
         f"{'differs' if n_differing == 1 else 'differ'}."
@@ -84,7 +84,6 @@ def compare(results: str, one: str, other: str) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        column_config={"differs": st.column_config.TextColumn("", width="small")},
         alt="Settings of both runs, those that differ first",
     )
 
@@ -115,15 +114,6 @@ def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
 def _actions(results: str, view: RunView) -> None:
     summary = view.summary
     with st.container(horizontal=True):
-        if summary.can_resume:
-            st.button(
-                "Resume run",
-                icon=":material/resume:",
-                type="primary",
-                help="Continues at the first emotion that is not on disk.",
-                on_click=_resume,
-                args=(results, view.id),
-            )
         if view.config is not None and st.button(
             "Run again with these settings", icon=":material/replay:"
         ):
@@ -153,13 +143,6 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
     }
     chosen |= {name: "true" for name, on in switches.items() if on}
     return chosen
-
-
-def _resume(results: str, run_id: str) -> None:
-    try:
-        control.resume(results, run_id)
-    except EmoactError as error:
-        st.session_state[_REFUSAL] = error
 
 
 def _download_log(results: str, run_id: str) -> None:
@@ -208,7 +191,7 @@ def _show_config(view: RunView) -> None:
         st.caption("The settings of this run cannot be read.")
         return
     if view.config.command:
-        st.code(view.config.command, language="bash", wrap_lines=True)
+        st.code(view.config.command, language=None, wrap_lines=True)
     fields = flat(view.config)
     st.dataframe(
         pd.DataFrame({"setting": list(fields), "value": list(fields.values())}),

@@ -19,6 +19,7 @@ from emoact.ui.states import FETCHING, STEP_WORDS, UNIT_WORDS, run_look
 from emoact.ui.text import listed, md, mono, prose
 
 _LOG_LINES = 200
+_REFUSAL = "resume-refusal"
 _RATES_HEIGHT = 120
 _FRAME_HEIGHT = 34
 
@@ -52,7 +53,7 @@ def _live(results: str, run_id: str, *, active: bool) -> None:
     _steps(view)
     _rates(view)
     for folder in dict.fromkeys(unit.folder for unit in view.units):
-        _bars([unit for unit in view.units if unit.folder == folder])
+        _bars([unit for unit in view.units if unit.folder == folder], view.summary.active)
     for note in view.notes:
         st.caption(f":material/info: {prose(note)}")
     _log(results, view)
@@ -70,6 +71,16 @@ def _heading(results: str, view: RunView) -> None:
                 disabled=not view.summary.can_cancel,
                 help="Stops after the batch at work. Finished emotions stay; the run can resume.",
                 on_click=_cancel,
+                args=(results, view.id),
+            )
+        elif view.summary.can_resume:
+            st.button(
+                "Resume run",
+                key=f"resume-{view.id}",
+                icon=":material/resume:",
+                type="primary",
+                help="Continues at the first emotion that is not on disk.",
+                on_click=_resume,
                 args=(results, view.id),
             )
 
@@ -102,7 +113,17 @@ def _cancel(results: str, run_id: str) -> None:
         st.toast(prose(error.message), icon=":material/info:")
 
 
+def _resume(results: str, run_id: str) -> None:
+    try:
+        control.resume(results, run_id)
+    except EmoactError as error:
+        st.session_state[_REFUSAL] = error
+
+
 def _problems(view: RunView) -> None:
+    refusal = st.session_state.pop(_REFUSAL, None)
+    if refusal is not None:
+        error_box(refusal, title="The run was not resumed")
     for problem in view.problems:
         st.warning(prose(problem), icon=":material/warning:")
     if view.error is not None:
@@ -125,7 +146,7 @@ def _steps(view: RunView) -> None:
         if position < reached:
             parts.append(f":green[:material/check: {word}]")
         elif position == reached:
-            parts.append(f"**:primary[:material/arrow_forward: {word}]**")
+            parts.append(f"**:material/arrow_forward: {word}**")
         else:
             parts.append(f":gray[{word}]")
     where = f"{mono(step.model)}  " if step and len(view.summary.models) > 1 else ""
@@ -170,7 +191,8 @@ def _rates(view: RunView) -> None:
             )
     with right.container(height=_RATES_HEIGHT, border=True, gap=None):
         if not view.history:
-            st.caption("Tokens/s over time appear after the first pass.")
+            empty = "appear after the first pass" if view.summary.active else "are not known"
+            st.caption(f"Tokens/s over time {empty}.")
             return
         st.plotly_chart(
             throughput_figure(
@@ -213,15 +235,17 @@ def _time(seconds: float | None) -> str:
     return numbers.MISSING if seconds is None else numbers.whole_seconds(seconds)
 
 
-def _bars(units: Sequence[UnitView]) -> None:
+def _bars(units: Sequence[UnitView], active: bool) -> None:
     st.markdown(f"**{md(units[0].model)}**")
     with st.grid(4, min_column_width=170):
         for unit in units:
             share = unit.samples_done / unit.n_samples if unit.n_samples else 1.0
+            word = UNIT_WORDS[unit.state]
+            if unit.state == "waiting" and not active:
+                word = "not started"
             st.progress(
                 min(share, 1.0),
-                text=f"{md(unit.emotion)} {unit.samples_done} of {unit.n_samples} "
-                f":gray[{UNIT_WORDS[unit.state]}]",
+                text=f"{md(unit.emotion)} {unit.samples_done} of {unit.n_samples} :gray[{word}]",
             )
 
 

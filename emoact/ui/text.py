@@ -38,6 +38,11 @@ def prose(text: str) -> str:
     )
 
 
+def shortened(path: str, most: int = 24) -> str:
+    """The end of a path, which tells it from others, with an ellipsis for what is left out."""
+    return path if len(path) <= most else f"…{path[1 - most :]}"
+
+
 def listed(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(words) < 2:

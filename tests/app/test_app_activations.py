@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_dr
     (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
     app = open_page("activations")
     assert [trace["name"] for trace in traces(app)] == ["anger", "anger"]
-    assert app.subheader[0].value == "1 file left out"
+    assert app.header[0].value == "1 file left out"
     listed = app.table[0].value
     assert "joy" in listed["file"].iloc[0]
     assert "does not begin like a pickle" in listed["problem"].iloc[0]

@@ -61,7 +61,7 @@ def test_a_run_opens_from_the_address_with_settings_events_and_files(
 ) -> None:
     plant_run(results, ONE, "finished", notes=["1 prompt was cut."])
     app = open_page("runs", run=ONE)
-    assert app.subheader[0].value == ONE.replace("-", "\\-")
+    assert app.header[0].value == ONE.replace("-", "\\-")
     assert "finished" in words(app)
     assert app.dataframe[1].value["emotion"].tolist() == [
         "gratitude",
@@ -86,7 +86,7 @@ def test_two_runs_are_compared_with_their_differences_first(
     app = open_page("runs", run=[ONE, TWO])
     table = app.dataframe[1].value
     assert table.iloc[0].tolist() == ["options.bos", "prepend", "none", "differs"]
-    assert (table["differs"] == "differs").sum() == 1
+    assert (table["compared"] == "differs").sum() == 1
 
 
 def test_a_failed_run_says_why_and_can_resume(open_page: OpenPage, results: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_failed_run_says_why_and_can_resume(open_page: OpenPage, results: Path
     app = click(app, "Resume run")
     # The planted data set does not exist, so the backend refuses; the page has to say so.
     assert not app.exception
-    assert any("Nothing was changed" in box.proto.title for box in app.error)
+    assert any("was not resumed" in box.proto.title for box in app.error)
 
 
 def test_a_finished_run_offers_no_resume_and_an_active_one_no_deletion(

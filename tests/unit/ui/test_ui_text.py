@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from emoact.ui.text import listed, md, mono, prose
+from emoact.ui.text import listed, md, mono, prose, shortened
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True})
 
@@ -58,6 +58,12 @@ def test_a_shortcode_is_broken_so_that_it_stays_text() -> None:
 def test_backticks_of_a_message_become_code_and_the_rest_stays_text() -> None:
     assert prose("run `emoact models list` <now>") == "run `emoact models list` \\<now\\>"
     assert prose("a lone ` stays") == "a lone \\` stays"
+
+
+def test_a_long_path_keeps_its_end() -> None:
+    assert shortened("results") == "results"
+    assert shortened("/a/very/long/way/to/the/results", 10) == "…e/results"
+    assert len(shortened("x" * 100, 10)) == 10
 
 
 def test_lists_read_as_a_sentence() -> None:

@@ -1,0 +1,176 @@
+"""A real server and a real Chromium; nothing here waits for a fixed time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTIFACTS = ROOT / "artifacts"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+
+expect.set_options(timeout=15_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A dashboard that runs for one test or one module."""
+
+    url: str
+    results: Path
+    log: Path
+
+
+StartServer = Callable[[Path], Server]
+
+
+@dataclass
+class Visitor:
+    """A browser window that remembers whom it talked to.
+
+    Attributes:
+        page: The window.
+        strangers: Addresses outside this machine that were asked for.
+    """
+
+    page: Page
+    strangers: list[str] = field(default_factory=list)
+
+    def open(self, address: str) -> Page:
+        """Go to an address and wait until the script has run."""
+        self.page.goto(address)
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        """Wait until the script has run and everything is drawn, and nothing was raised."""
+        # Charts, tables and button groups load their code when they are first needed.
+        self.page.wait_for_load_state("networkidle")
+        expect(self.page.locator("[data-testid=stApp]")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        expect(self.page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+        expect(self.page.locator("[data-stale=true]")).to_have_count(0)
+        expect(self.page.locator("[data-testid=stException]")).to_have_count(0)
+
+    def shoot(self, name: str) -> None:
+        """Save what the window shows, as high as the page is, below `artifacts/`."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        main = self.page.locator("[data-testid=stMain]")
+        size = self.page.viewport_size or {"width": 1280, "height": 900}
+        height = int(main.evaluate("element => element.scrollHeight"))
+        self.page.set_viewport_size({"width": size["width"], "height": min(height, 4000)})
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+        self.page.set_viewport_size(size)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(results: Path, log: Path) -> Iterator[Server]:
+    """The command that users type, on a free port, until the block ends."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    environment = {**os.environ, "EMOACT_RESULTS": str(results), "HF_HUB_OFFLINE": "1"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_healthy(process, port, log)
+            yield Server(url=f"http://localhost:{port}", results=results, log=log)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        if _is_healthy(port):
+            return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health") as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that nobody has visited yet, with an empty results folder."""
+    results = tmp_path / "results"
+    results.mkdir()
+    with serving(results, tmp_path / "server.log") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no browser is installed; get one with `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-sync",
+            ],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Opens windows, light or dark; at the end none of them may have asked a stranger."""
+    visitors: list[Visitor] = []
+
+    def opened(scheme: str = "light", width: int = 1280) -> Visitor:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        visitor = Visitor(page=context.new_page())
+        visitor.page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(
+                    ("http://localhost:", "ws://localhost:", "data:", "blob:")
+                )
+                else visitor.strangers.append(request.url)
+            ),
+        )
+        visitors.append(visitor)
+        return visitor
+
+    yield opened
+    for visitor in visitors:
+        visitor.page.context.close()
+    assert [url for visitor in visitors for url in visitor.strangers] == []

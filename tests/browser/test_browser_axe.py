@@ -1,0 +1,73 @@
+"""axe finds nothing on our pages beyond what Streamlit's own elements bring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from emoact.runs.snapshot import RunError
+from tests.browser.conftest import Server, Visitor
+from tests.support.planted import plant_grid
+from tests.support.planted_runs import plant_run
+
+pytestmark = pytest.mark.browser
+
+ALLOWED = json.loads((Path(__file__).parent / "axe_allowed.json").read_text())
+RUNNING, FAILED, FINISHED = "20260131-150000-run1", "20260131-140500-fail", "20260131-130500-done"
+PAGES = {
+    "": "On disk",
+    "extract?models=gpt2": "Options",
+    f"extract?run={RUNNING}": "Log of the worker",
+    f"runs?run={FAILED}&part=Config": "Log of the worker",
+    f"runs?run={FAILED}&run={FINISHED}": "Two runs compared",
+    "activations?model=gpt2&first=true": "What am I looking at",
+}
+
+
+def test_axe_finds_only_what_is_listed_with_its_cause(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    plant_grid(server.results, ["gpt2"], n_samples=5)
+    (server.results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
+    error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
+    plant_run(server.results, FAILED, "failed", error=error)
+    plant_run(server.results, FINISHED, "finished")
+    lock = plant_run(server.results, RUNNING, "running")
+    assert lock is not None
+    used: set[int] = set()
+    found = []
+    for scheme in ("light", "dark"):
+        window = visit(scheme)
+        for address, heading in PAGES.items():
+            page = window.open(f"{server.url}/{address}")
+            words = page.locator("[data-testid=stMain]").get_by_text(heading, exact=True).first
+            expect(words).to_be_visible()
+            words.click()
+            window.settled()
+            for violation in Axe().run(page).response["violations"]:
+                for node in violation["nodes"]:
+                    entry = allowed_by(page, violation["id"], node)
+                    if entry is None:
+                        found.append((scheme, address, violation["id"], node["html"][:200]))
+                    else:
+                        used.add(entry)
+    lock.close()
+    assert found == []
+    # The list may only shrink: an entry that nothing needs any more has to go.
+    assert used == set(range(len(ALLOWED)))
+
+
+def allowed_by(page: Page, rule: str, node: dict[str, Any]) -> int | None:
+    """The entry of the list that allows a finding, by its number."""
+    element = page.locator(node["target"][0]).first
+    for number, entry in enumerate(ALLOWED):
+        inside = "(element, selector) => element.closest(selector) !== null"
+        if entry["rule"] == rule and element.evaluate(inside, entry["within"]):
+            return number
+    return None

@@ -1,0 +1,114 @@
+"""The main job with the embedded model, as a person does it: one click, watch, look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
+from emoact.runs.progress import list_runs
+from emoact.store.reading import read_all
+from tests.browser.conftest import Server, Visitor
+
+EMOTIONS = ["gratitude", "anger", "apology", "neutral"]
+RUN_MS = 240_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not is_converted(converted_dir(GGUF_SHA256)),
+        reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
+    ),
+]
+
+
+def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    window = visit()
+    page = window.open(server.url)
+    window.shoot("home-empty-light")
+    page.get_by_role("button", name="Extract 200 prompts with smollm2-135m").click()
+
+    expect(page).to_have_url(re.compile(r"/extract\?run="))
+    expect(page.get_by_role("heading", name="Extract")).to_be_visible()
+    expect(page.get_by_text("Load model")).to_be_visible()
+    address = page.url
+    bars = page.locator("[data-testid=stProgress]")
+    expect(bars).to_have_count(4)
+    expect(bars.first).to_contain_text("0 of 50")
+
+    # Bars move while later ones still wait, and nothing has been reloaded for it.
+    page.evaluate("window.untouched = true")
+    expect(bars.first).to_contain_text("50 of 50", timeout=RUN_MS)
+    expect(bars.last).not_to_contain_text("saved")
+    assert page.evaluate("window.untouched") is True
+    window.shoot("extract-running-light")
+
+    page.reload()
+    expect(page).to_have_url(address)
+    expect(page.get_by_role("button", name="Cancel run")).to_be_visible()
+    expect(bars.first).to_contain_text("50 of 50")
+
+    expect(page.get_by_text("finished", exact=False).first).to_be_visible(timeout=RUN_MS)
+    window.settled()
+    for bar, emotion in zip(bars.all(), EMOTIONS, strict=True):
+        expect(bar).to_contain_text(f"{emotion} 50 of 50")
+    window.shoot("extract-finished-light")
+
+    page.get_by_role("button", name="Look at the activations").click()
+    expect(page).to_have_url(re.compile(r"/activations\?model=smollm2-135m"))
+    expect(page.locator(".legendtext")).to_have_text(EMOTIONS)
+    # Two panels with a line for each emotion, and a band for each line.
+    expect(page.locator(".scatterlayer .trace .js-line")).to_have_count(8 + 8)
+    expect(page.get_by_text("times the median residual norm at layer")).to_be_visible()
+    window.settled()
+    window.shoot("activations-light")
+
+    dark = visit("dark", 1920)
+    dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")
+    expect(dark.page.locator(".legendtext")).to_have_text(EMOTIONS)
+    dark.shoot("activations-dark")
+    for name in ("", "extract", "runs"):
+        dark.open(f"{server.url}/{name}")
+        dark.shoot(f"{name or 'home'}-dark")
+
+    # Must not happen: a second run through the refresh, or a file that is not whole.
+    assert len(list_runs(server.results)) == 1
+    grid = read_all(server.results)
+    assert not grid.problems
+    shapes = {unit.emotion: (unit.n_layers, unit.d_model, unit.n_samples) for unit in grid}
+    assert shapes == dict.fromkeys(EMOTIONS, (30, 576, 50))
+
+
+def test_cancel_stops_a_run_and_keeps_what_was_saved(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    window = visit()
+    page = window.open(f"{server.url}/extract?emotions=anger&emotions=neutral")
+    page.get_by_role("button", name="Extract 100 prompts with smollm2-135m").click()
+    bars = page.locator("[data-testid=stProgress]")
+    expect(bars).to_have_count(2)
+    expect(page.get_by_text("Load model")).to_be_visible()
+    page.get_by_role("button", name="Cancel run").click()
+    expect(page.get_by_role("button", name="Cancelling")).to_be_disabled()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=60_000)
+    expect(
+        page.locator("[data-testid=stMarkdownContainer]", has_text="cancelled").first
+    ).to_be_visible()
+    window.settled()
+    window.shoot("extract-cancelled-light")
+
+    page.goto(f"{server.url}/runs?{page.url.partition('?')[2]}")
+    expect(page.get_by_role("button", name="Resume run")).to_be_visible()
+    window.settled()
+    window.shoot("runs-cancelled-light")
+
+    # Must not happen: half a file, or work in progress left behind.
+    assert not read_all(server.results).problems
+    partial = server.results / ".partial"
+    assert not partial.exists() or not list(partial.rglob("*.safetensors"))
+    assert [run.state for run in list_runs(server.results)] == ["cancelled"]

@@ -1,0 +1,158 @@
+"""What only a browser shows: cold links, live updates, selections, and the look of planted data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Server, Visitor, serving
+from tests.support.planted import plant_grid, plant_unit
+from tests.support.planted_runs import plant_run
+
+pytestmark = pytest.mark.browser
+
+RUN = "20260131-150000-run1"
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with files of two models and a run."""
+    folder = tmp_path_factory.mktemp("planted")
+    plant_grid(folder, ["gpt2", "smollm2-135m"], n_samples=10, n_layers=12)
+    plant_run(folder, "20260131-140500-aaaa", "finished", models=("smollm2-135m", "gpt2"))
+    with serving(folder, folder.parent / "planted-server.log") as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "shows"),
+    [
+        ("extract?models=gpt2&bos=none", "Extract", "gpt2"),
+        ("runs?run=20260131-140500-aaaa", "Runs", "20260131-140500-aaaa"),
+        ("activations?model=pythia-160m&norm=rms", "Activations", "pythia-160m"),
+        ("", "Home", "pythia-160m"),
+    ],
+)
+def test_a_link_pasted_into_a_cold_server_opens_its_page_in_the_frame(
+    server: Server, visit: Callable[..., Visitor], address: str, title: str, shows: str
+) -> None:
+    plant_grid(server.results, ["gpt2", "pythia-160m"], ["anger", "neutral"])
+    plant_run(server.results)
+    window = visit()
+    page = window.open(f"{server.url}/{address}")
+    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    navigation = page.locator("[data-testid=stSidebarNav]")
+    expect(navigation.get_by_role("link")).to_have_text(["Home", "Extract", "Runs", "Activations"])
+    if title == "Home":
+        expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
+    else:
+        expect(page.locator("[data-testid=stMain]").get_by_text(shows).first).to_be_visible()
+    expect(page).to_have_title(f"{title} · emoact")
+
+    # Must not happen: Streamlit's word that the page does not exist.
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.url.endswith(address)
+
+
+def test_a_worker_that_dies_shows_as_crashed_in_every_tab_without_a_reload(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    lock = plant_run(server.results, RUN, "running", done=1)
+    assert lock is not None
+    windows = [visit(), visit("dark")]
+    for window in windows:
+        window.open(f"{server.url}/extract?run={RUN}")
+        expect(window.page.get_by_role("button", name="Cancel run")).to_be_visible()
+        window.page.evaluate("window.untouched = true")
+    lock.close()
+    for window in windows:
+        expect(window.page.get_by_text("The worker was killed")).to_be_visible(timeout=5_000)
+        assert window.page.evaluate("window.untouched") is True
+        # Must not happen: a dead run that can still be cancelled or that counts as finished.
+        expect(window.page.get_by_role("button", name="Cancel run")).to_have_count(0)
+        expect(window.page.get_by_text("finished")).to_have_count(0)
+    windows[1].shoot("extract-crashed-dark")
+
+
+def test_what_was_opened_stays_open_while_a_run_is_drawn_again(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    lock = plant_run(server.results, RUN, "running", done=1, log="first line\n")
+    assert lock is not None
+    window = visit()
+    page = window.open(f"{server.url}/extract?run={RUN}")
+    page.get_by_text("Log of the worker").click()
+    expect(page.get_by_text("first line")).to_be_visible()
+    log = server.results / "runs" / RUN / "worker.log"
+    log.write_text("first line\nsecond line\n")
+    expect(page.get_by_text("second line")).to_be_visible()
+    # Must not happen: the box closes when the run is drawn again.
+    expect(page.get_by_text("first line")).to_be_visible()
+    lock.close()
+
+
+def test_a_row_opens_a_run_and_a_second_one_compares(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    plant_run(server.results, "20260131-140500-aaaa", "finished")
+    plant_run(server.results, "20260131-130500-bbbb", "cancelled", models=("gpt2",))
+    window = visit("light", 1920)
+    page = window.open(f"{server.url}/runs")
+    table = page.locator("[data-testid=stDataFrame]").first
+    # Cells are painted on a canvas: the first column holds the boxes, rows are 35 pixels high.
+    table.click(position={"x": 15, "y": 52})
+    expect(page).to_have_url(re.compile("run=20260131-140500-aaaa$"))
+    expect(page.get_by_role("heading", name="20260131-140500-aaaa")).to_be_visible()
+    window.settled()
+    table.click(position={"x": 15, "y": 87})
+    expect(page.get_by_role("heading", name="Two runs compared")).to_be_visible()
+    window.settled()
+    window.shoot("runs-compared-light")
+    # Must not happen: a selection that moves to another run when a new one appears on top.
+    plant_run(server.results, "20260131-150500-cccc", "finished")
+    page.reload()
+    expect(page.get_by_role("heading", name="Two runs compared")).to_be_visible()
+    assert re.search("run=20260131-140500-aaaa&run=20260131-130500-bbbb$", page.url)
+
+
+def test_prompt_and_model_names_with_markup_do_nothing(
+    server: Server, visit: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    evil = "<img src=x onerror=window.hacked=1>"
+    plant_run(server.results, RUN, "finished", models=(evil,), notes=[evil])
+    plant_unit(server.results, "gpt2", "anger", texts=[evil] * 5)
+    data = tmp_path / "evil.csv"
+    data.write_text(f"text,emotion\n{evil},joy\n{evil} two,neutral\n")
+    window = visit()
+    for address in (
+        "",
+        f"runs?run={RUN}&part=Config",
+        f"extract?run={RUN}",
+        f"extract?dataset={data}&models={evil}",
+        "activations",
+    ):
+        window.open(f"{server.url}/{address}")
+        # Must not happen: any of it read as HTML.
+        assert window.page.evaluate("window.hacked") is None
+        expect(window.page.locator("img[src=x]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [800, 1280, 1920])
+def test_pages_fit_their_window(
+    planted: Server, visit: Callable[..., Visitor], scheme: str, width: int
+) -> None:
+    window = visit(scheme, width)
+    for address in ("", "extract", "runs?run=20260131-140500-aaaa", "activations?first=true"):
+        page = window.open(f"{planted.url}/{address}")
+        name = re.split(r"[?]", address)[0] or "home"
+        if name == "activations":
+            expect(page.locator(".legendtext").first).to_be_visible()
+        window.shoot(f"planted-{name}-{scheme}-{width}")
+        # Must not happen: a page that has to be scrolled sideways.
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, name
