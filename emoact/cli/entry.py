@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from emoact.cli import (
+    audit_command,
     extract_command,
     file_commands,
     model_commands,
@@ -67,4 +68,5 @@ def _parser() -> Parser:
     run_commands.add(commands)
     file_commands.add(commands)
     verify_command.add(commands)
+    audit_command.add(commands)
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, print_table, say
@@ -118,16 +119,26 @@ def _path(arguments: argparse.Namespace) -> int:
     from emoact.models.resolve import resolve_model
 
     source = resolve_model(arguments.name)
-    if source.path is None:
-        raise RequestError(
-            f"{source.name} is not on this machine",
-            remedy=f"`emoact models install {arguments.name}` fetches it.",
-        )
+    path = installed(source)
     if arguments.json:
         print_json(_document(source))
     else:
-        print_line(str(source.path))
+        print_line(str(path))
     return 0
+
+
+def installed(source: ModelSource) -> Path:
+    """The folder that a model is loaded from.
+
+    Raises:
+        RequestError: It has to be fetched first.
+    """
+    if source.path is None:
+        raise RequestError(
+            f"{source.name} is not on this machine",
+            remedy=f"`emoact models install {source.name}` fetches it.",
+        )
+    return source.path
 
 
 def _teller() -> OnStep:

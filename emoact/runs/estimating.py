@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from emoact.runs.estimate import Estimate, ModelEstimate
 from emoact.runs.machine import cores, free_disk, free_memory
 from emoact.runs.rates import Rates, rate_key, read_rates
-from emoact.runs.token_count import count_tokens
+from emoact.runs.token_count import count_or_guess
 from emoact.schema import ExtractionOptions
 
 _FLOPS_PER_CORE = 40e9
@@ -87,7 +87,7 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
     n_tokens = largest = disk = 0
     counted = True
     for texts in work.texts.values():
-        tokens = count_tokens(work.directory, texts)
+        tokens = count_or_guess(work.directory, texts)
         counted = counted and tokens.counted
         bos = len(texts) if options.bos == "prepend" else 0
         total = tokens.total + bos

@@ -6,7 +6,9 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from emoact.errors import EmoactError
+from emoact.token_counts import count_tokens
 
 _CHARACTERS_PER_TOKEN = 4.4
 """Of English prose with a vocabulary of 50,000; for a guess that says that it is one."""
@@ -28,38 +30,29 @@ class TokenCount:
     counted: bool
 
 
-def count_tokens(model_directory: str | None, texts: Sequence[str]) -> TokenCount:
+def count_or_guess(model_directory: str | None, texts: Sequence[str]) -> TokenCount:
     """Tokens of the texts; of more than a thousand, a thousand spread evenly stand for all."""
-    step = max(1, len(texts) // _SAMPLED)
-    sampled = texts[::step]
-    tokenizer = None if model_directory is None else _tokenizer(Path(model_directory))
-    if tokenizer is None:
-        lengths = [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in sampled]
-    else:
-        encoded = tokenizer.encode_batch_fast(list(sampled), add_special_tokens=False)
-        lengths = [len(one.ids) for one in encoded]
+    sampled = tuple(texts[:: max(1, len(texts) // _SAMPLED)])
+    lengths = None if model_directory is None else _counted(Path(model_directory), sampled)
+    known = lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in sampled]
     scale = len(texts) / len(sampled) if sampled else 0.0
     return TokenCount(
-        total=round(sum(lengths) * scale),
-        total_squared=round(sum(length**2 for length in lengths) * scale),
-        counted=tokenizer is not None,
+        total=round(sum(known) * scale),
+        total_squared=round(sum(length**2 for length in known) * scale),
+        counted=lengths is not None,
     )
 
 
-def _tokenizer(directory: Path) -> Any:
+def _counted(directory: Path, texts: tuple[str, ...]) -> list[int] | None:
+    """Tokens of each text, or None where there is no tokenizer that can be read."""
     path = directory / "tokenizer.json"
     try:
-        return _load(path, path.stat().st_mtime_ns)
-    except OSError:
+        return _remembered(path, path.stat().st_mtime_ns, texts)
+    except (OSError, EmoactError):
         return None
 
 
-@functools.lru_cache(maxsize=8)
-def _load(path: Path, mtime_ns: int) -> Any:  # noqa: ARG001  a changed file is another entry
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(path))
-    # The library raises bare `Exception` for every damaged file; a guess is good enough then.
-    except Exception:  # noqa: BLE001
-        return None
+@functools.lru_cache(maxsize=32)
+def _remembered(path: Path, mtime_ns: int, texts: tuple[str, ...]) -> list[int]:  # noqa: ARG001
+    """A page asks for the same texts at every click; a changed tokenizer is another entry."""
+    return [int(length) for length in count_tokens(path, texts)]

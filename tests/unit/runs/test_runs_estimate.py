@@ -10,7 +10,7 @@ from emoact.runs.estimating import ModelWork, estimate_run, unit_bytes
 from emoact.runs.machine import cores, free_disk, free_memory, machine_id
 from emoact.runs.rates import Rate, Rates, last_outcome, learn, rate_key, read_rates
 from emoact.runs.snapshot import Snapshot
-from emoact.runs.token_count import count_tokens
+from emoact.runs.token_count import count_or_guess
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
 from tests.support.run_files import SAVED, a_config, an_event
@@ -122,9 +122,9 @@ def test_tokens_are_counted_by_the_models_own_tokenizer(tmp_path: Path) -> None:
     tokenizer = Tokenizer(WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    found = count_tokens(str(tmp_path), ["a a a", "b a"])
+    found = count_or_guess(str(tmp_path), ["a a a", "b a"])
     assert (found.total, found.total_squared, found.counted) == (5, 13, True)
-    many = count_tokens(str(tmp_path), ["a a"] * 5000)
+    many = count_or_guess(str(tmp_path), ["a a"] * 5000)
     assert (many.total, many.total_squared) == (10_000, 20_000)
 
 
@@ -134,7 +134,7 @@ def test_without_a_tokenizer_tokens_are_guessed_and_said_to_be(
 ) -> None:
     if content is not None:
         (tmp_path / "tokenizer.json").write_bytes(content)
-    found = count_tokens(str(tmp_path), ["thank you for the soup", "x"])
+    found = count_or_guess(str(tmp_path), ["thank you for the soup", "x"])
     assert found.counted is False
     assert 4 <= found.total <= 8
 
