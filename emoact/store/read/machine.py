@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickletools
-import struct
 from typing import Any
 
 from emoact.store.read.limits import Limits
 from emoact.store.read.refusal import Refused
 
+_WITH_ONE_BYTE = b"\x80Kh"  # PROTO, BININT1, BINGET: what follows them is read unasked
 _NAMES = {opcode.code: opcode.name for opcode in pickletools.opcodes}
 
 
@@ -115,13 +115,14 @@ def run(machine: Machine, handlers: list[Any]) -> Any:
     except Refused as refusal:
         refusal.offset = at if refusal.offset is None else refusal.offset
         raise
-    except (IndexError, struct.error) as error:
+    except IndexError as error:
         raise Refused(_what_is_missing(machine, at), offset=at) from error
     raise Refused("more steps than a file of this size can need", offset=at)
 
 
 def _what_is_missing(machine: Machine, at: int) -> str:
-    if at >= machine.size or machine.position >= machine.size - 8:
+    ends = machine.position >= machine.size
+    if at >= machine.size or (ends and machine.data[at] in _WITH_ONE_BYTE):
         return "the file is cut short"
     return f"opcode {name_of(machine.data[at])} needs values that are not there"
 

@@ -155,7 +155,9 @@ def _get(machine: Machine, index: int) -> None:
 
 
 def _binget(machine: Machine) -> None:
-    _get(machine, machine.data[machine.skip(1)])
+    at = machine.position
+    machine.position = at + 1
+    _get(machine, machine.data[at])
 
 
 def _long_binget(machine: Machine) -> None:
