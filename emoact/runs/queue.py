@@ -78,6 +78,8 @@ def join(runs: Path, lock: RunLock) -> int | None:
     Returns:
         Its place, 1 for the next; None when nothing is ahead of it.
     """
+    # What an earlier attempt of this run left is not ahead of it.
+    lock.write(QueueNote(ticket=0, phase="ended"))
     notes = [reading.note for _, reading in _living(runs) if reading.note is not None]
     ticket = max((note.ticket for note in notes), default=0) + 1
     lock.write(QueueNote(ticket=ticket, phase="waiting"))

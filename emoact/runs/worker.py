@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.extraction.pipeline import EngineFor, bridge_engine, run_units
@@ -207,5 +207,13 @@ def _leave_queue(lock: RunLock) -> None:
             lock.write(QueueNote(ticket=note.ticket, phase="ended"))
 
 
+def leave(code: int) -> NoReturn:
+    """End the process at once: everything is said, and libraries may have threads that linger."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

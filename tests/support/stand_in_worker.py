@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from emoact.runs.worker import main
+from emoact.runs.worker import leave, main
 from tests.support.numpy_engine import numpy_engine
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_worker")
 
 if __name__ == "__main__":
-    sys.exit(main(engine_for=numpy_engine))
+    leave(main(engine_for=numpy_engine))

@@ -100,6 +100,13 @@ def test_a_run_joins_behind_all_that_live_however_often_others_came_and_went(
     held.close()
 
 
+def test_a_run_does_not_wait_for_its_own_earlier_attempt(tmp_path: Path) -> None:
+    directory = make_run(tmp_path)
+    lock = hold(directory, ticket=7, phase="working")
+    assert join(tmp_path / "runs", lock) is None
+    assert take_turn(directory, lock) == []
+
+
 def test_two_slots_let_two_work_and_the_third_wait(tmp_path: Path) -> None:
     runs = [a_run(tmp_path, name) for name in "abc"]
     for _, lock in runs:
