@@ -29,6 +29,7 @@ from emoact.store.keys import differences, unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.store.shard import remove_stale_shards
+from emoact.store.unit_lock import unit_lock
 
 
 @runtime_checkable
@@ -103,9 +104,13 @@ def run_units(
             remedy="Start a new run on the new file, or put the old one back and resume.",
         )
     remove_stale_shards(root.partial)
-    for model in config.models:
-        reporter.check_cancelled()
-        _run_model(config, model, dataset, root, reporter, plans, engine_for)
+    try:
+        for model in config.models:
+            reporter.check_cancelled()
+            _run_model(config, model, dataset, root, reporter, plans, engine_for)
+    finally:
+        # The run's own folder for work in progress is empty now; nothing else would remove it.
+        remove_stale_shards(root.partial)
 
 
 def _run_model(
@@ -167,7 +172,10 @@ def _run_model(
     facts = RunFacts(config=config, dataset=dataset, source=source, started_at=now())
     for job in jobs:
         reporter.check_cancelled()
-        compute_and_save(job, engine=engine, facts=facts, root=root, reporter=reporter)
+        with unit_lock(root, source.folder, job.emotion, while_waiting=reporter.check_cancelled):
+            # Another run may have saved the very unit since it was looked at.
+            if not _is_saved(config, source, dataset, root, reporter, job.emotion):
+                compute_and_save(job, engine=engine, facts=facts, root=root, reporter=reporter)
 
 
 def _source(model: RunModel, config: RunConfig) -> ModelSource:
