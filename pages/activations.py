@@ -4,8 +4,9 @@ import streamlit as st
 
 from emoact.plots.norms import norm_figure
 from emoact.plots.theme import emotion_styles
-from emoact.ui import activations, frame
+from emoact.ui import frame, norm_details, norm_view
 from emoact.ui.folders import results_folder
+from emoact.ui.norm_choice import pick_norms
 from emoact.ui.reading import unit_cards
 from emoact.ui.scheme import current_scheme
 
@@ -17,13 +18,13 @@ st.caption(
 
 results = results_folder()
 cards = unit_cards(results)
-choice = activations.pick(cards)
+choice = pick_norms(cards)
 if choice is None:
-    activations.empty(results, cards)
+    norm_details.empty(results, cards)
     st.stop()
 
-norms = activations.measure(cards, choice)
-activations.say(norms, choice)
+norms = norm_view.measure(cards, choice)
+norm_view.say(norms, choice)
 figure = norm_figure(
     norms.rows,
     styles=emotion_styles((card.file.emotion for card in cards), current_scheme()),
@@ -35,11 +36,11 @@ st.plotly_chart(
     figure,
     theme=None,
     key="norms",
-    config=activations.chart_config(choice),
-    alt=activations.alternative(norms, choice),
+    config=norm_view.chart_config(choice),
+    alt=norm_view.alternative(norms, choice),
 )
-activations.table(norms, choice)
-activations.export(norms, results)
-activations.settings(norms)
-activations.explain(norms, choice)
-activations.list_problems(cards)
+norm_details.table(norms, choice)
+norm_details.export(norms, results)
+norm_details.settings(norms)
+norm_details.explain(norms, choice)
+norm_details.list_problems(cards)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import streamlit as st
 
 from emoact.errors import EmoactError
@@ -12,19 +10,11 @@ from emoact.runs import launch, request
 from emoact.runs.config import RunConfig
 from emoact.runs.estimate import Estimate
 from emoact.runs.request import ExtractRequest
-from emoact.schema import (
-    DEFAULT_SITES,
-    SITES,
-    BosPolicy,
-    Device,
-    DType,
-    ExtractionOptions,
-    Processing,
-)
 from emoact.ui import links, numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.checked_request import Checked, check, labels_of
 from emoact.ui.current_run import watch_run
+from emoact.ui.extract_options import ask_options
 from emoact.ui.text import listed, md, mono, prose
 
 DEFAULT_DATASET = "data/prompts.jsonl"
@@ -124,7 +114,7 @@ def _ask(results: str) -> ExtractRequest | None:
         bind="query-params",
         help="Class labels of the data set; each becomes one file for each model.",
     )
-    options = _options()
+    options = ask_options()
     if not models or not emotions or options is None:
         missing = "a model" if not models else "an emotion" if not emotions else "a site"
         st.caption(f"Choose at least {missing}.")
@@ -138,102 +128,6 @@ def _ask(results: str) -> ExtractRequest | None:
         options=options,
         overwrite=bool(st.session_state.get("overwrite")),
         assume_yes=bool(st.session_state.get(_AGREED)),
-    )
-
-
-def _options() -> ExtractionOptions | None:
-    """What else decides what an activation is; None while no site is chosen."""
-    for parameter, allowed in (
-        ("bos", get_args(BosPolicy)),
-        ("processing", get_args(Processing)),
-        ("dtype", get_args(DType)),
-        ("device", get_args(Device)),
-        ("sites", SITES),
-    ):
-        links.note_ignored(parameter, allowed)
-    with st.expander("Options", icon=":material/tune:"):
-        with st.grid(4, min_column_width=220, gap="medium"):
-            bos = st.segmented_control(
-                "BOS",
-                get_args(BosPolicy),
-                default="prepend",
-                required=True,
-                key="bos",
-                bind="query-params",
-                help="Prepend the tokenizer's beginning-of-sequence token. Without it the first "
-                "word becomes the attention sink.",
-            )
-            processing = st.segmented_control(
-                "Weights",
-                get_args(Processing),
-                default="raw",
-                required=True,
-                key="processing",
-                bind="query-params",
-                help="raw: what Hugging Face computes. tl_compat: LayerNorm folded and weights "
-                "centred as TransformerLens 2 did, which changes norms.",
-            )
-            dtype = st.segmented_control(
-                "Precision",
-                get_args(DType),
-                default="float32",
-                required=True,
-                key="dtype",
-                bind="query-params",
-                help="Type of the forward pass; files hold float32. bfloat16 is faster and off by "
-                "about 2 %.",
-            )
-            device = st.segmented_control(
-                "Device",
-                get_args(Device),
-                default="auto",
-                required=True,
-                key="device",
-                bind="query-params",
-                help="auto takes a GPU where there is one.",
-            )
-        sites = st.pills(
-            "Sites",
-            SITES,
-            selection_mode="multi",
-            default=list(DEFAULT_SITES),
-            key="sites",
-            bind="query-params",
-            help="Hook points. resid_pre: input of a layer. mlp_out: output of its MLP. "
-            "resid_post: the stream after the last layer. attn_out: output of attention. pattern: "
-            "attention weights, which grow with the square of the length.",
-        )
-        with st.container(horizontal=True, gap="large"):
-            truncate = st.checkbox(
-                "Truncate long prompts",
-                key="truncate",
-                bind="query-params",
-                help="Cut prompts that exceed the model's context, and record which. Else such a "
-                "prompt is refused.",
-            )
-            nonadditive = st.checkbox(
-                "Allow a non-additive MLP hook",
-                key="nonadditive",
-                bind="query-params",
-                help="Accept a model whose MLP hook is not what the layer adds to the stream.",
-            )
-            st.checkbox(
-                "Overwrite files of another configuration",
-                key="overwrite",
-                bind="query-params",
-                help="Else a file in the way that was made with other settings stops the run "
-                "before it starts.",
-            )
-    if not sites:
-        return None
-    return ExtractionOptions(
-        bos=bos,
-        processing=processing,
-        dtype=dtype,
-        device=device,
-        sites=tuple(sites),
-        truncate=truncate,
-        allow_nonadditive_mlp=nonadditive,
     )
 
 

@@ -1,0 +1,154 @@
+"""What stands below the chart of the Activations page: table, export, settings, explanation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from emoact.plots.norms import KIND_TITLES
+from emoact.ui import configuration, numbers
+from emoact.ui.boxes import answer, next_step
+from emoact.ui.norm_choice import NormChoice
+from emoact.ui.norm_view import Norms
+from emoact.ui.reading import UnitCard
+from emoact.ui.text import md, mono
+
+
+def table(norms: Norms, choice: NormChoice) -> None:
+    """The table of exactly what is drawn, with its download."""
+    data = frame(norms, choice)
+    figure_of = st.column_config.NumberColumn
+    st.dataframe(
+        data,
+        hide_index=True,
+        height=280,
+        key="norm-table",
+        column_order=[
+            "model",
+            "emotion",
+            "site",
+            "layer",
+            "position",
+            "median",
+            "q25",
+            "q75",
+            "mean",
+            "n",
+        ],
+        column_config={
+            "layer": figure_of("layer", format="%d"),
+            **{
+                name: figure_of(name, format=f"%.{_decimals(data[name])}f")
+                for name in ("median", "q25", "q75", "mean")
+            },
+            "n": figure_of("n", help="Prompts that have such a position."),
+        },
+        alt="Norms by model, emotion, site and layer, as drawn above",
+    )
+
+
+def export(norms: Norms, results: str) -> None:
+    """The rows as CSV, and the command that writes them in a shell."""
+    data = pd.DataFrame([row.to_row() for row in norms.rows])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download CSV",
+            data.to_csv(index=False),
+            file_name="emoact-norms.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.caption(
+            f"In a shell: {mono(f'python -m emoact norms --results {results} --csv norms.csv')}"
+        )
+
+
+def settings(norms: Norms) -> None:
+    """What the drawn files are: their configuration and how they were made."""
+    with st.expander("Settings of the files shown", icon=":material/tune:"):
+        st.dataframe(
+            configuration.frame(norms.cards),
+            hide_index=True,
+            alt="Configuration of each file that is drawn",
+        )
+
+
+def explain(norms: Norms, choice: NormChoice) -> None:
+    """What a point of the chart is."""
+    kinds = {
+        "l2": r"\sqrt{\sum_d x_d^2}",
+        "l1": r"\sum_d |x_d|",
+        "rms": r"\sqrt{\tfrac{1}{d}\sum_d x_d^2}",
+    }
+    hooks = {
+        "resid_pre": "`blocks.{l}.hook_resid_pre`: the residual stream as layer *l* receives it.",
+        "mlp_out": "`blocks.{l}.hook_mlp_out`: what the MLP of layer *l* adds to it.",
+        "attn_out": "`blocks.{l}.hook_attn_out`: what the attention of layer *l* adds to it.",
+    }
+    with st.expander("What am I looking at", icon=":material/help:"):
+        st.markdown("\n".join(f"- {hooks[site]}" for site in choice.sites))
+        st.markdown(
+            f"The {KIND_TITLES[choice.kind]} of one position is ${kinds[choice.kind]}$, in the "
+            "model's own units. A prompt counts with the mean over its content positions, that is, "
+            "all but the BOS; lines are medians over prompts and bands reach from the first to the "
+            "third quartile. This is a mean of norms, which is not the norm of a mean. Raw norms "
+            "are not comparable between models, and between layers only with care: most models "
+            "write larger values the deeper they are."
+        )
+        for footnote in configuration.footnotes(norms.cards):
+            st.caption(md(footnote))
+
+
+def list_problems(cards: Sequence[UnitCard]) -> None:
+    """The files that cannot be used, each with its reason."""
+    refused = [card for card in cards if card.problem is not None]
+    if not refused:
+        return
+    st.header(f"{numbers.plural(len(refused), 'file')} left out")
+    st.table(
+        pd.DataFrame(
+            {
+                "file": mono(f"{card.file.folder}/activations_{card.file.emotion}.pkl"),
+                "problem": md(card.problem or ""),
+                "next step": md(card.remedy or ""),
+            }
+            for card in refused
+        ),
+        hide_index=True,
+        border="horizontal",
+        alt="Files that were left out, with the reason",
+    )
+
+
+def empty(results: str, cards: Sequence[UnitCard]) -> None:
+    """What to do where there is nothing to draw."""
+    if cards:
+        answer(
+            f"None of the {numbers.plural(len(cards), 'file')} in {mono(results)} can be read; "
+            "the reasons are below."
+        )
+        list_problems(cards)
+    else:
+        answer(
+            f"There are no activations in {mono(results)} yet. A run of the embedded model over "
+            "the shipped prompts makes them in about a minute."
+        )
+    next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+
+
+def frame(norms: Norms, choice: NormChoice) -> pd.DataFrame:
+    """Exactly what is drawn, one row for each point."""
+    shown = [row.to_row() for row in norms.rows if choice.first or row.position != "first"]
+    return pd.DataFrame(shown)
+
+
+def _decimals(values: pd.Series) -> int:
+    """Decimals that leave three significant digits to the smallest values."""
+    smallest = values[values > 0].quantile(0.05) if len(values) else math.nan
+    if not math.isfinite(smallest):
+        return 2
+    return int(min(max(2 - math.floor(math.log10(smallest)), 0), 6))
