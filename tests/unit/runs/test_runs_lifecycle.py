@@ -72,6 +72,7 @@ def test_concurrent_starts_make_one_run(world: World) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(started) == 8
     assert len({each.run_id for each in started}) == 1
     assert sum(not each.existing for each in started) == 1
     assert len(progress.list_runs(world.results)) == 1
@@ -144,6 +145,8 @@ def test_cancel_interrupts_a_model_that_loads(world: World) -> None:
     world.wait(run_id, lambda view: view.state == "loading" and view.step is not None)
     control.cancel(world.results, run_id, wait=True)
     assert world.view(run_id).state == "cancelled"
+    said = world.directory(run_id).status().snapshot.state
+    assert said == "cancelled", "it was killed instead of interrupted"
 
 
 def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
