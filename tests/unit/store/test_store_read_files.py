@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
 import os
 import pickle
 import socket
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -47,7 +49,16 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "a named pipe" in refused(tmp_path / "pipe").reason
+    program = "import sys; from emoact.store.reading import read; read(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "pipe")],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "it is a named pipe, not a regular file" in done.stderr
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/random", "/dev/null"])
@@ -146,8 +157,6 @@ def test_other_formats_are_told_by_name_with_a_remedy(
 
 
 def test_reading_does_not_keep_the_collector_off(tmp_path: Path) -> None:
-    import gc
-
     (tmp_path / "a.pkl").write_bytes(PICKLE)
     assert gc.isenabled()
     load_closed(tmp_path / "a.pkl")
@@ -156,8 +165,6 @@ def test_reading_does_not_keep_the_collector_off(tmp_path: Path) -> None:
 
 
 def test_the_reader_needs_no_torch(tmp_path: Path) -> None:
-    import subprocess
-
     program = (
         "import sys\n"
         "import emoact.store.reading\n"
