@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from emoact.cli import (
     audit_command,
+    bench_command,
     extract_command,
     file_commands,
     model_commands,
@@ -69,4 +70,5 @@ def _parser() -> Parser:
     file_commands.add(commands)
     verify_command.add(commands)
     audit_command.add(commands)
+    bench_command.add(commands)
     return parser

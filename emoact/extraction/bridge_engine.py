@@ -78,6 +78,16 @@ class BridgeEngine:
         return [cut(prompt, self.context) for prompt in prompts]
 
     @property
+    def bridge(self) -> Any:
+        """The TransformerLens bridge."""
+        return self._bridge
+
+    @property
+    def budgets(self) -> Mapping[PlanName, int]:
+        """Most tokens in a pass of each plan."""
+        return _budgets(self._bridge)
+
+    @property
     def context(self) -> int:
         """Longest sequence that the model takes, in tokens."""
         return int(self._bridge.cfg.n_ctx)

@@ -182,7 +182,7 @@ class ActivationExtractor:
             del source, options
             return self._engine
 
-        run_units(config, reporter=_Quiet(), plans={}, engine_for=loaded)
+        run_units(config, reporter=Quiet(), plans={}, engine_for=loaded)
         root = ResultsRoot(results)
         return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
 
@@ -226,7 +226,7 @@ def _sample(
     )
 
 
-class _Quiet:
+class Quiet:
     """A reporter for callers who only want the files."""
 
     def step(self, *_: object, **__: object) -> None:

@@ -1,0 +1,1 @@
+"""Side-by-side timings of emoact and of what one would use instead."""

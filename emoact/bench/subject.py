@@ -1,0 +1,113 @@
+"""A model and prompts, loaded, with every way to run the one on the other."""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from emoact.bench import ways
+from emoact.bench.bare import load_bare
+from emoact.bench.ways import Prompts, Way
+from emoact.errors import RequestError
+from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.extractor import Quiet
+from emoact.extraction.kernel import Shape, linear_shapes
+from emoact.extraction.pipeline import run_units
+from emoact.extraction.plan import PLANS
+from emoact.models.install import ensure_model
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+
+RUN = "run"
+"""The pipeline: tokenising, passes, shard, pickle, manifest."""
+
+
+class Subject:
+    """What the bench works on.
+
+    Args:
+        model: What resolves to the model.
+        texts: Prompts, grouped into units.
+    """
+
+    def __init__(self, model: str, texts: Sequence[Sequence[str]]) -> None:
+        self.asked = model
+        self.texts = [list(group) for group in texts]
+        self.source = ensure_model(resolve_model(model))
+        if self.source.path is None:
+            raise RequestError(f"{model} is not on this machine")
+        self._path = self.source.path
+        self.options = ExtractionOptions(device="cpu")
+        self.engine: BridgeEngine = load_engine(self.source, self.options, texts=self.texts[0])
+        self.groups: list[Prompts] = [self.engine.tokenise(group) for group in self.texts]
+
+    @cached_property
+    def bare(self) -> Any:
+        """The model without TransformerLens."""
+        return load_bare(self._path)
+
+    @cached_property
+    def shapes(self) -> dict[Shape, int]:
+        """The linear layers of its blocks."""
+        return linear_shapes(self.bare)
+
+    @property
+    def flop_per_token(self) -> int:
+        """Of the linear layers of the blocks; attention's own products are left out."""
+        return sum(2 * count * left * right for (left, right), count in self.shapes.items())
+
+    def ways(self) -> list[Way]:
+        """Every way, the report's first."""
+        through_lens, *plans = self._bridge_ways()
+        return [through_lens, *self._bare_ways(), *plans]
+
+    def job(self, name: str) -> Callable[[], None]:
+        """What to call to have one way do the whole job once."""
+        if name == RUN:
+            return self.run_pipeline
+        several = self._bare_ways() if name.startswith("hugging_face") else self._bridge_ways()
+        way = next(way for way in several if way.name == name)
+        return lambda: way.run(self.groups, lambda *_: None)
+
+    def forget_bridge(self) -> None:
+        """Keep the bare model only, so that its memory can be told."""
+        _ = self.bare
+        del self.engine
+        gc.collect()
+
+    def _bare_ways(self) -> list[Way]:
+        return [ways.through_hugging_face(self.bare), ways.in_sorted_batches(self.bare)]
+
+    def _bridge_ways(self) -> list[Way]:
+        bridge, plan = self.engine.bridge, self.engine.facts.plan
+        budgets = self.engine.budgets
+        return [
+            ways.through_transformer_lens(bridge),
+            *(ways.by_plan(bridge, name, budgets[name], plan["kernel"]) for name in PLANS),
+        ]
+
+    def run_pipeline(self) -> None:
+        """Texts to acknowledged files in a folder that is removed again."""
+        from emoact.runs.request import ExtractRequest, prepare
+
+        with tempfile.TemporaryDirectory(prefix="emoact-bench-") as folder:
+            dataset = Path(folder, "prompts.jsonl")
+            with dataset.open("w", encoding="utf-8") as file:
+                for unit, group in enumerate(self.texts):
+                    for number, text in enumerate(group):
+                        row = {"id": f"{unit}-{number}", "emotion": f"unit{unit}", "text": text}
+                        file.write(json.dumps(row) + "\n")
+            config = prepare(
+                ExtractRequest(
+                    models=(self.asked,),
+                    dataset=dataset,
+                    results=Path(folder, "results"),
+                    options=self.options,
+                )
+            )
+            run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_, **__: self.engine)

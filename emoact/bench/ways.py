@@ -1,0 +1,182 @@
+"""The ways to get both sites of all layers as numpy arrays, emoact's plans among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from emoact.bench.bare import blocks_of
+from emoact.extraction.engine import Put, Tokenised
+from emoact.extraction.forward import HookReader
+from emoact.extraction.kernel import Kernel
+from emoact.extraction.plan import Pass, PlanName, plan_passes
+from emoact.schema import DEFAULT_SITES, Site
+
+BATCH_TOKENS = 512
+
+Prompts = Sequence[Tokenised]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way to do the job.
+
+    Attributes:
+        name: Short name.
+        about: What it does.
+        single: Whether it takes one prompt at a time, which is slow.
+        run: Does the job for groups of prompts, one group per unit; prompts are numbered through.
+        computed: Tokens that go through the model for these groups.
+    """
+
+    name: str
+    about: str
+    single: bool
+    run: Callable[[Sequence[Prompts], Put], None]
+    computed: Callable[[Sequence[Prompts]], int]
+
+
+def through_transformer_lens(bridge: Any) -> Way:
+    """The report's way: `run_with_cache`, one prompt at a time, unembedding included."""
+    wanted = {
+        f"blocks.{layer}.hook_{site}": (site, layer)
+        for site in DEFAULT_SITES
+        for layer in range(bridge.cfg.n_layers)
+    }
+
+    @torch.no_grad()
+    def run(groups: Sequence[Prompts], put: Put) -> None:
+        for sample, prompt in enumerate(_flat(groups)):
+            tokens = torch.from_numpy(prompt.ids)[None]
+            _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in wanted)
+            for name, (site, layer) in wanted.items():
+                put(site, layer, sample, cache[name][0].numpy().copy())
+
+    return Way(
+        name="transformer_lens",
+        about="one prompt at a time, TransformerLens run_with_cache (the report's way)",
+        single=True,
+        run=run,
+        computed=_token_count,
+    )
+
+
+def through_hugging_face(model: Any) -> Way:
+    """The bare model under forward hooks, one prompt at a time."""
+
+    @torch.no_grad()
+    def run(groups: Sequence[Prompts], put: Put) -> None:
+        sample = 0
+
+        def take(site: Site, layer: int, rows: torch.Tensor) -> None:
+            put(site, layer, sample, rows[0].numpy().copy())
+
+        with _hooked(model, take):
+            for number, prompt in enumerate(_flat(groups)):
+                sample = number
+                model(torch.from_numpy(prompt.ids)[None], use_cache=False)
+
+    return Way(
+        name="hugging_face",
+        about="one prompt at a time, bare Hugging Face model with forward hooks",
+        single=True,
+        run=run,
+        computed=_token_count,
+    )
+
+
+def in_sorted_batches(model: Any) -> Way:
+    """Length-sorted batches of all prompts through the bare base model."""
+    body = model.base_model
+
+    @torch.inference_mode()
+    def run(groups: Sequence[Prompts], put: Put) -> None:
+        one_pass: Pass
+
+        def take(site: Site, layer: int, rows: torch.Tensor) -> None:
+            array = rows.numpy()
+            for row, (sample, indices) in enumerate(
+                zip(one_pass.samples, one_pass.rows, strict=True)
+            ):
+                put(site, layer, sample, array[row, : len(indices)].copy())
+
+        with _hooked(model, take):
+            for one_pass in _batches(groups):
+                body(torch.from_numpy(one_pass.ids), use_cache=False)
+
+    return Way(
+        name="hugging_face_batches",
+        about=f"sorted batches of {BATCH_TOKENS} tokens, bare Hugging Face base model",
+        single=False,
+        run=run,
+        computed=lambda groups: sum(one_pass.ids.size for one_pass in _batches(groups)),
+    )
+
+
+def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel) -> Way:
+    """One of emoact's plans, unit by unit."""
+    reader = HookReader(bridge, DEFAULT_SITES, torch.device("cpu"), kernel=kernel)
+
+    def passes(prompts: Prompts) -> list[Pass]:
+        return plan_passes([prompt.ids for prompt in prompts], plan=plan, budget=budget)
+
+    def run(groups: Sequence[Prompts], put: Put) -> None:
+        first = 0
+        for prompts in groups:
+
+            def shifted(
+                site: Site, layer: int, sample: int, rows: np.ndarray, first: int = first
+            ) -> None:
+                # As the pipeline does, which copies each sample into the unit's file.
+                put(site, layer, first + sample, rows.copy())
+
+            reader.run_all(passes(prompts), shifted, lambda _: None)
+            first += len(prompts)
+
+    return Way(
+        name=f"emoact_{plan}",
+        about=f"emoact, {plan.replace('_', ' ')}",
+        single=plan == "one_at_a_time",
+        run=run,
+        computed=lambda groups: sum(
+            one_pass.ids.size for prompts in groups for one_pass in passes(prompts)
+        ),
+    )
+
+
+def _batches(groups: Sequence[Prompts]) -> list[Pass]:
+    ids = [prompt.ids for prompt in _flat(groups)]
+    return plan_passes(ids, plan="sorted_batches", budget=BATCH_TOKENS)
+
+
+def _flat(groups: Sequence[Prompts]) -> list[Tokenised]:
+    return [prompt for prompts in groups for prompt in prompts]
+
+
+def _token_count(groups: Sequence[Prompts]) -> int:
+    return sum(len(prompt.ids) for prompt in _flat(groups))
+
+
+@contextmanager
+def _hooked(model: Any, take: Callable[[Site, int, torch.Tensor], None]) -> Iterator[None]:
+    handles = []
+    for layer, block in enumerate(blocks_of(model)):
+
+        def before(_module: Any, args: Any, kwargs: Any, layer: int = layer) -> None:
+            take("resid_pre", layer, args[0] if args else kwargs["hidden_states"])
+
+        def after(_module: Any, _args: Any, output: Any, layer: int = layer) -> None:
+            take("mlp_out", layer, output)
+
+        handles.append(block.register_forward_pre_hook(before, with_kwargs=True))
+        handles.append(block.mlp.register_forward_hook(after))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

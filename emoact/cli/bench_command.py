@@ -1,0 +1,137 @@
+"""`emoact bench`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.parsing import add_command, add_json
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.bench.result import BenchResult, Spread
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "bench",
+        about="Time emoact on this machine beside what one would use instead.",
+        example="emoact bench --quick\nemoact bench --model gpt2 --every 4 --json",
+        run=_bench,
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|ID|PATH",
+        default="smollm2-135m",
+        help="an installed model (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="FILE",
+        default="data/prompts.jsonl",
+        help="prompts; each label is a unit (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=3,
+        metavar="N",
+        help="rounds; ratios are given with their spread over them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="ways that take one prompt at a time take every Nth prompt (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round, every 5th prompt for slow ways, no memory, no cost curves",
+    )
+    add_json(parser)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    for name in ("repeat", "every"):
+        if getattr(arguments, name) < 1:
+            raise RequestError(f"--{name} is {getattr(arguments, name)}; 1 or more is allowed")
+    from emoact.models.threads import let_threads_sleep
+
+    let_threads_sleep()
+    from emoact.bench.bench import Request, bench
+
+    quick = arguments.quick
+    result = bench(
+        Request(
+            model=arguments.model,
+            dataset=arguments.dataset,
+            repeat=1 if quick else arguments.repeat,
+            every=5 if quick else arguments.every,
+            memory=not quick,
+            curve=not quick,
+        ),
+        say=say,
+    )
+    if arguments.json:
+        print_json(_document(result))
+    else:
+        _print(result)
+    return 0
+
+
+def _document(result: BenchResult) -> dict[str, Any]:
+    document = dataclasses.asdict(result)
+    for way, row in zip(result.ways, document["ways"], strict=True):
+        row["samples_per_s"] = dataclasses.asdict(way.samples_per_s)
+        row["tokens_per_s"] = dataclasses.asdict(way.tokens_per_s)
+    return document
+
+
+def _print(result: BenchResult) -> None:
+    model, dataset, machine = result.model, result.dataset, result.machine
+    print_line(
+        f"{model['name']}: {model['n_layers']} layers of width {model['d_model']}; "
+        f"{dataset['n_prompts']} prompts, {dataset['n_tokens']:,} tokens, "
+        f"{dataset['distinct_nodes']:,} distinct prefixes"
+    )
+    print_line(
+        f"{machine['processor']}, {machine['threads']} threads, load {machine['load_before']:.1f} "
+        f"to {machine['load_after']:.1f}; torch {result.versions['torch']}, "
+        f"transformer-lens {result.versions['transformer-lens']}"
+    )
+    rows = [
+        [
+            way.name,
+            f"{way.samples_per_s.median:.1f}",
+            f"{way.tokens_per_s.median:,.0f}",
+            f"{way.n_computed:,}",
+            f"{way.share_of_limit.median:.0%}",
+            "" if way.peak_bytes is None else f"{way.peak_bytes / 1e6:,.0f} MB",
+            f"{way.difference:.1e}",
+        ]
+        for way in result.ways
+    ]
+    print_table(["WAY", "PROMPTS/S", "TOKENS/S", "COMPUTED", "LIMIT", "PEAK", "DIFFERENCE"], rows)
+    for ratio in result.ratios:
+        print_line(f"{ratio.fast} is {_times(ratio.spread)} as fast as {ratio.slow}")
+    overhead = result.whole_run.overhead
+    print_line(
+        f"tokenising, saving and bookkeeping take {overhead.median:.0%} of the passes' time "
+        f"({overhead.lowest:.0%} to {overhead.highest:.0%})"
+    )
+    for point in result.curve:
+        memory = "" if point.peak_bytes is None else f", {point.peak_bytes / 1e6:,.0f} MB"
+        print_line(
+            f"{point.axis} {point.value:,}: {point.n_tokens:,} tokens, {point.n_nodes:,} distinct "
+            f"prefixes, {point.seconds:.2f} s{memory}"
+        )
+
+
+def _times(spread: Spread) -> str:
+    return f"{spread.median:.2f} times ({spread.lowest:.2f} to {spread.highest:.2f})"
