@@ -63,7 +63,7 @@ class AnalysisResult:
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
     random_weights: tuple[str, ...]
-    directions: Mapping[DirectionKey, Float64[np.ndarray, "layer d_model"]]
+    directions: Mapping[DirectionKey, Float64[np.ndarray, "_ _"]]
     headline: tuple[HeadlineRow, ...]
     strength: tuple[StrengthRow, ...]
     stability: tuple[StabilityRow, ...]

@@ -31,7 +31,7 @@ class Significance:
 
 
 def judge_families(
-    families: Sequence[Mapping[Site, Float[np.ndarray, "permutation layer"]]],
+    families: Sequence[Mapping[Site, Float[np.ndarray, "permutation _"]]],
 ) -> list[Significance]:
     """Tests of all (emotion, model) families together.
 

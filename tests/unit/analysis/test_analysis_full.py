@@ -298,6 +298,17 @@ def test_missing_site_is_refused_with_the_unit() -> None:
         analyse_grid(units, FAST)
 
 
+def test_pooling_must_be_the_one_that_was_done() -> None:
+    with pytest.raises(RequestError, match="pooling is 'last' in the settings but 'mean_content'"):
+        analyse_grid(make_grid(), dataclasses.replace(FAST, pooling="last"))
+
+
+def test_more_prompts_than_fit_in_memory_are_refused_before_work() -> None:
+    units = [make_unit(emotion=e, n=12000, n_layers=2, d_model=1) for e in ("anger", "neutral")]
+    with pytest.raises(RequestError, match="GiB of products"):
+        analyse_grid(units, FAST)
+
+
 def test_unit_given_twice_is_refused() -> None:
     with pytest.raises(RequestError, match="m0/anger was given twice"):
         join_units([make_unit(), make_unit()])
@@ -323,7 +334,10 @@ def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
     for index, unit in enumerate(units):
         pooled = unit.sites["resid_pre"].copy()
         pooled[:, 0] = units[0].sites["resid_pre"][0, 0]
-        units[index] = dataclasses.replace(unit, sites={"resid_pre": pooled})
+        configuration = dataclasses.replace(unit.configuration, pooling="last")
+        units[index] = dataclasses.replace(
+            unit, sites={"resid_pre": pooled}, configuration=configuration
+        )
     settings = dataclasses.replace(FAST, sites=("resid_pre",), pooling="last")
     found = analyse_grid(units, settings)
     codes = [finding.code for finding in found.findings]
