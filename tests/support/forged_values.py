@@ -164,6 +164,7 @@ def tensors() -> Iterator[tuple[str, Raw]]:
         ((2**63,), (0,), 0),
     ):  # fmt: skip
         yield f"tensor {size} {stride} {offset}", tensor(size=size, stride=stride, offset=offset)
+    yield "gradients of whole numbers", tensor(gradient=True)
     for more in ((None,), ({"conj": True},), ({"__class__": 1},), (1, 2)):
         yield f"tensor and {more}", tensor(more=more)
     fields_of: tuple[dict[str, Any], ...] = (

@@ -123,6 +123,8 @@ def rebuild_tensor(args: tuple[Any, ...]) -> Leaf:
         raise Refused("a tensor without a storage")
     if type(requires_grad) is not bool or type(hooks) is not OrderedDict or hooks:
         raise Refused("a tensor with hooks", remedy=_ON_CPU)
+    if requires_grad and not storage.bfloat16 and storage.dtype.kind != "f":
+        raise Refused("a tensor of whole numbers that asks for gradients")
     shape = check_shape(size)
     if type(stride) is not tuple or len(stride) != len(shape):
         raise Refused("a tensor whose strides do not belong to its shape")
