@@ -142,12 +142,12 @@ def test_random_weights_carry_a_warning(open_page: OpenPage, results: Path) -> N
 
 
 def test_a_file_that_was_written_again_is_read_again(open_page: OpenPage, results: Path) -> None:
-    plant_unit(results, "gpt2", "anger", n_layers=4)
+    first = plant_unit(results, "gpt2", "anger").stat().st_size
     app = open_page("activations")
-    assert len(traces(app)[0]["x"]) == 4
-    plant_unit(results, "gpt2", "anger", n_layers=6)
+    before = traces(app)[0]["y"]
+    assert plant_unit(results, "gpt2", "anger", scale=3.0).stat().st_size == first
     app.run()
-    assert len(traces(app)[0]["x"]) == 6
+    assert traces(app)[0]["y"] == pytest.approx([3 * value for value in before], rel=1e-4)
 
 
 def test_nothing_chosen_asks_for_a_choice(open_page: OpenPage, results: Path) -> None:

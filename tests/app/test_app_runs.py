@@ -126,6 +126,7 @@ def test_a_run_is_deleted_only_after_a_second_word(open_page: OpenPage, results:
     assert (results / "runs" / TWO).is_dir()
     assert ids(app) == [TWO]
     assert "run" not in app.query_params
+    assert "there is no such run" not in words(app)
 
 
 def test_run_again_fills_the_form_with_the_same_settings(

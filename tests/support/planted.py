@@ -40,6 +40,7 @@ def plant_unit(
     d_model: int = 12,
     sites: tuple[Site, ...] = DEFAULT_SITES,
     bos: bool = True,
+    scale: float = 1.0,
     provenance: Mapping[str, Any] | None = None,
     known: bool = True,
     texts: Sequence[str] | None = None,
@@ -59,7 +60,8 @@ def plant_unit(
                 for sample, length in enumerate(lengths):
                     rows = rng.normal(size=(length, d_model))
                     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-                    rows *= planted_norm(site, layer, emotion) * SPREAD[sample % len(SPREAD)]
+                    rows *= scale * planted_norm(site, layer, emotion)
+                    rows *= SPREAD[sample % len(SPREAD)]
                     if layer == SINK_LAYER:
                         rows[0] *= SINK_RATIO
                     shard.put(site, layer, sample, rows.astype(np.float32))
