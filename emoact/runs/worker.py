@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import dataclasses
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -33,7 +32,6 @@ from emoact.runs.reporter import RunReporter
 from emoact.runs.snapshot import RunError, Snapshot
 from emoact.runs.status import Status, write_status
 from emoact.runs.worker_process import WorkerProcess
-from emoact.store.layout import ResultsRoot
 
 _LONGEST_REASON = 500
 
@@ -150,7 +148,6 @@ def _work(
         return _fail(reporter, _unforeseen(error))
     finally:
         learn(config, reporter.snapshot)
-        shutil.rmtree(ResultsRoot(config.results).partial / config.run_id, ignore_errors=True)
     _ignore_signals()
     reporter.end("finished")
     return os.EX_OK
