@@ -21,7 +21,7 @@ from tests.support.assembler import (
 P = b"\x80\x04"
 ORDERED = name("collections", "OrderedDict")
 WIDE = "🙂".encode()
-FLOOD = 100 << 20
+FLOOD = 64 << 20
 """Bytes of the repetitive ones."""
 
 
