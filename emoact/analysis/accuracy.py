@@ -45,7 +45,7 @@ class LexicalComparison:
 
     Attributes:
         verdict: Key of `VERDICTS`.
-        baseline: The lexical baseline with the highest accuracy.
+        baseline: The word baseline with the highest accuracy.
         difference: Accuracy of the probe minus that of the baseline, on the same prompts.
         low: Lower end of its paired 95 % percentile bootstrap over scenarios.
         high: Upper end.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from emoact.analysis.comparable import Difference
+from emoact.analysis.emotion import Contrast
 from emoact.analysis.grid_steps import Found
 from emoact.analysis.prepared import Prepared
-from emoact.analysis.probe_grid import baseline_rows
+from emoact.analysis.probe_grid import Correct, baseline_rows
 from emoact.analysis.remarks import remarks_on
 from emoact.analysis.result import AnalysisResult, DirectionKey
 from emoact.analysis.settings import AnalysisSettings
@@ -77,6 +78,7 @@ def assemble(
                 c,
                 found.texts[each.model.model, c.emotion],
                 found.probes[each.model.model, site, c.emotion],
+                _first_layer(found, each, c, settings),
                 judged[each.model.model, c.emotion],
                 site,
                 settings.alpha,
@@ -110,9 +112,7 @@ def assemble(
                 each.model,
                 c,
                 found.texts[each.model.model, c.emotion],
-                found.probes[each.model.model, "resid_pre", c.emotion].first_layer
-                if "resid_pre" in settings.sites
-                else None,
+                _first_layer(found, each, c, settings),
             )
         ),
         similarity=tuple(row for pair in pairs for row in pair.similarity),
@@ -121,6 +121,14 @@ def assemble(
         points=tuple(row for each in drawn for row in point_rows(*each)),
         axes=tuple(row for each in drawn for row in axis_rows(*each)),
     )
+
+
+def _first_layer(
+    found: Found, prepared: Prepared, contrast: Contrast, settings: AnalysisSettings
+) -> Mapping[str, Correct] | None:
+    if "resid_pre" not in settings.sites:
+        return None
+    return found.probes[prepared.model.model, "resid_pre", contrast.emotion].first_layer
 
 
 def _judge(

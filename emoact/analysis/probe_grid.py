@@ -193,16 +193,23 @@ def compare_probe(
     contrast: Contrast,
     texts: TextBaselines,
     probe: ProbeGrid,
+    first_layer: Mapping[str, Correct] | None,
     evaluation: str,
 ) -> tuple[Accuracy, LexicalComparison, float]:
-    """Accuracy of the nested probe, its comparison with words, and the best word accuracy."""
+    """Accuracy of the nested probe, its comparison with words, and the best word accuracy.
+
+    Layer 0 of the residual stream holds token embeddings and positions: a probe there sees words
+    only, and counts among the word baselines where it is known.
+    """
     correct = texts.correct[evaluation]
-    lexical: dict[str, Correct] = {kind: correct[kind] for kind in LEXICAL_KINDS if kind in correct}
+    words: dict[str, Correct] = {kind: correct[kind] for kind in LEXICAL_KINDS if kind in correct}
+    if first_layer is not None:
+        words["layer_0"] = first_layer[evaluation]
     majority = correct.get("majority", np.full(len(contrast.used), np.nan))
     comparison = compare_with_words(
-        probe.nested[evaluation], lexical, majority, model.design, contrast.draws
+        probe.nested[evaluation], words, majority, model.design, contrast.draws
     )
-    best = lexical.get(comparison.baseline)
+    best = words.get(comparison.baseline)
     return (
         measure_accuracy(probe.nested[evaluation], model.design, contrast.draws),
         comparison,

@@ -188,7 +188,7 @@ class HeadlineRow:
         probe: Which probe the accuracies are of.
         evaluation: `cross_validated`, or `explicit_to_implicit`.
         accuracy: With the layer chosen inside the training prompts.
-        baseline: Best lexical baseline, and its accuracy.
+        baseline: Best baseline that sees words only (`layer_0` is one), and its accuracy.
         difference: Paired difference of the two accuracies with its 95 % interval.
         verdict: Key of `accuracy.VERDICTS`.
     """

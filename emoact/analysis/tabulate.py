@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -139,6 +141,7 @@ def headline_rows(
     contrast: Contrast,
     texts: TextBaselines,
     probe: ProbeGrid,
+    first_layer: Mapping[str, Float64[np.ndarray, " prompt"]] | None,
     significance: Significance,
     site: Site,
     alpha: float,
@@ -147,7 +150,9 @@ def headline_rows(
     rows = []
     layers = significance.p_holm_layers[significance.columns[site]] <= alpha
     for evaluation in (CROSS_VALIDATED, TRANSFER):
-        accuracy, comparison, baseline = compare_probe(model, contrast, texts, probe, evaluation)
+        accuracy, comparison, baseline = compare_probe(
+            model, contrast, texts, probe, first_layer, evaluation
+        )
         if evaluation == TRANSFER and not accuracy.n:
             continue
         rows.append(

@@ -424,3 +424,18 @@ def test_settings_survive_json() -> None:
     assert AnalysisSettings.from_json(settings.to_json()) == settings
     with pytest.raises(RequestError, match="unknown setting 'speed'"):
         AnalysisSettings.from_json({"speed": 3})
+
+
+def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> None:
+    rng = np.random.default_rng(9)
+    units = []
+    for unit in (make_unit(emotion=e, n=30) for e in ("anger", "neutral")):
+        pooled = rng.normal(size=(30, 3, 10)).astype(np.float32)
+        if unit.emotion == "anger":
+            pooled += 2
+        prompts = tuple(dataclasses.replace(p, text="the same words.") for p in unit.prompts)
+        units.append(dataclasses.replace(unit, prompts=prompts, sites=dict.fromkeys(SITES, pooled)))
+    found = analyse_grid(units, FAST).headline
+    assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
+    without = analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))).headline
+    assert {row.verdict for row in without} == {"beyond_words"}
