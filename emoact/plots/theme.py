@@ -155,6 +155,11 @@ def template(scheme: Scheme) -> go.layout.Template:
                 "itemsizing": "trace",
                 "bgcolor": "rgba(0,0,0,0)",
             },
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": ink.muted,
+                "activecolor": ink.text,
+            },
             "annotationdefaults": {"font": {"size": 13, "color": ink.text}},
         }
     )

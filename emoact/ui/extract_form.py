@@ -127,6 +127,7 @@ def _ask(results: str) -> ExtractRequest | None:
         emotions=None if len(chosen) == len(labels.counts) else chosen,
         options=options,
         overwrite=bool(st.session_state.get("overwrite")),
+        allow_pickle_weights=bool(st.session_state.get("pickles")),
         assume_yes=bool(st.session_state.get(_AGREED)),
     )
 

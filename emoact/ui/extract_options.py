@@ -29,7 +29,7 @@ def ask_options() -> ExtractionOptions | None:
     ):
         links.note_ignored(parameter, allowed)
     with st.expander("Options", icon=":material/tune:"):
-        with st.grid(4, min_column_width=220, gap="medium"):
+        with st.container(horizontal=True, gap="medium"):
             bos = st.segmented_control(
                 "BOS",
                 get_args(BosPolicy),
@@ -93,6 +93,12 @@ def ask_options() -> ExtractionOptions | None:
                 key="nonadditive",
                 bind="query-params",
                 help="Accept a model whose MLP hook is not what the layer adds to the stream.",
+            )
+            st.checkbox(
+                "Allow weights stored as pickles",
+                key="pickles",
+                bind="query-params",
+                help="Loading a pickle can run code of whoever made it; safetensors cannot.",
             )
             st.checkbox(
                 "Overwrite files of another configuration",

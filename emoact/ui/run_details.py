@@ -140,6 +140,7 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
         "truncate": options.truncate,
         "nonadditive": options.allow_nonadditive_mlp,
         "overwrite": config.overwrite,
+        "pickles": config.allow_pickle_weights,
     }
     chosen |= {name: "true" for name, on in switches.items() if on}
     return chosen

@@ -16,6 +16,7 @@ from emoact.ui.states import run_look
 from emoact.ui.text import listed, mono, prose
 
 _LOG_LINES = 200
+_SHORT_LOG = 11
 _REFUSAL = "resume-refusal"
 
 
@@ -130,5 +131,6 @@ def _log(results: str, view: RunView) -> None:
     if not expander.open:
         return
     lines = RunDirectory(ResultsRoot(results).run_dir(view.id)).log_tail(_LOG_LINES)
-    with expander.container(height=280, autoscroll=True, border=False):
+    long = len(lines) > _SHORT_LOG
+    with expander.container(height=280 if long else "content", autoscroll=long, border=False):
         st.code("\n".join(lines) or "The log is empty so far.", language=None, wrap_lines=True)

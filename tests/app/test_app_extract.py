@@ -76,6 +76,7 @@ def test_choices_come_from_the_address(
         dtype="bfloat16",
         sites=["resid_pre", "attn_out"],
         overwrite="true",
+        pickles="true",
     )
     assert app.button(key="start").label.startswith("Extract 3 prompts with")
     app.button(key="start").click().run()
@@ -85,6 +86,7 @@ def test_choices_come_from_the_address(
     assert config.options.dtype == "bfloat16"
     assert config.options.sites == ("resid_pre", "attn_out")
     assert config.overwrite
+    assert config.allow_pickle_weights
 
 
 def test_a_run_starts_is_watched_and_shows_what_it_wrote(
