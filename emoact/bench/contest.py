@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,8 +60,7 @@ def contest(
             way.run(prompts, _drop)
             seconds[way.name].append(time.perf_counter() - began)
         # In the same round as the rest: a machine may be slower a minute later.
-        rates, _ = measure(shapes, seconds=_LIMIT_SECONDS)
-        limits.append(max(rates.values()))
+        limits.append(measure(shapes, seconds=_LIMIT_SECONDS).best_rate(statistics.median))
     return Timings(
         seconds={name: tuple(values) for name, values in seconds.items()},
         limit_gflops=tuple(limits),

@@ -59,7 +59,7 @@ class Subject:
     @property
     def flop_per_token(self) -> int:
         """Of the linear layers of the blocks; attention's own products are left out."""
-        return sum(2 * count * left * right for (left, right), count in self.shapes.items())
+        return sum(2 * count * shape.inputs * shape.outputs for shape, count in self.shapes.items())
 
     def ways(self) -> list[Way]:
         """Every way, the report's first."""

@@ -22,6 +22,12 @@ PARITY = 1e-5
 """Largest relative difference per position that counts as float32 noise by itself."""
 ADDITIVITY = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre."""
+KERNEL_HEADROOM = 4
+"""How far below parity another kernel has to stay on the few prompts that are checked.
+
+Its rounding is not that of the single prompts, so a deep model spreads it: over all 200 shipped
+prompts SmolLM2 strayed six times as far as over the six that were looked at.
+"""
 _SAMPLES_CHECKED = 6
 
 Reference = Mapping[tuple[Site, int], np.ndarray]
@@ -167,6 +173,9 @@ def choose_plan(
             difference = _worst(reader, largest, checked, references)
         except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
             tried.append(f"{name} failed ({type(error).__name__})")
+            continue
+        if used != "highest" and difference > PARITY / KERNEL_HEADROOM:
+            tried.append(f"{name} differs by {difference:.2g}")
             continue
         if difference > tolerance and not widened:
             widened = True
