@@ -35,7 +35,7 @@ def pick_results_folder() -> None:
             )
         else:
             shown = mono(shortened(folders[0]))
-            st.caption(f"Results folder {shown}", help=mono(str(Path(folders[0]).absolute())))
+            st.caption(f"Results folder  \n{shown}", help=mono(str(Path(folders[0]).absolute())))
 
 
 def results_folder() -> str:

@@ -25,6 +25,7 @@ def show_written(view: RunView) -> None:
         page="pages/activations.py",
         icon=":material/stacked_line_chart:",
         parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
+        primary=view.state == "finished",
     )
     st.dataframe(
         pd.DataFrame(
