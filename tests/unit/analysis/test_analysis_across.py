@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
@@ -105,8 +105,6 @@ def test_spearman_agrees_with_scipy_ties_included() -> None:
 
 
 def test_partial_spearman_regresses_ranks_on_labels() -> None:
-    from scipy.stats import rankdata
-
     x, y = RNG.normal(size=(2, 60)) + 3 * (np.arange(60) % 3)
     groups = np.arange(60) % 3
     dummies = np.eye(3)[groups]
@@ -212,6 +210,30 @@ def test_score_correlation_sees_what_labels_do_not_explain() -> None:
     assert raw > 0.9
     assert 0.9 < ceiling <= 1
     assert value == pytest.approx(raw / ceiling)
+
+
+def test_reliability_is_that_of_held_out_scores_from_disjoint_halves() -> None:
+    x, _ = latent_models(1.0, 7)
+    contrast = contrast_against(PAIR, "a", "n")
+    folds, halves = scenario_folds(PAIR), scenario_halves(PAIR, 4)
+    correlations = []
+    for half in halves:
+        scores = np.empty((2, 120))
+        for row, side in enumerate((half, ~half)):
+            for fold in range(5):
+                train = side[PAIR.scenario_of] & (folds != fold)
+                here, there = x[train & (PAIR.label_of == 0)], x[train & (PAIR.label_of == 1)]
+                d = here.mean(0) - there.mean(0)
+                middle = (here.mean(0) + there.mean(0)) / 2
+                scores[row, folds == fold] = (x[folds == fold] - middle) @ d / np.linalg.norm(d)
+        residuals = [
+            (ranks := rankdata(v)) - [ranks[PAIR.label_of == g].mean() for g in PAIR.label_of]
+            for v in scores
+        ]
+        correlations.append(np.corrcoef(*residuals)[0, 1])
+    r = np.mean(correlations)
+    found = score_reliability(PAIR, gram(x), contrast, folds, halves)
+    assert found[0] == pytest.approx(2 * r / (1 + r), rel=1e-9)
 
 
 def test_score_correlation_of_models_that_share_labels_only_is_zero() -> None:
