@@ -164,7 +164,8 @@ def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult
 def _more(unit: Unit) -> list[int]:
     """Prompts spread over the unit."""
     count = min(_ROUNDING_SAMPLES, unit.n_samples)
-    return np.linspace(0, unit.n_samples - 1, count).round().astype(int).tolist()
+    places = np.linspace(0, unit.n_samples - 1, count).round()
+    return [int(place) for place in places]
 
 
 def _judge(unit: Unit, result: ParityResult) -> list[Finding]:

@@ -76,7 +76,7 @@ def _check_hub_name(text: str, hub_id: str, revision: str | None) -> None:
 
 def _did_you_mean(text: str) -> str:
     close = difflib.get_close_matches(text.lower(), [spec.name for spec in REGISTRY], n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = f"Did you mean {close[0]}? " if close and close[0] != text else ""
     return f"{hint}`emoact models list` shows what is installed."
 
 

@@ -212,6 +212,7 @@ def test_a_bar_is_drawn_where_somebody_watches(world: World) -> None:
     assert len(re.findall(r"tiny anger: 3 prompts", text)) == 1
 
 
+@pytest.mark.fault
 def test_a_canary_token_is_found_nowhere(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = "hf_canaryCANARYcanary0123456789"
     monkeypatch.setenv("HF_TOKEN", canary)

@@ -20,6 +20,8 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.verify import is_ok, verify_files
 from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer, tiny_config
 
+pytestmark = pytest.mark.fault
+
 TEXTS = {"joy": ["We won the match.", "You came."], "fear": ["Something moved.", "A", "Run."]}
 UNIT = Path("activations") / "lab~tiny@main"
 

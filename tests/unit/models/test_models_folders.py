@@ -12,6 +12,8 @@ from emoact.models.folders import content_folder, hub_folder, parse_hub_folder
 from emoact.models.registry import REGISTRY
 from emoact.store.layout import check_folder_name
 
+pytestmark = pytest.mark.fault
+
 _PART = st.text("abcAB019._-", min_size=1, max_size=12)
 _HUB_ID = st.one_of(_PART, st.tuples(_PART, _PART).map("/".join))
 _REVISION = st.one_of(st.none(), st.text("abc019._-/@~=é", min_size=1, max_size=12))

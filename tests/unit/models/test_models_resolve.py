@@ -15,6 +15,8 @@ import pytest
 from emoact.errors import RequestError
 from emoact.models.resolve import list_models, resolve_model
 
+pytestmark = pytest.mark.fault
+
 CONFIG = {
     "model_type": "gpt2",
     "n_layer": 12,

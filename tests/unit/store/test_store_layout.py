@@ -12,6 +12,8 @@ import pytest
 from emoact.errors import RequestError
 from emoact.store.layout import ResultsRoot, check_folder_name, check_id
 
+pytestmark = pytest.mark.fault
+
 TRAVERSAL = [
     "..", ".", "", "../", "../x", "../../etc/passwd", "a/../b", "a/..", "./a", "/", "//", "/etc",
     "/etc/passwd", "//etc/passwd", "a/b", "a//b", "a/", "..\\", "..\\..\\x", "a\\b", "\\",

@@ -101,6 +101,7 @@ def test_parts_that_do_not_fit_together_leave_no_file(
     assert not (tmp_path / "unit.pkl").exists()
 
 
+@pytest.mark.fault
 def test_ten_times_the_samples_need_no_more_memory(tmp_path: Path) -> None:
     """The peak of a fresh process writing 15 MB and 150 MB; the arrays never gather in memory."""
     script = """
