@@ -58,7 +58,7 @@ class _Checker:
                 self.path,
                 row.where,
                 f"text has {len(value):,} characters; {self.max_chars:,} are allowed",
-                remedy="Shorten it, or raise max_chars.",
+                remedy="Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS).",
             )
         self._check_characters(row, "text", value, _CONTROL)
         if not _has_visible(value):
@@ -172,7 +172,7 @@ def checked_prompts(
                 path,
                 row.where,
                 f"more than {max_rows:,} prompts",
-                remedy="Split the data set, or raise max_rows.",
+                remedy="Split the data set, or raise max_rows (environment: EMOACT_MAX_ROWS).",
             )
         if ordinal == 1:
             with_id = row.fields.get("id") not in (None, "")

@@ -110,7 +110,9 @@ def _check_expansion(metadata: Any, max_bytes: int) -> None:
     if size > max_bytes * _EXPANSION:
         allowed = max_bytes * _EXPANSION
         problem = f"its columns take {size:,} bytes unpacked; {allowed:,} are allowed"
-        raise _RefusedError(None, problem, "Split the data set, or raise max_bytes.")
+        raise _RefusedError(
+            None, problem, "Split the data set, or raise max_bytes (environment: EMOACT_MAX_BYTES)."
+        )
 
 
 def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
@@ -124,7 +126,9 @@ def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
         if too_long >= 0:
             problem = f"{name} is longer than {max_chars:,} characters"
             where = f"row {start + too_long + 1}"
-            raise _RefusedError(where, problem, "Shorten it, or raise max_chars.")
+            raise _RefusedError(
+                where, problem, "Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS)."
+            )
     values: list[object] = []
     for index, value in enumerate(column):
         try:

@@ -26,9 +26,9 @@ EXTENSIONS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 def read_prompts(
     path: str | os.PathLike[str],
     *,
-    max_bytes: int = MAX_BYTES,
-    max_chars: int = MAX_CHARS,
-    max_rows: int = MAX_ROWS,
+    max_bytes: int | None = None,
+    max_chars: int | None = None,
+    max_rows: int | None = None,
 ) -> Dataset:
     """The prompts of a JSONL, JSON, CSV, TSV or Parquet file, all checked.
 
@@ -38,17 +38,18 @@ def read_prompts(
 
     Args:
         path: The file; its extension says its format. It is opened once.
-        max_bytes: Size of the file that is still read.
-        max_chars: Characters that one text may have.
-        max_rows: Prompts that the file may have.
+        max_bytes: Size of the file that is still read; None takes `EMOACT_MAX_BYTES`, or
+            100 million.
+        max_chars: Characters that one text may have; None takes `EMOACT_MAX_CHARS`, or 20,000.
+        max_rows: Prompts that the file may have; None takes `EMOACT_MAX_ROWS`, or a million.
 
     Raises:
         RequestError: The file or one of its rows is malformed; the message names file, row and
             field, what was found, and what to do.
     """
-    for name, limit in (("max_bytes", max_bytes), ("max_chars", max_chars), ("max_rows", max_rows)):
-        if limit < 1:
-            raise RequestError(f"{name} is {limit}; it must be at least 1")
+    max_bytes = _limit("max_bytes", max_bytes, MAX_BYTES)
+    max_chars = _limit("max_chars", max_chars, MAX_CHARS)
+    max_rows = _limit("max_rows", max_rows, MAX_ROWS)
     name = os.fspath(path)
     # Opened before its name is looked at, so that a missing file or a folder is called that.
     with open_regular(name) as file:
@@ -57,6 +58,21 @@ def read_prompts(
     rows = _rows(source, extension, max_bytes=max_bytes, max_chars=max_chars)
     prompts = checked_prompts(name, rows, max_chars=max_chars, max_rows=max_rows)
     return Dataset(source=name, sha256=source.sha256, prompts=prompts)
+
+
+def _limit(name: str, given: int | None, default: int) -> int:
+    """A limit: the argument, else the environment's, else the default."""
+    variable = f"EMOACT_{name.upper()}"
+    limit = given
+    if limit is None:
+        text = os.environ.get(variable, str(default))
+        try:
+            limit = int(text)
+        except ValueError:
+            raise RequestError(f"{variable} is {text!r}; a whole number is expected") from None
+    if limit < 1:
+        raise RequestError(f"{name} is {limit}; it must be at least 1")
+    return limit
 
 
 def _rows(source: Source, extension: str, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
