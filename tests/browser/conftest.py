@@ -130,6 +130,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    if CHROMIUM is None and os.environ.get("EMOACT_REQUIRE_BROWSER"):
+        pytest.fail("no browser is installed, and this run was told to have one")
     if CHROMIUM is None:
         pytest.skip("no browser is installed; get one with `apt-get install chromium`")
     with sync_playwright() as playwright:
