@@ -173,6 +173,16 @@ def test_result_does_not_depend_on_workers_or_the_order_of_steps() -> None:
     assert math.isfinite(one["across"][0]["raw_cos"])
 
 
+def test_band_of_the_raw_cosine_relabels_the_two_models_independently() -> None:
+    units = make_grid({"m0": {}})
+    twins = [dataclasses.replace(unit, model="m1") for unit in units]
+    for row in analyse_grid([*units, *twins], FAST).across:
+        assert row.raw_cos == pytest.approx(1)
+        assert row.raw_low < 0 < row.raw_high < 0.95
+        assert row.score_corr_raw == pytest.approx(1)
+        assert row.procrustes == pytest.approx(1)
+
+
 def test_progress_ends_with_every_step_done() -> None:
     seen: list[tuple[int, int, str]] = []
     analyse_grid(make_grid({"m0": {}}), FAST, lambda *step: seen.append(step))
@@ -439,3 +449,61 @@ def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> N
     assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
     without = analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))).headline
     assert {row.verdict for row in without} == {"beyond_words"}
+
+
+def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:
+    rng = np.random.default_rng(4)
+    units = []
+    for unit in (make_unit(emotion=e, n=40, sites=("resid_pre",)) for e in ("anger", "neutral")):
+        pooled = rng.normal(size=(40, 3, 10)).astype(np.float32)
+        explicit = np.array([prompt.subset == "explicit" for prompt in unit.prompts])
+        if unit.emotion == "anger":
+            pooled[explicit, 1] += 3
+            pooled[explicit, 2] += 1
+            pooled[~explicit, 2] += 3
+        units.append(dataclasses.replace(unit, sites={"resid_pre": pooled}))
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    (row,) = (row for row in found.headline if row.evaluation == "explicit_to_implicit")
+    (cheating,) = (
+        row.accuracy
+        for row in found.probes
+        if (row.layer, row.probe, row.evaluation) == (2, "logistic", "explicit_to_implicit")
+    )
+    assert cheating > 0.8
+    assert row.accuracy < 0.7
+
+
+def test_length_that_the_direction_follows_is_told() -> None:
+    units = []
+    for unit in make_grid({"m0": {"sites": ("resid_pre",)}}, ("anger", "neutral")):
+        lengths = np.array([prompt.n_tokens for prompt in unit.prompts])
+        if unit.emotion == "anger":
+            lengths = lengths + 4
+        prompts = tuple(
+            dataclasses.replace(prompt, n_tokens=int(length))
+            for prompt, length in zip(unit.prompts, lengths, strict=True)
+        )
+        pooled = unit.sites["resid_pre"].copy()
+        pooled[:, 2] += 20 * lengths[:, None]
+        units.append(dataclasses.replace(unit, prompts=prompts, sites={"resid_pre": pooled}))
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    by_layer = {row.layer: row.length_corr for row in found.strength}
+    assert by_layer[2] > 0.9
+    assert abs(by_layer[0]) < 0.7
+
+
+def test_twin_is_judged_cross_validated_where_it_can_be() -> None:
+    units = make_grid({"m0": {"sites": ("resid_pre",), "n": 20}})
+    for index, unit in enumerate(units):
+        pooled = unit.sites["resid_pre"].copy()
+        pooled[..., 9] *= 12
+        units[index] = dataclasses.replace(unit, sites={"resid_pre": pooled})
+    rows = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",))).distances
+    plain_and_careful_disagree = 0
+    for row in rows:
+        both = math.isfinite(row.cv_cosine) and math.isfinite(row.cv_zscored)
+        plain = abs(row.cosine - row.zscored) > 0.2
+        careful = abs(row.cv_cosine - row.cv_zscored) > 0.2 if both else plain
+        assert row.twin_differs == careful
+        plain_and_careful_disagree += int(plain != careful)
+    assert plain_and_careful_disagree > 0

@@ -172,9 +172,22 @@ def test_layer_is_chosen_inside_the_training_prompts() -> None:
     contrast = contrast_against(design, "a", "n")
     folds = scenario_folds(design)
     np.testing.assert_array_equal(nested_layers(design, centred_gram(x), contrast, folds), [2] * 5)
-    corrupted = x.copy()
-    corrupted[folds == 3, 0] += 100 * np.where(design.label_of[folds == 3] == 0, 1, -1)[:, None]
-    assert best_layer(design, centred_gram(corrupted), contrast, folds != 3) == 2
+
+
+def test_held_out_prompts_have_no_say_in_their_layer() -> None:
+    n = 20
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    contrast, folds = contrast_against(design, "a", "n"), scenario_folds(design)
+    rng = np.random.default_rng(2)
+    moved = 0
+    for _ in range(12):
+        x = rng.normal(size=(2 * n, 5, 6))
+        honest = nested_layers(design, centred_gram(x), contrast, folds)
+        x[folds == 3, 0] += 3 * np.where(design.label_of[folds == 3] == 0, 1, -1)[:, None]
+        found = nested_layers(design, centred_gram(x), contrast, folds)
+        assert found[3] == honest[3]
+        moved += int((found != honest).any())
+    assert moved > 0
 
 
 def test_layer_cannot_be_chosen_from_one_class() -> None:
@@ -226,6 +239,12 @@ def test_words_are_found_in_languages_without_spaces() -> None:
 def test_texts_without_words_tell_nothing() -> None:
     for kind in BASELINE_KINDS:
         assert accuracy(kind, ["..."] * 40, SAME_LENGTH) == 0.5
+
+
+@pytest.mark.parametrize("kind", LEXICAL_KINDS)
+def test_words_of_held_out_prompts_are_not_learnt(kind: BaselineKind) -> None:
+    own_word = [f"{chr(97 + i % 26) * 5}{i}" for i in range(40)]
+    assert accuracy(kind, own_word, SAME_LENGTH) < 0.8
 
 
 def test_punctuation_features_count_and_look_at_the_end() -> None:
