@@ -111,13 +111,12 @@ def _whole_run(
     seconds, shares = [], []
     for number in range(repeat):
         say(f"whole run {number + 1} of {repeat}")
+        whole = subject.run_pipeline()
         began = time.perf_counter()
-        subject.run_pipeline()
-        between = time.perf_counter()
         way.run(subject.groups, lambda *_: None)
-        ended = time.perf_counter()
-        seconds.append(between - began)
-        shares.append((between - began) / (ended - between) - 1.0)
+        passes = time.perf_counter() - began
+        seconds.append(whole)
+        shares.append(whole / passes - 1.0)
     return WholeRun(seconds=tuple(seconds), overhead=Spread.of(shares))
 
 

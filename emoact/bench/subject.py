@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +67,7 @@ class Subject:
         through_lens, *plans = self._bridge_ways()
         return [through_lens, *self._bare_ways(), *plans]
 
-    def job(self, name: str) -> Callable[[], None]:
+    def job(self, name: str) -> Callable[[], object]:
         """What to call to have one way do the whole job once."""
         if name == RUN:
             return self.run_pipeline
@@ -91,8 +92,11 @@ class Subject:
             *(ways.by_plan(bridge, name, budgets[name], plan["kernel"]) for name in PLANS),
         ]
 
-    def run_pipeline(self) -> None:
-        """Texts to acknowledged files in a folder that is removed again."""
+    def run_pipeline(self) -> float:
+        """Texts to acknowledged files in a folder that is removed again; seconds of wall time.
+
+        Checking the request and tidying up are left out.
+        """
         from emoact.runs.request import ExtractRequest, prepare
 
         with tempfile.TemporaryDirectory(prefix="emoact-bench-") as folder:
@@ -110,4 +114,6 @@ class Subject:
                     options=self.options,
                 )
             )
+            began = time.perf_counter()
             run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_, **__: self.engine)
+            return time.perf_counter() - began

@@ -54,6 +54,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="one round, every 5th prompt for slow ways, no memory, no cost curves",
     )
+    parser.add_argument("--speed-only", action="store_true", help="no memory, no cost curves")
     add_json(parser)
 
 
@@ -73,8 +74,8 @@ def _bench(arguments: argparse.Namespace) -> int:
             dataset=arguments.dataset,
             repeat=1 if quick else arguments.repeat,
             every=5 if quick else arguments.every,
-            memory=not quick,
-            curve=not quick,
+            memory=not (quick or arguments.speed_only),
+            curve=not (quick or arguments.speed_only),
         ),
         say=say,
     )

@@ -1,0 +1,216 @@
+"""docs/performance.md from the numbers of `emoact bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Result = Mapping[str, Any]
+
+NOTES = Path(__file__).with_name("performance_notes.md")
+"""What a person has to say about the figures; the page ends with it."""
+
+
+def page(numbers: Mapping[str, Any]) -> str:
+    """The whole page."""
+    results = {(row["result"]["model"]["name"], row["dataset"]): row for row in numbers["rows"]}
+    first: Result = numbers["rows"][0]["result"]
+    embedded: Result = results["smollm2-135m", "shipped"]["result"]
+    parts = [
+        "# How fast, and against what\n",
+        "Written by `scripts/write_performance.py`; do not edit. The words at the end are in "
+        "`scripts/performance_notes.md`.\n",
+        _machine(first, numbers),
+        "## Targets\n",
+        _targets(results),
+        "\nEach figure is the median of its rounds, with the lowest and the highest in brackets. "
+        "A ratio is taken within a round, from wall times of whole loops.\n",
+        "## All ways\n",
+        *(_ways(row) for row in numbers["rows"]),
+        "## Memory\n",
+        _memory(embedded),
+        "## Cost\n",
+        _curves(embedded),
+        _sizes([*(row["result"] for row in numbers["rows"][::2]), numbers["small"]]),
+        NOTES.read_text(encoding="utf-8"),
+    ]
+    return "\n".join(parts)
+
+
+def _machine(result: Result, numbers: Mapping[str, Any]) -> str:
+    machine, versions = result["machine"], result["versions"]
+    loads = [row["result"]["machine"]["load_before"] for row in numbers["rows"]]
+    busy = max(loads) > machine["cores"]
+    words = (
+        f"{machine['processor']}, {machine['cores']} cores, no GPU; "
+        f"{machine['threads']} threads; torch {versions['torch']}, "
+        f"transformers {versions['transformers']}, "
+        f"transformer-lens {versions['transformer-lens']}, Python {versions['python']}; float32. "
+        f"The load average was between {min(loads):.1f} and {max(loads):.1f} when a model's turn "
+        "came"
+    )
+    if busy:
+        words += (
+            ", so other work had the cores as well: absolute rates are far below what the machine "
+            "can do, and ratios scatter"
+        )
+    vocabulary = "GPT-2's" if numbers["gpt2_vocabulary"] else "a vocabulary of 2,000 tokens"
+    return (
+        f"{words}. gpt2, pythia-160m and gpt-neo-125m are random weights of the true "
+        f"configurations with {vocabulary} tokens; smollm2-135m is the embedded model. Ways that "
+        f"take one prompt at a time took every {numbers['every']}th prompt of a class. The whole "
+        f"took {numbers['seconds'] / 60:.0f} minutes.\n"
+    )
+
+
+def _targets(results: Mapping[tuple[str, str], Any]) -> str:
+    def ratio(dataset: str, slow: str) -> list[str]:
+        return [
+            _cell(_ratio(results[name, dataset]["result"], slow), "{:.1f} ×")
+            for name in _names(results)
+        ]
+
+    def shares() -> list[str]:
+        return [
+            _cell(_chosen(results[name, "shipped"]["result"])["share_of_limit"], "{:.0%}")
+            for name in _names(results)
+        ]
+
+    def overheads() -> list[str]:
+        return [
+            _cell(results[name, "shipped"]["result"]["whole_run"]["overhead"], "{:.0%}")
+            for name in _names(results)
+        ]
+
+    embedded = results["smollm2-135m", "shipped"]["result"]
+    one, ten = [point for point in embedded["curve"] if point["axis"] == "memory"]
+    growth = f"{ten['peak_bytes'] / one['peak_bytes']:.2f} ×"
+    rows = [
+        ["the report's way, short prompts", "≥ 15 ×", *ratio("short", "transformer_lens")],
+        ["the report's way, shipped prompts", "≥ 6 ×", *ratio("shipped", "transformer_lens")],
+        [
+            "sorted batches of the bare model, shipped",
+            "≥ 1.3 ×",
+            *ratio("shipped", "hugging_face_batches"),
+        ],
+        ["share of the matrix-multiply limit, shipped", "≥ 75 %", *shares()],
+        ["tokenising, saving, bookkeeping beside the passes", "≤ 15 %", *overheads()],
+        ["peak memory with 10 times the prompts", "≤ 1.2 ×", "", "", "", growth],
+    ]
+    return _table(["figure", "target", *_names(results)], rows)
+
+
+def _ways(row: Mapping[str, Any]) -> str:
+    result = row["result"]
+    dataset = result["dataset"]
+    head = (
+        f"### {result['model']['name']}, {row['dataset']} prompts\n\n"
+        f"{dataset['n_prompts']} prompts, {dataset['n_tokens']:,} tokens "
+        f"({dataset['tokens_per_prompt']:.1f} each), {dataset['distinct_nodes']:,} distinct "
+        f"prefixes within classes; limit {_middle(result['limit_gflops']):.0f} GFLOP/s; plan "
+        f"{result['plan']['plan']}, {result['plan']['kernel']} kernel.\n\n"
+    )
+    rows = [
+        [
+            way["about"],
+            _cell(way["samples_per_s"], "{:.1f}"),
+            f"{way['tokens_per_s']['median']:,.0f}",
+            f"{way['n_computed'] / way['n_tokens']:.2f}",
+            f"{way['share_of_limit']['median']:.0%}",
+            f"{way['difference']:.1e}",
+        ]
+        for way in result["ways"]
+    ]
+    header = ["way", "prompts/s", "tokens/s", "computed per token", "limit", "difference"]
+    return head + _table(header, rows)
+
+
+def _memory(result: Result) -> str:
+    rows = [
+        [way["name"], _megabytes(way["model_bytes"]), _megabytes(way["peak_bytes"])]
+        for way in result["ways"]
+    ]
+    points = [point for point in result["curve"] if point["axis"] == "memory"]
+    rows += [
+        [f"whole run, {point['value']} prompts in a class", "", _megabytes(point["peak_bytes"])]
+        for point in points
+    ]
+    head = f"{result['model']['name']}, each way in a process of its own, resident.\n\n"
+    return head + _table(["way", "model loaded", "peak of the loop"], rows)
+
+
+def _curves(result: Result) -> str:
+    text = f"{result['model']['name']}, emoact's own choice of plan.\n\n"
+    for axis, words in (("prompts", "prompts"), ("tokens", "tokens of each prompt")):
+        points = [point for point in result["curve"] if point["axis"] == axis]
+        rows = [
+            [
+                f"{point['value']:,}",
+                f"{point['n_tokens']:,}",
+                f"{point['n_nodes']:,}",
+                f"{point['seconds']:.2f}",
+                f"{1e3 * point['seconds'] / point['n_nodes']:.2f}",
+            ]
+            for point in points
+        ]
+        header = [words, "tokens", "distinct prefixes", "seconds", "ms per prefix"]
+        text += _table(header, rows) + "\n"
+        text += _chart(points, words)
+    return text
+
+
+def _chart(points: Sequence[Mapping[str, Any]], words: str) -> str:
+    names = ", ".join(f'"{point["n_tokens"]:,} tokens"' for point in points)
+    values = ", ".join(f"{point['seconds']:.2f}" for point in points)
+    return (
+        f'```mermaid\nxychart-beta\n  title "Seconds by {words}"\n  x-axis [{names}]\n'
+        f'  y-axis "seconds"\n  line [{values}]\n```\n\n'
+    )
+
+
+def _sizes(results: Iterable[Result]) -> str:
+    rows = [
+        [
+            f"{result['model']['n_layers']} layers of {result['model']['d_model']}",
+            f"{result['model']['block_parameters'] / 1e6:.0f} M",
+            f"{_chosen(result)['tokens_per_s']['median']:,.0f}",
+            f"{_chosen(result)['share_of_limit']['median']:.0%}",
+        ]
+        for result in sorted(results, key=lambda result: result["model"]["block_parameters"])
+    ]
+    return _table(["model", "parameters of the blocks", "tokens/s", "limit"], rows)
+
+
+def _names(results: Mapping[tuple[str, str], Any]) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in results))
+
+
+def _chosen(result: Result) -> Mapping[str, Any]:
+    name = f"emoact_{result['plan']['plan']}"
+    way: Mapping[str, Any] = next(way for way in result["ways"] if way["name"] == name)
+    return way
+
+
+def _ratio(result: Result, slow: str) -> Mapping[str, float]:
+    found = next(ratio for ratio in result["ratios"] if ratio["slow"] == slow)
+    spread: Mapping[str, float] = found["spread"]
+    return spread
+
+
+def _cell(spread: Mapping[str, float], form: str) -> str:
+    shown: Callable[[float], str] = form.format
+    return f"{shown(spread['median'])} ({shown(spread['lowest'])}–{shown(spread['highest'])})"
+
+
+def _megabytes(n_bytes: int | None) -> str:
+    return "" if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

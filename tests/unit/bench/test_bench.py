@@ -1,0 +1,115 @@
+"""The bench runs every way, and their answers agree. How fast they are is not tested."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emoact.bench.bench import Request, bench
+from emoact.bench.curve import numbered
+from emoact.bench.result import BenchResult, Spread
+from emoact.cli import main
+from emoact.prompts import read_prompts
+from tests.support.tiny_models import FAMILIES, save_tiny
+
+SHORT = Path(__file__).parents[2] / "fixtures" / "short_prompts.jsonl"
+WAYS = [
+    "transformer_lens",
+    "hugging_face",
+    "hugging_face_batches",
+    "emoact_prefix_tree",
+    "emoact_sorted_batches",
+    "emoact_one_at_a_time",
+]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    lines = SHORT.read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "few.jsonl"
+    path.write_text("\n".join([*lines[:5], *lines[50:55]]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_way_gives_the_same_activations(family: str, dataset: Path, tmp_path: Path) -> None:
+    folder = save_tiny(family, tmp_path / family)
+    request = Request(
+        model=str(folder), dataset=dataset, repeat=1, every=2, memory=False, curve=False
+    )
+    result = bench(request)
+    assert [way.name for way in result.ways] == WAYS
+    assert max(way.difference for way in result.ways) < 1e-5
+    _check_counts(result)
+
+
+def _check_counts(result: BenchResult) -> None:
+    single, tree = result.way("transformer_lens"), result.way("emoact_prefix_tree")
+    assert single.n_samples == 6, "every second prompt of two units of five"
+    assert tree.n_samples == 10
+    assert tree.n_tokens == result.dataset["n_tokens"]
+    # A local window cuts trees, and a cut computes what both sides share twice.
+    assert result.dataset["distinct_nodes"] <= tree.n_computed < tree.n_tokens
+    batches = result.way("hugging_face_batches")
+    assert batches.n_computed >= tree.n_tokens
+    assert {ratio.slow for ratio in result.ratios} == set(WAYS) - {"emoact_prefix_tree"}
+    for ratio in result.ratios:
+        slow = result.way(ratio.slow)
+        expected = (tree.n_samples / tree.seconds[0]) / (slow.n_samples / slow.seconds[0])
+        assert ratio.spread.median == pytest.approx(expected)
+
+
+def test_the_command_prints_one_document_with_curves(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_tiny("llama", tmp_path / "llama")
+    words = ["bench", "--model", str(folder), "--dataset", str(dataset), "--repeat", "2", "--json"]
+    assert main([*words, "--speed-only"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["ways"][0]["seconds"]) == 2
+    assert document["limit_gflops"][0] > 0
+    assert document["curve"] == []
+
+
+def test_the_cost_curve_grows_by_prompts_and_by_tokens(dataset: Path, tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path / "gpt2")
+    result = bench(Request(model=str(folder), dataset=dataset, repeat=1, memory=False))
+    points = [(point.axis, point.value) for point in result.curve]
+    # 200 tokens are more than this model takes.
+    assert points == [
+        ("prompts", 5),
+        ("prompts", 20),
+        ("prompts", 80),
+        ("tokens", 10),
+        ("tokens", 50),
+    ]
+    assert [point.n_tokens for point in result.curve[3:]] == [50, 250]
+
+
+def test_copies_of_prompts_share_nothing_but_their_beginning() -> None:
+    texts = numbered(["a b", "c d"], 3)
+    assert texts == ["a b", "c d", "2 a b", "2 c d", "3 a b", "3 c d"]
+
+
+def test_the_spread_is_the_middle_and_the_ends() -> None:
+    spread = Spread.of([3.0, 1.0, 2.0])
+    assert (spread.lowest, spread.median, spread.highest) == (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("option", ["--repeat", "--every"])
+def test_no_rounds_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", option, "0"]) == 2
+    assert f"{option} is 0; 1 or more is allowed" in capsys.readouterr().err
+
+
+def test_the_short_prompts_are_two_hundred_different_ones() -> None:
+    data = read_prompts(SHORT)
+    assert {emotion: len(data.of(emotion)) for emotion in data.emotions} == {
+        "gratitude": 50,
+        "apology": 50,
+        "anger": 50,
+        "neutral": 50,
+    }
+    assert len({prompt.text for prompt in data.prompts}) == 200

@@ -1,0 +1,129 @@
+"""Passes hand over what was asked for, whichever way it travels, and stop when it is all there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.errors import CancelledError
+from emoact.extraction.bridge_engine import load_engine
+from emoact.extraction.forward import HookReader
+from emoact.extraction.plan import plan_passes
+from emoact.extraction.staging import Staging
+from emoact.models.load import load_model
+from emoact.models.resolve import resolve_model
+from emoact.schema import DEFAULT_SITES, ExtractionOptions, Site
+from tests.support.reference import hugging_face
+from tests.support.tiny_models import save_tiny
+
+CPU = torch.device("cpu")
+IDS = [np.array(ids, dtype=np.int64) for ids in ([1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3], [9] * 9)]
+TEXTS = ["Thank you for the soup.", "Thank you for the book.", "The train leaves at nine."]
+Found = dict[tuple[Site, int, int], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny("gpt2", tmp_path_factory.mktemp("forward") / "gpt2")
+
+
+@pytest.fixture(scope="module")
+def bridge(folder: Path) -> Any:
+    return load_model(resolve_model(str(folder)), ExtractionOptions()).bridge
+
+
+def _run(bridge: Any, sites: tuple[Site, ...], *, staged: bool, budget: int = 6) -> Found:
+    found: Found = {}
+    reader = HookReader(bridge, sites, CPU, staged=staged)
+
+    def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+        found[site, layer, sample] = rows.copy()
+
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), put, lambda _: None)
+    return found
+
+
+def test_activations_that_wait_for_the_end_of_their_pass_are_the_same_bits(bridge: Any) -> None:
+    direct = _run(bridge, DEFAULT_SITES, staged=False)
+    staged = _run(bridge, DEFAULT_SITES, staged=True)
+    assert direct.keys() == staged.keys()
+    for key, rows in direct.items():
+        np.testing.assert_array_equal(staged[key], rows)
+
+
+def test_buffers_of_a_wide_pass_serve_a_narrow_one() -> None:
+    staging = Staging(CPU)
+    wide, narrow = torch.arange(6.0).reshape(3, 2), torch.tensor([[7.0, 8.0]])
+    staging.add(("resid_pre", 0), wide)
+    assert [rows.tolist() for _, rows in staging.take()] == [wide.tolist()]
+    staging.add(("resid_pre", 0), narrow)
+    assert [rows.tolist() for _, rows in staging.take()] == [narrow.tolist()]
+    assert list(staging.take()) == []
+
+
+def test_nothing_after_the_last_activation_asked_for_is_computed(bridge: Any) -> None:
+    before = _run(bridge, DEFAULT_SITES, staged=False)
+    calls = []
+    last = bridge.original_model.base_model.h[-1]
+    inside = [module for module in last.modules() if type(module).__name__ == "Conv1D"]
+    handles = [
+        module.register_forward_hook(lambda module, *_: calls.append(module)) for module in inside
+    ]
+    only = _run(bridge, ("resid_pre",), staged=False)
+    stopped = list(calls)
+    again = _run(bridge, DEFAULT_SITES, staged=False)
+    for handle in handles:
+        handle.remove()
+    assert stopped == []
+    assert calls, "the hooks of this test see the layers when they run"
+    for key, rows in again.items():
+        np.testing.assert_array_equal(rows, before[key])
+        if key[0] == "resid_pre":
+            np.testing.assert_array_equal(rows, only[key])
+
+
+def test_no_hook_stays_behind_when_somebody_stops_the_run(bridge: Any) -> None:
+    def stop(_: object) -> None:
+        raise CancelledError("stopped")
+
+    taken = []
+    reader = HookReader(bridge, DEFAULT_SITES, CPU)
+    passes = plan_passes(IDS, plan="one_at_a_time", budget=1)
+    with pytest.raises(CancelledError):
+        reader.run_all(passes, lambda *arguments: taken.append(arguments), stop)
+    samples = {sample for _, _, sample, _ in taken}
+    assert samples == {0}
+    bridge.original_model.base_model(torch.tensor([[1, 2]]))
+    assert {sample for _, _, sample, _ in taken} == samples
+
+
+def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) -> None:
+    options = ExtractionOptions(dtype="bfloat16")
+    engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS)
+    error = engine.facts.self_check["dtype_error"]
+    exact = hugging_face(folder)
+    rough = hugging_face(folder).to(torch.bfloat16)
+    worst = 0.0
+    for prompt in engine.tokenise(TEXTS):
+        tokens = torch.from_numpy(prompt.ids)[None]
+        # The input of the first layer is all that no later rounding touches.
+        ours, expected = (
+            model.base_model(tokens, output_hidden_states=True)
+            .hidden_states[0][0]
+            .detach()
+            .double()
+            for model in (rough, exact)
+        )
+        worst = max(worst, float(((ours - expected).norm(dim=1) / expected.norm(dim=1)).max()))
+    assert worst <= error["largest"] < 0.1
+    assert 0 < error["median"] < error["largest"]
+    assert (error["dtype"], error["against"], error["n_prompts"]) == ("bfloat16", "float32", 3)
+
+
+def test_float32_has_no_such_error(folder: Path) -> None:
+    engine = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    assert "dtype_error" not in engine.facts.self_check
