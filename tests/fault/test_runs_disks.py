@@ -65,9 +65,11 @@ def test_a_run_that_fills_the_disk_says_so_and_resumes_when_there_is_room(world:
 def test_a_disk_that_is_full_to_the_last_byte_still_gets_the_last_word(world: World) -> None:
     """Not even a sign of life finds room, so the old status is overwritten in its place."""
     world.write_dataset()
-    run_id = world.start(world.config(world.model(pass_s=0.5))).run_id
+    gate = world.path / "gate"
+    run_id = world.start(world.config(world.model(gate=str(gate)))).run_id
     world.wait(run_id, lambda view: view.state == "running")
     ballast = fill(world.results)
+    gate.touch()
     view = world.wait(run_id)
     assert view.state == "failed"
     assert view.error is not None
