@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = Path(__file__).parents[3] / "scripts" / "calibrate_analysis.py"
+    spec = importlib.util.spec_from_file_location("calibrate_analysis", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["calibrate_analysis"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_grid_is_a_function_of_its_seed(script: ModuleType) -> None:
+    condition = script.Condition(name="null", spectrum=script.steep_spectrum(), scenario=1.0)
+    assert script.run_grid(condition, (1, 2)) == script.run_grid(condition, (1, 2))
+
+
+def test_strong_effect_is_found_and_vanishes_with_its_labels(script: ModuleType) -> None:
+    condition = script.Condition(name="planted", spectrum=np.ones(script.WIDTH), effect=8.0)
+    found = script.run_grid(condition, (1, 0))
+    assert found.planted
+    assert found.d_prime > 3
+    shuffled = script.run_grid(dataclasses.replace(condition, shuffled=True), (1, 0))
+    assert abs(shuffled.d_prime) < 1
+
+
+def test_spectrum_has_the_participation_ratio_that_the_page_states(script: ModuleType) -> None:
+    variances = script.steep_spectrum() ** 2
+    assert variances.sum() ** 2 / (variances**2).sum() == pytest.approx(5, rel=1e-6)
+    assert variances.mean() == pytest.approx(1)
