@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -61,6 +62,7 @@ def add(commands: Any) -> None:
     )
     add_results(what)
     _add_options(parser.add_argument_group("how"))
+    _add_effort(parser.add_argument_group("machine"))
     run = parser.add_argument_group("run")
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
@@ -71,6 +73,21 @@ def add(commands: Any) -> None:
     )
     run.add_argument("--yes", action="store_true", help="download more than 200 MB without asking")
     add_json(run)
+
+
+def _add_effort(machine: argparse._ArgumentGroup) -> None:
+    machine.add_argument(
+        "--threads",
+        metavar="N",
+        help="threads that compute (default: EMOACT_THREADS, else one per core); a run that is "
+        "resumed keeps those of its first start",
+    )
+    machine.add_argument(
+        "--pass-tokens",
+        metavar="N",
+        help="most tokens that go through the model at once, which is what memory grows with "
+        "(default: EMOACT_PASS_TOKENS, else 448, of which the plan takes as many as are cheapest)",
+    )
 
 
 def _add_options(how: argparse._ArgumentGroup) -> None:
@@ -126,9 +143,15 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
 
 
 def _extract(arguments: argparse.Namespace) -> int:
+    from emoact.models.effort import THREADS, WIDTH, wanted
     from emoact.runs.launch import start
     from emoact.runs.request import ExtractRequest
 
+    # The worker is another process; it reads them where a user without a terminal sets them.
+    for name, value in ((THREADS, arguments.threads), (WIDTH, arguments.pass_tokens)):
+        if value is not None:
+            os.environ[name] = value
+        wanted(name)
     request = ExtractRequest(
         models=tuple(arguments.model),
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),

@@ -15,6 +15,7 @@ from emoact.extraction.kernel import KernelChoice, choose_kernel, linear_shapes
 from emoact.extraction.plan import Pass, PlanName, count_nodes, plan_passes
 from emoact.extraction.self_check import PlanChoice, check_additivity, choose_plan
 from emoact.extraction.tokens import bos_facts, cut, tokenise
+from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.progress import OnStep, silent
 from emoact.models.source import ModelSource
@@ -131,8 +132,9 @@ def load_engine(
         RequestError: The model does not do what was asked for.
         EmoactError: It cannot be loaded.
     """
-    if frozen and "threads" in frozen:
-        torch.set_num_threads(int(frozen["threads"]))
+    threads = frozen.get("threads") if frozen else wanted(THREADS)
+    if threads is not None:
+        torch.set_num_threads(int(threads))
     on_step("load", detail=f"loading {source.name}")
     model = load_model(source, options, allow_pickle_weights=allow_pickle_weights)
     on_step("self_check", detail="comparing with single prompts")
@@ -174,13 +176,15 @@ def _kernel(model: LoadedModel, options: ExtractionOptions) -> KernelChoice | No
 
 def _budgets(bridge: Any) -> dict[PlanName, int]:
     config = bridge.original_model.config
-    limits = [TREE_BUDGET, int(bridge.cfg.n_ctx)]
+    asked = wanted(WIDTH)
+    limits = [asked or TREE_BUDGET, int(bridge.cfg.n_ctx)]
     # A local window counts columns, not depth: within it, a tree and a prompt look the same.
     for field in ("window_size", "sliding_window"):
         window = getattr(config, field, None)
         if isinstance(window, int) and window > 0:
             limits.append(window)
-    return {"prefix_tree": min(limits), "sorted_batches": BATCH_BUDGET, "one_at_a_time": 1}
+    batches = asked or BATCH_BUDGET
+    return {"prefix_tree": min(limits), "sorted_batches": batches, "one_at_a_time": 1}
 
 
 def _vocabulary(bridge: Any) -> int:

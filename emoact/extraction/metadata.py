@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emoact.extraction.engine import EngineFacts, Tokenised
+from emoact.extraction.plan import count_nodes
 from emoact.models.source import ModelSource
 from emoact.runs.config import RunConfig
 from emoact.schema import SCHEMA_VERSION, Dataset, Prompt
@@ -89,6 +90,7 @@ def unit_metadata(
             ],
             n_samples=len(prompts),
             n_tokens=sum(len(row.ids) for row in tokenised),
+            n_nodes=count_nodes([row.ids for row in tokenised]),
         ),
     }
 
@@ -113,6 +115,7 @@ def _provenance(
     truncated: list[dict[str, Any]],
     n_samples: int,
     n_tokens: int,
+    n_nodes: int,
 ) -> dict[str, Any]:
     config, source = facts.config, facts.source
     return {
@@ -147,6 +150,7 @@ def _provenance(
             "tokens_per_s": n_tokens / timing.seconds if timing.seconds > 0 else None,
             "seconds": timing.seconds,
             "n_tokens": n_tokens,
+            "n_distinct_prefixes": n_nodes,
         },
         "plan": dict(engine.plan),
         "self_check": dict(engine.self_check),

@@ -150,6 +150,13 @@ def _run_model(
     )
     if source.folder not in plans:
         plans[source.folder] = engine.facts.plan
+    error = engine.facts.self_check.get("dtype_error")
+    if error is not None:
+        reporter.note(
+            f"{source.name} in {error['dtype']} differs from {error['against']} by up to "
+            f"{error['largest']:.1g} of an activation's norm (median {error['median']:.1g}, "
+            f"{error['n_prompts']} prompts of this run)"
+        )
     jobs = []
     for emotion in waiting:
         tokenised = engine.tokenise(texts[emotion])
