@@ -14,6 +14,7 @@ from typing import Any
 from emoact.bench import ways
 from emoact.bench.bare import load_bare
 from emoact.bench.ways import Prompts, Way
+from emoact.bench.with_nnsight import nnsight_is_installed, through_nnsight
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.extractor import Quiet
@@ -65,14 +66,15 @@ class Subject:
     def ways(self) -> list[Way]:
         """Every way, the report's first."""
         through_lens, *plans = self._bridge_ways()
-        return [through_lens, *self._bare_ways(), *plans]
+        return [through_lens, *self._nnsight_ways(), *self._bare_ways(), *plans]
 
     def job(self, name: str) -> Callable[[], object]:
         """What to call to have one way do the whole job once."""
         if name == RUN:
             return self.run_pipeline
-        several = self._bare_ways() if name.startswith("hugging_face") else self._bridge_ways()
-        way = next(way for way in several if way.name == name)
+        several = {"hugging_face": self._bare_ways, "nnsight": self._nnsight_ways}
+        made = next((make for start, make in several.items() if name.startswith(start)), None)
+        way = next(way for way in (made or self._bridge_ways)() if way.name == name)
         return lambda: way.run(self.groups, lambda *_: None)
 
     def forget_bridge(self) -> None:
@@ -80,6 +82,12 @@ class Subject:
         _ = self.bare
         del self.engine
         gc.collect()
+
+    def _nnsight_ways(self) -> list[Way]:
+        if not nnsight_is_installed():
+            return []
+        # One of its own: nnsight wraps the modules that it is given.
+        return [through_nnsight(load_bare(self._path), self.engine.bridge.tokenizer)]
 
     def _bare_ways(self) -> list[Way]:
         return [ways.through_hugging_face(self.bare), ways.in_sorted_batches(self.bare)]
