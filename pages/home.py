@@ -8,7 +8,7 @@ from emoact.ui.reading import unit_cards
 from emoact.ui.run_table import runs_of
 
 frame.enter()
-st.title("Home")
+st.title("emoact")
 st.caption("How a language model represents an emotion inside, and whether to trust what you see.")
 
 results = results_folder()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import fcntl
+import functools
 import json
 import shutil
 import tempfile
@@ -71,15 +72,32 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
     return target
 
 
+@contextlib.contextmanager
+def _no_bar() -> Iterator[None]:
+    """Keep the bar that transformers draws while it dequantises, which no setting of its own stops.
+
+    A run's log and a terminal that shows our own step are no place for a second bar.
+    """
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    drawn = reading.tqdm
+    reading.tqdm = functools.partial(drawn, disable=True)
+    try:
+        yield
+    finally:
+        reading.tqdm = drawn
+
+
 def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    read: Any = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
-    )
+    with _no_bar():
+        read: Any = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+        )
     tokenizer = AutoTokenizer.from_pretrained(
         gguf.parent, gguf_file=gguf.name, local_files_only=True
     )
@@ -89,7 +107,7 @@ def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str)
         del config.quantization_config
     # The bridge picks its adapter by this name, which GGUF does not carry.
     config.architectures = [type(read).__name__]
-    config.torch_dtype = torch.float32
+    config.dtype = torch.float32
     fresh: Any = type(read)(config)
     fresh.load_state_dict(read.state_dict())
     fresh.save_pretrained(work, max_shard_size="1000GB")

@@ -168,8 +168,8 @@ def _missing(
 ) -> RequestError:
     return RequestError(
         f"model {hub_id}@{revision} is not in the hub cache ({looked_in}), and {why}",
-        remedy=f"Either download it where there is a network (`hf download {hub_id}`) and copy "
-        f"models--{hub_id.replace('/', '--')} into that folder (HF_HOME moves it), or give the "
-        "path of a local Hugging Face directory or .gguf file with --model. The embedded model "
-        f"smollm2-135m needs no hub. {suggestion}",
+        remedy=f"{suggestion} Otherwise download it where there is a network (`hf download "
+        f"{hub_id}`) and copy models--{hub_id.replace('/', '--')} into that folder (HF_HOME moves "
+        "it), or give the path of a local Hugging Face directory or .gguf file with --model. The "
+        "embedded model smollm2-135m needs no hub.",
     )

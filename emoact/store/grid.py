@@ -10,7 +10,7 @@ from emoact.schema import Finding
 from emoact.store.unit import Unit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Grid:
     """Units in the order of folder and emotion; iterating gives the units.
 
@@ -21,6 +21,13 @@ class Grid:
 
     units: tuple[Unit, ...]
     problems: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        """What there is, by name."""
+        return (
+            f"Grid({len(self.units)} units: {', '.join(self.folders) or 'no models'}; "
+            f"{', '.join(self.emotions) or 'no emotions'}; {len(self.problems)} refused)"
+        )
 
     def __iter__(self) -> Iterator[Unit]:
         return iter(self.units)

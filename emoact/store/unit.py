@@ -28,7 +28,7 @@ SITE_KEYS: Mapping[Site, str] = MappingProxyType(
 """Where each site lies in the pickle."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Unit:
     """A file that keeps the contract; arrays are read-only views of the mapped file.
 
@@ -49,6 +49,13 @@ class Unit:
     labels: tuple[str, ...]
     metadata: Mapping[str, Any]
     notes: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line: a file of 50 samples has thousands of arrays."""
+        return (
+            f"Unit({self.folder}/{self.emotion}: {self.n_samples} samples, {self.n_layers} layers, "
+            f"d_model {self.d_model}, {', '.join(self.sites)}, path={str(self.path)!r})"
+        )
 
     @property
     def residual_stream(self) -> Layers:

@@ -153,6 +153,11 @@ def _expect(checked: Checked) -> None:
 
 
 def _estimate_line(estimate: Estimate) -> str:
+    if not any(model.n_samples for model in estimate.models):
+        return (
+            "Every file asked for is on disk already, made with these settings: there is nothing "
+            "to compute. A run would note that and end."
+        )
     rate = (
         "at the rate measured on this machine"
         if estimate.rate_source == "measured"
