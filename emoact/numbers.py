@@ -1,0 +1,93 @@
+"""Numbers as people read them: three significant digits, thousands separators, SI bytes."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import SupportsFloat
+
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+MISSING = "–"
+
+
+def significant(number: SupportsFloat, digits: int = 3) -> str:
+    """`1,230`, `12.3`, `0.0123`, `1.23e-07`; an en dash for NaN."""
+    value = float(number)
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    rounded = round(value, digits - 1 - magnitude)
+    # Rounding may have carried into the next power of ten: 9.996 is 10.0 and not 10.00.
+    magnitude = math.floor(math.log10(abs(rounded)))
+    if magnitude < -4 or magnitude >= 15:
+        return f"{rounded:.{digits - 1}e}"
+    return f"{rounded:,.{max(digits - 1 - magnitude, 0)}f}"
+
+
+def count(value: int) -> str:
+    """`12,345`."""
+    return f"{value:,}"
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+    """`1 prompt`, `200 prompts`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def size(n_bytes: SupportsFloat) -> str:
+    """`620 MB`: powers of a thousand, three significant digits."""
+    value = float(n_bytes)
+    for unit in _BYTE_UNITS:
+        # 999.5 and above would be written as 1,000 of this unit.
+        if abs(value) < 999.5 or unit == _BYTE_UNITS[-1]:
+            return f"{value:.0f} B" if unit == "B" else f"{significant(value)} {unit}"
+        value /= 1000
+    raise AssertionError  # pragma: no cover
+
+
+def duration(seconds_taken: SupportsFloat) -> str:
+    """`0.42 s`, `8.3 s`, `45 s`, `1 m 20 s`, `2 h 05 m`, `3 d 4 h`; an en dash for NaN."""
+    seconds = float(seconds_taken)
+    if not math.isfinite(seconds):
+        return MISSING
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 9.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} m"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def whole_seconds(seconds_so_far: SupportsFloat) -> str:
+    """`0 s`, `14 s`, `1 m 20 s`: a duration that is still going on, without jittering decimals."""
+    seconds = float(seconds_so_far)
+    return duration(float(round(seconds))) if abs(seconds) >= 9.5 else f"{seconds:.0f} s"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """`just now`, `12 m ago`, `3 h ago`, `yesterday`, `5 d ago`, else the date."""
+    elapsed = now - moment
+    if elapsed < timedelta(minutes=1):
+        # A clock that was set back is no reason to speak of the future.
+        return "just now"
+    if elapsed < timedelta(hours=1):
+        return f"{elapsed.seconds // 60} m ago"
+    if elapsed < timedelta(days=1):
+        return f"{elapsed.seconds // 3600} h ago"
+    if elapsed < timedelta(days=2):
+        return "yesterday"
+    if elapsed < timedelta(days=14):
+        return f"{elapsed.days} d ago"
+    return moment.strftime("%Y-%m-%d")
