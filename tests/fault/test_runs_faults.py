@@ -1,13 +1,12 @@
 """Workers and launchers that die or find the disk failing, at every call that changes the disk.
 
-EMOACT_FAULT_FULL=1 tries every call; without it, every kind of call and every sixth place are.
+Every kind of call and every sixth place are tried; the long variants try every call.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ from tests.support.strace import why_not
 pytestmark = pytest.mark.fault
 
 RecordProperty = Callable[[str, object], None]
-FULL = os.environ.get("EMOACT_FAULT_FULL") == "1"
 NOTHING = ("true",)
 """A worker that leaves at once without a word."""
 ERRORS = {
@@ -126,10 +124,10 @@ def scene(world: World) -> Scene:
     return Scene(world)
 
 
-def chosen(ended: Ended) -> list[tuple[str, int]]:
+def chosen(ended: Ended, every: bool) -> list[tuple[str, int]]:
     """The calls to disturb: all of them, or some of every kind."""
     points = ended.points()
-    if FULL:
+    if every:
         return points
     kinds = {name: (name, count) for name, count in points}
     return [point for turn, point in enumerate(points) if turn % 6 == 0 or point in kinds.values()]
@@ -144,7 +142,7 @@ def finish(scene: Scene, server: RunFaultServer) -> None:
 
 
 def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
-    scene: Scene, server: RunFaultServer, record_property: RecordProperty
+    scene: Scene, server: RunFaultServer, record_property: RecordProperty, every: bool
 ) -> None:
     results = str(scene.world.results)
     undisturbed = server.run("work", results, "r1")
@@ -152,7 +150,7 @@ def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
     assert scene.world.view("r1").state == "finished"
     expected = scene.arrays()
     assert sorted(expected) == sorted(EMOTIONS)
-    points = chosen(undisturbed)
+    points = chosen(undisturbed, every)
     assert len(undisturbed.points()) >= 60
     complaints = []
     for name, count in points:
@@ -180,15 +178,15 @@ def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
 
 
 def test_a_disk_that_fails_under_a_worker_is_told(
-    scene: Scene, server: RunFaultServer, record_property: RecordProperty
+    scene: Scene, server: RunFaultServer, record_property: RecordProperty, every: bool
 ) -> None:
     results = str(scene.world.results)
-    points = chosen(server.run("work", results, "r1"))
+    points = chosen(server.run("work", results, "r1"), every)
     expected = scene.arrays()
     complaints, tried = [], 0
     for turn, (name, count) in enumerate(points):
         codes = ERRORS[name]
-        for code in codes if FULL else [codes[turn % len(codes)]]:
+        for code in codes if every else [codes[turn % len(codes)]]:
             scene.restore()
             ended = server.run("work", results, "r1", inject=f"{name}:error={code}:when={count}")
             tried += 1

@@ -1,7 +1,7 @@
 """Writers that die and disks that fail, at every system call that changes the disk.
 
-EMOACT_FAULT_FULL=1 kills at every call and tries every error there; without it, each kind of call
-and every third place are tried with one error each.
+Each kind of call and every third place are tried with one error each; the long variants kill at
+every call and try every error there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from tests.support.strace import FaultServer, Outcome, state_changes, why_not
 pytestmark = pytest.mark.fault
 
 RecordProperty = Callable[[str, object], None]
-FULL = os.environ.get("EMOACT_FAULT_FULL") == "1"
 OLD, NEW = 0, 1
 ERRORS = {
     "mkdir": ("ENOSPC", "EACCES", "EROFS", "EIO", "EDQUOT"),
@@ -144,20 +143,20 @@ def _undisturbed(scene: Scene, server: FaultServer) -> Outcome:
     return outcome
 
 
-def _points(scene: Scene, server: FaultServer) -> list[tuple[str, int]]:
+def _points(scene: Scene, server: FaultServer, every: bool) -> list[tuple[str, int]]:
     """The system calls to disturb: all of them, or some of every kind."""
     points = state_changes(_undisturbed(scene, server).trace)
     assert len(points) >= 40
-    if FULL:
+    if every:
         return points
     kinds = {name: (name, count) for name, count in points}
     return [point for turn, point in enumerate(points) if turn % 3 == 0 or point in kinds.values()]
 
 
 def test_a_writer_killed_at_any_system_call_loses_nothing_it_acknowledged(
-    scene: Scene, server: FaultServer, record_property: RecordProperty
+    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
 ) -> None:
-    points = _points(scene, server)
+    points = _points(scene, server, every)
     complaints = []
     for name, count in points:
         scene.restore()
@@ -171,13 +170,13 @@ def test_a_writer_killed_at_any_system_call_loses_nothing_it_acknowledged(
 
 
 def test_a_disk_that_fails_at_any_system_call_is_told_and_leaves_the_old_files(
-    scene: Scene, server: FaultServer, record_property: RecordProperty
+    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
 ) -> None:
-    points = _points(scene, server)
+    points = _points(scene, server, every)
     complaints, tried = [], 0
     for turn, (name, count) in enumerate(points):
         codes = ERRORS[name]
-        for code in codes if FULL else [codes[turn % len(codes)]]:
+        for code in codes if every else [codes[turn % len(codes)]]:
             scene.restore()
             outcome = server.run(scene.results, NEW, inject=f"{name}:error={code}:when={count}")
             found = scene.complaints(outcome) + _complaints_about_telling(outcome, name, code)
@@ -312,13 +311,13 @@ WIDTH = 2048  # 160 kB of activations a unit
 
 
 def test_a_disk_that_fills_up_is_told_and_leaves_the_old_files(
-    small_disk: Path, record_property: RecordProperty
+    small_disk: Path, record_property: RecordProperty, every: bool
 ) -> None:
     """With every amount of free space from nothing to enough, page by page where it matters."""
     results = small_disk / "results"
     told = set()
     tries = 0
-    for pages in [*range(0, 60, 1 if FULL else 7), *range(60, 130, 1 if FULL else 3)]:
+    for pages in [*range(0, 60, 1 if every else 7), *range(60, 130, 1 if every else 3)]:
         shutil.rmtree(results, ignore_errors=True)
         write_units(results, OLD, d_model=WIDTH)
         before = [_hash(results, emotion) for emotion in EMOTIONS]
