@@ -23,6 +23,8 @@ class Ink:
     grid: str
     axis: str
     surface: str
+    page: str
+    accent: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +42,23 @@ class EmotionStyle:
 
 INK: Mapping[Scheme, Ink] = {
     "light": Ink(
-        text="#0F151C", muted="#5A6572", grid="#E8ECF0", axis="#B4BDC7", surface="#FFFFFF"
+        text="#0F151C",
+        muted="#5A6572",
+        grid="#E8ECF0",
+        axis="#B4BDC7",
+        surface="#FFFFFF",
+        page="#FFFFFF",
+        accent="#0E6E6B",
     ),
-    "dark": Ink(text="#E8EAED", muted="#A3AEBA", grid="#2A3037", axis="#4A545F", surface="#1E2329"),
+    "dark": Ink(
+        text="#E8EAED",
+        muted="#A3AEBA",
+        grid="#2A3037",
+        axis="#4A545F",
+        surface="#1E2329",
+        page="#14171B",
+        accent="#5CC8C0",
+    ),
 }
 
 # Amber, red, blue and grey stay at least 25 CIELAB units apart with protanopia, deuteranopia and
