@@ -1,0 +1,138 @@
+"""A chart as every page shows it: caption and badges inside the image, buttons that save it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from emoact.plots.caption import with_caption
+from emoact.plots.theme import Scheme
+from emoact.ui.text import mono
+
+_PARTS = """
+<div class="row">
+  <button type="button" data-format="svg">SVG</button>
+  <button type="button" data-format="png">PNG</button>
+</div>
+"""
+_LOOK = """
+.row { display: flex; gap: 0.5rem; }
+button {
+  font: inherit; font-size: 0.933rem; line-height: 1.6; cursor: pointer;
+  min-height: 2.5rem; padding: 0.25rem 0.75rem;
+  color: var(--st-text-color); background: var(--st-background-color);
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
+}
+button:hover, button:focus-visible {
+  color: var(--st-link-color); border-color: var(--st-link-color);
+}
+button:focus-visible { outline: 2px solid var(--st-link-color); outline-offset: 1px; }
+"""
+# The chart has a button of its own that draws it as an image; it takes one format only, so the
+# format is set before that button is pressed. No second copy of the drawing library is needed.
+_PRESS = """
+export default function ({ data, parentElement }) {
+  for (const button of parentElement.querySelectorAll("button")) {
+    const format = button.dataset.format
+    button.setAttribute("aria-label", "Save the chart as " + format.toUpperCase())
+    button.onclick = () => {
+      const plot = document.querySelector(".st-key-" + data.chart + " .js-plotly-plot")
+      const camera = plot && plot.querySelector('.modebar-btn[data-title^="Download plot"]')
+      if (!camera) return
+      plot._context.toImageButtonOptions = {
+        format, filename: data.name, width: plot.clientWidth, height: plot.clientHeight,
+        scale: format === "png" ? 2 : 1,
+      }
+      camera.dispatchEvent(new MouseEvent("click", { bubbles: true }))
+    }
+  }
+}
+"""
+_save_buttons = st.components.v2.component("emoact_save_chart", html=_PARTS, css=_LOOK, js=_PRESS)
+_BUTTONS_WIDTH = 136
+
+
+def show_chart(
+    figure: go.Figure,
+    *,
+    key: str,
+    name: str,
+    caption: str,
+    alt: str,
+    scheme: Scheme,
+    badges: Sequence[str] = (),
+    **options: Any,
+) -> Any:
+    """Draw a figure with its caption, and return what was selected in it.
+
+    Args:
+        figure: Not changed.
+        key: Of the chart on its page; letters, digits and hyphens.
+        name: Of image files, without an ending.
+        caption: What it shows and of what, for a reader who has only the image.
+        alt: The chart in one sentence.
+        scheme: Light or dark.
+        badges: What marks the figure wherever it goes.
+        options: Passed to `st.plotly_chart`.
+    """
+    with st.container(key=_box(key)):
+        return st.plotly_chart(
+            with_caption(figure, caption, badges=badges, scheme=scheme),
+            theme=None,
+            key=key,
+            alt=alt,
+            config={
+                "displaylogo": False,
+                "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+                "toImageButtonOptions": {"format": "svg", "filename": file_name(name)},
+            },
+            **options,
+        )
+
+
+def export_row(
+    data: pd.DataFrame, *, key: str, name: str, command: str = "", badges: Sequence[str] = ()
+) -> None:
+    """What is drawn as CSV, the chart as SVG and PNG, and the command that makes the same.
+
+    Args:
+        data: Exactly what is drawn.
+        key: Of the chart, as given to `show_chart`.
+        name: Of the files, without an ending.
+        command: What to type in a shell; nothing is said when it is empty.
+        badges: Become a column, so that they cannot be lost.
+    """
+    rows = data.assign(badges="; ".join(badges)) if badges else data
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "CSV",
+            rows.to_csv(index=False),
+            file_name=f"{file_name(name)}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-csv",
+            help="The table above, every figure in full.",
+        )
+        _save_buttons(
+            key=f"{key}-images",
+            data={"chart": _box(key), "name": file_name(name)},
+            width=_BUTTONS_WIDTH,
+            height="content",
+        )
+        if command:
+            st.caption(f"In a shell: {mono(command)}")
+
+
+def file_name(name: str) -> str:
+    """The name with what a file system or a reader might stumble over left out."""
+    return re.sub(r"[^\w.@=-]+", "-", name).strip("-.")[:80] or "chart"
+
+
+def _box(key: str) -> str:
+    return f"chart-{key}"
