@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -152,29 +152,133 @@ def prompt_norms(
     )
 
 
+def token_norms(
+    unit: UnitLike, site: Site = "resid_pre", kind: NormKind = "l2"
+) -> tuple[Float64[np.ndarray, "layer token"], tuple[int, ...]]:
+    """The norm of every token of one site, prompt after prompt, and the lengths of the prompts.
+
+    Raises:
+        RequestError: The site holds attention patterns, or the norm is unknown.
+    """
+    _check_site(site)
+    layers = unit.site(site)
+    lengths = tuple(len(sample) for sample in layers[0]) if len(layers) else ()
+    norms = np.empty((len(layers), sum(lengths)), dtype=np.float64)
+    for layer, samples in enumerate(layers):
+        at = 0
+        for sample in samples:
+            norms[layer, at : at + len(sample)] = position_norms(sample, kind)
+            at += len(sample)
+    return norms, lengths
+
+
+def prompt_means(
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], start: int
+) -> Float64[np.ndarray, "layer prompt"]:
+    """Mean over the positions from `start` of each prompt; NaN where it has none."""
+    return _by_prompt(norms, lengths, start, np.mean)
+
+
+def prompt_medians(
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], start: int
+) -> Float64[np.ndarray, "layer prompt"]:
+    """Median over the positions from `start` of each prompt; NaN where it has none."""
+    return _by_prompt(norms, lengths, start, np.median)
+
+
+def norm_rows(
+    norms: Float64[np.ndarray, "layer token"],
+    lengths: Sequence[int],
+    *,
+    content_start: int,
+    model: str,
+    emotion: str,
+    site: Site,
+    kind: NormKind,
+) -> list[NormRow]:
+    """One row per (layer, position), layers in order, `first` before `content`."""
+    held = np.asarray(lengths, dtype=np.int64)
+    starts = (np.cumsum(held) - held)[held > 0]
+    values: dict[NormPosition, np.ndarray] = {
+        "first": norms[:, starts],
+        "content": prompt_means(norms, lengths, content_start)[:, held > content_start],
+    }
+    return [
+        _row(values[position][layer], model, emotion, site, layer, kind, position)
+        for layer in range(len(norms))
+        for position in NORM_POSITIONS
+    ]
+
+
+def ratio_rows(
+    norms: Float64[np.ndarray, "layer token"],
+    lengths: Sequence[int],
+    *,
+    content_start: int,
+    model: str,
+    emotion: str,
+    site: Site,
+    kind: NormKind,
+) -> list[FirstTokenRow]:
+    """One row per layer: how many times larger position 0 is than the positions after it."""
+    ratios = prompt_ratios(norms, lengths, content_start)
+    return [
+        FirstTokenRow(
+            model=model,
+            emotion=emotion,
+            site=site,
+            layer=layer,
+            norm=kind,
+            ratio=float(np.median(own)) if own.size else math.nan,
+            n=own.size,
+        )
+        for layer, own in enumerate(ratios)
+    ]
+
+
+def prompt_ratios(
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], content_start: int
+) -> Float64[np.ndarray, "layer prompt"]:
+    """Position 0 over the median of the later content, for each prompt that has any.
+
+    Source: Xiao et al. 2309.17453 (attention sinks), Sun et al. 2402.17762 (massive activations).
+    """
+    # Without a BOS the first word is content and may be the sink itself.
+    start = max(content_start, 1)
+    held = np.asarray(lengths, dtype=np.int64)
+    chosen = held > start
+    first = norms[:, (np.cumsum(held) - held)[chosen]]
+    rest = prompt_medians(norms, lengths, start)[:, chosen]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(rest == 0, np.nan, first / rest)
+
+
 def layer_norms(unit: UnitLike, site: Site = "resid_pre", kind: NormKind = "l2") -> list[NormRow]:
     """One row per (layer, position) of one site, layers in order, `first` before `content`.
 
     Raises:
         RequestError: The site holds attention patterns, or the norm is unknown.
     """
-    _check_site(site)
-    rows: list[NormRow] = []
-    for layer, samples in enumerate(unit.site(site)):
-        by_prompt = [position_norms(sample, kind) for sample in samples]
-        values = {
-            "first": [norms[0] for norms in by_prompt if len(norms)],
-            "content": [
-                norms[unit.content_start :].mean()
-                for norms in by_prompt
-                if len(norms) > unit.content_start
-            ],
-        }
-        for position in NORM_POSITIONS:
-            rows.append(  # noqa: PERF401  a comprehension over both loops would hide the reading
-                _row(unit, site, layer, kind, position, np.array(values[position]))
-            )
-    return rows
+    return site_norms(unit, site, kind)[0]
+
+
+def site_norms(
+    unit: UnitLike, site: Site = "resid_pre", kind: NormKind = "l2"
+) -> tuple[list[NormRow], list[FirstTokenRow]]:
+    """The rows of `layer_norms` and of `first_token_ratios`, every norm computed once.
+
+    Raises:
+        RequestError: The site holds attention patterns, or the norm is unknown.
+    """
+    norms, lengths = token_norms(unit, site, kind)
+    named: dict[str, Any] = {
+        "content_start": unit.content_start,
+        "model": unit.model_name,
+        "emotion": unit.emotion,
+        "site": site,
+        "kind": kind,
+    }
+    return norm_rows(norms, lengths, **named), ratio_rows(norms, lengths, **named)
 
 
 def norm_table(
@@ -191,38 +295,17 @@ def first_token_ratios(
 
     Source: Xiao et al. 2309.17453 (attention sinks), Sun et al. 2402.17762 (massive activations).
     """
-    _check_site(site)
-    # Without a BOS the first word is content and may be the sink itself.
-    start = max(unit.content_start, 1)
-    rows: list[FirstTokenRow] = []
-    for layer, samples in enumerate(unit.site(site)):
-        by_prompt = [position_norms(sample, kind) for sample in samples]
-        ratios = [
-            _ratio(norms[0], float(np.median(norms[start:])))
-            for norms in by_prompt
-            if len(norms) > start
-        ]
-        rows.append(
-            FirstTokenRow(
-                model=unit.model_name,
-                emotion=unit.emotion,
-                site=site,
-                layer=layer,
-                norm=kind,
-                ratio=float(np.median(ratios)) if ratios else math.nan,
-                n=len(ratios),
-            )
-        )
-    return rows
+    return site_norms(unit, site, kind)[1]
 
 
 def _row(
-    unit: UnitLike,
+    values: np.ndarray,
+    model: str,
+    emotion: str,
     site: Site,
     layer: int,
     kind: NormKind,
     position: NormPosition,
-    values: np.ndarray,
 ) -> NormRow:
     mean = median = q25 = q75 = math.nan
     finite: Bool[np.ndarray, " prompt"] = np.isfinite(values)
@@ -232,8 +315,8 @@ def _row(
             mean = float(values.mean())
             q25, median, q75 = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
     return NormRow(
-        model=unit.model_name,
-        emotion=unit.emotion,
+        model=model,
+        emotion=emotion,
         site=site,
         layer=layer,
         norm=kind,
@@ -259,5 +342,14 @@ def _mean_or_nan(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator) / denominator if denominator else math.nan
+def _by_prompt(
+    norms: np.ndarray, lengths: Sequence[int], start: int, summary: Callable[..., Any]
+) -> np.ndarray:
+    values = np.full((len(norms), len(lengths)), np.nan)
+    at = 0
+    for prompt, length in enumerate(lengths):
+        if length > start:
+            with np.errstate(invalid="ignore"):
+                values[:, prompt] = summary(norms[:, at + start : at + length], axis=1)
+        at += length
+    return values

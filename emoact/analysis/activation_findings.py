@@ -1,0 +1,45 @@
+"""What is unusual about saved activations, before anybody computes a direction from them.
+
+Every threshold is a statement about size that can be reasoned about without data, and stands beside
+its check. None was tuned to the data set that comes with emoact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emoact.analysis.activation_finding import FINDING_KINDS, ActivationFinding
+from emoact.analysis.activation_pool import site_pools
+from emoact.analysis.find_dimensions import dead_dimensions, rogue_dimensions
+from emoact.analysis.find_lengths import unequal_lengths
+from emoact.analysis.find_prompts import outlier_prompts
+from emoact.analysis.find_settings import mixed_settings
+from emoact.analysis.find_sinks import first_token_sink, massive_tokens
+from emoact.analysis.find_values import nonfinite_values, norm_collapse
+from emoact.analysis.measures import UnitMeasures
+
+_ON_SITES = (
+    nonfinite_values,
+    massive_tokens,
+    rogue_dimensions,
+    dead_dimensions,
+    norm_collapse,
+    outlier_prompts,
+    first_token_sink,
+)
+
+
+def activation_findings(units: Sequence[UnitMeasures]) -> tuple[ActivationFinding, ...]:
+    """Everything that was found in the units, by kind and then by model.
+
+    Args:
+        units: Of any number of models; an order of emotions is kept in the sentences.
+    """
+    found: list[ActivationFinding] = list(mixed_settings(units))
+    for folder in dict.fromkeys(unit.folder for unit in units):
+        own = [unit for unit in units if unit.folder == folder]
+        found += unequal_lengths(own)
+        for pool in site_pools(own):
+            for check in _ON_SITES:
+                found += check(pool)
+    return tuple(sorted(found, key=lambda finding: FINDING_KINDS.index(finding.kind)))

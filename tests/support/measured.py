@@ -1,0 +1,71 @@
+"""Units of Gaussian activations for checks that should find nothing, until something is planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from emoact.analysis.measures import UnitMeasures, measure_site, measure_steps
+from emoact.schema import Site
+
+Arrays = dict[Site, list[list[np.ndarray]]]
+Plant = Callable[[Arrays], None]
+
+
+def gaussian_unit(
+    emotion: str = "anger",
+    *,
+    seed: int = 0,
+    n_samples: int = 12,
+    n_layers: int = 4,
+    d_model: int = 32,
+    lengths: Sequence[int] | None = None,
+    content_start: int = 1,
+    folder: str = "gpt2",
+    bos: str | None = "<|endoftext|>",
+    plant: Plant | None = None,
+    **configuration: Any,
+) -> UnitMeasures:
+    """Independent normal values that grow with depth, and whatever `plant` does to them."""
+    rng = np.random.default_rng([seed, *emotion.encode()])
+    held = tuple(lengths or (int(n) for n in rng.integers(6, 18, n_samples)))
+    arrays: Arrays = {
+        site: [
+            [(scale * (1 + layer) * rng.normal(size=(n, d_model))).astype(np.float32) for n in held]
+            for layer in range(n_layers)
+        ]
+        for site, scale in (("resid_pre", 1.0), ("mlp_out", 0.3))
+    }
+    if plant is not None:
+        plant(arrays)
+    return UnitMeasures(
+        folder=folder,
+        emotion=emotion,
+        model_name=folder,
+        n_layers=n_layers,
+        d_model=d_model,
+        content_start=content_start,
+        lengths=held,
+        token_strings=tuple(tuple(f"Ġt{at}" for at in range(n)) for n in held),
+        prompts=tuple({"id": f"{emotion}-{i}", "text": f"prompt {i}"} for i in range(len(held))),
+        configuration={
+            "processing": "raw",
+            "dtype": "float32",
+            "bos": {"policy": "prepend", "prepended": bos is not None, "token": bos},
+            "dataset": "d" * 64,
+            "model_name": folder,
+            "revision": "main",
+            "weight_source": "hub",
+            **configuration,
+        },
+        provenance=None,
+        random_weights=False,
+        notes=(),
+        sites={
+            site: measure_site(layers, lengths=held, content_start=content_start)
+            for site, layers in arrays.items()
+        },
+        steps=measure_steps(arrays["resid_pre"], arrays["mlp_out"]) if n_layers > 1 else {},
+    )
