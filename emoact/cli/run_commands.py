@@ -79,16 +79,19 @@ def _list(arguments: argparse.Namespace) -> int:
     table = [
         [
             row.id,
+            row.kind,
             row.state if row.place is None else f"{row.state} ({row.place})",
             ", ".join(row.models),
-            f"{row.samples_done:,} of {row.n_samples:,}",
+            f"{row.samples_done:,} of {row.n_samples:,}" if row.n_samples else "",
             "" if row.elapsed_s is None else numbers.duration(row.elapsed_s),
             "" if row.samples_per_s is None else numbers.significant(row.samples_per_s),
             row.problem or "",
         ]
         for row in rows
     ]
-    print_table(["RUN", "STATE", "MODELS", "PROMPTS", "TIME", "PROMPTS/S", "PROBLEM"], table)
+    print_table(
+        ["RUN", "KIND", "STATE", "MODELS", "PROMPTS", "TIME", "PROMPTS/S", "PROBLEM"], table
+    )
     return 0
 
 
@@ -108,7 +111,8 @@ def _print_view(view: RunView) -> None:
 
     summary = view.summary
     place = "" if summary.place is None else f", place {summary.place} in the queue"
-    print_line(f"run {view.id}: {view.state}{place}")
+    kind = "" if summary.kind == "extract" else f" ({summary.kind})"
+    print_line(f"run {view.id}{kind}: {view.state}{place}")
     if view.config is not None:
         print_line(f"command: {view.config.command}")
     if view.step is not None:
@@ -122,6 +126,10 @@ def _print_view(view: RunView) -> None:
     if view.error is not None:
         print_line(f"error: {view.error.message}")
         print_line(view.error.remedy or "")
+    for made in view.made:
+        print_line(f"{'found' if made.existing else 'saved'}: {made.path}")
+    if summary.kind != "extract":
+        return
     rows = [
         [
             unit.model,

@@ -21,6 +21,9 @@ _STEPS = {
     "self_check": "checking",
     "extract": "extracting",
     "save": "saving",
+    "read": "reading",
+    "analyze": "analysing",
+    "write": "writing",
 }
 
 
@@ -54,7 +57,9 @@ class Printer:
         self._clear()
         if view.state == "pending" and view.summary.place:
             self._once(f"waiting in the queue, place {view.summary.place}")
-        if view.step is not None and view.step.name not in ("extract", "save"):
+        if view.step is not None and view.summary.kind != "extract":
+            self._once(_STEPS[view.step.name])
+        elif view.step is not None and view.step.name not in ("extract", "save"):
             detail = f" ({view.step.detail})" if view.step.detail else ""
             self._once(f"{view.step.model}: {_STEPS[view.step.name]}{detail}")
         for note in view.notes:
@@ -98,12 +103,17 @@ def _unit_line(unit: UnitView) -> str:
 
 def _end_line(view: RunView) -> str:
     elapsed = numbers.duration(view.summary.elapsed_s or 0.0)
+    if view.summary.kind != "extract":
+        made = "".join(f", {made.path} ({numbers.size(made.size)})" for made in view.made)
+        return f"run {view.id} {view.state}: {elapsed}{made}"
     done = sum(unit.done for unit in view.units)
     return f"run {view.id} {view.state}: {done} of {len(view.units)} files, {elapsed}"
 
 
 def _bar_line(view: RunView) -> str:
     step, summary = view.step, view.summary
+    if summary.kind != "extract":
+        return _job_line(view)
     if step is not None and step.done is not None and step.total:
         what = f"{_STEPS[step.name]} {step.model}"
         of = f"{numbers.size(step.done)} of {numbers.size(step.total)}"
@@ -120,6 +130,18 @@ def _bar_line(view: RunView) -> str:
         parts.append(view.state)
     if view.remaining_s is not None:
         parts.append(f"{numbers.duration(view.remaining_s)} left")
+    return "  ".join(parts)
+
+
+def _job_line(view: RunView) -> str:
+    step, parts = view.step, [_bar(view.summary.share or 0.0)]
+    if step is not None:
+        counted = f" {step.done:,.0f} of {step.total:,.0f}" if step.done and step.total else ""
+        parts.append(f"{_STEPS[step.name]}{counted}")
+    if view.remaining_s is not None:
+        parts.append(f"{numbers.duration(view.remaining_s)} left")
+    if step is not None and step.detail:
+        parts.append(step.detail)
     return "  ".join(parts)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from emoact.errors import RequestError
 from emoact.models.source import Need
@@ -85,6 +85,8 @@ class RunConfig:
         estimate: What the run was expected to take, or None.
     """
 
+    kind: ClassVar[Literal["extract"]] = "extract"
+
     run_id: str
     created_at: str
     models: tuple[RunModel, ...]
@@ -107,6 +109,11 @@ class RunConfig:
         missing = [emotion for emotion in self.emotions if emotion not in self.counts]
         if missing:
             raise RequestError(f"the number of prompts of {missing[0]!r} is missing")
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What to call the models on screen."""
+        return tuple(model.name for model in self.models)
 
     @property
     def n_samples(self) -> int:
@@ -136,7 +143,7 @@ class RunConfig:
         """A mapping of plain scalars, lists and mappings."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "kind": "extract",
+            "kind": self.kind,
             "run_id": self.run_id,
             "created_at": self.created_at,
             "models": [dataclasses.asdict(model) for model in self.models],
@@ -167,7 +174,7 @@ class RunConfig:
                 f"{SCHEMA_VERSION})",
                 remedy="Update emoact to open this run.",
             )
-        if version != SCHEMA_VERSION or fields.get("kind") != "extract":
+        if version != SCHEMA_VERSION or fields.get("kind") != cls.kind:
             raise RequestError(
                 f"no run that this emoact knows (schema_version {version!r}, kind "
                 f"{fields.get('kind')!r})"

@@ -17,6 +17,7 @@ from pathlib import Path
 from emoact.errors import EmoactError, RequestError
 from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
+from emoact.runs.job import JobConfig
 from emoact.runs.launch import (
     Started,
     active_twin,
@@ -24,6 +25,8 @@ from emoact.runs.launch import (
     aside,
     remove_leftovers,
     spawn,
+    start,
+    worker_of,
 )
 from emoact.runs.lock import RunLock
 from emoact.runs.look import look
@@ -108,15 +111,30 @@ def resume(
                 remedy="Start a new run for other settings.",
             )
         config = directory.config()
-        _check_dataset(config)
+        if isinstance(config, RunConfig):
+            _check_dataset(config)
         twin = active_twin(directory.path.parent, config)
         if twin is not None:
             return Started(run_id=twin, existing=True)
         try:
-            _launch_again(directory, worker=worker)
+            _launch_again(directory, worker=worker or worker_of(config))
         except (OSError, EmoactError) as error:
             raise as_request_error(error, path=directory.path) from error
     return Started(run_id=run_id, existing=False)
+
+
+def again(results: str | os.PathLike[str], run_id: str) -> Started:
+    """Start a new run that asks for what an earlier one asked for; not an extraction's.
+
+    Raises:
+        RequestError: There is no such run, or it is an extraction, which starts from its form.
+    """
+    config = find_run(results, run_id).config()
+    if not isinstance(config, JobConfig):
+        raise RequestError(
+            f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.command}"
+        )
+    return start(config.again())
 
 
 def delete(results: str | os.PathLike[str], run_id: str) -> None:
@@ -164,7 +182,7 @@ def _see_it_end(directory: RunDirectory, attempt: int) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _launch_again(directory: RunDirectory, *, worker: Sequence[str] | None) -> None:
+def _launch_again(directory: RunDirectory, *, worker: Sequence[str]) -> None:
     lock = _take(directory)
     try:
         directory.cancel_path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoact.errors import RequestError
-from emoact.runs.config import RunConfig
 from emoact.runs.events import EventBatch, read_events
+from emoact.runs.kinds import AnyConfig, config_from_json
 from emoact.runs.lock import LockReading, read_lock
 from emoact.runs.regular import read_regular
 from emoact.runs.snapshot import Snapshot
@@ -77,7 +77,7 @@ class RunDirectory:
         """Whether there is such a directory; a link is none."""
         return self.path.is_dir() and not self.path.is_symlink()
 
-    def config(self) -> RunConfig:
+    def config(self) -> AnyConfig:
         """What was asked, with the results root where it lies now.
 
         Raises:
@@ -85,7 +85,7 @@ class RunDirectory:
         """
         data = read_regular(self.config_path, limit=_MAX_CONFIG_BYTES)
         try:
-            config = RunConfig.from_json(json.loads(data))
+            config = config_from_json(json.loads(data))
         except (ValueError, RecursionError) as error:
             raise RequestError(f"config.json is not JSON ({error})") from None
         except RequestError as error:
@@ -107,7 +107,7 @@ class RunDirectory:
         """
         return read_status(self.status_path)
 
-    def snapshot_from_events(self, config: RunConfig) -> Snapshot:
+    def snapshot_from_events(self, config: AnyConfig) -> Snapshot:
         """Where the run stands by its events alone; for when there is no status to read.
 
         Raises:

@@ -26,6 +26,7 @@ EventKind = Literal[
     "unit_progress",
     "unit_saved",
     "unit_skipped",
+    "made",
     "note",
     "ended",
 ]

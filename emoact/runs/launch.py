@@ -15,8 +15,9 @@ from pathlib import Path
 
 import emoact
 from emoact.errors import EmoactError, RequestError
-from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
+from emoact.runs.job import JOB_WORKERS
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.lock import RunLock
 from emoact.runs.look import look
 from emoact.runs.queue import join, one_at_a_time, run_directories, worker_slots
@@ -26,7 +27,7 @@ from emoact.store.atomic import make_folder, write_error, write_json
 from emoact.store.layout import ResultsRoot
 
 WORKER = (sys.executable, "-P", "-m", "emoact.runs.worker")
-"""The command of a worker, to which the run directory and the lock are added."""
+"""The command of an extraction's worker; the run directory and the lock are added to it."""
 
 _NEW = ".new-"
 _DELETED = ".deleted-"
@@ -45,14 +46,14 @@ class Started:
     existing: bool
 
 
-def start(config: RunConfig, *, worker: Sequence[str] | None = None) -> Started:
+def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
     """Make the run directory and start its worker; returns once the worker process exists.
 
     A second start of a request that is pending or at work returns that run.
 
     Args:
         config: What `prepare` gave.
-        worker: Another command in place of `WORKER`.
+        worker: Another command in place of that of the config's kind.
 
     Raises:
         RequestError: The run id is taken, or the run directory cannot be written; nothing is left.
@@ -76,7 +77,7 @@ def start(config: RunConfig, *, worker: Sequence[str] | None = None) -> Started:
             )
         lock = _make(directory, config)
         try:
-            spawn(directory, lock, worker=worker)
+            spawn(directory, lock, worker=worker or worker_of(config))
         except OSError as error:
             shutil.rmtree(directory.path, ignore_errors=True)
             raise RequestError(f"the worker process could not be started: {error}") from error
@@ -85,7 +86,7 @@ def start(config: RunConfig, *, worker: Sequence[str] | None = None) -> Started:
     return Started(run_id=config.run_id, existing=False)
 
 
-def active_twin(runs: Path, config: RunConfig) -> str | None:
+def active_twin(runs: Path, config: AnyConfig) -> str | None:
     """The run that is doing, or about to do, what `config` asks for; None if there is none."""
     wanted = config.fingerprint()
     for directory in run_directories(runs):
@@ -97,13 +98,20 @@ def active_twin(runs: Path, config: RunConfig) -> str | None:
     return None
 
 
-def spawn(directory: RunDirectory, lock: RunLock, *, worker: Sequence[str] | None = None) -> None:
+def worker_of(config: AnyConfig) -> Sequence[str]:
+    """The command that works off a run of this kind."""
+    if config.kind == "extract":
+        return WORKER
+    return (sys.executable, "-P", "-m", JOB_WORKERS[config.kind])
+
+
+def spawn(directory: RunDirectory, lock: RunLock, *, worker: Sequence[str]) -> None:
     """Start the worker; the open lock goes with it, so that it is held without a gap.
 
     Raises:
         OSError: The system refused.
     """
-    command = [*(worker or WORKER), os.fspath(directory.path.absolute())]
+    command = [*worker, os.fspath(directory.path.absolute())]
     command += ["--lock-fd", str(lock.descriptor)]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     log = os.open(directory.log_path, flags, 0o666)
@@ -142,7 +150,7 @@ def aside(directory: RunDirectory) -> Path:
     return directory.path.with_name(_DELETED + directory.run_id)
 
 
-def _make(directory: RunDirectory, config: RunConfig) -> RunLock:
+def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
     """The run directory with its lock held; it appears under its name when it is complete."""
     runs = directory.path.parent
     hidden = RunDirectory(directory.path.with_name(_NEW + directory.run_id))

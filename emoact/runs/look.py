@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emoact.errors import RequestError
-from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.lock import LockReading
 from emoact.runs.remembered import Remembered
 from emoact.runs.snapshot import Snapshot
 from emoact.runs.states import ACTIVE, ENDED, State, derive_state
 from emoact.runs.status import Status
 
-_configs: Remembered[RunConfig] = Remembered()
+_configs: Remembered[AnyConfig] = Remembered()
 _statuses: Remembered[Status] = Remembered()
 _LOOKS = 5
 
@@ -33,7 +33,7 @@ class Look:
     """
 
     state: State
-    config: RunConfig | None
+    config: AnyConfig | None
     status: Status | None
     snapshot: Snapshot
     lock: LockReading
@@ -90,7 +90,7 @@ def _look_once(directory: RunDirectory) -> Look:
     )
 
 
-def _by_events(directory: RunDirectory, config: RunConfig) -> Snapshot:
+def _by_events(directory: RunDirectory, config: AnyConfig) -> Snapshot:
     try:
         return directory.snapshot_from_events(config)
     except RequestError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from emoact.runs.config import RunConfig
 from emoact.runs.control import find_run
 from emoact.runs.directory import RunDirectory
 from emoact.runs.look import Look, look
@@ -30,11 +31,12 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
     directory = find_run(results, run_id)
     found = look(directory)
     snapshot, config = found.snapshot, found.config
-    names = {} if config is None else {model.folder: model.name for model in config.models}
+    extraction = config if isinstance(config, RunConfig) else None
+    names = {} if extraction is None else {m.folder: m.name for m in extraction.models}
     units = tuple(_unit(unit, names, found) for unit in snapshot.units)
     counts = [unit.n_tokens for unit in units]
     step = snapshot.step if found.active else None
-    estimate = None if config is None else config.estimate
+    estimate = None if extraction is None else extraction.estimate
     return RunView(
         summary=_summary(directory, found),
         config=config,
@@ -56,6 +58,7 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
         remaining_s=remaining_seconds(snapshot, config) if found.active else None,
         history=snapshot.history,
         notes=snapshot.notes,
+        made=snapshot.made,
         error=_error(directory, found),
         estimate=estimate,
         estimate_ratio=_estimate_ratio(found),
@@ -75,27 +78,39 @@ def list_runs(results: str | os.PathLike[str]) -> list[RunSummary]:
 
 def _summary(directory: RunDirectory, found: Look) -> RunSummary:
     snapshot, config = found.snapshot, found.config
+    extraction = config if isinstance(config, RunConfig) else None
+    done = sum(unit.samples_done for unit in snapshot.units)
+    n_samples = 0 if extraction is None else extraction.n_samples
     saved = [unit for unit in snapshot.units if unit.state == "saved" and unit.seconds]
     seconds = sum(unit.seconds or 0.0 for unit in saved)
     return RunSummary(
         id=directory.run_id,
+        kind="extract" if config is None else config.kind,
         state=found.state,
         place=snapshot.place if found.state == "pending" else None,
-        models=() if config is None else tuple(model.name for model in config.models),
+        models=() if config is None else config.model_names,
         emotions=() if config is None else config.emotions,
-        dataset="" if config is None else config.dataset.source,
+        dataset="" if extraction is None else extraction.dataset.source,
         created_at=None if config is None else config.created_at,
         started_at=snapshot.started_at,
         ended_at=snapshot.ended_at,
         elapsed_s=snapshot.elapsed_s if snapshot.started_at else None,
-        samples_done=sum(unit.samples_done for unit in snapshot.units),
-        n_samples=0 if config is None else config.n_samples,
+        share=_share(found, done, n_samples),
+        samples_done=done,
+        n_samples=n_samples,
         samples_per_s=sum(unit.samples_done for unit in saved) / seconds if seconds else None,
         tokens_per_s=sum(unit.tokens_done for unit in saved) / seconds if seconds else None,
-        size=sum(unit.size or 0 for unit in snapshot.units if unit.state == "saved"),
+        size=sum(unit.size or 0 for unit in snapshot.units if unit.state == "saved")
+        + sum(made.size for made in snapshot.made if not made.existing),
         problem="; ".join(found.problems) or None,
         cancel_requested=found.cancel_requested and found.active,
     )
+
+
+def _share(found: Look, done: int, n_samples: int) -> float | None:
+    if isinstance(found.config, RunConfig):
+        return min(done / n_samples, 1.0) if n_samples else None
+    return 1.0 if found.state == "finished" else found.snapshot.share
 
 
 def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:
@@ -145,7 +160,7 @@ def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
 
 def _estimate_ratio(found: Look) -> float | None:
     """How far off the estimate was; a run with a pause in it says nothing about that."""
-    estimate = None if found.config is None else found.config.estimate
+    estimate = found.config.estimate if isinstance(found.config, RunConfig) else None
     whole = found.state == "finished" and found.snapshot.attempt == 1
     if estimate is None or not whole or estimate.seconds <= 0:
         return None

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from emoact.runs.config import RunConfig
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.snapshot import Snapshot, UnitProgress
 
 _DONE = ("saved", "skipped")
+_FIRST_SHARE = 0.1
+"""Less of a job says too little about the rest of it."""
 
 
-def remaining_seconds(snapshot: Snapshot, config: RunConfig | None) -> float | None:
+def remaining_seconds(snapshot: Snapshot, config: AnyConfig | None) -> float | None:
     """Working seconds that are left, or None before there is a rate.
 
     A model that has not begun is taken to be as much slower as it has more parameters; units whose
     tokens are not counted yet, to have as many tokens a prompt as those that are.
     """
-    if config is None:
-        return None
+    if not isinstance(config, RunConfig):
+        share = snapshot.share or 0.0
+        worked = snapshot.elapsed_s - snapshot.earlier_s
+        return worked * (1 - share) / share if share >= _FIRST_SHARE else None
     rates = _rates(snapshot)
     per_prompt = _tokens_per_prompt(snapshot)
     if not rates or per_prompt is None:

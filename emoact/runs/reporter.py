@@ -89,10 +89,28 @@ class RunReporter:
         detail: str = "",
         done: float | None = None,
         total: float | None = None,
+        share: float | None = None,
     ) -> None:
-        """The worker is doing this for a model, given by its folder."""
+        """The worker is doing this for a model, given by its folder.
+
+        Args:
+            step: What it is doing.
+            model: Folder, or empty where no single model is at work.
+            detail: A few words more.
+            done: Progress of the step.
+            total: What `done` counts up to.
+            share: How much of a job is done, 0 to 1.
+        """
         self.check_cancelled()
-        fields = {"step": step, "model": model, "detail": detail, "done": done, "total": total}
+        fields: dict[str, Any] = {
+            "step": step,
+            "model": model,
+            "detail": detail,
+            "done": done,
+            "total": total,
+        }
+        if share is not None:
+            fields["share"] = share
         now = self._snapshot.step
         same = now is not None and (now.name, now.folder) == (step, model)
         # Bytes that arrive are worth a look, not a line for ever.
@@ -148,6 +166,10 @@ class RunReporter:
         """A unit was on disk already."""
         fields = {"model": model, "emotion": emotion, "path": path, "reason": reason}
         self._record("unit_skipped", fields)
+
+    def made(self, *, path: str, size: int, existing: bool = False) -> None:
+        """A job has left something on disk, or found it there."""
+        self._record("made", {"path": path, "size": size, "existing": existing})
 
     def note(self, text: str) -> None:
         """A remark for the user."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
@@ -20,6 +18,7 @@ from emoact.runs.config import DatasetRef, RunConfig, RunModel
 from emoact.runs.conflicts import units_on_disk
 from emoact.runs.estimate import Estimate
 from emoact.runs.estimating import ModelWork, estimate_run
+from emoact.runs.job import new_run_id, now
 from emoact.runs.queue import worker_slots
 from emoact.runs.redact import redact
 from emoact.schema import Dataset, ExtractionOptions, check_emotion
@@ -87,7 +86,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         RequestError: Something in the request is wrong; the message says what is allowed.
     """
     worker_slots()
-    run_id = make_run_id() if request.run_id is None else check_id(request.run_id)
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     root = ResultsRoot(request.results)
     dataset = read_prompts(request.dataset)
     emotions = _emotions(request, dataset)
@@ -106,7 +105,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
     models = tuple(_run_model(asked, source) for asked, source in sources.items())
     return RunConfig(
         run_id=run_id,
-        created_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        created_at=now(),
         models=models,
         emotions=emotions,
         counts={emotion: len(dataset.of(emotion)) for emotion in emotions},
@@ -133,11 +132,6 @@ def agree_to_download(source: ModelSource, *, assume_yes: bool) -> None:
     large = source.download_bytes is None or source.download_bytes > ASK_FROM_BYTES
     if source.needs == "download" and large and not assume_yes:
         raise LargeDownloadError(source.name, source.download_bytes)
-
-
-def make_run_id() -> str:
-    """A new name that sorts by time."""
-    return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _emotions(request: ExtractRequest, dataset: Dataset) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from emoact.runs.config import RunConfig
 from emoact.runs.events import Event
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.states import State
-from emoact.runs.views import Step, UnitState
+from emoact.runs.views import MadeView, Step, UnitState
 
 HISTORY_POINTS = 120
 _HISTORY_SPACING_S = 1.0
@@ -79,6 +80,8 @@ class Snapshot:
         ready_s: By model folder, seconds of loading and checking in this attempt.
         history: (elapsed seconds, tokens/s).
         counted: (elapsed seconds, tokens) at the last point of the history.
+        share: How much of a job is done, 0 to 1; None for extractions, whose units say it.
+        made: What a job left on disk.
     """
 
     state: State = "pending"
@@ -96,6 +99,8 @@ class Snapshot:
     ready_s: Mapping[str, float] = field(default_factory=dict)
     history: tuple[tuple[float, float], ...] = ()
     counted: tuple[float, int] = (0.0, 0)
+    share: float | None = None
+    made: tuple[MadeView, ...] = ()
 
     @property
     def tokens_done(self) -> int:
@@ -103,8 +108,10 @@ class Snapshot:
         return sum(unit.tokens_done for unit in self.units if unit.state != "skipped")
 
     @classmethod
-    def before(cls, config: RunConfig) -> Snapshot:
+    def before(cls, config: AnyConfig) -> Snapshot:
         """Where a run stands before anything has happened."""
+        if not isinstance(config, RunConfig):
+            return cls()
         return cls(
             units=tuple(
                 UnitProgress(folder=model.folder, emotion=emotion, n_samples=config.counts[emotion])
@@ -150,6 +157,8 @@ class Snapshot:
                 return _saved(moved, fields)
             case "unit_skipped":
                 return _skipped(moved, fields)
+            case "made":
+                return dataclasses.replace(moved, made=(*self.made, MadeView(**fields)))
             case "note":
                 notes = dict.fromkeys([*self.notes, fields["text"]])
                 return dataclasses.replace(moved, notes=tuple(notes))
@@ -181,6 +190,8 @@ def _started(before: Snapshot, attempt: int) -> Snapshot:
         earlier_s=before.elapsed_s,
         loading_since=None,
         ready_s={},
+        share=None,
+        made=(),
     )
 
 
@@ -203,6 +214,9 @@ def _stepped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
             for unit in moved.units
         )
         moved = dataclasses.replace(moved, units=units)
+    if fields.get("share") is not None:
+        # A job has nothing to load: it works from its first step on.
+        moved = dataclasses.replace(moved, state="running", share=fields["share"])
     return dataclasses.replace(moved, step=step)
 
 

@@ -6,12 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emoact.runs.config import RunConfig
 from emoact.runs.estimate import Estimate
+from emoact.runs.kinds import AnyConfig, RunKind
 from emoact.runs.states import State
 
 UnitState = Literal["waiting", "running", "saving", "saved", "skipped", "stopped"]
-Step = Literal["install", "download", "load", "self_check", "extract", "save"]
+Step = Literal[
+    "install", "download", "load", "self_check", "extract", "save", "read", "analyze", "write"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,8 @@ class StepView:
     """What the worker is doing.
 
     Attributes:
-        name: One of `Step`.
-        model: What to call the model on screen.
+        name: One of `Step`; the last three are those of jobs.
+        model: What to call the model on screen; empty where none is at work.
         folder: The model's folder, unique within the run.
         detail: A few words more, or empty.
         done: Progress of the step in `total`'s unit, or None where there is none.
@@ -103,6 +105,7 @@ class RunSummary:
 
     Attributes:
         id: Name of the run directory.
+        kind: `extract`, or what else the run does; `extract` when the config cannot be read.
         state: What the lock and the files say.
         place: 1 for the next in the queue, None when not pending.
         models: What to call them on screen, in order; empty when the config cannot be read.
@@ -112,8 +115,9 @@ class RunSummary:
         started_at: When the worker got its turn, ISO 8601, or None.
         ended_at: ISO 8601, or None.
         elapsed_s: Working time over all attempts, by a clock that never jumps.
-        samples_done: Over all units, files that were there already included.
-        n_samples: Over all units.
+        share: How much of the work is done, 0 to 1, or None where that is not known.
+        samples_done: Over all units, files that were there already included; 0 for jobs.
+        n_samples: Over all units; 0 for jobs.
         samples_per_s: Mean over the units that this run computed, or None.
         tokens_per_s: The same for tokens.
         size: Bytes of the files that this run wrote.
@@ -122,6 +126,7 @@ class RunSummary:
     """
 
     id: str
+    kind: RunKind = "extract"
     state: State
     place: int | None = None
     models: tuple[str, ...] = ()
@@ -131,6 +136,7 @@ class RunSummary:
     started_at: str | None = None
     ended_at: str | None = None
     elapsed_s: float | None = None
+    share: float | None = None
     samples_done: int = 0
     n_samples: int = 0
     samples_per_s: float | None = None
@@ -152,7 +158,7 @@ class RunSummary:
     @property
     def can_resume(self) -> bool:
         """True when `resume` would start a worker."""
-        return self.state in ("failed", "cancelled", "crashed") and self.n_samples > 0
+        return self.state in ("failed", "cancelled", "crashed") and self.created_at is not None
 
     @property
     def can_delete(self) -> bool:
@@ -166,6 +172,21 @@ class RunSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MadeView:
+    """Something beside units that a run left on disk.
+
+    Attributes:
+        path: File or folder.
+        size: Its bytes.
+        existing: True when it was there already and nothing had to be done.
+    """
+
+    path: str
+    size: int
+    existing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunView:
     """Everything a page shows of one run.
 
@@ -173,7 +194,8 @@ class RunView:
         summary: The row of the table of runs.
         config: What was asked, or None when `config.json` cannot be read.
         step: What the worker is doing; None when no worker lives.
-        units: Every (model, emotion), models in order, emotions in order.
+        units: Every (model, emotion), models in order, emotions in order; none for jobs.
+        made: What a job left on disk.
         n_tokens: Over all units, or None before every model's tokenizer has counted.
         tokens_done: Over all units.
         remaining_s: None until there is a rate, and when the run has ended.
@@ -188,7 +210,7 @@ class RunView:
     """
 
     summary: RunSummary
-    config: RunConfig | None
+    config: AnyConfig | None
     step: StepView | None
     units: tuple[UnitView, ...]
     n_tokens: int | None
@@ -202,6 +224,7 @@ class RunView:
     attempt: int
     silent_s: float | None
     problems: tuple[str, ...]
+    made: tuple[MadeView, ...] = ()
 
     @property
     def id(self) -> str:

@@ -21,14 +21,16 @@ def current_run(results: str) -> str | None:
     """
     named = st.query_params.get(PARAMETER)
     try:
-        runs = progress.list_runs(results)
+        runs = [run for run in progress.list_runs(results) if run.kind == "extract"]
     except EmoactError as error:
         error_box(error, title="The runs cannot be listed")
         return None
     if named and any(run.id == named for run in runs):
         return named
     if named:
-        links.ignore(f"{PARAMETER}={named[:80]}", "there is no such run in this results folder.")
+        links.ignore(
+            f"{PARAMETER}={named[:80]}", "there is no such extraction in this results folder."
+        )
         del st.query_params[PARAMETER]
     active = [run for run in runs if run.active]
     if not active:

@@ -17,7 +17,7 @@ from emoact.ui import configuration, extract_form, numbers, run_table
 from emoact.ui.boxes import answer, next_step
 from emoact.ui.checked_request import check
 from emoact.ui.reading import UnitCard
-from emoact.ui.states import run_look
+from emoact.ui.states import KIND_WORDS, run_look
 from emoact.ui.text import listed, mono
 
 
@@ -47,7 +47,7 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
         if active:
             next_step(
                 "Watch the run",
-                page="pages/extract.py",
+                page="pages/extract.py" if active[-1].kind == "extract" else "pages/runs.py",
                 icon=":material/visibility:",
                 parameters={"run": active[-1].id},
             )
@@ -86,11 +86,11 @@ def _active_bars(results: str) -> None:
         st.rerun()
     for run in active:
         look = run_look(run.state, cancel_requested=run.cancel_requested)
-        share = run.samples_done / run.n_samples if run.n_samples else 0.0
+        done = f" {run.samples_done:,} of {run.n_samples:,}" if run.kind == "extract" else ""
         models = listed([mono(model) for model in run.models])
         st.progress(
-            min(share, 1.0),
-            text=f"{look.badge} {models} {run.samples_done:,} of {run.n_samples:,}",
+            run.share or 0.0,
+            text=f"{look.badge} {KIND_WORDS[run.kind]} of {models}{done}",
         )
 
 

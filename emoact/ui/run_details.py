@@ -12,17 +12,18 @@ from emoact.errors import EmoactError
 from emoact.runs import control, progress
 from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui import numbers
 from emoact.ui.boxes import error_box
-from emoact.ui.current_run import forget_run
+from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.text import md, mono
 from emoact.ui.written import show_written
 
 _EVENTS_SHOWN = 500
-_REFUSAL = "delete-refusal"
+_REFUSED = "details-refused"
 
 
 def show_details(results: str, run_id: str) -> None:
@@ -31,16 +32,16 @@ def show_details(results: str, run_id: str) -> None:
     view = show_run(results, run_id)
     if view is None:
         return
-    refusal = st.session_state.pop(_REFUSAL, None)
-    if refusal is not None:
-        error_box(refusal, title="The run was not deleted")
+    refused = st.session_state.pop(_REFUSED, None)
+    if refused is not None:
+        error_box(refused[1], title=refused[0])
     _actions(results, view)
     names = ["Files", "Config", "Events"]
     files, config, events = st.tabs(names, key="part", on_change="rerun", bind="query-params")
     if files.open:
         with files:
             show_written(view)
-            if not any(unit.done for unit in view.units):
+            if not any(unit.done for unit in view.units) and not view.made:
                 st.caption("No file yet.")
     if config.open:
         with config:
@@ -88,7 +89,7 @@ def compare(results: str, one: str, other: str) -> None:
     )
 
 
-def flat(config: RunConfig) -> dict[str, str]:
+def flat(config: AnyConfig) -> dict[str, str]:
     """A config as dotted fields with text values; what names only the run itself is left out."""
     fields = config.to_json()
     for name in ("run_id", "created_at", "estimate", "kind", "schema_version"):
@@ -114,13 +115,32 @@ def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
 def _actions(results: str, view: RunView) -> None:
     summary = view.summary
     with st.container(horizontal=True):
-        if view.config is not None and st.button(
-            "Run again with these settings", icon=":material/replay:"
-        ):
-            st.switch_page("pages/extract.py", query_params=settings_of(view.config))
+        _offer_again(results, view)
         _download_log(results, view.id)
         if summary.can_delete and st.button("Delete run", icon=":material/delete:"):
             _confirm_delete(results, view.id)
+
+
+def _offer_again(results: str, view: RunView) -> None:
+    config = view.config
+    if isinstance(config, RunConfig):
+        if st.button("Run again with these settings", icon=":material/replay:"):
+            st.switch_page("pages/extract.py", query_params=settings_of(config))
+    elif config is not None and not view.summary.active:
+        st.button(
+            "Run again",
+            icon=":material/replay:",
+            help="A new run that asks for the same. What is on disk unchanged is not made again.",
+            on_click=_again,
+            args=(results, view.id),
+        )
+
+
+def _again(results: str, run_id: str) -> None:
+    try:
+        watch_run(control.again(results, run_id).run_id)
+    except EmoactError as error:
+        st.session_state[_REFUSED] = ("The run was not started", error)
 
 
 def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
@@ -182,7 +202,7 @@ def _delete(results: str, run_id: str) -> None:
     try:
         control.delete(results, run_id)
     except EmoactError as error:
-        st.session_state[_REFUSAL] = error
+        st.session_state[_REFUSED] = ("The run was not deleted", error)
     else:
         forget_run()
 

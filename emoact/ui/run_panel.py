@@ -12,12 +12,16 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui import numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.run_progress import show_progress
-from emoact.ui.states import run_look
+from emoact.ui.states import KIND_WORDS, run_look
 from emoact.ui.text import listed, mono, prose
 
 _LOG_LINES = 200
 _SHORT_LOG = 11
 _REFUSAL = "resume-refusal"
+_CANCEL_HELP = "Stops after the batch at work. Finished emotions stay; the run can resume."
+_CANCEL_JOB_HELP = "Stops at once and leaves nothing behind; the run can resume from its start."
+_RESUME_HELP = "Continues at the first emotion that is not on disk."
+_RESUME_JOB_HELP = "Starts the work from its beginning."
 
 
 def show_run(results: str, run_id: str) -> RunView | None:
@@ -62,7 +66,7 @@ def _heading(results: str, view: RunView) -> None:
                 key=f"cancel-{view.id}",
                 icon=":material/stop_circle:",
                 disabled=not view.summary.can_cancel,
-                help="Stops after the batch at work. Finished emotions stay; the run can resume.",
+                help=_CANCEL_HELP if view.summary.kind == "extract" else _CANCEL_JOB_HELP,
                 on_click=_cancel,
                 args=(results, view.id),
             )
@@ -72,7 +76,7 @@ def _heading(results: str, view: RunView) -> None:
                 key=f"resume-{view.id}",
                 icon=":material/resume:",
                 type="primary",
-                help="Continues at the first emotion that is not on disk.",
+                help=_RESUME_HELP if view.summary.kind == "extract" else _RESUME_JOB_HELP,
                 on_click=_resume,
                 args=(results, view.id),
             )
@@ -80,6 +84,8 @@ def _heading(results: str, view: RunView) -> None:
 
 def _in_words(view: RunView) -> str:
     summary = view.summary
+    if summary.kind != "extract":
+        return _job_in_words(view)
     what = f"{numbers.plural(summary.n_samples, 'prompt')} with {listed(_models(view))}"
     if view.state == "pending":
         place = "next" if summary.place == 1 else f"number {summary.place}"
@@ -92,6 +98,21 @@ def _in_words(view: RunView) -> str:
         kept = f"; {numbers.plural(skipped, 'file')} already on disk" if skipped else ""
         return f"{what} in {numbers.duration(summary.elapsed_s or 0.0)}: {written}{kept}"
     return f"{what}, {summary.samples_done:,} of {summary.n_samples:,} done"
+
+
+def _job_in_words(view: RunView) -> str:
+    summary = view.summary
+    what = f"{KIND_WORDS[summary.kind].capitalize()} of {listed(_models(view))}"
+    if view.state == "pending":
+        place = "next" if summary.place == 1 else f"number {summary.place}"
+        return f"{what}, {place} in the queue" if summary.place else what
+    if view.state == "finished":
+        there = all(made.existing for made in view.made) and bool(view.made)
+        if there:
+            return f"{what}: saved by an earlier run with the same files and settings"
+        return f"{what} in {numbers.duration(summary.elapsed_s or 0.0)}"
+    done = "" if summary.share is None else f", {summary.share:.0%} done"
+    return f"{what}{done}"
 
 
 def _models(view: RunView) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from emoact.plots.throughput import throughput_figure
+from emoact.runs.config import RunConfig
 from emoact.runs.views import RunView, Step, StepView, UnitView
 from emoact.ui import numbers
 from emoact.ui.scheme import current_scheme
-from emoact.ui.states import FETCHING, STEP_WORDS, UNIT_WORDS
+from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.ui.text import md, mono
 
 _RATES_HEIGHT = 120
@@ -19,6 +20,9 @@ _FRAME_HEIGHT = 34
 
 def show_progress(view: RunView) -> None:
     """Steps, rates and bars; every place is there from the start, so that nothing moves later."""
+    if view.summary.kind != "extract":
+        _job(view)
+        return
     _steps(view)
     _rates(view)
     for folder in dict.fromkeys(unit.folder for unit in view.units):
@@ -26,12 +30,39 @@ def show_progress(view: RunView) -> None:
         _bars(own, active=view.summary.active)
 
 
+def _job(view: RunView) -> None:
+    """Steps, one bar and times of a run that has no units."""
+    summary, step = view.summary, view.step
+    if not summary.active:
+        return
+    _step_line(view, list(JOB_STEPS[summary.kind]))
+    counted = (
+        f"{step.done:,.0f} of {step.total:,.0f}"
+        if step and step.done is not None and step.total
+        else ""
+    )
+    st.progress(min(summary.share or 0.0, 1.0), text=counted or numbers.MISSING)
+    with st.grid(4, min_column_width=110):
+        for label, seconds in (("Elapsed", summary.elapsed_s), ("Remaining", view.remaining_s)):
+            st.metric(label, _time(seconds), border=True)
+
+
 def _steps(view: RunView) -> None:
     """The steps of the model at work in one line, and a bar for the one that has a size."""
     if not view.summary.active:
         return
     step = view.step
-    names = _step_names(view)
+    _step_line(view, _step_names(view))
+    if step and step.done is not None and step.total and step.name in FETCHING:
+        st.progress(
+            min(step.done / step.total, 1.0),
+            text=f"{numbers.size(step.done)} of {numbers.size(step.total)}",
+        )
+
+
+def _step_line(view: RunView, names: Sequence[Step]) -> None:
+    """Every step, with those that are done ticked and the one at work marked."""
+    step = view.step
     # Saving is the end of extracting: the next emotion begins while the last one is written.
     current = None if step is None else "extract" if step.name == "save" else step.name
     reached = names.index(current) if current in names else -1
@@ -44,20 +75,16 @@ def _steps(view: RunView) -> None:
             parts.append(f"**:material/arrow_forward: {word}**")
         else:
             parts.append(f":gray[{word}]")
-    where = f"{mono(step.model)}  " if step and len(view.summary.models) > 1 else ""
+    several = step is not None and step.model and len(view.summary.models) > 1
+    where = f"{mono(step.model)}  " if step and several else ""
     st.markdown(where + "  ·  ".join(parts) + _detail(step))
-    if step and step.done is not None and step.total and step.name in FETCHING:
-        st.progress(
-            min(step.done / step.total, 1.0),
-            text=f"{numbers.size(step.done)} of {numbers.size(step.total)}",
-        )
 
 
 def _step_names(view: RunView) -> list[Step]:
     """The steps of the model at work, with what it had to fetch first."""
     step = view.step
     names: list[Step] = ["load", "self_check", "extract"]
-    models = view.config.models if view.config else ()
+    models = view.config.models if isinstance(view.config, RunConfig) else ()
     needs = next((model.needs for model in models if step and model.asked == step.model), None)
     if needs == "download" or (step is not None and step.name == "download"):
         return ["download", *names]

@@ -14,7 +14,7 @@ from emoact.runs import progress
 from emoact.runs.views import RunSummary
 from emoact.ui import links, numbers
 from emoact.ui.boxes import answer, error_box, next_step
-from emoact.ui.states import CANCELLING, RUN_LOOKS, run_look
+from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
 from emoact.ui.text import md, mono
 
 PARAMETER = "run"
@@ -66,7 +66,7 @@ def show(results: str, runs: Sequence[RunSummary], chosen: Sequence[str]) -> Non
             "Find",
             key="find",
             bind="query-params",
-            placeholder="Model, emotion, data set or id",
+            placeholder="Kind, model, emotion, data set or id",
             icon=":material/search:",
             width=320,
         )
@@ -107,6 +107,7 @@ def _table(
             "progress": st.column_config.ProgressColumn(
                 "progress", min_value=0, max_value=100, format="%.0f %%", width=95
             ),
+            "kind": st.column_config.TextColumn("kind", width=80),
             "models": st.column_config.TextColumn("models", width=120),
             "emotions": st.column_config.TextColumn("emotions", width=110),
             "data set": st.column_config.TextColumn("data set", width=110),
@@ -118,7 +119,7 @@ def _table(
             "tokens/s": st.column_config.NumberColumn("tokens/s", format="%.0f"),
         },
         placeholder=numbers.MISSING,
-        alt="Runs with state, models, emotions, data set, start, duration, throughput and size",
+        alt="Runs with state, kind, models, emotions, data set, start, duration, rates and size",
     )
     st.session_state["run-rows"] = (key, ids)
 
@@ -145,7 +146,7 @@ def _choose(run_ids: Sequence[str]) -> None:
 def _matches(run: RunSummary, states: tuple[str, ...], search: str) -> bool:
     if states and RUN_LOOKS[run.state].word not in states:
         return False
-    text = " ".join([run.id, *run.models, *run.emotions, run.dataset]).lower()
+    text = " ".join([run.id, KIND_WORDS[run.kind], *run.models, *run.emotions, run.dataset]).lower()
     return all(word in text for word in search.lower().split())
 
 
@@ -154,10 +155,11 @@ def _row(run: RunSummary) -> dict[str, object]:
     began = run.started_at or run.created_at
     return {
         "state": [look.word],
+        "kind": KIND_WORDS[run.kind],
         "models": ", ".join(run.models),
         "emotions": ", ".join(run.emotions),
         "data set": run.dataset,
-        "progress": 100 * run.samples_done / run.n_samples if run.n_samples else None,
+        "progress": None if run.share is None else 100 * run.share,
         "started": _moment(began),
         "duration": "" if run.elapsed_s is None else numbers.duration(run.elapsed_s),
         "samples/s": run.samples_per_s,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from emoact.runs.kinds import RunKind
 from emoact.runs.states import State
 from emoact.runs.views import Step, UnitState
 
@@ -70,7 +71,15 @@ STEP_WORDS: Mapping[Step, str] = {
     "self_check": "Self-check",
     "extract": "Extract",
     "save": "Save",
+    "read": "Read",
+    "analyze": "Analyse",
+    "write": "Write",
 }
+
+JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {"analyze": ("read", "analyze", "write")}
+"""The steps of each kind of job, in their order."""
+
+KIND_WORDS: Mapping[RunKind, str] = {"extract": "extraction", "analyze": "analysis"}
 
 
 FETCHING: frozenset[Step] = frozenset({"install", "download"})

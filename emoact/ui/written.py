@@ -7,7 +7,7 @@ import os
 import pandas as pd
 import streamlit as st
 
-from emoact.runs.views import RunView, UnitView
+from emoact.runs.views import RunView
 from emoact.ui import numbers
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
@@ -17,6 +17,8 @@ def show_written(view: RunView) -> None:
     """The files of a run that has ended, and a button that opens them."""
     if view.summary.active:
         return
+    if view.made:
+        _show_made(view)
     done = [unit for unit in view.units if unit.done]
     if not done:
         return
@@ -37,7 +39,7 @@ def show_written(view: RunView) -> None:
                 "time": "" if unit.seconds is None else numbers.duration(unit.seconds),
                 "samples/s": unit.samples_per_s,
                 "size": "" if unit.size is None else numbers.size(unit.size),
-                "file": _short(unit, view),
+                "file": _short(unit.path or "", view),
                 "SHA-256": (unit.sha256 or "")[:12],
             }
             for unit in done
@@ -52,8 +54,22 @@ def show_written(view: RunView) -> None:
     )
 
 
-def _short(unit: UnitView, view: RunView) -> str:
+def _show_made(view: RunView) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "saved": _short(made.path, view),
+                "state": "already on disk" if made.existing else "saved",
+                "size": numbers.size(made.size),
+            }
+            for made in view.made
+        ),
+        hide_index=True,
+        alt="What this run left on disk",
+    )
+
+
+def _short(path: str, view: RunView) -> str:
     """The file below the results folder, which the page names already."""
-    path = unit.path or ""
     root = f"{view.config.results}{os.sep}" if view.config else ""
     return path.removeprefix(root) if root else path

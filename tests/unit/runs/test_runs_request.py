@@ -13,7 +13,8 @@ import pytest
 from emoact.errors import RequestError
 from emoact.models.source import ModelSource
 from emoact.runs import request as request_module
-from emoact.runs.request import LargeDownloadError, make_run_id, prepare
+from emoact.runs.job import new_run_id
+from emoact.runs.request import LargeDownloadError, prepare
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import stand_in_model
 from tests.support.stand_in_world import World
@@ -226,7 +227,7 @@ def test_a_large_download_is_asked_about_first(
 
 
 def test_run_ids_made_at_once_differ() -> None:
-    assert len({make_run_id() for _ in range(50)}) > 40
+    assert len({new_run_id() for _ in range(50)}) > 40
 
 
 def test_a_data_set_of_other_labels_is_taken_as_it_is(world: World, tmp_path: Path) -> None:
