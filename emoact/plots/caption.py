@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from emoact.plots.theme import INK, Scheme, plain
 
 _LINE_HEIGHT = 16
-_LETTERS = 132
+_LETTERS = 112
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
 
 
