@@ -127,7 +127,7 @@ def check_comparable(
         raise RequestError(
             "these activations were not made alike: " + "; ".join(str(d) for d in differences),
             remedy="Extract them again with one configuration, choose units that agree, "
-            "or allow the mixture, which marks every chart and table.",
+            "or allow the mixture (--allow-mixed), which marks every chart and table.",
         )
     return differences
 

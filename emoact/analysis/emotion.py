@@ -212,21 +212,31 @@ def check_classes(model: ModelFeatures, settings: AnalysisSettings) -> tuple[str
     Raises:
         RequestError: Neutral is missing, or there is nothing to contrast with.
     """
-    labels = model.design.labels
+    return check_labels(model.model, model.design.labels, settings)
+
+
+def check_labels(
+    model: str, labels: tuple[str, ...], settings: AnalysisSettings
+) -> tuple[str, ...]:
+    """The same from the labels alone.
+
+    Raises:
+        RequestError: Neutral is missing, or there is nothing to contrast with.
+    """
     if settings.reference == "neutral":
         if settings.neutral not in labels:
             raise RequestError(
-                f"{model.model} has no class {settings.neutral!r}, so that directions against it "
+                f"{model} has no class {settings.neutral!r}, so that directions against it "
                 f"do not exist; it has {', '.join(labels)}",
-                remedy="Name the neutral class, extract it, or measure from the grand mean of the "
-                "classes instead.",
+                remedy="Name the neutral class (--neutral), extract it, or measure from the grand "
+                "mean of the classes instead (--reference grand_mean).",
             )
         emotions = tuple(label for label in labels if label != settings.neutral)
     else:
         emotions = labels
     if not emotions or len(labels) < 2:
         raise RequestError(
-            f"{model.model} has only the class {labels[0]!r}; a direction needs two",
+            f"{model} has only the class {labels[0]!r}; a direction needs two",
             remedy="Extract at least one emotion beside neutral.",
         )
     return emotions

@@ -42,7 +42,8 @@ def finite_units(
     if findings and not leave_out:
         raise RequestError(
             "; ".join(f"{finding.where}: {finding.message}" for finding in findings),
-            remedy="Extract these files again, or leave out the prompts named here.",
+            remedy="Extract these files again, or leave out the prompts named here "
+            "(--leave-out-nonfinite).",
         )
     return kept, findings
 

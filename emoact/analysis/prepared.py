@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from emoact.analysis.comparable import Difference, check_comparable, differing_sites
+from emoact.analysis.comparable import Configuration, Difference, check_comparable, differing_sites
 from emoact.analysis.emotion import Contrast, check_classes, make_contrast
 from emoact.analysis.features import ModelFeatures, UnitFeatures, join_units
 from emoact.analysis.gram import centred_gram
@@ -79,9 +80,23 @@ def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> 
     )
 
 
-def check_units(
-    units: Sequence[UnitFeatures], settings: AnalysisSettings
-) -> tuple[Difference, ...]:
+class Described(Protocol):
+    """What decides whether a unit may be analysed with others; needs no activations."""
+
+    @property
+    def name(self) -> str:
+        """How messages call the unit."""
+
+    @property
+    def sites(self) -> Collection[Site]:
+        """Sites that it holds."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """How it was made."""
+
+
+def check_units(units: Sequence[Described], settings: AnalysisSettings) -> tuple[Difference, ...]:
     """What differs between the units, where the settings allow that.
 
     Raises:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from emoact.cli import (
+    analyze_command,
     audit_command,
     bench_command,
     extract_command,
@@ -70,5 +71,6 @@ def _parser() -> Parser:
     file_commands.add(commands)
     verify_command.add(commands)
     audit_command.add(commands)
+    analyze_command.add(commands)
     bench_command.add(commands)
     return parser

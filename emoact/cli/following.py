@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def start_and_follow(
-    results: str, run_id: str, begin: Callable[[], Started], *, detach: bool, as_json: bool
+    results: str,
+    run_id: str,
+    begin: Callable[[], Started],
+    *,
+    detach: bool,
+    as_json: bool,
+    finish: Callable[[RunView], None] | None = None,
 ) -> int:
     """Start a run, show it until it has ended, and return its exit code.
 
@@ -30,6 +36,7 @@ def start_and_follow(
         begin: Starts it, or finds the run that is doing the same already.
         detach: Print the run's id instead of following it.
         as_json: Print a document.
+        finish: Prints what a finished run made, in place of the document.
     """
     from emoact.cli.terminal import follow
     from emoact.runs.progress import read_run
@@ -54,7 +61,9 @@ def start_and_follow(
             say(f"cancelled; `emoact runs resume {view.id}` continues it")
     finally:
         signal.signal(signal.SIGTERM, previous)
-    if as_json:
+    if finish is not None and view.state == "finished":
+        finish(view)
+    elif as_json:
         existing = started is not None and started.existing
         print_json(run_document(view, results=results, existing=existing))
     return exit_code(view)

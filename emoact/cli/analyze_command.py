@@ -1,0 +1,295 @@
+"""`emoact analyze`: directions and their statistics from what is on disk."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.following import start_and_follow
+from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.parsing import Parser, add_command, add_json, add_results, one_of
+
+if TYPE_CHECKING:
+    from emoact.analyses.request import AnalyzeRequest
+    from emoact.analyses.saved import SavedAnalysis
+    from emoact.runs.views import RunView
+
+_EXAMPLE = """\
+emoact analyze
+emoact analyze --model smollm2-135m --pooling last --site resid_pre --json"""
+
+_HEADLINE_TABLES = ("headline", "baselines", "similarity", "across")
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    parser = add_command(
+        commands,
+        "analyze",
+        about="Emotion directions, distances and comparisons of models, each with its noise floor.",
+        example=_EXAMPLE,
+        run=_analyze,
+    )
+    _add_options(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    listing = add_command(
+        actions,
+        "list",
+        about="All analyses of a results folder, newest first.",
+        example="emoact analyze list --json",
+        run=_list,
+    )
+    add_results(listing)
+    add_json(listing)
+    show = add_command(
+        actions,
+        "show",
+        about="What a saved analysis says.",
+        example="emoact analyze show newest",
+        run=_show,
+    )
+    show.add_argument(
+        "id", metavar="ID", help="its id or the beginning of it, or newest for the latest"
+    )
+    add_results(show)
+    add_json(show)
+
+
+def _add_options(parser: Parser) -> None:
+    from emoact.schema import SITES
+
+    what = parser.add_argument_group("what")
+    add_results(what)
+    what.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="folder or hub id of a model on disk; repeatable (default: all of them)",
+    )
+    what.add_argument(
+        "--emotion",
+        action="append",
+        metavar="NAME",
+        help="label on disk; repeatable (default: all); the neutral class is always among them",
+    )
+    what.add_argument(
+        "--site",
+        action="append",
+        type=one_of([site for site in SITES if site != "pattern"]),
+        metavar="SITE",
+        help="hook point; repeatable (default: resid_pre and mlp_out)",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--neutral",
+        metavar="LABEL",
+        default="neutral",
+        help="class that directions are measured from (default: %(default)s)",
+    )
+    how.add_argument(
+        "--reference",
+        type=one_of(("neutral", "grand_mean")),
+        default="neutral",
+        metavar="{neutral,grand_mean}",
+        help="measure from the neutral class, or from the mean of all classes, which needs no "
+        "neutral (default: %(default)s)",
+    )
+    how.add_argument(
+        "--pooling",
+        type=one_of(("mean_content", "last", "mean_all")),
+        default="mean_content",
+        metavar="{mean_content,last,mean_all}",
+        help="positions that make one vector of a prompt: all but BOS, the last, or all "
+        "(default: %(default)s)",
+    )
+    how.add_argument(
+        "--permutations",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="relabellings behind every p-value, at least 1000 (default: %(default)s)",
+    )
+    how.add_argument(
+        "--alpha",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="chance of any false alarm over layers, sites, emotions and models "
+        "(default: %(default)s)",
+    )
+    how.add_argument("--seed", type=int, default=0, help="of every draw (default: %(default)s)")
+    how.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="compare files that were made differently; every chart and export is marked",
+    )
+    how.add_argument(
+        "--leave-out-nonfinite",
+        action="store_true",
+        help="leave out the prompts that hold NaN or infinite values, and name them",
+    )
+    run = parser.add_argument_group("run")
+    run.add_argument("--run-id", metavar="ID", help="name of the run (default: made from the time)")
+    run.add_argument(
+        "--detach", action="store_true", help="print the run's id and leave it to work"
+    )
+    add_json(run)
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from emoact.analyses.request import prepare_analysis
+    from emoact.runs.launch import start
+
+    prepared = prepare_analysis(_request(arguments))
+    for problem in prepared.problems:
+        say(f"left out: {problem}")
+    if prepared.existing is not None:
+        say("the same files were analysed with the same settings before")
+        if arguments.detach:
+            _print_existing_id(prepared.existing, as_json=arguments.json)
+        else:
+            _print(prepared.existing, as_json=arguments.json, existing=True)
+        return 0
+    config = prepared.config
+    return start_and_follow(
+        arguments.results,
+        config.run_id,
+        lambda: start(config),
+        detach=arguments.detach,
+        as_json=arguments.json,
+        finish=lambda view: _finish(view, as_json=arguments.json),
+    )
+
+
+def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
+    from emoact.analyses.request import AnalyzeRequest
+    from emoact.analysis.settings import ANALYSED_SITES, AnalysisSettings
+    from emoact.schema import SITES
+
+    chosen = arguments.site or ANALYSED_SITES
+    return AnalyzeRequest(
+        results=arguments.results,
+        models=None if arguments.model is None else tuple(arguments.model),
+        emotions=None if arguments.emotion is None else tuple(arguments.emotion),
+        run_id=arguments.run_id,
+        settings=AnalysisSettings(
+            neutral=arguments.neutral,
+            reference=arguments.reference,
+            pooling=arguments.pooling,
+            sites=tuple(site for site in SITES if site in chosen),
+            alpha=arguments.alpha,
+            n_permutations=arguments.permutations,
+            seed=arguments.seed,
+            allow_mixed=arguments.allow_mixed,
+            leave_out_nonfinite=arguments.leave_out_nonfinite,
+        ),
+    )
+
+
+def _finish(view: RunView, *, as_json: bool) -> None:
+    from emoact.analyses.saved import SavedAnalysis
+
+    (made,) = view.made
+    found = SavedAnalysis.open(made.path)
+    _print(found, as_json=as_json, existing=made.existing)
+
+
+def _print_existing_id(found: SavedAnalysis, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": None, "existing": True, "analysis": found.id})
+    else:
+        print_line(found.id)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    import dataclasses
+
+    from emoact.analyses.listing import list_analyses
+    from emoact.store.layout import ResultsRoot
+
+    rows = list_analyses(ResultsRoot(arguments.results))
+    if arguments.json:
+        print_json({"analyses": [dataclasses.asdict(row) for row in rows]})
+        return 0
+    if not rows:
+        say(f"no analyses in {arguments.results}; `emoact analyze` makes one")
+        return 0
+    table = [
+        [
+            row.id,
+            row.created_at,
+            ", ".join(row.models),
+            ", ".join(row.emotions),
+            row.pooling,
+            row.problem or "; ".join(row.badges),
+        ]
+        for row in rows
+    ]
+    print_table(["ANALYSIS", "MADE", "MODELS", "EMOTIONS", "POOLING", "REMARKS"], table)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from emoact.analyses.listing import find_analysis, newest_analysis
+    from emoact.store.layout import ResultsRoot
+
+    root = ResultsRoot(arguments.results)
+    found = newest_analysis(root) if arguments.id == "newest" else find_analysis(root, arguments.id)
+    _print(found, as_json=arguments.json, existing=True)
+    return 0
+
+
+def _print(found: SavedAnalysis, *, as_json: bool, existing: bool) -> None:
+    if as_json:
+        print_json(_document(found, existing=existing))
+        return
+    for badge in found.badges:
+        print_line(f"! {badge}")
+    for sentence in found.sentences.values():
+        print_line(sentence)
+    for finding in (*found.findings, *found.refusals):
+        print_line(f"{finding.severity}: {finding.where}: {finding.message}")
+    print_line("")
+    _print_headline(found)
+    print_line("")
+    print_line(f"analysis {found.id} in {found.path}")
+
+
+def _print_headline(found: SavedAnalysis) -> None:
+    from emoact import numbers
+
+    rows = [
+        [
+            row["model"],
+            row["emotion"],
+            row["site"],
+            numbers.significant(row["p_holm"]),
+            str(row["layers"]),
+            row["evaluation"],
+            numbers.significant(row["accuracy"]),
+            f"{row['baseline']} {numbers.significant(row['baseline_accuracy'])}",
+            row["verdict"],
+        ]
+        for row in found.table("headline").to_dict("records")
+    ]
+    header = ["MODEL", "EMOTION", "SITE", "P", "LAYERS", "EVALUATION", "PROBE", "WORDS", "VERDICT"]
+    print_table(header, rows)
+
+
+def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        "id": found.id,
+        "path": str(found.path),
+        "created_at": found.created_at,
+        "run_id": found.run_id,
+        "existing": existing,
+        "settings": found.settings.to_json(),
+        "inputs": [dataclasses.asdict(each) for each in found.inputs],
+        "sentences": dict(found.sentences),
+        "badges": list(found.badges),
+        "findings": [finding.to_json() for finding in found.findings],
+        "refusals": [finding.to_json() for finding in found.refusals],
+        **{name: found.table(name).to_dict("records") for name in _HEADLINE_TABLES},
+    }
