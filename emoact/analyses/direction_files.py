@@ -14,6 +14,7 @@ from emoact.analyses.inputs import InputFile
 from emoact.analyses.key import ANALYSIS_VERSION
 from emoact.analysis.directions import DirectionKind
 from emoact.analysis.result import AnalysisResult
+from emoact.analysis.settings import AnalysisSettings
 from emoact.schema import Site
 from emoact.version import __version__
 
@@ -68,7 +69,7 @@ def write_directions(
                 "model": own[0].model if own else model,
                 "site": site,
                 "pooling": result.settings.pooling,
-                "contrast": json.dumps({e: contrast_words(e, result) for e in emotions}),
+                "contrast": json.dumps({e: contrast_of(e, result.settings) for e in emotions}),
                 "sign": SIGN,
                 "unit": "the model's own; layer l is the hook at layer l",
                 "inputs": json.dumps({each.emotion: each.sha256 for each in own}),
@@ -77,11 +78,11 @@ def write_directions(
         )
 
 
-def contrast_words(emotion: str, result: AnalysisResult) -> str:
+def contrast_of(emotion: str, settings: AnalysisSettings) -> str:
     """What was subtracted from what."""
-    settings = result.settings
-    minus = settings.neutral if settings.reference == "neutral" else "mean of the class means"
-    return f"mean({emotion}) - {f'mean({minus})' if settings.reference == 'neutral' else minus}"
+    if settings.reference == "neutral":
+        return f"mean({emotion}) - mean({settings.neutral})"
+    return f"mean({emotion}) - mean of the class means"
 
 
 def read_directions(path: Path, kind: DirectionKind | None = None) -> Directions:

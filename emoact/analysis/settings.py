@@ -72,6 +72,7 @@ class AnalysisSettings:
         _check(0 < self.alpha < 1, "alpha", self.alpha, "between 0 and 1")
         _check(self.n_permutations >= 1000, "n_permutations", self.n_permutations, "1000 or more")
         _check(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        _check(self.seed >= 0, "seed", self.seed, "0 or more")
         for name in ("n_bootstrap", "n_splits", "n_pairings", "n_rotations", "n_shuffles"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _check(0 <= self.neutral_variance <= 1, "neutral_variance", self.neutral_variance, "0 to 1")

@@ -1,0 +1,118 @@
+"""`emoact directions`: saved directions in the formats of other tools."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_json, print_line, say
+from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.analyses.saved import SavedAnalysis
+
+_FORMATS = {"gguf": ".gguf", "steering-vectors": ".pt"}
+_MODEL_TYPES = {"GPT-2": "gpt2", "GPT-NeoX": "gpt_neox", "GPT-Neo": "gpt_neo", "Llama": "llama"}
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    directions = add_command(
+        commands,
+        "directions",
+        about="Saved directions in the formats of other tools.",
+        example="emoact directions export --emotion anger --format gguf",
+        run=None,
+    )
+    actions = directions.add_subparsers(title="actions", metavar="ACTION", required=True)
+    export = add_command(
+        actions,
+        "export",
+        about="Write one emotion's direction as a vector that steers a model.",
+        example="emoact directions export --emotion anger --format gguf --out anger.gguf\n"
+        "emoact directions export --emotion anger --format steering-vectors",
+        run=_export,
+    )
+    export.add_argument("--emotion", required=True, metavar="NAME", help="whose direction")
+    export.add_argument(
+        "--format",
+        required=True,
+        type=one_of(list(_FORMATS)),
+        metavar="{gguf,steering-vectors}",
+        help="control vector of repeng and llama.cpp, or fields of a SteeringVector for torch",
+    )
+    export.add_argument(
+        "--model", metavar="NAME", help="folder of the model (default: the only one there is)"
+    )
+    export.add_argument(
+        "--analysis", metavar="ID", default="newest", help="which analysis (default: %(default)s)"
+    )
+    export.add_argument(
+        "--model-hint",
+        metavar="TYPE",
+        help="model_type that a GGUF file names, such as llama (default: that of the registry)",
+    )
+    export.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where to write (default: EMOTION_MODEL in the working directory)",
+    )
+    add_results(export)
+    add_json(export)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from emoact.analyses.block_vectors import block_vectors
+    from emoact.analyses.listing import find_analysis, newest_analysis
+    from emoact.store.layout import ResultsRoot
+
+    root = ResultsRoot(arguments.results)
+    key = arguments.analysis
+    analysis = newest_analysis(root) if key == "newest" else find_analysis(root, key)
+    vectors = block_vectors(analysis, _folder(analysis, arguments.model), arguments.emotion)
+    suffix = _FORMATS[arguments.format]
+    out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")
+    written = [str(out)]
+    if arguments.format == "gguf":
+        from emoact.analyses.control_vector import write_control_vector
+
+        hint = arguments.model_hint or _model_type(vectors.model)
+        write_control_vector(out, vectors, model_hint=hint)
+    else:
+        from emoact.analyses.steering_vector import write_steering_vector
+
+        written.append(str(write_steering_vector(out, vectors)))
+    for badge in analysis.badges:
+        say(f"! {badge}")
+    if arguments.json:
+        print_json({"files": written, **vectors.described})
+    else:
+        for path in written:
+            print_line(path)
+    return 0
+
+
+def _folder(analysis: SavedAnalysis, asked: str | None) -> str:
+    if asked is None and len(analysis.models) == 1:
+        return analysis.models[0]
+    if asked in analysis.models:
+        return str(asked)
+    said = "no model was named" if asked is None else f"it has no model {asked!r}"
+    raise RequestError(
+        f"analysis {analysis.id}: {said}; it has {', '.join(analysis.models)}",
+        remedy="Name one with --model.",
+    )
+
+
+def _model_type(model: str) -> str:
+    from emoact.models.registry import REGISTRY
+
+    for spec in REGISTRY:
+        if spec.hub_id == model:
+            return _MODEL_TYPES[spec.family]
+    raise RequestError(
+        f"the model_type of {model} is not known, and a control vector names it",
+        remedy="Say it with --model-hint, as config.json of the model has it.",
+    )
