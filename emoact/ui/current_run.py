@@ -8,16 +8,19 @@ from emoact.errors import EmoactError
 from emoact.runs import progress
 from emoact.ui import links
 from emoact.ui.boxes import error_box
+from emoact.ui.folders import PARAMETER as FOLDER
 
 PARAMETER = "run"
-_FORM = "models"
+START = "start"
+"""Key of the button under the form; it has a state while the form is on screen."""
 
 
 def current_run(results: str) -> str | None:
     """The run to show; its id stands in the address from then on, so that a refresh loses nothing.
 
-    An address that names models and no run asks for the form; a button leads to the run at work. A
-    run that does not exist is ignored with a note.
+    An address that spells choices of the form asks for the form, and a form that is on screen stays
+    there: a click on its button must not turn into a look at somebody else's run. A button leads to
+    the run at work. A run that does not exist is ignored with a note.
     """
     named = st.query_params.get(PARAMETER)
     try:
@@ -37,7 +40,7 @@ def current_run(results: str) -> str | None:
         return None
     # The one at work before those that wait; the list is newest first.
     watched = next((run for run in active if run.state != "pending"), active[-1])
-    if _FORM in st.query_params:
+    if START in st.session_state or set(st.query_params) - {PARAMETER, FOLDER}:
         st.button(
             "Watch the run at work",
             icon=":material/visibility:",

@@ -13,7 +13,7 @@ from emoact.runs.request import ExtractRequest
 from emoact.ui import links, numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.checked_request import Checked, check, labels_of
-from emoact.ui.current_run import watch_run
+from emoact.ui.current_run import START, watch_run
 from emoact.ui.extract_options import ask_options
 from emoact.ui.text import listed, md, mono, prose
 
@@ -45,7 +45,7 @@ def show(results: str) -> None:
         type="primary",
         icon=":material/play_circle:",
         disabled=checked.config is None,
-        key="start",
+        key=START,
     ):
         run_id = launched(asked)
         if run_id is not None:
@@ -72,9 +72,7 @@ def launched(asked: ExtractRequest) -> str | None:
         error_box(error, title="The run could not start")
         return None
     if started.existing:
-        st.toast(
-            "This run is under way already; no second one was started.", icon=":material/info:"
-        )
+        links.remark("This run was under way already; no second one was started.")
     return started.run_id
 
 

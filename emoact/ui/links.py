@@ -1,4 +1,4 @@
-"""Choices in the address of the page: what it names and what was ignored."""
+"""Choices in the address of the page: what it names, what was ignored, and what else to remark."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 from emoact.ui.text import md, mono
 
 _NOTES = "links_ignored"
+_ICON = ":material/link_off:"
 
 
 def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
@@ -20,7 +21,7 @@ def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
     unknown = [value for value in st.query_params.get_all(parameter) if value not in options]
     if unknown:
         _notes().append(
-            f"{mono(f'{parameter}={unknown[0][:80]}')} in the address was ignored; "
+            f"{_ICON} {mono(f'{parameter}={unknown[0][:80]}')} in the address was ignored; "
             + (
                 f"allowed are {', '.join(map(md, options[:12]))}."
                 if options
@@ -41,16 +42,28 @@ def prefer(key: str, values: list[str], *, allowed: Iterable[str]) -> None:
         st.query_params[key] = values
 
 
+def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
+    """The same for a widget that takes one value."""
+    if key not in st.session_state and st.query_params.get(key) not in list(allowed):
+        st.session_state[key] = value
+        st.query_params[key] = value
+
+
 def ignore(parameter: str, reason: str) -> None:
     """Remember that a parameter was ignored, for a reason of the page's own."""
-    _notes().append(f"{mono(parameter)} in the address was ignored: {reason}")
+    _notes().append(f"{_ICON} {mono(parameter)} in the address was ignored: {reason}")
+
+
+def remark(text: str) -> None:
+    """Remember a sentence for the top of the page, over the rerun that is about to happen."""
+    _notes().append(f":material/info: {text}")
 
 
 def show_ignored() -> None:
-    """Say which values of the address were ignored, until the next interaction."""
+    """Say what was ignored or remarked, until the next interaction."""
     notes = _notes()
     for note in notes:
-        st.caption(f":material/link_off: {note}")
+        st.caption(note)
     notes.clear()
 
 

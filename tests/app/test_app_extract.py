@@ -234,7 +234,7 @@ def test_a_failed_run_says_why_and_what_would_help(open_page: OpenPage, results:
 
 def test_a_run_that_does_not_exist_is_ignored_with_a_note(open_page: OpenPage) -> None:
     app = open_page("extract", run="../../etc/passwd")
-    assert "there is no such run" in words(app)
+    assert "there is no such extraction" in words(app)
     assert "run" not in app.query_params
     assert not app.button(key="start").disabled
 

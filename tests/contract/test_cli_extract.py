@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -33,7 +34,9 @@ def only_run(world: World) -> str:
 
 
 def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen([*COMMAND, *arguments], text=True, **options)
+    # A suite that runs in the background of a shell would hand down that SIGINT is ignored.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen([*COMMAND, *arguments], text=True, preexec_fn=heed, **options)
 
 
 def wait_for_a_running_run(world: World) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -17,7 +19,8 @@ def test_of_forty_fair_data_sets_few_are_accused() -> None:
 
 @pytest.mark.slow
 def test_of_two_hundred_fair_data_sets_at_most_sixteen_are_accused() -> None:
-    verdicts = [verdict_on(seed) for seed in SEEDS]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        verdicts = list(pool.map(verdict_on, SEEDS, chunksize=10))
     assert len(verdicts) == 200
     assert sum(bool(verdict.accused) for verdict in verdicts) <= ALLOWED
     p_values = [p for verdict in verdicts for name, p in verdict.p_values]
