@@ -14,6 +14,7 @@ from emoact.cli import (
     extract_command,
     file_commands,
     model_commands,
+    report_command,
     run_commands,
     verify_command,
 )
@@ -74,5 +75,6 @@ def _parser() -> Parser:
     audit_command.add(commands)
     analyze_command.add(commands)
     directions_command.add(commands)
+    report_command.add(commands)
     bench_command.add(commands)
     return parser

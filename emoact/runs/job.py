@@ -15,10 +15,13 @@ from emoact.errors import RequestError
 from emoact.runs.decode import decode
 from emoact.schema import SCHEMA_VERSION
 
-JobKind = Literal["analyze"]
+JobKind = Literal["analyze", "report"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 
-JOB_WORKERS: Mapping[JobKind, str] = {"analyze": "emoact.analyses.worker"}
+JOB_WORKERS: Mapping[JobKind, str] = {
+    "analyze": "emoact.analyses.worker",
+    "report": "emoact.report.worker",
+}
 """The module that works off each kind, run as a process of its own."""
 
 

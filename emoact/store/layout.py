@@ -76,6 +76,11 @@ class ResultsRoot:
         return self._inside("reports")
 
     @property
+    def datasets(self) -> Path:
+        """Folder of the data sets that were imported on a page."""
+        return self._inside("datasets")
+
+    @property
     def partial(self) -> Path:
         """Folder of work in progress; nothing in it outlives its run."""
         return self._inside(".partial")
@@ -91,6 +96,10 @@ class ResultsRoot:
     def report_path(self, name: str) -> Path:
         """File of one written report."""
         return self._inside("reports", check_id(name, kind="report name"))
+
+    def dataset_path(self, name: str) -> Path:
+        """File of one imported data set."""
+        return self._inside("datasets", check_id(name, kind="data set name"))
 
     def unit_name(self, folder: str, emotion: str) -> str:
         """Path of a unit relative to the root; its name in the manifest."""

@@ -76,10 +76,17 @@ STEP_WORDS: Mapping[Step, str] = {
     "write": "Write",
 }
 
-JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {"analyze": ("read", "analyze", "write")}
+JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {
+    "analyze": ("read", "analyze", "write"),
+    "report": ("read", "write"),
+}
 """The steps of each kind of job, in their order."""
 
-KIND_WORDS: Mapping[RunKind, str] = {"extract": "extraction", "analyze": "analysis"}
+KIND_WORDS: Mapping[RunKind, str] = {
+    "extract": "extraction",
+    "analyze": "analysis",
+    "report": "report",
+}
 
 
 FETCHING: frozenset[Step] = frozenset({"install", "download"})

@@ -1,0 +1,60 @@
+"""`emoact report`: everything that is on disk, in one document."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emoact.cli.output import print_json, print_line, say
+from emoact.cli.parsing import add_command, add_json, add_results, one_of
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "report",
+        about="Write models, files, norms, findings, audit and phase 3 of a results folder into "
+        "one document.",
+        example="emoact report --lang ja --out report.html",
+        run=_report,
+    )
+    add_results(parser)
+    parser.add_argument(
+        "--lang",
+        type=one_of(("en", "ja")),
+        default="en",
+        metavar="{en,ja}",
+        help="language; Japanese follows the sections of the phase-2 report (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--format",
+        type=one_of(("html", "md")),
+        default="html",
+        metavar="{html,md}",
+        help="html is one file that needs nothing else; md has its figures beside it (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="where to (default: RESULTS/reports/report-TIME-LANG.html)"
+    )
+    add_json(parser)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from emoact.numbers import size
+    from emoact.report.making import make_report
+
+    made = make_report(
+        arguments.results,
+        lang=arguments.lang,
+        form=arguments.format,
+        out=arguments.out,
+        on_step=lambda step: say(f"gathering {step}" if step != "write" else "writing"),
+    )
+    if arguments.json:
+        print_json({"ok": True, **made.to_json()})
+    else:
+        say(f"{made.n_files} activation files, {size(made.size)}")
+        print_line(str(made.path))
+    return 0

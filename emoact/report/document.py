@@ -1,0 +1,163 @@
+"""What a report consists of, whatever it is written as: sections of text, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from emoact.report.chart import Chart
+
+
+class Code(str):
+    """Text that is set with a fixed width: a path, a hook, a hash."""
+
+    __slots__ = ()
+
+
+class Strong(str):
+    """Text that stands out."""
+
+    __slots__ = ()
+
+
+Text = tuple[str, ...]
+"""Pieces of one sentence or cell: plain, `Code` or `Strong`; none of them is markup."""
+
+Tone = Literal["note", "warning", "error"]
+
+
+def text_of(text: Text) -> str:
+    """The same without any distinction between its pieces."""
+    return "".join(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paragraph:
+    """A paragraph."""
+
+    text: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """A paragraph that a reader must not miss."""
+
+    tone: Tone
+    text: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bullets:
+    """A list."""
+
+    items: tuple[Text, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table.
+
+    Attributes:
+        head: Names of the columns.
+        rows: As many cells as the head has.
+        numeric: Columns that are set to the right.
+        caption: What it holds.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    caption: Text = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.head) for row in self.rows):
+            raise ValueError("a row has another number of cells than the head")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A chart with the sentence below it.
+
+    Attributes:
+        name: File name without extension where it is a file.
+        chart: What is drawn.
+        caption: What it shows.
+    """
+
+    name: str
+    chart: Chart
+    caption: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Lines of code or of a shell."""
+
+    text: str
+    language: str = ""
+
+
+Block = Paragraph | Remark | Bullets | Table | Figure | Listing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading with what stands under it.
+
+    Attributes:
+        name: Stable name, for links; unique in the document.
+        title: Heading.
+        level: 2 for a part, 3 for a subsection.
+    """
+
+    name: str
+    title: Text
+    blocks: tuple[Block, ...]
+    level: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole report.
+
+    Attributes:
+        lang: `en` or `ja`.
+        title: Heading of the page.
+        subtitle: The line below it.
+        contents: Heading of the table of contents.
+        sections: In order.
+    """
+
+    lang: str
+    title: Text
+    subtitle: Text
+    contents: str
+    sections: tuple[Section, ...]
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure in order."""
+        return tuple(
+            block
+            for section in self.sections
+            for block in section.blocks
+            if isinstance(block, Figure)
+        )
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    numeric: Sequence[int] = (),
+    caption: Text = (),
+) -> Table:
+    """A table whose cells may be given as plain text."""
+    return Table(
+        head=tuple(head),
+        rows=tuple(
+            tuple((cell,) if isinstance(cell, str) else cell for cell in row) for row in rows
+        ),
+        numeric=frozenset(numeric),
+        caption=caption,
+    )

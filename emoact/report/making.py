@@ -1,0 +1,161 @@
+"""A report made and saved: the one way in for the command line, the page and a notebook."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from emoact.errors import EmoactError, RequestError
+from emoact.report.composing import compose
+from emoact.report.html import to_html
+from emoact.report.markdown import to_markdown
+from emoact.report.material import gather
+from emoact.report.words import words_of
+from emoact.store.atomic import make_folder, replace_atomically, write_error
+from emoact.store.layout import ResultsRoot
+
+Format = Literal["html", "md"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+STEPS = ("files", "norms", "findings", "audit", "analysis", "write")
+"""What `on_step` is called with, in this order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeReport:
+    """A report on disk.
+
+    Attributes:
+        path: The file.
+        files: All files that belong to it; of HTML just the one.
+        size: Bytes of all of them.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    size: int
+    lang: str
+    format: Format
+    models: tuple[str, ...]
+    n_files: int
+    random_weights: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars and lists."""
+        return {
+            "path": str(self.path),
+            "files": [str(path) for path in self.files],
+            "size": self.size,
+            "lang": self.lang,
+            "format": self.format,
+            "models": list(self.models),
+            "activation_files": self.n_files,
+            "random_weights": self.random_weights,
+        }
+
+
+def make_report(
+    results: str | os.PathLike[str] = "results",
+    *,
+    lang: str = "en",
+    form: str = "html",
+    out: str | os.PathLike[str] | None = None,
+    now: datetime | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> MadeReport:
+    """Write the report of a results folder, whole or not at all.
+
+    Args:
+        results: The folder.
+        lang: `en` or `ja`.
+        form: `html`, one file; or `md`, a file with its figures in a folder beside it.
+        out: The file; by default one in `results/reports` named by the moment.
+        now: The moment that it names as its own; by default this one.
+        on_step: Called with the name of each step before it; may raise to cancel.
+
+    Raises:
+        RequestError: Language or format is unknown, or there is nothing to report on.
+        EmoactError: The report cannot be written.
+    """
+    words, chosen = words_of(lang), chosen_format(form)
+    made = now or datetime.now(UTC)
+    target = (
+        report_path(results, lang=words.lang, form=chosen, made=made) if out is None else Path(out)
+    )
+    material = gather(results, on_step=on_step)
+    on_step("write")
+    document = compose(material, words, made=made)
+    if chosen == "html":
+        files = {target: to_html(document, labels=material.emotions)}
+    else:
+        folder = target.with_name(f"{target.stem}_figures")
+        report = to_markdown(document, figure_folder=folder.name, labels=material.emotions)
+        _fresh(folder)
+        files = {folder / name: text for name, text in report.figures.items()}
+        # Last, so that a report never stands there without its figures.
+        files[target] = report.text
+    for path, text in files.items():
+        _write(path, text)
+    return MadeReport(
+        path=target,
+        files=tuple(files),
+        size=sum(len(text.encode()) for text in files.values()),
+        lang=words.lang,
+        format=chosen,
+        models=material.folders,
+        n_files=len(material.units),
+        random_weights=any(unit.random_weights for unit in material.units),
+    )
+
+
+def report_path(
+    results: str | os.PathLike[str], *, lang: str, form: Format, made: datetime
+) -> Path:
+    """Where a report goes by default; a name that is taken gets a number."""
+    root = ResultsRoot(results)
+    stem = f"report-{made.astimezone(UTC):%Y%m%d-%H%M%S}-{lang}"
+    path = root.report_path(f"{stem}.{form}")
+    number = 2
+    while os.path.lexists(path):
+        path = root.report_path(f"{stem}-{number}.{form}")
+        number += 1
+    return path
+
+
+def chosen_format(form: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    for known in FORMATS:
+        if form == known:
+            return known
+    raise RequestError(f"format is {form!r}; allowed are {', '.join(FORMATS)}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        raise write_error(error, path=path) from error
+    data = text.encode()
+    with replace_atomically(path, need=len(data)) as file:
+        file.write(data)
+
+
+def _fresh(folder: Path) -> None:
+    """Remove the figures of a report that is about to be replaced."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    if any(entry.suffix != ".svg" for entry in folder.iterdir()):
+        raise EmoactError(
+            f"{folder} holds other files than figures", remedy="Choose another --out."
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+        shutil.move(folder, Path(aside) / folder.name)

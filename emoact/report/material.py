@@ -1,0 +1,262 @@
+"""Everything that a report speaks of, gathered from a results folder before a word is written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoact.analysis.activation_finding import ActivationFinding
+from emoact.analysis.activation_findings import activation_findings
+from emoact.analysis.norms import (
+    NORM_SITES,
+    FirstTokenRow,
+    NormRow,
+    first_token_ratios,
+    layer_norms,
+)
+from emoact.audit import audit_dataset
+from emoact.audit.outcome import AuditReport
+from emoact.errors import EmoactError, RequestError
+from emoact.plots.theme import emotion_order
+from emoact.prompts import read_prompts
+from emoact.report.phase3 import Phase3, newest_phase3
+from emoact.schema import Dataset, Finding, Prompt, Site
+from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_all
+from emoact.store.unit import Unit
+from emoact.summaries import measures_of
+
+if TYPE_CHECKING:
+    from emoact.store.manifest import ManifestEntry
+
+SHIPPED = "data/prompts.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitFacts:
+    """One file of activations without its activations.
+
+    Attributes:
+        folder: The model's folder.
+        emotion: Class label.
+        model_name: Hub id.
+        d_vocab: Size of the vocabulary, None where the file does not say.
+        n_tokens: Over all prompts, BOS included.
+        size: Bytes of the file.
+        sha256: Hash of the file as it is now.
+        recorded: Hash that the manifest has for it, None without one.
+        prompts: One mapping per prompt, or None where the file does not hold them.
+        provenance: How it was made, empty where it does not say.
+        configuration: What has to match before files are compared, None where unknown.
+        random_weights: Whether the weights say nothing about language.
+        rows: Layerwise L2 norms of both sites; `model` is the folder.
+        ratios: Position 0 over the rest; `model` is the folder.
+    """
+
+    folder: str
+    emotion: str
+    model_name: str
+    n_layers: int
+    d_model: int
+    d_vocab: int | None
+    n_samples: int
+    n_tokens: int
+    content_start: int
+    sites: tuple[Site, ...]
+    size: int
+    sha256: str
+    recorded: str | None
+    prompts: tuple[Mapping[str, Any], ...] | None
+    provenance: Mapping[str, Any]
+    configuration: Mapping[str, Any] | None
+    random_weights: bool
+    rows: tuple[NormRow, ...]
+    ratios: tuple[FirstTokenRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What is on disk, measured.
+
+    Attributes:
+        results: The folder, as it was given.
+        units: By folder, emotions in the order of every page.
+        problems: Files that were refused.
+        findings: What is unusual about the activations.
+        audits: One for each data set that the files were made with.
+        phase3: The newest saved analysis, or None.
+    """
+
+    results: str
+    units: tuple[UnitFacts, ...]
+    problems: tuple[Finding, ...]
+    findings: tuple[ActivationFinding, ...]
+    audits: tuple[AuditReport, ...]
+    phase3: Phase3 | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Models, by folder."""
+        return tuple(dict.fromkeys(unit.folder for unit in self.units))
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Every label, in the order of every page."""
+        return tuple(emotion_order(unit.emotion for unit in self.units))
+
+    def of(self, folder: str) -> tuple[UnitFacts, ...]:
+        """The files of one model."""
+        return tuple(unit for unit in self.units if unit.folder == folder)
+
+
+def gather(
+    results: str | os.PathLike[str], *, on_step: Callable[[str], None] = lambda _: None
+) -> Material:
+    """The material of a results folder.
+
+    Args:
+        results: The folder.
+        on_step: Called with the name of each step before it; may raise to cancel.
+
+    Raises:
+        RequestError: There is nothing to report on.
+        EmoactError: The manifest is damaged.
+    """
+    root = ResultsRoot(results)
+    on_step("files")
+    grid = read_all(results)
+    if not grid.units:
+        refused = f"; {len(grid.problems)} files were refused" if grid.problems else ""
+        raise RequestError(
+            f"there are no activations in {os.fspath(results)} to report on{refused}",
+            remedy="`emoact extract --model smollm2-135m` makes some.",
+        )
+    known = manifest.load(root).units
+    order = emotion_order(grid.emotions)
+    found = sorted(grid.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
+    on_step("norms")
+    units = tuple(_facts(root, unit, known) for unit in found)
+    on_step("findings")
+    findings = activation_findings(_in_order(measures_of(results).units, order))
+    on_step("audit")
+    audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
+    on_step("analysis")
+    return Material(
+        results=os.fspath(results),
+        units=units,
+        problems=tuple(grid.problems),
+        findings=findings,
+        audits=audits,
+        phase3=newest_phase3(root, {unit.sha256 for unit in units}),
+    )
+
+
+def _in_order(units: Iterable[Any], order: Sequence[str]) -> list[Any]:
+    return sorted(units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
+
+
+def _facts(root: ResultsRoot, unit: Unit, known: Mapping[str, ManifestEntry]) -> UnitFacts:
+    sites = tuple(site for site in NORM_SITES if site in unit.sites)
+    entry = known.get(root.unit_name(unit.folder, unit.emotion))
+    with unit.path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    vocabulary = unit.metadata.get("d_vocab")
+    return UnitFacts(
+        folder=unit.folder,
+        emotion=unit.emotion,
+        model_name=unit.model_name,
+        n_layers=unit.n_layers,
+        d_model=unit.d_model,
+        d_vocab=vocabulary if isinstance(vocabulary, int) else None,
+        n_samples=unit.n_samples,
+        n_tokens=sum(unit.lengths),
+        content_start=unit.content_start,
+        sites=unit.sites,
+        size=size,
+        sha256=sha256,
+        recorded=None if entry is None else entry.sha256,
+        prompts=unit.prompts,
+        provenance=unit.provenance or {},
+        configuration=unit.configuration,
+        random_weights=unit.random_weights,
+        rows=tuple(
+            dataclasses.replace(row, model=unit.folder)
+            for site in sites
+            for row in layer_norms(unit, site)
+        ),
+        ratios=tuple(
+            dataclasses.replace(row, model=unit.folder)
+            for site in sites
+            for row in first_token_ratios(unit, site)
+        ),
+    )
+
+
+def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:
+    """Every data set that the files were made with, once.
+
+    The file of that hash where it is still there; else what the activation files hold of it, which
+    lacks the emotions that were not extracted.
+    """
+    found: dict[str, Dataset] = {}
+    by_hash: dict[str, list[UnitFacts]] = {}
+    for unit in units:
+        stated = unit.provenance.get("dataset")
+        sha256 = stated.get("sha256") if isinstance(stated, Mapping) else None
+        by_hash.setdefault(str(sha256 or ""), []).append(unit)
+    for sha256, own in by_hash.items():
+        dataset = _file_of(root, sha256, own) if sha256 else None
+        dataset = dataset or _from_units(own)
+        if dataset is not None:
+            found.setdefault(dataset.sha256, dataset)
+    return list(found.values())
+
+
+def _file_of(root: ResultsRoot, sha256: str, units: Sequence[UnitFacts]) -> Dataset | None:
+    """The data set's file, when one that is known has just this content."""
+    named = [unit.provenance["dataset"].get("source") for unit in units]
+    imported = sorted(root.datasets.glob("*")) if root.datasets.is_dir() else []
+    candidates = dict.fromkeys([*filter(None, map(str, named)), SHIPPED, *map(str, imported)])
+    for path in candidates:
+        with contextlib.suppress(EmoactError, OSError, ValueError):
+            if not Path(path).is_file():
+                continue
+            dataset = read_prompts(path)
+            if dataset.sha256 == sha256:
+                return dataset
+    return None
+
+
+def _from_units(units: Sequence[UnitFacts]) -> Dataset | None:
+    prompts: dict[tuple[str, str], Prompt] = {}
+    for unit in units:
+        for number, stated in enumerate(unit.prompts or ()):
+            prompt = Prompt(
+                id=str(stated.get("id") or f"{unit.emotion}-{number}"),
+                text=str(stated["text"]),
+                emotion=unit.emotion,
+                scenario_id=_text(stated.get("scenario_id")),
+                subset=_text(stated.get("subset")),
+                lang=_text(stated.get("lang")),
+            )
+            prompts.setdefault((unit.emotion, prompt.id), prompt)
+    if not prompts:
+        return None
+    listed = [dataclasses.asdict(prompt) for prompt in prompts.values()]
+    canonical = json.dumps(listed, ensure_ascii=True, sort_keys=True).encode()
+    return Dataset(
+        source="", sha256=hashlib.sha256(canonical).hexdigest(), prompts=tuple(prompts.values())
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, "") else str(value)

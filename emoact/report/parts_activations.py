@@ -1,0 +1,204 @@
+"""The files of each model, their norms by layer, and what is unusual about them."""
+
+from __future__ import annotations
+
+import math
+
+from emoact import numbers
+from emoact.analysis.activation_finding import ActivationFinding
+from emoact.report.chart import Chart, Line, Panel
+from emoact.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Figure,
+    Paragraph,
+    Remark,
+    Section,
+    Strong,
+    Text,
+    table,
+)
+from emoact.report.material import Material, UnitFacts
+from emoact.report.words import Words
+from emoact.schema import Site
+
+_LOG_FROM = 40.0
+"""Where the largest median is so many times the smallest, a linear axis hides the small ones."""
+_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+
+
+def activations(material: Material, words: Words) -> tuple[Section, ...]:
+    """Files and norms, model by model, then the findings."""
+    site_items = [words(f"contents.{site}") for site in _saved_sites(material)]
+    lead = Section(
+        name="activations",
+        title=words("activations.title"),
+        blocks=(
+            Paragraph(text=words("activations.lead")),
+            Bullets(items=(*site_items, words("contents.metadata"))),
+            Paragraph(text=words("activations.norms")),
+        ),
+    )
+    parts = [
+        Section(
+            name=f"files-{number}",
+            title=(folder,),
+            level=3,
+            blocks=tuple(_files(material.of(folder), words, number)),
+        )
+        for number, folder in enumerate(material.folders, start=1)
+    ]
+    return (lead, *parts, _findings(material, words))
+
+
+def _saved_sites(material: Material) -> list[Site]:
+    return [site for site in _ALL if any(site in unit.sites for unit in material.units)]
+
+
+_ALL: tuple[Site, ...] = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
+
+
+def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Block]:
+    folder = units[0].folder
+    head = ["file", "samples", "tokens", "size", "sha256"]
+    blocks: list[Block] = []
+    if units[0].random_weights:
+        text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
+        blocks.append(Remark(tone="warning", text=text))
+    blocks += [
+        Paragraph(text=words("files.lead", folder=(Code(f"activations/{folder}/"),))),
+        table(
+            [words.plain(f"column.{name}") for name in head],
+            [
+                [
+                    (Code(f"activations_{unit.emotion}.pkl"),),
+                    f"{unit.n_samples:,}",
+                    f"{unit.n_tokens:,}",
+                    numbers.size(unit.size),
+                    (Code(unit.sha256),),
+                ]
+                for unit in units
+            ],
+            numeric=(1, 2, 3),
+        ),
+        _norm_figure(units, words, number),
+    ]
+    blocks.append(Paragraph(text=_sink(units, words)))
+    return blocks
+
+
+def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Figure:
+    panels = [
+        Panel(
+            title=words.plain(f"site.{site}"),
+            lines=tuple(_line(unit, site, words) for unit in units if site in unit.sites),
+        )
+        for site in _SITES
+        if any(site in unit.sites for unit in units)
+    ]
+    medians = [y for panel in panels for line in panel.lines for y in (*line.low, *line.high)]
+    positive = [y for y in medians if math.isfinite(y) and y > 0]
+    log = bool(positive) and max(positive) > _LOG_FROM * min(positive)
+    folder = units[0].folder
+    axis = "axis.norm_log" if log else "axis.norm"
+    return Figure(
+        name=f"norms-{number}",
+        chart=Chart(
+            title=words.plain("norms.alt", model=folder),
+            panels=tuple(panels),
+            x_title=words.plain("axis.layer"),
+            y_title=words.plain(axis),
+            log=log,
+        ),
+        caption=words("norms.caption", model=folder),
+    )
+
+
+def _line(unit: UnitFacts, site: Site, words: Words) -> Line:
+    rows = [row for row in unit.rows if row.site == site and row.position == "content"]
+    return Line(
+        name=words.emotion(unit.emotion),
+        label=unit.emotion,
+        x=tuple(float(row.layer) for row in rows),
+        y=tuple(row.median for row in rows),
+        low=tuple(row.q25 for row in rows),
+        high=tuple(row.q75 for row in rows),
+        dash="dash" if site == "mlp_out" else "solid",
+    )
+
+
+def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:
+    """How much position 0 stands out; it is what most often spoils a mean."""
+    ratios = [
+        row
+        for unit in units
+        for row in unit.ratios
+        if row.site == "resid_pre" and math.isfinite(row.ratio)
+    ]
+    if not ratios:
+        return words("sink.unknown")
+    largest = max(ratios, key=lambda row: row.ratio)
+    left_out = all(unit.content_start > 0 for unit in units)
+    return words(
+        "sink.left_out" if left_out else "sink.first_word",
+        ratio=numbers.significant(largest.ratio),
+        layer=largest.layer,
+    )
+
+
+def _findings(material: Material, words: Words) -> Section:
+    blocks: list[Block] = [
+        Paragraph(text=words("findings.lead")),
+        *(
+            Remark(tone=finding.severity, text=_finding(finding, words))
+            for finding in material.findings
+        ),
+    ]
+    if not material.findings:
+        blocks.append(Paragraph(text=words("findings.none")))
+    return Section(name="findings", title=words("findings.title"), level=3, blocks=tuple(blocks))
+
+
+def _finding(finding: ActivationFinding, words: Words) -> Text:
+    """What was found, what it means, and whether it matters for phase 3."""
+    where = finding.model or words.plain("findings.several")
+    lead: Text = (Strong(words.plain(f"finding.{finding.kind}.title")), " · ", Code(where))
+    if finding.site is not None:
+        lead += (" · ", words.plain(f"site.{finding.site}"))
+    values = {name: _shown(name, value, words) for name, value in finding.figures.items()}
+    values["span"] = _span(finding.layers, words)
+    # English has the sentences of the pages; another language makes its own of the figures.
+    own = {"sentence": finding.sentence, "meaning": finding.meaning, "phase3": finding.phase3}
+    said = (
+        *words(f"finding.{finding.kind}", **values, **own),
+        *words(f"finding.{finding.kind}.meaning", **own),
+        *words(_phase3_key(finding), **values, **own),
+    )
+    return (*lead, words.plain("findings.colon"), *said)
+
+
+def _phase3_key(finding: ActivationFinding) -> str:
+    if finding.kind == "first_token_sink" and finding.matters:
+        return "finding.first_token_sink.phase3_no_bos"
+    if finding.kind == "dead_dimensions" and finding.matters:
+        return "finding.dead_dimensions.phase3_one_class"
+    return f"finding.{finding.kind}.phase3"
+
+
+def _shown(name: str, value: float | str, words: Words) -> str:
+    if isinstance(value, str):
+        return words.emotion(value) if name.endswith("emotion") else value
+    if name.endswith("share"):
+        return f"{numbers.significant(100 * value, 2)} %"
+    return f"{value:,}" if isinstance(value, int) else numbers.significant(value)
+
+
+def _span(layers: tuple[int, ...], words: Words) -> str:
+    if not layers:
+        return ""
+    if len(layers) > 1 and layers == tuple(range(layers[0], layers[-1] + 1)):
+        return words.plain("layers.range", first=str(layers[0]), last=str(layers[-1]))
+    if len(layers) <= 4:
+        return words.plain("layers.list", layers=words.joined([str(layer) for layer in layers]))
+    return words.plain("layers.some", count=len(layers), first=str(layers[0]), last=str(layers[-1]))

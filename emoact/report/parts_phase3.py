@@ -1,0 +1,323 @@
+"""Phase 3: what the newest saved analysis found, or how to make one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import median
+
+from emoact.numbers import significant
+from emoact.report.chart import Chart, Line, Panel, Span
+from emoact.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Figure,
+    Listing,
+    Paragraph,
+    Remark,
+    Section,
+    Strong,
+    Text,
+    table,
+)
+from emoact.report.material import Material
+from emoact.report.phase3 import Phase3, Row
+from emoact.report.words import Words
+
+_SITE = "resid_pre"
+_BASELINE = "cross_validated"
+
+
+def phase3(material: Material, words: Words) -> tuple[Section, ...]:
+    """Directions, distances and models compared; without an analysis the plan and the command."""
+    found = material.phase3
+    if found is None:
+        return (_missing(words),)
+    lead = Section(
+        name="phase3",
+        title=words("phase3.title"),
+        blocks=tuple(_lead(found, material, words)),
+    )
+    return (
+        lead,
+        _directions(found, material, words),
+        _distances(found, material, words),
+        _across(found, words),
+    )
+
+
+def _missing(words: Words) -> Section:
+    plan = ("direction", "strength", "distances", "across")
+    return Section(
+        name="phase3",
+        title=words("phase3.title"),
+        blocks=(
+            Paragraph(text=words("phase3.missing")),
+            Listing(text="python -m emoact analyze\n", language="sh"),
+            Bullets(items=tuple(words(f"phase3.plan.{step}") for step in plan)),
+        ),
+    )
+
+
+def _lead(found: Phase3, material: Material, words: Words) -> Iterable[Block]:
+    settings = found.settings
+    yield Paragraph(
+        text=words(
+            "phase3.lead",
+            id=(Code(found.id),),
+            neutral=str(settings.get("neutral", "neutral")),
+            pooling=(Code(str(settings.get("pooling", "–"))),),
+            permutations=int(settings.get("n_permutations", 0)),
+            seed=str(settings.get("seed", "–")),
+        )
+    )
+    if not found.current:
+        yield Remark(tone="warning", text=words("phase3.stale"))
+    if found.mixed:
+        badge = (Strong(words.plain("phase3.mixed_badge")), " ")
+        fields = words.joined(found.mixed)
+        yield Remark(tone="warning", text=(*badge, *words("phase3.mixed", fields=fields)))
+    if random_models(material):
+        names = words.joined(sorted(random_models(material)))
+        badge = (Strong(words.plain("random.badge")), " ")
+        yield Remark(tone="warning", text=(*badge, *words("phase3.random", models=names)))
+    notes = [_note(finding, words) for finding in found.findings]
+    if notes:
+        yield Bullets(items=tuple(notes))
+
+
+def random_models(material: Material) -> set[str]:
+    """Folders whose weights say nothing about language."""
+    return {unit.folder for unit in material.units if unit.random_weights}
+
+
+def _note(finding: dict[str, str] | Row, words: Words) -> Text:
+    key = f"analysis.{finding['code']}"
+    said = words(key) if words.has(key) else (str(finding["message"]),)
+    return (Code(str(finding["where"])), words.plain("findings.colon"), *said)
+
+
+def _directions(found: Phase3, material: Material, words: Words) -> Section:
+    blocks: list[Block] = [Paragraph(text=words("directions.lead"))]
+    random = random_models(material)
+    rows = [row for row in found.rows("headline", evaluation=_BASELINE) if row["site"] == _SITE]
+    real = [row for row in rows if row["model"] not in random]
+    if real:
+        blocks.append(Paragraph(text=_answer(real, words)))
+    head = ["model", "emotion", "p_holm", "layers", "accuracy", "baseline", "difference", "verdict"]
+    shown = [row for row in found.rows("headline") if row["site"] == _SITE]
+    blocks.append(
+        table(
+            [words.plain(f"column.{name}") for name in head],
+            [_headline_row(row, words, random=row["model"] in random) for row in shown],
+            numeric=(2, 3, 4, 5, 6),
+            caption=words("directions.caption", site=words.plain(f"site.{_SITE}")),
+        )
+    )
+    for number, model in enumerate(_models(found, "strength"), start=1):
+        panels = _strength_panels(found, model, words)
+        if panels:
+            blocks.append(
+                Figure(
+                    name=f"strength-{number}",
+                    chart=Chart(
+                        title=words.plain("strength.alt", model=model),
+                        panels=panels,
+                        x_title=words.plain("axis.layer"),
+                        y_title=words.plain("axis.strength"),
+                    ),
+                    caption=words("strength.caption", model=model),
+                )
+            )
+    return Section(
+        name="directions", title=words("directions.title"), level=3, blocks=tuple(blocks)
+    )
+
+
+def _answer(rows: list[Row], words: Words) -> Text:
+    beyond = [row for row in rows if row["verdict"] == "beyond_words"]
+    return words(
+        "directions.answer",
+        significant=sum(bool(row["significant"]) for row in rows),
+        beyond=len(beyond),
+        total=len(rows),
+    )
+
+
+def _headline_row(row: Row, words: Words, *, random: bool) -> list[str | Text]:
+    low, high = _two(row["difference_low"]), _two(row["difference_high"])
+    evaluation = "" if row["evaluation"] == _BASELINE else words.plain("directions.transfer")
+    baseline = str(row["baseline"])
+    shown = words.plain(f"baseline.{baseline}") if words.has(f"baseline.{baseline}") else baseline
+    verdict = "random" if random else str(row["verdict"])
+    return [
+        str(row["model"]),
+        words.emotion(str(row["emotion"])) + evaluation,
+        f"{row['p_holm']:.3f}",
+        str(row["layers"]),
+        _two(row["accuracy"]),
+        f"{_two(row['baseline_accuracy'])} ({shown})",
+        f"{_two(row['difference'])} [{low}, {high}]",
+        words.plain(f"verdict.{verdict}"),
+    ]
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.2f}"
+
+
+def _models(found: Phase3, name: str) -> list[str]:
+    return list(dict.fromkeys(str(row["model"]) for row in found.tables.get(name, ())))
+
+
+def _strength_panels(found: Phase3, model: str, words: Words) -> tuple[Panel, ...]:
+    panels = []
+    for site in ("resid_pre", "mlp_out"):
+        rows = found.rows("strength", model=model, site=site)
+        emotions = list(dict.fromkeys(str(row["emotion"]) for row in rows))
+        if not rows:
+            continue
+        lines = [
+            _line(
+                words.emotion(emotion),
+                [row for row in rows if row["emotion"] == emotion],
+                "cv",
+                label=emotion,
+                low="cv_low",
+                high="cv_high",
+                dashed=site == "mlp_out",
+            )
+            for emotion in emotions
+        ]
+        null = _null(words.plain("null.permutation"), rows)
+        title = words.plain(f"site.{site}")
+        panels.append(Panel(title=title, lines=tuple(lines), spans=(null,)))
+    return tuple(panels)
+
+
+def _line(
+    name: str,
+    rows: list[Row],
+    column: str,
+    *,
+    label: str = "",
+    low: str = "",
+    high: str = "",
+    dashed: bool = False,
+) -> Line:
+    rows = sorted(rows, key=lambda row: int(row["layer"]))
+    return Line(
+        name=name,
+        label=label,
+        x=tuple(float(row["layer"]) for row in rows),
+        y=tuple(_number(row[column]) for row in rows),
+        low=tuple(_number(row[low]) for row in rows) if low else (),
+        high=tuple(_number(row[high]) for row in rows) if high else (),
+        dash="dash" if dashed else "solid",
+    )
+
+
+def _null(name: str, rows: list[Row]) -> Span:
+    """The widest of the null bands at each layer."""
+    layers = sorted({int(row["layer"]) for row in rows})
+    at = {layer: [row for row in rows if int(row["layer"]) == layer] for layer in layers}
+    return Span(
+        name=name,
+        x=tuple(float(layer) for layer in layers),
+        low=tuple(min(_number(row["null_low"]) for row in at[layer]) for layer in layers),
+        high=tuple(max(_number(row["null_high"]) for row in at[layer]) for layer in layers),
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _distances(found: Phase3, material: Material, words: Words) -> Section:
+    blocks: list[Block] = [Paragraph(text=words("distances.lead"))]
+    for number, model in enumerate(_models(found, "distances"), start=1):
+        rows = found.rows("distances", model=model, site=_SITE)
+        if not rows:
+            continue
+        pairs = list(dict.fromkeys((str(r["emotion_a"]), str(r["emotion_b"])) for r in rows))
+        lines: dict[str, list[Line]] = {"cosine": [], "cv_cosine": []}
+        for column, drawn in lines.items():
+            for a, b in pairs:
+                own = [row for row in rows if (row["emotion_a"], row["emotion_b"]) == (a, b)]
+                name = f"{words.emotion(a)} – {words.emotion(b)}"
+                drawn.append(_line(name, own, column, label=f"{a}-{b}"))
+        expected = median(_number(row["expectation"]) for row in rows)
+        if model in random_models(material):
+            text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
+            blocks.append(Remark(tone="warning", text=text))
+        blocks.append(
+            Figure(
+                name=f"distances-{number}",
+                chart=Chart(
+                    title=words.plain("distances.alt", model=model),
+                    panels=(
+                        Panel(
+                            title=words.plain("distances.plain"),
+                            lines=tuple(lines["cosine"]),
+                            spans=(_null(words.plain("null.permutation"), rows),),
+                        ),
+                        Panel(title=words.plain("distances.cv"), lines=tuple(lines["cv_cosine"])),
+                    ),
+                    x_title=words.plain("axis.layer"),
+                    y_title=words.plain("axis.cosine"),
+                    share_y=True,
+                ),
+                caption=words(
+                    "distances.caption", model=model, expectation=significant(expected, 2)
+                ),
+            )
+        )
+    return Section(name="distances", title=words("distances.title"), level=3, blocks=tuple(blocks))
+
+
+def _across(found: Phase3, words: Words) -> Section:
+    rows = [row for row in found.tables.get("across", ()) if row["site"] == _SITE]
+    if not rows:
+        return Section(
+            name="across",
+            title=words("across.title"),
+            level=3,
+            blocks=(Paragraph(text=words("across.missing")),),
+        )
+    keys = list(
+        dict.fromkeys((str(r["model_a"]), str(r["model_b"]), str(r["emotion"])) for r in rows)
+    )
+    head = ["models", "emotion", "score_corr", "ceiling", "procrustes", "raw_cos", "raw_band"]
+    cells = []
+    for a, b, emotion in keys:
+        own = [r for r in rows if (r["model_a"], r["model_b"], r["emotion"]) == (a, b, emotion)]
+        low, high = _middle(own, "raw_low"), _middle(own, "raw_high")
+        cells.append(
+            [
+                f"{a} – {b}",
+                words.emotion(emotion),
+                *(_middle(own, name) for name in ("score_corr", "ceiling", "procrustes")),
+                _middle(own, "raw_cos"),
+                f"[{low}, {high}]",
+            ]
+        )
+    return Section(
+        name="across",
+        title=words("across.title"),
+        level=3,
+        blocks=(
+            Paragraph(text=words("across.lead")),
+            table(
+                [words.plain(f"column.{name}") for name in head],
+                cells,
+                numeric=(2, 3, 4, 5, 6),
+                caption=words("across.caption", site=words.plain(f"site.{_SITE}")),
+            ),
+        ),
+    )
+
+
+def _middle(rows: list[Row], column: str) -> str:
+    values = [value for row in rows if math.isfinite(value := _number(row[column]))]
+    return _two(median(values)) if values else "–"
