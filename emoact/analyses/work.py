@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from emoact.analyses.inputs import FileHashes, InputFile, check_unchanged
 from emoact.analyses.listing import saved_already
@@ -28,6 +28,7 @@ WRITING_SHARE = 0.97
 """Part of the time after which only writing is left."""
 
 
+@runtime_checkable
 class Tell(Protocol):
     """Hears how far an analysis is; raises `CancelledError` to stop it."""
 

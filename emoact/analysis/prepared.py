@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from emoact.analysis.comparable import Configuration, Difference, check_comparable, differing_sites
 from emoact.analysis.emotion import Contrast, check_classes, make_contrast
@@ -80,6 +80,7 @@ def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> 
     )
 
 
+@runtime_checkable
 class Described(Protocol):
     """What decides whether a unit may be analysed with others; needs no activations."""
 
