@@ -165,7 +165,8 @@ def _most(pool: SitePool, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     if not found:
         return np.full((pool.n_layers, pool.units[0].d_model), np.nan)
     stacked = np.stack(found)
-    return np.where(np.isnan(stacked), -np.inf, stacked).max(axis=0)
+    most: np.ndarray = np.where(np.isnan(stacked), -np.inf, stacked).max(axis=0)
+    return most
 
 
 def _constant(sd: np.ndarray) -> np.ndarray:

@@ -106,6 +106,7 @@ class UnitMeasures:
         provenance: How the file was made, None where it does not say.
         random_weights: Whether the model's weights say nothing about language.
         notes: What the contract check remarked without refusing the file.
+        saved_sites: Every site that the file has, attention patterns included.
         sites: What was measured of each site.
         steps: As from `measure_steps`; empty without both sites and two layers.
     """
@@ -123,6 +124,7 @@ class UnitMeasures:
     provenance: Mapping[str, Any] | None
     random_weights: bool
     notes: tuple[str, ...]
+    saved_sites: tuple[Site, ...]
     sites: Mapping[Site, SiteMeasures]
     steps: Mapping[str, np.ndarray]
 

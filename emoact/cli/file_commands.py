@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import io
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.analysis.norms import NormRow
-    from emoact.store.grid import Grid
+    from emoact.analysis.measures import UnitMeasures
+    from emoact.analysis.norms import NormKind
+    from emoact.schema import Site
 
 _NORMS = ("l2", "l1", "rms")
+_TABLES = ("layer", "position", "prompt", "token", "growth", "dimension")
 _COLUMNS = (
     "model",
     "emotion",
@@ -50,7 +52,7 @@ def add(commands: Any) -> None:
     norms = add_command(
         commands,
         "norms",
-        about="Layerwise norms, one row per model, emotion, site, layer and position.",
+        about="Layerwise norms as a tidy table; by position, prompt, token or dimension too.",
         example="emoact norms --csv norms.csv",
         run=_norms,
     )
@@ -61,6 +63,14 @@ def add(commands: Any) -> None:
         default="l2",
         metavar="{l2,l1,rms}",
         help="which norm (default: %(default)s)",
+    )
+    norms.add_argument(
+        "--by",
+        type=one_of(_TABLES),
+        default="layer",
+        metavar="{layer,position,prompt,token,growth,dimension}",
+        help="what a row is: a layer; a position of a layer; a prompt; a token with its largest "
+        "dimensions; the step to the next layer; a dimension (default: %(default)s)",
     )
     norms.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
     add_json(norms)
@@ -110,15 +120,15 @@ def _words(value: Any) -> str:
 
 
 def _norms(arguments: argparse.Namespace) -> int:
-    from emoact.store.reading import read_all
+    from emoact.summaries import measures_of
 
-    grid = read_all(arguments.results)
+    grid = measures_of(arguments.results)
     if not grid.units and not grid.problems:
         raise RequestError(
             f"there are no activations in {arguments.results}",
             remedy="`emoact extract --model smollm2-135m` makes some.",
         )
-    rows = _rows(grid, arguments.norm)
+    rows = _rows(grid.units, arguments.by, arguments.norm)
     for problem in grid.problems:
         say(f"left out: {problem.where}: {problem.message}")
     if arguments.csv and arguments.csv != "-":
@@ -126,34 +136,36 @@ def _norms(arguments: argparse.Namespace) -> int:
         say(f"{len(rows):,} rows in {arguments.csv}")
     if arguments.json:
         problems = [problem.to_json() for problem in grid.problems]
-        print_json({"rows": [row.to_row() for row in rows], "problems": problems})
+        print_json({"rows": rows, "problems": problems})
     elif not arguments.csv or arguments.csv == "-":
         sys.stdout.write(_csv(rows))
     return 1 if grid.problems else 0
 
 
-def _rows(grid: Grid, norm: str) -> list[NormRow]:
-    from emoact.analysis.norms import layer_norms
+def _rows(units: Sequence[UnitMeasures], by: str, kind: NormKind) -> list[dict[str, Any]]:
+    from emoact.analysis import activation_tables as tables
 
-    return [
-        # The folder tells two revisions of one model apart; its hub id does not.
-        dataclasses.replace(row, model=unit.folder)
-        for unit in grid.units
-        for site in unit.sites
-        if site != "pattern"
-        for row in layer_norms(unit, site, norm)  # type: ignore[arg-type]
-    ]
+    if by == "growth":
+        return [row for unit in units for row in tables.growth_rows(unit)]
+    makers: dict[str, Callable[[UnitMeasures, Site], Iterable[dict[str, Any]]]] = {
+        "layer": lambda unit, site: tables.layer_rows(unit, site, kind),
+        "position": lambda unit, site: tables.position_rows(unit, site, kind),
+        "prompt": lambda unit, site: tables.prompt_rows(unit, site, kind),
+        "token": lambda unit, site: tables.token_rows(unit, site, kind),
+        "dimension": tables.dimension_rows,
+    }
+    return [row for unit in units for site in unit.sites for row in makers[by](unit, site)]
 
 
-def _csv(rows: list[NormRow]) -> str:
+def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, rows[0] if rows else _COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.to_row() for row in rows)
+    writer.writerows(rows)
     return text.getvalue()
 
 
-def _write_csv(path: Path, rows: list[NormRow]) -> None:
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     from emoact.store.atomic import replace_atomically
 
     with replace_atomically(path) as file:

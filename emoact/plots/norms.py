@@ -43,6 +43,7 @@ def norm_figure(
     scheme: Scheme = "light",
     log: bool = False,
     show_first: bool = False,
+    unit: str = "model units",
 ) -> go.Figure:
     """One column for each site and one row for each model, layers from left to right.
 
@@ -56,6 +57,7 @@ def norm_figure(
         scheme: Light or dark.
         log: Logarithmic norms.
         show_first: Draw position 0 too.
+        unit: Of the norms, as the axes name it.
     """
     models = list(dict.fromkeys(row.model for row in rows))
     sites: list[Site] = [site for site in SITE_TITLES if any(row.site == site for row in rows)]
@@ -81,7 +83,7 @@ def norm_figure(
                 if trace.showlegend:
                     legend_of.add(group)
                 figure.add_trace(trace, row=row_number, col=column)
-    _finish(figure, rows, grid, scheme=scheme, log=log)
+    _finish(figure, rows, grid, scheme=scheme, log=log, unit=unit)
     return figure
 
 
@@ -205,6 +207,7 @@ def _finish(
     *,
     scheme: Scheme,
     log: bool,
+    unit: str,
 ) -> None:
     kind = KIND_TITLES[rows[0].norm] if rows else KIND_TITLES["l2"]
     figure.update_layout(
@@ -227,7 +230,7 @@ def _finish(
             )
             axis.yaxis.update(
                 title={
-                    "text": f"median {kind}, model units{', log scale' if log else ''}"
+                    "text": f"median {kind}, {unit}{', log scale' if log else ''}"
                     if not panel.first
                     else f"{kind}{', log scale' if log else ''}"
                 },

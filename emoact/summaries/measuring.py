@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from emoact.analysis.measures import UnitMeasures, measure_site, measure_steps
+from emoact.analysis.measures import SiteMeasures, UnitMeasures, measure_site, measure_steps
+from emoact.schema import Site
 from emoact.store.reading import read
 
 
@@ -16,7 +17,7 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
     """
     unit = read(path)
     lengths, start = unit.lengths, unit.content_start
-    sites = {
+    sites: dict[Site, SiteMeasures] = {
         site: measure_site(unit.site(site), lengths=lengths, content_start=start)
         for site in unit.sites
         if site != "pattern"
@@ -37,6 +38,7 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
         provenance=None if provenance is None else dict(provenance),
         random_weights=unit.random_weights,
         notes=tuple(note.message for note in unit.notes),
+        saved_sites=unit.sites,
         sites=sites,
         steps=measure_steps(unit.residual_stream, unit.mlp_output) if both else {},
     )

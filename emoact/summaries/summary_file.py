@@ -158,6 +158,7 @@ def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
         "provenance": measures.provenance,
         "random_weights": measures.random_weights,
         "notes": measures.notes,
+        "saved_sites": measures.saved_sites,
         "sites": list(measures.sites),
     }
 
@@ -193,6 +194,7 @@ def _measures(
         provenance=words["provenance"],
         random_weights=bool(words["random_weights"]),
         notes=tuple(map(str, words["notes"])),
+        saved_sites=tuple(words["saved_sites"]),
         sites=sites,
         steps=_FileArrays(path, steps, None if again is None else lambda: again().steps),
     )

@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from emoact import numbers
+from emoact.analysis.activation_finding import ActivationFinding, span
 from emoact.analysis.norms import FirstTokenRow, NormRow
 from emoact.plots.norms import KIND_TITLES
 from emoact.ui.numbers import significant
@@ -45,6 +47,20 @@ def sink_sentence(ratios: Sequence[FirstTokenRow], *, content_start: int) -> str
     )
 
 
+def massive_sentence(found: ActivationFinding | None) -> str:
+    """That a few content tokens carry most of what is drawn, which has to be heard first."""
+    if found is None:
+        return ""
+    figures = found.figures
+    return (
+        f"{numbers.plural(int(figures['n_tokens']), 'content token')} "
+        f"({md(str(figures['tokens']))}) carry up to {significant(float(figures['ratio']))} times "
+        f"the median {_site(str(found.site))} norm at {span(found.layers)}: {figures['n_prompts']} "
+        f"of {figures['n_all_prompts']} prompts have one, and what differs between emotions at "
+        "these layers may be no more than who has."
+    )
+
+
 def course_sentence(rows: Sequence[NormRow]) -> str:
     """From where to where the medians go over the layers, over all emotions.
 
@@ -70,15 +86,16 @@ def course_sentence(rows: Sequence[NormRow]) -> str:
     return sentence + "."
 
 
-def spread_sentence(rows: Sequence[NormRow]) -> str:
+def spread_sentence(rows: Sequence[NormRow], *, without: Sequence[int] = ()) -> str:
     """How far apart the medians of the emotions are where they are furthest apart.
 
     Args:
         rows: Content rows of one model and one site.
+        without: Layers at which a few tokens decide the medians; not spoken of.
     """
     by_layer = defaultdict(list)
     for row in rows:
-        if math.isfinite(row.median) and row.median > 0:
+        if math.isfinite(row.median) and row.median > 0 and row.layer not in without:
             by_layer[row.layer].append(row)
     spreads = {
         layer: max(at, key=lambda row: row.median).median
@@ -92,7 +109,8 @@ def spread_sentence(rows: Sequence[NormRow]) -> str:
     high = max(by_layer[layer], key=lambda row: row.median)
     low = min(by_layer[layer], key=lambda row: row.median)
     return (
-        f"Between emotions the medians differ by at most {_share(spreads[layer] - 1)} "
+        f"{'At the other layers' if without else 'Between emotions'} the medians"
+        f"{' of emotions' if without else ''} differ by at most {_share(spreads[layer] - 1)} "
         f"(layer {layer}: {md(high.emotion)} {significant(high.median)}, "
         f"{md(low.emotion)} {significant(low.median)})."
     )

@@ -137,3 +137,22 @@ def _row(card: UnitCard) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return "unknown" if value in (None, "") else str(value)
+
+
+def badges(cards: Sequence[UnitCard]) -> tuple[str, ...]:
+    """What marks every figure and table made of these files."""
+    found = []
+    if any(card.random_weights for card in cards):
+        found.append("random weights: says nothing about emotion")
+    mixed = _mixed([card for card in cards if card.configuration is not None])
+    if mixed:
+        found.append(f"files differ in {', '.join(mixed)}")
+    return tuple(found)
+
+
+def made_words(cards: Sequence[UnitCard]) -> str:
+    """One sentence on what figures are made of, for their captions."""
+    names = ", ".join(dict.fromkeys(card.model_name or card.file.folder for card in cards))
+    made = ", ".join(dict.fromkeys(short_words(card) for card in cards))
+    n_prompts = sum(card.n_samples for card in cards)
+    return f"{names}; {numbers.plural(n_prompts, 'prompt')}; {made}."

@@ -10,14 +10,39 @@ import streamlit as st
 
 from emoact.plots.norms import KIND_TITLES
 from emoact.ui import configuration, numbers
+from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.boxes import answer, next_step
-from emoact.ui.norm_choice import NormChoice
+from emoact.ui.chart import export_row
 from emoact.ui.norm_view import Norms
 from emoact.ui.reading import UnitCard
 from emoact.ui.text import md, mono
 
+_VIEW_WORDS = {
+    "norms": "*relative* divides by the model's own scale: the median over layers of its median "
+    "residual norm. *Position 0* has panels of its own: it may be hundreds of times larger.",
+    "heatmap": "Each cell is the median over the prompts that have such a position; the last "
+    "positions rest on few prompts, and the hover says on how many.",
+    "distribution": "Each point is one prompt, or one token. A box reaches from the first to the "
+    "third quartile, its whiskers to 1.5 times that. Far points are outliers or massive tokens.",
+    "dimensions": "Each point is the median magnitude of one dimension over content tokens; a "
+    "median, so that a few massive tokens do not count. From ten times the median dimension one is "
+    "called rogue (Timkey & van Schijndel 2021): it counts in a dot product as a hundred do.",
+    "growth": r"Growth factor: mean content norm at layer *l + 1* over that at layer *l*. With "
+    r"$\Delta = \mathrm{resid}_{l+1} - \mathrm{resid}_l$, the MLP's share is "
+    r"$\mathrm{mlp}\cdot\Delta / \Delta\cdot\Delta$; attention makes the rest, so that a share "
+    "above 1 means that the two pull in opposite directions.",
+    "prompt": "Every token of one prompt by layer, position 0 included. A few tokens that are many "
+    "times larger are massive activations (Sun et al. 2024), on the first token a sink (Xiao et "
+    "al. 2023).",
+    "sentence": "The sentence goes through the same model with the same settings as the saved "
+    "files, in a process of its own that keeps the model for some minutes. The distance to a class "
+    "is the root mean square over dimensions of (sentence − class mean) / spread within classes: "
+    "diagonal linear discriminant analysis. It says which class's prompts look most alike to the "
+    "model at that layer, which may be due to words or length as well as to emotion.",
+}
 
-def table(norms: Norms, choice: NormChoice) -> None:
+
+def table(norms: Norms, choice: ActivationChoice) -> None:
     """The table of exactly what is drawn, with its download."""
     data = frame(norms, choice)
     figure_of = st.column_config.NumberColumn
@@ -50,34 +75,32 @@ def table(norms: Norms, choice: NormChoice) -> None:
     )
 
 
-def export(norms: Norms, results: str) -> None:
-    """The rows as CSV, and the command that writes them in a shell."""
-    data = pd.DataFrame([row.to_row() for row in norms.rows])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download CSV",
-            data.to_csv(index=False),
-            file_name="emoact-norms.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.caption(
-            f"In a shell: {mono(f'python -m emoact norms --results {results} --csv norms.csv')}"
-        )
+def export(norms: Norms, choice: ActivationChoice, results: str, badges: Sequence[str]) -> None:
+    """What is drawn as CSV, SVG and PNG, and the command that writes the table in a shell."""
+    norm = "" if choice.kind == "l2" else f" --norm {choice.kind}"
+    export_row(
+        pd.DataFrame([row.to_row() for row in norms.rows]),
+        key="norms",
+        name="emoact-norms",
+        # The command knows no scale of a model; raw norms divided by one median are no other table.
+        command=""
+        if choice.relative
+        else f"python -m emoact norms{norm} --results {results} --csv norms.csv",
+        badges=badges,
+    )
 
 
-def settings(norms: Norms) -> None:
+def settings(cards: Sequence[UnitCard]) -> None:
     """What the drawn files are: their configuration and how they were made."""
     with st.expander("Settings of the files shown", icon=":material/tune:"):
         st.dataframe(
-            configuration.frame(norms.cards),
+            configuration.frame(cards),
             hide_index=True,
             alt="Configuration of each file that is drawn",
         )
 
 
-def explain(norms: Norms, choice: NormChoice) -> None:
+def explain(cards: Sequence[UnitCard], choice: ActivationChoice) -> None:
     """What a point of the chart is."""
     kinds = {
         "l2": r"\sqrt{\sum_d x_d^2}",
@@ -99,7 +122,9 @@ def explain(norms: Norms, choice: NormChoice) -> None:
             "are not comparable between models, and between layers only with care: most models "
             "write larger values the deeper they are."
         )
-        for footnote in configuration.footnotes(norms.cards):
+        if choice.view in _VIEW_WORDS:
+            st.markdown(_VIEW_WORDS[choice.view])
+        for footnote in configuration.footnotes(cards):
             st.caption(md(footnote))
 
 
@@ -140,7 +165,7 @@ def empty(results: str, cards: Sequence[UnitCard]) -> None:
     next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
 
 
-def frame(norms: Norms, choice: NormChoice) -> pd.DataFrame:
+def frame(norms: Norms, choice: ActivationChoice) -> pd.DataFrame:
     """Exactly what is drawn, one row for each point."""
     shown = [row.to_row() for row in norms.rows if choice.first or row.position != "first"]
     return pd.DataFrame(shown)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
+from emoact.analysis.activation_finding import ActivationFinding, FindingKind
 from emoact.analysis.norms import FirstTokenRow, NormRow
 from emoact.plots.norms import KIND_TITLES
 from emoact.plots.theme import emotion_order
+from emoact.schema import Site
 from emoact.ui import answers, configuration
+from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.boxes import answer
-from emoact.ui.norm_choice import NormChoice
 from emoact.ui.reading import UnitCard, unit_norms
 from emoact.ui.text import md
 
@@ -34,7 +37,7 @@ class Norms:
     ratios: tuple[FirstTokenRow, ...]
 
 
-def measure(cards: Sequence[UnitCard], choice: NormChoice) -> Norms:
+def measure(cards: Sequence[UnitCard], choice: ActivationChoice) -> Norms:
     """The norms of the chosen models and sites, each file measured once."""
     chosen = [card for card in cards if card.problem is None and card.file.folder in choice.folders]
     order = emotion_order(card.file.emotion for card in chosen)
@@ -58,7 +61,7 @@ def measure(cards: Sequence[UnitCard], choice: NormChoice) -> Norms:
     return Norms(cards=tuple(chosen), rows=tuple(rows), ratios=tuple(ratios))
 
 
-def say(norms: Norms, choice: NormChoice) -> None:
+def say(norms: Norms, choice: ActivationChoice, found: Sequence[ActivationFinding]) -> None:
     """The answer, model by model, and whatever makes the drawn files hard to compare."""
     for folder in choice.folders:
         own = [card for card in norms.cards if card.file.folder == folder]
@@ -70,29 +73,73 @@ def say(norms: Norms, choice: NormChoice) -> None:
             if (row.model, row.site, row.position) == (folder, site, "content")
         ]
         starts = {card.content_start for card in own}
+        sink = _of(found, "first_token_sink", folder, site)
+        if sink is not None:
+            # The finding speaks of all classes together; the page must not name two figures.
+            ratios = [
+                dataclasses.replace(
+                    ratios[0],
+                    ratio=float(sink.figures["ratio"]),
+                    layer=int(sink.figures["layer"]),
+                )
+            ]
+        massive = _of(found, "massive_tokens", folder, site)
         answer(
             f"**{md(folder)}:**" if len(choice.folders) > 1 else "",
+            answers.massive_sentence(massive),
             # Files with and without a BOS have no position 0 in common; a warning names the field.
             answers.sink_sentence(ratios, content_start=starts.pop()) if len(starts) == 1 else "",
-            answers.course_sentence(content),
-            answers.spread_sentence(content),
+            "" if massive else answers.course_sentence(content),
+            answers.spread_sentence(content, without=massive.layers if massive else ()),
         )
     for warning in (answers.broken_sentence(norms.rows), *configuration.warnings(norms.cards)):
         if warning:
             st.warning(warning, icon=":material/warning:")
 
 
-def chart_config(choice: NormChoice) -> dict[str, Any]:
-    """Tools of the chart: one button that saves what is seen as a vector image."""
-    name = "-".join(["norms", choice.kind, *choice.folders[:2]])
-    return {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        "toImageButtonOptions": {"format": "svg", "filename": name[:80]},
-    }
+def _of(
+    found: Sequence[ActivationFinding], kind: FindingKind, folder: str, site: Site
+) -> ActivationFinding | None:
+    return next((f for f in found if (f.kind, f.model, f.site) == (kind, folder, site)), None)
 
 
-def alternative(norms: Norms, choice: NormChoice) -> str:
+def relative(norms: Norms) -> Norms:
+    """The same in units of each model's own scale, its median residual norm over all layers.
+
+    Where the residual stream was not saved, the site that was stands in for it.
+    """
+    scales: dict[str, float] = {}
+    for folder in dict.fromkeys(row.model for row in norms.rows):
+        own = [r for r in norms.rows if (r.model, r.position) == (folder, "content")]
+        stream = [r.median for r in own if r.site == "resid_pre"] or [r.median for r in own]
+        finite = [value for value in stream if math.isfinite(value) and value > 0]
+        scales[folder] = statistics.median(finite) if finite else math.nan
+    return dataclasses.replace(
+        norms,
+        rows=tuple(
+            dataclasses.replace(
+                row,
+                **{
+                    name: getattr(row, name) / scales[row.model]
+                    for name in ("mean", "median", "q25", "q75")
+                },
+            )
+            for row in norms.rows
+        ),
+    )
+
+
+def caption(choice: ActivationChoice, made: str) -> str:
+    """What the chart shows, for a reader who has only the image."""
+    where = "position 0 in panels of its own" if choice.first else "position 0 left out"
+    units = " divided by the model's median residual norm" if choice.relative else ""
+    return (
+        f"Median {KIND_TITLES[choice.kind]}{units} by layer over the mean of each prompt's content "
+        f"positions ({where}); bands reach from the first to the third quartile of prompts. {made}"
+    )
+
+
+def alternative(norms: Norms, choice: ActivationChoice) -> str:
     """The chart in one sentence."""
     emotions = emotion_order(card.file.emotion for card in norms.cards)
     return (

@@ -13,17 +13,15 @@ from typing import Any
 
 import streamlit as st
 
-from emoact.analysis.norms import (
-    FirstTokenRow,
-    NormKind,
-    NormRow,
-    first_token_ratios,
-    layer_norms,
-)
+from emoact.analysis.activation_finding import ActivationFinding
+from emoact.analysis.activation_findings import activation_findings
+from emoact.analysis.activation_tables import site_norms_of
+from emoact.analysis.measures import UnitMeasures
+from emoact.analysis.norms import FirstTokenRow, NormKind, NormRow, norm_rows, ratio_rows
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Site
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read
+from emoact.summaries import unit_measures
 from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.
@@ -35,6 +33,7 @@ class UnitFile:
     """One version of one file.
 
     Attributes:
+        results: The results folder.
         folder: The model's folder.
         emotion: Class label, from the file's name.
         path: The file.
@@ -42,6 +41,7 @@ class UnitFile:
         size: Bytes.
     """
 
+    results: str
     folder: str
     emotion: str
     path: str
@@ -114,6 +114,7 @@ def unit_files(results: str) -> list[UnitFile]:
                 continue
             found.append(
                 UnitFile(
+                    results=results,
                     folder=folder,
                     emotion=emotion,
                     path=str(path),
@@ -136,16 +137,15 @@ def unit_cards(results: str) -> list[UnitCard]:
     return [unit_card(file) for file in unit_files(results)]
 
 
-@st.cache_data(max_entries=_MAX_FILES, show_spinner="Reading activations")
+@st.cache_data(max_entries=_MAX_FILES, show_spinner=False)
 def unit_card(file: UnitFile) -> UnitCard:
     """What a page says of one version of a file; a file that is refused says why."""
     try:
-        unit = read(file.path)
+        unit = measures(file)
     except FileRefusedError as error:
         return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
     except EmoactError as error:
         return UnitCard(file=file, problem=error.message, remedy=error.remedy)
-    provenance, configuration = unit.provenance, unit.configuration
     return UnitCard(
         file=file,
         model_name=unit.model_name,
@@ -154,19 +154,44 @@ def unit_card(file: UnitFile) -> UnitCard:
         n_samples=unit.n_samples,
         n_tokens=sum(unit.lengths),
         content_start=unit.content_start,
-        sites=unit.sites,
-        configuration=None if configuration is None else dict(configuration),
-        provenance=None if provenance is None else dict(provenance),
+        sites=unit.saved_sites,
+        configuration=unit.configuration,
+        provenance=unit.provenance,
         random_weights=unit.random_weights,
-        notes=tuple(note.message for note in unit.notes),
+        notes=unit.notes,
     )
 
 
-@st.cache_data(max_entries=4 * _MAX_FILES, show_spinner="Measuring norms")
+@st.cache_resource(max_entries=_MAX_FILES, show_spinner="Measuring activations, once for each file")
+def measures(file: UnitFile) -> UnitMeasures:
+    """The measures of one version of a file; arrays come from its summary when asked for.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+        EmoactError: The file cannot be read.
+    """
+    return unit_measures(ResultsRoot(file.results), file.folder, file.emotion)
+
+
+@st.cache_data(max_entries=4 * _MAX_FILES, show_spinner=False)
 def unit_norms(file: UnitFile, site: Site, kind: NormKind) -> UnitNorms:
     """Layerwise norms of one version of a file; of a file that `unit_card` did not refuse."""
-    unit = read(file.path)
+    unit = measures(file)
+    norms = site_norms_of(unit, site, kind)
+    named: dict[str, Any] = {
+        "content_start": unit.content_start,
+        "model": file.folder,
+        "emotion": file.emotion,
+        "site": site,
+        "kind": kind,
+    }
     return UnitNorms(
-        rows=tuple(layer_norms(unit, site, kind)),
-        ratios=tuple(first_token_ratios(unit, site, kind)),
+        rows=tuple(norm_rows(norms, unit.lengths, **named)),
+        ratios=tuple(ratio_rows(norms, unit.lengths, **named)),
     )
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking for what is unusual")
+def findings(files: tuple[UnitFile, ...]) -> tuple[ActivationFinding, ...]:
+    """What is unusual about these files together; none of them may be refused."""
+    return activation_findings([measures(file) for file in files])

@@ -31,12 +31,13 @@ def gaussian_unit(
     """Independent normal values that grow with depth, and whatever `plant` does to them."""
     rng = np.random.default_rng([seed, *emotion.encode()])
     held = tuple(lengths or (int(n) for n in rng.integers(6, 18, n_samples)))
+    scales: dict[Site, float] = {"resid_pre": 1.0, "mlp_out": 0.3}
     arrays: Arrays = {
         site: [
             [(scale * (1 + layer) * rng.normal(size=(n, d_model))).astype(np.float32) for n in held]
             for layer in range(n_layers)
         ]
-        for site, scale in (("resid_pre", 1.0), ("mlp_out", 0.3))
+        for site, scale in scales.items()
     }
     if plant is not None:
         plant(arrays)
@@ -63,6 +64,7 @@ def gaussian_unit(
         provenance=None,
         random_weights=False,
         notes=(),
+        saved_sites=("resid_pre", "mlp_out"),
         sites={
             site: measure_site(layers, lengths=held, content_start=content_start)
             for site, layers in arrays.items()

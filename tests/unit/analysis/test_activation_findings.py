@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,10 @@ from tests.support.measured import Arrays, Plant, gaussian_unit
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 
 
-def grid(plant: Plant | None = None, **options: object) -> list[UnitMeasures]:
+def grid(plant: Plant | None = None, **options: Any) -> list[UnitMeasures]:
     """Four clean classes; the plant goes into anger."""
     return [
-        gaussian_unit(emotion, plant=plant if emotion == "anger" else None, **options)  # type: ignore[arg-type]
+        gaussian_unit(emotion, plant=plant if emotion == "anger" else None, **options)
         for emotion in EMOTIONS
     ]
 
@@ -36,8 +38,8 @@ def only(found: tuple[ActivationFinding, ...], kind: str) -> ActivationFinding:
     ],
     ids=lambda shape: "x".join(map(str, shape.values())),
 )
-def test_clean_activations_give_no_finding(seed: int, shape: dict[str, int]) -> None:
-    assert activation_findings(grid(seed=seed, **shape)) == ()
+def test_clean_activations_give_no_finding(seed: int, shape: dict[str, Any]) -> None:
+    assert activation_findings(grid(None, seed=seed, **shape)) == ()
 
 
 def test_without_units_there_is_nothing_to_find() -> None:

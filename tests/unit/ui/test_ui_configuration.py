@@ -22,7 +22,9 @@ def card(
     folder: str = "gpt2", emotion: str = "anger", *, known: bool = True, **changes: Any
 ) -> UnitCard:
     return UnitCard(
-        file=UnitFile(folder=folder, emotion=emotion, path="/x", modified_ns=0, size=1000),
+        file=UnitFile(
+            results="/r", folder=folder, emotion=emotion, path="/x", modified_ns=0, size=1000
+        ),
         model_name="gpt2",
         n_layers=12,
         d_model=768,

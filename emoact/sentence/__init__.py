@@ -1,0 +1,1 @@
+"""One typed sentence through an installed model, in a process that keeps the model for a while."""

@@ -1,0 +1,146 @@
+"""Which model a sentence goes through, with which settings, and whether that is the saved one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from emoact.errors import RequestError
+from emoact.models.folders import parse_hub_folder
+from emoact.models.registry import find_spec
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions, Site
+
+_LOCAL = ("local~", "gguf~")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceRequest:
+    """A model with its settings.
+
+    Attributes:
+        model: As it is typed: a short name or a hub id with its revision.
+        folder: Its folder under `results/activations`.
+        commit: What the cache holds of it.
+        options: What an activation is.
+    """
+
+    model: str
+    folder: str
+    commit: str | None
+    options: ExtractionOptions
+
+    @property
+    def key(self) -> str:
+        """Names its worker among the others."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain values."""
+        return {
+            "model": self.model,
+            "folder": self.folder,
+            "commit": self.commit,
+            "options": self.options.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> SentenceRequest:
+        """The inverse of `to_json`."""
+        return cls(
+            model=str(fields["model"]),
+            folder=str(fields["folder"]),
+            commit=fields["commit"],
+            options=ExtractionOptions.from_json(fields["options"]),
+        )
+
+
+def request_like(
+    folder: str, configuration: Mapping[str, Any] | None, sites: Sequence[Site]
+) -> SentenceRequest:
+    """A request for the model and the settings that saved files were made with.
+
+    Args:
+        folder: Folder of the files.
+        configuration: What all of them say of themselves.
+        sites: The sites to look at.
+
+    Raises:
+        RequestError: The files do not say how they were made, or the model that made them is not
+            installed here as they know it.
+    """
+    if configuration is None:
+        raise RequestError(
+            f"the files of {folder} do not say how they were made, so that a sentence cannot be "
+            "treated alike",
+            remedy="Extract them again with emoact.",
+        )
+    source = resolve_model(_name(folder))
+    if not source.installed:
+        raise RequestError(
+            f"{source.name} is not installed here",
+            remedy=f"`emoact models install {source.name}` installs it.",
+        )
+    _compare(source, configuration)
+    bos = configuration["bos"]
+    return SentenceRequest(
+        model=_name(folder),
+        folder=folder,
+        commit=source.commit,
+        options=ExtractionOptions(
+            bos="prepend" if isinstance(bos, Mapping) and bos.get("prepended") else "none",
+            processing=configuration["processing"],
+            dtype=configuration["dtype"],
+            sites=tuple(sites),
+        ),
+    )
+
+
+def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """Refuse a loaded model whose first token is not that of the files.
+
+    Raises:
+        RequestError: It is another.
+    """
+    saved = configuration["bos"]
+    fields = ("prepended", "token_id")
+    if any(bos.get(field) != saved.get(field) for field in fields):
+        raise RequestError(
+            f"the loaded model begins with {bos.get('token')!r} and the files with "
+            f"{saved.get('token')!r}",
+            remedy="Extract the files again with the model that is installed now.",
+        )
+
+
+def _name(folder: str) -> str:
+    if find_spec(folder) is not None:
+        return folder
+    if folder.startswith(_LOCAL):
+        raise RequestError(
+            f"{folder} came from a file or folder on this machine, whose path its files do not say",
+            remedy="Choose a model of the registry or of the hub.",
+        )
+    parsed = parse_hub_folder(folder)
+    if parsed is None:
+        raise RequestError(f"{folder} names no model that emoact knows how to find")
+    return f"{parsed[0]}@{parsed[1]}"
+
+
+def _compare(source: ModelSource, configuration: Mapping[str, Any]) -> None:
+    here = {
+        "model_name": source.model_name,
+        "revision": source.commit or source.revision,
+        "weight_source": source.weight_source,
+    }
+    for field, value in here.items():
+        if configuration.get(field) != value:
+            raise RequestError(
+                f"{field} of the files is {str(configuration.get(field))[:80]!r} and that of the "
+                f"installed {source.name} is {str(value)[:80]!r}; a sentence cannot be compared",
+                remedy="Extract the files again with the model that is installed now.",
+            )
