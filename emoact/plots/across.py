@@ -249,7 +249,12 @@ def map_figure(cells: pd.DataFrame, *, measure: str, scheme: Scheme = "light") -
             "colorscale": diverging(scheme),
             "cmid": 0,
             "colorbar": {
-                "title": {"text": ACROSS_MEASURES[measure].axis, "side": "right"},
+                "title": {
+                    "text": ACROSS_MEASURES[measure].axis,
+                    "side": "right",
+                    "font": {"size": 12},
+                },
+                "tickfont": {"size": 12},
                 "thickness": 12,
                 "outlinewidth": 0,
             },

@@ -94,7 +94,7 @@ def pair_title(a: str, b: str, styles: Mapping[str, EmotionStyle]) -> str:
     """Both labels in their colours, safe to stand in a figure."""
     one, other = (
         f'<b><span style="color:{styles[label].colour}">{plain(label)}</span></b>'
-        for label in (a, b)
+        for label in emotion_order([a, b])
     )
     return f"{one} – {other}"
 
@@ -139,7 +139,12 @@ def matrix_figure(
             "colorscale": diverging(scheme),
             "cmin": -1,
             "cmax": 1,
-            "colorbar": {"title": {"text": "cosine"}, "thickness": 12, "outlinewidth": 0},
+            "colorbar": {
+                "title": {"text": "cosine", "font": {"size": 12}},
+                "tickfont": {"size": 12},
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
         },
     )
 
@@ -152,7 +157,10 @@ def diverging(scheme: Scheme) -> list[list[float | str]]:
 
 
 def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(rows["emotion_a"], rows["emotion_b"], strict=True)))
+    order = emotion_order([*rows["emotion_a"], *rows["emotion_b"]])
+    found = dict.fromkeys(zip(rows["emotion_a"], rows["emotion_b"], strict=True))
+    # One panel order on every page, whichever of the two the table names first.
+    return sorted(found, key=lambda pair: sorted(map(order.index, pair)))
 
 
 def _reach(drawn: pd.DataFrame, measure: str) -> list[float]:

@@ -37,14 +37,18 @@ def drawn_points(
 
 
 def axis_ranges(
-    points: pd.DataFrame, *, basis: str, layer: int
+    points: pd.DataFrame, *, basis: str, layer: int | None
 ) -> dict[tuple[str, str], list[Any]]:
-    """A range for every (site, axis); over all layers where the basis is one for all.
+    """A range for every (site, axis).
 
-    So the slider over layers moves the points and not the axes.
+    Args:
+        points: Rows of the table `points` of one model.
+        basis: Key of `BASES`.
+        layer: Fit the points of this layer; None to fit those of every layer, so that a slider over
+            layers moves the points and not the axes.
     """
     own = points[points["basis"] == basis]
-    if basis != "fixed":
+    if layer is not None:
         own = own[own["layer"] == layer]
     return {
         (site, axis): span(part[axis])
@@ -141,6 +145,8 @@ def _solid(
             {
                 scene: {
                     "domain": {"x": [number * width, (number + 1) * width - 0.01], "y": [0, 0.95]},
+                    "aspectmode": "cube",
+                    "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}},
                     **{
                         f"{axis}axis": {
                             "title": {"text": _axis(name, shares[site, name], short=True)},

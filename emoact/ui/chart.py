@@ -96,7 +96,13 @@ def show_chart(
 
 
 def export_row(
-    data: pd.DataFrame, *, key: str, name: str, command: str = "", badges: Sequence[str] = ()
+    data: pd.DataFrame,
+    *,
+    key: str,
+    name: str,
+    command: str = "",
+    badges: Sequence[str] = (),
+    images: bool = True,
 ) -> None:
     """What is drawn as CSV, the chart as SVG and PNG, and the command that makes the same.
 
@@ -106,6 +112,7 @@ def export_row(
         name: Of the files, without an ending.
         command: What to type in a shell; nothing is said when it is empty.
         badges: Become a column, so that they cannot be lost.
+        images: Offer the chart; False where a table stands alone.
     """
     rows = data.assign(badges="; ".join(badges)) if badges else data
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -119,12 +126,13 @@ def export_row(
             key=f"{key}-csv",
             help="The table above, every figure in full.",
         )
-        _save_buttons(
-            key=f"{key}-images",
-            data={"chart": _box(key), "name": file_name(name)},
-            width=_BUTTONS_WIDTH,
-            height="content",
-        )
+        if images:
+            _save_buttons(
+                key=f"{key}-images",
+                data={"chart": _box(key), "name": file_name(name)},
+                width=_BUTTONS_WIDTH,
+                height="content",
+            )
         if command:
             st.caption(f"In a shell: {mono(command)}")
 

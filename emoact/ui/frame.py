@@ -64,9 +64,38 @@ def _navigation() -> Page:
             ],
             "Look": [
                 st.Page(
+                    "pages/prompts.py",
+                    title="Prompts",
+                    help="The data set: browse it, audit it, import one of your own.",
+                ),
+                st.Page(
                     "pages/activations.py",
                     title="Activations",
                     help="Layerwise norms of the residual stream and the MLP output.",
+                ),
+            ],
+            "Report": [
+                st.Page(
+                    "pages/report.py",
+                    title="Report",
+                    help="One document of everything in this folder, in English or Japanese.",
+                ),
+            ],
+            "Analyse": [
+                st.Page(
+                    "pages/directions.py",
+                    title="Directions",
+                    help="How far each emotion lies from neutral, beyond chance and beyond words.",
+                ),
+                st.Page(
+                    "pages/distances.py",
+                    title="Distances",
+                    help="How alike the directions of emotions are, and prompts as points.",
+                ),
+                st.Page(
+                    "pages/across_models.py",
+                    title="Across models",
+                    help="What two models have in common, against what chance gives.",
                 ),
             ],
         },

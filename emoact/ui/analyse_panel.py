@@ -1,0 +1,256 @@
+"""Start an analysis from a page and watch it; what it needs is said before it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import streamlit as st
+
+from emoact.analyses.request import AnalyzeRequest, prepare_analysis
+from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.pooling import POOLINGS
+from emoact.analysis.settings import AnalysisSettings, Reference
+from emoact.errors import EmoactError, RequestError
+from emoact.runs import launch, progress
+from emoact.store.layout import ResultsRoot
+from emoact.ui import analyses, links, numbers
+from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.reading import UnitFile, unit_files
+from emoact.ui.run_panel import show_run
+from emoact.ui.text import listed, md, mono
+
+RUN = "run"
+_REFERENCES: tuple[Reference, ...] = get_args(Reference)
+_OVERRIDE = "analyse-mixed"
+_NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """A request that may start, or why it may not."""
+
+    n_units: int = 0
+    existing: str | None = None
+    problems: tuple[str, ...] = ()
+    error: EmoactError | None = None
+
+
+def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalysis | None:
+    """The analysis to show; None where the page has said what it needs and offered it.
+
+    Args:
+        results: The results folder.
+        needs: What the page wants to show, to complete "... needs an analysis".
+        n_models: Models that an analysis has to hold.
+    """
+    _watch(results)
+    saved = analyses.saved_analyses(results)
+    for row in saved:
+        if row.problem is not None:
+            st.caption(
+                f":material/warning: Analysis {mono(row.id)} is left out: {md(row.problem)}."
+            )
+    found = analyses.pick_analysis(results, saved)
+    if found is not None and len(found.models) >= n_models:
+        return found
+    links.show_ignored()
+    _offer(results, found, needs=needs, n_models=n_models)
+    return None
+
+
+def note_changes(results: str, saved: SavedAnalysis) -> None:
+    """Say so where the files have changed since the analysis was made."""
+    for note in analyses.changes_since(results, saved):
+        st.caption(f":material/update: {note} Analyse again to have the figures follow.")
+
+
+def show_form(results: str) -> None:
+    """The folded form for another analysis."""
+    folded = st.expander(
+        "Analyse again, or with other settings",
+        icon=":material/add_circle:",
+        key="analyse-folded",
+        on_change="rerun",
+    )
+    if folded.open:
+        with folded:
+            _form(results, unit_files(results))
+
+
+def _offer(results: str, found: SavedAnalysis | None, *, needs: str, n_models: int) -> None:
+    files = unit_files(results)
+    folders = list(dict.fromkeys(file.folder for file in files))
+    if not files:
+        answer(
+            f"{needs} needs an analysis, and an analysis needs activations: there are none in "
+            f"{mono(results)} yet. A run of the embedded model over the shipped prompts makes them "
+            "in about a minute."
+        )
+        next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+        return
+    if len(folders) < n_models:
+        answer(
+            f"{needs} needs activations of {n_models} models made with the same prompts and "
+            f"settings; {mono(results)} holds {listed([mono(folder) for folder in folders])} "
+            "alone. Extract another model with the same data set, then analyse both together."
+        )
+        next_step("Extract another model", page="pages/extract.py", icon=":material/play_circle:")
+        return
+    if found is None:
+        answer(
+            f"{needs} needs an analysis. {numbers.plural(len(files), 'unit')} of "
+            f"{numbers.plural(len(folders), 'model')} are on disk; analysing them takes some "
+            "seconds for each and leaves them as they are."
+        )
+    else:
+        answer(
+            f"{needs} needs an analysis of {n_models} models; this one holds "
+            f"{listed([mono(folder) for folder in found.models])} alone. On disk are "
+            f"{listed([mono(folder) for folder in folders])}."
+        )
+    _form(results, files)
+
+
+def _form(results: str, files: list[UnitFile]) -> None:
+    folders = list(dict.fromkeys(file.folder for file in files))
+    labels = list(dict.fromkeys(file.emotion for file in files))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = st.multiselect(
+            "Models to analyse", folders, default=folders, key="analyse-models", width=320
+        )
+        pooling = st.selectbox(
+            "Pooling",
+            POOLINGS,
+            key="analyse-pooling",
+            width=180,
+            help="How positions become one vector: the mean over the content (all but the BOS), "
+            "the last token, or the mean over everything.",
+        )
+        reference = st.selectbox(
+            "Measured from",
+            _REFERENCES,
+            key="analyse-reference",
+            width=170,
+            help="The neutral class, or the mean of all classes where there is none.",
+        )
+        neutral = _NEUTRAL
+        if reference == "neutral":
+            at = labels.index(_NEUTRAL) if _NEUTRAL in labels else 0
+            neutral = st.selectbox(
+                "Neutral class", labels, index=at, key="analyse-neutral", width=170
+            )
+    leave_out = st.checkbox(
+        "Leave out prompts whose vectors are not finite",
+        key="analyse-leave-out",
+        help="They are named in a badge. Without this, an analysis stops at the first of them.",
+    )
+    if not chosen:
+        st.caption("Choose at least one model.")
+        return
+    asked = AnalyzeRequest(
+        results=results,
+        models=None if len(chosen) == len(folders) else tuple(chosen),
+        settings=AnalysisSettings(
+            pooling=pooling,
+            reference=reference,
+            neutral=neutral,
+            allow_mixed=bool(st.session_state.get(_OVERRIDE)),
+            leave_out_nonfinite=leave_out,
+        ),
+    )
+    checked = _check(asked, tuple(file for file in files if file.folder in chosen))
+    _refusal(checked, asked)
+    if checked.existing:
+        st.caption(f"These files were analysed so already: {mono(checked.existing)}.")
+    for problem in checked.problems:
+        st.caption(f":material/warning: left out: {md(problem)}")
+    what = numbers.plural(checked.n_units, "unit") if checked.n_units else "these units"
+    label = f"Analyse {what}{' although they differ' if asked.settings.allow_mixed else ''}"
+    if st.button(
+        label,
+        type="primary",
+        icon=":material/play_circle:",
+        disabled=checked.error is not None,
+        key="analyse",
+    ):
+        _start(asked)
+
+
+def _refusal(checked: _Checked, asked: AnalyzeRequest) -> None:
+    """Why the request may not start; a mixture may be allowed, and is marked from then on."""
+    if checked.error is not None:
+        error_box(checked.error, title="These units are not analysed as they are")
+    mixed = checked.error is not None and "not made alike" in checked.error.message
+    if mixed or asked.settings.allow_mixed:
+        st.checkbox(
+            "Analyse them although they differ: every chart and export says so",
+            key=_OVERRIDE,
+            persist_state="page",
+        )
+
+
+# What is on disk is part of the key; whether it was analysed already changes without it.
+@st.cache_data(max_entries=32, ttl=10, show_spinner="Checking the units")
+def _check(asked: AnalyzeRequest, files: tuple[UnitFile, ...]) -> _Checked:
+    del files
+    try:
+        prepared = prepare_analysis(asked)
+    except EmoactError as error:
+        return _Checked(error=RequestError(error.message, remedy=error.remedy))
+    return _Checked(
+        n_units=len(prepared.config.request["units"]),
+        existing=prepared.existing.id if prepared.existing else None,
+        problems=prepared.problems,
+    )
+
+
+def _start(asked: AnalyzeRequest) -> None:
+    try:
+        prepared = prepare_analysis(asked)
+        if prepared.existing is not None:
+            _show(prepared.existing.id)
+        started = launch.start(prepared.config)
+    except EmoactError as error:
+        error_box(error, title="The analysis could not start")
+        return
+    st.query_params[RUN] = started.run_id
+    st.rerun()
+
+
+def _watch(results: str) -> None:
+    """The analysis at work, or the one that the address names, until it has ended well."""
+    named = st.query_params.get(RUN)
+    try:
+        jobs = [run for run in progress.list_runs(results) if run.kind == "analyze"]
+    except EmoactError as error:
+        error_box(error, title="The runs cannot be listed")
+        return
+    if named is not None and all(job.id != named for job in jobs):
+        links.ignore(f"{RUN}={named[:80]}", "there is no such analysis run in this folder.")
+        del st.query_params[RUN]
+        named = None
+    watched = named or next((job.id for job in jobs if job.active), None)
+    if watched is None:
+        return
+    st.query_params[RUN] = watched
+    view = show_run(results, watched)
+    if view is None or view.summary.active:
+        return
+    made = next((Path(each.path).name for each in view.made), None)
+    there = made is not None and ResultsRoot(results).analysis_dir(made).is_dir()
+    if made is not None and there and view.state == "finished":
+        _show(made)
+    st.button("Close this run", on_click=_forget, icon=":material/close:", key="close-run")
+
+
+def _forget() -> None:
+    st.query_params.pop(RUN, None)
+
+
+def _show(analysis: str) -> None:
+    """Open this analysis in the next run of the page, and stop watching its run."""
+    _forget()
+    analyses.open_next(analysis)
+    st.rerun()
