@@ -75,6 +75,12 @@ class Check:
         fields = dataclasses.asdict(self)
         return {**fields, "tests": list(fields["tests"]), "examples": list(self.examples)}
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Check:
+        """The inverse of `to_json`."""
+        tests = tuple(Test(**test) for test in fields["tests"])
+        return cls(**{**fields, "tests": tests, "examples": tuple(fields["examples"])})
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
@@ -145,3 +151,19 @@ class AuditReport:
                 "correction": "Holm over all tests that can accuse; alpha 0.05",
             },
         }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> AuditReport:
+        """The inverse of `to_json`."""
+        dataset, settings = fields["dataset"], fields["settings"]
+        return cls(
+            source=dataset["source"],
+            sha256=dataset["sha256"],
+            counts=dataset["emotions"],
+            scenarios=dataset["scenarios"],
+            scheme=settings["relabelling"],
+            seed=settings["seed"],
+            permutations=settings["permutations"],
+            sampled=settings["prompts_tested"],
+            checks=tuple(Check.from_json(check) for check in fields["checks"]),
+        )

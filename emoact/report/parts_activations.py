@@ -6,6 +6,7 @@ import math
 
 from emoact import numbers
 from emoact.analysis.activation_finding import ActivationFinding
+from emoact.analysis.activation_finding import Figure as Value
 from emoact.report.chart import Chart, Line, Panel
 from emoact.report.document import (
     Block,
@@ -186,7 +187,7 @@ def _phase3_key(finding: ActivationFinding) -> str:
     return f"finding.{finding.kind}.phase3"
 
 
-def _shown(name: str, value: float | str, words: Words) -> str:
+def _shown(name: str, value: Value, words: Words) -> str:
     if isinstance(value, str):
         return words.emotion(value) if name.endswith("emotion") else value
     if name.endswith("share"):

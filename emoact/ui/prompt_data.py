@@ -1,0 +1,127 @@
+"""The data set that the Prompts page shows, read and audited once for each version of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from emoact.audit.in_child import audit_in_child
+from emoact.audit.outcome import AuditReport
+from emoact.audit.text import words_of
+from emoact.errors import EmoactError, RequestError
+from emoact.models.resolve import list_models
+from emoact.prompts import read_prompts
+from emoact.schema import Dataset
+from emoact.token_counts import count_tokens
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A data set, or why it cannot be read."""
+
+    dataset: Dataset | None = None
+    error: EmoactError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """An audit, or why there is none."""
+
+    report: AuditReport | None = None
+    error: EmoactError | None = None
+
+
+def read_dataset(path: str) -> Read:
+    """The data set at a path."""
+    return _read(path, version_of(path))
+
+
+def audit_of(path: str) -> Audited:
+    """Its audit, made by another process."""
+    return _audit(path, version_of(path))
+
+
+def token_columns(dataset: Dataset, models: Sequence[str]) -> dict[str, list[int]]:
+    """Tokens of every prompt for each model, without BOS; models that cannot count are left out."""
+    tokenizers = tokenizer_files()
+    columns = {}
+    for model in models:
+        path = tokenizers.get(model)
+        if path is None:
+            continue
+        counted = _tokens(dataset.sha256, model, version_of(str(path)), dataset, path)
+        if counted is not None:
+            columns[model] = counted
+    return columns
+
+
+def tokenizer_files() -> dict[str, Path]:
+    """The tokenizers of the registry's models that are on this machine."""
+    found = {}
+    for source in list_models():
+        if source.path is not None and (source.path / "tokenizer.json").is_file():
+            found[source.name] = source.path / "tokenizer.json"
+    return found
+
+
+def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame:
+    """One row for each prompt."""
+    data = pd.DataFrame(
+        {
+            "id": prompt.id,
+            "emotion": prompt.emotion,
+            "subset": prompt.subset,
+            "scenario": prompt.scenario_id,
+            "text": prompt.text,
+            "words": len(words_of(prompt.text)),
+        }
+        for prompt in dataset.prompts
+    )
+    for model, counts in tokens.items():
+        data[f"tokens {model}"] = counts
+    return data
+
+
+def version_of(path: str) -> Version:
+    """Modification time and size; zeros where there is no file."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the data set")
+def _read(path: str, version: Version) -> Read:
+    del version  # part of the key: a file that was changed is read again
+    try:
+        return Read(dataset=read_prompts(path))
+    except EmoactError as error:
+        return Read(error=RequestError(error.message, remedy=error.remedy))
+
+
+@st.cache_data(max_entries=32, show_spinner="Auditing the prompts")
+def _audit(path: str, version: Version) -> Audited:
+    del version
+    try:
+        return Audited(report=audit_in_child(path))
+    except EmoactError as error:
+        return Audited(error=EmoactError(error.message, remedy=error.remedy))
+
+
+@st.cache_data(max_entries=32, show_spinner="Counting tokens")
+def _tokens(
+    sha256: str, model: str, version: Version, _dataset: Dataset, _path: Path
+) -> list[int] | None:
+    del sha256, model, version
+    try:
+        counts = count_tokens(_path, [prompt.text for prompt in _dataset.prompts])
+    except EmoactError:
+        return None
+    return [int(count) for count in counts]

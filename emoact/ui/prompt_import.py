@@ -1,0 +1,84 @@
+"""Importing a data set: a file of the reader's own, checked, shown, and kept on request."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from emoact.errors import EmoactError
+from emoact.prompts.importing import Import, check_import
+from emoact.store.imported import keep_dataset
+from emoact.store.layout import ResultsRoot
+from emoact.ui import numbers
+from emoact.ui.audit_view import shape_sentence
+from emoact.ui.boxes import answer, error_box
+from emoact.ui.text import md, mono
+
+_PREVIEW = 20
+_REFUSED = "import-refused"
+DATASET = "dataset"
+
+
+def show(results: str) -> None:
+    """The place where files are dropped, and what became of the last one."""
+    with st.expander("Import prompts of your own", icon=":material/upload_file:", key="import"):
+        file = st.file_uploader(
+            "A JSONL, JSON, CSV, TSV or Parquet file with text and emotion",
+            key="upload",
+            help="Rows need text and emotion; id, scenario_id, subset and lang are read where "
+            "they are there. The file is checked here and kept below the results folder.",
+        )
+        refused = st.session_state.pop(_REFUSED, None)
+        if refused is not None:
+            error_box(refused, title="The file could not be kept")
+        if file is None:
+            return
+        try:
+            found = check_import(file.name, file.getvalue())
+        except EmoactError as error:
+            error_box(error, title=f"{md(file.name)} was not imported")
+            return
+        _preview(results, found)
+
+
+def _preview(results: str, found: Import) -> None:
+    prompts = found.dataset.prompts
+    counts = ", ".join(
+        f"{md(emotion)} {len(found.dataset.of(emotion)):,}" for emotion in found.dataset.emotions
+    )
+    answer(f"{mono(found.name)} can be used:", shape_sentence(found.dataset), f"{counts}.")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "id": prompt.id,
+                "emotion": prompt.emotion,
+                "scenario": prompt.scenario_id,
+                "subset": prompt.subset,
+                "text": prompt.text,
+            }
+            for prompt in prompts[:_PREVIEW]
+        ),
+        hide_index=True,
+        column_config={"text": st.column_config.TextColumn(width=520)},
+        placeholder=numbers.MISSING,
+        alt="The first prompts of the file",
+    )
+    if len(prompts) > _PREVIEW:
+        st.caption(f"The first {_PREVIEW} of {len(prompts):,}.")
+    st.button(
+        f"Use {numbers.plural(len(prompts), 'prompt')}",
+        type="primary",
+        icon=":material/check:",
+        on_click=_keep,
+        args=(results, found),
+        help=f"Keeps the file as datasets/{found.file_name} below the results folder and shows it.",
+    )
+
+
+def _keep(results: str, found: Import) -> None:
+    try:
+        path = keep_dataset(ResultsRoot(results), found.file_name, found.data)
+    except EmoactError as error:
+        st.session_state[_REFUSED] = error
+        return
+    st.session_state[DATASET] = str(path)

@@ -1,0 +1,159 @@
+"""The prompts themselves: search, filters, token counts, and the table of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from emoact.models.registry import DEFAULT_MODEL
+from emoact.plots.theme import emotion_order
+from emoact.schema import Dataset
+from emoact.ui import links, numbers
+from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
+
+_NONE = "(none)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptChoice:
+    """Which prompts to show, and in whose tokens to count.
+
+    Attributes:
+        query: Words that all have to occur, in small or capital letters; empty shows all.
+        emotions: Empty shows all.
+        subsets: Empty shows all.
+        models: Whose tokens to count.
+    """
+
+    query: str
+    emotions: tuple[str, ...]
+    subsets: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def pick(dataset: Dataset) -> PromptChoice:
+    """The controls above the table."""
+    emotions = emotion_order(dataset.emotions)
+    subsets = list(dict.fromkeys(prompt.subset or _NONE for prompt in dataset.prompts))
+    models = list(tokenizer_files())
+    for parameter, allowed in (("emotion", emotions), ("subset", subsets), ("tokens", models)):
+        links.note_ignored(parameter, allowed)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        query = st.text_input(
+            "Search",
+            key="q",
+            bind="query-params",
+            width=260,
+            icon=":material/search:",
+            placeholder="Words of the text, or an id",
+            help="Prompts whose text, id or scenario holds all of these words.",
+        )
+        chosen = st.pills(
+            "Emotion", emotions, selection_mode="multi", key="emotion", bind="query-params"
+        )
+        parts = (
+            st.pills("Subset", subsets, selection_mode="multi", key="subset", bind="query-params")
+            if len(subsets) > 1
+            else []
+        )
+        counted = (
+            st.multiselect(
+                "Tokens of",
+                models,
+                default=[model for model in models if model == DEFAULT_MODEL],
+                key="tokens",
+                bind="query-params",
+                width=240,
+                help="Models on this machine whose tokens are counted, without BOS.",
+            )
+            if models
+            else []
+        )
+    return PromptChoice(
+        query=query or "", emotions=tuple(chosen), subsets=tuple(parts), models=tuple(counted)
+    )
+
+
+def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
+    """The rows that the choice leaves."""
+    kept = data
+    if choice.emotions:
+        kept = kept[kept["emotion"].isin(choice.emotions)]
+    if choice.subsets:
+        kept = kept[kept["subset"].fillna(_NONE).isin(choice.subsets)]
+    searched = kept["text"] + " " + kept["id"] + " " + kept["scenario"].fillna("")
+    for word in choice.query.casefold().split():
+        found = searched.str.casefold().str.contains(word, regex=False)
+        kept, searched = kept[found], searched[found]
+    return kept
+
+
+def show(dataset: Dataset, choice: PromptChoice) -> None:
+    """How many are left, their lengths by emotion, and the prompts."""
+    tokens = token_columns(dataset, choice.models)
+    data = prompt_frame(dataset, tokens)
+    kept = matching(data, choice)
+    st.caption(
+        f"{numbers.plural(len(kept), 'prompt')}"
+        + (f" of {len(data):,}" if len(kept) != len(data) else "")
+    )
+    empty = [name for name in ("subset", "scenario") if data[name].isna().all()]
+    st.dataframe(
+        kept.drop(columns=empty),
+        hide_index=True,
+        height=420,
+        key="prompt-table",
+        column_config={
+            "text": st.column_config.TextColumn(width=520),
+            **{
+                f"tokens {model}": st.column_config.NumberColumn(
+                    format="%d", help=f"Tokens of {model}, without BOS."
+                )
+                for model in tokens
+            },
+        },
+        placeholder=numbers.MISSING,
+        alt="Prompts with label, scenario and lengths",
+    )
+    _lengths(kept, list(tokens))
+    st.download_button(
+        "Download CSV",
+        kept.to_csv(index=False),
+        file_name="emoact-prompts.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _lengths(data: pd.DataFrame, models: list[str]) -> None:
+    """Mean lengths by emotion, in words and in the tokens of each model."""
+    if data.empty:
+        return
+    columns = ["words", *(f"tokens {model}" for model in models)]
+    grouped = data.groupby("emotion")
+    order = emotion_order(data["emotion"])
+    table = pd.concat(
+        {
+            "prompts": grouped.size(),
+            **{f"mean {name}": grouped[name].mean() for name in columns},
+            **{f"range of {name}": _range(data, name) for name in columns},
+        },
+        axis=1,
+    ).loc[order]
+    with st.expander("Lengths by emotion", icon=":material/straighten:"):
+        st.dataframe(
+            table.reset_index(names="emotion"),
+            hide_index=True,
+            column_config={
+                f"mean {name}": st.column_config.NumberColumn(format="%.1f") for name in columns
+            },
+            alt="Mean and range of lengths by emotion",
+        )
+
+
+def _range(data: pd.DataFrame, column: str) -> pd.Series:
+    grouped = data.groupby("emotion")[column]
+    return grouped.min().astype(str) + " to " + grouped.max().astype(str)

@@ -1,0 +1,194 @@
+"""The pieces of the Report page: what to make, the run that makes it, and what was made."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from emoact.errors import EmoactError
+from emoact.report.asking import ReportRequest, prepare_report
+from emoact.report.making import FORMATS
+from emoact.report.words import LANGUAGES, Language
+from emoact.runs import launch, progress
+from emoact.store.layout import ResultsRoot
+from emoact.ui import links, numbers
+from emoact.ui.boxes import answer, error_box
+from emoact.ui.reading import UnitFile
+from emoact.ui.run_panel import show_run
+from emoact.ui.text import listed, mono
+
+_LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
+_RUN = "report-run"
+_PREVIEW_BYTES = 8_000_000
+_MOST = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFile:
+    """A report on disk."""
+
+    path: Path
+    size: int
+    made: datetime
+
+
+def say(results: str, files: list[UnitFile], made: list[ReportFile]) -> None:
+    """What a report would hold, and what there is already."""
+    if not files:
+        answer(
+            f"There are no activations in {mono(results)} to report on yet.",
+            f"{numbers.plural(len(made), 'report')} made before." if made else "",
+        )
+        return
+    folders = list(dict.fromkeys(file.folder for file in files))
+    answer(
+        f"A report on {numbers.plural(len(files), 'file')} of {listed([mono(f) for f in folders])} "
+        "takes a few seconds:",
+        "one file that can be sent to a colleague and opens without a network.",
+        f"{numbers.plural(len(made), 'report')} made before." if made else "",
+    )
+
+
+def ask(results: str) -> ReportRequest:
+    """Language and format."""
+    links.note_ignored("lang", LANGUAGES)
+    links.note_ignored("format", FORMATS)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        lang = st.segmented_control(
+            "Language",
+            LANGUAGES,
+            default="en",
+            required=True,
+            key="lang",
+            bind="query-params",
+            help="en: English. ja: Japanese, in the order of the phase-2 report.",
+        )
+        form = st.segmented_control(
+            "Format",
+            FORMATS,
+            default="html",
+            required=True,
+            key="format",
+            bind="query-params",
+            help="html: one file that needs nothing else. md: Markdown with its figures beside it.",
+        )
+    links.show_ignored()
+    return ReportRequest(results=results, lang=lang, form=form)
+
+
+def make(asked: ReportRequest, *, possible: bool) -> None:
+    """The button that starts the run, and the run while it works."""
+    clicked = st.button(
+        f"Make the {_LANGUAGES[asked.lang]} report",
+        type="primary",
+        icon=":material/description:",
+        disabled=not possible,
+        key="make",
+    )
+    if clicked:
+        try:
+            started = launch.start(prepare_report(asked))
+        except EmoactError as error:
+            error_box(error, title="The report could not be started")
+            return
+        st.session_state[_RUN] = started.run_id
+    st.caption(f"In a shell: {mono(asked.command)}")
+    run_id = st.session_state.get(_RUN)
+    if run_id is None or not _exists(asked.results, run_id):
+        return
+    show_run(asked.results, run_id)
+
+
+def show(made: list[ReportFile]) -> None:
+    """The reports on disk, newest first: one of them opened, all of them listed."""
+    if not made:
+        return
+    st.header("Reports")
+    names = [report.path.name for report in made]
+    links.note_ignored("report", names)
+    name = st.selectbox("Report", names, key="report", bind="query-params", width=460)
+    chosen = next((report for report in made if report.path.name == name), made[0])
+    _open(chosen)
+    with st.expander("All reports", icon=":material/folder_open:"):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "file": report.path.name,
+                    "made": f"{report.made:%Y-%m-%d %H:%M} UTC",
+                    "size": numbers.size(report.size),
+                }
+                for report in made
+            ),
+            hide_index=True,
+            alt="Reports in the results folder, newest first",
+        )
+
+
+def reports_of(results: str) -> list[ReportFile]:
+    """The reports of a results folder, newest first."""
+    found = []
+    try:
+        for path in ResultsRoot(results).reports.iterdir():
+            if path.suffix in (".html", ".md") and path.is_file() and not path.is_symlink():
+                status = path.stat()
+                made = datetime.fromtimestamp(status.st_mtime, tz=UTC)
+                found.append(ReportFile(path=path, size=status.st_size, made=made))
+    except (OSError, EmoactError):
+        return []
+    return sorted(found, key=lambda file: (file.made, file.path.name), reverse=True)[:_MOST]
+
+
+def _open(report: ReportFile) -> None:
+    try:
+        data = report.path.read_bytes()
+    except OSError as error:
+        failed = EmoactError(f"{report.path} cannot be read: {error.strerror}")
+        error_box(failed, title="The report cannot be opened")
+        return
+    if report.path.suffix == ".md":
+        st.download_button(
+            "Download with its figures",
+            _archive(report.path, data),
+            file_name=f"{report.path.stem}.zip",
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.code(data.decode("utf-8", errors="replace"), language="markdown", height=520)
+        return
+    st.download_button(
+        "Download",
+        data,
+        file_name=report.path.name,
+        mime="text/html",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    if len(data) <= _PREVIEW_BYTES:
+        st.iframe(
+            data.decode("utf-8", errors="replace"), height=720, alt=f"Preview of {report.path.name}"
+        )
+
+
+def _archive(path: Path, text: bytes) -> bytes:
+    """The report and its figures as they lie on disk."""
+    folder = path.with_name(f"{path.stem}_figures")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(path.name, text)
+        for figure in sorted(folder.glob("*.svg")) if folder.is_dir() else []:
+            archive.write(figure, f"{folder.name}/{figure.name}")
+    return packed.getvalue()
+
+
+def _exists(results: str, run_id: str) -> bool:
+    try:
+        return any(run.id == run_id for run in progress.list_runs(results))
+    except EmoactError:
+        return False

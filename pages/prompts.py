@@ -1,0 +1,41 @@
+"""The data set: what is in it, whether it is fair, and how to bring one's own."""
+
+import streamlit as st
+
+from emoact.ui import audit_view, frame, links, prompt_import, prompt_list
+from emoact.ui.boxes import error_box, next_step
+from emoact.ui.folders import results_folder
+from emoact.ui.prompt_choice import pick_dataset
+from emoact.ui.prompt_data import read_dataset
+
+frame.enter()
+st.title("Prompts")
+st.caption("What the models read, and whether anything but the emotion tells the classes apart.")
+
+results = results_folder()
+path = pick_dataset(results)
+read = read_dataset(path)
+if read.dataset is None:
+    if read.error is not None:
+        error_box(read.error, title="The data set cannot be read")
+    links.show_ignored()
+    prompt_import.show(results)
+    st.stop()
+
+report = audit_view.say(path, read.dataset)
+with st.container(horizontal=True):
+    next_step(
+        "Extract with these prompts",
+        page="pages/extract.py",
+        icon=":material/play_circle:",
+        parameters={"dataset": path},
+        primary=report is not None and report.ok,
+    )
+prompt_import.show(results)
+choice = prompt_list.pick(read.dataset)
+links.show_ignored()
+prompt_list.show(read.dataset, choice)
+if report is not None:
+    st.header("Audit")
+    audit_view.show(report, path)
+    audit_view.explain()

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from tests.app.conftest import OpenPage
+
+GOOD = "text,emotion\n" + "".join(
+    f"Sentence number {number} is about the {word} shed.,{emotion}\n"
+    for number, word in enumerate(("red", "old", "big", "new", "wet", "dry"))
+    for emotion in ("joy", "calm")
+)
+
+
+def words(app: AppTest) -> str:
+    elements = [*app.markdown, *app.caption, *app.warning, *app.error]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def upload(app: AppTest, name: str, data: str) -> AppTest:
+    app.file_uploader(key="upload").upload(name, data.encode(), "text/plain").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_the_answer_says_that_nothing_but_words_gives_the_shipped_classes_away(
+    open_page: OpenPage,
+) -> None:
+    app = open_page("prompts")
+    answer = app.markdown[0].value
+    assert answer.startswith("**200 prompts**, 50 scenarios × 4 emotions. Nothing but the words")
+    assert "explicit 0.88" in answer
+    assert "implicit 0.46" in answer
+    assert not app.error
+    assert not app.warning
+    table = next(frame.value for frame in app.dataframe if "aspect" in frame.value)
+    assert set(table.loc[table["verdict"] == "note", "aspect"]) == {
+        "Words",
+        "Words, subset explicit",
+        "Words, subset implicit",
+    }
+
+
+def test_search_and_filters_stand_in_the_address_and_narrow_the_table(open_page: OpenPage) -> None:
+    app = open_page("prompts", q="UMBRELLA", emotion=["anger"])
+    shown = app.dataframe[0].value
+    assert len(shown)
+    assert set(shown["emotion"]) == {"anger"}
+    assert shown["text"].str.contains("umbrella").all()
+    app = open_page("prompts", q="no such word")
+    assert app.dataframe[0].value.empty
+    assert "0 prompts of 200" in words(app)
+    assert "`subset=odd` in the address was ignored" in words(open_page("prompts", subset="odd"))
+
+
+def test_a_broken_file_is_refused_with_file_row_field_and_remedy(open_page: OpenPage) -> None:
+    app = upload(open_page("prompts"), "mine.csv", "text,emotion\nHello there.,joy\nAgain.,\n")
+    refusal = app.error[0].value
+    assert "mine\\.csv" in refusal
+    assert "line 3" in refusal
+    assert "emotion is empty" in refusal
+    assert "Next step" in refusal
+    # Must not happen: the folder that it was put in for a moment.
+    assert "emoact\\-import" not in refusal
+    assert not [button for button in app.button if button.label.startswith("Use ")]
+
+
+def test_whatever_is_uploaded_never_breaks_the_page(open_page: OpenPage) -> None:
+    app = open_page("prompts")
+    for name, data in (
+        ("image.png", b"\x89PNG\r\n"),
+        ("noextension", b"hello"),
+        ("../../etc/passwd.csv", b"text,emotion\n"),
+        ("empty.jsonl", b""),
+        ("x.parquet", b"PAR1garbagePAR1"),
+        ("deep.json", b"[" * 100_000),
+    ):
+        app.file_uploader(key="upload").upload(name, data, "application/octet-stream").run()
+        assert not app.exception, (name, app.exception)
+        assert "was not imported" in app.error[0].proto.title or app.error[0].value, name
+
+
+def test_a_good_file_is_previewed_kept_below_the_results_and_shown(
+    open_page: OpenPage, results: Path
+) -> None:
+    app = upload(open_page("prompts"), "Mein Satz (1).CSV", GOOD)
+    assert "12 prompts" in words(app)
+    assert not (results / "datasets").exists()
+    use = next(button for button in app.button if button.label == "Use 12 prompts")
+    use.click().run()
+    assert not app.exception, app.exception
+    (kept,) = (results / "datasets").iterdir()
+    assert kept.read_text() == GOOD
+    assert kept.name.startswith("Mein-Satz-1-")
+    assert kept.suffix == ".csv"
+    assert app.selectbox(key="dataset").value == str(kept)
+    assert app.markdown[0].value.startswith("**12 prompts** of 2 emotions")
+
+
+def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path) -> None:
+    path = tmp_path / "loud.csv"
+    lines = GOOD.replace(".,joy", "!,joy").splitlines()
+    path.write_text(
+        "\n".join([*lines, *(line.replace("number ", "number 9") for line in lines[1:])])
+    )
+    app = open_page("prompts", dataset=str(path))
+    assert "A direction could stand for something else" in app.markdown[0].value
+    box = next(warning for warning in app.warning if "Punctuation" in warning.value)
+    assert "What would fix it" in box.value
+
+
+def test_text_with_markup_stays_text(open_page: OpenPage, tmp_path: Path) -> None:
+    path = tmp_path / "evil.csv"
+    path.write_text("text,emotion\n<b>bold</b> *stars*,joy\n<script>x</script> two,calm\n")
+    app = open_page("prompts", dataset=str(path))
+    assert "<b>bold</b> *stars*" in set(app.dataframe[0].value["text"])
+    assert "<b>" not in words(app)
+
+
+def test_a_path_that_is_no_data_set_says_so(open_page: OpenPage) -> None:
+    app = open_page("prompts", dataset="/nowhere/prompts.csv")
+    assert "there is no such file" in app.error[0].value
+    # The page can still be left by importing another one.
+    assert app.file_uploader(key="upload")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from emoact.report.making import make_report
+from emoact.runs.progress import list_runs
+from tests.app.conftest import OpenPage
+from tests.support.planted import plant_grid
+
+
+def test_an_empty_folder_has_nothing_to_report_on(open_page: OpenPage) -> None:
+    app = open_page("report")
+    assert "There are no activations in" in app.markdown[0].value
+    assert app.button(key="make").disabled
+
+
+def test_the_button_makes_a_report_in_a_run_of_its_own(open_page: OpenPage, results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    app = open_page("report", lang="ja")
+    assert "4 files of `gpt2`" in app.markdown[0].value
+    app.button(key="make").click().run()
+    assert not app.exception, app.exception
+    deadline = time.monotonic() + 60
+    while list_runs(results)[0].active:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    (run,) = list_runs(results)
+    assert (run.kind, run.state) == ("report", "finished")
+    app.run()
+    assert not app.exception, app.exception
+    (report,) = (results / "reports").iterdir()
+    assert app.selectbox(key="report").value == report.name
+    assert '<html lang="ja">' in report.read_text()
+    assert len(app.get("download_button")) == 1
+    assert len(app.get("iframe")) == 1
+
+
+def test_an_odd_language_in_the_address_is_ignored_with_a_note(open_page: OpenPage) -> None:
+    app = open_page("report", lang="fr")
+    notes = "\n".join(caption.value for caption in app.caption)
+    assert "`lang=fr` in the address was ignored; allowed are en, ja" in notes
+
+
+def test_a_markdown_report_is_offered_with_its_figures(open_page: OpenPage, results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    made = make_report(results, form="md")
+    app = open_page("report")
+    assert app.selectbox(key="report").value == made.path.name
+    assert app.get("download_button")[0].proto.label == "Download with its figures"
