@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -24,7 +25,9 @@ def workers_folder() -> Path:
     folder = cache_root().absolute() / "sentence"
     longest = len(os.fsencode(folder)) + 1 + _KEY_LENGTH + len("/socket")
     if longest > _LONGEST_SOCKET:
-        folder = Path(tempfile.gettempdir()) / f"emoact-sentence-{os.getuid()}"
+        # Another cache may hold another conversion of the same model.
+        which = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"emoact-sentence-{os.getuid()}-{which}"
     private(folder)
     return folder
 

@@ -26,7 +26,8 @@ from emoact.sentence.messages import receive, send
 from emoact.sentence.request import SentenceRequest
 
 IDLE_S = 600.0
-_ACCEPT_S = 1.0
+_FAILED_S = 2.0
+_ACCEPT_S = 0.5
 _TALK_S = 30.0
 _LOCK_PATIENCE_S = 0.5
 
@@ -66,6 +67,7 @@ class _Worker:
         self._model: Model | None = None
         self._failure: EmoactError | None = None
         self._busy = 0
+        self._counting = threading.Lock()
         self._stopping = False
         self._last = time.monotonic()
 
@@ -85,7 +87,8 @@ class _Worker:
                     connection, _ = listener.accept()
                 except TimeoutError:
                     continue
-                self._busy += 1
+                with self._counting:
+                    self._busy += 1
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -93,9 +96,11 @@ class _Worker:
     def _is_over(self) -> bool:
         if self._busy:
             return False
-        if self._stopping or self._failure is not None:
+        if self._stopping:
             return True
-        return self._loaded.is_set() and time.monotonic() - self._last > self._idle_s
+        # Whoever started it has still to hear that the model could not be loaded.
+        patience = self._idle_s if self._failure is None else min(_FAILED_S, self._idle_s)
+        return self._loaded.is_set() and time.monotonic() - self._last > patience
 
     def _load_model(self) -> None:
         try:
@@ -124,8 +129,9 @@ class _Worker:
             # A tab that was closed, or somebody who speaks another language.
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
         finally:
-            self._last = time.monotonic()
-            self._busy -= 1
+            with self._counting:
+                self._last = time.monotonic()
+                self._busy -= 1
 
     def _ready(self) -> Model:
         if self._model is None:
