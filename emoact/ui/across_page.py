@@ -86,7 +86,15 @@ def pick(saved: SavedAnalysis) -> AcrossChoice | None:
     links.prefer_one("pair", next(iter(pairs)), allowed=pairs)
     emotion = ""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        pair = st.selectbox("Models", list(pairs), key="pair", bind="query-params", width=300)
+        pair = st.selectbox(
+            "Models",
+            list(pairs),
+            index=None,
+            required=True,
+            key="pair",
+            bind="query-params",
+            width=300,
+        )
         site = st.segmented_control(
             "Site", sites, default=sites[0], required=True, key="site", bind="query-params"
         )

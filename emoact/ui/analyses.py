@@ -59,6 +59,9 @@ def pick_analysis(results: str, saved: tuple[AnalysisSummary, ...]) -> SavedAnal
         picked = st.selectbox(
             "Analysis",
             ids,
+            # Without a default of its own the address keeps what was chosen, whatever is newest.
+            index=None,
+            required=True,
             key=PARAMETER,
             bind="query-params",
             help="Each is a set of files analysed with one set of settings; the newest is first.",

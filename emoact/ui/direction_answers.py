@@ -15,12 +15,13 @@ CROSS_VALIDATED = "cross_validated"
 TRANSFER = "explicit_to_implicit"
 
 
-def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame) -> str:
+def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference: str) -> str:
     """Which emotions lie away from the reference by more than relabelling allows, and how far.
 
     Args:
         headline: Rows of one model.
         strength: Rows of one model and site.
+        reference: What directions are measured from, in words.
     """
     each = headline.drop_duplicates("emotion").set_index("emotion")
     if not len(each) or not each["p_holm"].notna().any():
@@ -29,14 +30,14 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame) -> str:
     found = [name for name in order if bool(each.loc[name, "significant"])]
     if not found:
         return (
-            f"**None of {len(order)} emotions** lies away from its reference by more than "
+            f"**None of {len(order)} emotions lies away from {md(reference)}** by more than "
             f"relabelled data do (smallest p {_p(each['p_holm'].min())}, over every layer, site, "
             "emotion and model)."
         )
     who = f"All {len(order)} emotions lie" if found == order else f"{_names(found)} "
     who += "" if found == order else ("lies" if len(found) == 1 else "lie")
     sentence = (
-        f"**{who}** away from the reference by more than relabelled data do "
+        f"**{who} away from {md(reference)}** by more than relabelled data do "
         f"(p ≤ {_p(each.loc[found, 'p_holm'].max())}, over every layer, site, emotion and model)"
     )
     return f"{sentence}{_furthest(strength[strength['emotion'].isin(found)])}."
@@ -102,8 +103,13 @@ def _furthest(strength: pd.DataFrame) -> str:
     return (
         f"; the strongest is {md(str(row['emotion']))} at layer {int(row['layer'])} of the "
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
-        "cross-validated"
+        f"cross-validated{_caution(row)}"
     )
+
+
+def _caution(row: pd.Series) -> str:
+    words_only = int(row["layer"]) == 0 and row["site"] == "resid_pre"
+    return " (layer 0 holds token embeddings and positions, that is, words)" if words_only else ""
 
 
 def _names(names: list[str]) -> str:

@@ -73,7 +73,15 @@ def pick(saved: SavedAnalysis) -> DirectionChoice | None:
     links.prefer_one("model", saved.models[0], allowed=saved.models)
     measure, evaluation, probe = "cv_relative", evaluations[0] if evaluations else "", probes[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        model = st.selectbox("Model", saved.models, key="model", bind="query-params", width=220)
+        model = st.selectbox(
+            "Model",
+            saved.models,
+            index=None,
+            required=True,
+            key="model",
+            bind="query-params",
+            width=180,
+        )
         chosen = st.pills(
             "Site",
             sites,
@@ -93,7 +101,7 @@ def pick(saved: SavedAnalysis) -> DirectionChoice | None:
                 list(STRENGTH_MEASURES),
                 key="measure",
                 bind="query-params",
-                width=170,
+                width=150,
                 help="  \n".join(f"`{k}`: {m.title}" for k, m in STRENGTH_MEASURES.items()),
             )
         elif view == "separation" and evaluations:
@@ -158,7 +166,9 @@ def _say(saved: SavedAnalysis, choice: DirectionChoice) -> None:
     site = choice.sites[0]
     strength = of(table(saved, "strength"), model=choice.model, site=site)
     own = of(headline, site=site)
-    answer(direction_answers.presence_sentence(headline, strength))
+    settings = saved.settings
+    reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
+    answer(direction_answers.presence_sentence(headline, strength, reference))
     answer(direction_answers.words_sentence(own, direction_answers.CROSS_VALIDATED))
     answer(direction_answers.words_sentence(own, direction_answers.TRANSFER))
 

@@ -88,7 +88,15 @@ def pick(saved: SavedAnalysis) -> DistanceChoice | None:
     measure, basis, axes, reach = "cosine", "fixed", "2", "layer"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         model = str(
-            st.selectbox("Model", saved.models, key="model", bind="query-params", width=220)
+            st.selectbox(
+                "Model",
+                saved.models,
+                index=None,
+                required=True,
+                key="model",
+                bind="query-params",
+                width=180,
+            )
         )
         chosen = st.pills(
             "Site",

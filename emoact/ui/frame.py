@@ -74,13 +74,6 @@ def _navigation() -> Page:
                     help="Layerwise norms of the residual stream and the MLP output.",
                 ),
             ],
-            "Report": [
-                st.Page(
-                    "pages/report.py",
-                    title="Report",
-                    help="One document of everything in this folder, in English or Japanese.",
-                ),
-            ],
             "Analyse": [
                 st.Page(
                     "pages/directions.py",
@@ -96,6 +89,13 @@ def _navigation() -> Page:
                     "pages/across_models.py",
                     title="Across models",
                     help="What two models have in common, against what chance gives.",
+                ),
+            ],
+            "Report": [
+                st.Page(
+                    "pages/report.py",
+                    title="Report",
+                    help="One document of everything in this folder, in English or Japanese.",
                 ),
             ],
         },
