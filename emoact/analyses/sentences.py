@@ -45,7 +45,10 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
     first: dict[str, HeadlineRow] = {}
     for row in rows:
         first.setdefault(row.emotion, row)
-    tested = [row for row in first.values() if math.isfinite(row.p_holm)]
+    held_out = {
+        row.emotion for row in result.strength if row.model == model and math.isfinite(row.cv)
+    }
+    tested = [row for row in first.values() if row.emotion in held_out]
     reference = result.settings.neutral
     if result.settings.reference == "grand_mean":
         reference = "the other classes"

@@ -1,0 +1,307 @@
+"""`emoact analyze` with its real worker process, on small files of activations."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.analyses.listing import list_analyses
+from emoact.analyses.request import AnalyzeRequest, prepare_analysis
+from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.settings import AnalysisSettings
+from emoact.cli import main
+from emoact.runs import control, launch, progress
+from emoact.runs.directory import RunDirectory
+from emoact.schema import Site
+from emoact.store.layout import ResultsRoot
+from tests.support.planted_scenarios import FAST_WORDS, plant_scenarios
+from tests.support.run_files import hold, make_run
+from tests.support.stand_in_world import World
+
+_LONG_WAIT_S = 60.0
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
+    monkeypatch.delenv("EMOACT_RESULTS", raising=False)
+    yield tmp_path / "results"
+    World(tmp_path).end_all()
+
+
+def analyze(results: Path, *words: str) -> int:
+    return main(["analyze", "--results", str(results), *FAST_WORDS, *words])
+
+
+def document(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def states(results: Path) -> list[tuple[str, str]]:
+    return [(row.kind, row.state) for row in progress.list_runs(results)]
+
+
+def test_an_analysis_is_a_run_whose_document_has_the_headline_tables(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results, "gpt2")
+    plant_scenarios(results, "other", n_layers=4)
+    assert analyze(results, "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["existing"] is False
+    saved = SavedAnalysis.open(found["path"])
+    saved.check()
+    assert found["id"] == saved.id
+    assert found["run_id"] == saved.run_id
+    for name in ("headline", "baselines", "similarity", "across"):
+        frame = saved.table(name)
+        assert len(found[name]) == len(frame) > 0
+        assert set(found[name][0]) == set(frame.columns)
+    # A planted effect of 4 standard deviations is found, in both models.
+    assert all(row["significant"] for row in found["headline"])
+    assert {each["sha256"] for each in found["inputs"]} == {e.sha256 for e in saved.inputs}
+    # Short steps may pass between two looks; the long one is told.
+    assert "analysing" in captured.err.splitlines()
+
+    assert states(results) == [("analyze", "finished")]
+    (run,) = progress.list_runs(results)
+    assert run.models == ("gpt2", "other")
+    assert run.emotions == ("anger", "gratitude", "neutral")
+    assert run.share == 1.0
+    assert run.samples_per_s is None
+    assert run.size == sum(state.size for state in saved.files.values())
+    view = progress.read_run(results, run.id)
+    assert [made.path for made in view.made] == [str(saved.path)]
+    assert "python -m emoact analyze" in (view.config.command if view.config else "")
+    capsys.readouterr()
+    assert main(["runs", "list", "--results", str(results), "--json"]) == 0
+    assert document(capsys)["runs"][0]["kind"] == "analyze"
+
+    # The same again: at once, without another run.
+    assert analyze(results, "--json") == 0
+    assert {**document(capsys), "existing": False} == found
+    assert len(states(results)) == 1
+    # Asked for as a run all the same, it finds what is there.
+    again = control.again(results, run.id).run_id
+    wait(results, again)
+    assert [made.existing for made in progress.read_run(results, again).made] == [True]
+
+    # Another setting is another analysis; so is another file.
+    assert analyze(results, "--seed", "1", "--detach") == 0
+    wait(results, capsys.readouterr().out.strip())
+    plant_scenarios(results, "gpt2", n=10)
+    assert analyze(results, "--json") == 0
+    assert document(capsys)["id"] != found["id"]
+    assert len(list_analyses(ResultsRoot(results))) == 3
+
+
+def wait(results: Path, run_id: str) -> None:
+    deadline = time.monotonic() + _LONG_WAIT_S
+    while progress.read_run(results, run_id).summary.active:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_show_and_list_say_what_was_found(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results, provenance={"random_weights": True})
+    assert analyze(results) == 0
+    first = capsys.readouterr().out
+    assert main(["analyze", "show", "newest", "--results", str(results)]) == 0
+    assert capsys.readouterr().out == first
+    assert first.startswith("! random weights")
+    assert "Its weights are random" in first
+    assert "gpt2: anger and gratitude differ from neutral by more than chance" in first
+    assert "EVALUATION" in first
+    assert main(["analyze", "list", "--results", str(results)]) == 0
+    assert "anger, gratitude" in capsys.readouterr().out
+    assert main(["analyze", "show", "zzz", "--results", str(results)]) == 2
+    assert "there is no analysis 'zzz'" in capsys.readouterr().err
+
+
+def test_nan_in_one_file_is_named_and_left_out_on_request(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spoil(rows: np.ndarray, site: Site, layer: int, sample: int) -> None:
+        if (site, layer, sample) == ("mlp_out", 1, 3):
+            rows[2, 0] = np.nan
+
+    plant_scenarios(results)
+    plant_scenarios(results, emotions=("anger",), change=spoil)
+    # It shows only in the file itself, after the work has started.
+    assert analyze(results) == 1
+    said = capsys.readouterr().err
+    assert (
+        "gpt2/anger: NaN or infinite values in mlp_out layer 1, prompts anger-3 (1 of 12)" in said
+    )
+    assert "--leave-out-nonfinite" in said
+    assert "Traceback" not in said
+    assert states(results) == [("analyze", "failed")]
+    assert list_analyses(ResultsRoot(results)) == ()
+    assert analyze(results, "--leave-out-nonfinite", "--json") == 0
+    found = document(capsys)
+    assert "left out: gpt2/anger" in found["badges"][0]
+    assert {
+        row["n_emotion"]
+        for row in SavedAnalysis.open(found["path"])
+        .table("strength")[lambda table: table["emotion"] == "anger"]
+        .to_dict("records")
+    } == {11}
+
+
+def test_a_single_scenario_gives_plain_directions_and_says_why_no_more(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results, scenario=lambda _: "s0")
+    assert analyze(results, "--json") == 0
+    found = document(capsys)
+    assert "single_scenario" in {finding["code"] for finding in found["findings"]}
+    assert "nothing can be held out" in found["sentences"]["gpt2"]
+    assert not any(row["significant"] for row in found["headline"])
+    strength = SavedAnalysis.open(found["path"]).table("strength")
+    assert (strength["l2"] > 0).all()
+    assert strength["cv"].isna().all()
+
+
+def test_one_sample_per_class_gives_plain_directions_and_says_why_no_more(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results, n=1)
+    assert analyze(results, "--json") == 0
+    found = document(capsys)
+    assert found["findings"]
+    assert "nothing can be held out" in found["sentences"]["gpt2"]
+    strength = SavedAnalysis.open(found["path"]).table("strength")
+    assert (strength["l2"] > 0).all()
+    assert not strength["significant"].any()
+
+
+def test_a_mixture_is_refused_and_marked_where_it_is_allowed(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results)
+    plant_scenarios(results, emotions=("anger",), provenance={"dtype": "float16"})
+    assert analyze(results, "--json") == 2
+    assert "dtype differs" in document(capsys)["error"]["message"]
+    assert states(results) == []
+    assert analyze(results, "--allow-mixed", "--json") == 0
+    found = document(capsys)
+    assert found["badges"][0].startswith("mixed comparison: dtype differs: float16 (gpt2/anger)")
+    saved = SavedAnalysis.open(found["path"])
+    header, first = (saved.path / "tables" / "headline.csv").read_text().splitlines()[:2]
+    assert header.endswith(",badges")
+    assert "dtype differs" in first
+
+
+def test_without_neutral_directions_against_the_grand_mean_are_made(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results, emotions=("anger", "gratitude"))
+    assert analyze(results) == 2
+    assert "--reference grand_mean" in capsys.readouterr().err
+    assert analyze(results, "--reference", "grand_mean", "--json") == 0
+    found = document(capsys)
+    assert {row["emotion"] for row in found["headline"]} == {"anger", "gratitude"}
+    directions = SavedAnalysis.open(found["path"]).directions("gpt2", "resid_pre")
+    # Between two classes the two directions are one another's opposite.
+    np.testing.assert_allclose(directions["anger"], -directions["gratitude"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pooling", "median"), "allowed are mean_content, last, mean_all"),
+        (("--permutations", "10"), "1000 or more"),
+        (("--site", "pattern"), "allowed are resid_pre"),
+        (("--model", "gpt3"), "Did you mean gpt2?"),
+        (("--seed", "-1"), "seed is -1"),
+        (("--run-id", "../x"), "run id"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_a_run_exists(
+    results: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    plant_scenarios(results)
+    assert analyze(results, *words) == 2
+    assert said in capsys.readouterr().err
+    assert states(results) == []
+
+
+def test_a_cancelled_analysis_ends_at_once_leaves_nothing_and_resumes(results: Path) -> None:
+    plant_scenarios(results, n=40, n_layers=12, d_model=64)
+    settings = AnalysisSettings(n_permutations=20_000)
+    config = prepare_analysis(AnalyzeRequest(results=results, settings=settings)).config
+    run_id = launch.start(config).run_id
+    # A second click follows the first run.
+    assert launch.start(config.again()).existing
+    deadline = time.monotonic() + _LONG_WAIT_S
+    while (view := progress.read_run(results, run_id)).step is None or view.step.name != "analyze":
+        assert view.summary.active, view.error
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert 0 < (view.summary.share or 0) < 1
+    control.cancel(results, run_id, wait=True)
+    assert progress.read_run(results, run_id).state == "cancelled"
+    assert list_analyses(ResultsRoot(results)) == ()
+    assert progress.list_runs(results)[0].can_resume
+    assert not control.resume(results, run_id).existing
+    control.cancel(results, run_id, wait=True)
+    control.delete(results, run_id)
+    assert states(results) == []
+
+
+def test_an_analysis_waits_behind_the_run_at_work_and_can_be_cancelled_there(
+    results: Path,
+) -> None:
+    plant_scenarios(results)
+    at_work = make_run(results, "extraction")
+    lock = hold(at_work, phase="working")
+    config = prepare_analysis(AnalyzeRequest(results=results)).config
+    run_id = launch.start(config).run_id
+    view = progress.read_run(results, run_id)
+    assert view.state == "pending"
+    assert view.summary.place == 1
+    control.cancel(results, run_id, wait=True)
+    assert progress.read_run(results, run_id).state == "cancelled"
+    lock.close()
+    assert not RunDirectory(results / "runs" / run_id).lock_is_held()
+
+
+def test_a_killed_analysis_is_crashed_and_leaves_no_half_analysis(
+    results: Path, tmp_path: Path
+) -> None:
+    plant_scenarios(results, n=40, n_layers=12, d_model=64)
+    world = World(tmp_path)
+    config = prepare_analysis(AnalyzeRequest(results=results)).config
+    run_id = launch.start(config).run_id
+    world.wait(run_id, lambda view: view.step is not None)
+    world.kill(run_id)
+    assert world.wait(run_id).state == "crashed"
+    assert list_analyses(ResultsRoot(results)) == ()
+
+
+def test_export_writes_the_direction_for_other_tools(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_scenarios(results)
+    export = ["directions", "export", "--results", str(results), "--emotion", "anger"]
+    assert main([*export, "--format", "gguf"]) == 2
+    assert "`emoact analyze` makes one" in capsys.readouterr().err
+    assert analyze(results) == 0
+    for name, words in (("a.gguf", ["gguf"]), ("a.pt", ["steering-vectors"])):
+        out = tmp_path / "new" / name
+        capsys.readouterr()
+        assert main([*export, "--out", str(out), "--json", "--format", *words]) == 0
+        assert document(capsys)["files"][0] == str(out)
+        assert out.stat().st_size > 0
+    assert main([*export, "--format", "gguf", "--model", "gpt3"]) == 2
+    assert "it has gpt2" in capsys.readouterr().err
