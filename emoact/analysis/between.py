@@ -152,6 +152,8 @@ def _across(
                     score_corr=float(correlation.corrected[layer, other]),
                     score_corr_raw=float(correlation.raw[layer, other]),
                     ceiling=float(correlation.ceiling[layer, other]),
+                    score_corr_null=float(tested.null_mean[layer]),
+                    score_corr_null_sd=float(tested.null_sd[layer]),
                     score_corr_p=float(tested.p[layer]),
                     score_corr_p_max=float(tested.p_max[layer]),
                     procrustes=float(procrustes.value[layer]),

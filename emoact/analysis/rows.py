@@ -240,7 +240,8 @@ class AcrossRow:
     """One emotion's direction in two models at matched layers.
 
     Attributes:
-        score_corr: The headline: `score_corr_raw` over `ceiling`, not clipped.
+        score_corr: The headline: `score_corr_raw` over `ceiling`, not clipped. Its null, of
+            `score_corr_raw`, re-pairs prompts within classes.
         procrustes: Held-out cosine after a rotation; its null re-pairs prompts within classes.
         raw_cos: The plan's column, a negative control; NaN where the widths differ.
         raw_low: 2.5 % quantile under shuffled labels; `raw_high` the 97.5 % one.
@@ -256,6 +257,8 @@ class AcrossRow:
     score_corr: float
     score_corr_raw: float
     ceiling: float
+    score_corr_null: float
+    score_corr_null_sd: float
     score_corr_p: float
     score_corr_p_max: float
     procrustes: float

@@ -58,7 +58,8 @@ MAPS = ("score_corr", "cka", "cka_within", "rsa")
 def drawn_across(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Exactly what `across_figure` draws, one row per (emotion, layer).
 
-    Columns that a measure lacks are NaN; `null_low` to `null_high` holds 95 % of its null.
+    Columns that a measure lacks are NaN; `null_low` to `null_high` holds 95 % of its null, which
+    for `score_corr` is that of the uncorrected correlation.
 
     Args:
         across: Rows of the table of one pair and site.
@@ -69,7 +70,9 @@ def drawn_across(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -
         rows = similarity[similarity["measure"] == measure]
         return _tidy(rows.assign(emotion=""), rows["value"], rows["null_mean"], rows["null_sd"])
     if measure == "score_corr":
-        drawn = _tidy(across, across["score_corr"], None, None)
+        drawn = _tidy(
+            across, across["score_corr"], across["score_corr_null"], across["score_corr_null_sd"]
+        )
         drawn["uncorrected"] = across["score_corr_raw"].to_numpy()
         drawn["ceiling"] = across["ceiling"].to_numpy()
         drawn["p"] = across["score_corr_p"].to_numpy()
@@ -213,6 +216,7 @@ def _key(drawn: pd.DataFrame, measure: str, scheme: Scheme) -> list[go.Scatter]:
         ]
     if drawn["null_low"].notna().any():
         words = "relabelled data" if measure == "raw_cos" else "re-paired prompts"
+        words += ", uncorrected" if measure == "score_corr" else ""
         key.append(key_band(f"95 % of {words}", null_fill(scheme)))
     return key
 

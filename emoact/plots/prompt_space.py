@@ -198,4 +198,4 @@ def hover_text(text: str, emotion: str) -> str:
 
 def _axis(name: str, share: float, *, short: bool = False) -> str:
     number = name.removeprefix("pc")
-    return f"PC {number} ({share:.0%})" if short else f"PC {number}, {share:.1%} of the variance"
+    return f"PC {number} ({share:.1%})" if short else f"PC {number}, {share:.1%} of the variance"

@@ -22,21 +22,18 @@ def scores_sentence(across: pd.DataFrame) -> str:
     parts = []
     for emotion in emotion_order(across["emotion"]):
         rows = across[across["emotion"] == emotion]
-        known = rows[rows["score_corr"].notna()]
-        if not len(known):
-            parts.append(f"{md(emotion)} –")
-            continue
-        best = known.loc[known["score_corr_p_max"].fillna(2.0).idxmin()]
-        layers = int((known["score_corr_p_max"] <= ALPHA).sum())
+        tested = rows[rows["score_corr_p_max"].notna()]
+        beyond = int((tested["score_corr_p_max"] <= ALPHA).sum())
         parts.append(
-            f"{md(emotion)} {_two(known['score_corr'].median())} (above its null at {layers} of "
-            f"{len(known)} layers, smallest p {best['score_corr_p_max']:.3f})"
+            f"{md(emotion)} {_two(rows['score_corr'].median())} "
+            f"({_two(rows['score_corr_raw'].median())} before correction, beyond re-paired prompts "
+            f"at {beyond} of {len(tested)} layers)"
         )
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
     where = site_words(str(across["site"].iloc[0]))
     return (
         f"**{first} and {second}, {where}:** median score correlation over matched layers, "
-        f"corrected for reliability: {listed(parts)}."
+        f"corrected for reliability where it is known: {listed(parts)}."
     )
 
 

@@ -89,8 +89,6 @@ def pick(saved: SavedAnalysis) -> AcrossChoice | None:
         pair = st.selectbox(
             "Models",
             list(pairs),
-            index=None,
-            required=True,
             key="pair",
             bind="query-params",
             width=300,

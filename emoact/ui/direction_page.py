@@ -76,8 +76,6 @@ def pick(saved: SavedAnalysis) -> DirectionChoice | None:
         model = st.selectbox(
             "Model",
             saved.models,
-            index=None,
-            required=True,
             key="model",
             bind="query-params",
             width=180,

@@ -59,10 +59,10 @@ def twin_sentence(distances: pd.DataFrame) -> str:
     row = differing.loc[differing["top_share"].idxmax()]
     layers = differing["layer"].nunique()
     return (
-        f"At {plural(layers, 'layer')} the z-scored twin differs by more than .2: up to "
-        f"{100 * float(row['top_share']):.0f} % of the cosine come from three dimensions "
-        f"(layer {int(row['layer'])}, {md(str(row['emotion_a']))}–{md(str(row['emotion_b']))}). "
-        "Open markers show where; read the twin there."
+        f"At {plural(layers, 'layer')} the z-scored twin differs by more than .2; three dimensions "
+        f"carry up to {100 * float(row['top_share']):.0f} % of the cosine there (layer "
+        f"{int(row['layer'])}, {md(str(row['emotion_a']))}–{md(str(row['emotion_b']))}). "
+        "Open markers show where: trust neither without the other."
     )
 
 

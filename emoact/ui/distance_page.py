@@ -91,8 +91,6 @@ def pick(saved: SavedAnalysis) -> DistanceChoice | None:
             st.selectbox(
                 "Model",
                 saved.models,
-                index=None,
-                required=True,
                 key="model",
                 bind="query-params",
                 width=180,
