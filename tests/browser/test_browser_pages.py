@@ -47,7 +47,19 @@ def test_a_link_pasted_into_a_cold_server_opens_its_page_in_the_frame(
     heading = "emoact" if title == "Home" else title
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     navigation = page.locator("[data-testid=stSidebarNav]")
-    expect(navigation.get_by_role("link")).to_have_text(["Home", "Extract", "Runs", "Activations"])
+    expect(navigation.get_by_role("link")).to_have_text(
+        [
+            "Home",
+            "Extract",
+            "Runs",
+            "Prompts",
+            "Activations",
+            "Directions",
+            "Distances",
+            "Across models",
+            "Report",
+        ]
+    )
     if title == "Home":
         expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
     else:
