@@ -38,7 +38,7 @@ def growth_figure(
             ("growth", "Growth factor", "next norm / norm, log scale", 1.0, {"type": "log"}),
             ("mlp_share", "Share of the MLP in the step", "share of the step", 0.5, {}),
         ):
-            traces = [level(at, layers, colour=INK[scheme].muted)]
+            traces = [level(at, map(float, layers), colour=INK[scheme].muted)]
             for emotion in emotions:
                 mine = sorted(
                     (row for row in own if row["emotion"] == emotion), key=lambda r: r["layer"]
@@ -68,7 +68,7 @@ def growth_figure(
 def _traces(
     rows: Sequence[Mapping[str, Any]], name: str, style: EmotionStyle, scheme: Scheme, emotion: str
 ) -> list[go.Scatter]:
-    x = [int(row["layer"]) for row in rows]
+    x = [float(row["layer"]) for row in rows]
     low, high = ([float(row[f"{name}_{end}"]) for row in rows] for end in ("q25", "q75"))
     return [
         band(x, low, high, fill=style.band(scheme)),

@@ -27,7 +27,7 @@ def beside_classes(
         scheme: Light or dark.
         value_title: What the values are.
     """
-    layers = list(range(len(sentence)))
+    layers = [float(layer) for layer in range(len(sentence))]
     ink = INK[scheme].text
     traces: list[go.Scatter] = []
     for emotion, (low, _, high) in classes.items():
@@ -44,7 +44,7 @@ def beside_classes(
                 Panel(
                     title="",
                     traces=traces,
-                    x=layer_axis(layers),
+                    x=layer_axis(range(len(sentence))),
                     y={"title": {"text": value_title}, "tickformat": ",.3~r"},
                 )
             ]

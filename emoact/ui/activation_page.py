@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from emoact.analysis.measures import UnitMeasures
 from emoact.plots.norms import norm_figure
 from emoact.plots.theme import EmotionStyle, emotion_styles
-from emoact.ui import configuration, norm_details, norm_view
+from emoact.ui import configuration, links, norm_details, norm_view
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.activation_views import Look, show_view
 from emoact.ui.chart import show_chart
@@ -47,6 +47,7 @@ def show(
         show_sentence(look, norms.cards)
     else:
         show_view(look)
+    links.show_ignored()
     norm_details.settings(norms.cards)
     norm_details.explain(norms.cards, choice)
 

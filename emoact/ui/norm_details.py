@@ -81,7 +81,7 @@ def export(norms: Norms, choice: ActivationChoice, results: str, badges: Sequenc
     export_row(
         pd.DataFrame([row.to_row() for row in norms.rows]),
         key="norms",
-        name="emoact-norms",
+        name="-".join(["norms", choice.kind, *choice.folders[:2]]),
         # The command knows no scale of a model; raw norms divided by one median are no other table.
         command=""
         if choice.relative

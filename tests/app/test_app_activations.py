@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -170,3 +172,139 @@ def test_the_folder_is_picked_among_those_the_server_was_started_with(
     app = open_page("home", results="/etc")
     assert "`results=/etc` in the address was ignored" in words(app)
     assert app.dataframe[0].value["model"].tolist() == ["gpt2"]
+
+
+VIEWS = ("norms", "heatmap", "distribution", "dimensions", "growth", "prompt")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
+    open_page: OpenPage, results: Path, view: str
+) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], n_samples=10)
+    app = open_page("activations", view=view, model=["pythia-160m"], site=["mlp_out"])
+    # The default is left out of the address.
+    assert app.query_params.get("view", "norms") == view
+    assert len(app.get("plotly_chart")) == 1
+    assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
+    assert len(app.get("download_button")) == 1
+    by = {"norms": "", "heatmap": " --by position", "distribution": " --by prompt"}
+    command = by.get(view, {"dimensions": " --by dimension"}.get(view, ""))
+    assert f"python -m emoact norms{command}" in words(app)
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    # The caption is part of the figure, so that a saved image tells what it shows.
+    assert "EleutherAI/pythia-160m" in json.dumps(figure["layout"]["annotations"])
+
+
+@pytest.mark.parametrize("kind", ["l2", "l1", "rms"])
+def test_the_page_agrees_with_numpy_on_the_unpickled_file(
+    open_page: OpenPage, results: Path, kind: str
+) -> None:
+    path = plant_unit(results, "gpt2", "anger", n_samples=8)
+    with path.open("rb") as file:
+        unit = pickle.load(file)
+    order, scale = (1, 1.0) if kind == "l1" else (2, 1.0)
+    scale = 1 / np.sqrt(12) if kind == "rms" else scale
+
+    def norms(layer: int) -> list[Any]:
+        return [
+            np.linalg.norm(sample.astype(np.float64), ord=order, axis=1) * scale
+            for sample in unit["mlp_output"][layer]
+        ]
+
+    shown = open_page("activations", site=["mlp_out"], norm=kind, first="true").dataframe[0].value
+    for _, row in shown.iterrows():
+        by_prompt = norms(row["layer"])
+        values = [n[0] if row["position"] == "first" else n[1:].mean() for n in by_prompt]
+        assert row["mean"] == pytest.approx(np.mean(values), rel=1e-6)
+        quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+        assert row[["q25", "median", "q75"]].tolist() == pytest.approx(quartiles, rel=1e-6)
+    assert len(shown) == 8
+
+    shown = open_page("activations", view="heatmap", site=["mlp_out"], norm=kind).dataframe[0].value
+    for _, row in shown.iterrows():
+        at = [n[row["position"]] for n in norms(row["layer"]) if len(n) > row["position"]]
+        assert row["median"] == pytest.approx(np.median(at), rel=1e-6)
+
+    shown = (
+        open_page("activations", view="prompt", site=["mlp_out"], norm=kind, prompt="p3")
+        .dataframe[0]
+        .value
+    )
+    for layer in range(4):
+        own = shown[shown["layer"] == layer]["value"].tolist()
+        assert own == pytest.approx(norms(layer)[3].tolist(), rel=1e-6)
+
+
+def test_relative_norms_are_divided_by_the_models_median_residual_norm(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], ["anger"])
+    raw = open_page("activations", model=["gpt2", "pythia-160m"]).dataframe[0].value
+    app = open_page("activations", model=["gpt2", "pythia-160m"], units="relative")
+    shown = app.dataframe[0].value
+    for model in ("gpt2", "pythia-160m"):
+        stream = raw[(raw["model"] == model) & (raw["site"] == "resid_pre")]["median"]
+        expected = raw[raw["model"] == model]["median"] / stream.median()
+        assert shown[shown["model"] == model]["median"].tolist() == pytest.approx(expected.tolist())
+    assert "In a shell" not in words(app)
+
+
+def test_a_finding_says_what_it_means_and_leads_to_its_view(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=10)
+    app = open_page("activations")
+    text = words(app)
+    assert "2 findings, 0 of them matter for phase 3" in app.expander[0].label
+    assert r"Position 0 carries 40\.0 times the median MLP output norm at layer 2" in text
+    assert "the default pooling takes content positions only" in text
+    app.button(key="finding-show-1").click().run()
+    assert not app.exception
+    assert app.query_params["site"] == "mlp_out"
+    assert app.query_params["first"] == "true"
+    assert app.query_params["scale"] == "log"
+    assert set(app.dataframe[0].value["position"]) == {"first", "content"}
+
+
+def test_a_link_opens_one_prompt_and_its_nearest_neighbours(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2"], ["anger", "neutral"], n_samples=6)
+    app = open_page(
+        "activations", view="prompt", model=["gpt2"], emotion="neutral", prompt="p4", layer="1"
+    )
+    assert "Prompt number 4 about a bicycle" in words(app)
+    assert set(app.dataframe[0].value["prompt"]) == {"p4"}
+    assert app.slider(key="layer").value == 1
+    near = app.dataframe[1].value
+    assert len(near) == 8
+    assert near["distance"].is_monotonic_increasing
+    assert not ((near["prompt"] == "p4") & (near["emotion"] == "neutral")).any()
+
+
+def test_values_of_the_address_that_a_view_does_not_know_are_named(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_unit(results, "gpt2", "anger")
+    app = open_page("activations", view="prompt", prompt="nobody", layer="99")
+    notes = words(app)
+    assert "`prompt=nobody` in the address was ignored" in notes
+    app = open_page("activations", view="pie")
+    assert "`view=pie` in the address was ignored" in words(app)
+
+
+def test_a_sentence_needs_files_that_say_how_they_were_made(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_unit(results, "gpt2", "anger", known=False)
+    app = open_page("activations", view="sentence")
+    assert "do not say how they were made" in app.error[0].value
+    assert not app.text_input
+
+
+def test_a_sentence_is_refused_where_files_differ(open_page: OpenPage, results: Path) -> None:
+    plant_unit(results, "gpt2", "anger")
+    plant_unit(results, "gpt2", "neutral", provenance={"dtype": "bfloat16"})
+    app = open_page("activations", view="sentence")
+    assert "were not made alike" in app.error[0].value

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
 from emoact.runs.progress import list_runs
+from emoact.sentence.client import stop_workers
 from emoact.store.reading import read_all
 from tests.browser.conftest import Server, Visitor
 
@@ -64,9 +65,29 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     expect(page.locator(".legendtext")).to_have_text(EMOTIONS)
     # Two panels with a line for each emotion, and a band for each line.
     expect(page.locator(".scatterlayer .trace .js-line")).to_have_count(8 + 8)
-    expect(page.get_by_text("times the median residual norm at layer")).to_be_visible()
+    # What a few massive tokens do is said before the sink, and before any difference of medians.
+    answer = page.get_by_text("times the median residual norm at layer").first
+    expect(answer).to_contain_text(
+        re.compile(r"^\d+ content tokens .*the.* carry up to .* \(first-token sink\)")
+    )
     window.settled()
     window.shoot("activations-light")
+
+    page.get_by_text("sentence", exact=True).click()
+    page.get_by_label("Sentence", exact=True).fill("Thank you <b>so</b> much for the soup.")
+    page.get_by_role("button", name="Look at the sentence").click()
+    expect(page.get_by_text("the sentence lies closest to")).to_contain_text(
+        "held out by scenario", timeout=60_000
+    )
+    # Must not happen: markup of a sentence that is read as markup.
+    expect(page.locator("[data-testid=stMain] b", has_text="so")).to_have_count(0)
+    page.get_by_label("Sentence", exact=True).fill("I am sorry that I broke it.")
+    page.get_by_role("button", name="Look at the sentence").click()
+    # The model is there already.
+    expect(page.get_by_text("apology").first).to_be_visible(timeout=10_000)
+    window.settled()
+    window.shoot("activations-sentence-light")
+    stop_workers()
 
     dark = visit("dark", 1920)
     dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")

@@ -22,7 +22,7 @@ def test_rows_by_position_prompt_and_token_agree_with_numpy(kind: NormKind) -> N
     order, scale = (1, 1.0) if kind == "l1" else (2, 1 / 3 if kind == "rms" else 1.0)
 
     def norms(sample: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(sample.astype(np.float64), ord=order, axis=1) * scale
+        return np.asarray(np.linalg.norm(sample.astype(np.float64), ord=order, axis=1) * scale)
 
     samples = arrays["mlp_out"][2]
     rows = [r for r in tables.position_rows(unit, "mlp_out", kind) if r["layer"] == 2]

@@ -68,7 +68,12 @@ def test_a_model_from_a_file_is_refused_because_its_path_is_not_known() -> None:
 
 def test_a_hub_model_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(module, "resolve_model", lambda name: asked.append(name) or SOURCE)
+
+    def resolved(name: str) -> ModelSource:
+        asked.append(name)
+        return SOURCE
+
+    monkeypatch.setattr(module, "resolve_model", resolved)
     request_like("EleutherAI~pythia-70m@step1000", SAVED, ("resid_pre",))
     assert asked == ["EleutherAI/pythia-70m@step1000"]
 

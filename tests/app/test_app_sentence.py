@@ -1,0 +1,98 @@
+"""Try a sentence with a stand-in for the model; the real one is in the browser journey."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emoact.models.source import ModelSource
+from emoact.sentence import client
+from emoact.sentence import request as request_module
+from tests.app.conftest import ROOT, OpenPage
+from tests.support.planted import plant_grid
+
+SOURCE = ModelSource(
+    name="gpt2",
+    model_name="gpt2",
+    kind="hub",
+    folder="gpt2",
+    revision="main",
+    commit="main",
+    weight_source="Hugging Face hub",
+)
+
+
+@pytest.fixture
+def planted(results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Four classes of gpt2, and workers of arithmetic."""
+    cache = Path(tempfile.mkdtemp(prefix="emoact-"))
+    monkeypatch.setenv("EMOACT_CACHE", str(cache))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(client, "WORKER", (sys.executable, "-m", "tests.support.stand_in_sentence"))
+    monkeypatch.setattr(request_module, "resolve_model", lambda _: SOURCE)
+    plant_grid(results, ["gpt2"], n_samples=10)
+    yield results
+    client.stop_workers()
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def typed(app: Any, text: str) -> Any:
+    app.text_input(key="sentence-text").set_value(text)
+    app.button[-1].click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_sentence_shows_its_norms_its_nearest_class_and_how_often_the_rule_is_right(
+    open_page: OpenPage, planted: Path
+) -> None:
+    app = open_page("activations", view="sentence", site=["mlp_out"], layer="3")
+    assert not app.get("plotly_chart")
+    app = typed(app, "You drove two hours just to bring me my <b>keys</b>")
+    text = "\n".join(element.value for element in app.markdown)
+    assert "At layer 3 of `mlp_out` the sentence lies closest to" in text
+    assert "of the 40 saved prompts, held out" in text
+    assert len(app.get("plotly_chart")) == 2
+    table = app.dataframe[0].value
+    assert set(table["class"]) == {"gratitude", "anger", "apology", "neutral"}
+    assert table["distance"].is_monotonic_increasing
+    # Markup in a sentence is text, in the figure as well.
+    assert "<b>keys" not in app.get("plotly_chart")[0].proto.spec
+    assert "&lt;b&gt;keys" in app.get("plotly_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("   ", "the sentence is empty"),
+        ("refuse", "too many tokens"),
+        ("die", "ended before it answered"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_the_page_goes_on(
+    open_page: OpenPage, planted: Path, text: str, said: str
+) -> None:
+    app = typed(open_page("activations", view="sentence"), text)
+    assert said in app.error[0].value
+    app = typed(app, "and again")
+    assert not app.error
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_a_model_that_begins_otherwise_than_the_files_is_refused(
+    open_page: OpenPage, planted: Path
+) -> None:
+    plant_grid(
+        planted,
+        ["gpt2"],
+        provenance={"bos": {"policy": "prepend", "prepended": True, "token": "<s>", "token_id": 1}},
+    )
+    app = typed(open_page("activations", view="sentence"), "hello")
+    assert "begins with" in app.error[0].value
+    assert not app.get("plotly_chart")
