@@ -128,8 +128,8 @@ def layer_step(last: int) -> int:
 
 
 def line(
-    x: Sequence[float],
-    y: Sequence[float],
+    x: Iterable[Any],
+    y: Iterable[Any],
     *,
     colour: str,
     name: str,
@@ -154,13 +154,14 @@ def line(
         hover: The value on hover.
         customdata: What the hover may refer to.
     """
-    marker = None
+    marker, places = None, list(x)
     if symbol is not None:
-        shapes = [symbol if full else f"{symbol}-open" for full in filled or [True] * len(x)]
-        sizes = [7 if full else 5 for full in filled or [True] * len(x)]
+        full_ones = filled or [True] * len(places)
+        shapes = [symbol if full else f"{symbol}-open" for full in full_ones]
+        sizes = [7 if full else 5 for full in full_ones]
         marker = {"symbol": shapes, "size": sizes, "color": colour, "line": {"width": 1.2}}
     return go.Scatter(
-        x=list(x),
+        x=places,
         y=list(y),
         mode="lines" if marker is None else "lines+markers",
         name=name,
@@ -172,9 +173,7 @@ def line(
     )
 
 
-def band(
-    x: Sequence[float], low: Sequence[float], high: Sequence[float], *, fill: str
-) -> go.Scatter:
+def band(x: Iterable[Any], low: Iterable[Any], high: Iterable[Any], *, fill: str) -> go.Scatter:
     """The area between two bounds; gaps where either is missing."""
     outline_x: list[float | None] = []
     outline_y: list[float | None] = []
@@ -251,7 +250,7 @@ def level(at: float, layers: Iterable[int], *, colour: str, dash: str = "dot") -
     )
 
 
-def span(*columns: Iterable[float], at_least: tuple[float, float] | None = None) -> list[float]:
+def span(*columns: Iterable[Any], at_least: tuple[float, float] | None = None) -> list[float]:
     """The range that shows every finite value of these columns, with some room around it."""
     values = [float(v) for column in columns for v in column if v is not None and math.isfinite(v)]
     values += list(at_least or ())
@@ -263,8 +262,8 @@ def span(*columns: Iterable[float], at_least: tuple[float, float] | None = None)
 
 
 def _finite_stretches(
-    points: Sequence[tuple[float, float, float]],
-) -> list[list[tuple[float, float, float]]]:
+    points: Sequence[tuple[Any, Any, Any]],
+) -> list[list[tuple[Any, Any, Any]]]:
     finite = [index for index, (_, a, b) in enumerate(points) if _both_finite(a, b)]
     if not finite:
         return []
@@ -272,5 +271,5 @@ def _finite_stretches(
     return [[points[index] for index in finite[a:b]] for a, b in pairwise(cuts)]
 
 
-def _both_finite(low: float, high: float) -> bool:
+def _both_finite(low: Any, high: Any) -> bool:
     return math.isfinite(low) and math.isfinite(high)

@@ -140,8 +140,7 @@ def show(saved: SavedAnalysis, choice: AcrossChoice, head: DeltaGenerator, resul
     drawn = _draw(saved, choice, across, similarity)
     if choice.measure == "raw_cos" and not across["raw_cos"].notna().any():
         st.info(
-            f"There is no raw cosine of these two: {prose(refused or 'their widths differ')}. "
-            "The other measures do not need one width.",
+            f"There is no raw cosine of these two: {prose(refused or 'their widths differ')}.",
             icon=":material/block:",
         )
     elif drawn is None:

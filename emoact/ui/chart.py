@@ -114,11 +114,10 @@ def export_row(
         badges: Become a column, so that they cannot be lost.
         images: Offer the chart; False where a table stands alone.
     """
-    rows = data.assign(badges="; ".join(badges)) if badges else data
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "CSV",
-            rows.to_csv(index=False),
+            csv_of(data, badges),
             file_name=f"{file_name(name)}.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -135,6 +134,12 @@ def export_row(
             )
         if command:
             st.caption(f"In a shell: {mono(command)}")
+
+
+def csv_of(data: pd.DataFrame, badges: Sequence[str]) -> str:
+    """The rows in full, with the badges as a last column where there are any."""
+    rows = data.assign(badges="; ".join(badges)) if badges else data
+    return str(rows.to_csv(index=False))
 
 
 def file_name(name: str) -> str:

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.analyses.listing import list_analyses
+from emoact.analyses.saved import SavedAnalysis
+from emoact.runs.progress import list_runs
+from emoact.store.layout import ResultsRoot
+from tests.app.conftest import OpenPage
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import FAST, plant_scenarios
+
+PAGES = ("directions", "distances", "across_models")
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of different widths, one of random weights."""
+    folder = tmp_path_factory.mktemp("analysed") / "results"
+    plant_scenarios(folder, "gpt2")
+    plant_scenarios(folder, "other", n_layers=4, d_model=6, provenance={"random_weights": True})
+    plant_analysis(folder)
+    return folder
+
+
+@pytest.fixture
+def saved(analysed: Path, results: Path) -> SavedAnalysis:
+    shutil.copytree(analysed, results, dirs_exist_ok=True)
+    (row,) = list_analyses(ResultsRoot(results))
+    return SavedAnalysis.open(results / "analysis" / row.id)
+
+
+def words(app: AppTest) -> str:
+    said = [*app.markdown, *app.warning, *app.caption, *app.error, *app.info]
+    # Names stand escaped in Markdown.
+    return "\n".join(str(element.value) for element in said).replace("\\", "")
+
+
+def figure(app: AppTest) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(app.get("plotly_chart")[0].proto.spec)
+    return found
+
+
+def curves(app: AppTest) -> list[list[float]]:
+    """What is drawn as a line with markers over data, in the order of the panels."""
+    return [
+        trace["y"]
+        for trace in figure(app)["data"]
+        if trace.get("mode") == "lines+markers" and len(trace["y"]) > 1
+    ]
+
+
+def caption(app: AppTest) -> str:
+    return str(figure(app)["layout"]["annotations"][-1]["text"])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_folder_says_what_is_needed_and_leads_to_the_extraction(
+    open_page: OpenPage, page: str
+) -> None:
+    app = open_page(page)
+    assert "there are none in" in app.markdown[0].value
+    assert not app.get("plotly_chart")
+    app.button[0].click().run()
+    assert app.title[0].value == "Extract"
+
+
+def test_one_model_on_disk_is_not_enough_to_compare(open_page: OpenPage, results: Path) -> None:
+    plant_scenarios(results)
+    plant_analysis(results)
+    app = open_page("across_models")
+    assert "needs activations of 2 models" in app.markdown[0].value
+    assert "`gpt2` alone" in app.markdown[0].value
+    assert [button.label for button in app.button] == ["Extract another model"]
+
+
+def test_a_click_analyses_the_units_in_a_run_and_shows_what_it_found(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_scenarios(results)
+    app = open_page("directions")
+    assert "3 units of 1 model are on disk" in app.markdown[0].value
+    (button,) = app.button
+    assert button.label == "Analyse 3 units"
+    button.click().run()
+    (run,) = list_runs(results)
+    assert run.kind == "analyze"
+    deadline = time.monotonic() + 60
+    while list_runs(results)[0].active:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert not app.exception, app.exception
+    (row,) = list_analyses(ResultsRoot(results))
+    assert app.selectbox(key="analysis").value == row.id
+    assert "run" not in app.query_params
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_strength_is_drawn_as_it_was_saved(open_page: OpenPage, saved: SavedAnalysis) -> None:
+    table = saved.table("strength").set_index(["model", "emotion", "site"]).sort_index()
+    app = open_page("directions", model="other", site=["mlp_out"], measure="l2")
+    expected = [table.loc[("other", e, "mlp_out"), "l2"].tolist() for e in ("gratitude", "anger")]
+    assert curves(app) == expected
+    assert app.dataframe[0].value["value"].tolist() == pytest.approx(expected[1] + expected[0])
+
+
+def test_the_answer_of_directions_holds_the_figures_of_the_headline(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    headline = saved.table("headline")
+    rows = headline[(headline["model"] == "gpt2") & (headline["site"] == "resid_pre")]
+    rows = rows[rows["evaluation"] == "cross_validated"].set_index("emotion")
+    answer = "\n".join(element.value for element in open_page("directions").markdown[:3])
+    for emotion in ("anger", "gratitude"):
+        accuracy, best = (
+            f"{100 * rows.loc[emotion, column]:.0f} %"
+            for column in ("accuracy", "baseline_accuracy")
+        )
+        assert f"{emotion} {accuracy} (words {best})" in answer
+    # The planted texts give every class away, so that words have to suffice.
+    assert set(rows["verdict"]) == {"lexical_suffices"}
+    assert "no evidence beyond words" in answer
+
+
+@pytest.mark.parametrize("evaluation", ["cross_validated", "explicit_to_implicit"])
+def test_every_baseline_stands_beside_the_probe(
+    open_page: OpenPage, saved: SavedAnalysis, evaluation: str
+) -> None:
+    app = open_page("directions", model="gpt2", view="separation", evaluation=evaluation)
+    shown = app.dataframe[0].value
+    table = saved.table("baselines")
+    table = table[(table["model"] == "gpt2") & (table["evaluation"] == evaluation)]
+    whole = shown[shown["layer"].isna() & ~shown["classifier"].str.startswith("probe ")]
+    assert sorted(whole["accuracy"]) == pytest.approx(sorted(table["accuracy"]))
+    assert {"majority", "length", "punctuation", "tfidf", "layer_0"} <= set(whole["classifier"])
+
+
+def test_stability_is_raw_and_never_the_left_out_scenario_alone(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    app = open_page("directions", view="stability", site=["resid_pre"])
+    drawn = [trace["name"] for trace in figure(app)["data"] if trace.get("name")]
+    assert drawn.count("one scenario left out") == drawn.count("within-scenario differences")
+    table = saved.table("stability")
+    assert len(app.dataframe[0].value) == len(
+        table[(table["model"] == "gpt2") & (table["site"] == "resid_pre")]
+    )
+
+
+def test_cosines_carry_the_expectation_of_noise(open_page: OpenPage, saved: SavedAnalysis) -> None:
+    app = open_page("distances", model="gpt2", site=["resid_pre"])
+    levels = [trace["y"] for trace in figure(app)["data"] if trace.get("line", {}).get("dash")]
+    assert [0.5, 0.5] in levels
+    assert "about 0.50, because all emotions subtract one neutral mean" in words(app)
+    table = saved.table("distances")
+    table = table[(table["model"] == "gpt2") & (table["site"] == "resid_pre")]
+    assert app.dataframe[0].value["cv_cosine"].tolist() == pytest.approx(
+        table["cv_cosine"].tolist(), nan_ok=True
+    )
+
+
+def test_the_layer_of_matrices_and_points_stands_in_the_address(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    for view in ("matrix", "prompts"):
+        app = open_page("distances", model="gpt2", view=view, layer="1")
+        assert set(app.dataframe[0].value["layer"]) == {1}
+    assert {"explicit", "gratitude-1"} & set(app.dataframe[0].value["prompt_id"])
+    assert app.dataframe[0].value["text"].str.contains("soup").all()
+
+
+def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    app = open_page("across_models", measure="raw_cos")
+    assert not app.get("plotly_chart")
+    assert "There is no raw cosine of these two: d_model is 8 and 6" in words(app)
+    assert "The plan's raw cosine is refused" in words(app)
+    for measure in ("score_corr", "procrustes", "cka", "cka_within", "rsa"):
+        app = open_page("across_models", measure=measure)
+        assert len(app.get("plotly_chart")) == 1, measure
+    plan = app.dataframe[1].value
+    assert plan["raw_cos (control)"].isna().all()
+    assert plan["cka"].notna().all()
+
+
+def test_a_map_shows_every_layer_against_every_layer(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    app = open_page("across_models", view="layer_map", measure="cka", site="resid_pre")
+    (trace,) = figure(app)["data"]
+    table = saved.table("maps")
+    table = table[(table["measure"] == "cka") & (table["site"] == "resid_pre")]
+    assert (len(trace["z"]), len(trace["z"][0])) == (4, 3)
+    cell = table[(table["layer_a"] == 2) & (table["layer_b"] == 3)]["value"].item()
+    assert trace["z"][3][2] == pytest.approx(cell)
+
+
+@pytest.mark.parametrize(
+    ("page", "parameters"),
+    [
+        ("directions", {"view": "nope", "model": "nowhere", "analysis": "0", "site": ["pattern"]}),
+        ("directions", {"measure": "l3"}),
+        ("distances", {"view": "prompts", "layer": "99", "basis": "mine", "axes": "4"}),
+        ("across_models", {"pair": "a ~ b", "view": "by", "measure": "cos"}),
+    ],
+)
+def test_wrong_values_in_the_address_are_ignored_with_a_note(
+    open_page: OpenPage, saved: SavedAnalysis, page: str, parameters: dict[str, Any]
+) -> None:
+    app = open_page(page, **parameters)
+    notes = words(app)
+    for name, value in parameters.items():
+        if value == "prompts":
+            continue
+        shown = value[0] if isinstance(value, list) else value
+        assert f"`{name}={shown}` in the address was ignored" in notes
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_units_made_differently_are_refused_and_an_override_is_marked_everywhere(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_scenarios(results, "gpt2")
+    plant_scenarios(results, "other", provenance={"dtype": "bfloat16"})
+    app = open_page("directions")
+    assert "dtype differs" in app.error[0].value
+    assert app.button(key="analyse").disabled
+    (override,) = [box for box in app.checkbox if "although they differ" in box.label]
+    override.check().run()
+    assert not app.error
+    assert app.button(key="analyse").label == "Analyse 6 units although they differ"
+    assert not app.button(key="analyse").disabled
+
+    plant_analysis(results, dataclasses.replace(FAST, allow_mixed=True))
+    for page in PAGES:
+        app = open_page(page)
+        assert "mixed comparison" in words(app)
+        assert "dtype differs" in caption(app)
+
+
+def test_random_weights_mark_the_page_and_the_image(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    app = open_page("directions")
+    assert "random weights, which say nothing about emotion" in words(app)
+    assert "random weights, which say nothing about emotion: other" in caption(app)
+
+
+def test_files_that_were_written_again_or_added_are_named(
+    open_page: OpenPage, saved: SavedAnalysis, results: Path
+) -> None:
+    assert "since this analysis was made" not in words(open_page("directions"))
+    plant_scenarios(results, "gpt2", ["anger"], change=lambda rows, *_: rows.__imul__(2))
+    plant_scenarios(results, "gpt2", ["joy"])
+    said = words(open_page("directions"))
+    assert "`gpt2/anger` was written again since this analysis was made" in said
+    assert "`gpt2/joy` was added since" in said
+
+
+def test_a_damaged_table_becomes_a_box(
+    open_page: OpenPage, saved: SavedAnalysis, results: Path
+) -> None:
+    path = saved.path / "tables" / "strength.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    app = open_page("directions")
+    assert "truncated" in app.error[0].value
+
+
+def test_directions_are_offered_as_files(open_page: OpenPage, saved: SavedAnalysis) -> None:
+    app = open_page("directions")
+    app.session_state["directions-files"] = True
+    (expander,) = [box for box in app.expander if box.label == "Directions as files"]
+    assert expander is not None
+    app.run()
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert any(label.startswith("resid_pre (") for label in labels)
