@@ -43,10 +43,19 @@ def prefer(key: str, values: list[str], *, allowed: Iterable[str]) -> None:
 
 
 def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
-    """The same for a widget that takes one value."""
-    if key not in st.session_state and st.query_params.get(key) not in list(allowed):
-        st.session_state[key] = value
-        st.query_params[key] = value
+    """The same for a widget that takes one value.
+
+    What another page left under the key is kept where this page knows it too.
+    """
+    options = list(allowed)
+    chosen = next(
+        (each for each in (st.session_state.get(key), st.query_params.get(key)) if each in options),
+        value,
+    )
+    # Always: a widget of another page with this key does not hand its state on by itself.
+    st.session_state[key] = chosen
+    if key not in st.query_params:
+        st.query_params[key] = chosen
 
 
 def ignore(parameter: str, reason: str) -> None:

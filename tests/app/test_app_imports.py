@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.support.planted import plant_grid
+from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
+from tests.support.planted_scenarios import plant_scenarios
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +22,8 @@ app = AppTest.from_file("app.py", default_timeout=60).run()
 for page in sorted(Path("pages").glob("*.py")):
     app.switch_page(f"pages/{page.name}").run()
     assert not app.exception, (page, app.exception)
+    charts = page.stem in ("activations", "directions", "distances", "across_models")
+    assert not charts or app.get("plotly_chart"), page
 print(json.dumps([name for name in sys.modules if "." not in name]))
 """
 
@@ -27,6 +31,9 @@ print(json.dumps([name for name in sys.modules if "." not in name]))
 def test_no_page_imports_what_only_a_worker_needs(results: Path) -> None:
     plant_grid(results, ["gpt2"])
     plant_run(results)
+    plant_scenarios(results, "pythia-160m")
+    plant_scenarios(results, "gpt-neo-125m")
+    plant_analysis(results, models=("pythia-160m", "gpt-neo-125m"))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=ROOT,
