@@ -81,6 +81,19 @@ def newest_analysis(root: ResultsRoot) -> SavedAnalysis:
     )
 
 
+def read_analysis(
+    results: str | os.PathLike[str] = "results", key: str | None = None
+) -> SavedAnalysis:
+    """An analysis of a results folder: the one with this id, else the one made last.
+
+    Raises:
+        RequestError: There is none.
+        FileRefusedError: It cannot be read.
+    """
+    root = ResultsRoot(results)
+    return newest_analysis(root) if key is None else find_analysis(root, key)
+
+
 def saved_already(
     root: ResultsRoot, inputs: Sequence[InputFile], settings: AnalysisSettings
 ) -> SavedAnalysis | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_json, add_results, one_of
@@ -53,6 +54,7 @@ def add(commands: Any) -> None:
     )
     add_results(show)
     add_json(show)
+    export_command.add(actions)
 
 
 def _add_options(parser: Parser) -> None:
@@ -230,11 +232,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from emoact.analyses.listing import find_analysis, newest_analysis
-    from emoact.store.layout import ResultsRoot
+    from emoact.analyses.listing import read_analysis
 
-    root = ResultsRoot(arguments.results)
-    found = newest_analysis(root) if arguments.id == "newest" else find_analysis(root, arguments.id)
+    found = read_analysis(arguments.results, None if arguments.id == "newest" else arguments.id)
     _print(found, as_json=arguments.json, existing=True)
     return 0
 

@@ -10,7 +10,6 @@ from emoact.cli import (
     analyze_command,
     audit_command,
     bench_command,
-    directions_command,
     extract_command,
     file_commands,
     model_commands,
@@ -74,7 +73,6 @@ def _parser() -> Parser:
     verify_command.add(commands)
     audit_command.add(commands)
     analyze_command.add(commands)
-    directions_command.add(commands)
     report_command.add(commands)
     bench_command.add(commands)
     return parser

@@ -293,7 +293,7 @@ def test_export_writes_the_direction_for_other_tools(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plant_scenarios(results)
-    export = ["directions", "export", "--results", str(results), "--emotion", "anger"]
+    export = ["analyze", "export", "--results", str(results), "--emotion", "anger"]
     assert main([*export, "--format", "gguf"]) == 2
     assert "`emoact analyze` makes one" in capsys.readouterr().err
     assert analyze(results) == 0

@@ -164,4 +164,4 @@ def test_settings_out_of_range_are_refused_before_anything_starts(tmp_path: Path
     plant_scenarios(tmp_path)
     for changes in ({"n_permutations": 10}, {"alpha": 0.0}, {"alpha": np.nan}, {"seed": -1}):
         with pytest.raises(RequestError, match=next(iter(changes))):
-            dataclasses.replace(FAST, **changes)  # type: ignore[arg-type]
+            dataclasses.replace(FAST, **changes)

@@ -1,4 +1,4 @@
-"""`emoact directions`: saved directions in the formats of other tools."""
+"""`emoact analyze export`: saved directions in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -17,22 +17,14 @@ _FORMATS = {"gguf": ".gguf", "steering-vectors": ".pt"}
 _MODEL_TYPES = {"GPT-2": "gpt2", "GPT-NeoX": "gpt_neox", "GPT-Neo": "gpt_neo", "Llama": "llama"}
 
 
-def add(commands: Any) -> None:
-    """Add the commands."""
-    directions = add_command(
-        commands,
-        "directions",
-        about="Saved directions in the formats of other tools.",
-        example="emoact directions export --emotion anger --format gguf",
-        run=None,
-    )
-    actions = directions.add_subparsers(title="actions", metavar="ACTION", required=True)
+def add(actions: Any) -> None:
+    """Add the action to those of `emoact analyze`."""
     export = add_command(
         actions,
         "export",
         about="Write one emotion's direction as a vector that steers a model.",
-        example="emoact directions export --emotion anger --format gguf --out anger.gguf\n"
-        "emoact directions export --emotion anger --format steering-vectors",
+        example="emoact analyze export --emotion anger --format gguf --out anger.gguf\n"
+        "emoact analyze export --emotion anger --format steering-vectors",
         run=_export,
     )
     export.add_argument("--emotion", required=True, metavar="NAME", help="whose direction")
@@ -65,12 +57,10 @@ def add(commands: Any) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     from emoact.analyses.block_vectors import block_vectors
-    from emoact.analyses.listing import find_analysis, newest_analysis
-    from emoact.store.layout import ResultsRoot
+    from emoact.analyses.listing import read_analysis
 
-    root = ResultsRoot(arguments.results)
     key = arguments.analysis
-    analysis = newest_analysis(root) if key == "newest" else find_analysis(root, key)
+    analysis = read_analysis(arguments.results, None if key == "newest" else key)
     vectors = block_vectors(analysis, _folder(analysis, arguments.model), arguments.emotion)
     suffix = _FORMATS[arguments.format]
     out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")
