@@ -13,6 +13,7 @@ st.title("Prompts")
 st.caption("What the models read, and whether anything but the emotion tells the classes apart.")
 
 results = results_folder()
+above = st.container()
 path = pick_dataset(results)
 read = read_dataset(path)
 if read.dataset is None:
@@ -22,7 +23,8 @@ if read.dataset is None:
     prompt_import.show(results)
     st.stop()
 
-report = audit_view.say(path, read.dataset)
+with above:
+    report = audit_view.say(path, read.dataset)
 with st.container(horizontal=True):
     next_step(
         "Extract with these prompts",

@@ -62,12 +62,12 @@ def check_import(name: str, data: bytes) -> Import:
 
 
 def _slug(name: str) -> str:
-    stem = unicodedata.normalize("NFKD", PurePosixPath(name).stem)
+    stem = unicodedata.normalize("NFKD", name.removesuffix(_suffix(name)))
     plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:_LONGEST_STEM].strip("-")
     return plain or "prompts"
 
 
 def _suffix(name: str) -> str:
     """The extension, when it is one that a file system takes; the reader judges it."""
-    suffix = PurePosixPath(name).suffix
-    return suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", suffix) else ""
+    found = re.search(r"\.[A-Za-z0-9]{1,16}\Z", name)
+    return found[0] if found else ""

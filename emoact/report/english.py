@@ -294,6 +294,7 @@ STRINGS: Mapping[str, str] = {
     "permutations, seed {seed}.",
     "phase3.stale": "This analysis is of other files than those in the folder now. Make it again "
     "before quoting it.",
+    "phase3.unread": "An analysis could not be read and is left out: {reason}",
     "phase3.mixed_badge": "Mixed settings.",
     "phase3.mixed": "The files differ in {fields} and were compared all the same, on request.",
     "phase3.random": "The weights of {models} are random; their rows show that the tools work and "

@@ -296,6 +296,7 @@ STRINGS: Mapping[str, str] = {
     "phase3.lead": "分析 {id}: {neutral}からの方向、プーリング {pooling}、置換{permutations}回、シード{seed}。",
     "phase3.stale": "この分析は、現在フォルダにあるファイルとは異なるファイルのものです。引用する前に分析し直して"
     "ください。",
+    "phase3.unread": "読み込めない分析があり、含まれていません: {reason}",
     "phase3.mixed_badge": "設定の混在。",
     "phase3.mixed": "{fields} の異なるファイルが、指定により比較されています。",
     "phase3.random": "{models} の重みはランダムです。該当する行はツールの動作を示すもので、感情については何も"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from emoact.report.document import (
     Block,
@@ -23,7 +24,7 @@ from emoact.report.document import (
 )
 from emoact.report.svg import draw
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$^!])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$^!])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,4 +118,4 @@ def _code(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;")
+    return _SPECIAL.sub(r"\\\1", escape(text, quote=False))

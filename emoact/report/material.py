@@ -93,6 +93,7 @@ class Material:
         findings: What is unusual about the activations.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
+        unread_analyses: Newer ones that cannot be read, each with the reason.
     """
 
     results: str
@@ -101,6 +102,7 @@ class Material:
     findings: tuple[ActivationFinding, ...]
     audits: tuple[AuditReport, ...]
     phase3: Phase3 | None = None
+    unread_analyses: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -149,13 +151,15 @@ def gather(
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
     on_step("analysis")
+    phase3, unread = newest_phase3(root, {unit.sha256 for unit in units})
     return Material(
         results=os.fspath(results),
         units=units,
         problems=tuple(grid.problems),
         findings=findings,
         audits=audits,
-        phase3=newest_phase3(root, {unit.sha256 for unit in units}),
+        phase3=phase3,
+        unread_analyses=unread,
     )
 
 

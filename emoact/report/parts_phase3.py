@@ -33,7 +33,7 @@ def phase3(material: Material, words: Words) -> tuple[Section, ...]:
     """Directions, distances and models compared; without an analysis the plan and the command."""
     found = material.phase3
     if found is None:
-        return (_missing(words),)
+        return (_missing(material, words),)
     lead = Section(
         name="phase3",
         title=words("phase3.title"),
@@ -47,17 +47,26 @@ def phase3(material: Material, words: Words) -> tuple[Section, ...]:
     )
 
 
-def _missing(words: Words) -> Section:
+def _missing(material: Material, words: Words) -> Section:
     plan = ("direction", "strength", "distances", "across")
     return Section(
         name="phase3",
         title=words("phase3.title"),
         blocks=(
+            *_unread(material, words),
             Paragraph(text=words("phase3.missing")),
             Listing(text="python -m emoact analyze\n", language="sh"),
             Bullets(items=tuple(words(f"phase3.plan.{step}") for step in plan)),
         ),
     )
+
+
+def _unread(material: Material, words: Words) -> list[Remark]:
+    """Analyses that are there and cannot be read."""
+    return [
+        Remark(tone="warning", text=words("phase3.unread", reason=reason))
+        for reason in material.unread_analyses
+    ]
 
 
 def _lead(found: Phase3, material: Material, words: Words) -> Iterable[Block]:
@@ -72,6 +81,7 @@ def _lead(found: Phase3, material: Material, words: Words) -> Iterable[Block]:
             seed=str(settings.get("seed", "–")),
         )
     )
+    yield from _unread(material, words)
     if not found.current:
         yield Remark(tone="warning", text=words("phase3.stale"))
     if found.mixed:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from emoact.analyses.listing import list_analyses
 from emoact.analyses.saved import SavedAnalysis
-from emoact.errors import EmoactError
+from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
 
 Row = Mapping[str, Any]
@@ -47,23 +46,33 @@ class Phase3:
         ]
 
 
-def newest_phase3(root: ResultsRoot, hashes: Collection[str]) -> Phase3 | None:
+def newest_phase3(
+    root: ResultsRoot, hashes: Collection[str]
+) -> tuple[Phase3 | None, tuple[str, ...]]:
     """The newest analysis of the files with these hashes, else the newest of any that can be read.
 
     Args:
         root: The results folder.
         hashes: SHA-256 of the files that are in it.
+
+    Returns:
+        The analysis, and why newer ones than it cannot be read.
     """
     stale = None
+    unread = []
     for row in list_analyses(root):
         if row.problem is not None:
+            unread.append(f"{row.id}: {row.problem}")
             continue
-        with contextlib.suppress(EmoactError):
+        try:
             found = _read(SavedAnalysis.open(root.analysis_dir(row.id)), hashes)
-            if found.current:
-                return found
-            stale = stale or found
-    return stale
+        except FileRefusedError as error:
+            unread.append(f"{row.id}: {error.reason}")
+            continue
+        if found.current:
+            return found, tuple(unread)
+        stale = stale or found
+    return stale, tuple(unread)
 
 
 def _read(saved: SavedAnalysis, hashes: Collection[str]) -> Phase3:

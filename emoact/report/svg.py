@@ -15,11 +15,11 @@ from emoact.report.chart import Chart, Line, Panel, Span, finite, log_ticks, tic
 
 Item = TypeVar("Item")
 
-_WIDTH = 940
-_PLOT_HEIGHT = 240
-_LEFT, _RIGHT, _GAP = 62, 12, 62
-_TITLE, _BELOW = 26, 46
-_LEGEND_LINE = 22
+_WIDTH = 940.0
+_PLOT_HEIGHT = 240.0
+_LEFT, _RIGHT, _GAP = 62.0, 12.0, 62.0
+_TITLE, _BELOW = 26.0, 46.0
+_LEGEND_LINE = 22.0
 _MARK_EVERY = 14
 _DASHES = {"solid": "", "dash": "7 4", "dot": "2 3"}
 _FONT = (
@@ -75,7 +75,7 @@ def draw(chart: Chart, *, name: str, order: Sequence[str] = ()) -> str:
     width = (_WIDTH - _LEFT - _RIGHT - _GAP * (count - 1)) / count
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{identifier}" class="chart" role="img" '
-        f'viewBox="0 0 {_WIDTH} {height:g}" aria-label="{html.escape(chart.title)}">',
+        f'viewBox="0 0 {_WIDTH:g} {height:g}" aria-label="{html.escape(chart.title)}">',
         f"<style>{_style(identifier, light, dark, classes)}</style>",
         *legend,
     ]
@@ -128,14 +128,14 @@ def _axes(chart: Chart, frame: _Frame, *, first: bool) -> Iterable[str]:
     step = next((step for step in (1, 2, 5, 10) if last / step <= 12), 20)
     yield f'<path class="axis" d="M{frame.left:.1f} {bottom:.1f}H{right:.1f}"/>'
     for layer in range(0, last + 1, step):
-        x = frame.x(layer)
+        x = frame.x(float(layer))
         yield f'<path class="axis" d="M{x:.1f} {bottom:.1f}v4"/>'
         yield _words(x, bottom + 18, str(layer), "tick", anchor="middle")
     middle = frame.left + frame.width / 2
     yield _words(middle, bottom + 38, chart.x_title, "label", anchor="middle")
     if first:
-        x, y = 14, frame.top + frame.height / 2
-        turned = f' transform="rotate(-90 {x} {y:.1f})"'
+        x, y = 14.0, frame.top + frame.height / 2
+        turned = f' transform="rotate(-90 {x:g} {y:.1f})"'
         yield _words(x, y, chart.y_title, "label", anchor="middle", extra=turned)
 
 
@@ -228,11 +228,11 @@ def _legend(
     """Its elements and its height; entries go on to the next line where one is full."""
     spans = dict.fromkeys(span.name for panel in chart.panels for span in panel.spans)
     entries = chart.entries()
-    parts, x, y = [], float(_LEFT), 14.0
+    parts, x, y = [], _LEFT, 14.0
     for name in [*entries, *spans]:
         needed = 34 + _text_width(name)
         if x > _LEFT and x + needed > _WIDTH - _RIGHT:
-            x, y = float(_LEFT), y + _LEGEND_LINE
+            x, y = _LEFT, y + _LEGEND_LINE
         if name in spans:
             parts.append(f'<rect class="null" x="{x:.1f}" y="{y - 5:.1f}" width="22" height="10"/>')
         else:

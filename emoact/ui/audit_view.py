@@ -98,22 +98,11 @@ def show(report: AuditReport, path: str) -> None:
             icon=":material/balance:",
             title=check.title,
         )
-    st.dataframe(
+    # Sentences, which a table of cells would cut off.
+    st.table(
         pd.DataFrame([_row(check) for check in report.checks]),
         hide_index=True,
-        column_config={
-            "verdict": st.column_config.TextColumn(width=100),
-            "accuracy": st.column_config.NumberColumn(
-                format="%.2f", help="Of a classifier that sees this aspect only."
-            ),
-            "chance": st.column_config.NumberColumn(format="%.2f"),
-            "p": st.column_config.NumberColumn(
-                format="%.3f", help="The smaller one of the two tests, corrected by Holm."
-            ),
-            "what was found": st.column_config.TextColumn(width=900),
-        },
-        placeholder=numbers.MISSING,
-        key="audit-table",
+        border="horizontal",
         alt="Audit of the data set, aspect by aspect",
     )
     st.caption(f"In a shell: {mono(f'python -m emoact audit --dataset {path}')}")
@@ -131,6 +120,7 @@ def explain() -> None:
             "- **Classifier**: nearest class mean that sees this aspect only, trained on four "
             "fifths of the scenarios and tested on the rest; *chance* is its accuracy with "
             "permuted labels.\n"
+            "- Accuracy and chance are those of the classifier, p the smaller of both after Holm.\n"
             "- p = (1 + #{null ≥ observed}) / (1 + 1,000); labels are permuted within scenarios, "
             "and Holm's correction keeps the chance of accusing a fair data set at 5 %.\n"
             "- **Words** accuse nobody: they are reported for each subset apart, because a probe "
@@ -147,18 +137,22 @@ def _audited(path: str, dataset: Dataset) -> Audited | None:
     return audit_of(path)
 
 
-def _row(check: Check) -> dict[str, object]:
+def _row(check: Check) -> dict[str, str]:
     classifier = next((test for test in check.tests if test.kind == "classifier"), None)
     smallest = min(check.tests, key=_corrected, default=None)
+    remedy = f" **What helps:** {md(check.remedy)}" if check.outcome == "note" else ""
     return {
-        "aspect": check.title,
+        "aspect": md(check.title),
         "verdict": _OUTCOMES[check.outcome],
-        "accuracy": None if classifier is None else classifier.value,
-        "chance": None if classifier is None else classifier.chance,
-        "p": None if smallest is None else _corrected(smallest),
-        "what was found": check.verdict,
-        "what would fix it": check.remedy,
+        "accuracy": _two(None if classifier is None else classifier.value),
+        "chance": _two(None if classifier is None else classifier.chance),
+        "p": numbers.MISSING if smallest is None else f"{_corrected(smallest):.3f}",
+        "what was found": f"{md(check.verdict)}{remedy}",
     }
+
+
+def _two(value: float | None) -> str:
+    return numbers.MISSING if value is None else f"{value:.2f}"
 
 
 def _corrected(test: Test) -> float:

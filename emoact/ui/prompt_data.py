@@ -78,13 +78,14 @@ def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame
             "emotion": prompt.emotion,
             "subset": prompt.subset,
             "scenario": prompt.scenario_id,
-            "text": prompt.text,
             "words": len(words_of(prompt.text)),
         }
         for prompt in dataset.prompts
     )
     for model, counts in tokens.items():
         data[f"tokens {model}"] = counts
+    # Last, where a narrow window cuts what can be read in full elsewhere.
+    data["text"] = [prompt.text for prompt in dataset.prompts]
     return data
 
 

@@ -16,6 +16,8 @@ from emoact.ui.text import md, mono
 
 _PREVIEW = 20
 _REFUSED = "import-refused"
+_UPLOAD = "upload"
+_KEPT = "imports-kept"
 DATASET = "dataset"
 
 
@@ -24,7 +26,8 @@ def show(results: str) -> None:
     with st.expander("Import prompts of your own", icon=":material/upload_file:", key="import"):
         file = st.file_uploader(
             "A JSONL, JSON, CSV, TSV or Parquet file with text and emotion",
-            key="upload",
+            # Another key is another, empty, place to drop files.
+            key=f"{_UPLOAD}{st.session_state.get(_KEPT) or ''}",
             help="Rows need text and emotion; id, scenario_id, subset and lang are read where "
             "they are there. The file is checked here and kept below the results folder.",
         )
@@ -82,3 +85,4 @@ def _keep(results: str, found: Import) -> None:
         st.session_state[_REFUSED] = error
         return
     st.session_state[DATASET] = str(path)
+    st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1

@@ -1,0 +1,94 @@
+"""Prompts come in, reports go out: both as a user does it, the reports opened without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import ARTIFACTS, Server, Visitor
+from tests.support.planted import plant_grid
+
+pytestmark = pytest.mark.browser
+
+BROKEN = "text,emotion\nHello <b>you</b> there.,joy\nAgain.,\n"
+GOOD = "text,emotion\n" + "".join(
+    f"The {word} shed has <i>door</i> {number}{mark},{emotion}\n"
+    for number, word in enumerate(
+        ["red", "old", "big", "new", "wet", "dry", "cold", "warm", "tall", "short"]
+    )
+    for emotion, mark in (("joy", "!"), ("calm", "."))
+)
+
+
+def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    window = visit()
+    page = window.open(f"{server.url}/prompts")
+    expect(page.get_by_text("Nothing but the words gives the class away")).to_be_visible()
+    page.get_by_text("Import prompts of your own").click()
+    chooser = page.locator("input[type=file]")
+    broken = {"name": "broken.csv", "mimeType": "text/csv", "buffer": BROKEN.encode()}
+    chooser.set_input_files(files=[broken])  # type: ignore[list-item]
+    expect(page.get_by_text("broken.csv line 3: emotion is empty")).to_be_visible()
+    window.shoot("prompts-broken-light")
+    good = {"name": "loud.csv", "mimeType": "text/csv", "buffer": GOOD.encode()}
+    chooser.set_input_files(files=[good])  # type: ignore[list-item]
+    page.get_by_role("button", name="Use 20 prompts").click()
+    expect(page.get_by_text("A direction could stand for something else")).to_be_visible()
+    window.settled()
+    expect(page.get_by_text("prompts with '!' at the end").first).to_be_visible()
+    (kept,) = (server.results / "datasets").iterdir()
+    assert kept.read_text() == GOOD
+    # Must not happen: markup of a prompt or a file read as HTML.
+    expect(page.locator("[data-testid=stMain] i")).to_have_count(0)
+    page.get_by_role("button", name="Extract with these prompts").click()
+    expect(page.get_by_role("heading", name="Extract", exact=True)).to_be_visible()
+    expect(page.get_by_label("Data set")).to_have_value(str(kept))
+
+
+def test_both_reports_are_made_and_open_without_a_network(
+    server: Server, visit: Callable[..., Visitor], browser: Browser, tmp_path: Path
+) -> None:
+    plant_grid(server.results, ["gpt2", "pythia-160m"], n_samples=5)
+    window = visit()
+    for lang, name in (("en", "English"), ("ja", "Japanese")):
+        page = window.open(f"{server.url}/report?lang={lang}")
+        page.get_by_role("button", name=f"Make the {name} report").click()
+        expect(page.get_by_text("finished").first).to_be_visible(timeout=30_000)
+        window.settled()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download", exact=True).click()
+        path = tmp_path / f"{lang}.html"
+        download.value.save_as(path)
+        _read_offline(browser, path, lang)
+
+
+def _read_offline(browser: Browser, path: Path, lang: str) -> None:
+    context = browser.new_context(
+        offline=True,
+        color_scheme="dark" if lang == "ja" else "light",
+        viewport={"width": 1280, "height": 1600},
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(path.as_uri())
+    heading = {"en": "Extracted activations", "ja": "抽出された活性"}[lang]
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.get_by_role("img")).to_have_count(2)
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"report-{lang}.png", full_page=True)
+    # Must not happen: anything but the file itself asked for, or a page wider than its window.
+    assert asked == [path.as_uri()]
+    assert said == []
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    for width in (400, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    context.close()

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from emoact.analysis.norms import layer_norms
+from emoact.errors import RequestError
+from emoact.numbers import significant
+from emoact.report.making import STEPS, make_report
+from emoact.report.material import gather
+from emoact.store.reading import read
+from tests.support.planted import SINK_LAYER, SINK_RATIO, plant_grid, plant_unit
+
+NOW = datetime(2026, 1, 31, 14, 5, tzinfo=UTC)
+SOURCE_ORDER = [
+    "実行日時",
+    "概要",
+    "対象モデル",
+    "データセット",
+    "抽出された活性",
+    "データ構造",
+    "処理時間",
+    "技術的な実装詳細",
+    "検証結果",
+    "フェーズ3",
+    "課題と今後の拡張",
+    "結論",
+]
+
+
+class Tags(HTMLParser):
+    """Every element with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def made(results: Path, **options: str) -> str:
+    return make_report(results, now=NOW, **options).path.read_text()  # type: ignore[arg-type]
+
+
+def shown(text: str) -> str:
+    return html.unescape(
+        re.sub(r"<[^>]+>", "", re.sub(r"<style>.*?</style>", "", text, flags=re.S))
+    )
+
+
+def test_the_japanese_report_follows_the_sections_of_the_source_report(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", made(tmp_path, lang="ja"))
+    assert [heading.partition(":")[0] for heading in headings] == SOURCE_ORDER
+
+
+def test_both_languages_have_the_same_sections_tables_and_figures(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2", "pythia-160m"])
+    english, japanese = (Tags(made(tmp_path, lang=lang)).found for lang in ("en", "ja"))
+    for tag in ("h2", "h3", "svg", "table", "tr", "td"):
+        assert sum(t == tag for t, _ in english) == sum(t == tag for t, _ in japanese), tag
+
+
+def test_one_file_without_script_or_address_outside_itself(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    text = made(tmp_path)
+    elements = Tags(text).found
+    assert "svg" in {tag for tag, _ in elements}
+    assert not {tag for tag, _ in elements} & {"script", "link", "img", "iframe", "object", "form"}
+    for tag, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        assert str(attributes.get("href") or "#").startswith("#")
+        assert "src" not in attributes
+    outside = re.findall(r"(?:https?:)?//[\w.]+", text)
+    assert set(outside) <= {"http://www.w3.org", "//www.w3.org"}
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "prefers-color-scheme:dark" in text
+
+
+def test_markup_in_names_and_prompts_stays_text(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    plant_unit(tmp_path, "gpt2", "anger", texts=[evil] * 5, provenance={"weight_source": evil})
+    plant_unit(tmp_path, "gpt2", "neutral", texts=[f"{evil} x"] * 5)
+    for form in ("html", "md"):
+        text = made(tmp_path, form=form)
+        assert "<script" not in text
+    assert evil in shown(made(tmp_path))
+
+
+def test_the_same_files_give_the_same_bytes_but_for_the_date(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    first, again = made(tmp_path), made(tmp_path)
+    assert first == again
+    later = make_report(tmp_path, now=datetime(2027, 2, 1, 9, 30, tzinfo=UTC)).path.read_text()
+    assert later != first
+    assert later.replace("2027-02-01 09:30 UTC", "2026-01-31 14:05 UTC") == first
+
+
+def test_what_is_drawn_are_the_medians_of_the_activations(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    text = made(tmp_path)
+    for row in layer_norms(read(path), "resid_pre"):
+        if row.position == "content":
+            words = f"anger · layer {row.layer} · {significant(row.median)} ("
+            assert f"<title>{words}" in text
+    assert f"up to {SINK_RATIO:.1f} times" in shown(text)
+    assert f"(layer {SINK_LAYER})" in shown(text)
+
+
+def test_every_file_stands_there_with_its_hash_and_a_changed_one_is_told(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    material = gather(tmp_path)
+    text = made(tmp_path)
+    for unit in material.units:
+        assert unit.sha256 in text
+    assert "0 of 4 files have the SHA-256" in shown(text)
+
+
+def test_random_weights_carry_their_badge_and_no_claim(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], provenance={"random_weights": True})
+    plant_grid(tmp_path, ["pythia-160m"])
+    for lang, badge in (("en", "Random weights."), ("ja", "ランダムな重み。")):
+        text = shown(made(tmp_path, lang=lang))
+        # In the overview, with the model, with its files.
+        assert text.count(badge) == 3
+
+
+def test_a_refused_file_is_named_and_counts_nowhere(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    (tmp_path / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
+    text = shown(made(tmp_path))
+    assert "1 file could not be read" in text
+    assert "gpt2/activations_joy.pkl was refused" in text
+    assert "4 files, 20 samples" in text
+
+
+def test_files_that_say_nothing_of_themselves_are_reported_all_the_same(tmp_path: Path) -> None:
+    plant_unit(tmp_path, "gpt2", "anger", known=False)
+    text = shown(made(tmp_path))
+    assert "do not say how they were made" in text
+    assert "unknown" in text
+
+
+def test_without_an_analysis_the_report_says_how_to_make_one(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    assert "python -m emoact analyze" in shown(made(tmp_path))
+    assert "emotion_vec[layer]" in shown(made(tmp_path))
+
+
+def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    report = make_report(tmp_path, form="md", out=tmp_path / "out" / "r.md", now=NOW)
+    text = report.path.read_text()
+    (figure,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert (report.path.parent / figure).read_text().startswith("<svg xmlns=")
+    assert set(report.files) == {report.path, report.path.parent / figure}
+    # Once more into the same place: nothing of the last one is left.
+    again = make_report(tmp_path, form="md", out=tmp_path / "out" / "r.md", now=NOW)
+    assert again.path.read_text() == text
+
+
+def test_the_default_place_is_below_the_results_and_never_taken(tmp_path: Path) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    names = [make_report(tmp_path, now=NOW).path for _ in range(2)]
+    assert [path.name for path in names] == [
+        "report-20260131-140500-en.html",
+        "report-20260131-140500-en-2.html",
+    ]
+    assert {path.parent for path in names} == {tmp_path / "reports"}
+
+
+def test_steps_are_told_in_their_order(tmp_path: Path) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    told: list[str] = []
+    make_report(tmp_path, on_step=told.append)
+    assert tuple(told) == STEPS
+
+
+def test_nothing_to_report_on_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="there are no activations"):
+        make_report(tmp_path)
+    with pytest.raises(RequestError, match="format is 'pdf'"):
+        make_report(tmp_path, form="pdf")
+    assert not (tmp_path / "reports").exists()

@@ -1,0 +1,95 @@
+"""The sections of phase 3, from an analysis made by the worker's own code."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from emoact.analyses.inputs import FileHashes
+from emoact.analyses.request import input_of
+from emoact.analyses.save import save_analysis
+from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.features import features_of
+from emoact.analysis.full import analyse_grid
+from emoact.report.making import make_report
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_all
+from tests.support.planted_scenarios import FAST, plant_scenarios
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SavedAnalysis]:
+    """Two models of planted data, one of them random, and their analysis."""
+    folder = tmp_path_factory.mktemp("analysed")
+    plant_scenarios(folder, "gpt2")
+    plant_scenarios(folder, "pythia-160m", provenance={"random_weights": True})
+    root, units = ResultsRoot(folder), read_all(folder).units
+    hashes = FileHashes(root)
+    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
+    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
+    found = analyse_grid(features, FAST, workers=1)
+    return folder, save_analysis(root, found, inputs, run_id="planted")
+
+
+def shown(results: Path, lang: str) -> str:
+    text = make_report(results, lang=lang).path.read_text()
+    return html.unescape(
+        re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", text, flags=re.S))
+    )
+
+
+def test_directions_distances_and_models_are_there_in_both_languages(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    folder, saved = analysed
+    for lang, headings in (
+        ("en", ("Directions: strength", "Distances within a model", "Across models")),
+        ("ja", ("感情方向: 強度と分離", "モデル内での感情距離", "モデル間での感情方向類似度")),
+    ):
+        report = make_report(folder, lang=lang)
+        text = report.path.read_text()
+        for heading in headings:
+            assert heading in text
+        assert saved.id in text
+        # Norms, strength and distances of two models each.
+        assert text.count("<svg") == 6
+
+
+def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -> None:
+    folder, saved = analysed
+    text = shown(folder, "en")
+    headline = saved.table("headline")
+    for _, row in headline[headline["site"] == "resid_pre"].iterrows():
+        assert f"{row['accuracy']:.2f}" in text
+        assert f"{row['baseline_accuracy']:.2f}" in text
+    across = saved.table("across")
+    own = across[(across["site"] == "resid_pre") & (across["emotion"] == "anger")]
+    assert f"{own['raw_cos'].median():.2f}" in text
+
+
+def test_random_models_claim_nothing_and_are_not_counted(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    folder, _ = analysed
+    text = shown(folder, "en")
+    assert "of 2 directions" in text  # anger and gratitude of gpt2 alone
+    assert "random weights, no claim" in text
+    assert "their rows show that the tools work" in text
+
+
+def test_an_analysis_of_other_files_says_so(
+    analysed: tuple[Path, SavedAnalysis], tmp_path: Path
+) -> None:
+    _, saved = analysed
+    plant_scenarios(tmp_path, "gpt2", n=10)
+    shutil.copytree(saved.path, tmp_path / "analysis" / saved.id)
+    assert "is of other files than those in the folder now" in shown(tmp_path, "en")
+    table = tmp_path / "analysis" / saved.id / "tables" / "headline.parquet"
+    table.write_bytes(table.read_bytes()[:-10])
+    text = shown(tmp_path, "en")
+    assert "could not be read and is left out" in text
+    assert "python -m emoact analyze" in text

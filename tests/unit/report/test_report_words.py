@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from emoact.analysis.accuracy import VERDICTS
+from emoact.analysis.activation_finding import FINDING_KINDS
+from emoact.audit.aspects import ASPECTS
+from emoact.errors import RequestError
+from emoact.models.registry import REGISTRY
+from emoact.report.document import Code, Strong
+from emoact.report.english import STRINGS as ENGLISH
+from emoact.report.japanese import STRINGS as JAPANESE
+from emoact.report.words import Words, words_of
+
+PACKAGE = Path(__file__).resolve().parents[3] / "emoact" / "report"
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    assert set(ENGLISH) == set(JAPANESE)
+
+
+def test_both_languages_fill_in_the_same_things() -> None:
+    # Findings: English has the sentences of the pages, Japanese makes its own of the figures.
+    # Dates: English pads its numbers.
+    different = [
+        key
+        for key in ENGLISH
+        if fields(ENGLISH[key]) != fields(JAPANESE[key]) and not re.match(r"finding\.|date$", key)
+    ]
+    assert different == []
+
+
+def test_every_key_that_is_written_out_in_the_code_is_there() -> None:
+    code = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    used = set(re.findall(r'words(?:\.plain)?\(\s*"([a-z0-9_.]+)"', code))
+    assert len(used) > 60
+    assert used - set(ENGLISH) == set()
+
+
+def test_everything_that_is_named_by_what_was_found_has_its_string() -> None:
+    needed = {f"finding.{kind}{part}" for kind in FINDING_KINDS for part in _PARTS}
+    needed |= {f"verdict.{verdict}" for verdict in VERDICTS}
+    needed |= {f"aspect.{aspect.name}" for aspect in ASPECTS}
+    needed |= {f"remedy.{aspect.name}" for aspect in ASPECTS}
+    needed |= {f"footnote.{spec.name}" for spec in REGISTRY if spec.footnote}
+    assert needed - set(JAPANESE) == set()
+
+
+_PARTS = ("", ".title", ".meaning", ".phase3")
+
+
+def test_japanese_is_japanese() -> None:
+    kana = re.compile(r"[぀-ヿ一-鿿]")
+    latin = {
+        key
+        for key, text in JAPANESE.items()
+        if not kana.search(text) and re.search(r"[A-Za-z]{3}", re.sub(r"\{.*?\}|`.*?`", "", text))
+    }
+    # Names of the field that Japanese papers leave as they are.
+    assert latin == {
+        "site.resid_pre",
+        "column.sha256",
+        "column.bos",
+        "baseline.bag_of_words",
+        "baseline.tf_idf",
+        "baseline.tfidf",
+        "directions.transfer",
+    }
+
+
+def test_marks_stand_around_what_is_filled_in_and_never_come_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strings = {"x": "**{name}** of `blocks.{{l}}` is {value}"}
+    monkeypatch.setattr("emoact.report.words._STRINGS", {"en": strings})
+    text = Words(lang="en")("x", name="a", value="**b** `c` {d}")
+    assert text == ("a", " of ", "blocks.{l}", " is ", "**b** `c` {d}")
+    assert [type(piece) for piece in text] == [Strong, str, Code, str, str]
+
+
+def test_another_language_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RequestError, match="'fr'; allowed are en, ja"):
+        words_of("fr")
