@@ -38,7 +38,7 @@ def growth_figure(
             ("growth", "Growth factor", "next norm / norm, log scale", 1.0, {"type": "log"}),
             ("mlp_share", "Share of the MLP in the step", "share of the step", 0.5, {}),
         ):
-            traces = [level(at, map(float, layers), colour=INK[scheme].muted)]
+            traces = [level(at, layers, colour=INK[scheme].muted)]
             for emotion in emotions:
                 mine = sorted(
                     (row for row in own if row["emotion"] == emotion), key=lambda r: r["layer"]

@@ -62,6 +62,23 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
     )
 
 
+def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures | None:
+    """The measures of one unit where its summary can be had without reading the file.
+
+    Raises:
+        EmoactError: The file cannot be read.
+    """
+    path = root.unit_path(folder, emotion)
+    sha256 = _noted_hash(root, folder, emotion, _look(path))
+    if sha256 is None:
+        return None
+    with contextlib.suppress(UnusableError):
+        return open_summary(
+            _summary(root, sha256), sha256=sha256, again=functools.partial(measure_file, path)
+        )
+    return None
+
+
 def _keep(
     root: ResultsRoot,
     folder: str,

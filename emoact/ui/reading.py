@@ -21,7 +21,9 @@ from emoact.analysis.norms import FirstTokenRow, NormKind, NormRow, norm_rows, r
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Site
 from emoact.store.layout import ResultsRoot
-from emoact.summaries import unit_measures
+from emoact.store.reading import read
+from emoact.store.unit import Unit
+from emoact.summaries import kept_measures, unit_measures
 from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.
@@ -137,11 +139,14 @@ def unit_cards(results: str) -> list[UnitCard]:
     return [unit_card(file) for file in unit_files(results)]
 
 
-@st.cache_data(max_entries=_MAX_FILES, show_spinner=False)
+@st.cache_data(max_entries=_MAX_FILES, show_spinner="Reading activations")
 def unit_card(file: UnitFile) -> UnitCard:
     """What a page says of one version of a file; a file that is refused says why."""
     try:
-        unit = measures(file)
+        # Other pages need no more than this; measuring is left to the page that shows it.
+        unit = kept_measures(ResultsRoot(file.results), file.folder, file.emotion) or read(
+            file.path
+        )
     except FileRefusedError as error:
         return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
     except EmoactError as error:
@@ -154,12 +159,16 @@ def unit_card(file: UnitFile) -> UnitCard:
         n_samples=unit.n_samples,
         n_tokens=sum(unit.lengths),
         content_start=unit.content_start,
-        sites=unit.saved_sites,
-        configuration=unit.configuration,
-        provenance=unit.provenance,
+        sites=unit.sites if isinstance(unit, Unit) else unit.saved_sites,
+        configuration=_plain(unit.configuration),
+        provenance=_plain(unit.provenance),
         random_weights=unit.random_weights,
-        notes=unit.notes,
+        notes=tuple(note.message for note in unit.notes) if isinstance(unit, Unit) else unit.notes,
     )
+
+
+def _plain(known: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if known is None else dict(known)
 
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Measuring activations, once for each file")

@@ -11,7 +11,7 @@ import pytest
 from emoact.analysis.measures import ARRAYS, UnitMeasures
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
-from emoact.summaries import keeping, measures_of, summary_file, unit_measures
+from emoact.summaries import keeping, kept_measures, measures_of, summary_file, unit_measures
 from emoact.summaries.measuring import measure_file
 from tests.support.planted import plant_grid, plant_unit
 
@@ -115,6 +115,22 @@ def test_a_damaged_summary_is_measured_again(tmp_path: Path, damage: object) -> 
     summary.write_bytes(broken)
     assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
     assert summary.read_bytes() == whole
+
+
+def test_what_was_measured_can_be_asked_for_without_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    assert kept_measures(root, "gpt2", "anger") is None
+    unit_measures(root, "gpt2", "anger")
+    measured = count_measuring(monkeypatch)
+    kept = kept_measures(root, "gpt2", "anger")
+    assert kept is not None
+    assert same(kept, measure_file(path))
+    plant_unit(tmp_path, "gpt2", "anger", scale=2.0)
+    assert kept_measures(root, "gpt2", "anger") is None
+    assert measured == []
 
 
 def test_a_damaged_note_costs_a_hash_and_nothing_else(
