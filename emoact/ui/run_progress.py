@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
+import plotly.graph_objects as go
 import streamlit as st
 
+from emoact.plots.theme import Scheme
 from emoact.plots.throughput import throughput_figure
 from emoact.runs.config import RunConfig
 from emoact.runs.views import RunView, Step, StepView, UnitView
@@ -117,14 +120,21 @@ def _rates(view: RunView) -> None:
             st.caption(f"Tokens/s over time {empty}.")
             return
         st.plotly_chart(
-            throughput_figure(
-                view.history, scheme=current_scheme(), height=_RATES_HEIGHT - _FRAME_HEIGHT
-            ),
+            _throughput(tuple(view.history), current_scheme()),
             theme=None,
             key=f"throughput-{view.id}",
             config={"displayModeBar": False},
             alt="Tokens per second over the elapsed time",
         )
+
+
+@functools.lru_cache(maxsize=32)
+def _throughput(history: tuple[tuple[float, float], ...], scheme: Scheme) -> go.Figure:
+    """The chart, drawn once for all who watch: putting one together is most of a live part's time.
+
+    Nobody changes a figure that was given to Streamlit.
+    """
+    return throughput_figure(history, scheme=scheme, height=_RATES_HEIGHT - _FRAME_HEIGHT)
 
 
 def _figures(view: RunView) -> list[tuple[str, str, str]]:

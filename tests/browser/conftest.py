@@ -31,6 +31,7 @@ class Server:
     url: str
     results: Path
     log: Path
+    pid: int
 
 
 StartServer = Callable[[Path], Server]
@@ -95,7 +96,7 @@ def serving(results: Path, log: Path) -> Iterator[Server]:
         )
         try:
             _wait_until_healthy(process, port, log)
-            yield Server(url=f"http://localhost:{port}", results=results, log=log)
+            yield Server(url=f"http://localhost:{port}", results=results, log=log, pid=process.pid)
         finally:
             process.terminate()
             process.wait(timeout=20)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ def hashes(results: Path) -> dict[str, str]:
     return {entry.emotion: entry.sha256 for entry in units.values()}
 
 
+@pytest.fixture
+def hold() -> Iterator[Callable[[int], None]]:
+    """Stops a worker, so that the rest does not depend on how fast this machine is."""
+    held: list[int] = []
+
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        held.append(pid)
+
+    yield stop
+    for pid in held:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def start(page: Page, server: Server, query: str = "") -> str:
     """Click the button as a person does; returns the run's id."""
     page.goto(f"{server.url}/extract?models={MODEL}{query}")
@@ -98,7 +114,7 @@ def test_a_killed_worker_shows_as_crashed_and_resumes_where_it_was(
 
 
 def test_a_run_goes_on_while_its_server_is_gone_and_two_tabs_see_one_run(
-    tmp_path: Path, visit: Visit
+    tmp_path: Path, visit: Visit, hold: Callable[[int], None]
 ) -> None:
     results = tmp_path / "results"
     results.mkdir()
@@ -107,9 +123,8 @@ def test_a_run_goes_on_while_its_server_is_gone_and_two_tabs_see_one_run(
         second.open(f"{server.url}/extract?models={MODEL}")
         run_id = start(first.page, server)
         until(lambda: state(results, run_id) == "running", "the run is at work")
-        # Held, so that the rest does not depend on how fast this machine is.
         held = worker(results, run_id)
-        os.kill(held, signal.SIGSTOP)
+        hold(held)
         # The other tab still shows the form, and asks for the same.
         second.page.get_by_role("button", name=re.compile("^Extract 200 prompts")).click()
         expect(second.page).to_have_url(re.compile(f"run={run_id}"))
@@ -131,11 +146,13 @@ def test_a_run_goes_on_while_its_server_is_gone_and_two_tabs_see_one_run(
         assert [run.id for run in list_runs(results)] == [run_id]
 
 
-def test_three_runs_wait_for_their_turn(server: Server, visit: Visit) -> None:
+def test_three_runs_wait_for_their_turn(
+    server: Server, visit: Visit, hold: Callable[[int], None]
+) -> None:
     page = visit().page
     ids = [start(page, server, "&emotions=anger")]
     until(lambda: state(server.results, ids[0]) != "pending", "the first is at work")
-    os.kill(worker(server.results, ids[0]), signal.SIGSTOP)
+    hold(worker(server.results, ids[0]))
     ids += [start(page, server, f"&emotions={emotion}") for emotion in ("apology", "neutral")]
     expect(page.get_by_text("number 2 in the queue")).to_be_visible()
     page.goto(f"{server.url}/extract?run={ids[1]}")

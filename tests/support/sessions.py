@@ -1,0 +1,101 @@
+"""Sessions of the dashboard without a browser: websocket clients that do what its page would."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+
+@dataclass
+class Session:
+    """One visitor of one page, who stays for a while.
+
+    Attributes:
+        page: Name of the page in the address; empty for the first.
+        query: What follows the question mark.
+        texts: Every message that the server sent, as protobuf prints it.
+        runs: Scripts that ended, whole pages and parts of them.
+        failures: Exceptions on the page and whatever ended the connection.
+        remembers: False does not look into the messages, which is dear.
+    """
+
+    page: str
+    query: str
+    texts: list[str] = field(default_factory=list)
+    runs: int = 0
+    failures: list[str] = field(default_factory=list)
+    remembers: bool = True
+    _parts: dict[str, float] = field(default_factory=dict)
+    _hash: str = ""
+
+    def visit(self, url: str, seconds: float, runs: int = 1_000_000) -> None:
+        """Open the page and keep its parts alive, for a time or until so many scripts ended."""
+        address = url.replace("http://", "ws://") + "/_stcore/stream"
+        with connect(address, subprotocols=["streamlit"], max_size=None) as connection:  # type: ignore[list-item]
+            self._ask(connection)
+            until = time.monotonic() + seconds
+            due: dict[str, float] = {}
+            while time.monotonic() < until and self.runs < runs:
+                try:
+                    self._take(connection.recv(timeout=0.05))
+                except TimeoutError:
+                    pass
+                except ConnectionClosed as closed:
+                    self.failures.append(f"the connection ended: {closed}")
+                    return
+                now = time.monotonic()
+                for part, every in list(self._parts.items()):
+                    if now >= due.setdefault(part, now + every):
+                        due[part] = now + every
+                        self._ask(connection, part)
+
+    def _ask(self, connection: ClientConnection, part: str = "") -> None:
+        asked = BackMsg()
+        state: Any = asked.rerun_script
+        state.query_string = self.query
+        state.page_name = self.page
+        state.page_script_hash = self._hash
+        state.fragment_id = part
+        # What asks by itself waits for its turn; a click would break into the script at work.
+        state.is_auto_rerun = bool(part)
+        connection.send(asked.SerializeToString())
+
+    def _take(self, data: str | bytes) -> None:
+        assert isinstance(data, bytes)
+        message = ForwardMsg()
+        message.ParseFromString(data)
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._hash = message.new_session.page_script_hash
+        elif kind == "auto_rerun":
+            self._parts[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+        elif kind == "stop_auto_rerun":
+            self._parts.clear()
+        elif kind == "script_finished":
+            self.runs += 1
+        text = str(message) if self.remembers else ""
+        if kind == "delta" and "exception {" in text:
+            self.failures.append(text)
+        if self.remembers:
+            self.texts.append(text)
+
+
+def visit_together(
+    sessions: list[Session], url: str, seconds: float, runs: int = 1_000_000
+) -> None:
+    """All of them at once, each in a thread of its own."""
+    threads = [
+        threading.Thread(target=session.visit, args=(url, seconds, runs), daemon=True)
+        for session in sessions
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds + 30)
