@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from emoact.runs.states import State
 from emoact.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -87,8 +88,8 @@ def main() -> None:
 def _plant(results: Path) -> None:
     models = ["gpt2", "pythia-160m", "gpt-neo-125m"]
     plant_grid(results, models, n_samples=50, n_layers=12, d_model=768)
+    states: tuple[State, ...] = ("finished", "failed", "cancelled", "crashed")
     for number in range(50):
-        states = ("finished", "failed", "cancelled", "crashed")
         plant_run(results, f"20260131-1405{number:02}-bbbb", states[number % 4], models=models)
 
 

@@ -78,8 +78,9 @@ def _no_bar() -> Iterator[None]:
 
     A run's log and a terminal that shows our own step are no place for a second bar.
     """
-    from transformers import modeling_gguf_pytorch_utils as reading
+    from transformers import modeling_gguf_pytorch_utils
 
+    reading: Any = modeling_gguf_pytorch_utils  # what it imported is not meant to be reached
     drawn = reading.tqdm
     reading.tqdm = functools.partial(drawn, disable=True)
     try:

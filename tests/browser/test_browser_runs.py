@@ -17,8 +17,8 @@ from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
 from emoact.runs.directory import RunDirectory
 from emoact.runs.progress import list_runs, read_run
 from emoact.runs.states import State
-from emoact.store.layout import ResultsRoot
 from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
 from tests.browser.conftest import Server, Visitor, serving
 
 PATIENCE_S = 120.0
@@ -85,7 +85,7 @@ def start(page: Page, server: Server, query: str = "") -> str:
     page.goto(f"{server.url}/extract?models={MODEL}{query}")
     page.get_by_role("button", name=re.compile(r"^Extract \d+ prompts? with")).click()
     expect(page).to_have_url(re.compile(r"[?&]run="))
-    return re.findall(r"[?&]run=([^&]+)", page.url)[0]
+    return str(re.findall(r"[?&]run=([^&]+)", page.url)[0])
 
 
 def test_a_killed_worker_shows_as_crashed_and_resumes_where_it_was(
