@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import html
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -232,7 +231,7 @@ def test_a_csv_file_says_what_marks_its_figures() -> None:
 
 
 def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
-    tmp_path: Path, tables: Tables
+    tables: Tables,
 ) -> None:
     table = of_gpt2(tables, "strength").replace({"emotion": {"anger": "<b>joy</b>"}})
     styles = emotion_styles(["gratitude", "<b>joy</b>"], "light")
