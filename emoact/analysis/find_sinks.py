@@ -90,6 +90,7 @@ def massive_tokens(pool: SitePool) -> list[ActivationFinding]:
                 "view": "prompt",
                 "model": pool.folder,
                 "site": pool.site,
+                "scale": "log",
                 "emotion": unit.emotion,
                 "prompt": unit.prompt_id(prompt),
             },

@@ -142,6 +142,6 @@ def dimension_figure(
         title={"text": "median magnitude over content, model units, log scale"},
         type="log",
         tickformat=",~g",
-        nticks=8,
+        dtick="D2",
     )
     return figure

@@ -35,7 +35,13 @@ def growth_figure(
         named = f"<b>{plain(model)}</b>  " if len(models) > 1 else ""
         for name, title, label, at, scale in (
             # The first step may be twenty times the others.
-            ("growth", "Growth factor", "next norm / norm, log scale", 1.0, {"type": "log"}),
+            (
+                "growth",
+                "Growth factor",
+                "next norm / norm, log scale",
+                1.0,
+                {"type": "log", "dtick": "D2"},
+            ),
             ("mlp_share", "Share of the MLP in the step", "share of the step", 0.5, {}),
         ):
             traces = [level(at, layers, colour=INK[scheme].muted)]

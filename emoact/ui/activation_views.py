@@ -34,6 +34,10 @@ from emoact.ui.chart import export_row, show_chart
 from emoact.ui.text import md, mono
 
 _EVERY = "every emotion"
+_SITE_WORDS: Mapping[Site, str] = {
+    site: title if title.startswith("MLP") else title[0].lower() + title[1:]
+    for site, title in SITE_TITLES.items()
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +126,7 @@ def _heatmap(look: Look) -> None:
         figure,
         key="heatmap",
         name=name,
-        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {SITE_TITLES[site].lower()} by "
+        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {_SITE_WORDS[site]} by "
         f"layer and position, over the prompts of {emotion} that are long enough. {look.made}",
         alt=f"Heatmap of median norms by layer and position for {look.folder}, {site}, {emotion}",
         scheme=look.scheme,
@@ -201,7 +205,7 @@ def _distribution(look: Look) -> None:
         + ", ".join(f"{md(e)} {numbers.significant(medians[e])}" for e in emotions)
         + "."
     )
-    where = "" if of == "lengths" else f" of the {SITE_TITLES[site].lower()} at layer {layer}"
+    where = "" if of == "lengths" else f" of the {_SITE_WORDS[site]} at layer {layer}"
     name = f"distribution-{of}-{look.folder}-{site}-layer{layer}"
     show_chart(
         figure,
@@ -249,7 +253,7 @@ def _dimensions(look: Look) -> None:
         figure,
         key="dimensions",
         name=name,
-        caption=f"Median magnitude of every dimension of the {SITE_TITLES[site].lower()} over "
+        caption=f"Median magnitude of every dimension of the {_SITE_WORDS[site]} over "
         f"content tokens at layer {layer}; numbers name the largest dimensions. {look.made}",
         alt=f"Median magnitude by dimension for {look.folder}, {site}, layer {layer}",
         scheme=look.scheme,
@@ -351,7 +355,7 @@ def _prompt(look: Look) -> None:
         figure,
         key="prompt-chart",
         name=name,
-        caption=f"{KIND_TITLES[look.choice.kind]} of the {SITE_TITLES[site].lower()} of every "
+        caption=f"{KIND_TITLES[look.choice.kind]} of the {_SITE_WORDS[site]} of every "
         f"token of prompt {chosen} ({emotion}) by layer. {look.made}",
         alt=f"Norms of the tokens of prompt {chosen} by layer; the table below holds the values",
         scheme=look.scheme,

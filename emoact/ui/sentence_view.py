@@ -186,7 +186,7 @@ def _charts(look: Look, units: Sequence[UnitMeasures], site: Site, looked: Looke
         ),
         key="sentence-tokens",
         name=f"sentence-{look.folder}-{site}",
-        caption=f"L2 norm of the {SITE_TITLES[site].lower()} of every token of a typed sentence by "
+        caption=f"L2 norm of the {SITE_TITLES[site]} of every token of a typed sentence by "
         f"layer. {look.made}",
         alt="Norms of the tokens of the sentence by layer",
         scheme=look.scheme,
