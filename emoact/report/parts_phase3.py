@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from emoact.numbers import significant
+from emoact.plots.theme import emotion_order
 from emoact.report.chart import Chart, Line, Panel, Span
 from emoact.report.document import (
     Block,
@@ -43,7 +44,7 @@ def phase3(material: Material, words: Words) -> tuple[Section, ...]:
         lead,
         _directions(found, material, words),
         _distances(found, material, words),
-        _across(found, words),
+        _across(found, material, words),
     )
 
 
@@ -102,6 +103,12 @@ def random_models(material: Material) -> set[str]:
     return {unit.folder for unit in material.units if unit.random_weights}
 
 
+def _badge(random: bool, words: Words) -> list[Remark]:
+    """What stands before every figure and table of random weights."""
+    text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
+    return [Remark(tone="warning", text=text)] if random else []
+
+
 def _note(finding: dict[str, str] | Row, words: Words) -> Text:
     key = f"analysis.{finding['code']}"
     said = words(key) if words.has(key) else (str(finding["message"]),)
@@ -116,7 +123,11 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
     if real:
         blocks.append(Paragraph(text=_answer(real, words)))
     head = ["model", "emotion", "p_holm", "layers", "accuracy", "baseline", "difference", "verdict"]
-    shown = [row for row in found.rows("headline") if row["site"] == _SITE]
+    order = emotion_order(str(row["emotion"]) for row in found.rows("headline"))
+    shown = sorted(
+        (row for row in found.rows("headline") if row["site"] == _SITE),
+        key=lambda row: (str(row["model"]), order.index(str(row["emotion"]))),
+    )
     blocks.append(
         table(
             [words.plain(f"column.{name}") for name in head],
@@ -128,6 +139,7 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
     for number, model in enumerate(_models(found, "strength"), start=1):
         panels = _strength_panels(found, model, words)
         if panels:
+            blocks += _badge(model in random, words)
             blocks.append(
                 Figure(
                     name=f"strength-{number}",
@@ -185,7 +197,7 @@ def _strength_panels(found: Phase3, model: str, words: Words) -> tuple[Panel, ..
     panels = []
     for site in ("resid_pre", "mlp_out"):
         rows = found.rows("strength", model=model, site=site)
-        emotions = list(dict.fromkeys(str(row["emotion"]) for row in rows))
+        emotions = emotion_order(str(row["emotion"]) for row in rows)
         if not rows:
             continue
         lines = [
@@ -258,9 +270,7 @@ def _distances(found: Phase3, material: Material, words: Words) -> Section:
                 name = f"{words.emotion(a)} – {words.emotion(b)}"
                 drawn.append(_line(name, own, column, label=f"{a}-{b}"))
         expected = median(_number(row["expectation"]) for row in rows)
-        if model in random_models(material):
-            text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
-            blocks.append(Remark(tone="warning", text=text))
+        blocks += _badge(model in random_models(material), words)
         blocks.append(
             Figure(
                 name=f"distances-{number}",
@@ -286,7 +296,7 @@ def _distances(found: Phase3, material: Material, words: Words) -> Section:
     return Section(name="distances", title=words("distances.title"), level=3, blocks=tuple(blocks))
 
 
-def _across(found: Phase3, words: Words) -> Section:
+def _across(found: Phase3, material: Material, words: Words) -> Section:
     rows = [row for row in found.tables.get("across", ()) if row["site"] == _SITE]
     if not rows:
         return Section(
@@ -318,6 +328,7 @@ def _across(found: Phase3, words: Words) -> Section:
         level=3,
         blocks=(
             Paragraph(text=words("across.lead")),
+            *_badge(bool(random_models(material)), words),
             table(
                 [words.plain(f"column.{name}") for name in head],
                 cells,

@@ -42,7 +42,8 @@ table{border-collapse:collapse;min-width:60%;font-size:.92rem;line-height:1.5}
 caption{caption-side:top;text-align:left;color:var(--muted);padding:0 0 6px}
 th,td{text-align:left;vertical-align:top;padding:5px 18px 5px 0;
 border-bottom:1px solid var(--line)}
-th{font-weight:600;border-bottom-color:var(--muted);white-space:nowrap}
+th{font-weight:600;border-bottom-color:var(--muted);vertical-align:bottom}
+td:first-child{white-space:nowrap}td:last-child:not(.number){min-width:11em}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td code{background:none;padding:0}
 figure{margin:20px 0 8px}

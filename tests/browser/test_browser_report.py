@@ -14,6 +14,7 @@ from tests.support.planted import plant_grid
 pytestmark = pytest.mark.browser
 
 BROKEN = "text,emotion\nHello <b>you</b> there.,joy\nAgain.,\n"
+_SHEDS = ("red", "old", "big", "new", "wet", "dry", "cold", "warm", "tall", "short")
 GOOD = "text,emotion\n" + "".join(
     f"The {word} shed has <i>door</i> {number}{mark},{emotion}\n"
     for number, word in enumerate(
