@@ -1,0 +1,133 @@
+"""Runs that extract nothing, on the pages that show runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from emoact.runs.directory import RunDirectory
+from emoact.runs.job import JobConfig
+from emoact.runs.lock import RunLock
+from emoact.runs.snapshot import RunError, Snapshot, StepProgress
+from emoact.runs.states import State
+from emoact.runs.status import Status, write_status
+from emoact.runs.views import MadeView
+from emoact.store.atomic import write_json
+from tests.app.conftest import OpenPage
+from tests.support.planted_runs import plant_run
+from tests.support.run_files import hold
+
+JOB = "20260201-140500-cccc"
+EXTRACTION = "20260131-140500-aaaa"
+
+
+def plant_job(results: Path, state: State, **changes: object) -> RunLock | None:
+    """An analysis as its launcher or worker would leave it."""
+    config = JobConfig(
+        kind="analyze",
+        run_id=JOB,
+        created_at="2026-02-01T14:05:00+00:00",
+        models=("gpt2", "pythia-160m"),
+        emotions=("anger", "neutral"),
+        results=str(results),
+        request={"settings": {"pooling": "last"}, "units": []},
+        command="python -m emoact analyze --pooling last",
+    )
+    directory = RunDirectory(results / "runs" / JOB)
+    directory.path.mkdir(parents=True)
+    write_json(directory.config_path, config.to_json())
+    snapshot = dataclasses.replace(
+        Snapshot.before(config),
+        state=state,
+        started_at="2026-02-01T14:05:01+00:00",
+        elapsed_s=20.0,
+        **changes,  # type: ignore[arg-type]
+    )
+    write_status(directory.status_path, Status.now(snapshot, None), durable=False)
+    directory.events_path.touch()
+    directory.lock_path.touch()
+    directory.log_path.write_text("a line of the worker\n")
+    return hold(directory, phase="working") if state == "running" else None
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.warning])
+
+
+def buttons(app: AppTest) -> dict[str, bool]:
+    return {button.label: button.disabled for button in app.button}
+
+
+def test_an_analysis_stands_among_the_extractions(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, EXTRACTION)
+    plant_job(results, "finished")
+    table = open_page("runs").dataframe[0].value
+    assert table["id"].tolist() == [JOB, EXTRACTION]
+    assert table["kind"].tolist() == ["analysis", "extraction"]
+    assert table["models"].tolist()[0] == "gpt2, pythia-160m"
+    assert table["emotions"].tolist()[0] == "anger, neutral"
+    assert table["progress"].tolist()[0] == 100
+    assert table["samples/s"].isna().tolist() == [True, False]
+    found = open_page("runs", find="analysis").dataframe[0].value
+    assert found["id"].tolist() == [JOB]
+
+
+def test_a_running_analysis_shows_its_step_and_can_be_cancelled(
+    open_page: OpenPage, results: Path
+) -> None:
+    step = StepProgress(
+        name="analyze", folder="", detail="probes of gpt2 mlp_out anger", done=5.0, total=40.0
+    )
+    lock = plant_job(results, "running", step=step, share=0.25)
+    app = open_page("runs", run=[JOB])
+    assert "Analysis of `gpt2` and `pythia-160m`, 25% done" in words(app)
+    assert "probes of gpt2 mlp_out anger" in words(app).replace("\\", "")
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Elapsed": "20 s",
+        "Remaining": "1 m 00 s",
+    }
+    assert buttons(app)["Cancel run"] is False
+    assert "Samples/s" not in [metric.label for metric in app.metric]
+    # Home counts it; the extraction page does not take it for an extraction.
+    assert "1 run at work" in words(open_page("home"))
+    assert JOB not in words(open_page("extract"))
+    assert lock is not None
+    lock.close()
+
+
+def test_a_finished_analysis_shows_what_it_left_and_runs_again(
+    open_page: OpenPage, results: Path
+) -> None:
+    folder = results / "analysis" / "abc"
+    plant_job(results, "finished", made=(MadeView(path=str(folder), size=2_000_000),))
+    app = open_page("runs", run=[JOB])
+    assert "Analysis of `gpt2` and `pythia-160m` in 20 s" in words(app)
+    saved = next(frame.value for frame in app.dataframe if "saved" in frame.value.columns)
+    assert saved["saved"].tolist() == ["analysis/abc"]
+    assert saved["size"].tolist() == ["2.00 MB"]
+    assert "Run again" in buttons(app)
+    assert "Run again with these settings" not in buttons(app)
+    app = open_page("runs", run=[JOB], part="Config")
+    config = next(frame.value for frame in app.dataframe if "setting" in frame.value.columns)
+    settings = dict(zip(config["setting"], config["value"], strict=True))
+    assert settings["request.settings.pooling"] == "last"
+    assert "python -m emoact analyze --pooling last" in [code.value for code in app.code]
+
+
+def test_a_failed_analysis_says_why(open_page: OpenPage, results: Path) -> None:
+    error = RunError(message="gpt2/anger: NaN values", remedy="Leave them out.", exit_code=1)
+    plant_job(results, "failed", error=error)
+    app = open_page("runs", run=[JOB])
+    shown = (words(app) + "\n".join(box.value for box in app.error)).replace("\\", "")
+    assert "gpt2/anger: NaN values" in shown
+    assert "Leave them out." in shown
+    assert "Resume run" in buttons(app)
+
+
+def test_an_analysis_and_an_extraction_can_be_compared(open_page: OpenPage, results: Path) -> None:
+    plant_run(results, EXTRACTION)
+    plant_job(results, "cancelled")
+    app = open_page("runs", run=[JOB, EXTRACTION])
+    assert "Two runs compared" in [header.value for header in app.header]
