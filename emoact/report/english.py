@@ -292,6 +292,7 @@ STRINGS: Mapping[str, str] = {
     "measures that need no common basis",
     "phase3.lead": "Analysis {id}: directions from {neutral}, pooling {pooling}, {permutations} "
     "permutations, seed {seed}.",
+    "phase3.grand_mean": "the mean of all classes",
     "phase3.stale": "This analysis is of other files than those in the folder now. Make it again "
     "before quoting it.",
     "phase3.unread": "An analysis could not be read and is left out: {reason}",
@@ -327,7 +328,7 @@ STRINGS: Mapping[str, str] = {
     "baseline.length": "length",
     "baseline.punctuation": "punctuation",
     "baseline.bag_of_words": "bag of words",
-    "baseline.tf_idf": "TF-IDF",
+    "baseline.char_tfidf": "character TF-IDF",
     "baseline.tfidf": "TF-IDF",
     "baseline.layer_0": "layer 0",
     "verdict.beyond_words": "beyond words",
@@ -340,13 +341,13 @@ STRINGS: Mapping[str, str] = {
     "interval by the jackknife. Grey: 2.5 % to 97.5 % of the same under permuted labels.",
     "null.permutation": "permuted labels, 95 %",
     "distances.title": "Distances within a model",
-    "distances.lead": "Directions that subtract the same neutral mean have a positive cosine even "
+    "distances.lead": "Directions that subtract the same reference have a cosine other than zero even "
     "without any emotion; the grey band shows how far permuted labels reach. The cross-validated "
     "cosine is free of that bias; it is blank where a strength is not positive.",
     "distances.alt": "Cosines between directions by layer, {model}",
     "distances.plain": "Plain cosine",
     "distances.cv": "Cross-validated cosine",
-    "distances.caption": "{model}, residual stream. The shared neutral mean alone gives a plain "
+    "distances.caption": "{model}, residual stream. The shared reference alone gives a plain "
     "cosine of about {expectation}.",
     "across.title": "Across models",
     "across.missing": "The analysis holds one model; with a second one in the folder it compares "

@@ -294,6 +294,7 @@ STRINGS: Mapping[str, str] = {
     "phase3.plan.distances": "**モデル内での感情距離分析**: 感情間のcos類似度とその置換分布",
     "phase3.plan.across": "**モデル間での感情方向類似度**: 陰性対照としてのcos類似度と、共通の基底を必要としない指標",
     "phase3.lead": "分析 {id}: {neutral}からの方向、プーリング {pooling}、置換{permutations}回、シード{seed}。",
+    "phase3.grand_mean": "全カテゴリの平均",
     "phase3.stale": "この分析は、現在フォルダにあるファイルとは異なるファイルのものです。引用する前に分析し直して"
     "ください。",
     "phase3.unread": "読み込めない分析があり、含まれていません: {reason}",
@@ -324,7 +325,7 @@ STRINGS: Mapping[str, str] = {
     "baseline.length": "長さ",
     "baseline.punctuation": "句読点",
     "baseline.bag_of_words": "bag of words",
-    "baseline.tf_idf": "TF-IDF",
+    "baseline.char_tfidf": "文字単位のTF-IDF",
     "baseline.tfidf": "TF-IDF",
     "baseline.layer_0": "層0",
     "verdict.beyond_words": "単語を超える情報あり",
@@ -337,13 +338,13 @@ STRINGS: Mapping[str, str] = {
     "場合の2.5%点から97.5%点まで。",
     "null.permutation": "ラベル置換（95%）",
     "distances.title": "モデル内での感情距離",
-    "distances.lead": "同じ中立カテゴリの平均を引いた方向どうしは、感情がまったくなくてもcos類似度が正になります。"
+    "distances.lead": "同じ基準を引いた方向どうしは、感情がまったくなくてもcos類似度がゼロになりません。"
     "灰色の帯は、ラベルを置換した場合に達する範囲です。交差検証したcos類似度にはこの偏りがなく、強度が正でない"
     "場合は空欄になります。",
     "distances.alt": "{model}: 層ごとの方向間のcos類似度",
     "distances.plain": "通常のcos類似度",
     "distances.cv": "交差検証したcos類似度",
-    "distances.caption": "{model}、residual stream。中立カテゴリの共有だけで、通常のcos類似度は約{expectation}に"
+    "distances.caption": "{model}、residual stream。基準の共有だけで、通常のcos類似度は約{expectation}に"
     "なります。",
     "across.title": "モデル間での感情方向類似度",
     "across.missing": "この分析のモデルは1つです。フォルダに2つ目のモデルがあれば比較できます。",

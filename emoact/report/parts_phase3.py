@@ -76,7 +76,9 @@ def _lead(found: Phase3, material: Material, words: Words) -> Iterable[Block]:
         text=words(
             "phase3.lead",
             id=(Code(found.id),),
-            neutral=str(settings.get("neutral", "neutral")),
+            neutral=words.plain("phase3.grand_mean")
+            if settings.get("reference") == "grand_mean"
+            else words.emotion(str(settings.get("neutral", "neutral"))),
             pooling=(Code(str(settings.get("pooling", "–"))),),
             permutations=int(settings.get("n_permutations", 0)),
             seed=str(settings.get("seed", "–")),

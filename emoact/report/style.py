@@ -11,7 +11,7 @@ body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.6 system-ui,-
 "Segoe UI",Roboto,"Helvetica Neue",sans-serif}
 :lang(ja) body,body:lang(ja){font-family:system-ui,-apple-system,"Hiragino Sans","Yu Gothic UI",
 "Yu Gothic","Noto Sans CJK JP","Noto Sans JP",sans-serif;line-height:1.8}
-main{max-width:1020px;margin:0 auto;padding:40px 24px 96px}
+main{max-width:1080px;margin:0 auto;padding:40px 24px 96px}
 h1{font-size:1.9rem;line-height:1.25;margin:0 0 4px;font-weight:650}
 h2{font-size:1.3rem;line-height:1.3;margin:52px 0 12px;padding-top:14px;
 border-top:1px solid var(--line)}
@@ -40,11 +40,12 @@ border-radius:0 6px 6px 0;max-width:none}
 .wide{overflow-x:auto;margin:14px 0}
 table{border-collapse:collapse;min-width:60%;font-size:.92rem;line-height:1.5}
 caption{caption-side:top;text-align:left;color:var(--muted);padding:0 0 6px}
-th,td{text-align:left;vertical-align:top;padding:5px 18px 5px 0;
+th,td{text-align:left;vertical-align:top;padding:5px 16px 5px 0;
 border-bottom:1px solid var(--line)}
-th{font-weight:600;border-bottom-color:var(--muted);vertical-align:bottom}
 td:first-child{white-space:nowrap}td:last-child:not(.number){min-width:11em}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th,th.number{font-weight:600;border-bottom-color:var(--muted);vertical-align:bottom;
+white-space:normal}
 td code{background:none;padding:0}
 figure{margin:20px 0 8px}
 figure svg{display:block;width:100%;height:auto}

@@ -8,6 +8,7 @@ import pytest
 
 from emoact.analysis.accuracy import VERDICTS
 from emoact.analysis.activation_finding import FINDING_KINDS
+from emoact.analysis.baselines import BASELINE_KINDS
 from emoact.audit.aspects import ASPECTS
 from emoact.errors import RequestError
 from emoact.models.registry import REGISTRY
@@ -50,6 +51,7 @@ def test_everything_that_is_named_by_what_was_found_has_its_string() -> None:
     needed |= {f"verdict.{verdict}" for verdict in VERDICTS}
     needed |= {f"aspect.{aspect.name}" for aspect in ASPECTS}
     needed |= {f"remedy.{aspect.name}" for aspect in ASPECTS}
+    needed |= {f"baseline.{kind}" for kind in (*BASELINE_KINDS, "layer_0")}
     needed |= {f"footnote.{spec.name}" for spec in REGISTRY if spec.footnote}
     assert needed - set(JAPANESE) == set()
 
@@ -70,7 +72,6 @@ def test_japanese_is_japanese() -> None:
         "column.sha256",
         "column.bos",
         "baseline.bag_of_words",
-        "baseline.tf_idf",
         "baseline.tfidf",
         "directions.transfer",
     }
