@@ -1,0 +1,76 @@
+"""`emoact norms` in all its tables, beside numpy on the unpickled file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.cli import main
+from tests.support.planted import plant_unit
+
+COLUMNS = {
+    "layer": "model emotion site layer norm position mean median q25 q75 n n_nonfinite",
+    "position": "model emotion site layer norm position median q25 q75 n",
+    "prompt": "model emotion site layer norm prompt mean tokens",
+    "token": "model emotion site layer norm prompt position token value top1 top2 top3",
+    "growth": "model emotion layer growth_median growth_q25 growth_q75 mlp_share_median "
+    "mlp_share_q25 mlp_share_q75 n",
+    "dimension": "model emotion site layer dimension typical ratio mean sd",
+}
+
+
+def table(results: Path, *words: str) -> list[dict[str, str]]:
+    path = results / "norms.csv"
+    assert main(["norms", "--results", str(results), "--csv", str(path), *words]) == 0
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+@pytest.mark.parametrize("kind", ["l2", "l1", "rms"])
+def test_every_norm_agrees_with_numpy_on_the_unpickled_file(tmp_path: Path, kind: str) -> None:
+    with plant_unit(tmp_path, "gpt2", "anger", n_samples=9).open("rb") as file:
+        unit = pickle.load(file)
+
+    def norm(rows: Any) -> Any:
+        order = 1 if kind == "l1" else 2
+        scale = 1 / np.sqrt(rows.shape[1]) if kind == "rms" else 1.0
+        return np.linalg.norm(rows.astype(np.float64), ord=order, axis=1) * scale
+
+    keys = {"resid_pre": "residual_stream", "mlp_out": "mlp_output"}
+    rows = table(tmp_path, "--norm", kind)
+    assert len(rows) == 2 * 4 * 2
+    for row in rows:
+        samples = unit[keys[row["site"]]][int(row["layer"])]
+        first = row["position"] == "first"
+        values = [norm(s)[0] if first else norm(s)[1:].mean() for s in samples]
+        assert float(row["mean"]) == pytest.approx(np.mean(values), rel=1e-6)
+        found = [float(row[name]) for name in ("q25", "median", "q75")]
+        assert found == pytest.approx(np.quantile(values, [0.25, 0.5, 0.75]).tolist(), rel=1e-6)
+        assert int(row["n"]) == 9
+    for row in table(tmp_path, "--norm", kind, "--by", "token"):
+        samples = unit[keys[row["site"]]][int(row["layer"])]
+        sample = samples[int(row["prompt"].removeprefix("p"))]
+        expected = norm(sample)[int(row["position"])]
+        assert float(row["value"]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("by", COLUMNS)
+def test_every_table_has_its_columns_and_speaks_json(
+    tmp_path: Path, by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    rows = table(tmp_path, "--by", by)
+    assert list(rows[0]) == COLUMNS[by].split()
+    capsys.readouterr()
+    assert main(["norms", "--results", str(tmp_path), "--by", by, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == len(rows)
+
+
+def test_an_unknown_table_is_a_wrong_request(tmp_path: Path) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    assert main(["norms", "--results", str(tmp_path), "--by", "mood"]) == 2
