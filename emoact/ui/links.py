@@ -48,13 +48,15 @@ def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
     What another page left under the key is kept where this page knows it too.
     """
     options = list(allowed)
+    fresh = key not in st.session_state
     chosen = next(
         (each for each in (st.session_state.get(key), st.query_params.get(key)) if each in options),
         value,
     )
     # Always: a widget of another page with this key does not hand its state on by itself.
     st.session_state[key] = chosen
-    if key not in st.query_params:
+    # Once a widget is bound to it, the parameter follows the widget and cannot be set.
+    if fresh and key not in st.query_params:
         st.query_params[key] = chosen
 
 
