@@ -341,8 +341,8 @@ STRINGS: Mapping[str, str] = {
     "interval by the jackknife. Grey: 2.5 % to 97.5 % of the same under permuted labels.",
     "null.permutation": "permuted labels, 95 %",
     "distances.title": "Distances within a model",
-    "distances.lead": "Directions that subtract the same reference have a cosine other than zero even "
-    "without any emotion; the grey band shows how far permuted labels reach. The cross-validated "
+    "distances.lead": "Directions that subtract the same reference have a cosine other than zero "
+    "even without any emotion; the grey band shows how far permuted labels reach. The cross-validated "
     "cosine is free of that bias; it is blank where a strength is not positive.",
     "distances.alt": "Cosines between directions by layer, {model}",
     "distances.plain": "Plain cosine",
