@@ -342,8 +342,8 @@ STRINGS: Mapping[str, str] = {
     "null.permutation": "permuted labels, 95 %",
     "distances.title": "Distances within a model",
     "distances.lead": "Directions that subtract the same reference have a cosine other than zero "
-    "even without any emotion; the grey band shows how far permuted labels reach. The cross-validated "
-    "cosine is free of that bias; it is blank where a strength is not positive.",
+    "even without any emotion; the grey band shows how far permuted labels reach. The "
+    "cross-validated cosine is free of that bias; it is blank where a strength is not positive.",
     "distances.alt": "Cosines between directions by layer, {model}",
     "distances.plain": "Plain cosine",
     "distances.cv": "Cross-validated cosine",
