@@ -188,9 +188,9 @@ def across_figure(
 def _outside(part: pd.DataFrame) -> list[bool]:
     """Layers that stand out: over all layers where there is such a test, else beyond the band."""
     if part["p_max"].notna().any():
-        return (part["p_max"] <= ALPHA).tolist()
+        return list((part["p_max"] <= ALPHA).tolist())
     beyond = (part["value"] < part["null_low"]) | (part["value"] > part["null_high"])
-    return beyond.tolist()
+    return list(beyond.tolist())
 
 
 def _hover(measure: str) -> str:
