@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -55,6 +56,15 @@ def show_written(view: RunView) -> None:
 
 
 def _show_made(view: RunView) -> None:
+    if view.summary.kind == "analyze":
+        next_step(
+            "Look at the directions",
+            page="pages/directions.py",
+            icon=":material/north_east:",
+            parameters={"analysis": Path(view.made[0].path).name},
+        )
+    elif view.summary.kind == "report":
+        next_step("Open the reports", page="pages/report.py", icon=":material/description:")
     st.dataframe(
         pd.DataFrame(
             {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,16 @@ def script() -> ModuleType:
 def test_grid_is_a_function_of_its_seed(script: ModuleType) -> None:
     condition = script.Condition(name="null", spectrum=script.steep_spectrum(), scenario=1.0)
     assert script.run_grid(condition, (1, 2)) == script.run_grid(condition, (1, 2))
+
+
+def test_page_keeps_the_promised_rates(script: ModuleType) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "calibration.md").read_text()
+    rows = re.findall(r"\| (\d+) \| (\d+) \| at (most|least) (\d+) \| (\w+) \|", page)
+    # Four kinds of data without an emotion, two with one; 5 % and two standard errors are 28.
+    assert [row[2:] for row in rows] == [("most", "28", "yes")] * 4 + [("least", "320", "yes")] * 2
+    for found, of, side, limit, _ in rows:
+        assert int(of) == 400
+        assert int(found) <= int(limit) if side == "most" else int(found) >= int(limit)
 
 
 def test_strong_effect_is_found_and_vanishes_with_its_labels(script: ModuleType) -> None:
