@@ -18,7 +18,8 @@ _PREVIEW = 20
 _REFUSED = "import-refused"
 _UPLOAD = "upload"
 _KEPT = "imports-kept"
-DATASET = "dataset"
+DATASET = "file"
+"""Parameter of the address; Extract has another, which this page could not set if it had it too."""
 
 
 def show(results: str) -> None:

@@ -94,8 +94,12 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(
     assert kept.read_text() == GOOD
     assert kept.name.startswith("Mein-Satz-1-")
     assert kept.suffix == ".csv"
-    assert app.selectbox(key="dataset").value == str(kept)
+    assert app.selectbox(key="file").value == str(kept)
     assert app.markdown[0].value.startswith("**12 prompts** of 2 emotions")
+    next(button for button in app.button if button.label.startswith("Extract with")).click().run()
+    assert not app.exception, app.exception
+    assert app.title[0].value == "Extract"
+    assert app.text_input(key="dataset").value == str(kept)
 
 
 def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path
     path.write_text(
         "\n".join([*lines, *(line.replace("number ", "number 9") for line in lines[1:])])
     )
-    app = open_page("prompts", dataset=str(path))
+    app = open_page("prompts", file=str(path))
     assert "A direction could stand for something else" in app.markdown[0].value
     box = next(warning for warning in app.warning if "Punctuation" in warning.value)
     assert "What would fix it" in box.value
@@ -113,13 +117,13 @@ def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path
 def test_text_with_markup_stays_text(open_page: OpenPage, tmp_path: Path) -> None:
     path = tmp_path / "evil.csv"
     path.write_text("text,emotion\n<b>bold</b> *stars*,joy\n<script>x</script> two,calm\n")
-    app = open_page("prompts", dataset=str(path))
+    app = open_page("prompts", file=str(path))
     assert "<b>bold</b> *stars*" in set(app.dataframe[0].value["text"])
     assert "<b>" not in words(app)
 
 
 def test_a_path_that_is_no_data_set_says_so(open_page: OpenPage) -> None:
-    app = open_page("prompts", dataset="/nowhere/prompts.csv")
+    app = open_page("prompts", file="/nowhere/prompts.csv")
     assert "there is no such file" in app.error[0].value
     # The page can still be left by importing another one.
     assert app.file_uploader(key="upload")
