@@ -11,7 +11,7 @@ import streamlit as st
 
 from emoact.audit.in_child import audit_in_child
 from emoact.audit.outcome import AuditReport
-from emoact.audit.text import words_of
+from emoact.audit.tokens import words_of
 from emoact.errors import EmoactError, RequestError
 from emoact.models.resolve import list_models
 from emoact.prompts import read_prompts

@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect
 from emoact.runs.snapshot import RunError
 from tests.browser.conftest import Server, Visitor
 from tests.support.planted import plant_grid
+from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
+from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +29,11 @@ PAGES = {
     f"runs?run={FAILED}&part=Config": "Log of the worker",
     f"runs?run={FAILED}&run={FINISHED}": "Two runs compared",
     "activations?model=gpt2&first=true": "What am I looking at",
+    "prompts": "What am I looking at",
+    "report?lang=ja": "Report",
+    "directions?view=separation": "What am I looking at",
+    "distances?view=prompts": "What am I looking at",
+    "across_models": "What am I looking at",
 }
 
 
@@ -38,6 +45,9 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
     error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
     plant_run(server.results, FAILED, "failed", error=error)
     plant_run(server.results, FINISHED, "finished")
+    plant_scenarios(server.results, "pythia-160m")
+    plant_scenarios(server.results, "other")
+    plant_analysis(server.results, models=("pythia-160m", "other"))
     lock = plant_run(server.results, RUNNING, "running")
     assert lock is not None
     used: set[int] = set()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from tests.browser.conftest import ARTIFACTS, Server, Visitor
 from tests.support.planted import plant_grid
@@ -32,12 +32,10 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
     expect(page.get_by_text("Nothing but the words gives the class away")).to_be_visible()
     page.get_by_text("Import prompts of your own").click()
     chooser = page.locator("input[type=file]")
-    broken = {"name": "broken.csv", "mimeType": "text/csv", "buffer": BROKEN.encode()}
-    chooser.set_input_files(files=[broken])  # type: ignore[list-item]
+    chooser.set_input_files(file_of("broken.csv", BROKEN))
     expect(page.get_by_text("broken.csv line 3: emotion is empty")).to_be_visible()
     window.shoot("prompts-broken-light")
-    good = {"name": "loud.csv", "mimeType": "text/csv", "buffer": GOOD.encode()}
-    chooser.set_input_files(files=[good])  # type: ignore[list-item]
+    chooser.set_input_files(file_of("loud.csv", GOOD))
     page.get_by_role("button", name="Use 20 prompts").click()
     expect(page.get_by_text("A direction could stand for something else")).to_be_visible()
     window.settled()
@@ -67,6 +65,10 @@ def test_both_reports_are_made_and_open_without_a_network(
         path = tmp_path / f"{lang}.html"
         download.value.save_as(path)
         _read_offline(browser, path, lang)
+
+
+def file_of(name: str, text: str) -> FilePayload:
+    return FilePayload(name=name, mimeType="text/csv", buffer=text.encode())
 
 
 def _read_offline(browser: Browser, path: Path, lang: str) -> None:
