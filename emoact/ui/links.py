@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from emoact.ui.text import md, mono
 
@@ -48,16 +50,16 @@ def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
     What another page left under the key is kept where this page knows it too.
     """
     options = list(allowed)
-    fresh = key not in st.session_state
     chosen = next(
         (each for each in (st.session_state.get(key), st.query_params.get(key)) if each in options),
         value,
     )
     # Always: a widget of another page with this key does not hand its state on by itself.
     st.session_state[key] = chosen
-    # Once a widget is bound to it, the parameter follows the widget and cannot be set.
-    if fresh and key not in st.query_params:
-        st.query_params[key] = chosen
+    if key not in st.query_params:
+        # Once a widget is bound to it, the parameter follows the widget and cannot be set.
+        with suppress(StreamlitAPIException):
+            st.query_params[key] = chosen
 
 
 def ignore(parameter: str, reason: str) -> None:
