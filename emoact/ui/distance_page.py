@@ -25,7 +25,7 @@ from emoact.ui import (
     prompt_texts,
 )
 from emoact.ui.analyses import of, table
-from emoact.ui.boxes import answer, next_step
+from emoact.ui.boxes import answer
 from emoact.ui.chart import show_chart
 from emoact.ui.direction_answers import site_words
 from emoact.ui.scheme import current_scheme
@@ -305,12 +305,13 @@ def _show_selected(event: Any, drawn: pd.DataFrame, choice: DistanceChoice) -> N
         "emotion": emotion,
         "prompt": prompt_id,
     }
-    next_step(
-        "Open this prompt in Activations",
-        page="pages/activations.py",
+    # A link and not a button: parameters that are bound to widgets here cannot be set for another
+    # page from within a script.
+    st.page_link(
+        "pages/activations.py",
+        label="Open this prompt in Activations",
         icon=":material/open_in_new:",
-        parameters=parameters,
-        primary=False,
+        query_params=dict(parameters),
     )
 
 

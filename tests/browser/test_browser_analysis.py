@@ -1,0 +1,129 @@
+"""From units of the real model to directions, distances and what a comparison still needs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
+from tests.browser.conftest import ROOT, Server, Visitor
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
+
+pytestmark = pytest.mark.browser
+
+N_SCENARIOS = 8
+EVIL = "<b>bold</b><img src=x onerror=window.hacked=1>"
+
+
+def extract_some(results: Path, folder: Path) -> list[dict[str, str]]:
+    """A few scenarios of the shipped data, run through the embedded model."""
+    rows = [json.loads(line) for line in (ROOT / "data/prompts.jsonl").read_text().splitlines()]
+    subsets = [
+        [row["scenario_id"] for row in rows if row["subset"] == subset]
+        for subset in ("explicit", "implicit")
+    ]
+    wanted = {name for names in subsets for name in list(dict.fromkeys(names))[: N_SCENARIOS // 2]}
+    chosen = [row for row in rows if row["scenario_id"] in wanted]
+    data = folder / "some.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    command = [sys.executable, "-m", "emoact", "extract", "--model", "smollm2-135m"]
+    command += ["--dataset", str(data), "--results", str(results)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=150)
+    return chosen
+
+
+def saved_as(page: Page, kind: str, target: Path) -> Path:
+    with page.expect_download() as download:
+        if kind == "csv":
+            # Tables have a button of that name among their tools.
+            page.locator(".st-key-directions-csv").get_by_role("button").click()
+        else:
+            page.get_by_role("button", name=f"Save the chart as {kind.upper()}").click()
+    path = target / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+@pytest.mark.skipif(
+    not is_converted(converted_dir(GGUF_SHA256)),
+    reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
+)
+def test_units_of_the_real_model_become_directions_and_distances(
+    server: Server, visit: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    prompts = extract_some(server.results, tmp_path)
+    window = visit("light")
+    page = window.open(f"{server.url}/directions")
+    expect(page.get_by_text("4 units of 1 model are on disk")).to_be_visible()
+    page.get_by_role("button", name="Analyse 4 units").click()
+    chart = page.locator(".js-plotly-plot .main-svg").first
+    expect(chart).to_be_visible(timeout=60_000)
+    window.settled()
+    expect(page).to_have_url(re.compile("analysis=[0-9a-f]{20}"))
+    expect(page.get_by_text("away from neutral")).to_be_visible()
+
+    rows = list(csv.DictReader(saved_as(page, "csv", tmp_path).read_text().splitlines()))
+    assert {row["emotion"] for row in rows} == {"gratitude", "anger", "apology"}
+    assert len(rows) == 3 * 2 * 30
+    picture = saved_as(page, "svg", tmp_path).read_text()
+    assert "95 % of relabelled data" in picture
+    assert "smollm2-135m, residual stream and MLP output" in picture
+    assert saved_as(page, "png", tmp_path).read_bytes().startswith(b"\x89PNG")
+    window.shoot("directions-light")
+
+    page.get_by_role("radio", name="separation").click()
+    window.settled()
+    expect(page).to_have_url(re.compile("view=separation"))
+    expect(page.get_by_text("characters, TF-IDF").first).to_be_visible()
+
+    page.get_by_role("link", name="Distances").click()
+    window.settled()
+    expect(page.locator(".js-plotly-plot").get_by_text("plain cosine of noise")).to_be_visible()
+    expect(page).to_have_url(re.compile("distances.*analysis=[0-9a-f]{20}"))
+    page.get_by_role("radio", name="prompts").click()
+    window.settled()
+    point = page.locator(".js-plotly-plot .scatterlayer .trace").first.locator("path.point").first
+    point.hover(force=True)
+    hover = page.locator(".js-plotly-plot .hoverlayer")
+    expect(hover).to_contain_text(re.compile("gratitude"))
+    point.click(force=True)
+    opening = page.get_by_role("link", name="Open this prompt in Activations")
+    expect(opening).to_be_visible()
+    main = page.locator("[data-testid=stMain]").inner_text()
+    assert any(prompt["text"] in main for prompt in prompts if prompt["emotion"] == "gratitude")
+    opening.click()
+    expect(page.get_by_role("heading", name="Activations", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile("prompt=s[0-9]+-gratitude"))
+
+    page.get_by_role("link", name="Across models").click()
+    expect(page.get_by_text("needs activations of 2 models")).to_be_visible()
+    # Must not happen: a comparison drawn of one model.
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)
+
+
+def test_a_mixture_is_refused_with_its_field_and_a_prompt_with_markup_is_text(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    plant_scenarios(server.results, "gpt2")
+    plant_analysis(server.results)
+    plant_scenarios(server.results, "other", provenance={"dtype": EVIL})
+    window = visit("dark")
+    page = window.open(f"{server.url}/across_models")
+    expect(page.get_by_text("needs an analysis of 2 models")).to_be_visible()
+    refusal = page.locator("[data-testid=stAlert]")
+    expect(refusal).to_contain_text("dtype differs")
+    expect(page.get_by_role("button", name="Analyse these units")).to_be_disabled()
+    page.get_by_text("Analyse them although they differ").click()
+    expect(page.get_by_role("button", name="Analyse 6 units although they differ")).to_be_enabled()
+    # Must not happen: a value of a file read as HTML.
+    assert page.evaluate("window.hacked") is None
+    expect(page.locator("img[src=x]")).to_have_count(0)
