@@ -77,7 +77,7 @@ def pick(saved: SavedAnalysis) -> AcrossChoice | None:
     view_now = named if named in VIEWS else VIEWS[0]
     for parameter, allowed in (
         ("pair", list(pairs)),
-        ("site", sites),
+        ("hook", sites),
         ("view", VIEWS),
         ("measure", MAPS if view_now == "layer_map" else list(ACROSS_MEASURES)),
         ("emotion", emotions),
@@ -93,8 +93,9 @@ def pick(saved: SavedAnalysis) -> AcrossChoice | None:
             bind="query-params",
             width=300,
         )
+        # Of a name of its own: elsewhere `site` takes several, and one does not become several.
         site = st.segmented_control(
-            "Site", sites, default=sites[0], required=True, key="site", bind="query-params"
+            "Site", sites, default=sites[0], required=True, key="hook", bind="query-params"
         )
         view = st.segmented_control(
             "View",

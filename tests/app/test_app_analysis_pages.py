@@ -196,7 +196,7 @@ def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
 def test_a_map_shows_every_layer_against_every_layer(
     open_page: OpenPage, saved: SavedAnalysis
 ) -> None:
-    app = open_page("across_models", view="layer_map", measure="cka", site="resid_pre")
+    app = open_page("across_models", view="layer_map", measure="cka", hook="resid_pre")
     (trace,) = figure(app)["data"]
     table = saved.table("maps")
     table = table[(table["measure"] == "cka") & (table["site"] == "resid_pre")]
