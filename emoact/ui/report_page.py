@@ -25,6 +25,8 @@ from emoact.ui.text import listed, mono
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
 _RUN = "report-run"
+_OPENED = "report-run-opened"
+_REPORT = "report"
 _PREVIEW_BYTES = 8_000_000
 _MOST = 50
 
@@ -102,7 +104,11 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
     run_id = st.session_state.get(_RUN)
     if run_id is None or not _exists(asked.results, run_id):
         return
-    show_run(asked.results, run_id)
+    view = show_run(asked.results, run_id)
+    if view is not None and view.made and st.session_state.get(_OPENED) != run_id:
+        # Once: afterwards the reader may open another one.
+        st.session_state[_OPENED] = run_id
+        st.session_state[_REPORT] = Path(view.made[0].path).name
 
 
 def show(made: list[ReportFile]) -> None:
@@ -111,8 +117,8 @@ def show(made: list[ReportFile]) -> None:
         return
     st.header("Reports")
     names = [report.path.name for report in made]
-    links.note_ignored("report", names)
-    name = st.selectbox("Report", names, key="report", bind="query-params", width=460)
+    links.note_ignored(_REPORT, names)
+    name = st.selectbox("Report", names, key=_REPORT, bind="query-params", width=460)
     chosen = next((report for report in made if report.path.name == name), made[0])
     _open(chosen)
     with st.expander("All reports", icon=":material/folder_open:"):

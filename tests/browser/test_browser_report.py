@@ -46,7 +46,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
     expect(page.locator("[data-testid=stMain] i")).to_have_count(0)
     page.get_by_role("button", name="Extract with these prompts").click()
     expect(page.get_by_role("heading", name="Extract", exact=True)).to_be_visible()
-    expect(page.get_by_label("Data set")).to_have_value(str(kept))
+    expect(page.get_by_role("textbox", name="Data set")).to_have_value(str(kept))
 
 
 def test_both_reports_are_made_and_open_without_a_network(
@@ -59,7 +59,9 @@ def test_both_reports_are_made_and_open_without_a_network(
         page.get_by_role("button", name=f"Make the {name} report").click()
         expect(page.get_by_text("finished").first).to_be_visible(timeout=30_000)
         # The preview is a frame of its own, after which the network never counts as idle.
-        expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+        heading = {"en": "emoact: activations", "ja": "emoact: 内部活性"}[lang]
+        preview = page.frame_locator("iframe").get_by_role("heading", level=1)
+        expect(preview).to_contain_text(heading)
         with page.expect_download() as download:
             page.get_by_role("button", name="Download", exact=True).click()
         path = tmp_path / f"{lang}.html"
