@@ -24,7 +24,11 @@ from emoact.report.style import STYLE
 from emoact.report.svg import draw
 
 # What the page may load: nothing. Styles stand in the file.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""What a report may load and do: nothing but its own styles and pictures."""
 
 
 def to_html(document: Document, *, labels: Sequence[str] = ()) -> str:
@@ -43,7 +47,7 @@ def to_html(document: Document, *, labels: Sequence[str] = ()) -> str:
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             f"<title>{title}</title>",
             f"<style>{STYLE}</style>",
             "</head>",

@@ -13,15 +13,15 @@ from emoact.analyses.saved import SavedAnalysis
 from emoact.analysis.pooling import POOLINGS
 from emoact.analysis.settings import AnalysisSettings, Reference
 from emoact.errors import EmoactError, RequestError
-from emoact.runs import launch, progress
+from emoact.runs import launch
 from emoact.store.layout import ResultsRoot
 from emoact.ui import analyses, links, numbers
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.run_panel import show_run
 from emoact.ui.text import listed, md, mono
+from emoact.ui.watched_job import forget_job, watch_job, watched_job
 
-RUN = "run"
 _REFERENCES: tuple[Reference, ...] = get_args(Reference)
 _OVERRIDE = "analyse-mixed"
 _NEUTRAL = "neutral"
@@ -215,26 +215,15 @@ def _start(asked: AnalyzeRequest) -> None:
     except EmoactError as error:
         error_box(error, title="The analysis could not start")
         return
-    st.query_params[RUN] = started.run_id
+    watch_job(started.run_id)
     st.rerun()
 
 
 def _watch(results: str) -> None:
     """The analysis at work, or the one that the address names, until it has ended well."""
-    named = st.query_params.get(RUN)
-    try:
-        jobs = [run for run in progress.list_runs(results) if run.kind == "analyze"]
-    except EmoactError as error:
-        error_box(error, title="The runs cannot be listed")
-        return
-    if named is not None and all(job.id != named for job in jobs):
-        links.ignore(f"{RUN}={named[:80]}", "there is no such analysis run in this folder.")
-        del st.query_params[RUN]
-        named = None
-    watched = named or next((job.id for job in jobs if job.active), None)
+    watched = watched_job(results, "analyze")
     if watched is None:
         return
-    st.query_params[RUN] = watched
     view = show_run(results, watched)
     if view is None or view.summary.active:
         return
@@ -242,15 +231,11 @@ def _watch(results: str) -> None:
     there = made is not None and ResultsRoot(results).analysis_dir(made).is_dir()
     if made is not None and there and view.state == "finished":
         _show(made)
-    st.button("Close this run", on_click=_forget, icon=":material/close:", key="close-run")
-
-
-def _forget() -> None:
-    st.query_params.pop(RUN, None)
+    st.button("Close this run", on_click=forget_job, icon=":material/close:", key="close-run")
 
 
 def _show(analysis: str) -> None:
     """Open this analysis in the next run of the page, and stop watching its run."""
-    _forget()
+    forget_job()
     analyses.open_next(analysis)
     st.rerun()

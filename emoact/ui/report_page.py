@@ -13,20 +13,22 @@ import streamlit as st
 
 from emoact.errors import EmoactError
 from emoact.report.asking import ReportRequest, prepare_report
+from emoact.report.html import POLICY
 from emoact.report.making import FORMATS
 from emoact.report.words import LANGUAGES, Language
-from emoact.runs import launch, progress
+from emoact.runs import launch
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links, numbers
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.reading import UnitFile
 from emoact.ui.run_panel import show_run
 from emoact.ui.text import listed, mono
+from emoact.ui.watched_job import forget_job, watch_job, watched_job
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
-_RUN = "report-run"
-_OPENED = "report-run-opened"
+_NEXT = "report-next"
 _REPORT = "report"
+_HARMLESS = f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 _PREVIEW_BYTES = 8_000_000
 _MOST = 50
 
@@ -80,12 +82,13 @@ def ask(results: str) -> ReportRequest:
             bind="query-params",
             help="html: one file that needs nothing else. md: Markdown with its figures beside it.",
         )
-    links.show_ignored()
     return ReportRequest(results=results, lang=lang, form=form)
 
 
 def make(asked: ReportRequest, *, possible: bool) -> None:
     """The button that starts the run, and the run while it works."""
+    run_id = watched_job(asked.results, "report")
+    links.show_ignored()
     clicked = st.button(
         f"Make the {_LANGUAGES[asked.lang]} report",
         type="primary",
@@ -99,16 +102,24 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
         except EmoactError as error:
             error_box(error, title="The report could not be started")
             return
-        st.session_state[_RUN] = started.run_id
+        watch_job(started.run_id)
+        st.rerun()
     st.caption(f"In a shell: {mono(asked.command)}")
-    run_id = st.session_state.get(_RUN)
-    if run_id is None or not _exists(asked.results, run_id):
+    if run_id is not None:
+        _watch(asked.results, run_id)
+
+
+def _watch(results: str, run_id: str) -> None:
+    """The report in the making; once it is there, it is opened and the run is left."""
+    view = show_run(results, run_id)
+    if view is None or view.summary.active:
         return
-    view = show_run(asked.results, run_id)
-    if view is not None and view.made and st.session_state.get(_OPENED) != run_id:
-        # Once: afterwards the reader may open another one.
-        st.session_state[_OPENED] = run_id
-        st.session_state[_REPORT] = Path(view.made[0].path).name
+    made = next((Path(each.path) for each in view.made), None)
+    if view.state == "finished" and made is not None and made.is_file():
+        forget_job()
+        st.session_state[_NEXT] = made.name
+        st.rerun()
+    st.button("Close this run", on_click=forget_job, icon=":material/close:", key="close-run")
 
 
 def show(made: list[ReportFile]) -> None:
@@ -118,6 +129,9 @@ def show(made: list[ReportFile]) -> None:
     st.header("Reports")
     names = [report.path.name for report in made]
     links.note_ignored(_REPORT, names)
+    wanted = st.session_state.pop(_NEXT, None)
+    if wanted in names:
+        st.session_state[_REPORT] = wanted
     name = st.selectbox("Report", names, key=_REPORT, bind="query-params", width=460)
     chosen = next((report for report in made if report.path.name == name), made[0])
     _open(chosen)
@@ -177,9 +191,9 @@ def _open(report: ReportFile) -> None:
         on_click="ignore",
     )
     if len(data) <= _PREVIEW_BYTES:
-        st.iframe(
-            data.decode("utf-8", errors="replace"), height=720, alt=f"Preview of {report.path.name}"
-        )
+        # Whoever can write into the folder can put a file here: nothing in it may run.
+        text = _HARMLESS + data.decode("utf-8", errors="replace")
+        st.iframe(text, height=720, alt=f"Preview of {report.path.name}")
 
 
 def _archive(path: Path, text: bytes) -> bytes:
@@ -191,10 +205,3 @@ def _archive(path: Path, text: bytes) -> bytes:
         for figure in sorted(folder.glob("*.svg")) if folder.is_dir() else []:
             archive.write(figure, f"{folder.name}/{figure.name}")
     return packed.getvalue()
-
-
-def _exists(results: str, run_id: str) -> bool:
-    try:
-        return any(run.id == run_id for run in progress.list_runs(results))
-    except EmoactError:
-        return False

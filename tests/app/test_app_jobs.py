@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from emoact.runs.directory import RunDirectory
-from emoact.runs.job import JobConfig
-from emoact.runs.lock import RunLock
-from emoact.runs.snapshot import RunError, Snapshot, StepProgress
-from emoact.runs.states import State
-from emoact.runs.status import Status, write_status
+from emoact.runs.snapshot import RunError, StepProgress
 from emoact.runs.views import MadeView
-from emoact.store.atomic import write_json
 from tests.app.conftest import OpenPage
+from tests.support.planted_jobs import JOB, plant_job
 from tests.support.planted_runs import plant_run
-from tests.support.run_files import hold
 
-JOB = "20260201-140500-cccc"
 EXTRACTION = "20260131-140500-aaaa"
-
-
-def plant_job(results: Path, state: State, **changes: object) -> RunLock | None:
-    """An analysis as its launcher or worker would leave it."""
-    config = JobConfig(
-        kind="analyze",
-        run_id=JOB,
-        created_at="2026-02-01T14:05:00+00:00",
-        models=("gpt2", "pythia-160m"),
-        emotions=("anger", "neutral"),
-        results=str(results),
-        request={"settings": {"pooling": "last"}, "units": []},
-        command="python -m emoact analyze --pooling last",
-    )
-    directory = RunDirectory(results / "runs" / JOB)
-    directory.path.mkdir(parents=True)
-    write_json(directory.config_path, config.to_json())
-    snapshot = dataclasses.replace(
-        Snapshot.before(config),
-        state=state,
-        started_at="2026-02-01T14:05:01+00:00",
-        elapsed_s=20.0,
-        **changes,  # type: ignore[arg-type]
-    )
-    write_status(directory.status_path, Status.now(snapshot, None), durable=False)
-    directory.events_path.touch()
-    directory.lock_path.touch()
-    directory.log_path.write_text("a line of the worker\n")
-    return hold(directory, phase="working") if state == "running" else None
 
 
 def words(app: AppTest) -> str:

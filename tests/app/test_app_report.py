@@ -3,10 +3,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from emoact.report.html import POLICY
 from emoact.report.making import make_report
 from emoact.runs.progress import list_runs
 from tests.app.conftest import OpenPage
 from tests.support.planted import plant_grid
+from tests.support.planted_jobs import JOB, plant_job
 
 
 def test_an_empty_folder_has_nothing_to_report_on(open_page: OpenPage) -> None:
@@ -51,3 +53,27 @@ def test_a_markdown_report_is_offered_with_its_figures(open_page: OpenPage, resu
     app = open_page("report")
     assert app.selectbox(key="report").value == made.path.name
     assert app.get("download_button")[0].proto.label == "Download with its figures"
+
+
+def test_a_report_in_the_making_is_found_again_after_a_refresh(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    lock = plant_job(results, "running", kind="report")
+    assert lock is not None
+    app = open_page("report")
+    assert app.query_params["run"] == JOB
+    lock.close()
+    app = open_page("report", run="never")
+    notes = "\n".join(caption.value for caption in app.caption)
+    assert "`run=never` in the address was ignored: there is no such report run" in notes
+
+
+def test_nothing_in_a_file_among_the_reports_may_run(open_page: OpenPage, results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    foreign = results / "reports" / "foreign.html"
+    foreign.parent.mkdir()
+    foreign.write_text("<html><head></head><script>parent.hacked = 1</script></html>")
+    shown = open_page("report").get("iframe")[0].proto.srcdoc
+    assert shown.index("Content-Security-Policy") < shown.index("<html>")
+    assert POLICY in shown
