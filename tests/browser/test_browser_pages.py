@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,24 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Server, Visitor, serving
 from tests.support.planted import plant_grid, plant_unit
+from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
+from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.browser
 
 RUN = "20260131-150000-run1"
+PAGES = [
+    "Home",
+    "Extract",
+    "Runs",
+    "Prompts",
+    "Activations",
+    "Directions",
+    "Distances",
+    "Across models",
+    "Report",
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +42,59 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A results folder that has something for every page, and the name of its analysis."""
+    folder = tmp_path_factory.mktemp("furnished")
+    plant_grid(folder, ["gpt2", "pythia-160m"], ["anger", "neutral"])
+    plant_run(folder, "20260131-140500-aaaa")
+    plant_scenarios(folder, "one")
+    plant_scenarios(folder, "two")
+    return folder, plant_analysis(folder, models=("one", "two")).id
+
+
 @pytest.mark.parametrize(
-    ("address", "title", "shows"),
+    ("scheme", "address", "title", "shows"),
     [
-        ("extract?models=gpt2&bos=none", "Extract", "gpt2"),
-        ("runs?run=20260131-140500-aaaa", "Runs", "20260131-140500-aaaa"),
-        ("activations?model=pythia-160m&norm=rms", "Activations", "pythia-160m"),
-        ("", "Home", "pythia-160m"),
+        ("light", "", "Home", "What is on disk"),
+        ("light", "extract?models=gpt2&bos=none", "Extract", "--bos none"),
+        ("dark", "runs?run=20260131-140500-aaaa&part=Config", "Runs", "20260131-140500-aaaa"),
+        ("light", "prompts?q=thank&subset=explicit", "Prompts", " of 200"),
+        ("dark", "activations?model=pythia-160m&norm=rms", "Activations", "--norm rms"),
+        ("light", "directions?analysis=ID&model=two&view=stability", "Directions", "ID"),
+        ("dark", "distances?analysis=ID&model=two&view=matrix", "Distances", "ID"),
+        ("light", "across_models?analysis=ID&view=layer_map", "Across models", "ID"),
+        ("dark", "report?lang=ja&format=md", "Report", "--lang ja --format md"),
     ],
 )
 def test_a_link_pasted_into_a_cold_server_opens_its_page_in_the_frame(
-    server: Server, visit: Callable[..., Visitor], address: str, title: str, shows: str
+    server: Server,
+    furnished: tuple[Path, str],
+    visit: Callable[..., Visitor],
+    scheme: str,
+    address: str,
+    title: str,
+    shows: str,
 ) -> None:
-    plant_grid(server.results, ["gpt2", "pythia-160m"], ["anger", "neutral"])
-    plant_run(server.results)
-    window = visit()
+    folder, analysis = furnished
+    shutil.copytree(folder, server.results, dirs_exist_ok=True)
+    address, shows = (words.replace("ID", analysis) for words in (address, shows))
+    window = visit(scheme)
     page = window.open(f"{server.url}/{address}")
     heading = "emoact" if title == "Home" else title
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     navigation = page.locator("[data-testid=stSidebarNav]")
-    expect(navigation.get_by_role("link")).to_have_text(
-        [
-            "Home",
-            "Extract",
-            "Runs",
-            "Prompts",
-            "Activations",
-            "Directions",
-            "Distances",
-            "Across models",
-            "Report",
-        ]
-    )
-    if title == "Home":
-        expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
-    else:
-        expect(page.locator("[data-testid=stMain]").get_by_text(shows).first).to_be_visible()
+    expect(navigation.get_by_role("link")).to_have_text(PAGES)
+    expect(page.get_by_text(shows).first).to_be_visible()
     expect(page).to_have_title(f"{title} · emoact")
+    background = page.locator("[data-testid=stApp]").evaluate(
+        "element => getComputedStyle(element).backgroundColor"
+    )
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 128) == (scheme == "dark")
 
-    # Must not happen: Streamlit's word that the page does not exist.
+    # Must not happen: Streamlit's word that the page does not exist, or a choice that is dropped.
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("in the address was ignored")).to_have_count(0)
     assert page.url.endswith(address)
 
 

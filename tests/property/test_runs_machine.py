@@ -17,18 +17,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from emoact.errors import RequestError
 from emoact.runs import control, progress
+from emoact.runs.job import JobKind
 from emoact.runs.look import look
 from emoact.runs.queue import one_at_a_time
 from tests.support.stand_in_world import World
 
-MODELS = ("a", "b", "c")
+MODELS = ("a", "b")
+JOBS: dict[str, JobKind] = {"an analysis": "analyze", "a report": "report"}
 ACTIVE = {"pending", "loading", "running"}
 
 
 class RunsMachine(RuleBasedStateMachine):
-    """Runs of gated models beside a list of what each must be.
+    """Runs of gated models and gated jobs beside a list of what each must be.
 
-    `queue` holds the active runs in the order in which they joined; a gated model works until it is
+    `queue` holds the active runs in the order in which they joined; a gated run works until it is
     let go, so nothing changes between two rules by itself but the head of the queue getting on.
     """
 
@@ -55,6 +57,8 @@ class RunsMachine(RuleBasedStateMachine):
         return self._folder / f"gate-{name}"
 
     def config(self, name: str) -> Any:
+        if name in JOBS:
+            return self.world.job(JOBS[name], self.gate(name))
         return self.world.config(self._folder / "models" / name)
 
     def remove_activations(self) -> None:
@@ -66,7 +70,7 @@ class RunsMachine(RuleBasedStateMachine):
     def twin(self, name: str) -> str | None:
         return next((run_id for run_id in self.queue if self.model_of[run_id] == name), None)
 
-    @rule(name=st.sampled_from(MODELS), copies=st.integers(1, 3))
+    @rule(name=st.sampled_from([*MODELS, *JOBS]), copies=st.integers(1, 3))
     def start(self, name: str, copies: int) -> None:
         """One click, or several at once from several tabs."""
         self.remove_activations()

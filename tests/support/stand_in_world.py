@@ -14,10 +14,13 @@ from typing import Any
 from emoact.runs import control, launch, progress
 from emoact.runs.config import RunConfig
 from emoact.runs.directory import RunDirectory
+from emoact.runs.job import JobConfig, JobKind, new_run_id, now
+from emoact.runs.kinds import AnyConfig
 from emoact.runs.look import look
 from emoact.runs.request import ExtractRequest, prepare
 from emoact.runs.views import RunView
 from emoact.store.layout import ResultsRoot
+from tests.support import stand_in_job
 from tests.support.numpy_engine import stand_in_model
 from tests.support.stand_in_worker import WORKER
 
@@ -60,11 +63,24 @@ class World:
             self.write_dataset()
         return prepare(self.request(*models, **changes))
 
-    def start(self, config: RunConfig) -> launch.Started:
-        return launch.start(config, worker=WORKER)
+    def job(self, kind: JobKind, gate: Path) -> JobConfig:
+        """A run that extracts nothing and ends once the gate is there."""
+        return JobConfig(
+            kind=kind,
+            run_id=new_run_id(),
+            created_at=now(),
+            models=("tiny",),
+            emotions=EMOTIONS,
+            results=str(self.results),
+            request={"gate": str(gate)},
+        )
+
+    def start(self, config: AnyConfig) -> launch.Started:
+        return launch.start(config, worker=_worker_of(config))
 
     def resume(self, run_id: str) -> launch.Started:
-        return control.resume(self.results, run_id, worker=WORKER)
+        worker = _worker_of(self.directory(run_id).config())
+        return control.resume(self.results, run_id, worker=worker)
 
     def view(self, run_id: str) -> RunView:
         return progress.read_run(self.results, run_id)
@@ -99,6 +115,10 @@ class World:
             status = look(directory).status
             if status is not None and status.worker is not None:
                 status.worker.send(signal.SIGKILL, is_alive=directory.lock_is_held)
+
+
+def _worker_of(config: AnyConfig) -> Sequence[str]:
+    return WORKER if config.kind == "extract" else stand_in_job.WORKER
 
 
 def running(view: RunView) -> bool:
