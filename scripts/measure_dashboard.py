@@ -8,11 +8,8 @@ one run. Run it on an idle machine.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from emoact.bench.pages import ROUNDS, page_names, page_time
 from emoact.runs.states import State
 from emoact.version import __version__
 
@@ -33,23 +31,6 @@ from tests.support.planted_runs import plant_run  # noqa: E402
 from tests.support.sessions import Session, visit_together  # noqa: E402
 
 WATCHED = "20260131-140500-aaaa"
-ROUNDS = 7
-# A process of its own for each page, so that the first time is the first.
-SCRIPT = """
-import json, sys, time
-import streamlit
-from streamlit.testing.v1 import AppTest
-began = time.perf_counter()
-app = AppTest.from_file("app.py", default_timeout=120)
-app.switch_page(f"pages/{sys.argv[1]}.py").run()
-times = [time.perf_counter() - began]
-for _ in range(int(sys.argv[2])):
-    began = time.perf_counter()
-    app.run()
-    times.append(time.perf_counter() - began)
-assert not app.exception, app.exception
-print(json.dumps(times))
-"""
 
 
 def main() -> None:
@@ -57,8 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch) / "results"
         _plant(results)
-        pages = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-        times = {page: _page_times(page, results) for page in pages}
+        pages = page_names()
+        times = [page_time(page, results) for page in pages]
         uss, modules = _memory(results, pages, Path(scratch))
         share, runs, failures = _watchers(results, Path(scratch))
     lines = [
@@ -70,7 +51,7 @@ def main() -> None:
         "",
         f"| page | first script in a new process, s | later ones, median of {ROUNDS}, s |",
         "|---|--:|--:|",
-        *(f"| {page} | {cold:.2f} | {warm:.2f} |" for page, (cold, warm) in times.items()),
+        *(f"| {row.page} | {row.cold_s:.2f} | {row.warm_s:.2f} |" for row in times),
         "",
         "The targets are 2 s and 0.5 s. The first one holds the import of what the page needs; "
         "Streamlit itself is loaded by the server before anybody comes.",
@@ -91,20 +72,6 @@ def _plant(results: Path) -> None:
     states: tuple[State, ...] = ("finished", "failed", "cancelled", "crashed")
     for number in range(50):
         plant_run(results, f"20260131-1405{number:02}-bbbb", states[number % 4], models=models)
-
-
-def _page_times(page: str, results: Path) -> tuple[float, float]:
-    environment = {**os.environ, "EMOACT_RESULTS": str(results), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, page, str(ROUNDS)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    cold, *warm = json.loads(done.stdout.splitlines()[-1])
-    return cold, statistics.median(warm)
 
 
 def _memory(results: Path, pages: list[str], scratch: Path) -> tuple[int, bool]:

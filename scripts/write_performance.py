@@ -25,13 +25,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.performance_page import page  # noqa: E402
+from scripts.performance_page import charts, page  # noqa: E402
 
 DATASETS = {
     "shipped": ROOT / "data" / "prompts.jsonl",
     "short": ROOT / "tests" / "fixtures" / "short_prompts.jsonl",
 }
 MODELS = ("gpt2", "pythia-160m", "gpt-neo-125m", "smollm2-135m")
+FULL = ("gpt2", "smollm2-135m")
+"""Whose memory, cost curves and pages are measured as well."""
 SMALL = "pythia-70m"
 NUMBERS = ROOT / "docs" / "performance.json"
 
@@ -46,29 +48,23 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.render:
         with tempfile.TemporaryDirectory(prefix="emoact-twins-") as folder:
-            numbers = {**_kept(), **measure(Path(folder), arguments)}
+            numbers = measure(Path(folder), arguments)
         NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
     (ROOT / "docs" / "performance.md").write_text(page(numbers), encoding="utf-8")
-
-
-def _kept() -> dict[str, Any]:
-    """What other measurements have put beside ours: `pages`, cold and warm seconds."""
-    if not NUMBERS.exists():
-        return {}
-    numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
-    return {"pages": numbers["pages"]} if "pages" in numbers else {}
+    for name, picture in charts(numbers).items():
+        (ROOT / "docs" / "images" / name).write_text(picture, encoding="utf-8")
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every model on both data sets; the cost curves on the embedded model."""
+    """Every model on both data sets; memory, cost curves and pages of two of them."""
     small = save_models(folder, arguments.vocabulary)
     began = time.perf_counter()
     rows = []
     for name in MODELS:
         for label, dataset in DATASETS.items():
             options = ["--repeat", str(arguments.repeat), "--every", str(arguments.every)]
-            full = name == "smollm2-135m" and label == "shipped"
+            full = name in FULL and label == "shipped"
             if not full:
                 options.append("--speed-only")
             rows.append({"dataset": label, "result": run_bench(name, dataset, options, folder)})

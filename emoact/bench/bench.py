@@ -14,6 +14,7 @@ import torch
 
 from emoact.bench.contest import Say, Timings, contest, largest_differences
 from emoact.bench.curve import cost_curve, memory_curve
+from emoact.bench.pages import page_times
 from emoact.bench.peak import Peak, peak_of
 from emoact.bench.result import BenchResult, Ratio, Spread, WayResult, WholeRun
 from emoact.bench.subject import RUN, Subject
@@ -39,6 +40,7 @@ class Request:
         every: Ways that take one prompt at a time take every so-many-th prompt of a unit.
         memory: Measure the memory of each way in a process of its own.
         curve: Measure the cost of more and longer prompts.
+        pages: Measure how soon the dashboard's pages are there.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Request:
     every: int = 1
     memory: bool = True
     curve: bool = True
+    pages: bool = False
 
 
 def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
@@ -75,6 +78,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
     curve = cost_curve(subject, say=say) if request.curve else []
     if request.memory:
         curve += memory_curve(subject, say=say)
+    pages = page_times(subject, say=say) if request.pages else []
     results = tuple(
         _way_result(way, groups(way), timings, differences, peaks, subject.flop_per_token)
         for way in ways
@@ -96,6 +100,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         limit_gflops=timings.limit_gflops,
         whole_run=whole_run,
         curve=tuple(curve),
+        pages=tuple(pages),
     )
 
 

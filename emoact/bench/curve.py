@@ -15,7 +15,7 @@ from emoact.extraction.plan import count_nodes
 
 MULTIPLES = (1, 4, 16)
 LENGTHS = (10, 50, 200)
-TIMES = 10
+MEMORY_MULTIPLES = (1, 4, 10)
 """How many times as many prompts the memory is measured with."""
 
 
@@ -41,9 +41,9 @@ def cost_curve(subject: Subject, *, say: Say) -> list[Point]:
 
 
 def memory_curve(subject: Subject, *, say: Say) -> list[Point]:
-    """Most memory of the whole pipeline for one unit and for ten times its prompts."""
+    """Most memory of the whole pipeline for one unit and for up to ten times its prompts."""
     points = []
-    for times in (1, TIMES):
+    for times in MEMORY_MULTIPLES:
         texts = numbered(subject.texts[0], times)
         say(f"memory of {len(texts):,} prompts")
         prompts = subject.engine.tokenise(texts)

@@ -75,7 +75,7 @@ class Point:
     """One point of a cost curve.
 
     Attributes:
-        axis: `prompts` or `tokens`.
+        axis: `prompts`, `tokens` or `memory`.
         value: How many prompts, or tokens of each.
         n_tokens: Tokens of all prompts.
         n_nodes: Distinct prefixes.
@@ -89,6 +89,21 @@ class Point:
     n_nodes: int
     seconds: float
     peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageTime:
+    """Script time of one page of the dashboard with twelve pickles on disk.
+
+    Attributes:
+        page: Its name.
+        cold_s: First run in a new process, with the import of what the page needs.
+        warm_s: Median of later runs.
+    """
+
+    page: str
+    cold_s: float
+    warm_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +134,7 @@ class BenchResult:
         limit_gflops: Best float32 rate at the model's shapes, of each repetition.
         whole_run: The pipeline.
         curve: Cost curves; empty when not asked for.
+        pages: The dashboard's pages; empty when not asked for, or where there is none.
     """
 
     model: Mapping[str, Any]
@@ -131,6 +147,7 @@ class BenchResult:
     limit_gflops: tuple[float, ...]
     whole_run: WholeRun
     curve: tuple[Point, ...] = field(default=())
+    pages: tuple[PageTime, ...] = field(default=())
 
     def way(self, name: str) -> WayResult:
         """The way of that name."""

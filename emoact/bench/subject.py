@@ -100,17 +100,23 @@ class Subject:
             *(ways.by_plan(bridge, name, budgets[name], plan["kernel"]) for name in PLANS),
         ]
 
-    def run_pipeline(self) -> float:
-        """Texts to acknowledged files in a folder that is removed again; seconds of wall time.
+    def run_pipeline(
+        self, texts: Sequence[Sequence[str]] | None = None, *, results: Path | None = None
+    ) -> float:
+        """Texts to acknowledged files; seconds of wall time.
 
         Checking the request and tidying up are left out.
+
+        Args:
+            texts: Units of prompts; those of the subject by default.
+            results: Where the files go; a folder that is removed again by default.
         """
         from emoact.runs.request import ExtractRequest, prepare
 
         with tempfile.TemporaryDirectory(prefix="emoact-bench-") as folder:
             dataset = Path(folder, "prompts.jsonl")
             with dataset.open("w", encoding="utf-8") as file:
-                for unit, group in enumerate(self.texts):
+                for unit, group in enumerate(self.texts if texts is None else texts):
                     for number, text in enumerate(group):
                         row = {"id": f"{unit}-{number}", "emotion": f"unit{unit}", "text": text}
                         file.write(json.dumps(row) + "\n")
@@ -118,7 +124,7 @@ class Subject:
                 ExtractRequest(
                     models=(self.asked,),
                     dataset=dataset,
-                    results=Path(folder, "results"),
+                    results=results or Path(folder, "results"),
                     options=self.options,
                 )
             )

@@ -9,7 +9,9 @@ import pytest
 
 from emoact.bench.bench import Request, bench
 from emoact.bench.curve import numbered
+from emoact.bench.pages import page_names, page_times, twelve_units
 from emoact.bench.result import BenchResult, Spread
+from emoact.bench.subject import Subject
 from emoact.cli import main
 from emoact.prompts import read_prompts
 from tests.support.tiny_models import FAMILIES, save_tiny
@@ -91,6 +93,17 @@ def test_the_cost_curve_grows_by_prompts_and_by_tokens(dataset: Path, tmp_path: 
 def test_copies_of_prompts_share_nothing_but_their_beginning() -> None:
     texts = numbered(["a b", "c d"], 3)
     assert texts == ["a b", "c d", "2 a b", "2 c d", "3 a b", "3 c d"]
+
+
+def test_pages_are_opened_over_twelve_pickles(tmp_path: Path) -> None:
+    subject = Subject(str(save_tiny("gpt2", tmp_path / "gpt2")), [["one two", "three"], ["four"]])
+    (time,) = page_times(subject, say=lambda _: None, pages=["home"])
+    assert time.page == "home"
+    assert time.cold_s > time.warm_s > 0
+    units = twelve_units(subject.texts)
+    assert len(units) == 12
+    assert units[:4] == [["one two", "three"], ["four"], ["2 one two", "2 three"], ["2 four"]]
+    assert {"home", "activations", "report"} < set(page_names())
 
 
 def test_the_spread_is_the_middle_and_the_ends() -> None:
