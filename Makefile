@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := app
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -11,7 +12,7 @@ app: .venv/app-installed
 
 test: .venv/dev-installed
 	$(BIN)/python -m emoact models install smollm2-135m
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check .
