@@ -176,7 +176,10 @@ def _head(unit: Unit, settings: AnalysisSettings) -> _Head:
         name=f"{unit.folder}/{unit.emotion}",
         sites=unit.sites,
         configuration=Configuration.from_provenance(
-            unit.folder, unit.provenance, pooling=settings.pooling
+            unit.folder,
+            unit.provenance,
+            pooling=settings.pooling,
+            content_start=unit.content_start,
         ),
     )
 

@@ -31,6 +31,10 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
         badges.append(
             f"random weights, which say nothing about emotion: {', '.join(result.random_weights)}"
         )
+    if result.settings.pooling == "last":
+        badges.append(
+            "last token pooled: layer 0 of the residual stream is lexical/positional only"
+        )
     badges += [
         f"left out: {finding.where}: {finding.message}"
         for finding in result.findings

@@ -22,6 +22,10 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 
+MIN_UNITS = 6
+"""Fewer held-out scenarios convince nobody: all agreeing by chance has 2 ** -5 > 2.5 %."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Share of right held-out decisions.
@@ -81,7 +85,8 @@ def compare_with_words(
     """Whether the probe says more than the words do.
 
     All arguments are `probes.correctness` of the same prompts. The best lexical baseline is taken,
-    which is the careful choice.
+    which is the careful choice. Intervals of a handful of scenarios are too narrow, so that below
+    `MIN_UNITS` nothing is said.
     """
     decided = np.isfinite(probe)
     if not decided.any() or not lexical:
@@ -93,7 +98,8 @@ def compare_with_words(
     low, high = percentile_interval(_drawn_means(difference, design, draws))
     above, _ = percentile_interval(_drawn_means(probe - majority, design, draws))
     verdict: Verdict
-    if not np.isfinite(low) or not np.isfinite(above):
+    n_units = len(np.unique(design.scenario_of[decided]))
+    if n_units < MIN_UNITS or not np.isfinite(low) or not np.isfinite(above):
         verdict = "undecided"
     elif above <= 0:
         verdict = "no_separation"

@@ -64,17 +64,23 @@ class PairResult:
 def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int], list[int]]:
     """Rows of either model that hold the same prompts of the same class, in one order.
 
+    Prompts that go by one id are the same unless both files hold their texts and these differ.
+
     Raises:
         RequestError: They have no prompt in common.
     """
-    places = {key: row for row, key in enumerate(_keys(second))}
-    rows = [(row, places[key]) for row, key in enumerate(_keys(first)) if key in places]
+    rows = [pair for pair in _namesakes(first, second) if _same_text(first, second, *pair)]
     if not rows:
         raise RequestError(
             f"{first.model} and {second.model} have no prompt in common",
             remedy="Extract both with the same data set.",
         )
     return [row for row, _ in rows], [row for _, row in rows]
+
+
+def differing_texts(first: ModelFeatures, second: ModelFeatures) -> int:
+    """Prompts that go by one id in both models and are not the same."""
+    return sum(not _same_text(first, second, *pair) for pair in _namesakes(first, second))
 
 
 def matched_layers(n_first: int, n_second: int) -> Int[np.ndarray, " first_layer"]:
@@ -269,6 +275,16 @@ def _map_rows(
         for a in range(first.n_layers)
         for b in range(second.n_layers)
     ]
+
+
+def _namesakes(first: ModelFeatures, second: ModelFeatures) -> list[tuple[int, int]]:
+    places = {key: row for row, key in enumerate(_keys(second))}
+    return [(row, places[key]) for row, key in enumerate(_keys(first)) if key in places]
+
+
+def _same_text(first: ModelFeatures, second: ModelFeatures, row: int, other: int) -> bool:
+    here, there = first.prompts[row].text, second.prompts[other].text
+    return not here or not there or here == there
 
 
 def _keys(model: ModelFeatures) -> Sequence[tuple[str, str, int]]:

@@ -19,7 +19,7 @@ class Configuration:
     Attributes:
         model: Hub id.
         processing: Weight processing.
-        bos: BOS policy.
+        bos: BOS policy; where it is unknown, the first position that was taken for content.
         dtype: Number format of the forward pass.
         dataset: Hash of the data set's file.
         pooling: How positions became one vector.
@@ -38,15 +38,31 @@ class Configuration:
 
     @classmethod
     def from_provenance(
-        cls, model: str, provenance: Mapping[str, Any] | None, *, pooling: str
+        cls,
+        model: str,
+        provenance: Mapping[str, Any] | None,
+        *,
+        pooling: str,
+        content_start: int | None = None,
     ) -> Configuration:
-        """The configuration that a unit's provenance states; unknown fields stay None."""
+        """The configuration that a unit's provenance states; unknown fields stay None.
+
+        Args:
+            model: Name that tables show.
+            provenance: Of the unit.
+            pooling: How positions became one vector.
+            content_start: First position that counts as content: all that a file without
+                provenance tells about its BOS.
+        """
         known = provenance or {}
         bos, dataset = known.get("bos"), known.get("dataset")
+        policy = _text(bos.get("policy") if isinstance(bos, Mapping) else bos)
+        if policy is None and content_start is not None:
+            policy = f"{UNKNOWN}, content from position {content_start}"
         return cls(
             model=model,
             processing=_text(known.get("processing")),
-            bos=_text(bos.get("policy") if isinstance(bos, Mapping) else bos),
+            bos=policy,
             dtype=_text(known.get("dtype")),
             dataset=_text(dataset.get("sha256") if isinstance(dataset, Mapping) else dataset),
             pooling=pooling,

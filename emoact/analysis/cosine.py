@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.analysis.design import Design, class_weights, contrast_prompt_weights
 from emoact.analysis.products import Gram, contrast_product
@@ -43,7 +43,7 @@ def plain_cosine(
     """The cosine of two directions; NaN and a warning where one of them is zero.
 
     Directions that share a neutral set lean towards one another: without any emotion two of them
-    have the cosine that `shared_neutral_expectation` gives, not 0.
+    have the cosine that `noise_expectation` gives, not 0.
     """
     unit_first, unit_second = _unit(first), _unit(second)
     if not (np.isfinite(unit_first).all() and np.isfinite(unit_second).all()):
@@ -100,14 +100,19 @@ def split_cosine(
     )
 
 
-def shared_neutral_expectation(n_first: int, n_second: int, n_neutral: int) -> float:
-    """The cosine of two plain directions that are noise only, because both subtract one neutral.
+def noise_expectation(
+    first: Float[np.ndarray, " label"],
+    second: Float[np.ndarray, " label"],
+    sizes: Int[np.ndarray, " label"],
+) -> float:
+    """The cosine of two contrasts that are noise only, because they share class means.
 
-    (1/n_n) / sqrt((1/n_1 + 1/n_n)(1/n_2 + 1/n_n)) for classes of equal variance; 1/2 when all
-    three are equally large.
+    sum(c c' / n) / sqrt(sum(c^2 / n) sum(c'^2 / n)) over classes of equal variance. Against one
+    neutral that is (1/n_n) / sqrt((1/n_1 + 1/n_n)(1/n_2 + 1/n_n)), 1/2 when all three are equally
+    large; against the grand mean of C equally large classes it is -1 / (C - 1).
     """
-    shared = 1 / n_neutral
-    return float(shared / np.sqrt((1 / n_first + shared) * (1 / n_second + shared)))
+    shared = (first * second / sizes).sum()
+    return float(shared / np.sqrt((first**2 / sizes).sum() * (second**2 / sizes).sum()))
 
 
 def top_share(

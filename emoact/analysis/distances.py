@@ -10,8 +10,8 @@ import numpy as np
 
 from emoact.analysis.cosine import (
     cross_validated_cosine,
+    noise_expectation,
     plain_cosine,
-    shared_neutral_expectation,
     top_share,
     twin_differs,
 )
@@ -66,6 +66,7 @@ def measure_distances(
         )
         null = _null(model, gram, first, second, settings)
         share = top_share(a, b)
+        expectation = noise_expectation(first.weights, second.weights, design.counts.sum(axis=1))
         both = np.isfinite(validated) & np.isfinite(twin_validated)
         warn = np.where(both, twin_differs(validated, twin_validated), twin_differs(cosine, twin))
         rows.extend(
@@ -76,7 +77,7 @@ def measure_distances(
                 emotion_a=first.emotion,
                 emotion_b=second.emotion,
                 cosine=float(cosine[layer]),
-                expectation=_expectation(model, first, second),
+                expectation=expectation,
                 null_mean=float(null.mean[layer]),
                 null_low=float(null.band[0, layer]),
                 null_high=float(null.band[1, layer]),
@@ -109,16 +110,4 @@ def _null(
         settings.neutral,
         settings.n_permutations,
         seed=settings.seed,
-    )
-
-
-def _expectation(model: ModelFeatures, first: Contrast, second: Contrast) -> float:
-    if first.reference != second.reference:
-        # Of C class means about their common mean: -1 / (C - 1), and nothing at all for two.
-        return -1 / (len(model.design.labels) - 1)
-    sizes = model.design.counts.sum(axis=1)
-    return shared_neutral_expectation(
-        int(sizes[model.design.index(first.emotion)]),
-        int(sizes[model.design.index(second.emotion)]),
-        int(sizes[model.design.index(first.reference[0])]),
     )

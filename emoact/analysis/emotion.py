@@ -157,13 +157,23 @@ def analyse_emotion(
         split_half=split_half_cosines(design, gram, weights, contrast.halves),
         leave_one_out=leave_one_out_cosines(design, gram, weights),
         pairwise=_pairwise(design, gram, weights),
-        permuted=permuted_strengths(design, gram, contrast.relabelled, used),
+        permuted=permuted_strengths(design, gram, contrast.relabelled, used)
+        * _share_of_difference(contrast) ** 2,
         scores=scores,
         reliability=score_reliability(
             design, gram, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
         ),
         length_corr=spearman(scores[:, used], lengths),
     )
+
+
+def _share_of_difference(contrast: Contrast) -> float:
+    """How much of emotion minus reference the direction is.
+
+    All of it against neutral; (C - 1) / C of it against the grand mean of C classes, which holds
+    the emotion itself. The null of a strength is in the units of that strength.
+    """
+    return float(contrast.weights.max())
 
 
 def _directions(

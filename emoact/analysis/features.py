@@ -166,7 +166,9 @@ def features_of(
             site: pool_layers(unit.site(site), pooling=pooling, content_start=unit.content_start)
             for site in sites
         },
-        configuration=Configuration.from_provenance(name, unit.provenance, pooling=pooling),
+        configuration=Configuration.from_provenance(
+            name, unit.provenance, pooling=pooling, content_start=unit.content_start
+        ),
         random_weights=bool((unit.provenance or {}).get("random_weights", False)),
     )
 

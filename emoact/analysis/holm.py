@@ -26,8 +26,12 @@ class Holm:
 def adjust(p: Float[np.ndarray, " family"]) -> Holm:
     """Adjusted p-values that keep the chance of any false alarm over all families at alpha.
 
+    A family that could not be tested has NaN and counts like one with the p-value 1.
+
     Source: Holm 1979.
     """
+    tested = np.isfinite(p)
+    p = np.where(tested, p, 1.0)
     order = np.argsort(p, kind="stable")
     n = len(p)
     adjusted, factor, floor = np.empty(n), np.empty(n), np.empty(n)
@@ -37,4 +41,4 @@ def adjust(p: Float[np.ndarray, " family"]) -> Holm:
         floor[family] = reached
         reached = max(reached, min(1.0, float((n - rank) * p[family])))
         adjusted[family] = reached
-    return Holm(adjusted=adjusted, factor=factor, floor=floor)
+    return Holm(adjusted=np.where(tested, adjusted, np.nan), factor=factor, floor=floor)

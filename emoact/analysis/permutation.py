@@ -20,9 +20,9 @@ class PermutationTest:
         z: statistic over its permutation standard deviation (its null mean is 0).
         null_sd: That standard deviation, in the units of the statistic.
         null_band: 2.5 % and 97.5 % quantiles of the null of one layer, not of the maximum.
-        p: (1 + #{null >= observed}) / (1 + B), one layer at a time.
+        p: (1 + #{null >= observed}) / (1 + B), one layer at a time; NaN without a statistic.
         p_max: The same against the null of the maximum over all layers: family-wise over layers.
-        p_family: The smallest p_max; the p-value of the whole set of layers.
+        p_family: The smallest p_max, the p-value of the whole set of layers; NaN without any.
         n_permutations: B.
     """
 
@@ -72,7 +72,8 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
 
     Each column is divided by its standard deviation over all rows (the observed one too, so that
     the test stays exact) before the maximum is taken; else the layers with the largest norms would
-    decide alone. A column that is not finite cannot be significant.
+    decide alone. A column that is not finite was not tested and has no p-value; one that never
+    varies has the p-value 1.
 
     Source: Westfall & Young 1993; Phipson & Smyth 2010 for the (1 + #) / (1 + B).
     """
@@ -89,6 +90,7 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
     p_max = np.where(
         alive, (1 + (largest[1:, None] >= observed).sum(axis=0)) / (1 + n_permutations), 1.0
     )
+    untested = np.where(usable, 0.0, np.nan)
     quantiles = (0.025, 0.975)
     band = np.quantile(clean[1:], quantiles, axis=0)
     return PermutationTest(
@@ -96,9 +98,9 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
         z=np.where(alive, z[0], np.nan),
         null_sd=np.where(usable, sd, np.nan),
         null_band=np.where(usable, band, np.nan),
-        p=p,
-        p_max=p_max,
-        p_family=float(p_max.min(initial=1.0)),
+        p=p + untested,
+        p_max=p_max + untested,
+        p_family=float(p_max[usable].min()) if usable.any() else float("nan"),
         n_permutations=n_permutations,
     )
 

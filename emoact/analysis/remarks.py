@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from emoact.analysis.between import differing_texts
 from emoact.analysis.emotion import EmotionResult
 from emoact.analysis.features import ModelFeatures
 from emoact.analysis.settings import AnalysisSettings
@@ -80,6 +81,16 @@ def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:
     layers, widths = zip(
         *(next(iter(model.sites.values())).shape[1:] for model in (first, second)), strict=True
     )
+    differing = differing_texts(first, second)
+    if differing:
+        findings.append(
+            _warning(
+                "prompts_differ",
+                where,
+                f"{differing} prompts go by the same id and have different texts; they are left "
+                "out of the comparison",
+            )
+        )
     if widths[0] != widths[1]:
         findings.append(
             _note(

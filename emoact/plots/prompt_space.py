@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -77,7 +78,10 @@ def space_figure(
         solid: Three dimensions.
     """
     sites = [site for site in SITE_TITLES if site in set(drawn["site"])]
-    shares = {(row.site, f"pc{row.axis + 1}"): float(row.explained) for row in axes.itertuples()}
+    # With fewer prompts or dimensions than axes the last ones hold nothing.
+    shares: dict[tuple[str, str], float]
+    shares = {(site, axis): math.nan for site in sites for axis in ("pc1", "pc2", "pc3")}
+    shares |= {(row.site, f"pc{row.axis + 1}"): float(row.explained) for row in axes.itertuples()}
     if solid:
         return _solid(drawn, sites, shares, ranges, styles, scheme)
     panels = []
@@ -198,4 +202,6 @@ def hover_text(text: str, emotion: str) -> str:
 
 def _axis(name: str, share: float, *, short: bool = False) -> str:
     number = name.removeprefix("pc")
+    if not math.isfinite(share):
+        return f"PC {number}"
     return f"PC {number} ({share:.1%})" if short else f"PC {number}, {share:.1%} of the variance"

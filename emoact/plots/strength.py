@@ -39,7 +39,8 @@ class StrengthMeasure:
         interval: Columns of its 95 % interval, where it has one.
         null: Columns of the band of relabelled data, where there is one.
         relative: Interval and band have to be divided by the layer's median norm.
-        chance: What no separation gives, where that is known without relabelling.
+        chance: What nothing gives, where that is known without relabelling.
+        nothing: What `chance` is called.
     """
 
     title: str
@@ -49,6 +50,7 @@ class StrengthMeasure:
     null: tuple[str, str] | None = None
     relative: bool = False
     chance: float | None = None
+    nothing: str = "no separation"
 
 
 _CV = ("cv_low", "cv_high")
@@ -89,6 +91,13 @@ STRENGTH_MEASURES: Mapping[str, StrengthMeasure] = {
         interval=("auroc_low", "auroc_high"),
         chance=0.5,
     ),
+    "length_corr": StrengthMeasure(
+        title="correlation with length",
+        axis="Spearman correlation",
+        column="length_corr",
+        chance=0.0,
+        nothing="no correlation",
+    ),
 }
 
 
@@ -117,6 +126,7 @@ def drawn_strength(table: pd.DataFrame, measure: str) -> pd.DataFrame:
             "null_high": blank if null_high is None else table[null_high] / scale,
             "p_holm": table["p_holm"],
             "significant": table["significant"],
+            "length_corr": table["length_corr"],
         }
     ).reset_index(drop=True)
 
@@ -205,7 +215,7 @@ def _key(chosen: StrengthMeasure, scheme: Scheme) -> list[go.Scatter]:
     if chosen.null:
         key.append(key_band("95 % of relabelled data", null_fill(scheme)))
     elif chosen.chance is not None:
-        key.append(key_line("no separation", ink.muted, dash="dot"))
+        key.append(key_line(chosen.nothing, ink.muted, dash="dot"))
     return key
 
 

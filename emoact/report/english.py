@@ -310,6 +310,8 @@ STRINGS: Mapping[str, str] = {
     "the other measures do not need one width.",
     "analysis.layers_matched_by_depth": "The models have different numbers of layers; layers are "
     "matched by relative depth.",
+    "analysis.prompts_differ": "Some prompts go by the same id and have different texts; they are "
+    "left out of the comparison of the two models.",
     "analysis.models_not_compared": "These models could not be compared.",
     "analysis.zero_direction": "A direction is zero at some layer and has no cosine there.",
     "analysis.nonfinite_features": "Prompts with NaN or infinite values were left out on request.",

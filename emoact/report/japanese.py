@@ -310,6 +310,7 @@ STRINGS: Mapping[str, str] = {
     "analysis.raw_cosine_refused": "モデルの幅が異なるため、そのままのcos類似度は定義されません。ほかの指標は"
     "求められます。",
     "analysis.layers_matched_by_depth": "モデルの層数が異なるため、相対的な深さで層を対応させています。",
+    "analysis.prompts_differ": "同じIDで文の異なるプロンプトがあり、2つのモデルの比較から除外されました。",
     "analysis.models_not_compared": "これらのモデルは比較できませんでした。",
     "analysis.zero_direction": "方向がゼロになる層があり、そこではcos類似度が定義されません。",
     "analysis.nonfinite_features": "NaNまたは無限大を含むプロンプトは、指定により除外されました。",

@@ -87,10 +87,7 @@ def _lead(found: Phase3, material: Material, words: Words) -> Iterable[Block]:
     yield from _unread(material, words)
     if not found.current:
         yield Remark(tone="warning", text=words("phase3.stale"))
-    if found.mixed:
-        badge = (Strong(words.plain("phase3.mixed_badge")), " ")
-        fields = words.joined(found.mixed)
-        yield Remark(tone="warning", text=(*badge, *words("phase3.mixed", fields=fields)))
+    yield from _mixed_badge(found, words)
     if random_models(material):
         names = words.joined(sorted(random_models(material)))
         badge = (Strong(words.plain("random.badge")), " ")
@@ -105,10 +102,19 @@ def random_models(material: Material) -> set[str]:
     return {unit.folder for unit in material.units if unit.random_weights}
 
 
-def _badge(random: bool, words: Words) -> list[Remark]:
-    """What stands before every figure and table of random weights."""
+def _badges(found: Phase3, random: bool, words: Words) -> list[Remark]:
+    """What stands before every figure and table of random weights or of a mixture."""
     text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
-    return [Remark(tone="warning", text=text)] if random else []
+    weights = [Remark(tone="warning", text=text)] if random else []
+    return [*weights, *_mixed_badge(found, words)]
+
+
+def _mixed_badge(found: Phase3, words: Words) -> list[Remark]:
+    if not found.mixed:
+        return []
+    badge = (Strong(words.plain("phase3.mixed_badge")), " ")
+    fields = words.joined(found.mixed)
+    return [Remark(tone="warning", text=(*badge, *words("phase3.mixed", fields=fields)))]
 
 
 def _note(finding: dict[str, str] | Row, words: Words) -> Text:
@@ -130,6 +136,7 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
         (row for row in found.rows("headline") if row["site"] == _SITE),
         key=lambda row: (str(row["model"]), order.index(str(row["emotion"]))),
     )
+    blocks += _mixed_badge(found, words)
     blocks.append(
         table(
             [words.plain(f"column.{name}") for name in head],
@@ -141,7 +148,7 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
     for number, model in enumerate(_models(found, "strength"), start=1):
         panels = _strength_panels(found, model, words)
         if panels:
-            blocks += _badge(model in random, words)
+            blocks += _badges(found, model in random, words)
             blocks.append(
                 Figure(
                     name=f"strength-{number}",
@@ -178,7 +185,7 @@ def _headline_row(row: Row, words: Words, *, random: bool) -> list[str | Text]:
     return [
         str(row["model"]),
         words.emotion(str(row["emotion"])) + evaluation,
-        f"{row['p_holm']:.3f}",
+        significant(row["p_holm"], 2),
         str(row["layers"]),
         _two(row["accuracy"]),
         f"{_two(row['baseline_accuracy'])} ({shown})",
@@ -272,7 +279,7 @@ def _distances(found: Phase3, material: Material, words: Words) -> Section:
                 name = f"{words.emotion(a)} – {words.emotion(b)}"
                 drawn.append(_line(name, own, column, label=f"{a}-{b}"))
         expected = median(_number(row["expectation"]) for row in rows)
-        blocks += _badge(model in random_models(material), words)
+        blocks += _badges(found, model in random_models(material), words)
         blocks.append(
             Figure(
                 name=f"distances-{number}",
@@ -330,7 +337,7 @@ def _across(found: Phase3, material: Material, words: Words) -> Section:
         level=3,
         blocks=(
             Paragraph(text=words("across.lead")),
-            *_badge(bool(random_models(material)), words),
+            *_badges(found, bool(random_models(material)), words),
             table(
                 [words.plain(f"column.{name}") for name in head],
                 cells,

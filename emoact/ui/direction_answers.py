@@ -26,13 +26,16 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
     each = headline.drop_duplicates("emotion").set_index("emotion")
     if not len(each) or not each["p_holm"].notna().any():
         return "Nothing can be held out here, so that no direction can be told from noise."
+    untested = emotion_order(each.index[each["p_holm"].isna()])
+    each = each[each["p_holm"].notna()]
+    left = f" Nothing can be held out for {_names(untested)}." if untested else ""
     order = emotion_order(each.index)
     found = [name for name in order if bool(each.loc[name, "significant"])]
     if not found:
         return (
             f"**None of {len(order)} emotions lies away from {md(reference)}** by more than "
             f"relabelled data do (smallest p {_p(each['p_holm'].min())}, over every layer, site, "
-            "emotion and model)."
+            f"emotion and model).{left}"
         )
     who = f"All {len(order)} emotions lie" if found == order else f"{_names(found)} "
     who += "" if found == order else ("lies" if len(found) == 1 else "lie")
@@ -40,7 +43,7 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
         f"**{who} away from {md(reference)}** by more than relabelled data do "
         f"(p ≤ {_p(each.loc[found, 'p_holm'].max())}, over every layer, site, emotion and model)"
     )
-    return f"{sentence}{_furthest(strength[strength['emotion'].isin(found)])}."
+    return f"{sentence}{_furthest(strength[strength['emotion'].isin(found)])}.{left}"
 
 
 def words_sentence(headline: pd.DataFrame, evaluation: str) -> str:
@@ -69,6 +72,23 @@ def words_sentence(headline: pd.DataFrame, evaluation: str) -> str:
         for kind in ("beyond_words", "lexical_suffices", "no_separation", "undecided")
     ]
     return f"{start}{figures}. {' '.join(verdict for verdict in verdicts if verdict)}"
+
+
+def length_sentence(strength: pd.DataFrame) -> str:
+    """How far projections follow the length of the prompt, the plainest of confounds.
+
+    Args:
+        strength: Rows of one model and site.
+    """
+    known = strength[strength["length_corr"].notna()]
+    if not len(known):
+        return ""
+    row = known.loc[known["length_corr"].abs().idxmax()]
+    return (
+        "Held-out projections correlate with prompt length by at most "
+        f"{float(row['length_corr']):+.2f} ({md(str(row['emotion']))}, layer {int(row['layer'])}, "
+        "Spearman)."
+    )
 
 
 def site_words(site: str) -> str:

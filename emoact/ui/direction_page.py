@@ -169,6 +169,7 @@ def _say(saved: SavedAnalysis, choice: DirectionChoice) -> None:
     answer(direction_answers.presence_sentence(headline, strength, reference))
     answer(direction_answers.words_sentence(own, direction_answers.CROSS_VALIDATED))
     answer(direction_answers.words_sentence(own, direction_answers.TRANSFER))
+    answer(direction_answers.length_sentence(strength))
 
 
 def _draw(saved: SavedAnalysis, choice: DirectionChoice) -> _Drawn:

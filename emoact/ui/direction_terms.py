@@ -55,6 +55,8 @@ _VIEWS = {
         "no emotion at all still has a norm. `relative` is l2 over the median norm.",
         "d_prime, auroc": "separation of held-out projections onto a direction made of other "
         "scenarios, with 95 % bootstrap intervals over scenarios. 0 and .5 are no separation.",
+        "length_corr": "Spearman correlation of a prompt's number of tokens and its held-out "
+        "projection: a direction that follows length says little about emotion.",
         "null band": "95 % of the same figure when the labels of emotion and reference are swapped "
         "at random within scenarios.",
         "significant": "the largest standardised value over all layers and sites lies above "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from emoact.analyses.listing import (
 )
 from emoact.analyses.save import save_analysis
 from emoact.analyses.saved import SavedAnalysis
+from emoact.analyses.sentences import badges_of
 from emoact.analyses.table_files import ROW_TYPES, columns_of
 from emoact.analysis.result import AnalysisResult
 from emoact.errors import EmoactError, FileRefusedError, RequestError
@@ -245,3 +247,11 @@ def test_nothing_is_left_when_the_disk_is_full(
         save_analysis(root, *analysed)
     assert list(root.analysis.iterdir()) == []
     assert list_analyses(root) == ()
+
+
+def test_last_token_pooling_says_what_layer_zero_can_show(analysed: Analysed) -> None:
+    result, _ = analysed
+    pooled = dataclasses.replace(result.settings, pooling="last")
+    badges = badges_of(dataclasses.replace(result, settings=pooled))
+    assert any("lexical/positional only" in badge for badge in badges)
+    assert not any("lexical" in badge for badge in badges_of(result))

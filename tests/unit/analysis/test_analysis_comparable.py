@@ -76,3 +76,15 @@ def test_configuration_is_read_from_provenance() -> None:
     assert Configuration.from_provenance("gpt2", provenance, pooling="mean_content") == BASE
     blank = Configuration.from_provenance("gpt2", None, pooling="last")
     assert blank == Configuration(model="gpt2", pooling="last")
+
+
+def test_content_that_starts_elsewhere_tells_another_bos_policy() -> None:
+    files = {
+        f"gpt2/{emotion}": Configuration.from_provenance(
+            "gpt2", None, pooling="last", content_start=start
+        )
+        for emotion, start in (("anger", 0), ("joy", 1), ("neutral", 1))
+    }
+    (found,) = differing_fields(files)
+    assert found.field == "bos"
+    assert list(found.values) == [f"unknown, content from position {start}" for start in (0, 1)]

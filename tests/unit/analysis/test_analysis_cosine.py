@@ -7,14 +7,19 @@ from scipy.spatial.distance import cosine as scipy_cosine
 from emoact.analysis.cosine import (
     ZeroDirectionWarning,
     cross_validated_cosine,
+    noise_expectation,
     plain_cosine,
-    shared_neutral_expectation,
     split_cosine,
     top_share,
     twin_differs,
 )
 from emoact.analysis.cosine_null import shuffled_cosines
-from emoact.analysis.design import contrast_against, design_of
+from emoact.analysis.design import (
+    class_weights,
+    contrast_against,
+    contrast_grand_mean,
+    design_of,
+)
 from emoact.analysis.gram import centred_gram
 from emoact.analysis.products import unbiased_products
 from emoact.analysis.splits import scenario_halves
@@ -98,8 +103,23 @@ def test_split_form_follows_its_formula() -> None:
 
 
 def test_shared_neutral_lifts_the_cosine_by_one_half() -> None:
-    assert shared_neutral_expectation(50, 50, 50) == pytest.approx(0.5)
-    assert shared_neutral_expectation(50, 50, 100) == pytest.approx(1 / 3)
+    first, second = np.array([1.0, 0, -1]), np.array([0.0, 1, -1])
+    assert noise_expectation(first, second, np.array([50, 50, 50])) == pytest.approx(0.5)
+    assert noise_expectation(first, second, np.array([50, 50, 100])) == pytest.approx(1 / 3)
+
+
+def test_expected_cosine_of_noise_holds_for_classes_of_any_size() -> None:
+    sizes = {"a": 30, "b": 6, "c": 12, "neutral": 5}
+    design = design_of([label for label, n in sizes.items() for _ in range(n)])
+    x = np.random.default_rng(21).normal(size=(400, design.n_prompts, 64))
+    for weights in (
+        [contrast_against(design, label, "neutral") for label in "ab"],
+        [contrast_grand_mean(design, label) for label in "ab"],
+    ):
+        a, b = (np.einsum("l,lp,rpd->rd", w, class_weights(design), x) for w in weights)
+        cosines = plain_cosine(a, b)
+        expected = noise_expectation(weights[0], weights[1], np.array(list(sizes.values())))
+        assert abs(cosines.mean() - expected) < 4 * cosines.std() / np.sqrt(len(cosines)) + 0.003
 
 
 def test_top_share_of_flat_and_of_rogue_directions() -> None:

@@ -242,7 +242,8 @@ def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> 
         assert math.isfinite(row.l2)
         assert math.isnan(row.cv)
         assert math.isnan(row.auroc)
-        assert row.p_holm == 1
+        assert math.isnan(row.p)
+        assert math.isnan(row.p_holm)
         assert not row.significant
     assert {row.verdict for row in found.headline} == {"undecided"}
 
@@ -253,6 +254,29 @@ def test_one_sample_in_one_class_is_named() -> None:
     places = {(finding.code, finding.where) for finding in found.findings}
     assert ("one_sample", "m0/anger") in places
     assert not any(row.significant for row in found.strength)
+    assert all(math.isnan(row.p_family) for row in found.headline)
+
+
+@pytest.mark.parametrize("classes", [("gratitude", "anger"), EMOTIONS])
+def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[str, ...]) -> None:
+    settings = dataclasses.replace(
+        FAST, reference="grand_mean", sites=("resid_pre",), probes=("mass_mean",)
+    )
+    units = make_grid({"m0": {"sites": ("resid_pre",), "d_model": 40}}, classes)
+    found = analyse_grid(units, settings, workers=1)
+    x = np.concatenate([unit.sites["resid_pre"][:, 0] for unit in units]).astype(np.float64)
+    share = (len(classes) - 1) / len(classes)
+    # Twelve matched scenarios: labels swapped by hand, pairs of one scenario left out.
+    rng, n, squares = np.random.default_rng(0), 12, []
+    for _ in range(4000):
+        order = rng.random((n, len(classes))).argsort(axis=1)
+        rows = x.reshape(len(classes), n, -1).swapaxes(0, 1)[np.arange(n)[:, None], order]
+        delta = share * (rows[:, 0] - rows[:, 1:].mean(axis=1))
+        squares.append(((delta.sum(0) ** 2).sum() - (delta**2).sum()) / (n * (n - 1)))
+    low, high = np.quantile(squares, (0.025, 0.975))
+    (row,) = (r for r in found.strength if (r.layer, r.emotion) == (0, classes[0]))
+    assert row.null_high**2 == pytest.approx(high, rel=0.15)
+    assert -(row.null_low**2) == pytest.approx(low, rel=0.15)
 
 
 def test_prompts_without_scenarios_are_resampled_one_by_one() -> None:
@@ -339,6 +363,20 @@ def test_models_without_a_common_prompt_are_analysed_apart() -> None:
     assert "models_not_compared" in {finding.code for finding in found.findings}
 
 
+def test_prompts_of_one_id_and_different_texts_are_not_compared() -> None:
+    units = make_grid()
+    for index in range(3, 6):
+        prompts = [dataclasses.replace(p) for p in units[index].prompts]
+        prompts[:4] = [dataclasses.replace(p, text="another sentence") for p in prompts[:4]]
+        prompts[4] = dataclasses.replace(prompts[4], text="")
+        units[index] = dataclasses.replace(units[index], prompts=tuple(prompts))
+    settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
+    found = analyse_grid(units, settings)
+    assert {row.n_prompts for row in found.similarity} == {36 - 12}
+    (finding,) = (finding for finding in found.findings if finding.code == "prompts_differ")
+    assert finding.message.startswith("12 prompts go by the same id")
+
+
 def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
     units = make_grid({"m0": {"sites": ("resid_pre",)}})
     for index, unit in enumerate(units):
@@ -406,7 +444,8 @@ def test_features_of_a_unit_carry_its_prompts_and_provenance() -> None:
 
 def test_features_of_a_stranger_s_file_have_no_configuration() -> None:
     found = features_of(FakeUnit(), sites=("resid_pre",), pooling="last")
-    assert found.configuration == Configuration(model="gpt2", pooling="last")
+    bos = "unknown, content from position 1"
+    assert found.configuration == Configuration(model="gpt2", pooling="last", bos=bos)
     assert [prompt.id for prompt in found.prompts] == ["0", "1"]
 
 

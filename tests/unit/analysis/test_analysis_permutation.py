@@ -105,7 +105,7 @@ def test_relabellings_that_change_nothing_tie_and_never_convince() -> None:
     gram = centred_gram(np.random.default_rng(0).normal(size=(2, 3, 4)))
     draws = relabellings(design, "a", ("n",), 1000)
     test = max_statistic_test(permuted_strengths(design, gram, draws, np.ones(2, dtype=bool)))
-    assert test.p_family == 1
+    assert np.isnan(test.p_family)
     two = matched(2)
     strengths = permuted_strengths(
         two,
@@ -129,14 +129,17 @@ def test_maximum_is_over_layers_of_one_size() -> None:
     assert (test.p_max >= test.p).all()
 
 
-def test_layer_that_is_not_finite_or_never_varies_has_p_one() -> None:
+def test_layer_that_is_not_finite_was_not_tested_and_one_that_never_varies_has_p_one() -> None:
     strengths = np.random.default_rng(0).normal(size=(101, 3))
     strengths[5, 0] = np.nan
     strengths[:, 1] = 0
     test = max_statistic_test(strengths)
-    assert test.p_max[:2].tolist() == [1, 1]
+    assert np.isnan([test.p[0], test.p_max[0]]).all()
+    assert test.p_max[1] == 1
     assert np.isnan(test.z[:2]).all()
     assert np.isfinite(test.z[2])
+    assert test.p_family == test.p_max[2]
+    assert np.isnan(max_statistic_test(np.full((11, 2), np.nan)).p_family)
 
 
 def test_effect_at_one_layer_does_not_make_the_others_significant() -> None:
@@ -156,6 +159,11 @@ def test_holm_by_hand() -> None:
     np.testing.assert_allclose(
         adjust(np.array([0.01, 0.04, 0.03, 0.005])).adjusted, [0.03, 0.06, 0.06, 0.02]
     )
+
+
+def test_holm_counts_a_family_that_was_not_tested_and_gives_it_no_p() -> None:
+    adjusted = adjust(np.array([0.01, np.nan, 0.02])).adjusted
+    np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04])
 
 
 def test_holm_is_never_below_benjamini_hochberg_nor_above_bonferroni() -> None:

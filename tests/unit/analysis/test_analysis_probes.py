@@ -299,6 +299,16 @@ def test_verdict_follows_the_numbers(probe: np.ndarray, words: np.ndarray, verdi
     assert found.verdict == verdict
 
 
+@pytest.mark.parametrize(("n", "verdict"), [(5, "undecided"), (6, "beyond_words")])
+def test_a_handful_of_scenarios_decides_nothing(n: int, verdict: str) -> None:
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    right_all, wrong_all = np.ones(2 * n), np.zeros(2 * n)
+    found = compare_with_words(
+        right_all, {"tfidf": wrong_all}, np.full(2 * n, 0.5), design, bootstrap_counts(design, 200)
+    )
+    assert found.verdict == verdict
+
+
 def test_best_word_baseline_is_the_one_compared() -> None:
     weak, strong = right(0.5, 3), right(0.9, 4)
     found = compare_with_words(

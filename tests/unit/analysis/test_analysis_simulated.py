@@ -12,8 +12,8 @@ import pytest
 from emoact.analysis.cka import unbiased_cka
 from emoact.analysis.cosine import (
     cross_validated_cosine,
+    noise_expectation,
     plain_cosine,
-    shared_neutral_expectation,
     split_cosine,
 )
 from emoact.analysis.design import contrast_against, contrast_grand_mean, design_of
@@ -75,7 +75,8 @@ def test_shared_neutral_lifts_the_cosine_of_noise_to_one_half() -> None:
                 plain_direction(class_of(x, 0), neutral), plain_direction(class_of(x, 1), neutral)
             )
         )
-    assert_mean(np.array(cosines), shared_neutral_expectation(N, N, N), stated=0.50, digits=2)
+    expected = noise_expectation(G, A, np.full(4, N))
+    assert_mean(np.array(cosines), expected, stated=0.50, digits=2)
     assert_sd(np.array(cosines), 0.027)
 
 

@@ -60,7 +60,7 @@ def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: str) -> N
         strict=True,
     ):
         rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
-        assert list(trace.y) == pytest.approx(rows[column].tolist())
+        assert list(trace.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
         filled = [not symbol.endswith("-open") for symbol in trace.marker.symbol]
         assert filled == rows["significant"].tolist()
 

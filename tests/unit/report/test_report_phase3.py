@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 import shutil
@@ -18,6 +19,7 @@ from emoact.analysis.full import analyse_grid
 from emoact.report.making import make_report
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
+from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
 
@@ -93,3 +95,14 @@ def test_an_analysis_of_other_files_says_so(
     text = shown(tmp_path, "en")
     assert "could not be read and is left out" in text
     assert "python -m emoact analyze" in text
+
+
+def test_a_mixture_is_said_before_every_figure_and_table(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    plant_scenarios(tmp_path, emotions=("anger",), provenance={"dtype": "float16"})
+    plant_analysis(tmp_path, dataclasses.replace(FAST, allow_mixed=True, probes=("mass_mean",)))
+    for lang, badge in (("en", "Mixed settings."), ("ja", "設定の混在。")):
+        # The section, its table, strength and distances.
+        text = shown(tmp_path, lang)
+        assert text.count(badge) == 4
+        assert text.count("dtype differs: float16 (gpt2/anger)") == 4
