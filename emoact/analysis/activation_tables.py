@@ -14,7 +14,7 @@ from emoact.analysis.measures import UnitMeasures
 from emoact.analysis.norms import NormKind, norm_rows, prompt_means, prompt_medians
 from emoact.schema import Site
 
-TableKind = Literal["layer", "position", "prompt", "token", "growth", "dimension"]
+TableKind = Literal["layer", "position", "prompt", "token", "length", "growth", "dimension"]
 
 TABLE_KINDS: tuple[TableKind, ...] = get_args(TableKind)
 
@@ -80,6 +80,19 @@ def prompt_rows(
         }
         for at in (range(len(means)) if layer is None else [layer])
         for prompt in range(unit.n_samples)
+    ]
+
+
+def length_rows(unit: UnitMeasures) -> list[dict[str, Any]]:
+    """The content tokens of each prompt, which are the same at every site and layer."""
+    return [
+        {
+            "model": unit.folder,
+            "emotion": unit.emotion,
+            "prompt": unit.prompt_id(prompt),
+            "tokens": max(length - unit.content_start, 0),
+        }
+        for prompt, length in enumerate(unit.lengths)
     ]
 
 

@@ -15,6 +15,7 @@ from emoact.cli import (
     model_commands,
     report_command,
     run_commands,
+    sentence_command,
     verify_command,
 )
 from emoact.cli.output import print_error
@@ -70,6 +71,7 @@ def _parser() -> Parser:
     extract_command.add(commands)
     run_commands.add(commands)
     file_commands.add(commands)
+    sentence_command.add(commands)
     verify_command.add(commands)
     audit_command.add(commands)
     analyze_command.add(commands)

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emoact.cli.output import print_json, print_line, say
+from emoact.cli.output import print_csv, print_json, print_line, say, write_csv
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
 
-if TYPE_CHECKING:
-    from emoact.analysis.measures import UnitMeasures
-    from emoact.analysis.norms import NormKind
-    from emoact.schema import Site
-
 _NORMS = ("l2", "l1", "rms")
-_TABLES = ("layer", "position", "prompt", "token", "growth", "dimension")
+_TABLES = ("layer", "position", "prompt", "token", "length", "growth", "dimension")
+_SITES = ("resid_pre", "mlp_out", "resid_post", "attn_out")
 _COLUMNS = (
     "model",
     "emotion",
@@ -68,9 +59,38 @@ def add(commands: Any) -> None:
         "--by",
         type=one_of(_TABLES),
         default="layer",
-        metavar="{layer,position,prompt,token,growth,dimension}",
+        metavar="{layer,position,prompt,token,length,growth,dimension}",
         help="what a row is: a layer; a position of a layer; a prompt; a token with its largest "
-        "dimensions; the step to the next layer; a dimension (default: %(default)s)",
+        "dimensions; a prompt's number of tokens; the step to the next layer; a dimension "
+        "(default: %(default)s)",
+    )
+    norms.add_argument(
+        "--relative",
+        action="store_true",
+        help="divide by each model's own scale, the median of its median residual norms",
+    )
+    for name, metavar, about in (
+        ("model", "FOLDER", "only this model, by its folder; may be given several times"),
+        ("emotion", "NAME", "only this emotion; may be given several times"),
+    ):
+        norms.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=about)
+    norms.add_argument(
+        "--site",
+        action="append",
+        default=[],
+        type=one_of(_SITES),
+        metavar="SITE",
+        help=f"only this site, one of {', '.join(_SITES)}; may be given several times",
+    )
+    norms.add_argument("--layer", type=int, metavar="N", help="only this layer, counted from 0")
+    norms.add_argument("--prompt", metavar="ID", help="only this prompt")
+    norms.add_argument(
+        "--content", action="store_true", help="leave out position 0 where it is a BOS"
+    )
+    norms.add_argument(
+        "--together",
+        action="store_true",
+        help="by position: all prompts of a model as one class",
     )
     norms.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
     add_json(norms)
@@ -120,6 +140,7 @@ def _words(value: Any) -> str:
 
 
 def _norms(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.norm_tables import NormTable
     from emoact.summaries import measures_of
 
     grid = measures_of(arguments.results)
@@ -128,45 +149,26 @@ def _norms(arguments: argparse.Namespace) -> int:
             f"there are no activations in {arguments.results}",
             remedy="`emoact extract --model smollm2-135m` makes some.",
         )
-    rows = _rows(grid.units, arguments.by, arguments.norm)
+    rows = NormTable(
+        by=arguments.by,
+        norm=arguments.norm,
+        relative=arguments.relative,
+        models=tuple(arguments.model),
+        emotions=tuple(arguments.emotion),
+        sites=tuple(arguments.site),
+        layer=arguments.layer,
+        prompt=arguments.prompt,
+        content=arguments.content,
+        together=arguments.together,
+    ).rows(grid.units)
     for problem in grid.problems:
         say(f"left out: {problem.where}: {problem.message}")
     if arguments.csv and arguments.csv != "-":
-        _write_csv(Path(arguments.csv), rows)
+        write_csv(arguments.csv, rows, columns=_COLUMNS)
         say(f"{len(rows):,} rows in {arguments.csv}")
     if arguments.json:
         problems = [problem.to_json() for problem in grid.problems]
         print_json({"rows": rows, "problems": problems})
     elif not arguments.csv or arguments.csv == "-":
-        sys.stdout.write(_csv(rows))
+        print_csv(rows, columns=_COLUMNS)
     return 1 if grid.problems else 0
-
-
-def _rows(units: Sequence[UnitMeasures], by: str, kind: NormKind) -> list[dict[str, Any]]:
-    from emoact.analysis import activation_tables as tables
-
-    if by == "growth":
-        return [row for unit in units for row in tables.growth_rows(unit)]
-    makers: dict[str, Callable[[UnitMeasures, Site], Iterable[dict[str, Any]]]] = {
-        "layer": lambda unit, site: tables.layer_rows(unit, site, kind),
-        "position": lambda unit, site: tables.position_rows(unit, site, kind),
-        "prompt": lambda unit, site: tables.prompt_rows(unit, site, kind),
-        "token": lambda unit, site: tables.token_rows(unit, site, kind),
-        "dimension": tables.dimension_rows,
-    }
-    return [row for unit in units for site in unit.sites for row in makers[by](unit, site)]
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0] if rows else _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    from emoact.store.atomic import replace_atomically
-
-    with replace_atomically(path) as file:
-        file.write(_csv(rows).encode())

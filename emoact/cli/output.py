@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from emoact.errors import EmoactError
@@ -31,6 +34,24 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def print_csv(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
+    """Rows as CSV.
+
+    Args:
+        rows: All with the same columns.
+        columns: Those of the header where there is no row.
+    """
+    sys.stdout.write(_csv(rows, columns))
+
+
+def write_csv(path: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
+    """The same into a file, which is there whole or not at all."""
+    from emoact.store.atomic import replace_atomically
+
+    with replace_atomically(Path(path)) as file:
+        file.write(_csv(rows, columns).encode())
+
+
 def say(text: str) -> None:
     """A message."""
     print(text, file=sys.stderr, flush=True)
@@ -41,6 +62,14 @@ def print_error(error: EmoactError, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
     say(f"error: {error}")
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:

@@ -101,6 +101,23 @@ def request_like(
     )
 
 
+def request_alike(
+    folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[Site]
+) -> SentenceRequest:
+    """The same for several files, which must have been made alike.
+
+    Raises:
+        RequestError: They were not, or as for `request_like`.
+    """
+    if any(one != configurations[0] for one in configurations):
+        raise RequestError(
+            f"the files of {folder} were not made alike, so that a sentence cannot be treated as "
+            "all of them were",
+            remedy="Extract them again with one configuration.",
+        )
+    return request_like(folder, configurations[0], sites)
+
+
 def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
     """Refuse a loaded model whose first token is not that of the files.
 

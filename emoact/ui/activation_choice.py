@@ -105,7 +105,7 @@ def pick_activations(cards: Sequence[UnitCard], view: View) -> ActivationChoice:
                 help="Hook points: resid_pre is the input of a layer, mlp_out what its MLP adds.",
             )
         kind: NormKind = "l2"
-        if view in ("norms", "heatmap", "distribution", "prompt"):
+        if view in ("norms", "heatmap", "distribution", "prompt", "sentence"):
             kind = st.segmented_control(
                 "Norm",
                 NORM_KINDS,

@@ -11,7 +11,8 @@ from emoact.plots.norms import norm_figure
 from emoact.plots.theme import EmotionStyle, emotion_styles
 from emoact.ui import configuration, links, norm_details, norm_view
 from emoact.ui.activation_choice import ActivationChoice
-from emoact.ui.activation_views import Look, show_view
+from emoact.ui.activation_look import Look
+from emoact.ui.activation_views import show_view
 from emoact.ui.chart import show_chart
 from emoact.ui.finding_list import list_findings
 from emoact.ui.norm_view import Norms
@@ -59,7 +60,7 @@ def _unit(card: UnitCard) -> UnitMeasures:
 def _norms(
     norms: Norms, choice: ActivationChoice, styles: dict[str, EmotionStyle], look: Look
 ) -> None:
-    drawn = norm_view.relative(norms) if choice.relative else norms
+    drawn = norm_view.relative(norms, choice) if choice.relative else norms
     figure = norm_figure(
         drawn.rows,
         styles=styles,
@@ -78,4 +79,4 @@ def _norms(
         badges=look.badges,
     )
     norm_details.table(drawn, choice)
-    norm_details.export(drawn, choice, look.results, look.badges)
+    norm_details.export(drawn, choice, look)

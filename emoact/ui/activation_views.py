@@ -2,82 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.activation_tables import (
-    dimension_rows,
-    growth_rows,
-    position_rows,
-    prompt_rows,
-    site_norms_of,
-    token_rows,
-)
 from emoact.analysis.find_dimensions import ROGUE, dimension_ratios
-from emoact.analysis.measures import UnitMeasures
-from emoact.analysis.nearest import nearest_prompts
+from emoact.analysis.norm_tables import TOGETHER
 from emoact.plots.distribution import box_figure, dimension_figure
 from emoact.plots.growth import growth_figure
-from emoact.plots.heatmap import norm_heatmap, token_label
-from emoact.plots.norms import KIND_TITLES, SITE_TITLES
-from emoact.plots.theme import EmotionStyle, Scheme, emotion_order
+from emoact.plots.heatmap import norm_heatmap
+from emoact.plots.norms import KIND_TITLES
+from emoact.plots.theme import emotion_order
 from emoact.schema import Site
-from emoact.ui.activation_choice import ActivationChoice, View, pick_layer, pick_one
+from emoact.ui.activation_choice import View, pick_layer, pick_one
+from emoact.ui.activation_look import SITE_WORDS, Look, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
+from emoact.ui.prompt_view import show_prompt
 from emoact.ui.text import md, mono
-
-_EVERY = "every emotion"
-_SITE_WORDS: Mapping[Site, str] = {
-    site: title if title.startswith("MLP") else title[0].lower() + title[1:]
-    for site, title in SITE_TITLES.items()
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a view is given.
-
-    Attributes:
-        choice: What the reader asked to see.
-        units: Those of the chosen models, emotions in order.
-        styles: One for each emotion.
-        scheme: Light or dark.
-        results: The results folder, for commands.
-        badges: What marks every figure.
-        made: One sentence for captions: models, data, configuration.
-    """
-
-    choice: ActivationChoice
-    units: tuple[UnitMeasures, ...]
-    styles: Mapping[str, EmotionStyle]
-    scheme: Scheme
-    results: str
-    badges: tuple[str, ...]
-    made: str
-
-    @property
-    def folder(self) -> str:
-        """The model of a view that shows one."""
-        return self.choice.folders[0]
-
-    @property
-    def site(self) -> Site:
-        """The site of a view that shows one."""
-        return self.choice.sites[0]
-
-    def command(self, table: str) -> str:
-        """What makes the same table in a shell."""
-        norm = "" if self.choice.kind == "l2" else f" --norm {self.choice.kind}"
-        return (
-            f"python -m emoact norms --by {table}{norm} --results {self.results} --csv {table}.csv"
-        )
 
 
 def show_view(look: Look) -> None:
@@ -85,27 +30,24 @@ def show_view(look: Look) -> None:
     _VIEWS[look.choice.view](look)
 
 
-def one_site(look: Look) -> Site:
-    """The site of a view that shows one; with several chosen it is the first, and said so."""
-    if len(look.choice.sites) > 1:
-        st.caption(
-            f"This view shows one site at a time: {look.site}, the first one chosen.",
-        )
-    return look.site
-
-
 def _heatmap(look: Look) -> None:
     emotions = emotion_order(unit.emotion for unit in look.units)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        emotion = pick_one("Emotion", [_EVERY, *emotions], key="emotion")
+        emotion = pick_one("Emotion", [TOGETHER, *emotions], key="emotion")
     site = one_site(look)
-    units = [u for u in look.units if emotion in (_EVERY, u.emotion) and site in u.sites]
+    units = [u for u in look.units if emotion in (TOGETHER, u.emotion) and site in u.sites]
     if not units:
         st.caption(f"No file has {site}.")
         return
-    data = pd.DataFrame(position_rows(_joined(units, emotion), site, look.choice.kind))
-    if not look.choice.first:
-        data = data[data["position"] >= max(units[0].content_start, 0)]
+    table = look.table(
+        by="position",
+        norm=look.choice.kind,
+        emotions=() if emotion == TOGETHER else (emotion,),
+        sites=(site,),
+        content=not look.choice.first,
+        together=emotion == TOGETHER,
+    )
+    data = pd.DataFrame(table.rows(units))
     if data.empty:
         st.caption("There is no position to show.")
         return
@@ -126,14 +68,16 @@ def _heatmap(look: Look) -> None:
         figure,
         key="heatmap",
         name=name,
-        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {_SITE_WORDS[site]} by "
+        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {SITE_WORDS[site]} by "
         f"layer and position, over the prompts of {emotion} that are long enough. {look.made}",
         alt=f"Heatmap of median norms by layer and position for {look.folder}, {site}, {emotion}",
         scheme=look.scheme,
         badges=look.badges,
     )
-    _table(data, "Norms by layer and position, as drawn above")
-    export_row(data, key="heatmap", name=name, command=look.command("position"), badges=look.badges)
+    show_table(data, "Norms by layer and position, as drawn above")
+    export_row(
+        data, key="heatmap", name=name, command=look.norms_command(table), badges=look.badges
+    )
 
 
 def _heatmap_words(grid: pd.DataFrame, site: Site) -> str:
@@ -168,29 +112,25 @@ def _distribution(look: Look) -> None:
         st.caption(f"No file has {site}.")
         return
     kind = KIND_TITLES[look.choice.kind]
-    if of == "tokens":
-        frames = [
-            pd.DataFrame(token_rows(unit, site, look.choice.kind, layer=layer)) for unit in units
-        ]
-        data = pd.concat(
-            frame[frame["position"] >= unit.content_start]
-            for frame, unit in zip(frames, units, strict=True)
+    if of == "lengths":
+        table = look.table(by="length")
+        column, title = "tokens", "content tokens"
+    elif of == "tokens":
+        table = look.table(
+            by="token", norm=look.choice.kind, sites=(site,), layer=layer, content=True
         )
         column, title = "value", f"{kind} of a token, model units"
-        names = data["prompt"] + " " + data["position"].astype(str) + " " + data["token"]
     else:
-        data = pd.DataFrame(
-            [row for unit in units for row in prompt_rows(unit, site, look.choice.kind, layer)]
-        )
+        table = look.table(by="prompt", norm=look.choice.kind, sites=(site,), layer=layer)
         column, title = "mean", f"mean {kind} over content, model units"
-        if of == "lengths":
-            column, title = "tokens", "content tokens"
-            data = data[["model", "emotion", "prompt", "tokens"]]
-        names = data["prompt"]
+    data = pd.DataFrame(table.rows(look.units if of == "lengths" else units))
+    names = data["prompt"]
+    if of == "tokens":
+        names = names + " " + data["position"].astype(str) + " " + data["token"]
     emotions = emotion_order(data["emotion"])
     chosen = {emotion: data["emotion"] == emotion for emotion in emotions}
     figure = box_figure(
-        {emotion: data[column][own].tolist() for emotion, own in chosen.items()},
+        {emotion: data[column][own].astype(float).tolist() for emotion, own in chosen.items()},
         {emotion: names[own].tolist() for emotion, own in chosen.items()},
         styles=look.styles,
         scheme=look.scheme,
@@ -205,7 +145,7 @@ def _distribution(look: Look) -> None:
         + ", ".join(f"{md(e)} {numbers.significant(medians[e])}" for e in emotions)
         + "."
     )
-    where = "" if of == "lengths" else f" of the {_SITE_WORDS[site]} at layer {layer}"
+    where = "" if of == "lengths" else f" of the {SITE_WORDS[site]} at layer {layer}"
     name = f"distribution-{of}-{look.folder}-{site}-layer{layer}"
     show_chart(
         figure,
@@ -217,9 +157,14 @@ def _distribution(look: Look) -> None:
         scheme=look.scheme,
         badges=look.badges,
     )
-    _table(data, "Values as drawn above")
-    table = "token" if of == "tokens" else "prompt"
-    export_row(data, key="distribution", name=name, command=look.command(table), badges=look.badges)
+    show_table(data, "Values as drawn above")
+    export_row(
+        data,
+        key="distribution",
+        name=name,
+        command=look.norms_command(table),
+        badges=look.badges,
+    )
 
 
 def _dimensions(look: Look) -> None:
@@ -229,7 +174,8 @@ def _dimensions(look: Look) -> None:
         st.caption(f"No file has {site}.")
         return
     layer = pick_layer(min(unit.sites[site].n_layers for unit in units))
-    data = pd.DataFrame([row for unit in units for row in dimension_rows(unit, site, layer)])
+    table = look.table(by="dimension", sites=(site,), layer=layer)
+    data = pd.DataFrame(table.rows(units))
     typical = {unit.emotion: unit.sites[site].typical[layer].astype(np.float64) for unit in units}
     ratios = np.max([dimension_ratios(own[None])[0] for own in typical.values()], axis=0)
     order = [int(dim) for dim in np.argsort(-np.nan_to_num(ratios))]
@@ -253,21 +199,22 @@ def _dimensions(look: Look) -> None:
         figure,
         key="dimensions",
         name=name,
-        caption=f"Median magnitude of every dimension of the {_SITE_WORDS[site]} over "
+        caption=f"Median magnitude of every dimension of the {SITE_WORDS[site]} over "
         f"content tokens at layer {layer}; numbers name the largest dimensions. {look.made}",
         alt=f"Median magnitude by dimension for {look.folder}, {site}, layer {layer}",
         scheme=look.scheme,
         badges=look.badges,
     )
     data = data.sort_values("ratio", ascending=False)
-    _table(data, "Dimensions as drawn above, largest first")
+    show_table(data, "Dimensions as drawn above, largest first")
     export_row(
-        data, key="dimensions", name=name, command=look.command("dimension"), badges=look.badges
+        data, key="dimensions", name=name, command=look.norms_command(table), badges=look.badges
     )
 
 
 def _growth(look: Look) -> None:
-    data = pd.DataFrame([row for unit in look.units for row in growth_rows(unit)])
+    table = look.table(by="growth")
+    data = pd.DataFrame(table.rows(look.units))
     if data.empty:
         st.caption("Growth needs resid_pre and mlp_out of a model of two or more layers.")
         return
@@ -302,116 +249,8 @@ def _growth(look: Look) -> None:
         scheme=look.scheme,
         badges=look.badges,
     )
-    _table(data, "Growth by layer, as drawn above")
-    export_row(data, key="growth", name=name, command=look.command("growth"), badges=look.badges)
-
-
-def _prompt(look: Look) -> None:
-    site = one_site(look)
-    emotions = emotion_order(unit.emotion for unit in look.units if site in unit.sites)
-    if not emotions:
-        st.caption(f"No file has {site}.")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        emotion = pick_one("Emotion", emotions, key="emotion")
-        unit = next(u for u in look.units if u.emotion == emotion and site in u.sites)
-        ids = [unit.prompt_id(sample) for sample in range(unit.n_samples)]
-        if not ids:
-            st.caption("The file has no prompts.")
-            return
-        chosen = pick_one(
-            "Prompt",
-            ids,
-            key="prompt",
-        )
-    sample = ids.index(chosen)
-    start, stop = (int(n) for n in unit.offsets[sample : sample + 2])
-    norms = site_norms_of(unit, site, look.choice.kind)[:, start:stop]
-    strings = unit.token_strings[sample]
-    st.markdown(f"“{md(unit.prompt_text(sample))}”")
-    content = norms[:, unit.content_start :]
-    if content.size and np.isfinite(content).any():
-        with np.errstate(divide="ignore", invalid="ignore"):
-            apart = content / np.nanmedian(content, axis=1, keepdims=True)
-        layer, at = (
-            int(n) for n in np.unravel_index(np.nanargmax(np.nan_to_num(apart)), apart.shape)
-        )
-        answer(
-            f"Its largest content token is {mono(strings[at + unit.content_start])} (position "
-            f"{at + unit.content_start}) at layer {layer}, with "
-            f"{numbers.significant(apart[layer, at])} times the median of its content there."
-        )
-    figure = norm_heatmap(
-        norms,
-        columns=[token_label(text) for text in strings],
-        column_title="token",
-        value_title=KIND_TITLES[look.choice.kind],
-        hover=[f"position {n}, {text}" for n, text in enumerate(strings)],
-        scheme=look.scheme,
-        log=look.choice.log,
-    )
-    name = f"prompt-{look.folder}-{site}-{chosen}"
-    show_chart(
-        figure,
-        key="prompt-chart",
-        name=name,
-        caption=f"{KIND_TITLES[look.choice.kind]} of the {_SITE_WORDS[site]} of every "
-        f"token of prompt {chosen} ({emotion}) by layer. {look.made}",
-        alt=f"Norms of the tokens of prompt {chosen} by layer; the table below holds the values",
-        scheme=look.scheme,
-        badges=look.badges,
-    )
-    data = pd.DataFrame(token_rows(unit, site, look.choice.kind, sample=sample))
-    _table(
-        data,
-        "Norms and largest dimensions of each token",
-        help_of={f"top{n}": "dimension: value" for n in (1, 2, 3)},
-    )
-    export_row(
-        data, key="prompt-chart", name=name, command=look.command("token"), badges=look.badges
-    )
-    _neighbours(look, unit, sample, site)
-
-
-def _neighbours(look: Look, unit: UnitMeasures, sample: int, site: Site) -> None:
-    st.subheader("Nearest other prompts")
-    layer = pick_layer(unit.sites[site].n_layers)
-    units = [other for other in look.units if site in other.sites]
-    pooled = [other.sites[site].pooled[layer] for other in units]
-    owner = [(number, row) for number, one in enumerate(pooled) for row in range(len(one))]
-    own = owner.index((units.index(unit), sample))
-    found = nearest_prompts(np.concatenate(pooled), own)
-    if not found:
-        st.caption("There is no other prompt with finite values.")
-        return
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "distance": distance,
-                "emotion": units[owner[index][0]].emotion,
-                "prompt": units[owner[index][0]].prompt_id(owner[index][1]),
-                "text": units[owner[index][0]].prompt_text(owner[index][1]),
-            }
-            for index, distance in found
-        ),
-        hide_index=True,
-        column_config={"distance": st.column_config.NumberColumn(format="%.3f")},
-        alt="The prompts nearest to the one shown, with their distances",
-    )
-    st.caption(
-        f"By the means over content of {mono(site)} at layer {layer}, each dimension divided by "
-        "its standard deviation over all prompts of the model; the distance is the root mean "
-        "square over dimensions. Independent prompts are at about 1.4."
-    )
-
-
-def _joined(units: Sequence[UnitMeasures], emotion: str) -> UnitMeasures:
-    """Several units as one, for statistics over all their prompts."""
-    if len(units) == 1:
-        return units[0]
-    from emoact.analysis.joining import join_norms
-
-    return dataclasses.replace(join_norms(units), emotion=emotion)
+    show_table(data, "Growth by layer, as drawn above")
+    export_row(data, key="growth", name=name, command=look.norms_command(table), badges=look.badges)
 
 
 def _sentence(title: str) -> str:
@@ -419,21 +258,10 @@ def _sentence(title: str) -> str:
     return f"{title[:1].upper()}{title[1:].partition(',')[0]}"
 
 
-def _table(data: pd.DataFrame, alt: str, help_of: Mapping[str, str] | None = None) -> None:
-    figures = {
-        name: st.column_config.NumberColumn(format="%.4g")
-        for name in data.select_dtypes("floating").columns
-    }
-    helped = {
-        name: st.column_config.TextColumn(help=text) for name, text in (help_of or {}).items()
-    }
-    st.dataframe(data, hide_index=True, height=280, column_config={**figures, **helped}, alt=alt)
-
-
 _VIEWS: Mapping[View, Callable[[Look], None]] = {
     "heatmap": _heatmap,
     "distribution": _distribution,
     "dimensions": _dimensions,
     "growth": _growth,
-    "prompt": _prompt,
+    "prompt": show_prompt,
 }

@@ -11,6 +11,7 @@ import streamlit as st
 from emoact.plots.norms import KIND_TITLES
 from emoact.ui import configuration, numbers
 from emoact.ui.activation_choice import ActivationChoice
+from emoact.ui.activation_look import Look
 from emoact.ui.boxes import answer, next_step
 from emoact.ui.chart import export_row
 from emoact.ui.norm_view import Norms
@@ -75,18 +76,20 @@ def table(norms: Norms, choice: ActivationChoice) -> None:
     )
 
 
-def export(norms: Norms, choice: ActivationChoice, results: str, badges: Sequence[str]) -> None:
+def export(norms: Norms, choice: ActivationChoice, look: Look) -> None:
     """What is drawn as CSV, SVG and PNG, and the command that writes the table in a shell."""
-    norm = "" if choice.kind == "l2" else f" --norm {choice.kind}"
+    table = look.table(
+        norm=choice.kind,
+        relative=choice.relative,
+        sites=choice.sites,
+        content=not choice.first,
+    )
     export_row(
-        pd.DataFrame([row.to_row() for row in norms.rows]),
+        frame(norms, choice),
         key="norms",
         name="-".join(["norms", choice.kind, *choice.folders[:2]]),
-        # The command knows no scale of a model; raw norms divided by one median are no other table.
-        command=""
-        if choice.relative
-        else f"python -m emoact norms{norm} --results {results} --csv norms.csv",
-        badges=badges,
+        command=look.norms_command(table),
+        badges=look.badges,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from emoact.analysis.activation_finding import ActivationFinding, FindingKind
+from emoact.analysis.norm_tables import relative_norms, scale_of, scale_site
 from emoact.analysis.norms import FirstTokenRow, NormRow
 from emoact.plots.norms import KIND_TITLES
 from emoact.plots.theme import emotion_order
@@ -18,7 +18,7 @@ from emoact.schema import Site
 from emoact.ui import answers, configuration
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.boxes import answer
-from emoact.ui.reading import UnitCard, unit_norms
+from emoact.ui.reading import UnitCard, measures, unit_norms
 from emoact.ui.text import md
 
 
@@ -103,29 +103,23 @@ def _of(
     return next((f for f in found if (f.kind, f.model, f.site) == (kind, folder, site)), None)
 
 
-def relative(norms: Norms) -> Norms:
-    """The same in units of each model's own scale, its median residual norm over all layers.
+def relative(norms: Norms, choice: ActivationChoice) -> Norms:
+    """The same in units of each model's own scale, whichever of its sites are drawn."""
+    scales = {folder: _scale(norms, choice, folder) for folder in choice.folders}
+    return dataclasses.replace(norms, rows=relative_norms(norms.rows, scales))
 
-    Where the residual stream was not saved, the site that was stands in for it.
-    """
-    scales: dict[str, float] = {}
-    for folder in dict.fromkeys(row.model for row in norms.rows):
-        own = [r for r in norms.rows if (r.model, r.position) == (folder, "content")]
-        stream = [r.median for r in own if r.site == "resid_pre"] or [r.median for r in own]
-        finite = [value for value in stream if math.isfinite(value) and value > 0]
-        scales[folder] = statistics.median(finite) if finite else math.nan
-    return dataclasses.replace(
-        norms,
-        rows=tuple(
-            dataclasses.replace(
-                row,
-                **{
-                    name: getattr(row, name) / scales[row.model]
-                    for name in ("mean", "median", "q25", "q75")
-                },
-            )
-            for row in norms.rows
-        ),
+
+def _scale(norms: Norms, choice: ActivationChoice, folder: str) -> float:
+    files = [card.file for card in norms.cards if card.file.folder == folder]
+    saved = [tuple(measures(file).sites) for file in files]
+    site = scale_site(saved)
+    if site is None:
+        return math.nan
+    return scale_of(
+        row.to_row()
+        for file, sites in zip(files, saved, strict=True)
+        if site in sites
+        for row in unit_norms(file, site, choice.kind).rows
     )
 
 

@@ -21,6 +21,7 @@ from tests.support.planted import (
     plant_unit,
     planted_norm,
 )
+from tests.support.shell import assert_same_rows, in_a_shell
 
 
 def words(app: AppTest) -> str:
@@ -188,9 +189,7 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     assert len(app.get("plotly_chart")) == 1
     assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
     assert len(app.get("download_button")) == 1
-    by = {"norms": "", "heatmap": " --by position", "distribution": " --by prompt"}
-    command = by.get(view, {"dimensions": " --by dimension"}.get(view, ""))
-    assert f"python -m emoact norms{command}" in words(app)
+    assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     # The caption is part of the figure, so that a saved image tells what it shows.
     assert "EleutherAI/pythia-160m" in json.dumps(figure["layout"]["annotations"])
@@ -247,7 +246,31 @@ def test_relative_norms_are_divided_by_the_models_median_residual_norm(
         stream = raw[(raw["model"] == model) & (raw["site"] == "resid_pre")]["median"]
         expected = raw[raw["model"] == model]["median"] / stream.median()
         assert shown[shown["model"] == model]["median"].tolist() == pytest.approx(expected.tolist())
-    assert "In a shell" not in words(app)
+    assert_same_rows(in_a_shell(app, results), shown)
+    # The scale is the model's own: it does not depend on which of its sites are looked at.
+    app.pills(key="site").set_value(["mlp_out"]).run()
+    part = app.dataframe[0].value
+    expected = shown[shown["site"] == "mlp_out"]["median"]
+    assert part["median"].tolist() == pytest.approx(expected.tolist())
+    assert_same_rows(in_a_shell(app, results), part)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"norm": "l1", "first": "true"},
+        {"view": "heatmap", "norm": "rms", "first": "true", "emotion": "anger"},
+        {"view": "distribution", "of": "tokens", "layer": "2"},
+        {"view": "distribution", "of": "lengths"},
+    ],
+    ids=lambda chosen: "-".join(chosen.values()),
+)
+def test_the_command_makes_the_same_table_whatever_is_chosen(
+    open_page: OpenPage, results: Path, chosen: dict[str, str]
+) -> None:
+    plant_grid(results, ["gpt2", "pythia-160m"], n_samples=6)
+    app = open_page("activations", model=["gpt2"], site=["mlp_out"], **chosen)
+    assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
 
 
 def test_a_finding_says_what_it_means_and_leads_to_its_view(

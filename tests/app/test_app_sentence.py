@@ -15,7 +15,8 @@ from emoact.models.source import ModelSource
 from emoact.sentence import client
 from emoact.sentence import request as request_module
 from tests.app.conftest import ROOT, OpenPage
-from tests.support.planted import plant_grid
+from tests.support.planted import plant_grid, planted_norm
+from tests.support.shell import assert_same_rows, in_a_shell
 
 SOURCE = ModelSource(
     name="gpt2",
@@ -62,6 +63,14 @@ def test_a_sentence_shows_its_norms_its_nearest_class_and_how_often_the_rule_is_
     table = app.dataframe[0].value
     assert set(table["class"]) == {"gratitude", "anger", "apology", "neutral"}
     assert table["distance"].is_monotonic_increasing
+    assert_same_rows(in_a_shell(app, planted), table)
+    tokens, layers = in_a_shell(app, planted, 1), in_a_shell(app, planted, 2)
+    assert tokens["token"].tolist()[:3] == ["<|endoftext|>", "You", "drove"]
+    assert tokens["norm"].tolist()[:3] == [1.0, 3.0, 5.0]
+    # The BOS is left out of the mean, 4 layers are alike.
+    assert layers["sentence"].tolist() == pytest.approx([42 / 10] * 4)
+    expected = [planted_norm("mlp_out", layer, "anger") for layer in range(4)]
+    assert layers["anger median"].tolist() == pytest.approx(expected, rel=1e-4)
     # Markup in a sentence is text, in the figure as well.
     assert "<b>keys" not in app.get("plotly_chart")[0].proto.spec
     assert "&lt;b&gt;keys" in app.get("plotly_chart")[0].proto.spec

@@ -1,0 +1,210 @@
+"""`emoact sentence`: one sentence through an installed model, beside the saved classes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_csv, print_json, print_line, print_table, say, write_csv
+from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.analysis.measures import UnitMeasures
+    from emoact.analysis.sentence_tables import NearClasses
+    from emoact.schema import Site
+    from emoact.sentence.client import Looked
+
+_TABLES = ("class", "token", "layer")
+_NORMS = ("l2", "l1", "rms")
+_SITES = ("resid_pre", "mlp_out", "attn_out")
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    sentence = add_command(
+        commands,
+        "sentence",
+        about="Look at one sentence beside the saved classes. The first one loads the model, "
+        "which then stays for ten minutes.",
+        example='emoact sentence "I am sorry that I broke it." --model smollm2-135m\n'
+        'emoact sentence "I am sorry that I broke it." --by token --csv tokens.csv',
+        run=_sentence,
+    )
+    sentence.add_argument("text", metavar="TEXT", help="the sentence, in quotes")
+    sentence.add_argument(
+        "--model",
+        metavar="NAME",
+        help="whose files: a folder under activations, or the name it was extracted by; not needed "
+        "where there is one model",
+    )
+    add_results(sentence)
+    sentence.add_argument(
+        "--by",
+        type=one_of(_TABLES),
+        default="class",
+        metavar="{class,token,layer}",
+        help="what a row is: a saved class and the distance to it; a token with its norm at a "
+        "layer; a layer with the sentence's norm beside the classes' (default: %(default)s)",
+    )
+    sentence.add_argument(
+        "--site",
+        type=one_of(_SITES),
+        metavar="SITE",
+        help=f"one of {', '.join(_SITES)} (default: the first that was saved)",
+    )
+    sentence.add_argument(
+        "--layer",
+        type=int,
+        metavar="N",
+        help="of distances, counted from 0 (default: the middle one)",
+    )
+    sentence.add_argument(
+        "--norm",
+        type=one_of(_NORMS),
+        default="l2",
+        metavar="{l2,l1,rms}",
+        help="which norm, by token and by layer (default: %(default)s)",
+    )
+    sentence.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
+    add_json(sentence)
+
+
+def _sentence(arguments: argparse.Namespace) -> int:
+    from emoact.sentence.client import check_text, is_warm, look_at
+    from emoact.sentence.request import check_bos, request_alike
+
+    text = check_text(arguments.text)
+    units = _units(arguments.results, arguments.model)
+    site = _site(units, arguments.site)
+    own = [unit for unit in units if site in unit.sites]
+    layer = _layer(own, site, arguments.layer)
+    configurations = [unit.configuration for unit in units]
+    # All sites, as the page asks for them, so that both are answered by one worker.
+    request = request_alike(units[0].folder, configurations, _sites(units))
+    if not is_warm(request):
+        say(f"loading {request.model}; it stays for ten minutes after the last sentence")
+    looked = look_at(request, text)
+    check_bos(looked.bos, configurations[0] or {})
+    rows, near = _rows(own, looked, site, layer, arguments)
+    _tell(arguments, looked, rows, near, {"model": units[0].folder, "site": site, "layer": layer})
+    return 0
+
+
+def _tell(
+    arguments: argparse.Namespace,
+    looked: Looked,
+    rows: list[dict[str, Any]],
+    near: NearClasses | None,
+    where: Mapping[str, Any],
+) -> None:
+    said = list(near.sentences()) if near else []
+    if looked.random_weights:
+        said.append("The weights are random; this says nothing about emotion.")
+    if arguments.csv and arguments.csv != "-":
+        write_csv(arguments.csv, rows)
+        say(f"{len(rows):,} rows in {arguments.csv}")
+    if arguments.json:
+        named = {"text": looked.text, "tokens": looked.token_strings, **where}
+        print_json({**named, "sentences": said, "seconds": looked.seconds, "rows": rows})
+    elif arguments.csv == "-" or (arguments.by != "class" and not arguments.csv):
+        print_csv(rows)
+        for line in said:
+            say(line)
+    else:
+        for line in said:
+            print_line(line)
+        if not arguments.csv:
+            print_table(list(rows[0]), [_cells(row) for row in rows])
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    name, distance, share = row.values()
+    return [str(name), f"{distance:.3f}", "" if share is None else f"{100 * share:.0f} %"]
+
+
+def _rows(
+    units: Sequence[UnitMeasures],
+    looked: Looked,
+    site: Site,
+    layer: int,
+    arguments: argparse.Namespace,
+) -> tuple[list[dict[str, Any]], NearClasses | None]:
+    from emoact.analysis import sentence_tables as tables
+
+    near = None
+    if arguments.by == "class":
+        near = tables.near_classes(units, site, layer, looked.arrays[f"{site}.pooled"][layer])
+        if near is None:
+            raise RequestError(
+                f"no saved prompt has finite values of {site} at layer {layer}",
+                remedy="Choose another --layer; `emoact verify` says what is wrong with the files.",
+            )
+        return near.rows(), near
+    norms = tables.sentence_norms(looked.arrays, site, arguments.norm)
+    if arguments.by == "token":
+        return tables.sentence_token_rows(norms, looked.token_strings), None
+    classes = {unit.emotion: tables.class_quartiles(unit, site, arguments.norm) for unit in units}
+    return tables.sentence_layer_rows(tables.own_means(norms, looked.content_start), classes), None
+
+
+def _units(results: str, model: str | None) -> list[UnitMeasures]:
+    from emoact.models.resolve import resolve_model
+    from emoact.plots.theme import emotion_order
+    from emoact.summaries import measures_of
+
+    grid = measures_of(results)
+    for problem in grid.problems:
+        say(f"left out: {problem.where}: {problem.message}")
+    folders = list(dict.fromkeys(unit.folder for unit in grid.units))
+    if not folders:
+        raise RequestError(
+            f"there are no activations in {results} to compare with",
+            remedy="`emoact extract --model smollm2-135m` makes some.",
+        )
+    if model is None and len(folders) > 1:
+        raise RequestError(
+            f"there are several models in {results}: {', '.join(folders)}",
+            remedy="Name one with --model.",
+        )
+    folder = folders[0] if model is None else model
+    if folder not in folders:
+        # Files may be here without the model that made them; what is missing is said below.
+        with contextlib.suppress(RequestError):
+            folder = resolve_model(folder).folder
+    if folder not in folders:
+        raise RequestError(
+            f"there are no activations of {model} in {results}; there are {', '.join(folders)}",
+            remedy=f"Name one of these, or `emoact extract --model {model}` makes some.",
+        )
+    own = [unit for unit in grid.units if unit.folder == folder]
+    order = emotion_order(unit.emotion for unit in own)
+    return sorted(own, key=lambda unit: order.index(unit.emotion))
+
+
+def _sites(units: Sequence[UnitMeasures]) -> tuple[Site, ...]:
+    return tuple(dict.fromkeys(s for unit in units for s in unit.sites if s != "resid_post"))
+
+
+def _site(units: Sequence[UnitMeasures], asked: Site | None) -> Site:
+    sites = _sites(units)
+    if asked is None and sites:
+        return sites[0]
+    if asked is None or asked not in sites:
+        raise RequestError(
+            f"{asked or 'a site'} was not saved for {units[0].folder}; there is "
+            f"{', '.join(sites) or 'none'}",
+            remedy="Choose one that was, or extract with --site.",
+        )
+    return asked
+
+
+def _layer(units: Sequence[UnitMeasures], site: Site, asked: int | None) -> int:
+    n_layers = min(unit.sites[site].n_layers for unit in units)
+    if asked is None:
+        return n_layers // 2
+    if not 0 <= asked < n_layers:
+        raise RequestError(f"--layer is {asked}; {units[0].folder} has layers 0 to {n_layers - 1}")
+    return asked
