@@ -121,6 +121,15 @@ class NormTable:
         _check("emotion", self.emotions, [unit.emotion for unit in own])
         own = [unit for unit in own if not self.emotions or unit.emotion in self.emotions]
         _check("site", self.sites, [site for unit in own for site in unit.sites])
+        if self.prompt is not None and not any(
+            unit.prompt_id(sample) == self.prompt
+            for unit in own
+            for sample in range(unit.n_samples)
+        ):
+            raise RequestError(
+                f"there is no prompt {self.prompt!r} among these files",
+                remedy="`emoact norms --by length` lists every prompt.",
+            )
         return tuple(own)
 
     def _takes(self, site: Site) -> bool:
@@ -151,13 +160,7 @@ class NormTable:
     def _wanted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.prompt is None:
             return rows
-        found = [row for row in rows if row["prompt"] == self.prompt]
-        if not found:
-            raise RequestError(
-                f"there is no prompt {self.prompt!r} among these files",
-                remedy="`emoact norms --by length` lists every prompt.",
-            )
-        return found
+        return [row for row in rows if row["prompt"] == self.prompt]
 
 
 def own_scale(units: Sequence[UnitMeasures], kind: NormKind) -> float:

@@ -133,7 +133,7 @@ def pick_activations(cards: Sequence[UnitCard], view: View) -> ActivationChoice:
                 help="relative divides by the model's own scale, the median residual norm of its "
                 "content over all layers, so that models can be laid side by side.",
             )
-        if view in ("norms", "heatmap"):
+        if view in ("norms", "heatmap", "prompt"):
             first = st.toggle(
                 "Position 0",
                 key="first",

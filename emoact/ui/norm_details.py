@@ -32,9 +32,9 @@ _VIEW_WORDS = {
     r"$\Delta = \mathrm{resid}_{l+1} - \mathrm{resid}_l$, the MLP's share is "
     r"$\mathrm{mlp}\cdot\Delta / \Delta\cdot\Delta$; attention makes the rest, so that a share "
     "above 1 means that the two pull in opposite directions.",
-    "prompt": "Every token of one prompt by layer, position 0 included. A few tokens that are many "
-    "times larger are massive activations (Sun et al. 2024), on the first token a sink (Xiao et "
-    "al. 2023).",
+    "prompt": "Every token of one prompt by layer; position 0 only where it is asked for, because "
+    "a sink there leaves one colour to all others. A few tokens that are many times larger are "
+    "massive activations (Sun et al. 2024), on the first token a sink (Xiao et al. 2023).",
     "sentence": "The sentence goes through the same model with the same settings as the saved "
     "files, in a process of its own that keeps the model for some minutes. The distance to a class "
     "is the root mean square over dimensions of (sentence − class mean) / spread within classes: "
@@ -81,7 +81,7 @@ def export(norms: Norms, choice: ActivationChoice, look: Look) -> None:
     table = look.table(
         norm=choice.kind,
         relative=choice.relative,
-        sites=choice.sites,
+        sites=tuple(s for s in choice.sites if any(s in unit.sites for unit in look.units)),
         content=not choice.first,
     )
     export_row(

@@ -57,12 +57,17 @@ def show_prompt(look: Look) -> None:
             f"{at + unit.content_start}) at layer {layer}, with "
             f"{numbers.significant(apart[layer, at])} times the median of its content there."
         )
+    # A sink at position 0 would leave one colour to all the others.
+    shown = range(0 if look.choice.first else unit.content_start, len(strings))
+    if not shown:
+        st.caption("The prompt has no content token; *Position 0* shows its BOS.")
+        return
     figure = norm_heatmap(
-        norms,
-        columns=[token_label(text) for text in strings],
+        norms[:, shown.start :],
+        columns=[token_label(strings[position]) for position in shown],
         column_title="token",
         value_title=KIND_TITLES[look.choice.kind],
-        hover=[f"position {n}, {text}" for n, text in enumerate(strings)],
+        hover=[f"position {position}, {strings[position]}" for position in shown],
         scheme=look.scheme,
         log=look.choice.log,
     )
@@ -72,13 +77,19 @@ def show_prompt(look: Look) -> None:
         key="prompt-chart",
         name=name,
         caption=f"{KIND_TITLES[look.choice.kind]} of the {SITE_WORDS[site]} of every "
-        f"token of prompt {chosen} ({emotion}) by layer. {look.made}",
+        f"{'' if look.choice.first else 'content '}token of prompt {chosen} ({emotion}) by layer. "
+        f"{look.made}",
         alt=f"Norms of the tokens of prompt {chosen} by layer; the table below holds the values",
         scheme=look.scheme,
         badges=look.badges,
     )
     table = look.table(
-        by="token", norm=look.choice.kind, emotions=(emotion,), sites=(site,), prompt=chosen
+        by="token",
+        norm=look.choice.kind,
+        emotions=(emotion,),
+        sites=(site,),
+        prompt=chosen,
+        content=not look.choice.first,
     )
     data = pd.DataFrame(table.rows([unit]))
     show_table(

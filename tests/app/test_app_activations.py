@@ -226,7 +226,9 @@ def test_the_page_agrees_with_numpy_on_the_unpickled_file(
         assert row["median"] == pytest.approx(np.median(at), rel=1e-6)
 
     shown = (
-        open_page("activations", view="prompt", site=["mlp_out"], norm=kind, prompt="p3")
+        open_page(
+            "activations", view="prompt", site=["mlp_out"], norm=kind, prompt="p3", first="true"
+        )
         .dataframe[0]
         .value
     )
