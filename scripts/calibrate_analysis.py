@@ -334,7 +334,8 @@ there for this.
 
 The verdict "beyond words" (a logistic probe with its layer chosen inside the training prompts
 against the best of three word baselines, steep spectrum, random words, no emotion) is said in
-{said} of {n_grids} simulations of one emotion.
+{said} of {n_grids} simulations of one emotion. An analysis says it only where the
+permutation test finds a difference, too, which is not counted here and can only lower this.
 """
 
 

@@ -14,7 +14,7 @@ _VERDICTS = {
     "beyond_words": "beyond what words give",
     "lexical_suffices": "no evidence beyond words",
     "no_separation": "no better than always naming the larger class",
-    "undecided": "too few held-out prompts to say",
+    "undecided": "undecided: too few prompts, or classes that do not differ by more than chance",
 }
 
 

@@ -67,13 +67,16 @@ def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int],
     Prompts that go by one id are the same unless both files hold their texts and these differ.
 
     Raises:
-        RequestError: They have no prompt in common.
+        RequestError: They have no prompt in common, or those of one class alone.
     """
     rows = [pair for pair in _namesakes(first, second) if _same_text(first, second, *pair)]
-    if not rows:
+    shared = {first.keys[row][0] for row, _ in rows}
+    if len(shared) < 2:
         raise RequestError(
-            f"{first.model} and {second.model} have no prompt in common",
-            remedy="Extract both with the same data set.",
+            f"{first.model} and {second.model} have no prompt in common"
+            if not shared
+            else f"{first.model} and {second.model} share prompts of {', '.join(shared)} alone",
+            remedy="Extract both with the same data set and emotions.",
         )
     return [row for row, _ in rows], [row for _, row in rows]
 

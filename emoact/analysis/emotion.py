@@ -233,6 +233,11 @@ def check_labels(
     Raises:
         RequestError: Neutral is missing, or there is nothing to contrast with.
     """
+    if len(labels) < 2:
+        raise RequestError(
+            f"{model} has only the class {labels[0]!r}; a direction needs two",
+            remedy="Extract at least one emotion beside neutral.",
+        )
     if settings.reference == "neutral":
         if settings.neutral not in labels:
             raise RequestError(
@@ -241,12 +246,5 @@ def check_labels(
                 remedy="Name the neutral class (--neutral), extract it, or measure from the grand "
                 "mean of the classes instead (--reference grand_mean).",
             )
-        emotions = tuple(label for label in labels if label != settings.neutral)
-    else:
-        emotions = labels
-    if not emotions or len(labels) < 2:
-        raise RequestError(
-            f"{model} has only the class {labels[0]!r}; a direction needs two",
-            remedy="Extract at least one emotion beside neutral.",
-        )
-    return emotions
+        return tuple(label for label in labels if label != settings.neutral)
+    return labels

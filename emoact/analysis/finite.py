@@ -56,21 +56,32 @@ def _broken(unit: UnitFeatures) -> Bool[np.ndarray, " prompt"]:
 
 
 def _finding(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> Finding:
-    where = [
-        f"{site} layer {', '.join(str(layer) for layer in layers)}"
-        for site, pooled in unit.sites.items()
-        if len(layers := np.flatnonzero(~np.isfinite(pooled).all(axis=(0, 2))))
-    ]
-    ids = [unit.prompts[index].id for index in np.flatnonzero(broken)]
-    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    empty = broken & np.array([prompt.n_tokens < 1 for prompt in unit.prompts])
+    said = []
+    if (broken & ~empty).any():
+        where = [
+            f"{site} layer {', '.join(str(layer) for layer in layers)}"
+            for site, pooled in unit.sites.items()
+            if len(layers := np.flatnonzero(~np.isfinite(pooled[~empty]).all(axis=(0, 2))))
+        ]
+        said.append(
+            f"NaN or infinite values in {'; '.join(where)}, {_prompts(unit, broken & ~empty)}"
+        )
+    if empty.any():
+        said.append(f"no content position to pool in {_prompts(unit, empty)}")
     return Finding(
         code="nonfinite_features",
         severity="warning",
         where=unit.name,
-        message=f"NaN or infinite values in {'; '.join(where)}, prompts {shown} "
-        f"({len(ids)} of {len(unit.prompts)})",
+        message="; ".join(said),
         remedy="Left out of this analysis; extract the file again.",
     )
+
+
+def _prompts(unit: UnitFeatures, chosen: Bool[np.ndarray, " prompt"]) -> str:
+    ids = [unit.prompts[index].id for index in np.flatnonzero(chosen)]
+    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    return f"prompts {shown} ({len(ids)} of {len(unit.prompts)})"
 
 
 def _without(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> UnitFeatures:

@@ -63,8 +63,9 @@ def _solve(
     rows: Float64[np.ndarray, "prompt d_model"],
     target: Float64[np.ndarray, " d_model"],
 ) -> Float64[np.ndarray, " d_model"]:
-    """(diag(diagonal) + rows' rows)^-1 target, or its pseudo-inverse when a diagonal is zero."""
-    if (diagonal > 0).all():
+    """(diag(diagonal) + rows' rows)^-1 target, or its pseudo-inverse without a diagonal."""
+    # A diagonal that is rounding error would be divided by.
+    if (diagonal > 1e-12 * (rows**2).sum(axis=0)).all():
         weighted = rows / diagonal
         inner = np.eye(len(rows)) + weighted @ rows.T
         return np.asarray(

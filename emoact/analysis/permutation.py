@@ -57,10 +57,11 @@ def permuted_strengths(
     strengths = np.empty((len(draws), len(gram)))
     for layer, products in enumerate(gram):
         parts = _quadratic_parts(products[np.ix_(pool, pool)] * different, chosen)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            emotion, cross, reference = (
-                part / count for part, count in zip(parts, counts, strict=True)
-            )
+        emotion, cross, reference = (
+            # Without a pair the sum is rounding error and no zero.
+            np.divide(part, count, out=np.full(len(draws), np.nan), where=count > 0.5)
+            for part, count in zip(parts, counts, strict=True)
+        )
         value = emotion - 2 * cross + reference
         magnitude = np.abs(emotion) + 2 * np.abs(cross) + np.abs(reference)
         strengths[:, layer] = np.where(np.abs(value) <= 1e-12 * magnitude, 0.0, value)

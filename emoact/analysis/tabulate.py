@@ -146,8 +146,13 @@ def headline_rows(
     site: Site,
     alpha: float,
 ) -> list[HeadlineRow]:
-    """One row per evaluation that the data allow."""
+    """One row per evaluation that the data allow.
+
+    A probe that does better than words where the permutation test tells no difference of the
+    classes decides nothing: a dozen probes are looked at, and the test alone answers for them all.
+    """
     rows = []
+    significant = significance.p_holm <= alpha
     layers = significance.p_holm_layers[significance.columns[site]] <= alpha
     for evaluation in (CROSS_VALIDATED, TRANSFER):
         accuracy, comparison, baseline = compare_probe(
@@ -162,7 +167,7 @@ def headline_rows(
                 site=site,
                 p_family=significance.test.p_family,
                 p_holm=significance.p_holm,
-                significant=significance.p_holm <= alpha,
+                significant=significant,
                 layers=int(layers.sum()),
                 probe=probe.probe,
                 evaluation=evaluation,
@@ -174,7 +179,9 @@ def headline_rows(
                 difference=comparison.difference,
                 difference_low=comparison.low,
                 difference_high=comparison.high,
-                verdict=comparison.verdict,
+                verdict=comparison.verdict
+                if significant or comparison.verdict != "beyond_words"
+                else "undecided",
             )
         )
     return rows

@@ -112,7 +112,10 @@ def _verdict(kind: str, names: list[str], rows: pd.DataFrame) -> str:
         return f"**Lexical information suffices for {who}; no evidence beyond words.**"
     if kind == "no_separation":
         return f"**No separation for {who}**: always naming the larger class does as well."
-    return f"Too few held-out prompts to say for {who}."
+    return (
+        f"Undecided for {who}: too few held-out prompts, or classes that do not differ by more "
+        "than chance."
+    )
 
 
 def _furthest(strength: pd.DataFrame) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.analysis.between import matched_layers
+from emoact.analysis.between import common_rows, matched_layers
 from emoact.analysis.comparable import Configuration
 from emoact.analysis.features import PromptInfo, UnitFeatures, features_of, join_units
+from emoact.analysis.finite import finite_units
 from emoact.analysis.full import analyse_grid
 from emoact.analysis.result import AnalysisResult
 from emoact.analysis.settings import AnalysisSettings
@@ -306,6 +307,19 @@ def test_nan_is_named_and_left_out_on_request_only() -> None:
     assert all(math.isfinite(row.l2) for row in found.strength)
 
 
+def test_prompt_without_content_is_not_called_broken() -> None:
+    unit = with_nan(make_unit(), 3)
+    prompts = list(unit.prompts)
+    prompts[3] = dataclasses.replace(prompts[3], n_tokens=0)
+    bare = dataclasses.replace(unit, prompts=tuple(prompts))
+    with pytest.raises(RequestError, match=r"m0/anger: no content position .*anger-3 \(1 of 12\)"):
+        finite_units([bare])
+    with pytest.raises(
+        RequestError, match=r"anger-5 \(1 of 12\); no content .*anger-3 \(1 of 12\)"
+    ):
+        finite_units([with_nan(bare, 5)])
+
+
 def test_unit_of_nothing_but_nan_cannot_be_left_out_silently() -> None:
     units = make_grid({"m0": {}})
     units[0] = dataclasses.replace(
@@ -361,6 +375,9 @@ def test_models_without_a_common_prompt_are_analysed_apart() -> None:
     found = analyse_grid(units, FAST)
     assert found.across == ()
     assert "models_not_compared" in {finding.code for finding in found.findings}
+    joy = join_units([make_unit("m1", "joy"), make_unit("m1", "neutral")])
+    with pytest.raises(RequestError, match="m0 and m1 share prompts of neutral alone"):
+        common_rows(join_units(make_grid({"m0": {}})), joy)
 
 
 def test_prompts_of_one_id_and_different_texts_are_not_compared() -> None:
@@ -488,6 +505,9 @@ def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> N
     assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
     without = analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))).headline
     assert {row.verdict for row in without} == {"beyond_words"}
+    # Where the permutation test tells no difference, a probe that looks good decides nothing.
+    strict = dataclasses.replace(FAST, sites=("mlp_out",), alpha=1e-4)
+    assert {row.verdict for row in analyse_grid(units, strict).headline} == {"undecided"}
 
 
 def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:

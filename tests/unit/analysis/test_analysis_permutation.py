@@ -106,6 +106,12 @@ def test_relabellings_that_change_nothing_tie_and_never_convince() -> None:
     draws = relabellings(design, "a", ("n",), 1000)
     test = max_statistic_test(permuted_strengths(design, gram, draws, np.ones(2, dtype=bool)))
     assert np.isnan(test.p_family)
+    # A reference of one prompt has no pair: its sums of rounding error are no strength of 0.
+    lone = design_of(["a"] * 12 + ["n"], [str(i) for i in range(12)] + ["0"])
+    x = np.random.default_rng(1).normal(size=(13, 2, 8))
+    draws = relabellings(lone, "a", ("n",), 50)
+    strengths = permuted_strengths(lone, centred_gram(x), draws, np.ones(13, dtype=bool))
+    assert np.isnan(strengths).all()
     two = matched(2)
     strengths = permuted_strengths(
         two,

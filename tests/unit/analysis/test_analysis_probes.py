@@ -55,6 +55,21 @@ def test_lda_agrees_with_scikit_learn(n: int, d: int) -> None:
     )
 
 
+def test_lda_of_two_prompts_a_class_agrees_with_scikit_learn() -> None:
+    # Both rows of a class lie equally far from their mean, so that nothing is left to shrink.
+    rng = np.random.default_rng(4)
+    for d in (3, 8, 40):
+        x, labels, test = (
+            rng.normal(size=(4, d)),
+            np.array([True, True, False, False]),
+            rng.normal(size=(9, d)),
+        )
+        oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, labels)
+        np.testing.assert_allclose(
+            lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
+        )
+
+
 def test_lda_agrees_with_scikit_learn_on_dimensions_that_never_change() -> None:
     x, labels, test = problem(15, 40)
     x[:, 3] = test[:, 3] = 2.0
