@@ -12,10 +12,13 @@ from emoact.analysis.activation_finding import SITE_WORDS, ActivationFinding, Fi
 from emoact.analysis.activation_pool import SitePool
 
 SINK = 5.0
-"""From five times the median a token counts as massive. Ordinary tokens of a layer lie within a
-factor of two of one another; in a mean over positions a token at 5 outweighs five of them, in a
-square twenty-five. Independent Gaussian values of four dimensions or more reach it never (1e-8).
-Sun et al. ask for a single value of 1,000 times the median magnitude, which such a token has."""
+"""From five times the median a token counts as massive: in a mean over positions it outweighs five
+ordinary ones, in a square twenty-five. In the residual stream of SmolLM2-135M on the shipped
+prompts 97 % or more of the other tokens of each layer lie within a factor of two of its median; of
+its MLP outputs it is 92 % or more. Independent Gaussian values of four dimensions reach five times
+their median norm with probability 3e-17. Sun et al. ask for more, a single value above 100 and
+1,000 times the median magnitude: the largest value of these tokens in that stream is 340 to 1,240
+times the median magnitude of their layer, and from 1,000 times only at layers 12 to 16."""
 
 _SHOWN_TOKENS = 3
 _HELD = 0.1

@@ -76,15 +76,15 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     page.get_by_text("sentence", exact=True).click()
     page.get_by_label("Sentence", exact=True).fill("Thank you <b>so</b> much for the soup.")
     page.get_by_role("button", name="Look at the sentence").click()
-    expect(page.get_by_text("the sentence lies closest to")).to_contain_text(
-        "held out by scenario", timeout=60_000
-    )
+    nearest = page.get_by_text("the sentence lies closest to")
+    expect(nearest).to_contain_text("lies closest to gratitude", timeout=60_000)
+    expect(nearest).to_contain_text("held out by scenario")
     # Must not happen: markup of a sentence that is read as markup.
     expect(page.locator("[data-testid=stMain] b", has_text="so")).to_have_count(0)
     page.get_by_label("Sentence", exact=True).fill("I am sorry that I broke it.")
     page.get_by_role("button", name="Look at the sentence").click()
     # The model is there already.
-    expect(page.get_by_text("apology").first).to_be_visible(timeout=10_000)
+    expect(nearest).to_contain_text("lies closest to apology", timeout=10_000)
     window.settled()
     window.shoot("activations-sentence-light")
     stop_workers()
