@@ -70,7 +70,13 @@ def numbered(texts: Sequence[str], times: int) -> list[str]:
 
 def _point(subject: Subject, axis: str, value: int, prompts: list[Tokenised]) -> Point:
     plan = subject.engine.facts.plan
-    way = by_plan(subject.engine.bridge, plan["plan"], plan["budget"], plan["kernel"])
+    way = by_plan(
+        subject.engine.bridge,
+        plan["plan"],
+        plan["budget"],
+        plan["kernel"],
+        direct=bool(plan["direct"]),
+    )
     began = time.perf_counter()
     way.run([prompts], lambda *_: None)
     return Point(

@@ -17,6 +17,7 @@ from emoact.bench.curve import numbered
 from emoact.bench.result import PageTime
 from emoact.bench.subject import Subject
 from emoact.errors import EmoactError
+from emoact.summaries import measures_of
 
 HOME = Path(emoact.__file__).resolve().parent.parent
 """Where `app.py` and the pages lie in a checkout."""
@@ -47,14 +48,12 @@ def page_names() -> list[str]:
 
 
 def page_times(subject: Subject, *, say: Say, pages: Sequence[str] | None = None) -> list[PageTime]:
-    """Open every page over twelve units of the subject's prompts.
-
-    The first page that needs the summaries of the pickles also makes them.
-    """
+    """Open every page over twelve units of the subject's prompts, measured as a run leaves them."""
     with tempfile.TemporaryDirectory(prefix="emoact-pages-") as folder:
         results = Path(folder, "results")
         say(f"saving {_PICKLES} pickles to look at")
         subject.run_pipeline(twelve_units(subject.texts), results=results)
+        measures_of(results)
         times = []
         for page in page_names() if pages is None else pages:
             say(f"opening {page}")

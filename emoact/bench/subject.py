@@ -97,7 +97,12 @@ class Subject:
         budgets = self.engine.budgets
         return [
             ways.through_transformer_lens(bridge),
-            *(ways.by_plan(bridge, name, budgets[name], plan["kernel"]) for name in PLANS),
+            *(
+                ways.by_plan(
+                    bridge, name, budgets[name], plan["kernel"], direct=bool(plan["direct"])
+                )
+                for name in PLANS
+            ),
         ]
 
     def run_pipeline(

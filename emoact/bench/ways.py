@@ -118,9 +118,10 @@ def in_sorted_batches(model: Any) -> Way:
     )
 
 
-def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel) -> Way:
+def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct: bool) -> Way:
     """One of emoact's plans, unit by unit."""
-    reader = HookReader(bridge, DEFAULT_SITES, torch.device("cpu"), kernel=kernel)
+    device = torch.device("cpu")
+    reader = HookReader(bridge, DEFAULT_SITES, device, kernel=kernel, direct=direct)
 
     def passes(prompts: Prompts) -> list[Pass]:
         return plan_passes([prompt.ids for prompt in prompts], plan=plan, budget=budget)

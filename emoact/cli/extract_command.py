@@ -86,7 +86,7 @@ def _add_effort(machine: argparse._ArgumentGroup) -> None:
         "--pass-tokens",
         metavar="N",
         help="most tokens that go through the model at once, which is what memory grows with "
-        "(default: EMOACT_PASS_TOKENS, else 448, of which the plan takes as many as are cheapest)",
+        "(default: EMOACT_PASS_TOKENS, else 768, of which the plan takes as many as are cheapest)",
     )
 
 

@@ -21,8 +21,8 @@ from emoact.models.progress import OnStep, silent
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 
-TREE_BUDGET = 448
-BATCH_BUDGET = 512
+TREE_BUDGET = 768
+BATCH_BUDGET = 768
 """Most tokens in a pass; the plan finds by itself how many below that are cheapest."""
 
 
@@ -49,7 +49,13 @@ class BridgeEngine:
         self._bridge = model.bridge
         self._options = options
         self._choice = choice
-        self._reader = HookReader(model.bridge, options.sites, model.device, kernel=choice.kernel)
+        self._reader = HookReader(
+            model.bridge,
+            options.sites,
+            model.device,
+            kernel=choice.kernel,
+            direct=choice.direct,
+        )
         config = model.bridge.cfg
         self._facts = EngineFacts(
             n_layers=int(config.n_layers),
@@ -161,6 +167,8 @@ def load_engine(
         device=model.device,
         budgets=_budgets(model.bridge),
         kernel="highest" if kernel is None else kernel.kernel,
+        # Processed weights are in the components, not in the modules that they wrap.
+        direct=options.processing == "raw",
     )
     recorded = {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
     return BridgeEngine(model, options, choice=choice, self_check=check, recorded=recorded)

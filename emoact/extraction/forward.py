@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from emoact.errors import EmoactError
 from emoact.extraction.engine import Put
 from emoact.extraction.kernel import Kernel, float32_kernel
 from emoact.extraction.plan import Pass
+from emoact.extraction.shortcut import shortcut
 from emoact.extraction.staging import Staging
 from emoact.schema import Site
 
@@ -46,6 +47,7 @@ class HookReader:
         sites: What to take.
         device: Where the weights are.
         kernel: How float32 matrices are multiplied.
+        direct: Whether components whose hooks are not read are left out of the way.
         staged: Whether activations wait on the device for the end of their pass; by default
             where that saves waiting, which is anywhere but on a CPU.
     """
@@ -57,9 +59,11 @@ class HookReader:
         device: torch.device,
         *,
         kernel: Kernel = "highest",
+        direct: bool = False,
         staged: bool | None = None,
     ) -> None:
         self._bridge = bridge
+        self._direct = direct
         self._device = device
         self._kernel = kernel
         self._staged = device.type != "cpu" if staged is None else staged
@@ -90,8 +94,9 @@ class HookReader:
         """
         taker = _Taker(self._device, put, n_expected=len(self._names), staged=self._staged)
         hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
+        route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
         # Attached once: resolving a few dozen names costs as much as a small pass.
-        with float32_kernel(self._kernel), self._bridge.hooks(fwd_hooks=hooks):
+        with float32_kernel(self._kernel), self._bridge.hooks(fwd_hooks=hooks), route:
             for one_pass in passes:
                 taker.begin(one_pass)
                 with suppress(_NothingLeftError):

@@ -21,9 +21,9 @@ from emoact.errors import RequestError
 PlanName = Literal["prefix_tree", "sorted_batches", "one_at_a_time"]
 PLANS: tuple[PlanName, ...] = get_args(PlanName)
 
-_PASS_COST = 32.0
+_PASS_COST = 64.0
 """What a pass costs beyond its tokens, in tokens: launching it, and filling the machine again."""
-_PAIR_COST = 7e-4
+_PAIR_COST = 2e-4
 """What attention costs for two tokens in one row, in tokens; both as measured on four models."""
 
 

@@ -44,6 +44,7 @@ class PlanChoice:
         tolerance: What was allowed.
         reason: One sentence.
         kernel: How float32 matrices are multiplied.
+        direct: Whether components whose hooks are not read are left out of the way.
     """
 
     plan: PlanName
@@ -52,6 +53,7 @@ class PlanChoice:
     tolerance: float
     reason: str
     kernel: Kernel = "highest"
+    direct: bool = False
 
 
 def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[Site]) -> Reference:
@@ -144,11 +146,12 @@ def choose_plan(
     device: torch.device,
     budgets: Mapping[PlanName, int],
     kernel: Kernel = "highest",
+    direct: bool = False,
 ) -> PlanChoice:
     """The first of the three plans whose passes agree with single prompts.
 
-    The single prompts are always computed by torch's default kernel, and so is whatever no other
-    kernel agrees with.
+    The single prompts are always computed by torch's default kernel through every component of the
+    bridge, and so is whatever agrees with them in no other way.
 
     Args:
         bridge: The loaded model.
@@ -156,14 +159,18 @@ def choose_plan(
         device: Where the weights are.
         budgets: Tokens per pass of each plan.
         kernel: The kernel to try first.
+        direct: Whether to try first without the components whose hooks are not read.
     """
     sites: tuple[Site, ...] = ("resid_pre", "mlp_out")
     ids = [prompt.ids for prompt in prompts]
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
-    for plan, used in product(PLANS[:-1], dict.fromkeys((kernel, "highest"))):
-        reader = HookReader(bridge, sites, device, kernel=used)
-        name = plan if used == "highest" else f"{plan} with oneDNN"
+    kernels: dict[Kernel, None] = dict.fromkeys((kernel, "highest"))
+    ways = product(PLANS[:-1], dict.fromkeys((direct, False)), kernels)
+    for plan, short, used in ways:
+        reader = HookReader(bridge, sites, device, kernel=used, direct=short)
+        name = f"direct {plan}" if short else plan
+        name += " with oneDNN" if used != "highest" else ""
         largest = max(plan_passes(ids, plan=plan, budget=budgets[plan]), key=_breadth)
         checked = _spread(largest.samples)
         for sample in checked:
@@ -192,6 +199,7 @@ def choose_plan(
                 tolerance=tolerance,
                 reason=reason,
                 kernel=used,
+                direct=short,
             )
         tried.append(f"{name} differs by {difference:.2g}")
     return PlanChoice(

@@ -69,15 +69,24 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     plan=st.sampled_from(PLANS),
     budget=st.integers(1, 2 * CONTEXT),
     kernel=st.sampled_from(KERNELS),
+    direct=st.booleans(),
     staged=st.booleans(),
 )
 def test_any_prompts_in_any_plan_give_what_each_prompt_gives_alone(
-    world: _World, prompts: list[list[int]], plan: Any, budget: int, kernel: Any, staged: bool
+    world: _World,
+    prompts: list[list[int]],
+    plan: Any,
+    budget: int,
+    kernel: Any,
+    direct: bool,
+    staged: bool,
 ) -> None:
     if plan == "prefix_tree":
         budget = min(budget, world.widest)
     device = torch.device("cpu")
-    reader = HookReader(world.bridge, DEFAULT_SITES, device, kernel=kernel, staged=staged)
+    reader = HookReader(
+        world.bridge, DEFAULT_SITES, device, kernel=kernel, direct=direct, staged=staged
+    )
     found: dict[Any, np.ndarray] = {}
 
     def put(site: str, layer: int, sample: int, rows: np.ndarray) -> None:

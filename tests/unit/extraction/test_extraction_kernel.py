@@ -171,7 +171,7 @@ def test_a_kernel_that_breaks_parity_is_given_up_before_the_plan_is(
     monkeypatch.setattr(self_check, "HookReader", Rough)
     plan = load_engine(source, ExtractionOptions(), texts=TEXTS).facts.plan
     assert (plan["plan"], plan["kernel"]) == ("prefix_tree", "highest")
-    assert "prefix_tree with oneDNN differs by 0.01" in plan["reason"]
+    assert "direct prefix_tree with oneDNN differs by 0.01" in plan["reason"]
 
 
 def test_half_precision_has_no_float32_kernel_to_choose(

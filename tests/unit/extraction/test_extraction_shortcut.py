@@ -1,0 +1,119 @@
+"""What is left out of the way computes nothing, changes nothing, and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.extraction import self_check
+from emoact.extraction.bridge_engine import load_engine
+from emoact.extraction.forward import HookReader, hook_names
+from emoact.extraction.plan import plan_passes
+from emoact.extraction.self_check import single_prompt
+from emoact.extraction.shortcut import shortcut
+from emoact.models.load import load_model
+from emoact.models.resolve import resolve_model
+from emoact.schema import DEFAULT_SITES, SITES, ExtractionOptions, Site
+from tests.support.tiny_models import FAMILIES, save_tiny
+
+IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(request.param, tmp_path_factory.mktemp("shortcut") / request.param)
+
+
+@pytest.fixture(scope="module")
+def bridge(folder: Path) -> Any:
+    return load_model(resolve_model(str(folder)), ExtractionOptions()).bridge
+
+
+def _tree(bridge: Any) -> list[tuple[str, int]]:
+    return [(name, id(module)) for name, module in bridge.original_model.named_modules()]
+
+
+def _count_calls(bridge: Any, inside: Callable[[], None]) -> int:
+    """How often hooks of norms fire, which none of our sites reads."""
+    calls = []
+    names = [name for name in bridge.hook_dict if name.endswith("ln1.hook_out")]
+    hooks = [(name, lambda _rows, hook: calls.append(hook.name)) for name in names]
+    with bridge.hooks(fwd_hooks=hooks):
+        inside()
+    return len(calls)
+
+
+def test_components_come_back_even_after_an_error(bridge: Any) -> None:
+    before, how = _tree(bridge), bridge.original_model.config._attn_implementation
+    names = hook_names(DEFAULT_SITES, bridge.cfg.n_layers)
+
+    def fail() -> None:
+        with shortcut(bridge, names):
+            assert _tree(bridge) != before
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert _tree(bridge) == before
+    assert bridge.original_model.config._attn_implementation == how
+
+
+def test_hooks_that_nobody_reads_do_not_fire(bridge: Any) -> None:
+    def run(*, direct: bool) -> None:
+        reader = HookReader(bridge, DEFAULT_SITES, torch.device("cpu"), direct=direct)
+        (one_pass,) = plan_passes(IDS[:1], plan="one_at_a_time", budget=1)
+        reader.run(one_pass, lambda *_: None)
+
+    assert _count_calls(bridge, lambda: run(direct=False)) > 0
+    assert _count_calls(bridge, lambda: run(direct=True)) == 0
+
+
+@pytest.mark.parametrize("sites", [("resid_pre",), ("mlp_out",), ("attn_out",), SITES])
+def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[Site, ...]) -> None:
+    found: dict[tuple[Site, int, int], np.ndarray] = {}
+
+    def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+        found[site, layer, sample] = rows.copy()
+
+    reader = HookReader(bridge, sites, torch.device("cpu"), direct=True)
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=8), put, lambda _: None)
+    assert {site for site, _, _ in found} == set(sites)
+    for sample, ids in enumerate(IDS):
+        expected = single_prompt(bridge, ids, sites)
+        for (site, layer, number), rows in found.items():
+            if number == sample:
+                reference = expected[site, layer]
+                limit = 1e-5 * float(np.abs(reference).max())
+                np.testing.assert_allclose(rows, reference, rtol=0, atol=limit)
+
+
+def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, texts = resolve_model(str(folder)), ["the soup was cold", "the soup was warm"]
+    plan = load_engine(source, ExtractionOptions(), texts=texts).facts.plan
+    assert plan["direct"] is True
+    # Processed weights are not in the modules that the components wrap.
+    processed = ExtractionOptions(processing="tl_compat")
+    assert load_engine(source, processed, texts=texts).facts.plan["direct"] is False
+
+    class Rough(HookReader):
+        def __init__(self, *arguments: object, direct: bool, **named: object) -> None:
+            super().__init__(*arguments, direct=direct, **named)  # type: ignore[arg-type]
+            self.rough = direct
+
+        def run(self, one_pass: object, put: object) -> None:
+            def disturbed(site: object, layer: object, sample: object, rows: object) -> None:
+                put(site, layer, sample, rows * 1.01 if self.rough else rows)  # type: ignore[operator]
+
+            super().run(one_pass, disturbed)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(self_check, "HookReader", Rough)
+    plan = load_engine(source, ExtractionOptions(), texts=texts).facts.plan
+    assert (plan["plan"], plan["direct"]) == ("prefix_tree", False)
+    assert "direct prefix_tree differs by 0.01" in plan["reason"]
