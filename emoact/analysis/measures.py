@@ -247,7 +247,7 @@ def _measure_layer(
         chosen[own] = rows[sampled[own] - at]
         at = end
     chosen = np.abs(chosen[np.isfinite(chosen).all(axis=1)])
-    typical = np.median(chosen, axis=0) if len(chosen) else np.full(d_model, np.nan)
+    typical = _medians(chosen) if len(chosen) else np.full(d_model, np.nan)
     return {
         **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},
         "pooled": pooled,
@@ -270,11 +270,21 @@ def _blocks(lengths: Sequence[int]) -> list[tuple[int, int]]:
 
 def _largest(rows: Float32[np.ndarray, "token d_model"]) -> Int32[np.ndarray, "token top"]:
     """The dimensions with the largest magnitudes, largest first; NaN counts as largest."""
-    top = min(TOP, rows.shape[1])
-    magnitude = np.abs(rows)
-    found = np.argpartition(magnitude, rows.shape[1] - top, axis=1)[:, rows.shape[1] - top :]
-    order = np.argsort(np.take_along_axis(magnitude, found, axis=1), axis=1)[:, ::-1]
-    return np.take_along_axis(found, order, axis=1).astype(np.int32)
+    left = np.abs(rows)
+    found = np.empty((len(rows), min(TOP, rows.shape[1])), dtype=np.int32)
+    every = np.arange(len(rows))
+    # A look for each is several times as fast as one partition.
+    for place in range(found.shape[1]):
+        found[:, place] = left.argmax(axis=1)
+        left[every, found[:, place]] = -1.0
+    return found
+
+
+def _medians(rows: Float32[np.ndarray, "token d_model"]) -> Float32[np.ndarray, " d_model"]:
+    """The median of each column; numpy sorts rows four times as fast as it takes their medians."""
+    ordered = np.sort(np.ascontiguousarray(rows.T), axis=1)
+    middle = len(rows) // 2
+    return np.asarray(ordered[:, middle - 1 + len(rows) % 2 : middle + 1].mean(axis=1))
 
 
 def _evenly(indices: Int64[np.ndarray, " token"], most: int) -> Int64[np.ndarray, " chosen"]:

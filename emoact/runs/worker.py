@@ -6,7 +6,11 @@ imported below `run_units`, once the run's turn has come.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.extraction.pipeline import EngineFor, bridge_engine, run_units
@@ -17,6 +21,9 @@ from emoact.runs.frozen import FrozenChoices
 from emoact.runs.kinds import AnyConfig
 from emoact.runs.rates import learn
 from emoact.runs.reporter import RunReporter
+
+SUMMARISER = "emoact.summaries.writing"
+"""What measures the files of a results folder; run by name, since it stands above the runs."""
 
 
 def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor = bridge_engine) -> int:
@@ -43,5 +50,20 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor = bridge_en
     return run_worker(argv, extract, module="emoact.runs.worker")
 
 
+def become_summariser(run_directory: str) -> None:
+    """Measure what was saved for the pages, as another process with this one's number.
+
+    The run has ended by then: the next one begins, torch's memory is given back, and if this fails,
+    the first page that needs the measures makes them.
+    """
+    results = Path(run_directory).absolute().parent.parent
+    with contextlib.suppress(OSError):
+        command = [sys.executable, "-P", "-m", SUMMARISER, os.fspath(results)]
+        os.execv(sys.executable, command)  # noqa: S606 - our own module, no shell wanted
+
+
 if __name__ == "__main__":
-    leave(main())
+    ended = main()
+    if ended == os.EX_OK:
+        become_summariser(sys.argv[1])
+    leave(ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 
 from emoact.runs import control, launch
+from emoact.runs.progress import read_run
 from emoact.runs.request import ExtractRequest, prepare
 from emoact.runs.views import RunView
+from emoact.store.layout import ResultsRoot
 from emoact.store.verify import verify_files
+from emoact.summaries import kept_measures
 from tests.support.stand_in_world import World
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -72,13 +76,20 @@ def test_a_killed_run_of_the_real_model_resumes_to_identical_files(world: World)
                         ours[key][layer][sample], theirs[key][layer][sample]
                     )
     assert verify_files(world.results).findings == ()
+    _wait_for_summaries(undisturbed)
+
+
+def _wait_for_summaries(results: Path) -> None:
+    """What was a worker measures the files for the pages, and nobody has to ask for it."""
+    deadline = time.monotonic() + 60
+    while not all(
+        kept_measures(ResultsRoot(results), "smollm2-135m", emotion) for emotion in EMOTIONS
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def _wait_in(results: Path, run_id: str) -> None:
-    import time
-
-    from emoact.runs.progress import read_run
-
     deadline = time.monotonic() + 120
     while read_run(results, run_id).state != "finished":
         assert time.monotonic() < deadline, read_run(results, run_id)

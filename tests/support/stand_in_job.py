@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emoact.runs.attempt import leave, run_worker
 from emoact.runs.directory import RunDirectory
+from emoact.runs.job import JobConfig
 from emoact.runs.kinds import AnyConfig
 from emoact.runs.reporter import RunReporter
 
@@ -17,6 +18,7 @@ _POLL_S = 0.01
 
 def work(_directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
     """Wait for the file that the request names, looking out for a cancellation."""
+    assert isinstance(config, JobConfig)
     gate = Path(config.request["gate"])
     reporter.step("read", model="", share=0.5)
     while not gate.exists():

@@ -49,6 +49,13 @@ def test_every_statistic_agrees_with_numpy(
                 assert np.isnan(found.pooled[layer, prompt]).all()
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_medians_of_odd_and_even_counts_are_numpys(count: int) -> None:
+    rows = np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
+    (found,) = measure_site([[rows]], lengths=[count], content_start=0).typical
+    np.testing.assert_array_equal(found, np.median(np.abs(rows), axis=0))
+
+
 def test_tokens_that_are_no_numbers_are_counted_and_left_out_of_dimensions() -> None:
     arrays = layers()
     arrays[1][2][4, 6] = np.nan
