@@ -51,6 +51,9 @@ ACROSS_MEASURES: Mapping[str, AcrossMeasure] = {
     "rsa": AcrossMeasure(title="RSA", axis="Spearman correlation", of_emotion=False),
     "raw_cos": AcrossMeasure(title="raw cosine (negative control)", axis="cosine"),
 }
+BEYOND = 1.5
+"""A corrected correlation further from 0 has a ceiling too low to divide by; it is not drawn."""
+
 MAPS = ("score_corr", "cka", "cka_within", "rsa")
 """Measures that exist for every layer against every layer."""
 
@@ -135,6 +138,9 @@ def across_figure(
         scheme: Light or dark.
     """
     chosen, ink = ACROSS_MEASURES[measure], INK[scheme]
+    # One such value would flatten every other; the table has it.
+    far = drawn["value"].abs() > BEYOND
+    drawn = drawn.assign(value=drawn["value"].mask(far))
     reach = span(
         *(drawn[name] for name in ("value", "uncorrected", "ceiling", "null_low", "null_high")),
         at_least=(0.0, 0.5),
@@ -180,9 +186,12 @@ def across_figure(
                 y={"title": {"text": chosen.axis}, "range": reach},
             )
         )
-    return panel_figure(
-        wrapped(panels, 3), scheme=scheme, key=_key(drawn, measure, scheme), height=300
-    )
+    key = _key(drawn, measure, scheme)
+    if far.any():
+        key.append(
+            key_line(f"gap: ceiling too low to divide by (beyond {BEYOND:g})", "rgba(0,0,0,0)")
+        )
+    return panel_figure(wrapped(panels, 3), scheme=scheme, key=key, height=300)
 
 
 def _outside(part: pd.DataFrame) -> list[bool]:
@@ -230,6 +239,9 @@ def map_figure(cells: pd.DataFrame, *, measure: str, scheme: Scheme = "light") -
         scheme: Light or dark.
     """
     grid = cells.pivot_table(index="layer_b", columns="layer_a", values="value", dropna=False)
+    # No measure means anything beyond 1; a corrected correlation may go there and must not set
+    # the colours of all others.
+    largest = min(1.0, float(cells["value"].abs().max())) if cells["value"].notna().any() else 1.0
     models = (str(cells["model_a"].iloc[0]), str(cells["model_b"].iloc[0]))
     panel = Panel(
         title="",
@@ -249,9 +261,12 @@ def map_figure(cells: pd.DataFrame, *, measure: str, scheme: Scheme = "light") -
     figure = panel_figure([[panel]], scheme=scheme, height=430)
     return figure.update_layout(
         hovermode="closest",
+        # A cell without a value must not look like 0.
+        plot_bgcolor=null_fill(scheme) if cells["value"].isna().any() else None,
         coloraxis={
             "colorscale": diverging(scheme),
-            "cmid": 0,
+            "cmin": -largest,
+            "cmax": largest,
             "colorbar": {
                 "title": {
                     "text": ACROSS_MEASURES[measure].axis,

@@ -207,7 +207,7 @@ def _hover(chosen: StrengthMeasure) -> str:
 def _key(chosen: StrengthMeasure, scheme: Scheme) -> list[go.Scatter]:
     ink = INK[scheme]
     key = [
-        key_marker("significant (Holm)", ink.text, "circle"),
+        key_marker("direction significant (Holm)", ink.text, "circle"),
         key_marker("not significant", ink.text, "circle-open"),
     ]
     if chosen.interval:

@@ -256,7 +256,9 @@ def _draw(
         return _Drawn(
             figure=map_figure(cells, measure=choice.measure, scheme=scheme),
             data=cells,
-            caption=f"{measure.title}{about}, every layer against every layer; {where}.",
+            caption=f"{measure.title[:1].upper()}{measure.title[1:]}{about}, every layer against "
+            f"every layer; {where}."
+            + (" Grey cells have no value." if cells["value"].isna().any() else ""),
             name=f"map-{choice.measure}-{choice.emotion}-{'-'.join(choice.pair)}",
         )
     data = drawn_across(across, similarity, choice.measure)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 TERMS: Mapping[str, str] = {
     "score_corr": "Spearman correlation of the two models' held-out projections of the same "
     r"prompts, class labels partialled out, divided by $\sqrt{rel_A\,rel_B}$, the reliability "
-    "ceiling; thin is before dividing, dotted the ceiling. Its null pairs prompts at random within "
-    "classes.",
+    "ceiling; thin is before dividing, dotted the ceiling. Not clipped: beyond 1.5 the ceiling is "
+    "too low to divide by, and the value stands in the table only. Its null pairs prompts at "
+    "random within classes.",
     "procrustes": "principal components (at most 50) and a rotation fitted on training prompts, "
     r"then $\cos(R d_A, d_B)$ on the others. Its null re-pairs prompts within classes.",
     "cka": "linear CKA with the unbiased HSIC estimator ([Kornblith et al. "

@@ -180,7 +180,11 @@ def _draw(saved: SavedAnalysis, choice: DirectionChoice) -> _Drawn:
         measure = STRENGTH_MEASURES[choice.measure]
         data = drawn_strength(of(table(saved, "strength"), **where), choice.measure)
         figure = strength_figure(data, measure=choice.measure, styles=styles, scheme=scheme)
-        what = f"Strength of the directions by layer ({measure.title})"
+        what = (
+            "Correlation of held-out projections with prompt length by layer"
+            if choice.measure == "length_corr"
+            else f"Strength of the directions by layer ({measure.title})"
+        )
         name = f"strength-{choice.measure}"
     elif choice.view == "stability":
         data = drawn_stability(of(table(saved, "stability"), **where))

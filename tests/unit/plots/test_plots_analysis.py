@@ -194,6 +194,26 @@ def test_the_null_of_a_score_correlation_is_that_of_the_re_paired_prompts(tables
     assert (drawn["null_high"] >= drawn["null_low"]).all()
 
 
+def test_a_correlation_over_a_ceiling_of_noise_flattens_neither_lines_nor_colours(
+    tables: Tables,
+) -> None:
+    across = tables["across"][tables["across"]["site"] == "resid_pre"].copy()
+    across["score_corr"] = across["score_corr_raw"]
+    across.loc[across.index[1], "score_corr"] = 9.0
+    drawn = drawn_across(across, tables["similarity"], "score_corr")
+    assert drawn["value"].max() == 9.0
+    figure = across_figure(drawn, measure="score_corr", styles=STYLES)
+    assert figure.layout.yaxis.range[1] < 2
+    assert any("too low to divide by" in (trace.name or "") for trace in figure.data)
+    cells = tables["maps"][tables["maps"]["measure"] == "rsa"].head(12).copy()
+    cells.loc[cells.index[0], "value"] = 9.0
+    cells.loc[cells.index[1], "value"] = math.nan
+    figure = map_figure(cells, measure="score_corr")
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-1, 1)
+    # A cell without a value is not the colour of 0.
+    assert figure.layout.plot_bgcolor
+
+
 def test_a_map_has_the_first_model_along_x(tables: Tables) -> None:
     maps = tables["maps"]
     cells = maps[(maps["measure"] == "rsa") & (maps["site"] == "mlp_out")]
