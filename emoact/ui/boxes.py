@@ -20,6 +20,10 @@ _PAGE_WORDS = {
     "with --model": "under Models",
     "with --dataset": "as the data set",
     "with --site": "with the site",
+    "(--allow-mixed)": "(with the box below)",
+    "(--leave-out-nonfinite)": '(tick "Leave out prompts whose vectors are not finite")',
+    "(--reference grand_mean)": '("Measured from")',
+    "(--neutral)": '("Neutral class")',
     "--dtype": "the precision",
     "--device": "the device",
 }
