@@ -12,7 +12,7 @@ app: .venv/app-installed
 
 test: .venv/dev-installed
 	$(BIN)/python -m emoact models install smollm2-135m
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check .

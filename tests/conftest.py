@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
 ALONE = (
     "browser",
     "contract/test_cli_extract.py",
@@ -23,17 +23,22 @@ ALONE = (
 they have one worker to themselves, one after the other, and the other worker takes the rest."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless `-m` speaks of it, and say what goes together."""
+    """Leave out what is marked `long`, unless `-m` speaks of it."""
     if "long" not in config.getoption("markexpr"):
         short = [item for item in items if item.get_closest_marker("long") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(short)])
         items[:] = short
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(TESTS).as_posix())))
 
 
-def _group(path: str) -> str:
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file stay together, so that what they share is made once."""
-    return "alone" if any(f"{path}/".startswith(f"{part}/") for part in ALONE) else path
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].removeprefix("tests/")
+        return "alone" if any(f"{path}/".startswith(f"{part}/") for part in ALONE) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Which worker gets what, with `pytest -n 2`; xdist's own groups do not know pytest 9.2."""
+    return _ByFile(config, log)

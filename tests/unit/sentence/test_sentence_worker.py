@@ -195,7 +195,7 @@ def test_a_worker_outlives_whoever_started_it(stand_in: Path) -> None:
     found = [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and REQUEST.key in _command(entry)
+        if entry.name.isdigit() and os.fspath(folder_of(REQUEST)) in _command(entry)
     ]
     assert len(found) == 1
     assert os.getsid(found[0]) == found[0] != os.getsid(0)
