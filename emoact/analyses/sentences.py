@@ -13,7 +13,7 @@ _TRANSFER = "explicit_to_implicit"
 _VERDICTS = {
     "beyond_words": "beyond what words give",
     "lexical_suffices": "no evidence beyond words",
-    "no_separation": "no better than always naming the larger class",
+    "no_separation": "not reliably better than always naming the larger class",
     "undecided": "undecided: too few prompts, or classes that do not differ by more than chance",
 }
 

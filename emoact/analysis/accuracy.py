@@ -17,7 +17,7 @@ Verdict = Literal["beyond_words", "lexical_suffices", "no_separation", "undecide
 VERDICTS: dict[Verdict, str] = {
     "beyond_words": "The probe does better than every classifier that sees words only.",
     "lexical_suffices": "Lexical information suffices; no evidence beyond words.",
-    "no_separation": "The probe does not do better than always naming the larger class.",
+    "no_separation": "The probe does not reliably do better than naming the larger class.",
     "undecided": "Too few held-out prompts, or classes that do not differ by more than chance.",
 }
 

@@ -138,9 +138,8 @@ def across_figure(
         scheme: Light or dark.
     """
     chosen, ink = ACROSS_MEASURES[measure], INK[scheme]
-    # One such value would flatten every other; the table has it.
-    far = drawn["value"].abs() > BEYOND
-    drawn = drawn.assign(value=drawn["value"].mask(far))
+    # One such value would flatten every other; the table has it, and the caption says so.
+    drawn = drawn.assign(value=drawn["value"].mask(beyond(drawn)))
     reach = span(
         *(drawn[name] for name in ("value", "uncorrected", "ceiling", "null_low", "null_high")),
         at_least=(0.0, 0.5),
@@ -187,11 +186,12 @@ def across_figure(
             )
         )
     key = _key(drawn, measure, scheme)
-    if far.any():
-        key.append(
-            key_line(f"gap: ceiling too low to divide by (beyond {BEYOND:g})", "rgba(0,0,0,0)")
-        )
     return panel_figure(wrapped(panels, 3), scheme=scheme, key=key, height=300)
+
+
+def beyond(drawn: pd.DataFrame) -> pd.Series:
+    """True for the rows that are not drawn."""
+    return drawn["value"].abs() > BEYOND
 
 
 def _outside(part: pd.DataFrame) -> list[bool]:

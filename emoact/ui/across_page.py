@@ -10,7 +10,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from emoact.analyses.saved import SavedAnalysis
-from emoact.plots.across import ACROSS_MEASURES, MAPS, across_figure, drawn_across, map_figure
+from emoact.plots.across import (
+    ACROSS_MEASURES,
+    BEYOND,
+    MAPS,
+    across_figure,
+    beyond,
+    drawn_across,
+    map_figure,
+)
 from emoact.plots.norms import SITE_TITLES
 from emoact.plots.theme import emotion_order
 from emoact.ui import (
@@ -134,10 +142,11 @@ def show(saved: SavedAnalysis, choice: AcrossChoice, head: DeltaGenerator, resul
     across, similarity = _rows(saved, choice, "across"), _rows(saved, choice, "similarity")
     refused = _raw_refusal(saved, choice)
     with head:
+        analyses.mark_badges(saved)
         answer(across_answers.scores_sentence(across) if len(across) else "")
         answer(across_answers.similarity_sentence(similarity))
         answer(across_answers.control_sentence(across, refused) if len(across) else "")
-        analyses.mark(saved)
+        analyses.mark_refusals(saved)
     drawn = _draw(saved, choice, across, similarity)
     if choice.measure == "raw_cos" and not across["raw_cos"].notna().any():
         st.info(
@@ -264,13 +273,18 @@ def _draw(
     data = drawn_across(across, similarity, choice.measure)
     if not len(data):
         return None
+    gaps = (
+        f" Values beyond {BEYOND:g}, whose ceiling is too low to divide by, are in the table only."
+        if beyond(data).any()
+        else ""
+    )
     return _Drawn(
         figure=across_figure(
             data, measure=choice.measure, styles=analyses.styles_of(saved), scheme=scheme
         ),
         data=data,
         caption=f"{measure.title[:1].upper()}{measure.title[1:]} at layers of the same relative "
-        f"depth; {where}, {numbers.plural(_n_prompts(similarity), 'shared prompt')}.",
+        f"depth; {where}, {numbers.plural(_n_prompts(similarity), 'shared prompt')}.{gaps}",
         name=f"across-{choice.measure}-{'-'.join(choice.pair)}",
     )
 

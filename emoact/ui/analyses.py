@@ -123,12 +123,16 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     return said
 
 
-def mark(saved: SavedAnalysis) -> None:
-    """What a reader must know before any figure: badges, refusals and remarks of the analysis."""
+def mark_badges(saved: SavedAnalysis) -> None:
+    """What a reader must know before any figure and any sentence."""
     if saved.badges:
         st.markdown(
             "  \n".join(f":orange-badge[:material/warning: {md(badge)}]" for badge in saved.badges)
         )
+
+
+def mark_refusals(saved: SavedAnalysis) -> None:
+    """What was not made, and why."""
     for finding in saved.refusals:
         st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
 

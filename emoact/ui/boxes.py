@@ -48,7 +48,9 @@ def page_words(remedy: str) -> str:
 
 def answer(*sentences: str) -> None:
     """The answer of the page, before its evidence: one to three sentences in Markdown."""
-    st.markdown(" ".join(sentence for sentence in sentences if sentence))
+    said = " ".join(sentence for sentence in sentences if sentence)
+    if said:
+        st.markdown(said)
 
 
 def next_step(

@@ -111,7 +111,7 @@ def _verdict(kind: str, names: list[str], rows: pd.DataFrame) -> str:
     if kind == "lexical_suffices":
         return f"**Lexical information suffices for {who}; no evidence beyond words.**"
     if kind == "no_separation":
-        return f"**No separation for {who}**: always naming the larger class does as well."
+        return f"**No separation for {who}**: always naming the larger class may do as well."
     return (
         f"Undecided for {who}: too few held-out prompts, or classes that do not differ by more "
         "than chance."

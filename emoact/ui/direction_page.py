@@ -131,8 +131,9 @@ def pick(saved: SavedAnalysis) -> DirectionChoice | None:
 def show(saved: SavedAnalysis, choice: DirectionChoice, head: DeltaGenerator, results: str) -> None:
     """Everything below the controls, and the answer above them."""
     with head:
+        analyses.mark_badges(saved)
         _say(saved, choice)
-        analyses.mark(saved)
+        analyses.mark_refusals(saved)
     drawn = _draw(saved, choice)
     if not len(drawn.data):
         st.caption("There is nothing to draw here: nothing can be held out in these data.")

@@ -162,8 +162,9 @@ def pick(saved: SavedAnalysis) -> DistanceChoice | None:
 def show(saved: SavedAnalysis, choice: DistanceChoice, head: DeltaGenerator, results: str) -> None:
     """Everything below the controls, and the answer above them."""
     with head:
+        analyses.mark_badges(saved)
         _say(saved, choice)
-        analyses.mark(saved)
+        analyses.mark_refusals(saved)
     drawn = (
         _draw_points(saved, choice, results)
         if choice.view == "prompts"
