@@ -10,7 +10,7 @@ from emoact.analyses.inputs import InputFile
 from emoact.analysis.settings import AnalysisSettings
 from emoact.version import __version__
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Version of the saved form and of what its figures mean."""
 
 _DIGITS = 20
