@@ -84,7 +84,8 @@ def _separation(rows: Sequence[HeadlineRow], reference: str) -> str:
         smallest = min(row.p_holm for row in not_apart)
         parts.append(
             f"{_listed([row.emotion for row in not_apart])} "
-            f"{_verb(not_apart, 'does', 'do')} not differ from {reference} by more than chance "
+            # With few scenarios no permutation can give a small p, whatever the classes are.
+            f"{_verb(not_apart, 'is', 'are')} not shown to differ from {reference} "
             f"(p at least {significant(smallest)})"
         )
     return (
