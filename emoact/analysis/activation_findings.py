@@ -39,7 +39,9 @@ def activation_findings(units: Sequence[UnitMeasures]) -> tuple[ActivationFindin
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
         found += unequal_lengths(own)
-        for pool in site_pools(own):
-            for check in _ON_SITES:
-                found += check(pool)
+        # Files of another width, which the settings name, are looked at by themselves.
+        for width in dict.fromkeys(unit.d_model for unit in own):
+            for pool in site_pools([unit for unit in own if unit.d_model == width]):
+                for check in _ON_SITES:
+                    found += check(pool)
     return tuple(sorted(found, key=lambda finding: FINDING_KINDS.index(finding.kind)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from emoact.analysis.activation_finding import ActivationFinding
 from emoact.analysis.measures import UnitMeasures
+from emoact.schema import DEFAULT_SITES
 
 # These differ between any two models and make no comparison unfair.
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
@@ -49,7 +50,8 @@ def _finding(
         severity="error" if folder else "warning",
         model=folder,
         sentence=f"{where} were not made alike: {words}.",
-        meaning="Each of these settings changes activations by more than an emotion does.",
+        meaning="Each of these settings changes activations whatever the emotion, so that what "
+        "differs between such files may be the setting.",
         matters=True,
         phase3="Yes: phase 3 refuses to compare them; extract them again with one configuration.",
         figures={"fields": ", ".join(differing), "values": words, "n_fields": len(differing)},
@@ -66,11 +68,24 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
             shown = _bos(value, alike=models) if field == "bos" else _text(value)
             if name not in values[field][shown]:
                 values[field][shown].append(name)
+        if not models:
+            # What a file holds, whatever it says of itself; between models these may differ.
+            for field, value in _held(unit).items():
+                values[field][value].append(name)
         if unit.configuration is None:
             # Files that say nothing of themselves still say where their content begins.
             start = "prepended" if unit.content_start else "not prepended"
             values["bos (from content_start)"][start].append(name)
     return {field: {**found} for field, found in values.items()}
+
+
+def _held(unit: UnitMeasures) -> dict[str, str]:
+    sites = [site for site in DEFAULT_SITES if site in unit.saved_sites]
+    return {
+        "n_layers": str(unit.n_layers),
+        "d_model": str(unit.d_model),
+        "sites": " and ".join(sites) or "none",
+    }
 
 
 def _bos(value: Any, *, alike: bool) -> str:

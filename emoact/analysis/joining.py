@@ -14,9 +14,14 @@ def join_norms(units: Sequence[UnitMeasures]) -> UnitMeasures:
     """One unit with the prompts and norms of all; it has norms by token and nothing else.
 
     Args:
-        units: Of one model; only sites that all of them have are kept.
+        units: Of one model; only sites and layers that all of them have are kept.
     """
     first = units[0]
+    n_layers = {
+        site: min(unit.sites[site].n_layers for unit in units)
+        for site in first.sites
+        if all(site in unit.sites for unit in units)
+    }
     return dataclasses.replace(
         first,
         lengths=tuple(length for unit in units for length in unit.lengths),
@@ -26,14 +31,13 @@ def join_norms(units: Sequence[UnitMeasures]) -> UnitMeasures:
             site: SiteMeasures(
                 arrays={
                     name: np.concatenate(
-                        [getattr(unit.sites[site], name) for unit in units], axis=1
+                        [getattr(unit.sites[site], name)[:held] for unit in units], axis=1
                     )
                     for name in ("l2", "l1", "n_bad")
                 },
-                n_layers=one.n_layers,
+                n_layers=held,
             )
-            for site, one in first.sites.items()
-            if all(site in unit.sites for unit in units)
+            for site, held in n_layers.items()
         },
         steps={},
     )

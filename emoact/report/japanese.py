@@ -198,7 +198,7 @@ STRINGS: Mapping[str, str] = {
     "変更が考えられます。",
     "finding.nonfinite_values.phase3": "フェーズ3に影響します。該当プロンプトは除外され、その旨が表示されます。",
     "finding.mixed_settings": "{fields} の異なるファイルが混在しています（{n_fields}項目）。",
-    "finding.mixed_settings.meaning": "これらの設定の違いは、感情の違いよりも大きく活性を変えます。",
+    "finding.mixed_settings.meaning": "これらの設定は感情にかかわらず活性を変えるため、ファイル間の差は設定によるものかもしれません。",
     "finding.mixed_settings.phase3": "フェーズ3ではこのような比較を拒否します。同じ設定で抽出し直してください。",
     "finding.massive_tokens": "本文の{n_tokens}トークン（{n_all_prompts}件中{n_prompts}件のプロンプト、{tokens}）の"
     "ノルムが中央値の最大{ratio}倍に達しています（{span}、最大は層{layer}）。",

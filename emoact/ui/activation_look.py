@@ -16,6 +16,7 @@ from emoact.plots.norms import SITE_TITLES
 from emoact.plots.theme import EmotionStyle, Scheme
 from emoact.schema import Site
 from emoact.ui.activation_choice import ActivationChoice
+from emoact.ui.text import md
 
 SITE_WORDS: Mapping[Site, str] = {
     site: title if title.startswith("MLP") else title[0].lower() + title[1:]
@@ -79,6 +80,18 @@ def one_site(look: Look) -> Site:
             f"This view shows one site at a time: {look.site}, the first one chosen.",
         )
     return look.site
+
+
+def alike(units: Sequence[UnitMeasures]) -> list[UnitMeasures]:
+    """The units of the first one's width, which alone can be laid side by side; the rest is named.
+
+    Files of one folder differ in width only where somebody put them together by hand.
+    """
+    kept = [unit for unit in units if unit.d_model == units[0].d_model]
+    others = [unit.emotion for unit in units if unit.d_model != units[0].d_model]
+    if others:
+        st.caption(f"Left out, as d_model is not {kept[0].d_model}: {', '.join(map(md, others))}.")
+    return kept
 
 
 def show_table(data: pd.DataFrame, alt: str, help_of: Mapping[str, str] | None = None) -> None:

@@ -18,7 +18,7 @@ from emoact.plots.norms import KIND_TITLES
 from emoact.plots.theme import emotion_order
 from emoact.schema import Site
 from emoact.ui.activation_choice import View, pick_layer, pick_one
-from emoact.ui.activation_look import SITE_WORDS, Look, one_site, show_table
+from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.prompt_view import show_prompt
@@ -124,6 +124,9 @@ def _distribution(look: Look) -> None:
         table = look.table(by="prompt", norm=look.choice.kind, sites=(site,), layer=layer)
         column, title = "mean", f"mean {kind} over content, model units"
     data = pd.DataFrame(table.rows(look.units if of == "lengths" else units))
+    if data.empty:
+        st.caption("There is no value to show.")
+        return
     names = data["prompt"]
     if of == "tokens":
         names = names + " " + data["position"].astype(str) + " " + data["token"]
@@ -173,8 +176,14 @@ def _dimensions(look: Look) -> None:
     if not units:
         st.caption(f"No file has {site}.")
         return
+    every, units = len(units), alike(units)
     layer = pick_layer(min(unit.sites[site].n_layers for unit in units))
-    table = look.table(by="dimension", sites=(site,), layer=layer)
+    table = look.table(
+        by="dimension",
+        emotions=() if len(units) == every else tuple(unit.emotion for unit in units),
+        sites=(site,),
+        layer=layer,
+    )
     data = pd.DataFrame(table.rows(units))
     typical = {unit.emotion: unit.sites[site].typical[layer].astype(np.float64) for unit in units}
     ratios = np.max([dimension_ratios(own[None])[0] for own in typical.values()], axis=0)
@@ -225,7 +234,7 @@ def _growth(look: Look) -> None:
             .groupby("layer")[["growth_median", "mlp_share_median"]]
             .median()
         )
-        if own.empty:
+        if own.empty or own.isna().all().any():
             continue
         layer = int(own["growth_median"].idxmax())
         most = int(own["mlp_share_median"].idxmax())

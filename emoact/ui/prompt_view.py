@@ -106,7 +106,9 @@ def show_prompt(look: Look) -> None:
 def _neighbours(look: Look, unit: UnitMeasures, sample: int, site: Site) -> None:
     st.subheader("Nearest other prompts")
     layer = pick_layer(unit.sites[site].n_layers)
-    units = [other for other in look.units if site in other.sites]
+    # Vectors of another width lie in no space with this one.
+    units = [u for u in look.units if site in u.sites and u.d_model == unit.d_model]
+    units = [u for u in units if layer < u.sites[site].n_layers]
     pooled = [other.sites[site].pooled[layer] for other in units]
     owner = [(number, row) for number, one in enumerate(pooled) for row in range(len(one))]
     own = owner.index((units.index(unit), sample))

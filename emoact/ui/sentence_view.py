@@ -25,7 +25,7 @@ from emoact.schema import Site
 from emoact.sentence.client import MOST_CHARACTERS, Looked, is_warm, look_at
 from emoact.sentence.request import check_bos, request_alike
 from emoact.ui.activation_choice import pick_layer
-from emoact.ui.activation_look import SITE_WORDS, Look, one_site
+from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.reading import UnitCard
@@ -79,7 +79,7 @@ def _show(look: Look, looked: Looked) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         layer = pick_layer(min(unit.n_layers for unit in look.units))
     site = one_site(look)
-    units = [unit for unit in look.units if site in unit.sites]
+    units = alike([unit for unit in look.units if site in unit.sites])
     near = near_classes(units, site, layer, looked.arrays[f"{site}.pooled"][layer])
     if near is None:
         st.caption("The saved prompts hold no finite values at this layer.")

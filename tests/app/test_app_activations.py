@@ -195,6 +195,20 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     assert "EleutherAI/pythia-160m" in json.dumps(figure["layout"]["annotations"])
 
 
+@pytest.mark.parametrize("view", ["heatmap", "dimensions", "prompt"])
+def test_files_of_another_shape_in_one_folder_break_no_view(
+    open_page: OpenPage, results: Path, view: str
+) -> None:
+    plant_unit(results, "gpt2", "gratitude")
+    plant_unit(results, "gpt2", "anger", n_layers=3)
+    plant_unit(results, "gpt2", "neutral", d_model=8)
+    app = open_page("activations", view=view, layer="2")
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+    assert r"d\_model is 12 in" in words(app)
+    assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
+
+
 @pytest.mark.parametrize("kind", ["l2", "l1", "rms"])
 def test_the_page_agrees_with_numpy_on_the_unpickled_file(
     open_page: OpenPage, results: Path, kind: str

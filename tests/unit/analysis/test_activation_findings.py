@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -177,8 +178,6 @@ def test_mixed_bos_policies_are_found(known: bool) -> None:
     units = grid()
     units[0] = gaussian_unit("gratitude", bos=None, content_start=0)
     if not known:
-        import dataclasses
-
         units = [dataclasses.replace(unit, configuration=None) for unit in units]
     found = only(activation_findings(units), "mixed_settings")
     assert found.severity == "error"
@@ -194,6 +193,26 @@ def test_settings_that_differ_are_named_within_and_between_models() -> None:
     units[1] = gaussian_unit("anger", revision="step1000")
     found = only(activation_findings(units), "mixed_settings")
     assert (found.model, found.figures["fields"]) == ("gpt2", "revision")
+
+
+@pytest.mark.parametrize(
+    ("other", "field"), [({"n_layers": 3}, "n_layers"), ({"d_model": 16}, "d_model")]
+)
+def test_files_of_another_shape_in_one_folder_are_found_and_nothing_breaks(
+    other: dict[str, Any], field: str
+) -> None:
+    units = [gaussian_unit(e, **(other if e == "anger" else {})) for e in EMOTIONS]
+    found = only(activation_findings(units), "mixed_settings")
+    assert found.figures["fields"] == field
+
+
+def test_a_file_that_lacks_a_site_is_found() -> None:
+    units = grid()
+    units[1] = dataclasses.replace(
+        units[1], saved_sites=("resid_pre",), sites={"resid_pre": units[1].sites["resid_pre"]}
+    )
+    found = only(activation_findings(units), "mixed_settings")
+    assert "sites is resid_pre and mlp_out in gratitude" in found.sentence
 
 
 @pytest.mark.parametrize(("factor", "severity"), [(0.0, "error"), (0.01, "warning")])
