@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure and write docs/performance.md.")
     parser.add_argument("--vocabulary", type=Path, help="folder of encoder.json and vocab.bpe")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
-    parser.add_argument("--every", type=int, default=5, help="slow ways take every Nth prompt")
+    parser.add_argument("--every", type=int, default=10, help="slow ways take every Nth prompt")
     parser.add_argument("--render", action="store_true", help="do not measure")
     arguments = parser.parse_args()
     if not arguments.render:
