@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.encode import encode_unit
 from emoact.store.shard import UnitShard
+
+_BLOCKS_BEHIND = 8
+"""How far hashing may lag behind writing; as many blocks are in memory at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +67,19 @@ def write_unit(
     )
     digest = hashlib.sha256()
     size = 0
-    # Hashing takes half as long as writing, and both leave the interpreter to others.
+    # Hashing takes as long as all the rest, and leaves the interpreter to it.
+    behind = deque[Future[None]]()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="hash") as hasher,
         replace_atomically(target, need=shard.layout.n_bytes) as file,
     ):
         for block in blocks:
-            hashed = hasher.submit(digest.update, block)
+            behind.append(hasher.submit(digest.update, block))
             file.write(block)
             size += len(block)
+            if len(behind) > _BLOCKS_BEHIND:
+                behind.popleft().result()
+        for hashed in behind:
             hashed.result()
     return Written(sha256=digest.hexdigest(), size=size)
 
