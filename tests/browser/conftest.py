@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -65,6 +66,26 @@ class Visitor:
         expect(self.page.locator("[data-testid=stSkeleton]")).to_have_count(0)
         expect(self.page.locator("[data-stale=true]")).to_have_count(0)
         expect(self.page.locator("[data-testid=stException]")).to_have_count(0)
+
+    def unfold(self, title: str | re.Pattern[str]) -> None:
+        """Open an expander and wait until it has opened.
+
+        What is inside slides while it opens: a button pressed then is no longer below the pointer
+        when the pointer lets go, and no click happens.
+        """
+        expander = self.page.get_by_test_id("stExpander").filter(
+            has=self.page.locator("summary", has_text=title)
+        )
+        expander.locator("summary").click()
+        expect(expander.get_by_test_id("stExpanderDetails")).not_to_have_attribute("inert", "")
+        expander.evaluate("""async element => {
+            const drawn = () => new Promise(requestAnimationFrame);
+            await drawn();
+            await drawn();
+            const slides = element.getAnimations({subtree: true});
+            await Promise.allSettled(slides.map(slide => slide.finished));
+        }""")
+        self.settled()
 
     def shoot(self, name: str) -> None:
         """Save what the window shows, as high as the page is, below `artifacts/`."""

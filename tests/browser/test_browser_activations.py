@@ -21,7 +21,7 @@ def test_a_finding_leads_to_its_view_whose_table_and_image_can_be_saved(
     plant_grid(server.results, ["gpt2"], n_samples=10)
     window = visit()
     page = window.open(f"{server.url}/activations")
-    page.get_by_text("2 findings").click()
+    window.unfold("2 findings")
     page.get_by_role("button", name="Show the norms").last.click()
     expect(page).to_have_url(re.compile("first=true"))
     expect(page).to_have_url(re.compile("site=mlp_out"))

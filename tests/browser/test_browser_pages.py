@@ -128,7 +128,7 @@ def test_what_was_opened_stays_open_while_a_run_is_drawn_again(
     assert lock is not None
     window = visit()
     page = window.open(f"{server.url}/extract?run={RUN}")
-    page.get_by_text("Log of the worker").click()
+    window.unfold("Log of the worker")
     expect(page.get_by_text("first line")).to_be_visible()
     log = server.results / "runs" / RUN / "worker.log"
     log.write_text("first line\nsecond line\n")

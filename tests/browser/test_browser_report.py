@@ -30,7 +30,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
     window = visit()
     page = window.open(f"{server.url}/prompts")
     expect(page.get_by_text("Nothing but the words gives the class away")).to_be_visible()
-    page.get_by_text("Import prompts of your own").click()
+    window.unfold("Import prompts of your own")
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(file_of("broken.csv", BROKEN))
     expect(page.get_by_text("broken.csv line 3: emotion is empty")).to_be_visible()

@@ -82,7 +82,7 @@ def hold() -> Iterator[Callable[[int], None]]:
 
 def start(page: Page, server: Server, query: str = "") -> str:
     """Click the button as a person does; returns the run's id."""
-    page.goto(f"{server.url}/extract?models={MODEL}{query}")
+    Visitor(page=page).open(f"{server.url}/extract?models={MODEL}{query}")
     page.get_by_role("button", name=re.compile(r"^Extract \d+ prompts? with")).click()
     expect(page).to_have_url(re.compile(r"[?&]run="))
     return str(re.findall(r"[?&]run=([^&]+)", page.url)[0])
