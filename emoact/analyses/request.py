@@ -108,12 +108,25 @@ def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
     """Return when units may be analysed together, as far as shows without their activations.
 
     Raises:
-        RequestError: A class or site is missing, or they were made differently.
+        RequestError: A class or site is missing, they were made differently, or the files of one
+            folder are not of one model.
     """
     check_units([_head(unit, settings) for unit in units], settings)
     for folder in dict.fromkeys(unit.folder for unit in units):
-        labels = tuple(unit.emotion for unit in units if unit.folder == folder)
-        check_labels(folder, labels, settings)
+        own = [unit for unit in units if unit.folder == folder]
+        _check_shapes(own)
+        check_labels(folder, tuple(unit.emotion for unit in own), settings)
+
+
+def _check_shapes(units: Sequence[Unit]) -> None:
+    first = units[0]
+    for unit in units[1:]:
+        if (unit.n_layers, unit.d_model) != (first.n_layers, first.d_model):
+            raise RequestError(
+                f"{unit.folder}/{unit.emotion} has {unit.n_layers} layers of width {unit.d_model}, "
+                f"but {first.folder}/{first.emotion} has {first.n_layers} of {first.d_model}",
+                remedy="These files are not of one model; extract them again.",
+            )
 
 
 def chosen_units(grid: Grid, root: ResultsRoot, request: AnalyzeRequest) -> tuple[Unit, ...]:

@@ -235,6 +235,10 @@ class SimilarityRow:
     n_prompts: int
 
 
+CREDIBLE = 1.5
+"""A `score_corr` further from 0 says that its ceiling is too low to divide by."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcrossRow:
     """One emotion's direction in two models at matched layers.

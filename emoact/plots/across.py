@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from emoact.analysis.rows import CREDIBLE
 from emoact.plots.cosines import diverging
 from emoact.plots.panels import (
     Panel,
@@ -51,9 +52,6 @@ ACROSS_MEASURES: Mapping[str, AcrossMeasure] = {
     "rsa": AcrossMeasure(title="RSA", axis="Spearman correlation", of_emotion=False),
     "raw_cos": AcrossMeasure(title="raw cosine (negative control)", axis="cosine"),
 }
-BEYOND = 1.5
-"""A corrected correlation further from 0 has a ceiling too low to divide by; it is not drawn."""
-
 MAPS = ("score_corr", "cka", "cka_within", "rsa")
 """Measures that exist for every layer against every layer."""
 
@@ -191,7 +189,7 @@ def across_figure(
 
 def beyond(drawn: pd.DataFrame) -> pd.Series:
     """True for the rows that are not drawn."""
-    return drawn["value"].abs() > BEYOND
+    return drawn["value"].abs() > CREDIBLE
 
 
 def _outside(part: pd.DataFrame) -> list[bool]:

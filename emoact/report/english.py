@@ -357,7 +357,8 @@ STRINGS: Mapping[str, str] = {
     "across.lead": "Two models share no basis: the raw cosine, which the plan asks for, is a "
     "negative control. The score correlation compares how the two models order the same held-out "
     "prompts.",
-    "across.caption": "{site}: medians over matched layers.",
+    "across.caption": "{site}: medians over matched layers. A score correlation is blank where "
+    "the reliabilities that it is divided by are unknown or near 0.",
     "limits.title": "Limits and next steps",
     "limits.words": "Words give the class away in part of the prompts; a probe shows more than "
     "words only where it does better than they do.",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from statistics import median
 
+from emoact.analysis.rows import CREDIBLE
 from emoact.numbers import significant
 from emoact.plots.theme import emotion_order
 from emoact.report.chart import Chart, Line, Panel, Span
@@ -326,7 +327,9 @@ def _across(found: Phase3, material: Material, words: Words) -> Section:
             [
                 f"{a} – {b}",
                 words.emotion(emotion),
-                *(_middle(own, name) for name in ("score_corr", "ceiling", "procrustes")),
+                _middle(own, "score_corr", within=CREDIBLE),
+                _middle(own, "ceiling"),
+                _middle(own, "procrustes"),
                 _middle(own, "raw_cos"),
                 f"[{low}, {high}]",
             ]
@@ -348,6 +351,7 @@ def _across(found: Phase3, material: Material, words: Words) -> Section:
     )
 
 
-def _middle(rows: list[Row], column: str) -> str:
+def _middle(rows: list[Row], column: str, *, within: float = math.inf) -> str:
     values = [value for row in rows if math.isfinite(value := _number(row[column]))]
-    return _two(median(values)) if values else "–"
+    middle = median(values) if values else math.nan
+    return _two(middle if abs(middle) <= within else math.nan)

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from emoact.analysis.rows import CREDIBLE
 from emoact.plots.theme import emotion_order
 from emoact.ui.direction_answers import site_words
 from emoact.ui.text import listed, md, mono
@@ -25,7 +26,7 @@ def scores_sentence(across: pd.DataFrame) -> str:
         tested = rows[rows["score_corr_p_max"].notna()]
         beyond = int((tested["score_corr_p_max"] <= ALPHA).sum())
         parts.append(
-            f"{md(emotion)} {_two(rows['score_corr'].median())} "
+            f"{md(emotion)} {_corrected(rows['score_corr'].median())} "
             f"({_two(rows['score_corr_raw'].median())} before correction, beyond re-paired prompts "
             f"at {beyond} of {len(tested)} layers)"
         )
@@ -66,6 +67,10 @@ def control_sentence(across: pd.DataFrame, reason: str = "") -> str:
         f"{int(inside.sum())} of {len(known)} values lie inside the chance band "
         f"(largest {known['raw_cos'].abs().max():.2f})."
     )
+
+
+def _corrected(median: float) -> str:
+    return "no value, its reliability is near 0" if abs(median) > CREDIBLE else _two(median)
 
 
 def _two(value: float) -> str:

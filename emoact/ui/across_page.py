@@ -10,9 +10,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.rows import CREDIBLE
 from emoact.plots.across import (
     ACROSS_MEASURES,
-    BEYOND,
     MAPS,
     across_figure,
     beyond,
@@ -274,7 +274,8 @@ def _draw(
     if not len(data):
         return None
     gaps = (
-        f" Values beyond {BEYOND:g}, whose ceiling is too low to divide by, are in the table only."
+        f" Values beyond {CREDIBLE:g}, whose ceiling is too low to divide by, are in the table "
+        "only."
         if beyond(data).any()
         else ""
     )

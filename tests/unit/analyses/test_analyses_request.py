@@ -165,3 +165,13 @@ def test_settings_out_of_range_are_refused_before_anything_starts(tmp_path: Path
     for changes in ({"n_permutations": 10}, {"alpha": 0.0}, {"alpha": np.nan}, {"seed": -1}):
         with pytest.raises(RequestError, match=next(iter(changes))):
             dataclasses.replace(FAST, **changes)
+
+
+@pytest.mark.parametrize("shape", [{"n_layers": 4}, {"d_model": 16}])
+def test_files_of_other_shapes_in_one_folder_are_refused_before_the_start(
+    tmp_path: Path, shape: dict[str, int]
+) -> None:
+    plant_scenarios(tmp_path, emotions=("anger", "neutral"))
+    plant_scenarios(tmp_path, emotions=("gratitude",), **shape)
+    error = refused(tmp_path, "gpt2/.* layers of width .*, but gpt2/anger has 3 of 8")
+    assert "extract them again" in (error.remedy or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import math
 import re
 import shutil
 from pathlib import Path
@@ -16,7 +17,9 @@ from emoact.analyses.save import save_analysis
 from emoact.analyses.saved import SavedAnalysis
 from emoact.analysis.features import features_of
 from emoact.analysis.full import analyse_grid
+from emoact.analysis.rows import CREDIBLE
 from emoact.report.making import make_report
+from emoact.report.parts_phase3 import _middle
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_analysis import plant_analysis
@@ -71,6 +74,14 @@ def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -
     across = saved.table("across")
     own = across[(across["site"] == "resid_pre") & (across["emotion"] == "anger")]
     assert f"{own['raw_cos'].median():.2f}" in text
+
+
+def test_a_score_correlation_corrected_by_almost_nothing_is_blank() -> None:
+    def middle(*values: float) -> str:
+        return _middle([{"score_corr": value} for value in values], "score_corr", within=CREDIBLE)
+
+    assert middle(0.2, math.nan, 1.2) == "0.70"
+    assert middle(1.7, 1.9) == middle(-1.7, -1.9) == middle(math.nan) == middle() == "–"
 
 
 def test_random_models_claim_nothing_and_are_not_counted(
