@@ -169,7 +169,7 @@ def test_settings_out_of_range_are_refused_before_anything_starts(tmp_path: Path
 
 @pytest.mark.parametrize("shape", [{"n_layers": 4}, {"d_model": 16}])
 def test_files_of_other_shapes_in_one_folder_are_refused_before_the_start(
-    tmp_path: Path, shape: dict[str, int]
+    tmp_path: Path, shape: dict[str, Any]
 ) -> None:
     plant_scenarios(tmp_path, emotions=("anger", "neutral"))
     plant_scenarios(tmp_path, emotions=("gratitude",), **shape)
