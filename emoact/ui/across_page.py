@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -19,7 +18,6 @@ from emoact.plots.across import (
     drawn_across,
     map_figure,
 )
-from emoact.plots.norms import SITE_TITLES
 from emoact.plots.theme import emotion_order
 from emoact.ui import (
     across_answers,
@@ -31,8 +29,8 @@ from emoact.ui import (
     numbers,
 )
 from emoact.ui.analyses import of, table
+from emoact.ui.analysis_chart import Drawn, show_drawn, sites_of
 from emoact.ui.boxes import answer
-from emoact.ui.chart import show_chart
 from emoact.ui.direction_answers import site_words
 from emoact.ui.scheme import current_scheme
 from emoact.ui.text import prose
@@ -61,16 +59,6 @@ class AcrossChoice:
     emotion: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Drawn:
-    """A chart, what it is made of, and its words."""
-
-    figure: go.Figure
-    data: pd.DataFrame
-    caption: str
-    name: str
-
-
 def pick(saved: SavedAnalysis) -> AcrossChoice | None:
     """The controls above the chart; None where no two models were compared."""
     similarity = table(saved, "similarity")
@@ -79,7 +67,7 @@ def pick(saved: SavedAnalysis) -> AcrossChoice | None:
     if not pairs:
         st.caption("No two models of this analysis could be compared; the reasons are above.")
         return None
-    sites = [site for site in SITE_TITLES if site in saved.sites]
+    sites = sites_of(saved)
     emotions = emotion_order(saved.emotions)
     named = st.query_params.get("view")
     view_now = named if named in VIEWS else VIEWS[0]
@@ -156,23 +144,7 @@ def show(saved: SavedAnalysis, choice: AcrossChoice, head: DeltaGenerator, resul
     elif drawn is None:
         st.caption("There is nothing to draw: these models share no emotion.")
     else:
-        show_chart(
-            drawn.figure,
-            key="across",
-            name=drawn.name,
-            caption=f"{drawn.caption} {analyses.made_words(saved)}",
-            alt=f"{drawn.caption} The table below holds the values.",
-            scheme=current_scheme(),
-            badges=saved.badges,
-        )
-        analysis_details.table_and_export(
-            saved,
-            drawn.data,
-            results=results,
-            key="across",
-            name=drawn.name,
-            alt="The values drawn above",
-        )
+        show_drawn(saved, drawn, key="across", alt="The values drawn above", results=results)
     _plan_table(saved, choice, results)
     analysis_details.explain(
         {**direction_terms.common(saved, (choice.site,)), **across_terms.TERMS}
@@ -251,7 +223,7 @@ def _draw(
     choice: AcrossChoice,
     across: pd.DataFrame,
     similarity: pd.DataFrame,
-) -> _Drawn | None:
+) -> Drawn | None:
     scheme, measure = current_scheme(), ACROSS_MEASURES[choice.measure]
     names = " and ".join(choice.pair)
     where = f"{names}, {site_words(choice.site)}"
@@ -262,7 +234,7 @@ def _draw(
         if not len(cells):
             return None
         about = f" of {choice.emotion}" if choice.emotion else ""
-        return _Drawn(
+        return Drawn(
             figure=map_figure(cells, measure=choice.measure, scheme=scheme),
             data=cells,
             caption=f"{measure.title[:1].upper()}{measure.title[1:]}{about}, every layer against "
@@ -279,7 +251,7 @@ def _draw(
         if beyond(data).any()
         else ""
     )
-    return _Drawn(
+    return Drawn(
         figure=across_figure(
             data, measure=choice.measure, styles=analyses.styles_of(saved), scheme=scheme
         ),

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from emoact.analyses.saved import SavedAnalysis
-from emoact.plots.norms import SITE_TITLES
 from emoact.plots.separation import EVALUATIONS, PROBES, drawn_separation, separation_figure
 from emoact.plots.stability import drawn_stability, stability_figure
 from emoact.plots.strength import STRENGTH_MEASURES, drawn_strength, strength_figure
 from emoact.ui import analyses, analysis_details, direction_answers, direction_terms, links
 from emoact.ui.analyses import of, table
+from emoact.ui.analysis_chart import Drawn, note_ignored, pick_model_sites_view, show_drawn
 from emoact.ui.boxes import answer
-from emoact.ui.chart import show_chart
 from emoact.ui.scheme import current_scheme
 
 VIEWS = ("strength", "stability", "separation")
@@ -44,55 +41,24 @@ class DirectionChoice:
     probe: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Drawn:
-    """A chart, what it is made of, and its words."""
-
-    figure: go.Figure
-    data: pd.DataFrame
-    caption: str
-    name: str
-
-
 def pick(saved: SavedAnalysis) -> DirectionChoice | None:
     """The controls above the chart; None where something has to be chosen first."""
     evaluations = [
         name for name in EVALUATIONS if name in set(table(saved, "probes")["evaluation"])
     ]
     probes = [probe for probe in PROBES if probe in saved.settings.probes]
-    sites = [site for site in SITE_TITLES if site in saved.sites]
-    for parameter, allowed in (
-        ("model", saved.models),
-        ("site", sites),
-        ("view", VIEWS),
-        ("measure", list(STRENGTH_MEASURES)),
-        ("evaluation", evaluations),
-        ("probe", probes),
-    ):
-        links.note_ignored(parameter, allowed)
-    links.prefer_one("model", saved.models[0], allowed=saved.models)
+    note_ignored(
+        saved,
+        {
+            "view": VIEWS,
+            "measure": list(STRENGTH_MEASURES),
+            "evaluation": evaluations,
+            "probe": probes,
+        },
+    )
     measure, evaluation, probe = "cv_relative", evaluations[0] if evaluations else "", probes[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        model = st.selectbox(
-            "Model",
-            saved.models,
-            key="model",
-            bind="query-params",
-            width=180,
-        )
-        chosen = st.pills(
-            "Site",
-            sites,
-            selection_mode="multi",
-            default=sites,
-            key="site",
-            bind="query-params",
-            help="resid_pre is the residual stream that a layer receives, mlp_out what its MLP "
-            "adds.",
-        )
-        view = st.segmented_control(
-            "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
-        )
+        model, sites, view = pick_model_sites_view(saved, VIEWS)
         if view == "strength":
             measure = st.selectbox(
                 "Measure",
@@ -115,13 +81,13 @@ def pick(saved: SavedAnalysis) -> DirectionChoice | None:
             )
             probe = st.selectbox("Probe", probes, key="probe", bind="query-params", width=150)
     links.show_ignored()
-    if not chosen:
+    if not sites:
         st.caption("Choose at least one site.")
         return None
     return DirectionChoice(
-        model=str(model),
-        sites=tuple(site for site in sites if site in chosen),
-        view=str(view),
+        model=model,
+        sites=sites,
+        view=view,
         measure=str(measure),
         evaluation=str(evaluation),
         probe=str(probe),
@@ -138,22 +104,12 @@ def show(saved: SavedAnalysis, choice: DirectionChoice, head: DeltaGenerator, re
     if not len(drawn.data):
         st.caption("There is nothing to draw here: nothing can be held out in these data.")
     else:
-        show_chart(
-            drawn.figure,
-            key="directions",
-            name=drawn.name,
-            caption=f"{drawn.caption} {analyses.made_words(saved)}",
-            alt=f"{drawn.caption} The table below holds the values.",
-            scheme=current_scheme(),
-            badges=saved.badges,
-        )
-        analysis_details.table_and_export(
+        show_drawn(
             saved,
-            drawn.data,
-            results=results,
+            drawn,
             key="directions",
-            name=drawn.name,
             alt=f"The values drawn above: {choice.view}",
+            results=results,
         )
     analysis_details.downloads(saved, choice.model, choice.sites)
     analysis_details.explain(direction_terms.terms(saved, choice.view, choice.sites))
@@ -173,7 +129,7 @@ def _say(saved: SavedAnalysis, choice: DirectionChoice) -> None:
     answer(direction_answers.length_sentence(strength))
 
 
-def _draw(saved: SavedAnalysis, choice: DirectionChoice) -> _Drawn:
+def _draw(saved: SavedAnalysis, choice: DirectionChoice) -> Drawn:
     styles, scheme = analyses.styles_of(saved), current_scheme()
     where = {"model": choice.model, "site": choice.sites}
     sites = " and ".join(direction_answers.site_words(site) for site in choice.sites)
@@ -206,7 +162,7 @@ def _draw(saved: SavedAnalysis, choice: DirectionChoice) -> _Drawn:
             "that see less; below, the probe's layer is chosen on training prompts"
         )
         name = f"separation-{choice.evaluation}-{choice.probe}"
-    return _Drawn(
+    return Drawn(
         figure=figure,
         data=data,
         caption=f"{what}; {choice.model}, {sites}.",

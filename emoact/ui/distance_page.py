@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from emoact.analyses.saved import SavedAnalysis
 from emoact.plots.cosines import COSINE_MEASURES, cosine_figure, drawn_cosines, matrix_figure
-from emoact.plots.norms import SITE_TITLES
 from emoact.plots.prompt_space import BASES, axis_ranges, drawn_points, space_figure
 from emoact.ui import (
     analyses,
@@ -25,8 +23,8 @@ from emoact.ui import (
     prompt_texts,
 )
 from emoact.ui.analyses import of, table
+from emoact.ui.analysis_chart import Drawn, note_ignored, pick_model_sites_view, show_drawn
 from emoact.ui.boxes import answer
-from emoact.ui.chart import show_chart
 from emoact.ui.direction_answers import site_words
 from emoact.ui.scheme import current_scheme
 from emoact.ui.text import md
@@ -61,54 +59,21 @@ class DistanceChoice:
     fit_all: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Drawn:
-    """A chart, what it is made of, and its words."""
-
-    figure: go.Figure
-    data: pd.DataFrame
-    caption: str
-    name: str
-
-
 def pick(saved: SavedAnalysis) -> DistanceChoice | None:
     """The controls above the chart; None where something has to be chosen first."""
-    sites = [site for site in SITE_TITLES if site in saved.sites]
-    for parameter, allowed in (
-        ("model", saved.models),
-        ("site", sites),
-        ("view", VIEWS),
-        ("measure", list(COSINE_MEASURES)),
-        ("basis", list(BASES)),
-        ("axes", _AXES),
-        ("range", _RANGES),
-    ):
-        links.note_ignored(parameter, allowed)
-    links.prefer_one("model", saved.models[0], allowed=saved.models)
+    note_ignored(
+        saved,
+        {
+            "view": VIEWS,
+            "measure": list(COSINE_MEASURES),
+            "basis": list(BASES),
+            "axes": _AXES,
+            "range": _RANGES,
+        },
+    )
     measure, basis, axes, reach = "cosine", "fixed", "2", "layer"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        model = str(
-            st.selectbox(
-                "Model",
-                saved.models,
-                key="model",
-                bind="query-params",
-                width=180,
-            )
-        )
-        chosen = st.pills(
-            "Site",
-            sites,
-            selection_mode="multi",
-            default=sites,
-            key="site",
-            bind="query-params",
-            help="resid_pre is the residual stream that a layer receives, mlp_out what its MLP "
-            "adds.",
-        )
-        view = st.segmented_control(
-            "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
-        )
+        model, sites, view = pick_model_sites_view(saved, VIEWS)
         if view == "cosines":
             measure = st.segmented_control(
                 "Measure",
@@ -144,13 +109,13 @@ def pick(saved: SavedAnalysis) -> DistanceChoice | None:
             )
     layer = _pick_layer(saved, model) if view != "cosines" else 0
     links.show_ignored()
-    if not chosen:
+    if not sites:
         st.caption("Choose at least one site.")
         return None
     return DistanceChoice(
         model=model,
-        sites=tuple(site for site in sites if site in chosen),
-        view=str(view),
+        sites=sites,
+        view=view,
         measure=str(measure),
         layer=layer,
         basis=str(basis),
@@ -176,25 +141,19 @@ def show(saved: SavedAnalysis, choice: DistanceChoice, head: DeltaGenerator, res
         selects: dict[str, Any] = {}
         if choice.view == "prompts" and not choice.solid:
             selects = {"on_select": "rerun", "selection_mode": "points"}
-        event = show_chart(
-            drawn.figure,
-            key=f"distances-{choice.view}",
-            name=drawn.name,
-            caption=f"{drawn.caption} {analyses.made_words(saved)}",
-            alt=f"{drawn.caption} The table below holds the values.",
-            scheme=current_scheme(),
-            badges=saved.badges,
-            **selects,
-        )
-        if choice.view == "prompts":
-            _show_selected(event if selects else None, drawn.data, choice)
-        analysis_details.table_and_export(
+
+        def between(event: Any) -> None:
+            if choice.view == "prompts":
+                _show_selected(event if selects else None, drawn.data, choice)
+
+        show_drawn(
             saved,
-            drawn.data,
-            results=results,
+            drawn,
             key=f"distances-{choice.view}",
-            name=drawn.name,
             alt=f"The values drawn above: {choice.view}",
+            results=results,
+            between=between,
+            **selects,
         )
     terms = distance_terms.TERMS[choice.view]
     analysis_details.explain({**direction_terms.common(saved, choice.sites), **terms})
@@ -235,7 +194,7 @@ def _say(saved: SavedAnalysis, choice: DistanceChoice) -> None:
         st.warning(warning, icon=":material/warning:")
 
 
-def _draw_cosines(saved: SavedAnalysis, choice: DistanceChoice) -> _Drawn | None:
+def _draw_cosines(saved: SavedAnalysis, choice: DistanceChoice) -> Drawn | None:
     styles, scheme = analyses.styles_of(saved), current_scheme()
     data = drawn_cosines(of(table(saved, "distances"), model=choice.model, site=choice.sites))
     if not len(data):
@@ -243,14 +202,14 @@ def _draw_cosines(saved: SavedAnalysis, choice: DistanceChoice) -> _Drawn | None
     where = " and ".join(site_words(site) for site in choice.sites)
     if choice.view == "matrix":
         here = data[data["layer"] == choice.layer].reset_index(drop=True)
-        return _Drawn(
+        return Drawn(
             figure=matrix_figure(here, layer=choice.layer, scheme=scheme),
             data=here,
             caption=f"Cosines between the directions of emotions at layer {choice.layer}; "
             f"{choice.model}, {where}.",
             name=f"cosines-layer-{choice.layer}-{choice.model}",
         )
-    return _Drawn(
+    return Drawn(
         figure=cosine_figure(data, measure=choice.measure, styles=styles, scheme=scheme),
         data=data,
         caption=f"Pairs of emotions by layer: {COSINE_MEASURES[choice.measure]}; "
@@ -259,7 +218,7 @@ def _draw_cosines(saved: SavedAnalysis, choice: DistanceChoice) -> _Drawn | None
     )
 
 
-def _draw_points(saved: SavedAnalysis, choice: DistanceChoice, results: str) -> _Drawn | None:
+def _draw_points(saved: SavedAnalysis, choice: DistanceChoice, results: str) -> Drawn | None:
     points = of(table(saved, "points"), model=choice.model, site=choice.sites)
     texts = prompt_texts.texts_of(results, choice.model)
     data = drawn_points(points, texts, layer=choice.layer, basis=choice.basis)
@@ -280,7 +239,7 @@ def _draw_points(saved: SavedAnalysis, choice: DistanceChoice, results: str) -> 
         scheme=current_scheme(),
         solid=choice.solid,
     )
-    return _Drawn(
+    return Drawn(
         figure=figure,
         data=data,
         caption=f"Prompts on principal axes ({BASES[choice.basis]}) at layer {choice.layer}, "
