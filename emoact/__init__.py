@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from emoact.version import __version__
 
 if TYPE_CHECKING:
-    from emoact.analyses.listing import read_analysis
+    from emoact.analysis.listing import read_analysis
     from emoact.extraction.extractor import ActivationExtractor
-    from emoact.runs.extract import extract
+    from emoact.jobs.extract import extract
     from emoact.store.reading import read, read_all
 
 __all__ = ["ActivationExtractor", "__version__", "extract", "read", "read_all", "read_analysis"]
 
 _HOMES = {
     "ActivationExtractor": "emoact.extraction.extractor",
-    "extract": "emoact.runs.extract",
+    "extract": "emoact.jobs.extract",
     "read": "emoact.store.reading",
     "read_all": "emoact.store.reading",
-    "read_analysis": "emoact.analyses.listing",
+    "read_analysis": "emoact.analysis.listing",
 }
 
 

@@ -19,22 +19,22 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from emoact.analysis.accuracy import compare_with_words
-from emoact.analysis.baselines import LEXICAL_KINDS, baseline_cross_validated
-from emoact.analysis.design import contrast_against, design_of
-from emoact.analysis.gram import centred_gram
-from emoact.analysis.logistic import logistic_decisions
-from emoact.analysis.permutation import permuted_strengths
-from emoact.analysis.probes import (
+from emoact.stats.design import contrast_against, design_of
+from emoact.stats.directions.separation import held_out_scores, measure_separation
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.permutation import permuted_strengths
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.significance import judge_families
+from emoact.stats.null.splits import scenario_folds
+from emoact.stats.null.uncertainty import bootstrap_counts
+from emoact.stats.probes.accuracy import compare_with_words
+from emoact.stats.probes.baselines import LEXICAL_KINDS, baseline_cross_validated
+from emoact.stats.probes.logistic import logistic_decisions
+from emoact.stats.probes.probes import (
     correctness,
     cross_validated_decisions,
     nested_layers,
 )
-from emoact.analysis.relabelling import relabellings
-from emoact.analysis.separation import held_out_scores, measure_separation
-from emoact.analysis.significance import judge_families
-from emoact.analysis.splits import scenario_folds
-from emoact.analysis.uncertainty import bootstrap_counts
 
 SEED = 7_2024
 MODELS, LAYERS, WIDTH, SCENARIOS = 3, 8, 128, 50

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoact.audit import AuditReport, audit_dataset
 from emoact.schema import Dataset, Prompt
+from emoact.stats.audit import AuditReport, audit_dataset
 
 SEEDS = range(200)
 ALLOWED = 16

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from emoact import read_analysis  # noqa: E402
-from emoact.analyses.saved import SavedAnalysis  # noqa: E402
+from emoact.analysis.saved import SavedAnalysis  # noqa: E402
 from emoact.models.registry import DEFAULT_MODEL  # noqa: E402
 from emoact.numbers import significant  # noqa: E402
 

@@ -16,8 +16,8 @@ ALONE = (
     "fault/test_runs_disks.py",
     "fault/test_runs_faults.py",
     "property/test_runs_machine.py",
-    "unit/runs",
-    "unit/sentence",
+    "unit/jobs",
+    "unit/host",
 )
 """Folders and files whose tests wait for other processes or look at the clock: with `pytest -n 2`
 they have one worker to themselves, one after the other, and the other worker takes the rest."""

@@ -1,1 +1,1 @@
-"""Statistics of saved activations: numpy in, numpy out; no files, no torch."""
+"""Analyses as files: asked for, worked off in a run, saved, found and read again."""

@@ -19,10 +19,10 @@ from emoact.bench.peak import Peak, peak_of
 from emoact.bench.result import BenchResult, Ratio, Spread, WayResult, WholeRun
 from emoact.bench.subject import RUN, Subject
 from emoact.bench.ways import Prompts, Way
+from emoact.data import read_prompts
 from emoact.extraction.plan import count_nodes
+from emoact.jobs.machine import cores
 from emoact.models.load import library_versions
-from emoact.prompts import read_prompts
-from emoact.runs.machine import cores
 from emoact.schema import Dataset
 
 _COMPARED = 2

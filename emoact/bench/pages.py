@@ -17,7 +17,7 @@ from emoact.bench.curve import numbered
 from emoact.bench.result import PageTime
 from emoact.bench.subject import Subject
 from emoact.errors import EmoactError
-from emoact.summaries import measures_of
+from emoact.store.summaries import measures_of
 
 HOME = Path(emoact.__file__).resolve().parent.parent
 """Where `app.py` and the pages lie in a checkout."""

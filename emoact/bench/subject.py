@@ -116,7 +116,7 @@ class Subject:
             texts: Units of prompts; those of the subject by default.
             results: Where the files go; a folder that is removed again by default.
         """
-        from emoact.runs.request import ExtractRequest, prepare
+        from emoact.jobs.request import ExtractRequest, prepare
 
         with tempfile.TemporaryDirectory(prefix="emoact-bench-") as folder:
             dataset = Path(folder, "prompts.jsonl")

@@ -11,9 +11,9 @@ from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_json, add_results, one_of
 
 if TYPE_CHECKING:
-    from emoact.analyses.request import AnalyzeRequest
-    from emoact.analyses.saved import SavedAnalysis
-    from emoact.runs.views import RunView
+    from emoact.analysis.request import AnalyzeRequest
+    from emoact.analysis.saved import SavedAnalysis
+    from emoact.jobs.views import RunView
 
 _EXAMPLE = """\
 emoact analyze
@@ -139,8 +139,8 @@ def _add_options(parser: Parser) -> None:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from emoact.analyses.request import prepare_analysis
-    from emoact.runs.launch import start
+    from emoact.analysis.request import prepare_analysis
+    from emoact.jobs.launch import start
 
     prepared = prepare_analysis(_request(arguments))
     for problem in prepared.problems:
@@ -164,9 +164,9 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
-    from emoact.analyses.request import AnalyzeRequest
-    from emoact.analysis.settings import ANALYSED_SITES, AnalysisSettings
+    from emoact.analysis.request import AnalyzeRequest
     from emoact.schema import SITES
+    from emoact.stats.settings import ANALYSED_SITES, AnalysisSettings
 
     chosen = arguments.site or ANALYSED_SITES
     return AnalyzeRequest(
@@ -189,7 +189,7 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
 
 
 def _finish(view: RunView, *, as_json: bool) -> None:
-    from emoact.analyses.saved import SavedAnalysis
+    from emoact.analysis.saved import SavedAnalysis
 
     (made,) = view.made
     found = SavedAnalysis.open(made.path)
@@ -206,7 +206,7 @@ def _print_existing_id(found: SavedAnalysis, *, as_json: bool) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     import dataclasses
 
-    from emoact.analyses.listing import list_analyses
+    from emoact.analysis.listing import list_analyses
     from emoact.store.layout import ResultsRoot
 
     rows = list_analyses(ResultsRoot(arguments.results))
@@ -232,7 +232,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from emoact.analyses.listing import read_analysis
+    from emoact.analysis.listing import read_analysis
 
     found = read_analysis(arguments.results, None if arguments.id == "newest" else arguments.id)
     _print(found, as_json=arguments.json, existing=True)

@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from emoact.audit import command
+    from emoact.stats.audit import command
 
     tokenizer_json = None if arguments.model is None else _tokenizer(arguments.model)
     report = command.run(

@@ -11,7 +11,7 @@ from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.analyses.saved import SavedAnalysis
+    from emoact.analysis.saved import SavedAnalysis
 
 _FORMATS = {"gguf": ".gguf", "steering-vectors": ".pt"}
 _MODEL_TYPES = {"GPT-2": "gpt2", "GPT-NeoX": "gpt_neox", "GPT-Neo": "gpt_neo", "Llama": "llama"}
@@ -56,8 +56,8 @@ def add(actions: Any) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from emoact.analyses.block_vectors import block_vectors
-    from emoact.analyses.listing import read_analysis
+    from emoact.analysis.block_vectors import block_vectors
+    from emoact.analysis.listing import read_analysis
 
     key = arguments.analysis
     analysis = read_analysis(arguments.results, None if key == "newest" else key)
@@ -66,12 +66,12 @@ def _export(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")
     written = [str(out)]
     if arguments.format == "gguf":
-        from emoact.analyses.control_vector import write_control_vector
+        from emoact.analysis.control_vector import write_control_vector
 
         hint = arguments.model_hint or _model_type(vectors.model)
         write_control_vector(out, vectors, model_hint=hint)
     else:
-        from emoact.analyses.steering_vector import write_steering_vector
+        from emoact.cli.steering_vector import write_steering_vector
 
         written.append(str(write_steering_vector(out, vectors)))
     for badge in analysis.badges:

@@ -22,8 +22,8 @@ from emoact.schema import (
 )
 
 if TYPE_CHECKING:
-    from emoact.runs.config import RunConfig
-    from emoact.runs.request import ExtractRequest
+    from emoact.jobs.config import RunConfig
+    from emoact.jobs.request import ExtractRequest
 
 _EXAMPLE = """\
 emoact extract --model smollm2-135m
@@ -143,9 +143,9 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
 
 
 def _extract(arguments: argparse.Namespace) -> int:
+    from emoact.jobs.launch import start
+    from emoact.jobs.request import ExtractRequest
     from emoact.models.effort import THREADS, WIDTH, wanted
-    from emoact.runs.launch import start
-    from emoact.runs.request import ExtractRequest
 
     # The worker is another process; it reads them where a user without a terminal sets them.
     for name, value in ((THREADS, arguments.threads), (WIDTH, arguments.pass_tokens)):
@@ -184,7 +184,7 @@ def _extract(arguments: argparse.Namespace) -> int:
 
 def _prepare(request: ExtractRequest) -> RunConfig:
     """The checked request; somebody at a terminal is asked about a large download."""
-    from emoact.runs.request import LargeDownloadError, prepare
+    from emoact.jobs.request import LargeDownloadError, prepare
 
     try:
         return prepare(request)
@@ -200,7 +200,7 @@ def _prepare(request: ExtractRequest) -> RunConfig:
 
 
 def _say_estimate(config: RunConfig) -> None:
-    from emoact.ui import numbers
+    from emoact import numbers
 
     estimate = config.estimate
     if estimate is None:

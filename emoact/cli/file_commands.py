@@ -140,8 +140,8 @@ def _words(value: Any) -> str:
 
 
 def _norms(arguments: argparse.Namespace) -> int:
-    from emoact.analysis.norm_tables import NormTable
-    from emoact.summaries import measures_of
+    from emoact.stats.norms.norm_tables import NormTable
+    from emoact.store.summaries import measures_of
 
     grid = measures_of(arguments.results)
     if not grid.units and not grid.problems:

@@ -12,8 +12,8 @@ from emoact.cli.output import print_json, print_line, say
 from emoact.errors import CancelledError, RequestError
 
 if TYPE_CHECKING:
-    from emoact.runs.launch import Started
-    from emoact.runs.views import RunView
+    from emoact.jobs.launch import Started
+    from emoact.jobs.views import RunView
 
 
 def start_and_follow(
@@ -39,7 +39,7 @@ def start_and_follow(
         finish: Prints what a finished run made, in place of the document.
     """
     from emoact.cli.terminal import follow
-    from emoact.runs.progress import read_run
+    from emoact.jobs.progress import read_run
 
     started = None
     previous = signal.signal(signal.SIGTERM, _interrupt)
@@ -113,7 +113,7 @@ def _print_id(started: Started, *, as_json: bool) -> None:
 
 def _cancel(results: str, run_id: str) -> bool:
     """Cancel the run and see it end; whether there is such a run."""
-    from emoact.runs.control import cancel, find_run
+    from emoact.jobs.control import cancel, find_run
 
     say("cancelling; Ctrl-C again leaves it to itself")
     try:

@@ -101,9 +101,9 @@ def _document(source: ModelSource) -> dict[str, Any]:
 
 
 def _install(arguments: argparse.Namespace) -> int:
+    from emoact.jobs.request import agree_to_download
     from emoact.models.install import ensure_model
     from emoact.models.resolve import resolve_model
-    from emoact.runs.request import agree_to_download
 
     source = resolve_model(arguments.name)
     agree_to_download(source, assume_yes=arguments.yes)
@@ -143,7 +143,7 @@ def installed(source: ModelSource) -> Path:
 
 def _teller() -> OnStep:
     """Says each step once, and how far it has come where somebody watches."""
-    from emoact.ui import numbers
+    from emoact import numbers
 
     told = set()
     moving = sys.stderr.isatty()

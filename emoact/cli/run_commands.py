@@ -12,7 +12,7 @@ from emoact.cli.parsing import Parser, add_command, add_json, add_results
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.runs.views import RunView
+    from emoact.jobs.views import RunView
 
 
 def add(commands: Any) -> None:
@@ -66,8 +66,8 @@ def _of_one(actions: Any, name: str, about: str, run: Any) -> Parser:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from emoact.runs.progress import list_runs
-    from emoact.ui import numbers
+    from emoact import numbers
+    from emoact.jobs.progress import list_runs
 
     rows = list_runs(arguments.results)
     if arguments.json:
@@ -96,7 +96,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from emoact.runs.progress import read_run
+    from emoact.jobs.progress import read_run
 
     view = read_run(arguments.results, arguments.run_id)
     if arguments.json:
@@ -107,7 +107,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _print_view(view: RunView) -> None:
-    from emoact.ui import numbers
+    from emoact import numbers
 
     summary = view.summary
     place = "" if summary.place is None else f", place {summary.place} in the queue"
@@ -146,8 +146,8 @@ def _print_view(view: RunView) -> None:
 
 
 def _cancel(arguments: argparse.Namespace) -> int:
-    from emoact.runs.control import cancel
-    from emoact.runs.progress import read_run
+    from emoact.jobs.control import cancel
+    from emoact.jobs.progress import read_run
 
     cancel(arguments.results, arguments.run_id, wait=True)
     state = read_run(arguments.results, arguments.run_id).state
@@ -158,7 +158,7 @@ def _cancel(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from emoact.runs.control import resume
+    from emoact.jobs.control import resume
 
     return start_and_follow(
         arguments.results,
@@ -170,7 +170,7 @@ def _resume(arguments: argparse.Namespace) -> int:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    from emoact.runs.control import find_run
+    from emoact.jobs.control import find_run
 
     if arguments.lines < 1:
         raise RequestError(f"--lines is {arguments.lines}; it must be at least 1")
@@ -186,7 +186,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    from emoact.runs.control import delete, find_run
+    from emoact.jobs.control import delete, find_run
 
     find_run(arguments.results, arguments.run_id)
     if not arguments.yes and not _agreed(arguments.run_id):

@@ -12,10 +12,10 @@ from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.analysis.measures import UnitMeasures
-    from emoact.analysis.sentence_tables import NearClasses
+    from emoact.host.client import Looked
     from emoact.schema import Site
-    from emoact.sentence.client import Looked
+    from emoact.stats.norms.sentence_tables import NearClasses
+    from emoact.store.summaries.measures import UnitMeasures
 
 _TABLES = ("class", "token", "layer")
 _NORMS = ("l2", "l1", "rms")
@@ -73,8 +73,8 @@ def add(commands: Any) -> None:
 
 
 def _sentence(arguments: argparse.Namespace) -> int:
-    from emoact.sentence.client import check_text, is_warm, look_at
-    from emoact.sentence.request import check_bos, request_alike
+    from emoact.host.client import check_text, is_warm, look_at
+    from emoact.host.request import check_bos, request_alike
 
     text = check_text(arguments.text)
     units = _units(arguments.results, arguments.model)
@@ -132,7 +132,7 @@ def _rows(
     layer: int,
     arguments: argparse.Namespace,
 ) -> tuple[list[dict[str, Any]], NearClasses | None]:
-    from emoact.analysis import sentence_tables as tables
+    from emoact.stats.norms import sentence_tables as tables
 
     near = None
     if arguments.by == "class":
@@ -152,8 +152,8 @@ def _rows(
 
 def _units(results: str, model: str | None) -> list[UnitMeasures]:
     from emoact.models.resolve import resolve_model
-    from emoact.plots.theme import emotion_order
-    from emoact.summaries import measures_of
+    from emoact.store.summaries import measures_of
+    from emoact.views.plots.theme import emotion_order
 
     grid = measures_of(results)
     for problem in grid.problems:

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from emoact.runs.progress import read_run
-from emoact.runs.views import RunView, UnitView
-from emoact.ui import numbers
+from emoact import numbers
+from emoact.jobs.progress import read_run
+from emoact.jobs.views import RunView, UnitView
 
 _POLL_S = 0.2
 _BAR = 24

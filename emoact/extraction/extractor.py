@@ -164,7 +164,7 @@ class ActivationExtractor:
             RequestError: The data set is refused, or a file is in the way.
             EmoactError: The model or the disk failed.
         """
-        from emoact.runs.request import ExtractRequest, prepare
+        from emoact.jobs.request import ExtractRequest, prepare
 
         config = prepare(
             ExtractRequest(

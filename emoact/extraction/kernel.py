@@ -19,8 +19,8 @@ from typing import Any, Literal, get_args
 import torch
 
 from emoact.errors import EmoactError
+from emoact.jobs.machine import machine_id
 from emoact.models.cache import cache_root
-from emoact.runs.machine import machine_id
 from emoact.store.atomic import write_json
 
 Kernel = Literal["highest", "medium"]

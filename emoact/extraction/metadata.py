@@ -9,8 +9,8 @@ from typing import Any
 
 from emoact.extraction.engine import EngineFacts, Tokenised
 from emoact.extraction.plan import count_nodes
+from emoact.jobs.config import RunConfig
 from emoact.models.source import ModelSource
-from emoact.runs.config import RunConfig
 from emoact.schema import SCHEMA_VERSION, Dataset, Prompt
 
 

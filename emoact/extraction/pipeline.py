@@ -10,18 +10,18 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from emoact.data import read_prompts
 from emoact.errors import FileRefusedError, RequestError
 from emoact.extraction.engine import Engine, Tokenised
 from emoact.extraction.metadata import RunFacts, now
 from emoact.extraction.reporter import Reporter
 from emoact.extraction.unit_job import UnitJob, compute_and_save
+from emoact.jobs.config import RunConfig, RunModel
 from emoact.models.install import ensure_model
 from emoact.models.progress import OnStep, Step
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.models.threads import let_threads_sleep
-from emoact.prompts import read_prompts
-from emoact.runs.config import RunConfig, RunModel
 from emoact.schema import Dataset, ExtractionOptions
 from emoact.store import manifest
 from emoact.store.configuration import unit_configuration

@@ -12,27 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoact.analysis.activation_finding import ActivationFinding
-from emoact.analysis.activation_findings import activation_findings
-from emoact.analysis.norms import (
+from emoact.data import read_prompts
+from emoact.errors import EmoactError, RequestError
+from emoact.report.phase3 import Phase3, newest_phase3
+from emoact.schema import Dataset, Finding, Prompt, Site
+from emoact.stats.audit import audit_dataset
+from emoact.stats.audit.outcome import AuditReport
+from emoact.stats.findings.activations import activation_findings
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.stats.norms.norms import (
     NORM_SITES,
     FirstTokenRow,
     NormRow,
     first_token_ratios,
     layer_norms,
 )
-from emoact.audit import audit_dataset
-from emoact.audit.outcome import AuditReport
-from emoact.errors import EmoactError, RequestError
-from emoact.plots.theme import emotion_order
-from emoact.prompts import read_prompts
-from emoact.report.phase3 import Phase3, newest_phase3
-from emoact.schema import Dataset, Finding, Prompt, Site
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
+from emoact.store.summaries import measures_of
 from emoact.store.unit import Unit
-from emoact.summaries import measures_of
+from emoact.views.plots.theme import emotion_order
 
 if TYPE_CHECKING:
     from emoact.store.manifest import ManifestEntry

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 from emoact import numbers
-from emoact.analysis.activation_finding import ActivationFinding
-from emoact.analysis.activation_finding import Figure as Value
 from emoact.report.chart import Chart, Line, Panel
 from emoact.report.document import (
     Block,
@@ -23,6 +21,8 @@ from emoact.report.document import (
 from emoact.report.material import Material, UnitFacts
 from emoact.report.words import Words
 from emoact.schema import Site
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.stats.findings.finding import Figure as Value
 
 _LOG_FROM = 40.0
 """Where the largest median is so many times the smallest, a linear axis hides the small ones."""

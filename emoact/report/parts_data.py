@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from emoact.audit.outcome import AuditReport, Check, Test
 from emoact.numbers import significant
 from emoact.report.document import Block, Bullets, Code, Paragraph, Section, Text, table
 from emoact.report.material import Material
 from emoact.report.words import Words
+from emoact.stats.audit.outcome import AuditReport, Check, Test
 
 
 def data(material: Material, words: Words) -> tuple[Section, ...]:

@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterable
 from statistics import median
 
-from emoact.analysis.rows import CREDIBLE
 from emoact.numbers import significant
-from emoact.plots.theme import emotion_order
 from emoact.report.chart import Chart, Line, Panel, Span
 from emoact.report.document import (
     Block,
@@ -26,6 +24,8 @@ from emoact.report.document import (
 from emoact.report.material import Material
 from emoact.report.phase3 import Phase3, Row
 from emoact.report.words import Words
+from emoact.stats.rows import CREDIBLE
+from emoact.views.plots.theme import emotion_order
 
 _SITE = "resid_pre"
 _BASELINE = "cross_validated"

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emoact.analyses.listing import list_analyses
-from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
 

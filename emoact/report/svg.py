@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from emoact.numbers import significant
-from emoact.plots.theme import INK, EmotionStyle, emotion_styles
 from emoact.report.chart import Chart, Line, Panel, Span, finite, log_ticks, ticks
+from emoact.views.plots.theme import INK, EmotionStyle, emotion_styles
 
 Item = TypeVar("Item")
 

@@ -1,6 +1,6 @@
 """The process of one report.
 
-Started by `emoact.runs.launch` as `python -m emoact.report.worker RUN_DIR --lock-fd N`.
+Started by `emoact.jobs.launch` as `python -m emoact.report.worker RUN_DIR --lock-fd N`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JobConfig
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.reporter import RunReporter
 from emoact.report.asking import asked_for
 from emoact.report.making import STEPS, make_report
-from emoact.runs.attempt import leave, run_worker
-from emoact.runs.directory import RunDirectory
-from emoact.runs.job import JobConfig
-from emoact.runs.kinds import AnyConfig
-from emoact.runs.reporter import RunReporter
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from emoact.analysis.rows import CREDIBLE
-from emoact.plots.theme import emotion_order
+from emoact.stats.rows import CREDIBLE
 from emoact.ui.direction_answers import site_words
-from emoact.ui.text import listed, md, mono
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, md, mono
 
 ALPHA = 0.05
 

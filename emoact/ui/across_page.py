@@ -8,17 +8,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from emoact.analyses.saved import SavedAnalysis
-from emoact.analysis.rows import CREDIBLE
-from emoact.plots.across import (
-    ACROSS_MEASURES,
-    MAPS,
-    across_figure,
-    beyond,
-    drawn_across,
-    map_figure,
-)
-from emoact.plots.theme import emotion_order
+from emoact import numbers
+from emoact.analysis.saved import SavedAnalysis
+from emoact.stats.rows import CREDIBLE
 from emoact.ui import (
     across_answers,
     across_terms,
@@ -26,14 +18,22 @@ from emoact.ui import (
     analysis_details,
     direction_terms,
     links,
-    numbers,
 )
 from emoact.ui.analyses import of, table
 from emoact.ui.analysis_chart import Drawn, show_drawn, sites_of
 from emoact.ui.boxes import answer
 from emoact.ui.direction_answers import site_words
 from emoact.ui.scheme import current_scheme
-from emoact.ui.text import prose
+from emoact.views.plots.across import (
+    ACROSS_MEASURES,
+    MAPS,
+    across_figure,
+    beyond,
+    drawn_across,
+    map_figure,
+)
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import prose
 
 VIEWS = ("by_layer", "layer_map")
 _BETWEEN = " ~ "

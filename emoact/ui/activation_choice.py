@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 import streamlit as st
 
-from emoact.analysis.norms import NORM_KINDS, NormKind
-from emoact.plots.norms import SITE_TITLES
+from emoact.positions import NORM_KINDS, NormKind
 from emoact.schema import SITES, Site
 from emoact.ui import links
 from emoact.ui.reading import UnitCard
+from emoact.views.plots.norms import SITE_TITLES
 
 View = Literal["norms", "heatmap", "distribution", "dimensions", "growth", "prompt", "sentence"]
 Units = Literal["raw", "relative"]

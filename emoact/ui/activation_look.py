@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from emoact.analysis.measures import UnitMeasures
-from emoact.analysis.norm_tables import NormTable
-from emoact.plots.norms import SITE_TITLES
-from emoact.plots.theme import EmotionStyle, Scheme
 from emoact.schema import Site
+from emoact.stats.norms.norm_tables import NormTable
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import ActivationChoice
-from emoact.ui.text import md
+from emoact.views.plots.norms import SITE_TITLES
+from emoact.views.plots.theme import EmotionStyle, Scheme
+from emoact.views.text import md
 
 SITE_WORDS: Mapping[Site, str] = {
     site: title if title.startswith("MLP") else title[0].lower() + title[1:]

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from streamlit.delta_generator import DeltaGenerator
 
-from emoact.analysis.measures import UnitMeasures
-from emoact.plots.norms import norm_figure
-from emoact.plots.theme import EmotionStyle, emotion_styles
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, links, norm_details, norm_view
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.activation_look import Look
@@ -19,6 +17,8 @@ from emoact.ui.norm_view import Norms
 from emoact.ui.reading import UnitCard, findings, measures
 from emoact.ui.scheme import current_scheme
 from emoact.ui.sentence_view import show_sentence
+from emoact.views.plots.norms import norm_figure
+from emoact.views.plots.theme import EmotionStyle, emotion_styles
 
 
 def show(

@@ -9,20 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.find_dimensions import ROGUE, dimension_ratios
-from emoact.analysis.norm_tables import TOGETHER
-from emoact.plots.distribution import box_figure, dimension_figure
-from emoact.plots.growth import growth_figure
-from emoact.plots.heatmap import norm_heatmap
-from emoact.plots.norms import KIND_TITLES
-from emoact.plots.theme import emotion_order
 from emoact.schema import Site
+from emoact.stats.findings.dimensions import ROGUE, dimension_ratios
+from emoact.stats.norms.norm_tables import TOGETHER
 from emoact.ui.activation_choice import View, pick_layer, pick_one
 from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.prompt_view import show_prompt
-from emoact.ui.text import md, mono
+from emoact.views.plots.distribution import box_figure, dimension_figure
+from emoact.views.plots.growth import growth_figure
+from emoact.views.plots.heatmap import norm_heatmap
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import md, mono
 
 
 def show_view(look: Look) -> None:

@@ -8,19 +8,20 @@ from typing import get_args
 
 import streamlit as st
 
-from emoact.analyses.request import AnalyzeRequest, prepare_analysis
-from emoact.analyses.saved import SavedAnalysis
-from emoact.analysis.pooling import POOLINGS
-from emoact.analysis.settings import AnalysisSettings, Reference
+from emoact import numbers
+from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, RequestError
-from emoact.runs import launch
+from emoact.jobs import launch
+from emoact.positions import POOLINGS
+from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.store.layout import ResultsRoot
-from emoact.ui import analyses, links, numbers
+from emoact.ui import analyses, links
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.run_panel import show_run
-from emoact.ui.text import listed, md, mono
 from emoact.ui.watched_job import forget_job, watch_job, watched_job
+from emoact.views.text import listed, md, mono
 
 _REFERENCES: tuple[Reference, ...] = get_args(Reference)
 _OVERRIDE = "analyse-mixed"

@@ -12,17 +12,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from emoact.analyses.inputs import FileHashes
-from emoact.analyses.listing import AnalysisSummary, list_analyses
-from emoact.analyses.saved import SavedAnalysis
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.listing import AnalysisSummary, list_analyses
+from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError
-from emoact.plots.theme import EmotionStyle, emotion_styles
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.reading import unit_files
 from emoact.ui.scheme import current_scheme
-from emoact.ui.text import listed, md, mono, prose
+from emoact.views.plots.theme import EmotionStyle, emotion_styles
+from emoact.views.text import listed, md, mono, prose
 
 PARAMETER = "analysis"
 _LAST = "last-analysis"
@@ -153,7 +153,7 @@ def made_words(saved: SavedAnalysis) -> str:
 
 def command(results: str, saved: SavedAnalysis) -> str:
     """The shell command that makes this analysis."""
-    from emoact.analyses.request import AnalyzeRequest, analyze_command
+    from emoact.analysis.request import AnalyzeRequest, analyze_command
 
     folders = saved.models
     on_disk = {file.folder for file in unit_files(results)}

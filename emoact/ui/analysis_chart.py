@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from emoact.analyses.saved import SavedAnalysis
-from emoact.plots.norms import SITE_TITLES
+from emoact.analysis.saved import SavedAnalysis
 from emoact.ui import analyses, analysis_details, links
 from emoact.ui.chart import show_chart
 from emoact.ui.scheme import current_scheme
+from emoact.views.plots.norms import SITE_TITLES
 
 
 @dataclass(frozen=True, kw_only=True)

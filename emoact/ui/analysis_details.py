@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from emoact.analyses.saved import SavedAnalysis
+from emoact import numbers
+from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
-from emoact.ui import analyses, configuration, numbers
+from emoact.ui import analyses, configuration
 from emoact.ui.boxes import error_box
 from emoact.ui.chart import export_row
 from emoact.ui.reading import unit_cards
-from emoact.ui.text import md, mono, prose
+from emoact.views.text import md, mono, prose
 
 _TABLE_HEIGHT = 280
 
@@ -139,7 +140,7 @@ def downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
         st.markdown(
             "One tensor `[layer, d_model]` for each emotion, in the model's own units and positive "
             "towards the emotion, with how it was made in the metadata. "
-            f"{mono('emoact.analyses')} reads them back with {mono('directions(folder, site)')}."
+            f"{mono('emoact.analysis')} reads them back with {mono('directions(folder, site)')}."
         )
         with st.container(horizontal=True):
             for site in sites:

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from emoact import numbers
-from emoact.analysis.activation_finding import ActivationFinding, span
-from emoact.analysis.norms import FirstTokenRow, NormRow
-from emoact.plots.norms import KIND_TITLES
-from emoact.ui.numbers import significant
-from emoact.ui.text import md, mono
+from emoact.numbers import significant
+from emoact.stats.findings.finding import ActivationFinding, span
+from emoact.stats.norms.norms import FirstTokenRow, NormRow
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.text import md, mono
 
 _SITE_WORDS = {"resid_pre": "residual", "mlp_out": "MLP output", "attn_out": "attention output"}
 _SINK = 5.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from emoact.audit.outcome import AuditReport, Check, Test
+from emoact import numbers
 from emoact.schema import Dataset
-from emoact.ui import numbers
+from emoact.stats.audit.outcome import AuditReport, Check, Test
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.prompt_data import Audited, audit_of, version_of
-from emoact.ui.text import listed, md, mono
+from emoact.views.text import listed, md, mono
 
 AUTOMATIC = 1000
 """Up to so many prompts an audit takes three seconds; more of them are audited on request."""

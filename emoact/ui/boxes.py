@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.ui.text import prose
+from emoact.views.text import prose
 
 _PAGE_WORDS = {
     "pass --overwrite": 'tick "Overwrite files of another configuration"',

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from emoact.plots.caption import with_caption
-from emoact.plots.theme import Scheme
-from emoact.ui.text import mono
+from emoact.views.plots.caption import with_caption
+from emoact.views.plots.theme import Scheme
+from emoact.views.text import mono
 
 _PARTS = """
 <div class="row">

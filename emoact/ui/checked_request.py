@@ -10,11 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
-from emoact.prompts import read_prompts
-from emoact.runs import request
-from emoact.runs.config import RunConfig
-from emoact.runs.request import ExtractRequest, LargeDownloadError
+from emoact.jobs import request
+from emoact.jobs.config import RunConfig
+from emoact.jobs.request import ExtractRequest, LargeDownloadError
 
 
 @dataclass(frozen=True, kw_only=True)

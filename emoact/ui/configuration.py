@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from emoact import numbers
 from emoact.models.registry import REGISTRY
-from emoact.ui import numbers
 from emoact.ui.reading import UnitCard
-from emoact.ui.text import listed, md, mono
+from emoact.views.text import listed, md, mono
 
 # These differ between any two models and make no comparison unfair.
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.runs import progress
+from emoact.jobs import progress
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.folders import PARAMETER as FOLDER

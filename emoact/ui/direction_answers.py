@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from emoact.plots.norms import SITE_TITLES
-from emoact.plots.theme import emotion_order
-from emoact.ui.numbers import significant
-from emoact.ui.text import listed, md
+from emoact.numbers import significant
+from emoact.views.plots.norms import SITE_TITLES
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, md
 
 CROSS_VALIDATED = "cross_validated"
 TRANSFER = "explicit_to_implicit"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from emoact.analyses.saved import SavedAnalysis
-from emoact.plots.separation import EVALUATIONS, PROBES, drawn_separation, separation_figure
-from emoact.plots.stability import drawn_stability, stability_figure
-from emoact.plots.strength import STRENGTH_MEASURES, drawn_strength, strength_figure
+from emoact.analysis.saved import SavedAnalysis
 from emoact.ui import analyses, analysis_details, direction_answers, direction_terms, links
 from emoact.ui.analyses import of, table
 from emoact.ui.analysis_chart import Drawn, note_ignored, pick_model_sites_view, show_drawn
 from emoact.ui.boxes import answer
 from emoact.ui.scheme import current_scheme
+from emoact.views.plots.separation import EVALUATIONS, PROBES, drawn_separation, separation_figure
+from emoact.views.plots.stability import drawn_stability, stability_figure
+from emoact.views.plots.strength import STRENGTH_MEASURES, drawn_strength, strength_figure
 
 VIEWS = ("strength", "stability", "separation")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emoact.analyses.saved import SavedAnalysis
-from emoact.ui.text import md
+from emoact.analysis.saved import SavedAnalysis
+from emoact.views.text import md
 
 HOOKS = {
     "resid_pre": "`blocks.{l}.hook_resid_pre`, the residual stream as layer *l* receives it",

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from emoact.plots.theme import emotion_order
+from emoact.numbers import plural, significant
 from emoact.ui.direction_answers import site_words
-from emoact.ui.numbers import plural, significant
-from emoact.ui.text import listed, md
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, md
 
 
 def cosine_sentence(distances: pd.DataFrame) -> str:

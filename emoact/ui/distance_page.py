@@ -10,9 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from emoact.analyses.saved import SavedAnalysis
-from emoact.plots.cosines import COSINE_MEASURES, cosine_figure, drawn_cosines, matrix_figure
-from emoact.plots.prompt_space import BASES, axis_ranges, drawn_points, space_figure
+from emoact.analysis.saved import SavedAnalysis
 from emoact.ui import (
     analyses,
     analysis_details,
@@ -27,7 +25,9 @@ from emoact.ui.analysis_chart import Drawn, note_ignored, pick_model_sites_view,
 from emoact.ui.boxes import answer
 from emoact.ui.direction_answers import site_words
 from emoact.ui.scheme import current_scheme
-from emoact.ui.text import md
+from emoact.views.plots.cosines import COSINE_MEASURES, cosine_figure, drawn_cosines, matrix_figure
+from emoact.views.plots.prompt_space import BASES, axis_ranges, drawn_points, space_figure
+from emoact.views.text import md
 
 VIEWS = ("cosines", "matrix", "prompts")
 _AXES = ("2", "3")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emoact import numbers
 from emoact.errors import EmoactError
+from emoact.jobs import launch, request
+from emoact.jobs.config import RunConfig
+from emoact.jobs.estimate import Estimate
+from emoact.jobs.request import ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
-from emoact.runs import launch, request
-from emoact.runs.config import RunConfig
-from emoact.runs.estimate import Estimate
-from emoact.runs.request import ExtractRequest
-from emoact.ui import links, numbers
+from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.checked_request import Checked, check, labels_of
 from emoact.ui.current_run import START, watch_run
 from emoact.ui.extract_options import ask_options
-from emoact.ui.text import listed, md, mono, prose
+from emoact.views.text import listed, md, mono, prose
 
 DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"

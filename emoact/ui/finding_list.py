@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.activation_finding import ActivationFinding
-from emoact.ui.text import md
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.views.text import md
 
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 _VIEW_WORDS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from emoact.ui import links
-from emoact.ui.text import mono, shortened
+from emoact.views.text import mono, shortened
 
 PARAMETER = "results"
 

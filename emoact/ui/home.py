@@ -9,16 +9,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
+from emoact.jobs.request import ExtractRequest
+from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL
-from emoact.plots.theme import emotion_order
-from emoact.runs.request import ExtractRequest
-from emoact.runs.views import RunSummary
-from emoact.ui import configuration, extract_form, numbers, run_table
+from emoact.ui import configuration, extract_form, run_table
 from emoact.ui.boxes import answer, next_step
 from emoact.ui.checked_request import check
 from emoact.ui.reading import UnitCard
 from emoact.ui.states import KIND_WORDS, run_look
-from emoact.ui.text import listed, mono
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, mono
 
 
 def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from emoact.ui.text import md, mono
+from emoact.views.text import md, mono
 
 _NOTES = "links_ignored"
 _ICON = ":material/link_off:"

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from emoact.plots.norms import KIND_TITLES
-from emoact.ui import configuration, numbers
+from emoact import numbers
+from emoact.ui import configuration
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.activation_look import Look
 from emoact.ui.boxes import answer, next_step
 from emoact.ui.chart import export_row
 from emoact.ui.norm_view import Norms
 from emoact.ui.reading import UnitCard
-from emoact.ui.text import md, mono
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.text import md, mono
 
 _VIEW_WORDS = {
     "norms": "*relative* divides by the model's own scale: the median over layers of its median "

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from emoact.analysis.activation_finding import ActivationFinding, FindingKind
-from emoact.analysis.norm_tables import relative_norms, scale_of, scale_site
-from emoact.analysis.norms import FirstTokenRow, NormRow
-from emoact.plots.norms import KIND_TITLES
-from emoact.plots.theme import emotion_order
 from emoact.schema import Site
+from emoact.stats.findings.finding import ActivationFinding, FindingKind
+from emoact.stats.norms.norm_tables import relative_norms, scale_of, scale_site
+from emoact.stats.norms.norms import FirstTokenRow, NormRow
 from emoact.ui import answers, configuration
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.boxes import answer
 from emoact.ui.reading import UnitCard, measures, unit_norms
-from emoact.ui.text import md
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import md
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from emoact.audit.in_child import audit_in_child
-from emoact.audit.outcome import AuditReport
-from emoact.audit.tokens import words_of
+from emoact.data import read_prompts
+from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError, RequestError
 from emoact.models.resolve import list_models
-from emoact.prompts import read_prompts
 from emoact.schema import Dataset
-from emoact.token_counts import count_tokens
+from emoact.stats.audit.in_child import audit_in_child
+from emoact.stats.audit.outcome import AuditReport
+from emoact.stats.audit.tokens import words_of
 
 Version = tuple[int, int]
 

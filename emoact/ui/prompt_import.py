@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
+from emoact.data.importing import Import, check_import
 from emoact.errors import EmoactError
-from emoact.prompts.importing import Import, check_import
 from emoact.store.imported import keep_dataset
 from emoact.store.layout import ResultsRoot
-from emoact.ui import numbers
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import answer, error_box
-from emoact.ui.text import md, mono
+from emoact.views.text import md, mono
 
 _PREVIEW = 20
 _REFUSED = "import-refused"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
 from emoact.models.registry import DEFAULT_MODEL
-from emoact.plots.theme import emotion_order
 from emoact.schema import Dataset
-from emoact.ui import links, numbers
+from emoact.ui import links
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
+from emoact.views.plots.theme import emotion_order
 
 _NONE = "(none)"
 

@@ -7,18 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.activation_tables import site_norms_of
-from emoact.analysis.measures import UnitMeasures
-from emoact.analysis.nearest import nearest_prompts
-from emoact.plots.heatmap import norm_heatmap, token_label
-from emoact.plots.norms import KIND_TITLES
-from emoact.plots.theme import emotion_order
 from emoact.schema import Site
+from emoact.stats.distances.nearest import nearest_prompts
+from emoact.stats.norms.activation_tables import site_norms_of
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer, pick_one
 from emoact.ui.activation_look import SITE_WORDS, Look, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
-from emoact.ui.text import md, mono
+from emoact.views.plots.heatmap import norm_heatmap, token_label
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import md, mono
 
 
 def show_prompt(look: Look) -> None:

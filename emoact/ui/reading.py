@@ -13,17 +13,18 @@ from typing import Any
 
 import streamlit as st
 
-from emoact.analysis.activation_finding import ActivationFinding
-from emoact.analysis.activation_findings import activation_findings
-from emoact.analysis.activation_tables import site_norms_of
-from emoact.analysis.measures import UnitMeasures
-from emoact.analysis.norms import FirstTokenRow, NormKind, NormRow, norm_rows, ratio_rows
 from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.positions import NormKind
 from emoact.schema import Site
+from emoact.stats.findings.activations import activation_findings
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.stats.norms.activation_tables import site_norms_of
+from emoact.stats.norms.norms import FirstTokenRow, NormRow, norm_rows, ratio_rows
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
+from emoact.store.summaries import kept_measures, unit_measures
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.unit import Unit
-from emoact.summaries import kept_measures, unit_measures
 from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.

@@ -11,19 +11,20 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
 from emoact.errors import EmoactError
+from emoact.jobs import launch
 from emoact.report.asking import ReportRequest, prepare_report
 from emoact.report.html import POLICY
 from emoact.report.making import FORMATS
 from emoact.report.words import LANGUAGES, Language
-from emoact.runs import launch
 from emoact.store.layout import ResultsRoot
-from emoact.ui import links, numbers
+from emoact.ui import links
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.reading import UnitFile
 from emoact.ui.run_panel import show_run
-from emoact.ui.text import listed, mono
 from emoact.ui.watched_job import forget_job, watch_job, watched_job
+from emoact.views.text import listed, mono
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
 _NEXT = "report-next"

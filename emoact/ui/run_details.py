@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
 from emoact.errors import EmoactError
-from emoact.runs import control, progress
-from emoact.runs.config import RunConfig
-from emoact.runs.directory import RunDirectory
-from emoact.runs.kinds import AnyConfig
-from emoact.runs.views import RunView
+from emoact.jobs import control, progress
+from emoact.jobs.config import RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui import numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.run_panel import show_run
-from emoact.ui.text import md, mono
 from emoact.ui.written import show_written
+from emoact.views.text import md, mono
 
 _EVENTS_SHOWN = 500
 _REFUSED = "details-refused"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from emoact import numbers
 from emoact.errors import EmoactError
-from emoact.runs import control, progress
-from emoact.runs.directory import RunDirectory
-from emoact.runs.views import RunView
+from emoact.jobs import control, progress
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui import numbers
 from emoact.ui.boxes import error_box
 from emoact.ui.run_progress import show_progress
 from emoact.ui.states import KIND_WORDS, run_look
-from emoact.ui.text import listed, mono, prose
+from emoact.views.text import listed, mono, prose
 
 _LOG_LINES = 200
 _SHORT_LOG = 11

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from emoact.plots.theme import Scheme
-from emoact.plots.throughput import throughput_figure
-from emoact.runs.config import RunConfig
-from emoact.runs.views import RunView, Step, StepView, UnitView
-from emoact.ui import numbers
+from emoact import numbers
+from emoact.jobs.config import RunConfig
+from emoact.jobs.views import RunView, Step, StepView, UnitView
 from emoact.ui.scheme import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
-from emoact.ui.text import md, mono
+from emoact.views.plots.theme import Scheme
+from emoact.views.plots.throughput import throughput_figure
+from emoact.views.text import md, mono
 
 _RATES_HEIGHT = 120
 _FRAME_HEIGHT = 34

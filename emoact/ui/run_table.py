@@ -9,13 +9,14 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
 from emoact.errors import EmoactError
-from emoact.runs import progress
-from emoact.runs.views import RunSummary
-from emoact.ui import links, numbers
+from emoact.jobs import progress
+from emoact.jobs.views import RunSummary
+from emoact.ui import links
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
-from emoact.ui.text import md, mono
+from emoact.views.text import md, mono
 
 PARAMETER = "run"
 _MOST = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from emoact.plots.theme import Scheme
+from emoact.views.plots.theme import Scheme
 
 
 def current_scheme() -> Scheme:

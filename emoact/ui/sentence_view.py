@@ -8,8 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.measures import UnitMeasures
-from emoact.analysis.sentence_tables import (
+from emoact.errors import EmoactError, RequestError
+from emoact.host.client import MOST_CHARACTERS, Looked, is_warm, look_at
+from emoact.host.request import check_bos, request_alike
+from emoact.schema import Site
+from emoact.stats.norms.sentence_tables import (
     class_quartiles,
     near_classes,
     own_means,
@@ -17,19 +20,16 @@ from emoact.analysis.sentence_tables import (
     sentence_norms,
     sentence_token_rows,
 )
-from emoact.errors import EmoactError, RequestError
-from emoact.plots.heatmap import norm_heatmap, token_label
-from emoact.plots.norms import KIND_TITLES
-from emoact.plots.sentence import beside_classes
-from emoact.schema import Site
-from emoact.sentence.client import MOST_CHARACTERS, Looked, is_warm, look_at
-from emoact.sentence.request import check_bos, request_alike
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer
 from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.reading import UnitCard
-from emoact.ui.text import md, mono
+from emoact.views.plots.heatmap import norm_heatmap, token_label
+from emoact.views.plots.norms import KIND_TITLES
+from emoact.views.plots.sentence import beside_classes
+from emoact.views.text import md, mono
 
 _KEPT = "sentence-looked"
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from emoact.runs.kinds import RunKind
-from emoact.runs.states import State
-from emoact.runs.views import Step, UnitState
+from emoact.jobs.kinds import RunKind
+from emoact.jobs.states import State
+from emoact.jobs.views import Step, UnitState
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 

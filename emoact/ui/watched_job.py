@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.runs import progress
-from emoact.runs.job import JobKind
+from emoact.jobs import progress
+from emoact.jobs.job import JobKind
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 

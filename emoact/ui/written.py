@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from emoact.runs.views import RunView
-from emoact.ui import numbers
+from emoact import numbers
+from emoact.jobs.views import RunView
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
 

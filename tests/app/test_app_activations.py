@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emoact.analysis.norms import layer_norms
+from emoact.stats.norms.norms import layer_norms
 from emoact.store.reading import read
 from tests.app.conftest import OpenPage
 from tests.support.planted import (

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emoact.analyses.listing import list_analyses
-from emoact.analyses.saved import SavedAnalysis
-from emoact.runs.progress import list_runs
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.saved import SavedAnalysis
+from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
 from tests.app.conftest import OpenPage
 from tests.support.planted_analysis import plant_analysis

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emoact.runs import launch, progress, request
-from emoact.runs.config import RunConfig
-from emoact.runs.launch import Started
-from emoact.runs.request import ExtractRequest, LargeDownloadError
-from emoact.runs.snapshot import RunError
+from emoact.jobs import launch, progress, request
+from emoact.jobs.config import RunConfig
+from emoact.jobs.launch import Started
+from emoact.jobs.request import ExtractRequest, LargeDownloadError
+from emoact.jobs.snapshot import RunError
 from tests.app.conftest import OpenPage
 from tests.support.numpy_engine import stand_in_model
 from tests.support.planted_runs import plant_run

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from emoact.runs import launch
-from emoact.runs.config import RunConfig
-from emoact.runs.launch import Started
+from emoact.jobs import launch
+from emoact.jobs.config import RunConfig
+from emoact.jobs.launch import Started
 from tests.app.conftest import OpenPage
 from tests.support.planted import EMOTIONS, plant_grid, plant_unit
 from tests.support.planted_runs import plant_run

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from emoact.runs.snapshot import RunError, StepProgress
-from emoact.runs.views import MadeView
+from emoact.jobs.snapshot import RunError, StepProgress
+from emoact.jobs.views import MadeView
 from tests.app.conftest import OpenPage
 from tests.support.planted_jobs import JOB, plant_job
 from tests.support.planted_runs import plant_run

@@ -3,9 +3,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from emoact.jobs.progress import list_runs
 from emoact.report.html import POLICY
 from emoact.report.making import make_report
-from emoact.runs.progress import list_runs
 from tests.app.conftest import OpenPage
 from tests.support.planted import plant_grid
 from tests.support.planted_jobs import JOB, plant_job

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from emoact.runs.snapshot import RunError
+from emoact.jobs.snapshot import RunError
 from emoact.schema import ExtractionOptions
 from tests.app.conftest import OpenPage
 from tests.support.planted_runs import plant_run

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from emoact.host import client
+from emoact.host import request as request_module
 from emoact.models.source import ModelSource
-from emoact.sentence import client
-from emoact.sentence import request as request_module
 from tests.app.conftest import ROOT, OpenPage
 from tests.support.planted import plant_grid, planted_norm
 from tests.support.shell import assert_same_rows, in_a_shell

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from emoact.runs.snapshot import RunError
+from emoact.jobs.snapshot import RunError
 from tests.browser.conftest import Server, Visitor
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis

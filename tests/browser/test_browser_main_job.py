@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from emoact.host.client import stop_workers
+from emoact.jobs.progress import list_runs
 from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
-from emoact.runs.progress import list_runs
-from emoact.sentence.client import stop_workers
 from emoact.store.reading import read_all
 from tests.browser.conftest import Server, Visitor
 

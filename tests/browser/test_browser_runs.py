@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.progress import list_runs, read_run
+from emoact.jobs.states import State
 from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
-from emoact.runs.directory import RunDirectory
-from emoact.runs.progress import list_runs, read_run
-from emoact.runs.states import State
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from tests.browser.conftest import Server, Visitor, serving

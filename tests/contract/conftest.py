@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emoact.runs import launch
+from emoact.jobs import launch
 from tests.support.stand_in_worker import WORKER
 from tests.support.stand_in_world import World
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emoact.audit import audit_dataset
-from emoact.prompts import read_prompts
+from emoact.data import read_prompts
+from emoact.stats.audit import audit_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASET = read_prompts(ROOT / "data" / "prompts.jsonl")

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.analyses.listing import list_analyses
-from emoact.analyses.request import AnalyzeRequest, prepare_analysis
-from emoact.analyses.saved import SavedAnalysis
-from emoact.analysis.settings import AnalysisSettings
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
-from emoact.runs import control, launch, progress
-from emoact.runs.directory import RunDirectory
+from emoact.jobs import control, launch, progress
+from emoact.jobs.directory import RunDirectory
 from emoact.schema import Site
+from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot
 from tests.support.planted_scenarios import FAST_WORDS, plant_scenarios
 from tests.support.run_files import hold, make_run

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from emoact.cli import main
-from emoact.runs import progress
+from emoact.jobs import progress
 from tests.support.numpy_engine import CONTEXT
 from tests.support.stand_in_cli import COMMAND
 from tests.support.stand_in_world import LONGEST_WAIT_S, World, running
@@ -238,7 +238,7 @@ def test_a_canary_token_is_found_nowhere(world: World, monkeypatch: pytest.Monke
 
 def test_the_python_of_the_command_never_loads_torch(world: World) -> None:
     code = (
-        "import sys; from emoact.cli import main; from emoact.runs import launch; "
+        "import sys; from emoact.cli import main; from emoact.jobs import launch; "
         "from tests.support.stand_in_worker import WORKER; launch.WORKER = WORKER; "
         "code = main(sys.argv[1:]); "
         "heavy = {'torch', 'transformers', 'transformer_lens', 'sklearn'} & set(sys.modules); "

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emoact.analyses.inputs import FileHashes
-from emoact.analyses.request import input_of
-from emoact.analyses.save import save_analysis
-from emoact.analysis.features import features_of
-from emoact.analysis.full import analyse_grid
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.request import input_of
+from emoact.analysis.save import save_analysis
+from emoact.stats.features import features_of
+from emoact.stats.full import analyse_grid
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_scenarios import FAST, LABELS, plant_scenarios

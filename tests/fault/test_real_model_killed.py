@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.runs import control, launch
-from emoact.runs.progress import read_run
-from emoact.runs.request import ExtractRequest, prepare
-from emoact.runs.views import RunView
+from emoact.jobs import control, launch
+from emoact.jobs.progress import read_run
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
+from emoact.store.summaries import kept_measures
 from emoact.store.verify import verify_files
-from emoact.summaries import kept_measures
 from tests.support.stand_in_world import World
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import RequestError
-from emoact.runs import control, progress
+from emoact.jobs import control, progress
 from tests.support.run_files import a_config, hold, in_state, make_run
 from tests.support.stand_in_world import World
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import EmoactError
-from emoact.runs import control, launch, progress
+from emoact.jobs import control, launch, progress
 from emoact.store import manifest, reading
 from emoact.store.layout import ResultsRoot
 from tests.support.fault_runs import Ended, RunFaultServer

@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from emoact.analysis.cka import unbiased_cka
-from emoact.analysis.cosine import cross_validated_cosine, plain_cosine
-from emoact.analysis.design import Design, contrast_against, design_of
-from emoact.analysis.directions import plain_direction
-from emoact.analysis.gram import centred_gram
-from emoact.analysis.norms import position_norms
-from emoact.analysis.permutation import max_statistic_test
-from emoact.analysis.products import contrast_product, unbiased_products
-from emoact.analysis.relabelling import relabellings
-from emoact.analysis.splits import scenario_folds, scenario_halves
-from emoact.analysis.strength import measure_strength
+from emoact.positions import position_norms
+from emoact.stats.across.cka import unbiased_cka
+from emoact.stats.design import Design, contrast_against, design_of
+from emoact.stats.directions.directions import plain_direction
+from emoact.stats.directions.strength import measure_strength
+from emoact.stats.distances.cosine import cross_validated_cosine, plain_cosine
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.permutation import max_statistic_test
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.splits import scenario_folds, scenario_halves
+from emoact.stats.products import contrast_product, unbiased_products
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=40, deadline=None)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from emoact.data import read_prompts
 from emoact.errors import RequestError
-from emoact.prompts import read_prompts
 from emoact.schema import Dataset
 
 TEXT_FORMATS = ("jsonl", "json", "csv", "tsv")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from emoact.errors import RequestError
-from emoact.runs import control, progress
-from emoact.runs.job import JobKind
-from emoact.runs.look import look
-from emoact.runs.queue import one_at_a_time
+from emoact.jobs import control, progress
+from emoact.jobs.job import JobKind
+from emoact.jobs.look import look
+from emoact.jobs.queue import one_at_a_time
 from tests.support.stand_in_world import World
 
 MODELS = ("a", "b")

@@ -100,7 +100,7 @@ class RunFaultServer:
 
 
 def _serve() -> None:
-    for module in ("emoact.runs.worker", "tests.support.numpy_engine"):
+    for module in ("emoact.extraction.worker", "tests.support.numpy_engine"):
         importlib.import_module(module)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     np.random.default_rng(1).standard_normal(1)
@@ -116,8 +116,9 @@ def _serve() -> None:
 
 
 def _do(action: str, results: str, run_id: str, *more: str) -> int:
-    from emoact.runs import control, launch, worker
-    from emoact.runs.config import RunConfig
+    from emoact.extraction import worker
+    from emoact.jobs import control, launch
+    from emoact.jobs.config import RunConfig
     from tests.support.numpy_engine import numpy_engine
 
     nothing = ("true",)

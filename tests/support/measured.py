@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from emoact.analysis.measures import UnitMeasures, measure_site, measure_steps
 from emoact.schema import Site
+from emoact.store.summaries.measures import UnitMeasures, measure_site, measure_steps
 
 Arrays = dict[Site, list[list[np.ndarray]]]
 Plant = Callable[[Arrays], None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from emoact.analyses.inputs import FileHashes
-from emoact.analyses.request import input_of
-from emoact.analyses.save import save_analysis
-from emoact.analyses.saved import SavedAnalysis
-from emoact.analysis.features import features_of
-from emoact.analysis.full import analyse_grid
-from emoact.analysis.settings import AnalysisSettings
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.request import input_of
+from emoact.analysis.save import save_analysis
+from emoact.analysis.saved import SavedAnalysis
+from emoact.stats.features import features_of
+from emoact.stats.full import analyse_grid
+from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_scenarios import FAST

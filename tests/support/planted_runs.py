@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from emoact.jobs.config import DatasetRef, RunConfig, RunModel
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.events import Event
+from emoact.jobs.lock import QueueNote, RunLock
+from emoact.jobs.snapshot import RunError, Snapshot, StepProgress, UnitProgress
+from emoact.jobs.states import ENDED, State
+from emoact.jobs.status import Status, write_status
+from emoact.jobs.views import UnitState
 from emoact.models.registry import find_spec
-from emoact.runs.config import DatasetRef, RunConfig, RunModel
-from emoact.runs.directory import RunDirectory
-from emoact.runs.events import Event
-from emoact.runs.lock import QueueNote, RunLock
-from emoact.runs.snapshot import RunError, Snapshot, StepProgress, UnitProgress
-from emoact.runs.states import ENDED, State
-from emoact.runs.status import Status, write_status
-from emoact.runs.views import UnitState
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json
 from tests.support.planted import EMOTIONS

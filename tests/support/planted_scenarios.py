@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from emoact.analysis.settings import AnalysisSettings
 from emoact.schema import DEFAULT_SITES, Site
+from emoact.stats.settings import AnalysisSettings
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
 from emoact.store.write import write_unit

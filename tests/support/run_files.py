@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from emoact.runs.config import DatasetRef, RunConfig, RunModel
-from emoact.runs.directory import RunDirectory
-from emoact.runs.events import Event, EventKind, EventLog
-from emoact.runs.lock import QueueNote, RunLock
-from emoact.runs.snapshot import Snapshot
-from emoact.runs.states import State
-from emoact.runs.status import Status, write_status
+from emoact.jobs.config import DatasetRef, RunConfig, RunModel
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.events import Event, EventKind, EventLog
+from emoact.jobs.lock import QueueNote, RunLock
+from emoact.jobs.snapshot import Snapshot
+from emoact.jobs.states import State
+from emoact.jobs.status import Status, write_status
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from emoact.cli import main
-from emoact.runs import launch
+from emoact.jobs import launch
 from tests.support.stand_in_worker import WORKER
 
 COMMAND = (sys.executable, "-m", "tests.support.stand_in_cli")

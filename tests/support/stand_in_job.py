@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from emoact.runs.attempt import leave, run_worker
-from emoact.runs.directory import RunDirectory
-from emoact.runs.job import JobConfig
-from emoact.runs.kinds import AnyConfig
-from emoact.runs.reporter import RunReporter
+from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JobConfig
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.reporter import RunReporter
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_job")
 _POLL_S = 0.01

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.sentence.request import SentenceRequest
-from emoact.sentence.worker import Model, main
+from emoact.host.request import SentenceRequest
+from emoact.host.worker import Model, main
 
 IDLE_S = float(os.environ.get("STAND_IN_IDLE_S", "30"))
 

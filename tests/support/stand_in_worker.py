@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from emoact.runs.attempt import leave
-from emoact.runs.worker import main
+from emoact.extraction.worker import main
+from emoact.jobs.attempt import leave
 from tests.support.numpy_engine import numpy_engine
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_worker")

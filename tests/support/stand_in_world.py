@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.runs import control, launch, progress
-from emoact.runs.config import RunConfig
-from emoact.runs.directory import RunDirectory
-from emoact.runs.job import JobConfig, JobKind, new_run_id, now
-from emoact.runs.kinds import AnyConfig
-from emoact.runs.look import look
-from emoact.runs.request import ExtractRequest, prepare
-from emoact.runs.views import RunView
+from emoact.jobs import control, launch, progress
+from emoact.jobs.config import RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JobConfig, JobKind, new_run_id, now
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.look import look
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from tests.support import stand_in_job
 from tests.support.numpy_engine import stand_in_model

@@ -13,7 +13,7 @@ from emoact.bench.pages import page_names, page_times, twelve_units
 from emoact.bench.result import BenchResult, Spread
 from emoact.bench.subject import Subject
 from emoact.cli import main
-from emoact.prompts import read_prompts
+from emoact.data import read_prompts
 from tests.support.tiny_models import FAMILIES, save_tiny
 
 SHORT = Path(__file__).parents[2] / "fixtures" / "short_prompts.jsonl"

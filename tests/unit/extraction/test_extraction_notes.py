@@ -8,7 +8,7 @@ import pytest
 
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
-from emoact.runs.request import ExtractRequest, prepare
+from emoact.jobs.request import ExtractRequest, prepare
 from emoact.schema import DType, ExtractionOptions
 from emoact.store.reading import read
 from tests.support.tiny_models import save_tiny

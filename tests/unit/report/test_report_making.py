@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from emoact.analysis.norms import layer_norms
 from emoact.errors import RequestError
 from emoact.numbers import significant
 from emoact.report.making import STEPS, make_report
 from emoact.report.material import gather
+from emoact.stats.norms.norms import layer_norms
 from emoact.store.reading import read
 from tests.support.planted import SINK_LAYER, SINK_RATIO, plant_grid, plant_unit
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from emoact.analyses.inputs import FileHashes
-from emoact.analyses.request import input_of
-from emoact.analyses.save import save_analysis
-from emoact.analyses.saved import SavedAnalysis
-from emoact.analysis.features import features_of
-from emoact.analysis.full import analyse_grid
-from emoact.analysis.rows import CREDIBLE
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.request import input_of
+from emoact.analysis.save import save_analysis
+from emoact.analysis.saved import SavedAnalysis
 from emoact.report.making import make_report
 from emoact.report.parts_phase3 import _middle
+from emoact.stats.features import features_of
+from emoact.stats.full import analyse_grid
+from emoact.stats.rows import CREDIBLE
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_analysis import plant_analysis

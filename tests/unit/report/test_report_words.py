@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from emoact.analysis.accuracy import VERDICTS
-from emoact.analysis.activation_finding import FINDING_KINDS
-from emoact.analysis.baselines import BASELINE_KINDS
-from emoact.audit.aspects import ASPECTS
 from emoact.errors import RequestError
 from emoact.models.registry import REGISTRY
 from emoact.report.document import Code, Strong
 from emoact.report.english import STRINGS as ENGLISH
 from emoact.report.japanese import STRINGS as JAPANESE
 from emoact.report.words import Words, words_of
+from emoact.stats.audit.aspects import ASPECTS
+from emoact.stats.findings.finding import FINDING_KINDS
+from emoact.stats.probes.accuracy import VERDICTS
+from emoact.stats.probes.baselines import BASELINE_KINDS
 
 PACKAGE = Path(__file__).resolve().parents[3] / "emoact" / "report"
 

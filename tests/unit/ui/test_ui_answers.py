@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from emoact.analysis.norms import FirstTokenRow, NormRow
+from emoact.stats.norms.norms import FirstTokenRow, NormRow
 from emoact.ui import answers
 
 

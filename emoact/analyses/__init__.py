@@ -1,1 +1,0 @@
-"""Analyses as files: asked for, worked off in a run, saved, found and read again."""

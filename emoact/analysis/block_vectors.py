@@ -1,0 +1,75 @@
+"""A direction as other tools apply it: one vector per block, added to what the block puts out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from emoact.analysis.direction_files import SIGN, contrast_of
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import RequestError
+from emoact.schema import Site
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockVectors:
+    """One emotion's direction in one model.
+
+    Attributes:
+        vectors: By block, in the model's own units: the difference of the class means.
+        model: Hub id.
+        folder: Model folder.
+        emotion: Label.
+        described: What a file that is passed on has to say about itself.
+    """
+
+    vectors: dict[int, Float32[np.ndarray, " d_model"]]
+    model: str
+    folder: str
+    emotion: str
+    described: dict[str, str]
+
+
+def block_vectors(analysis: SavedAnalysis, folder: str, emotion: str) -> BlockVectors:
+    """The direction at the residual stream, by the block whose output it was measured at.
+
+    What enters layer l + 1 (`resid_pre`) is what block l puts out, so that the direction of layer
+    l + 1 belongs to block l. Layer 0 is the embedding, which no block puts out, and is left out;
+    the output of the last block enters no layer and has no direction.
+
+    Raises:
+        RequestError: The analysis has no such model or emotion, or not the residual stream.
+        FileRefusedError: The file of directions is not the one that was written.
+    """
+    site: Site = "resid_pre"
+    if site not in analysis.sites:
+        raise RequestError(
+            f"analysis {analysis.id} has no {site}; vectors of {', '.join(analysis.sites)} are not "
+            "what steering adds to the residual stream",
+            remedy=f"Analyse with --site {site}.",
+        )
+    directions = analysis.directions(folder, site)
+    if emotion not in directions:
+        raise RequestError(
+            f"analysis {analysis.id} has no direction of {emotion!r} in {folder}; it has "
+            f"{', '.join(directions)}"
+        )
+    by_layer = directions[emotion]
+    if len(by_layer) < 2:
+        raise RequestError(f"{folder} has a single layer, so that no block's output was analysed")
+    return BlockVectors(
+        vectors={layer - 1: by_layer[layer] for layer in range(1, len(by_layer))},
+        model=next(each.model for each in analysis.inputs if each.folder == folder),
+        folder=folder,
+        emotion=emotion,
+        described={
+            "analysis": analysis.id,
+            "contrast": contrast_of(emotion, analysis.settings),
+            "sign": SIGN,
+            "pooling": analysis.settings.pooling,
+            "site": f"{site} of layer l + 1, as the output of block l",
+            "badges": "; ".join(analysis.badges),
+        },
+    )

@@ -1,0 +1,138 @@
+"""Which analyses a results folder holds."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emoact.analysis.inputs import InputFile
+from emoact.analysis.key import analysis_id
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.schema import Site
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.layout import ResultsRoot, check_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisSummary:
+    """A row of the list of analyses.
+
+    Attributes:
+        id: Name of the folder.
+        created_at: ISO 8601; empty where it cannot be read.
+        models: Model folders.
+        emotions: Those that have directions.
+        sites: Analysed ones.
+        pooling: How positions became one vector.
+        badges: What its charts have to say about themselves.
+        problem: Why it cannot be read, or None.
+    """
+
+    id: str
+    created_at: str = ""
+    models: tuple[str, ...] = ()
+    emotions: tuple[str, ...] = ()
+    sites: tuple[Site, ...] = ()
+    pooling: str = ""
+    badges: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def list_analyses(root: ResultsRoot) -> tuple[AnalysisSummary, ...]:
+    """All analyses, newest first; those that cannot be read come last, with the reason."""
+    rows = [_summary(root, name) for name in _names(root)]
+    return tuple(sorted(rows, key=lambda row: row.created_at, reverse=True))
+
+
+def find_analysis(root: ResultsRoot, key: str) -> SavedAnalysis:
+    """The analysis with this id, or the only one whose id begins so.
+
+    Raises:
+        RequestError: There is none, or there are several.
+        FileRefusedError: It cannot be read.
+    """
+    names = _names(root)
+    found = [name for name in names if name == key] or [n for n in names if n.startswith(key)]
+    if len(found) == 1 and key:
+        return SavedAnalysis.open(root.analysis_dir(found[0]))
+    if found and key:
+        raise RequestError(f"{key!r} begins several analyses: {', '.join(found)}")
+    close = difflib.get_close_matches(key, names, n=1)
+    raise RequestError(
+        f"there is no analysis {key!r} in {root.analysis}",
+        remedy=f"Did you mean {close[0]}?" if close else "`emoact analyze list` shows all.",
+    )
+
+
+def newest_analysis(root: ResultsRoot) -> SavedAnalysis:
+    """The analysis that was made last.
+
+    Raises:
+        RequestError: There is none that can be read.
+    """
+    for row in list_analyses(root):
+        if row.problem is None:
+            return SavedAnalysis.open(root.analysis_dir(row.id))
+    raise RequestError(
+        f"there is no analysis in {root.analysis}", remedy="`emoact analyze` makes one."
+    )
+
+
+def read_analysis(
+    results: str | os.PathLike[str] = "results", key: str | None = None
+) -> SavedAnalysis:
+    """An analysis of a results folder: the one with this id, else the one made last.
+
+    Raises:
+        RequestError: There is none.
+        FileRefusedError: It cannot be read.
+    """
+    root = ResultsRoot(results)
+    return newest_analysis(root) if key is None else find_analysis(root, key)
+
+
+def saved_already(
+    root: ResultsRoot, inputs: Sequence[InputFile], settings: AnalysisSettings
+) -> SavedAnalysis | None:
+    """The analysis of just these files with just these settings, whole, or None."""
+    try:
+        found = SavedAnalysis.open(root.analysis_dir(analysis_id(inputs, settings)))
+        found.check()
+    except EmoactError:
+        return None
+    return found
+
+
+def _names(root: ResultsRoot) -> list[str]:
+    try:
+        with os.scandir(root.analysis) as entries:
+            names = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+    return [name for name in names if _is_id(name)]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return check_id(name, kind="analysis id") == name
+    except RequestError:
+        return False
+
+
+def _summary(root: ResultsRoot, name: str) -> AnalysisSummary:
+    try:
+        found = SavedAnalysis.open(root.analysis_dir(name))
+    except FileRefusedError as error:
+        return AnalysisSummary(id=name, problem=f"{error.reason}")
+    return AnalysisSummary(
+        id=name,
+        created_at=found.created_at,
+        models=found.models,
+        emotions=found.emotions,
+        sites=found.sites,
+        pooling=found.settings.pooling,
+        badges=found.badges,
+    )

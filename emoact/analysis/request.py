@@ -1,0 +1,214 @@
+"""What a user asks an analysis for, and every check of it that needs no computing."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from emoact.analysis.inputs import FileHashes, InputFile
+from emoact.analysis.listing import saved_already
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import RequestError
+from emoact.jobs.job import JobConfig, new_run_id, now
+from emoact.jobs.queue import worker_slots
+from emoact.jobs.redact import redact
+from emoact.schema import Site
+from emoact.stats.comparable import Configuration
+from emoact.stats.directions.emotion import check_labels
+from emoact.stats.prepared import check_units
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.grid import Grid
+from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.reading import read_all
+from emoact.store.unit import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeRequest:
+    """A request to analyse what is on disk, as typed or clicked.
+
+    Attributes:
+        results: The results root.
+        settings: What to compute.
+        models: Folders or hub ids; None takes all that are there.
+        emotions: Labels; None takes all. The neutral class is always among them.
+        run_id: Name of the run; None makes one.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    settings: AnalysisSettings = field(default_factory=AnalysisSettings)
+    models: tuple[str, ...] | None = None
+    emotions: tuple[str, ...] | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedAnalysis:
+    """A checked request.
+
+    Attributes:
+        config: What `launch.start` takes.
+        existing: The analysis that is there already, so that there is nothing to start; None also
+            where files have not been hashed yet.
+        problems: Files that are left out because they cannot be read, in words.
+    """
+
+    config: JobConfig
+    existing: SavedAnalysis | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """A unit as far as it is known without its activations."""
+
+    name: str
+    sites: tuple[Site, ...]
+    configuration: Configuration
+
+
+def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
+    """The checked request; writes nothing and computes nothing.
+
+    Raises:
+        RequestError: There is nothing to analyse, a name is unknown, a class or site is missing, or
+            the files were made differently.
+    """
+    worker_slots()
+    root = ResultsRoot(request.results)
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    grid = read_all(root.path)
+    units = chosen_units(grid, root, request)
+    check_heads(units, request.settings)
+    hashes = FileHashes(root)
+    inputs = [_input(root, unit, hashes) for unit in units]
+    known = [each for each in inputs if each is not None]
+    whole = len(known) == len(units)
+    names = [[unit.folder, unit.path.name] for unit in units]
+    return PreparedAnalysis(
+        config=JobConfig(
+            kind="analyze",
+            run_id=run_id,
+            created_at=now(),
+            models=tuple(dict.fromkeys(unit.folder for unit in units)),
+            emotions=tuple(dict.fromkeys(unit.emotion for unit in units)),
+            results=os.path.realpath(root.path),
+            request={"settings": request.settings.to_json(), "units": names},
+            command=redact(analyze_command(request)),
+        ),
+        existing=saved_already(root, known, request.settings) if whole else None,
+        problems=tuple(f"{problem.where}: {problem.message}" for problem in grid.problems),
+    )
+
+
+def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
+    """Return when units may be analysed together, as far as shows without their activations.
+
+    Raises:
+        RequestError: A class or site is missing, they were made differently, or the files of one
+            folder are not of one model.
+    """
+    check_units([_head(unit, settings) for unit in units], settings)
+    for folder in dict.fromkeys(unit.folder for unit in units):
+        own = [unit for unit in units if unit.folder == folder]
+        _check_shapes(own)
+        check_labels(folder, tuple(unit.emotion for unit in own), settings)
+
+
+def _check_shapes(units: Sequence[Unit]) -> None:
+    first = units[0]
+    for unit in units[1:]:
+        if (unit.n_layers, unit.d_model) != (first.n_layers, first.d_model):
+            raise RequestError(
+                f"{unit.folder}/{unit.emotion} has {unit.n_layers} layers of width {unit.d_model}, "
+                f"but {first.folder}/{first.emotion} has {first.n_layers} of {first.d_model}",
+                remedy="These files are not of one model; extract them again.",
+            )
+
+
+def chosen_units(grid: Grid, root: ResultsRoot, request: AnalyzeRequest) -> tuple[Unit, ...]:
+    """The units that a request names.
+
+    Raises:
+        RequestError: A name is unknown, or nothing is left.
+    """
+    if not grid.units:
+        refused = "; ".join(f"{each.where}: {each.message}" for each in grid.problems[:3])
+        raise RequestError(
+            f"there are no activations in {root.path}" + (f" ({refused})" if refused else ""),
+            remedy="`emoact extract --model smollm2-135m` makes some.",
+        )
+    folders = {unit.folder: unit.folder for unit in grid.units}
+    folders |= {unit.model_name: unit.folder for unit in grid.units}
+    models = {
+        _known("model", name, folders, root) for name in request.models or tuple(grid.folders)
+    }
+    wanted = {folders[name] for name in models}
+    labels = dict.fromkeys(unit.emotion for unit in grid.units if unit.folder in wanted)
+    emotions = {_known("emotion", name, labels, root) for name in request.emotions or tuple(labels)}
+    if request.settings.reference == "neutral":
+        emotions.add(request.settings.neutral)
+    return tuple(u for u in grid.units if u.folder in wanted and u.emotion in emotions)
+
+
+def analyze_command(request: AnalyzeRequest) -> str:
+    """The shell command that asks for the same; what decides a figure is always said."""
+    settings, default = request.settings, AnalysisSettings()
+    words = ["python", "-m", "emoact", "analyze", "--results", os.fspath(request.results)]
+    for model in request.models or ():
+        words += ["--model", model]
+    for emotion in request.emotions or ():
+        words += ["--emotion", emotion]
+    words += ["--neutral", settings.neutral, "--reference", settings.reference]
+    words += ["--pooling", settings.pooling]
+    for site in settings.sites:
+        words += ["--site", site]
+    words += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
+    if settings.alpha != default.alpha:
+        words += ["--alpha", str(settings.alpha)]
+    words += ["--allow-mixed"] if settings.allow_mixed else []
+    words += ["--leave-out-nonfinite"] if settings.leave_out_nonfinite else []
+    return shlex.join(words)
+
+
+def _known(kind: str, name: str, there: Collection[str], root: ResultsRoot) -> str:
+    if name in there:
+        return name
+    close = difflib.get_close_matches(name, list(there), n=1)
+    raise RequestError(
+        f"{kind} {name!r} is not in {root.path}; there are {', '.join(there)}",
+        remedy=f"Did you mean {close[0]}?" if close else None,
+    )
+
+
+def _head(unit: Unit, settings: AnalysisSettings) -> _Head:
+    return _Head(
+        name=f"{unit.folder}/{unit.emotion}",
+        sites=unit.sites,
+        configuration=Configuration.from_provenance(
+            unit.folder,
+            unit.provenance,
+            pooling=settings.pooling,
+            content_start=unit.content_start,
+        ),
+    )
+
+
+def _input(root: ResultsRoot, unit: Unit, hashes: FileHashes) -> InputFile | None:
+    sha256 = hashes.known(unit.path)
+    return None if sha256 is None else input_of(root, unit, sha256)
+
+
+def input_of(root: ResultsRoot, unit: Unit, sha256: str) -> InputFile:
+    """The unit as an analysis names it."""
+    return InputFile(
+        folder=unit.folder,
+        emotion=unit.emotion,
+        model=unit.model_name,
+        file=os.path.relpath(unit.path, root.path),
+        size=unit.path.stat().st_size,
+        sha256=sha256,
+    )

@@ -1,0 +1,230 @@
+"""A saved analysis as everybody but its worker sees it: read, never written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emoact.analysis.direction_files import Directions, file_name, read_directions
+from emoact.analysis.inputs import InputFile
+from emoact.analysis.key import ANALYSIS_VERSION
+from emoact.analysis.table_files import ROW_TYPES, read_table
+from emoact.errors import FileRefusedError, RequestError
+from emoact.jobs.decode import decode
+from emoact.jobs.regular import read_regular
+from emoact.schema import Finding, Site
+from emoact.stats.directions.directions import DIRECTION_KINDS, DirectionKind
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.layout import check_folder_name
+
+DESCRIPTION = "analysis.json"
+_MAX_BYTES = 50_000_000
+_AGAIN = "Delete the folder and analyse again; the activations are not touched."
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """What a file of the analysis was when it was written."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Description:
+    id: str
+    created_at: str
+    inputs: tuple[InputFile, ...]
+    emotions: tuple[str, ...]
+    sentences: Mapping[str, str]
+    badges: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    refusals: tuple[Finding, ...]
+    files: Mapping[str, FileState]
+    settings: Mapping[str, Any]
+    kind: str = "analysis"
+    run_id: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    random_weights: tuple[str, ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedAnalysis:
+    """One folder below `results/analysis`.
+
+    Attributes:
+        path: The folder.
+        id: Its name: a hash of the files and settings that it rests on.
+        created_at: ISO 8601 with offset.
+        run_id: The run that made it.
+        settings: What was asked for.
+        inputs: The files that it rests on.
+        emotions: Those that have directions.
+        sentences: What the figures allow one to say, by model.
+        badges: What every chart and export has to say about itself.
+        findings: What a reader must know.
+        refusals: What was not made, and why.
+        random_weights: Models whose weights say nothing about language.
+        versions: Of emoact and of the libraries that computed.
+        rows: Length of every table.
+        files: Size and hash of every file, by path below the folder.
+    """
+
+    path: Path
+    id: str
+    created_at: str
+    run_id: str
+    settings: AnalysisSettings
+    inputs: tuple[InputFile, ...]
+    emotions: tuple[str, ...]
+    sentences: Mapping[str, str]
+    badges: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    refusals: tuple[Finding, ...]
+    random_weights: tuple[str, ...]
+    versions: Mapping[str, str]
+    rows: Mapping[str, int]
+    files: Mapping[str, FileState]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SavedAnalysis:
+        """The analysis in a folder; tables and directions are read when they are asked for.
+
+        Raises:
+            FileRefusedError: `analysis.json` is missing, torn, foreign or newer; says which.
+        """
+        folder = Path(path)
+        where = folder / DESCRIPTION
+        try:
+            fields = json.loads(read_regular(where, limit=_MAX_BYTES))
+            known = _checked(fields)
+            settings = AnalysisSettings.from_json(known.settings)
+        except (ValueError, RecursionError) as error:
+            raise _refused(where, f"it is not JSON ({error})") from None
+        except RequestError as error:
+            raise _refused(where, error.message, error.remedy) from None
+        except TypeError as error:
+            raise _refused(where, f"settings: {error}") from None
+        return cls(
+            path=folder,
+            id=known.id,
+            created_at=known.created_at,
+            run_id=known.run_id,
+            settings=settings,
+            inputs=known.inputs,
+            emotions=known.emotions,
+            sentences=known.sentences,
+            badges=known.badges,
+            findings=known.findings,
+            refusals=known.refusals,
+            random_weights=known.random_weights,
+            versions=known.versions,
+            rows=known.rows,
+            files=known.files,
+        )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Model folders, as the column `model` of the tables names them."""
+        return tuple(dict.fromkeys(each.folder for each in self.inputs))
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Sites that were analysed."""
+        return self.settings.sites
+
+    def table(self, name: str) -> Any:
+        """One tidy table as a pandas data frame.
+
+        Raises:
+            RequestError: There is no table of that name.
+            FileRefusedError: The file is missing, truncated or not the one that was written.
+        """
+        if name not in ROW_TYPES:
+            raise RequestError(f"there is no table {name!r}; there are {', '.join(ROW_TYPES)}")
+        path = self._file(f"tables/{name}.parquet")
+        try:
+            return read_table(path, name)
+        except (OSError, ValueError) as error:
+            raise _refused(path, f"it is no table of this emoact ({error})") from error
+
+    def directions(self, folder: str, site: Site, kind: DirectionKind | None = None) -> Directions:
+        """The directions of a model at a site, `[layer, d_model]` by emotion.
+
+        Args:
+            folder: One of `models`.
+            site: One of `sites`.
+            kind: Another kind than the one that the analysis uses.
+
+        Raises:
+            RequestError: The analysis has no such model, site or kind.
+            FileRefusedError: The file is missing, truncated or not the one that was written.
+        """
+        if folder not in self.models or site not in self.sites:
+            raise RequestError(
+                f"analysis {self.id} has no {folder!r} at {site!r}; it has "
+                f"{', '.join(self.models)} at {', '.join(self.sites)}"
+            )
+        if kind is not None and kind not in DIRECTION_KINDS:
+            raise RequestError(f"kind is {kind!r}; allowed are {', '.join(DIRECTION_KINDS)}")
+        path = self.directions_path(folder, site)
+        try:
+            return read_directions(path, kind)
+        except (OSError, ValueError) as error:
+            raise _refused(path, f"it is no file of directions ({error})") from error
+
+    def directions_path(self, folder: str, site: Site) -> Path:
+        """The file of a model's directions, checked against what was written.
+
+        Raises:
+            FileRefusedError: The file is missing, truncated or not the one that was written.
+        """
+        return self._file(file_name(check_folder_name(folder), site))
+
+    def check(self) -> None:
+        """Return when every file is the one that was written.
+
+        Raises:
+            FileRefusedError: One is missing, truncated or another.
+        """
+        for name in self.files:
+            self._file(name)
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        written = self.files.get(name)
+        if written is None:
+            raise _refused(path, "analysis.json does not list it")
+        try:
+            data = read_regular(path, limit=written.size + 1)
+        except RequestError as error:
+            raise _refused(path, error.message) from None
+        if len(data) != written.size:
+            how = "truncated" if len(data) < written.size else "longer than it was written"
+            raise _refused(path, f"it is {how}: {written.size:,} bytes are expected")
+        if hashlib.sha256(data).hexdigest() != written.sha256:
+            raise _refused(path, "its content is not what was written")
+        return path
+
+
+def _checked(fields: Any) -> _Description:
+    version = fields.get("schema_version") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version > ANALYSIS_VERSION:
+        raise RequestError(
+            f"it was written by a newer emoact (version {version}, this one reads up to "
+            f"{ANALYSIS_VERSION})",
+            remedy="Update emoact to open this analysis.",
+        )
+    if version != ANALYSIS_VERSION or fields.get("kind") != "analysis":
+        raise RequestError("it is no analysis of emoact")
+    return decode(_Description, {k: v for k, v in fields.items() if k != "schema_version"})
+
+
+def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:
+    return FileRefusedError(why, path=str(path), remedy=remedy or _AGAIN)

@@ -1,0 +1,128 @@
+"""From files of activations to a saved analysis."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from emoact.analysis.inputs import FileHashes, InputFile, check_unchanged
+from emoact.analysis.listing import saved_already
+from emoact.analysis.request import check_heads, input_of
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.views import Step
+from emoact.stats.features import features_of
+from emoact.stats.full import analyse_grid
+from emoact.stats.result import AnalysisResult
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read
+from emoact.store.unit import Unit
+
+READING_SHARE = 0.05
+"""Part of the time that reading takes, by measurement of the report's grid."""
+
+WRITING_SHARE = 0.97
+"""Part of the time after which only writing is left."""
+
+
+@runtime_checkable
+class Tell(Protocol):
+    """Hears how far an analysis is; raises `CancelledError` to stop it."""
+
+    def __call__(
+        self, step: Step, *, detail: str, done: int | None, total: int | None, share: float
+    ) -> None:
+        """What is being done, which of how many, and how much of the whole that is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisWork:
+    """What the worker of an analysis is asked to do.
+
+    Attributes:
+        settings: What to compute.
+        units: Folder and file name of every unit.
+    """
+
+    settings: AnalysisSettings
+    units: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> AnalysisWork:
+        """What the request of a run's config says.
+
+        Raises:
+            RequestError: It is no request for an analysis.
+        """
+        try:
+            return cls(
+                settings=AnalysisSettings.from_json(fields["settings"]),
+                units=tuple((str(folder), str(name)) for folder, name in fields["units"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError(f"config.json is no request for an analysis ({error!r})") from error
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Computed:
+    """A result that is not saved yet."""
+
+    result: AnalysisResult
+    inputs: tuple[InputFile, ...]
+
+
+def compute_analysis(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | SavedAnalysis:
+    """The analysis that is on disk already, or else a new result.
+
+    Raises:
+        EmoactError: A file cannot be read or changed meanwhile, or its figures cannot be made.
+    """
+    try:
+        return _compute(root, work, tell)
+    except RequestError as error:
+        # What shows only in the files themselves is a failure and not a wrong request.
+        raise EmoactError(error.message, remedy=error.remedy) from error
+
+
+def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | SavedAnalysis:
+    settings, n_units = work.settings, len(work.units)
+    units = [_read(root, folder, name) for folder, name in work.units]
+    check_heads(units, settings)
+    hashes = FileHashes(root)
+    inputs = []
+    for number, unit in enumerate(units):
+        told = functools.partial(_tell_reading, tell, unit, number, n_units, part=0.0)
+        sha256 = hashes.compute(unit.path, check_cancelled=told)
+        inputs.append(input_of(root, unit, sha256))
+    hashes.keep()
+    existing = saved_already(root, inputs, settings)
+    if existing is not None:
+        return existing
+    features = []
+    for number, unit in enumerate(units):
+        _tell_reading(tell, unit, number, n_units, part=0.5)
+        features.append(
+            features_of(unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder)
+        )
+
+    def on_progress(done: int, total: int, label: str) -> None:
+        share = READING_SHARE + (WRITING_SHARE - READING_SHARE) * done / max(total, 1)
+        tell("analyze", detail=label, done=done, total=total, share=share)
+
+    result = analyse_grid(features, settings, on_progress)
+    check_unchanged(root, inputs, hashes)
+    return Computed(result=result, inputs=tuple(inputs))
+
+
+def _read(root: ResultsRoot, folder: str, name: str) -> Unit:
+    emotion = name.removeprefix("activations_").removesuffix(".pkl")
+    return read(root.unit_path(folder, emotion))
+
+
+def _tell_reading(tell: Tell, unit: Unit, number: int, n_units: int, *, part: float) -> None:
+    share = READING_SHARE * (part + 0.5 * number / n_units)
+    detail = f"{unit.folder} {unit.emotion}"
+    tell("read", detail=detail, done=number + 1, total=n_units, share=share)

@@ -1,6 +1,0 @@
-"""What else than emotion could tell the classes of a data set apart."""
-
-from emoact.audit.auditing import audit_dataset
-from emoact.audit.outcome import AuditReport, Check, Test
-
-__all__ = ["AuditReport", "Check", "Test", "audit_dataset"]

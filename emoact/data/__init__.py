@@ -1,0 +1,5 @@
+"""Data sets: files of labelled prompts, read with care."""
+
+from emoact.data.reading import read_prompts
+
+__all__ = ["read_prompts"]

@@ -1,0 +1,205 @@
+"""Rows become prompts, or are refused one by one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from emoact.data.refusal import refusal, shown
+from emoact.data.rows import REQUIRED, Row, missing_field
+from emoact.errors import RequestError
+from emoact.schema import Prompt, check_emotion
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_MAX_NAME = 200
+"""Characters in an identifier, a subset or a language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checker:
+    """Checks the rows of one file."""
+
+    path: str
+    max_chars: int
+
+    def prompt(self, row: Row, ordinal: int, *, with_id: bool) -> Prompt:
+        """The prompt of one row; its id is its place in the file where the file has none."""
+        for field in REQUIRED:
+            if field not in row.fields:
+                problem, remedy = missing_field(field, row.fields)
+                raise refusal(self.path, row.where, problem, remedy=remedy)
+        own_id = self._name(row, "id", integers=True)
+        if with_id is not (own_id is not None):
+            raise refusal(
+                self.path,
+                row.where,
+                "id is empty, but other rows have one" if with_id else "id is given here only",
+                remedy="Give every prompt an id of its own, or none and they are numbered.",
+            )
+        return Prompt(
+            id=own_id or f"p{ordinal:04d}",
+            text=self._text(row),
+            emotion=self._emotion(row),
+            scenario_id=self._name(row, "scenario_id", integers=True),
+            subset=self._name(row, "subset"),
+            lang=self._name(row, "lang"),
+        )
+
+    def _text(self, row: Row) -> str:
+        value = row.fields["text"]
+        if not isinstance(value, str):
+            raise self._wrong_type(row, "text", value, "text")
+        if len(value) > self.max_chars:
+            raise refusal(
+                self.path,
+                row.where,
+                f"text has {len(value):,} characters; {self.max_chars:,} are allowed",
+                remedy="Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS).",
+            )
+        self._check_characters(row, "text", value, _CONTROL)
+        if not _has_visible(value):
+            raise refusal(
+                self.path,
+                row.where,
+                "text is empty" if not value else f"text has no visible character ({shown(value)})",
+                remedy="Write the sentence that the model is to read, or remove the row.",
+            )
+        return value
+
+    def _emotion(self, row: Row) -> str:
+        value = row.fields["emotion"]
+        if not isinstance(value, str):
+            raise self._wrong_type(row, "emotion", value, 'a label such as "gratitude"')
+        if not value.strip():
+            raise refusal(
+                self.path,
+                row.where,
+                "emotion is empty",
+                remedy='Every prompt needs a label such as "gratitude".',
+            )
+        try:
+            return check_emotion(value)
+        except RequestError as error:
+            remedy = error.remedy or "Rename the label."
+            if value.strip() != value:
+                remedy = "Remove the spaces around the label."
+            raise refusal(self.path, row.where, error.message, remedy=remedy) from None
+
+    def _name(self, row: Row, field: str, *, integers: bool = False) -> str | None:
+        """An optional short value; empty counts as absent."""
+        value = row.fields.get(field)
+        if value is None or value == "":
+            return None
+        if integers and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            wanted = "text or an integer" if integers else "text"
+            raise self._wrong_type(row, field, value, wanted)
+        if len(value) > _MAX_NAME:
+            raise refusal(
+                self.path,
+                row.where,
+                f"{field} has {len(value):,} characters; {_MAX_NAME} are allowed",
+                remedy=f"Shorten the {field}.",
+            )
+        self._check_characters(row, field, value, _CONTROL_OR_BREAK)
+        if not _has_visible(value):
+            raise refusal(
+                self.path,
+                row.where,
+                f"{field} has no visible character ({shown(value)})",
+                remedy=f"Fill in the {field}, or leave it empty.",
+            )
+        return unicodedata.normalize("NFC", value)
+
+    def _check_characters(self, row: Row, field: str, value: str, control: re.Pattern[str]) -> None:
+        if found := _SURROGATE.search(value):
+            raise refusal(
+                self.path,
+                row.where,
+                f"{field} holds half of a character, U+{ord(found[0]):04X} at position "
+                f"{found.start() + 1}",
+                remedy="Write the whole character (a \\u escape of this kind comes in pairs), or "
+                "remove it.",
+            )
+        if found := control.search(value):
+            hint = " Write line breaks as \\n." if found[0] == "\r" else ""
+            raise refusal(
+                self.path,
+                row.where,
+                f"{field} holds the control character U+{ord(found[0]):04X} at position "
+                f"{found.start() + 1}",
+                remedy=f"Remove the character.{hint}",
+            )
+
+    def _wrong_type(self, row: Row, field: str, value: object, wanted: str) -> RequestError:
+        quoted = isinstance(value, bool | int | float)
+        return refusal(
+            self.path,
+            row.where,
+            f"{field} is {shown(value)}; {wanted} is needed",
+            remedy="Put the value in quotes if it is meant as text."
+            if quoted
+            else f"Fill in the {field}, or remove the row.",
+        )
+
+
+def _has_visible(value: str) -> bool:
+    return any(unicodedata.category(c)[0] not in "ZC" for c in value)
+
+
+def checked_prompts(
+    path: str, rows: Iterable[Row], *, max_chars: int, max_rows: int
+) -> tuple[Prompt, ...]:
+    """The prompts of all rows.
+
+    Raises:
+        RequestError: A row is malformed, an id occurs twice, two labels differ in case only, there
+            are more than `max_rows` rows, or none.
+    """
+    checker = _Checker(path=path, max_chars=max_chars)
+    prompts: list[Prompt] = []
+    places: dict[str, str] = {}
+    labels: dict[str, tuple[str, str]] = {}
+    with_id = False
+    for ordinal, row in enumerate(rows, start=1):
+        if ordinal > max_rows:
+            raise refusal(
+                path,
+                row.where,
+                f"more than {max_rows:,} prompts",
+                remedy="Split the data set, or raise max_rows (environment: EMOACT_MAX_ROWS).",
+            )
+        if ordinal == 1:
+            with_id = row.fields.get("id") not in (None, "")
+        prompt = checker.prompt(row, ordinal, with_id=with_id)
+        if prompt.id in places:
+            raise refusal(
+                path,
+                row.where,
+                f"the id {shown(prompt.id)} is that of {places[prompt.id]} already",
+                remedy="Give every prompt an id of its own, or none and they are numbered.",
+            )
+        places[prompt.id] = row.where
+        label, place = labels.setdefault(prompt.emotion.casefold(), (prompt.emotion, row.where))
+        if label != prompt.emotion:
+            raise refusal(
+                path,
+                row.where,
+                f"the emotion {prompt.emotion!r} differs from {label!r} of {place} in capitals "
+                "only; their files would be one on systems that do not tell capitals apart",
+                remedy=f"Use {label!r} in both if one emotion is meant, or rename one.",
+            )
+        prompts.append(prompt)
+    if not prompts:
+        raise refusal(
+            path,
+            None,
+            "there is no prompt in it",
+            remedy="A data set needs at least one row with the fields text and emotion.",
+        )
+    return tuple(prompts)

@@ -1,0 +1,99 @@
+"""Rows of CSV and TSV files, read strictly."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from emoact.data.decoding import decode
+from emoact.data.refusal import refusal, shown
+from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field
+from emoact.data.source import Source
+from emoact.errors import RequestError
+
+_NAMES = {",": "comma", "\t": "tab", ";": "semicolon"}
+
+
+def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:
+    """One row per record under the header; blank lines are left out.
+
+    Raises:
+        RequestError: The header lacks a field, a record has more or fewer values than the header,
+            or quotes do not match.
+    """
+    text = decode(source)
+    # A process-wide limit of the csv module; lengths are checked field by field later.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    header: list[str] | None = None
+    for line, record in _records(source, text, delimiter):
+        if header is None:
+            header = record
+            _check_header(source, header, delimiter, line)
+        elif len(record) != len(header):
+            raise _ragged(source, line, len(record), len(header), delimiter)
+        else:
+            yield Row(f"line {line}", dict(zip(header, record, strict=True)))
+
+
+def _records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Records that are not blank, each with the line where it begins."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _quoting(source, line, str(error), delimiter) from None
+        if record and not (len(record) == 1 and not record[0].strip()):
+            yield line, record
+
+
+def _check_header(source: Source, header: list[str], delimiter: str, line: int) -> None:
+    for field in FIELDS:
+        if header.count(field) > 1:
+            raise refusal(
+                source.path,
+                f"line {line}",
+                f"the column {field!r} occurs {header.count(field)} times in the header",
+                remedy="Rename or remove all but one of them.",
+            )
+    for field in REQUIRED:
+        if field not in header:
+            problem, remedy = missing_field(field, header)
+            other = next((sign for sign in _NAMES if sign != delimiter and sign in header[0]), None)
+            if len(header) == 1 and other is not None:
+                ending = "; name the file .tsv" if other == "\t" else ""
+                problem += f"; the header seems to be separated by {_NAMES[other]}s"
+                remedy = f"Save the file with {_NAMES[delimiter]}s between the columns{ending}."
+            raise refusal(source.path, f"line {line}", problem, remedy=remedy)
+
+
+def _ragged(source: Source, line: int, found: int, wanted: int, delimiter: str) -> RequestError:
+    name = _NAMES[delimiter]
+    return refusal(
+        source.path,
+        f"line {line}",
+        f"{found} values where the header has {wanted}",
+        remedy=f"Put double quotes around a text that holds a {name}."
+        if found > wanted
+        else "Fill in the missing values (they may be empty between two separators), or remove "
+        "the line.",
+    )
+
+
+def _quoting(source: Source, line: int, error: str, delimiter: str) -> RequestError:
+    if "unexpected end of data" in error:
+        problem = 'a double quote that opens in this record is never closed (")'
+    elif "expected after" in error:
+        problem = f"a closing double quote is followed by something else than a {_NAMES[delimiter]}"
+    else:
+        problem = f"the record cannot be read ({shown(error)})"
+    return refusal(
+        source.path,
+        f"line {line}",
+        problem,
+        remedy='Close the quote, and write a double quote inside a quoted text twice ("").',
+    )

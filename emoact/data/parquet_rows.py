@@ -1,0 +1,96 @@
+"""Rows of Parquet files, unpacked in a process of its own.
+
+A damaged Parquet file can make the library that reads it abort the whole process, beyond the reach
+of any `except`. The dashboard must outlive that, so the reading is done by a child, whose end is
+one more thing that can be refused.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+from emoact.data.refusal import refusal
+from emoact.data.rows import REQUIRED, Row, missing_field
+from emoact.data.source import Source
+from emoact.errors import RequestError
+
+_MAGIC = b"PAR1"
+_ROOT = str(Path(__file__).resolve().parents[2])
+_CHILD = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from emoact.data.parquet_child import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
+    """One row per record.
+
+    Raises:
+        RequestError: The file is no Parquet file, lacks a column, or a column holds something else
+            than text (or integers, for identifiers).
+    """
+    if not (source.data.startswith(_MAGIC) and source.data.endswith(_MAGIC)):
+        raise _damaged(source, "the marks at its beginning and end are missing")
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", _CHILD, _ROOT, str(max_bytes), str(max_chars)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        try:
+            _hand_over(cast("IO[bytes]", child.stdin), source.data)
+            yield from _received(source, cast("IO[bytes]", child.stdout))
+        finally:
+            child.kill()
+
+
+def _hand_over(pipe: IO[bytes], data: bytes) -> None:
+    try:
+        with pipe:
+            pipe.write(data)
+    except BrokenPipeError:
+        return  # it ended early; what it said, or did not say, decides
+
+
+def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
+    """Rows from the child's messages, up to the one that says that all have come."""
+    columns: list[str] = []
+    number = 0
+    for line in pipe:
+        message: Any = json.loads(line) if line.endswith(b"\n") else None
+        if isinstance(message, list):
+            number += 1
+            yield Row(f"row {number}", dict(zip(columns, message, strict=True)))
+        elif message is None:
+            break
+        elif "columns" in message:
+            columns = message["columns"]
+            _check_columns(source, columns)
+        elif "refused" in message:
+            raise refusal(source.path, *message["refused"][:2], remedy=message["refused"][2])
+        elif "damaged" in message:
+            raise _damaged(source, message["damaged"])
+        else:
+            return
+    raise _damaged(source, "reading it ended in a crash, or took too much memory or time")
+
+
+def _check_columns(source: Source, columns: list[str]) -> None:
+    for field in REQUIRED:
+        if field not in columns:
+            problem, remedy = missing_field(field, columns)
+            raise refusal(source.path, None, problem, remedy=remedy)
+
+
+def _damaged(source: Source, reason: str) -> RequestError:
+    return refusal(
+        source.path,
+        None,
+        f"this is no readable Parquet file ({reason})",
+        remedy="Write it again, for example with pandas' to_parquet, or name it after what it is.",
+    )

@@ -1,0 +1,204 @@
+"""One attempt at a run, whatever its kind: wait for the turn, work, and say how it went."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from emoact.errors import CancelledError, EmoactError, RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.lock import QueueNote, RunLock
+from emoact.jobs.look import look
+from emoact.jobs.queue import wait_for_turn, worker_slots
+from emoact.jobs.redact import RedactedStream, redact
+from emoact.jobs.reporter import RunReporter
+from emoact.jobs.snapshot import RunError, Snapshot
+from emoact.jobs.status import Status, write_status
+from emoact.jobs.worker_process import WorkerProcess
+
+Work = Callable[[RunDirectory, AnyConfig, RunReporter], None]
+"""Does what a config asks for; raises `CancelledError` when told to stop."""
+
+_LONGEST_REASON = 500
+
+
+def run_worker(argv: Sequence[str] | None, work: Work, *, module: str) -> int:
+    """Work a run off; returns the exit code of the command line's conventions.
+
+    Args:
+        argv: Run directory and lock; those of the process when None.
+        work: What this kind of run does once its turn has come.
+        module: Name of the module that is run, for its usage message.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description="Work off one run; started by emoact itself."
+    )
+    parser.add_argument("run_directory", type=Path, help="results/runs/RUN_ID")
+    parser.add_argument("--lock-fd", type=int, help="open file of the run's lock, already taken")
+    arguments = parser.parse_args(argv)
+    directory = RunDirectory(arguments.run_directory)
+    # No more than a part of a text stream, so it has no type that the redirection knows.
+    out: Any = RedactedStream(sys.stdout)
+    err: Any = RedactedStream(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return _run(directory, arguments.lock_fd, work)
+
+
+def _run(directory: RunDirectory, descriptor: int | None, work: Work) -> int:
+    try:
+        lock = _lock(directory, descriptor)
+    except RequestError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    try:
+        config = directory.config()
+        reporter = RunReporter(directory, _snapshot(directory, config))
+        _stop_on_signals(reporter)
+        try:
+            reporter.begin()
+            code = _work(directory, config, lock, reporter, work)
+        finally:
+            reporter.leave()
+    except EmoactError as error:
+        code = _fail_without_events(directory, error)
+    _leave_queue(lock)
+    return code
+
+
+def _lock(directory: RunDirectory, descriptor: int | None) -> RunLock:
+    try:
+        if descriptor is not None:
+            return RunLock.adopt(descriptor)
+        lock = RunLock.acquire(directory.lock_path, patience_s=1.0)
+    except OSError as error:
+        raise RequestError(f"{directory.lock_path} cannot be taken: {error.strerror}") from error
+    if lock is None:
+        raise RequestError(f"run {directory.run_id!r} has a worker already")
+    return lock
+
+
+def _snapshot(directory: RunDirectory, config: AnyConfig) -> Snapshot:
+    """Where the launcher said that the run stands."""
+    try:
+        return directory.status().snapshot
+    except RequestError:
+        return directory.snapshot_from_events(config).again()
+
+
+def _stop_on_signals(reporter: RunReporter) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        reporter.stop()
+        # Loading and fetching have no passes to check between, and write nothing that matters.
+        if reporter.snapshot.state == "loading":
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _ignore_signals() -> None:
+    """The last word is being said; whoever wants more than that sends SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _work(
+    directory: RunDirectory,
+    config: AnyConfig,
+    lock: RunLock,
+    reporter: RunReporter,
+    work: Work,
+) -> int:
+    """Wait, work, and leave a last word; no exception but of that word itself leaves here."""
+    try:
+        wait_for_turn(
+            directory,
+            lock,
+            slots=worker_slots(),
+            on_place=reporter.place,
+            check_cancelled=reporter.check_cancelled,
+        )
+        reporter.turn()
+        work(directory, config, reporter)
+    except (CancelledError, KeyboardInterrupt):
+        _ignore_signals()
+        reporter.end("cancelled")
+        return CancelledError.exit_code
+    except EmoactError as error:
+        return _fail(reporter, error)
+    # The one place where anything unforeseen becomes a failed run.
+    except BaseException as error:  # noqa: BLE001
+        traceback.print_exc()
+        return _fail(reporter, _unforeseen(error))
+    _ignore_signals()
+    reporter.end("finished")
+    return os.EX_OK
+
+
+def _fail(reporter: RunReporter, error: EmoactError) -> int:
+    _ignore_signals()
+    stated = _error(error)
+    print(stated.message, file=sys.stderr)
+    reporter.end("failed", stated)
+    return stated.exit_code
+
+
+def _fail_without_events(directory: RunDirectory, error: EmoactError) -> int:
+    """The last word of a run whose own record cannot be read or written."""
+    stated = _error(error)
+    print(stated.message, file=sys.stderr)
+    with contextlib.suppress(EmoactError):
+        before = look(directory).snapshot
+        failed = dataclasses.replace(before, state="failed", step=None, error=stated)
+        status = Status.now(failed, WorkerProcess.current())
+        write_status(directory.status_path, status, durable=True)
+    return stated.exit_code
+
+
+def _error(error: EmoactError) -> RunError:
+    return RunError(
+        message=redact(error.message),
+        remedy=None if error.remedy is None else redact(error.remedy),
+        exit_code=error.exit_code,
+    )
+
+
+def _unforeseen(error: BaseException) -> EmoactError:
+    """A short reason; the traceback is in the log."""
+    if isinstance(error, MemoryError):
+        return EmoactError(
+            "there was not enough memory",
+            remedy="Close other programs, or choose a smaller model, then resume the run.",
+        )
+    said = " ".join(str(error).split())[:_LONGEST_REASON]
+    return EmoactError(
+        f"{type(error).__name__}: {said}" if said else type(error).__name__,
+        remedy="The run's log has the details. Resuming continues at the first missing unit.",
+    )
+
+
+def _leave_queue(lock: RunLock) -> None:
+    """Let the next run begin while this process is still being torn down."""
+    # If that fails, they begin when the process is gone.
+    with contextlib.suppress(OSError):
+        note = lock.note()
+        if note is not None:
+            lock.write(QueueNote(ticket=note.ticket, phase="ended"))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: everything is said, and libraries may have threads that linger."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)

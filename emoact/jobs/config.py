@@ -1,0 +1,183 @@
+"""What one run was asked to do: written once, never changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from emoact.errors import RequestError
+from emoact.jobs.decode import decode
+from emoact.jobs.estimate import Estimate
+from emoact.models.source import Need
+from emoact.schema import SCHEMA_VERSION, ExtractionOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunModel:
+    """A model of a run, as it was resolved before the start.
+
+    Attributes:
+        asked: What resolves to it: short name, hub id with revision, absolute path.
+        name: What to call it on screen.
+        model_name: The `model_name` of its pickles.
+        folder: Its folder under `results/activations`; tells the models of a run apart.
+        revision: Revision that was asked for; empty for files.
+        commit: Commit or content hash, or None where it is not known before the download.
+        weight_source: Where the weights come from, in the words of the provenance.
+        needs: What the run has to do before it can load the model.
+        download_bytes: Size of the download that this means; None when unknown or nothing.
+        n_layers: Number of transformer blocks, or None where not known yet.
+        d_model: Width of the residual stream, or None where not known yet.
+        n_heads: Attention heads, or None where not known yet.
+        n_parameters: Rounded, or None where not known yet.
+    """
+
+    asked: str
+    name: str
+    model_name: str
+    folder: str
+    revision: str
+    commit: str | None
+    weight_source: str
+    needs: Need | None = None
+    download_bytes: int | None = None
+    n_layers: int | None = None
+    d_model: int | None = None
+    n_heads: int | None = None
+    n_parameters: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRef:
+    """The file that a run reads its prompts from.
+
+    Attributes:
+        source: The path as the user gave it.
+        path: The same, absolute, so that the worker finds it from anywhere.
+        sha256: Hash of the file's bytes; a worker that finds another file refuses it.
+    """
+
+    source: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything a worker needs to know; what `config.json` holds.
+
+    Attributes:
+        run_id: Name of the run directory.
+        created_at: ISO 8601 with offset.
+        models: In the order asked for; at least one, no folder twice.
+        emotions: In the order of work; at least one.
+        counts: Number of prompts of each emotion.
+        dataset: Where the prompts come from.
+        options: Everything beside model and prompts that decides what an activation is.
+        overwrite: True replaces units of another configuration.
+        allow_pickle_weights: True loads weights that are stored as pickles.
+        results: Absolute path of the results root.
+        command: The shell command that makes this run.
+        estimate: What the run was expected to take, or None.
+    """
+
+    kind: ClassVar[Literal["extract"]] = "extract"
+
+    run_id: str
+    created_at: str
+    models: tuple[RunModel, ...]
+    emotions: tuple[str, ...]
+    counts: Mapping[str, int]
+    dataset: DatasetRef
+    options: ExtractionOptions
+    results: str
+    overwrite: bool = False
+    allow_pickle_weights: bool = False
+    command: str = ""
+    estimate: Estimate | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        folders = [model.folder for model in self.models]
+        if not folders or len(set(folders)) != len(folders):
+            raise RequestError("a run needs at least one model and no model twice")
+        if not self.emotions or len(set(self.emotions)) != len(self.emotions):
+            raise RequestError("a run needs at least one emotion and no emotion twice")
+        missing = [emotion for emotion in self.emotions if emotion not in self.counts]
+        if missing:
+            raise RequestError(f"the number of prompts of {missing[0]!r} is missing")
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What to call the models on screen."""
+        return tuple(model.name for model in self.models)
+
+    @property
+    def n_samples(self) -> int:
+        """Prompts over all units: each prompt counts once per model."""
+        return len(self.models) * sum(self.counts[emotion] for emotion in self.emotions)
+
+    def fingerprint(self) -> str:
+        """Equal for two requests that ask for the same files in the same folder.
+
+        The order in which models and emotions were typed, the run id and the command do not count.
+        """
+        asked = {
+            "models": sorted(
+                [model.folder, model.model_name, model.revision, model.commit or ""]
+                for model in self.models
+            ),
+            "emotions": sorted(self.emotions),
+            "dataset": self.dataset.sha256,
+            "options": self.options.to_json(),
+            "results": self.results,
+            "overwrite": self.overwrite,
+        }
+        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.kind,
+            "run_id": self.run_id,
+            "created_at": self.created_at,
+            "models": [dataclasses.asdict(model) for model in self.models],
+            "emotions": list(self.emotions),
+            "counts": dict(self.counts),
+            "dataset": dataclasses.asdict(self.dataset),
+            "options": self.options.to_json(),
+            "overwrite": self.overwrite,
+            "allow_pickle_weights": self.allow_pickle_weights,
+            "results": self.results,
+            "command": self.command,
+            "estimate": None if self.estimate is None else self.estimate.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Any) -> RunConfig:
+        """The inverse of `to_json`.
+
+        Raises:
+            RequestError: The mapping is of a newer emoact, or is no such mapping.
+        """
+        if not isinstance(fields, Mapping):
+            raise RequestError(f"expected a JSON object, found {type(fields).__name__}")
+        version = fields.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise RequestError(
+                f"written by a newer emoact (schema version {version}, this one reads up to "
+                f"{SCHEMA_VERSION})",
+                remedy="Update emoact to open this run.",
+            )
+        if version != SCHEMA_VERSION or fields.get("kind") != cls.kind:
+            raise RequestError(
+                f"no run that this emoact knows (schema_version {version!r}, kind "
+                f"{fields.get('kind')!r})"
+            )
+        stated = {key: fields[key] for key in fields if key not in ("schema_version", "kind")}
+        return decode(cls, stated)

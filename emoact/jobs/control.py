@@ -1,0 +1,222 @@
+"""What a user does to a run that exists: cancel, resume, delete."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.config import RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JobConfig
+from emoact.jobs.launch import (
+    Started,
+    active_twin,
+    as_request_error,
+    aside,
+    remove_leftovers,
+    spawn,
+    start,
+    worker_of,
+)
+from emoact.jobs.lock import RunLock
+from emoact.jobs.look import look
+from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
+from emoact.jobs.states import RESUMABLE
+from emoact.jobs.status import Status, write_status
+from emoact.store.atomic import write_error
+from emoact.store.layout import ResultsRoot
+
+GRACE_S = 10.0
+"""How long a worker may take to end by itself before it is killed."""
+
+_FLAG_S = 1.0
+_PAUSE_S = 0.05
+_LEAVING_S = 15.0
+
+
+def find_run(results: str | os.PathLike[str], run_id: str) -> RunDirectory:
+    """The directory of a run.
+
+    Raises:
+        RequestError: There is none of that name; names the closest.
+    """
+    root = ResultsRoot(results)
+    directory = RunDirectory(root.run_dir(run_id))
+    if not directory.exists():
+        names = [known.run_id for known in run_directories(root.runs)]
+        close = difflib.get_close_matches(run_id, names, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise RequestError(
+            f"there is no run {run_id!r} in {root.runs}",
+            remedy=f"{hint}`emoact runs list --results {root.path}` shows all.",
+        )
+    return directory
+
+
+def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) -> None:
+    """Ask the worker to stop, by flag, then SIGTERM, then SIGKILL after a grace period.
+
+    Returns at once and leaves the waiting to a thread, unless `wait` is set.
+
+    Raises:
+        RequestError: There is no such run, or it has ended.
+    """
+    directory = find_run(results, run_id)
+    found = look(directory)
+    if not found.active:
+        raise RequestError(f"run {run_id!r} cannot be cancelled: it is {found.state}")
+    # On a disk too full for the flag the signals still do.
+    with suppress(OSError):
+        os.close(os.open(directory.cancel_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+    attempt = found.snapshot.attempt
+    if wait:
+        _see_it_end(directory, attempt)
+    else:
+        threading.Thread(
+            target=_see_it_end, args=(directory, attempt), daemon=True, name=f"cancel-{run_id}"
+        ).start()
+
+
+def resume(
+    results: str | os.PathLike[str], run_id: str, *, worker: Sequence[str] | None = None
+) -> Started:
+    """Start a new worker for a run that failed, crashed or was cancelled.
+
+    It continues at the first unit that is not on disk. When a run is already doing the same, that
+    run is returned.
+
+    Raises:
+        RequestError: There is no such run, it has finished, or its data set has changed.
+    """
+    worker_slots()
+    directory = find_run(results, run_id)
+    with one_at_a_time(directory.path.parent):
+        remove_leftovers(directory.path.parent)
+        found = look(directory)
+        if found.active and not found.cancel_requested:
+            return Started(run_id=run_id, existing=True)
+        if found.state not in RESUMABLE:
+            raise RequestError(
+                f"run {run_id!r} is {found.state}; failed, crashed and cancelled runs are resumed",
+                remedy="Start a new run for other settings.",
+            )
+        config = directory.config()
+        if isinstance(config, RunConfig):
+            _check_dataset(config)
+        twin = active_twin(directory.path.parent, config)
+        if twin is not None:
+            return Started(run_id=twin, existing=True)
+        try:
+            _launch_again(directory, worker=worker or worker_of(config))
+        except (OSError, EmoactError) as error:
+            raise as_request_error(error, path=directory.path) from error
+    return Started(run_id=run_id, existing=False)
+
+
+def again(results: str | os.PathLike[str], run_id: str) -> Started:
+    """Start a new run that asks for what an earlier one asked for; not an extraction's.
+
+    Raises:
+        RequestError: There is no such run, or it is an extraction, which starts from its form.
+    """
+    config = find_run(results, run_id).config()
+    if not isinstance(config, JobConfig):
+        raise RequestError(
+            f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.command}"
+        )
+    return start(config.again())
+
+
+def delete(results: str | os.PathLike[str], run_id: str) -> None:
+    """Remove a run's directory; the activations that it wrote stay.
+
+    Raises:
+        RequestError: There is no such run, or a worker lives.
+        EmoactError: It cannot be removed.
+    """
+    directory = find_run(results, run_id)
+    root = ResultsRoot(results)
+    try:
+        with one_at_a_time(root.runs):
+            if look(directory).active:
+                raise RequestError(
+                    f"run {run_id!r} is {look(directory).state}; a run at work cannot be deleted",
+                    remedy=f"`emoact runs cancel {run_id}` first.",
+                )
+            lock = _take(directory)
+            try:
+                # Moved first: it is gone at once, and what a kill leaves is removed by the next.
+                hidden = aside(directory)
+                shutil.rmtree(hidden, ignore_errors=True)
+                directory.path.rename(hidden)
+                shutil.rmtree(hidden)
+            finally:
+                lock.close()
+            shutil.rmtree(root.partial / run_id, ignore_errors=True)
+    except OSError as error:
+        raise write_error(error, path=directory.path) from error
+
+
+def _see_it_end(directory: RunDirectory, attempt: int) -> None:
+    """Wait for the worker of that attempt to leave, and press harder as time goes by."""
+    begin = time.monotonic()
+    steps = [(_FLAG_S, signal.SIGTERM), (_FLAG_S + GRACE_S, signal.SIGKILL)]
+    # If not even SIGKILL ends it, it hangs in the kernel or lives on another machine.
+    while (waited := time.monotonic() - begin) < _FLAG_S + 2 * GRACE_S:
+        found = look(directory)
+        if not found.active or found.snapshot.attempt != attempt:
+            return
+        worker = None if found.status is None else found.status.worker
+        if steps and worker is not None and waited >= steps[0][0]:
+            worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
+        time.sleep(_PAUSE_S)
+
+
+def _launch_again(directory: RunDirectory, *, worker: Sequence[str]) -> None:
+    lock = _take(directory)
+    try:
+        directory.cancel_path.unlink(missing_ok=True)
+        before = look(directory).snapshot.again()
+        waiting = dataclasses.replace(before, place=join(directory.path.parent, lock))
+        write_status(directory.status_path, Status.now(waiting, None), durable=False)
+        spawn(directory, lock, worker=worker)
+    finally:
+        lock.close()
+
+
+def _take(directory: RunDirectory) -> RunLock:
+    """The lock of a run whose worker has ended, once that has left."""
+    lock = RunLock.acquire(directory.lock_path, patience_s=_LEAVING_S)
+    if lock is None:
+        raise RequestError(
+            f"the worker of run {directory.run_id!r} has ended but does not leave",
+            remedy="Wait a little and try again.",
+        )
+    return lock
+
+
+def _check_dataset(config: RunConfig) -> None:
+    path = Path(config.dataset.path)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RequestError(
+            f"the data set {path} cannot be read ({error.strerror})",
+            remedy="Put it back where the run found it.",
+        ) from error
+    if sha256 != config.dataset.sha256:
+        raise RequestError(
+            f"the data set {path} has changed since run {config.run_id!r} started",
+            remedy="Put the old file back, or start a new run with the new one.",
+        )

@@ -1,0 +1,163 @@
+"""A run directory as everybody but its worker sees it: read, never written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoact.errors import RequestError
+from emoact.jobs.events import EventBatch, read_events
+from emoact.jobs.kinds import AnyConfig, config_from_json
+from emoact.jobs.lock import LockReading, read_lock
+from emoact.jobs.regular import read_regular
+from emoact.jobs.snapshot import Snapshot
+from emoact.jobs.status import Status, read_status
+
+_MAX_CONFIG_BYTES = 50_000_000
+_TAIL_BYTES = 64_000
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run.
+
+    Attributes:
+        path: `results/runs/<run_id>`.
+    """
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run."""
+        return self.path.name
+
+    @property
+    def config_path(self) -> Path:
+        """What was asked; never changes."""
+        return self.path / "config.json"
+
+    @property
+    def status_path(self) -> Path:
+        """Where it stands; replaced about once a second."""
+        return self.path / "status.json"
+
+    @property
+    def events_path(self) -> Path:
+        """What happened; only ever appended to."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """What the worker printed."""
+        return self.path / "worker.log"
+
+    @property
+    def plan_path(self) -> Path:
+        """Choices that were frozen at the first start."""
+        return self.path / "plan.json"
+
+    @property
+    def cancel_path(self) -> Path:
+        """There when somebody asked the worker to stop."""
+        return self.path / "cancel"
+
+    @property
+    def lock_path(self) -> Path:
+        """Locked while the worker lives."""
+        return self.path / "lock"
+
+    def exists(self) -> bool:
+        """Whether there is such a directory; a link is none."""
+        return self.path.is_dir() and not self.path.is_symlink()
+
+    def config(self) -> AnyConfig:
+        """What was asked, with the results root where it lies now.
+
+        Raises:
+            RequestError: `config.json` is missing, torn, foreign or newer; says which.
+        """
+        data = read_regular(self.config_path, limit=_MAX_CONFIG_BYTES)
+        try:
+            config = config_from_json(json.loads(data))
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"config.json is not JSON ({error})") from None
+        except RequestError as error:
+            raise RequestError(f"config.json: {error.message}", remedy=error.remedy) from None
+        if config.run_id != self.run_id:
+            raise RequestError(
+                f"config.json belongs to run {config.run_id!r:.100}, not to {self.run_id!r}",
+                remedy="Give the directory its name back, or delete it.",
+            )
+        # Whole results folders are moved and copied; a resumed run works where it lies.
+        root = os.path.realpath(self.path.parent.parent)
+        return dataclasses.replace(config, results=root)
+
+    def status(self) -> Status:
+        """Where the worker says that it stands.
+
+        Raises:
+            RequestError: `status.json` is missing, torn, foreign or newer; says which.
+        """
+        return read_status(self.status_path)
+
+    def snapshot_from_events(self, config: AnyConfig) -> Snapshot:
+        """Where the run stands by its events alone; for when there is no status to read.
+
+        Raises:
+            RequestError: The events cannot be read, or are not ours.
+        """
+        try:
+            return Snapshot.before(config).after_all(self.events().events)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError(f"events.jsonl: a field is missing or odd ({error!r})") from None
+
+    def events(self, after: int = 0) -> EventBatch:
+        """The events from byte `after` on.
+
+        Raises:
+            RequestError: The file is missing or cannot be read.
+        """
+        return read_events(self.events_path, after=after)
+
+    def log_tail(self, lines: int = 40) -> tuple[str, ...]:
+        """The last lines of the worker's log as plain text; empty where there is none."""
+        try:
+            size = self.log_path.lstat().st_size
+            data = read_regular(self.log_path, limit=_TAIL_BYTES, after=max(0, size - _TAIL_BYTES))
+        except (OSError, RequestError):
+            return ()
+        text = data.decode("utf-8", errors="replace")
+        # Progress bars overwrite their line with carriage returns; the last state is what counts.
+        shown = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+        clean = (_CONTROL.sub("", line).rstrip() for line in shown)
+        return tuple(deque((line for line in clean if line), maxlen=lines))
+
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked the worker to stop."""
+        return os.path.lexists(self.cancel_path)
+
+    def lock(self) -> LockReading:
+        """Whether the worker lives, and its place in the queue.
+
+        Raises:
+            RequestError: The lock cannot be looked at.
+        """
+        try:
+            return read_lock(self.lock_path)
+        except OSError as error:
+            raise RequestError(f"lock ({error.strerror})") from error
+
+    def lock_is_held(self) -> bool:
+        """Whether a worker lives.
+
+        Raises:
+            RequestError: The lock cannot be looked at.
+        """
+        return self.lock().held

@@ -1,0 +1,144 @@
+"""What happened in a run: `events.jsonl`, one JSON object a line, only ever appended to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from emoact.errors import RequestError
+from emoact.jobs.decode import decode
+from emoact.jobs.regular import read_regular
+from emoact.store.atomic import write_error
+
+MAX_BYTES = 64_000_000
+"""More than this is read in further steps; a run writes a few hundred lines."""
+
+EventKind = Literal[
+    "started",
+    "turn",
+    "step",
+    "unit_planned",
+    "unit_started",
+    "unit_progress",
+    "unit_saved",
+    "unit_skipped",
+    "made",
+    "note",
+    "ended",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of `events.jsonl`.
+
+    Attributes:
+        kind: What happened.
+        at: ISO 8601 wall-clock time, for people; durations come from `elapsed_s`.
+        attempt: 1, and one more with every resume.
+        elapsed_s: Working seconds of this attempt, by a clock that never jumps.
+        fields: What else there is to say, by kind; the names are those of `Reporter`.
+    """
+
+    kind: EventKind
+    at: str
+    attempt: int
+    elapsed_s: float
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_line(self) -> bytes:
+        """One line of JSON, ending in a newline."""
+        document = {
+            "kind": self.kind,
+            "at": self.at,
+            "attempt": self.attempt,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "fields": dict(self.fields),
+        }
+        return json.dumps(document, ensure_ascii=True).encode() + b"\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventBatch:
+    """What one reading of `events.jsonl` gave.
+
+    Attributes:
+        events: In the order of the file.
+        offset: Where to read on; after the last line that is whole.
+        unreadable: Number of whole lines that are no event of ours.
+    """
+
+    events: tuple[Event, ...]
+    offset: int
+    unreadable: int
+
+
+def read_events(path: Path, *, after: int = 0) -> EventBatch:
+    """The events of a file from byte `after` on; a last line without its newline is left for later.
+
+    Raises:
+        RequestError: The file is missing or cannot be read.
+    """
+    data = read_regular(path, after=after, limit=MAX_BYTES)
+    whole = data[: data.rfind(b"\n") + 1]
+    events, unreadable = [], 0
+    for line in whole.splitlines():
+        try:
+            events.append(decode(Event, json.loads(line)))
+        except (ValueError, RecursionError, RequestError):
+            unreadable += 1
+    return EventBatch(events=tuple(events), offset=after + len(whole), unreadable=unreadable)
+
+
+class EventLog:
+    """The end of `events.jsonl` that the worker writes to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+            )
+            # A worker that was killed may have left a line without its end.
+            self._size = _whole_lines(self._descriptor)
+            os.ftruncate(self._descriptor, self._size)
+        except OSError as error:
+            raise write_error(error, path=path) from error
+
+    def append(self, event: Event) -> None:
+        """Add one line, whole or not at all.
+
+        Raises:
+            EmoactError: The disk is full or broken.
+        """
+        line = event.to_line()
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(self._descriptor, line[written:], self._size + written)
+            self._size += len(line)
+        except BaseException as error:
+            os.ftruncate(self._descriptor, self._size)
+            if isinstance(error, OSError):
+                raise write_error(error, path=self._path, need=len(line)) from error
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def _whole_lines(descriptor: int) -> int:
+    """Length of the file up to its last newline."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - 65_536)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

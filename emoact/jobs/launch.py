@@ -1,0 +1,184 @@
+"""Starting the worker process of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import emoact
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JOB_WORKERS
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.lock import RunLock
+from emoact.jobs.look import look
+from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
+from emoact.jobs.snapshot import Snapshot
+from emoact.jobs.status import Status, write_status
+from emoact.store.atomic import make_folder, write_error, write_json
+from emoact.store.layout import ResultsRoot
+
+WORKER = (sys.executable, "-P", "-m", "emoact.extraction.worker")
+"""The command of an extraction's worker; the run directory and the lock are added to it."""
+
+_NEW = ".new-"
+_DELETED = ".deleted-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """A run that has a worker.
+
+    Attributes:
+        run_id: Its name.
+        existing: True when a run with the same request was active already; no other was started.
+    """
+
+    run_id: str
+    existing: bool
+
+
+def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
+    """Make the run directory and start its worker; returns once the worker process exists.
+
+    A second start of a request that is pending or at work returns that run.
+
+    Args:
+        config: What `prepare` gave.
+        worker: Another command in place of that of the config's kind.
+
+    Raises:
+        RequestError: The run id is taken, or the run directory cannot be written; nothing is left.
+    """
+    worker_slots()
+    directory = RunDirectory(ResultsRoot(config.results).run_dir(config.run_id))
+    runs = directory.path.parent
+    try:
+        make_folder(runs)
+    except OSError as error:
+        raise as_request_error(error, path=runs) from error
+    with one_at_a_time(runs):
+        remove_leftovers(runs)
+        active = active_twin(runs, config)
+        if active is not None:
+            return Started(run_id=active, existing=True)
+        if os.path.lexists(directory.path):
+            raise RequestError(
+                f"there is a run {config.run_id!r} already in {runs}",
+                remedy=f"Choose another --run-id, or `emoact runs show {config.run_id}`.",
+            )
+        lock = _make(directory, config)
+        try:
+            spawn(directory, lock, worker=worker or worker_of(config))
+        except OSError as error:
+            shutil.rmtree(directory.path, ignore_errors=True)
+            raise RequestError(f"the worker process could not be started: {error}") from error
+        finally:
+            lock.close()
+    return Started(run_id=config.run_id, existing=False)
+
+
+def active_twin(runs: Path, config: AnyConfig) -> str | None:
+    """The run that is doing, or about to do, what `config` asks for; None if there is none."""
+    wanted = config.fingerprint()
+    for directory in run_directories(runs):
+        found = look(directory)
+        # One that was told to stop will not do what is asked for now.
+        stays = found.active and not found.cancel_requested
+        if stays and found.config is not None and found.config.fingerprint() == wanted:
+            return directory.run_id
+    return None
+
+
+def worker_of(config: AnyConfig) -> Sequence[str]:
+    """The command that works off a run of this kind."""
+    if config.kind == "extract":
+        return WORKER
+    return (sys.executable, "-P", "-m", JOB_WORKERS[config.kind])
+
+
+def spawn(directory: RunDirectory, lock: RunLock, *, worker: Sequence[str]) -> None:
+    """Start the worker; the open lock goes with it, so that it is held without a gap.
+
+    Raises:
+        OSError: The system refused.
+    """
+    command = [*worker, os.fspath(directory.path.absolute())]
+    command += ["--lock-fd", str(lock.descriptor)]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    log = os.open(directory.log_path, flags, 0o666)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=_environment(),
+            pass_fds=(lock.descriptor,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+    # A child that nobody waits for stays in the process table for as long as we live.
+    threading.Thread(target=process.wait, daemon=True, name=f"reap-{directory.run_id}").start()
+
+
+def remove_leftovers(runs: Path) -> None:
+    """Remove directories that a killed start or deletion left; call while `one_at_a_time`."""
+    with suppress(OSError):
+        for entry in list(os.scandir(runs)):
+            if entry.name.startswith((_NEW, _DELETED)) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def as_request_error(error: OSError | EmoactError, *, path: Path) -> RequestError:
+    """What shows before work starts is a wrong request, a full disk included."""
+    failed = write_error(error, path=path) if isinstance(error, OSError) else error
+    return RequestError(failed.message, remedy=failed.remedy)
+
+
+def aside(directory: RunDirectory) -> Path:
+    """Where a run directory is moved to before it is removed file by file."""
+    return directory.path.with_name(_DELETED + directory.run_id)
+
+
+def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
+    """The run directory with its lock held; it appears under its name when it is complete."""
+    runs = directory.path.parent
+    hidden = RunDirectory(directory.path.with_name(_NEW + directory.run_id))
+    lock = None
+    try:
+        hidden.path.mkdir()
+        lock = RunLock.acquire(hidden.lock_path)
+        if lock is None:
+            raise RequestError(f"{hidden.lock_path} is locked by another process")
+        before = dataclasses.replace(Snapshot.before(config), place=join(runs, lock))
+        write_json(hidden.config_path, config.to_json())
+        write_status(hidden.status_path, Status.now(before, None), durable=False)
+        hidden.path.rename(directory.path)
+    except (OSError, EmoactError) as error:
+        if lock is not None:
+            lock.close()
+        shutil.rmtree(hidden.path, ignore_errors=True)
+        raise as_request_error(error, path=hidden.path) from error
+    return lock
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with emoact importable from any working directory."""
+    home = Path(emoact.__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # An installed package is found anyway, and its neighbours must not come before the standard
+    # library.
+    if home.name not in ("site-packages", "dist-packages"):
+        paths = [os.fspath(home), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment

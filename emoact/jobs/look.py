@@ -1,0 +1,104 @@
+"""One consistent look at a run: its lock and its files, taken together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emoact.errors import RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.lock import LockReading
+from emoact.jobs.remembered import Remembered
+from emoact.jobs.snapshot import Snapshot
+from emoact.jobs.states import ACTIVE, ENDED, State, derive_state
+from emoact.jobs.status import Status
+
+_configs: Remembered[AnyConfig] = Remembered()
+_statuses: Remembered[Status] = Remembered()
+_LOOKS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the lock and the files of a run say at one moment.
+
+    Attributes:
+        state: Derived from them.
+        config: What was asked, or None where that cannot be read.
+        status: The last sign of life, or None where that cannot be read.
+        snapshot: Where the run stands, from the status or else from the events.
+        lock: Whether the worker lives, and its place in the queue.
+        cancel_requested: Whether the cancel flag is there.
+        problems: What is wrong with the files.
+    """
+
+    state: State
+    config: AnyConfig | None
+    status: Status | None
+    snapshot: Snapshot
+    lock: LockReading
+    cancel_requested: bool
+    problems: tuple[str, ...]
+
+    @property
+    def active(self) -> bool:
+        """True while a worker lives and has not ended."""
+        return self.state in ACTIVE
+
+
+def look(directory: RunDirectory) -> Look:
+    """What the lock and the files say; what cannot be read becomes a problem, not an error."""
+    for _ in range(_LOOKS):
+        found = _look_once(directory)
+        ended = found.snapshot.state in ENDED and found.status is not None
+        # Freed, then taken again by a resume while the files were being read: look once more.
+        if found.lock.held or ended or not _is_held(directory):
+            break
+    return found
+
+
+def _look_once(directory: RunDirectory) -> Look:
+    problems = []
+    lock = LockReading(held=False, note=None)
+    try:
+        # First: a worker that is found gone has written its last word before.
+        lock = directory.lock()
+    except RequestError as error:
+        problems.append(error.message)
+    config = status = snapshot = None
+    try:
+        config = _configs.get(directory.config_path, directory.config)
+    except RequestError as error:
+        problems.append(error.message)
+    try:
+        status = _statuses.get(directory.status_path, directory.status)
+        snapshot = status.snapshot
+    except RequestError as error:
+        problems.append(error.message)
+        if config is not None:
+            snapshot = _by_events(directory, config)
+    cancel_requested = directory.cancel_requested()
+    stated = None if snapshot is None else snapshot.state
+    return Look(
+        state=derive_state(stated, held=lock.held, cancel_requested=cancel_requested),
+        config=config,
+        status=status,
+        snapshot=snapshot or Snapshot(),
+        lock=lock,
+        cancel_requested=cancel_requested,
+        problems=tuple(problems),
+    )
+
+
+def _by_events(directory: RunDirectory, config: AnyConfig) -> Snapshot:
+    try:
+        return directory.snapshot_from_events(config)
+    except RequestError:
+        return Snapshot.before(config)
+
+
+def _is_held(directory: RunDirectory) -> bool:
+    try:
+        return directory.lock_is_held()
+    except RequestError:
+        return False

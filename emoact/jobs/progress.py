@@ -1,0 +1,167 @@
+"""Reading runs: one view of a run, one table of all runs. Never writes, never raises for a file."""
+
+from __future__ import annotations
+
+import os
+
+from emoact.jobs.config import RunConfig
+from emoact.jobs.control import find_run
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.look import Look, look
+from emoact.jobs.queue import run_directories
+from emoact.jobs.remaining import remaining_seconds
+from emoact.jobs.snapshot import UnitProgress
+from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
+from emoact.store.layout import ResultsRoot
+
+SILENT_S = 20.0
+"""A worker that gave no sign of life for this long is worth a word."""
+
+_LOG_LINES = 20
+
+
+def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
+    """Everything there is to show of a run; cheap enough to call every second.
+
+    Missing, torn, foreign or newer files become `problems` of the view.
+
+    Raises:
+        RequestError: There is no such run.
+    """
+    directory = find_run(results, run_id)
+    found = look(directory)
+    snapshot, config = found.snapshot, found.config
+    extraction = config if isinstance(config, RunConfig) else None
+    names = {} if extraction is None else {m.folder: m.name for m in extraction.models}
+    units = tuple(_unit(unit, names, found) for unit in snapshot.units)
+    counts = [unit.n_tokens for unit in units]
+    step = snapshot.step if found.active else None
+    estimate = None if extraction is None else extraction.estimate
+    return RunView(
+        summary=_summary(directory, found),
+        config=config,
+        step=None
+        if step is None
+        else StepView(
+            name=step.name,
+            model=names.get(step.folder, step.folder),
+            folder=step.folder,
+            detail=step.detail,
+            done=step.done,
+            total=step.total,
+        ),
+        units=units,
+        n_tokens=None
+        if None in counts or not counts
+        else sum(count for count in counts if count is not None),
+        tokens_done=sum(unit.tokens_done for unit in units),
+        remaining_s=remaining_seconds(snapshot, config) if found.active else None,
+        history=snapshot.history,
+        notes=snapshot.notes,
+        made=snapshot.made,
+        error=_error(directory, found),
+        estimate=estimate,
+        estimate_ratio=_estimate_ratio(found),
+        attempt=snapshot.attempt,
+        silent_s=found.status.silent_s() if found.active and found.status else None,
+        problems=found.problems,
+    )
+
+
+def list_runs(results: str | os.PathLike[str]) -> list[RunSummary]:
+    """All runs of a results folder, newest first; empty when there is no such folder."""
+    runs = ResultsRoot(results).runs
+    rows = [_summary(directory, look(directory)) for directory in run_directories(runs)]
+    # ISO times of one machine sort as text, across a change of the clock's offset nearly so.
+    return sorted(rows, key=lambda row: (row.created_at or "", row.id), reverse=True)
+
+
+def _summary(directory: RunDirectory, found: Look) -> RunSummary:
+    snapshot, config = found.snapshot, found.config
+    extraction = config if isinstance(config, RunConfig) else None
+    done = sum(unit.samples_done for unit in snapshot.units)
+    n_samples = 0 if extraction is None else extraction.n_samples
+    saved = [unit for unit in snapshot.units if unit.state == "saved" and unit.seconds]
+    seconds = sum(unit.seconds or 0.0 for unit in saved)
+    return RunSummary(
+        id=directory.run_id,
+        kind="extract" if config is None else config.kind,
+        state=found.state,
+        place=snapshot.place if found.state == "pending" else None,
+        models=() if config is None else config.model_names,
+        emotions=() if config is None else config.emotions,
+        dataset="" if extraction is None else extraction.dataset.source,
+        created_at=None if config is None else config.created_at,
+        started_at=snapshot.started_at,
+        ended_at=snapshot.ended_at,
+        elapsed_s=snapshot.elapsed_s if snapshot.started_at else None,
+        share=_share(found, done, n_samples),
+        samples_done=done,
+        n_samples=n_samples,
+        samples_per_s=sum(unit.samples_done for unit in saved) / seconds if seconds else None,
+        tokens_per_s=sum(unit.tokens_done for unit in saved) / seconds if seconds else None,
+        size=sum(unit.size or 0 for unit in snapshot.units if unit.state == "saved")
+        + sum(made.size for made in snapshot.made if not made.existing),
+        problem="; ".join(found.problems) or None,
+        cancel_requested=found.cancel_requested and found.active,
+    )
+
+
+def _share(found: Look, done: int, n_samples: int) -> float | None:
+    if isinstance(found.config, RunConfig):
+        return min(done / n_samples, 1.0) if n_samples else None
+    return 1.0 if found.state == "finished" else found.snapshot.share
+
+
+def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:
+    state = unit.state
+    if not found.active and state in ("running", "saving"):
+        state = "stopped"
+    seconds = unit.seconds
+    if seconds is None and unit.started_s is not None:
+        seconds = max(0.0, found.snapshot.elapsed_s - unit.started_s)
+    rated = seconds if seconds and state != "skipped" and unit.samples_done else None
+    return UnitView(
+        model=names.get(unit.folder, unit.folder),
+        folder=unit.folder,
+        emotion=unit.emotion,
+        state=state,
+        n_samples=unit.n_samples,
+        samples_done=unit.samples_done,
+        n_tokens=unit.n_tokens,
+        tokens_done=(unit.n_tokens or 0) if state == "skipped" else unit.tokens_done,
+        seconds=seconds,
+        samples_per_s=unit.samples_done / rated if rated else None,
+        tokens_per_s=unit.tokens_done / rated if rated else None,
+        path=unit.path,
+        size=unit.size,
+        sha256=unit.sha256,
+        reason=unit.reason,
+    )
+
+
+def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
+    if found.state not in ("failed", "crashed"):
+        return None
+    tail = directory.log_tail(_LOG_LINES)
+    error = found.snapshot.error
+    if found.state == "failed" and error is not None:
+        return ErrorView(
+            message=error.message, remedy=error.remedy, exit_code=error.exit_code, log_tail=tail
+        )
+    return ErrorView(
+        message="the worker process is gone and left no word: it was killed, ran out of memory, "
+        "or the machine stopped",
+        remedy="Resume the run: what it saved is kept, and it continues at the first missing unit.",
+        exit_code=1,
+        log_tail=tail,
+    )
+
+
+def _estimate_ratio(found: Look) -> float | None:
+    """How far off the estimate was; a run with a pause in it says nothing about that."""
+    estimate = found.config.estimate if isinstance(found.config, RunConfig) else None
+    whole = found.state == "finished" and found.snapshot.attempt == 1
+    if estimate is None or not whole or estimate.seconds <= 0:
+        return None
+    return found.snapshot.elapsed_s / estimate.seconds

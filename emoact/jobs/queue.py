@@ -1,0 +1,166 @@
+"""First come, first served, without a server: every run waits by itself for those before it.
+
+A run's place is the ticket in its lock file. Tickets grow among living runs, and a run is visible
+before the next gets its ticket, so the runs ahead of one are known from the start and only get
+fewer. A run whose lock is free is out of the queue, however its worker went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from emoact.errors import RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.lock import LockReading, QueueNote, RunLock
+from emoact.store.atomic import write_error
+from emoact.store.layout import check_id
+
+_PAUSE_S = 0.1
+_PATIENCE_S = 30.0
+_MUTEX = ".lock"
+
+
+def worker_slots() -> int:
+    """How many runs of one results folder may work at once: `EMOACT_WORKERS`, else 1.
+
+    Raises:
+        RequestError: It is set to something else than a whole number from 1 to 64.
+    """
+    text = os.environ.get("EMOACT_WORKERS", "").strip() or "1"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 64:
+        raise RequestError(
+            f"EMOACT_WORKERS is {text[:40]!r}; a whole number from 1 to 64 is allowed"
+        )
+    return int(text)
+
+
+@contextlib.contextmanager
+def one_at_a_time(runs: Path) -> Iterator[None]:
+    """Starts, resumes, deletions and turns of one results folder happen one after another.
+
+    Raises:
+        RequestError: The folder cannot be written, or somebody else takes suspiciously long.
+    """
+    path = runs / _MUTEX
+    try:
+        mutex = RunLock.acquire(path, patience_s=_PATIENCE_S)
+    except OSError as error:
+        failed = write_error(error, path=path)
+        raise RequestError(failed.message, remedy=failed.remedy) from error
+    if mutex is None:
+        raise RequestError(
+            f"{path} has been locked for {_PATIENCE_S:.0f} s by another emoact process",
+            remedy="Look for a stopped emoact process that uses this folder, and end it.",
+        )
+    try:
+        yield
+    finally:
+        mutex.close()
+
+
+def run_directories(runs: Path) -> list[RunDirectory]:
+    """Every run directory, by name; other things in the folder are passed over."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(runs))
+    except OSError:
+        return []
+    directories = (RunDirectory(runs / name) for name in names if _is_id(name))
+    return [directory for directory in directories if directory.exists()]
+
+
+def join(runs: Path, lock: RunLock) -> int | None:
+    """Put a run at the end of the queue, while `one_at_a_time`.
+
+    Returns:
+        Its place, 1 for the next; None when nothing is ahead of it.
+    """
+    # What an earlier attempt of this run left is not ahead of it.
+    lock.write(QueueNote(ticket=0, phase="ended"))
+    notes = [reading.note for _, reading in _living(runs) if reading.note is not None]
+    ticket = max((note.ticket for note in notes), default=0) + 1
+    lock.write(QueueNote(ticket=ticket, phase="waiting"))
+    phases = [note.phase for note in notes]
+    ahead = [phase for phase in phases if phase != "ended"]
+    return phases.count("waiting") + 1 if ahead else None
+
+
+def wait_for_turn(
+    directory: RunDirectory,
+    lock: RunLock,
+    *,
+    slots: int,
+    on_place: Callable[[int], None],
+    check_cancelled: Callable[[], None],
+) -> None:
+    """Return when it is this run's turn; its lock then says `working`.
+
+    Args:
+        directory: The run.
+        lock: Its lock, held by this process.
+        slots: How many runs may work at once.
+        on_place: Told the place, 1 for the next, when it changes.
+        check_cancelled: Raises when the run should not wait any longer.
+
+    Raises:
+        EmoactError: The disk does not take the few bytes that say whose turn it is.
+    """
+    own = lock.note()
+    ticket = 0 if own is None else own.ticket
+    ahead = [
+        (other, reading.note.ticket)
+        for other, reading in _living(directory.path.parent)
+        if reading.note is not None and reading.note.ticket < ticket
+    ]
+    told = 0
+    while True:
+        check_cancelled()
+        # Not `one_at_a_time`: a starter that hangs must not make those who wait fail.
+        mutex = RunLock.acquire(directory.path.parent / _MUTEX)
+        if mutex is not None:
+            try:
+                phases = [_phase(other, its_ticket) for other, its_ticket in ahead]
+                if "waiting" not in phases and phases.count("working") < slots:
+                    lock.write(QueueNote(ticket=ticket, phase="working"))
+                    return
+            except OSError as error:
+                raise write_error(error, path=directory.lock_path) from error
+            finally:
+                mutex.close()
+            ahead = [one for one, phase in zip(ahead, phases, strict=True) if phase is not None]
+            place = phases.count("waiting") + 1
+            if place != told:
+                told = place
+                on_place(place)
+        time.sleep(_PAUSE_S)
+
+
+def _phase(directory: RunDirectory, ticket: int) -> str | None:
+    """What a run ahead is doing, or None when it is out of the queue."""
+    reading = _read(directory)
+    living = reading.held and reading.note is not None and reading.note.ticket == ticket
+    if not living or reading.note is None or reading.note.phase == "ended":
+        return None
+    return reading.note.phase
+
+
+def _living(runs: Path) -> list[tuple[RunDirectory, LockReading]]:
+    readings = ((directory, _read(directory)) for directory in run_directories(runs))
+    return [(directory, reading) for directory, reading in readings if reading.held]
+
+
+def _read(directory: RunDirectory) -> LockReading:
+    try:
+        return directory.lock()
+    except RequestError:
+        return LockReading(held=False, note=None)
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return check_id(name) == name
+    except RequestError:
+        return False

@@ -1,0 +1,241 @@
+"""How a worker tells where it stands: events appended, status replaced, a sign of life a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from emoact.errors import CancelledError, EmoactError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.events import Event, EventKind, EventLog
+from emoact.jobs.redact import redact
+from emoact.jobs.snapshot import RunError, Snapshot
+from emoact.jobs.states import State
+from emoact.jobs.status import Status, write_status
+from emoact.jobs.views import Step
+from emoact.jobs.worker_process import WorkerProcess
+
+BEAT_S = 0.5
+
+
+class RunReporter:
+    """What the pipeline reports to; safe to call from several threads.
+
+    Args:
+        directory: The run.
+        snapshot: Where it stands when this attempt begins.
+        clock: Seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        snapshot: Snapshot,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._worker = WorkerProcess.current()
+        self._snapshot = snapshot
+        self._log = EventLog(directory.events_path)
+        self._turn_at: float | None = None
+        self._changing = threading.RLock()
+        self._writing = threading.Lock()
+        self._due = threading.Event()
+        self._leaving = threading.Event()
+        self._told_to_stop = False
+        self._beating = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def begin(self) -> None:
+        """A worker lives."""
+        self._record("started", {})
+        self._beating.start()
+
+    def leave(self) -> None:
+        """Nothing more will be reported."""
+        self._leaving.set()
+        self._due.set()
+        if self._beating.is_alive():
+            self._beating.join()
+        self._log.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Where the run stands."""
+        return self._snapshot
+
+    def place(self, place: int) -> None:
+        """The run waits in the queue."""
+        with self._changing:
+            self._snapshot = dataclasses.replace(self._snapshot, place=place)
+        self._due.set()
+
+    def turn(self) -> None:
+        """The run's turn has come; working time counts from here."""
+        self._turn_at = self._clock()
+        self._record("turn", {})
+
+    def step(
+        self,
+        step: Step,
+        *,
+        model: str,
+        detail: str = "",
+        done: float | None = None,
+        total: float | None = None,
+        share: float | None = None,
+    ) -> None:
+        """The worker is doing this for a model, given by its folder.
+
+        Args:
+            step: What it is doing.
+            model: Folder, or empty where no single model is at work.
+            detail: A few words more.
+            done: Progress of the step.
+            total: What `done` counts up to.
+            share: How much of a job is done, 0 to 1.
+        """
+        self.check_cancelled()
+        fields: dict[str, Any] = {
+            "step": step,
+            "model": model,
+            "detail": detail,
+            "done": done,
+            "total": total,
+        }
+        if share is not None:
+            fields["share"] = share
+        now = self._snapshot.step
+        same = now is not None and (now.name, now.folder) == (step, model)
+        # Bytes that arrive are worth a look, not a line for ever.
+        self._record("step", fields, keep=not same)
+
+    def unit_planned(self, *, model: str, emotion: str, n_samples: int, n_tokens: int) -> None:
+        """The tokens of a unit are known."""
+        fields = {"model": model, "emotion": emotion, "n_samples": n_samples, "n_tokens": n_tokens}
+        self._record("unit_planned", fields)
+
+    def unit_started(self, *, model: str, emotion: str) -> None:
+        """The first pass of a unit begins."""
+        self._record("unit_started", {"model": model, "emotion": emotion})
+
+    def unit_progress(
+        self, *, model: str, emotion: str, samples_done: int, tokens_done: int
+    ) -> None:
+        """A pass has ended."""
+        fields = {
+            "model": model,
+            "emotion": emotion,
+            "samples_done": samples_done,
+            "tokens_done": tokens_done,
+        }
+        self._record("unit_progress", fields, keep=False)
+
+    def unit_saved(
+        self,
+        *,
+        model: str,
+        emotion: str,
+        path: str,
+        size: int,
+        sha256: str,
+        seconds: float,
+        n_samples: int,
+        n_tokens: int,
+    ) -> None:
+        """A unit is on disk and acknowledged."""
+        fields = {
+            "model": model,
+            "emotion": emotion,
+            "path": path,
+            "size": size,
+            "sha256": sha256,
+            "seconds": seconds,
+            "n_samples": n_samples,
+            "n_tokens": n_tokens,
+        }
+        self._record("unit_saved", fields)
+
+    def unit_skipped(self, *, model: str, emotion: str, path: str, reason: str) -> None:
+        """A unit was on disk already."""
+        fields = {"model": model, "emotion": emotion, "path": path, "reason": reason}
+        self._record("unit_skipped", fields)
+
+    def made(self, *, path: str, size: int, existing: bool = False) -> None:
+        """A job has left something on disk, or found it there."""
+        self._record("made", {"path": path, "size": size, "existing": existing})
+
+    def note(self, text: str) -> None:
+        """A remark for the user."""
+        self._record("note", {"text": redact(text)})
+
+    def stop(self) -> None:
+        """Have the next `check_cancelled` raise; may be called from a signal handler."""
+        self._told_to_stop = True
+
+    def check_cancelled(self) -> None:
+        """Return unless somebody asked the run to stop.
+
+        Raises:
+            CancelledError: Somebody did.
+        """
+        if self._told_to_stop or self._directory.cancel_requested():
+            raise CancelledError(
+                "the run was cancelled", remedy="Resume it to continue at the first missing unit."
+            )
+
+    def end(self, state: State, error: RunError | None = None) -> None:
+        """The last word of this attempt; it is on the disk when this returns, room or not."""
+        self._leaving.set()
+        stated = None if error is None else dataclasses.asdict(error)
+        event = self._event("ended", {"state": state, "error": stated})
+        with self._changing:
+            self._snapshot = self._snapshot.after(event)
+        with self._writing:
+            status = Status.now(self._snapshot, self._worker)
+            write_status(self._directory.status_path, status, durable=True)
+        # The status is what counts; the line may be missing where the disk is full.
+        with suppress(EmoactError):
+            self._log.append(event)
+
+    def _event(self, kind: EventKind, fields: dict[str, Any]) -> Event:
+        return Event(
+            kind=kind,
+            at=datetime.now().astimezone().isoformat(timespec="seconds"),
+            attempt=self._snapshot.attempt,
+            elapsed_s=self._elapsed(),
+            fields=fields,
+        )
+
+    def _record(self, kind: EventKind, fields: dict[str, Any], *, keep: bool = True) -> None:
+        with self._changing:
+            event = self._event(kind, fields)
+            self._snapshot = self._snapshot.after(event)
+            if keep:
+                self._log.append(event)
+        if keep:
+            self._due.set()
+
+    def _elapsed(self) -> float:
+        return 0.0 if self._turn_at is None else self._clock() - self._turn_at
+
+    def _beat(self) -> None:
+        while not self._leaving.is_set():
+            with self._changing:
+                elapsed = self._snapshot.earlier_s + self._elapsed()
+                self._snapshot = dataclasses.replace(self._snapshot, elapsed_s=elapsed)
+            with self._writing:
+                if self._leaving.is_set():
+                    return
+                status = Status.now(self._snapshot, self._worker)
+                # A disk that is full now may have room in a second; the lock says we live.
+                with suppress(EmoactError):
+                    write_status(self._directory.status_path, status, durable=False)
+            self._due.wait(BEAT_S)
+            self._due.clear()

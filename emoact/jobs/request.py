@@ -1,0 +1,247 @@
+"""What a user asks for, and every check of it that needs no model."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emoact.data import read_prompts
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.command import shell_command
+from emoact.jobs.config import DatasetRef, RunConfig, RunModel
+from emoact.jobs.conflicts import units_on_disk
+from emoact.jobs.estimate import Estimate
+from emoact.jobs.estimating import ModelWork, estimate_run
+from emoact.jobs.job import new_run_id, now
+from emoact.jobs.queue import worker_slots
+from emoact.jobs.redact import redact
+from emoact.models.registry import REGISTRY
+from emoact.models.resolve import resolve_model
+from emoact.models.source import ModelSource
+from emoact.schema import Dataset, ExtractionOptions, check_emotion
+from emoact.store.atomic import check_folder
+from emoact.store.layout import ResultsRoot, check_id
+
+ASK_FROM_BYTES = 200_000_000
+"""A larger download is asked about first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractRequest:
+    """A request to extract activations, as typed or clicked.
+
+    Attributes:
+        models: Short names, hub ids with or without `@revision`, directories or `.gguf` files.
+        dataset: A file that `read_prompts` reads.
+        results: The results root.
+        emotions: Labels of the data set; None takes all of them.
+        options: Everything else that decides what an activation is.
+        overwrite: Replace files of another configuration.
+        allow_pickle_weights: Load weights that are stored as pickles.
+        run_id: Name of the run; None makes one.
+        assume_yes: Download more than 200 MB without asking.
+    """
+
+    models: tuple[str, ...]
+    dataset: str | os.PathLike[str] = "data/prompts.jsonl"
+    results: str | os.PathLike[str] = "results"
+    emotions: tuple[str, ...] | None = None
+    options: ExtractionOptions = field(default_factory=ExtractionOptions)
+    overwrite: bool = False
+    allow_pickle_weights: bool = False
+    run_id: str | None = None
+    assume_yes: bool = False
+
+
+class LargeDownloadError(RequestError):
+    """A model has to be downloaded that is larger than what is fetched without asking.
+
+    Args:
+        name: What to call the model.
+        n_bytes: Size of the download, or None when unknown.
+    """
+
+    def __init__(self, name: str, n_bytes: int | None) -> None:
+        size = "an unknown number of bytes" if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"
+        super().__init__(
+            f"{name} is not on this machine; {size} have to be downloaded",
+            remedy="Pass --yes to download it, or choose a model that is installed "
+            "(`emoact models list`).",
+        )
+        self.name = name
+        self.n_bytes = n_bytes
+
+
+def prepare(request: ExtractRequest) -> RunConfig:
+    """The checked request, with its models resolved, its prompts counted and its cost estimated.
+
+    Writes nothing. A page may call it on every change of its widgets; the hub is asked only about
+    a model that is not on this machine.
+
+    Raises:
+        LargeDownloadError: The user has to agree to a download first.
+        RequestError: Something in the request is wrong; the message says what is allowed.
+    """
+    worker_slots()
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    root = ResultsRoot(request.results)
+    dataset = read_prompts(request.dataset)
+    emotions = _emotions(request, dataset)
+    sources = _sources(request)
+    _check_writable(root)
+    skipped = {
+        source.folder: units_on_disk(
+            root,
+            source,
+            {emotion: dataset.of(emotion) for emotion in emotions},
+            options=request.options,
+            overwrite=request.overwrite,
+        )
+        for source in sources.values()
+    }
+    models = tuple(_run_model(asked, source) for asked, source in sources.items())
+    return RunConfig(
+        run_id=run_id,
+        created_at=now(),
+        models=models,
+        emotions=emotions,
+        counts={emotion: len(dataset.of(emotion)) for emotion in emotions},
+        dataset=DatasetRef(
+            source=os.fspath(request.dataset),
+            path=os.fspath(Path(request.dataset).absolute()),
+            sha256=dataset.sha256,
+        ),
+        options=request.options,
+        overwrite=request.overwrite,
+        allow_pickle_weights=request.allow_pickle_weights,
+        results=os.path.realpath(root.path),
+        command=redact(shell_command(request)),
+        estimate=_estimate(request, dataset, emotions, sources, skipped),
+    )
+
+
+def agree_to_download(source: ModelSource, *, assume_yes: bool) -> None:
+    """Return when a model may be fetched without a question.
+
+    Raises:
+        LargeDownloadError: The user has to agree first.
+    """
+    large = source.download_bytes is None or source.download_bytes > ASK_FROM_BYTES
+    if source.needs == "download" and large and not assume_yes:
+        raise LargeDownloadError(source.name, source.download_bytes)
+
+
+def _emotions(request: ExtractRequest, dataset: Dataset) -> tuple[str, ...]:
+    if request.emotions is None:
+        return dataset.emotions
+    chosen = tuple(dict.fromkeys(check_emotion(emotion) for emotion in request.emotions))
+    if not chosen:
+        raise RequestError(f"no emotion chosen; {dataset.source} has {', '.join(dataset.emotions)}")
+    for emotion in chosen:
+        if emotion not in dataset.emotions:
+            close = difflib.get_close_matches(emotion, dataset.emotions, n=1)
+            raise RequestError(
+                f"emotion {emotion!r} is not in {dataset.source}; it has "
+                f"{', '.join(dataset.emotions)}",
+                remedy=f"Did you mean {close[0]}?" if close else None,
+            )
+    return chosen
+
+
+def _sources(request: ExtractRequest) -> dict[str, ModelSource]:
+    """The models by what resolves to them; two spellings of one model count once."""
+    if not request.models:
+        raise RequestError(
+            f"no model chosen; the registry has {', '.join(spec.name for spec in REGISTRY)}",
+            remedy="Name one with --model.",
+        )
+    sources: dict[str, ModelSource] = {}
+    for text in dict.fromkeys(request.models):
+        source = resolve_model(text, allow_pickle_weights=request.allow_pickle_weights)
+        if source.folder in {known.folder for known in sources.values()}:
+            continue
+        agree_to_download(source, assume_yes=request.assume_yes)
+        sources[_asked(text, source)] = source
+    return sources
+
+
+def _asked(text: str, source: ModelSource) -> str:
+    """The same from any working directory."""
+    if source.kind in ("local", "gguf"):
+        return os.fspath(Path(text).expanduser().resolve())
+    return text
+
+
+def _run_model(asked: str, source: ModelSource) -> RunModel:
+    shape = source.shape
+    return RunModel(
+        asked=asked,
+        name=source.name,
+        model_name=source.model_name,
+        folder=source.folder,
+        revision=source.revision,
+        commit=source.commit,
+        weight_source=source.weight_source,
+        needs=source.needs,
+        download_bytes=source.download_bytes,
+        n_layers=None if shape is None else shape.n_layers,
+        d_model=None if shape is None else shape.d_model,
+        n_heads=None if shape is None else shape.n_heads,
+        n_parameters=_n_parameters(source),
+    )
+
+
+def _n_parameters(source: ModelSource) -> int | None:
+    for spec in REGISTRY:
+        if spec.hub_id == source.model_name:
+            return spec.n_parameters
+    shape = source.shape
+    if shape is None:
+        return None
+    # The rule of thumb of transformers: attention and MLP of width 4 d, and the embedding.
+    return 12 * shape.n_layers * shape.d_model**2 + shape.d_vocab * shape.d_model
+
+
+def _check_writable(root: ResultsRoot) -> None:
+    """Try to write where the results will go; what is not there yet is not made for that."""
+    place = root.path.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    try:
+        check_folder(place)
+    except EmoactError as error:
+        raise RequestError(error.message, remedy=error.remedy) from error
+
+
+def _estimate(
+    request: ExtractRequest,
+    dataset: Dataset,
+    emotions: Sequence[str],
+    sources: Mapping[str, ModelSource],
+    skipped: Mapping[str, frozenset[str]],
+) -> Estimate:
+    work = []
+    for source in sources.values():
+        shape = source.shape
+        texts = {
+            emotion: [prompt.text for prompt in dataset.of(emotion)]
+            for emotion in emotions
+            if emotion not in skipped[source.folder]
+        }
+        work.append(
+            ModelWork(
+                folder=source.folder,
+                directory=None if source.path is None else os.fspath(source.path),
+                needs=source.needs,
+                download_bytes=source.download_bytes,
+                n_layers=None if shape is None else shape.n_layers,
+                d_model=None if shape is None else shape.d_model,
+                n_heads=None if shape is None else shape.n_heads,
+                n_parameters=_n_parameters(source),
+                texts=texts,
+            )
+        )
+    return estimate_run(work, request.options, results=request.results)

@@ -1,0 +1,294 @@
+"""Where a run stands: the sum of its events, kept by the worker and saved as `status.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emoact.jobs.config import RunConfig
+from emoact.jobs.events import Event
+from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.states import State
+from emoact.jobs.views import MadeView, Step, UnitState
+
+HISTORY_POINTS = 120
+_HISTORY_SPACING_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitProgress:
+    """One (model folder, emotion); fields as in `UnitView`.
+
+    Attributes:
+        started_s: Working seconds of the run when the unit began, or None.
+    """
+
+    folder: str
+    emotion: str
+    n_samples: int
+    state: UnitState = "waiting"
+    samples_done: int = 0
+    n_tokens: int | None = None
+    tokens_done: int = 0
+    started_s: float | None = None
+    seconds: float | None = None
+    path: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProgress:
+    """What the worker is doing; fields as in `StepView`, with the model's folder."""
+
+    name: Step
+    folder: str
+    detail: str = ""
+    done: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunError:
+    """Why a run failed."""
+
+    message: str
+    remedy: str | None
+    exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Where a run stands.
+
+    Attributes:
+        state: As the worker sees it; `crashed` cannot occur.
+        attempt: 1, and one more with every resume.
+        place: 1 for the next in the queue while pending.
+        units: Models in order, emotions in order.
+        step: What the worker is doing.
+        notes: Remarks for the user, each once.
+        error: Why it failed.
+        started_at: Wall-clock time of the first turn.
+        ended_at: Wall-clock time of the end.
+        earlier_s: Working seconds of the attempts before this one.
+        elapsed_s: Working seconds over all attempts.
+        loading_since: Elapsed seconds when the latest model began to load, or None.
+        ready_s: By model folder, seconds of loading and checking in this attempt.
+        history: (elapsed seconds, tokens/s).
+        counted: (elapsed seconds, tokens) at the last point of the history.
+        share: How much of a job is done, 0 to 1; None for extractions, whose units say it.
+        made: What a job left on disk.
+    """
+
+    state: State = "pending"
+    attempt: int = 1
+    place: int | None = None
+    units: tuple[UnitProgress, ...] = ()
+    step: StepProgress | None = None
+    notes: tuple[str, ...] = ()
+    error: RunError | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    earlier_s: float = 0.0
+    elapsed_s: float = 0.0
+    loading_since: float | None = None
+    ready_s: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[tuple[float, float], ...] = ()
+    counted: tuple[float, int] = (0.0, 0)
+    share: float | None = None
+    made: tuple[MadeView, ...] = ()
+
+    @property
+    def tokens_done(self) -> int:
+        """Tokens computed by this run, over all units."""
+        return sum(unit.tokens_done for unit in self.units if unit.state != "skipped")
+
+    @classmethod
+    def before(cls, config: AnyConfig) -> Snapshot:
+        """Where a run stands before anything has happened."""
+        if not isinstance(config, RunConfig):
+            return cls()
+        return cls(
+            units=tuple(
+                UnitProgress(folder=model.folder, emotion=emotion, n_samples=config.counts[emotion])
+                for model in config.models
+                for emotion in config.emotions
+            )
+        )
+
+    def again(self) -> Snapshot:
+        """Where it stands when another attempt begins."""
+        return _started(self, self.attempt + 1)
+
+    def after_all(self, events: Iterable[Event]) -> Snapshot:
+        """Where the run stands after these events."""
+        snapshot = self
+        for event in events:
+            snapshot = snapshot.after(event)
+        return snapshot
+
+    def after(self, event: Event) -> Snapshot:
+        """Where the run stands after one more event."""
+        moved = dataclasses.replace(
+            self, elapsed_s=max(self.elapsed_s, self.earlier_s + event.elapsed_s)
+        )
+        fields = event.fields
+        match event.kind:
+            case "started":
+                return _started(self, event.attempt)
+            case "turn":
+                return dataclasses.replace(
+                    moved, state="loading", place=None, started_at=self.started_at or event.at
+                )
+            case "step":
+                return _stepped(moved, fields)
+            case "unit_planned":
+                return _unit(moved, fields, n_tokens=fields["n_tokens"])
+            case "unit_started":
+                return _begun(moved, fields)
+            case "unit_progress":
+                done = {key: fields[key] for key in ("samples_done", "tokens_done")}
+                return _counted(_unit(moved, fields, **done))
+            case "unit_saved":
+                return _saved(moved, fields)
+            case "unit_skipped":
+                return _skipped(moved, fields)
+            case "made":
+                return dataclasses.replace(moved, made=(*self.made, MadeView(**fields)))
+            case "note":
+                notes = dict.fromkeys([*self.notes, fields["text"]])
+                return dataclasses.replace(moved, notes=tuple(notes))
+            case "ended":
+                return _ended(moved, event)
+
+
+def _started(before: Snapshot, attempt: int) -> Snapshot:
+    """A new worker: what is saved stays, what was under way begins again."""
+    units = tuple(
+        unit
+        if unit.state in ("saved", "skipped")
+        else UnitProgress(
+            folder=unit.folder,
+            emotion=unit.emotion,
+            n_samples=unit.n_samples,
+            n_tokens=unit.n_tokens,
+        )
+        for unit in before.units
+    )
+    return dataclasses.replace(
+        before,
+        state="pending",
+        attempt=attempt,
+        units=units,
+        step=None,
+        error=None,
+        ended_at=None,
+        earlier_s=before.elapsed_s,
+        loading_since=None,
+        ready_s={},
+        share=None,
+        made=(),
+    )
+
+
+def _stepped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
+    folder, name = fields["model"], fields["step"]
+    step = StepProgress(
+        name=name,
+        folder=folder,
+        detail=fields.get("detail", ""),
+        done=fields.get("done"),
+        total=fields.get("total"),
+    )
+    if name == "load" and (moved.step is None or moved.step.name != "load"):
+        moved = dataclasses.replace(moved, loading_since=moved.elapsed_s)
+    if name == "save":
+        units = tuple(
+            dataclasses.replace(unit, state="saving")
+            if unit.folder == folder and unit.state == "running"
+            else unit
+            for unit in moved.units
+        )
+        moved = dataclasses.replace(moved, units=units)
+    if fields.get("share") is not None:
+        # A job has nothing to load: it works from its first step on.
+        moved = dataclasses.replace(moved, state="running", share=fields["share"])
+    return dataclasses.replace(moved, step=step)
+
+
+def _begun(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
+    folder, now = fields["model"], moved.elapsed_s
+    if folder not in moved.ready_s:
+        since = now if moved.loading_since is None else moved.loading_since
+        # The first unit of a model: neither its loading nor what came before counts in the rate.
+        moved = dataclasses.replace(
+            moved,
+            ready_s={**moved.ready_s, folder: now - since},
+            counted=(now, moved.tokens_done),
+        )
+    begun = _unit(moved, fields, state="running", started_s=now, samples_done=0, tokens_done=0)
+    return dataclasses.replace(begun, state="running")
+
+
+def _saved(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
+    kept = {key: fields[key] for key in ("path", "size", "sha256", "seconds", "n_tokens")}
+    done = {"samples_done": fields["n_samples"], "tokens_done": fields["n_tokens"]}
+    return _counted(_unit(moved, fields, state="saved", **kept, **done))
+
+
+def _skipped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
+    def skip(unit: UnitProgress) -> UnitProgress:
+        # What an earlier attempt of this run saved keeps its figures.
+        if not _is(unit, fields) or unit.state == "saved":
+            return unit
+        return dataclasses.replace(
+            unit,
+            state="skipped",
+            samples_done=unit.n_samples,
+            path=fields["path"],
+            reason=fields["reason"],
+        )
+
+    return dataclasses.replace(moved, units=tuple(skip(unit) for unit in moved.units))
+
+
+def _ended(moved: Snapshot, event: Event) -> Snapshot:
+    error = event.fields.get("error")
+    return dataclasses.replace(
+        moved,
+        state=event.fields["state"],
+        place=None,
+        step=None,
+        error=None if error is None else RunError(**error),
+        ended_at=event.at,
+    )
+
+
+def _is(unit: UnitProgress, fields: Mapping[str, Any]) -> bool:
+    return (unit.folder, unit.emotion) == (fields["model"], fields["emotion"])
+
+
+def _unit(snapshot: Snapshot, fields: Mapping[str, Any], **changes: Any) -> Snapshot:
+    units = tuple(
+        dataclasses.replace(unit, **changes) if _is(unit, fields) else unit
+        for unit in snapshot.units
+    )
+    return dataclasses.replace(snapshot, units=units)
+
+
+def _counted(snapshot: Snapshot) -> Snapshot:
+    """The same with one more point of the history when the last is a second old."""
+    then, tokens_then = snapshot.counted
+    now, tokens_now = snapshot.elapsed_s, snapshot.tokens_done
+    if now - then < _HISTORY_SPACING_S:
+        return snapshot
+    point = (round(now, 3), round((tokens_now - tokens_then) / (now - then), 3))
+    return dataclasses.replace(
+        snapshot,
+        counted=(now, tokens_now),
+        history=(*snapshot.history, point)[-HISTORY_POINTS:],
+    )

@@ -1,0 +1,248 @@
+"""What a page or a terminal shows of a run; built by `progress`, never changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emoact.jobs.estimate import Estimate
+from emoact.jobs.kinds import AnyConfig, RunKind
+from emoact.jobs.states import State
+
+UnitState = Literal["waiting", "running", "saving", "saved", "skipped", "stopped"]
+Step = Literal[
+    "install", "download", "load", "self_check", "extract", "save", "read", "analyze", "write"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitView:
+    """One (model, emotion) of a run.
+
+    Attributes:
+        model: What to call the model on screen.
+        folder: The model's folder, unique within the run.
+        emotion: Class label.
+        state: `saved` by this run, `skipped` because it was there already, `stopped` when the run
+            ended before the unit did.
+        n_samples: Prompts of the unit.
+        samples_done: Of these, computed.
+        n_tokens: Tokens of the unit with BOS, or None before the model's tokenizer counted them.
+        tokens_done: Of these, computed.
+        seconds: Wall time of the unit so far, or in all; None before it starts.
+        samples_per_s: None before there is a rate.
+        tokens_per_s: None before there is a rate.
+        path: The file, once it is there.
+        size: Its bytes.
+        sha256: Its hash.
+        reason: Why it was skipped.
+    """
+
+    model: str
+    folder: str
+    emotion: str
+    state: UnitState
+    n_samples: int
+    samples_done: int
+    n_tokens: int | None
+    tokens_done: int
+    seconds: float | None = None
+    samples_per_s: float | None = None
+    tokens_per_s: float | None = None
+    path: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    reason: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """True when the file is on disk."""
+        return self.state in ("saved", "skipped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """What the worker is doing.
+
+    Attributes:
+        name: One of `Step`; the last three are those of jobs.
+        model: What to call the model on screen; empty where none is at work.
+        folder: The model's folder, unique within the run.
+        detail: A few words more, or empty.
+        done: Progress of the step in `total`'s unit, or None where there is none.
+        total: For example bytes of a download.
+    """
+
+    name: Step
+    model: str
+    folder: str
+    detail: str = ""
+    done: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorView:
+    """Why a run failed or crashed.
+
+    Attributes:
+        message: What went wrong.
+        remedy: What to do next, or None.
+        exit_code: What the command line returns for it.
+        log_tail: Last lines of the worker's log.
+    """
+
+    message: str
+    remedy: str | None
+    exit_code: int
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A row of the table of runs; cheap to make.
+
+    Attributes:
+        id: Name of the run directory.
+        kind: `extract`, or what else the run does; `extract` when the config cannot be read.
+        state: What the lock and the files say.
+        place: 1 for the next in the queue, None when not pending.
+        models: What to call them on screen, in order; empty when the config cannot be read.
+        emotions: In order; empty when the config cannot be read.
+        dataset: Path as the user gave it, or empty.
+        created_at: ISO 8601, or None.
+        started_at: When the worker got its turn, ISO 8601, or None.
+        ended_at: ISO 8601, or None.
+        elapsed_s: Working time over all attempts, by a clock that never jumps.
+        share: How much of the work is done, 0 to 1, or None where that is not known.
+        samples_done: Over all units, files that were there already included; 0 for jobs.
+        n_samples: Over all units; 0 for jobs.
+        samples_per_s: Mean over the units that this run computed, or None.
+        tokens_per_s: The same for tokens.
+        size: Bytes of the files that this run wrote.
+        problem: What is wrong with the run directory, or None.
+        cancel_requested: True from the request until the run has ended.
+    """
+
+    id: str
+    kind: RunKind = "extract"
+    state: State
+    place: int | None = None
+    models: tuple[str, ...] = ()
+    emotions: tuple[str, ...] = ()
+    dataset: str = ""
+    created_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    elapsed_s: float | None = None
+    share: float | None = None
+    samples_done: int = 0
+    n_samples: int = 0
+    samples_per_s: float | None = None
+    tokens_per_s: float | None = None
+    size: int = 0
+    problem: str | None = None
+    cancel_requested: bool = False
+
+    @property
+    def active(self) -> bool:
+        """True while a worker lives."""
+        return self.state in ("pending", "loading", "running")
+
+    @property
+    def can_cancel(self) -> bool:
+        """True while a worker lives and nobody has asked it to stop."""
+        return self.active and not self.cancel_requested
+
+    @property
+    def can_resume(self) -> bool:
+        """True when `resume` would start a worker."""
+        return self.state in ("failed", "cancelled", "crashed") and self.created_at is not None
+
+    @property
+    def can_delete(self) -> bool:
+        """True when no worker lives."""
+        return not self.active
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars and lists."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "models": list(self.models), "emotions": list(self.emotions)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeView:
+    """Something beside units that a run left on disk.
+
+    Attributes:
+        path: File or folder.
+        size: Its bytes.
+        existing: True when it was there already and nothing had to be done.
+    """
+
+    path: str
+    size: int
+    existing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """Everything a page shows of one run.
+
+    Attributes:
+        summary: The row of the table of runs.
+        config: What was asked, or None when `config.json` cannot be read.
+        step: What the worker is doing; None when no worker lives.
+        units: Every (model, emotion), models in order, emotions in order; none for jobs.
+        made: What a job left on disk.
+        n_tokens: Over all units, or None before every model's tokenizer has counted.
+        tokens_done: Over all units.
+        remaining_s: None until there is a rate, and when the run has ended.
+        history: (elapsed seconds, tokens/s), the last 120 points.
+        notes: Remarks of the worker for the user.
+        error: Why it failed or crashed, or None.
+        estimate: What was expected before the start, or None.
+        estimate_ratio: Elapsed over expected seconds, once the run has finished in one go.
+        attempt: 1, and one more with every resume.
+        silent_s: Seconds since the worker's last sign of life while it holds its lock, or None.
+        problems: What is wrong with files of the run directory.
+    """
+
+    summary: RunSummary
+    config: AnyConfig | None
+    step: StepView | None
+    units: tuple[UnitView, ...]
+    n_tokens: int | None
+    tokens_done: int
+    remaining_s: float | None
+    history: tuple[tuple[float, float], ...]
+    notes: tuple[str, ...]
+    error: ErrorView | None
+    estimate: Estimate | None
+    estimate_ratio: float | None
+    attempt: int
+    silent_s: float | None
+    problems: tuple[str, ...]
+    made: tuple[MadeView, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Name of the run directory."""
+        return self.summary.id
+
+    @property
+    def state(self) -> State:
+        """What the lock and the files say."""
+        return self.summary.state
+
+    @property
+    def written(self) -> tuple[UnitView, ...]:
+        """The units that this run wrote."""
+        return tuple(unit for unit in self.units if unit.state == "saved")
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        fields = dataclasses.asdict(self)
+        config = None if self.config is None else self.config.to_json()
+        return {**fields.pop("summary"), **fields, "config": config}

@@ -1,0 +1,103 @@
+"""Positions of a prompt as numbers (norms) and as one vector (pooling)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from emoact.errors import RequestError
+
+Pooling = Literal["mean_content", "last", "mean_all"]
+
+NormKind = Literal["l2", "l1", "rms"]
+
+NORM_KINDS: tuple[NormKind, ...] = get_args(NormKind)
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+_BLOCK_POSITIONS = 512
+
+
+def pool_sample(
+    sample: Float[np.ndarray, "pos d_model"],
+    *,
+    pooling: Pooling = "mean_content",
+    content_start: int = 1,
+) -> Float32[np.ndarray, " d_model"]:
+    """The pooled vector of one prompt at one layer, summed in float64.
+
+    `mean_content` averages the positions from `content_start`, `last` takes the last position and
+    `mean_all` averages every position, the BOS too (diagnostic only: a first-token sink drowns the
+    rest). NaN where there is no such position.
+
+    Raises:
+        RequestError: Another pooling is asked for.
+    """
+    if pooling == "last":
+        chosen = sample[max(content_start, len(sample) - 1) :]
+    elif pooling == "mean_content":
+        chosen = sample[content_start:]
+    elif pooling == "mean_all":
+        chosen = sample
+    else:
+        raise RequestError(f"pooling is {pooling!r}; allowed are {', '.join(POOLINGS)}")
+    if not len(chosen):
+        return np.full(sample.shape[1], math.nan, dtype=np.float32)
+    # Infinities of both signs may meet; the NaN that follows is what the reader should see.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(chosen.mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+
+def pool_layers(
+    layers: Sequence[Sequence[np.ndarray]],
+    *,
+    pooling: Pooling = "mean_content",
+    content_start: int = 1,
+) -> Float32[np.ndarray, "prompt layer d_model"]:
+    """The pooled vectors of every prompt at every layer of one site of one unit.
+
+    Args:
+        layers: Arrays `[pos, d_model]` as `[layer][sample]`.
+        pooling: How positions become one vector.
+        content_start: First content position.
+
+    Raises:
+        RequestError: There is no layer or no sample, or the pooling is unknown.
+    """
+    if not len(layers) or not len(layers[0]):
+        raise RequestError("there is no sample to pool")
+    pooled = np.empty((len(layers[0]), len(layers), layers[0][0].shape[1]), dtype=np.float32)
+    for layer, samples in enumerate(layers):
+        for prompt, sample in enumerate(samples):
+            pooled[prompt, layer] = pool_sample(
+                sample, pooling=pooling, content_start=content_start
+            )
+    return pooled
+
+
+def position_norms(
+    sample: Float[np.ndarray, "pos d_model"], kind: NormKind = "l2"
+) -> Float64[np.ndarray, " pos"]:
+    """Norm of each position, accumulated in float64, in the model's own units.
+
+    `l2` is sqrt(sum of squares), `l1` the sum of absolute values, `rms` is `l2` / sqrt(d_model).
+    A NaN or an infinity makes the norm of its position NaN or infinite, and of no other.
+
+    Raises:
+        RequestError: Another kind is asked for.
+    """
+    if kind not in NORM_KINDS:
+        raise RequestError(f"norm is {kind!r}; allowed are {', '.join(NORM_KINDS)}")
+    n_positions, d_model = sample.shape
+    norms = np.empty(n_positions, dtype=np.float64)
+    for start in range(0, n_positions, _BLOCK_POSITIONS):
+        block = sample[start : start + _BLOCK_POSITIONS].astype(np.float64)
+        stop = start + len(block)
+        if kind == "l1":
+            norms[start:stop] = np.abs(block).sum(axis=1)
+        else:
+            norms[start:stop] = np.sqrt(np.einsum("pd,pd->p", block, block))
+    return norms / math.sqrt(d_model) if kind == "rms" and d_model else norms

@@ -1,5 +1,0 @@
-"""Data sets: files of labelled prompts, read with care."""
-
-from emoact.prompts.reading import read_prompts
-
-__all__ = ["read_prompts"]

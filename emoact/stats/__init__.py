@@ -1,0 +1,1 @@
+"""Statistics of saved activations: numpy in, numpy out; no files, no torch."""

@@ -1,0 +1,70 @@
+"""The plan's cosine between two models' directions: a negative control, with its chance band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from emoact.stats.distances.cosine import plain_cosine
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawCosine:
+    """Cosine of two directions that have no basis in common.
+
+    Attributes:
+        value: Cosine per layer.
+        band: 2.5 % and 97.5 % quantiles when both models' labels are shuffled within scenarios.
+        isotropic: 1.96 / sqrt(d_model), the band of isotropic noise; real activations have steeper
+            spectra, and a wider band.
+    """
+
+    value: Float64[np.ndarray, " layer"]
+    band: Float64[np.ndarray, "2 layer"]
+    isotropic: float
+
+
+def relabelled_directions(
+    features: Float[np.ndarray, "prompt layer d_model"],
+    draws: Bool[np.ndarray, "draw prompt"],
+    pool: Bool[np.ndarray, " prompt"],
+) -> Float64[np.ndarray, "draw layer d_model"]:
+    """The plain direction under each relabelling.
+
+    Args:
+        features: Pooled vectors.
+        draws: From `permutation.relabellings`.
+        pool: The prompts of both sides.
+    """
+    emotion = draws[:, pool].astype(np.float64)
+    reference = 1 - emotion
+    weights = emotion / emotion.sum(axis=1, keepdims=True) - reference / reference.sum(
+        axis=1, keepdims=True
+    )
+    return np.asarray(np.tensordot(weights, features[pool].astype(np.float64), axes=1))
+
+
+def compare_raw(
+    first: Float[np.ndarray, "layer d_model"],
+    second: Float[np.ndarray, "layer d_model"],
+    first_null: Float[np.ndarray, "draw layer d_model"],
+    second_null: Float[np.ndarray, "draw layer d_model"],
+) -> RawCosine:
+    """The cosine of two models' directions and its band under shuffled labels.
+
+    The two nulls should come from relabellings of different seeds.
+    """
+    products = np.einsum("bld,bld->bl", first_null, second_null)
+    squares = np.einsum("bld,bld->bl", first_null, first_null) * np.einsum(
+        "bld,bld->bl", second_null, second_null
+    )
+    usable = (squares > 0).all(axis=0)
+    null = np.where(usable, products, 0.0) / np.sqrt(np.where(usable, squares, 1.0))
+    band = np.quantile(null, (0.025, 0.975), axis=0)
+    return RawCosine(
+        value=plain_cosine(first, second),
+        band=np.where(usable, band, np.nan),
+        isotropic=1.96 / float(np.sqrt(first.shape[-1])),
+    )

@@ -1,0 +1,200 @@
+"""The audit of a data set, from prompts to a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Int64
+
+from emoact.errors import RequestError
+from emoact.schema import Dataset
+from emoact.stats.audit.aspects import measure
+from emoact.stats.audit.balance import balance_of, judged_balance
+from emoact.stats.audit.counts import (
+    count_check,
+    duplicate_check,
+    near_duplicate_check,
+    template_check,
+)
+from emoact.stats.audit.guessing import folds_of
+from emoact.stats.audit.lexis import lexical_check
+from emoact.stats.audit.outcome import AuditReport, Check, Test
+from emoact.stats.audit.relabelling import Exchange, exchange
+from emoact.stats.audit.text import Texts
+from emoact.stats.audit.verdict import ALPHA, judged, raw_tests
+from emoact.stats.null.holm import adjust
+
+DEFAULT_PERMUTATIONS = 1000
+_LEAST_PERMUTATIONS = 400
+_LEAST_UNITS = 5
+_MOST_SUBSETS = 6
+_SAMPLE = 2000
+"""Prompts that the permutation tests see: enough to find what matters, few enough for seconds."""
+_BALANCED = ("scenario_id", "subset", "lang")
+
+
+def audit_dataset(
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    permutations: int = DEFAULT_PERMUTATIONS,
+    token_counts: Int64[np.ndarray, " prompt"] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> AuditReport:
+    """Everything but the emotion that a direction found with these prompts could stand for.
+
+    Every aspect is tested by permutation: is there one feature that goes with the emotion, and
+    does a classifier that sees this aspect only guess it for scenarios left out? Labels are
+    permuted within scenarios that hold several emotions and over all other prompts. Holm's
+    correction keeps the chance of accusing a fair data set at 5 % over all tests together. How
+    far words alone give the emotion away is reported as a note.
+
+    Args:
+        dataset: The prompts.
+        seed: Of permutations and folds; the same seed gives the same report.
+        permutations: Number of them, at least 400.
+        token_counts: Tokens of each prompt for some model, to compare lengths in.
+        on_step: Called with the name of each step before it; may raise to cancel.
+
+    Raises:
+        RequestError: Too few permutations, or token counts for another number of prompts.
+    """
+    # Not at the top: opening a page must not load it.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    if permutations < _LEAST_PERMUTATIONS:
+        raise RequestError(
+            f"{permutations} permutations; at least {_LEAST_PERMUTATIONS} are needed, or no "
+            "p-value could be below 0.05 once corrected",
+            remedy="Use the default of 1,000.",
+        )
+    if token_counts is not None and len(token_counts) != len(dataset.prompts):
+        raise RequestError(
+            f"{len(token_counts)} token counts for {len(dataset.prompts)} prompts",
+            remedy="Count the tokens of every prompt, in the order of the data set.",
+        )
+    texts = Texts(prompts=dataset.prompts, token_counts=token_counts)
+    sample = texts.rows(_sampled_rows(texts, seed))
+    labels = exchange(
+        [prompt.emotion for prompt in sample.prompts],
+        [prompt.scenario_id for prompt in sample.prompts],
+    )
+    on_step("counts")
+    checks = [count_check(texts)]
+    on_step("duplicates")
+    checks += [duplicate_check(texts), near_duplicate_check(texts), template_check(texts)]
+    if len(texts.emotions) > 1:
+        # Many small products: threads would only wait for one another.
+        with threadpool_limits(limits=1):
+            checks += _tested_checks(texts, sample, labels, seed, permutations, on_step)
+            checks += _lexical_checks(sample, seed, permutations, on_step)
+    return AuditReport(
+        source=dataset.source,
+        sha256=dataset.sha256,
+        counts=dict(Counter(prompt.emotion for prompt in dataset.prompts)),
+        scenarios=len({prompt.scenario_id for prompt in dataset.prompts} - {None}),
+        scheme=labels.scheme,
+        seed=seed,
+        permutations=permutations,
+        sampled=len(sample.prompts),
+        checks=tuple(checks),
+    )
+
+
+def _tested_checks(
+    texts: Texts,
+    sample: Texts,
+    labels: Exchange,
+    seed: int,
+    permutations: int,
+    on_step: Callable[[str], None],
+) -> list[Check]:
+    """All checks by permutation, corrected together."""
+    rng = np.random.default_rng(seed)
+    draws = labels.relabelled(rng, permutations=permutations)
+    folds = folds_of(labels.unit, rng) if int(labels.unit.max()) + 1 >= _LEAST_UNITS else None
+    measured = list(measure(sample, labels, draws, folds, on_step=on_step))
+    on_step("scenarios")
+    balances = [
+        balance_of(sample, field, seed=seed, permutations=permutations) for field in _BALANCED
+    ]
+    raw = [raw_tests(one) for one in measured]
+    raw += [[] if one.test is None else [one.test] for one in balances]
+    corrected = _corrected(raw)
+    checks = [
+        judged(one, tests, sample)
+        for one, tests in zip(measured, corrected[: len(measured)], strict=True)
+    ]
+    checks += [
+        judged_balance(one, tests[0] if tests else None)
+        for one, tests in zip(balances, corrected[len(measured) :], strict=True)
+        if one.values > 1 or one.uneven or one.field == "scenario_id"
+    ]
+    return [*checks, _power_check(labels, sum(map(len, raw)), len(texts.prompts), sample)]
+
+
+def _corrected(raw: list[list[Test]]) -> list[tuple[Test, ...]]:
+    """The same tests with Holm's correction over all of them."""
+    flat = [test for tests in raw for test in tests]
+    adjusted = iter(adjust(np.array([test.p for test in flat])).adjusted.tolist())
+    return [
+        tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in tests)
+        for tests in raw
+    ]
+
+
+def _power_check(labels: Exchange, n_tests: int, n_prompts: int, sample: Texts) -> Check:
+    """Whether the permutation tests could have found anything."""
+    smallest = 10.0 ** -min(labels.log10_arrangements, 300.0)
+    blind = smallest * max(n_tests, 1) > ALPHA
+    verdict = f"{n_tests} permutation tests, labels exchanged {labels.scheme}"
+    if len(sample.prompts) < n_prompts:
+        verdict += f", on {len(sample.prompts):,} of {n_prompts:,} prompts drawn at random"
+    if blind:
+        verdict += (
+            f". Labels can be arranged in {10**labels.log10_arrangements:,.0f} ways only, so no "
+            "test could have found a confound: silence means nothing here"
+        )
+    return Check(
+        aspect="power",
+        title="Power of the tests",
+        outcome="note" if blind else "ok",
+        verdict=f"{verdict}.",
+        remedy="Add scenarios or prompts; ten of each emotion are a start." if blind else "",
+    )
+
+
+def _lexical_checks(
+    sample: Texts, seed: int, permutations: int, on_step: Callable[[str], None]
+) -> list[Check]:
+    """Words alone: in the whole data set, and in each subset where there are several."""
+    on_step("lexis")
+    checks = [lexical_check(sample, where="dataset", seed=seed, permutations=permutations)]
+    subsets = list(dict.fromkeys(prompt.subset for prompt in sample.prompts))
+    for subset in subsets if 1 < len(subsets) <= _MOST_SUBSETS else []:
+        rows = [row for row, prompt in enumerate(sample.prompts) if prompt.subset == subset]
+        name = "(none)" if subset is None else subset
+        part = sample.rows(rows)
+        checks.append(lexical_check(part, where=name, seed=seed, permutations=permutations))
+    return [check for check in checks if check is not None]
+
+
+def _sampled_rows(texts: Texts, seed: int) -> list[int]:
+    """Places of all prompts, or of whole scenarios drawn until there are enough."""
+    if len(texts.prompts) <= _SAMPLE:
+        return list(range(len(texts.prompts)))
+    scenarios: dict[object, list[int]] = {}
+    for row, prompt in enumerate(texts.prompts):
+        # A row number cannot equal a scenario's name.
+        scenarios.setdefault(row if prompt.scenario_id is None else prompt.scenario_id, []).append(
+            row
+        )
+    members = list(scenarios.values())
+    chosen: list[int] = []
+    for index in np.random.default_rng(seed).permutation(len(members)).tolist():
+        if len(chosen) + len(members[index]) <= _SAMPLE:
+            chosen += members[index]
+    return sorted(chosen)

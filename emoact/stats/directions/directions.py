@@ -1,0 +1,138 @@
+"""Emotion directions: differences of class means, in four variants."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from emoact.errors import RequestError
+from emoact.stats.design import (
+    Design,
+    class_weights,
+    contrast_against,
+    contrast_grand_mean,
+    contrast_prompt_weights,
+)
+from emoact.stats.gram import centre
+
+DirectionKind = Literal["plain", "grand_mean", "within_scenario", "neutral_projected"]
+
+DIRECTION_KINDS: tuple[DirectionKind, ...] = get_args(DirectionKind)
+
+
+def plain_direction(
+    emotion: Float[np.ndarray, "prompt *rest"], neutral: Float[np.ndarray, "other *rest"]
+) -> Float64[np.ndarray, "*rest"]:
+    """mean(emotion) - mean(neutral), in the model's own units; positive is towards the emotion.
+
+    Source: the plan of phase 3; Marks & Tegmark 2310.06824 (mass-mean), Rimsky et al. 2312.06681.
+    """
+    here = np.asarray(emotion.mean(axis=0, dtype=np.float64))
+    there = np.asarray(neutral.mean(axis=0, dtype=np.float64))
+    return _without_rounding(here - there, np.abs(here) + np.abs(there))
+
+
+def contrast_direction(
+    features: Float[np.ndarray, "prompt *rest"],
+    design: Design,
+    contrast: Float[np.ndarray, " label"],
+) -> Float64[np.ndarray, "*rest"]:
+    """Sum over classes of contrast[class] * mean(class)."""
+    weights = contrast_prompt_weights(class_weights(design), contrast)
+    return _weighted_sum(weights, features)
+
+
+def grand_mean_direction(
+    features: Float[np.ndarray, "prompt *rest"], design: Design, emotion: str
+) -> Float64[np.ndarray, "*rest"]:
+    """mean(emotion) - mean over classes of the class means.
+
+    Needs no neutral class. Between C classes without any signal the cosine of two such directions
+    is -1 / (C - 1), not 0.
+    """
+    return contrast_direction(features, design, contrast_grand_mean(design, emotion))
+
+
+def within_scenario_direction(
+    features: Float[np.ndarray, "prompt *rest"], design: Design, emotion: str, neutral: str
+) -> Float64[np.ndarray, "*rest"]:
+    """Mean over scenarios of the difference between emotion and neutral inside the scenario.
+
+    Only scenarios that hold both classes count. Equal to the plain direction on fully matched data;
+    elsewhere it keeps what differs between scenarios out of the direction.
+
+    Raises:
+        RequestError: No scenario holds both classes.
+    """
+    return _weighted_sum(
+        scenario_difference_weights(design, contrast_against(design, emotion, neutral)).mean(
+            axis=0
+        ),
+        features,
+    )
+
+
+def scenario_difference_weights(
+    design: Design, contrast: Float[np.ndarray, " label"]
+) -> Float64[np.ndarray, "matched prompt"]:
+    """One row per scenario that holds every class of the contrast: weights of its difference.
+
+    Raises:
+        RequestError: No scenario holds them all.
+    """
+    used = contrast != 0
+    matched = np.flatnonzero((design.counts[used] > 0).all(axis=0))
+    if not len(matched):
+        names = ", ".join(design.labels[i] for i in np.flatnonzero(used))
+        raise RequestError(
+            f"no scenario holds all of {names}, so there is no difference within a scenario",
+            remedy="Give matching prompts the same scenario_id, or use the plain direction.",
+        )
+    keep = np.arange(design.n_scenarios) == matched[:, None]
+    return contrast_prompt_weights(class_weights(design, keep), contrast)
+
+
+def neutral_components(
+    neutral: Float[np.ndarray, "prompt d_model"], variance: float = 0.5
+) -> Float64[np.ndarray, "component d_model"]:
+    """The leading principal components of neutral text that hold this share of its variance.
+
+    Orthonormal rows; none where neutral text does not vary.
+
+    Raises:
+        RequestError: The share is not between 0 and 1.
+    """
+    if not 0 <= variance <= 1:
+        raise RequestError(f"neutral variance is {variance}; it is a share between 0 and 1")
+    _, singular, axes = np.linalg.svd(centre(neutral), full_matrices=False)
+    squared = singular**2
+    if variance == 0 or squared.sum() == 0:
+        return np.empty((0, neutral.shape[1]))
+    shares = np.cumsum(squared) / squared.sum()
+    n_components = min(int(np.searchsorted(shares, variance - 1e-12)) + 1, len(shares))
+    return np.asarray(axes[:n_components], dtype=np.float64)
+
+
+def project_out(
+    direction: Float[np.ndarray, " d_model"], components: Float[np.ndarray, "component d_model"]
+) -> Float64[np.ndarray, " d_model"]:
+    """The part of the direction that is orthogonal to the components (orthonormal rows)."""
+    return np.asarray(direction - components.T @ (components @ direction))
+
+
+def _weighted_sum(
+    weights: Float[np.ndarray, " prompt"], features: Float[np.ndarray, "prompt *rest"]
+) -> Float64[np.ndarray, "*rest"]:
+    used = weights != 0
+    chosen = features[used].astype(np.float64)
+    total = np.tensordot(weights[used], chosen, axes=1)
+    return _without_rounding(total, np.tensordot(np.abs(weights[used]), np.abs(chosen), axes=1))
+
+
+def _without_rounding(
+    difference: Float64[np.ndarray, "*rest"], magnitude: Float64[np.ndarray, "*rest"]
+) -> Float64[np.ndarray, "*rest"]:
+    """Exactly 0 where only rounding error is left, so that a direction of nothing is a zero."""
+    return np.where(np.abs(difference) <= 1e-14 * magnitude, 0.0, difference)

@@ -1,0 +1,250 @@
+"""Everything about one emotion in one model at one site, but for what needs other emotions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+from emoact.errors import RequestError
+from emoact.schema import Site
+from emoact.stats.across.score_corr import score_reliability
+from emoact.stats.design import (
+    Design,
+    contrast_against,
+    contrast_grand_mean,
+)
+from emoact.stats.directions.directions import (
+    DirectionKind,
+    contrast_direction,
+    grand_mean_direction,
+    neutral_components,
+    project_out,
+    within_scenario_direction,
+)
+from emoact.stats.directions.separation import Separation, held_out_scores, measure_separation
+from emoact.stats.directions.stability import (
+    leave_one_out_cosines,
+    pairwise_difference_cosine,
+    split_half_cosines,
+)
+from emoact.stats.directions.strength import Strength, measure_strength
+from emoact.stats.features import ModelFeatures
+from emoact.stats.null.permutation import permuted_strengths
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.splits import scenario_folds, scenario_halves
+from emoact.stats.null.uncertainty import bootstrap_counts
+from emoact.stats.products import Gram
+from emoact.stats.rank import spearman
+from emoact.stats.settings import AnalysisSettings
+
+RELIABILITY_SPLITS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contrast:
+    """One emotion against its reference in one model, with the draws that all sites share.
+
+    Attributes:
+        emotion: The class that a direction points to.
+        reference: The classes that it points away from.
+        weights: Weight of each class.
+        used: The prompts of either side.
+        folds: Fold of each prompt.
+        halves: Disjoint halves of scenarios.
+        draws: Bootstrap draws of scenarios.
+        relabelled: True for prompts that count as the emotion; row 0 is the truth.
+    """
+
+    emotion: str
+    reference: tuple[str, ...]
+    weights: Float64[np.ndarray, " label"]
+    used: Bool[np.ndarray, " prompt"]
+    folds: Int[np.ndarray, " prompt"]
+    halves: Bool[np.ndarray, "split scenario"]
+    draws: Int[np.ndarray, "draw scenario"]
+    relabelled: Bool[np.ndarray, "permutation prompt"]
+
+    @property
+    def is_emotion(self) -> Bool[np.ndarray, " prompt"]:
+        """True for the prompts of the emotion."""
+        return np.asarray(self.relabelled[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmotionResult:
+    """Figures of one emotion at every layer of one site of one model.
+
+    Attributes:
+        directions: By kind; the analysis itself uses `main`.
+        main: Kind of the direction that the contrast defines.
+        n_components: Neutral components projected out, per layer.
+        permuted: Cross-validated squared strength; row 0 as labelled, the others relabelled.
+        scores: Held-out projections.
+        reliability: Of those scores.
+        length_corr: Spearman of length and score.
+    """
+
+    model: str
+    emotion: str
+    site: Site
+    main: DirectionKind
+    directions: Mapping[DirectionKind, Float64[np.ndarray, "layer d_model"]]
+    n_components: Int[np.ndarray, " layer"]
+    strength: Strength
+    separation: Separation
+    split_half: Float64[np.ndarray, "split layer"]
+    leave_one_out: Float64[np.ndarray, "scenario layer"]
+    pairwise: Float64[np.ndarray, " layer"]
+    permuted: Float64[np.ndarray, "permutation layer"]
+    scores: Float64[np.ndarray, "layer prompt"]
+    reliability: Float64[np.ndarray, " layer"]
+    length_corr: Float64[np.ndarray, " layer"]
+
+
+def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
+    """The contrast that the settings ask for, with its seeded draws.
+
+    Raises:
+        RequestError: The neutral class is missing.
+    """
+    if settings.reference == "neutral":
+        reference: tuple[str, ...] = (settings.neutral,)
+        weights = contrast_against(design, emotion, settings.neutral)
+    else:
+        reference = tuple(label for label in design.labels if label != emotion)
+        weights = contrast_grand_mean(design, emotion)
+    return Contrast(
+        emotion=emotion,
+        reference=reference,
+        weights=weights,
+        used=weights[design.label_of] != 0,
+        folds=scenario_folds(design, settings.n_folds, seed=settings.seed),
+        halves=scenario_halves(design, settings.n_splits, seed=settings.seed),
+        draws=bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
+        relabelled=relabellings(
+            design, emotion, reference, settings.n_permutations, seed=settings.seed
+        ),
+    )
+
+
+def analyse_emotion(
+    model: ModelFeatures,
+    site: Site,
+    contrast: Contrast,
+    *,
+    gram: Gram,
+    settings: AnalysisSettings,
+) -> EmotionResult:
+    """Directions, strength, separation, stability and the permutation null of one emotion."""
+    features, design, weights = model.sites[site], model.design, contrast.weights
+    main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
+    directions, n_components = _directions(model, site, contrast, settings, main)
+    scores = held_out_scores(design, gram, weights, contrast.folds)
+    used = contrast.used
+    lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(gram), used.sum()))
+    return EmotionResult(
+        model=model.model,
+        emotion=contrast.emotion,
+        site=site,
+        main=main,
+        directions=directions,
+        n_components=n_components,
+        strength=measure_strength(features, design, weights, gram=gram),
+        separation=measure_separation(scores, design, weights, contrast.draws),
+        split_half=split_half_cosines(design, gram, weights, contrast.halves),
+        leave_one_out=leave_one_out_cosines(design, gram, weights),
+        pairwise=_pairwise(design, gram, weights),
+        permuted=permuted_strengths(design, gram, contrast.relabelled, used)
+        * _share_of_difference(contrast) ** 2,
+        scores=scores,
+        reliability=score_reliability(
+            design, gram, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
+        ),
+        length_corr=spearman(scores[:, used], lengths),
+    )
+
+
+def _share_of_difference(contrast: Contrast) -> float:
+    """How much of emotion minus reference the direction is.
+
+    All of it against neutral; (C - 1) / C of it against the grand mean of C classes, which holds
+    the emotion itself. The null of a strength is in the units of that strength.
+    """
+    return float(contrast.weights.max())
+
+
+def _directions(
+    model: ModelFeatures,
+    site: Site,
+    contrast: Contrast,
+    settings: AnalysisSettings,
+    main: DirectionKind,
+) -> tuple[dict[DirectionKind, Float64[np.ndarray, "layer d_model"]], Int[np.ndarray, " layer"]]:
+    features, design = model.sites[site], model.design
+    used = contrast_direction(features, design, contrast.weights)
+    directions: dict[DirectionKind, Float64[np.ndarray, "layer d_model"]] = {main: used}
+    if len(design.labels) > 1:
+        directions["grand_mean"] = grand_mean_direction(features, design, contrast.emotion)
+    n_components = np.zeros(len(used), dtype=np.int64)
+    if main == "plain":
+        neutral = features[design.label_of == design.index(settings.neutral)]
+        projected = np.empty_like(used)
+        for layer in range(len(used)):
+            components = neutral_components(neutral[:, layer], settings.neutral_variance)
+            projected[layer] = project_out(used[layer], components)
+            n_components[layer] = len(components)
+        directions["neutral_projected"] = projected
+        if _shares_scenarios(design, contrast.weights):
+            directions["within_scenario"] = within_scenario_direction(
+                features, design, contrast.emotion, settings.neutral
+            )
+    return directions, n_components
+
+
+def _pairwise(
+    design: Design, gram: Gram, weights: Float64[np.ndarray, " label"]
+) -> Float64[np.ndarray, " layer"]:
+    if not _shares_scenarios(design, weights):
+        return np.full(len(gram), np.nan)
+    return pairwise_difference_cosine(design, gram, weights)
+
+
+def _shares_scenarios(design: Design, weights: Float64[np.ndarray, " label"]) -> bool:
+    return bool((design.counts[weights != 0] > 0).all(axis=0).any())
+
+
+def check_classes(model: ModelFeatures, settings: AnalysisSettings) -> tuple[str, ...]:
+    """The emotions of a model that can be contrasted.
+
+    Raises:
+        RequestError: Neutral is missing, or there is nothing to contrast with.
+    """
+    return check_labels(model.model, model.design.labels, settings)
+
+
+def check_labels(
+    model: str, labels: tuple[str, ...], settings: AnalysisSettings
+) -> tuple[str, ...]:
+    """The same from the labels alone.
+
+    Raises:
+        RequestError: Neutral is missing, or there is nothing to contrast with.
+    """
+    if len(labels) < 2:
+        raise RequestError(
+            f"{model} has only the class {labels[0]!r}; a direction needs two",
+            remedy="Extract at least one emotion beside neutral.",
+        )
+    if settings.reference == "neutral":
+        if settings.neutral not in labels:
+            raise RequestError(
+                f"{model} has no class {settings.neutral!r}, so that directions against it "
+                f"do not exist; it has {', '.join(labels)}",
+                remedy="Name the neutral class (--neutral), extract it, or measure from the grand "
+                "mean of the classes instead (--reference grand_mean).",
+            )
+        return tuple(label for label in labels if label != settings.neutral)
+    return labels

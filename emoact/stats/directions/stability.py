@@ -1,0 +1,89 @@
+"""How much a direction depends on which scenarios it was made from."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from emoact.stats.design import Design, class_weights, contrast_prompt_weights
+from emoact.stats.directions.directions import scenario_difference_weights
+from emoact.stats.products import Gram
+
+
+def split_half_cosines(
+    design: Design,
+    gram: Gram,
+    contrast: Float[np.ndarray, " label"],
+    halves: Bool[np.ndarray, "split scenario"],
+) -> Float64[np.ndarray, "split layer"]:
+    """Cosine of the directions of two disjoint halves, raw, for each split.
+
+    Both halves have their own part of neutral. Were it shared, noise alone would read 1/3.
+    """
+    first = contrast_prompt_weights(class_weights(design, halves), contrast)
+    second = contrast_prompt_weights(class_weights(design, ~halves), contrast)
+    return weight_cosines(gram, first, second)
+
+
+def leave_one_out_cosines(
+    design: Design, gram: Gram, contrast: Float[np.ndarray, " label"]
+) -> Float64[np.ndarray, "scenario layer"]:
+    """Cosine of the whole direction with the one that leaves each scenario out.
+
+    Always near 1, also for noise ((n - 1) / n of the data are shared): never show it alone.
+    """
+    keep = ~np.eye(design.n_scenarios, dtype=bool)
+    left_out = contrast_prompt_weights(class_weights(design, keep), contrast)
+    whole = contrast_prompt_weights(class_weights(design), contrast)
+    return weight_cosines(gram, np.broadcast_to(whole, left_out.shape), left_out)
+
+
+def pairwise_difference_cosine(
+    design: Design, gram: Gram, contrast: Float[np.ndarray, " label"]
+) -> Float64[np.ndarray, " layer"]:
+    """Mean cosine over pairs of scenarios of their within-scenario differences.
+
+    Pairs with a difference of zero length are left out; NaN where no pair remains.
+
+    Raises:
+        RequestError: No scenario holds every class of the contrast.
+
+    Source: Braun et al. 2505.22637 (agreement of difference vectors tells when steering works).
+    """
+    weights = scenario_difference_weights(design, contrast)
+    products = weights @ gram @ weights.T
+    squares = np.einsum("lss->ls", products)
+    defined = squares > 1e-12 * squares.max(axis=1, keepdims=True, initial=0.0)
+    inverse = np.where(defined, 1 / np.sqrt(np.where(defined, squares, 1.0)), 0.0)
+    cosines = products * inverse[:, :, None] * inverse[:, None, :]
+    n = defined.sum(axis=1)
+    total = cosines.sum(axis=(1, 2)) - np.einsum("lss->l", cosines)
+    pairs = (n * (n - 1)).astype(np.float64)
+    mean: Float64[np.ndarray, " layer"] = np.divide(
+        total, pairs, out=np.full(total.shape, np.nan), where=pairs > 0
+    )
+    return mean
+
+
+def weight_cosines(
+    gram: Gram,
+    first: Float[np.ndarray, "draw prompt"],
+    second: Float[np.ndarray, "draw prompt"],
+) -> Float64[np.ndarray, "draw layer"]:
+    """Cosines of the directions `first @ features` and `second @ features`, per draw and layer.
+
+    NaN where one of them is zero or was made from an empty class.
+    """
+    usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    left, right = first[usable], second[usable]
+    left_gram, right_gram = left @ gram, right @ gram
+    product = np.einsum("lrp,rp->rl", left_gram, right)
+    square_left = np.einsum("lrp,rp->rl", left_gram, left)
+    square_right = np.einsum("lrp,rp->rl", right_gram, right)
+    # A direction that vanishes leaves rounding error of this size, whose cosine means nothing.
+    floor = 1e-13 * np.einsum("lpp->lp", gram).max(axis=1, initial=0.0)
+    defined = (square_left > floor) & (square_right > floor)
+    scale = np.sqrt(np.where(defined, square_left, 1.0) * np.where(defined, square_right, 1.0))
+    cosines = np.full((len(first), len(gram)), np.nan)
+    cosines[usable] = np.where(defined, product / scale, np.nan)
+    return cosines

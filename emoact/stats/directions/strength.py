@@ -1,0 +1,138 @@
+"""How long a direction is: as it stands, and freed of the length that noise alone gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from emoact.stats.design import Design, class_weights, contrast_prompt_weights
+from emoact.stats.directions.directions import contrast_direction
+from emoact.stats.distances.cosine import top_share
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.uncertainty import jackknife_se
+from emoact.stats.products import (
+    Gram,
+    contrast_product,
+    jackknife_products,
+    unbiased_products,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strength:
+    """Strength of one direction at every layer.
+
+    Attributes:
+        l1: Sum of absolute values of the plain difference of means.
+        l2: Euclidean norm of it; E l2^2 = ||d||^2 + tr(S_e)/n_e + tr(S_n)/n_n, so it is never 0.
+        squared: Cross-validated estimate of ||d||^2; unbiased, negative values stay.
+        squared_se: Its jackknife standard error over scenarios.
+        signed: sign(squared) * sqrt(|squared|), in the units of the activations.
+        scale: Median norm of the pooled vectors of all prompts of the layer.
+        relative: l2 / scale.
+        signed_relative: signed / scale.
+        top_share: Share of l2^2 that the three largest dimensions carry.
+    """
+
+    l1: Float64[np.ndarray, " layer"]
+    l2: Float64[np.ndarray, " layer"]
+    squared: Float64[np.ndarray, " layer"]
+    squared_se: Float64[np.ndarray, " layer"]
+    signed: Float64[np.ndarray, " layer"]
+    scale: Float64[np.ndarray, " layer"]
+    relative: Float64[np.ndarray, " layer"]
+    signed_relative: Float64[np.ndarray, " layer"]
+    top_share: Float64[np.ndarray, " layer"]
+
+
+def measure_strength(
+    features: Float[np.ndarray, "prompt layer d_model"],
+    design: Design,
+    contrast: Float[np.ndarray, " label"],
+    *,
+    gram: Gram | None = None,
+) -> Strength:
+    """Every strength of the direction of one contrast.
+
+    Args:
+        features: Pooled vectors.
+        design: Their classes and scenarios.
+        contrast: Weight of each class.
+        gram: `centred_gram(features)` where it is at hand.
+    """
+    gram = centred_gram(features) if gram is None else gram
+    direction = contrast_direction(features, design, contrast)
+    l2 = np.sqrt(np.einsum("ld,ld->l", direction, direction))
+    scale = layer_scale(features)
+    squared = contrast_product(unbiased_products(design, gram), contrast, contrast)
+    replicates = contrast_product(jackknife_products(design, gram), contrast, contrast)
+    signed = signed_root(squared)
+    return Strength(
+        l1=np.abs(direction).sum(axis=1),
+        l2=l2,
+        squared=squared,
+        squared_se=jackknife_se(replicates, touched_scenarios(design, contrast)),
+        signed=signed,
+        scale=scale,
+        relative=_over(l2, scale),
+        signed_relative=_over(signed, scale),
+        top_share=top_share(direction, direction),
+    )
+
+
+def layer_scale(
+    features: Float[np.ndarray, "prompt layer d_model"],
+) -> Float64[np.ndarray, " layer"]:
+    """Median over prompts of the norm of the pooled vector, per layer."""
+    exact = features.astype(np.float64)
+    scale: Float64[np.ndarray, " layer"] = np.asarray(
+        np.median(np.sqrt(np.einsum("pld,pld->pl", exact, exact)), axis=0)
+    )
+    return scale
+
+
+def split_strength(
+    design: Design,
+    gram: Gram,
+    contrast: Float[np.ndarray, " label"],
+    halves: Bool[np.ndarray, "split scenario"],
+) -> Float64[np.ndarray, " layer"]:
+    """Mean over splits of d1 . d2, the directions of two disjoint halves of the scenarios.
+
+    All classes, neutral too, are split by the same scenarios: splitting them independently reads
+    the shared part of a scenario as a negative strength.
+
+    Source: Walther et al. 2016.
+    """
+    first = contrast_prompt_weights(class_weights(design, halves), contrast)
+    second = contrast_prompt_weights(class_weights(design, ~halves), contrast)
+    usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    if not usable.any():
+        return np.full(len(gram), np.nan)
+    products = np.einsum("lrp,rp->lr", first[usable] @ gram, second[usable])
+    mean: Float64[np.ndarray, " layer"] = products.mean(axis=1)
+    return mean
+
+
+def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:
+    """sign(x) * sqrt(|x|)."""
+    root: Float64[np.ndarray, "*rest"] = np.sign(squared) * np.sqrt(np.abs(squared))
+    return root
+
+
+def touched_scenarios(
+    design: Design, contrast: Float[np.ndarray, " label"]
+) -> Bool[np.ndarray, " scenario"]:
+    """True for the scenarios that hold a class of the contrast."""
+    touched: Bool[np.ndarray, " scenario"] = (design.counts[contrast != 0] > 0).any(axis=0)
+    return touched
+
+
+def _over(
+    numerator: Float64[np.ndarray, " layer"], denominator: Float64[np.ndarray, " layer"]
+) -> Float64[np.ndarray, " layer"]:
+    ratio = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=ratio, where=denominator > 0)
+    return ratio

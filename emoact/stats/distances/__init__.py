@@ -1,0 +1,1 @@
+"""Distances between emotions within one model."""

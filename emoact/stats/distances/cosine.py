@@ -1,0 +1,168 @@
+"""Cosines between directions, with the guards that a cosine needs."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+
+from emoact.stats.design import Design, class_weights, contrast_prompt_weights
+from emoact.stats.products import Gram, contrast_product
+
+TWIN_TOLERANCE = 0.2
+"""A z-scored cosine further away than this means that few dimensions make the cosine."""
+
+
+class ZeroDirectionWarning(UserWarning):
+    """A direction has no length, so that its cosine with anything is undefined."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CrossValidatedCosine:
+    """Cosine of two directions from products that noise does not bias.
+
+    Attributes:
+        value: product / sqrt(square_first * square_second), not clipped; NaN unless both squares
+            are positive.
+        product: Unbiased estimate of d_first . d_second.
+        square_first: Unbiased estimate of ||d_first||^2.
+        square_second: Unbiased estimate of ||d_second||^2.
+    """
+
+    value: Float64[np.ndarray, "*rest"]
+    product: Float64[np.ndarray, "*rest"]
+    square_first: Float64[np.ndarray, "*rest"]
+    square_second: Float64[np.ndarray, "*rest"]
+
+
+def plain_cosine(
+    first: Float[np.ndarray, "*rest d_model"], second: Float[np.ndarray, "*rest d_model"]
+) -> Float64[np.ndarray, "*rest"]:
+    """The cosine of two directions; NaN and a warning where one of them is zero.
+
+    Directions that share a neutral set lean towards one another: without any emotion two of them
+    have the cosine that `noise_expectation` gives, not 0.
+    """
+    unit_first, unit_second = _unit(first), _unit(second)
+    if not (np.isfinite(unit_first).all() and np.isfinite(unit_second).all()):
+        warnings.warn("a direction is zero; its cosine is NaN", ZeroDirectionWarning, stacklevel=2)
+    value = np.einsum("...d,...d->...", unit_first, unit_second)
+    return np.asarray(np.clip(value, -1.0, 1.0))
+
+
+def cross_validated_cosine(
+    products: Float[np.ndarray, "*rest label label"],
+    first: Float[np.ndarray, " label"],
+    second: Float[np.ndarray, " label"],
+) -> CrossValidatedCosine:
+    """The cosine of two contrasts from `unbiased_products` (the exact form; no splits)."""
+    return _cosine_of(
+        product=contrast_product(products, first, second),
+        square_first=contrast_product(products, first, first),
+        square_second=contrast_product(products, second, second),
+    )
+
+
+def split_cosine(
+    design: Design,
+    gram: Gram,
+    contrasts: tuple[Float[np.ndarray, " label"], Float[np.ndarray, " label"]],
+    halves: Bool[np.ndarray, "split scenario"],
+) -> CrossValidatedCosine:
+    """(G1.A2 + G2.A1) / 2 / sqrt((G1.G2)(A1.A2)), each averaged over splits before dividing.
+
+    G and A are the directions of the two contrasts, 1 and 2 the halves of the scenarios.
+    """
+    first, second = (
+        [
+            contrast_prompt_weights(class_weights(design, side), contrast)
+            for side in (halves, ~halves)
+        ]
+        for contrast in contrasts
+    )
+    usable = np.logical_and.reduce([np.isfinite(w).all(axis=1) for w in (*first, *second)])
+
+    def mean_product(
+        left: Float64[np.ndarray, "split prompt"], right: Float64[np.ndarray, "split prompt"]
+    ) -> Float64[np.ndarray, " layer"]:
+        if not usable.any():
+            return np.full(len(gram), np.nan)
+        products = np.einsum("lrp,rp->lr", left[usable] @ gram, right[usable])
+        mean: Float64[np.ndarray, " layer"] = products.mean(axis=1)
+        return mean
+
+    return _cosine_of(
+        product=(mean_product(first[0], second[1]) + mean_product(first[1], second[0])) / 2,
+        square_first=mean_product(first[0], first[1]),
+        square_second=mean_product(second[0], second[1]),
+    )
+
+
+def noise_expectation(
+    first: Float[np.ndarray, " label"],
+    second: Float[np.ndarray, " label"],
+    sizes: Int[np.ndarray, " label"],
+) -> float:
+    """The cosine of two contrasts that are noise only, because they share class means.
+
+    sum(c c' / n) / sqrt(sum(c^2 / n) sum(c'^2 / n)) over classes of equal variance. Against one
+    neutral that is (1/n_n) / sqrt((1/n_1 + 1/n_n)(1/n_2 + 1/n_n)), 1/2 when all three are equally
+    large; against the grand mean of C equally large classes it is -1 / (C - 1).
+    """
+    shared = (first * second / sizes).sum()
+    return float(shared / np.sqrt((first**2 / sizes).sum() * (second**2 / sizes).sum()))
+
+
+def top_share(
+    first: Float[np.ndarray, "*rest d_model"],
+    second: Float[np.ndarray, "*rest d_model"],
+    n_dimensions: int = 3,
+) -> Float64[np.ndarray, "*rest"]:
+    """Share of sum_j |first_j second_j| that the largest terms carry; between 3/d_model and 1.
+
+    Absolute values keep the share meaningful where terms of both signs cancel. NaN for a zero.
+
+    Source: Timkey & van Schijndel 2109.04404 (rogue dimensions).
+    """
+    terms = np.abs(_unit(first) * _unit(second))
+    k = min(n_dimensions, terms.shape[-1])
+    top = np.partition(terms, -k, axis=-1)[..., -k:].sum(axis=-1)
+    total = terms.sum(axis=-1)
+    share: Float64[np.ndarray, "*rest"] = np.divide(
+        top, total, out=np.full(np.shape(total), np.nan), where=total > 0
+    )
+    return share
+
+
+def twin_differs(
+    value: Float[np.ndarray, "*rest"], twin: Float[np.ndarray, "*rest"]
+) -> Bool[np.ndarray, "*rest"]:
+    """True where the z-scored twin tells another story than the cosine itself."""
+    differs: Bool[np.ndarray, "*rest"] = np.abs(value - twin) > TWIN_TOLERANCE
+    return differs
+
+
+def _cosine_of(
+    *,
+    product: Float64[np.ndarray, "*rest"],
+    square_first: Float64[np.ndarray, "*rest"],
+    square_second: Float64[np.ndarray, "*rest"],
+) -> CrossValidatedCosine:
+    defined = (square_first > 0) & (square_second > 0)
+    scale = np.sqrt(np.where(defined, square_first, 1) * np.where(defined, square_second, 1))
+    return CrossValidatedCosine(
+        value=np.where(defined, product / scale, np.nan),
+        product=product,
+        square_first=square_first,
+        square_second=square_second,
+    )
+
+
+def _unit(vectors: Float[np.ndarray, "*rest d_model"]) -> Float64[np.ndarray, "*rest d_model"]:
+    # Scaling first keeps the squares of tiny or huge directions inside the range of a float.
+    exact = vectors.astype(np.float64)
+    largest = np.abs(exact).max(axis=-1, keepdims=True, initial=0.0)
+    scaled = np.divide(exact, largest, out=np.full_like(exact, np.nan), where=largest > 0)
+    return np.asarray(scaled / np.sqrt((scaled**2).sum(axis=-1, keepdims=True)))

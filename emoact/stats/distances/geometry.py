@@ -1,0 +1,87 @@
+"""Prompts as points in two or three dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from emoact.stats.gram import centre
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection:
+    """Prompts of every layer on a few principal axes.
+
+    Attributes:
+        coordinates: Position of each prompt, about the mean of its layer.
+        explained: Share of the layer's variance that each axis holds.
+        fixed_basis: True where all layers share their axes, so that a slider over layers moves the
+            points and not the axes; False where each layer has its own.
+    """
+
+    coordinates: Float64[np.ndarray, "layer prompt axis"]
+    explained: Float64[np.ndarray, "layer axis"]
+    fixed_basis: bool
+
+
+def project_fixed(
+    features: Float[np.ndarray, "prompt layer d_model"], n_axes: int = 3
+) -> Projection:
+    """Every layer on the principal axes of all layers together.
+
+    Each layer is centred and scaled to the same total variance before the axes are fitted, so that
+    late layers with large norms do not choose them alone. The coordinates are in the scaled units:
+    distances are shares of the layer's own spread.
+    """
+    n_prompts, n_layers, d_model = features.shape
+    scaled = np.empty((n_layers, n_prompts, d_model))
+    for layer in range(n_layers):
+        centred = centre(features[:, layer])
+        spread = np.sqrt((centred**2).sum() / n_prompts)
+        scaled[layer] = centred / spread if spread > 0 else centred
+    flat = scaled.reshape(-1, d_model)
+    if len(flat) > d_model:
+        _, vectors = np.linalg.eigh(flat.T @ flat)
+        axes = vectors[:, ::-1].T[:n_axes]
+    else:
+        axes = np.linalg.svd(flat, full_matrices=False)[2][:n_axes]
+    axes = _signed(axes)
+    coordinates = scaled @ axes.T
+    return Projection(
+        coordinates=coordinates,
+        explained=_shares(coordinates, (scaled**2).sum(axis=(1, 2))),
+        fixed_basis=True,
+    )
+
+
+def project_per_layer(
+    features: Float[np.ndarray, "prompt layer d_model"], n_axes: int = 3
+) -> Projection:
+    """Every layer on its own principal axes, in the model's own units."""
+    n_prompts, n_layers, d_model = features.shape
+    n_axes = min(n_axes, n_prompts, d_model)
+    coordinates = np.empty((n_layers, n_prompts, n_axes))
+    total = np.empty(n_layers)
+    for layer in range(n_layers):
+        centred = centre(features[:, layer])
+        axes = np.linalg.svd(centred, full_matrices=False)[2][:n_axes]
+        coordinates[layer] = centred @ _signed(axes).T
+        total[layer] = (centred**2).sum()
+    return Projection(
+        coordinates=coordinates, explained=_shares(coordinates, total), fixed_basis=False
+    )
+
+
+def _signed(axes: Float64[np.ndarray, "axis d_model"]) -> Float64[np.ndarray, "axis d_model"]:
+    """Axes whose largest loading is positive, so that the picture does not flip between runs."""
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    return np.asarray(axes * np.where(largest < 0, -1.0, 1.0))
+
+
+def _shares(
+    coordinates: Float64[np.ndarray, "layer prompt axis"], total: Float64[np.ndarray, " layer"]
+) -> Float64[np.ndarray, "layer axis"]:
+    held = (coordinates**2).sum(axis=1)
+    return np.asarray(held / np.where(total > 0, total, np.nan)[:, None])

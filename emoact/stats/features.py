@@ -1,0 +1,224 @@
+"""Pooled activations of one unit, and of all units of a model side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from emoact.errors import RequestError
+from emoact.positions import Pooling, pool_layers
+from emoact.schema import Site
+from emoact.stats.comparable import Configuration
+from emoact.stats.design import Design, design_of
+from emoact.stats.norms.norms import UnitLike
+
+Pooled = Float32[np.ndarray, "prompt layer d_model"]
+
+
+@runtime_checkable
+class ReadableUnit(UnitLike, Protocol):
+    """What pooling needs of a unit beside its activations."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Positions of every prompt, the BOS included."""
+
+    @property
+    def prompts(self) -> Sequence[Mapping[str, Any]] | None:
+        """One mapping per prompt, or None where the file has none."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any] | None:
+        """How the file was made, or None where it does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptInfo:
+    """One prompt of a unit.
+
+    Attributes:
+        id: Matches the same prompt of another model, within its emotion.
+        scenario_id: None where the prompt shares its scenario with no other.
+        subset: Such as `explicit` or `implicit`.
+        text: The text; empty where the file does not hold it.
+        n_tokens: Content positions.
+    """
+
+    id: str
+    scenario_id: str | None
+    subset: str | None
+    text: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitFeatures:
+    """Pooled vectors of one (model, emotion).
+
+    Attributes:
+        model: Name that tables show, and that all units of the model share.
+        emotion: Class label.
+        prompts: One per row of the arrays.
+        sites: Pooled vectors by site.
+        configuration: How they were made.
+        random_weights: The weights say nothing about language.
+    """
+
+    model: str
+    emotion: str
+    prompts: tuple[PromptInfo, ...]
+    sites: Mapping[Site, Pooled]
+    configuration: Configuration
+    random_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise RequestError(f"{self.name} has no prompts")
+        shapes = {site: pooled.shape for site, pooled in self.sites.items()}
+        for site, shape in shapes.items():
+            if shape[0] != len(self.prompts):
+                raise RequestError(
+                    f"{self.name}: {site} holds {shape[0]} vectors for {len(self.prompts)} prompts"
+                )
+
+    @property
+    def name(self) -> str:
+        """How messages call the unit."""
+        return f"{self.model}/{self.emotion}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelFeatures:
+    """Pooled vectors of all units of a model, prompt by prompt.
+
+    Attributes:
+        model: Name that tables show.
+        design: Classes and scenarios of the prompts.
+        prompts: In the order of the rows.
+        sites: Pooled vectors by site.
+        random_weights: The weights say nothing about language.
+    """
+
+    model: str
+    design: Design
+    prompts: tuple[PromptInfo, ...]
+    sites: Mapping[Site, Pooled]
+    random_weights: bool
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """(emotion, prompt id) of every row: what two models have in common."""
+        labels = (self.design.labels[label] for label in self.design.label_of)
+        return tuple((label, prompt.id) for label, prompt in zip(labels, self.prompts, strict=True))
+
+    @property
+    def n_tokens(self) -> Int64[np.ndarray, " prompt"]:
+        """Content positions of every prompt."""
+        return np.array([prompt.n_tokens for prompt in self.prompts], dtype=np.int64)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Texts in the order of the rows."""
+        return tuple(prompt.text for prompt in self.prompts)
+
+    def in_subset(self, subset: str) -> Bool[np.ndarray, " prompt"]:
+        """True for the prompts of a subset."""
+        return np.array([prompt.subset == subset for prompt in self.prompts], dtype=bool)
+
+    def rows(self, order: Sequence[int]) -> ModelFeatures:
+        """Some of the prompts, in this order."""
+        prompts = tuple(self.prompts[row] for row in order)
+        labels = [self.design.labels[self.design.label_of[row]] for row in order]
+        return ModelFeatures(
+            model=self.model,
+            design=design_of(labels, [prompt.scenario_id for prompt in prompts]),
+            prompts=prompts,
+            sites={site: pooled[list(order)] for site, pooled in self.sites.items()},
+            random_weights=self.random_weights,
+        )
+
+
+def features_of(
+    unit: ReadableUnit,
+    *,
+    sites: Sequence[Site],
+    pooling: Pooling = "mean_content",
+    model: str | None = None,
+) -> UnitFeatures:
+    """The pooled vectors of a unit as the store reads it.
+
+    Args:
+        unit: One (model, emotion).
+        sites: Those to pool; the unit must hold them.
+        pooling: How positions become one vector.
+        model: Name for tables; the hub id when none is given. Two revisions of one model need two.
+    """
+    name = model or unit.model_name
+    return UnitFeatures(
+        model=name,
+        emotion=unit.emotion,
+        prompts=_prompts(unit),
+        sites={
+            site: pool_layers(unit.site(site), pooling=pooling, content_start=unit.content_start)
+            for site in sites
+        },
+        configuration=Configuration.from_provenance(
+            name, unit.provenance, pooling=pooling, content_start=unit.content_start
+        ),
+        random_weights=bool((unit.provenance or {}).get("random_weights", False)),
+    )
+
+
+def join_units(units: Sequence[UnitFeatures]) -> ModelFeatures:
+    """All units of one model, one after the other.
+
+    Raises:
+        RequestError: An emotion occurs twice, or the shapes of the units differ.
+    """
+    first = units[0]
+    seen: set[str] = set()
+    for unit in units:
+        if unit.emotion in seen:
+            raise RequestError(f"{unit.name} was given twice; each (model, emotion) counts once")
+        seen.add(unit.emotion)
+        for site, pooled in first.sites.items():
+            if unit.sites[site].shape[1:] != pooled.shape[1:]:
+                raise RequestError(
+                    f"{unit.name}: {site} has the shape {unit.sites[site].shape[1:]} (layer, "
+                    f"d_model), but {first.name} has {pooled.shape[1:]}",
+                    remedy="These files are not of one model; extract them again.",
+                )
+    prompts = tuple(prompt for unit in units for prompt in unit.prompts)
+    return ModelFeatures(
+        model=first.model,
+        design=design_of(
+            [unit.emotion for unit in units for _ in unit.prompts],
+            [prompt.scenario_id for prompt in prompts],
+        ),
+        prompts=prompts,
+        sites={site: np.concatenate([unit.sites[site] for unit in units]) for site in first.sites},
+        random_weights=any(unit.random_weights for unit in units),
+    )
+
+
+def _prompts(unit: ReadableUnit) -> tuple[PromptInfo, ...]:
+    known = unit.prompts or [{} for _ in unit.lengths]
+    return tuple(
+        PromptInfo(
+            # Without ids the order is all there is to match the prompts of two models by.
+            id=str(prompt.get("id", index)),
+            scenario_id=_optional(prompt.get("scenario_id")),
+            subset=_optional(prompt.get("subset")),
+            text=str(prompt.get("text", "")),
+            n_tokens=length - unit.content_start,
+        )
+        for index, (prompt, length) in enumerate(zip(known, unit.lengths, strict=True))
+    )
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else str(value)

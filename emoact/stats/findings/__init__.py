@@ -1,0 +1,1 @@
+"""Unusual properties of activations and data."""

@@ -1,0 +1,134 @@
+"""What a reader must know about the data before reading the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from emoact.schema import Finding
+from emoact.stats.across.between import differing_texts
+from emoact.stats.directions.emotion import EmotionResult
+from emoact.stats.features import ModelFeatures
+from emoact.stats.settings import AnalysisSettings
+
+
+def remarks_on(
+    models: Sequence[ModelFeatures], results: Iterable[EmotionResult], settings: AnalysisSettings
+) -> list[Finding]:
+    """Notes and warnings on resampling, sizes, shapes and zero directions."""
+    return [
+        *(finding for model in models for finding in _on_model(model, settings)),
+        *(finding for pair in combinations(models, 2) for finding in _on_pair(*pair)),
+        *(finding for result in results for finding in _on_result(result)),
+    ]
+
+
+def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> list[Finding]:
+    design, findings = model.design, []
+    if not design.has_scenarios:
+        findings.append(
+            _note(
+                "no_scenarios",
+                model.model,
+                "no prompt names a scenario; every split, permutation and bootstrap resamples "
+                "single prompts",
+            )
+        )
+    if design.n_scenarios == 1:
+        findings.append(
+            _warning(
+                "single_scenario",
+                model.model,
+                "all prompts belong to one scenario, so that nothing can be held out; only plain "
+                "directions and norms have a value",
+            )
+        )
+    for label, scenarios in zip(design.labels, (design.counts > 0).sum(axis=1), strict=True):
+        if scenarios == 1 and design.n_scenarios > 1:
+            findings.append(
+                _warning(
+                    "one_sample",
+                    f"{model.model}/{label}",
+                    f"the class has prompts of one {design.unit} only; nothing can be held out",
+                )
+            )
+    if not any(prompt.text for prompt in model.prompts):
+        findings.append(
+            _note(
+                "unknown_prompts",
+                model.model,
+                "the files do not hold the prompts: word baselines are missing, and prompts are "
+                "matched between models by their order",
+            )
+        )
+    if settings.pooling == "last":
+        findings.append(
+            _note(
+                "lexical_layer",
+                model.model,
+                "with the last token pooled, layer 0 holds its embedding only: whatever layer 0 "
+                "shows is lexical or positional",
+            )
+        )
+    return findings
+
+
+def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:
+    findings = []
+    where = f"{first.model}, {second.model}"
+    layers, widths = zip(
+        *(next(iter(model.sites.values())).shape[1:] for model in (first, second)), strict=True
+    )
+    differing = differing_texts(first, second)
+    if differing:
+        findings.append(
+            _warning(
+                "prompts_differ",
+                where,
+                f"{differing} prompts go by the same id and have different texts; they are left "
+                "out of the comparison",
+            )
+        )
+    if widths[0] != widths[1]:
+        findings.append(
+            _note(
+                "raw_cosine_refused",
+                where,
+                f"d_model is {widths[0]} and {widths[1]}: directions of different widths have no "
+                "cosine; the other measures do not need one width",
+            )
+        )
+    if layers[0] != layers[1]:
+        findings.append(
+            _note(
+                "layers_matched_by_depth",
+                where,
+                f"the models have {layers[0]} and {layers[1]} layers; layers are matched by "
+                "relative depth",
+            )
+        )
+    return findings
+
+
+def _on_result(result: EmotionResult) -> list[Finding]:
+    zero = np.flatnonzero(result.strength.l2 == 0)
+    if not len(zero):
+        return []
+    return [
+        _warning(
+            "zero_direction",
+            f"{result.model}/{result.emotion}",
+            f"{result.site}: the direction is zero at layer {', '.join(map(str, zero))}, so that "
+            "it has no cosine there",
+        )
+    ]
+
+
+def _note(code: str, where: str, message: str) -> Finding:
+    return Finding(code=code, severity="note", where=where, message=message)
+
+
+def _warning(code: str, where: str, message: str) -> Finding:
+    return Finding(code=code, severity="warning", where=where, message=message)

@@ -1,0 +1,106 @@
+"""Units that were not made alike."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emoact.schema import DEFAULT_SITES
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.store.summaries.measures import UnitMeasures
+
+# These differ between any two models and make no comparison unfair.
+_OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
+
+
+def mixed_settings(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
+    """One finding for each model whose own units differ, and one where models differ."""
+    found = []
+    folders = list(dict.fromkeys(unit.folder for unit in units))
+    within: set[str] = set()
+    for folder in folders:
+        own = [unit for unit in units if unit.folder == folder]
+        differing = {name: values for name, values in _values(own).items() if len(values) > 1}
+        within |= set(differing)
+        if differing:
+            found.append(_finding(folder, differing, [folder]))
+    across = {
+        name: values
+        for name, values in _values(units, models=True).items()
+        if len(values) > 1 and name not in within and name not in _OF_THE_MODEL
+    }
+    if len(folders) > 1 and across:
+        found.append(_finding("", across, folders))
+    return found
+
+
+def _finding(
+    folder: str, differing: Mapping[str, Mapping[str, Sequence[str]]], folders: list[str]
+) -> ActivationFinding:
+    words = "; ".join(
+        f"{name} is "
+        + ", ".join(f"{value} in {_short(owners)}" for value, owners in values.items())
+        for name, values in differing.items()
+    )
+    where = f"The files of {folder}" if folder else "The models' files"
+    return ActivationFinding(
+        kind="mixed_settings",
+        severity="error" if folder else "warning",
+        model=folder,
+        sentence=f"{where} were not made alike: {words}.",
+        meaning="Each of these settings changes activations whatever the emotion, so that what "
+        "differs between such files may be the setting.",
+        matters=True,
+        phase3="Yes: phase 3 refuses to compare them; extract them again with one configuration.",
+        figures={"fields": ", ".join(differing), "values": words, "n_fields": len(differing)},
+        view={"view": "norms", "model": folders, "first": "true"},
+    )
+
+
+def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str, dict[str, Any]]:
+    """For every setting: each value with the classes, or models, that have it."""
+    values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for unit in units:
+        name = unit.folder if models else unit.emotion
+        for field, value in (unit.configuration or {}).items():
+            shown = _bos(value, alike=models) if field == "bos" else _text(value)
+            if name not in values[field][shown]:
+                values[field][shown].append(name)
+        if not models:
+            # What a file holds, whatever it says of itself; between models these may differ.
+            for field, value in _held(unit).items():
+                values[field][value].append(name)
+        if unit.configuration is None:
+            # Files that say nothing of themselves still say where their content begins.
+            start = "prepended" if unit.content_start else "not prepended"
+            values["bos (from content_start)"][start].append(name)
+    return {field: {**found} for field, found in values.items()}
+
+
+def _held(unit: UnitMeasures) -> dict[str, str]:
+    sites = [site for site in DEFAULT_SITES if site in unit.saved_sites]
+    return {
+        "n_layers": str(unit.n_layers),
+        "d_model": str(unit.d_model),
+        "sites": " and ".join(sites) or "none",
+    }
+
+
+def _bos(value: Any, *, alike: bool) -> str:
+    if not isinstance(value, Mapping):
+        return _text(value)
+    if not value.get("prepended"):
+        return "not prepended"
+    # Every tokenizer has a BOS of its own; between models only whether there is one counts.
+    return "prepended" if alike else f"prepended {value.get('token') or ''}".strip()
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return text if len(text) <= 24 else f"{text[:12]}…"
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""Norms of activations as tables."""

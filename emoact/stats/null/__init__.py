@@ -1,0 +1,1 @@
+"""Null distributions: relabelling, permutation, pairing, and what is judged by them."""

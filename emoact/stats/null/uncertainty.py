@@ -1,0 +1,62 @@
+"""Standard errors and intervals that resample scenarios."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+
+from emoact.stats.design import Design
+
+
+def bootstrap_counts(
+    design: Design, n_draws: int = 1000, *, seed: int = 0
+) -> Int[np.ndarray, "draw scenario"]:
+    """How often each scenario is drawn, with replacement among those that hold the same classes."""
+    rng = np.random.default_rng([seed, 3])
+    _, pattern = np.unique(design.counts > 0, axis=1, return_inverse=True)
+    pattern = pattern.ravel()
+    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int64)
+    for value in range(int(pattern.max()) + 1):
+        scenarios = np.flatnonzero(pattern == value)
+        n = len(scenarios)
+        counts[:, scenarios] = rng.multinomial(n, np.full(n, 1 / n), size=n_draws)
+    return counts
+
+
+def percentile_interval(
+    draws: Float[np.ndarray, "draw *rest"], level: float = 0.95
+) -> Float64[np.ndarray, "2 *rest"]:
+    """Lower and upper end of the percentile interval; draws that are NaN are left out."""
+    tail = (1 - level) / 2
+    out = np.full((2, *draws.shape[1:]), np.nan)
+    flat = draws.reshape(len(draws), -1)
+    for column, target in zip(flat.T, out.reshape(2, -1).T, strict=True):
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            target[:] = np.quantile(finite, [tail, 1 - tail])
+    return out
+
+
+def jackknife_se(
+    replicates: Float[np.ndarray, "scenario *rest"],
+    touched: Bool[np.ndarray, " scenario"] | None = None,
+) -> Float64[np.ndarray, "*rest"]:
+    """sqrt((n - 1) / n * sum (theta_s - mean)^2) over the values with one scenario left out.
+
+    Args:
+        replicates: One value per scenario left out.
+        touched: The scenarios that hold a class of the statistic; the others change nothing.
+
+    NaN with fewer than two scenarios, or where a value is NaN.
+
+    Source: Efron & Stein 1981.
+    """
+    used = replicates if touched is None else replicates[touched]
+    n = len(used)
+    if n < 2:
+        return np.full(replicates.shape[1:], np.nan)
+    deviations = used - used.mean(axis=0)
+    se: Float64[np.ndarray, "*rest"] = np.asarray(
+        np.sqrt((n - 1) / n * (deviations**2).sum(axis=0))
+    )
+    return se

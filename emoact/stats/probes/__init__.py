@@ -1,0 +1,1 @@
+"""Linear probes beside word baselines."""

@@ -1,0 +1,278 @@
+"""Probes and baselines of one emotion at every layer, cross-validated and explicit to implicit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+from emoact.schema import Site
+from emoact.stats.directions.emotion import Contrast
+from emoact.stats.features import ModelFeatures
+from emoact.stats.probes.accuracy import (
+    Accuracy,
+    LexicalComparison,
+    compare_with_words,
+    measure_accuracy,
+)
+from emoact.stats.probes.baselines import (
+    BASELINE_KINDS,
+    LEXICAL_KINDS,
+    baseline_cross_validated,
+    baseline_decisions,
+)
+from emoact.stats.probes.probes import (
+    DECIDERS,
+    ProbeKind,
+    best_layer,
+    correctness,
+    cross_validated_decisions,
+    nested_layers,
+    trained_decisions,
+)
+from emoact.stats.products import Gram
+from emoact.stats.rows import BaselineRow, ProbeRow
+from emoact.stats.settings import AnalysisSettings
+
+CROSS_VALIDATED = "cross_validated"
+TRANSFER = "explicit_to_implicit"
+
+Correct = Float64[np.ndarray, " prompt"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TextBaselines:
+    """Correctness of the text-only classifiers of one emotion, by evaluation and kind."""
+
+    correct: Mapping[str, Mapping[str, Correct]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProbeGrid:
+    """Probes of one emotion at one site.
+
+    Attributes:
+        rows: One per (layer, probe, evaluation).
+        nested: Correctness of the headline probe with its layer chosen on training prompts, by
+            evaluation.
+        first_layer: Correctness of the headline probe at layer 0, by evaluation.
+        probe: The headline probe.
+    """
+
+    rows: tuple[ProbeRow, ...]
+    nested: Mapping[str, Correct]
+    first_layer: Mapping[str, Correct]
+    probe: ProbeKind
+
+
+def transfer_sets(
+    model: ModelFeatures, contrast: Contrast
+) -> tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]] | None:
+    """The explicit and the implicit prompts, or None where either lacks a class."""
+    train = model.in_subset("explicit") & contrast.used
+    test = model.in_subset("implicit") & contrast.used
+    for chosen in (train, test):
+        labels = contrast.is_emotion[chosen]
+        if labels.all() or not labels.any():
+            return None
+    return train, test
+
+
+def judge_texts(model: ModelFeatures, contrast: Contrast) -> TextBaselines:
+    """Every baseline that needs no activations; those on words only where the texts are known."""
+    known = any(text.strip() for text in model.texts)
+    kinds = [kind for kind in BASELINE_KINDS if known or kind in ("majority", "length")]
+    sets = transfer_sets(model, contrast)
+    correct: dict[str, dict[str, Correct]] = {CROSS_VALIDATED: {}, TRANSFER: {}}
+    for kind in kinds:
+        decisions = baseline_cross_validated(
+            kind, model.texts, model.n_tokens, contrast.is_emotion, contrast.used, contrast.folds
+        )
+        correct[CROSS_VALIDATED][kind] = correctness(decisions, contrast.is_emotion)
+        if sets is not None:
+            decisions = np.full(len(model.texts), np.nan)
+            decisions[sets[1]] = baseline_decisions(
+                kind, model.texts, model.n_tokens, contrast.is_emotion, *sets
+            )
+            correct[TRANSFER][kind] = correctness(decisions, contrast.is_emotion)
+    return TextBaselines(correct=correct)
+
+
+def probe_emotion(
+    model: ModelFeatures,
+    site: Site,
+    contrast: Contrast,
+    *,
+    twin_gram: Gram,
+    settings: AnalysisSettings,
+) -> ProbeGrid:
+    """Every probe at every layer of one site.
+
+    Args:
+        model: Its pooled vectors.
+        site: Which of them.
+        contrast: The emotion.
+        twin_gram: `centred_gram(standardise=True)`: layers are chosen in the units that probes see.
+        settings: Probes, shuffles and seed.
+    """
+    features = model.sites[site]
+    n_layers = features.shape[1]
+    sets = transfer_sets(model, contrast)
+    headline: ProbeKind = "logistic" if "logistic" in settings.probes else settings.probes[0]
+    rows: list[ProbeRow] = []
+    by_layer = {e: np.full((n_layers, len(features)), np.nan) for e in (CROSS_VALIDATED, TRANSFER)}
+    for layer in range(n_layers):
+        for kind in settings.probes:
+            for evaluation in (CROSS_VALIDATED, TRANSFER) if sets else (CROSS_VALIDATED,):
+                values = features[:, layer]
+                if evaluation == CROSS_VALIDATED:
+                    correct = _cross_validated(kind, values, contrast.is_emotion, contrast)
+                    shuffled = _shuffled(kind, values, contrast, settings.n_shuffles)
+                else:
+                    correct, shuffled = _transferred(kind, values, contrast, sets), np.nan
+                accuracy = measure_accuracy(correct, model.design, contrast.draws)
+                rows.append(
+                    ProbeRow(
+                        model=model.model,
+                        emotion=contrast.emotion,
+                        site=site,
+                        layer=layer,
+                        probe=kind,
+                        evaluation=evaluation,
+                        accuracy=accuracy.value,
+                        low=accuracy.low,
+                        high=accuracy.high,
+                        shuffled=shuffled,
+                        n=accuracy.n,
+                    )
+                )
+                if kind == headline:
+                    by_layer[evaluation][layer] = correct
+    return ProbeGrid(
+        rows=tuple(rows),
+        nested=_nested(model, contrast, twin_gram, by_layer, sets, settings.seed),
+        first_layer={evaluation: values[0] for evaluation, values in by_layer.items()},
+        probe=headline,
+    )
+
+
+def baseline_rows(
+    model: ModelFeatures,
+    contrast: Contrast,
+    texts: TextBaselines,
+    first_layer: Mapping[str, Correct] | None,
+) -> list[BaselineRow]:
+    """One row per (evaluation, baseline); layer 0 of the residual stream is one of them."""
+    rows = []
+    for evaluation in (CROSS_VALIDATED, TRANSFER):
+        named: dict[str, Correct] = {**texts.correct[evaluation]}
+        if first_layer is not None:
+            named["layer_0"] = first_layer[evaluation]
+        for baseline, correct in named.items():
+            accuracy: Accuracy = measure_accuracy(correct, model.design, contrast.draws)
+            if accuracy.n:
+                rows.append(
+                    BaselineRow(
+                        model=model.model,
+                        emotion=contrast.emotion,
+                        baseline=baseline,
+                        evaluation=evaluation,
+                        accuracy=accuracy.value,
+                        low=accuracy.low,
+                        high=accuracy.high,
+                        n=accuracy.n,
+                    )
+                )
+    return rows
+
+
+def compare_probe(
+    model: ModelFeatures,
+    contrast: Contrast,
+    texts: TextBaselines,
+    probe: ProbeGrid,
+    first_layer: Mapping[str, Correct] | None,
+    evaluation: str,
+) -> tuple[Accuracy, LexicalComparison, float]:
+    """Accuracy of the nested probe, its comparison with words, and the best word accuracy.
+
+    Layer 0 of the residual stream holds token embeddings and positions: a probe there sees words
+    only, and counts among the word baselines where it is known.
+    """
+    correct = texts.correct[evaluation]
+    words: dict[str, Correct] = {kind: correct[kind] for kind in LEXICAL_KINDS if kind in correct}
+    if first_layer is not None:
+        words["layer_0"] = first_layer[evaluation]
+    majority = correct.get("majority", np.full(len(contrast.used), np.nan))
+    comparison = compare_with_words(
+        probe.nested[evaluation], words, majority, model.design, contrast.draws
+    )
+    best = words.get(comparison.baseline)
+    return (
+        measure_accuracy(probe.nested[evaluation], model.design, contrast.draws),
+        comparison,
+        float("nan")
+        if best is None
+        else measure_accuracy(best, model.design, contrast.draws).value,
+    )
+
+
+def _cross_validated(
+    kind: ProbeKind,
+    values: np.ndarray,
+    is_emotion: Bool[np.ndarray, " prompt"],
+    contrast: Contrast,
+) -> Correct:
+    decisions = cross_validated_decisions(
+        DECIDERS[kind], values, is_emotion, contrast.used, contrast.folds
+    )
+    return correctness(decisions, is_emotion)
+
+
+def _shuffled(kind: ProbeKind, values: np.ndarray, contrast: Contrast, n_shuffles: int) -> float:
+    accuracies = [
+        _cross_validated(kind, values, np.asarray(labels), contrast)[contrast.used].mean()
+        for labels in contrast.relabelled[1 : 1 + n_shuffles]
+    ]
+    return float(np.mean(accuracies))
+
+
+def _transferred(
+    kind: ProbeKind,
+    values: np.ndarray,
+    contrast: Contrast,
+    sets: tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]] | None,
+) -> Correct:
+    decisions = np.full(len(values), np.nan)
+    if sets is not None:
+        train, test = sets
+        decisions[test] = trained_decisions(
+            DECIDERS[kind], values, contrast.is_emotion, train, test
+        )
+    return correctness(decisions, contrast.is_emotion)
+
+
+def _nested(
+    model: ModelFeatures,
+    contrast: Contrast,
+    gram: Gram,
+    by_layer: Mapping[str, Float64[np.ndarray, "layer prompt"]],
+    sets: tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]] | None,
+    seed: int,
+) -> dict[str, Correct]:
+    layers: Int[np.ndarray, " fold"] = nested_layers(
+        model.design, gram, contrast.weights, contrast.folds, seed=seed
+    )
+    chosen = layers[contrast.folds]
+    nested = by_layer[CROSS_VALIDATED][chosen, np.arange(len(chosen))]
+    result = {
+        CROSS_VALIDATED: np.where(chosen >= 0, nested, np.nan),
+        TRANSFER: np.full(len(chosen), np.nan),
+    }
+    if sets is not None:
+        layer = best_layer(model.design, gram, contrast.weights, sets[0], seed=seed)
+        if layer >= 0:
+            result[TRANSFER] = by_layer[TRANSFER][layer]
+    return result

@@ -1,0 +1,109 @@
+"""What an analysis is asked to do; every choice is explicit and saved with its result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from emoact.errors import RequestError
+from emoact.positions import POOLINGS, Pooling
+from emoact.schema import Site
+from emoact.stats.probes.probes import PROBE_KINDS, ProbeKind
+
+Reference = Literal["neutral", "grand_mean"]
+
+ANALYSED_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisSettings:
+    """Settings of `analyse_grid`.
+
+    Attributes:
+        neutral: Label of the class that directions are measured from.
+        reference: `neutral`, or `grand_mean` to measure each emotion from the mean of all classes.
+        pooling: How positions became one vector.
+        sites: Which sites to analyse; the maximum statistic runs over all of them.
+        alpha: Chance of any false alarm over all layers, sites, emotions and models.
+        n_permutations: Relabellings of each emotion.
+        n_bootstrap: Draws of scenarios behind each interval.
+        n_splits: Disjoint halves behind stability.
+        n_folds: Folds of scenarios behind held-out figures.
+        n_pairings: Null pairings of prompts between two models.
+        n_rotations: Null pairings for Procrustes, which costs the most.
+        n_shuffles: Relabellings that the label-shuffled probe is averaged over.
+        neutral_variance: Share of neutral variance whose components are projected out.
+        probes: Which probes to fit.
+        seed: Of every random draw.
+        allow_mixed: Let units pass that were made differently; the result carries a badge.
+        leave_out_nonfinite: Leave out the prompts whose vectors are not finite, naming them.
+    """
+
+    neutral: str = "neutral"
+    reference: Reference = "neutral"
+    pooling: Pooling = "mean_content"
+    sites: tuple[Site, ...] = ANALYSED_SITES
+    alpha: float = 0.05
+    n_permutations: int = 2000
+    n_bootstrap: int = 1000
+    n_splits: int = 100
+    n_folds: int = 5
+    n_pairings: int = 200
+    n_rotations: int = 100
+    n_shuffles: int = 3
+    neutral_variance: float = 0.5
+    probes: tuple[ProbeKind, ...] = PROBE_KINDS
+    seed: int = 0
+    allow_mixed: bool = False
+    leave_out_nonfinite: bool = False
+
+    def __post_init__(self) -> None:
+        _check(
+            self.reference in get_args(Reference),
+            "reference",
+            self.reference,
+            "neutral, grand_mean",
+        )
+        _check(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
+        _check(len(self.sites) > 0, "sites", self.sites, "at least one site")
+        _check("pattern" not in self.sites, "sites", self.sites, "sites with vectors, not pattern")
+        _check(0 < self.alpha < 1, "alpha", self.alpha, "between 0 and 1")
+        _check(self.n_permutations >= 1000, "n_permutations", self.n_permutations, "1000 or more")
+        _check(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        _check(self.seed >= 0, "seed", self.seed, "0 or more")
+        for name in ("n_bootstrap", "n_splits", "n_pairings", "n_rotations", "n_shuffles"):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        _check(0 <= self.neutral_variance <= 1, "neutral_variance", self.neutral_variance, "0 to 1")
+        unknown = [kind for kind in self.probes if kind not in PROBE_KINDS]
+        _check(not unknown, "probes", self.probes, ", ".join(PROBE_KINDS))
+        _check(
+            bool(self.probes), "probes", self.probes, "at least one of " + ", ".join(PROBE_KINDS)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars and lists."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "sites": list(self.sites), "probes": list(self.probes)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> AnalysisSettings:
+        """The inverse of `to_json`.
+
+        Raises:
+            RequestError: A field is unknown or has a value that is not allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise RequestError(
+                f"unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}"
+            )
+        lists = {name: tuple(fields[name]) for name in ("sites", "probes") if name in fields}
+        return cls(**{**fields, **lists})
+
+
+def _check(allowed: bool, field: str, value: object, choices: str) -> None:
+    if not allowed:
+        raise RequestError(f"{field} is {value!r}; allowed: {choices}")

@@ -1,0 +1,170 @@
+"""Which summary belongs to a file, and whether it still does.
+
+A note beside the summaries remembers what a file looked like when it was hashed. While it looks the
+same, nothing of it is read; otherwise it is hashed, and measured if no summary is of that hash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emoact.errors import EmoactError
+from emoact.store.atomic import write_json
+from emoact.store.layout import ResultsRoot
+from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.summaries.measuring import measure_file
+from emoact.store.summaries.summary_file import (
+    SUMMARY_VERSION,
+    UnusableError,
+    open_summary,
+    save_summary,
+)
+
+_ATTEMPTS = 3
+_LOOKED_AT = ("size", "modified_ns", "changed_ns", "inode")
+
+
+def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
+    """The measures of one unit, from its summary where that is there and of this very file.
+
+    Otherwise the file is measured and its summary written; where the folder cannot be written the
+    measures are in memory only.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+        EmoactError: The file cannot be read, or is being changed all the time.
+    """
+    path = root.unit_path(folder, emotion)
+    for _ in range(_ATTEMPTS):
+        look = _look(path)
+        sha256 = _noted_hash(root, folder, emotion, look) or _hash(path)
+        with contextlib.suppress(UnusableError):
+            measures = open_summary(
+                _summary(root, sha256),
+                sha256=sha256,
+                again=functools.partial(measure_file, path),
+            )
+            if (measures.folder, measures.emotion) == (path.parent.name, emotion):
+                _note(root, folder, emotion, look, sha256)
+                return measures
+        measures = measure_file(path)
+        # A file that was replaced meanwhile may have been hashed before and measured after.
+        if _look(path) == look:
+            return _keep(root, folder, emotion, look, sha256, measures)
+    raise EmoactError(
+        f"{path} changes faster than it can be read", remedy="Wait until its run is done."
+    )
+
+
+def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures | None:
+    """The measures of one unit where its summary can be had without reading the file.
+
+    Raises:
+        EmoactError: The file cannot be read.
+    """
+    path = root.unit_path(folder, emotion)
+    sha256 = _noted_hash(root, folder, emotion, _look(path))
+    if sha256 is None:
+        return None
+    with contextlib.suppress(UnusableError):
+        return open_summary(
+            _summary(root, sha256), sha256=sha256, again=functools.partial(measure_file, path)
+        )
+    return None
+
+
+def _keep(
+    root: ResultsRoot,
+    folder: str,
+    emotion: str,
+    look: Mapping[str, int],
+    sha256: str,
+    measures: UnitMeasures,
+) -> UnitMeasures:
+    try:
+        save_summary(_summary(root, sha256), measures, sha256=sha256)
+    except EmoactError:
+        return measures
+    _note(root, folder, emotion, look, sha256)
+    _sweep(root)
+    return measures
+
+
+def _look(path: Path) -> dict[str, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+    return {
+        "size": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+        "changed_ns": status.st_ctime_ns,
+        "inode": status.st_ino,
+    }
+
+
+def _hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _summary(root: ResultsRoot, sha256: str) -> Path:
+    return root.summaries / f"{sha256[:32]}.safetensors"
+
+
+def _note_path(root: ResultsRoot, folder: str, emotion: str) -> Path:
+    name = hashlib.sha256(root.unit_name(folder, emotion).encode()).hexdigest()
+    return root.summaries / f"{name[:32]}.json"
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("sha256"), str) else {}
+
+
+def _noted_hash(
+    root: ResultsRoot, folder: str, emotion: str, look: Mapping[str, int]
+) -> str | None:
+    note = _read_note(_note_path(root, folder, emotion))
+    same = note.get("version") == SUMMARY_VERSION and all(
+        note.get(name) == look[name] for name in _LOOKED_AT
+    )
+    return note["sha256"] if same else None
+
+
+def _note(
+    root: ResultsRoot, folder: str, emotion: str, look: Mapping[str, int], sha256: str
+) -> None:
+    path = _note_path(root, folder, emotion)
+    content = {
+        "version": SUMMARY_VERSION,
+        "unit": root.unit_name(folder, emotion),
+        "sha256": sha256,
+        **look,
+    }
+    if _read_note(path) != content:
+        # Without the note the file is hashed again next time, which is slower and just as right.
+        with contextlib.suppress(EmoactError):
+            write_json(path, content, durable=False)
+
+
+def _sweep(root: ResultsRoot) -> None:
+    """Remove summaries that no note names: those of files that were written again."""
+    notes = [_read_note(path) for path in root.summaries.glob("*.json")]
+    named = {f"{note['sha256'][:32]}.safetensors" for note in notes if note}
+    for path in root.summaries.glob("*.safetensors"):
+        if path.name not in named:
+            with contextlib.suppress(OSError):
+                path.unlink()

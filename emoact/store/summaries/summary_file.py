@@ -1,0 +1,219 @@
+"""One summary on disk: a safetensors file whose header holds the words and whose body the arrays.
+
+Reading asks for one array at a time and never maps the file, so that a file which somebody cuts
+short is an error and not a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoact.store.atomic import replace_atomically
+from emoact.store.summaries.measures import ARRAYS, SiteMeasures, UnitMeasures
+
+SUMMARY_VERSION = 1
+"""Of everything that is measured; another version is measured again."""
+
+_KEY = "emoact_summary"
+_DTYPES = {"F64": np.float64, "F32": np.float32, "I32": np.int32}
+_NAMES = {np.dtype(kind): name for name, kind in _DTYPES.items()}
+_LONGEST_HEADER = 512_000_000
+_STEPS = ("step", "mlp_share")
+
+
+class UnusableError(Exception):
+    """The summary is missing, damaged, or of another file or version; it is measured again."""
+
+
+def save_summary(path: Path, measures: UnitMeasures, *, sha256: str) -> None:
+    """Write a summary, whole or not at all.
+
+    Raises:
+        EmoactError: The folder cannot be written, or is full.
+    """
+    arrays = {
+        f"{site}.{name}": np.ascontiguousarray(array)
+        for site, one in measures.sites.items()
+        for name, array in ((name, one.arrays[name]) for name in ARRAYS)
+    } | {f"steps.{name}": np.ascontiguousarray(array) for name, array in measures.steps.items()}
+    header: dict[str, Any] = {"__metadata__": {_KEY: json.dumps(_words(measures, sha256))}}
+    at = 0
+    for name, array in arrays.items():
+        end = at + array.nbytes
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [at, end],
+        }
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with replace_atomically(path, need=8 + len(text) + at, durable=False) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in arrays.values():
+            file.write(array.data.cast("B") if array.size else b"")
+
+
+def open_summary(
+    path: Path, *, sha256: str, again: Callable[[], UnitMeasures] | None = None
+) -> UnitMeasures:
+    """The measures in a summary; arrays are read when asked for.
+
+    Args:
+        path: The summary.
+        sha256: Hash of the file of activations that it has to be of.
+        again: Measures the file again, should the summary be gone when an array is asked for.
+
+    Raises:
+        UnusableError: It is missing, damaged, or of another file or version.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            size = os.fstat(file.fileno()).st_size
+            if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
+                raise UnusableError("no header")
+            header = json.loads(file.read(length))
+        words = json.loads(header.pop("__metadata__")[_KEY])
+        if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):
+            raise UnusableError("of another file or version")
+        entries = {name: _Entry(entry, 8 + length, size) for name, entry in header.items()}
+        return _measures(path, words, entries, again)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnusableError(str(error)) from error
+
+
+class _Entry:
+    """Where one array lies."""
+
+    def __init__(self, entry: Mapping[str, Any], begin: int, size: int) -> None:
+        self.dtype = np.dtype(_DTYPES[entry["dtype"]])
+        self.shape = tuple(int(n) for n in entry["shape"])
+        start, stop = (int(n) for n in entry["data_offsets"])
+        self.at, self.nbytes = begin + start, stop - start
+        expected = math.prod(self.shape) * self.dtype.itemsize
+        if start < 0 or min(self.shape, default=0) < 0 or self.nbytes != expected:
+            raise ValueError(f"{expected} bytes expected, {self.nbytes} found")
+        if begin + stop > size:
+            raise ValueError("the file is cut short")
+
+
+class _FileArrays(Mapping[str, np.ndarray]):
+    """Arrays that are read from a summary when asked for, and measured again if it is gone."""
+
+    def __init__(
+        self,
+        path: Path,
+        entries: Mapping[str, _Entry],
+        again: Callable[[], Mapping[str, np.ndarray]] | None,
+    ) -> None:
+        self._path, self._entries, self._again = path, entries, again
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        entry = self._entries[name]
+        buffer = bytearray(entry.nbytes)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(entry.at)
+                complete = file.readinto(buffer) == entry.nbytes
+        except OSError:
+            complete = False
+        if not complete:
+            if self._again is None:
+                raise UnusableError(f"{self._path} is gone")
+            return self._again()[name]
+        array = np.frombuffer(buffer, dtype=entry.dtype).reshape(entry.shape)
+        array.flags.writeable = False
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
+    return {
+        "version": SUMMARY_VERSION,
+        "sha256": sha256,
+        "folder": measures.folder,
+        "emotion": measures.emotion,
+        "model_name": measures.model_name,
+        "n_layers": measures.n_layers,
+        "d_model": measures.d_model,
+        "content_start": measures.content_start,
+        "lengths": measures.lengths,
+        "token_strings": measures.token_strings,
+        "prompts": None if measures.prompts is None else [dict(p) for p in measures.prompts],
+        "configuration": measures.configuration,
+        "provenance": measures.provenance,
+        "random_weights": measures.random_weights,
+        "notes": measures.notes,
+        "saved_sites": measures.saved_sites,
+        "sites": list(measures.sites),
+    }
+
+
+def _measures(
+    path: Path,
+    words: Mapping[str, Any],
+    entries: Mapping[str, _Entry],
+    again: Callable[[], UnitMeasures] | None,
+) -> UnitMeasures:
+    lengths = tuple(int(length) for length in words["lengths"])
+    sites = {}
+    for site in words["sites"]:
+        own = {name: entries[f"{site}.{name}"] for name in ARRAYS}
+        n_layers = own["l2"].shape[0]
+        _check(own, n_layers, sum(lengths), len(lengths), int(words["d_model"]))
+        sites[site] = SiteMeasures(
+            arrays=_FileArrays(path, own, _site_again(again, site)), n_layers=n_layers
+        )
+    steps = {name: entries[f"steps.{name}"] for name in _STEPS if f"steps.{name}" in entries}
+    prompts = words["prompts"]
+    return UnitMeasures(
+        folder=str(words["folder"]),
+        emotion=str(words["emotion"]),
+        model_name=str(words["model_name"]),
+        n_layers=int(words["n_layers"]),
+        d_model=int(words["d_model"]),
+        content_start=int(words["content_start"]),
+        lengths=lengths,
+        token_strings=tuple(tuple(map(str, texts)) for texts in words["token_strings"]),
+        prompts=None if prompts is None else tuple(prompts),
+        configuration=words["configuration"],
+        provenance=words["provenance"],
+        random_weights=bool(words["random_weights"]),
+        notes=tuple(map(str, words["notes"])),
+        saved_sites=tuple(words["saved_sites"]),
+        sites=sites,
+        steps=_FileArrays(path, steps, None if again is None else lambda: again().steps),
+    )
+
+
+def _site_again(
+    again: Callable[[], UnitMeasures] | None, site: Any
+) -> Callable[[], Mapping[str, np.ndarray]] | None:
+    return None if again is None else lambda: again().sites[site].arrays
+
+
+def _check(
+    own: Mapping[str, _Entry], n_layers: int, n_tokens: int, n_prompts: int, d_model: int
+) -> None:
+    expected = {
+        **dict.fromkeys(("l2", "l1", "n_bad"), (n_layers, n_tokens)),
+        **dict.fromkeys(("mean", "sd", "typical"), (n_layers, d_model)),
+        "pooled": (n_layers, n_prompts, d_model),
+    }
+    for name, shape in expected.items():
+        if own[name].shape != shape:
+            raise ValueError(f"{name} has shape {own[name].shape}, not {shape}")

@@ -1,0 +1,1 @@
+"""Views: controls, table, figure and answer of each question, in one file each."""

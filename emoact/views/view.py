@@ -1,0 +1,103 @@
+"""The `View` record: one question, with its controls, table, figure and answer.
+
+Pages, exports, shell commands and the report iterate over these records. A view is pure: from a
+source (a saved analysis, or the summaries of activation files) and a choice it makes values. It
+imports no Streamlit; `emoact.ui` draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import pandas as pd
+
+from emoact.views.chart import Chart
+
+Source = TypeVar("Source")
+Choice = Mapping[str, Any]
+"""Values of the controls by name."""
+
+ControlKind = Literal["one", "select", "many", "toggle", "layer", "text"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control(Generic[Source]):
+    """One choice of a view; its name is the parameter in the address of the page.
+
+    Attributes:
+        name: Parameter in the address, and key of the choice.
+        label: Shown beside the control, as the reader sees it.
+        kind: `one` of few options side by side, `select` from a list, `many` of several options,
+            `toggle` on or off, `layer` a slider over whole numbers, `text` a line of text.
+        options: Allowed values for this source; of a `layer`, the layers.
+        default: Value where the address names none; the first option (`many`: all) when None.
+        help: One sentence on what the control decides.
+        when: The control is shown where this holds of the choices before it.
+        width: Pixels, or None.
+        pinned: The value is written into the address even where it is the default, since the
+            default depends on what is on disk.
+    """
+
+    name: str
+    label: str
+    kind: ControlKind
+    options: Callable[[Source, Choice], Sequence[Any]] = lambda _source, _choice: ()
+    default: Callable[[Source, Choice], Any] | None = None
+    help: str | Callable[[Source], str] = ""
+    when: Callable[[Source, Choice], bool] = lambda _source, _choice: True
+    width: int | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a view shows for one source and choice.
+
+    Attributes:
+        table: Exactly what the figure draws, tidy; the CSV export.
+        chart: None where a table says it all, or there is nothing to draw.
+        caption: What the figure shows and of what, for a reader who has only the image.
+        name: Of exported files, without an ending.
+        alt: The figure in one sentence.
+    """
+
+    table: pd.DataFrame
+    chart: Chart | None
+    caption: str
+    name: str
+    alt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(Generic[Source]):
+    """One tab of a page.
+
+    Attributes:
+        name: Value of the parameter `view` in the address.
+        page: Name of the page that shows it: `activations`, `directions`, `distances`, `across`.
+        title: Heading of its section in the report and label of its tab.
+        question: The question that it answers, as one sentence.
+        controls: In the order in which they are drawn.
+        show: Table and figure.
+        answer: Sentences in Markdown, each with its figures; the answer comes before the figure.
+        terms: Term to definition, with formula and source, for "What am I looking at".
+        command: Words of the shell command that writes the same table; after `python -m emoact`.
+        empty: What is said where the table has no row.
+        in_report: Choices for which the report has this view, given the source; none when None.
+    """
+
+    name: str
+    page: str
+    title: str
+    question: str
+    show: Callable[[Source, Choice], Shown]
+    answer: Callable[[Source, Choice, Shown], Sequence[str]]
+    controls: Sequence[Control[Source]] = ()
+    terms: Mapping[str, str] | Callable[[Source, Choice], Mapping[str, str]] = field(
+        default_factory=dict
+    )
+    command: Callable[[Source, Choice], Sequence[str]] | None = None
+    empty: str = "There is nothing to draw."
+    in_report: Callable[[Source], Sequence[Choice]] | None = None

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+from emoact.analysis.work import AnalysisWork
+from emoact.cli.analyze_command import _request as request_of
+from emoact.cli.entry import _parser
+from emoact.errors import RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.job import JobConfig
+from emoact.jobs.kinds import config_from_json
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.atomic import write_json
+from tests.support.planted_scenarios import FAST, plant_scenarios
+
+
+def refused(results: Path, match: str, **changes: Any) -> RequestError:
+    settings = dataclasses.replace(FAST, **changes.pop("settings", {}))
+    with pytest.raises(RequestError, match=match) as error:
+        prepare_analysis(AnalyzeRequest(results=results, settings=settings, **changes))
+    assert not (results / "runs").exists()
+    return error.value
+
+
+def test_everything_on_disk_is_analysed_by_default(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path, "gpt2")
+    plant_scenarios(tmp_path, "other")
+    prepared = prepare_analysis(AnalyzeRequest(results=tmp_path, settings=FAST))
+    assert prepared.config.models == ("gpt2", "other")
+    assert prepared.config.emotions == ("anger", "gratitude", "neutral")
+    assert prepared.existing is None
+    work = AnalysisWork.from_json(prepared.config.request)
+    assert work.settings == FAST
+    assert len(work.units) == 6
+
+
+def test_the_neutral_class_comes_with_the_emotions_that_are_named(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    request = AnalyzeRequest(results=tmp_path, settings=FAST, emotions=("anger",))
+    assert prepare_analysis(request).config.emotions == ("anger", "neutral")
+
+
+@pytest.mark.parametrize(
+    ("field", "provenance"),
+    [
+        ("dtype", {"dtype": "bfloat16"}),
+        ("processing", {"processing": "tl_compat"}),
+        ("bos", {"bos": {"policy": "none"}}),
+        ("dataset", {"dataset": {"sha256": "f" * 64}}),
+    ],
+)
+def test_a_mixed_comparison_is_refused_with_the_field_that_differs(
+    tmp_path: Path, field: str, provenance: dict[str, Any]
+) -> None:
+    plant_scenarios(tmp_path, "gpt2")
+    plant_scenarios(tmp_path, "other", provenance=provenance)
+    error = refused(tmp_path, f"{field} differs: ")
+    assert "gpt2/anger" in error.message
+    assert "other/anger" in error.message
+    assert "--allow-mixed" in (error.remedy or "")
+    allowed = dataclasses.replace(FAST, allow_mixed=True)
+    prepare_analysis(AnalyzeRequest(results=tmp_path, settings=allowed))
+
+
+def test_a_site_that_one_file_lacks_is_refused_by_name(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path, "gpt2")
+    plant_scenarios(tmp_path, "other", sites=("resid_pre",))
+    assert "--site mlp_out" in (refused(tmp_path, "other/anger has no mlp_out").remedy or "")
+    only = dataclasses.replace(FAST, sites=("resid_pre",))
+    prepare_analysis(AnalyzeRequest(results=tmp_path, settings=only))
+
+
+def test_without_neutral_the_grand_mean_is_offered(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path, emotions=("anger", "gratitude"))
+    error = refused(tmp_path, "has no class 'neutral'.*it has anger, gratitude")
+    assert "--reference grand_mean" in (error.remedy or "")
+    offered = dataclasses.replace(FAST, reference="grand_mean")
+    prepare_analysis(AnalyzeRequest(results=tmp_path, settings=offered))
+
+
+def test_a_single_class_is_refused(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path, emotions=("neutral",))
+    refused(tmp_path, "has only the class 'neutral'; a direction needs two")
+
+
+def test_unknown_names_are_refused_with_what_there_is(tmp_path: Path) -> None:
+    refused(tmp_path, "there are no activations")
+    plant_scenarios(tmp_path)
+    assert refused(tmp_path, "there are gpt2", models=("gpt",)).remedy == "Did you mean gpt2?"
+    wrong = refused(tmp_path, "there are anger, gratitude", emotions=("angr",))
+    assert wrong.remedy == "Did you mean anger?"
+
+
+def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    (tmp_path / "activations" / "gpt2" / "activations_joy.pkl").write_bytes(b"no pickle")
+    prepared = prepare_analysis(AnalyzeRequest(results=tmp_path, settings=FAST))
+    assert "joy" not in prepared.config.emotions
+    assert "activations_joy.pkl" in prepared.problems[0]
+
+
+def test_the_command_asks_for_the_same_again(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    request = AnalyzeRequest(
+        results=str(tmp_path),
+        models=("gpt2",),
+        emotions=("anger",),
+        settings=AnalysisSettings(
+            pooling="last",
+            sites=("mlp_out",),
+            n_permutations=1234,
+            seed=7,
+            alpha=0.01,
+            allow_mixed=True,
+            leave_out_nonfinite=True,
+        ),
+    )
+    words = shlex.split(prepare_analysis(request).config.command)
+    assert request_of(_parser().parse_words(words[3:])) == request
+
+
+def test_a_config_of_a_job_survives_the_disk(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    config = prepare_analysis(AnalyzeRequest(results=tmp_path, settings=FAST)).config
+    directory = RunDirectory(tmp_path / "runs" / config.run_id)
+    directory.path.mkdir(parents=True)
+    write_json(directory.config_path, config.to_json())
+    assert directory.config() == config
+    assert config.again().fingerprint() == config.fingerprint()
+    assert config.again().run_id != config.run_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "cook"}, "no run that this emoact knows"),
+        ({"schema_version": 9}, "newer emoact"),
+        ({"models": []}, "at least one"),
+        ({"request": 3}, "request"),
+        ({"surprise": 1}, "unknown"),
+    ],
+)
+def test_a_config_that_is_not_ours_is_refused(changes: dict[str, Any], said: str) -> None:
+    config = JobConfig(
+        kind="analyze",
+        run_id="r1",
+        created_at="2026-01-31T12:00:00+00:00",
+        models=("gpt2",),
+        emotions=("anger",),
+        results="/r",
+    )
+    with pytest.raises(RequestError, match=said):
+        config_from_json({**config.to_json(), **changes})
+
+
+def test_settings_out_of_range_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    for changes in ({"n_permutations": 10}, {"alpha": 0.0}, {"alpha": np.nan}, {"seed": -1}):
+        with pytest.raises(RequestError, match=next(iter(changes))):
+            dataclasses.replace(FAST, **changes)
+
+
+@pytest.mark.parametrize("shape", [{"n_layers": 4}, {"d_model": 16}])
+def test_files_of_other_shapes_in_one_folder_are_refused_before_the_start(
+    tmp_path: Path, shape: dict[str, Any]
+) -> None:
+    plant_scenarios(tmp_path, emotions=("anger", "neutral"))
+    plant_scenarios(tmp_path, emotions=("gratitude",), **shape)
+    error = refused(tmp_path, "gpt2/.* layers of width .*, but gpt2/anger has 3 of 8")
+    assert "extract them again" in (error.remedy or "")

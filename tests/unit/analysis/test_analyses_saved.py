@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from emoact.analysis.inputs import InputFile
+from emoact.analysis.key import analysis_id
+from emoact.analysis.listing import (
+    find_analysis,
+    list_analyses,
+    newest_analysis,
+    saved_already,
+)
+from emoact.analysis.save import save_analysis
+from emoact.analysis.saved import SavedAnalysis
+from emoact.analysis.sentences import badges_of
+from emoact.analysis.table_files import ROW_TYPES, columns_of
+from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.stats.result import AnalysisResult
+from emoact.store.layout import ResultsRoot
+from tests.support.planted_scenarios import FAST
+
+Analysed = tuple[AnalysisResult, Sequence[InputFile]]
+
+
+@pytest.fixture
+def saved(root: ResultsRoot, analysed: Analysed) -> SavedAnalysis:
+    return save_analysis(root, *analysed, run_id="r1")
+
+
+def same(one: Any, other: Any) -> bool:
+    both = isinstance(one, float) and isinstance(other, float)
+    return bool(one == other or (both and math.isnan(one) and math.isnan(other)))
+
+
+def test_every_table_reads_back_as_it_was_computed(
+    saved: SavedAnalysis, analysed: Analysed
+) -> None:
+    tables = analysed[0].tables()
+    assert set(tables) == set(ROW_TYPES)
+    for name, rows in tables.items():
+        frame = saved.table(name)
+        assert list(frame.columns) == list(columns_of(name))
+        assert len(frame) == len(rows) == saved.rows[name]
+        for found, row in zip(frame.to_dict("records"), rows, strict=True):
+            assert all(same(found[column], row[column]) for column in row), name
+
+
+def test_a_table_without_rows_keeps_its_columns(
+    root: ResultsRoot, analysed: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, inputs = analysed
+    tables = {**result.tables(), "across": []}
+    monkeypatch.setattr(AnalysisResult, "tables", lambda _self: tables)
+    frame = save_analysis(root, result, inputs).table("across")
+    assert len(frame) == 0
+    assert frame.dtypes["layer_a"] == np.int64
+    assert frame.dtypes["score_corr"] == np.float64
+
+
+def test_csv_files_hold_the_same_rows_and_name_their_badges(
+    saved: SavedAnalysis, analysed: Analysed
+) -> None:
+    rows = analysed[0].tables()["strength"]
+    with (saved.path / "tables" / "strength.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == len(rows)
+    assert [float(row["l2"]) for row in found] == [row["l2"] for row in rows]
+    assert {row["badges"] for row in found} == {"; ".join(saved.badges)}
+    assert "random weights" in found[0]["badges"]
+    assert "other" in found[0]["badges"]
+
+
+def test_directions_read_back_with_what_they_are(saved: SavedAnalysis, analysed: Analysed) -> None:
+    result, inputs = analysed
+    for key, direction in result.directions.items():
+        found = saved.directions(key.model, key.site, None if key.main else key.kind)
+        np.testing.assert_array_equal(found[key.emotion], direction.astype(np.float32))
+    path = saved.path / "directions_gpt2_resid_pre.safetensors"
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+        assert file.get_slice("anger").get_shape() == [3, 8]
+    assert json.loads(metadata["contrast"])["anger"] == "mean(anger) - mean(neutral)"
+    assert metadata["sign"] == "positive towards the emotion"
+    assert metadata["pooling"] == "mean_content"
+    assert metadata["site"] == "resid_pre"
+    assert metadata["model"] == "gpt2"
+    hashes = {each.emotion: each.sha256 for each in inputs if each.folder == "gpt2"}
+    assert json.loads(metadata["inputs"]) == hashes
+    assert json.loads(metadata["badges"]) == list(saved.badges)
+
+
+def test_the_description_says_what_was_done_to_what(
+    saved: SavedAnalysis, analysed: Analysed
+) -> None:
+    result, inputs = analysed
+    assert saved.settings == FAST
+    assert saved.inputs == tuple(inputs)
+    assert saved.id == analysis_id(inputs, FAST) == saved.path.name
+    assert saved.models == ("gpt2", "other")
+    assert saved.emotions == ("anger", "gratitude")
+    assert saved.run_id == "r1"
+    assert set(saved.sentences) == {"gpt2", "other"}
+    assert "random" in saved.sentences["other"]
+    assert "random" not in saved.sentences["gpt2"]
+    assert saved.versions["numpy"] == np.__version__
+    # Different widths: the plan's cosine is refused, with the reason.
+    assert [finding.code for finding in saved.refusals] == ["raw_cosine_refused"]
+    assert "8 and 6" in saved.refusals[0].message
+    assert len(saved.findings) + len(saved.refusals) == len(result.findings)
+
+
+def test_a_whole_analysis_is_found_and_left_alone(
+    saved: SavedAnalysis, root: ResultsRoot, analysed: Analysed
+) -> None:
+    before = (saved.path / "analysis.json").stat().st_ino
+    again = save_analysis(root, *analysed, run_id="r2")
+    assert again.run_id == "r1"
+    assert (saved.path / "analysis.json").stat().st_ino == before
+    found = saved_already(root, analysed[1], FAST)
+    assert found is not None
+    assert found.id == saved.id
+    assert [row.id for row in list_analyses(root)] == [saved.id]
+    assert [path.name for path in root.analysis.iterdir()] == [saved.id]
+
+
+def test_a_damaged_analysis_does_not_count_and_is_made_again(
+    saved: SavedAnalysis, root: ResultsRoot, analysed: Analysed
+) -> None:
+    (saved.path / "tables" / "points.parquet").unlink()
+    assert saved_already(root, analysed[1], FAST) is None
+    again = save_analysis(root, *analysed, run_id="r2")
+    again.check()
+    assert again.run_id == "r2"
+    assert [path.name for path in root.analysis.iterdir()] == [saved.id]
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def _read(saved: SavedAnalysis, name: str) -> None:
+    if name.startswith("tables/"):
+        saved.table("headline")
+    else:
+        saved.directions("gpt2", "mlp_out")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (Path.unlink, "is missing"),
+        (_truncate, "truncated"),
+        (_flip, "not what was written"),
+        (_link, "Too many levels"),
+    ],
+)
+@pytest.mark.parametrize("name", ["tables/headline.parquet", "directions_gpt2_mlp_out.safetensors"])
+def test_a_harmed_file_gives_one_clear_message(
+    saved: SavedAnalysis, harm: Any, said: str, name: str
+) -> None:
+    harm(saved.path / name)
+    with pytest.raises(FileRefusedError, match=said) as refused:
+        _read(saved, name)
+    assert name in refused.value.message
+    assert "\n" not in refused.value.message
+    assert "analyse again" in (refused.value.remedy or "")
+    with pytest.raises(FileRefusedError, match=said):
+        saved.check()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is missing"),
+        ("", "not JSON"),
+        ('{"schema_version": 1, "ki', "not JSON"),
+        ("[1, 2]", "no analysis of emoact"),
+        ('{"schema_version": 1, "kind": "extract"}', "no analysis of emoact"),
+        ('{"schema_version": 99, "kind": "analysis"}', "newer emoact"),
+        ('{"schema_version": 1, "kind": "analysis"}', "missing"),
+    ],
+)
+def test_a_description_that_is_not_ours_is_refused_and_listed_with_the_reason(
+    saved: SavedAnalysis, root: ResultsRoot, content: str | None, said: str
+) -> None:
+    path = saved.path / "analysis.json"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(FileRefusedError, match=said):
+        SavedAnalysis.open(saved.path)
+    (row,) = list_analyses(root)
+    assert row.id == saved.id
+    assert said in (row.problem or "")
+    with pytest.raises(RequestError, match="there is no analysis"):
+        newest_analysis(root)
+
+
+def test_settings_that_are_not_allowed_are_refused(saved: SavedAnalysis) -> None:
+    path = saved.path / "analysis.json"
+    fields = json.loads(path.read_text())
+    fields["settings"]["n_permutations"] = 5
+    path.write_text(json.dumps(fields))
+    with pytest.raises(FileRefusedError, match="n_permutations is 5"):
+        SavedAnalysis.open(saved.path)
+
+
+def test_what_the_analysis_does_not_have_is_named(saved: SavedAnalysis, root: ResultsRoot) -> None:
+    with pytest.raises(RequestError, match="there are headline, strength"):
+        saved.table("heads")
+    with pytest.raises(RequestError, match="it has gpt2, other at resid_pre, mlp_out"):
+        saved.directions("gpt3", "resid_pre")
+    assert find_analysis(root, saved.id[:6]).id == saved.id
+    with pytest.raises(RequestError, match="there is no analysis") as error:
+        find_analysis(root, f"x{saved.id[1:]}")
+    assert error.value.remedy == f"Did you mean {saved.id}?"
+
+
+def test_nothing_is_left_when_the_disk_is_full(
+    root: ResultsRoot, analysed: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("emoact.analysis.save.write_directions", full)
+    with pytest.raises(EmoactError, match="full"):
+        save_analysis(root, *analysed)
+    assert list(root.analysis.iterdir()) == []
+    assert list_analyses(root) == ()
+
+
+def test_last_token_pooling_says_what_layer_zero_can_show(analysed: Analysed) -> None:
+    result, _ = analysed
+    pooled = dataclasses.replace(result.settings, pooling="last")
+    badges = badges_of(dataclasses.replace(result, settings=pooled))
+    assert any("lexical/positional only" in badge for badge in badges)
+    assert not any("lexical" in badge for badge in badges_of(result))

@@ -1,0 +1,207 @@
+"""Paths that hold no data set, and bytes that are no text."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import pickle
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from emoact.data import read_prompts
+from emoact.errors import RequestError
+
+pytestmark = pytest.mark.fault
+
+OK = '{"text": "Thanks.", "emotion": "gratitude"}\n'
+ACCENTED = '{"text": "Dépêche-toi.", "emotion": "anger"}\n'
+
+
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return buffer.getvalue()
+
+
+# (name, bytes, place, words of the problem, words of the remedy)
+BYTES = [
+    ("p.jsonl", b"", "", "the file is empty", "at least one prompt"),
+    ("p.json", b"", "", "the file is empty", "at least one prompt"),
+    ("p.csv", b"", "", "the file is empty", "at least one prompt"),
+    ("p.parquet", b"", "", "the file is empty", "at least one prompt"),
+    ("p.jsonl", OK.encode("utf-16"), "", "UTF-16 or UTF-32", 'encoding "UTF-8"'),
+    ("p.jsonl", OK.encode("utf-16-le"), "", "UTF-16 or UTF-32", 'encoding "UTF-8"'),
+    ("p.json", OK.encode("utf-16-be"), "", "UTF-16 or UTF-32", 'encoding "UTF-8"'),
+    ("p.csv", "text,emotion\na,b\n".encode("utf-16"), "", "UTF-16", 'encoding "UTF-8"'),
+    ("p.tsv", "text\temotion\na\tb\n".encode("utf-32"), "", "UTF-32", 'encoding "UTF-8"'),
+    ("p.csv", "text,emotion\na,b\n".encode("utf-32-be"), "", "UTF-32", 'encoding "UTF-8"'),
+    ("p.jsonl", (OK + ACCENTED).encode("latin-1"), " line 2", "byte 0xe9 at", "Latin-1"),
+    ("p.csv", b"text,emotion\n\xe9,b\n", " line 2", "byte 0xe9 at offset 13", "Latin-1"),
+    ("p.csv", b"\xef\xbb\xbftext,emotion\n\xe9,b\n", " line 2", "0xe9 at offset 16", "Latin-1"),
+    ("p.tsv", b"text\temotion\n\x93Hi\x94\tb\n", " line 2", "byte 0x93", "Windows-1252"),
+    ("p.json", "感謝".encode("shift-jis"), " line 1", "is not UTF-8", "Shift-JIS"),
+    ("p.jsonl", b'{"text": "\xed\xa0\x80", "emotion": "b"}', " line 1", "byte 0xed", "UTF-8"),
+    ("p.jsonl", b'{"text": "\xc0\xaf", "emotion": "b"}', " line 1", "byte 0xc0", "UTF-8"),
+    ("p.jsonl", OK.encode() + b"\xf0\x9f\x98", " line 2", "byte 0xf0", "UTF-8"),
+    ("p.jsonl", OK.encode() * 9 + b"\0\n", " line 10", "a NUL byte", "Remove the byte"),
+    ("p.json", OK.encode() * 9 + b"\0\0", " line 10", "a NUL byte", "Remove the byte"),
+    ("p.csv", b"text,emotion\na,b\0c\n", " line 2", "a NUL byte at offset 16", "Remove the byte"),
+    ("p.jsonl", b"\0" * 4096, "", "UTF-16", "UTF-8"),
+    ("p.jsonl", bytes(range(1, 256)) * 9, " line 2", "byte 0x80", "UTF-8"),
+    ("p.csv", _zip(), "", "a zip archive or an Excel workbook", "Export the prompts"),
+    ("p.csv", b"\xd0\xcf\x11\xe0" + b"\0" * 600, "", "an old Excel workbook", "Export"),
+    ("p.jsonl", gzip.compress(OK.encode()), "", "a gzip archive", "Export the prompts"),
+    ("p.jsonl", b"BZh91AY&SY", "", "a bzip2 archive", "Export the prompts"),
+    ("p.jsonl", b"\xfd7zXZ\0", "", "an xz archive", "Export the prompts"),
+    ("p.csv", b"PAR1\x15\x04PAR1", "", "a Parquet file", ".parquet"),
+    ("p.json", pickle.dumps([{"text": "a"}]), "", "a pickle", "Export the prompts"),
+    ("p.json", pickle.dumps([{"text": "a"}], protocol=2), "", "a pickle", "Export"),
+    ("p.json", b"\x93NUMPY\x01\0", "", "a NumPy array", "Export the prompts"),
+    ("p.csv", b"SQLite format 3\0", "", "an SQLite data base", "Export the prompts"),
+    ("p.csv", b"%PDF-1.7\n", "", "a PDF document", "Export the prompts"),
+    ("p.parquet", OK.encode(), "", "no readable Parquet file", "to_parquet"),
+    ("p.parquet", b"PAR1", "", "no readable Parquet file", "to_parquet"),
+    ("p.parquet", b"PAR1" + b"\xff" * 40 + b"PAR1", "", "no readable Parquet", "to_parquet"),
+    ("p.parquet", b"PAR1\0\0\0\0PAR1", "", "no readable Parquet file", "to_parquet"),
+    ("p.parquet", b"PARE" + b"\0" * 40 + b"PARE", "", "no readable Parquet", "to_parquet"),
+    ("p.txt", OK.encode(), "", "extension '.txt' is unknown; .jsonl, .json", "Export"),
+    ("p.jsnol", OK.encode(), "", "'.jsnol' is unknown", "Name the file .json"),
+    ("p.ndjson", OK.encode(), "", "'.ndjson' is unknown", "Name the file .json"),
+    ("p.cvs", OK.encode(), "", "'.cvs' is unknown", "Name the file .csv"),
+    ("p.jsonl.gz", gzip.compress(OK.encode()), "", "'.gz' is unknown", "Unpack it first"),
+    ("p.xlsx", _zip(), "", "'.xlsx' is unknown", "Save the sheet as CSV"),
+    ("p.pkl", OK.encode(), "", "'.pkl' is unknown", "Export"),
+    ("p.jsonl ", OK.encode(), "", "'.jsonl ' is unknown", "Name the file .jsonl"),
+    ("prompts", OK.encode(), "", "no extension", "Export"),
+    (".jsonl", OK.encode(), "", "no extension", "Export"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "place", "problem", "remedy"),
+    BYTES,
+    ids=[f"{case[0].strip()}-{index}" for index, case in enumerate(BYTES)],
+)
+def test_bytes_that_are_no_data_set_are_refused_with_place_and_remedy(
+    tmp_path: Path, name: str, data: bytes, place: str, problem: str, remedy: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    _check_refused(path, f"{place}: ", problem, remedy)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    _check_refused(tmp_path / "prompts.jsonl", ": ", "no such file", "Check the path")
+
+
+def test_a_missing_file_is_called_missing_whatever_its_extension(tmp_path: Path) -> None:
+    _check_refused(tmp_path / "prompts", ": ", "no such file", "Check the path")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts.csv"
+    folder.mkdir()
+    _check_refused(folder, ": ", "this is a folder", ".jsonl")
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    pipe = tmp_path / "prompts.csv"
+    os.mkfifo(pipe)
+    _check_refused(pipe, ": ", "this is a named pipe", ".jsonl")
+
+
+def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # socket paths are short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("p.csv")
+        _check_refused(Path("p.csv"), ": ", "cannot be opened", "Check the path")
+
+
+def test_an_endless_device_is_refused() -> None:
+    _check_refused(Path("/dev/zero"), ": ", "this is a device", ".jsonl")
+
+
+def test_a_link_that_points_to_itself_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "prompts.csv"
+    link.symlink_to(link)
+    _check_refused(link, ": ", "cannot be opened", "Check the path")
+
+
+def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "prompts.csv"
+    link.symlink_to(tmp_path / "gone.csv")
+    _check_refused(link, ": ", "no such file", "Check the path")
+
+
+def test_a_file_taken_for_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x")
+    _check_refused(tmp_path / "a.csv" / "b.csv", ": ", "cannot be opened", "Check the path")
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    _check_refused(tmp_path / ("x" * 300 + ".csv"), ": ", "cannot be opened", "Check the path")
+
+
+@pytest.mark.parametrize("name", ["", "a\0b.csv", "\0"])
+def test_a_path_that_names_nothing_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match=r"no such file|NUL character") as caught:
+        read_prompts(name)
+    assert "\0" not in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prompts.csv"
+
+    def refuse(*_: object) -> int:
+        # Not by chmod: the superuser may read every file.
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    _check_refused(path, ": ", "Permission denied", "may read it")
+
+
+def test_control_characters_of_a_path_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "p\x1b[31m\udcff.csv"
+    path.write_text("text,emotion\na\n")
+    with pytest.raises(RequestError) as caught:
+        read_prompts(path)
+    assert "p\\x1b[31m\\udcff.csv line 2: " in caught.value.message
+    assert str(caught.value).encode()
+
+
+def test_limits_are_kept_and_can_be_raised(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text("text,emotion\n" + f"{'x' * 150_000},a\n" * 3)
+    with pytest.raises(RequestError, match=r"line 2: text has 150,000 characters; 20,000 are"):
+        read_prompts(path)
+    with pytest.raises(RequestError, match=r"larger than 400,000 bytes\n.*raise max_bytes"):
+        read_prompts(path, max_bytes=400_000, max_chars=150_000)
+    with pytest.raises(RequestError, match=r"line 4: more than 2 prompts\n.*raise max_rows"):
+        read_prompts(path, max_chars=150_000, max_rows=2)
+    assert len(read_prompts(path, max_chars=150_000).prompts) == 3
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_chars", "max_rows"])
+def test_a_limit_below_one_is_refused(tmp_path: Path, limit: str) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text("text,emotion\na,b\n")
+    with pytest.raises(RequestError, match=f"{limit} is 0; it must be at least 1"):
+        read_prompts(path, **{limit: 0})
+
+
+def _check_refused(path: Path, place: str, problem: str, remedy: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_prompts(path)
+    assert caught.value.message.startswith(f"{path}{place}")
+    assert problem in caught.value.message
+    assert caught.value.remedy is not None
+    assert remedy in caught.value.remedy

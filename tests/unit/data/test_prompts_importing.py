@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emoact.data.importing import check_import
+from emoact.errors import RequestError
+from emoact.store.imported import keep_dataset, kept_datasets
+from emoact.store.layout import ResultsRoot
+
+GOOD = b"text,emotion\nHello there.,joy\nStill.,calm\n"
+
+
+@given(stem=st.text(max_size=60), extension=st.sampled_from([".csv", ".CSV"]))
+def test_whatever_a_file_is_called_it_is_kept_under_a_safe_name(stem: str, extension: str) -> None:
+    name = check_import(f"{stem}{extension}", GOOD).file_name
+    assert set(name) <= set(string.ascii_letters + string.digits + ".-")
+    assert name.endswith(".csv")
+    assert not name.startswith((".", "-"))
+    ResultsRoot("results").dataset_path(name)
+
+
+def test_a_refusal_names_the_file_as_its_owner_does() -> None:
+    with pytest.raises(RequestError) as refused:
+        check_import("mine.csv", b"text,emotion\nHello.,joy\nAgain.,\n")
+    assert refused.value.message == "mine.csv line 3: emotion is empty"
+    with pytest.raises(RequestError, match=r"unknown; \.jsonl"):
+        check_import("picture.png", GOOD)
+
+
+def test_the_same_bytes_are_kept_once_and_unchanged(tmp_path: Path) -> None:
+    root = ResultsRoot(tmp_path)
+    found = check_import("mine.csv", GOOD)
+    paths = {keep_dataset(root, found.file_name, found.data) for _ in range(2)}
+    assert kept_datasets(root) == tuple(paths)
+    assert paths.pop().read_bytes() == GOOD
+    other = check_import("mine.csv", GOOD + b"More.,joy\n")
+    assert other.file_name != found.file_name

@@ -1,0 +1,131 @@
+"""JSONL and JSON files that are no data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoact.data import read_prompts
+from emoact.errors import RequestError
+
+pytestmark = pytest.mark.fault
+
+OK = '{"text": "Thanks.", "emotion": "gratitude"}'
+SENTENCE = '{"sentence": "Thanks.", "emotion": "gratitude"}'
+
+# (content, place, words of the problem, words of the remedy)
+JSONL = [
+    ("\n\n\r\n", "", "no prompt in it", "at least one row"),
+    ("\ufeff", "", "no prompt in it", "at least one row"),
+    (f"{OK}\nnot json\n", " line 2", "no valid JSON", "Mend the line"),
+    (f"{OK}\n\n\n{OK[:-1]}\n", " line 4", "no valid JSON", "Mend the line"),
+    (f"{OK}{OK}\n", " line 1", "Extra data, column 44", "one object per line"),
+    (f"{OK}\r{OK}\r", " line 1", "Extra data", "one object per line"),
+    (f"{OK},\n{OK}\n", " line 1", "Extra data", "one object per line"),
+    (f"[{OK},\n{OK}]\n", " line 1", "no valid JSON", "Mend the line"),
+    (f"[\n{OK}\n]", " line 1", "no valid JSON", "Name the file .json"),
+    ('{\n"text": "a", "emotion": "b"\n}', " line 1", "no valid JSON", "Name the file .json"),
+    (f"[{OK}, {OK}]\n", " line 1", "a JSON list", "Name the file .json"),
+    ('"Thanks."\n', " line 1", "found 'Thanks.'; an object", 'Write {"text"'),
+    (f"{OK}\nnull\n", " line 2", "found None; an object", 'Write {"text"'),
+    (f"{OK}\n17\n", " line 2", "found 17; an object", 'Write {"text"'),
+    (f"{OK}\ntrue\n", " line 2", "found True; an object", 'Write {"text"'),
+    (f"{OK}\nNaN\n", " line 2", "NaN is no JSON value", "Replace NaN by null"),
+    (f"{OK}\n{{}}\n", " line 2", "the field 'text' is missing", "text and emotion"),
+    ('{"text": "a"}', " line 1", "'emotion' is missing", "text and emotion"),
+    ('{"emotion": "a"}', " line 1", "'text' is missing", "text and emotion"),
+    (f"{OK}\n{SENTENCE}", " line 2", "'text' is missing", "Rename 'sentence' to 'text'"),
+    ('{"Text": "a", "emotion": "b"}', " line 1", "'text' is missing", "Rename 'Text' to"),
+    ('{" text": "a", "emotion": "b"}', " line 1", "'text' is missing", "Rename ' text' to"),
+    ('{"texts": "a", "emotion": "b"}', " line 1", "'text' is missing", "Rename 'texts' to"),
+    ('{"text": "a", "label": "b"}', " line 1", "'emotion' is missing", "Rename 'label' to"),
+    ('{"text": "a", "emotoin": "b"}', " line 1", "'emotion' is missing", "Rename 'emotoin'"),
+    ('{"text": "a", "Sentiment": "b"}', " line 1", "'emotion' is missing", "Rename 'Sentiment'"),
+    ('{"prompts": [' + OK + "]}", " line 1", "a JSON list", "Name the file .json"),
+    ('{"text":"a","text":"b","emotion":"c"}', " line 1", "'text' occurs twice", "Keep one"),
+    ('{"text":"a","emotion":"c","emotion":"c"}', " line 1", "'emotion' occurs twice", "Keep one"),
+    ('{"text":"a","emotion":"c","x":1,"x":2}', " line 1", "'x' occurs twice", "Keep one"),
+    ('{"text":"a","emotion":"c","m":{"k":1,"k":2}}', " line 1", "field 'm': the field 'k'", "Keep"),
+    ('{"text":NaN,"emotion":"c"}', " line 1", "field 'text': NaN", "Replace NaN by null"),
+    ('{"text":"a","emotion":Infinity}', " line 1", "'emotion': Infinity", "Replace Infinity"),
+    ('{"text":"a","emotion":"b","id":-Infinity}', " line 1", "'id': -Infinity", "Replace -Inf"),
+    ('{"text":"a","emotion":"b","scenario_id":NaN}', " line 1", "'scenario_id': NaN", "by null"),
+    ('{"text":"a","emotion":"b","score":NaN}', " line 1", "'score': NaN", "by null"),
+    ("[" * 100_000, " line 1", "nested too deeply", "flat object"),
+    ('{"text":' * 100_000, " line 1", "nested too deeply", "flat object"),
+    ('{"text":"a","emotion":"b","x":' + "[" * 9_999 + "]" * 9_999 + "}", " line 1", "deep", "flat"),
+    ('{"text":"a","emotion":"b","id":' + "9" * 5_000 + "}", " line 1", "too many digits", "quotes"),
+    ("{'text': 'a', 'emotion': 'b'}", " line 1", "no valid JSON", "Mend the line"),
+    ('{"text": "a\tb", "emotion": "b"}', " line 1", "Invalid control character", "Mend the line"),
+    ('{"text": "a", "emotion": "b",}', " line 1", "no valid JSON", "Mend the line"),
+    ('{"text": "a" "emotion": "b"}', " line 1", "no valid JSON", "Mend the line"),
+    ('{"text": "\\x41", "emotion": "b"}', " line 1", "no valid JSON", "Mend the line"),
+    ('{"text": "\\u12", "emotion": "b"}', " line 1", "no valid JSON", "Mend the line"),
+    ("text,emotion\na,b\n", " line 1", "no valid JSON", "Mend the line"),
+    (f"// prompts\n{OK}\n", " line 1", "no valid JSON", "Mend the line"),
+    ('{"id":"p","text":"a","emotion":"b"}\n' * 2, " line 2", "'p' is that of line 1", "of its own"),
+    (
+        '{"id":7,"text":"a","emotion":"b"}\n{"id":"7","text":"a","emotion":"b"}',
+        " line 2",
+        "'7'",
+        "",
+    ),
+    (
+        '{"id":"\u00e9","text":"a","emotion":"b"}\n{"id":"e\u0301","text":"a","emotion":"b"}',
+        " line 2",
+        "'\u00e9' is that of line 1",
+        "of its own",
+    ),
+    (f'{OK}\n{{"id":"p","text":"a","emotion":"b"}}', " line 2", "id is given here", "numbered"),
+]
+JSON = [
+    ("   \n", " line 2", "no valid JSON", "Mend the line"),
+    ("[]", "", "no prompt in it", "at least one row"),
+    ('{"prompts": []}', "", "no prompt in it", "at least one row"),
+    ("{}", "", "an object with no fields", 'orient="records"'),
+    (OK, "", "an object with 'text', 'emotion'", 'orient="records"'),
+    ('{"text": {"0": "a"}, "emotion": {"0": "b"}}', "", "an object with", 'orient="records"'),
+    ('{"prompts": {"a": 1}}', "", "an object with 'prompts'", "one object per prompt"),
+    ('{"prompts": null}', "", "an object with 'prompts'", "one object per prompt"),
+    ('{"data": []}', "", "an object with 'data'", "one object per prompt"),
+    ('"text"', "", "found 'text'; a list", "one object per prompt"),
+    ("null", "", "found None; a list", "one object per prompt"),
+    ("3.5", "", "found 3.5; a list", "one object per prompt"),
+    ("NaN", "", "NaN is no JSON value", "by null"),
+    ("-Infinity", "", "-Infinity is no JSON value", "by null"),
+    (f"{OK}\n{OK}\n", " line 2", "Extra data", "Name the file .jsonl"),
+    (f"[{OK},\n{OK}\n", " line 3", "no valid JSON", "Mend the line"),
+    (f"[{OK},\n{OK},]", " line 2", "no valid JSON", "Mend the line"),
+    (f"[{OK}, null]", " row 2", "found None; an object", 'Write {"text"'),
+    (f'[{OK}, "a"]', " row 2", "found 'a'; an object", 'Write {"text"'),
+    (f"[{OK}, [{OK}]]", " row 2", "found a list; an object", 'Write {"text"'),
+    (f"[{OK}, NaN]", " row 2", "NaN is no JSON value", "by null"),
+    (f"[{OK}, {SENTENCE}]", " row 2", "'text' is missing", "Rename 'sentence'"),
+    (f'[{OK}, {{"text":"a","text":"a","emotion":"b"}}]', " row 2", "occurs twice", "Keep one"),
+    ('{"prompts": [], "prompts": []}', "", "'prompts' occurs twice", "Keep one"),
+    ("[" * 100_000, "", "nested too deeply", "flat object"),
+    ('{"prompts":[' * 50_000, "", "nested too deeply", "flat object"),
+    ("[" + "9" * 5_000 + "]", "", "too many digits", "in quotes"),
+    ('[{"text":"a","emotion":"Joy"}, {"text":"a","emotion":"joy"}]', " row 2", "capitals", ""),
+]
+CASES = [("jsonl", *case) for case in JSONL] + [("json", *case) for case in JSON]
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "place", "problem", "remedy"),
+    CASES,
+    ids=[f"{case[0]}-{index}" for index, case in enumerate(CASES)],
+)
+def test_malformed_json_is_refused_with_file_row_and_remedy(
+    tmp_path: Path, form: str, content: str, place: str, problem: str, remedy: str
+) -> None:
+    path = tmp_path / f"prompts.{form}"
+    path.write_bytes(content.encode())
+    with pytest.raises(RequestError) as caught:
+        read_prompts(path)
+    assert caught.value.message.startswith(f"{path}{place}: ")
+    assert problem in caught.value.message
+    assert caught.value.remedy is not None
+    assert remedy in caught.value.remedy
+    assert len(str(caught.value)) < 500 + len(str(path))

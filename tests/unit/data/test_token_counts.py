@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+from emoact.data.token_counts import count_tokens
+from emoact.errors import EmoactError, RequestError
+
+TEXTS = ["Thank you for the soup.", "You ate it, all of it!", "é" * 30, "one"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token=None))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 0)]
+    )
+    return tokenizer
+
+
+def test_counts_are_those_of_one_text_at_a_time_without_special_tokens(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    counts = count_tokens(path, TEXTS)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [len(tokenizer.encode(text).ids) - 1 for text in TEXTS]
+
+
+def test_padding_and_truncation_of_the_file_are_left_out(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    expected = count_tokens(path, TEXTS).tolist()
+    cutting = Tokenizer.from_file(str(path))
+    cutting.enable_truncation(2)
+    cutting.enable_padding(length=50)
+    cutting.save(str(path))
+    assert count_tokens(path, TEXTS).tolist() == expected
+
+
+def test_no_texts_give_no_counts(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    assert count_tokens(path, []).shape == (0,)
+
+
+def test_a_missing_tokenizer_is_refused_with_the_way_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no such file.*\nInstall the model first"):
+        count_tokens(tmp_path / "tokenizer.json", TEXTS)
+
+
+def test_a_file_that_is_no_tokenizer_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text('{"version": "1.0"}')
+    with pytest.raises(EmoactError, match="no tokenizer that can be read"):
+        count_tokens(path, TEXTS)
+
+
+def test_neither_torch_nor_the_tokenizers_package_is_imported_before_a_count() -> None:
+    code = "import sys, emoact.data.token_counts; print({'torch', 'tokenizers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

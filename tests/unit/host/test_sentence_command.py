@@ -1,0 +1,84 @@
+"""`emoact sentence` with a worker of arithmetic, beside planted classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emoact.cli import main
+from emoact.host import request as request_module
+from emoact.models.source import ModelSource
+from tests.support.planted import plant_grid
+
+SOURCE = ModelSource(
+    name="gpt2",
+    model_name="gpt2",
+    kind="hub",
+    folder="gpt2",
+    revision="main",
+    commit="main",
+    weight_source="Hugging Face hub",
+)
+
+
+@pytest.fixture
+def results(tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(request_module, "resolve_model", lambda _: SOURCE)
+    plant_grid(tmp_path, ["gpt2"], n_samples=10)
+    return tmp_path
+
+
+def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sentence", "I broke the bicycle", "--results", str(results)]) == 0
+    first = capsys.readouterr()
+    assert "loading gpt2" in first.err
+    lines = first.out.splitlines()
+    assert "At layer 2 of resid_pre the sentence lies closest to" in lines[0]
+    assert "of the 40 saved prompts, held out" in lines[1]
+    assert {line.split()[0] for line in lines[3:]} == {"gratitude", "anger", "apology", "neutral"}
+    nearest = lines[3].split()
+    assert f"closest to {nearest[0]} ({nearest[1]};" in lines[0]
+
+    words = ["sentence", "I broke it", "--results", str(results), "--json", "--by", "token"]
+    assert main([*words, "--norm", "rms", "--model", "gpt2"]) == 0
+    second = capsys.readouterr()
+    assert "loading" not in second.err
+    document = json.loads(second.out)
+    assert document["tokens"] == ["<|endoftext|>", "I", "broke", "it"]
+    norms = [row["norm"] for row in document["rows"] if row["layer"] == 3]
+    assert norms == pytest.approx([length / 12**0.5 for length in (1, 1, 5, 2)])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([" "], 2, "the sentence is empty"),
+        (["hello", "--layer", "4"], 2, "gpt2 has layers 0 to 3"),
+        (["hello", "--layer", "-1"], 2, "gpt2 has layers 0 to 3"),
+        (["hello", "--site", "attn_out"], 2, "there is resid_pre, mlp_out"),
+        (["hello", "--model", "no/such"], 2, "there are gpt2"),
+        (["hello", "--by", "mood"], 2, "class, token, layer"),
+        (["refuse"], 2, "too many tokens"),
+        (["fail"], 1, "division by zero"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_what_goes_wrong_has_an_exit_code_and_says_what_there_is(
+    results: Path, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sentence", *words, "--results", str(results)]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_one_of_several_models_must_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_grid(tmp_path, ["gpt2", "pythia-160m"], ["anger"])
+    assert main(["sentence", "hello", "--results", str(tmp_path)]) == 2
+    assert "Name one with --model" in capsys.readouterr().err
+    assert main(["sentence", "hello", "--results", str(tmp_path / "none")]) == 2
+    assert "emoact extract" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from emoact.errors import RequestError
+from emoact.host import request as module
+from emoact.host.request import SentenceRequest, check_bos, request_like
+from emoact.models.source import ModelSource
+
+SOURCE = ModelSource(
+    name="gpt2",
+    model_name="gpt2",
+    kind="hub",
+    folder="gpt2",
+    revision="main",
+    commit="c" * 40,
+    weight_source="Hugging Face hub",
+)
+SAVED: dict[str, Any] = {
+    "model_name": "gpt2",
+    "revision": "c" * 40,
+    "weight_source": "Hugging Face hub",
+    "processing": "tl_compat",
+    "dtype": "bfloat16",
+    "bos": {"policy": "none", "prepended": False, "token": None, "token_id": None},
+}
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "resolve_model", lambda _: SOURCE)
+
+
+def test_a_sentence_is_treated_as_the_files_were() -> None:
+    found = request_like("gpt2", SAVED, ("resid_pre", "mlp_out"))
+    assert found.options.bos == "none"
+    assert found.options.processing == "tl_compat"
+    assert found.options.dtype == "bfloat16"
+    assert found.options.sites == ("resid_pre", "mlp_out")
+    assert SentenceRequest.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("field", ["model_name", "revision", "weight_source"])
+def test_another_model_than_that_of_the_files_is_refused_by_field(field: str) -> None:
+    with pytest.raises(RequestError, match=f"{field} of the files is 'other'"):
+        request_like("gpt2", {**SAVED, field: "other"}, ("resid_pre",))
+
+
+def test_files_that_do_not_say_how_they_were_made_are_refused() -> None:
+    with pytest.raises(RequestError, match="do not say how they were made"):
+        request_like("gpt2", None, ("resid_pre",))
+
+
+def test_a_model_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = dataclasses.replace(SOURCE, needs="download", commit=None)
+    monkeypatch.setattr(module, "resolve_model", lambda _: missing)
+    with pytest.raises(RequestError, match="not installed here"):
+        request_like("gpt2", SAVED, ("resid_pre",))
+
+
+def test_a_model_from_a_file_is_refused_because_its_path_is_not_known() -> None:
+    with pytest.raises(RequestError, match="whose path its files do not say"):
+        request_like("local~mine~0123456789ab", SAVED, ("resid_pre",))
+
+
+def test_a_hub_model_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def resolved(name: str) -> ModelSource:
+        asked.append(name)
+        return SOURCE
+
+    monkeypatch.setattr(module, "resolve_model", resolved)
+    request_like("EleutherAI~pythia-70m@step1000", SAVED, ("resid_pre",))
+    assert asked == ["EleutherAI/pythia-70m@step1000"]
+
+
+def test_another_first_token_is_refused() -> None:
+    loaded = {"prepended": True, "token": "<s>", "token_id": 1}
+    with pytest.raises(RequestError, match="begins with '<s>'"):
+        check_bos(loaded, SAVED)
+    check_bos(loaded, {"bos": loaded})
+
+
+def test_each_setting_has_a_worker_of_its_own() -> None:
+    one = request_like("gpt2", SAVED, ("resid_pre",))
+    other = request_like("gpt2", {**SAVED, "dtype": "float32"}, ("resid_pre",))
+    assert one.key != other.key

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.errors import EmoactError, RequestError
+from emoact.host import client, place
+from emoact.host.client import is_warm, look_at, stop_workers
+from emoact.host.request import SentenceRequest
+from emoact.jobs.lock import RunLock
+from emoact.schema import ExtractionOptions
+
+REQUEST = SentenceRequest(
+    model="gpt2", folder="gpt2", commit="c" * 40, options=ExtractionOptions(sites=("resid_pre",))
+)
+
+
+def folder_of(request: SentenceRequest) -> Path:
+    return place.workers_folder() / request.key
+
+
+def wait_until_cold(request: SentenceRequest) -> None:
+    deadline = time.monotonic() + 10
+    while is_warm(request):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_sentence_comes_back_with_its_norms_and_the_model_stays(stand_in: Path) -> None:
+    assert not is_warm(REQUEST)
+    looked = look_at(REQUEST, "  my  keys ")
+    assert looked.text == "my  keys"
+    assert looked.token_strings == ("<|endoftext|>", "my", "keys")
+    np.testing.assert_array_equal(looked.arrays["resid_pre.l2"][2], [1.0, 2.0, 4.0])
+    assert looked.arrays["resid_pre.pooled"].shape == (4, 12)
+    assert is_warm(REQUEST)
+    log = folder_of(REQUEST) / "worker.log"
+    before = log.stat().st_ino, log.stat().st_mtime_ns
+    look_at(REQUEST, "again")
+    # A second worker would have begun the log anew.
+    assert (log.stat().st_ino, log.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("text", ["", "   \n\t ", "x" * 2001])
+def test_a_sentence_that_is_empty_or_too_long_starts_nothing(stand_in: Path, text: str) -> None:
+    with pytest.raises(RequestError, match=r"empty|2,001 characters"):
+        look_at(REQUEST, text)
+    assert not is_warm(REQUEST)
+
+
+def test_two_tabs_at_once_share_one_model_and_get_their_own_answers(stand_in: Path) -> None:
+    answers: dict[int, client.Looked] = {}
+
+    def ask(number: int) -> None:
+        answers[number] = look_at(REQUEST, "slowly " + "x" * (number + 1))
+
+    tabs = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join(timeout=30)
+    assert {number: looked.token_strings[2] for number, looked in answers.items()} == {
+        number: "x" * (number + 1) for number in range(4)
+    }
+
+
+def test_only_its_user_can_reach_a_worker(stand_in: Path) -> None:
+    look_at(REQUEST, "hello")
+    for path in (place.workers_folder(), folder_of(REQUEST)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    sock = (folder_of(REQUEST) / "socket").stat()
+    assert stat.S_ISSOCK(sock.st_mode)
+    assert stat.S_IMODE(sock.st_mode) & 0o077 == 0
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EmoactError, match="not a folder of yours"):
+        place.private(tmp_path / "link")
+
+
+def test_a_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    place.private(tmp_path / "open")
+    assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700
+
+
+def test_a_cache_with_a_long_path_keeps_its_sockets_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / ("long" * 40)))
+    folder = place.workers_folder()
+    assert len(os.fsencode(folder / REQUEST.key / "socket")) <= 100
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+
+
+def test_a_killed_worker_is_noticed_and_the_next_sentence_starts_another(stand_in: Path) -> None:
+    look_at(REQUEST, "hello")
+    with pytest.raises(EmoactError, match="ended before it answered"):
+        look_at(REQUEST, "die now")
+    wait_until_cold(REQUEST)
+    # Its socket is still there; nobody listens.
+    assert (folder_of(REQUEST) / "socket").exists()
+    assert look_at(REQUEST, "hello again").token_strings[1] == "hello"
+
+
+def test_errors_of_one_sentence_do_not_end_the_worker(stand_in: Path) -> None:
+    with pytest.raises(RequestError, match="too many tokens") as refused:
+        look_at(REQUEST, "refuse")
+    assert refused.value.remedy == "Shorten it."
+    with pytest.raises(EmoactError, match="ZeroDivisionError: division by zero"):
+        look_at(REQUEST, "fail")
+    assert is_warm(REQUEST)
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_leaves(stand_in: Path) -> None:
+    broken = SentenceRequest(
+        model="broken", folder="broken", commit=None, options=ExtractionOptions()
+    )
+    with pytest.raises(EmoactError, match="the weights are gone") as failed:
+        look_at(broken, "hello")
+    assert failed.value.remedy == "Install them again."
+    wait_until_cold(broken)
+
+
+def test_a_worker_that_nobody_asks_leaves_by_itself(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_IDLE_S", "0.2")
+    look_at(REQUEST, "hello")
+    wait_until_cold(REQUEST)
+    assert not (folder_of(REQUEST) / "socket").exists()
+    assert look_at(REQUEST, "hello").token_strings[1] == "hello"
+
+
+def test_another_model_takes_the_place_of_the_first(stand_in: Path) -> None:
+    other = SentenceRequest(model="gpt2", folder="gpt2", commit="d" * 40, options=REQUEST.options)
+    look_at(REQUEST, "hello")
+    look_at(other, "hello")
+    wait_until_cold(REQUEST)
+    assert is_warm(other)
+
+
+def test_a_command_that_starts_no_worker_is_an_error_with_its_last_words(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "WORKER", ("sh", "-c", "echo no such thing >&2; exit 1"))
+    with pytest.raises(EmoactError, match="no such thing"):
+        look_at(REQUEST, "hello")
+
+
+def test_a_lock_without_a_voice_is_waited_for_and_then_named(stand_in: Path) -> None:
+    folder = folder_of(REQUEST)
+    place.private(folder)
+    lock = RunLock.acquire(folder / "lock")
+    assert lock is not None
+    with pytest.raises(EmoactError, match="no answer within"):
+        look_at(REQUEST, "hello", patience_s=0.3)
+    lock.close()
+
+
+@pytest.mark.parametrize("noise", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64])
+def test_noise_on_the_socket_is_no_sentence(stand_in: Path, noise: bytes) -> None:
+    look_at(REQUEST, "hello")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+        stranger.settimeout(5)
+        stranger.connect(os.fspath(folder_of(REQUEST) / "socket"))
+        stranger.sendall(noise)
+        stranger.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert stranger.recv(100) == b""
+    assert look_at(REQUEST, "still here").token_strings[1] == "still"
+
+
+def test_workers_leave_when_told(stand_in: Path) -> None:
+    look_at(REQUEST, "hello")
+    stop_workers()
+    wait_until_cold(REQUEST)
+
+
+def test_a_worker_outlives_whoever_started_it(stand_in: Path) -> None:
+    """Its session is its own, so that the end of a server's terminal does not reach it."""
+    look_at(REQUEST, "hello")
+    found = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and os.fspath(folder_of(REQUEST)) in _command(entry)
+    ]
+    assert len(found) == 1
+    assert os.getsid(found[0]) == found[0] != os.getsid(0)
+    os.kill(found[0], signal.SIGTERM)
+    wait_until_cold(REQUEST)
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""

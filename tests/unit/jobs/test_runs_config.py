@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emoact.errors import RequestError
+from emoact.jobs.config import DatasetRef, RunConfig
+from emoact.jobs.estimate import Estimate, ModelEstimate
+from emoact.schema import ExtractionOptions
+from tests.support.run_files import a_config, a_model
+
+ESTIMATE = Estimate(
+    seconds=10.0,
+    disk_bytes=1,
+    peak_disk_bytes=2,
+    memory_bytes=3,
+    free_disk_bytes=None,
+    free_memory_bytes=4,
+    rate_source="guessed",
+    warnings=("too little",),
+    models=(
+        ModelEstimate(
+            folder="tiny",
+            n_samples=1,
+            n_tokens=2,
+            tokens_counted=True,
+            tokens_per_s=3.0,
+            rate_source="guessed",
+            prepare_s=4.0,
+            extract_s=5.0,
+            disk_bytes=6,
+            memory_bytes=7,
+        ),
+    ),
+)
+
+
+def test_a_config_survives_its_file(tmp_path: Path) -> None:
+    config = a_config(tmp_path, estimate=ESTIMATE, overwrite=True)
+    again = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert again == config
+    assert again.estimate == ESTIMATE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run_id": "other"},
+        {"command": "another"},
+        {"created_at": "1999-01-01T00:00:00+00:00"},
+        {"emotions": ("neutral", "anger")},
+        {"models": (a_model("b"), a_model("a"))},
+        {"estimate": ESTIMATE},
+    ],
+)
+def test_what_does_not_change_the_files_does_not_change_the_fingerprint(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    config = a_config(tmp_path, models=(a_model("a"), a_model("b")))
+    assert dataclasses.replace(config, **change).fingerprint() == config.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"emotions": ("anger",)},
+        {"models": (a_model("other"),)},
+        {"models": (a_model(commit="d" * 40),)},
+        {"options": ExtractionOptions(bos="none")},
+        {"options": ExtractionOptions(sites=("resid_pre",))},
+        {"dataset": DatasetRef(source="p.jsonl", path="/nowhere/p.jsonl", sha256="1" * 64)},
+        {"results": "/elsewhere"},
+        {"overwrite": True},
+    ],
+)
+def test_what_changes_the_files_changes_the_fingerprint(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    config = a_config(tmp_path)
+    assert dataclasses.replace(config, **change).fingerprint() != config.fingerprint()
+
+
+def test_the_order_of_sites_does_not_count(tmp_path: Path) -> None:
+    one = a_config(tmp_path, options=ExtractionOptions(sites=("resid_pre", "mlp_out")))
+    two = a_config(tmp_path, options=ExtractionOptions(sites=("mlp_out", "resid_pre")))
+    assert one.fingerprint() == two.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "written by a newer emoact"),
+        ({"schema_version": None}, "no run that this emoact knows"),
+        ({"kind": "analyze"}, "no run that this emoact knows"),
+        ({"models": []}, "at least one model"),
+        ({"emotions": ["anger", "anger"]}, "no emotion twice"),
+        ({"counts": {"anger": 1}}, "the number of prompts of 'neutral' is missing"),
+        ({"options": {"bos": "maybe"}}, "options.bos is 'maybe'"),
+        ({"unheard_of": 1}, "unheard_of: this field is unknown"),
+        ({"run_id": 3}, "run_id is int 3"),
+    ],
+)
+def test_a_foreign_or_newer_config_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        RunConfig.from_json({**a_config(tmp_path).to_json(), **change})
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3])
+def test_a_config_that_is_no_object_is_refused(value: Any) -> None:
+    with pytest.raises(RequestError, match="expected a JSON object"):
+        RunConfig.from_json(value)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emoact.errors import RequestError
+from emoact.jobs.decode import decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    name: str
+    size: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    number: int
+    kind: Literal["a", "b"]
+    inner: tuple[Inner, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    pairs: tuple[tuple[float, float], ...] = ()
+    anything: Any = None
+
+
+GOOD = {
+    "number": 3,
+    "kind": "a",
+    "inner": [{"name": "x", "size": 2}, {"name": "y"}],
+    "counts": {"p": 1},
+    "pairs": [[1, 2.5]],
+    "anything": [None, {"k": 1}],
+}
+
+
+def test_nested_values_arrive_in_their_types() -> None:
+    assert decode(Outer, GOOD) == Outer(
+        number=3,
+        kind="a",
+        inner=(Inner(name="x", size=2.0), Inner(name="y")),
+        counts={"p": 1},
+        pairs=((1.0, 2.5),),
+        anything=[None, {"k": 1}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"number": "3"}, "number is str '3'; int is expected"),
+        ({"number": True}, "number is bool True; int is expected"),
+        ({"number": 3.0}, "number is float 3.0; int is expected"),
+        ({"number": None}, "number is NoneType None; int is expected"),
+        ({"kind": "c"}, "kind is 'c'; allowed are a, b"),
+        ({"kind": ["a"]}, "kind is"),
+        ({"inner": {}}, "inner is dict"),
+        ({"inner": [3]}, "inner[0]: an object is expected, found int 3"),
+        ({"inner": [{}]}, "inner[0].name: this field is missing"),
+        ({"inner": [{"name": "x", "extra": 1}]}, "inner[0].extra: this field is unknown"),
+        ({"inner": [{"name": "x", "size": "big"}]}, "inner[0].size is str 'big'"),
+        ({"counts": {"p": 1.5}}, "counts.p is float 1.5"),
+        ({"counts": []}, "counts is list"),
+        ({"pairs": [[1]]}, "pairs[0] has 1 items; 2 are expected"),
+        ({"other": 1}, "other: this field is unknown"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        decode(Outer, {**GOOD, **change})
+    assert caught.value.message.startswith(message)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=10,
+)
+
+
+@given(
+    json_values
+    | st.dictionaries(st.sampled_from(["number", "kind", "inner", "counts", "pairs"]), json_values)
+)
+def test_any_json_is_taken_or_refused(value: Any) -> None:
+    try:
+        found = decode(Outer, value)
+    except RequestError:
+        return
+    assert type(found.number) is int
+    assert found.kind in ("a", "b")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.events import EventLog, read_events
+from tests.support.run_files import an_event, write_events
+
+
+def test_events_come_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    events = (an_event("started"), an_event("note", 1.5, text="ünï\ncode"), an_event("turn"))
+    write_events(path, *events)
+    batch = read_events(path)
+    assert batch.events == events
+    assert batch.offset == path.stat().st_size
+    assert batch.unreadable == 0
+
+
+def test_reading_goes_on_where_it_left_off(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, an_event("started"))
+    first = read_events(path)
+    write_events(path, an_event("turn"))
+    assert read_events(path, after=first.offset).events == (an_event("turn"),)
+
+
+def test_a_line_without_its_end_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, an_event("started"))
+    whole = path.stat().st_size
+    line = an_event("turn").to_line()
+    for cut in range(1, len(line)):
+        path.write_bytes(path.read_bytes()[:whole] + line[:cut])
+        batch = read_events(path)
+        assert batch.events == (an_event("started"),)
+        assert (batch.offset, batch.unreadable) == (whole, 0)
+    path.write_bytes(path.read_bytes()[:whole] + line)
+    assert read_events(path, after=whole).events == (an_event("turn"),)
+
+
+def test_lines_of_others_are_counted_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, an_event("started"))
+    lines = [b"{}", b"\xff\xfe", b"[" * 100_000, b'{"kind": "party"}', b"null", b"NaN"]
+    with path.open("ab") as file:
+        file.write(b"\n".join(lines) + b"\n")
+    write_events(path, an_event("turn"))
+    batch = read_events(path)
+    assert [event.kind for event in batch.events] == ["started", "turn"]
+    assert batch.unreadable == len(lines)
+
+
+def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, an_event("started"))
+    with path.open("ab") as file:
+        file.write(b'{"kind": "note", "fields": {"text": "' + b"x" * 5000)
+    write_events(path, an_event("turn"))
+    assert read_events(path).events == (an_event("started"), an_event("turn"))
+    whole = an_event("started").to_line() + an_event("turn").to_line()
+    assert path.read_bytes() == whole
+
+
+def test_a_failed_append_leaves_no_part_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append(an_event("started"))
+    real, calls = os.pwrite, []
+
+    def full_after_five_bytes(descriptor: int, data: bytes, offset: int) -> int:
+        calls.append(data)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[:5], offset)
+
+    monkeypatch.setattr(os, "pwrite", full_after_five_bytes)
+    with pytest.raises(EmoactError, match="the disk is full"):
+        log.append(an_event("turn"))
+    monkeypatch.undo()
+    log.append(an_event("note", text="x"))
+    assert [event.kind for event in read_events(path).events] == ["started", "note"]
+
+
+def test_a_missing_file_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="is missing"):
+        read_events(tmp_path / "events.jsonl")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError, match="no regular file"):
+        read_events(tmp_path / "pipe")

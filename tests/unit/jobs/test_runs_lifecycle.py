@@ -1,0 +1,315 @@
+"""One run from start to end, through real worker processes with the numpy stand-in."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import RequestError
+from emoact.jobs import control, launch, progress
+from emoact.store import reading
+from tests.support.numpy_engine import behave
+from tests.support.stand_in_world import EMOTIONS, World, running
+
+
+def saved(world: World) -> dict[str, list[bytes]]:
+    """The arrays of every unit, in a form that compares bit for bit."""
+    return {
+        f"{unit.folder}/{unit.emotion}": [
+            rows.tobytes()
+            for layers in (unit.residual_stream, unit.mlp_output)
+            for samples in layers
+            for rows in samples
+        ]
+        for unit in reading.read_all(world.results)
+    }
+
+
+def test_a_run_saves_every_unit_and_ends_finished(world: World) -> None:
+    config = world.config(world.model("one"), world.model("two"))
+    view = world.wait(world.start(config).run_id)
+    assert view.state == "finished"
+    assert [unit.state for unit in view.units] == ["saved"] * 4
+    assert [unit.emotion for unit in view.units] == [*EMOTIONS, *EMOTIONS]
+    assert all(Path(unit.path or "").stat().st_size == unit.size for unit in view.units)
+    assert view.summary.samples_done == view.summary.n_samples == 12
+    assert view.tokens_done == view.n_tokens == 12 * 6
+    assert view.summary.tokens_per_s is not None
+    assert view.remaining_s is None
+
+
+def test_a_start_leaves_nothing_but_the_run_and_its_files(world: World) -> None:
+    run_id = world.start(world.config(world.model())).run_id
+    world.wait(run_id)
+    left = sorted(path.name for path in world.results.iterdir())
+    assert left == [".manifest.lock", "activations", "manifest.json", "runs"]
+    assert sorted(path.name for path in (world.results / "runs").iterdir()) == [".lock", run_id]
+
+
+def test_a_second_start_of_an_active_request_returns_the_first_run(world: World) -> None:
+    model = world.model(pass_s=0.05)
+    first = world.start(world.config(model))
+    again = world.start(world.config(model))
+    assert again.run_id == first.run_id
+    assert (first.existing, again.existing) == (False, True)
+    assert [row.id for row in progress.list_runs(world.results)] == [first.run_id]
+
+
+def test_concurrent_starts_make_one_run(world: World) -> None:
+    configs = [world.config(world.model(pass_s=0.1))]
+    configs += [world.config(world.path / "models" / "tiny") for _ in range(7)]
+    started: list[launch.Started] = []
+    threads = [
+        threading.Thread(target=lambda config=config: started.append(world.start(config)))
+        for config in configs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 8
+    assert len({each.run_id for each in started}) == 1
+    assert sum(not each.existing for each in started) == 1
+    assert len(progress.list_runs(world.results)) == 1
+
+
+def test_other_options_make_another_run(world: World) -> None:
+    model = world.model(pass_s=0.05)
+    first = world.start(world.config(model))
+    other = world.start(world.config(model, emotions=("anger",)))
+    assert other.run_id != first.run_id
+
+
+def test_a_killed_worker_shows_as_crashed_at_once(world: World) -> None:
+    run_id = world.start(world.config(world.model(pass_s=0.2))).run_id
+    world.wait(run_id, running)
+    world.kill(run_id)
+    began = time.monotonic()
+    view = world.wait(run_id, lambda view: not view.summary.active)
+    assert view.state == "crashed"
+    assert time.monotonic() - began < 5
+    assert view.error is not None
+    assert view.summary.can_resume
+    assert "stopped" in {unit.state for unit in view.units}
+
+
+def test_a_resumed_run_is_identical_to_an_undisturbed_one(world: World) -> None:
+    model = world.model(pass_s=0.05)
+    run_id = world.start(world.config(model)).run_id
+    world.wait(run_id, lambda view: view.units[0].state == "saved")
+    world.kill(run_id)
+    crashed = world.wait(run_id)
+    plan = world.directory(run_id).plan_path.read_bytes()
+    first = Path(crashed.units[0].path or "").stat()
+    assert world.resume(run_id).existing is False
+    view = world.wait(run_id)
+    assert view.state == "finished"
+    assert view.attempt == 2
+    assert [unit.state for unit in view.units] == ["saved", "saved"]
+    # What was there was neither computed nor written again.
+    assert Path(view.units[0].path or "").stat().st_mtime_ns == first.st_mtime_ns
+    assert world.directory(run_id).plan_path.read_bytes() == plan
+    assert view.summary.elapsed_s is not None
+    assert view.summary.elapsed_s >= (crashed.summary.elapsed_s or 0)
+
+    undisturbed = World(world.path / "undisturbed")
+    undisturbed.path.mkdir()
+    undisturbed.write_dataset()
+    undisturbed.wait(undisturbed.start(undisturbed.config(model)).run_id)
+    assert saved(world) == saved(undisturbed)
+    assert len(saved(world)) == 2
+
+
+def test_cancel_takes_effect_within_a_batch(world: World) -> None:
+    world.write_dataset(n_samples=200)
+    run_id = world.start(world.config(world.model(pass_s=0.05))).run_id
+    world.wait(run_id, running)
+    began = time.monotonic()
+    control.cancel(world.results, run_id)
+    assert time.monotonic() - began < 0.1
+    view = world.wait(run_id)
+    assert view.state == "cancelled"
+    assert time.monotonic() - began < 5
+    assert not view.summary.cancel_requested
+    assert list((world.results / "activations").glob("*/*.pkl")) == []
+    assert not (world.results / ".partial").exists()
+
+
+def test_cancel_interrupts_a_model_that_loads(world: World) -> None:
+    run_id = world.start(world.config(world.model(load_s=60))).run_id
+    world.wait(run_id, lambda view: view.state == "loading" and view.step is not None)
+    control.cancel(world.results, run_id, wait=True)
+    assert world.view(run_id).state == "cancelled"
+    said = world.directory(run_id).status().snapshot.state
+    assert said == "cancelled", "it was killed instead of interrupted"
+
+
+def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "GRACE_S", 0.5)
+    run_id = world.start(world.config(world.model(deaf_s=60))).run_id
+    world.wait(run_id, running)
+    control.cancel(world.results, run_id, wait=True)
+    view = world.wait(run_id)
+    assert view.state == "cancelled"
+    status = world.directory(run_id).status()
+    assert status.snapshot.state == "running", "the worker itself never got to say anything"
+
+
+def test_a_cancelled_run_resumes(world: World) -> None:
+    model = world.model(pass_s=0.1)
+    run_id = world.start(world.config(model)).run_id
+    world.wait(run_id, running)
+    control.cancel(world.results, run_id, wait=True)
+    world.resume(run_id)
+    view = world.wait(run_id)
+    assert view.state == "finished"
+    assert not world.directory(run_id).cancel_requested()
+
+
+def test_a_failed_run_says_why_and_resumes(world: World) -> None:
+    model = world.model(fail="the model said no")
+    run_id = world.start(world.config(model)).run_id
+    view = world.wait(run_id)
+    assert view.state == "failed"
+    assert view.error is not None
+    assert (view.error.message, view.error.remedy) == ("the model said no", "Try another model.")
+    assert view.error.log_tail[-1] == "the model said no"
+    behave(model)
+    world.resume(run_id)
+    view = world.wait(run_id)
+    assert view.state == "finished"
+    assert view.error is None
+
+
+def test_an_unforeseen_error_leaves_its_traceback_in_the_log(world: World) -> None:
+    run_id = world.start(world.config(world.model(crash="nobody thought of this"))).run_id
+    view = world.wait(run_id)
+    assert view.state == "failed"
+    assert view.error is not None
+    assert view.error.message == "ZeroDivisionError: nobody thought of this"
+    assert any("Traceback" in line for line in view.error.log_tail)
+
+
+def test_three_runs_wait_for_one_another_in_order(world: World) -> None:
+    models = [world.model(name, pass_s=0.05) for name in ("a", "b", "c")]
+    ids = [world.start(world.config(model)).run_id for model in models]
+    places = [world.view(run_id).summary.place for run_id in ids[1:]]
+    assert places == [2, 3] or places == [1, 2]
+    for run_id in ids:
+        assert world.wait(run_id).state == "finished"
+    turns = [spans(world, run_id) for run_id in ids]
+    for (_, ended), (turn, _) in itertools.pairwise(turns):
+        assert turn >= ended, "two runs worked at once"
+
+
+def spans(world: World, run_id: str) -> tuple[float, float]:
+    """When the run chose its plan and when it saved its last file, by the files' own times."""
+    last = world.view(run_id).units[-1].path
+    assert last is not None
+    return world.directory(run_id).plan_path.stat().st_mtime, Path(last).stat().st_mtime
+
+
+def test_a_cancelled_waiter_leaves_the_queue_and_the_next_moves_up(world: World) -> None:
+    models = [world.model("a", pass_s=0.2), world.model("b"), world.model("c")]
+    first, second, third = (world.start(world.config(model)).run_id for model in models)
+    world.wait(third, lambda view: view.summary.place == 2)
+    control.cancel(world.results, second, wait=True)
+    assert world.view(second).state == "cancelled"
+    assert world.wait(third, lambda view: view.summary.place == 1).state == "pending"
+    assert world.wait(first).state == "finished"
+    assert world.wait(third).state == "finished"
+
+
+def test_a_killed_worker_lets_the_next_begin(world: World) -> None:
+    models = [world.model("a", pass_s=30), world.model("b")]
+    first, second = (world.start(world.config(model)).run_id for model in models)
+    world.wait(first, running)
+    world.kill(first)
+    assert world.wait(second).state == "finished"
+
+
+def test_more_slots_let_runs_work_at_once_with_the_same_result(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOACT_WORKERS", "2")
+    models = [world.model(name, pass_s=0.3) for name in ("a", "b")]
+    ids = [world.start(world.config(model)).run_id for model in models]
+    world.wait(ids[0], lambda view: running(view) and running(world.view(ids[1])))
+    assert {world.wait(run_id).state for run_id in ids} == {"finished"}
+    assert len(saved(world)) == 4
+
+
+def test_only_what_has_ended_can_be_deleted_and_its_files_stay(world: World) -> None:
+    run_id = world.start(world.config(world.model(pass_s=0.1))).run_id
+    with pytest.raises(RequestError, match="cannot be deleted"):
+        control.delete(world.results, run_id)
+    world.wait(run_id)
+    control.delete(world.results, run_id)
+    assert progress.list_runs(world.results) == []
+    assert len(saved(world)) == 2
+    with pytest.raises(RequestError, match="there is no run"):
+        control.delete(world.results, run_id)
+
+
+def test_what_has_ended_can_be_neither_cancelled_nor_resumed(world: World) -> None:
+    run_id = world.start(world.config(world.model())).run_id
+    world.wait(run_id)
+    with pytest.raises(RequestError, match="cannot be cancelled: it is finished"):
+        control.cancel(world.results, run_id)
+    with pytest.raises(RequestError, match="is finished"):
+        world.resume(run_id)
+    assert not world.directory(run_id).cancel_requested()
+
+
+def test_a_taken_run_id_is_refused(world: World) -> None:
+    model = world.model()
+    world.wait(world.start(world.config(model, run_id="mine")).run_id)
+    with pytest.raises(RequestError, match="there is a run 'mine' already"):
+        world.start(world.config(model, run_id="mine", emotions=("anger",)))
+
+
+def test_a_changed_data_set_is_not_resumed(world: World) -> None:
+    run_id = world.start(world.config(world.model(fail="no"))).run_id
+    world.wait(run_id)
+    world.write_dataset(n_samples=4)
+    with pytest.raises(RequestError, match="has changed since run"):
+        world.resume(run_id)
+    assert world.view(run_id).state == "failed"
+
+
+def test_a_resume_while_a_twin_works_returns_the_twin(world: World) -> None:
+    model = world.model(fail="no")
+    first = world.start(world.config(model)).run_id
+    world.wait(first)
+    behave(model, pass_s=0.2)
+    second = world.start(world.config(model)).run_id
+    assert world.resume(first) == launch.Started(run_id=second, existing=True)
+
+
+def test_a_results_folder_that_was_moved_resumes_where_it_lies(world: World) -> None:
+    model = world.model(fail="no")
+    run_id = world.start(world.config(model)).run_id
+    world.wait(run_id)
+    behave(model)
+    moved = World(world.path / "moved")
+    moved.path.mkdir()
+    world.results.rename(moved.results)
+    moved.resume(run_id)
+    assert moved.wait(run_id).state == "finished"
+    assert len(saved(moved)) == 2
+    assert not world.results.exists()
+
+
+def test_a_run_started_from_a_thread_leaves_no_zombie(world: World) -> None:
+    run_id = world.start(world.config(world.model())).run_id
+    world.wait(run_id)
+    deadline = time.monotonic() + 5
+    while any(thread.name == f"reap-{run_id}" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import CancelledError, RequestError
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.lock import RunLock
+from emoact.jobs.queue import join, one_at_a_time, wait_for_turn, worker_slots
+from tests.support.run_files import hold, make_run
+
+
+def a_run(results: Path, run_id: str) -> tuple[RunDirectory, RunLock]:
+    directory = make_run(results, run_id)
+    lock = RunLock.acquire(directory.lock_path)
+    assert lock is not None
+    return directory, lock
+
+
+def never() -> None:
+    """Nobody cancels."""
+
+
+def take_turn(directory: RunDirectory, lock: RunLock, slots: int = 1) -> list[int]:
+    """The places that a run was told before its turn came."""
+    places: list[int] = []
+    wait_for_turn(directory, lock, slots=slots, on_place=places.append, check_cancelled=never)
+    return places
+
+
+def give_up_at(place: int, places: list[int]) -> None:
+    if place in places:
+        raise CancelledError("enough")
+
+
+def places_of_a_waiter(directory: RunDirectory, lock: RunLock, slots: int = 1) -> list[int]:
+    """The first place that a run is told, which has to wait."""
+    places: list[int] = []
+    with pytest.raises(CancelledError):
+        wait_for_turn(
+            directory,
+            lock,
+            slots=slots,
+            on_place=places.append,
+            check_cancelled=lambda: give_up_at(places[0], places) if places else None,
+        )
+    return places
+
+
+def test_the_first_run_does_not_wait(tmp_path: Path) -> None:
+    directory, lock = a_run(tmp_path, "a")
+    assert join(tmp_path / "runs", lock) is None
+    assert take_turn(directory, lock) == []
+    note = lock.note()
+    assert note is not None
+    assert note.phase == "working"
+
+
+def test_places_count_those_who_wait(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path, name) for name in "abc"]
+    assert [join(tmp_path / "runs", lock) for _, lock in runs] == [None, 2, 3]
+    take_turn(*runs[0])
+    assert places_of_a_waiter(*runs[1]) == [1]
+    assert places_of_a_waiter(*runs[2]) == [2]
+
+
+def test_the_next_begins_when_the_worker_before_it_is_gone(tmp_path: Path) -> None:
+    (first, first_lock), (second, second_lock) = a_run(tmp_path, "a"), a_run(tmp_path, "b")
+    join(tmp_path / "runs", first_lock)
+    join(tmp_path / "runs", second_lock)
+    take_turn(first, first_lock)
+    began = threading.Event()
+
+    def wait() -> None:
+        take_turn(second, second_lock)
+        began.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert not began.wait(0.3)
+    first_lock.close()
+    assert began.wait(5)
+    thread.join()
+
+
+def test_a_run_joins_behind_all_that_live_however_often_others_came_and_went(
+    tmp_path: Path,
+) -> None:
+    old = make_run(tmp_path, "old")
+    hold(old, ticket=900, phase="working").close()
+    alive = make_run(tmp_path, "alive")
+    held = hold(alive, ticket=41, phase="working")
+    _, lock = a_run(tmp_path, "new")
+    assert join(tmp_path / "runs", lock) == 1
+    note = lock.note()
+    assert note is not None
+    assert note.ticket == 42
+    held.close()
+
+
+def test_a_run_does_not_wait_for_its_own_earlier_attempt(tmp_path: Path) -> None:
+    directory = make_run(tmp_path)
+    lock = hold(directory, ticket=7, phase="working")
+    assert join(tmp_path / "runs", lock) is None
+    assert take_turn(directory, lock) == []
+
+
+def test_two_slots_let_two_work_and_the_third_wait(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path, name) for name in "abc"]
+    for _, lock in runs:
+        join(tmp_path / "runs", lock)
+    assert take_turn(*runs[0], slots=2) == []
+    assert take_turn(*runs[1], slots=2) == []
+    assert places_of_a_waiter(*runs[2], slots=2) == [1]
+
+
+def test_nobody_overtakes_a_waiter_even_when_a_slot_is_free(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path, name) for name in "abc"]
+    for _, lock in runs:
+        join(tmp_path / "runs", lock)
+    take_turn(*runs[0], slots=2)
+    assert places_of_a_waiter(*runs[2], slots=2) == [2]
+
+
+def test_a_starter_that_hangs_does_not_make_waiters_fail(tmp_path: Path) -> None:
+    directory, lock = a_run(tmp_path, "a")
+    join(tmp_path / "runs", lock)
+    with one_at_a_time(tmp_path / "runs"):
+        thread = threading.Thread(target=take_turn, args=(directory, lock))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "65", "9" * 50, "２"])
+def test_an_odd_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("EMOACT_WORKERS", text)
+    with pytest.raises(RequestError, match="EMOACT_WORKERS"):
+        worker_slots()
+
+
+def test_one_worker_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
+    assert worker_slots() == 1
+    monkeypatch.setenv("EMOACT_WORKERS", "3")
+    assert worker_slots() == 3

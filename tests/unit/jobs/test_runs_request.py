@@ -1,0 +1,237 @@
+"""What is refused before anything starts, and what an accepted request becomes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emoact.errors import RequestError
+from emoact.jobs import request as request_module
+from emoact.jobs.job import new_run_id
+from emoact.jobs.request import LargeDownloadError, prepare
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
+from tests.support.numpy_engine import stand_in_model
+from tests.support.stand_in_world import World
+
+
+def everything_below(path: Path) -> set[str]:
+    return {str(each.relative_to(path)) for each in path.rglob("*")}
+
+
+def test_a_good_request_becomes_a_config_and_writes_nothing(world: World) -> None:
+    world.write_dataset(n_samples=3)
+    model = world.model()
+    before = everything_below(world.path)
+    config = prepare(world.request(model, run_id="mine"))
+    assert everything_below(world.path) == before
+    assert config.run_id == "mine"
+    assert config.emotions == ("anger", "neutral")
+    assert config.counts == {"anger": 3, "neutral": 3}
+    assert config.n_samples == 6
+    assert config.models[0].asked == str(model)
+    assert config.models[0].folder.startswith("local~tiny~")
+    assert config.results == str(world.results)
+    assert config.dataset.path == str(world.dataset)
+    assert config.estimate is not None
+    assert config.estimate.n_tokens > 0
+
+
+def test_paths_hold_from_any_working_directory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write_dataset()
+    world.model()
+    monkeypatch.chdir(world.path)
+    config = prepare(
+        world.request(Path("./models/tiny"), dataset="prompts.jsonl", results="results")
+    )
+    assert config.models[0].asked == str(world.path / "models" / "tiny")
+    assert config.results == str(world.results)
+    assert config.dataset.path == str(world.dataset)
+    assert config.dataset.source == "prompts.jsonl"
+
+
+def test_the_command_asks_for_the_same_again(world: World) -> None:
+    world.write_dataset()
+    options = ExtractionOptions(bos="none", sites=("mlp_out", "attn_out"), truncate=True)
+    asked = world.request(world.model("a b"), emotions=("anger",), options=options, overwrite=True)
+    words = shlex.split(prepare(asked).command)
+    assert words[:4] == ["python", "-m", "emoact", "extract"]
+    assert ["--model", str(world.path / "models" / "a b")] == words[4:6]
+    for flag, value in [("--emotion", "anger"), ("--bos", "none"), ("--processing", "raw")]:
+        assert words[words.index(flag) + 1] == value
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--site"] == [
+        "mlp_out",
+        "attn_out",
+    ]
+    assert {"--truncate", "--overwrite"} <= set(words)
+    assert "--yes" not in words
+
+
+def test_emotions_keep_the_order_asked_for_and_count_once(world: World) -> None:
+    world.write_dataset()
+    config = prepare(world.request(world.model(), emotions=("neutral", "anger", "neutral")))
+    assert config.emotions == ("neutral", "anger")
+
+
+def test_one_model_in_two_spellings_counts_once(world: World) -> None:
+    world.write_dataset()
+    model = world.model()
+    config = prepare(
+        world.request(model, model / "..", model).__class__(
+            models=(str(model), f"{model}/"), dataset=world.dataset, results=world.results
+        )
+    )
+    assert len(config.models) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"emotions": ("angr",)}, "emotion 'angr' is not in"),
+        ({"emotions": ()}, "no emotion chosen"),
+        ({"emotions": ("../x",)}, "cannot name a file"),
+        ({"models": ()}, "no model chosen"),
+        ({"models": ("/no/such/folder",)}, "does not exist"),
+        ({"dataset": "/no/such/file.jsonl"}, "there is no such file"),
+        ({"run_id": "../up"}, "run id"),
+        ({"run_id": ""}, "run id"),
+        ({"results": "a\0b"}, "results folder"),
+    ],
+)
+def test_a_wrong_request_is_refused_and_leaves_nothing(
+    world: World, changes: dict[str, Any], message: str
+) -> None:
+    world.write_dataset()
+    model = world.model()
+    fields = {"models": (str(model),), "dataset": world.dataset, "results": world.results}
+    before = everything_below(world.path)
+    with pytest.raises(RequestError, match=message):
+        prepare(request_module.ExtractRequest(**{**fields, **changes}))
+    assert everything_below(world.path) == before
+
+
+def test_a_misspelt_emotion_gets_a_proposal(world: World) -> None:
+    world.write_dataset()
+    with pytest.raises(RequestError) as caught:
+        prepare(world.request(world.model(), emotions=("angr",)))
+    assert caught.value.remedy == "Did you mean anger?"
+    assert "it has anger, neutral" in caught.value.message
+
+
+def test_a_results_path_that_is_a_file_is_refused(world: World) -> None:
+    world.write_dataset()
+    world.results.write_text("mine")
+    with pytest.raises(RequestError, match="results"):
+        prepare(world.request(world.model()))
+    assert world.results.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a folder immutable")
+def test_results_that_cannot_be_written_are_refused(world: World) -> None:
+    world.write_dataset()
+    with pytest.raises(RequestError, match="/proc"):
+        prepare(world.request(world.model(), results="/proc/emoact/results"))
+
+
+def test_an_odd_number_of_workers_is_refused_before_the_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write_dataset()
+    monkeypatch.setenv("EMOACT_WORKERS", "many")
+    with pytest.raises(RequestError, match="EMOACT_WORKERS"):
+        prepare(world.request(world.model()))
+
+
+def test_a_unit_that_is_there_already_costs_nothing(world: World) -> None:
+    model = world.model()
+    first = world.config(model, emotions=("anger",))
+    world.wait(world.start(first).run_id)
+    config = world.config(model)
+    assert config.estimate is not None
+    assert config.estimate.models[0].n_samples == config.counts["neutral"]
+    view = world.wait(world.start(config).run_id)
+    assert [unit.state for unit in view.units] == ["skipped", "saved"]
+    assert view.units[0].reason == "already on disk"
+
+
+def test_a_file_of_another_configuration_is_in_the_way(world: World) -> None:
+    model = world.model()
+    world.wait(world.start(world.config(model)).run_id)
+    other = ExtractionOptions(sites=("resid_pre",))
+    with pytest.raises(RequestError, match=r"is in the way: sites: saved .* asked") as caught:
+        world.config(model, options=other)
+    assert "--overwrite" in (caught.value.remedy or "")
+    replaced = world.start(world.config(model, options=other, overwrite=True))
+    assert world.wait(replaced.run_id).state == "finished"
+
+
+def test_a_file_that_nobody_knows_is_in_the_way(world: World) -> None:
+    model = world.model()
+    config = world.config(model)
+    folder = world.results / "activations" / config.models[0].folder
+    folder.mkdir(parents=True)
+    (folder / "activations_anger.pkl").write_bytes(b"mine")
+    with pytest.raises(RequestError, match="no run of emoact is known"):
+        world.config(model)
+    assert world.config(model, overwrite=True).overwrite
+    assert world.config(model, emotions=("neutral",)).emotions == ("neutral",)
+
+
+def test_a_damaged_manifest_is_refused_before_the_start(world: World) -> None:
+    model = world.model()
+    world.results.mkdir()
+    (world.results / "manifest.json").write_text("{")
+    with pytest.raises(RequestError, match=r"manifest\.json is damaged"):
+        world.config(model)
+
+
+def to_download(n_bytes: int | None) -> ModelSource:
+    return ModelSource(
+        name="big",
+        model_name="some/big",
+        kind="hub",
+        folder="some~big@main",
+        revision="main",
+        commit=None,
+        weight_source="Hugging Face hub",
+        needs="download",
+        download_bytes=n_bytes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "asks"), [(200_000_001, True), (None, True), (200_000_000, False)]
+)
+def test_a_large_download_is_asked_about_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, n_bytes: int | None, asks: bool
+) -> None:
+    world.write_dataset()
+    monkeypatch.setattr(request_module, "resolve_model", lambda *_, **__: to_download(n_bytes))
+    asked = world.request(Path("some/big"))
+    if asks:
+        with pytest.raises(LargeDownloadError) as caught:
+            prepare(asked)
+        assert caught.value.exit_code == 2
+        assert "--yes" in (caught.value.remedy or "")
+    else:
+        assert prepare(asked).models[0].needs == "download"
+    agreed = world.request(Path("some/big"), assume_yes=True)
+    assert prepare(agreed).models[0].download_bytes == n_bytes
+
+
+def test_run_ids_made_at_once_differ() -> None:
+    assert len({new_run_id() for _ in range(50)}) > 40
+
+
+def test_a_data_set_of_other_labels_is_taken_as_it_is(world: World, tmp_path: Path) -> None:
+    rows = [{"text": "x y", "emotion": "Überraschung"}, {"text": "z", "emotion": "a-1"}]
+    world.dataset.write_text("\n".join(json.dumps(row) for row in rows))
+    model = stand_in_model(tmp_path / "other")
+    assert prepare(world.request(model)).emotions == ("Überraschung", "a-1")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoact.stats.audit import duplicates
+from emoact.stats.audit.duplicates import similar_pairs
+from emoact.stats.audit.templates import commonest_frame, commonest_opening
+from emoact.stats.audit.tokens import words_of
+
+WORDS = st.lists(st.sampled_from("abcdefghij"), max_size=9)
+
+
+@given(texts=st.lists(WORDS, max_size=14))
+@settings(max_examples=300, deadline=None)
+def test_no_similar_pair_is_lost_by_comparing_only_likely_ones(texts: list[list[str]]) -> None:
+    expected = {
+        (one, other)
+        for one, other in itertools.combinations(range(len(texts)), 2)
+        if texts[one] != texts[other]
+        and set(texts[one]) & set(texts[other])
+        and len(set(texts[one]) & set(texts[other])) * 5
+        >= 4 * len(set(texts[one]) | set(texts[other]))
+    }
+    pairs, complete = similar_pairs(texts)
+    assert set(pairs) == expected
+    assert len(pairs) == len(expected)
+    assert complete
+
+
+def test_a_search_that_would_take_too_long_ends_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(duplicates, "_MOST_COMPARISONS", 1_000)
+    texts = [["the", "same", "words", "again", f"{n}"] for n in range(200)]
+    assert similar_pairs(texts)[1] is False
+
+
+def test_words_are_letters_in_any_script_with_their_apostrophes() -> None:
+    text = "Don’t SHOUT, I'm tired: naïve café 42! ＡＢＣ 'quoted'"
+    assert words_of(text) == (
+        *("don't", "shout", "i'm", "tired", "naïve", "café", "42", "abc", "quoted"),
+    )
+    assert words_of("ありがとう、田中さん ok") == (*"ありがとう田中さん", "ok")
+    assert words_of("... !?") == ()
+
+
+def test_the_commonest_opening_and_frame_are_found() -> None:
+    texts = [words_of(f"I am so cross about the {thing} today") for thing in ("cup", "dog", "car")]
+    others = [words_of(text) for text in ("Where did it all go", "Nobody told me at all")]
+    assert commonest_opening([*texts, *others]) == ("i am so", 3)
+    assert commonest_frame([*texts, *others])[1] == 3
+    assert commonest_frame([*texts, *others])[0] == "i am so cross about the ___ today"
+
+
+def test_texts_without_anything_in_common_have_no_frame() -> None:
+    texts = [words_of(text) for text in ("one two three four", "five six seven", "eight nine", "")]
+    assert commonest_frame(texts) == ("", 0)
+    assert commonest_opening([("a",), ()]) == ("", 0)

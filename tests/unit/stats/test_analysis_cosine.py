@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cosine as scipy_cosine
+
+from emoact.stats.design import (
+    class_weights,
+    contrast_against,
+    contrast_grand_mean,
+    design_of,
+)
+from emoact.stats.distances.cosine import (
+    ZeroDirectionWarning,
+    cross_validated_cosine,
+    noise_expectation,
+    plain_cosine,
+    split_cosine,
+    top_share,
+    twin_differs,
+)
+from emoact.stats.distances.cosine_null import shuffled_cosines
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.splits import scenario_halves
+from emoact.stats.products import unbiased_products
+
+N = 12
+DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)
+A, B = contrast_against(DESIGN, "a", "n"), contrast_against(DESIGN, "b", "n")
+RNG = np.random.default_rng(0)
+
+
+def test_plain_cosine_agrees_with_scipy() -> None:
+    first, second = RNG.normal(size=(2, 5, 30))
+    expected = [1 - scipy_cosine(a, b) for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(plain_cosine(first, second), expected, rtol=0, atol=1e-12)
+
+
+def test_cosine_with_the_opposite_is_minus_one() -> None:
+    direction = RNG.normal(size=50)
+    assert plain_cosine(direction, -direction) == pytest.approx(-1, abs=1e-12)
+
+
+def test_zero_vector_gives_nan_and_a_warning() -> None:
+    with pytest.warns(ZeroDirectionWarning, match="zero"):
+        value = plain_cosine(np.array([[0.0, 0.0], [1.0, 0.0]]), np.ones((2, 2)))
+    assert np.isnan(value[0])
+    assert value[1] == pytest.approx(np.sqrt(0.5))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_tiny_and_huge_directions_keep_their_cosine(scale: float) -> None:
+    first, second = RNG.normal(size=(2, 10))
+    assert plain_cosine(first * scale, second * scale) == pytest.approx(
+        float(plain_cosine(first, second)), abs=1e-12
+    )
+
+
+def test_cross_validated_cosine_is_the_ratio_of_exact_forms() -> None:
+    x = RNG.normal(size=(3 * N, 9))
+    x[:N] += 2
+    x[N : 2 * N] += 1
+    da, db = x[:N] - x[2 * N :], x[N : 2 * N] - x[2 * N :]
+
+    def exact(first: np.ndarray, second: np.ndarray) -> float:
+        return float(sum(first[s] @ second[t] for s in range(N) for t in range(N) if s != t))
+
+    found = cross_validated_cosine(unbiased_products(DESIGN, centred_gram(x[:, None])), A, B)
+    expected = exact(da, db) / np.sqrt(exact(da, da) * exact(db, db))
+    assert found.value[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_cross_validated_cosine_is_blank_unless_both_squares_are_positive() -> None:
+    products = np.array([[[4.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]])
+    assert np.isnan(cross_validated_cosine(products, A, B).value[0])
+    both_negative = products * np.array([[-1, 1, 1], [1, 1, 1], [1, 1, 1]])
+    assert np.isnan(cross_validated_cosine(both_negative, A, B).value[0])
+
+
+def test_cross_validated_cosine_is_not_clipped() -> None:
+    products = np.array([[[1.0, 3.0, 0.0], [3.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
+    assert cross_validated_cosine(products, A, B).value[0] == pytest.approx(3.0)
+
+
+def test_split_form_follows_its_formula() -> None:
+    x = RNG.normal(size=(3 * N, 9))
+    x[: 2 * N] += 1.5
+    halves = scenario_halves(DESIGN, 7, seed=2)
+    cross, g_square, a_square = [], [], []
+    for half in halves:
+        parts = []
+        for side in (half, ~half):
+            scenarios = np.flatnonzero(side)
+            neutral = x[2 * N + scenarios].mean(0)
+            parts.append((x[scenarios].mean(0) - neutral, x[N + scenarios].mean(0) - neutral))
+        (g1, a1), (g2, a2) = parts
+        cross.append((g1 @ a2 + g2 @ a1) / 2)
+        g_square.append(g1 @ g2)
+        a_square.append(a1 @ a2)
+    expected = np.mean(cross) / np.sqrt(np.mean(g_square) * np.mean(a_square))
+    found = split_cosine(DESIGN, centred_gram(x[:, None]), (A, B), halves)
+    assert found.value[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_shared_neutral_lifts_the_cosine_by_one_half() -> None:
+    first, second = np.array([1.0, 0, -1]), np.array([0.0, 1, -1])
+    assert noise_expectation(first, second, np.array([50, 50, 50])) == pytest.approx(0.5)
+    assert noise_expectation(first, second, np.array([50, 50, 100])) == pytest.approx(1 / 3)
+
+
+def test_expected_cosine_of_noise_holds_for_classes_of_any_size() -> None:
+    sizes = {"a": 30, "b": 6, "c": 12, "neutral": 5}
+    design = design_of([label for label, n in sizes.items() for _ in range(n)])
+    x = np.random.default_rng(21).normal(size=(400, design.n_prompts, 64))
+    for weights in (
+        [contrast_against(design, label, "neutral") for label in "ab"],
+        [contrast_grand_mean(design, label) for label in "ab"],
+    ):
+        a, b = (np.einsum("l,lp,rpd->rd", w, class_weights(design), x) for w in weights)
+        cosines = plain_cosine(a, b)
+        expected = noise_expectation(weights[0], weights[1], np.array(list(sizes.values())))
+        assert abs(cosines.mean() - expected) < 4 * cosines.std() / np.sqrt(len(cosines)) + 0.003
+
+
+def test_top_share_of_flat_and_of_rogue_directions() -> None:
+    assert top_share(np.ones(30), np.ones(30)) == pytest.approx(0.1)
+    rogue = np.ones(30)
+    rogue[7] = 100
+    assert top_share(rogue, -rogue) == pytest.approx(10002 / 10029)
+    assert top_share(np.ones(2), np.ones(2)) == pytest.approx(1)
+
+
+def test_twin_warns_beyond_its_tolerance() -> None:
+    np.testing.assert_array_equal(
+        twin_differs(np.array([0.9, 0.9]), np.array([0.75, 0.6])), [False, True]
+    )
+
+
+def test_rogue_dimension_makes_the_twin_differ() -> None:
+    x = RNG.normal(size=(3 * N, 1, 40))
+    x[:, 0, 0] = RNG.normal(size=3 * N) * 300
+    x[: 2 * N, 0, 0] += 900
+    x[:N, 0, 1:] += 1
+    x[N : 2 * N, 0, 1:] -= 1
+    raw = cross_validated_cosine(unbiased_products(DESIGN, centred_gram(x)), A, B).value
+    twin = cross_validated_cosine(
+        unbiased_products(DESIGN, centred_gram(x, standardise=True)), A, B
+    ).value
+    assert raw[0] > 0.9
+    assert twin_differs(raw, twin)[0]
+
+
+def test_null_of_the_cosine_is_one_half_and_not_zero() -> None:
+    design = design_of(["a"] * 40 + ["b"] * 40 + ["n"] * 40, [str(i) for i in range(40)] * 3)
+    gram = centred_gram(RNG.normal(size=(120, 2, 300)))
+    null = shuffled_cosines(design, gram, ("a", "b"), "n", 300)
+    np.testing.assert_allclose(null.mean, 0.5, atol=0.02)
+    assert (null.band[0] > 0.3).all()
+    assert (null.band[1] < 0.7).all()
+
+
+def test_null_of_vectors_that_are_all_alike_is_blank() -> None:
+    gram = centred_gram(np.ones((3 * N, 1, 4)))
+    null = shuffled_cosines(DESIGN, gram, ("a", "b"), "n", 20)
+    assert np.isnan(null.mean).all()

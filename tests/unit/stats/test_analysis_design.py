@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emoact.errors import RequestError
+from emoact.stats.design import (
+    class_weights,
+    contrast_against,
+    contrast_grand_mean,
+    contrast_prompt_weights,
+    design_of,
+)
+from emoact.stats.null.splits import scenario_folds, scenario_halves
+
+MATCHED = design_of(["a"] * 5 + ["b"] * 5 + ["n"] * 5, [f"s{i}" for i in range(5)] * 3)
+
+
+def test_matched_design_is_recognised() -> None:
+    assert MATCHED.fully_matched
+    assert MATCHED.n_scenarios == 5
+    assert MATCHED.unit == "scenario"
+    np.testing.assert_array_equal(MATCHED.counts, np.ones((3, 5)))
+
+
+def test_prompt_is_the_unit_where_no_scenario_is_named() -> None:
+    design = design_of(["a", "a", "b"])
+    assert (design.n_scenarios, design.unit, design.fully_matched) == (3, "prompt", False)
+
+
+def test_prompt_without_scenario_shares_it_with_no_other() -> None:
+    design = design_of(["a", "b", "a", "b"], ["x", "x", None, None])
+    assert design.n_scenarios == 3
+    assert len(set(design.scenario_of)) == 3
+
+
+def test_weights_give_class_means() -> None:
+    features = np.random.default_rng(0).normal(size=(15, 4))
+    means = class_weights(MATCHED) @ features
+    np.testing.assert_allclose(means[1], features[5:10].mean(axis=0), rtol=1e-12)
+
+
+def test_weights_of_an_absent_class_are_nan_and_stay_apart() -> None:
+    design = design_of(["a", "a", "b"], ["x", "y", "y"])
+    weights = class_weights(design, np.array([True, False]))
+    np.testing.assert_allclose(weights[0], [1, 0, 0])
+    assert np.isnan(weights[1]).all()
+    only_a = contrast_prompt_weights(weights, np.array([1.0, 0.0]))
+    np.testing.assert_allclose(only_a, [1, 0, 0])
+
+
+def test_contrasts_add_to_zero_and_point_to_the_emotion() -> None:
+    np.testing.assert_allclose(contrast_against(MATCHED, "b", "n"), [0, 1, -1])
+    np.testing.assert_allclose(contrast_grand_mean(MATCHED, "a"), [2 / 3, -1 / 3, -1 / 3])
+
+
+@pytest.mark.parametrize("label", ["c", ""])
+def test_missing_class_is_named(label: str) -> None:
+    with pytest.raises(RequestError, match="there are a, b, n"):
+        contrast_against(MATCHED, label, "n")
+
+
+def test_class_against_itself_is_refused() -> None:
+    with pytest.raises(RequestError, match="itself"):
+        contrast_against(MATCHED, "n", "n")
+
+
+def test_grand_mean_of_one_class_is_refused() -> None:
+    with pytest.raises(RequestError, match="two classes"):
+        contrast_grand_mean(design_of(["a", "a"]), "a")
+
+
+def test_labels_and_scenarios_go_in_pairs() -> None:
+    with pytest.raises(RequestError, match="in pairs"):
+        design_of(["a", "b"], ["x"])
+    with pytest.raises(RequestError, match="no prompt"):
+        design_of([])
+
+
+def test_taking_prompts_drops_what_vanishes() -> None:
+    keep = np.arange(15) < 7
+    part = MATCHED.take(keep)
+    assert part.labels == ("a", "b")
+    assert part.n_scenarios == 5
+    np.testing.assert_array_equal(part.counts, [[1] * 5, [1, 1, 0, 0, 0]])
+
+
+def test_halves_split_every_class_by_the_same_scenarios() -> None:
+    halves = scenario_halves(MATCHED, 40, seed=3)
+    assert set(halves.sum(axis=1)) <= {2, 3}
+    assert len({tuple(half) for half in halves}) > 5
+
+
+def test_halves_hold_half_of_every_class_without_scenarios() -> None:
+    design = design_of(["a"] * 20 + ["n"] * 8)
+    for half in scenario_halves(design, 25):
+        in_half = half[design.scenario_of]
+        assert in_half[:20].sum() == 10
+        assert in_half[20:].sum() == 4
+
+
+def test_folds_keep_scenarios_together_and_are_balanced() -> None:
+    design = design_of(["a"] * 50 + ["n"] * 50, [str(i) for i in range(50)] * 2)
+    folds = scenario_folds(design, 5, seed=1)
+    np.testing.assert_array_equal(folds[:50], folds[50:])
+    np.testing.assert_array_equal(np.bincount(folds), [20] * 5)
+
+
+def test_folds_are_no_more_than_scenarios() -> None:
+    assert set(scenario_folds(design_of(["a", "b"] * 3, ["x", "x", "y", "y", "z", "z"]))) == {
+        0,
+        1,
+        2,
+    }
+
+
+def test_one_fold_is_refused() -> None:
+    with pytest.raises(RequestError, match="at least 2"):
+        scenario_folds(MATCHED, 1)
+
+
+def test_draws_depend_on_the_seed_alone() -> None:
+    np.testing.assert_array_equal(
+        scenario_halves(MATCHED, 9, seed=5), scenario_halves(MATCHED, 9, seed=5)
+    )
+    assert not np.array_equal(
+        scenario_halves(MATCHED, 9, seed=5), scenario_halves(MATCHED, 9, seed=6)
+    )

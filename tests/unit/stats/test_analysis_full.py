@@ -1,0 +1,568 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.errors import CancelledError, RequestError
+from emoact.schema import Site
+from emoact.stats.across.between import common_rows, matched_layers
+from emoact.stats.comparable import Configuration
+from emoact.stats.features import PromptInfo, UnitFeatures, features_of, join_units
+from emoact.stats.finite import finite_units
+from emoact.stats.full import analyse_grid
+from emoact.stats.result import AnalysisResult
+from emoact.stats.settings import AnalysisSettings
+from emoact.stats.steps import Step, run_steps
+
+EMOTIONS = ("gratitude", "anger", "neutral")
+SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+FAST = AnalysisSettings(
+    n_permutations=1000,
+    n_bootstrap=50,
+    n_splits=10,
+    n_pairings=19,
+    n_rotations=9,
+    n_shuffles=1,
+)
+CUES = {"gratitude": "thank you", "anger": "how dare you", "neutral": "there was"}
+
+
+def make_unit(
+    model: str = "m0",
+    emotion: str = "anger",
+    *,
+    n: int = 12,
+    n_layers: int = 3,
+    d_model: int = 10,
+    seed: int = 0,
+    scenarios: bool = True,
+    sites: Sequence[Site] = SITES,
+) -> UnitFeatures:
+    """Layer 0 is noise, the later layers hold the emotion along a dimension of its own."""
+    label = EMOTIONS.index(emotion) if emotion in EMOTIONS else 3
+    rng = np.random.default_rng([seed, label, len(model), ord(model[-1])])
+    pooled: dict[Site, np.ndarray] = {}
+    for site in sites:
+        x = rng.normal(size=(n, n_layers, d_model))
+        if emotion != "neutral":
+            x[:, 1:, label % d_model] += 5
+        pooled[site] = x.astype(np.float32)
+    return UnitFeatures(
+        model=model,
+        emotion=emotion,
+        prompts=tuple(
+            PromptInfo(
+                id=f"{emotion}-{i}",
+                scenario_id=f"s{i}" if scenarios else None,
+                subset="explicit" if i % 2 else "implicit",
+                text=f"{CUES.get(emotion, 'word')} {'abcdefgh'[i % 8]} soup {i}.",
+                n_tokens=5 + i % 3,
+            )
+            for i in range(n)
+        ),
+        sites=pooled,
+        configuration=Configuration(
+            model=model,
+            processing="raw",
+            bos="prepend",
+            dtype="float32",
+            dataset="abc",
+            pooling="mean_content",
+        ),
+    )
+
+
+def make_grid(
+    models: Mapping[str, Mapping[str, Any]] | None = None, emotions: Sequence[str] = EMOTIONS
+) -> list[UnitFeatures]:
+    models = models or {"m0": {}, "m1": {}}
+    return [make_unit(name, e, **kwargs) for name, kwargs in models.items() for e in emotions]
+
+
+@pytest.fixture(scope="module")
+def result() -> AnalysisResult:
+    return analyse_grid(make_grid({"m0": {}, "m1": {"d_model": 14, "n_layers": 4}}), FAST)
+
+
+def test_every_table_has_its_rows(result: AnalysisResult) -> None:
+    layers, pairs = 3 + 4, 3
+    sizes = {name: len(rows) for name, rows in result.tables().items()}
+    assert sizes == {
+        "headline": 2 * 2 * 2 * 2,
+        "strength": 2 * 2 * layers,
+        "stability": 2 * 2 * layers,
+        "variants": 2 * 2 * layers * 3,
+        "distances": 2 * layers,
+        "probes": 2 * 2 * layers * 3 * 2,
+        "baselines": 2 * 2 * 2 * 7,
+        "similarity": 2 * 3 * pairs,
+        "across": 2 * 2 * pairs,
+        "maps": 2 * (3 + 2) * 3 * 4,
+        "points": 2 * 2 * layers * 36,
+        "axes": 2 * 2 * layers * 3,
+    }
+
+
+def test_tables_hold_plain_scalars(result: AnalysisResult) -> None:
+    for rows in result.tables().values():
+        for row in rows:
+            assert all(type(value) in (str, int, float, bool) for value in row.values()), row
+
+
+def test_directions_are_the_plan_s(result: AnalysisResult) -> None:
+    units = {unit.emotion: unit for unit in make_grid({"m0": {}})}
+    expected = units["anger"].sites["mlp_out"].mean(0, dtype=float) - units["neutral"].sites[
+        "mlp_out"
+    ].mean(0, dtype=float)
+    (direction,) = (
+        value
+        for key, value in result.directions.items()
+        if (key.model, key.site, key.emotion, key.kind) == ("m0", "mlp_out", "anger", "plain")
+    )
+    np.testing.assert_allclose(direction, expected, atol=1e-12)
+    assert {key.kind for key in result.directions if key.main} == {"plain"}
+
+
+def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
+    result: AnalysisResult,
+) -> None:
+    for row in result.strength:
+        assert row.significant == (row.layer > 0), row
+        assert row.p <= row.p_max <= row.p_holm
+        if row.layer:
+            assert row.auroc > 0.9
+            assert row.cv > row.null_high
+
+
+def test_words_that_give_the_class_away_leave_no_evidence_beyond_them(
+    result: AnalysisResult,
+) -> None:
+    evaluations: dict[str, set[str]] = {}
+    for row in result.headline:
+        evaluations.setdefault(row.evaluation, set()).add(row.verdict)
+    assert evaluations["cross_validated"] == {"lexical_suffices"}
+    assert evaluations["explicit_to_implicit"] <= {"lexical_suffices", "no_separation"}
+    assert all(row.baseline_accuracy == 1 for row in result.headline)
+
+
+def test_distance_of_orthogonal_emotions_is_lifted_plainly_and_not_cross_validated(
+    result: AnalysisResult,
+) -> None:
+    late = [row for row in result.distances if row.layer]
+    assert np.mean([row.cosine - row.cv_cosine for row in late]) > 0
+    assert abs(np.mean([row.cv_cosine for row in late])) < 0.15
+    assert {row.expectation for row in late} == {0.5}
+
+
+def test_models_of_other_sizes_have_everything_but_the_raw_cosine(result: AnalysisResult) -> None:
+    assert all(math.isnan(row.raw_cos) for row in result.across)
+    assert all(math.isfinite(row.procrustes) for row in result.across if row.layer_a)
+    assert [row.layer_b for row in result.across[:3]] == [0, 2, 3]
+    codes = {finding.code for finding in result.findings}
+    assert {"raw_cosine_refused", "layers_matched_by_depth"} <= codes
+
+
+def test_result_does_not_depend_on_workers_or_the_order_of_steps() -> None:
+    units = make_grid()
+    one, three = (analyse_grid(units, FAST, workers=n).tables() for n in (1, 3))
+    assert repr(one) == repr(three)
+    assert math.isfinite(one["across"][0]["raw_cos"])
+
+
+def test_band_of_the_raw_cosine_relabels_the_two_models_independently() -> None:
+    units = make_grid({"m0": {}})
+    twins = [dataclasses.replace(unit, model="m1") for unit in units]
+    for row in analyse_grid([*units, *twins], FAST).across:
+        assert row.raw_cos == pytest.approx(1)
+        assert row.raw_low < 0 < row.raw_high < 0.95
+        assert row.score_corr_raw == pytest.approx(1)
+        assert row.procrustes == pytest.approx(1)
+
+
+def test_progress_ends_with_every_step_done() -> None:
+    seen: list[tuple[int, int, str]] = []
+    analyse_grid(make_grid({"m0": {}}), FAST, lambda *step: seen.append(step))
+    total = seen[0][1]
+    assert [done for done, _, _ in seen] == list(range(total + 1))
+    assert all(of == total for _, of, _ in seen)
+    assert "probes of m0 mlp_out anger" in {label for _, _, label in seen}
+
+
+def test_progress_can_stop_the_analysis() -> None:
+    def cancel(done: int, total: int, label: str) -> None:
+        if done == 2:
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError, match="stopped"):
+        analyse_grid(make_grid(), FAST, cancel)
+
+
+def test_failed_step_stops_those_that_have_not_started() -> None:
+    ran: list[int] = []
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    def work() -> None:
+        ran.append(1)
+
+    steps = [Step(label="bad", run=fail), *(Step(label="good", run=work) for _ in range(50))]
+    with pytest.raises(ValueError, match="broken"):
+        run_steps(steps, workers=1)
+    assert len(ran) < 50
+
+
+def test_missing_neutral_is_refused_and_the_grand_mean_offered() -> None:
+    units = make_grid({"m0": {}}, ("gratitude", "anger"))
+    with pytest.raises(RequestError, match="m0 has no class 'neutral'") as refusal:
+        analyse_grid(units, FAST)
+    assert "grand mean" in str(refusal.value)
+    found = analyse_grid(units, dataclasses.replace(FAST, reference="grand_mean"))
+    assert {key.kind for key in found.directions} == {"grand_mean"}
+    assert {row.emotion for row in found.strength} == {"gratitude", "anger"}
+    assert {row.expectation for row in found.distances} == {-1.0}
+    assert any(row.significant for row in found.strength)
+
+
+def test_one_class_alone_is_refused() -> None:
+    with pytest.raises(RequestError, match="needs two"):
+        analyse_grid([make_unit(emotion="neutral")], FAST)
+    with pytest.raises(RequestError, match="no unit"):
+        analyse_grid([], FAST)
+
+
+def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> None:
+    found = analyse_grid(make_grid({"m0": {"n": 1}}), FAST)
+    assert "single_scenario" in {finding.code for finding in found.findings}
+    for row in found.strength:
+        assert math.isfinite(row.l2)
+        assert math.isnan(row.cv)
+        assert math.isnan(row.auroc)
+        assert math.isnan(row.p)
+        assert math.isnan(row.p_holm)
+        assert not row.significant
+    assert {row.verdict for row in found.headline} == {"undecided"}
+
+
+def test_one_sample_in_one_class_is_named() -> None:
+    units = [make_unit(emotion="anger", n=1), make_unit(emotion="neutral")]
+    found = analyse_grid(units, FAST)
+    places = {(finding.code, finding.where) for finding in found.findings}
+    assert ("one_sample", "m0/anger") in places
+    assert not any(row.significant for row in found.strength)
+    assert all(math.isnan(row.p_family) for row in found.headline)
+
+
+@pytest.mark.parametrize("classes", [("gratitude", "anger"), EMOTIONS])
+def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[str, ...]) -> None:
+    settings = dataclasses.replace(
+        FAST, reference="grand_mean", sites=("resid_pre",), probes=("mass_mean",)
+    )
+    units = make_grid({"m0": {"sites": ("resid_pre",), "d_model": 40}}, classes)
+    found = analyse_grid(units, settings, workers=1)
+    x = np.concatenate([unit.sites["resid_pre"][:, 0] for unit in units]).astype(np.float64)
+    share = (len(classes) - 1) / len(classes)
+    # Twelve matched scenarios: labels swapped by hand, pairs of one scenario left out.
+    rng, n, squares = np.random.default_rng(0), 12, []
+    for _ in range(4000):
+        order = rng.random((n, len(classes))).argsort(axis=1)
+        rows = x.reshape(len(classes), n, -1).swapaxes(0, 1)[np.arange(n)[:, None], order]
+        delta = share * (rows[:, 0] - rows[:, 1:].mean(axis=1))
+        squares.append(((delta.sum(0) ** 2).sum() - (delta**2).sum()) / (n * (n - 1)))
+    low, high = np.quantile(squares, (0.025, 0.975))
+    (row,) = (r for r in found.strength if (r.layer, r.emotion) == (0, classes[0]))
+    assert row.null_high**2 == pytest.approx(high, rel=0.15)
+    assert -(row.null_low**2) == pytest.approx(low, rel=0.15)
+
+
+def test_prompts_without_scenarios_are_resampled_one_by_one() -> None:
+    found = analyse_grid(make_grid({"m0": {"scenarios": False}}), FAST)
+    assert "no_scenarios" in {finding.code for finding in found.findings}
+    assert any(row.significant for row in found.strength)
+    assert all(math.isnan(row.pairwise) for row in found.stability)
+
+
+def with_nan(unit: UnitFeatures, prompt: int) -> UnitFeatures:
+    pooled = unit.sites["mlp_out"].copy()
+    pooled[prompt, 1, 4] = np.nan
+    return dataclasses.replace(unit, sites={**unit.sites, "mlp_out": pooled})
+
+
+def test_nan_is_named_and_left_out_on_request_only() -> None:
+    units = make_grid()
+    units[1] = with_nan(units[1], 3)
+    with pytest.raises(RequestError, match=r"m0/anger: .*mlp_out layer 1, prompts anger-3"):
+        analyse_grid(units, FAST)
+    found = analyse_grid(units, dataclasses.replace(FAST, leave_out_nonfinite=True))
+    assert [f.where for f in found.findings if f.code == "nonfinite_features"] == ["m0/anger"]
+    sizes = {(row.model, row.emotion): row.n_emotion for row in found.strength}
+    assert sizes["m0", "anger"] == 11
+    assert sizes["m1", "anger"] == 12
+    assert {row.n_prompts for row in found.similarity} == {35}
+    assert all(math.isfinite(row.l2) for row in found.strength)
+
+
+def test_prompt_without_content_is_not_called_broken() -> None:
+    unit = with_nan(make_unit(), 3)
+    prompts = list(unit.prompts)
+    prompts[3] = dataclasses.replace(prompts[3], n_tokens=0)
+    bare = dataclasses.replace(unit, prompts=tuple(prompts))
+    with pytest.raises(RequestError, match=r"m0/anger: no content position .*anger-3 \(1 of 12\)"):
+        finite_units([bare])
+    with pytest.raises(
+        RequestError, match=r"anger-5 \(1 of 12\); no content .*anger-3 \(1 of 12\)"
+    ):
+        finite_units([with_nan(bare, 5)])
+
+
+def test_unit_of_nothing_but_nan_cannot_be_left_out_silently() -> None:
+    units = make_grid({"m0": {}})
+    units[0] = dataclasses.replace(
+        units[0], sites={s: np.full_like(v, np.nan) for s, v in units[0].sites.items()}
+    )
+    with pytest.raises(RequestError, match="no prompt of m0/gratitude"):
+        analyse_grid(units, dataclasses.replace(FAST, leave_out_nonfinite=True))
+
+
+def test_mixture_is_refused_and_badged_when_allowed() -> None:
+    units = make_grid()
+    units[0] = dataclasses.replace(
+        units[0], configuration=dataclasses.replace(units[0].configuration, bos="none")
+    )
+    with pytest.raises(RequestError, match="bos differs"):
+        analyse_grid(units, FAST)
+    found = analyse_grid(units, dataclasses.replace(FAST, allow_mixed=True))
+    assert [difference.field for difference in found.differences] == ["bos"]
+
+
+def test_missing_site_is_refused_with_the_unit() -> None:
+    units = [*make_grid({"m0": {}}), *make_grid({"m1": {"sites": ("resid_pre",)}})]
+    with pytest.raises(RequestError, match="m1/gratitude has no mlp_out; site differs"):
+        analyse_grid(units, FAST)
+
+
+def test_pooling_must_be_the_one_that_was_done() -> None:
+    with pytest.raises(RequestError, match="pooling is 'last' in the settings but 'mean_content'"):
+        analyse_grid(make_grid(), dataclasses.replace(FAST, pooling="last"))
+
+
+def test_more_prompts_than_fit_in_memory_are_refused_before_work() -> None:
+    units = [make_unit(emotion=e, n=12000, n_layers=2, d_model=1) for e in ("anger", "neutral")]
+    with pytest.raises(RequestError, match="GiB of products"):
+        analyse_grid(units, FAST)
+
+
+def test_unit_given_twice_is_refused() -> None:
+    with pytest.raises(RequestError, match="m0/anger was given twice"):
+        join_units([make_unit(), make_unit()])
+
+
+def test_shapes_within_a_model_must_agree() -> None:
+    with pytest.raises(RequestError, match="not of one model"):
+        join_units([make_unit(), make_unit(emotion="neutral", d_model=11)])
+
+
+def test_models_without_a_common_prompt_are_analysed_apart() -> None:
+    units = make_grid()
+    for index in range(3, 6):
+        prompts = tuple(dataclasses.replace(p, id=f"x{p.id}") for p in units[index].prompts)
+        units[index] = dataclasses.replace(units[index], prompts=prompts)
+    found = analyse_grid(units, FAST)
+    assert found.across == ()
+    assert "models_not_compared" in {finding.code for finding in found.findings}
+    joy = join_units([make_unit("m1", "joy"), make_unit("m1", "neutral")])
+    with pytest.raises(RequestError, match="m0 and m1 share prompts of neutral alone"):
+        common_rows(join_units(make_grid({"m0": {}})), joy)
+
+
+def test_prompts_of_one_id_and_different_texts_are_not_compared() -> None:
+    units = make_grid()
+    for index in range(3, 6):
+        prompts = [dataclasses.replace(p) for p in units[index].prompts]
+        prompts[:4] = [dataclasses.replace(p, text="another sentence") for p in prompts[:4]]
+        prompts[4] = dataclasses.replace(prompts[4], text="")
+        units[index] = dataclasses.replace(units[index], prompts=tuple(prompts))
+    settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
+    found = analyse_grid(units, settings)
+    assert {row.n_prompts for row in found.similarity} == {36 - 12}
+    (finding,) = (finding for finding in found.findings if finding.code == "prompts_differ")
+    assert finding.message.startswith("12 prompts go by the same id")
+
+
+def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
+    units = make_grid({"m0": {"sites": ("resid_pre",)}})
+    for index, unit in enumerate(units):
+        pooled = unit.sites["resid_pre"].copy()
+        pooled[:, 0] = units[0].sites["resid_pre"][0, 0]
+        configuration = dataclasses.replace(unit.configuration, pooling="last")
+        units[index] = dataclasses.replace(
+            unit, sites={"resid_pre": pooled}, configuration=configuration
+        )
+    settings = dataclasses.replace(FAST, sites=("resid_pre",), pooling="last")
+    found = analyse_grid(units, settings)
+    codes = [finding.code for finding in found.findings]
+    assert codes.count("zero_direction") == 2
+    assert "lexical_layer" in codes
+    first = [row for row in found.distances if row.layer == 0]
+    assert all(math.isnan(row.cosine) and math.isnan(row.cv_cosine) for row in first)
+    assert all(row.accuracy == 0.5 for row in found.probes if row.layer == 0)
+
+
+def test_random_weights_carry_their_badge() -> None:
+    units = [dataclasses.replace(unit, random_weights=True) for unit in make_grid({"m0": {}})]
+    assert analyse_grid(units, FAST).random_weights == ("m0",)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"), [(3, 3, [0, 1, 2]), (3, 5, [0, 2, 4]), (1, 4, [0])]
+)
+def test_layers_match_by_depth(first: int, second: int, expected: list[int]) -> None:
+    assert matched_layers(first, second).tolist() == expected
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FakeUnit:
+    model_name: str = "gpt2"
+    emotion: str = "anger"
+    n_layers: int = 2
+    content_start: int = 1
+    lengths: tuple[int, ...] = (4, 6)
+    prompts: Sequence[Mapping[str, Any]] | None = None
+    provenance: Mapping[str, Any] | None = None
+
+    def site(self, site: Site) -> Sequence[Sequence[np.ndarray]]:
+        rng = np.random.default_rng(0)
+        return [[rng.normal(size=(n, 3)).astype(np.float32) for n in self.lengths]] * 2
+
+
+def test_features_of_a_unit_carry_its_prompts_and_provenance() -> None:
+    unit = FakeUnit(
+        prompts=[
+            {"id": "a1", "scenario_id": 7, "subset": "implicit", "text": "Hi there."},
+            {"text": "Only a text."},
+        ],
+        provenance={"processing": "raw", "random_weights": True},
+    )
+    found = features_of(unit, sites=("resid_pre",), model="gpt2-folder")
+    assert found.name == "gpt2-folder/anger"
+    assert found.prompts[0] == PromptInfo(
+        id="a1", scenario_id="7", subset="implicit", text="Hi there.", n_tokens=3
+    )
+    assert (found.prompts[1].id, found.prompts[1].scenario_id) == ("1", None)
+    assert found.configuration.processing == "raw"
+    assert found.random_weights
+    assert found.sites["resid_pre"].shape == (2, 2, 3)
+
+
+def test_features_of_a_stranger_s_file_have_no_configuration() -> None:
+    found = features_of(FakeUnit(), sites=("resid_pre",), pooling="last")
+    bos = "unknown, content from position 1"
+    assert found.configuration == Configuration(model="gpt2", pooling="last", bos=bos)
+    assert [prompt.id for prompt in found.prompts] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_permutations", 999),
+        ("n_folds", 1),
+        ("alpha", 1.0),
+        ("pooling", "first"),
+        ("sites", ()),
+        ("sites", ("pattern",)),
+        ("probes", ("svm",)),
+        ("neutral_variance", 2.0),
+        ("reference", "none"),
+    ],
+)
+def test_settings_are_checked_when_built(field: str, value: Any) -> None:
+    with pytest.raises((RequestError, TypeError), match=field):
+        AnalysisSettings(**{field: value})
+
+
+def test_settings_survive_json() -> None:
+    settings = dataclasses.replace(FAST, probes=("lda",), sites=("mlp_out",))
+    assert AnalysisSettings.from_json(settings.to_json()) == settings
+    with pytest.raises(RequestError, match="unknown setting 'speed'"):
+        AnalysisSettings.from_json({"speed": 3})
+
+
+def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> None:
+    rng = np.random.default_rng(9)
+    units = []
+    for unit in (make_unit(emotion=e, n=30) for e in ("anger", "neutral")):
+        pooled = rng.normal(size=(30, 3, 10)).astype(np.float32)
+        if unit.emotion == "anger":
+            pooled += 2
+        prompts = tuple(dataclasses.replace(p, text="the same words.") for p in unit.prompts)
+        units.append(dataclasses.replace(unit, prompts=prompts, sites=dict.fromkeys(SITES, pooled)))
+    found = analyse_grid(units, FAST).headline
+    assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
+    without = analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))).headline
+    assert {row.verdict for row in without} == {"beyond_words"}
+    # Where the permutation test tells no difference, a probe that looks good decides nothing.
+    strict = dataclasses.replace(FAST, sites=("mlp_out",), alpha=1e-4)
+    assert {row.verdict for row in analyse_grid(units, strict).headline} == {"undecided"}
+
+
+def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:
+    rng = np.random.default_rng(4)
+    units = []
+    for unit in (make_unit(emotion=e, n=40, sites=("resid_pre",)) for e in ("anger", "neutral")):
+        pooled = rng.normal(size=(40, 3, 10)).astype(np.float32)
+        explicit = np.array([prompt.subset == "explicit" for prompt in unit.prompts])
+        if unit.emotion == "anger":
+            pooled[explicit, 1] += 3
+            pooled[explicit, 2] += 1
+            pooled[~explicit, 2] += 3
+        units.append(dataclasses.replace(unit, sites={"resid_pre": pooled}))
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    (row,) = (row for row in found.headline if row.evaluation == "explicit_to_implicit")
+    (cheating,) = (
+        row.accuracy
+        for row in found.probes
+        if (row.layer, row.probe, row.evaluation) == (2, "logistic", "explicit_to_implicit")
+    )
+    assert cheating > 0.8
+    assert row.accuracy < 0.7
+
+
+def test_length_that_the_direction_follows_is_told() -> None:
+    units = []
+    for unit in make_grid({"m0": {"sites": ("resid_pre",)}}, ("anger", "neutral")):
+        lengths = np.array([prompt.n_tokens for prompt in unit.prompts])
+        if unit.emotion == "anger":
+            lengths = lengths + 4
+        prompts = tuple(
+            dataclasses.replace(prompt, n_tokens=int(length))
+            for prompt, length in zip(unit.prompts, lengths, strict=True)
+        )
+        pooled = unit.sites["resid_pre"].copy()
+        pooled[:, 2] += 20 * lengths[:, None]
+        units.append(dataclasses.replace(unit, prompts=prompts, sites={"resid_pre": pooled}))
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    by_layer = {row.layer: row.length_corr for row in found.strength}
+    assert by_layer[2] > 0.9
+    assert abs(by_layer[0]) < 0.7
+
+
+def test_twin_is_judged_cross_validated_where_it_can_be() -> None:
+    units = make_grid({"m0": {"sites": ("resid_pre",), "n": 20}})
+    for index, unit in enumerate(units):
+        pooled = unit.sites["resid_pre"].copy()
+        pooled[..., 9] *= 12
+        units[index] = dataclasses.replace(unit, sites={"resid_pre": pooled})
+    rows = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",))).distances
+    plain_and_careful_disagree = 0
+    for row in rows:
+        both = math.isfinite(row.cv_cosine) and math.isfinite(row.cv_zscored)
+        plain = abs(row.cosine - row.zscored) > 0.2
+        careful = abs(row.cv_cosine - row.cv_zscored) > 0.2 if both else plain
+        assert row.twin_differs == careful
+        plain_and_careful_disagree += int(plain != careful)
+    assert plain_and_careful_disagree > 0

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emoact.errors import RequestError
+from emoact.positions import pool_layers, pool_sample
+
+SAMPLE = np.array([[100, 100], [1, 2], [3, 6], [5, 1]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "content_start", "expected"),
+    [
+        ("mean_content", 1, [3, 3]),
+        ("mean_content", 0, [27.25, 27.25]),
+        ("last", 1, [5, 1]),
+        ("mean_all", 1, [27.25, 27.25]),
+    ],
+)
+def test_pooling_takes_its_positions(
+    pooling: str, content_start: int, expected: list[float]
+) -> None:
+    pooled = pool_sample(SAMPLE, pooling=pooling, content_start=content_start)  # type: ignore[arg-type]
+    np.testing.assert_allclose(pooled, expected)
+    assert pooled.dtype == np.float32
+
+
+@pytest.mark.parametrize("pooling", ["mean_content", "last"])
+def test_prompt_without_content_pools_to_nan(pooling: str) -> None:
+    assert np.isnan(pool_sample(SAMPLE[:1], pooling=pooling)).all()  # type: ignore[arg-type]
+
+
+def test_bos_never_leaks_into_the_last_token() -> None:
+    sample = SAMPLE.copy()
+    sample[0] = np.nan
+    assert np.isfinite(pool_sample(sample, pooling="last")).all()
+    assert np.isfinite(pool_sample(sample, pooling="mean_content")).all()
+
+
+def test_sum_is_kept_in_float64() -> None:
+    sample = np.concatenate([np.full((1, 1), 2**24), np.ones((2**10, 1))]).astype(np.float32)
+    expected = (2**24 + 2**10) / (2**10 + 1)
+    assert pool_sample(sample, pooling="mean_all")[0] == pytest.approx(expected, rel=1e-7)
+
+
+def test_layers_agree_with_numpy() -> None:
+    rng = np.random.default_rng(0)
+    layers = [[rng.normal(size=(n, 3)).astype(np.float32) for n in (3, 5)] for _ in range(4)]
+    pooled = pool_layers(layers)
+    assert pooled.shape == (2, 4, 3)
+    np.testing.assert_allclose(pooled[1, 2], layers[2][1][1:].mean(axis=0), rtol=1e-5)
+
+
+def test_nothing_to_pool_is_refused() -> None:
+    with pytest.raises(RequestError, match="no sample"):
+        pool_layers([[]])

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emoact.errors import RequestError
+from emoact.stats.design import contrast_against, design_of
+from emoact.stats.directions.stability import (
+    leave_one_out_cosines,
+    pairwise_difference_cosine,
+    split_half_cosines,
+)
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.splits import scenario_halves
+
+N = 8
+DESIGN = design_of(["a"] * N + ["n"] * N, [str(i) for i in range(N)] * 2)
+A = contrast_against(DESIGN, "a", "n")
+X = np.random.default_rng(0).normal(size=(2 * N, 2, 5))
+GRAM = centred_gram(X)
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def test_split_half_is_the_cosine_of_disjoint_halves() -> None:
+    halves = scenario_halves(DESIGN, 5)
+    found = split_half_cosines(DESIGN, GRAM, A, halves)
+    for row, half in enumerate(halves):
+        first, second = (
+            X[np.flatnonzero(side), 1].mean(0) - X[N + np.flatnonzero(side), 1].mean(0)
+            for side in (half, ~half)
+        )
+        assert found[row, 1] == pytest.approx(cosine(first, second), rel=1e-9)
+
+
+def test_leave_one_out_leaves_the_whole_scenario_out() -> None:
+    found = leave_one_out_cosines(DESIGN, GRAM, A)
+    whole = X[:N, 0].mean(0) - X[N:, 0].mean(0)
+    for scenario in range(N):
+        keep = np.arange(N) != scenario
+        part = X[:N, 0][keep].mean(0) - X[N:, 0][keep].mean(0)
+        assert found[scenario, 0] == pytest.approx(cosine(whole, part), rel=1e-9)
+
+
+def test_leave_one_out_is_near_one_for_noise() -> None:
+    design = design_of(["a"] * 50 + ["n"] * 50, [str(i) for i in range(50)] * 2)
+    gram = centred_gram(np.random.default_rng(1).normal(size=(100, 1, 300)))
+    contrast = contrast_against(design, "a", "n")
+    assert leave_one_out_cosines(design, gram, contrast).min() > 0.98
+    halves = scenario_halves(design, 20)
+    assert abs(split_half_cosines(design, gram, contrast, halves).mean()) < 0.1
+
+
+def test_pairwise_is_the_mean_over_pairs_of_differences() -> None:
+    deltas = X[:N, 1] - X[N:, 1]
+    pairs = [cosine(deltas[s], deltas[t]) for s in range(N) for t in range(s)]
+    assert pairwise_difference_cosine(DESIGN, GRAM, A)[1] == pytest.approx(np.mean(pairs))
+
+
+def test_difference_of_zero_is_left_out_of_the_pairs() -> None:
+    x = X.copy()
+    x[0] = x[N]
+    deltas = (x[:N, 0] - x[N:, 0])[1:]
+    pairs = [cosine(deltas[s], deltas[t]) for s in range(N - 1) for t in range(s)]
+    assert pairwise_difference_cosine(DESIGN, centred_gram(x), A)[0] == pytest.approx(
+        np.mean(pairs)
+    )
+
+
+def test_everything_alike_is_nan_without_a_crash() -> None:
+    gram = centred_gram(np.ones((2 * N, 1, 4)))
+    assert np.isnan(split_half_cosines(DESIGN, gram, A, scenario_halves(DESIGN, 2))).all()
+    assert np.isnan(leave_one_out_cosines(DESIGN, gram, A)).all()
+    assert np.isnan(pairwise_difference_cosine(DESIGN, gram, A)).all()
+
+
+def test_pairs_need_a_scenario_of_both_classes() -> None:
+    design = design_of(["a", "n"])
+    with pytest.raises(RequestError, match="no scenario"):
+        pairwise_difference_cosine(design, np.eye(2)[None], contrast_against(design, "a", "n"))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emoact.stats.design import contrast_against, design_of
+from emoact.stats.directions.strength import measure_strength, signed_root, split_strength
+from emoact.stats.gram import centred_gram
+from emoact.stats.null.splits import scenario_halves
+from emoact.stats.null.uncertainty import bootstrap_counts, jackknife_se, percentile_interval
+from emoact.stats.products import contrast_product, jackknife_products, unbiased_products
+
+N = 12
+DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)
+A, B = contrast_against(DESIGN, "a", "n"), contrast_against(DESIGN, "b", "n")
+FEATURES = np.random.default_rng(0).normal(size=(3 * N, 2, 9)).astype(np.float32)
+GRAM = centred_gram(FEATURES)
+
+
+def exact_form(first: np.ndarray, second: np.ndarray) -> float:
+    """Sum over s != t of delta_s . delta_t / (n (n - 1)), by two loops."""
+    n = len(first)
+    total = sum(first[s] @ second[t] for s in range(n) for t in range(n) if s != t)
+    return float(total / (n * (n - 1)))
+
+
+def deltas(layer: int, start: int, keep: np.ndarray | slice = slice(None)) -> np.ndarray:
+    exact = FEATURES[:, layer].astype(np.float64)
+    difference: np.ndarray = (exact[start : start + N] - exact[2 * N :])[keep]
+    return difference
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_matched_product_is_the_exact_form(layer: int) -> None:
+    products = unbiased_products(DESIGN, GRAM)
+    da, db = deltas(layer, 0), deltas(layer, N)
+    assert contrast_product(products, A, A)[layer] == pytest.approx(exact_form(da, da), rel=1e-9)
+    assert contrast_product(products, A, B)[layer] == pytest.approx(exact_form(da, db), rel=1e-9)
+
+
+def test_jackknife_leaves_one_scenario_out() -> None:
+    replicates = contrast_product(jackknife_products(DESIGN, GRAM), A, A)
+    for scenario in range(N):
+        da = deltas(1, 0, np.arange(N) != scenario)
+        assert replicates[scenario, 1] == pytest.approx(exact_form(da, da), rel=1e-9)
+
+
+def test_unmatched_product_leaves_out_pairs_of_one_prompt_only() -> None:
+    design = design_of(["a"] * 5 + ["n"] * 7)
+    x = np.random.default_rng(1).normal(size=(12, 4))
+    value = contrast_product(
+        unbiased_products(design, centred_gram(x[:, None])),
+        contrast_against(design, "a", "n"),
+        contrast_against(design, "a", "n"),
+    )[0]
+    a, n = x[:5], x[5:]
+    expected = exact_form(a, a) + exact_form(n, n) - 2 * a.mean(0) @ n.mean(0)
+    assert value == pytest.approx(expected, rel=1e-9)
+
+
+def test_splits_approach_the_exact_form() -> None:
+    exact = contrast_product(unbiased_products(DESIGN, GRAM), A, A)
+    halves = scenario_halves(DESIGN, 4000, seed=1)
+    per_split = np.array([split_strength(DESIGN, GRAM, A, half[None]) for half in halves[:500]])
+    error = per_split.std(axis=0) / np.sqrt(len(halves))
+    assert (np.abs(split_strength(DESIGN, GRAM, A, halves) - exact) < 4 * error).all()
+
+
+def test_plain_norms_agree_with_numpy() -> None:
+    strength = measure_strength(FEATURES, DESIGN, A)
+    direction = deltas(1, 0).mean(axis=0)
+    assert strength.l1[1] == pytest.approx(np.linalg.norm(direction, 1), rel=1e-9)
+    assert strength.l2[1] == pytest.approx(np.linalg.norm(direction), rel=1e-9)
+    scale = np.median(np.linalg.norm(FEATURES[:, 1].astype(float), axis=1))
+    assert strength.scale[1] == pytest.approx(scale, rel=1e-9)
+    assert strength.relative[1] == pytest.approx(strength.l2[1] / scale, rel=1e-9)
+    assert strength.signed[1] == pytest.approx(
+        np.sign(strength.squared[1]) * np.sqrt(abs(strength.squared[1]))
+    )
+
+
+def test_strength_agrees_with_or_without_a_ready_gram() -> None:
+    with_gram = measure_strength(FEATURES, DESIGN, A, gram=GRAM)
+    np.testing.assert_array_equal(with_gram.squared, measure_strength(FEATURES, DESIGN, A).squared)
+
+
+def test_zero_direction_has_strength_zero_not_rounding() -> None:
+    base = np.random.default_rng(3).normal(size=(N, 1, 9)).astype(np.float32)
+    features = np.concatenate([base, base, base])
+    strength = measure_strength(features, DESIGN, A)
+    assert strength.squared[0] == 0
+    assert strength.l2[0] == 0
+    assert np.isnan(strength.top_share[0])
+
+
+def test_one_scenario_has_plain_norms_but_nothing_cross_validated() -> None:
+    design = design_of(["a", "n"], ["x", "x"])
+    strength = measure_strength(FEATURES[:2], design, contrast_against(design, "a", "n"))
+    assert np.isfinite(strength.l2).all()
+    assert np.isnan(strength.squared).all()
+    assert np.isnan(strength.squared_se).all()
+
+
+def test_large_offset_does_not_reach_the_cross_validated_strength() -> None:
+    shifted = FEATURES.astype(np.float64) + 1e5
+    np.testing.assert_allclose(
+        measure_strength(shifted, DESIGN, A).squared,
+        measure_strength(FEATURES, DESIGN, A).squared,
+        rtol=1e-6,
+    )
+
+
+def test_signed_root_keeps_the_sign() -> None:
+    np.testing.assert_allclose(signed_root(np.array([4.0, -9.0, 0.0])), [2, -3, 0])
+
+
+def test_jackknife_error_of_a_mean_is_the_usual_one() -> None:
+    x = np.random.default_rng(0).normal(size=30)
+    left_out = np.array([np.delete(x, i).mean() for i in range(30)])
+    assert jackknife_se(left_out) == pytest.approx(x.std(ddof=1) / np.sqrt(30), rel=1e-9)
+
+
+def test_jackknife_error_tells_the_spread_of_the_strength() -> None:
+    rng = np.random.default_rng(5)
+    design = design_of(["a"] * 30 + ["n"] * 30, [str(i) for i in range(30)] * 2)
+    contrast = contrast_against(design, "a", "n")
+    squared, errors = [], []
+    for _ in range(200):
+        x = rng.normal(size=(60, 1, 20))
+        x[:30] += 0.5
+        strength = measure_strength(x, design, contrast)
+        squared.append(strength.squared[0])
+        errors.append(strength.squared_se[0])
+    assert np.mean(errors) == pytest.approx(np.std(squared), rel=0.2)
+
+
+def test_bootstrap_draws_as_many_scenarios_as_there_are() -> None:
+    design = design_of(["a"] * 10 + ["n"] * 6)
+    counts = bootstrap_counts(design, 50, seed=2)
+    assert (counts[:, :10].sum(axis=1) == 10).all()
+    assert (counts[:, 10:].sum(axis=1) == 6).all()
+
+
+def test_percentile_interval_leaves_nan_draws_out() -> None:
+    draws = np.append(np.arange(101.0), np.nan)
+    np.testing.assert_allclose(percentile_interval(draws), [2.5, 97.5])
+    assert np.isnan(percentile_interval(np.full((3, 2), np.nan))).all()

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.errors import FileRefusedError
+from emoact.store.layout import ResultsRoot
+from emoact.store.summaries import keeping, kept_measures, measures_of, summary_file, unit_measures
+from emoact.store.summaries.measures import ARRAYS, UnitMeasures
+from emoact.store.summaries.measuring import measure_file
+from tests.support.planted import plant_grid, plant_unit
+
+
+def same(one: UnitMeasures, other: UnitMeasures) -> bool:
+    arrays = all(
+        np.array_equal(one.sites[site].arrays[name], other.sites[site].arrays[name])
+        for site in one.sites
+        for name in ARRAYS
+    )
+    steps = all(np.array_equal(one.steps[name], other.steps[name]) for name in one.steps)
+    fields = ("emotion", "lengths", "token_strings", "prompts", "configuration", "provenance")
+    return arrays and steps and all(getattr(one, f) == getattr(other, f) for f in fields)
+
+
+def count_measuring(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    measured: list[Path] = []
+
+    def counted(path: Path) -> UnitMeasures:
+        measured.append(path)
+        return measure_file(path)
+
+    monkeypatch.setattr(keeping, "measure_file", counted)
+    return measured
+
+
+def test_a_summary_gives_back_what_was_measured_without_reading_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    first = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
+    measured = count_measuring(monkeypatch)
+    monkeypatch.setattr(keeping, "_hash", lambda _: pytest.fail("hashed again"))
+    second = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
+    assert same(first, second)
+    assert same(second, measure_file(path))
+    assert measured == []
+    assert not second.sites["resid_pre"].l2.flags.writeable
+
+
+def test_a_file_that_was_written_again_is_measured_again_and_its_old_summary_goes(
+    tmp_path: Path,
+) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    plant_unit(tmp_path, "gpt2", "neutral")
+    root = ResultsRoot(tmp_path)
+    before = unit_measures(root, "gpt2", "anger").sites["resid_pre"].l2
+    unit_measures(root, "gpt2", "neutral")
+    plant_unit(tmp_path, "gpt2", "anger", scale=3.0)
+    after = unit_measures(root, "gpt2", "anger").sites["resid_pre"].l2
+    np.testing.assert_allclose(after, 3 * before, rtol=1e-5)
+    assert len(list(root.summaries.glob("*.safetensors"))) == 2
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    before = unit_measures(root, "gpt2", "anger").sites["resid_pre"].l2
+    status = path.stat()
+    other = plant_unit(tmp_path / "other", "gpt2", "anger", scale=2.0)
+    path.write_bytes(other.read_bytes())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    np.testing.assert_allclose(
+        unit_measures(root, "gpt2", "anger").sites["resid_pre"].l2, 2 * before, rtol=1e-5
+    )
+
+
+def test_a_copied_folder_needs_no_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_unit(tmp_path / "one", "gpt2", "anger")
+    unit_measures(ResultsRoot(tmp_path / "one"), "gpt2", "anger")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    measured = count_measuring(monkeypatch)
+    unit_measures(ResultsRoot(tmp_path / "two"), "gpt2", "anger")
+    assert measured == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:8] + b"[" + data[9:],
+        lambda data: (1 << 62).to_bytes(8, "little") + data[8:],
+        lambda data: data.replace(b'"data_offsets": [0', b'"data_offsets": [8', 1),
+        lambda data: data.replace(b'"dtype": "F64"', b'"dtype": "F16"', 1),
+        lambda data: data.replace(b'\\"version\\": 1', b'\\"version\\": 9', 1),
+        lambda data: data.replace(b'\\"notes\\"', b'\\"notez\\"', 1),
+    ],
+)
+def test_a_damaged_summary_is_measured_again(tmp_path: Path, damage: object) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.glob("*.safetensors")
+    whole = summary.read_bytes()
+    broken = damage(whole)  # type: ignore[operator]
+    assert broken != whole
+    summary.write_bytes(broken)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+    assert summary.read_bytes() == whole
+
+
+def test_what_was_measured_can_be_asked_for_without_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    assert kept_measures(root, "gpt2", "anger") is None
+    unit_measures(root, "gpt2", "anger")
+    measured = count_measuring(monkeypatch)
+    kept = kept_measures(root, "gpt2", "anger")
+    assert kept is not None
+    assert same(kept, measure_file(path))
+    plant_unit(tmp_path, "gpt2", "anger", scale=2.0)
+    assert kept_measures(root, "gpt2", "anger") is None
+    assert measured == []
+
+
+def test_a_damaged_note_costs_a_hash_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (note,) = root.summaries.glob("*.json")
+    for text in ("", "[]", '{"sha256": 3}', json.dumps({"sha256": "f" * 64})):
+        note.write_text(text)
+        measured = count_measuring(monkeypatch)
+        unit_measures(root, "gpt2", "anger")
+        assert measured == []
+        assert len(json.loads(note.read_text())["sha256"]) == 64
+
+
+def test_arrays_are_measured_again_when_the_summary_goes_while_it_is_used(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    held = unit_measures(root, "gpt2", "anger")
+    shutil.rmtree(root.summaries)
+    assert same(held, measure_file(path))
+
+
+def test_a_folder_that_cannot_be_written_is_measured_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emoact.errors import EmoactError
+
+    path = plant_unit(tmp_path, "gpt2", "anger")
+
+    def refused(*_: object, **__: object) -> None:
+        raise EmoactError("read-only")
+
+    # A folder's mode does not stop root, whom containers run tests as.
+    monkeypatch.setattr(keeping, "save_summary", refused)
+    root = ResultsRoot(tmp_path)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+    assert not root.summaries.exists()
+
+
+def test_a_file_replaced_while_it_is_measured_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    replaced: list[bool] = []
+
+    def slow(path: Path) -> UnitMeasures:
+        found = measure_file(path)
+        if not replaced:
+            replaced.append(True)
+            plant_unit(tmp_path, "gpt2", "anger", scale=5.0)
+        return found
+
+    monkeypatch.setattr(keeping, "measure_file", slow)
+    found = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
+    expected = measure_file(tmp_path / "activations/gpt2/activations_anger.pkl")
+    assert same(found, expected)
+
+
+def test_refused_files_are_problems_and_never_summarised(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], ["anger", "neutral"])
+    (tmp_path / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
+    found = measures_of(tmp_path)
+    assert [unit.emotion for unit in found.units] == ["anger", "neutral"]
+    assert [problem.code for problem in found.problems] == ["file_refused"]
+    assert found.problems[0].where.endswith("activations_joy.pkl")
+    with pytest.raises(FileRefusedError):
+        unit_measures(ResultsRoot(tmp_path), "gpt2", "joy")
+    assert len(list(ResultsRoot(tmp_path).summaries.glob("*.safetensors"))) == 2
+
+
+def test_the_version_of_the_summary_is_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    for module in (summary_file, keeping):
+        monkeypatch.setattr(module, "SUMMARY_VERSION", 2)
+    measured = count_measuring(monkeypatch)
+    unit_measures(root, "gpt2", "anger")
+    assert len(measured) == 1

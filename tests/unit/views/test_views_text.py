@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from emoact.views.text import listed, md, mono, prose, shortened
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True})
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "*bold* _soft_ ~~gone~~",
+    "[link](javascript:alert(1))",
+    "![x](http://elsewhere/pixel.png)",
+    "a\n\n# heading",
+    "$x^2$ and :red[word] and :material/home:",
+    "`code` ``more``",
+    "- item\n- item",
+    "&amp; &lt;",
+    "back\\slash \\* |pipe|",
+]
+
+
+def shown(markdown: str) -> str:
+    """What a reader sees, as CommonMark has it; the oracle is not our code."""
+    rendered = MARKDOWN.renderInline(markdown)
+    assert not re.search(r"<(?!/?code>|br)", rendered), rendered
+    return html.unescape(re.sub(r"</?code>", "", rendered))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("escape", [md, mono])
+def test_a_reader_sees_the_characters_as_they_are(text: str, escape: object) -> None:
+    assert callable(escape)
+    assert shown(escape(text)).replace("\u2060", "") == text.replace("\n", " ")
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40))
+def test_no_printable_text_becomes_markup(text: str) -> None:
+    assert shown(md(text)).replace("\u2060", "") == text
+    assert shown(mono(text)) == text
+
+
+def test_streamlit_directives_and_formulas_are_escaped() -> None:
+    for text in (":red[word]", ":material/home:", "$x$", ":smile:"):
+        assert not re.search(r"(?<!\\):[a-z]|(?<!\\)\$", md(text))
+
+
+def test_a_shortcode_is_broken_so_that_it_stays_text() -> None:
+    assert ":smile:" not in md("a:smile:b").replace("\\", "")
+
+
+def test_backticks_of_a_message_become_code_and_the_rest_stays_text() -> None:
+    assert prose("run `emoact models list` <now>") == "run `emoact models list` \\<now\\>"
+    assert prose("a lone ` stays") == "a lone \\` stays"
+
+
+def test_a_long_path_keeps_its_end() -> None:
+    assert shortened("results") == "results"
+    assert shortened("/a/very/long/way/to/the/results", 10) == "…e/results"
+    assert len(shortened("x" * 100, 10)) == 10
+
+
+def test_lists_read_as_a_sentence() -> None:
+    assert listed([]) == ""
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b"]) == "a and b"
+    assert listed(["a", "b", "c"]) == "a, b and c"
