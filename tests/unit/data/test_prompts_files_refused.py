@@ -25,7 +25,7 @@ ACCENTED = '{"text": "Dépêche-toi.", "emotion": "anger"}\n'
 def _zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr(zipfile.ZipInfo("xl/workbook.xml"), "<workbook/>")
     return buffer.getvalue()
 
 
@@ -56,7 +56,7 @@ BYTES = [
     ("p.jsonl", bytes(range(1, 256)) * 9, " line 2", "byte 0x80", "UTF-8"),
     ("p.csv", _zip(), "", "a zip archive or an Excel workbook", "Export the prompts"),
     ("p.csv", b"\xd0\xcf\x11\xe0" + b"\0" * 600, "", "an old Excel workbook", "Export"),
-    ("p.jsonl", gzip.compress(OK.encode()), "", "a gzip archive", "Export the prompts"),
+    ("p.jsonl", gzip.compress(OK.encode(), mtime=0), "", "a gzip archive", "Export the prompts"),
     ("p.jsonl", b"BZh91AY&SY", "", "a bzip2 archive", "Export the prompts"),
     ("p.jsonl", b"\xfd7zXZ\0", "", "an xz archive", "Export the prompts"),
     ("p.csv", b"PAR1\x15\x04PAR1", "", "a Parquet file", ".parquet"),
@@ -74,7 +74,7 @@ BYTES = [
     ("p.jsnol", OK.encode(), "", "'.jsnol' is unknown", "Name the file .json"),
     ("p.ndjson", OK.encode(), "", "'.ndjson' is unknown", "Name the file .json"),
     ("p.cvs", OK.encode(), "", "'.cvs' is unknown", "Name the file .csv"),
-    ("p.jsonl.gz", gzip.compress(OK.encode()), "", "'.gz' is unknown", "Unpack it first"),
+    ("p.jsonl.gz", gzip.compress(OK.encode(), mtime=0), "", "'.gz' is unknown", "Unpack it first"),
     ("p.xlsx", _zip(), "", "'.xlsx' is unknown", "Save the sheet as CSV"),
     ("p.pkl", OK.encode(), "", "'.pkl' is unknown", "Export"),
     ("p.jsonl ", OK.encode(), "", "'.jsonl ' is unknown", "Name the file .jsonl"),
