@@ -19,6 +19,7 @@ check: .venv/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/write_docs.py --check
 
 e2e: .venv/dev-installed
 	$(BIN)/python -m emoact models install smollm2-135m

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     try:
-        arguments = _parser().parse_words(words)
+        arguments = build_parser().parse_words(words)
         return int(arguments.run(arguments))
     except EmoactError as error:
         print_error(error, as_json=as_json)
@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else os.EX_OK
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The parser of every command."""
     parser = Parser(
         prog="emoact",
         description="Extract, look at and compare how language models represent emotions.",

@@ -1,0 +1,114 @@
+"""Documents say what is true: tables come from the code, and code blocks run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.request import input_of
+from emoact.analysis.save import save_analysis
+from emoact.cli.entry import build_parser
+from emoact.stats.features import features_of
+from emoact.stats.full import analyse_grid
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_all
+from tests.support.planted_scenarios import FAST, plant_scenarios
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+)
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Every code block of a language, with the document that holds it."""
+    for name in sorted(DOCUMENTS):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL):
+            yield name, block
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every line of a shell block that calls emoact, without its comment."""
+    found = []
+    for name, block in blocks("sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            while words and ("=" in words[0] or words[0] in ("python", "-m")):
+                words = words[1:]
+            if words[:1] == ["emoact"]:
+                found.append((name, shlex.join(words[1:])))
+    return found
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds results as the examples expect them."""
+    results = tmp_path / "results"
+    emotions = ("anger", "gratitude", "neutral")
+    plant_scenarios(results, "smollm2-135m", emotions, n_layers=14)
+    units = read_all(results).units
+    root, hashes = ResultsRoot(results), FileHashes(ResultsRoot(results))
+    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
+    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
+    save_analysis(root, analyse_grid(features, FAST, workers=1), inputs)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("document", "number"),
+    [
+        (document, number)
+        for number, (document, block) in enumerate(blocks("python"))
+        if "import" in block
+    ],
+)
+def test_python_blocks_run(document: str, number: int, planted: Path) -> None:
+    name, block = list(blocks("python"))[number]
+    assert name == document
+    exec(compile(block, f"{document} block {number}", "exec"), {"__name__": "example"})
+    assert planted.is_dir()
+
+
+@pytest.mark.parametrize(("document", "line"), commands())
+def test_shell_lines_are_commands_with_options_that_exist(document: str, line: str) -> None:
+    assert document in DOCUMENTS
+    assert build_parser().parse_words(shlex.split(line)).run is not None
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """The script that writes the tables."""
+    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "scripts/write_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tables_are_what_the_code_says(script: ModuleType) -> None:
+    assert script.main(["--check"]) == 0
+
+
+def test_a_table_that_is_out_of_date_is_written_anew(script: ModuleType) -> None:
+    begin, end = "<!-- commands: written by scripts/write_docs.py -->\n", "<!-- end of commands -->"
+    assert script.written(f"a\n{begin}old\n{end}\nb").startswith(f"a\n{begin}| command |")
+    assert script.written(f"{begin}{end}").endswith(f"|\n{end}")
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`emoact (\w+)`", text))
+    usage = build_parser().format_help()
+    assert shown == set(re.findall(r"^    (\w+)(?=\s{2,})", usage, re.MULTILINE))
