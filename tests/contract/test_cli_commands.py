@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from emoact.cli import main
-from emoact.cli.entry import _parser
+from emoact.cli.entry import build_parser
 from emoact.cli.parsing import Parser
 from emoact.cli.terminal import Printer
 from emoact.store import reading
@@ -32,7 +32,7 @@ def commands(parser: Parser, name: str = "") -> Iterator[tuple[str, Parser]]:
                 yield from commands(child, f"{name} {word}".strip())
 
 
-COMMANDS = dict(commands(_parser()))
+COMMANDS = dict(commands(build_parser()))
 
 
 def examples(parser: Parser) -> list[list[str]]:
@@ -60,7 +60,7 @@ def test_every_command_has_help_and_an_example_that_parses(
     for program, *words in examples(parser):
         assert program == "emoact"
         assert " ".join(words).startswith(name)
-        assert callable(_parser().parse_words(words).run)
+        assert callable(build_parser().parse_words(words).run)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

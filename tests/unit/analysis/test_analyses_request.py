@@ -11,7 +11,7 @@ import pytest
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.analysis.work import AnalysisWork
 from emoact.cli.analyze_command import _request as request_of
-from emoact.cli.entry import _parser
+from emoact.cli.entry import build_parser
 from emoact.errors import RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.job import JobConfig
@@ -123,7 +123,7 @@ def test_the_command_asks_for_the_same_again(tmp_path: Path) -> None:
         ),
     )
     words = shlex.split(prepare_analysis(request).config.command)
-    assert request_of(_parser().parse_words(words[3:])) == request
+    assert request_of(build_parser().parse_words(words[3:])) == request
 
 
 def test_a_config_of_a_job_survives_the_disk(tmp_path: Path) -> None:
