@@ -1,7 +1,7 @@
 """How often the audit accuses data sets in which emotion has nothing to do with the text.
 
 Run `python scripts/calibrate_audit.py` from the root of the repository: 200 data sets of five
-designs, drawn with seeds 0 to 199. At most 16 may be accused: 5 % of 200 and two standard errors.
+designs, drawn with seeds 0 to 199. At most 16 of them may get a warning: 5 % of 200 and two standard errors.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Verdict:
 
     Attributes:
         seed: Of the data set and of the audit.
-        accused: Aspects under a warning or an error.
+        warned: Aspects with a warning or an error.
         p_values: Of every test, by aspect and kind.
     """
 
     seed: int
-    accused: tuple[str, ...]
+    warned: tuple[str, ...]
     p_values: tuple[tuple[str, float], ...]
 
 
@@ -132,12 +132,12 @@ def verdict_on(seed: int, *, permutations: int = 1000) -> Verdict:
     report = audit_dataset(fair_dataset(seed), seed=seed, permutations=permutations)
     return Verdict(
         seed=seed,
-        accused=tuple(check.aspect for check in report.checks if check.outcome in _ACCUSING),
+        warned=tuple(check.aspect for check in report.checks if check.outcome in _WARNINGS),
         p_values=tuple(_p_values(report)),
     )
 
 
-_ACCUSING = ("warning", "error")
+_WARNINGS = ("warning", "error")
 
 
 def _p_values(report: AuditReport) -> Iterator[tuple[str, float]]:
@@ -147,7 +147,7 @@ def _p_values(report: AuditReport) -> Iterator[tuple[str, float]]:
 
 
 def main() -> int:
-    """Print who was accused of what, and how often each test alone is below 0.05."""
+    """Print the aspects with warnings, and how often each test alone has p < 0.05."""
     parser = argparse.ArgumentParser(description="Calibrate the audit on fair data sets.")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many")
     parser.add_argument("--first", type=int, default=SEEDS.start, help="the first of them")
@@ -155,10 +155,10 @@ def main() -> int:
     options = parser.parse_args()
     with ProcessPoolExecutor(options.workers) as pool:
         verdicts = list(pool.map(verdict_on, range(options.first, options.first + options.seeds)))
-    accused = [verdict for verdict in verdicts if verdict.accused]
-    for verdict in accused:
+    warned = [verdict for verdict in verdicts if verdict.warned]
+    for verdict in warned:
         design = DESIGNS[verdict.seed % len(DESIGNS)]
-        print(f"seed {verdict.seed} ({design}): {', '.join(verdict.accused)}")
+        print(f"seed {verdict.seed} ({design}): {', '.join(verdict.warned)}")
     below: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for name, p in (pair for verdict in verdicts for pair in verdict.p_values):
@@ -167,8 +167,8 @@ def main() -> int:
     print("\nshare of p-values up to 0.05 (expected 0.05):")
     for name, count in total.items():
         print(f"  {name:28} {below[name] / count:.3f}  of {count}")
-    print(f"\n{len(accused)} of {options.seeds} fair data sets accused")
-    return int(len(accused) > ALLOWED)
+    print(f"\n{len(warned)} of {options.seeds} fair data sets with a warning")
+    return int(len(warned) > ALLOWED)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def planted(seed: int, change: Callable[[Prompt], Prompt]) -> Dataset:
     return dataclasses.replace(dataset, prompts=tuple(map(change, dataset.prompts)))
 
 
-def accused(report: AuditReport) -> set[str]:
+def warned(report: AuditReport) -> set[str]:
     return {finding.code for finding in report.findings if finding.severity != "note"}
 
 
@@ -44,7 +44,7 @@ def of(emotion: str, rewrite: Callable[[str], str]) -> Callable[[Prompt], Prompt
 @pytest.mark.parametrize("seed", [MATCHED, UNMATCHED])
 def test_the_data_sets_that_confounds_are_planted_in_are_clean(seed: int) -> None:
     report = audit_dataset(fair_dataset(seed))
-    assert accused(report) == set()
+    assert warned(report) == set()
     assert report.ok
 
 
@@ -68,7 +68,7 @@ def test_a_planted_confound_is_named_with_its_figures_and_a_remedy(
     seed: int, emotion: str, rewrite: Callable[[str], str], expected: set[str], words: str
 ) -> None:
     report = audit_dataset(planted(seed, of(emotion, rewrite)))
-    assert expected <= accused(report)
+    assert expected <= warned(report)
     assert not report.ok
     (aspect,) = expected
     found = check(report, aspect)
@@ -82,7 +82,7 @@ def test_a_planted_confound_is_named_with_its_figures_and_a_remedy(
 def test_an_exclamation_mark_accuses_nothing_but_punctuation() -> None:
     change = of("anger", lambda text: text.rstrip(".!?") + "!")
     report = audit_dataset(planted(MATCHED, change))
-    assert accused(report) == {"punctuation"}
+    assert warned(report) == {"punctuation"}
     classifier = next(t for t in check(report, "punctuation").tests if t.kind == "classifier")
     assert classifier.value > 0.4
     assert classifier.chance == pytest.approx(0.25, abs=0.02)
@@ -139,7 +139,7 @@ def test_one_template_is_named_with_its_slots() -> None:
     assert found.outcome == "warning"
     assert '50 of 50 anger prompts open with "i am so ..."' in found.verdict
     assert '"i am so cross about the ___ that you ___"' in found.verdict
-    assert {"templates", "opening", "first_word"} <= accused(report)
+    assert {"templates", "opening", "first_word"} <= warned(report)
 
 
 def test_topics_of_one_emotion_each_are_named() -> None:
@@ -163,7 +163,7 @@ def test_a_language_or_subset_of_one_emotion_is_named() -> None:
         lang, subset = ("de", "x") if angry else ("en", "y")
         return dataclasses.replace(prompt, lang=lang, subset=subset)
 
-    assert {"languages", "subsets"} <= accused(audit_dataset(planted(UNMATCHED, change)))
+    assert {"languages", "subsets"} <= warned(audit_dataset(planted(UNMATCHED, change)))
 
 
 def test_token_counts_are_compared_where_they_are_given() -> None:
@@ -172,7 +172,7 @@ def test_token_counts_are_compared_where_they_are_given() -> None:
     angry = np.array([prompt.emotion == "anger" for prompt in dataset.prompts])
     counts = rng.integers(10, 16, len(angry)) + 3 * angry
     report = audit_dataset(dataset, token_counts=counts.astype(np.int64))
-    assert accused(report) == {"length"}
+    assert warned(report) == {"length"}
     assert "mean number of tokens: anger 15" in check(report, "length").verdict
 
 
