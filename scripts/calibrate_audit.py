@@ -1,7 +1,8 @@
 """How often the audit accuses data sets in which emotion has nothing to do with the text.
 
 Run `python scripts/calibrate_audit.py` from the root of the repository: 200 data sets of five
-designs, drawn with seeds 0 to 199. At most 16 of them may get a warning: 5 % of 200 and two standard errors.
+designs, drawn with seeds 0 to 199. At most 16 of them may get a warning: 5 % of 200 and two
+standard errors.
 """
 
 from __future__ import annotations
