@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import say
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.jobs import executor
 from emoact.schema import (
     DEFAULT_SITES,
     SITES,
@@ -64,6 +65,13 @@ def add(commands: Any) -> None:
     _add_options(parser.add_argument_group("how"))
     _add_effort(parser.add_argument_group("machine"))
     run = parser.add_argument_group("run")
+    run.add_argument(
+        "--executor",
+        type=one_of([one.name for one in executor.EXECUTORS]),
+        default=executor.EXECUTORS[0].name,
+        metavar="NAME",
+        help=f"where the work is done; {executor.described()} (default: %(default)s)",
+    )
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
     )
@@ -170,6 +178,7 @@ def _extract(arguments: argparse.Namespace) -> int:
         allow_pickle_weights=arguments.allow_pickle_weights,
         run_id=arguments.run_id,
         assume_yes=arguments.yes,
+        executor=arguments.executor,
     )
     config = _prepare(request)
     _say_estimate(config)

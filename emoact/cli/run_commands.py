@@ -80,6 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
         [
             row.id,
             row.kind,
+            row.executor,
             row.state if row.place is None else f"{row.state} ({row.place})",
             ", ".join(row.models),
             f"{row.samples_done:,} of {row.n_samples:,}" if row.n_samples else "",
@@ -90,7 +91,8 @@ def _list(arguments: argparse.Namespace) -> int:
         for row in rows
     ]
     print_table(
-        ["RUN", "KIND", "STATE", "MODELS", "PROMPTS", "TIME", "PROMPTS/S", "PROBLEM"], table
+        ["RUN", "KIND", "EXECUTOR", "STATE", "MODELS", "PROMPTS", "TIME", "PROMPTS/S", "PROBLEM"],
+        table,
     )
     return 0
 
@@ -115,6 +117,7 @@ def _print_view(view: RunView) -> None:
     print_line(f"run {view.id}{kind}: {view.state}{place}")
     if view.config is not None:
         print_line(f"command: {view.config.command}")
+        print_line(f"executor: {view.config.executor}")
     if view.step is not None:
         print_line(f"step: {view.step.name} {view.step.model} {view.step.detail}".rstrip())
     if summary.elapsed_s is not None:

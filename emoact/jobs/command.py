@@ -24,6 +24,8 @@ def shell_command(request: ExtractRequest) -> str:
         words += ["--emotion", emotion]
     words += ["--dataset", os.fspath(request.dataset), "--results", os.fspath(request.results)]
     words += _options(request.options)
+    if request.executor != "local":
+        words += ["--executor", request.executor]
     flags = {
         "--allow-pickle-weights": request.allow_pickle_weights,
         "--overwrite": request.overwrite,

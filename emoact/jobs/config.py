@@ -82,6 +82,7 @@ class RunConfig:
         allow_pickle_weights: True loads weights that are stored as pickles.
         results: Absolute path of the results root.
         command: The shell command that makes this run.
+        executor: Name of the executor that works it off.
         estimate: What the run was expected to take, or None.
     """
 
@@ -98,6 +99,7 @@ class RunConfig:
     overwrite: bool = False
     allow_pickle_weights: bool = False
     command: str = ""
+    executor: str = "local"
     estimate: Estimate | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +157,7 @@ class RunConfig:
             "allow_pickle_weights": self.allow_pickle_weights,
             "results": self.results,
             "command": self.command,
+            "executor": self.executor,
             "estimate": None if self.estimate is None else self.estimate.to_json(),
         }
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import os
 import shutil
-import signal
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,30 +16,27 @@ from pathlib import Path
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.executor import LOCAL, Capability, Executor, find_executor
 from emoact.jobs.job import JobConfig
+from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.launch import (
     Started,
     active_twin,
     as_request_error,
     aside,
+    enter_queue,
     remove_leftovers,
-    spawn,
     start,
-    worker_of,
+    submit,
 )
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
-from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
+from emoact.jobs.queue import one_at_a_time, run_directories, worker_slots
 from emoact.jobs.states import RESUMABLE
 from emoact.jobs.status import Status, write_status
 from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
 
-GRACE_S = 10.0
-"""How long a worker may take to end by itself before it is killed."""
-
-_FLAG_S = 1.0
-_PAUSE_S = 0.05
 _LEAVING_S = 15.0
 
 
@@ -64,27 +60,26 @@ def find_run(results: str | os.PathLike[str], run_id: str) -> RunDirectory:
 
 
 def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) -> None:
-    """Ask the worker to stop, by flag, then SIGTERM, then SIGKILL after a grace period.
+    """Ask the worker to stop by a flag, and have the executor end it where that does not do.
 
     Returns at once and leaves the waiting to a thread, unless `wait` is set.
 
     Raises:
-        RequestError: There is no such run, or it has ended.
+        RequestError: There is no such run, it has ended, or its executor cannot cancel.
     """
     directory = find_run(results, run_id)
     found = look(directory)
     if not found.active:
         raise RequestError(f"run {run_id!r} cannot be cancelled: it is {found.state}")
+    executor = _executor(found.config, "cancel")
     # On a disk too full for the flag the signals still do.
     with suppress(OSError):
         os.close(os.open(directory.cancel_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
-    attempt = found.snapshot.attempt
+    end = functools.partial(_see_it_end, directory, executor, found.snapshot.attempt)
     if wait:
-        _see_it_end(directory, attempt)
+        end()
     else:
-        threading.Thread(
-            target=_see_it_end, args=(directory, attempt), daemon=True, name=f"cancel-{run_id}"
-        ).start()
+        threading.Thread(target=end, daemon=True, name=f"cancel-{run_id}").start()
 
 
 def resume(
@@ -111,13 +106,14 @@ def resume(
                 remedy="Start a new run for other settings.",
             )
         config = directory.config()
+        _executor(config, "resume")
         if isinstance(config, RunConfig):
             _check_dataset(config)
         twin = active_twin(directory.path.parent, config)
         if twin is not None:
             return Started(run_id=twin, existing=True)
         try:
-            _launch_again(directory, worker=worker or worker_of(config))
+            _launch_again(directory, config, worker=worker)
         except (OSError, EmoactError) as error:
             raise as_request_error(error, path=directory.path) from error
     return Started(run_id=run_id, existing=False)
@@ -167,29 +163,39 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
         raise write_error(error, path=directory.path) from error
 
 
-def _see_it_end(directory: RunDirectory, attempt: int) -> None:
-    """Wait for the worker of that attempt to leave, and press harder as time goes by."""
-    begin = time.monotonic()
-    steps = [(_FLAG_S, signal.SIGTERM), (_FLAG_S + GRACE_S, signal.SIGKILL)]
-    # If not even SIGKILL ends it, it hangs in the kernel or lives on another machine.
-    while (waited := time.monotonic() - begin) < _FLAG_S + 2 * GRACE_S:
+def _executor(config: AnyConfig | None, capability: Capability) -> Executor:
+    """The executor of a run, which must be able to do this; the local one without a config.
+
+    Raises:
+        RequestError: It is unknown here, or cannot do this.
+    """
+    executor = LOCAL if config is None else find_executor(config.executor)
+    if capability not in executor.capabilities:
+        raise RequestError(f"executor {executor.name!r} cannot {capability} a run")
+    return executor
+
+
+def _see_it_end(directory: RunDirectory, executor: Executor, attempt: int) -> None:
+    """Have the executor end that attempt; a resume that follows it is left alone."""
+
+    def is_over() -> bool:
         found = look(directory)
-        if not found.active or found.snapshot.attempt != attempt:
-            return
-        worker = None if found.status is None else found.status.worker
-        if steps and worker is not None and waited >= steps[0][0]:
-            worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
-        time.sleep(_PAUSE_S)
+        return not found.active or found.snapshot.attempt != attempt
+
+    executor.cancel(directory, attempt=attempt, is_over=is_over)
 
 
-def _launch_again(directory: RunDirectory, *, worker: Sequence[str]) -> None:
+def _launch_again(
+    directory: RunDirectory, config: AnyConfig, *, worker: Sequence[str] | None
+) -> None:
     lock = _take(directory)
     try:
         directory.cancel_path.unlink(missing_ok=True)
         before = look(directory).snapshot.again()
-        waiting = dataclasses.replace(before, place=join(directory.path.parent, lock))
+        place = enter_queue(directory.path.parent, lock, config)
+        waiting = dataclasses.replace(before, place=place)
         write_status(directory.status_path, Status.now(waiting, None), durable=False)
-        spawn(directory, lock, worker=worker)
+        submit(directory, lock, config, worker=worker)
     finally:
         lock.close()
 

@@ -38,6 +38,7 @@ class JobConfig:
         results: Absolute path of the results root.
         request: What is asked for, in plain JSON; the kind's own code checks it.
         command: The shell command that makes this run.
+        executor: Name of the executor that works it off.
     """
 
     kind: JobKind
@@ -48,6 +49,7 @@ class JobConfig:
     results: str
     request: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    executor: str = "local"
 
     @property
     def model_names(self) -> tuple[str, ...]:

@@ -1,21 +1,19 @@
-"""Starting the worker process of a run."""
+"""Start of a run: its directory, its place in the queue, its worker."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import shutil
-import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import emoact
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.executor import can, find_executor
 from emoact.jobs.job import JOB_WORKERS
 from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.lock import RunLock
@@ -47,7 +45,7 @@ class Started:
 
 
 def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
-    """Make the run directory and start its worker; returns once the worker process exists.
+    """Make the run directory and give it to its executor; returns once the work has begun.
 
     A second start of a request that is pending or at work returns that run.
 
@@ -56,9 +54,11 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
         worker: Another command in place of that of the config's kind.
 
     Raises:
-        RequestError: The run id is taken, or the run directory cannot be written; nothing is left.
+        RequestError: The run id is taken, the executor is unknown, or the run directory cannot be
+            written; nothing is left.
     """
     worker_slots()
+    find_executor(config.executor)
     directory = RunDirectory(ResultsRoot(config.results).run_dir(config.run_id))
     runs = directory.path.parent
     try:
@@ -77,7 +77,7 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
             )
         lock = _make(directory, config)
         try:
-            spawn(directory, lock, worker=worker or worker_of(config))
+            submit(directory, lock, config, worker=worker)
         except OSError as error:
             shutil.rmtree(directory.path, ignore_errors=True)
             raise RequestError(f"the worker process could not be started: {error}") from error
@@ -105,30 +105,21 @@ def worker_of(config: AnyConfig) -> Sequence[str]:
     return (sys.executable, "-P", "-m", JOB_WORKERS[config.kind])
 
 
-def spawn(directory: RunDirectory, lock: RunLock, *, worker: Sequence[str]) -> None:
-    """Start the worker; the open lock goes with it, so that it is held without a gap.
+def submit(
+    directory: RunDirectory, lock: RunLock, config: AnyConfig, *, worker: Sequence[str] | None
+) -> None:
+    """Give a run to its executor; the open lock goes with it, so that it is held without a gap.
 
     Raises:
-        OSError: The system refused.
+        OSError: The work could not be started.
+        RequestError: The executor is unknown here.
     """
-    command = [*worker, os.fspath(directory.path.absolute())]
-    command += ["--lock-fd", str(lock.descriptor)]
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    log = os.open(directory.log_path, flags, 0o666)
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=_environment(),
-            pass_fds=(lock.descriptor,),
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
-    # A child that nobody waits for stays in the process table for as long as we live.
-    threading.Thread(target=process.wait, daemon=True, name=f"reap-{directory.run_id}").start()
+    find_executor(config.executor).submit(directory, lock, worker or worker_of(config))
+
+
+def enter_queue(runs: Path, lock: RunLock, config: AnyConfig) -> int | None:
+    """Place in the queue, 1 for the next; None where the run waits for no other."""
+    return join(runs, lock, waits=can(config.executor, "queue"))
 
 
 def remove_leftovers(runs: Path) -> None:
@@ -160,7 +151,7 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         lock = RunLock.acquire(hidden.lock_path)
         if lock is None:
             raise RequestError(f"{hidden.lock_path} is locked by another process")
-        before = dataclasses.replace(Snapshot.before(config), place=join(runs, lock))
+        before = dataclasses.replace(Snapshot.before(config), place=enter_queue(runs, lock, config))
         write_json(hidden.config_path, config.to_json())
         write_status(hidden.status_path, Status.now(before, None), durable=False)
         hidden.path.rename(directory.path)
@@ -170,15 +161,3 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         shutil.rmtree(hidden.path, ignore_errors=True)
         raise as_request_error(error, path=hidden.path) from error
     return lock
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with emoact importable from any working directory."""
-    home = Path(emoact.__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # An installed package is found anyway, and its neighbours must not come before the standard
-    # library.
-    if home.name not in ("site-packages", "dist-packages"):
-        paths = [os.fspath(home), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from emoact.errors import RequestError
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.executor import LOCAL, Executor, find_executor
 from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.lock import LockReading
 from emoact.jobs.remembered import Remembered
@@ -60,14 +61,18 @@ def look(directory: RunDirectory) -> Look:
 def _look_once(directory: RunDirectory) -> Look:
     problems = []
     lock = LockReading(held=False, note=None)
-    try:
-        # First: a worker that is found gone has written its last word before.
-        lock = directory.lock()
-    except RequestError as error:
-        problems.append(error.message)
     config = status = snapshot = None
+    executor: Executor = LOCAL
     try:
         config = _configs.get(directory.config_path, directory.config)
+        executor = find_executor(config.executor)
+    except RequestError as error:
+        problems.append(error.message)
+    try:
+        # Before the status: a worker that is found gone has written its last status by then.
+        lock = executor.watch(directory)
+    except OSError as error:
+        problems.append(f"lock ({error.strerror})")
     except RequestError as error:
         problems.append(error.message)
     try:

@@ -104,6 +104,7 @@ def _summary(directory: RunDirectory, found: Look) -> RunSummary:
         + sum(made.size for made in snapshot.made if not made.existing),
         problem="; ".join(found.problems) or None,
         cancel_requested=found.cancel_requested and found.active,
+        executor="local" if config is None else config.executor,
     )
 
 

@@ -72,14 +72,21 @@ def run_directories(runs: Path) -> list[RunDirectory]:
     return [directory for directory in directories if directory.exists()]
 
 
-def join(runs: Path, lock: RunLock) -> int | None:
+def join(runs: Path, lock: RunLock, *, waits: bool = True) -> int | None:
     """Put a run at the end of the queue, while `one_at_a_time`.
+
+    Args:
+        runs: Folder of the run directories.
+        lock: The run's lock, held.
+        waits: False for a run that stays out of the queue and starts at once.
 
     Returns:
         Its place, 1 for the next; None when nothing is ahead of it.
     """
     # What an earlier attempt of this run left is not ahead of it.
     lock.write(QueueNote(ticket=0, phase="ended"))
+    if not waits:
+        return None
     notes = [reading.note for _, reading in _living(runs) if reading.note is not None]
     ticket = max((note.ticket for note in notes), default=0) + 1
     lock.write(QueueNote(ticket=ticket, phase="waiting"))
@@ -98,6 +105,8 @@ def wait_for_turn(
 ) -> None:
     """Return when it is this run's turn; its lock then says `working`.
 
+    A run that is out of the queue returns at once.
+
     Args:
         directory: The run.
         lock: Its lock, held by this process.
@@ -109,6 +118,8 @@ def wait_for_turn(
         EmoactError: The disk does not take the few bytes that say whose turn it is.
     """
     own = lock.note()
+    if own is not None and own.phase == "ended":
+        return
     ticket = 0 if own is None else own.ticket
     ahead = [
         (other, reading.note.ticket)

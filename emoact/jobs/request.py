@@ -15,6 +15,7 @@ from emoact.jobs.config import DatasetRef, RunConfig, RunModel
 from emoact.jobs.conflicts import units_on_disk
 from emoact.jobs.estimate import Estimate
 from emoact.jobs.estimating import ModelWork, estimate_run
+from emoact.jobs.executor import find_executor
 from emoact.jobs.job import new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
@@ -43,6 +44,7 @@ class ExtractRequest:
         allow_pickle_weights: Load weights that are stored as pickles.
         run_id: Name of the run; None makes one.
         assume_yes: Download more than 200 MB without asking.
+        executor: Name of the executor that works the run off.
     """
 
     models: tuple[str, ...]
@@ -54,6 +56,7 @@ class ExtractRequest:
     allow_pickle_weights: bool = False
     run_id: str | None = None
     assume_yes: bool = False
+    executor: str = "local"
 
 
 class LargeDownloadError(RequestError):
@@ -86,6 +89,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         RequestError: Something in the request is wrong; the message says what is allowed.
     """
     worker_slots()
+    find_executor(request.executor)
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     root = ResultsRoot(request.results)
     dataset = read_prompts(request.dataset)
@@ -119,6 +123,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         allow_pickle_weights=request.allow_pickle_weights,
         results=os.path.realpath(root.path),
         command=redact(shell_command(request)),
+        executor=request.executor,
         estimate=_estimate(request, dataset, emotions, sources, skipped),
     )
 

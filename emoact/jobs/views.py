@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from emoact.jobs.estimate import Estimate
+from emoact.jobs.executor import can
 from emoact.jobs.kinds import AnyConfig, RunKind
 from emoact.jobs.states import State
 
@@ -123,6 +124,7 @@ class RunSummary:
         size: Bytes of the files that this run wrote.
         problem: What is wrong with the run directory, or None.
         cancel_requested: True from the request until the run has ended.
+        executor: Name of the executor that works it off.
     """
 
     id: str
@@ -144,6 +146,7 @@ class RunSummary:
     size: int = 0
     problem: str | None = None
     cancel_requested: bool = False
+    executor: str = "local"
 
     @property
     def active(self) -> bool:
@@ -152,13 +155,14 @@ class RunSummary:
 
     @property
     def can_cancel(self) -> bool:
-        """True while a worker lives and nobody has asked it to stop."""
-        return self.active and not self.cancel_requested
+        """True while a worker lives that can be stopped and has not been asked to."""
+        return self.active and not self.cancel_requested and can(self.executor, "cancel")
 
     @property
     def can_resume(self) -> bool:
         """True when `resume` would start a worker."""
-        return self.state in ("failed", "cancelled", "crashed") and self.created_at is not None
+        ended = self.state in ("failed", "cancelled", "crashed") and self.created_at is not None
+        return ended and can(self.executor, "resume")
 
     @property
     def can_delete(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import RequestError
-from emoact.jobs import control, launch, progress
+from emoact.jobs import control, executor, launch, progress
 from emoact.store import reading
 from tests.support.numpy_engine import behave
 from tests.support.stand_in_world import EMOTIONS, World, running
@@ -151,7 +151,7 @@ def test_cancel_interrupts_a_model_that_loads(world: World) -> None:
 def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "GRACE_S", 0.5)
+    monkeypatch.setattr(executor, "GRACE_S", 0.5)
     run_id = world.start(world.config(world.model(deaf_s=60))).run_id
     world.wait(run_id, running)
     control.cancel(world.results, run_id, wait=True)

@@ -1,0 +1,191 @@
+"""Executors: where the work of a run is done.
+
+`EXECUTORS` is the only list of them. The command line's help, the Extract page, the report and the
+documentation read it when they are asked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import emoact
+from emoact.errors import RequestError
+from emoact.jobs.lock import LockReading, RunLock, read_lock
+
+if TYPE_CHECKING:
+    from emoact.jobs.directory import RunDirectory
+    from emoact.jobs.worker_process import WorkerProcess
+
+Capability = Literal["cancel", "resume", "queue"]
+
+GRACE_S = 10.0
+"""Seconds that a worker has to end after SIGTERM before it is killed."""
+
+_FLAG_S = 1.0
+_PAUSE_S = 0.05
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """A place where runs are worked off.
+
+    The work itself is a command, `WORKER RUN_DIRECTORY --lock-fd N`. It writes the files of the run
+    directory, so that every reader sees the same run wherever the work is done.
+    """
+
+    @property
+    def name(self) -> str:
+        """Value of `--executor`, and of `executor` in `config.json`."""
+
+    @property
+    def label(self) -> str:
+        """Name on a page."""
+
+    @property
+    def about(self) -> str:
+        """Description in a few words, for the help text and the documentation."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Operations that this executor has.
+
+        `cancel` and `resume` are the commands of that name. `queue`: the runs of a results folder
+        wait for one another; without it a run starts at once and holds up no other.
+        """
+
+    def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
+        """Start the work and return.
+
+        Args:
+            directory: The run.
+            lock: The run's lock, held; it must stay held until the work has ended.
+            command: The worker's command, to which the run directory and the lock are added.
+
+        Raises:
+            OSError: The work could not be started.
+        """
+
+    def watch(self, directory: RunDirectory) -> LockReading:
+        """State of the run's lock: whether a worker lives, and its place in the queue.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+
+    def cancel(self, directory: RunDirectory, *, attempt: int, is_over: Callable[[], bool]) -> None:
+        """End a run whose cancel flag is set; return when it has ended, or cannot be ended.
+
+        Args:
+            directory: The run.
+            attempt: The attempt to end; a later one is left alone.
+            is_over: Tells whether that attempt has ended.
+        """
+
+
+class LocalExecutor:
+    """One worker process a run, on this machine."""
+
+    name = "local"
+    label = "This machine"
+    about = "a process on this machine; one run at a time, or as many as EMOACT_WORKERS says"
+    capabilities: frozenset[Capability] = frozenset({"cancel", "resume", "queue"})
+
+    def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
+        """Start the worker process; it inherits the open lock, so that no moment is without it.
+
+        Raises:
+            OSError: The system refused.
+        """
+        words = [*command, os.fspath(directory.path.absolute())]
+        words += ["--lock-fd", str(lock.descriptor)]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        log = os.open(directory.log_path, flags, 0o666)
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                pass_fds=(lock.descriptor,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        # A child whose end is not collected stays in the process table as long as its parent.
+        threading.Thread(target=process.wait, daemon=True, name=f"reap-{directory.run_id}").start()
+
+    def watch(self, directory: RunDirectory) -> LockReading:
+        """State of the lock; the kernel frees it when the process is gone."""
+        return read_lock(directory.lock_path)
+
+    def cancel(self, directory: RunDirectory, *, attempt: int, is_over: Callable[[], bool]) -> None:
+        """Send SIGTERM a second after the flag, and SIGKILL ten seconds later."""
+        begin = time.monotonic()
+        steps = [(_FLAG_S, signal.SIGTERM), (_FLAG_S + GRACE_S, signal.SIGKILL)]
+        # A process that survives SIGKILL hangs in the kernel, or is on another machine.
+        while (waited := time.monotonic() - begin) < _FLAG_S + 2 * GRACE_S:
+            if is_over():
+                return
+            if steps and waited >= steps[0][0]:
+                worker = _worker(directory, attempt)
+                if worker is not None:
+                    worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
+            time.sleep(_PAUSE_S)
+
+
+def _worker(directory: RunDirectory, attempt: int) -> WorkerProcess | None:
+    """The process of one attempt; None before it has said which it is."""
+    try:
+        status = directory.status()
+    except RequestError:
+        return None
+    return status.worker if status.snapshot.attempt == attempt else None
+
+
+LOCAL = LocalExecutor()
+
+EXECUTORS: tuple[Executor, ...] = (LOCAL,)
+"""Every executor; the first is the default."""
+
+
+def find_executor(name: str) -> Executor:
+    """The executor of that name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    for executor in EXECUTORS:
+        if executor.name == name:
+            return executor
+    known = ", ".join(executor.name for executor in EXECUTORS)
+    raise RequestError(f"executor {name!r:.80} is unknown here; known are {known}")
+
+
+def can(name: str, capability: Capability) -> bool:
+    """Whether the executor of that name is known here and has the capability."""
+    return any(one.name == name and capability in one.capabilities for one in EXECUTORS)
+
+
+def described() -> str:
+    """Every executor with its description, for help texts."""
+    return "; ".join(f"{executor.name}: {executor.about}" for executor in EXECUTORS)
+
+
+def _environment() -> dict[str, str]:
+    """Environment of a worker: this process's, with emoact importable from any directory."""
+    home = Path(emoact.__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # An installed package is found anyway, and its neighbours must not come before the standard
+    # library.
+    if home.name not in ("site-packages", "dist-packages"):
+        paths = [os.fspath(home), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
