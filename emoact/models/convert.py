@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.errors import EmoactError
-from emoact.models import embedded
-from emoact.models.cache import cache_root
-from emoact.models.content_hash import file_sha256
+from emoact.models.cache import RECORD, cache_root, converted_dir, file_sha256, is_converted
 from emoact.models.progress import OnStep, silent
 
 
@@ -49,9 +47,9 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
     Raises:
         EmoactError: transformers cannot read the file, or the cache cannot be written.
     """
-    target = embedded.converted_dir(sha256)
+    target = converted_dir(sha256)
     with install_lock(target.name):
-        if embedded.is_converted(target):
+        if is_converted(target):
             return target
         on_step("install", detail=f"converting {gguf.name} once (about 20 s)")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,4 +119,4 @@ def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str)
         "weight_bytes": weights.stat().st_size,
         "weight_sha256": file_sha256(weights),
     }
-    (work / embedded.RECORD).write_text(json.dumps(record, indent=2))
+    (work / RECORD).write_text(json.dumps(record, indent=2))

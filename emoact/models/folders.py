@@ -41,7 +41,7 @@ def hub_folder(hub_id: str, revision: str | None = None) -> str:
     """Folder of a hub model; `None` and `main` are the default revision."""
     default = revision in (None, "main")
     for spec in REGISTRY:
-        if spec.hub_id == hub_id and default and not spec.embedded:
+        if spec.hub_id == hub_id and default and spec.wheel is None:
             return spec.name
     return f"{_escape(hub_id, slash='~')}@{_escape(revision or 'main', slash='~')}"
 

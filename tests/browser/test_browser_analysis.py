@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
+from emoact.models.cache import converted_dir, is_converted
+from emoact.models.registry import SMOLLM2_WHEEL
 from tests.browser.conftest import ROOT, Server, Visitor
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
@@ -54,7 +55,7 @@ def saved_as(page: Page, kind: str, target: Path) -> Path:
 
 
 @pytest.mark.skipif(
-    not is_converted(converted_dir(GGUF_SHA256)),
+    not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
     reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
 )
 def test_units_of_the_real_model_become_directions_and_distances(

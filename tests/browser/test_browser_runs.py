@@ -16,7 +16,8 @@ from playwright.sync_api import Page, expect
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.states import State
-from emoact.models.embedded import GGUF_SHA256, converted_dir, is_converted
+from emoact.models.cache import converted_dir, is_converted
+from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from tests.browser.conftest import Server, Visitor, serving
@@ -27,7 +28,7 @@ MODEL = "smollm2-135m"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        not is_converted(converted_dir(GGUF_SHA256)),
+        not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
         reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
     ),
 ]
