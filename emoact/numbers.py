@@ -28,6 +28,11 @@ def significant(number: SupportsFloat, digits: int = 3) -> str:
     return f"{rounded:,.{max(digits - 1 - magnitude, 0)}f}"
 
 
+def percent(share: SupportsFloat, digits: int = 2) -> str:
+    """`6.5 %`: a share in hundredths."""
+    return f"{significant(100 * float(share), digits)} %"
+
+
 def count(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"

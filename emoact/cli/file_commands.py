@@ -149,18 +149,22 @@ def _norms(arguments: argparse.Namespace) -> int:
             f"there are no activations in {arguments.results}",
             remedy="`emoact extract --model smollm2-135m` makes some.",
         )
-    rows = NormTable(
-        by=arguments.by,
-        norm=arguments.norm,
-        relative=arguments.relative,
-        models=tuple(arguments.model),
-        emotions=tuple(arguments.emotion),
-        sites=tuple(arguments.site),
-        layer=arguments.layer,
-        prompt=arguments.prompt,
-        content=arguments.content,
-        together=arguments.together,
-    ).rows(grid.units)
+    rows = (
+        NormTable(
+            by=arguments.by,
+            norm=arguments.norm,
+            relative=arguments.relative,
+            models=tuple(arguments.model),
+            emotions=tuple(arguments.emotion),
+            sites=tuple(arguments.site),
+            layer=arguments.layer,
+            prompt=arguments.prompt,
+            content=arguments.content,
+            together=arguments.together,
+        )
+        .frame(grid.units)
+        .to_dict("records")
+    )
     for problem in grid.problems:
         say(f"left out: {problem.where}: {problem.message}")
     if arguments.csv and arguments.csv != "-":

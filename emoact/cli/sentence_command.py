@@ -14,7 +14,7 @@ from emoact.errors import RequestError
 if TYPE_CHECKING:
     from emoact.host.client import Looked
     from emoact.schema import Site
-    from emoact.stats.norms.sentence_tables import NearClasses
+    from emoact.stats.norms.sentence import NearClasses
     from emoact.store.summaries.measures import UnitMeasures
 
 _TABLES = ("class", "token", "layer")
@@ -132,22 +132,24 @@ def _rows(
     layer: int,
     arguments: argparse.Namespace,
 ) -> tuple[list[dict[str, Any]], NearClasses | None]:
-    from emoact.stats.norms import sentence_tables as tables
+    from emoact.stats.norms import sentence
 
-    near = None
     if arguments.by == "class":
-        near = tables.near_classes(units, site, layer, looked.arrays[f"{site}.pooled"][layer])
+        near = sentence.near_classes(units, site, layer, looked.arrays[f"{site}.pooled"][layer])
         if near is None:
             raise RequestError(
                 f"no saved prompt has finite values of {site} at layer {layer}",
                 remedy="Choose another --layer; `emoact verify` says what is wrong with the files.",
             )
-        return near.rows(), near
-    norms = tables.sentence_norms(looked.arrays, site, arguments.norm)
+        return near.frame().to_dict("records"), near
+    norms = sentence.sentence_norms(looked.arrays, site, arguments.norm)
     if arguments.by == "token":
-        return tables.sentence_token_rows(norms, looked.token_strings), None
-    classes = {unit.emotion: tables.class_quartiles(unit, site, arguments.norm) for unit in units}
-    return tables.sentence_layer_rows(tables.own_means(norms, looked.content_start), classes), None
+        found = sentence.sentence_token_table(norms, looked.token_strings)
+    else:
+        found = sentence.sentence_layer_table(
+            norms, looked.content_start, units, site, arguments.norm
+        )
+    return found.to_dict("records"), None
 
 
 def _units(results: str, model: str | None) -> list[UnitMeasures]:

@@ -7,10 +7,12 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
@@ -20,17 +22,12 @@ from emoact.stats.audit import audit_dataset
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
-from emoact.stats.norms.norms import (
-    NORM_SITES,
-    FirstTokenRow,
-    NormRow,
-    first_token_ratios,
-    layer_norms,
-)
+from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from emoact.store.summaries import measures_of
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.unit import Unit
 from emoact.views.plots.theme import emotion_order
 
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from emoact.store.manifest import ManifestEntry
 
 SHIPPED = "data/prompts.jsonl"
+_NORM_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +55,8 @@ class UnitFacts:
         provenance: How it was made, empty where it does not say.
         configuration: What has to match before files are compared, None where unknown.
         random_weights: Whether the weights say nothing about language.
-        rows: Layerwise L2 norms of both sites; `model` is the folder.
-        ratios: Position 0 over the rest; `model` is the folder.
+        norms: `layer_table` of L2 norms of both sites.
+        sinks: `sink_table` of both sites: position 0 over the rest.
     """
 
     folder: str
@@ -78,8 +76,8 @@ class UnitFacts:
     provenance: Mapping[str, Any]
     configuration: Mapping[str, Any] | None
     random_weights: bool
-    rows: tuple[NormRow, ...]
-    ratios: tuple[FirstTokenRow, ...]
+    norms: pd.DataFrame
+    sinks: pd.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +143,12 @@ def gather(
     order = emotion_order(grid.emotions)
     found = sorted(grid.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
     on_step("norms")
-    units = tuple(_facts(root, unit, known) for unit in found)
+    measured = {(unit.folder, unit.emotion): unit for unit in measures_of(results).units}
+    # A file that was replaced since the listing may be refused now.
+    found = [unit for unit in found if (unit.folder, unit.emotion) in measured]
+    units = tuple(_facts(root, unit, measured[unit.folder, unit.emotion], known) for unit in found)
     on_step("findings")
-    findings = activation_findings(_in_order(measures_of(results).units, order))
+    findings = activation_findings([measured[unit.folder, unit.emotion] for unit in found])
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
     on_step("analysis")
@@ -163,12 +164,10 @@ def gather(
     )
 
 
-def _in_order(units: Iterable[Any], order: Sequence[str]) -> list[Any]:
-    return sorted(units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
-
-
-def _facts(root: ResultsRoot, unit: Unit, known: Mapping[str, ManifestEntry]) -> UnitFacts:
-    sites = tuple(site for site in NORM_SITES if site in unit.sites)
+def _facts(
+    root: ResultsRoot, unit: Unit, measured: UnitMeasures, known: Mapping[str, ManifestEntry]
+) -> UnitFacts:
+    sites = [site for site in _NORM_SITES if site in measured.sites]
     entry = known.get(root.unit_name(unit.folder, unit.emotion))
     with unit.path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -192,16 +191,8 @@ def _facts(root: ResultsRoot, unit: Unit, known: Mapping[str, ManifestEntry]) ->
         provenance=unit.provenance or {},
         configuration=unit.configuration,
         random_weights=unit.random_weights,
-        rows=tuple(
-            dataclasses.replace(row, model=unit.folder)
-            for site in sites
-            for row in layer_norms(unit, site)
-        ),
-        ratios=tuple(
-            dataclasses.replace(row, model=unit.folder)
-            for site in sites
-            for row in first_token_ratios(unit, site)
-        ),
+        norms=pd.concat([pd.DataFrame(), *(layer_table(measured, site) for site in sites)]),
+        sinks=pd.concat([pd.DataFrame(), *(sink_table(measured, site) for site in sites)]),
     )
 
 

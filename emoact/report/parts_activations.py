@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
+
 from emoact import numbers
 from emoact.report.chart import Chart, Line, Panel
 from emoact.report.document import (
@@ -117,34 +119,30 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
 
 
 def _line(unit: UnitFacts, site: Site, words: Words) -> Line:
-    rows = [row for row in unit.rows if row.site == site and row.position == "content"]
+    rows = unit.norms[(unit.norms["site"] == site) & (unit.norms["position"] == "content")]
     return Line(
         name=words.emotion(unit.emotion),
         label=unit.emotion,
-        x=tuple(float(row.layer) for row in rows),
-        y=tuple(row.median for row in rows),
-        low=tuple(row.q25 for row in rows),
-        high=tuple(row.q75 for row in rows),
+        x=tuple(rows["layer"].astype(float)),
+        y=tuple(rows["median"]),
+        low=tuple(rows["q25"]),
+        high=tuple(rows["q75"]),
         dash="dash" if site == "mlp_out" else "solid",
     )
 
 
 def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:
     """How much position 0 stands out; it is what most often spoils a mean."""
-    ratios = [
-        row
-        for unit in units
-        for row in unit.ratios
-        if row.site == "resid_pre" and math.isfinite(row.ratio)
-    ]
-    if not ratios:
+    sinks = pd.concat([unit.sinks for unit in units], ignore_index=True)
+    known = sinks.query("site == 'resid_pre' and -inf < ratio < inf") if len(sinks) else sinks
+    if known.empty:
         return words("sink.unknown")
-    largest = max(ratios, key=lambda row: row.ratio)
+    largest = known.loc[known["ratio"].idxmax()]
     left_out = all(unit.content_start > 0 for unit in units)
     return words(
         "sink.left_out" if left_out else "sink.first_word",
-        ratio=numbers.significant(largest.ratio),
-        layer=largest.layer,
+        ratio=numbers.significant(largest["ratio"]),
+        layer=int(largest["layer"]),
     )
 
 

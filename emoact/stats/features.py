@@ -14,14 +14,32 @@ from emoact.positions import Pooling, pool_layers
 from emoact.schema import Site
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
-from emoact.stats.norms.norms import UnitLike
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
 
 
 @runtime_checkable
-class ReadableUnit(UnitLike, Protocol):
-    """What pooling needs of a unit beside its activations."""
+class ReadableUnit(Protocol):
+    """Activations of one (model, emotion) and the facts that pooling needs of them."""
+
+    @property
+    def model_name(self) -> str:
+        """Hub id."""
+
+    @property
+    def emotion(self) -> str:
+        """Class label."""
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers of the model."""
+
+    @property
+    def content_start(self) -> int:
+        """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
+
+    def site(self, site: Site) -> Sequence[Sequence[np.ndarray]]:
+        """Arrays `[pos, d_model]` as `[layer][sample]`."""
 
     @property
     def lengths(self) -> Sequence[int]:

@@ -62,7 +62,7 @@ def _norms(
 ) -> None:
     drawn = norm_view.relative(norms, choice) if choice.relative else norms
     figure = norm_figure(
-        drawn.rows,
+        list(drawn.rows.itertuples(index=False)),
         styles=styles,
         scheme=look.scheme,
         log=choice.log,

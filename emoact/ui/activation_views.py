@@ -10,8 +10,9 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.schema import Site
-from emoact.stats.findings.dimensions import ROGUE, dimension_ratios
+from emoact.stats.findings.dimensions import ROGUE
 from emoact.stats.norms.norm_tables import TOGETHER
+from emoact.stats.norms.tables import dimension_ratios
 from emoact.ui.activation_choice import View, pick_layer, pick_one
 from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site, show_table
 from emoact.ui.boxes import answer
@@ -47,7 +48,7 @@ def _heatmap(look: Look) -> None:
         content=not look.choice.first,
         together=emotion == TOGETHER,
     )
-    data = pd.DataFrame(table.rows(units))
+    data = table.frame(units)
     if data.empty:
         st.caption("There is no position to show.")
         return
@@ -123,7 +124,7 @@ def _distribution(look: Look) -> None:
     else:
         table = look.table(by="prompt", norm=look.choice.kind, sites=(site,), layer=layer)
         column, title = "mean", f"mean {kind} over content, model units"
-    data = pd.DataFrame(table.rows(look.units if of == "lengths" else units))
+    data = table.frame(look.units if of == "lengths" else units)
     if data.empty:
         st.caption("There is no value to show.")
         return
@@ -184,7 +185,7 @@ def _dimensions(look: Look) -> None:
         sites=(site,),
         layer=layer,
     )
-    data = pd.DataFrame(table.rows(units))
+    data = table.frame(units)
     typical = {unit.emotion: unit.sites[site].typical[layer].astype(np.float64) for unit in units}
     ratios = np.max([dimension_ratios(own[None])[0] for own in typical.values()], axis=0)
     order = [int(dim) for dim in np.argsort(-np.nan_to_num(ratios))]
@@ -223,7 +224,7 @@ def _dimensions(look: Look) -> None:
 
 def _growth(look: Look) -> None:
     table = look.table(by="growth")
-    data = pd.DataFrame(table.rows(look.units))
+    data = table.frame(look.units)
     if data.empty:
         st.caption("Growth needs resid_pre and mlp_out of a model of two or more layers.")
         return

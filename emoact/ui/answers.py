@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
 
 from emoact import numbers
 from emoact.numbers import significant
 from emoact.stats.findings.finding import ActivationFinding, span
-from emoact.stats.norms.norms import FirstTokenRow, NormRow
+from emoact.stats.findings.sinks import SINK
 from emoact.views.plots.norms import KIND_TITLES
 from emoact.views.text import md, mono
 
 _SITE_WORDS = {"resid_pre": "residual", "mlp_out": "MLP output", "attn_out": "attention output"}
-_SINK = 5.0
-"""From this ratio on position 0 is spoken of as a sink."""
 
 
-def sink_sentence(ratios: Sequence[FirstTokenRow], *, content_start: int) -> str:
+def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
     """How much position 0 stands out, and whether the medians below hold it.
 
     Args:
         ratios: Of one model and one site.
         content_start: 0 when position 0 is the first word of the prompt.
     """
-    known = [row for row in ratios if math.isfinite(row.ratio)]
-    if not known:
+    known = ratios[np.isfinite(ratios["ratio"])]
+    if known.empty:
         return ""
-    largest = max(known, key=lambda row: row.ratio)
+    largest = known.loc[known["ratio"].idxmax()]
     times = f"{significant(largest.ratio)} times the median {_site(largest.site)} norm"
     if content_start == 0:
         # Nothing was prepended, so the first word cannot be left out as if it were no content.
@@ -36,7 +35,7 @@ def sink_sentence(ratios: Sequence[FirstTokenRow], *, content_start: int) -> str
             f"No BOS was prepended: position 0 is the first word, carries up to {times} "
             f"(layer {largest.layer}) and is part of the medians below."
         )
-    if largest.ratio >= _SINK:
+    if largest.ratio >= SINK:
         return (
             f"Position 0 carries {times} at layer {largest.layer} (first-token sink); "
             "it is left out of the medians below."
@@ -48,36 +47,34 @@ def sink_sentence(ratios: Sequence[FirstTokenRow], *, content_start: int) -> str
 
 
 def massive_sentence(found: ActivationFinding | None) -> str:
-    """That a few content tokens carry most of what is drawn, which has to be heard first."""
+    """The prompts with massive tokens, and the consequence for differences between emotions."""
     if found is None:
         return ""
     figures = found.figures
+    n_prompts = int(figures["n_prompts"])
     return (
-        f"{numbers.plural(int(figures['n_tokens']), 'content token')} "
-        f"({md(str(figures['tokens']))}) carry up to {significant(float(figures['ratio']))} times "
-        f"the median {_site(str(found.site))} norm at {span(found.layers)}: {figures['n_prompts']} "
-        f"of {figures['n_all_prompts']} prompts have one, and what differs between emotions at "
-        "these layers may be no more than who has."
+        f"{n_prompts} of {figures['n_all_prompts']} prompts "
+        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {_site(str(found.site))} "
+        f"norm is more than {SINK:g} times the median ({span(found.layers)}): "
+        f"{md(str(figures['tokens']))}, up to {significant(float(figures['ratio']))} times. "
+        "Differences between emotions at these layers may come from these tokens."
     )
 
 
-def course_sentence(rows: Sequence[NormRow]) -> str:
+def course_sentence(rows: pd.DataFrame) -> str:
     """From where to where the medians go over the layers, over all emotions.
 
     Args:
         rows: Content rows of one model and one site.
     """
-    by_layer = defaultdict(list)
-    for row in rows:
-        if math.isfinite(row.median):
-            by_layer[row.layer].append(row.median)
-    if len(by_layer) < 2:
+    finite = rows[np.isfinite(rows["median"])]
+    middle = finite.groupby("layer")["median"].quantile(0.5, interpolation="higher")
+    if len(middle) < 2:
         return ""
-    middle = {layer: sorted(values)[len(values) // 2] for layer, values in by_layer.items()}
-    first, last = min(middle), max(middle)
-    peak = max(middle, key=lambda layer: middle[layer])
+    first, last, peak = middle.index[0], middle.index[-1], middle.idxmax()
+    row = rows.iloc[0]
     sentence = (
-        f"Over the content the median {_site(rows[0].site)} {KIND_TITLES[rows[0].norm]} goes from "
+        f"Over the content the median {_site(row.site)} {KIND_TITLES[row.norm]} goes from "
         f"{significant(middle[first])} at layer {first} to {significant(middle[last])} "
         f"at layer {last}"
     )
@@ -86,44 +83,38 @@ def course_sentence(rows: Sequence[NormRow]) -> str:
     return sentence + "."
 
 
-def spread_sentence(rows: Sequence[NormRow], *, without: Sequence[int] = ()) -> str:
+def spread_sentence(rows: pd.DataFrame, *, without: Sequence[int] = ()) -> str:
     """How far apart the medians of the emotions are where they are furthest apart.
 
     Args:
         rows: Content rows of one model and one site.
         without: Layers at which a few tokens decide the medians; not spoken of.
     """
-    by_layer = defaultdict(list)
-    for row in rows:
-        if math.isfinite(row.median) and row.median > 0 and row.layer not in without:
-            by_layer[row.layer].append(row)
-    spreads = {
-        layer: max(at, key=lambda row: row.median).median
-        / min(at, key=lambda row: row.median).median
-        for layer, at in by_layer.items()
-        if len(at) > 1
-    }
-    if not spreads:
+    usable = np.isfinite(rows["median"]) & (rows["median"] > 0) & ~rows["layer"].isin(list(without))
+    by_layer = rows[usable].groupby("layer")["median"]
+    spreads = (by_layer.max() / by_layer.min())[by_layer.size() > 1]
+    if spreads.empty:
         return ""
-    layer = max(spreads, key=lambda number: spreads[number])
-    high = max(by_layer[layer], key=lambda row: row.median)
-    low = min(by_layer[layer], key=lambda row: row.median)
+    layer = spreads.idxmax()
+    at = rows[usable & (rows["layer"] == layer)]
+    high, low = at.loc[at["median"].idxmax()], at.loc[at["median"].idxmin()]
     return (
         f"{'At the other layers' if without else 'Between emotions'} the medians"
-        f"{' of emotions' if without else ''} differ by at most {_share(spreads[layer] - 1)} "
-        f"(layer {layer}: {md(high.emotion)} {significant(high.median)}, "
-        f"{md(low.emotion)} {significant(low.median)})."
+        f"{' of emotions' if without else ''} differ by at most "
+        f"{numbers.percent(spreads[layer] - 1)} "
+        f"(layer {layer}: {md(high['emotion'])} {significant(high['median'])}, "
+        f"{md(low['emotion'])} {significant(low['median'])})."
     )
 
 
-def broken_sentence(rows: Sequence[NormRow]) -> str:
+def broken_sentence(rows: pd.DataFrame) -> str:
     """Which rows hold NaN or infinity, or nothing."""
-    broken = [row for row in rows if row.n_nonfinite]
-    if not broken:
+    broken = rows[rows["n_nonfinite"] > 0]
+    if broken.empty:
         return ""
-    first = broken[0]
+    first, n_files = broken.iloc[0], len(broken.groupby(["model", "emotion"]))
     return (
-        f"NaN or infinite values in {len({(r.model, r.emotion) for r in broken})} of the files, "
+        f"NaN or infinite values in {n_files} of the files, "
         f"first in {mono(first.model)} {md(first.emotion)}, {first.site}, layer {first.layer}: "
         "the lines have gaps there."
     )
@@ -131,7 +122,3 @@ def broken_sentence(rows: Sequence[NormRow]) -> str:
 
 def _site(site: str) -> str:
     return _SITE_WORDS.get(site, site)
-
-
-def _share(fraction: float) -> str:
-    return f"{significant(100 * fraction, 2)} %"

@@ -171,8 +171,8 @@ def empty(results: str, cards: Sequence[UnitCard]) -> None:
 
 def frame(norms: Norms, choice: ActivationChoice) -> pd.DataFrame:
     """Exactly what is drawn, one row for each point."""
-    shown = [row.to_row() for row in norms.rows if choice.first or row.position != "first"]
-    return pd.DataFrame(shown)
+    rows = norms.rows
+    return rows if choice.first else rows[rows["position"] != "first"]
 
 
 def _decimals(values: pd.Series) -> int:

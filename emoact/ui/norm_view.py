@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
 from emoact.schema import Site
 from emoact.stats.findings.finding import ActivationFinding, FindingKind
-from emoact.stats.norms.norm_tables import relative_norms, scale_of, scale_site
-from emoact.stats.norms.norms import FirstTokenRow, NormRow
+from emoact.stats.norms import norm_tables
+from emoact.stats.norms.norm_tables import own_scale
 from emoact.ui import answers, configuration
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.boxes import answer
@@ -33,8 +33,8 @@ class Norms:
     """
 
     cards: tuple[UnitCard, ...]
-    rows: tuple[NormRow, ...]
-    ratios: tuple[FirstTokenRow, ...]
+    rows: pd.DataFrame
+    ratios: pd.DataFrame
 
 
 def measure(cards: Sequence[UnitCard], choice: ActivationChoice) -> Norms:
@@ -44,21 +44,14 @@ def measure(cards: Sequence[UnitCard], choice: ActivationChoice) -> Norms:
     chosen.sort(
         key=lambda card: (choice.folders.index(card.file.folder), order.index(card.file.emotion))
     )
-    rows: list[NormRow] = []
-    ratios: list[FirstTokenRow] = []
-    for card in chosen:
-        for site in choice.sites:
-            if site not in card.sites:
-                continue
-            measured = unit_norms(card.file, site, choice.kind)
-            folder, emotion = card.file.folder, card.file.emotion
-            rows += [
-                dataclasses.replace(row, model=folder, emotion=emotion) for row in measured.rows
-            ]
-            ratios += [
-                dataclasses.replace(row, model=folder, emotion=emotion) for row in measured.ratios
-            ]
-    return Norms(cards=tuple(chosen), rows=tuple(rows), ratios=tuple(ratios))
+    found = [
+        unit_norms(card.file, site, choice.kind)
+        for card in chosen
+        for site in choice.sites
+        if site in card.sites
+    ]
+    rows, ratios = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
+    return Norms(cards=tuple(chosen), rows=rows, ratios=ratios)
 
 
 def say(norms: Norms, choice: ActivationChoice, found: Sequence[ActivationFinding]) -> None:
@@ -66,23 +59,15 @@ def say(norms: Norms, choice: ActivationChoice, found: Sequence[ActivationFindin
     for folder in choice.folders:
         own = [card for card in norms.cards if card.file.folder == folder]
         site = choice.sites[0]
-        ratios = [row for row in norms.ratios if (row.model, row.site) == (folder, site)]
-        content = [
-            row
-            for row in norms.rows
-            if (row.model, row.site, row.position) == (folder, site, "content")
-        ]
+        ratios, content = (
+            table[(table["model"] == folder) & (table["site"] == site)]
+            for table in (norms.ratios, norms.rows[norms.rows["position"] == "content"])
+        )
         starts = {card.content_start for card in own}
         sink = _of(found, "first_token_sink", folder, site)
         if sink is not None:
             # The finding speaks of all classes together; the page must not name two figures.
-            ratios = [
-                dataclasses.replace(
-                    ratios[0],
-                    ratio=float(sink.figures["ratio"]),
-                    layer=int(sink.figures["layer"]),
-                )
-            ]
+            ratios = ratios[:1].assign(ratio=sink.figures["ratio"], layer=sink.figures["layer"])
         massive = _of(found, "massive_tokens", folder, site)
         answer(
             f"**{md(folder)}:**" if len(choice.folders) > 1 else "",
@@ -105,22 +90,13 @@ def _of(
 
 def relative(norms: Norms, choice: ActivationChoice) -> Norms:
     """The same in units of each model's own scale, whichever of its sites are drawn."""
-    scales = {folder: _scale(norms, choice, folder) for folder in choice.folders}
-    return dataclasses.replace(norms, rows=relative_norms(norms.rows, scales))
-
-
-def _scale(norms: Norms, choice: ActivationChoice, folder: str) -> float:
-    files = [card.file for card in norms.cards if card.file.folder == folder]
-    saved = [tuple(measures(file).sites) for file in files]
-    site = scale_site(saved)
-    if site is None:
-        return math.nan
-    return scale_of(
-        row.to_row()
-        for file, sites in zip(files, saved, strict=True)
-        if site in sites
-        for row in unit_norms(file, site, choice.kind).rows
-    )
+    scales = {
+        folder: own_scale(
+            [measures(card.file) for card in norms.cards if card.file.folder == folder], choice.kind
+        )
+        for folder in choice.folders
+    }
+    return dataclasses.replace(norms, rows=norm_tables.relative(norms.rows, scales))
 
 
 def caption(choice: ActivationChoice, made: str) -> str:

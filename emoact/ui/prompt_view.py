@@ -9,7 +9,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.schema import Site
 from emoact.stats.distances.nearest import nearest_prompts
-from emoact.stats.norms.activation_tables import site_norms_of
+from emoact.stats.norms.tables import token_norms
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer, pick_one
 from emoact.ui.activation_look import SITE_WORDS, Look, one_site, show_table
@@ -42,7 +42,7 @@ def show_prompt(look: Look) -> None:
         )
     sample = ids.index(chosen)
     start, stop = (int(n) for n in unit.offsets[sample : sample + 2])
-    norms = site_norms_of(unit, site, look.choice.kind)[:, start:stop]
+    norms = token_norms(unit, site, look.choice.kind)[:, start:stop]
     strings = unit.token_strings[sample]
     st.markdown(f"“{md(unit.prompt_text(sample))}”")
     content = norms[:, unit.content_start :]
@@ -91,7 +91,7 @@ def show_prompt(look: Look) -> None:
         prompt=chosen,
         content=not look.choice.first,
     )
-    data = pd.DataFrame(table.rows([unit]))
+    data = table.frame([unit])
     show_table(
         data,
         "Norms and largest dimensions of each token",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from emoact.errors import EmoactError, FileRefusedError, RequestError
@@ -18,8 +19,7 @@ from emoact.positions import NormKind
 from emoact.schema import Site
 from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
-from emoact.stats.norms.activation_tables import site_norms_of
-from emoact.stats.norms.norms import FirstTokenRow, NormRow, norm_rows, ratio_rows
+from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.store.summaries import kept_measures, unit_measures
@@ -92,14 +92,6 @@ class UnitCard:
     provenance: Mapping[str, Any] | None = None
     random_weights: bool = False
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitNorms:
-    """Layerwise norms of one site of one file."""
-
-    rows: tuple[NormRow, ...]
-    ratios: tuple[FirstTokenRow, ...]
 
 
 def unit_files(results: str) -> list[UnitFile]:
@@ -184,21 +176,10 @@ def measures(file: UnitFile) -> UnitMeasures:
 
 
 @st.cache_data(max_entries=4 * _MAX_FILES, show_spinner=False)
-def unit_norms(file: UnitFile, site: Site, kind: NormKind) -> UnitNorms:
-    """Layerwise norms of one version of a file; of a file that `unit_card` did not refuse."""
+def unit_norms(file: UnitFile, site: Site, kind: NormKind) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`layer_table` and `sink_table` of one version of a file that `unit_card` did not refuse."""
     unit = measures(file)
-    norms = site_norms_of(unit, site, kind)
-    named: dict[str, Any] = {
-        "content_start": unit.content_start,
-        "model": file.folder,
-        "emotion": file.emotion,
-        "site": site,
-        "kind": kind,
-    }
-    return UnitNorms(
-        rows=tuple(norm_rows(norms, unit.lengths, **named)),
-        ratios=tuple(ratio_rows(norms, unit.lengths, **named)),
-    )
+    return layer_table(unit, site, kind), sink_table(unit, site, kind)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking for what is unusual")

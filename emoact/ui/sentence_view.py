@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -12,13 +11,11 @@ from emoact.errors import EmoactError, RequestError
 from emoact.host.client import MOST_CHARACTERS, Looked, is_warm, look_at
 from emoact.host.request import check_bos, request_alike
 from emoact.schema import Site
-from emoact.stats.norms.sentence_tables import (
-    class_quartiles,
+from emoact.stats.norms.sentence import (
     near_classes,
-    own_means,
-    sentence_layer_rows,
+    sentence_layer_table,
     sentence_norms,
-    sentence_token_rows,
+    sentence_token_table,
 )
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer
@@ -85,7 +82,7 @@ def _show(look: Look, looked: Looked) -> None:
         st.caption("The saved prompts hold no finite values at this layer.")
     else:
         answer(*near.sentences(name=_bold, code=mono))
-        data = pd.DataFrame(near.rows())
+        data = near.frame()
         st.dataframe(
             data,
             hide_index=True,
@@ -146,18 +143,25 @@ def _charts(look: Look, units: Sequence[UnitMeasures], site: Site, looked: Looke
         badges=look.badges,
     )
     export_row(
-        pd.DataFrame(sentence_token_rows(norms, looked.token_strings)),
+        sentence_token_table(norms, looked.token_strings),
         key="sentence-tokens",
         name=f"sentence-{look.folder}-{site}",
         command=_command(look, looked, "token", site),
         badges=look.badges,
     )
-    own = own_means(norms, looked.content_start)
-    classes = {unit.emotion: class_quartiles(unit, site, kind) for unit in units}
+    by_layer = sentence_layer_table(norms, looked.content_start, units, site, kind)
+    classes = {
+        unit.emotion: (
+            by_layer[f"{unit.emotion} q25"].tolist(),
+            by_layer[f"{unit.emotion} median"].tolist(),
+            by_layer[f"{unit.emotion} q75"].tolist(),
+        )
+        for unit in units
+    }
     show_chart(
         beside_classes(
             classes,
-            own.tolist(),
+            by_layer["sentence"].tolist(),
             styles=look.styles,
             scheme=look.scheme,
             value_title=f"mean {KIND_TITLES[kind]} over content",
@@ -171,7 +175,7 @@ def _charts(look: Look, units: Sequence[UnitMeasures], site: Site, looked: Looke
         badges=look.badges,
     )
     export_row(
-        pd.DataFrame(sentence_layer_rows(own, classes)),
+        by_layer,
         key="sentence-classes",
         name=f"sentence-beside-classes-{look.folder}-{site}",
         command=_command(look, looked, "layer", site),

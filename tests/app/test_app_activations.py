@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emoact.stats.norms.norms import layer_norms
-from emoact.store.reading import read
+from emoact.stats.norms.tables import layer_table
+from emoact.store.layout import ResultsRoot
+from emoact.store.summaries import unit_measures
 from tests.app.conftest import OpenPage
 from tests.support.planted import (
     EMOTIONS,
@@ -108,9 +108,9 @@ def test_a_wrong_value_in_the_address_is_ignored_with_a_note(
 def test_the_table_and_the_download_hold_the_rows_of_the_analysis(
     open_page: OpenPage, results: Path
 ) -> None:
-    path = plant_unit(results, "gpt2", "anger")
+    plant_unit(results, "gpt2", "anger")
     app = open_page("activations", site=["mlp_out"], first="true")
-    expected = pd.DataFrame([row.to_row() for row in layer_norms(read(path), "mlp_out", "l2")])
+    expected = layer_table(unit_measures(ResultsRoot(results), "gpt2", "anger"), "mlp_out", "l2")
     shown = app.dataframe[0].value
     assert shown["median"].tolist() == pytest.approx(expected["median"].tolist())
     assert shown["position"].tolist() == expected["position"].tolist()

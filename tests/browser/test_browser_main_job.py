@@ -69,7 +69,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     # What a few massive tokens do is said before the sink, and before any difference of medians.
     answer = page.get_by_text("times the median residual norm at layer").first
     expect(answer).to_contain_text(
-        re.compile(r"^\d+ content tokens .*the.* carry up to .* \(first-token sink\)")
+        re.compile(r"^\d+ of \d+ prompts contain a token .*the.* up to .* \(first-token sink\)")
     )
     window.settled()
     window.shoot("activations-light")

@@ -41,16 +41,11 @@ def gaussian_unit(
     }
     if plant is not None:
         plant(arrays)
-    return UnitMeasures(
-        folder=folder,
+    return measured_unit(
+        arrays,
         emotion=emotion,
-        model_name=folder,
-        n_layers=n_layers,
-        d_model=d_model,
+        folder=folder,
         content_start=content_start,
-        lengths=held,
-        token_strings=tuple(tuple(f"Ġt{at}" for at in range(n)) for n in held),
-        prompts=tuple({"id": f"{emotion}-{i}", "text": f"prompt {i}"} for i in range(len(held))),
         configuration={
             "processing": "raw",
             "dtype": "float32",
@@ -61,13 +56,39 @@ def gaussian_unit(
             "weight_source": "hub",
             **configuration,
         },
+    )
+
+
+def measured_unit(
+    arrays: Arrays,
+    *,
+    emotion: str = "anger",
+    folder: str = "gpt2",
+    content_start: int = 1,
+    configuration: dict[str, Any] | None = None,
+) -> UnitMeasures:
+    """The summary of these activations, `[site][layer][sample]` of `[pos, d_model]`."""
+    layers = next(iter(arrays.values()))
+    held = tuple(len(sample) for sample in layers[0])
+    both = len(arrays) > 1 and len(layers) > 1
+    return UnitMeasures(
+        folder=folder,
+        emotion=emotion,
+        model_name=folder,
+        n_layers=len(layers),
+        d_model=layers[0][0].shape[1] if held else 0,
+        content_start=content_start,
+        lengths=held,
+        token_strings=tuple(tuple(f"Ġt{at}" for at in range(n)) for n in held),
+        prompts=tuple({"id": f"{emotion}-{i}", "text": f"prompt {i}"} for i in range(len(held))),
+        configuration=configuration,
         provenance=None,
         random_weights=False,
         notes=(),
-        saved_sites=("resid_pre", "mlp_out"),
+        saved_sites=tuple(arrays),
         sites={
-            site: measure_site(layers, lengths=held, content_start=content_start)
-            for site, layers in arrays.items()
+            site: measure_site(own, lengths=held, content_start=content_start)
+            for site, own in arrays.items()
         },
-        steps=measure_steps(arrays["resid_pre"], arrays["mlp_out"]) if n_layers > 1 else {},
+        steps=measure_steps(arrays["resid_pre"], arrays["mlp_out"]) if both else {},
     )

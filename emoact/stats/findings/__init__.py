@@ -1,1 +1,1 @@
-"""Unusual properties of activations and data."""
+"""Findings: unusual properties of saved activations and of analyses."""

@@ -1,7 +1,7 @@
-"""What is unusual about saved activations, before anybody computes a direction from them.
+"""Checks of saved activations before directions are computed from them.
 
-Every threshold is a statement about size that can be reasoned about without data, and stands beside
-its check. None was tuned to the data set that comes with emoact.
+Each threshold is a statement about size that can be derived without data and stands beside its
+check. None was tuned to the data set that comes with emoact.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from emoact.stats.findings.dimensions import dead_dimensions, rogue_dimensions
 from emoact.stats.findings.finding import FINDING_KINDS, ActivationFinding
-from emoact.stats.findings.lengths import unequal_lengths
 from emoact.stats.findings.pool import site_pools
-from emoact.stats.findings.prompts import outlier_prompts
+from emoact.stats.findings.prompts import outlier_prompts, unequal_lengths
 from emoact.stats.findings.settings import mixed_settings
 from emoact.stats.findings.sinks import first_token_sink, massive_tokens
 from emoact.stats.findings.values import nonfinite_values, norm_collapse
@@ -30,16 +29,16 @@ _ON_SITES = (
 
 
 def activation_findings(units: Sequence[UnitMeasures]) -> tuple[ActivationFinding, ...]:
-    """Everything that was found in the units, by kind and then by model.
+    """All findings on the units, by kind and then by model.
 
     Args:
-        units: Of any number of models; an order of emotions is kept in the sentences.
+        units: Of any number of models; sentences keep the order of their emotions.
     """
     found: list[ActivationFinding] = list(mixed_settings(units))
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
         found += unequal_lengths(own)
-        # Files of another width, which the settings name, are looked at by themselves.
+        # Files of another width, which `mixed_settings` names, are checked by themselves.
         for width in dict.fromkeys(unit.d_model for unit in own):
             for pool in site_pools([unit for unit in own if unit.d_model == width]):
                 for check in _ON_SITES:

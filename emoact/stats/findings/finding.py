@@ -1,4 +1,4 @@
-"""One thing that a look at saved activations found."""
+"""The record of one finding on saved activations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FindingKind = Literal[
 ]
 
 FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
-"""In the order in which a reader hears of them: what breaks numbers before what bends them."""
+"""In reading order: first the kinds that make figures wrong, then those that bias them."""
 
 SITE_WORDS: Mapping[Site, str] = {
     "resid_pre": "residual",
@@ -30,27 +30,27 @@ SITE_WORDS: Mapping[Site, str] = {
     "attn_out": "attention output",
     "resid_post": "final residual",
 }
-"""What a site is called within a sentence."""
+"""Names of sites within a sentence."""
 
 Figure = int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationFinding:
-    """A finding on the activations of one model, with its numbers and where to see them.
+    """A finding on the activations of one model, with its figures and a view that shows it.
 
     Attributes:
-        kind: Which of the checks found it.
-        severity: `error` makes figures wrong, `warning` bends them, `note` is good to know.
+        kind: Name of the check.
+        severity: `error` makes figures wrong, `warning` biases them, `note` does neither.
         model: Folder of the model; empty where the finding concerns several.
         emotion: The one class it concerns; None for all or several.
         site: The one site it concerns; None for all.
-        layers: Where it was found, in order; empty where layers do not matter.
-        sentence: What was found, with its numbers; plain text.
-        meaning: What that is, in one sentence.
-        matters: Whether it changes directions, distances or probes.
-        phase3: Why it does or does not, in one sentence.
-        figures: The numbers and names that the sentence holds, for other wordings of it.
+        layers: Layers of the finding in ascending order; empty where layers do not matter.
+        sentence: The finding with its figures; plain text.
+        meaning: Explanation in one sentence.
+        matters: True where it changes directions, distances or probes.
+        phase3: The reason for `matters`; begins with Yes or No.
+        figures: Numbers and names in the sentence, for other wordings of it.
         view: Parameters of the address of the Activations page that show it.
     """
 
@@ -79,5 +79,11 @@ def span(layers: tuple[int, ...]) -> str:
     if layers == tuple(range(layers[0], layers[-1] + 1)):
         return f"layers {layers[0]} to {layers[-1]}"
     if len(layers) <= 4:
-        return f"layers {', '.join(map(str, layers[:-1]))} and {layers[-1]}"
+        return f"layers {listed(layers)}"
     return f"{len(layers)} layers from {layers[0]} to {layers[-1]}"
+
+
+def listed(numbers: tuple[int, ...] | list[int]) -> str:
+    """`1`, `1 and 2`, `1, 2 and 7`."""
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,20 +1,22 @@
-"""The tokens of one site of one model, all classes together, for checks that look across them."""
+"""Tokens of one site of one model, all classes together, for checks across classes."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
-from emoact.schema import Site
-from emoact.stats.norms.norms import prompt_medians, prompt_ratios
+from emoact.schema import Severity, Site
+from emoact.stats.findings.finding import SITE_WORDS, ActivationFinding, Figure, FindingKind
+from emoact.stats.norms.tables import prompt_medians, prompt_ratios
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
 
 ENOUGH_TOKENS = 20
-"""With fewer content tokens a median says too little to call anything unusual."""
+"""With fewer content tokens a median is too uncertain to call a value unusual."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,13 +37,18 @@ class SitePool:
         return self.units[0].folder
 
     @property
+    def words(self) -> str:
+        """The site within a sentence."""
+        return SITE_WORDS[self.site]
+
+    @property
     def n_layers(self) -> int:
-        """Layers that every unit has of the site."""
+        """Layers of the site that every unit has."""
         return min(unit.sites[self.site].n_layers for unit in self.units)
 
     @functools.cached_property
     def parts(self) -> tuple[SiteMeasures, ...]:
-        """The measures of the site, unit by unit."""
+        """Measures of the site, unit by unit."""
         return tuple(unit.sites[self.site] for unit in self.units)
 
     @functools.cached_property
@@ -51,10 +58,9 @@ class SitePool:
 
     @functools.cached_property
     def is_content(self) -> Bool[np.ndarray, " token"]:
-        """Content tokens, position 0 never among them: it is looked at by itself."""
-        return np.concatenate(
-            [unit.is_content & (self._positions(unit) > 0) for unit in self.units]
-        )
+        """Content tokens without position 0, which has a check of its own."""
+        positions = np.array([position for _, _, position in self.places], dtype=np.int64)
+        return np.concatenate([unit.is_content for unit in self.units]) & (positions > 0)
 
     @functools.cached_property
     def places(self) -> tuple[tuple[int, int, int], ...]:
@@ -69,51 +75,29 @@ class SitePool:
     @functools.cached_property
     def content_medians(self) -> Float64[np.ndarray, " layer"]:
         """Median norm over the finite content tokens of each layer; NaN where there are too few."""
-        found = np.full(len(self.l2), np.nan)
-        for layer, norms in enumerate(self.l2):
-            finite = norms[self.is_content & np.isfinite(norms)]
-            if len(finite) >= ENOUGH_TOKENS:
-                found[layer] = np.median(finite)
-        return found
+        return _medians(self.l2[:, self.is_content])
 
     @functools.cached_property
     def class_medians(self) -> Float64[np.ndarray, "layer token"]:
-        """For every token, the median norm of the content of its own class at each layer.
+        """Median norm of the content of each token's own class, by layer; NaN with too few tokens.
 
-        NaN where there is too little of it. A class of another scale is no crowd of giants.
+        The median of all classes would call every token of a class with larger norms massive.
         """
         found, at = np.full(self.l2.shape, np.nan), 0
         for unit in self.units:
-            end = at + sum(unit.lengths)
-            own, content = self.l2[:, at:end], self.is_content[at:end]
-            for layer, norms in enumerate(own):
-                finite = norms[content & np.isfinite(norms)]
-                if len(finite) >= ENOUGH_TOKENS:
-                    found[layer, at:end] = np.median(finite)
-            at = end
+            own = slice(at, at := at + sum(unit.lengths))
+            found[:, own] = _medians(self.l2[:, own][:, self.is_content[own]])[:, None]
         return found
 
     @functools.cached_property
     def prompt_medians(self) -> Float64[np.ndarray, "layer prompt"]:
         """Median norm over the content of each prompt, unit after unit."""
-        return np.concatenate(
-            [
-                prompt_medians(part.l2[: self.n_layers], unit.lengths, unit.content_start)
-                for unit, part in zip(self.units, self.parts, strict=True)
-            ],
-            axis=1,
-        )
+        return self._by_prompt(prompt_medians)
 
     @functools.cached_property
     def sink_ratios(self) -> Float64[np.ndarray, "layer prompt"]:
         """Position 0 over the median of the later content of each prompt that has any."""
-        return np.concatenate(
-            [
-                prompt_ratios(part.l2[: self.n_layers], unit.lengths, unit.content_start)
-                for unit, part in zip(self.units, self.parts, strict=True)
-            ],
-            axis=1,
-        )
+        return self._by_prompt(prompt_ratios)
 
     @functools.cached_property
     def prompts(self) -> tuple[tuple[int, int], ...]:
@@ -124,11 +108,43 @@ class SitePool:
             for prompt in range(unit.n_samples)
         )
 
-    @staticmethod
-    def _positions(unit: UnitMeasures) -> Int64[np.ndarray, " token"]:
-        if not unit.lengths:
-            return np.zeros(0, dtype=np.int64)
-        return np.concatenate([np.arange(length) for length in unit.lengths])
+    def finding(
+        self,
+        kind: FindingKind,
+        severity: Severity,
+        *,
+        layers: tuple[int, ...],
+        figures: Mapping[str, Figure],
+        view: Mapping[str, str],
+        **words: Any,
+    ) -> list[ActivationFinding]:
+        """One finding on this site; `view` is completed by the model and the site."""
+        return [
+            ActivationFinding(
+                kind=kind,
+                severity=severity,
+                model=self.folder,
+                site=self.site,
+                layers=layers,
+                figures=figures,
+                view={"model": self.folder, "site": self.site, **view},
+                **words,
+            )
+        ]
+
+    def prompt_view(self, number: int, prompt: int) -> dict[str, str]:
+        """Parameters of the view of one prompt."""
+        unit = self.units[number]
+        return {"view": "prompt", "emotion": unit.emotion, "prompt": unit.prompt_id(prompt)}
+
+    def _by_prompt(self, of: Callable[..., np.ndarray]) -> np.ndarray:
+        return np.concatenate(
+            [
+                of(part.l2[: self.n_layers], unit.lengths, unit.content_start)
+                for unit, part in zip(self.units, self.parts, strict=True)
+            ],
+            axis=1,
+        )
 
 
 def site_pools(units: Sequence[UnitMeasures]) -> list[SitePool]:
@@ -138,3 +154,13 @@ def site_pools(units: Sequence[UnitMeasures]) -> list[SitePool]:
         SitePool(site=site, units=tuple(unit for unit in units if site in unit.sites))
         for site in sites
     ]
+
+
+def where(found: Bool[np.ndarray, "layer any"]) -> tuple[int, ...]:
+    """Layers with at least one True."""
+    return tuple(int(layer) for layer in np.flatnonzero(found.any(axis=1)))
+
+
+def _medians(norms: Float64[np.ndarray, "layer token"]) -> Float64[np.ndarray, " layer"]:
+    finite = [row[np.isfinite(row)] for row in norms]
+    return np.array([np.median(own) if len(own) >= ENOUGH_TOKENS else np.nan for own in finite])

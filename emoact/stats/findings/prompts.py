@@ -1,35 +1,85 @@
-"""Prompts whose activations have another size than everybody else's."""
+"""Prompts with unusual norms, and classes whose prompts differ in length."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from emoact import numbers
-from emoact.stats.findings.finding import SITE_WORDS, ActivationFinding, span
-from emoact.stats.findings.pool import SitePool
+from emoact.stats.findings.finding import ActivationFinding, span
+from emoact.stats.findings.pool import SitePool, where
+from emoact.store.summaries.measures import UnitMeasures
 
 _FACTOR = 2.0
 """A prompt at twice the median, or half of it, counts for two in a mean of its class."""
 
 _SCORE = 6.0
-"""Robust standard deviations on a log scale: one in 10⁹ Gaussian prompts, so that even ten thousand
-prompts at a hundred layers raise no false alarm, and wide classes do not accuse their edges."""
+"""Robust standard deviations on a log scale: one in 10⁹ Gaussian prompts, so that ten thousand
+prompts at a hundred layers give no false alarm, and the edges of a wide class are no outliers."""
 
 _ENOUGH_PROMPTS = 8
 _ENOUGH_CONTENT = 4
-"""A prompt of fewer content tokens has the size of its words; that is no outlier."""
+"""The norm of a prompt with fewer content tokens depends on its words alone."""
+
+_LONGER = 1.1
+"""A difference of less than a tenth in tokens changes a mean over positions little."""
+
+_ALPHA = 0.001
+_PERMUTATIONS = 1999
+_SEED = 20260131
+
+
+def outlier_prompts(pool: SitePool) -> list[ActivationFinding]:
+    """Prompts of at least twice or at most half the median norm that are also rare."""
+    ratios, scores = outlier_scores(pool)
+    away = np.abs(np.log(ratios))
+    found = (away >= np.log(_FACTOR)) & (np.abs(scores) >= _SCORE)
+    if not found.any():
+        return []
+    layers, n_outliers = where(found), int(found.any(axis=0).sum())
+    worst, index = (
+        int(n) for n in np.unravel_index(np.argmax(found * np.nan_to_num(away)), found.shape)
+    )
+    number, prompt = pool.prompts[index]
+    unit = pool.units[number]
+    return pool.finding(
+        "outlier_prompts",
+        "warning",
+        emotion=unit.emotion if n_outliers == 1 else None,
+        layers=layers,
+        sentence=f"Prompt {unit.prompt_id(prompt)} ({unit.emotion}) has "
+        f"{numbers.significant(ratios[worst, index])} times the {pool.words} norm of the median "
+        f"prompt at layer {worst}. {numbers.plural(n_outliers, 'prompt')} "
+        f"{'is an outlier' if n_outliers == 1 else 'are outliers'} at {span(layers)}.",
+        meaning="All tokens of such a prompt have other norms than usual. Likely causes: another "
+        "language, a template, damaged text, or a damaged file.",
+        matters=True,
+        phase3="Yes: it shifts its class mean. Read the prompt, and repeat the analysis without "
+        "it.",
+        figures={
+            "prompt": unit.prompt_id(prompt),
+            "prompt_emotion": unit.emotion,
+            "ratio": float(ratios[worst, index]),
+            "score": float(min(abs(scores[worst, index]), 1e9)),
+            "layer": worst,
+            "n_prompts": n_outliers,
+        },
+        view=pool.prompt_view(number, prompt),
+    )
 
 
 def outlier_scores(pool: SitePool) -> tuple[np.ndarray, np.ndarray]:
-    """Each prompt's median norm over that of the median prompt, and how unusual that is.
+    """Median norm of each prompt over that of the median prompt, and its robust z score.
 
     Returns:
         `[layer, prompt]` ratios, and robust z scores of their logarithms; NaN for prompts with too
         little content.
     """
     content = np.array(
-        [pool.units[number].lengths[prompt] for number, prompt in pool.prompts]
-    ) - np.array([pool.units[number].content_start for number, _ in pool.prompts])
+        [pool.units[n].lengths[prompt] - pool.units[n].content_start for n, prompt in pool.prompts]
+    )
     sizes = np.where(content >= _ENOUGH_CONTENT, pool.prompt_medians, np.nan)
     sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
     ratios, scores = np.full(sizes.shape, np.nan), np.full(sizes.shape, np.nan)
@@ -45,54 +95,61 @@ def outlier_scores(pool: SitePool) -> tuple[np.ndarray, np.ndarray]:
     return ratios, scores
 
 
-def outlier_prompts(pool: SitePool) -> list[ActivationFinding]:
-    """Prompts of at least twice or at most half the median size that are also rare."""
-    ratios, scores = outlier_scores(pool)
-    away = np.abs(np.log(ratios))
-    found = (away >= np.log(_FACTOR)) & (np.abs(scores) >= _SCORE)
-    if not found.any():
+def unequal_lengths(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
+    """Content lengths that differ by a tenth between classes, and by more than chance.
+
+    Args:
+        units: Of one model.
+    """
+    held = [unit for unit in units if unit.n_samples]
+    lengths = [
+        np.maximum(np.asarray(unit.lengths) - unit.content_start, 0).astype(np.float64)
+        for unit in held
+    ]
+    means = [float(own.mean()) for own in lengths]
+    if len(held) < 2 or max(means) < _LONGER * min(means):
         return []
-    layers = tuple(int(layer) for layer in np.flatnonzero(found.any(axis=1)))
-    outliers = np.flatnonzero(found.any(axis=0))
-    worst, index = (
-        int(n) for n in np.unravel_index(np.argmax(found * np.nan_to_num(away)), found.shape)
-    )
-    number, prompt = pool.prompts[index]
-    unit = pool.units[number]
-    more = len(outliers) - 1
+    p = length_p(lengths)
+    if p > _ALPHA:
+        return []
+    long, short = int(np.argmax(means)), int(np.argmin(means))
+    more = numbers.percent(means[long] / max(means[short], 1e-9) - 1)
     return [
         ActivationFinding(
-            kind="outlier_prompts",
+            kind="unequal_lengths",
             severity="warning",
-            model=pool.folder,
-            emotion=unit.emotion if not more else None,
-            site=pool.site,
-            layers=layers,
-            sentence=f"Prompt {unit.prompt_id(prompt)} ({unit.emotion}) has "
-            f"{numbers.significant(ratios[worst, index])} times the {SITE_WORDS[pool.site]} norm "
-            f"of the median prompt at layer {worst}"
-            + (f", and {numbers.plural(more, 'other prompt')} stand out" if more > 1 else "")
-            + (", and 1 other prompt stands out" if more == 1 else "")
-            + f", at {span(layers)}.",
-            meaning="Its tokens are of another size throughout: another language, a template, "
-            "broken text, or a broken save.",
+            model=held[0].folder,
+            sentence=f"Prompts of {held[long].emotion} have {numbers.significant(means[long])} "
+            f"content tokens on average and those of {held[short].emotion} "
+            f"{numbers.significant(means[short])} ({more} more; "
+            f"p = {numbers.significant(p, 2)}).",
+            meaning="A direction may encode the length of the texts instead of the emotion.",
             matters=True,
-            phase3="Yes: it pulls its class mean towards itself; read it, and repeat the analysis "
-            "without it.",
+            phase3="Yes: norms and positions change with length. Match the lengths, or report the "
+            "correlation of length and projection.",
             figures={
-                "prompt": unit.prompt_id(prompt),
-                "prompt_emotion": unit.emotion,
-                "ratio": float(ratios[worst, index]),
-                "score": float(min(abs(scores[worst, index]), 1e9)),
-                "layer": worst,
-                "n_prompts": len(outliers),
+                "long_emotion": held[long].emotion,
+                "long_mean": means[long],
+                "short_emotion": held[short].emotion,
+                "short_mean": means[short],
+                "p": p,
             },
-            view={
-                "view": "prompt",
-                "model": pool.folder,
-                "site": pool.site,
-                "emotion": unit.emotion,
-                "prompt": unit.prompt_id(prompt),
-            },
+            view={"view": "distribution", "model": held[0].folder, "of": "lengths"},
         )
     ]
+
+
+def length_p(groups: Sequence[np.ndarray]) -> float:
+    """p-value of the Kruskal-Wallis statistic under 1,999 seeded permutations."""
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    sizes = np.bincount(owner).astype(np.float64)
+    ranks = pd.Series(np.concatenate(groups)).rank().to_numpy()
+    rng = np.random.default_rng(_SEED)
+
+    def statistic(shuffled: np.ndarray) -> float:
+        sums = np.bincount(owner, weights=shuffled)
+        return float((sums**2 / sizes).sum())
+
+    observed = statistic(ranks) * (1 - 1e-12)
+    larger = sum(statistic(rng.permutation(ranks)) >= observed for _ in range(_PERMUTATIONS))
+    return (1 + larger) / (1 + _PERMUTATIONS)

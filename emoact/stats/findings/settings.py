@@ -1,4 +1,4 @@
-"""Units that were not made alike."""
+"""Files that were made with different settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emoact.schema import DEFAULT_SITES
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store.summaries.measures import UnitMeasures
 
-# These differ between any two models and make no comparison unfair.
+# These differ between any two models without biasing a comparison.
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
 
 
@@ -49,18 +49,18 @@ def _finding(
         kind="mixed_settings",
         severity="error" if folder else "warning",
         model=folder,
-        sentence=f"{where} were not made alike: {words}.",
-        meaning="Each of these settings changes activations whatever the emotion, so that what "
-        "differs between such files may be the setting.",
+        sentence=f"{where} were made with different settings: {words}.",
+        meaning="Each of these settings changes activations, so a difference between such files "
+        "may come from the setting.",
         matters=True,
-        phase3="Yes: phase 3 refuses to compare them; extract them again with one configuration.",
+        phase3="Yes: phase 3 refuses to compare them. Extract them again with one configuration.",
         figures={"fields": ", ".join(differing), "values": words, "n_fields": len(differing)},
         view={"view": "norms", "model": folders, "first": "true"},
     )
 
 
 def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str, dict[str, Any]]:
-    """For every setting: each value with the classes, or models, that have it."""
+    """The values of each setting, each with the classes or models that have it."""
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         name = unit.folder if models else unit.emotion
@@ -69,11 +69,11 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
             if name not in values[field][shown]:
                 values[field][shown].append(name)
         if not models:
-            # What a file holds, whatever it says of itself; between models these may differ.
+            # Properties of the arrays themselves; between models these may differ.
             for field, value in _held(unit).items():
                 values[field][value].append(name)
         if unit.configuration is None:
-            # Files that say nothing of themselves still say where their content begins.
+            # Without a configuration the first content position still tells of a BOS.
             start = "prepended" if unit.content_start else "not prepended"
             values["bos (from content_start)"][start].append(name)
     return {field: {**found} for field, found in values.items()}
@@ -93,7 +93,7 @@ def _bos(value: Any, *, alike: bool) -> str:
         return _text(value)
     if not value.get("prepended"):
         return "not prepended"
-    # Every tokenizer has a BOS of its own; between models only whether there is one counts.
+    # Every tokenizer has a BOS of its own; between models only its presence counts.
     return "prepended" if alike else f"prepended {value.get('token') or ''}".strip()
 
 

@@ -1,4 +1,4 @@
-"""Tokens that are many times larger than the others: the first one, and those further on."""
+"""Tokens whose norm is many times that of the others: position 0, and later ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from emoact import numbers
-from emoact.stats.findings.finding import SITE_WORDS, ActivationFinding, Figure, span
-from emoact.stats.findings.pool import SitePool
+from emoact.stats.findings.finding import ActivationFinding, Figure, listed, span
+from emoact.stats.findings.pool import SitePool, where
 
 SINK = 5.0
 """From five times the median a token counts as massive: in a mean over positions it outweighs five
@@ -33,31 +33,30 @@ def massive_tokens(pool: SitePool) -> list[ActivationFinding]:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(pool.is_content & np.isfinite(pool.l2), pool.l2 / pool.class_medians, 0.0)
     massive: Bool[np.ndarray, "layer token"] = np.isfinite(ratios) & (ratios >= SINK)
-    layers = tuple(int(layer) for layer in np.flatnonzero(massive.any(axis=1)))
+    layers = where(massive)
     if not layers:
         return []
     worst, token = (int(n) for n in np.unravel_index(np.argmax(massive * ratios), ratios.shape))
     tokens = [int(index) for index in np.flatnonzero(massive.any(axis=0))]
-    at_worst = np.flatnonzero(massive[worst])
     strings = Counter(_string(pool, index) for index in tokens)
     uneven, shares = _uneven(pool, massive)
-    dims, held = _dimensions(pool, worst, at_worst)
+    dims, held = _dimensions(pool, worst, np.flatnonzero(massive[worst]))
     number, prompt, position = pool.places[token]
     unit = pool.units[number]
-    prompts = {pool.places[index][:2] for index in tokens}
-    n_prompts = sum(unit.n_samples for unit in pool.units)
+    n_prompts = len({pool.places[index][:2] for index in tokens})
+    n_all = sum(unit.n_samples for unit in pool.units)
     words = ", ".join(f"“{text}” ×{count}" for text, count in strings.most_common(_SHOWN_TOKENS))
-    more = len(strings) - _SHOWN_TOKENS
-    others = f" and {numbers.plural(more, 'other string')}" if more > 0 else ""
+    more = max(len(strings) - _SHOWN_TOKENS, 0)
+    others = f" and {numbers.plural(more, 'other string')}" if more else ""
     least, most = min(shares, key=lambda e: shares[e]), max(shares, key=lambda e: shares[e])
     figures: dict[str, Figure] = {
         "ratio": float(ratios[worst, token]),
         "layer": worst,
         "n_tokens": len(tokens),
-        "n_prompts": len(prompts),
-        "n_all_prompts": n_prompts,
+        "n_prompts": n_prompts,
+        "n_all_prompts": n_all,
         "tokens": words,
-        "n_other_strings": max(more, 0),
+        "n_other_strings": more,
         "dimensions": ", ".join(map(str, dims)),
         "dimensions_share": held,
         "uneven_layer": uneven,
@@ -69,36 +68,26 @@ def massive_tokens(pool: SitePool) -> list[ActivationFinding]:
         "prompt_emotion": unit.emotion,
         "position": position,
     }
-    return [
-        ActivationFinding(
-            kind="massive_tokens",
-            severity="warning",
-            model=pool.folder,
-            site=pool.site,
-            layers=layers,
-            sentence=f"{numbers.plural(len(tokens), 'content token')} in {len(prompts)} of "
-            f"{numbers.plural(n_prompts, 'prompt')} ({words}{others}) "
-            f"{'carries' if len(tokens) == 1 else 'carry'} up to "
-            f"{numbers.significant(ratios[worst, token])} times the median {SITE_WORDS[pool.site]} "
-            f"norm at {span(layers)}, most at layer {worst}" + _held_words(dims, held) + ".",
-            meaning="Massive activations: the model parks attention on a few tokens that say "
-            "little, as on the first one.",
-            matters=True,
-            phase3="Yes: means over content take them in. At layer "
-            f"{uneven} {_percent(shares[most])} of the {most} prompts have one and "
-            f"{_percent(shares[least])} of {least}, and that difference enters class means, "
-            "quartiles and directions there whatever the emotion.",
-            figures=figures,
-            view={
-                "view": "prompt",
-                "model": pool.folder,
-                "site": pool.site,
-                "scale": "log",
-                "emotion": unit.emotion,
-                "prompt": unit.prompt_id(prompt),
-            },
-        )
-    ]
+    return pool.finding(
+        "massive_tokens",
+        "warning",
+        layers=layers,
+        sentence=f"{n_prompts:,} of {numbers.plural(n_all, 'prompt')} "
+        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {pool.words} norm is at "
+        f"least {SINK:g} times the median ({span(layers)}): "
+        f"{numbers.plural(len(tokens), 'token')}, {words}{others}. The largest norm is "
+        f"{numbers.significant(ratios[worst, token])} times the median, at layer "
+        f"{worst}{_held_words(dims, held)}.",
+        meaning="Massive activations: a few tokens of little content have very large norms, as "
+        "position 0 does.",
+        matters=True,
+        phase3="Yes: means over content include these tokens. At layer "
+        f"{uneven}, {numbers.percent(shares[most])} of the {most} prompts and "
+        f"{numbers.percent(shares[least])} of the {least} prompts contain one. Differences between "
+        "class means, quartiles and directions at that layer may come from these tokens.",
+        figures=figures,
+        view={**pool.prompt_view(number, prompt), "scale": "log"},
+    )
 
 
 def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
@@ -107,8 +96,6 @@ def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
     Source: Xiao et al. 2309.17453 (attention sinks), Gu et al. 2410.10781.
     """
     ratios = np.array([_median(row[np.isfinite(row)]) for row in pool.sink_ratios])
-    if not np.isfinite(ratios).any():
-        return []
     layers = tuple(int(layer) for layer in np.flatnonzero(ratios >= SINK))
     if not layers:
         return []
@@ -117,44 +104,34 @@ def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
     first = np.array([i for i, place in enumerate(pool.places) if place[2] == 0])
     dims, held = _dimensions(pool, worst, first)
     if left_out:
-        what = "It is left out of every figure that does not ask for it"
+        consequence = "Means and charts leave it out by default"
         phase3 = "No, as long as it is left out: the default pooling takes content positions only."
     else:
-        what = "No BOS was prepended, so the first word of each prompt is the sink"
+        consequence = "No BOS was prepended, so the first word of each prompt is the sink"
         phase3 = (
-            "Yes: the first word is content and outweighs the rest of its prompt in every mean; "
-            "extract with a BOS."
+            "Yes: the first word is content and outweighs the rest of its prompt in every mean. "
+            "Extract with a BOS."
         )
-    return [
-        ActivationFinding(
-            kind="first_token_sink",
-            severity="note" if left_out else "warning",
-            model=pool.folder,
-            site=pool.site,
-            layers=layers,
-            sentence=f"Position 0 carries {numbers.significant(ratios[worst])} times the median "
-            f"{SITE_WORDS[pool.site]} norm at layer {worst} (first-token sink), and at least "
-            f"{SINK:g} times at {span(layers)}" + _held_words(dims, held) + f". {what}.",
-            meaning="Attention that has nowhere to go goes to the first token, which carries a "
-            "large constant vector for it.",
-            matters=not left_out,
-            phase3=phase3,
-            figures={
-                "ratio": float(ratios[worst]),
-                "layer": worst,
-                "dimensions": ", ".join(map(str, dims)),
-                "dimensions_share": held,
-                "bos": int(left_out),
-            },
-            view={
-                "view": "norms",
-                "model": pool.folder,
-                "site": pool.site,
-                "scale": "log",
-                "first": "true",
-            },
-        )
-    ]
+    return pool.finding(
+        "first_token_sink",
+        "note" if left_out else "warning",
+        layers=layers,
+        sentence=f"Position 0 carries {numbers.significant(ratios[worst])} times the median "
+        f"{pool.words} norm at layer {worst} (first-token sink), and at least {SINK:g} times at "
+        f"{span(layers)}{_held_words(dims, held)}. {consequence}.",
+        meaning="Attention that finds no relevant token goes to the first one, which carries a "
+        "large constant vector.",
+        matters=not left_out,
+        phase3=phase3,
+        figures={
+            "ratio": float(ratios[worst]),
+            "layer": worst,
+            "dimensions": ", ".join(map(str, dims)),
+            "dimensions_share": held,
+            "bos": int(left_out),
+        },
+        view={"view": "norms", "scale": "log", "first": "true"},
+    )
 
 
 def _string(pool: SitePool, token: int) -> str:
@@ -165,7 +142,7 @@ def _string(pool: SitePool, token: int) -> str:
 
 
 def _uneven(pool: SitePool, massive: np.ndarray) -> tuple[int, dict[str, float]]:
-    """The layer where classes differ most in how many prompts have such a token, and the shares."""
+    """The layer where classes differ most in the share of prompts with such a token, and shares."""
     shares = [_shares(pool, np.flatnonzero(row)) for row in massive]
     apart = [max(own.values()) - min(own.values()) for own in shares]
     layer = int(np.argmax(apart)) if max(apart) > 0 else int(massive.sum(axis=1).argmax())
@@ -185,10 +162,9 @@ def _dimensions(pool: SitePool, layer: int, tokens: np.ndarray) -> tuple[list[in
     """The dimensions that hold most of these tokens' squared norms, and their median share."""
     dims = np.concatenate([part.top_dims[layer] for part in pool.parts])[tokens]
     values = np.concatenate([part.top_values[layer] for part in pool.parts])[tokens]
-    squares = values.astype(np.float64) ** 2
-    total = pool.l2[layer, tokens] ** 2
+    total = pool.l2[layer, tokens, None] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(total[:, None] > 0, squares / total[:, None], 0.0)
+        share = np.where(total > 0, values.astype(np.float64) ** 2 / total, 0.0)
     typical = {
         int(dim): _median(np.where(dims == dim, share, 0.0).sum(axis=1)) for dim in np.unique(dims)
     }
@@ -200,14 +176,8 @@ def _dimensions(pool: SitePool, layer: int, tokens: np.ndarray) -> tuple[list[in
 def _held_words(dims: list[int], held: float) -> str:
     if not dims:
         return ""
-    which = f"dimension {dims[0]} holds"
-    if len(dims) > 1:
-        which = f"dimensions {', '.join(map(str, dims[:-1]))} and {dims[-1]} hold"
-    return f"; {which} {_percent(held)} of the squared norm"
-
-
-def _percent(share: float) -> str:
-    return f"{numbers.significant(100 * share, 2)} %"
+    which = f"dimension {dims[0]} holds" if len(dims) == 1 else f"dimensions {listed(dims)} hold"
+    return f"; {which} {numbers.percent(held)} of the squared norm"
 
 
 def _median(values: np.ndarray) -> float:

@@ -1,1 +1,1 @@
-"""Norms of activations as tables."""
+"""Norms of saved activations as tables."""

@@ -1,25 +1,27 @@
-"""Which rows of which table of norms: what a page draws and what a shell writes."""
+"""Selection of a table of norms: what a page draws and what `emoact norms` writes."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import statistics
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
 
 from emoact.errors import RequestError
 from emoact.positions import NormKind
 from emoact.schema import Site
-from emoact.stats.norms import activation_tables as tables
-from emoact.stats.norms.activation_tables import TableKind
-from emoact.stats.norms.joining import join_norms
-from emoact.stats.norms.norms import NormRow
+from emoact.stats.norms import tables
 from emoact.store.summaries.measures import UnitMeasures
 
+TableKind = Literal["layer", "position", "prompt", "token", "length", "growth", "dimension"]
+
+TABLE_KINDS: tuple[TableKind, ...] = get_args(TableKind)
+
 TOGETHER = "every emotion"
-"""What stands for the emotion where all prompts of a model are taken together."""
+"""Label of all prompts of a model taken together."""
 
 _GO_WITH: Mapping[str, tuple[TableKind, ...]] = {
     "relative": ("layer",),
@@ -32,13 +34,12 @@ _GO_WITH: Mapping[str, tuple[TableKind, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class NormTable:
-    """A table of norms and which of its rows are wanted; everything that is not said is all.
+    """A table of norms and the rows that are wanted of it; all where nothing is named.
 
     Attributes:
-        by: What a row is.
-        norm: Which norm.
-        relative: Divide by each model's own scale, the median over layers and emotions of its
-            median residual norm.
+        by: Kind of the rows.
+        norm: Kind of the norm.
+        relative: Divide by each model's own scale (`own_scale`).
         models: Folders.
         emotions: Class labels.
         sites: Hook points.
@@ -70,7 +71,7 @@ class NormTable:
                 )
 
     def words(self) -> list[str]:
-        """What follows `emoact norms` in a shell."""
+        """Words of the shell command after `emoact norms`."""
         named: list[tuple[str, Sequence[str]]] = [
             ("--model", self.models),
             ("--emotion", self.emotions),
@@ -87,7 +88,7 @@ class NormTable:
             *(["--together"] if self.together else []),
         ]
 
-    def rows(self, units: Iterable[UnitMeasures]) -> list[dict[str, Any]]:
+    def frame(self, units: Iterable[UnitMeasures]) -> pd.DataFrame:
         """The rows, unit after unit in the order given.
 
         Raises:
@@ -96,25 +97,32 @@ class NormTable:
         every = tuple(units)
         chosen = self._units(every)
         if self.by == "growth":
-            found = [row for unit in chosen for row in tables.growth_rows(unit)]
-            return [row for row in found if self.layer in (None, row["layer"])]
+            return self._rows([tables.growth_table(unit) for unit in chosen])
         if self.by == "length":
-            return self._wanted([row for unit in chosen for row in tables.length_rows(unit)])
+            return self._rows([tables.length_table(unit) for unit in chosen])
         if self.together:
-            chosen = _together(chosen)
-        pairs = [(unit, site) for unit in chosen for site in unit.sites if self._takes(site)]
+            chosen = tuple(
+                tables.joined([unit for unit in chosen if unit.folder == folder], TOGETHER)
+                for folder in dict.fromkeys(unit.folder for unit in chosen)
+            )
+        pairs = [
+            (unit, site)
+            for unit in chosen
+            for site in unit.sites
+            if not self.sites or site in self.sites
+        ]
         if self.layer is not None:
             pairs = [(unit, site) for unit, site in pairs if self.layer < unit.sites[site].n_layers]
             if not pairs:
                 raise RequestError(f"there is no layer {self.layer}")
-        found = [row for unit, site in pairs for row in self._of(unit, site)]
+        found = self._rows([self._of(unit, site) for unit, site in pairs])
         if self.relative:
             scales = {
                 model: own_scale([unit for unit in every if unit.folder == model], self.norm)
                 for model in dict.fromkeys(unit.folder for unit in chosen)
             }
-            found = [relative_row(row, scales[row["model"]]) for row in found]
-        return self._wanted(found)
+            return relative(found, scales)
+        return found
 
     def _units(self, units: Sequence[UnitMeasures]) -> tuple[UnitMeasures, ...]:
         _check("model", self.models, [unit.folder for unit in units])
@@ -133,84 +141,51 @@ class NormTable:
             )
         return tuple(own)
 
-    def _takes(self, site: Site) -> bool:
-        return not self.sites or site in self.sites
+    def _of(self, unit: UnitMeasures, site: Site) -> pd.DataFrame:
+        if self.by == "dimension":
+            return tables.dimension_table(unit, site, self.layer)
+        if self.by == "prompt":
+            return tables.prompt_table(unit, site, self.norm, self.layer)
+        if self.by == "token":
+            found = tables.token_table(unit, site, self.norm, prompt=self.prompt, layer=self.layer)
+        elif self.by == "position":
+            found = tables.position_table(unit, site, self.norm)
+        else:
+            found = tables.layer_table(unit, site, self.norm)
+            return found[found["position"] == "content"] if self.content else found
+        return found[found["position"] >= unit.content_start] if self.content else found
 
-    def _of(self, unit: UnitMeasures, site: Site) -> Iterable[dict[str, Any]]:
-        makers: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
-            "layer": lambda: tables.layer_rows(unit, site, self.norm),
-            "position": lambda: tables.position_rows(unit, site, self.norm),
-            "prompt": lambda: tables.prompt_rows(unit, site, self.norm, self.layer),
-            "token": lambda: self._tokens(unit, site),
-            "dimension": lambda: tables.dimension_rows(unit, site, self.layer),
-        }
-        return (
-            row
-            for row in makers[self.by]()
-            if self.layer in (None, row["layer"])
-            and not (self.content and _is_before(row, unit.content_start))
-        )
-
-    def _tokens(self, unit: UnitMeasures, site: Site) -> Iterable[dict[str, Any]]:
-        samples: Iterable[int | None] = [None]
-        if self.prompt is not None:
-            samples = [n for n in range(unit.n_samples) if unit.prompt_id(n) == self.prompt]
-        for sample in samples:
-            yield from tables.token_rows(unit, site, self.norm, sample=sample, layer=self.layer)
-
-    def _wanted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if self.prompt is None:
-            return rows
-        return [row for row in rows if row["prompt"] == self.prompt]
+    def _rows(self, found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """The wanted rows of tables one after another."""
+        if not found:
+            return pd.DataFrame()
+        rows = pd.concat(found, ignore_index=True)
+        for column, wanted in (("layer", self.layer), ("prompt", self.prompt)):
+            if wanted is not None and column in rows:
+                rows = rows[rows[column] == wanted]
+        return rows.reset_index(drop=True)
 
 
 def own_scale(units: Sequence[UnitMeasures], kind: NormKind) -> float:
-    """A model's own scale: the median over its layers and emotions of the median residual norm.
+    """Scale of one model: the median over layers and emotions of the median residual norm.
 
-    Where no file has the residual stream, the first site that was saved stands in for it.
+    Where no file has the residual stream, the first site that was saved stands in for it. NaN where
+    no median is a positive number.
     """
-    site = scale_site([tuple(unit.sites) for unit in units])
-    if site is None:
+    sites = [site for unit in units for site in unit.sites]
+    if not sites:
         return math.nan
-    return scale_of(
-        row for unit in units if site in unit.sites for row in tables.layer_rows(unit, site, kind)
-    )
+    site = "resid_pre" if "resid_pre" in sites else sites[0]
+    rows = pd.concat([tables.layer_table(unit, site, kind) for unit in units if site in unit.sites])
+    medians = rows.loc[rows["position"] == "content", "median"]
+    usable = medians[np.isfinite(medians) & (medians > 0)]
+    return float(usable.median()) if len(usable) else math.nan
 
 
-def scale_site(saved: Sequence[Collection[Site]]) -> Site | None:
-    """The site that a model's own scale is taken from; None where nothing was saved."""
-    sites = [site for own in saved for site in own if site != "pattern"]
-    return "resid_pre" if "resid_pre" in sites else next(iter(sites), None)
-
-
-def scale_of(rows: Iterable[Mapping[str, Any]]) -> float:
-    """The scale from rows of one site by layer; NaN where none of them is a positive number."""
-    medians = [row["median"] for row in rows if row["position"] == "content"]
-    finite = [value for value in medians if math.isfinite(value) and value > 0]
-    return statistics.median(finite) if finite else math.nan
-
-
-def relative_row(row: Mapping[str, Any], scale: float) -> dict[str, Any]:
-    """A row by layer in units of its model's own scale."""
-    return {**row, **{name: row[name] / scale for name in ("mean", "median", "q25", "q75")}}
-
-
-def relative_norms(rows: Iterable[NormRow], scales: Mapping[str, float]) -> tuple[NormRow, ...]:
-    """The same for rows of `norm_rows`, by the name of their model."""
-    return tuple(NormRow(**relative_row(row.to_row(), scales[row.model])) for row in rows)
-
-
-def _is_before(row: Mapping[str, Any], content_start: int) -> bool:
-    position = row.get("position")
-    return position == "first" or (isinstance(position, int) and position < content_start)
-
-
-def _together(units: Sequence[UnitMeasures]) -> tuple[UnitMeasures, ...]:
-    joined = []
-    for folder in dict.fromkeys(unit.folder for unit in units):
-        own = [unit for unit in units if unit.folder == folder]
-        joined.append(dataclasses.replace(join_norms(own), emotion=TOGETHER))
-    return tuple(joined)
+def relative(rows: pd.DataFrame, scales: Mapping[str, float]) -> pd.DataFrame:
+    """Rows by layer in units of each model's own scale."""
+    columns = ["mean", "median", "q25", "q75"]
+    return rows.assign(**rows[columns].div(rows["model"].map(scales), axis=0))
 
 
 def _check(option: str, wanted: Sequence[str], there: Sequence[str]) -> None:

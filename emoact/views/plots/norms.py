@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from emoact.positions import NormKind
 from emoact.schema import Site
-from emoact.stats.norms.norms import NormRow
 from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_order, plain, template
 
 SITE_TITLES: Mapping[Site, str] = {
@@ -38,7 +38,7 @@ class _Panel:
 
 
 def norm_figure(
-    rows: Sequence[NormRow],
+    rows: Sequence[Any],
     *,
     styles: Mapping[str, EmotionStyle],
     scheme: Scheme = "light",
@@ -111,7 +111,7 @@ def _title(panel: _Panel, *, named: bool) -> str:
 
 
 def _content_traces(
-    rows: Sequence[NormRow], styles: Mapping[str, EmotionStyle], scheme: Scheme
+    rows: Sequence[Any], styles: Mapping[str, EmotionStyle], scheme: Scheme
 ) -> Iterable[go.Scatter]:
     by_emotion = _by_emotion(rows)
     for emotion, own in by_emotion.items():
@@ -121,7 +121,7 @@ def _content_traces(
 
 
 def _first_traces(
-    rows: Sequence[NormRow], styles: Mapping[str, EmotionStyle], scheme: Scheme
+    rows: Sequence[Any], styles: Mapping[str, EmotionStyle], scheme: Scheme
 ) -> Iterable[go.Scatter]:
     by_emotion = _by_emotion(rows)
     curves = list(by_emotion.values())
@@ -134,20 +134,20 @@ def _first_traces(
         yield _line(own, styles[emotion], name=emotion, dash="dot")
 
 
-def _by_emotion(rows: Sequence[NormRow]) -> dict[str, list[NormRow]]:
+def _by_emotion(rows: Sequence[Any]) -> dict[str, list[Any]]:
     return {
         emotion: sorted((row for row in rows if row.emotion == emotion), key=lambda row: row.layer)
         for emotion in emotion_order(row.emotion for row in rows)
     }
 
 
-def _coincide(one: Sequence[NormRow], other: Sequence[NormRow]) -> bool:
+def _coincide(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return len(one) == len(other) and all(
         math.isclose(a.median, b.median, rel_tol=1e-4) for a, b in zip(one, other, strict=True)
     )
 
 
-def _line(rows: Sequence[NormRow], style: EmotionStyle, *, name: str, dash: str) -> go.Scatter:
+def _line(rows: Sequence[Any], style: EmotionStyle, *, name: str, dash: str) -> go.Scatter:
     return go.Scatter(
         x=[row.layer for row in rows],
         y=[row.median for row in rows],
@@ -165,9 +165,7 @@ def _line(rows: Sequence[NormRow], style: EmotionStyle, *, name: str, dash: str)
     )
 
 
-def _band(
-    rows: Sequence[NormRow], style: EmotionStyle, scheme: Scheme, *, group: str
-) -> go.Scatter:
+def _band(rows: Sequence[Any], style: EmotionStyle, scheme: Scheme, *, group: str) -> go.Scatter:
     x: list[float | None] = []
     y: list[float | None] = []
     for stretch in _finite_stretches(rows):
@@ -189,8 +187,8 @@ def _band(
     )
 
 
-def _finite_stretches(rows: Sequence[NormRow]) -> Iterable[list[NormRow]]:
-    stretch: list[NormRow] = []
+def _finite_stretches(rows: Sequence[Any]) -> Iterable[list[Any]]:
+    stretch: list[Any] = []
     for row in rows:
         if math.isfinite(row.q25) and math.isfinite(row.q75):
             stretch.append(row)
@@ -203,7 +201,7 @@ def _finite_stretches(rows: Sequence[NormRow]) -> Iterable[list[NormRow]]:
 
 def _finish(
     figure: go.Figure,
-    rows: Sequence[NormRow],
+    rows: Sequence[Any],
     grid: Sequence[Sequence[_Panel]],
     *,
     scheme: Scheme,
@@ -250,7 +248,7 @@ def _finish(
         annotation.x = figure.get_subplot(row_number, column).xaxis.domain[0]
 
 
-def _drawn(rows: Sequence[NormRow], panel: _Panel) -> list[float]:
+def _drawn(rows: Sequence[Any], panel: _Panel) -> list[float]:
     own = [
         row
         for row in rows

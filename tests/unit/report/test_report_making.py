@@ -12,8 +12,9 @@ from emoact.errors import RequestError
 from emoact.numbers import significant
 from emoact.report.making import STEPS, make_report
 from emoact.report.material import gather
-from emoact.stats.norms.norms import layer_norms
-from emoact.store.reading import read
+from emoact.stats.norms.tables import layer_table
+from emoact.store.layout import ResultsRoot
+from emoact.store.summaries import unit_measures
 from tests.support.planted import SINK_LAYER, SINK_RATIO, plant_grid, plant_unit
 
 NOW = datetime(2026, 1, 31, 14, 5, tzinfo=UTC)
@@ -105,11 +106,12 @@ def test_the_same_files_give_the_same_bytes_but_for_the_date(tmp_path: Path) -> 
 
 
 def test_what_is_drawn_are_the_medians_of_the_activations(tmp_path: Path) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
+    plant_unit(tmp_path, "gpt2", "anger")
     text = made(tmp_path)
-    for row in layer_norms(read(path), "resid_pre"):
-        if row.position == "content":
-            words = f"anger · layer {row.layer} · {significant(row.median)} ("
+    unit = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
+    for _, row in layer_table(unit, "resid_pre").iterrows():
+        if row["position"] == "content":
+            words = f"anger · layer {row['layer']} · {significant(row['median'])} ("
             assert f"<title>{words}" in text
     assert f"up to {SINK_RATIO:.1f} times" in shown(text)
     assert f"(layer {SINK_LAYER})" in shown(text)

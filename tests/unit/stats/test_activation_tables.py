@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emoact.positions import NormKind
-from emoact.stats.norms import activation_tables as tables
-from emoact.stats.norms.joining import join_norms
+from emoact.stats.norms import tables
 from emoact.store.summaries.measures import UnitMeasures
 from tests.support.measured import Arrays, gaussian_unit
 
@@ -25,30 +25,31 @@ def test_rows_by_position_prompt_and_token_agree_with_numpy(kind: NormKind) -> N
         return np.asarray(np.linalg.norm(sample.astype(np.float64), ord=order, axis=1) * scale)
 
     samples = arrays["mlp_out"][2]
-    rows = [r for r in tables.position_rows(unit, "mlp_out", kind) if r["layer"] == 2]
-    for row in rows:
+    found = tables.position_table(unit, "mlp_out", kind)
+    rows = found[found["layer"] == 2]
+    for _, row in rows.iterrows():
         at = row["position"]
         values = [norms(sample)[at] for sample in samples if len(sample) > at]
         assert row["n"] == len(values)
         assert row["median"] == pytest.approx(np.median(values), rel=1e-9)
         assert row["q75"] == pytest.approx(np.quantile(values, 0.75), rel=1e-9)
-    assert [row["position"] for row in rows] == list(range(max(map(len, samples))))
+    assert rows["position"].tolist() == list(range(max(map(len, samples))))
 
-    rows = tables.prompt_rows(unit, "mlp_out", kind, layer=2)
-    assert [row["mean"] for row in rows] == pytest.approx(
+    rows = tables.prompt_table(unit, "mlp_out", kind, layer=2)
+    assert rows["mean"].tolist() == pytest.approx(
         [norms(sample)[1:].mean() for sample in samples], rel=1e-9
     )
-    assert [row["tokens"] for row in rows] == [len(sample) - 1 for sample in samples]
+    assert rows["tokens"].tolist() == [len(sample) - 1 for sample in samples]
 
-    rows = list(tables.token_rows(unit, "mlp_out", kind, sample=3, layer=2))
-    assert [row["value"] for row in rows] == pytest.approx(norms(samples[3]).tolist(), rel=1e-9)
+    rows = tables.token_table(unit, "mlp_out", kind, prompt="anger-3", layer=2)
+    assert rows["value"].tolist() == pytest.approx(norms(samples[3]).tolist(), rel=1e-9)
     largest = int(np.abs(samples[3][4]).argmax())
-    assert rows[4]["top1"].startswith(f"{largest}: ")
+    assert rows["top1"][4].startswith(f"{largest}: ")
 
 
 def test_growth_agrees_with_numpy() -> None:
     unit, arrays = unit_with_arrays()
-    row = tables.growth_rows(unit)[1]
+    row = tables.growth_table(unit).iloc[1]
     resid, mlp = arrays["resid_pre"], arrays["mlp_out"]
     factors, shares = [], []
     for before, after, part in zip(resid[1], resid[2], mlp[1], strict=True):
@@ -58,24 +59,24 @@ def test_growth_agrees_with_numpy() -> None:
         shares.append(np.median((part[1:] * step).sum(axis=1) / (step**2).sum(axis=1)))
     assert row["growth_median"] == pytest.approx(np.median(factors), rel=1e-6)
     assert row["mlp_share_median"] == pytest.approx(np.median(shares), rel=1e-6)
-    assert len(tables.growth_rows(unit)) == 3
+    assert len(tables.growth_table(unit)) == 3
 
 
 def test_dimensions_agree_with_numpy() -> None:
     unit, arrays = unit_with_arrays()
-    rows = tables.dimension_rows(unit, "resid_pre", 1)
+    rows = tables.dimension_table(unit, "resid_pre", 1)
     content = np.concatenate([sample[1:] for sample in arrays["resid_pre"][1]]).astype(float)
     typical = np.median(np.abs(content), axis=0)
-    assert [row["typical"] for row in rows] == pytest.approx(typical.tolist(), rel=1e-6)
-    assert [row["ratio"] for row in rows] == pytest.approx(
+    assert rows["typical"].tolist() == pytest.approx(typical.tolist(), rel=1e-6)
+    assert rows["ratio"].tolist() == pytest.approx(
         (typical / np.median(typical)).tolist(), rel=1e-6
     )
-    assert rows[3]["sd"] == pytest.approx(content[:, 3].std(), rel=1e-6)
+    assert rows["sd"][3] == pytest.approx(content[:, 3].std(), rel=1e-6)
 
 
 def test_joined_units_have_the_prompts_of_all() -> None:
     units = [gaussian_unit(emotion) for emotion in ("anger", "neutral")]
-    joined = join_norms(units)
-    rows = tables.prompt_rows(joined, "resid_pre", "l2", layer=0)
-    apart = [row for unit in units for row in tables.prompt_rows(unit, "resid_pre", "l2", layer=0)]
-    assert [row["mean"] for row in rows] == [row["mean"] for row in apart]
+    joined = tables.joined(units, "every emotion")
+    rows = tables.prompt_table(joined, "resid_pre", "l2", layer=0)
+    apart = pd.concat([tables.prompt_table(unit, "resid_pre", "l2", layer=0) for unit in units])
+    assert rows["mean"].tolist() == apart["mean"].tolist()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emoact.stats.norms.norms import prompt_means, prompt_medians
+from emoact.stats.norms.tables import prompt_means, prompt_medians
 from emoact.store.summaries import measures
 from emoact.store.summaries.measures import measure_site, measure_steps
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from emoact.schema import Site
-from emoact.stats.norms.norms import NormPosition, NormRow
 from emoact.views.plots.norms import norm_figure
 from emoact.views.plots.theme import emotion_styles
 
@@ -20,10 +20,10 @@ def row(
     *,
     emotion: str = "anger",
     site: Site = "resid_pre",
-    position: NormPosition = "content",
+    position: str = "content",
     model: str = "gpt2",
-) -> NormRow:
-    return NormRow(
+) -> Any:
+    return SimpleNamespace(
         model=model,
         emotion=emotion,
         site=site,
@@ -39,7 +39,7 @@ def row(
     )
 
 
-def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[NormRow]:
+def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[Any]:
     return [
         row(
             layer,
