@@ -6,16 +6,22 @@ are roles, so that one chart serves light and dark.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scale = Literal["linear", "log", "category", "layer"]
-Dash = Literal["solid", "dash", "dot", "longdashdot"]
+Dash = Literal["solid", "dash", "dot", "dashdot", "longdashdot"]
 Colour = str
 """An emotion label as `emotion:<label>`, or a role: `text`, `muted`, `accent`, `axis`, `null`."""
 
+COLUMNS = 4
+"""Panels side by side at most; more begin a new row."""
+
 Number = float | int | None
+Values = Iterable[Any]
+"""A list, a column of a data frame or an array; NaN and None are missing."""
 
 
 def of_emotion(label: str) -> Colour:
@@ -37,12 +43,12 @@ class Line:
         legend: List the name in the legend; lines with one name share an entry.
     """
 
-    x: Sequence[Any]
-    y: Sequence[Number]
+    x: Values
+    y: Values
     colour: Colour
     name: str = ""
     dash: Dash = "solid"
-    width: float = 2.0
+    width: float | int = 2.0
     symbol: str | None = None
     filled: Sequence[bool] = ()
     hover: str = "%{y:,.3~r}"
@@ -54,9 +60,9 @@ class Line:
 class Band:
     """The area between two bounds; gaps where either is missing. `null` is the grey of nulls."""
 
-    x: Sequence[Any]
-    low: Sequence[Number]
-    high: Sequence[Number]
+    x: Values
+    low: Values
+    high: Values
     colour: Colour
     name: str = ""
 
@@ -65,7 +71,7 @@ class Band:
 class Level:
     """A horizontal line across the panel, such as chance."""
 
-    at: float
+    at: float | int
     colour: Colour = "muted"
     dash: Dash = "dot"
 
@@ -75,30 +81,34 @@ class Points:
     """Single points in two or three dimensions; `z` is empty in two.
 
     Attributes:
-        error: Half widths or (low, high) bounds of horizontal intervals, empty without.
+        symbol: `emotion:<label>` for that emotion's shape, or a shape such as `circle`.
+        error: (low, high) bounds of horizontal intervals, empty without.
         text: One label for each point, empty without.
-        hover: plotly hover template.
+        hover: plotly hover template; `%{hovertext}` is the line of `hovertexts`.
+        hovertexts: One text for each point; may hold line breaks (`<br>`), else `plain`.
         data: One row for each point, for hover and selection.
     """
 
-    x: Sequence[Any]
-    y: Sequence[Any]
+    x: Values
+    y: Values
     colour: Colour
     name: str = ""
     z: Sequence[Number] = ()
     symbol: str = "circle"
-    size: float = 7.0
+    size: float | int = 7.0
     filled: bool = True
     error: Sequence[tuple[Number, Number]] = ()
     text: Sequence[str] = ()
     hover: str = ""
+    hovertexts: Sequence[str] = ()
     data: Sequence[Sequence[Any]] = ()
     legend: bool = False
+    opacity: float | int = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A grid of values as colours.
+    """A grid of values as colours; all grids of a chart share one colour bar.
 
     Attributes:
         values: `[row][column]`; NaN is a grey cell.
@@ -110,29 +120,37 @@ class Cells:
         log: Colours by logarithm.
         title: Of the colour bar, with unit.
         text: Words to write into the cells, empty without.
-        hover: One text for each cell, empty without.
+        hover: plotly hover template; `%{customdata[0]}` is the value, `%{customdata[1]}` its cell
+            of `data`.
+        data: One text for each cell, empty without.
     """
 
-    values: Sequence[Sequence[Number]]
-    x: Sequence[Any]
-    y: Sequence[Any]
+    values: Iterable[Values]
+    x: Values
+    y: Values
     title: str
     diverging: bool = False
-    low: float | None = None
-    high: float | None = None
+    low: Number = None
+    high: Number = None
     log: bool = False
     text: Sequence[Sequence[str]] = ()
-    hover: Sequence[Sequence[str]] = ()
+    hover: str = "%{y}, %{x}: %{customdata[0]:.3f}"
+    data: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """Box plot of one group: quartiles, whiskers to 1.5 interquartile ranges, single points."""
+    """Horizontal box plot of one group: quartiles, whiskers to 1.5 interquartile ranges, points.
 
-    values: Sequence[Number]
+    Attributes:
+        texts: One text for each value, for the hover.
+    """
+
+    values: Values
     name: str
     colour: Colour
-    hover: Sequence[str] = ()
+    symbol: str = "circle"
+    texts: Sequence[str] = ()
 
 
 Mark = Line | Band | Level | Points | Cells | Box
@@ -144,19 +162,21 @@ class Axis:
 
     Attributes:
         title: Quantity and unit.
-        scale: `layer` shows whole layers from 0.
+        scale: `layer` shows whole layers from 0; `category` names.
         range: First and last value; from the data when None.
         format: d3 format of the ticks, such as `.0%`.
         zero: Include 0.
-        reverse: Smallest value last (top to bottom).
+        categories: Of a scale `category`, from left to right or from top to bottom.
+        ticks: Words at whole positions 0, 1, 2, ... in place of numbers, such as tokens.
     """
 
     title: str = ""
     scale: Scale = "linear"
-    range: tuple[float, float] | None = None
+    range: tuple[float | int, float | int] | None = None
     format: str = ""
     zero: bool = False
-    reverse: bool = False
+    categories: Sequence[str] = ()
+    ticks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +185,19 @@ class Panel:
 
     Attributes:
         title: Plain text.
-        emotions: Labels of which the title begins, each in its own colour and bold; may be empty.
+        lead: Bold words before the title.
+        emotions: Labels with which the title begins, bold and each after its own marker.
         marks: Drawn in this order.
+        z: Third axis; the panel is a cube where it is given.
     """
 
     marks: Sequence[Mark]
     title: str = ""
+    lead: str = ""
     emotions: Sequence[str] = ()
     x: Axis = field(default_factory=Axis)
     y: Axis = field(default_factory=Axis)
+    z: Axis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +206,7 @@ class Key:
 
     Attributes:
         kind: `line`, `marker` or `band`.
+        symbol: Of a marker, or of the markers on a line; `-open` for an open one.
     """
 
     name: str
@@ -199,7 +224,7 @@ class Chart:
         rows: Panels from left to right, top to bottom; a short row leaves places empty.
         key: Entries of the legend beside those of the lines that ask for one.
         heights: Pixels of each row of panels; the renderer's own when empty.
-        share_y: The panels of a row have one vertical axis.
+        share_y: The panels of a row have one vertical axis, named at the first.
         gap: Space between columns, as a share of the width.
         unified: One hover box for all lines at an `x`.
     """
@@ -208,5 +233,28 @@ class Chart:
     key: Sequence[Key] = ()
     heights: Sequence[int] = ()
     share_y: bool = True
-    gap: float = 0.035
+    gap: float | int = 0.035
     unified: bool = True
+
+    @property
+    def solid(self) -> bool:
+        """True with a third axis; points in three dimensions cannot be selected."""
+        return any(panel.z is not None for row in self.rows for panel in row)
+
+
+def wrapped(panels: Sequence[Panel], columns: int = COLUMNS) -> list[list[Panel]]:
+    """The panels in rows of at most `columns`."""
+    return [list(panels[start : start + columns]) for start in range(0, len(panels), columns)]
+
+
+def span(
+    *columns: Iterable[Any], at_least: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Range of an axis that shows every finite value of these columns, with 6 % of room."""
+    values = [float(v) for column in columns for v in column if v is not None and math.isfinite(v)]
+    values += list(at_least or ())
+    if not values:
+        return (0.0, 1.0)
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return (low - room, high + room)

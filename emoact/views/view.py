@@ -19,6 +19,11 @@ Source = TypeVar("Source")
 Choice = Mapping[str, Any]
 """Values of the controls by name."""
 
+
+class Caution(str):
+    """A sentence of an answer that warns; pages draw it as a warning."""
+
+
 ControlKind = Literal["one", "select", "many", "toggle", "layer", "text"]
 
 
@@ -50,6 +55,39 @@ class Control(Generic[Source]):
     width: int | None = None
     pinned: bool = False
 
+    def allowed(self, source: Source, choice: Choice) -> list[Any]:
+        """Values that the control may take; of a line of text none are listed."""
+        return [False, True] if self.kind == "toggle" else list(self.options(source, choice))
+
+    def start(self, source: Source, choice: Choice) -> Any:
+        """Value where the address names none."""
+        if self.default is not None:
+            return self.default(source, choice)
+        allowed = self.allowed(source, choice)
+        if self.kind == "many":
+            return allowed
+        return allowed[0] if allowed else ""
+
+    def value(self, asked: Sequence[str], source: Source, choice: Choice) -> Any:
+        """Value for the words of an address or of a command line; unknown ones are ignored."""
+        if self.kind == "text":
+            return asked[0] if asked else self.start(source, choice)
+        allowed = self.allowed(source, choice)
+        found = [each for each in allowed if word(each) in asked]
+        if not found:
+            return self.start(source, choice)
+        return found if self.kind == "many" else found[0]
+
+    def unknown(self, asked: Sequence[str], source: Source, choice: Choice) -> list[str]:
+        """Those of the words that are no value of this control."""
+        allowed = {word(each) for each in self.allowed(source, choice)}
+        return [] if self.kind == "text" else [each for each in asked if each not in allowed]
+
+
+def word(value: Any) -> str:
+    """A value of a control as an address and a command line have it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
@@ -71,8 +109,25 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Link:
+    """What is said of a selected mark, and the page that has more of it.
+
+    Attributes:
+        text: Markdown.
+        label: Of the link.
+        page: File name below `pages`, without an ending.
+        parameters: Of its address.
+    """
+
+    text: str
+    label: str
+    page: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class View(Generic[Source]):
-    """One tab of a page.
+    """One tab of a page, or a part below all of its tabs.
 
     Attributes:
         name: Value of the parameter `view` in the address.
@@ -82,9 +137,13 @@ class View(Generic[Source]):
         controls: In the order in which they are drawn.
         show: Table and figure.
         answer: Sentences in Markdown, each with its figures; the answer comes before the figure.
+            A `Caution` is drawn as a warning.
         terms: Term to definition, with formula and source, for "What am I looking at".
         command: Words of the shell command that writes the same table; after `python -m emoact`.
-        empty: What is said where the table has no row.
+        empty: The sentence in place of a table without a row.
+        selected: What is said of the mark that the reader selected, from its row of `data`.
+        hint: How to select a mark.
+        tab: False for a part below all tabs of the page; it shares their choices.
         in_report: Choices for which the report has this view, given the source; none when None.
     """
 
@@ -99,5 +158,22 @@ class View(Generic[Source]):
         default_factory=dict
     )
     command: Callable[[Source, Choice], Sequence[str]] | None = None
-    empty: str = "There is nothing to draw."
+    empty: str | Callable[[Source, Choice], str] = "There is nothing to draw."
+    selected: Callable[[Source, Choice, Shown, Sequence[Any]], Link | None] | None = None
+    hint: str = ""
+    tab: bool = True
     in_report: Callable[[Source], Sequence[Choice]] | None = None
+
+    def choice(self, source: Source, asked: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """A value for every control that is shown, from the words of an address.
+
+        Args:
+            source: What the view is of.
+            asked: Words by name of a control; unknown names and words are ignored.
+        """
+        choice: dict[str, Any] = {}
+        for control in self.controls:
+            if control.when(source, choice):
+                words = asked.get(control.name, ())
+                choice[control.name] = control.value(words, source, choice)
+        return choice

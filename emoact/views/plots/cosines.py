@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
+from emoact.views.analysed import SITE_DASHES
 from emoact.views.plots.norms import SITE_TITLES
 from emoact.views.plots.panels import (
     Panel,
@@ -22,7 +23,6 @@ from emoact.views.plots.panels import (
     span,
     wrapped,
 )
-from emoact.views.plots.strength import SITE_DASHES
 from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_order, plain
 
 COSINE_MEASURES: Mapping[str, str] = {

@@ -16,13 +16,9 @@ from emoact.views.plots.across import (
     drawn_across,
     map_figure,
 )
-from emoact.views.plots.caption import with_caption
 from emoact.views.plots.cosines import COSINE_MEASURES, cosine_figure, drawn_cosines, matrix_figure
 from emoact.views.plots.panels import band, line, span
 from emoact.views.plots.prompt_space import axis_ranges, drawn_points, hover_text, space_figure
-from emoact.views.plots.separation import CLASSIFIERS, drawn_separation, separation_figure
-from emoact.views.plots.stability import drawn_stability, stability_figure
-from emoact.views.plots.strength import STRENGTH_MEASURES, drawn_strength, strength_figure
 from emoact.views.plots.theme import emotion_styles
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import LABELS, plant_scenarios
@@ -51,67 +47,6 @@ def traces(figure: Any, **wanted: Any) -> list[Any]:
 
 def titles(figure: Any) -> list[str]:
     return [annotation.text for annotation in figure.layout.annotations]
-
-
-@pytest.mark.parametrize("measure", list(STRENGTH_MEASURES))
-def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: str) -> None:
-    table = of_gpt2(tables, "strength")
-    drawn = drawn_strength(table, measure)
-    figure = strength_figure(drawn, measure=measure, styles=STYLES)
-    column = STRENGTH_MEASURES[measure].column
-    for site, emotion, trace in zip(
-        ["resid_pre"] * 2 + ["mlp_out"] * 2,
-        ["gratitude", "anger"] * 2,
-        [t for t in figure.data if t.mode == "lines+markers" and t.x[0] is not None],
-        strict=True,
-    ):
-        rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
-        assert list(trace.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
-        filled = [not symbol.endswith("-open") for symbol in trace.marker.symbol]
-        assert filled == rows["significant"].tolist()
-
-
-def test_the_null_band_of_the_relative_strength_is_in_its_unit(tables: Tables) -> None:
-    table = of_gpt2(tables, "strength").reset_index(drop=True)
-    drawn = drawn_strength(table, "cv_relative")
-    expected = (table["null_high"] / table["scale"]).tolist()
-    assert drawn["null_high"].tolist() == pytest.approx(expected)
-    assert drawn["value"].tolist() == pytest.approx((table["cv"] / table["scale"]).tolist())
-    plain_ones = drawn_strength(table, "l2")
-    assert plain_ones["null_high"].isna().all()
-
-
-def test_stability_draws_three_cosines_in_every_panel(tables: Tables) -> None:
-    drawn = drawn_stability(of_gpt2(tables, "stability"))
-    figure = stability_figure(drawn, styles=STYLES)
-    rows = drawn[(drawn["emotion"] == "gratitude") & (drawn["site"] == "resid_pre")]
-    for name, column in (
-        ("split half", "split_half"),
-        ("one scenario left out", "leave_one_out"),
-        ("within-scenario differences", "pairwise"),
-    ):
-        found = [t for t in traces(figure, name=name) if t.x[0] is not None]
-        assert len(found) == 4
-        assert list(found[0].y) == pytest.approx(rows[column].tolist())
-
-
-def test_separation_shows_every_baseline_of_the_table(tables: Tables) -> None:
-    drawn = drawn_separation(
-        of_gpt2(tables, "probes"),
-        of_gpt2(tables, "baselines"),
-        of_gpt2(tables, "headline"),
-        evaluation="cross_validated",
-        probe="logistic",
-    )
-    figure = separation_figure(drawn, styles=STYLES)
-    dots = [t for t in traces(figure, mode="markers") if t.error_x.array is not None]
-    assert len(dots) == 2
-    table = of_gpt2(tables, "baselines")
-    table = table[table["evaluation"] == "cross_validated"]
-    for dot, emotion in zip(dots, ("gratitude", "anger"), strict=True):
-        rows = table[table["emotion"] == emotion].set_index("baseline")["accuracy"]
-        shown = dict(zip(dot.y, dot.x, strict=True))
-        assert {CLASSIFIERS[name]: rows[name] for name in rows.index}.items() <= shown.items()
 
 
 @pytest.mark.parametrize("measure", list(COSINE_MEASURES))
@@ -238,31 +173,8 @@ def test_gaps_stay_gaps_in_lines_and_bands() -> None:
     assert span([math.nan]) == [0.0, 1.0]
 
 
-def test_caption_and_badges_are_part_of_the_image_and_are_no_markup(tables: Tables) -> None:
-    drawn = drawn_stability(of_gpt2(tables, "stability"))
-    figure = stability_figure(drawn, styles=STYLES)
-    marked = with_caption(figure, "<b>What</b> it shows", badges=["mixed: <dtype>"], scheme="dark")
-    text = titles(marked)[-1]
-    assert "mixed: &lt;dtype&gt;" in text
-    assert "&lt;b&gt;What&lt;/b&gt; it shows" in text
-    assert marked.layout.height > figure.layout.height
-    assert titles(figure)[-1] != text
-
-
 def test_a_csv_file_says_what_marks_its_figures() -> None:
     rows = pd.DataFrame({"layer": [0, 1], "value": [0.1, 0.2]})
     assert csv_of(rows, []) == "layer,value\n0,0.1\n1,0.2\n"
     assert csv_of(rows, ["mixed", "random"]).splitlines()[1] == "0,0.1,mixed; random"
     assert file_name("../a b/<c>") == "a-b-c"
-
-
-def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
-    tables: Tables,
-) -> None:
-    table = of_gpt2(tables, "strength").replace({"emotion": {"anger": "<b>joy</b>"}})
-    styles = emotion_styles(["gratitude", "<b>joy</b>"], "light")
-    figure = strength_figure(drawn_strength(table, "cv"), measure="cv", styles=styles)
-    assert titles(figure)[:2] == [
-        "<b>gratitude</b>  Residual stream",
-        "<b>&lt;b&gt;joy&lt;/b&gt;</b>  Residual stream",
-    ]

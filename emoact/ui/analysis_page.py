@@ -1,0 +1,228 @@
+"""The pages of a saved analysis: its views, and below them its files, settings and repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from emoact import numbers
+from emoact.analysis.inputs import FileHashes
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError
+from emoact.store.layout import ResultsRoot
+from emoact.ui import analyse_panel, analyses, configuration
+from emoact.ui.boxes import error_box
+from emoact.ui.folders import results_folder
+from emoact.ui.prompt_texts import texts_of
+from emoact.ui.reading import unit_cards, unit_files
+from emoact.ui.scheme import current_scheme
+from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
+from emoact.views.analysed import Analysed
+from emoact.views.plots.theme import emotion_styles
+from emoact.views.text import listed, md, mono, prose
+from emoact.views.view import Choice
+
+
+def show(page: str, *, needs: str, n_models: int = 1) -> None:
+    """Draw a page of the chosen analysis, or what it needs to have one.
+
+    Args:
+        page: Name of the page in the records of the views.
+        needs: Subject of "... needs an analysis".
+        n_models: Models that the analysis has to hold.
+    """
+    results = results_folder()
+    saved = analyse_panel.open_analysis(results, needs=needs, n_models=n_models)
+    if saved is None:
+        return
+
+    def notes(_: Choice) -> None:
+        for finding in saved.refusals:
+            st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
+        for change in changes_since(results, saved):
+            st.caption(f":material/update: {change} Analyse again to update the figures.")
+
+    def details(choice: Choice) -> None:
+        if page == "directions":
+            _downloads(saved, choice["model"], choice["site"])
+        _settings(saved, results)
+
+    show_views(
+        page,
+        Analysed(
+            saved=saved,
+            read=lambda name: analyses.table(saved, name),
+            texts=lambda model: texts_of(results, model),
+        ),
+        Surroundings(
+            styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
+            badges=saved.badges,
+            made=lambda _: made_words(saved),
+            command=lambda _view, _choice: command(results, saved),
+            notes=notes,
+            details=details,
+        ),
+    )
+    analyse_panel.show_form(results)
+
+
+def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
+    """How the files on disk differ from those that were analysed, in Markdown."""
+    root = ResultsRoot(results)
+    hashes = FileHashes(root)
+    missing, other = [], []
+    for each in saved.inputs:
+        path = root.path / each.file
+        name = mono(f"{each.folder}/{each.emotion}")
+        if not path.exists():
+            missing.append(name)
+        elif hashes.known(path) not in (None, each.sha256) or _newer(path, each.size, saved):
+            other.append(name)
+    known = {each.folder for each in saved.inputs}
+    analysed = {(each.folder, each.emotion) for each in saved.inputs}
+    added = [
+        mono(f"{file.folder}/{file.emotion}")
+        for file in unit_files(results)
+        if file.folder in known and (file.folder, file.emotion) not in analysed
+    ]
+    said = []
+    for names, what in ((other, "written again"), (missing, "removed"), (added, "added")):
+        if names:
+            shown = listed(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            verb = "was" if len(names) == 1 else "were"
+            said.append(f"{shown} {verb} {what} since this analysis was made.")
+    return said
+
+
+def made_words(saved: SavedAnalysis) -> str:
+    """How the figures were made, for a caption."""
+    settings = saved.settings
+    reference = (
+        f"against {settings.neutral}"
+        if settings.reference == "neutral"
+        else "against the mean of all classes"
+    )
+    return (
+        f"{settings.pooling} pooling, {reference}, {settings.n_permutations:,} permutations, "
+        f"alpha {settings.alpha:g}. emoact analysis {saved.id}."
+    )
+
+
+def command(results: str, saved: SavedAnalysis) -> str:
+    """The shell command that makes this analysis."""
+    from emoact.analysis.request import AnalyzeRequest, analyze_command
+
+    folders = saved.models
+    on_disk = {file.folder for file in unit_files(results)}
+    return analyze_command(
+        AnalyzeRequest(
+            results=results,
+            settings=saved.settings,
+            models=None if on_disk <= set(folders) else folders,
+        )
+    )
+
+
+def _settings(saved: SavedAnalysis, results: str) -> None:
+    """How the analysis was made, the files it rests on, and what was remarked."""
+    with st.expander("Settings of the analysis and of its units", icon=":material/tune:"):
+        made = [
+            ("analysis", saved.id),
+            ("made", saved.created_at),
+            ("by run", saved.run_id or numbers.MISSING),
+            *((name, _plain(value)) for name, value in saved.settings.to_json().items()),
+            *((f"version of {name}", value) for name, value in saved.versions.items()),
+        ]
+        left, right = st.columns([2, 3])
+        with left:
+            st.dataframe(
+                pd.DataFrame(made, columns=["setting", "value"]),
+                hide_index=True,
+                height=TABLE_HEIGHT,
+                alt="Settings of the analysis",
+            )
+        with right:
+            st.dataframe(
+                pd.DataFrame(
+                    {
+                        "model": each.folder,
+                        "emotion": each.emotion,
+                        "hub id": each.model,
+                        "size": numbers.size(each.size),
+                        "SHA-256": each.sha256,
+                    }
+                    for each in saved.inputs
+                ),
+                hide_index=True,
+                height=TABLE_HEIGHT,
+                alt="Files that were analysed, with their hashes",
+            )
+        files = {(each.folder, each.emotion) for each in saved.inputs}
+        cards = [
+            card
+            for card in unit_cards(results)
+            if card.problem is None and (card.file.folder, card.file.emotion) in files
+        ]
+        if cards:
+            st.dataframe(
+                configuration.frame(cards),
+                hide_index=True,
+                alt="Configuration of each of these files as it is on disk now",
+            )
+        for note in configuration.footnotes(cards):
+            st.caption(md(note))
+        for finding in saved.findings:
+            st.caption(f":material/info: {md(finding.where)}: {prose(finding.message)}")
+
+
+def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
+    """The directions themselves, `[layer, d_model]` for each emotion, as safetensors."""
+    with st.expander(
+        "Directions as files",
+        icon=":material/download:",
+        key="directions-files",
+        on_change="rerun",
+    ) as box:
+        if not box.open:
+            return
+        st.markdown(
+            "One tensor `[layer, d_model]` for each emotion, in the model's own units and positive "
+            "towards the emotion, with how it was made in the metadata. "
+            f"{mono('emoact.analysis')} reads them back with {mono('directions(folder, site)')}."
+        )
+        with st.container(horizontal=True):
+            for site in sites:
+                try:
+                    path = saved.directions_path(model, site)  # type: ignore[arg-type]
+                except EmoactError as error:
+                    error_box(error, title="These directions are damaged")
+                    continue
+                st.download_button(
+                    f"{site} ({numbers.size(path.stat().st_size)})",
+                    path.read_bytes(),
+                    file_name=path.name,
+                    mime="application/octet-stream",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"directions-{site}",
+                )
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _newer(path: Path, size: int, saved: SavedAnalysis) -> bool:
+    """Whether the file was written after the analysis; only asked where no hash is known."""
+    status = path.stat()
+    if status.st_size != size:
+        return True
+    try:
+        made = datetime.fromisoformat(saved.created_at).timestamp()
+    except ValueError:
+        return False
+    return status.st_mtime > made

@@ -1,0 +1,260 @@
+"""A page of views: tabs, controls, answer, chart, table, exports and definitions from records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from emoact import numbers
+from emoact.ui import links
+from emoact.ui.chart import export_row, show_chart
+from emoact.ui.scheme import current_scheme
+from emoact.views import catalogue
+from emoact.views.plotly_chart import figure
+from emoact.views.plots.theme import EmotionStyle
+from emoact.views.text import md
+from emoact.views.view import Caution, Choice, Control, Shown, View, word
+
+TABLE_HEIGHT = 280
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a page adds to its views.
+
+    Attributes:
+        styles: A style for every emotion.
+        badges: Marks of every figure and export, such as random weights.
+        made: How the figures were made; the end of every caption.
+        command: Shell command of a view that names none of its own.
+        notes: Draws remarks below the answer.
+        details: Draws what stands below the definitions.
+    """
+
+    styles: Mapping[str, EmotionStyle]
+    badges: Sequence[str] = ()
+    made: Callable[[Choice], str] = lambda _choice: ""
+    command: Callable[[View[Any], Choice], str] = lambda _view, _choice: ""
+    notes: Callable[[Choice], None] = lambda _choice: None
+    details: Callable[[Choice], None] = lambda _choice: None
+
+
+def show_views(page: str, source: Any, around: Surroundings) -> None:
+    """Draw the views of a page: the chosen tab, and the parts below all tabs.
+
+    Args:
+        page: Name of the page in the records.
+        source: What its views are of.
+        around: What the page adds.
+    """
+    views = catalogue.of_page(page)
+    tabs = [view for view in views if view.tab]
+    head = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        view = _pick_view(tabs)
+        _note_other_tabs(tabs, view, source)
+        choice: dict[str, Any] = {}
+        for control in view.controls:
+            if control.when(source, choice):
+                choice[control.name] = pick(control, source, choice)
+    links.show_ignored()
+    if not _complete(view, choice):
+        return
+    shown = view.show(source, choice)
+    with head:
+        if around.badges:
+            badges = (f":orange-badge[:material/warning: {md(each)}]" for each in around.badges)
+            st.markdown("  \n".join(badges))
+        _say(view.answer(source, choice, shown))
+        around.notes(choice)
+    _body(view, source, choice, shown, around)
+    for part in views:
+        if not part.tab:
+            _part(part, source, choice, around)
+    terms = view.terms(source, choice) if callable(view.terms) else view.terms
+    if terms:
+        with st.expander("What am I looking at", icon=":material/help:"):
+            st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
+    around.details(choice)
+
+
+def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
+    """Draw one control, bound to its parameter in the address, and return its value."""
+    name, allowed = control.name, control.allowed(source, choice)
+    start = control.start(source, choice)
+    if control.kind == "text":
+        return st.text_input(
+            control.label, start, key=name, bind="query-params", width=control.width or "stretch"
+        )
+    words = [word(each) for each in allowed]
+    links.note_ignored(name, words)
+    if not allowed or (control.kind == "layer" and len(allowed) == 1):
+        return allowed[0] if allowed else start
+    kept = st.session_state.get(name)
+    # Another page or view may have left a value that this one does not have.
+    if kept is not None and not set(kept if control.kind == "many" else [kept]) <= set(allowed):
+        del st.session_state[name]
+    if control.pinned and control.kind == "many":
+        links.prefer(name, start, allowed=allowed)
+    elif control.pinned:
+        links.prefer_one(name, start, allowed=allowed)
+    fields: dict[str, Any] = {
+        "key": name,
+        "bind": "query-params",
+        "help": (control.help(source) if callable(control.help) else control.help) or None,
+    }
+    if control.width is not None:
+        fields["width"] = control.width
+    if control.kind == "toggle":
+        return st.toggle(control.label, bool(start), **fields)
+    if control.kind == "layer":
+        return int(st.slider(control.label, allowed[0], allowed[-1], start, **fields))
+    if control.kind == "select":
+        index = 0 if control.pinned else allowed.index(start)
+        return st.selectbox(control.label, allowed, index=index, **fields)
+    if not control.pinned:
+        fields["default"] = start
+    if control.kind == "one":
+        return st.segmented_control(control.label, allowed, required=True, **fields)
+    found = st.pills(control.label, allowed, selection_mode="multi", **fields)
+    return [each for each in allowed if each in found]
+
+
+def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
+    names = [view.name for view in tabs]
+    links.note_ignored("view", names)
+    if st.session_state.get("view") not in (None, *names):
+        del st.session_state["view"]
+    name = st.segmented_control(
+        "View",
+        names,
+        default=names[0],
+        required=True,
+        key="view",
+        bind="query-params",
+        help="  \n".join(f"`{view.name}`: {md(view.question)}" for view in tabs),
+    )
+    return next(view for view in tabs if view.name == name)
+
+
+def _note_other_tabs(tabs: Sequence[View[Any]], view: View[Any], source: Any) -> None:
+    """Name unknown values of parameters that only another tab has."""
+    asked = {name: st.query_params.get_all(name) for name in st.query_params}
+    seen = {control.name for control in view.controls}
+    for other in tabs:
+        choice = other.choice(source, asked)
+        for control in other.controls:
+            if control.name in choice and control.name not in seen:
+                seen.add(control.name)
+                if control.kind != "text":
+                    allowed = control.allowed(source, choice)
+                    links.note_ignored(control.name, [word(each) for each in allowed])
+
+
+def _complete(view: View[Any], choice: Choice) -> bool:
+    """True where every choice of several has one; else the page says what to choose."""
+    for control in view.controls:
+        if control.kind == "many" and control.name in choice and not choice[control.name]:
+            st.caption(f"Choose at least one {control.label.lower()}.")
+            return False
+    return True
+
+
+def _say(sentences: Sequence[str]) -> None:
+    for sentence in filter(None, sentences):
+        if isinstance(sentence, Caution):
+            st.warning(sentence, icon=":material/warning:")
+        else:
+            st.markdown(sentence)
+
+
+def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Surroundings) -> None:
+    """Chart, selected mark, table and exports of a view."""
+    key = f"{view.page}-{view.name}"
+    if shown.chart is None and not len(shown.table):
+        empty = view.empty(source, choice) if callable(view.empty) else view.empty
+        st.info(empty, icon=":material/block:")
+        return
+    if shown.chart is not None:
+        selects = view.selected is not None and not shown.chart.solid
+        event = show_chart(
+            figure(shown.chart, styles=around.styles, scheme=current_scheme()),
+            key=key,
+            name=shown.name,
+            caption=f"{shown.caption} {around.made(choice)}".strip(),
+            alt=shown.alt or f"{shown.caption} The table below holds the values.",
+            scheme=current_scheme(),
+            badges=around.badges,
+            **({"on_select": "rerun", "selection_mode": "points"} if selects else {}),
+        )
+        if view.selected is not None:
+            _show_selected(view, source, choice, shown, event if selects else None)
+    command = view.command(source, choice) if view.command else None
+    _table(
+        shown.table,
+        key=key,
+        alt=f"The values drawn above: {view.name}" if shown.chart else view.title,
+    )
+    export_row(
+        shown.table,
+        key=key,
+        name=shown.name,
+        command=" ".join(["python -m emoact", *command])
+        if command
+        else around.command(view, choice),
+        badges=around.badges,
+        images=shown.chart is not None,
+    )
+
+
+def _part(view: View[Any], source: Any, above: Choice, around: Surroundings) -> None:
+    """A view below the tabs, which takes over the choices that it shares with them."""
+    st.header(view.title)
+    choice: dict[str, Any] = {}
+    for control in view.controls:
+        if control.when(source, choice):
+            choice[control.name] = (
+                above[control.name] if control.name in above else pick(control, source, choice)
+            )
+    links.show_ignored()
+    shown = view.show(source, choice)
+    _say(view.answer(source, choice, shown))
+    _body(view, source, choice, shown, around)
+
+
+def _table(data: pd.DataFrame, *, key: str, alt: str) -> None:
+    st.dataframe(
+        data,
+        hide_index=True,
+        height=TABLE_HEIGHT if len(data) > 7 else "content",
+        key=f"{key}-table",
+        column_config={
+            name: st.column_config.NumberColumn(name, format="%.4g")
+            for name in data.select_dtypes("floating").columns
+        },
+        placeholder=numbers.MISSING,
+        alt=alt,
+    )
+
+
+def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:
+    """What is said of the selected mark, and the link to more of it."""
+    points = ((event or {}).get("selection") or {}).get("points") or []
+    row = next((point["customdata"] for point in points if point.get("customdata")), None)
+    link = view.selected(source, choice, shown, row) if row and view.selected else None
+    if link is None:
+        st.caption(view.hint)
+        return
+    st.markdown(link.text)
+    # A link and not a button: parameters that are bound to widgets here cannot be set for another
+    # page from within a script.
+    st.page_link(
+        f"pages/{link.page}.py",
+        label=link.label,
+        icon=":material/open_in_new:",
+        query_params=dict(link.parameters),
+    )

@@ -1,0 +1,134 @@
+"""The source of the views of a saved analysis, and the controls and words that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emoact.analysis.saved import SavedAnalysis
+from emoact.views.chart import Dash
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, md
+from emoact.views.view import Choice, Control
+
+SITE_TITLES: Mapping[str, str] = {
+    "resid_pre": "Residual stream",
+    "mlp_out": "MLP output",
+    "resid_post": "Residual stream, after the layer",
+    "attn_out": "Attention output",
+}
+SITE_DASHES: Mapping[str, Dash] = {"resid_pre": "solid", "mlp_out": "dash"}
+_HOOKS = {
+    "resid_pre": "`blocks.{l}.hook_resid_pre`, the residual stream as layer *l* receives it",
+    "mlp_out": "`blocks.{l}.hook_mlp_out`, what the MLP of layer *l* adds to it",
+    "attn_out": "`blocks.{l}.hook_attn_out`, what the attention of layer *l* adds to it",
+    "resid_post": "`blocks.{l}.hook_resid_post`, the residual stream after layer *l*",
+}
+_POOLINGS = {
+    "mean_content": "the mean over all positions but the BOS",
+    "last": "the last token; at layer 0 that is its embedding only, so effects at layer 0 are "
+    "lexical or positional",
+    "mean_all": "the mean over all positions, the BOS included: a diagnostic",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysed:
+    """A saved analysis as views read it.
+
+    Attributes:
+        saved: The analysis.
+        read: Table by name; a page keeps tables between runs of its script.
+        texts: Texts of the prompts of a model by emotion and prompt id, as far as they are on disk.
+    """
+
+    saved: SavedAnalysis
+    read: Callable[[str], pd.DataFrame]
+    texts: Callable[[str], Mapping[tuple[str, str], str]] = lambda _model: {}
+
+    @classmethod
+    def of(cls, saved: SavedAnalysis) -> Analysed:
+        """The analysis read from disk, without texts."""
+        return cls(saved=saved, read=saved.table)
+
+    @property
+    def sites(self) -> list[str]:
+        """Sites of the analysis in the order of every page."""
+        return [site for site in SITE_TITLES if site in self.saved.sites]
+
+    def rows(self, table: str, **wanted: Any) -> pd.DataFrame:
+        """Rows of a table whose columns have these values; a list or tuple allows several."""
+        return of(self.read(table), **wanted)
+
+    def of_choice(self, table: str, choice: Choice) -> pd.DataFrame:
+        """Rows of the chosen model and sites."""
+        return self.rows(table, model=choice["model"], site=choice["site"])
+
+
+def of(rows: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+    """The rows whose columns have these values; a list or tuple allows several."""
+    for column, value in wanted.items():
+        allowed = value if isinstance(value, list | tuple) else [value]
+        rows = rows[rows[column].isin(list(allowed))]
+    return rows
+
+
+MODEL = Control[Analysed](
+    name="model",
+    label="Model",
+    kind="select",
+    options=lambda source, _: source.saved.models,
+    width=180,
+    pinned=True,
+)
+SITES = Control[Analysed](
+    name="site",
+    label="Site",
+    kind="many",
+    options=lambda source, _: source.sites,
+    help="resid_pre is the residual stream that a layer receives, mlp_out what its MLP adds.",
+)
+
+
+def site_words(site: str) -> str:
+    """A site within a sentence: `residual stream` for `resid_pre`."""
+    return SITE_TITLES.get(site, site).lower().replace("mlp", "MLP")
+
+
+def sites_words(choice: Choice) -> str:
+    """The chosen sites within a sentence."""
+    return " and ".join(map(site_words, choice["site"]))
+
+
+def names(labels: list[str]) -> str:
+    """Labels within a sentence."""
+    return listed([md(label) for label in labels])
+
+
+def by_emotion(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each emotion, by layer, in the order of every page."""
+    layer = next(name for name in ("layer", "layer_a") if name in rows)
+    return [
+        (emotion, rows[rows["emotion"] == emotion].sort_values(layer, kind="stable"))
+        for emotion in emotion_order(rows["emotion"])
+    ]
+
+
+def vector_terms(source: Analysed, choice: Choice) -> dict[str, str]:
+    """Definitions of the vectors and of a direction, which every view of an analysis rests on."""
+    settings = source.saved.settings
+    reference = (
+        f"minus that of {md(settings.neutral)}"
+        if settings.reference == "neutral"
+        else "minus the mean of all class means"
+    )
+    sites = choice.get("site") or [choice["hook"]]
+    return {
+        "vectors": "; ".join(_HOOKS[site] for site in sites if site in _HOOKS)
+        + f". One vector for each prompt: {_POOLINGS[settings.pooling]}.",
+        "direction": f"$d_l$ = mean of the emotion's prompts {reference}, at each layer; positive "
+        "towards the emotion ([Marks & Tegmark 2310.06824](https://arxiv.org/abs/2310.06824)).",
+    }

@@ -1,0 +1,271 @@
+"""Held-out accuracy of the probes beside every classifier that sees less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from emoact.views.analysed import (
+    MODEL,
+    SITE_DASHES,
+    SITE_TITLES,
+    SITES,
+    Analysed,
+    sites_words,
+    vector_terms,
+)
+from emoact.views.chart import (
+    COLUMNS,
+    Axis,
+    Band,
+    Chart,
+    Key,
+    Level,
+    Line,
+    Panel,
+    Points,
+    of_emotion,
+    span,
+)
+from emoact.views.direction_answer import answer
+from emoact.views.plots.theme import emotion_order
+from emoact.views.view import Choice, Control, Shown, View
+
+EVALUATIONS: Mapping[str, str] = {
+    "cross_validated": "cross-validated",
+    "explicit_to_implicit": "explicit → implicit",
+}
+PROBES: Mapping[str, str] = {
+    "logistic": "logistic",
+    "lda": "shrinkage LDA",
+    "mass_mean": "mass-mean",
+}
+BASELINES: Mapping[str, str] = {
+    "layer_0": "layer 0",
+    "char_tfidf": "characters, TF-IDF",
+    "tfidf": "words, TF-IDF",
+    "bag_of_words": "bag of words",
+    "punctuation": "punctuation only",
+    "length": "length only",
+    "majority": "majority class",
+}
+"""Classifiers that see less than the model, from top to bottom below the probes."""
+
+WORDS = ("bag_of_words", "tfidf", "char_tfidf", "layer_0")
+"""Classifiers that see words only; layer 0 holds token embeddings and positions."""
+
+TERMS = {
+    "probe": "a linear classifier of emotion against reference on standardised vectors: "
+    "L2 logistic, shrinkage LDA, or the mean difference itself (mass-mean).",
+    "cross-validated": "five folds of scenarios; no scenario is in training and test.",
+    "explicit → implicit": "trained on prompts that use a word such as thank, sorry or "
+    "furious, tested on prompts that express the same without such a word.",
+    "baselines": "the same classifier on features from outside the model: word counts, "
+    "TF-IDF of words and of characters, punctuation, length; layer 0 holds token embeddings "
+    "and positions, that is, words. Shuffled labels show the accuracy that fitting alone gives "
+    "([Hewitt & Liang 1909.03368](https://arxiv.org/abs/1909.03368)).",
+    "verdict": "beyond words means that the paired difference to the best of the words has a "
+    "95 % bootstrap interval above 0; the layer is chosen on training prompts, never on the "
+    "tested ones.",
+}
+
+_PROBE = "probe "
+_ROW = 23
+_PERCENT = "%{x:.1%} (95 % %{customdata[0]:.1%} to %{customdata[1]:.1%})"
+
+
+def table(
+    probes: pd.DataFrame,
+    baselines: pd.DataFrame,
+    headline: pd.DataFrame,
+    *,
+    evaluation: str,
+    probe: str,
+) -> pd.DataFrame:
+    """Accuracy of every classifier.
+
+    A row with a layer is the probe at that layer. A row without one is a classifier as a whole: a
+    baseline, or the headline probe with its layer chosen on training prompts.
+
+    Args:
+        probes: Rows of the table of one model.
+        baselines: Likewise.
+        headline: Likewise.
+        evaluation: Key of `EVALUATIONS`.
+        probe: Key of `PROBES`, drawn layer by layer.
+    """
+    columns = ["model", "emotion", "site", "layer", "classifier", "accuracy", "low", "high"]
+    layered = probes[(probes["evaluation"] == evaluation) & (probes["probe"] == probe)]
+    layered = layered.assign(classifier=probe)[[*columns, "shuffled", "n"]]
+    nested = headline[headline["evaluation"] == evaluation]
+    nested = nested.assign(
+        classifier=_PROBE + nested["site"].astype(str),
+        low=nested["accuracy_low"],
+        high=nested["accuracy_high"],
+        layer=pd.NA,
+    )[columns]
+    others = baselines[baselines["evaluation"] == evaluation]
+    others = others.assign(classifier=others["baseline"], site="", layer=pd.NA)[[*columns, "n"]]
+    frames = [frame.astype({"layer": "Int64"}) for frame in (layered, nested, others)]
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def classifier_titles(classifiers: Sequence[str]) -> dict[str, str]:
+    """Titles of those that were used, the probes of every site first."""
+    probes = {f"{_PROBE}{site}": f"probe, {title[0].lower()}{title[1:]}"
+              if not title.startswith("MLP") else f"probe, {title}"
+              for site, title in SITE_TITLES.items()}  # fmt: skip
+    found = set(classifiers)
+    return {name: title for name, title in {**probes, **BASELINES}.items() if name in found}
+
+
+def chart(drawn: pd.DataFrame) -> Chart:
+    """Accuracy by layer above, every classifier as a whole below; a column for each emotion.
+
+    Args:
+        drawn: From `table`.
+    """
+    by_layer, whole = drawn[drawn["layer"].notna()], drawn[drawn["layer"].isna()]
+    titles = classifier_titles(whole["classifier"].tolist())
+    accuracy = Axis(
+        title="held-out accuracy",
+        format=".0%",
+        range=span(*(drawn[c] for c in ("accuracy", "low", "high", "shuffled")),
+                   at_least=(0.5, 1.0)),
+    )  # fmt: skip
+    emotions = emotion_order(drawn["emotion"])
+    rows: list[list[Panel]] = []
+    heights: list[int] = []
+    for start in range(0, len(emotions), COLUMNS):
+        chunk = emotions[start : start + COLUMNS]
+        for site in SITE_TITLES:
+            own = by_layer[by_layer["site"] == site]
+            if len(own):
+                rows.append([_by_layer(own, whole, each, site, accuracy) for each in chunk])
+                heights.append(220)
+        if titles:
+            rows.append([_whole(whole, each, titles, accuracy) for each in chunk])
+            heights.append(_ROW * len(titles) + 24)
+    key = [
+        Key(name="probe", kind="line", symbol="circle"),
+        Key(name="95 % interval", kind="band", colour="null"),
+        Key(name="best of the words", kind="line", dash="dash"),
+        Key(name="majority", kind="line", colour="muted", dash="dot"),
+    ]
+    if drawn["shuffled"].notna().any():
+        key.append(Key(name="probe on shuffled labels", kind="line", colour="muted"))
+    return Chart(rows=rows, key=key, heights=heights)
+
+
+def _by_layer(rows: pd.DataFrame, whole: pd.DataFrame, emotion: str, site: str, y: Axis) -> Panel:
+    part = rows[rows["emotion"] == emotion].sort_values("layer")
+    layers = [int(layer) for layer in part["layer"]]
+    others = whole[whole["emotion"] == emotion]
+    words = others[others["classifier"].isin(WORDS)]["accuracy"]
+    majority = others[others["classifier"] == "majority"]["accuracy"].head(1)
+    colour = of_emotion(emotion)
+    return Panel(
+        emotions=[emotion],
+        title=SITE_TITLES[site],
+        marks=[
+            Band(x=layers, low=part["low"], high=part["high"], colour=colour),
+            Line(
+                x=layers, y=part["shuffled"], colour="muted", name="shuffled labels", width=1.2,
+                hover="%{y:.1%}",
+            ),
+            *(Level(at=float(at)) for at in majority),
+            *([Level(at=float(words.max()), colour="text", dash="dash")] if len(words) else []),
+            Line(
+                x=layers, y=part["accuracy"], colour=colour, name="probe", symbol=colour,
+                dash=SITE_DASHES.get(site, "solid"),
+                data=part[["low", "high"]].to_numpy(dtype=float).tolist(),
+                hover=_PERCENT.replace("%{x", "%{y"),
+            ),
+        ],
+        x=Axis(title="layer", scale="layer"),
+        y=y,
+    )  # fmt: skip
+
+
+def _whole(whole: pd.DataFrame, emotion: str, titles: Mapping[str, str], x: Axis) -> Panel:
+    part = whole[whole["emotion"] == emotion].set_index("classifier")
+    marks = []
+    for probes in (True, False):
+        own = [n for n in titles if n in part.index and n.startswith(_PROBE) == probes]
+        values, bounds = part.loc[own, "accuracy"], part.loc[own, ["low", "high"]]
+        if own:
+            colour = of_emotion(emotion) if probes else "muted"
+            marks.append(
+                Points(
+                    x=values.tolist(),
+                    y=[titles[name] for name in own],
+                    colour=colour,
+                    name=emotion,
+                    symbol=colour if probes else "circle",
+                    size=10 if probes else 8,
+                    filled=probes,
+                    error=list(bounds.itertuples(index=False, name=None)),
+                    data=bounds.to_numpy(dtype=float).tolist(),
+                    hover=f"%{{y}}: {_PERCENT}",
+                    opacity=1.0,
+                )
+            )
+    return Panel(marks=marks, x=x, y=Axis(scale="category", categories=list(titles.values())))
+
+
+def evaluations(source: Analysed, _: Choice) -> list[str]:
+    """Evaluations that the data allow."""
+    known = set(source.read("probes")["evaluation"])
+    return [name for name in EVALUATIONS if name in known]
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """Table and chart of one evaluation and probe."""
+    evaluation, probe = choice["evaluation"], choice["probe"]
+    drawn = table(
+        source.of_choice("probes", choice),
+        source.rows("baselines", model=choice["model"]),
+        source.of_choice("headline", choice),
+        evaluation=evaluation,
+        probe=probe,
+    )
+    return Shown(
+        table=drawn,
+        chart=chart(drawn) if len(drawn) else None,
+        caption=f"Held-out accuracy of the {PROBES[probe]} probe "
+        f"({EVALUATIONS.get(evaluation, '')}) beside classifiers that see less; below, the probe's "
+        f"layer is chosen on training prompts; {choice['model']}, {sites_words(choice)}.",
+        name=f"separation-{evaluation}-{probe}-{choice['model']}",
+    )
+
+
+SEPARATION = View[Analysed](
+    name="separation",
+    page="directions",
+    title="Separation beyond words",
+    question="Does a probe of the activations do better than classifiers that see words only?",
+    controls=(
+        MODEL,
+        SITES,
+        Control(
+            name="evaluation",
+            label="Evaluation",
+            kind="one",
+            options=evaluations,
+            help="cross_validated: five folds of scenarios. explicit_to_implicit: trained on "
+            "prompts that use a word of emotion, tested on prompts that use none.",
+        ),
+        Control(
+            name="probe",
+            label="Probe",
+            kind="select",
+            options=lambda source, _: [p for p in PROBES if p in source.saved.settings.probes],
+            width=150,
+        ),
+    ),
+    show=show,
+    answer=answer,
+    terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
+    empty="There is nothing to draw: no prompt can be held out in these data.",
+)

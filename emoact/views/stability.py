@@ -1,0 +1,152 @@
+"""Agreement of a direction with itself when it is made of other prompts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from emoact.views.analysed import (
+    MODEL,
+    SITE_TITLES,
+    SITES,
+    Analysed,
+    by_emotion,
+    sites_words,
+    vector_terms,
+)
+from emoact.views.chart import (
+    Axis,
+    Band,
+    Chart,
+    Dash,
+    Key,
+    Level,
+    Line,
+    Panel,
+    of_emotion,
+    span,
+    wrapped,
+)
+from emoact.views.direction_answer import answer
+from emoact.views.view import Choice, Shown, View
+
+
+class _Curve(NamedTuple):
+    column: str
+    title: str
+    dash: Dash
+
+
+CURVES = (
+    _Curve("split_half", "split half", "solid"),
+    _Curve("leave_one_out", "one scenario left out", "dot"),
+    _Curve("pairwise", "within-scenario differences", "dashdot"),
+)
+"""Columns of the table `stability`, in the order of the legend."""
+
+TERMS = {
+    "split half": "cosine between directions made of two disjoint halves of the scenarios, "
+    "mean and 95 % over splits; reported raw, not corrected to the full sample.",
+    "one scenario left out": "cosine with the direction made without one scenario, mean over "
+    "scenarios. It is near 1 for any data and is therefore never shown alone.",
+    "within-scenario differences": "mean cosine between the differences (emotion minus "
+    "reference) of two scenarios: the agreement of single examples "
+    "([Braun et al. 2505.22637](https://arxiv.org/abs/2505.22637)).",
+}
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each (emotion, site, layer).
+
+    Args:
+        rows: Of the table `stability` of one model.
+    """
+    columns = [
+        "model", "emotion", "site", "layer", "split_half", "split_half_low", "split_half_high",
+        "leave_one_out", "leave_one_out_min", "pairwise",
+    ]  # fmt: skip
+    return rows[columns].reset_index(drop=True)
+
+
+def chart(drawn: pd.DataFrame) -> Chart:
+    """Three cosines by layer in a panel for each emotion and site.
+
+    Args:
+        drawn: From `table`.
+    """
+    y = Axis(
+        title="cosine",
+        range=span(drawn["split_half_low"], drawn["pairwise"], at_least=(0.0, 1.0)),
+    )
+    rows: list[list[Panel]] = []
+    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+        panels = [
+            Panel(
+                emotions=[emotion],
+                title=SITE_TITLES[site],
+                marks=[Level(at=0.0), *_marks(part, emotion)],
+                x=Axis(title="layer", scale="layer"),
+                y=y,
+            )
+            for emotion, part in by_emotion(drawn[drawn["site"] == site])
+        ]
+        rows += wrapped(panels)
+    key = [
+        Key(
+            name=f"{curve.title}, 95 % of splits" if number == 0 else curve.title,
+            kind="line",
+            colour="text" if number == 0 else "muted",
+            dash=curve.dash,
+        )
+        for number, curve in enumerate(CURVES)
+    ]
+    return Chart(rows=rows, key=key)
+
+
+def _marks(part: pd.DataFrame, emotion: str) -> list[Band | Line]:
+    colour = of_emotion(emotion)
+    band = Band(
+        x=part["layer"], low=part["split_half_low"], high=part["split_half_high"], colour=colour
+    )
+    return [
+        band,
+        *(
+            Line(
+                x=part["layer"],
+                y=part[curve.column],
+                colour=colour if number == 0 else "muted",
+                name=curve.title,
+                dash=curve.dash,
+                symbol=colour if number == 0 else None,
+                width=2.0 if number == 0 else 1.5,
+                hover="%{y:.3f}",
+            )
+            for number, curve in enumerate(CURVES)
+        ),
+    ]
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """Table and chart."""
+    drawn = table(source.of_choice("stability", choice))
+    return Shown(
+        table=drawn,
+        chart=chart(drawn) if len(drawn) else None,
+        caption="Agreement of the directions with themselves by layer; "
+        f"{choice['model']}, {sites_words(choice)}.",
+        name=f"stability-{choice['model']}",
+    )
+
+
+STABILITY = View[Analysed](
+    name="stability",
+    page="directions",
+    title="Stability of the directions",
+    question="Is the direction the same when it is made of other scenarios?",
+    controls=(MODEL, SITES),
+    show=show,
+    answer=answer,
+    terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
+    empty="There is nothing to draw: no prompt can be held out in these data.",
+)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from emoact.views import separation, stability, strength
+from emoact.views.plotly_chart import figure
+from emoact.views.plots.caption import with_caption
+from emoact.views.plots.theme import emotion_styles
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import LABELS, plant_scenarios
+
+STYLES = emotion_styles(LABELS, "light")
+Tables = dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Every table of a small model."""
+    results = tmp_path_factory.mktemp("tables")
+    plant_scenarios(results, "gpt2")
+    saved = plant_analysis(results)
+    return {name: saved.table(name) for name in saved.rows}
+
+
+def draw(chart: Any) -> Any:
+    return figure(chart, styles=STYLES, scheme="light")
+
+
+def titles(drawn: Any) -> list[str]:
+    return [annotation.text for annotation in drawn.layout.annotations]
+
+
+@pytest.mark.parametrize("measure", list(strength.STRENGTH_MEASURES))
+def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: str) -> None:
+    table = tables["strength"]
+    drawn = draw(strength.chart(strength.table(table, measure), measure))
+    column = strength.STRENGTH_MEASURES[measure].column
+    for site, emotion, trace in zip(
+        ["resid_pre"] * 2 + ["mlp_out"] * 2,
+        ["gratitude", "anger"] * 2,
+        [t for t in drawn.data if t.mode == "lines+markers" and t.x[0] is not None],
+        strict=True,
+    ):
+        rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
+        assert list(trace.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
+        filled = [not symbol.endswith("-open") for symbol in trace.marker.symbol]
+        assert filled == rows["significant"].tolist()
+
+
+def test_the_null_band_of_the_relative_strength_is_in_its_unit(tables: Tables) -> None:
+    table = tables["strength"].reset_index(drop=True)
+    drawn = strength.table(table, "cv_relative")
+    expected = (table["null_high"] / table["scale"]).tolist()
+    assert drawn["null_high"].tolist() == pytest.approx(expected)
+    assert drawn["value"].tolist() == pytest.approx((table["cv"] / table["scale"]).tolist())
+    assert strength.table(table, "l2")["null_high"].isna().all()
+
+
+def test_stability_draws_three_cosines_in_every_panel(tables: Tables) -> None:
+    table = stability.table(tables["stability"])
+    drawn = draw(stability.chart(table))
+    rows = table[(table["emotion"] == "gratitude") & (table["site"] == "resid_pre")]
+    for name, column in (
+        ("split half", "split_half"),
+        ("one scenario left out", "leave_one_out"),
+        ("within-scenario differences", "pairwise"),
+    ):
+        found = [t for t in drawn.data if t.name == name and t.x[0] is not None]
+        assert len(found) == 4
+        assert list(found[0].y) == pytest.approx(rows[column].tolist())
+
+
+def test_separation_shows_every_baseline_of_the_table(tables: Tables) -> None:
+    table = separation.table(
+        tables["probes"],
+        tables["baselines"],
+        tables["headline"],
+        evaluation="cross_validated",
+        probe="logistic",
+    )
+    dots = [t for t in draw(separation.chart(table)).data if t.error_x.array is not None]
+    own = tables["baselines"]
+    own = own[own["evaluation"] == "cross_validated"]
+    headline = tables["headline"]
+    for emotion in ("gratitude", "anger"):
+        shown = {y: x for t in dots if t.name == emotion for y, x in zip(t.y, t.x, strict=True)}
+        rows = own[own["emotion"] == emotion].set_index("baseline")["accuracy"]
+        assert {separation.BASELINES[n]: rows[n] for n in rows.index}.items() <= shown.items()
+        best = headline[
+            (headline["emotion"] == emotion) & (headline["evaluation"] == "cross_validated")
+        ].set_index("site")["accuracy"]
+        assert shown["probe, residual stream"] == best["resid_pre"]
+        assert shown["probe, MLP output"] == best["mlp_out"]
+
+
+def test_the_headline_probe_of_every_site_is_drawn(tables: Tables) -> None:
+    table = separation.table(
+        tables["probes"].replace({"site": {"mlp_out": "attn_out"}}),
+        tables["baselines"],
+        tables["headline"].replace({"site": {"mlp_out": "attn_out"}}),
+        evaluation="cross_validated",
+        probe="logistic",
+    )
+    shown = {y for t in draw(separation.chart(table)).data if t.error_x.array for y in t.y}
+    assert {"probe, residual stream", "probe, attention output"} <= shown
+
+
+def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
+    tables: Tables,
+) -> None:
+    table = tables["strength"].replace({"emotion": {"anger": "<b>joy</b>"}})
+    chart = strength.chart(strength.table(table, "cv"), "cv")
+    styles = emotion_styles(["gratitude", "<b>joy</b>"], "light")
+    first, second, *_ = titles(figure(chart, styles=styles, scheme="light"))
+    assert first.endswith("<b>gratitude</b>  Residual stream")
+    assert second.endswith("<b>&lt;b&gt;joy&lt;/b&gt;</b>  Residual stream")
+
+
+def test_caption_and_badges_are_part_of_the_image_and_are_no_markup(tables: Tables) -> None:
+    drawn = draw(stability.chart(stability.table(tables["stability"])))
+    marked = with_caption(drawn, "<b>What</b> it shows", badges=["mixed: <dtype>"], scheme="dark")
+    text = titles(marked)[-1]
+    assert "mixed: &lt;dtype&gt;" in text
+    assert "&lt;b&gt;What&lt;/b&gt; it shows" in text
+    assert marked.layout.height > drawn.layout.height
+    assert titles(drawn)[-1] != text
