@@ -44,15 +44,19 @@ def outlier_prompts(pool: SitePool) -> list[ActivationFinding]:
     )
     number, prompt = pool.prompts[index]
     unit = pool.units[number]
+    named = f"prompt {unit.prompt_id(prompt)} ({unit.emotion})"
     return pool.finding(
         "outlier_prompts",
         "warning",
         emotion=unit.emotion if n_outliers == 1 else None,
         layers=layers,
-        sentence=f"Prompt {unit.prompt_id(prompt)} ({unit.emotion}) has "
-        f"{numbers.significant(ratios[worst, index])} times the {pool.words} norm of the median "
-        f"prompt at layer {worst}. {numbers.plural(n_outliers, 'prompt')} "
-        f"{'is an outlier' if n_outliers == 1 else 'are outliers'} at {span(layers)}.",
+        sentence=(
+            f"{named[0].upper()}{named[1:]} is an outlier at {span(layers)}: it"
+            if n_outliers == 1
+            else f"{n_outliers:,} prompts are outliers at {span(layers)}: {named}"
+        )
+        + f" has {numbers.significant(ratios[worst, index])} times the {pool.words} norm of the "
+        f"median prompt at layer {worst}.",
         meaning="All tokens of such a prompt have other norms than usual. Likely causes: another "
         "language, a template, damaged text, or a damaged file.",
         matters=True,
