@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.plain_chart import Panel, plain_chart
+from emoact.report.figures import to_svg
+from emoact.views.chart import Axis, Chart, Line, Panel
 
 Result = Mapping[str, Any]
 
@@ -194,24 +195,30 @@ def charts(numbers: Mapping[str, Any]) -> dict[str, str]:
         else:
             found[point["axis"]].append((point["n_nodes"], point["seconds"]))
     cost = [
-        Panel(
-            title=f"{words}, smollm2-135m",
-            x_title="distinct prefixes",
-            y_title="seconds",
-            points=found[axis],
-        )
+        _panel(f"{words}, smollm2-135m", "distinct prefixes", "seconds", found[axis])
         for axis, words in (("prompts", "More prompts"), ("tokens", "Longer prompts"))
     ]
-    memory = Panel(
-        title="Most memory of a whole run, smollm2-135m",
-        x_title="prompts in a class",
-        y_title="resident, MB",
-        points=found["memory"],
-    )
+    title = "Most memory of a whole run, smollm2-135m"
+    memory = _panel(title, "prompts in a class", "resident, MB", found["memory"])
     return {
-        COST: plain_chart(cost, title="Seconds by distinct prefixes"),
-        MEMORY: plain_chart([memory], title="Most memory by prompts in a class"),
+        COST: _picture(cost, name="cost", title="Seconds by distinct prefixes"),
+        MEMORY: _picture([memory], name="memory", title="Most memory by prompts in a class"),
     }
+
+
+def _panel(title: str, x: str, y: str, points: Sequence[tuple[float, float]]) -> Panel:
+    """A line of points on axes that begin at zero, so that a straight line looks straight."""
+    xs, ys = zip(*points, strict=True)
+    return Panel(
+        title=title,
+        marks=[Line(x=xs, y=ys, colour="accent", symbol="circle", name=title)],
+        x=Axis(title=x, range=(0.0, 1.08 * max(xs))),
+        y=Axis(title=y, range=(0.0, 1.08 * max(ys))),
+    )
+
+
+def _picture(panels: Sequence[Panel], *, name: str, title: str) -> str:
+    return to_svg(Chart(rows=[panels], share_y=False), name=name, title=title) + "\n"
 
 
 def _sizes(results: Iterable[Result]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from emoact.report.chart import Chart
+from emoact.views.chart import Chart
 
 
 class Code(str):
@@ -83,11 +83,24 @@ class Figure:
         name: File name without extension where it is a file.
         chart: What is drawn.
         caption: What it shows.
+        alt: The figure in one sentence, for readers who cannot see it.
     """
 
     name: str
     chart: Chart
     caption: Text
+    alt: str
+
+    def svg(self, labels: Sequence[str]) -> str:
+        """One `svg` element.
+
+        Args:
+            labels: Every emotion of the results, so that each keeps its colour.
+        """
+        # matplotlib takes most of a second to import, and the dashboard draws no such figure.
+        from emoact.report.figures import to_svg
+
+        return to_svg(self.chart, name=self.name, title=self.alt, labels=labels)
 
 
 @dataclass(frozen=True, kw_only=True)

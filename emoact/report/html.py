@@ -21,7 +21,6 @@ from emoact.report.document import (
     text_of,
 )
 from emoact.report.style import STYLE
-from emoact.report.svg import draw
 
 # What the page may load: nothing. Styles stand in the file.
 POLICY = (
@@ -95,7 +94,7 @@ def _block(block: Block, labels: Sequence[str]) -> Iterable[str]:
         yield from _table(block)
     elif isinstance(block, Figure):
         yield "<figure>"
-        yield draw(block.chart, name=block.name, order=labels)
+        yield block.svg(labels)
         yield f"<figcaption>{_inline(block.caption)}</figcaption>"
         yield "</figure>"
     elif isinstance(block, Listing):

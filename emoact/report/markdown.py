@@ -22,7 +22,6 @@ from emoact.report.document import (
     Text,
     text_of,
 )
-from emoact.report.svg import draw
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$^!])")
 
@@ -48,10 +47,7 @@ def to_markdown(
     lines = [f"# {_inline(document.title)}", "", _inline(document.subtitle), ""]
     for section in document.sections:
         lines += _section(section, figure_folder)
-    drawn = {
-        f"{figure.name}.svg": draw(figure.chart, name=figure.name, order=labels) + "\n"
-        for figure in document.figures()
-    }
+    drawn = {f"{figure.name}.svg": figure.svg(labels) + "\n" for figure in document.figures()}
     return MarkdownReport(text="\n".join(lines).rstrip("\n") + "\n", figures=drawn)
 
 
@@ -73,7 +69,7 @@ def _block(block: Block, folder: str) -> Iterable[str]:
     elif isinstance(block, Table):
         yield from _table(block)
     elif isinstance(block, Figure):
-        alternative = _escaped(block.chart.title)
+        alternative = _escaped(block.alt)
         yield f"![{alternative}]({folder}/{block.name}.svg)"
         yield ""
         yield f"*{_inline(block.caption)}*"

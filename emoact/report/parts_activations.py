@@ -7,7 +7,6 @@ import math
 import pandas as pd
 
 from emoact import numbers
-from emoact.report.chart import Chart, Line, Panel
 from emoact.report.document import (
     Block,
     Bullets,
@@ -25,6 +24,7 @@ from emoact.report.words import Words
 from emoact.schema import Site
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
+from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
 
 _LOG_FROM = 40.0
 """Where the largest median is so many times the smallest, a linear axis hides the small ones."""
@@ -92,43 +92,62 @@ def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Bloc
 
 
 def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Figure:
-    panels = [
+    edges = [
+        edge
+        for unit in units
+        for site in _SITES
+        if site in unit.sites
+        for edge in _content(unit, site)[["q25", "q75"]].to_numpy().ravel()
+        if math.isfinite(edge) and edge > 0
+    ]
+    log = bool(edges) and max(edges) > _LOG_FROM * min(edges)
+    y = Axis(
+        title=words.plain("axis.norm_log" if log else "axis.norm"),
+        scale="log" if log else "linear",
+        zero=not log,
+    )
+    panels = tuple(
         Panel(
             title=words.plain(f"site.{site}"),
-            lines=tuple(_line(unit, site, words) for unit in units if site in unit.sites),
+            marks=tuple(mark for unit in units for mark in _marks(unit, site, words)),
+            x=Axis(title=words.plain("axis.layer"), scale="layer"),
+            y=y,
         )
         for site in _SITES
         if any(site in unit.sites for unit in units)
-    ]
-    medians = [y for panel in panels for line in panel.lines for y in (*line.low, *line.high)]
-    positive = [y for y in medians if math.isfinite(y) and y > 0]
-    log = bool(positive) and max(positive) > _LOG_FROM * min(positive)
+    )
     folder = units[0].folder
-    axis = "axis.norm_log" if log else "axis.norm"
     return Figure(
         name=f"norms-{number}",
-        chart=Chart(
-            title=words.plain("norms.alt", model=folder),
-            panels=tuple(panels),
-            x_title=words.plain("axis.layer"),
-            y_title=words.plain(axis),
-            log=log,
-        ),
+        chart=Chart(rows=(panels,), share_y=False),
         caption=words("norms.caption", model=folder),
+        alt=words.plain("norms.alt", model=folder),
     )
 
 
-def _line(unit: UnitFacts, site: Site, words: Words) -> Line:
-    rows = unit.norms[(unit.norms["site"] == site) & (unit.norms["position"] == "content")]
-    return Line(
-        name=words.emotion(unit.emotion),
-        label=unit.emotion,
-        x=tuple(rows["layer"].astype(float)),
-        y=tuple(rows["median"]),
-        low=tuple(rows["q25"]),
-        high=tuple(rows["q75"]),
-        dash="dash" if site == "mlp_out" else "solid",
-    )
+def _marks(unit: UnitFacts, site: Site, words: Words) -> list[Mark]:
+    rows = _content(unit, site)
+    layers = rows["layer"].tolist()
+    colour = of_emotion(unit.emotion)
+    low, high = rows["q25"].tolist(), rows["q75"].tolist()
+    return [
+        Band(x=layers, low=low, high=high, colour=colour),
+        Line(
+            x=layers,
+            y=rows["median"].tolist(),
+            colour=colour,
+            name=words.emotion(unit.emotion),
+            dash="dash" if site == "mlp_out" else "solid",
+            symbol=colour,
+            hover="%{y:,.3~r} (%{customdata[0]:,.3~r} – %{customdata[1]:,.3~r})",
+            data=list(zip(low, high, strict=True)),
+            legend=True,
+        ),
+    ]
+
+
+def _content(unit: UnitFacts, site: Site) -> pd.DataFrame:
+    return unit.norms[(unit.norms["site"] == site) & (unit.norms["position"] == "content")]
 
 
 def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from statistics import median
 
 from emoact.numbers import significant
-from emoact.report.chart import Chart, Line, Panel, Span
 from emoact.report.document import (
     Block,
     Bullets,
@@ -25,6 +24,7 @@ from emoact.report.material import Material
 from emoact.report.phase3 import Phase3, Row
 from emoact.report.words import Words
 from emoact.stats.rows import CREDIBLE
+from emoact.views.chart import Axis, Band, Chart, Key, Line, Mark, Panel, of_emotion
 from emoact.views.plots.theme import emotion_order
 
 _SITE = "resid_pre"
@@ -153,13 +153,9 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
             blocks.append(
                 Figure(
                     name=f"strength-{number}",
-                    chart=Chart(
-                        title=words.plain("strength.alt", model=model),
-                        panels=panels,
-                        x_title=words.plain("axis.layer"),
-                        y_title=words.plain("axis.strength"),
-                    ),
+                    chart=Chart(rows=(panels,), key=(_null_key(words),), share_y=False),
                     caption=words("strength.caption", model=model),
+                    alt=words.plain("strength.alt", model=model),
                 )
             )
     return Section(
@@ -210,55 +206,70 @@ def _strength_panels(found: Phase3, model: str, words: Words) -> tuple[Panel, ..
         emotions = emotion_order(str(row["emotion"]) for row in rows)
         if not rows:
             continue
-        lines = [
-            _line(
+        marks: list[Mark] = [_null(rows)]
+        for emotion in emotions:
+            own = [row for row in rows if row["emotion"] == emotion]
+            marks += _marks(
                 words.emotion(emotion),
-                [row for row in rows if row["emotion"] == emotion],
+                own,
                 "cv",
-                label=emotion,
-                low="cv_low",
-                high="cv_high",
+                colour=of_emotion(emotion),
+                edges=("cv_low", "cv_high"),
                 dashed=site == "mlp_out",
             )
-            for emotion in emotions
-        ]
-        null = _null(words.plain("null.permutation"), rows)
-        title = words.plain(f"site.{site}")
-        panels.append(Panel(title=title, lines=tuple(lines), spans=(null,)))
+        panels.append(_panel(words.plain(f"site.{site}"), marks, "axis.strength", words))
     return tuple(panels)
 
 
-def _line(
+def _panel(title: str, marks: list[Mark], axis: str, words: Words) -> Panel:
+    return Panel(
+        title=title,
+        marks=tuple(marks),
+        x=Axis(title=words.plain("axis.layer"), scale="layer"),
+        y=Axis(title=words.plain(axis), zero=True),
+    )
+
+
+def _null_key(words: Words) -> Key:
+    return Key(name=words.plain("null.permutation"), kind="band", colour="null")
+
+
+def _marks(
     name: str,
     rows: list[Row],
     column: str,
     *,
-    label: str = "",
-    low: str = "",
-    high: str = "",
+    colour: str,
+    edges: tuple[str, str] | None = None,
     dashed: bool = False,
-) -> Line:
+) -> list[Mark]:
+    """A line with the band of its interval."""
     rows = sorted(rows, key=lambda row: int(row["layer"]))
-    return Line(
+    layers = [int(row["layer"]) for row in rows]
+    line = Line(
+        x=layers,
+        y=[_number(row[column]) for row in rows],
+        colour=colour,
         name=name,
-        label=label,
-        x=tuple(float(row["layer"]) for row in rows),
-        y=tuple(_number(row[column]) for row in rows),
-        low=tuple(_number(row[low]) for row in rows) if low else (),
-        high=tuple(_number(row[high]) for row in rows) if high else (),
+        symbol=colour,
         dash="dash" if dashed else "solid",
+        legend=True,
     )
+    if edges is None:
+        return [line]
+    low, high = ([_number(row[edge]) for row in rows] for edge in edges)
+    return [Band(x=layers, low=low, high=high, colour=colour), line]
 
 
-def _null(name: str, rows: list[Row]) -> Span:
+def _null(rows: list[Row]) -> Band:
     """The widest of the null bands at each layer."""
     layers = sorted({int(row["layer"]) for row in rows})
     at = {layer: [row for row in rows if int(row["layer"]) == layer] for layer in layers}
-    return Span(
-        name=name,
-        x=tuple(float(layer) for layer in layers),
-        low=tuple(min(_number(row["null_low"]) for row in at[layer]) for layer in layers),
-        high=tuple(max(_number(row["null_high"]) for row in at[layer]) for layer in layers),
+    return Band(
+        x=layers,
+        low=[min(_number(row["null_low"]) for row in at[layer]) for layer in layers],
+        high=[max(_number(row["null_high"]) for row in at[layer]) for layer in layers],
+        colour="null",
     )
 
 
@@ -273,31 +284,37 @@ def _distances(found: Phase3, material: Material, words: Words) -> Section:
         if not rows:
             continue
         pairs = list(dict.fromkeys((str(r["emotion_a"]), str(r["emotion_b"])) for r in rows))
-        lines: dict[str, list[Line]] = {"cosine": [], "cv_cosine": []}
-        for column, drawn in lines.items():
+        drawn: dict[str, list[Mark]] = {"cosine": [_null(rows)], "cv_cosine": []}
+        for column, marks in drawn.items():
             for a, b in pairs:
                 own = [row for row in rows if (row["emotion_a"], row["emotion_b"]) == (a, b)]
                 name = f"{words.emotion(a)} – {words.emotion(b)}"
-                drawn.append(_line(name, own, column, label=f"{a}-{b}"))
+                marks += _marks(name, own, column, colour=of_emotion(f"{a}-{b}"))
         expected = median(_number(row["expectation"]) for row in rows)
         blocks += _badges(found, model in random_models(material), words)
         blocks.append(
             Figure(
                 name=f"distances-{number}",
                 chart=Chart(
-                    title=words.plain("distances.alt", model=model),
-                    panels=(
-                        Panel(
-                            title=words.plain("distances.plain"),
-                            lines=tuple(lines["cosine"]),
-                            spans=(_null(words.plain("null.permutation"), rows),),
+                    rows=(
+                        (
+                            _panel(
+                                words.plain("distances.plain"),
+                                drawn["cosine"],
+                                "axis.cosine",
+                                words,
+                            ),
+                            _panel(
+                                words.plain("distances.cv"),
+                                drawn["cv_cosine"],
+                                "axis.cosine",
+                                words,
+                            ),
                         ),
-                        Panel(title=words.plain("distances.cv"), lines=tuple(lines["cv_cosine"])),
                     ),
-                    x_title=words.plain("axis.layer"),
-                    y_title=words.plain("axis.cosine"),
-                    share_y=True,
+                    key=(_null_key(words),),
                 ),
+                alt=words.plain("distances.alt", model=model),
                 caption=words(
                     "distances.caption", model=model, expectation=significant(expected, 2)
                 ),

@@ -46,7 +46,14 @@ def test_no_page_imports_what_only_a_worker_needs(results: Path) -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert {"streamlit", "emoact", "plotly"} <= loaded
-    assert not loaded & {"torch", "transformers", "transformer_lens", "sklearn", "scipy"}
+    assert not loaded & {
+        "torch",
+        "transformers",
+        "transformer_lens",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+    }
 
 
 def test_every_page_stands_in_the_navigation_and_enters_the_frame(results: Path) -> None:

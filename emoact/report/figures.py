@@ -1,0 +1,295 @@
+"""Figures on paper: a `Chart` drawn by matplotlib, as SVG that is readable on light and dark."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import unicodedata
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from emoact.report.figure_marks import DASHES, Drawing, categories, draw_panel
+from emoact.views.chart import Cells, Chart, Key, Line, Panel, Points
+
+_WIDTH, _PANEL_HEIGHT = 940.0, 240.0
+_LEFT, _RIGHT, _GAP = 66.0, 12.0, 62.0
+_TITLE, _BELOW, _LEGEND_LINE = 26.0, 50.0, 22.0
+_BAR = 74.0
+"""Space for the colour bar of a grid, in pixels."""
+_FONT = (
+    "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','Hiragino Sans','Yu Gothic',"
+    "'Noto Sans CJK JP','Noto Sans JP',sans-serif"
+)
+_SETTINGS: Mapping[Any, Any] = {"svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SVG = "http://www.w3.org/2000/svg"
+_LINK = "{http://www.w3.org/1999/xlink}href"
+# matplotlib's settings belong to the process; two reports in threads take turns.
+_LOCK = threading.Lock()
+
+
+def to_svg(chart: Chart, *, name: str, title: str, labels: Sequence[str] = ()) -> str:
+    """The chart as one `svg` element without script, with a colour scheme for light and for dark.
+
+    Text stays text. The same chart gives the same bytes.
+
+    Args:
+        chart: What to draw.
+        name: Letters, digits and hyphens; unique among the figures of a page.
+        title: The figure in one sentence, for readers who cannot see it.
+        labels: Every emotion of the results, so that each keeps its colour; those of the chart
+            are added.
+    """
+    drawing = Drawing(chart, [*labels, *_labels_of(chart)])
+    written = io.StringIO()
+    with _LOCK, mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        # Japanese is measured in a font that lacks it; the reader's own font shows it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = _figure(drawing)
+        figure.savefig(
+            written,
+            format="svg",
+            transparent=True,
+            metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
+        )
+    return _finished(written.getvalue(), drawing, name=name, title=title)
+
+
+def _labels_of(chart: Chart) -> Iterable[str]:
+    """Emotions whose colour or shape the chart uses."""
+    for panel in (panel for row in chart.rows for panel in row):
+        yield from panel.emotions
+        for mark in panel.marks:
+            for role in (getattr(mark, "colour", ""), getattr(mark, "symbol", "") or ""):
+                if role.startswith("emotion:"):
+                    yield role.removeprefix("emotion:")
+    for key in chart.key:
+        if key.colour.startswith("emotion:"):
+            yield key.colour.removeprefix("emotion:")
+
+
+def _figure(drawing: Drawing) -> Figure:
+    chart = drawing.chart
+    entries = _entries(chart)
+    places, legend_height = _legend_places(entries)
+    heights = [float(h) for h in chart.heights] or [_PANEL_HEIGHT] * len(chart.rows)
+    total = legend_height + sum(heights) + len(heights) * (_TITLE + _BELOW)
+    figure = Figure(figsize=(_WIDTH / 72, total / 72), dpi=72)
+    FigureCanvasSVG(figure)
+    columns = max((len(row) for row in chart.rows), default=1)
+    left = max([_LEFT, *(_names_width(panel) for row in chart.rows for panel in row)])
+    bar = _BAR if any(isinstance(m, Cells) for r in chart.rows for p in r for m in p.marks) else 0
+    gap = 26.0 if chart.share_y else _GAP
+    width = (_WIDTH - left - _RIGHT - bar - gap * (columns - 1)) / columns
+    top = legend_height
+    for row, height in zip(chart.rows, heights, strict=True):
+        drawn: list[Axes] = []
+        for column, panel in enumerate(row):
+            x, y = left + column * (width + gap), total - top - _TITLE - height
+            axes = figure.add_axes(
+                (x / _WIDTH, y / total, width / _WIDTH, height / total),
+                label=f"{len(figure.axes)}",
+            )
+            grid = draw_panel(panel, axes, drawing)
+            _title(panel, axes, drawing)
+            drawn.append(axes)
+            if column == 0 or panel.y.title != row[column - 1].y.title:
+                axes.set_ylabel(panel.y.title, parse_math=False)
+            if grid is not None and column == len(row) - 1:
+                _colour_bar(figure, grid, axes, drawing, title=_cells_title(panel))
+        if chart.share_y:
+            _share(drawn)
+        top += height + _TITLE + _BELOW
+    _legend(figure, entries, places, drawing, total)
+    return figure
+
+
+def _share(drawn: Sequence[Axes]) -> None:
+    """Give the panels of a row one vertical range, named at the first."""
+    edges = [edge for axes in drawn for edge in axes.get_ylim()]
+    for axes in drawn:
+        axes.set_ylim(*sorted((min(edges), max(edges)), reverse=bool(axes.yaxis_inverted())))
+        axes.tick_params(labelleft=axes is drawn[0])
+
+
+def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, *, title: str) -> None:
+    place = axes.get_position()
+    own = figure.add_axes((place.x1 + 14 / _WIDTH, place.y0, 12 / _WIDTH, place.height))
+    bar = figure.colorbar(grid, cax=own)
+    bar.outline.set_visible(False)
+    bar.set_label(title, color=drawing.colour("muted"), fontsize=12, parse_math=False)
+    own.tick_params(color=drawing.colour("axis"), labelcolor=drawing.colour("muted"), labelsize=11)
+
+
+def _cells_title(panel: Panel) -> str:
+    return next((mark.title for mark in panel.marks if isinstance(mark, Cells)), "")
+
+
+def _names_width(panel: Panel) -> float:
+    return 30 + max(map(_text_width, categories(panel, vertical=True)), default=0.0)
+
+
+def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
+    """The panel's title; the emotions that it begins with are bold, each in its own colour."""
+    parts = [*((name, drawing.colour(f"emotion:{name}")) for name in panel.emotions)]
+    parts = [*parts, (panel.title, drawing.colour("text"))] if panel.title else parts
+    at = 0.0
+    for text, colour in parts:
+        axes.annotate(
+            text,
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(at, 10),
+            textcoords="offset points",
+            color=colour,
+            fontsize=13,
+            fontweight="bold",
+            parse_math=False,
+            annotation_clip=False,
+        )
+        at += 8 + 1.08 * _text_width(text)
+
+
+def _entries(chart: Chart) -> list[Key]:
+    """What the legend lists: the lines and points that ask for it, then the chart's own."""
+    found: dict[str, Key] = {}
+    for panel in (panel for row in chart.rows for panel in row):
+        for mark in panel.marks:
+            if isinstance(mark, Line | Points) and mark.legend and mark.name not in found:
+                dash = mark.dash if isinstance(mark, Line) else "solid"
+                kind = "line" if isinstance(mark, Line) else "marker"
+                found[mark.name] = Key(
+                    name=mark.name,
+                    kind=kind,  # type: ignore[arg-type]
+                    colour=mark.colour,
+                    dash=dash,
+                    symbol=mark.symbol or "",
+                )
+    return [*found.values(), *chart.key]
+
+
+def _legend_places(entries: Sequence[Key]) -> tuple[list[tuple[float, float]], float]:
+    """Where each entry begins, from the top left, and the height of all of them."""
+    places, x, y = [], _LEFT, 14.0
+    for entry in entries:
+        needed = 34 + _text_width(entry.name)
+        if x > _LEFT and x + needed > _WIDTH - _RIGHT:
+            x, y = _LEFT, y + _LEGEND_LINE
+        places.append((x, y))
+        x += needed + 14
+    return places, y + 14 if entries else 0.0
+
+
+def _legend(
+    figure: Figure,
+    entries: Sequence[Key],
+    places: Sequence[tuple[float, float]],
+    drawing: Drawing,
+    total: float,
+) -> None:
+    for entry, (left, down) in zip(entries, places, strict=True):
+        colour = drawing.colour(entry.colour)
+        x, y, wide = left / _WIDTH, 1 - down / total, 22 / _WIDTH
+        if entry.kind == "band":
+            alpha = 0.22 if entry.colour == "null" else 0.25
+            size = 10 / total
+            figure.add_artist(
+                Rectangle((x, y - size / 2), wide, size, color=colour, alpha=alpha, linewidth=0)
+            )
+        else:
+            hollow = entry.symbol.endswith("-open")
+            figure.add_artist(
+                Line2D(
+                    [x, x + wide / 2, x + wide],
+                    [y] * 3,
+                    color=colour,
+                    linewidth=2,
+                    linestyle=DASHES[entry.dash] if entry.kind == "line" else "",
+                    marker=drawing.symbol(entry.symbol) if entry.symbol else "",
+                    markevery=[1],
+                    markersize=6,
+                    markerfacecolor=drawing.colour("page") if hollow else colour,
+                )
+            )
+        figure.text(
+            (left + 28) / _WIDTH,
+            y,
+            entry.name,
+            color=drawing.colour("text"),
+            fontsize=13,
+            va="center_baseline",
+            parse_math=False,
+        )
+
+
+def _finished(text: str, drawing: Drawing, *, name: str, title: str) -> str:
+    """The SVG of matplotlib made small, named, described and readable on dark paper."""
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _LINK[1:].partition("}")[0])
+    root = ET.fromstring(_NOT_XML.sub("", text))  # noqa: S314  written by matplotlib just now
+    identifier = f"chart-{name}"
+    _, _, width, height = str(root.get("viewBox")).split()
+    root.attrib.clear()
+    root.attrib.update(
+        {
+            "id": identifier,
+            "class": "chart",
+            "role": "img",
+            "viewBox": f"0 0 {width} {height}",
+            "aria-label": _NOT_XML.sub("", title),
+        }
+    )
+    for element in list(root.iter()):
+        element.tail = None
+        if element.tag == f"{{{_SVG}}}style":
+            element.text = _style(f"#{identifier}", drawing.pairs())
+        elif element.tag != f"{{{_SVG}}}text":
+            element.text = None
+        if element.tag == f"{{{_SVG}}}g":
+            said = drawing.hovers.get(element.attrib.pop("id", ""), ())
+            marks = element.iter(f"{{{_SVG}}}use")
+            for mark, words in zip(marks, said, strict=False):
+                ET.SubElement(mark, f"{{{_SVG}}}title").text = _NOT_XML.sub("", words)
+        _shorten(element.attrib)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _shorten(attributes: dict[str, str]) -> None:
+    for key in ("x", "y", "d", "transform"):
+        if key in attributes:
+            shorter = re.sub(r"-?\d+\.\d+", _short, attributes[key])
+            attributes[key] = " ".join(shorter.split())
+    if attributes.get("transform", "").startswith("rotate(-0 "):
+        del attributes["transform"]
+    if "style" in attributes:
+        attributes["style"] = re.sub(r"font-family: [^;]+;?\s*", "", attributes["style"])
+
+
+def _short(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
+def _style(me: str, pairs: Mapping[str, str]) -> str:
+    """Rules of one figure: its font, and every colour on dark paper."""
+    dark = "".join(
+        f'{me} [style*="{what}: {light.lower()}"]{{{what}:{night}!important}}'
+        for light, night in pairs.items()
+        for what in ("fill", "stroke")
+    )
+    fixed = f"{me} *{{stroke-linejoin:round}}{me} text{{font-family:{_FONT}}}"
+    return f"{fixed}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+
+
+def _text_width(text: str) -> float:
+    """Estimated width of a text of 13 pixels; Chinese and Japanese letters are twice as wide."""
+    return sum(13.0 if unicodedata.east_asian_width(c) in "WF" else 7.2 for c in text)
