@@ -35,6 +35,7 @@ DASHES: Mapping[str, Any] = {
     "solid": "-",
     "dash": (0, (3.5, 2)),
     "dot": (0, (1, 1.5)),
+    "dashdot": (0, (3.5, 1.5, 1, 1.5)),
     "longdashdot": (0, (5, 1.5, 1, 1.5)),
 }
 _SYMBOLS: Mapping[str, Any] = {
@@ -139,15 +140,16 @@ def _draw(mark: Mark, panel: Panel, axes: Axes, drawing: Drawing) -> Any:
             whiskerprops=dress,
             capprops=dress,
             medianprops={**dress, "linewidth": 2.2},
-            flierprops={"markeredgecolor": colour, "marker": "o", "markersize": 3.5},
+            flierprops={"markeredgecolor": colour, "marker": drawing.symbol(mark.symbol)},
         )
     else:
-        return _draw_cells(mark, axes)
+        return _draw_cells(mark, panel, axes)
     return None
 
 
 def _draw_line(mark: Line, panel: Panel, axes: Axes, drawing: Drawing, colour: str) -> None:
     xs, ys = _placed(mark.x, panel, vertical=False), _floats(mark.y)
+    names = [f"{x:g}" if isinstance(x, float) else str(x) for x in mark.x]
     axes.plot(xs, ys, color=colour, linewidth=mark.width, linestyle=DASHES[mark.dash])
     if mark.symbol is None:
         return
@@ -160,7 +162,7 @@ def _draw_line(mark: Line, panel: Panel, axes: Axes, drawing: Drawing, colour: s
             kinds.setdefault((filled, at % every == 0), []).append(at)
     for (filled, seen), shown in kinds.items():
         said = [
-            f"{mark.name} · {panel.x.title} {mark.x[at]} · "
+            f"{mark.name} · {panel.x.title} {names[at]} · "
             + _filled_in(mark.hover, y=ys[at], row=mark.data[at] if mark.data else ())
             for at in shown
         ]
@@ -190,6 +192,7 @@ def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colou
             for part in (
                 mark.name,
                 mark.text[at] if mark.text else "",
+                mark.hovertexts[at].replace("<br>", " ") if mark.hovertexts else "",
                 _filled_in(mark.hover, y=ys[at], x=xs[at], row=mark.data[at] if mark.data else ()),
             )
             if part
@@ -252,10 +255,10 @@ def _scatter(
     )
 
 
-def _draw_cells(mark: Cells, axes: Axes) -> Any:
+def _draw_cells(mark: Cells, panel: Panel, axes: Axes) -> Any:
     values = np.ma.masked_invalid([_floats(row) for row in mark.values])
-    low = mark.low if mark.low is not None else float(values.min()) if values.count() else 0.0
-    high = mark.high if mark.high is not None else float(values.max()) if values.count() else 1.0
+    low, high = (0.0, 1.0) if not values.count() else (float(values.min()), float(values.max()))
+    low, high = low if mark.low is None else mark.low, high if mark.high is None else mark.high
     norm: Normalize = Normalize(low, high)
     if mark.diverging:
         reach = max(abs(low), abs(high)) or 1.0
@@ -263,7 +266,8 @@ def _draw_cells(mark: Cells, axes: Axes) -> Any:
     elif mark.log and high > low > 0:
         norm = LogNorm(low, high)
     colours = mpl.colormaps["RdBu_r" if mark.diverging else "viridis"].with_extremes(bad="#9a9a9a")
-    edges = [np.arange(values.shape[axis] + 1) - 0.5 for axis in (1, 0)]
+    xs, ys = _placed(mark.x, panel, vertical=False), _placed(mark.y, panel, vertical=True)
+    edges = [np.array([*places, places[-1] + 1]) - 0.5 for places in (xs, ys)]
     grid = axes.pcolormesh(*edges, values, cmap=colours, norm=norm)
     for row, texts in enumerate(mark.text):
         for column, text in enumerate(texts):
@@ -273,8 +277,8 @@ def _draw_cells(mark: Cells, axes: Axes) -> Any:
                 # The cell keeps its colour on dark paper, so its text has to do so too.
                 ink = "#101010" if bright > 0.55 else "#fefefe"
                 axes.text(
-                    column,
-                    row,
+                    xs[column],
+                    ys[row],
                     text,
                     color=ink,
                     fontsize=12,
@@ -292,15 +296,18 @@ def _scale(axis: Any, own: Axis, names: list[str]) -> None:
     get, put = (axes.get_ylim, axes.set_ylim) if vertical else (axes.get_xlim, axes.set_xlim)
     if names:
         axis.set_major_locator(FixedLocator(list(range(len(names)))))
-        axis.set_ticklabels(names, parse_math=False)
-        put(-0.5, len(names) - 0.5)
+        slanted = not vertical and max(map(len, names)) > 3 and own.ticks
+        axis.set_ticklabels(names, parse_math=False, rotation=60 if slanted else 0)
+        # Names run from left to right, and from top to bottom.
+        ends = (-0.5, len(names) - 0.5)
+        put(*(ends[::-1] if vertical and not own.ticks else ends))
     elif own.scale == "layer":
         bounds = axes.dataLim.intervaly if vertical else axes.dataLim.intervalx
         last = max(int(own.range[1] if own.range else bounds[1]), 1) if axes.has_data() else 1
         step = next((step for step in (1, 2, 5, 10) if last / step <= 12), 20)
         axis.set_major_locator(FixedLocator(list(range(0, last + 1, step))))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-        put(*(own.range or (-0.3, last + 0.3)))
+        put(*(own.range or (min(bounds[0], -0.3), max(bounds[1], last + 0.3))))
     elif own.scale == "log":
         (axes.set_yscale if vertical else axes.set_xscale)("log")
         low, high = own.range or get()
@@ -317,29 +324,32 @@ def _scale(axis: Any, own: Axis, names: list[str]) -> None:
         axis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:.0%}" if percent else f"{value:,.10g}")
         )
-    if own.reverse:
-        put(*reversed(get()))
 
 
 def categories(panel: Panel, *, vertical: bool) -> list[str]:
-    """Names along an axis of categories, in the order of the marks; empty for numbers."""
+    """Names along an axis, as it says or in the order of the marks; empty for numbers."""
     axis = panel.y if vertical else panel.x
-    found: list[str] = []
+    if axis.ticks:
+        return list(axis.ticks)
+    if axis.scale != "category":
+        return []
+    found: list[str] = [*axis.categories]
     for mark in panel.marks:
         if isinstance(mark, Box) and vertical:
             found.append(mark.name)
         elif isinstance(mark, Cells):
             found += map(str, mark.y if vertical else mark.x)
-        elif axis.scale == "category" and isinstance(mark, Line | Band | Points):
+        elif isinstance(mark, Line | Band | Points):
             found += map(str, mark.y if vertical and isinstance(mark, Points) else mark.x)
     return list(dict.fromkeys(found))
 
 
-def _placed(values: Sequence[Any], panel: Panel, *, vertical: bool) -> list[float]:
+def _placed(values: Iterable[Any], panel: Panel, *, vertical: bool) -> list[float]:
     """Numbers of an axis, or the places of its names."""
-    names = categories(panel, vertical=vertical)
-    if not names:
+    axis = panel.y if vertical else panel.x
+    if axis.scale != "category" or axis.ticks:
         return [float(value) for value in _floats(values)]
+    names = categories(panel, vertical=vertical)
     places = {name: float(at) for at, name in enumerate(names)}
     return [places[str(value)] for value in values]
 
@@ -349,7 +359,7 @@ def _filled_in(template: str, *, y: float, x: float = math.nan, row: Sequence[An
 
     def value(found: re.Match[str]) -> str:
         column = re.fullmatch(r"customdata\[(\d+)\]", found[1])
-        known: Mapping[str, Any] = {"x": x, "y": y}
+        known: Mapping[str, Any] = {"x": x, "y": y, "hovertext": ""}
         got = row[int(column[1])] if column else known.get(found[1], "")
         if isinstance(got, str) or got is None:
             return got or "–"

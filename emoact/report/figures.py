@@ -141,10 +141,14 @@ def _names_width(panel: Panel) -> float:
 
 def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
     """The panel's title; the emotions that it begins with are bold, each in its own colour."""
-    parts = [*((name, drawing.colour(f"emotion:{name}")) for name in panel.emotions)]
-    parts = [*parts, (panel.title, drawing.colour("text"))] if panel.title else parts
+    ink = drawing.colour("text")
+    parts = [
+        *((name, drawing.colour(f"emotion:{name}"), "bold") for name in panel.emotions),
+        (panel.lead, ink, "bold"),
+        (panel.title, ink, "normal" if panel.lead or panel.emotions else "bold"),
+    ]
     at = 0.0
-    for text, colour in parts:
+    for text, colour, weight in (part for part in parts if part[0]):
         axes.annotate(
             text,
             (0, 1),
@@ -153,7 +157,7 @@ def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
             textcoords="offset points",
             color=colour,
             fontsize=13,
-            fontweight="bold",
+            fontweight=weight,
             parse_math=False,
             annotation_clip=False,
         )

@@ -146,10 +146,10 @@ def test_every_kind_of_mark_is_drawn() -> None:
         text=("here", ""),
         hover="%{x:.0%}",
     )
-    names = Axis(scale="category", reverse=True)
+    names = Axis(scale="category")
     chart = Chart(
         rows=[
-            [Panel(marks=[grid], emotions=("anger",), title="Cells")],
+            [Panel(marks=[grid], emotions=("anger",), title="Cells", x=names, y=names)],
             [
                 Panel(marks=[intervals], x=Axis(format=".0%", zero=True), y=names),
                 Panel(marks=[Box(values=(1, 2, 9), name="all", colour=colour)], y=names),
