@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from emoact.models import hosts
+
+# No process may outlive the test that started it; tests of hosts set a time of their own.
+os.environ[hosts.IDLE] = "0"
 
 ALONE = (
     "browser",

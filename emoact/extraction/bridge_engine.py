@@ -24,6 +24,8 @@ from emoact.schema import ExtractionOptions
 TREE_BUDGET = 768
 BATCH_BUDGET = 768
 """Most tokens in a pass; the plan finds by itself how many below that are cheapest."""
+_THREADS = torch.get_num_threads()
+"""Compute threads of a new process where nothing else is asked for."""
 
 
 class BridgeEngine:
@@ -35,6 +37,7 @@ class BridgeEngine:
         choice: How passes are laid out and matrices multiplied.
         self_check: What was measured at load.
         recorded: What else the plan's record says.
+        allow_pickle_weights: Whether the weights may come from a pickle.
     """
 
     def __init__(
@@ -45,7 +48,10 @@ class BridgeEngine:
         choice: PlanChoice,
         self_check: Mapping[str, Any],
         recorded: Mapping[str, Any] | None = None,
+        allow_pickle_weights: bool = False,
     ) -> None:
+        self._model = model
+        self._allow_pickle_weights = allow_pickle_weights
         self._bridge = model.bridge
         self._options = options
         self._choice = choice
@@ -109,6 +115,24 @@ class BridgeEngine:
 
         self._reader.run_all(passes, put, on_done)
 
+    def again(
+        self,
+        options: ExtractionOptions,
+        *,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        on_step: OnStep,
+    ) -> BridgeEngine:
+        """The same loaded model, checked anew for other prompts, sites or a given plan."""
+        return _check(
+            self._model,
+            options,
+            texts=texts,
+            frozen=frozen,
+            allow_pickle_weights=self._allow_pickle_weights,
+            on_step=on_step,
+        )
+
     def node_count(self, prompts: Sequence[Tokenised]) -> int:
         """Distinct prefixes of a unit."""
         return count_nodes([prompt.ids for prompt in prompts])
@@ -139,10 +163,30 @@ def load_engine(
         EmoactError: It cannot be loaded.
     """
     threads = frozen.get("threads") if frozen else wanted(THREADS)
-    if threads is not None:
-        torch.set_num_threads(int(threads))
+    torch.set_num_threads(int(threads or _THREADS))
     on_step("load", detail=f"loading {source.name}")
     model = load_model(source, options, allow_pickle_weights=allow_pickle_weights)
+    return _check(
+        model,
+        options,
+        texts=texts,
+        frozen=frozen,
+        allow_pickle_weights=allow_pickle_weights,
+        on_step=on_step,
+    )
+
+
+def _check(
+    model: LoadedModel,
+    options: ExtractionOptions,
+    *,
+    texts: Sequence[str],
+    frozen: Mapping[str, Any] | None,
+    allow_pickle_weights: bool,
+    on_step: OnStep,
+) -> BridgeEngine:
+    """The engine of a loaded model; arguments as in `load_engine`."""
+    source = model.source
     on_step("self_check", detail="comparing with single prompts")
     context = int(model.bridge.cfg.n_ctx)
     prompts = [cut(prompt, context) for prompt in tokenise(model.bridge, texts, bos=options.bos)]
@@ -159,7 +203,14 @@ def load_engine(
     if frozen:
         fields = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
         choice = PlanChoice(**{name: frozen[name] for name in fields})
-        return BridgeEngine(model, options, choice=choice, self_check=check, recorded=frozen)
+        return BridgeEngine(
+            model,
+            options,
+            choice=choice,
+            self_check=check,
+            recorded=frozen,
+            allow_pickle_weights=allow_pickle_weights,
+        )
     kernel = _kernel(model, options)
     choice = choose_plan(
         model.bridge,
@@ -171,7 +222,14 @@ def load_engine(
         direct=options.processing == "raw",
     )
     recorded = {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
-    return BridgeEngine(model, options, choice=choice, self_check=check, recorded=recorded)
+    return BridgeEngine(
+        model,
+        options,
+        choice=choice,
+        self_check=check,
+        recorded=recorded,
+        allow_pickle_weights=allow_pickle_weights,
+    )
 
 
 def _kernel(model: LoadedModel, options: ExtractionOptions) -> KernelChoice | None:

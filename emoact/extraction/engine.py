@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from emoact.schema import Site
+from emoact.models.progress import OnStep
+from emoact.schema import ExtractionOptions, Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +83,13 @@ class Engine(Protocol):
 
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         """Compute the activations of one unit and hand each over exactly once."""
+
+    def again(
+        self,
+        options: ExtractionOptions,
+        *,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        on_step: OnStep,
+    ) -> Engine:
+        """The same loaded model for other prompts, sites or a given plan, as a new one would be."""

@@ -129,7 +129,7 @@ class ActivationExtractor:
         several = [texts] if isinstance(texts, str) else list(texts)
         prompts = self._engine.tokenise(several)
         for text, prompt in zip(several, prompts, strict=True):
-            self._check(text, prompt)
+            check_prompt(text, prompt, self.options, self._source.name)
         found: list[dict[tuple[Site, int], np.ndarray]] = [{} for _ in several]
 
         def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
@@ -186,16 +186,22 @@ class ActivationExtractor:
         root = ResultsRoot(results)
         return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
 
-    def _check(self, text: str, prompt: Tokenised) -> None:
-        shown = repr(text if len(text) <= 60 else text[:57] + "...")
-        if len(prompt.ids) == prompt.content_start:
-            raise RequestError(f"the text {shown} has no tokens in {self._source.name}")
-        if prompt.is_truncated and not self.options.truncate:
-            raise RequestError(
-                f"the text {shown} has {prompt.full_length:,} tokens; {self._source.name} takes "
-                f"at most {len(prompt.ids):,}",
-                remedy="Shorten it, or set truncate in the options.",
-            )
+
+def check_prompt(text: str, prompt: Tokenised, options: ExtractionOptions, model: str) -> None:
+    """Refuse a text without tokens, or one that would have to be cut.
+
+    Raises:
+        RequestError: It is such a text.
+    """
+    shown = repr(text if len(text) <= 60 else text[:57] + "...")
+    if len(prompt.ids) == prompt.content_start:
+        raise RequestError(f"the text {shown} has no tokens in {model}")
+    if prompt.is_truncated and not options.truncate:
+        raise RequestError(
+            f"the text {shown} has {prompt.full_length:,} tokens; {model} takes "
+            f"at most {len(prompt.ids):,}",
+            remedy="Shorten it, or set truncate in the options.",
+        )
 
 
 def _sample(

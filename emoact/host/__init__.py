@@ -1,1 +1,1 @@
-"""One typed sentence through an installed model, in a process that keeps the model for a while."""
+"""The model host: a process with one loaded model that extracts and answers typed sentences."""

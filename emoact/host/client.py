@@ -1,49 +1,47 @@
-"""Asking a worker, and starting one where there is none; never imports torch."""
+"""Asking a host about a sentence, and starting one where none has the model; no torch."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import emoact
 from emoact.errors import EmoactError, RequestError
-from emoact.host.messages import receive, send
-from emoact.host.place import private, workers_folder
-from emoact.host.request import SentenceRequest
-from emoact.jobs.lock import read_lock
-from emoact.store.atomic import write_json
+from emoact.host.request import SentenceRequest, loading_of
+from emoact.jobs.lock import RunLock
+from emoact.models import hosts
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
-"""The command of a worker; its folder is added."""
+"""The command of a host; its folder and what it loads are added."""
 
 MOST_CHARACTERS = 2_000
 _PATIENCE_S = 180.0
+_PROBE_S = 1.0
+_START_S = 30.0
 _PAUSE_S = 0.05
 _STARTS = 2
-_LOG_TAIL = 400
+_LOG_BYTES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What the model made of a sentence.
+    """The answer of the model to a sentence.
 
     Attributes:
         text: The sentence.
         token_strings: Its tokens, the BOS included where one was prepended.
         content_start: First position of the sentence itself.
         bos: What was prepended.
-        random_weights: Whether the model's weights say nothing about language.
+        random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
             `[layer, d_model]`, the mean over the content.
         seconds: From asking to the answer.
@@ -59,7 +57,7 @@ class Looked:
 
 
 def check_text(text: str) -> str:
-    """The sentence without white space around it.
+    """Return the sentence without white space around it.
 
     Raises:
         RequestError: It is empty or too long.
@@ -76,127 +74,110 @@ def check_text(text: str) -> str:
 
 
 def look_at(request: SentenceRequest, text: str, *, patience_s: float = _PATIENCE_S) -> Looked:
-    """What the model makes of a sentence; starts a worker where none has the model.
+    """Ask a host about a sentence; starts one where none has the model.
 
     Raises:
         RequestError: The sentence is empty, too long, or has no tokens.
-        EmoactError: The worker cannot be started, failed, or was killed.
+        EmoactError: No host can be started, it failed, or it was killed.
     """
     sentence = check_text(text)
-    folder = _folder(request)
     began = time.monotonic()
     deadline, starts, losses = began + patience_s, 0, 0
+    said = ""
     while time.monotonic() < deadline:
-        connection = _connect(folder, deadline)
-        if connection is None:
-            if not is_warm(request):
-                if starts == _STARTS:
-                    raise _lost(folder)
-                _start(request, folder)
-                starts += 1
-            time.sleep(_PAUSE_S)
-            continue
         try:
-            with connection:
-                send(connection, {"text": sentence}, {})
-                content, arrays = receive(connection)
+            answer = _ask(request, sentence, deadline)
         except TimeoutError:
             break
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, ValueError) as error:
             losses += 1
-            # One that had idled long enough may have left just as it was asked; a second loss is
-            # the sentence's doing, or somebody's who kills workers.
+            # A host that had been idle may shut down in this very moment; a second loss is the
+            # fault of the sentence, or hosts are being killed.
             if losses > 1:
-                raise _lost(folder) from error
+                raise _lost(said) from error
             continue
-        return _looked(sentence, content, arrays, time.monotonic() - began)
+        if answer is not None:
+            return _looked(sentence, *answer, time.monotonic() - began)
+        if starts == _STARTS:
+            raise _lost(said)
+        said = _start(request)
+        starts += 1
     raise EmoactError(
         f"the model gave no answer within {patience_s:.0f} s",
-        remedy=f"Look at {folder / 'worker.log'}, then try again.",
+        remedy=f"Look at the logs in {hosts.hosts_folder()}, then try again.",
     )
 
 
 def is_warm(request: SentenceRequest) -> bool:
-    """Whether a worker has the model, or is loading it."""
+    """True where a host has the model, or is loading it, and is not busy with a run."""
     try:
-        return read_lock(_folder(request) / "lock").held
-    except OSError:
+        return _ask(request, "", time.monotonic() + _PROBE_S, probe=True) is not None
+    except (EmoactError, EOFError, OSError, ValueError):
         return False
 
 
-def stop_workers(*, but: str = "") -> None:
-    """Ask every worker to leave; each finishes what it is doing first.
-
-    Args:
-        but: Key of the request whose worker may stay.
-    """
-    for folder in workers_folder().iterdir():
-        if folder.name == but or not folder.is_dir():
+def _ask(
+    request: SentenceRequest, text: str, deadline: float, *, probe: bool = False
+) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    """The answer of the host that has the model; None where there is none."""
+    folders = hosts.hosts()
+    stamp = hosts.stamp(WORKER[-1], hosts.child_environment()) if folders else ""
+    asked = {"request": request.to_json(), "text": text}
+    message = {"request": "sentence", "stamp": stamp, "asked": asked, "probe": probe}
+    for folder in folders:
+        connection = hosts.connect(folder, timeout_s=deadline - time.monotonic())
+        if connection is None:
             continue
-        with contextlib.suppress(OSError, EOFError, ValueError):
-            connection = _connect(folder, time.monotonic() + 1.0)
-            if connection is not None:
-                with connection:
-                    send(connection, {"stop": True}, {})
-                    receive(connection)
+        with connection:
+            hosts.send(connection, message)
+            content, arrays = hosts.receive(connection)
+        if "not_here" not in content:
+            return content, arrays
+    return None
 
 
-def _folder(request: SentenceRequest) -> Path:
-    folder = workers_folder() / request.key
-    private(folder)
-    return folder
-
-
-def _connect(folder: Path, deadline: float) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(max(deadline - time.monotonic(), 0.1))
+def _start(request: SentenceRequest) -> str:
+    """Start a host; returns the end of its log where it ended before it listened."""
+    lock = RunLock.acquire(hosts.hosts_folder() / "starting", patience_s=_START_S)
     try:
-        connection.connect(os.fspath(folder / "socket"))
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except OSError as error:
-        connection.close()
-        raise EmoactError(f"{folder / 'socket'} cannot be used: {error.strerror}") from error
-    return connection
+        # Another page may have started it meanwhile.
+        return "" if is_warm(request) else _start_alone(request)
+    finally:
+        if lock is not None:
+            lock.close()
 
 
-def _start(request: SentenceRequest, folder: Path) -> None:
-    # One model at a time: each takes some hundred megabytes.
-    stop_workers(but=request.key)
-    write_json(folder / "request.json", request.to_json(), durable=False)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+def _start_alone(request: SentenceRequest) -> str:
+    folder = hosts.new_folder()
+    loading = json.dumps(dataclasses.asdict(loading_of(request)))
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        log = os.open(folder / "worker.log", flags, 0o600)
+        log = os.open(folder / "log", flags, 0o600)
     except OSError as error:
         raise EmoactError(f"{folder} cannot be written: {error.strerror}") from error
-    package = str(Path(emoact.__file__).resolve().parents[1])
-    known = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": package + (os.pathsep + known if known else ""),
-        # Only installed models are asked for; nothing is ever fetched for a sentence.
-        "HF_HUB_OFFLINE": "1",
-    }
     try:
         process = subprocess.Popen(
-            [*WORKER, os.fspath(folder)],
+            [*WORKER, "--folder", os.fspath(folder), "--loading", loading],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=hosts.child_environment(),
             start_new_session=True,
+        )
+        # A child whose end is not waited for stays in the process table.
+        threading.Thread(target=process.wait, daemon=True, name="reap-host").start()
+        deadline = time.monotonic() + _START_S
+        while process.poll() is None and time.monotonic() < deadline:
+            if (folder / "socket").exists():
+                return ""
+            time.sleep(_PAUSE_S)
+        return os.pread(log, _LOG_BYTES, max(0, os.fstat(log).st_size - _LOG_BYTES)).decode(
+            errors="replace"
         )
     except OSError as error:
         raise EmoactError(f"the model's process cannot be started: {error.strerror}") from error
     finally:
         os.close(log)
-    # A child that nobody waits for stays in the process table for as long as we live.
-    threading.Thread(target=process.wait, daemon=True, name="reap-sentence").start()
-    # Until it holds its lock it looks like none; a second start would only leave again.
-    deadline = time.monotonic() + 10.0
-    while process.poll() is None and not is_warm(request) and time.monotonic() < deadline:
-        time.sleep(_PAUSE_S)
 
 
 def _looked(
@@ -216,13 +197,9 @@ def _looked(
     )
 
 
-def _lost(folder: Path) -> EmoactError:
-    try:
-        log = (folder / "worker.log").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        log = ""
-    last = log[-_LOG_TAIL:].splitlines()[-1] if log else ""
-    said = f"; its log ends with: {last}" if last else ""
+def _lost(log: str) -> EmoactError:
+    lines = log.strip().splitlines()
+    said = f"; its log ends with: {lines[-1]}" if lines else ""
     return EmoactError(
         f"the process that had the model ended before it answered{said}",
         remedy="Try again; where memory is short, close other programs first.",

@@ -19,6 +19,46 @@ _LOCAL = ("local~", "gguf~")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Everything that decides what is in memory once a model is loaded.
+
+    Attributes:
+        folder: The model's folder under `results/activations`.
+        commit: Commit of its repository, or hash of its files.
+        processing: Of the weights.
+        dtype: Of the weights.
+        device: As it was asked for.
+        allow_pickle_weights: Whether the weights may come from a pickle.
+    """
+
+    folder: str
+    commit: str | None
+    processing: str
+    dtype: str
+    device: str
+    allow_pickle_weights: bool
+
+    @classmethod
+    def of(
+        cls,
+        folder: str,
+        commit: str | None,
+        options: ExtractionOptions,
+        *,
+        allow_pickle_weights: bool = False,
+    ) -> Loading:
+        """The part of a request that loading depends on."""
+        return cls(
+            folder=folder,
+            commit=commit,
+            processing=options.processing,
+            dtype=options.dtype,
+            device=options.device,
+            allow_pickle_weights=allow_pickle_weights,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SentenceRequest:
     """A model with its settings.
 
@@ -58,6 +98,11 @@ class SentenceRequest:
             commit=fields["commit"],
             options=ExtractionOptions.from_json(fields["options"]),
         )
+
+
+def loading_of(request: SentenceRequest) -> Loading:
+    """The model that a request for a sentence needs."""
+    return Loading.of(request.folder, request.commit, request.options)
 
 
 def request_like(

@@ -1,199 +1,142 @@
-"""The process that keeps one model and answers sentences: `python -m emoact.host.worker DIR`.
+"""The process that loads models: it extracts, then keeps its model for further requests.
 
-Its lock says that it lives, its socket is reachable by its user alone, and it leaves by itself when
-nobody has asked for some minutes. Several pages may ask at once; the model answers one at a time.
+Started as `python -m emoact.host.worker RUN_DIR --lock-fd N` for an extraction, and with
+`--folder FOLDER --loading JSON` for a typed sentence. The main thread computes one request at a
+time; threads talk to those who ask. It shuts down after ten idle minutes (`EMOACT_HOST_IDLE_S`).
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
-import socket
+import signal
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-
-from emoact.errors import EmoactError, RequestError
-from emoact.host.messages import receive, send
-from emoact.host.request import SentenceRequest
-from emoact.jobs.lock import RunLock
+from emoact.errors import EmoactError
+from emoact.extraction.pipeline import EngineFor, bridge_engine
+from emoact.extraction.worker import main as work_off
+from emoact.host.request import Loading
+from emoact.host.server import Server
+from emoact.host.warm import WarmModel
+from emoact.jobs.attempt import leave
+from emoact.jobs.decode import decode
+from emoact.jobs.directory import RunDirectory
+from emoact.models import hosts
 from emoact.models.threads import let_threads_sleep
 
-IDLE_S = 600.0
-_FAILED_S = 2.0
-_ACCEPT_S = 0.5
-_TALK_S = 30.0
-_LOCK_PATIENCE_S = 0.5
+PROGRAM = "emoact.host.worker"
+_SUMMARISER = "emoact.store.summaries.writing"
+_USABLE = (os.EX_OK, 2, 130)
+"""Exit codes of runs after which the model can be used again: finished, refused, cancelled."""
+_LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-class Model(Protocol):
-    """A loaded model."""
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    engine_for: EngineFor = bridge_engine,
+    program: str = PROGRAM,
+    summarise: bool = True,
+) -> int:
+    """Work the first request off, then serve; returns the exit code of the first run.
 
-    def look(self, text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What is said of a sentence: words and arrays, as in `client.Looked`."""
-
-
-Load = Callable[[SentenceRequest], Model]
-
-
-def main(argv: Sequence[str], *, load: Load | None = None, idle_s: float | None = None) -> int:
-    """Serve until nobody asks any more."""
-    os.umask(0o077)
-    folder = Path(argv[0])
-    lock = RunLock.acquire(folder / "lock", patience_s=_LOCK_PATIENCE_S)
-    if lock is None:
-        return 0
-    try:
-        request = SentenceRequest.from_json(json.loads((folder / "request.json").read_bytes()))
-        _Worker(folder, request, load or _load, IDLE_S if idle_s is None else idle_s).serve()
-    finally:
-        with contextlib.suppress(OSError):
-            (folder / "socket").unlink()
-        lock.close()
-    return 0
-
-
-class _Worker:
-    def __init__(self, folder: Path, request: SentenceRequest, load: Load, idle_s: float) -> None:
-        self._folder, self._request, self._load, self._idle_s = folder, request, load, idle_s
-        self._loaded = threading.Event()
-        self._one_at_a_time = threading.Lock()
-        self._model: Model | None = None
-        self._failure: EmoactError | None = None
-        self._busy = 0
-        self._counting = threading.Lock()
-        self._stopping = False
-        self._last = time.monotonic()
-
-    def serve(self) -> None:
-        """Answer until stopped, or idle for long, or the model cannot be loaded."""
-        path = self._folder / "socket"
-        with contextlib.suppress(FileNotFoundError):
-            # What a killed worker left; the lock is ours, so nobody serves it.
-            path.unlink()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(os.fspath(path))
-            listener.listen(16)
-            listener.settimeout(min(_ACCEPT_S, self._idle_s))
-            threading.Thread(target=self._load_model, daemon=True).start()
-            while not self._is_over():
-                try:
-                    connection, _ = listener.accept()
-                except TimeoutError:
-                    continue
-                with self._counting:
-                    self._busy += 1
-                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _is_over(self) -> bool:
-        if self._busy:
-            return False
-        if self._stopping:
-            return True
-        # Whoever started it has still to hear that the model could not be loaded.
-        patience = self._idle_s if self._failure is None else min(_FAILED_S, self._idle_s)
-        return self._loaded.is_set() and time.monotonic() - self._last > patience
-
-    def _load_model(self) -> None:
-        try:
-            self._model = self._load(self._request)
-        except EmoactError as error:
-            self._failure = error
-        except Exception as error:  # noqa: BLE001  whoever asks must hear of it, whatever it is
-            self._failure = EmoactError(
-                f"the model cannot be loaded: {type(error).__name__}: {str(error)[:300]}"
-            )
-        self._last = time.monotonic()
-        self._loaded.set()
-
-    def _talk(self, connection: socket.socket) -> None:
-        try:
-            with connection:
-                connection.settimeout(_TALK_S)
-                content, _ = receive(connection)
-                if content.get("stop"):
-                    self._stopping = True
-                    send(connection, {"ok": True}, {})
-                    return
-                answer, arrays = self._answer(str(content["text"]))
-                send(connection, answer, arrays)
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            # A tab that was closed, or somebody who speaks another language.
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        finally:
-            with self._counting:
-                self._last = time.monotonic()
-                self._busy -= 1
-
-    def _ready(self) -> Model:
-        if self._model is None:
-            raise self._failure or EmoactError("the model was never loaded")
-        return self._model
-
-    def _answer(self, text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        self._loaded.wait()
-        try:
-            with self._one_at_a_time:
-                answer, arrays = self._ready().look(text)
-        except EmoactError as error:
-            return _refusal(error), {}
-        except Exception as error:  # noqa: BLE001  one sentence must not end the others' worker
-            failed = EmoactError(f"the model failed: {type(error).__name__}: {str(error)[:300]}")
-            return _refusal(failed), {}
-        return {"ok": True, **answer}, arrays
-
-
-def _refusal(error: EmoactError) -> dict[str, Any]:
-    return {
-        "ok": False,
-        "message": error.message,
-        "remedy": error.remedy,
-        "wrong_request": isinstance(error, RequestError),
-    }
-
-
-class _Extracting:
-    """A real model."""
-
-    def __init__(self, request: SentenceRequest) -> None:
-        from emoact.extraction.extractor import ActivationExtractor
-
-        self._extractor = ActivationExtractor(request.model, options=request.options)
-
-    def look(self, text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        from emoact.positions import pool_sample, position_norms
-
-        sample = self._extractor.extract(text)
-        arrays = {}
-        for site, layers in sample.sites.items():
-            if site == "pattern":
-                continue
-            arrays[f"{site}.l2"] = np.stack([position_norms(rows, "l2") for rows in layers])
-            arrays[f"{site}.l1"] = np.stack([position_norms(rows, "l1") for rows in layers])
-            arrays[f"{site}.pooled"] = np.stack(
-                [pool_sample(rows, content_start=sample.content_start) for rows in layers]
-            )
-        facts = self._extractor.facts
-        return {
-            "token_strings": list(sample.token_strings),
-            "content_start": sample.content_start,
-            "bos": dict(facts.bos),
-            "random_weights": facts.random_weights,
-        }, arrays
-
-
-def _load(request: SentenceRequest) -> Model:
+    Args:
+        argv: Command line; that of the process when None.
+        engine_for: Loads a model; tests give a stand-in.
+        program: Module of this process; only a launcher of the same program uses the host.
+        summarise: Measure what a run has saved, for the pages.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}", description="Load a model and use it; started by emoact."
+    )
+    parser.add_argument("run_directory", type=Path, nargs="?", help="results/runs/RUN_ID")
+    parser.add_argument("--lock-fd", help="open file of the run's lock, already taken")
+    parser.add_argument("--folder", type=Path, help="folder of this host, for a sentence")
+    parser.add_argument("--loading", help="what it is going to load, for a sentence")
+    arguments = parser.parse_args(argv)
+    folder = arguments.folder
+    expected = decode(Loading, json.loads(arguments.loading)) if arguments.loading else None
+    idle_s = hosts.idle_s()
+    if folder is None and idle_s > 0:
+        # Without a folder for its socket the process works its run off all the same.
+        with contextlib.suppress(EmoactError):
+            folder = hosts.new_folder()
+    stamp = "" if folder is None else hosts.stamp(program, os.environ)
     let_threads_sleep()
-    return _Extracting(request)
+    warm = WarmModel(
+        engine_for, before_loading=lambda: hosts.leave_others(folder), expected=expected
+    )
+    runs = _Runs(warm, program=program, summarise=summarise, host_log=folder and folder / "log")
+    first = None
+    if arguments.run_directory is not None:
+        first = runs.task(arguments.run_directory, arguments.lock_fd)
+    if folder is None:
+        return 0 if first is None else first()
+    server = Server(folder, warm, stamp=stamp, idle_s=idle_s, run=runs.task)
+    return server.serve(first)
+
+
+class _Runs:
+    """Works extraction runs off with the model of this host."""
+
+    def __init__(
+        self, warm: WarmModel, *, program: str, summarise: bool, host_log: Path | None
+    ) -> None:
+        self._warm, self._program = warm, program
+        self._summarise, self._host_log = summarise, host_log
+
+    def task(self, directory: Path, descriptor: int | str | None) -> Callable[[], int]:
+        """A function for the main thread that works a run off."""
+        lock = [] if descriptor is None else ["--lock-fd", str(descriptor)]
+
+        def work() -> int:
+            _print_to(RunDirectory(directory).log_path)
+            code = work_off(
+                [os.fspath(directory), *lock], engine_for=self._warm, module=self._program
+            )
+            if self._host_log is not None:
+                _print_to(self._host_log)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            if code not in _USABLE:
+                # The reason may be the model, or the memory that it takes.
+                self._warm.drop()
+            if code == os.EX_OK and self._summarise:
+                _write_summaries(directory)
+            return code
+
+        return work
+
+
+def _print_to(log: Path) -> None:
+    """Send standard output and standard error to a log."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(log, _LOG, 0o666)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def _write_summaries(run_directory: Path) -> None:
+    """Measure what was saved in a process of low priority; the first page does what it does not."""
+    results = run_directory.absolute().parent.parent
+    with contextlib.suppress(OSError):
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _SUMMARISER, os.fspath(results)],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        # A child whose end is not waited for stays in the process table.
+        threading.Thread(target=process.wait, daemon=True, name="reap-summaries").start()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main())

@@ -60,6 +60,11 @@ def _run(directory: RunDirectory, descriptor: int | None, work: Work) -> int:
     except RequestError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    with contextlib.closing(lock):
+        return _attempt(directory, lock, work)
+
+
+def _attempt(directory: RunDirectory, lock: RunLock, work: Work) -> int:
     try:
         config = directory.config()
         reporter = RunReporter(directory, _snapshot(directory, config))
@@ -188,8 +193,8 @@ def _unforeseen(error: BaseException) -> EmoactError:
 
 
 def _leave_queue(lock: RunLock) -> None:
-    """Let the next run begin while this process is still being torn down."""
-    # If that fails, they begin when the process is gone.
+    """Let the next run begin."""
+    # If that fails, it begins once the lock is free.
     with contextlib.suppress(OSError):
         note = lock.note()
         if note is not None:

@@ -12,12 +12,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-import emoact
 from emoact.errors import RequestError
 from emoact.jobs.lock import LockReading, RunLock, read_lock
+from emoact.jobs.warm import hand_over
+from emoact.models.hosts import child_environment
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
@@ -90,7 +90,7 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """One worker process a run, on this machine."""
+    """A warm model host or a new worker process for each run, on this machine."""
 
     name = "local"
     label = "This machine"
@@ -98,11 +98,16 @@ class LocalExecutor:
     capabilities: frozenset[Capability] = frozenset({"cancel", "resume", "queue"})
 
     def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
-        """Start the worker process; it inherits the open lock, so that no moment is without it.
+        """Give the run to a host that has its model, or start a worker process.
+
+        Either gets the open lock, so that no moment is without it.
 
         Raises:
             OSError: The system refused.
         """
+        environment = child_environment()
+        if hand_over(directory, lock, program=command[-1], environment=environment):
+            return
         words = [*command, os.fspath(directory.path.absolute())]
         words += ["--lock-fd", str(lock.descriptor)]
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -113,7 +118,7 @@ class LocalExecutor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=environment,
                 pass_fds=(lock.descriptor,),
                 start_new_session=True,
             )
@@ -178,14 +183,3 @@ def described() -> str:
     """Every executor with its description, for help texts."""
     return "; ".join(f"{executor.name}: {executor.about}" for executor in EXECUTORS)
 
-
-def _environment() -> dict[str, str]:
-    """Environment of a worker: this process's, with emoact importable from any directory."""
-    home = Path(emoact.__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # An installed package is found anyway, and its neighbours must not come before the standard
-    # library.
-    if home.name not in ("site-packages", "dist-packages"):
-        paths = [os.fspath(home), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment

@@ -24,7 +24,7 @@ from emoact.jobs.status import Status, write_status
 from emoact.store.atomic import make_folder, write_error, write_json
 from emoact.store.layout import ResultsRoot
 
-WORKER = (sys.executable, "-P", "-m", "emoact.extraction.worker")
+WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of an extraction's worker; the run directory and the lock are added to it."""
 
 _NEW = ".new-"

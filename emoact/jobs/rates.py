@@ -118,7 +118,8 @@ def _mixed(old: Rate | None, tokens_per_s: float, ready_s: float) -> Rate:
         return Rate(tokens_per_s=tokens_per_s, ready_s=ready_s, runs=1)
     return Rate(
         tokens_per_s=old.tokens_per_s + _NEW_WEIGHT * (tokens_per_s - old.tokens_per_s),
-        ready_s=old.ready_s + _NEW_WEIGHT * (ready_s - old.ready_s),
+        # A model that was warm says nothing about the time that loading takes.
+        ready_s=old.ready_s + _NEW_WEIGHT * (ready_s - old.ready_s) if ready_s else old.ready_s,
         runs=old.runs + 1,
     )
 

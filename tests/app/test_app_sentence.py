@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,10 @@ import pytest
 
 from emoact.host import client
 from emoact.host import request as request_module
+from emoact.models import hosts
 from emoact.models.source import ModelSource
 from tests.app.conftest import ROOT, OpenPage
+from tests.support import stand_in_sentence
 from tests.support.planted import plant_grid, planted_norm
 from tests.support.shell import assert_same_rows, in_a_shell
 
@@ -35,11 +36,12 @@ def planted(results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     cache = Path(tempfile.mkdtemp(prefix="emoact-"))
     monkeypatch.setenv("EMOACT_CACHE", str(cache))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(client, "WORKER", (sys.executable, "-m", "tests.support.stand_in_sentence"))
+    monkeypatch.setattr(client, "WORKER", stand_in_sentence.WORKER)
+    monkeypatch.setenv(hosts.IDLE, "30")
     monkeypatch.setattr(request_module, "resolve_model", lambda _: SOURCE)
     plant_grid(results, ["gpt2"], n_samples=10)
     yield results
-    client.stop_workers()
+    hosts.leave_others()
     shutil.rmtree(cache, ignore_errors=True)
 
 

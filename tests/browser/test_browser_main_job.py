@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from emoact.host.client import stop_workers
 from emoact.jobs.progress import list_runs
 from emoact.models.cache import converted_dir, is_converted
+from emoact.models.hosts import leave_others
 from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store.reading import read_all
 from tests.browser.conftest import Server, Visitor
@@ -88,7 +88,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     expect(nearest).to_contain_text("lies closest to apology", timeout=10_000)
     window.settled()
     window.shoot("activations-sentence-light")
-    stop_workers()
+    leave_others()
 
     dark = visit("dark", 1920)
     dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")

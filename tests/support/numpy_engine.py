@@ -62,6 +62,7 @@ class NumpyEngine:
 
     def __init__(self, source: ModelSource, options: ExtractionOptions, plan: Mapping[str, Any]):
         assert source.path is not None
+        self._source = source
         self._options = options
         self._behaviour = json.loads((source.path / "stand_in.json").read_text())
         self._seed = int.from_bytes(hashlib.sha256(source.folder.encode()).digest()[:4], "big")
@@ -79,6 +80,17 @@ class NumpyEngine:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [self._tokenised(text) for text in texts]
+
+    def again(
+        self,
+        options: ExtractionOptions,
+        *,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        on_step: OnStep,
+    ) -> NumpyEngine:
+        on_step("self_check", detail=f"{len(texts)} texts")
+        return NumpyEngine(self._source, options, frozen or _new_plan())
 
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         self._misbehave()
@@ -146,5 +158,8 @@ def numpy_engine(
     deadline = time.monotonic() + behaviour.get("load_s", 0)
     while time.monotonic() < deadline:
         time.sleep(0.01)
-    plan = frozen or {"plan": "numpy", "chosen_at": time.time_ns(), "threads": 1}
-    return NumpyEngine(source, options, plan)
+    return NumpyEngine(source, options, frozen or _new_plan())
+
+
+def _new_plan() -> dict[str, Any]:
+    return {"plan": "numpy", "chosen_at": time.time_ns(), "threads": 1}

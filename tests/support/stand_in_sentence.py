@@ -1,62 +1,119 @@
-"""A worker whose model is made of arithmetic: `python -m tests.support.stand_in_sentence DIR`.
+"""A host whose model is made of arithmetic: `python -m tests.support.stand_in_sentence ...`.
 
 Some sentences make it fail, die, or take its time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.host.request import SentenceRequest
-from emoact.host.worker import Model, main
+from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.host import requests
+from emoact.host.worker import main
+from emoact.jobs.attempt import leave
+from emoact.models.progress import OnStep
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
 
-IDLE_S = float(os.environ.get("STAND_IN_IDLE_S", "30"))
+WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_sentence")
+N_LAYERS, D_MODEL = 4, 12
 
 
 class StandIn:
-    """Every word is a token; its norm is its length."""
+    """Every word is a token; its only dimension that is not 0 is its length."""
 
-    def __init__(self, request: SentenceRequest) -> None:
-        self._request = request
+    def __init__(self, options: ExtractionOptions) -> None:
+        self._options = options
+        self.facts = EngineFacts(
+            n_layers=N_LAYERS,
+            d_model=D_MODEL,
+            d_vocab=50257,
+            n_heads=2,
+            bos={"prepended": True, "token": "<|endoftext|>", "token_id": 50256},
+            device="cpu",
+            plan={},
+            self_check={},
+        )
 
-    def look(self, text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        words = text.split()
-        if "die" in words:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if "refuse" in words:
-            raise RequestError("the text has too many tokens", remedy="Shorten it.")
-        if "fail" in words:
-            raise ZeroDivisionError("division by zero")
-        if "slowly" in words:
-            time.sleep(0.4)
-        norms = np.array([[1.0, *map(len, words)]] * 4, dtype=np.float64)
-        arrays = {
-            f"{site}.{name}": norms for site in self._request.options.sites for name in ("l2", "l1")
-        }
-        for site in self._request.options.sites:
-            arrays[f"{site}.pooled"] = np.full((4, 12), len(words), dtype=np.float32)
-        return {
-            "token_strings": ["<|endoftext|>", *words],
-            "content_start": 1,
-            "bos": {"prepended": True, "token": "<|endoftext|>", "token_id": 50256},
-            "random_weights": False,
-            "pid": os.getpid(),
-        }, arrays
+    def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
+        return [_tokenised(text.split()) for text in texts]
+
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
+        for number, prompt in enumerate(prompts):
+            _misbehave(prompt.strings)
+            rows = np.zeros((len(prompt.strings), D_MODEL), dtype=np.float32)
+            rows[:, 0] = [1, *map(len, prompt.strings[1:])]
+            for site in self._options.sites:
+                for layer in range(N_LAYERS):
+                    put(site, layer, number, rows)
+            on_pass(1, len(prompt.strings))
+
+    def again(
+        self,
+        options: ExtractionOptions,
+        *,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        on_step: OnStep,
+    ) -> StandIn:
+        return StandIn(options)
 
 
-def load(request: SentenceRequest) -> Model:
+def _tokenised(words: list[str]) -> Tokenised:
+    return Tokenised(
+        ids=np.arange(1 + len(words)),
+        strings=("<|endoftext|>", *words),
+        content_start=1,
+        full_length=1 + len(words),
+    )
+
+
+def _misbehave(words: Sequence[str]) -> None:
+    if "die" in words:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "refuse" in words:
+        raise RequestError("the text has too many tokens", remedy="Shorten it.")
+    if "fail" in words:
+        raise ZeroDivisionError("division by zero")
+    if "slowly" in words:
+        time.sleep(0.4)
+
+
+def engine_for(
+    source: ModelSource,
+    options: ExtractionOptions,
+    *,
+    texts: Sequence[str],
+    frozen: Mapping[str, Any] | None,
+    allow_pickle_weights: bool,
+    on_step: OnStep,
+) -> StandIn:
     """The stand-in; a folder called broken cannot be loaded."""
-    if request.folder == "broken":
+    if source.folder == "broken":
         raise EmoactError("the weights are gone", remedy="Install them again.")
-    return StandIn(request)
+    return StandIn(options)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], load=load, idle_s=IDLE_S))
+    loading = json.loads(sys.argv[sys.argv.index("--loading") + 1])
+    installed = ModelSource(
+        name=loading["folder"],
+        model_name=loading["folder"],
+        kind="hub",
+        folder=loading["folder"],
+        revision="main",
+        commit=loading["commit"],
+        weight_source="Hugging Face hub",
+    )
+    with mock.patch.object(requests, "resolve_model", return_value=installed):
+        leave(main(engine_for=engine_for, program=WORKER[-1]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from emoact.extraction.worker import main
+from emoact.host.worker import main
 from emoact.jobs.attempt import leave
 from tests.support.numpy_engine import numpy_engine
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_worker")
 
 if __name__ == "__main__":
-    leave(main(engine_for=numpy_engine))
+    leave(main(engine_for=numpy_engine, program=WORKER[-1], summarise=False))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 
 from emoact.errors import EmoactError, RequestError
-from emoact.host import client, place
-from emoact.host.client import is_warm, look_at, stop_workers
+from emoact.host import client
+from emoact.host.client import is_warm, look_at
 from emoact.host.request import SentenceRequest
-from emoact.jobs.lock import RunLock
+from emoact.models import hosts
 from emoact.schema import ExtractionOptions
 
 REQUEST = SentenceRequest(
@@ -24,8 +25,9 @@ REQUEST = SentenceRequest(
 )
 
 
-def folder_of(request: SentenceRequest) -> Path:
-    return place.workers_folder() / request.key
+def only_host() -> Path:
+    (folder,) = hosts.hosts()
+    return folder
 
 
 def wait_until_cold(request: SentenceRequest) -> None:
@@ -43,11 +45,9 @@ def test_a_sentence_comes_back_with_its_norms_and_the_model_stays(stand_in: Path
     np.testing.assert_array_equal(looked.arrays["resid_pre.l2"][2], [1.0, 2.0, 4.0])
     assert looked.arrays["resid_pre.pooled"].shape == (4, 12)
     assert is_warm(REQUEST)
-    log = folder_of(REQUEST) / "worker.log"
-    before = log.stat().st_ino, log.stat().st_mtime_ns
+    before = only_host()
     look_at(REQUEST, "again")
-    # A second worker would have begun the log anew.
-    assert (log.stat().st_ino, log.stat().st_mtime_ns) == before
+    assert only_host() == before
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t ", "x" * 2001])
@@ -75,23 +75,21 @@ def test_two_tabs_at_once_share_one_model_and_get_their_own_answers(stand_in: Pa
 
 def test_only_its_user_can_reach_a_worker(stand_in: Path) -> None:
     look_at(REQUEST, "hello")
-    for path in (place.workers_folder(), folder_of(REQUEST)):
+    for path in (hosts.hosts_folder(), only_host()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    sock = (folder_of(REQUEST) / "socket").stat()
-    assert stat.S_ISSOCK(sock.st_mode)
-    assert stat.S_IMODE(sock.st_mode) & 0o077 == 0
+    assert stat.S_ISSOCK((only_host() / "socket").stat().st_mode)
 
 
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EmoactError, match="not a folder of yours"):
-        place.private(tmp_path / "link")
+        hosts.private(tmp_path / "link")
 
 
 def test_a_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
-    place.private(tmp_path / "open")
+    hosts.private(tmp_path / "open")
     assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700
 
 
@@ -99,10 +97,11 @@ def test_a_cache_with_a_long_path_keeps_its_sockets_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / ("long" * 40)))
-    folder = place.workers_folder()
-    assert len(os.fsencode(folder / REQUEST.key / "socket")) <= 100
+    folder = hosts.hosts_folder()
+    own = hosts.new_folder()
+    assert len(os.fsencode(own / "socket")) <= 100
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
 def test_a_killed_worker_is_noticed_and_the_next_sentence_starts_another(stand_in: Path) -> None:
@@ -110,8 +109,6 @@ def test_a_killed_worker_is_noticed_and_the_next_sentence_starts_another(stand_i
     with pytest.raises(EmoactError, match="ended before it answered"):
         look_at(REQUEST, "die now")
     wait_until_cold(REQUEST)
-    # Its socket is still there; nobody listens.
-    assert (folder_of(REQUEST) / "socket").exists()
     assert look_at(REQUEST, "hello again").token_strings[1] == "hello"
 
 
@@ -137,10 +134,10 @@ def test_a_model_that_cannot_be_loaded_says_why_and_leaves(stand_in: Path) -> No
 def test_a_worker_that_nobody_asks_leaves_by_itself(
     stand_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STAND_IN_IDLE_S", "0.2")
+    monkeypatch.setenv(hosts.IDLE, "0.2")
     look_at(REQUEST, "hello")
     wait_until_cold(REQUEST)
-    assert not (folder_of(REQUEST) / "socket").exists()
+    assert hosts.hosts() == []
     assert look_at(REQUEST, "hello").token_strings[1] == "hello"
 
 
@@ -160,14 +157,9 @@ def test_a_command_that_starts_no_worker_is_an_error_with_its_last_words(
         look_at(REQUEST, "hello")
 
 
-def test_a_lock_without_a_voice_is_waited_for_and_then_named(stand_in: Path) -> None:
-    folder = folder_of(REQUEST)
-    place.private(folder)
-    lock = RunLock.acquire(folder / "lock")
-    assert lock is not None
-    with pytest.raises(EmoactError, match="no answer within"):
+def test_a_host_that_never_answers_is_waited_for_and_then_named(stand_in: Path) -> None:
+    with hosts.listen(hosts.new_folder()), pytest.raises(EmoactError, match="no answer within"):
         look_at(REQUEST, "hello", patience_s=0.3)
-    lock.close()
 
 
 @pytest.mark.parametrize("noise", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64])
@@ -175,7 +167,7 @@ def test_noise_on_the_socket_is_no_sentence(stand_in: Path, noise: bytes) -> Non
     look_at(REQUEST, "hello")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
         stranger.settimeout(5)
-        stranger.connect(os.fspath(folder_of(REQUEST) / "socket"))
+        stranger.connect(os.fspath(only_host() / "socket"))
         stranger.sendall(noise)
         stranger.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
@@ -185,7 +177,7 @@ def test_noise_on_the_socket_is_no_sentence(stand_in: Path, noise: bytes) -> Non
 
 def test_workers_leave_when_told(stand_in: Path) -> None:
     look_at(REQUEST, "hello")
-    stop_workers()
+    hosts.leave_others()
     wait_until_cold(REQUEST)
 
 
@@ -195,7 +187,7 @@ def test_a_worker_outlives_whoever_started_it(stand_in: Path) -> None:
     found = [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and os.fspath(folder_of(REQUEST)) in _command(entry)
+        if entry.name.isdigit() and os.fspath(only_host()) in _command(entry)
     ]
     assert len(found) == 1
     assert os.getsid(found[0]) == found[0] != os.getsid(0)

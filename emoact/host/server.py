@@ -1,0 +1,280 @@
+"""The socket of a host: who may ask, what is answered at once, and what waits for the model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from emoact.errors import EmoactError, RequestError
+from emoact.host.request import Loading
+from emoact.host.requests import REQUESTS, Answer
+from emoact.host.warm import WarmModel
+from emoact.jobs.config import RunConfig
+from emoact.jobs.decode import decode
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.frozen import FrozenChoices
+from emoact.models import hosts
+
+Task = Callable[[], object]
+RunTask = Callable[[Path, int], Callable[[], int]]
+
+_TALK_S = 30.0
+_MOMENT_S = 0.5
+_FIRST_S = 10.0
+"""Least seconds that a host waits for its first request, whatever the idle time is."""
+
+
+class Server:
+    """Threads that talk, and a queue of tasks for the main thread, which computes.
+
+    Args:
+        folder: The host's own folder.
+        warm: Its model.
+        stamp: As `hosts.stamp` says of this process.
+        idle_s: Seconds without a request after which it shuts down.
+        run: Makes the task that works a run off, from its directory and its lock's open file.
+    """
+
+    def __init__(
+        self, folder: Path, warm: WarmModel, *, stamp: str, idle_s: float, run: RunTask
+    ) -> None:
+        self._folder, self._warm, self._stamp, self._run = folder, warm, stamp, run
+        self._idle_s = idle_s
+        self._changed = threading.Condition()
+        self._tasks: deque[tuple[str, Task]] = deque()
+        self._at_work = ""
+        self._leaving = self._closed = False
+        self._talking = 0
+
+    def serve(self, first: Callable[[], int] | None) -> int:
+        """Do the first task and then what is asked for; returns what the first task returned."""
+        self._at_work = "run" if first is not None else ""
+        with contextlib.ExitStack() as stack:
+            try:
+                listener = stack.enter_context(hosts.listen(self._folder))
+            except OSError as error:
+                print(f"no socket for further requests: {error}", file=sys.stderr)
+                self._leaving = True
+            else:
+                threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+            code = 0 if first is None else first()
+            waited_s = max(self._idle_s, _FIRST_S) if first is None else self._idle_s
+            while (task := self._next(waited_s)) is not None:
+                task()
+                waited_s = self._idle_s
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with self._changed:
+            # The last answers are on their way.
+            self._changed.wait_for(lambda: not self._talking, timeout=_TALK_S)
+        return code
+
+    def _next(self, waited_s: float) -> Task | None:
+        """The next task; None when it is time to shut down, after which none is taken."""
+        until = time.monotonic() + waited_s
+        with self._changed:
+            self._at_work = ""
+            self._changed.notify_all()
+            while not self._tasks:
+                left = until - time.monotonic()
+                over = self._leaving or left <= 0 or self._warm.loading is None
+                if over and not self._at_work:
+                    self._closed = True
+                    return None
+                self._changed.wait(max(left, 0.01))
+            self._at_work, task = self._tasks.popleft()
+            return task
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self._talking += 1
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(_TALK_S)
+                if hosts.is_own(connection):
+                    content, _ = hosts.receive(connection, limit=hosts.LONGEST_REQUEST)
+                    self._answer(connection, content)
+        except (OSError, EOFError, ValueError) as error:
+            # A closed browser tab, or a program that does not speak this protocol.
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            with self._changed:
+                self._talking -= 1
+                self._changed.notify_all()
+
+    def _answer(self, connection: socket.socket, content: Mapping[str, Any]) -> None:
+        name = content.get("request")
+        if name == "leave":
+            with self._changed:
+                self._leaving = True
+                self._changed.notify_all()
+            hosts.send(connection, {"ok": True})
+            return
+        request = REQUESTS.get(str(name))
+        try:
+            if name == "run":
+                self._take_run(connection, content)
+                return
+            if request is None:
+                raise RequestError(f"there is no request {name!r:.40}")
+            asked = decode(request.asked, content.get("asked"))
+            answering: Future[Answer] = Future()
+
+            def compute() -> None:
+                _settle(answering, lambda: request.answer(self._warm, asked))
+
+            probe = content.get("probe") is True
+            why = self._refusal(content, request.loading(asked))
+            why = why or self._enqueue(str(name), None if probe else compute)
+            if why or probe:
+                hosts.send(connection, {"not_here": why} if why else {"ok": True})
+            else:
+                answer, arrays = answering.result()
+                hosts.send(connection, {"ok": True, **answer}, arrays)
+        except EmoactError as error:
+            hosts.send(connection, _refused(error))
+
+    def _refusal(self, content: Mapping[str, Any], loading: Loading) -> str:
+        """Why this host is not the one for a request; empty where it is."""
+        if content.get("stamp") != self._stamp:
+            return "started by another version or with other settings"
+        if self._warm.loading != loading:
+            return "another model, or loaded in another way"
+        return ""
+
+    def _enqueue(self, name: str, task: Task | None) -> str:
+        """Put a task in the queue, or only say why it could not be; empty where it can."""
+        with self._changed:
+            if self._at_work == "run" or self._leaving or self._closed:
+                return "busy with a run, or shutting down"
+            if task is not None:
+                self._tasks.append((name, task))
+                self._changed.notify_all()
+        return ""
+
+    def _take_run(self, connection: socket.socket, content: Mapping[str, Any]) -> None:
+        """Take a run over: say that it fits, receive the lock's open file, begin."""
+        directory = _directory(content.get("asked"))
+        config = _extraction(directory)
+        why = self._refusal(content, _loading(config))
+        frozen = FrozenChoices(directory.plan_path).get(config.models[0].folder)
+        if not why and not self._warm.threads_fit(frozen):
+            why = "the run computes with another number of threads"
+        if not why and not self._claim():
+            why = "busy, or shutting down"
+        if why:
+            hosts.send(connection, {"not_here": why})
+            return
+        descriptor = -1
+        try:
+            hosts.send(connection, {"ok": True})
+            descriptor = _receive_lock(connection, directory)
+            task = self._run(directory.path, descriptor)
+        except BaseException:
+            if descriptor >= 0:
+                os.close(descriptor)
+            self._unclaim()
+            raise
+        with self._changed:
+            self._tasks.append(("run", task))
+            self._changed.notify_all()
+        hosts.send(connection, {"ok": True})
+
+    def _claim(self) -> bool:
+        with self._changed:
+            # The lock of a run is free a moment before its task has ended.
+            self._changed.wait_for(lambda: not self._at_work, timeout=_MOMENT_S)
+            busy = self._at_work or self._tasks or self._leaving or self._closed
+            if busy or not self._warm.is_loaded:
+                return False
+            self._at_work = "run"
+            return True
+
+    def _unclaim(self) -> None:
+        with self._changed:
+            self._at_work = ""
+            self._changed.notify_all()
+
+
+def _settle(answering: Future[Answer], compute: Callable[[], Answer]) -> None:
+    """Compute one answer; an error of one request is told to its asker and ends nothing."""
+    try:
+        answering.set_result(compute())
+    except EmoactError as error:
+        answering.set_exception(error)
+    except Exception as error:  # noqa: BLE001
+        said = f"the model failed: {type(error).__name__}: {str(error)[:300]}"
+        answering.set_exception(EmoactError(said))
+
+
+def _refused(error: EmoactError) -> dict[str, Any]:
+    return {
+        "ok": False,
+        "message": error.message,
+        "remedy": error.remedy,
+        "wrong_request": isinstance(error, RequestError),
+    }
+
+
+def _directory(asked: Any) -> RunDirectory:
+    path = asked.get("directory") if isinstance(asked, dict) and len(asked) == 1 else None
+    if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+        raise RequestError("a run is asked for by the absolute path of its directory")
+    directory = RunDirectory(Path(path))
+    if not directory.exists():
+        raise RequestError(f"{path} is no run directory")
+    return directory
+
+
+def _extraction(directory: RunDirectory) -> RunConfig:
+    config = directory.config()
+    if not isinstance(config, RunConfig):
+        raise RequestError(f"run {config.run_id!r} is no extraction")
+    return config
+
+
+def _loading(config: RunConfig) -> Loading:
+    """The way in which the first model of an extraction is loaded."""
+    return Loading.of(
+        config.models[0].folder,
+        config.models[0].commit,
+        config.options,
+        allow_pickle_weights=config.allow_pickle_weights,
+    )
+
+
+def _receive_lock(connection: socket.socket, directory: RunDirectory) -> int:
+    """The open file of the run's lock.
+
+    Raises:
+        RequestError: Another file, or none, was sent.
+    """
+    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, 4, flags)
+    try:
+        if len(descriptors) == 1:
+            sent, lock = os.fstat(descriptors[0]), directory.lock_path.lstat()
+            if stat.S_ISREG(lock.st_mode) and os.path.samestat(sent, lock):
+                return descriptors.pop()
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    raise RequestError(f"what was sent is not the lock of run {directory.run_id!r}")
