@@ -182,4 +182,3 @@ def can(name: str, capability: Capability) -> bool:
 def described() -> str:
     """Every executor with its description, for help texts."""
     return "; ".join(f"{executor.name}: {executor.about}" for executor in EXECUTORS)
-

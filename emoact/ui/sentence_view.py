@@ -32,7 +32,7 @@ _KEPT = "sentence-looked"
 
 
 def show_sentence(look: Look, cards: Sequence[UnitCard]) -> None:
-    """The form, and what came of it."""
+    """Show the form, and the answer below it."""
     configuration = cards[0].configuration
     sites = tuple(dict.fromkeys(s for unit in look.units for s in unit.sites if s != "resid_post"))
     try:
@@ -64,9 +64,14 @@ def show_sentence(look: Look, cards: Sequence[UnitCard]) -> None:
         st.session_state[_KEPT] = (request.key, looked)
     kept = st.session_state.get(_KEPT)
     if kept is None or kept[0] != request.key:
+        loaded = (
+            "The model is loaded already."
+            if is_warm(request)
+            else "The first one loads the model, which takes some seconds; the model then stays "
+            "for ten minutes."
+        )
         st.caption(
-            f"The sentence goes through {mono(request.model)} as the saved prompts did. The first "
-            "one loads the model, which takes some seconds; the model then stays for ten minutes."
+            f"The sentence goes through {mono(request.model)} as the saved prompts did. {loaded}"
         )
         return
     _show(look, kept[1])

@@ -1,0 +1,99 @@
+"""A run on a warm host with a real (tiny) model: the same bits as in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from emoact.jobs import launch
+from emoact.jobs.config import RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.look import look
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.models import hosts
+from emoact.store.reading import read_all
+from emoact.store.unit import Unit
+from tests.support.stand_in_world import World
+from tests.support.tiny_models import save_tiny
+
+LONGEST_WAIT_S = 120.0
+
+
+def extracted(world: World, model: Path, results: str, emotions: tuple[str, ...]) -> RunConfig:
+    """A finished run in a results folder of its own."""
+    request = ExtractRequest(
+        models=(str(model),),
+        dataset=world.dataset,
+        results=world.path / results,
+        emotions=emotions,
+    )
+    config = prepare(request)
+    launch.start(config)
+    directory = directory_of(config)
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while look(directory).active or directory.lock_is_held():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert look(directory).state == "finished", directory.log_tail()
+    return config
+
+
+def directory_of(config: RunConfig) -> RunDirectory:
+    return RunDirectory(Path(config.results) / "runs" / config.run_id)
+
+
+def loaded(config: RunConfig) -> bool:
+    events = directory_of(config).events().events
+    return any(event.kind == "step" and event.fields["step"] == "load" for event in events)
+
+
+def worker_of(config: RunConfig) -> int:
+    worker = directory_of(config).status().worker
+    assert worker is not None
+    return worker.pid
+
+
+def content(unit: Unit) -> tuple[object, ...]:
+    """Everything in a unit that is not the time or the name of its run."""
+    arrays = tuple(
+        rows.tobytes()
+        for layers in (unit.residual_stream, unit.mlp_output)
+        for samples in layers
+        for rows in samples
+    )
+    assert unit.provenance is not None
+    made = {
+        name: unit.provenance[name]
+        for name in ("plan", "self_check", "unit_key", "bos", "versions", "device")
+    }
+    return arrays, made
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_warm_run_writes_what_a_cold_one_does(
+    tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    world = World(tmp_path)
+    world.write_dataset(("anger", "gratitude", "neutral"), n_samples=5)
+    model = save_tiny(family, tmp_path / "model")
+    everything = ("anger", "gratitude", "neutral")
+    monkeypatch.setenv(hosts.IDLE, "60")
+    try:
+        first = extracted(world, model, "first", everything)
+        same = extracted(world, model, "same", everything)
+        # The check of the model is made on prompts of the first emotion: other ones here.
+        other = extracted(world, model, "other", ("neutral", "gratitude"))
+    finally:
+        hosts.leave_others()
+    assert [loaded(config) for config in (first, same, other)] == [True, False, False]
+    assert worker_of(first) == worker_of(same) == worker_of(other)
+    cold = {unit.emotion: content(unit) for unit in read_all(first.results)}
+    assert {unit.emotion: content(unit) for unit in read_all(same.results)} == cold
+    monkeypatch.setenv(hosts.IDLE, "0")
+    other_cold = extracted(world, model, "other-cold", ("neutral", "gratitude"))
+    assert loaded(other_cold)
+    expected = {unit.emotion: content(unit) for unit in read_all(other_cold.results)}
+    assert {unit.emotion: content(unit) for unit in read_all(other.results)} == expected

@@ -1,0 +1,290 @@
+"""Extraction runs on a host that has their model already; the model is a numpy stand-in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emoact.jobs import control, launch
+from emoact.jobs.config import RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.lock import RunLock
+from emoact.jobs.look import look
+from emoact.jobs.request import prepare
+from emoact.jobs.states import State
+from emoact.models import hosts
+from emoact.schema import ExtractionOptions
+from emoact.store.reading import read_all
+from tests.support.numpy_engine import behave
+from tests.support.stand_in_worker import WORKER
+from tests.support.stand_in_world import World
+
+LONGEST_WAIT_S = 20.0
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world whose workers become hosts; none outlives the test."""
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(hosts.IDLE, "60")
+    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
+    monkeypatch.setattr(launch, "WORKER", WORKER)
+    world = World(tmp_path)
+    world.write_dataset()
+    yield world
+    world.end_all()
+    hosts.leave_others()
+    wait_for(lambda: hosts.hosts() == [])
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def in_another_folder(world: World, model: Path, name: str, **changes: Any) -> RunConfig:
+    request = world.request(model, results=world.path / name, **changes)
+    return prepare(request)
+
+
+def finished(config: RunConfig) -> int:
+    """Start a run and see it finish; returns the process that worked it off."""
+    launch.start(config)
+    until(config, "finished")
+    return worker_of(config)
+
+
+def directory_of(config: RunConfig) -> RunDirectory:
+    return RunDirectory(Path(config.results) / "runs" / config.run_id)
+
+
+def until(config: RunConfig, state: State) -> None:
+    wait_for(lambda: look(directory_of(config)).state == state)
+
+
+def worker_of(config: RunConfig) -> int:
+    worker = directory_of(config).status().worker
+    assert worker is not None
+    return worker.pid
+
+
+def steps_of(config: RunConfig) -> list[str]:
+    events = directory_of(config).events().events
+    return [event.fields["step"] for event in events if event.kind == "step"]
+
+
+def arrays_of(config: RunConfig) -> dict[str, list[bytes]]:
+    """The arrays of every unit, in a form that compares bit for bit."""
+    return {
+        f"{unit.folder}/{unit.emotion}": [
+            rows.tobytes()
+            for layers in (unit.residual_stream, unit.mlp_output)
+            for samples in layers
+            for rows in samples
+        ]
+        for unit in read_all(config.results)
+    }
+
+
+def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World) -> None:
+    model = world.model()
+    first = world.config(model)
+    second = in_another_folder(world, model, "second")
+    pid = finished(first)
+    assert finished(second) == pid
+    assert "load" in steps_of(first)
+    assert "load" not in steps_of(second)
+    assert any("was warm" in line for line in directory_of(second).log_tail())
+    assert len(arrays_of(first)) == 2
+    assert arrays_of(first) == arrays_of(second)
+    # The run's own log and lock are closed; what is printed later goes to the host's.
+    open_files = [os.fspath(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    assert not [path for path in open_files if str(world.path / "second") in path]
+
+
+def test_a_run_without_idle_time_leaves_no_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(hosts.IDLE, "0")
+    pid = finished(world.config(world.model()))
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    assert hosts.hosts() == []
+
+
+def test_a_host_leaves_after_its_idle_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(hosts.IDLE, "0.3")
+    pid = finished(world.config(world.model()))
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    assert hosts.hosts() == []
+
+
+def test_a_run_that_is_cancelled_leaves_the_host_usable(world: World) -> None:
+    model = world.model()
+    pid = finished(world.config(model))
+    behave(model, pass_s=0.02, gate=str(world.path / "gate"))
+    # Behaviour is part of the engine; other prompts make it anew on the same loaded model.
+    world.write_dataset(n_samples=4)
+    slow = in_another_folder(world, model, "slow")
+    launch.start(slow)
+    results = Path(slow.results)
+    until(slow, "running")
+    control.cancel(results, slow.run_id, wait=True)
+    until(slow, "cancelled")
+    (world.path / "gate").touch()
+    assert control.resume(results, slow.run_id).run_id == slow.run_id
+    until(slow, "finished")
+    assert worker_of(slow) == pid
+    assert "load" not in steps_of(slow)
+
+
+def test_a_killed_host_crashes_its_run_which_resumes_to_the_same_files(world: World) -> None:
+    model = world.model()
+    undisturbed = world.config(model)
+    pid = finished(undisturbed)
+    world.write_dataset(n_samples=4)
+    behave(model, gate=str(world.path / "gate"))
+    killed = in_another_folder(world, model, "killed")
+    results = Path(killed.results)
+    launch.start(killed)
+    until(killed, "running")
+    assert worker_of(killed) == pid
+    os.kill(pid, 9)
+    until(killed, "crashed")
+    plan = directory_of(killed).plan_path.read_bytes()
+    (world.path / "gate").touch()
+    control.resume(results, killed.run_id)
+    until(killed, "finished")
+    assert worker_of(killed) != pid
+    assert directory_of(killed).plan_path.read_bytes() == plan
+    again = in_another_folder(world, model, "again")
+    finished(again)
+    assert arrays_of(killed) == arrays_of(again)
+
+
+def test_of_two_runs_at_once_one_gets_the_host_and_both_finish(world: World) -> None:
+    model = world.model()
+    pid = finished(world.config(model))
+    behave(model, gate=str(world.path / "gate"))
+    world.write_dataset(n_samples=4)
+    runs = [in_another_folder(world, model, name) for name in ("one", "two")]
+    for config in runs:
+        launch.start(config)
+    (world.path / "gate").touch()
+    for config in runs:
+        until(config, "finished")
+    workers = [worker_of(config) for config in runs]
+    assert workers[0] == pid != workers[1]
+    assert arrays_of(runs[0]) == arrays_of(runs[1])
+
+
+@pytest.mark.parametrize("other", ["dtype", "processing", "model", "threads", "pickle weights"])
+def test_a_host_with_other_settings_is_not_used(
+    world: World, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = world.model()
+    first = world.config(model)
+    pid = finished(first)
+    changes: dict[str, Any] = {}
+    if other == "dtype":
+        changes["options"] = ExtractionOptions(dtype="bfloat16")
+    elif other == "processing":
+        changes["options"] = ExtractionOptions(processing="tl_compat")
+    elif other == "model":
+        model = world.model("another")
+    elif other == "threads":
+        monkeypatch.setenv("EMOACT_THREADS", "1")
+    elif other == "pickle weights":
+        changes["allow_pickle_weights"] = True
+    second = in_another_folder(world, model, "second", **changes)
+    assert finished(second) != pid
+    assert "load" in steps_of(second)
+    # One model at a time stays in memory.
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_resumed_run_with_another_number_of_threads_is_not_worked_off_warm(world: World) -> None:
+    model = world.model()
+    behave(model, fail="not today")
+    resumed = in_another_folder(world, model, "resumed")
+    launch.start(resumed)
+    until(resumed, "failed")
+    plan = directory_of(resumed).plan_path
+    plan.write_text(plan.read_text().replace('"threads": 1', '"threads": 3'))
+    behave(model)
+    pid = finished(world.config(model))
+    control.resume(resumed.results, resumed.run_id)
+    until(resumed, "finished")
+    assert worker_of(resumed) != pid
+    assert steps_of(resumed).count("load") == 2
+
+
+def test_a_host_refuses_a_lock_that_is_not_that_of_the_run(world: World) -> None:
+    model = world.model()
+    finished(world.config(model))
+    (folder,) = hosts.hosts()
+    second = in_another_folder(world, model, "second")
+    launch.start(second, worker=("true",))
+    wrong = RunLock.acquire(world.path / "lock")
+    assert wrong is not None
+    stamp = hosts.stamp(WORKER[-1], hosts.child_environment())
+    asked = {"directory": str(directory_of(second).path)}
+    connection = hosts.connect(folder, timeout_s=5.0)
+    assert connection is not None
+    with connection:
+        hosts.send(connection, {"request": "run", "stamp": stamp, "asked": asked})
+        assert hosts.receive(connection)[0]["ok"] is True
+        socket.send_fds(connection, [b"\0"], [wrong.descriptor])
+        content, _ = hosts.receive(connection)
+    assert content["ok"] is False
+    assert "not the lock of run" in content["message"]
+    wrong.close()
+    # It is free again for a run that is handed over properly.
+    third = in_another_folder(world, model, "third")
+    finished(third)
+    assert "load" not in steps_of(third)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [None, 3, {}, {"directory": "relative"}, {"directory": "/nowhere"}, {"directory": "/", "x": 1}],
+)
+def test_a_malformed_request_for_a_run_is_refused(world: World, asked: Any) -> None:
+    finished(world.config(world.model()))
+    (folder,) = hosts.hosts()
+    connection = hosts.connect(folder, timeout_s=5.0)
+    assert connection is not None
+    with connection:
+        hosts.send(connection, {"request": "run", "stamp": "", "asked": asked})
+        content, _ = hosts.receive(connection)
+    assert content["ok"] is False
+    assert hosts.hosts() == [folder]
+
+
+def test_a_message_that_is_too_long_is_not_read(world: World) -> None:
+    finished(world.config(world.model()))
+    (folder,) = hosts.hosts()
+    connection = hosts.connect(folder, timeout_s=5.0)
+    assert connection is not None
+    with connection:
+        connection.sendall((hosts.LONGEST_REQUEST + 1).to_bytes(8, "big") + b"{" * 100)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            hosts.receive(connection)
+    assert hosts.hosts() == [folder]
+
+
+def test_a_process_of_another_user_is_neither_answered_nor_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert hosts.is_own(ours)
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+        assert not hosts.is_own(ours)
