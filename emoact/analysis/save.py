@@ -1,4 +1,4 @@
-"""An analysis to a folder that is either there whole or not at all."""
+"""Writing of an analysis: its folder appears complete, or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.version import __version__
 
 HIDDEN = ".new-"
-"""How the folder of an analysis begins that is being written."""
+"""First characters of the folder of an analysis while it is written."""
 
 _REFUSALS = ("raw_cosine_refused", "models_not_compared")
 
@@ -35,7 +35,7 @@ _REFUSALS = ("raw_cosine_refused", "models_not_compared")
 def save_analysis(
     root: ResultsRoot, result: AnalysisResult, inputs: Sequence[InputFile], *, run_id: str = ""
 ) -> SavedAnalysis:
-    """Write `results/analysis/<id>/` and read it back; one that is there whole is left alone.
+    """Write `results/analysis/<id>/` and read it back; a complete one is left as it is.
 
     Raises:
         EmoactError: The disk is full or broken; nothing is left behind.
@@ -65,7 +65,7 @@ def _write(
     folder: Path, key: str, result: AnalysisResult, inputs: Sequence[InputFile], run_id: str
 ) -> None:
     badges = badges_of(result)
-    tables = result.tables()
+    tables = result.tables
     (folder / "tables").mkdir()
     for name, table in tables.items():
         write_table(folder / "tables", name, table, badges=badges)
@@ -83,7 +83,7 @@ def _write(
             "versions": _versions(),
             "settings": result.settings.to_json(),
             "inputs": [dataclasses.asdict(each) for each in inputs],
-            "emotions": list(dict.fromkeys(row.emotion for row in result.headline)),
+            "emotions": list(dict.fromkeys(tables["headline"]["emotion"])),
             "sentences": sentences_of(result),
             "badges": list(badges),
             "findings": [finding.to_json() for finding in findings],

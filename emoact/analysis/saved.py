@@ -1,7 +1,8 @@
-"""A saved analysis as everybody but its worker sees it: read, never written."""
+"""A saved analysis, read only: description, tables and directions."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,17 +14,19 @@ from typing import Any
 from emoact.analysis.direction_files import Directions, file_name, read_directions
 from emoact.analysis.inputs import InputFile
 from emoact.analysis.key import ANALYSIS_VERSION
-from emoact.analysis.table_files import ROW_TYPES, read_table
+from emoact.analysis.table_files import read_table
 from emoact.errors import FileRefusedError, RequestError
 from emoact.jobs.decode import decode
 from emoact.jobs.regular import read_regular
 from emoact.schema import Finding, Site
+from emoact.stats.catalogue import table_named
 from emoact.stats.directions.directions import DIRECTION_KINDS, DirectionKind
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import check_folder_name
 
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
+_SETTINGS = {each.name for each in dataclasses.fields(AnalysisSettings)}
 _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
 
@@ -104,7 +107,10 @@ class SavedAnalysis:
         try:
             fields = json.loads(read_regular(where, limit=_MAX_BYTES))
             known = _checked(fields)
-            settings = AnalysisSettings.from_json(known.settings)
+            # Settings that only a newer emoact knows do not keep the figures from being shown.
+            settings = AnalysisSettings.from_json(
+                {name: value for name, value in known.settings.items() if name in _SETTINGS}
+            )
         except (ValueError, RecursionError) as error:
             raise _refused(where, f"it is not JSON ({error})") from None
         except RequestError as error:
@@ -139,15 +145,57 @@ class SavedAnalysis:
         """Sites that were analysed."""
         return self.settings.sites
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that were saved."""
+        names = (name.removeprefix("tables/") for name in self.files if name.startswith("tables/"))
+        return tuple(n.removesuffix(".parquet") for n in names if n.endswith(".parquet"))
+
     def table(self, name: str) -> Any:
         """One tidy table as a pandas data frame.
+
+        Columns that this version of emoact knows and the file lacks are blank; see `missing`.
+        Columns that only another version knows come last.
+
+        Raises:
+            RequestError: There is no table of that name; says which command makes it.
+            FileRefusedError: The file is missing, truncated or not the one that was written.
+        """
+        return self._read(name)[0]
+
+    def missing(self, name: str) -> tuple[str, ...]:
+        """Columns of a table that another version of emoact did not save.
 
         Raises:
             RequestError: There is no table of that name.
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        if name not in ROW_TYPES:
-            raise RequestError(f"there is no table {name!r}; there are {', '.join(ROW_TYPES)}")
+        return self._read(name)[1]
+
+    @property
+    def command(self) -> str:
+        """The shell command that makes this analysis with the installed version of emoact."""
+        # Not at the top: the request reads saved analyses.
+        from emoact.analysis.request import AnalyzeRequest, analyze_command
+
+        emotions = dict.fromkeys(each.emotion for each in self.inputs)
+        return analyze_command(
+            AnalyzeRequest(
+                results=self.path.parent.parent,
+                settings=self.settings,
+                models=self.models,
+                emotions=tuple(emotions),
+            )
+        )
+
+    def _read(self, name: str) -> tuple[Any, tuple[str, ...]]:
+        if name not in self.tables:
+            title = table_named(name).title
+            raise RequestError(
+                f"analysis {self.id} has no table {name} ({title}); it was made by emoact "
+                f"{self.versions.get('emoact', 'of an unknown version')}",
+                remedy=f"Analyse again: {self.command}",
+            )
         path = self._file(f"tables/{name}.parquet")
         try:
             return read_table(path, name)
@@ -223,7 +271,8 @@ def _checked(fields: Any) -> _Description:
         )
     if version != ANALYSIS_VERSION or fields.get("kind") != "analysis":
         raise RequestError("it is no analysis of emoact")
-    return decode(_Description, {k: v for k, v in fields.items() if k != "schema_version"})
+    known = {each.name for each in dataclasses.fields(_Description)}
+    return decode(_Description, {k: v for k, v in fields.items() if k in known})
 
 
 def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:

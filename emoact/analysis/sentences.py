@@ -1,13 +1,13 @@
-"""An analysis in words: what the figures allow one to say about each model, and no more."""
+"""Summary sentences and badges of an analysis, from its figures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from emoact.numbers import significant
 from emoact.stats.result import AnalysisResult
-from emoact.stats.rows import HeadlineRow
 
 _TRANSFER = "explicit_to_implicit"
 _VERDICTS = {
@@ -20,12 +20,12 @@ _VERDICTS = {
 
 def sentences_of(result: AnalysisResult) -> dict[str, str]:
     """One short paragraph per model, by its name."""
-    models = dict.fromkeys(row.model for row in result.headline)
+    models = dict.fromkeys(result.tables["headline"]["model"])
     return {model: _paragraph(model, result) for model in models}
 
 
 def badges_of(result: AnalysisResult) -> tuple[str, ...]:
-    """What every chart and every file of this analysis has to say about itself."""
+    """Warnings for every chart and every file of the analysis."""
     badges = [f"mixed comparison: {difference}" for difference in result.differences]
     if result.random_weights:
         badges.append(
@@ -44,14 +44,13 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
 
 
 def _paragraph(model: str, result: AnalysisResult) -> str:
-    rows = [row for row in result.headline if row.model == model]
+    headline, strength = result.tables["headline"], result.tables["strength"]
+    rows = list(headline[headline["model"] == model].itertuples())
     # Layers are judged together over all sites, so that either site's row has the same p-value.
-    first: dict[str, HeadlineRow] = {}
+    first: dict[str, Any] = {}
     for row in rows:
         first.setdefault(row.emotion, row)
-    held_out = {
-        row.emotion for row in result.strength if row.model == model and math.isfinite(row.cv)
-    }
+    held_out = set(strength["emotion"][(strength["model"] == model) & strength["cv"].notna()])
     tested = [row for row in first.values() if row.emotion in held_out]
     reference = result.settings.neutral
     if result.settings.reference == "grand_mean":
@@ -70,7 +69,7 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
     return f"{model}: {' '.join(words)}"
 
 
-def _separation(rows: Sequence[HeadlineRow], reference: str) -> str:
+def _separation(rows: Sequence[Any], reference: str) -> str:
     apart = [row for row in rows if row.significant]
     not_apart = [row for row in rows if not row.significant]
     parts = []
@@ -94,7 +93,7 @@ def _separation(rows: Sequence[HeadlineRow], reference: str) -> str:
     )
 
 
-def _chosen(rows: Sequence[HeadlineRow]) -> list[HeadlineRow]:
+def _chosen(rows: Sequence[Any]) -> list[Any]:
     """The transfer where the data allow it, at the residual stream where it was analysed."""
     kept = [row for row in rows if math.isfinite(row.accuracy)]
     for wanted in (_TRANSFER, "cross_validated"):
@@ -105,7 +104,7 @@ def _chosen(rows: Sequence[HeadlineRow]) -> list[HeadlineRow]:
     return []
 
 
-def _probes(rows: Sequence[HeadlineRow]) -> str:
+def _probes(rows: Sequence[Any]) -> str:
     first = rows[0]
     how = (
         "Trained on explicit prompts and tested on implicit ones"
@@ -119,7 +118,7 @@ def _probes(rows: Sequence[HeadlineRow]) -> str:
     return f"{how}, the {first.probe} probe at {first.site} is right in {each}."
 
 
-def _against(row: HeadlineRow) -> str:
+def _against(row: Any) -> str:
     if not row.baseline or not math.isfinite(row.baseline_accuracy):
         return ""
     name = row.baseline.replace("_", " ")
@@ -130,5 +129,5 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _verb(rows: Sequence[HeadlineRow], one: str, many: str) -> str:
+def _verb(rows: Sequence[Any], one: str, many: str) -> str:
     return one if len(rows) == 1 else many

@@ -1,83 +1,70 @@
-"""Tidy tables on disk: Parquet to read back exactly, CSV to open anywhere."""
+"""Tables on disk: Parquet to read back exactly, CSV for other tools."""
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from emoact.stats import rows
+from emoact.measures import Kind
+from emoact.stats import catalogue
 
-ROW_TYPES: Mapping[str, type] = {
-    "headline": rows.HeadlineRow,
-    "strength": rows.StrengthRow,
-    "stability": rows.StabilityRow,
-    "variants": rows.VariantRow,
-    "distances": rows.DistanceRow,
-    "probes": rows.ProbeRow,
-    "baselines": rows.BaselineRow,
-    "similarity": rows.SimilarityRow,
-    "across": rows.AcrossRow,
-    "maps": rows.MapRow,
-    "points": rows.PointRow,
-    "axes": rows.AxisRow,
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BLANKS: dict[Kind, float | bool | str] = {
+    "float": float("nan"),
+    "int": float("nan"),
+    "bool": False,
+    "str": "",
 }
-"""What a row of each table is made from."""
-
-_PARQUET = {int: "int64", float: "float64", bool: "bool", str: "string"}
-_NUMPY = {int: "int64", float: "float64", bool: "bool", str: "object"}
+_PARQUET: dict[Kind, str] = {"float": "float64", "int": "int64", "bool": "bool", "str": "string"}
 
 
-def columns_of(name: str) -> dict[str, type]:
-    """The columns of a table in order, with the type of their values."""
-    row = ROW_TYPES[name]
-    hints = typing.get_type_hints(row)
-    found = {}
-    for field in dataclasses.fields(row):
-        hint = hints[field.name]
-        found[field.name] = hint if hint in _PARQUET else str
-    return found
-
-
-def write_table(
-    folder: Path, name: str, table: Sequence[Mapping[str, Any]], *, badges: Sequence[str]
-) -> None:
+def write_table(folder: Path, name: str, table: pd.DataFrame, *, badges: Sequence[str]) -> None:
     """Write `<name>.parquet` and `<name>.csv`.
 
     Badges go into the metadata of the Parquet file, and into a last column of the CSV file where
-    there are any: a file that is passed on still says what is wrong with its figures.
+    there are any: a copied file keeps its warnings.
     """
-    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = columns_of(name)
-    schema = pa.schema([(column, _PARQUET[kind]) for column, kind in columns.items()])
-    values = {column: [row[column] for row in table] for column in columns}
+    columns = catalogue.table_named(name).columns
+    schema = pa.schema([(column, _PARQUET[each.kind]) for column, each in columns.items()])
     arrow = pa.table(
-        {c: pa.array(values[c], type=schema.field(c).type, from_pandas=False) for c in columns},
+        {
+            column: pa.array(table[column].to_numpy(), type=schema.field(column).type)
+            for column in columns
+        },
         schema=schema.with_metadata({"badges": "; ".join(badges)}),
     )
     pq.write_table(arrow, folder / f"{name}.parquet", compression="zstd")
-    frame = pd.DataFrame(values, columns=list(columns))
     if badges:
-        frame["badges"] = "; ".join(badges)
-    frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
+        table = table.assign(badges="; ".join(badges))
+    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
 
 
-def read_table(path: Path, name: str) -> Any:
-    """The table as a pandas data frame, columns and types as they were written.
+def read_table(path: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table as it was written, and the known columns that the file lacks.
+
+    Missing columns are filled with blanks (NaN, False, an empty text); unknown columns come last.
 
     Raises:
-        OSError, ValueError: The file is no such table.
+        OSError, ValueError: The file is no Parquet file, lacks an identifier column, or holds a
+            column of another type.
     """
     import pyarrow.parquet as pq
 
-    columns = columns_of(name)
-    arrow = pq.ParquetFile(path).read()
-    if arrow.column_names != list(columns):
-        raise ValueError(f"its columns are {', '.join(arrow.column_names)[:200]}")
-    frame = arrow.to_pandas()
-    return frame.astype({column: _NUMPY[kind] for column, kind in columns.items()})
+    columns = {each.name: each.columns for each in catalogue.TABLES}.get(name, {})
+    frame = pq.ParquetFile(path).read().to_pandas()
+    missing = tuple(column for column in columns if column not in frame)
+    for column in missing:
+        if columns[column].compute is None:
+            raise ValueError(f"it has no column {column}")
+        frame[column] = _BLANKS[columns[column].kind]
+    frame = frame.astype(
+        {c: catalogue.DTYPES[e.kind] for c, e in columns.items() if c not in missing}
+    )
+    unknown = [column for column in frame if column not in columns]
+    return frame[[*columns, *unknown]], missing

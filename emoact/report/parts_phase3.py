@@ -23,7 +23,7 @@ from emoact.report.document import (
 from emoact.report.material import Material
 from emoact.report.phase3 import Phase3, Row
 from emoact.report.words import Words
-from emoact.stats.rows import CREDIBLE
+from emoact.stats.across.between import CREDIBLE
 from emoact.views.chart import Axis, Band, Chart, Key, Line, Mark, Panel, of_emotion
 from emoact.views.plots.theme import emotion_order
 

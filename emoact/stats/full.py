@@ -1,21 +1,63 @@
-"""The whole of phase 3 for a grid of models and emotions."""
+"""The analysis of a grid of models and emotions: its steps, and the tables made of them."""
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
-from emoact.schema import Finding
-from emoact.stats.assemble import assemble
+from emoact.errors import RequestError
+from emoact.schema import Finding, Site
+from emoact.stats import catalogue
+from emoact.stats.across.between import Side, common_rows, compare_models
+from emoact.stats.comparable import Difference
+from emoact.stats.directions.emotion import Contrast, EmotionCell, analyse_emotion, variants
 from emoact.stats.distances.cosine import ZeroDirectionWarning
+from emoact.stats.distances.distances import measure_distances
+from emoact.stats.distances.geometry import AxisCell, PointCell, project_fixed, project_per_layer
 from emoact.stats.features import UnitFeatures
+from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
-from emoact.stats.grid_steps import Found, model_steps, pair_steps
-from emoact.stats.prepared import check_units, prepare_units
-from emoact.stats.result import AnalysisResult
+from emoact.stats.null.significance import JudgedCell, judge_families
+from emoact.stats.prepared import Prepared, check_units, part_of, prepare_units
+from emoact.stats.probes.grid import (
+    Correct,
+    ProbeCell,
+    TextBaselines,
+    baseline_cells,
+    judge_texts,
+    probe_emotion,
+)
+from emoact.stats.probes.headline import headline_cells
+from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.settings import AnalysisSettings
-from emoact.stats.steps import OnProgress, run_steps
+from emoact.stats.steps import OnProgress, Step, run_steps
+
+Place = tuple[str, Site, str]
+"""Model, site and emotion."""
+
+Cells = Iterable[tuple[str, Any]]
+"""Names of tables, each with one of its cells."""
+
+
+@dataclass(kw_only=True)
+class _Found:
+    """Results of the steps, in the order in which the steps end.
+
+    Attributes:
+        columns: Tables with the columns of their cells, by the number of the step.
+        emotions: Figures that significance and findings need.
+        probes: Probes that headlines and baselines need.
+        texts: Word baselines by model and emotion.
+    """
+
+    columns: dict[int, list[tuple[str, catalogue.Columns]]] = field(default_factory=dict)
+    emotions: dict[Place, EmotionCell] = field(default_factory=dict)
+    probes: dict[Place, ProbeCell] = field(default_factory=dict)
+    texts: dict[tuple[str, str], TextBaselines] = field(default_factory=dict)
 
 
 def analyse_grid(
@@ -25,13 +67,13 @@ def analyse_grid(
     *,
     workers: int | None = None,
 ) -> AnalysisResult:
-    """Every figure of phase 3 for these units.
+    """Every table and direction for these units.
 
     The result depends on units, settings and seed alone, not on the number of workers.
 
     Args:
         units: Pooled vectors, one per (model, emotion); at least one model with two classes.
-        settings: What to do; the defaults when None.
+        settings: Choices of the analysis; the defaults when None.
         on_progress: Called after every step; may raise to stop.
         workers: Threads; as many as there are cores, at most 4, when None.
 
@@ -43,12 +85,194 @@ def analyse_grid(
     differences = check_units(units, settings)
     units, left_out = finite_units(units, leave_out=settings.leave_out_nonfinite)
     prepared = prepare_units(units, settings)
-    found, missing_pairs = Found(), list[Finding]()
-    steps = [step for each in prepared for step in model_steps(each, found, settings)]
+    found, missing_pairs = _Found(), list[Finding]()
+    work = [each for one in prepared for each in _model_steps(one, found, settings)]
     for first, second in combinations(prepared, 2):
-        steps.extend(pair_steps(first, second, found, missing_pairs, settings))
+        work.extend(_pair_steps(first, second, missing_pairs, settings))
     with warnings.catch_warnings():
         # A zero direction becomes a finding below, once, with its place.
         warnings.simplefilter("ignore", ZeroDirectionWarning)
+        steps = [
+            Step(label=label, run=functools.partial(_keep, found, number, cells))
+            for number, (label, cells) in enumerate(work)
+        ]
         run_steps(steps, on_progress, workers=workers)
-        return assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
+        return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
+
+
+def _keep(found: _Found, number: int, cells: Callable[[], Cells]) -> None:
+    found.columns[number] = [(name, catalogue.computed(name, cell)) for name, cell in cells()]
+
+
+def _model_steps(
+    prepared: Prepared, found: _Found, settings: AnalysisSettings
+) -> Iterator[tuple[str, Callable[[], Cells]]]:
+    """Labels and steps of one model alone, in the order of the rows."""
+    model = prepared.model
+    bind = functools.partial
+
+    def emotion(site: Site, contrast: Contrast) -> Cells:
+        gram = prepared.grams[site]
+        cell = analyse_emotion(model, site, contrast, gram=gram, settings=settings)
+        found.emotions[model.model, site, contrast.emotion] = cell
+        return [
+            ("strength", cell),
+            ("stability", cell),
+            *(("variants", each) for each in variants(cell)),
+        ]
+
+    def probe(site: Site, contrast: Contrast) -> Cells:
+        twin_gram = prepared.twin_grams[site]
+        cell = probe_emotion(model, site, contrast, twin_gram=twin_gram, settings=settings)
+        found.probes[model.model, site, contrast.emotion] = cell
+        return [("probes", cell)]
+
+    def distances(site: Site) -> Cells:
+        gram, twin_gram = prepared.grams[site], prepared.twin_grams[site]
+        cells = measure_distances(
+            model, site, prepared.contrasts, gram=gram, twin_gram=twin_gram, settings=settings
+        )
+        return [("distances", cell) for cell in cells]
+
+    def projections(site: Site) -> Cells:
+        for project in (project_fixed, project_per_layer):
+            projection = project(model.sites[site])
+            yield "points", PointCell(model=model, site=site, projection=projection)
+            yield "axes", AxisCell(model=model, site=site, projection=projection)
+
+    def texts(contrast: Contrast) -> Cells:
+        found.texts[model.model, contrast.emotion] = judge_texts(model, contrast)
+        return []
+
+    for site in prepared.grams:
+        for contrast in prepared.contrasts:
+            place = f"{model.model} {site} {contrast.emotion}"
+            yield f"directions of {place}", bind(emotion, site, contrast)
+            yield f"probes of {place}", bind(probe, site, contrast)
+        yield f"distances in {model.model} {site}", bind(distances, site)
+        yield f"projections of {model.model} {site}", bind(projections, site)
+    for contrast in prepared.contrasts:
+        yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
+
+
+def _pair_steps(
+    first: Prepared, second: Prepared, missing: list[Finding], settings: AnalysisSettings
+) -> Iterator[tuple[str, Callable[[], Cells]]]:
+    """One comparison per site; none, and a finding in `missing`, where prompts are not shared."""
+    names = (first.model.model, second.model.model)
+    try:
+        rows = common_rows(first.model, second.model)
+        sides = [
+            part_of(each, own, settings) for each, own in zip((first, second), rows, strict=True)
+        ]
+    except RequestError as error:
+        missing.append(
+            Finding(
+                code="models_not_compared",
+                severity="warning",
+                where=", ".join(names),
+                message=error.message,
+                remedy=error.remedy or "",
+            )
+        )
+        return
+    by_emotion = [{each.emotion: each for each in side.contrasts} for side in sides]
+    shared = [emotion for emotion in by_emotion[0] if emotion in by_emotion[1]]
+
+    def compare(site: Site) -> Cells:
+        here, there = (
+            Side(
+                model=side.model,
+                site=site,
+                gram=side.grams[site],
+                contrasts=tuple(contrasts[emotion] for emotion in shared),
+            )
+            for side, contrasts in zip(sides, by_emotion, strict=True)
+        )
+        return [(cell.table, cell) for cell in compare_models(here, there, settings)]
+
+    for site in settings.sites:
+        yield f"{names[0]} against {names[1]} {site}", functools.partial(compare, site)
+
+
+def _assemble(
+    prepared: Sequence[Prepared],
+    found: _Found,
+    settings: AnalysisSettings,
+    differences: tuple[Difference, ...],
+    findings: list[Finding],
+) -> AnalysisResult:
+    """All tables and directions; significance is judged here, because it needs every emotion."""
+    models = [each.model for each in prepared]
+    families = [(each.model.model, c.emotion) for each in prepared for c in each.contrasts]
+    judged = dict(
+        zip(
+            families,
+            judge_families(
+                [
+                    {site: found.emotions[model, site, emotion].permuted for site in settings.sites}
+                    for model, emotion in families
+                ]
+            ),
+            strict=True,
+        )
+    )
+    places = [
+        (each.model.model, site, c.emotion)
+        for each in prepared
+        for site in settings.sites
+        for c in each.contrasts
+    ]
+    emotions = [found.emotions[place] for place in places]
+    columns: dict[str, list[catalogue.Columns]] = {each.name: [] for each in catalogue.TABLES}
+    for number in sorted(found.columns):
+        for name, cell in found.columns[number]:
+            columns[name].append(cell)
+    for own, emotion in zip(columns["strength"], emotions, strict=True):
+        significance = judged[emotion.model.model, emotion.contrast.emotion]
+        tested = JudgedCell(cell=emotion, significance=significance, alpha=settings.alpha)
+        own.update(catalogue.computed("strength", tested, judged=True))
+    for model, site, name in places:
+        columns["headline"] += [
+            catalogue.computed("headline", cell)
+            for cell in headline_cells(
+                found.probes[model, site, name],
+                found.texts[model, name],
+                _first_layer(found, model, name),
+                judged[model, name],
+                settings.alpha,
+            )
+        ]
+    for each in prepared:
+        for contrast in each.contrasts:
+            key = (each.model.model, contrast.emotion)
+            columns["baselines"] += [
+                catalogue.computed("baselines", cell)
+                for cell in baseline_cells(
+                    each.model, contrast, found.texts[key], _first_layer(found, *key)
+                )
+            ]
+    return AnalysisResult(
+        settings=settings,
+        findings=(*findings, *remarks_on(models, emotions, settings)),
+        differences=differences,
+        random_weights=tuple(model.model for model in models if model.random_weights),
+        directions={
+            DirectionKey(
+                model=cell.model.model,
+                site=cell.site,
+                emotion=cell.contrast.emotion,
+                kind=kind,
+                main=kind == cell.main,
+            ): direction
+            for cell in emotions
+            for kind, direction in cell.directions.items()
+        },
+        tables={name: catalogue.frame(name, cells) for name, cells in columns.items()},
+    )
+
+
+def _first_layer(found: _Found, model: str, emotion: str) -> Mapping[str, Correct] | None:
+    """Correctness of the probe at layer 0 of the residual stream; None where it is not analysed."""
+    probes = found.probes.get((model, "resid_pre", emotion))
+    return None if probes is None else probes.first_layer

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from emoact.stats.rows import CREDIBLE
+from emoact.stats.across.between import CREDIBLE
 from emoact.ui.direction_answers import site_words
 from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md, mono

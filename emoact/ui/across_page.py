@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from emoact import numbers
 from emoact.analysis.saved import SavedAnalysis
-from emoact.stats.rows import CREDIBLE
+from emoact.stats.across.between import CREDIBLE
 from emoact.ui import (
     across_answers,
     across_terms,

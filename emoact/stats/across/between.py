@@ -1,14 +1,17 @@
-"""Two models at one site: every measure, at matched layers and every layer against every layer."""
+"""Comparison of two models at one site, at matched layers and every layer with every layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int
 
 from emoact.errors import RequestError
+from emoact.measures import Measure
 from emoact.schema import Site
 from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import held_out_procrustes
@@ -27,7 +30,6 @@ from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.products import Gram
-from emoact.stats.rows import AcrossRow, MapRow, SimilarityRow
 from emoact.stats.settings import AnalysisSettings
 
 _Test = Callable[[Gram, Gram, Int[np.ndarray, "draw prompt"]], PairingTest]
@@ -52,13 +54,106 @@ class Side:
         return len(self.gram)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PairResult:
-    """Tables of two models at one site."""
+CREDIBLE = 1.5
+"""A `score_corr` further from 0 than this has a ceiling that is too low to divide by."""
 
-    similarity: tuple[SimilarityRow, ...]
-    across: tuple[AcrossRow, ...]
-    maps: tuple[MapRow, ...]
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """Two models at one site, with the layers of the second that match those of the first."""
+
+    first: Side
+    second: Side
+    layers_b: Int[np.ndarray, " layer"]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """Identifier columns of the pair."""
+        return {
+            "model_a": self.first.model.model,
+            "model_b": self.second.model.model,
+            "site": self.first.site,
+        }
+
+    @property
+    def matched(self) -> dict[str, Any]:
+        """Identifier columns of matched layers."""
+        return {"layer_a": np.arange(self.first.n_layers), "layer_b": self.layers_b}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SimilarityCell:
+    """One similarity of two models at matched layers: a cell of the table `similarity`."""
+
+    pair: Pair
+    measure: str
+    test: PairingTest
+    table: ClassVar[str] = "similarity"
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {**self.pair.names, **self.pair.matched, "measure": self.measure}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AcrossCell:
+    """One emotion in two models at matched layers: a cell of the table `across`.
+
+    Attributes:
+        correlation: Of held-out projections, every layer with every layer.
+        scores: Null distribution of its uncorrected value.
+        procrustes: Held-out cosine after a rotation, with its null distribution.
+        raw: Cosine without a common basis; None where the widths differ.
+    """
+
+    pair: Pair
+    emotion: str
+    correlation: ScoreCorrelation
+    scores: PairingTest
+    procrustes: PairingTest
+    raw: RawCosine | None
+    table: ClassVar[str] = "across"
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {**self.pair.names, "emotion": self.emotion, **self.pair.matched}
+
+    def at_matched(
+        self, values: Float64[np.ndarray, "first_layer second_layer"]
+    ) -> Float64[np.ndarray, " layer"]:
+        """Values of the matched layers."""
+        return np.asarray(values[np.arange(self.pair.first.n_layers), self.pair.layers_b])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapCell:
+    """Every layer of one model with every layer of another: a cell of the table `maps`.
+
+    Attributes:
+        measure: Name of the similarity.
+        emotion: Empty where the similarity has none.
+        values: The similarity.
+    """
+
+    pair: Pair
+    measure: str
+    emotion: str
+    values: Float64[np.ndarray, "first_layer second_layer"]
+    table: ClassVar[str] = "maps"
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        n_first, n_second = self.values.shape
+        return {
+            **self.pair.names,
+            "measure": self.measure,
+            "emotion": self.emotion,
+            "layer_a": np.repeat(np.arange(n_first), n_second),
+            "layer_b": np.tile(np.arange(n_second), n_first),
+        }
 
 
 def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int], list[int]]:
@@ -92,19 +187,18 @@ def matched_layers(n_first: int, n_second: int) -> Int[np.ndarray, " first_layer
     return np.rint(depth * (n_second - 1)).astype(np.int64)
 
 
-def compare_models(first: Side, second: Side, settings: AnalysisSettings) -> PairResult:
+def compare_models(
+    first: Side, second: Side, settings: AnalysisSettings
+) -> list[SimilarityCell | AcrossCell | MapCell]:
     """Similarity of two models as wholes, and of their directions emotion by emotion."""
-    layers_b = matched_layers(first.n_layers, second.n_layers)
-    similarity, similarity_maps = _similarity(first, second, layers_b, settings)
-    across, across_maps = _across(first, second, layers_b, settings)
-    return PairResult(
-        similarity=tuple(similarity), across=tuple(across), maps=(*similarity_maps, *across_maps)
+    pair = Pair(
+        first=first, second=second, layers_b=matched_layers(first.n_layers, second.n_layers)
     )
+    return [*_similarity(pair, settings), *_across(pair, settings)]
 
 
-def _similarity(
-    first: Side, second: Side, layers_b: Int[np.ndarray, " layer"], settings: AnalysisSettings
-) -> tuple[list[SimilarityRow], list[MapRow]]:
+def _similarity(pair: Pair, settings: AnalysisSettings) -> Iterator[SimilarityCell | MapCell]:
+    first, second = pair.first, pair.second
     label_of = first.model.design.label_of
     pairings = shuffled_pairings(label_of, settings.n_pairings, seed=settings.seed)
     within = [without_class_means(side.gram, label_of) for side in (first, second)]
@@ -113,71 +207,28 @@ def _similarity(
         ("cka_within", cka_test, unbiased_cka, within[0], within[1]),
         ("rsa", rsa_test, rsa_map, first.gram, second.gram),
     )
-    rows: list[SimilarityRow] = []
-    maps: list[MapRow] = []
     for name, test, layer_map, gram_a, gram_b in measures:
-        tested = test(gram_a, gram_b[layers_b], pairings)
-        rows.extend(
-            SimilarityRow(
-                model_a=first.model.model,
-                model_b=second.model.model,
-                site=first.site,
-                layer_a=layer,
-                layer_b=int(layers_b[layer]),
-                measure=name,
-                value=float(tested.value[layer]),
-                null_mean=float(tested.null_mean[layer]),
-                null_sd=float(tested.null_sd[layer]),
-                p=float(tested.p[layer]),
-                p_max=float(tested.p_max[layer]),
-                n_prompts=len(label_of),
-            )
-            for layer in range(first.n_layers)
-        )
-        maps.extend(_map_rows(first, second, name, "", layer_map(gram_a, gram_b)))
-    return rows, maps
+        tested = test(gram_a, gram_b[pair.layers_b], pairings)
+        yield SimilarityCell(pair=pair, measure=name, test=tested)
+        yield MapCell(pair=pair, measure=name, emotion="", values=layer_map(gram_a, gram_b))
 
 
-def _across(
-    first: Side, second: Side, layers_b: Int[np.ndarray, " layer"], settings: AnalysisSettings
-) -> tuple[list[AcrossRow], list[MapRow]]:
-    rows: list[AcrossRow] = []
-    maps: list[MapRow] = []
+def _across(pair: Pair, settings: AnalysisSettings) -> Iterator[AcrossCell | MapCell]:
+    first, second, layers_b = pair.first, pair.second, pair.layers_b
     rotated = _procrustes(first, second, layers_b, settings)
     for index, (here, there) in enumerate(zip(first.contrasts, second.contrasts, strict=True)):
         correlation, tested = _scores(first, second, here, there, layers_b, settings)
-        raw = _raw(first, second, here, layers_b, settings)
-        procrustes = pairing_test(rotated[:, 0, index], rotated[:, 1:, index].T)
-        for layer in range(first.n_layers):
-            other = int(layers_b[layer])
-            rows.append(
-                AcrossRow(
-                    model_a=first.model.model,
-                    model_b=second.model.model,
-                    site=first.site,
-                    emotion=here.emotion,
-                    layer_a=layer,
-                    layer_b=other,
-                    score_corr=float(correlation.corrected[layer, other]),
-                    score_corr_raw=float(correlation.raw[layer, other]),
-                    ceiling=float(correlation.ceiling[layer, other]),
-                    score_corr_null=float(tested.null_mean[layer]),
-                    score_corr_null_sd=float(tested.null_sd[layer]),
-                    score_corr_p=float(tested.p[layer]),
-                    score_corr_p_max=float(tested.p_max[layer]),
-                    procrustes=float(procrustes.value[layer]),
-                    procrustes_null=float(procrustes.null_mean[layer]),
-                    procrustes_null_sd=float(procrustes.null_sd[layer]),
-                    procrustes_p=float(procrustes.p[layer]),
-                    procrustes_p_max=float(procrustes.p_max[layer]),
-                    raw_cos=float("nan") if raw is None else float(raw.value[layer]),
-                    raw_low=float("nan") if raw is None else float(raw.band[0, layer]),
-                    raw_high=float("nan") if raw is None else float(raw.band[1, layer]),
-                    raw_isotropic=float("nan") if raw is None else raw.isotropic,
-                )
-            )
-        maps.extend(_map_rows(first, second, "score_corr", here.emotion, correlation.corrected))
-    return rows, maps
+        yield AcrossCell(
+            pair=pair,
+            emotion=here.emotion,
+            correlation=correlation,
+            scores=tested,
+            procrustes=pairing_test(rotated[:, 0, index], rotated[:, 1:, index].T),
+            raw=_raw(first, second, here, layers_b, settings),
+        )
+        yield MapCell(
+            pair=pair, measure="score_corr", emotion=here.emotion, values=correlation.corrected
+        )
 
 
 def _scores(
@@ -257,29 +308,6 @@ def _raw(
     return compare_raw(first_all[0], second_all[0], first_all[1:], second_all[1:])
 
 
-def _map_rows(
-    first: Side,
-    second: Side,
-    measure: str,
-    emotion: str,
-    values: Float64[np.ndarray, "first_layer second_layer"],
-) -> list[MapRow]:
-    return [
-        MapRow(
-            model_a=first.model.model,
-            model_b=second.model.model,
-            site=first.site,
-            measure=measure,
-            emotion=emotion,
-            layer_a=a,
-            layer_b=b,
-            value=float(values[a, b]),
-        )
-        for a in range(first.n_layers)
-        for b in range(second.n_layers)
-    ]
-
-
 def _namesakes(first: ModelFeatures, second: ModelFeatures) -> list[tuple[int, int]]:
     places = {key: row for row, key in enumerate(_keys(second))}
     return [(row, places[key]) for row, key in enumerate(_keys(first)) if key in places]
@@ -298,3 +326,144 @@ def _keys(model: ModelFeatures) -> Sequence[tuple[str, str, int]]:
         seen[key] = seen.get(key, 0) + 1
         keys.append((*key, seen[key]))
     return keys
+
+
+def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
+    """Columns of a figure against its null distribution; Procrustes has its own value, too."""
+    if prefix == "procrustes":
+        yield Measure(
+            name="procrustes",
+            table="across",
+            definition="Held-out cosine of the directions after at most 50 principal components "
+            "and a rotation, mean over 5 folds",
+            label="Procrustes",
+            axis="cosine",
+            formula="cos(R d_A, d_B)",
+            source="Schönemann 1966",
+            compute=lambda cell: cell.procrustes.value,
+        )
+    for suffix, field, definition in (
+        ("null", "null_mean", "Mean of {} when the prompts are paired at random within classes"),
+        ("null_sd", "null_sd", "Standard deviation of {} when the prompts are paired at random"),
+        ("p", "p", "p-value of {} of one layer alone"),
+        ("p_max", "p_max", "p-value of {} against the maximum over layers"),
+    ):
+        yield Measure(
+            name=f"{prefix}_{suffix}",
+            table="across",
+            definition=definition.format(what),
+            compute=operator.attrgetter(f"{test}.{field}"),
+        )
+
+
+MEASURES = (
+    Measure(
+        name="value",
+        table="similarity",
+        definition="Similarity of the two models at matched layers: cka, cka_within or rsa",
+        label="similarity",
+        compute=lambda cell: cell.test.value,
+    ),
+    Measure(
+        name="null_mean",
+        table="similarity",
+        definition="Its mean when the prompts are paired at random within classes",
+        compute=lambda cell: cell.test.null_mean,
+    ),
+    Measure(
+        name="null_sd",
+        table="similarity",
+        definition="Its standard deviation when the prompts are paired at random within classes",
+        compute=lambda cell: cell.test.null_sd,
+    ),
+    Measure(
+        name="p",
+        table="similarity",
+        definition="p-value of one layer alone",
+        formula="(1 + #{null ≥ value}) / (1 + B)",
+        compute=lambda cell: cell.test.p,
+    ),
+    Measure(
+        name="p_max",
+        table="similarity",
+        definition="p-value against the maximum over layers",
+        compute=lambda cell: cell.test.p_max,
+    ),
+    Measure(
+        name="n_prompts",
+        table="similarity",
+        kind="int",
+        definition="Prompts that both models share",
+        unit="prompts",
+        compute=lambda cell: cell.pair.first.model.design.n_prompts,
+    ),
+    Measure(
+        name="score_corr",
+        table="across",
+        definition="Correlation of the two models' held-out projections of the same prompts given "
+        "the classes, over its ceiling; not clipped",
+        label="score correlation",
+        axis="Spearman correlation",
+        formula="score_corr_raw / ceiling",
+        source="Spearman 1904",
+        compute=lambda cell: cell.at_matched(cell.correlation.corrected),
+    ),
+    Measure(
+        name="score_corr_raw",
+        table="across",
+        definition="Spearman correlation of these projections, class means of the ranks removed",
+        compute=lambda cell: cell.at_matched(cell.correlation.raw),
+    ),
+    Measure(
+        name="ceiling",
+        table="across",
+        definition="Largest correlation that the reliabilities of the two models allow",
+        formula="√(reliability_a · reliability_b)",
+        source="Spearman 1904",
+        compute=lambda cell: cell.at_matched(cell.correlation.ceiling),
+    ),
+    *(
+        measure
+        for prefix, what, test in (
+            ("score_corr", "score_corr_raw", "scores"),
+            ("procrustes", "procrustes", "procrustes"),
+        )
+        for measure in _tested(prefix, what, test)
+    ),
+    Measure(
+        name="raw_cos",
+        table="across",
+        definition="Cosine of the two directions without a common basis, a negative control; blank "
+        "where the widths differ",
+        label="raw cosine",
+        axis="cosine",
+        null=("raw_low", "raw_high"),
+        compute=lambda cell: np.nan if cell.raw is None else cell.raw.value,
+    ),
+    Measure(
+        name="raw_low",
+        table="across",
+        definition="2.5 % quantile of raw_cos under independently shuffled labels (500 draws)",
+        compute=lambda cell: np.nan if cell.raw is None else cell.raw.band[0],
+    ),
+    Measure(
+        name="raw_high",
+        table="across",
+        definition="97.5 % quantile of raw_cos under independently shuffled labels",
+        compute=lambda cell: np.nan if cell.raw is None else cell.raw.band[1],
+    ),
+    Measure(
+        name="raw_isotropic",
+        table="across",
+        definition="Half-width of the 95 % band of isotropic noise; too narrow for activations",
+        formula="1.96 / √d_model",
+        compute=lambda cell: np.nan if cell.raw is None else cell.raw.isotropic,
+    ),
+    Measure(
+        name="value",
+        table="maps",
+        definition="Similarity of a layer of the first model and a layer of the second",
+        label="similarity",
+        compute=lambda cell: cell.values.ravel(),
+    ),
+)

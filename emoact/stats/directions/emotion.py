@@ -1,14 +1,16 @@
-"""Everything about one emotion in one model at one site, but for what needs other emotions."""
+"""Directions of one emotion at one site of one model, and their figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from emoact.errors import RequestError
+from emoact.measures import Measure
 from emoact.schema import Site
 from emoact.stats.across.score_corr import score_reliability
 from emoact.stats.design import (
@@ -31,6 +33,7 @@ from emoact.stats.directions.stability import (
     split_half_cosines,
 )
 from emoact.stats.directions.strength import Strength, measure_strength
+from emoact.stats.distances.cosine import plain_cosine
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.permutation import permuted_strengths
 from emoact.stats.null.relabelling import relabellings
@@ -74,10 +77,12 @@ class Contrast:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EmotionResult:
-    """Figures of one emotion at every layer of one site of one model.
+class EmotionCell:
+    """One emotion at every layer of one site of one model: a cell of `strength` and `stability`.
 
     Attributes:
+        model: Vectors and prompts.
+        contrast: The emotion and its reference.
         directions: By kind; the analysis itself uses `main`.
         main: Kind of the direction that the contrast defines.
         n_components: Neutral components projected out, per layer.
@@ -87,8 +92,8 @@ class EmotionResult:
         length_corr: Spearman of length and score.
     """
 
-    model: str
-    emotion: str
+    model: ModelFeatures
+    contrast: Contrast
     site: Site
     main: DirectionKind
     directions: Mapping[DirectionKind, Float64[np.ndarray, "layer d_model"]]
@@ -102,6 +107,47 @@ class EmotionResult:
     scores: Float64[np.ndarray, "layer prompt"]
     reliability: Float64[np.ndarray, " layer"]
     length_corr: Float64[np.ndarray, " layer"]
+
+    @property
+    def direction(self) -> Float64[np.ndarray, "layer d_model"]:
+        """The direction that the analysis uses."""
+        return self.directions[self.main]
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {
+            "model": self.model.model,
+            "emotion": self.contrast.emotion,
+            "site": self.site,
+            "layer": np.arange(len(self.pairwise)),
+        }
+
+    def n_prompts(self, *labels: str) -> int:
+        """Prompts of some classes."""
+        design = self.model.design
+        return int(sum(design.counts[design.index(label)].sum() for label in labels))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VariantCell:
+    """Another kind of direction of one emotion: a cell of the table `variants`."""
+
+    cell: EmotionCell
+    kind: DirectionKind
+    direction: Float64[np.ndarray, "layer d_model"]
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {**self.cell.ids, "kind": self.kind}
+
+
+def variants(cell: EmotionCell) -> Iterator[VariantCell]:
+    """Every kind of direction that the analysis computes and does not use itself."""
+    for kind, direction in cell.directions.items():
+        if kind != cell.main:
+            yield VariantCell(cell=cell, kind=kind, direction=direction)
 
 
 def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
@@ -137,7 +183,7 @@ def analyse_emotion(
     *,
     gram: Gram,
     settings: AnalysisSettings,
-) -> EmotionResult:
+) -> EmotionCell:
     """Directions, strength, separation, stability and the permutation null of one emotion."""
     features, design, weights = model.sites[site], model.design, contrast.weights
     main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
@@ -145,9 +191,9 @@ def analyse_emotion(
     scores = held_out_scores(design, gram, weights, contrast.folds)
     used = contrast.used
     lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(gram), used.sum()))
-    return EmotionResult(
-        model=model.model,
-        emotion=contrast.emotion,
+    return EmotionCell(
+        model=model,
+        contrast=contrast,
         site=site,
         main=main,
         directions=directions,
@@ -248,3 +294,73 @@ def check_labels(
             )
         return tuple(label for label in labels if label != settings.neutral)
     return labels
+
+
+MEASURES = (
+    Measure(
+        name="length_corr",
+        table="strength",
+        definition="Spearman correlation of held-out projection and number of tokens of a prompt",
+        label="correlation with length",
+        axis="Spearman correlation",
+        chance=0.0,
+        no_effect="no correlation",
+        compute=lambda cell: cell.length_corr,
+    ),
+    Measure(
+        name="reliability",
+        table="strength",
+        definition="Reliability of held-out projections given the classes, from disjoint halves of "
+        "the training scenarios over 20 splits; blank unless positive",
+        formula="2r / (1 + r), r the mean correlation of the two halves' projections",
+        source="Spearman 1910; Brown 1910",
+        compute=lambda cell: cell.reliability,
+    ),
+    Measure(
+        name="n_emotion",
+        table="strength",
+        kind="int",
+        definition="Prompts of the emotion",
+        unit="prompts",
+        compute=lambda cell: cell.n_prompts(cell.contrast.emotion),
+    ),
+    Measure(
+        name="n_reference",
+        table="strength",
+        kind="int",
+        definition="Prompts of the reference",
+        unit="prompts",
+        compute=lambda cell: cell.n_prompts(*cell.contrast.reference),
+    ),
+    Measure(
+        name="l1",
+        table="variants",
+        definition="Sum of absolute values of this kind of direction",
+        unit="model units",
+        compute=lambda variant: np.abs(variant.direction).sum(axis=1),
+    ),
+    Measure(
+        name="l2",
+        table="variants",
+        definition="Euclidean norm of this kind of direction",
+        unit="model units",
+        compute=lambda variant: np.sqrt((variant.direction**2).sum(axis=1)),
+    ),
+    Measure(
+        name="cosine",
+        table="variants",
+        definition="Cosine with the direction that the analysis uses",
+        compute=lambda variant: plain_cosine(variant.cell.direction, variant.direction),
+    ),
+    Measure(
+        name="n_components",
+        table="variants",
+        kind="int",
+        definition="Principal components of neutral prompts that were projected out",
+        unit="components",
+        source="Zou et al. 2023",
+        compute=lambda variant: (
+            variant.cell.n_components if variant.kind == "neutral_projected" else 0
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""How well a direction tells two classes apart on prompts that it was not made from."""
+"""Held-out separation of two classes by their direction."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from emoact.measures import Measure
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import Gram
@@ -158,3 +159,56 @@ def _weighted_auroc(
             wins = np.full(wins.shape, np.nan)
         auroc[:, layer] = ((on_here @ wins) * on_there).sum(axis=1)
     return np.asarray(auroc / np.where(pairs > 0, pairs, np.nan)[:, None])
+
+
+MEASURES = (
+    Measure(
+        name="d_prime",
+        table="strength",
+        definition="Held-out separation of emotion and reference along the direction",
+        label="held-out d′",
+        axis="d′",
+        unit="standard deviations",
+        formula="(mean − mean) / √((var + var)/2) of held-out projections, variances over n − 1",
+        interval=("d_prime_low", "d_prime_high"),
+        chance=0.0,
+        no_effect="no separation",
+        compute=lambda cell: cell.separation.d_prime,
+    ),
+    Measure(
+        name="d_prime_low",
+        table="strength",
+        definition="Lower end of the 95 % bootstrap interval of d_prime over scenarios",
+        compute=lambda cell: cell.separation.d_prime_interval[0],
+    ),
+    Measure(
+        name="d_prime_high",
+        table="strength",
+        definition="Upper end of the 95 % bootstrap interval of d_prime over scenarios",
+        compute=lambda cell: cell.separation.d_prime_interval[1],
+    ),
+    Measure(
+        name="auroc",
+        table="strength",
+        definition="Probability that a held-out prompt of the emotion projects higher than one of "
+        "the reference; ties count one half",
+        label="held-out AUROC",
+        axis="AUROC",
+        interval=("auroc_low", "auroc_high"),
+        chance=0.5,
+        no_effect="no separation",
+        compute=lambda cell: cell.separation.auroc,
+    ),
+    Measure(
+        name="auroc_low",
+        table="strength",
+        definition="Lower end of the 95 % bootstrap interval of auroc over scenarios",
+        compute=lambda cell: cell.separation.auroc_interval[0],
+    ),
+    Measure(
+        name="auroc_high",
+        table="strength",
+        definition="Upper end of the 95 % bootstrap interval of auroc over scenarios",
+        compute=lambda cell: cell.separation.auroc_interval[1],
+    ),
+)

@@ -1,12 +1,14 @@
-"""How much a direction depends on which scenarios it was made from."""
+"""Stability of a direction under changes of the scenarios that it is computed from."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from emoact.measures import Measure
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import scenario_difference_weights
+from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import Gram
 
 
@@ -87,3 +89,66 @@ def weight_cosines(
     cosines = np.full((len(first), len(gram)), np.nan)
     cosines[usable] = np.where(defined, product / scale, np.nan)
     return cosines
+
+
+def _finite_mean(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " layer"]:
+    finite = np.isfinite(values)
+    total, n = np.where(finite, values, 0.0).sum(axis=0), finite.sum(axis=0)
+    return np.asarray(total / np.where(n > 0, n, np.nan))
+
+
+def _smallest(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " layer"]:
+    least = np.where(np.isfinite(values), values, np.inf).min(axis=0, initial=np.inf)
+    return np.where(np.isfinite(least), least, np.nan)
+
+
+MEASURES = (
+    Measure(
+        name="split_half",
+        table="stability",
+        definition="Mean cosine of the directions of two disjoint halves of the scenarios, each "
+        "with its own reference prompts; not corrected to the full sample",
+        label="split half",
+        axis="cosine",
+        interval=("split_half_low", "split_half_high"),
+        chance=0.0,
+        compute=lambda cell: _finite_mean(cell.split_half),
+    ),
+    Measure(
+        name="split_half_low",
+        table="stability",
+        definition="2.5 % quantile of that cosine over 100 splits",
+        compute=lambda cell: percentile_interval(cell.split_half)[0],
+    ),
+    Measure(
+        name="split_half_high",
+        table="stability",
+        definition="97.5 % quantile of that cosine over 100 splits",
+        compute=lambda cell: percentile_interval(cell.split_half)[1],
+    ),
+    Measure(
+        name="leave_one_out",
+        table="stability",
+        definition="Mean cosine with the direction that leaves one scenario out; near 1 for noise "
+        "too, so it is never shown alone",
+        label="one scenario left out",
+        axis="cosine",
+        compute=lambda cell: _finite_mean(cell.leave_one_out),
+    ),
+    Measure(
+        name="leave_one_out_min",
+        table="stability",
+        definition="Smallest of these cosines",
+        compute=lambda cell: _smallest(cell.leave_one_out),
+    ),
+    Measure(
+        name="pairwise",
+        table="stability",
+        definition="Mean cosine between within-scenario differences of two scenarios",
+        label="within-scenario differences",
+        axis="cosine",
+        source="Braun et al. 2025",
+        chance=0.0,
+        compute=lambda cell: cell.pairwise,
+    ),
+)

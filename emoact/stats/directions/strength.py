@@ -1,12 +1,14 @@
-"""How long a direction is: as it stands, and freed of the length that noise alone gives."""
+"""Strength of a direction: plain norms, and estimates without the bias that noise adds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from emoact.measures import Measure
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.distances.cosine import top_share
@@ -136,3 +138,118 @@ def _over(
     ratio = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=ratio, where=denominator > 0)
     return ratio
+
+
+_CV, _NULL = ("cv_low", "cv_high"), ("null_low", "null_high")
+
+
+def _interval(cell: Any, side: int) -> Float64[np.ndarray, " layer"]:
+    strength: Strength = cell.strength
+    return signed_root(strength.squared + side * 1.96 * strength.squared_se)
+
+
+MEASURES = (
+    Measure(
+        name="l1",
+        table="strength",
+        definition="Sum of absolute values of the plain direction; biased upwards by noise",
+        label="plain L1",
+        axis="L1 norm, model units",
+        unit="model units",
+        formula="Σ_j |d_j|",
+        compute=lambda cell: cell.strength.l1,
+    ),
+    Measure(
+        name="l2",
+        table="strength",
+        definition="Euclidean norm of the plain direction; biased upwards by noise",
+        label="plain L2",
+        axis="L2 norm, model units",
+        unit="model units",
+        formula="√(Σ_j d_j²); its square has the expectation ‖δ‖² + tr Σ_e/n_e + tr Σ_n/n_n",
+        compute=lambda cell: cell.strength.l2,
+    ),
+    Measure(
+        name="relative",
+        table="strength",
+        definition="l2 over the scale of the layer; the only plain strength to compare over layers",
+        label="plain, relative",
+        axis="L2 norm / median norm",
+        formula="l2 / scale",
+        compute=lambda cell: cell.strength.relative,
+    ),
+    Measure(
+        name="cv_squared",
+        table="strength",
+        definition="Cross-validated squared strength; unbiased, and negative values stay",
+        unit="model units²",
+        formula="cᵀ P c, see Unbiased products",
+        source="Walther et al. 2016",
+        compute=lambda cell: cell.strength.squared,
+    ),
+    Measure(
+        name="cv_squared_se",
+        table="strength",
+        definition="Jackknife standard error of cv_squared over scenarios",
+        unit="model units²",
+        source="Efron & Stein 1981",
+        compute=lambda cell: cell.strength.squared_se,
+    ),
+    Measure(
+        name="cv",
+        table="strength",
+        definition="Cross-validated strength: the signed root of cv_squared",
+        label="cross-validated",
+        axis="strength, model units",
+        unit="model units",
+        formula="sign(cv_squared) √|cv_squared|",
+        source="Walther et al. 2016",
+        interval=_CV,
+        null=_NULL,
+        compute=lambda cell: cell.strength.signed,
+    ),
+    Measure(
+        name="cv_low",
+        table="strength",
+        definition="Lower end of the 95 % interval of cv",
+        unit="model units",
+        formula="signed root of cv_squared − 1.96 cv_squared_se",
+        compute=lambda cell: _interval(cell, -1),
+    ),
+    Measure(
+        name="cv_high",
+        table="strength",
+        definition="Upper end of the 95 % interval of cv",
+        unit="model units",
+        formula="signed root of cv_squared + 1.96 cv_squared_se",
+        compute=lambda cell: _interval(cell, +1),
+    ),
+    Measure(
+        name="cv_relative",
+        table="strength",
+        definition="cv over the scale of the layer, for comparisons over layers",
+        label="cross-validated, relative",
+        axis="strength / median norm",
+        formula="cv / scale",
+        interval=_CV,
+        null=_NULL,
+        per="scale",
+        compute=lambda cell: cell.strength.signed_relative,
+    ),
+    Measure(
+        name="scale",
+        table="strength",
+        definition="Median over all prompts of the norm of the pooled vector at the layer",
+        unit="model units",
+        formula="median_i ‖x_i‖",
+        compute=lambda cell: cell.strength.scale,
+    ),
+    Measure(
+        name="top_share",
+        table="strength",
+        definition="Share of the squared norm that the three largest dimensions carry",
+        formula="largest three d_j² / Σ_j d_j²",
+        source="Timkey & van Schijndel 2021",
+        compute=lambda cell: cell.strength.top_share,
+    ),
+)

@@ -1,4 +1,4 @@
-"""The cosine that two directions of nothing have, on the data at hand."""
+"""Null distribution of the plain cosine."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
-"""How far apart the emotions of one model lie, layer by layer."""
+"""Distances between two emotions of one model, layer by layer."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
+from emoact.measures import Measure
 from emoact.schema import Site
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.emotion import Contrast
@@ -24,8 +27,56 @@ from emoact.stats.features import ModelFeatures
 from emoact.stats.gram import divided_features
 from emoact.stats.null.uncertainty import jackknife_se
 from emoact.stats.products import Gram, jackknife_products, unbiased_products
-from emoact.stats.rows import DistanceRow
 from emoact.stats.settings import AnalysisSettings
+
+Layers = Float64[np.ndarray, " layer"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DistanceCell:
+    """Two emotions at every layer of one site of one model: a cell of the table `distances`.
+
+    Attributes:
+        first: Contrast of the first emotion; `second` of the other.
+        a: Direction of the first emotion; `b` of the other.
+        zscored: Cosine of the directions with each dimension over its standard deviation.
+        cv_cosine: Cosine from unbiased products; `cv_zscored` with standardised dimensions.
+        cv_se: Jackknife standard error of `cv_cosine`.
+        null: Null distribution of the plain cosine; blank for the grand mean.
+    """
+
+    model: ModelFeatures
+    site: Site
+    first: Contrast
+    second: Contrast
+    a: Float64[np.ndarray, "layer d_model"]
+    b: Float64[np.ndarray, "layer d_model"]
+    zscored: Layers
+    cv_cosine: Layers
+    cv_se: Layers
+    cv_zscored: Layers
+    null: CosineNull
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {
+            "model": self.model.model,
+            "site": self.site,
+            "layer": np.arange(len(self.a)),
+            "emotion_a": self.first.emotion,
+            "emotion_b": self.second.emotion,
+        }
+
+    @property
+    def twin_differs(self) -> Bool[np.ndarray, " layer"]:
+        """Few dimensions decide the cosine; by the cross-validated cosines where both exist."""
+        both = np.isfinite(self.cv_cosine) & np.isfinite(self.cv_zscored)
+        return np.where(
+            both,
+            twin_differs(self.cv_cosine, self.cv_zscored),
+            twin_differs(plain_cosine(self.a, self.b), self.zscored),
+        )
 
 
 def measure_distances(
@@ -36,8 +87,8 @@ def measure_distances(
     gram: Gram,
     twin_gram: Gram,
     settings: AnalysisSettings,
-) -> list[DistanceRow]:
-    """One row per (pair of emotions, layer).
+) -> list[DistanceCell]:
+    """One cell for each pair of emotions.
 
     Args:
         model: Its pooled vectors.
@@ -51,46 +102,28 @@ def measure_distances(
     divided = divided_features(features)
     products, replicates = unbiased_products(design, gram), jackknife_products(design, gram)
     twin_products = unbiased_products(design, twin_gram)
-    rows: list[DistanceRow] = []
+    cells = []
     for first, second in combinations(contrasts, 2):
-        a, b = (contrast_direction(features, design, c.weights) for c in (first, second))
-        twins = (contrast_direction(divided, design, c.weights) for c in (first, second))
-        cosine, twin = plain_cosine(a, b), plain_cosine(*twins)
-        validated = cross_validated_cosine(products, first.weights, second.weights).value
-        twin_validated = cross_validated_cosine(twin_products, first.weights, second.weights).value
-        touched = touched_scenarios(design, first.weights) | touched_scenarios(
-            design, second.weights
-        )
-        error = jackknife_se(
-            cross_validated_cosine(replicates, first.weights, second.weights).value, touched
-        )
-        null = _null(model, gram, first, second, settings)
-        share = top_share(a, b)
-        expectation = noise_expectation(first.weights, second.weights, design.counts.sum(axis=1))
-        both = np.isfinite(validated) & np.isfinite(twin_validated)
-        warn = np.where(both, twin_differs(validated, twin_validated), twin_differs(cosine, twin))
-        rows.extend(
-            DistanceRow(
-                model=model.model,
+        weights = (first.weights, second.weights)
+        a, b = (contrast_direction(features, design, each) for each in weights)
+        twins = (contrast_direction(divided, design, each) for each in weights)
+        touched = touched_scenarios(design, weights[0]) | touched_scenarios(design, weights[1])
+        cells.append(
+            DistanceCell(
+                model=model,
                 site=site,
-                layer=layer,
-                emotion_a=first.emotion,
-                emotion_b=second.emotion,
-                cosine=float(cosine[layer]),
-                expectation=expectation,
-                null_mean=float(null.mean[layer]),
-                null_low=float(null.band[0, layer]),
-                null_high=float(null.band[1, layer]),
-                cv_cosine=float(validated[layer]),
-                cv_se=float(error[layer]),
-                zscored=float(twin[layer]),
-                cv_zscored=float(twin_validated[layer]),
-                top_share=float(share[layer]),
-                twin_differs=bool(warn[layer]),
+                first=first,
+                second=second,
+                a=a,
+                b=b,
+                zscored=plain_cosine(*twins),
+                cv_cosine=cross_validated_cosine(products, *weights).value,
+                cv_se=jackknife_se(cross_validated_cosine(replicates, *weights).value, touched),
+                cv_zscored=cross_validated_cosine(twin_products, *weights).value,
+                null=_null(model, gram, first, second, settings),
             )
-            for layer in range(len(gram))
         )
-    return rows
+    return cells
 
 
 def _null(
@@ -101,7 +134,7 @@ def _null(
     settings: AnalysisSettings,
 ) -> CosineNull:
     if first.reference != second.reference:
-        blank = np.full(len(gram), math.nan)
+        blank = np.full(len(gram), np.nan)
         return CosineNull(mean=blank, band=np.stack([blank, blank]))
     return shuffled_cosines(
         model.design,
@@ -111,3 +144,95 @@ def _null(
         settings.n_permutations,
         seed=settings.seed,
     )
+
+
+MEASURES = (
+    Measure(
+        name="cosine",
+        table="distances",
+        definition="Cosine of the plain directions of the two emotions",
+        label="plain",
+        axis="cosine",
+        null=("null_low", "null_high"),
+        compute=lambda cell: plain_cosine(cell.a, cell.b),
+    ),
+    Measure(
+        name="expectation",
+        table="distances",
+        definition="Expected cosine of noise, because both directions subtract the same prompts; "
+        ".5 for equal classes, −1/(C − 1) from the grand mean",
+        formula="Σ c_a c′_a/n_a / √(Σ c_a²/n_a · Σ c′_a²/n_a); against one neutral class "
+        "(1/n_0) / √((1/n_1 + 1/n_0)(1/n_2 + 1/n_0))",
+        compute=lambda cell: noise_expectation(
+            cell.first.weights, cell.second.weights, cell.model.design.counts.sum(axis=1)
+        ),
+    ),
+    Measure(
+        name="null_mean",
+        table="distances",
+        definition="Mean of the cosine when the labels of the emotions and of neutral are shuffled "
+        "within scenarios; blank from the grand mean",
+        compute=lambda cell: cell.null.mean,
+    ),
+    Measure(
+        name="null_low",
+        table="distances",
+        definition="2.5 % quantile of these cosines; wider than −1.96/√d_model, because spectra of "
+        "activations are steep",
+        source="Ethayarajh 2019",
+        compute=lambda cell: cell.null.band[0],
+    ),
+    Measure(
+        name="null_high",
+        table="distances",
+        definition="97.5 % quantile of these cosines",
+        compute=lambda cell: cell.null.band[1],
+    ),
+    Measure(
+        name="cv_cosine",
+        table="distances",
+        definition="Cross-validated cosine; blank unless both squares are positive, not clipped",
+        label="cross-validated",
+        axis="cosine",
+        formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
+        source="Walther et al. 2016",
+        compute=lambda cell: cell.cv_cosine,
+    ),
+    Measure(
+        name="cv_se",
+        table="distances",
+        definition="Jackknife standard error of cv_cosine over scenarios",
+        source="Efron & Stein 1981",
+        compute=lambda cell: cell.cv_se,
+    ),
+    Measure(
+        name="zscored",
+        table="distances",
+        definition="Plain cosine with each dimension over its standard deviation over all prompts",
+        label="z-scored",
+        axis="cosine",
+        compute=lambda cell: cell.zscored,
+    ),
+    Measure(
+        name="cv_zscored",
+        table="distances",
+        definition="Cross-validated cosine with each dimension over its standard deviation",
+        compute=lambda cell: cell.cv_zscored,
+    ),
+    Measure(
+        name="top_share",
+        table="distances",
+        definition="Share of the cosine's terms that the three largest dimensions carry",
+        formula="largest three |d_j d′_j| / Σ_j |d_j d′_j|, unit directions",
+        source="Timkey & van Schijndel 2021",
+        compute=lambda cell: top_share(cell.a, cell.b),
+    ),
+    Measure(
+        name="twin_differs",
+        table="distances",
+        kind="bool",
+        definition="Standardising the dimensions changes the cosine by more than .2 (the "
+        "cross-validated one where it exists): few dimensions decide it",
+        compute=lambda cell: cell.twin_differs,
+    ),
+)

@@ -1,12 +1,17 @@
-"""Prompts as points in two or three dimensions."""
+"""Principal axes of the prompts: coordinates and explained variance."""
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
+from emoact.measures import Measure
+from emoact.schema import Site
+from emoact.stats.features import ModelFeatures
 from emoact.stats.gram import centre
 
 
@@ -24,6 +29,11 @@ class Projection:
     coordinates: Float64[np.ndarray, "layer prompt axis"]
     explained: Float64[np.ndarray, "layer axis"]
     fixed_basis: bool
+
+    @property
+    def basis(self) -> str:
+        """Value of the column `basis`."""
+        return "fixed" if self.fixed_basis else "per_layer"
 
 
 def project_fixed(
@@ -85,3 +95,73 @@ def _shares(
 ) -> Float64[np.ndarray, "layer axis"]:
     held = (coordinates**2).sum(axis=1)
     return np.asarray(held / np.where(total > 0, total, np.nan)[:, None])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointCell:
+    """All prompts at all layers on one set of axes: a cell of the table `points`."""
+
+    model: ModelFeatures
+    site: Site
+    projection: Projection
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns, one row per (layer, prompt)."""
+        design, n_layers = self.model.design, len(self.projection.coordinates)
+        return {
+            "model": self.model.model,
+            "site": self.site,
+            "layer": np.repeat(np.arange(n_layers), design.n_prompts),
+            "emotion": np.tile(np.array(design.labels, dtype=object)[design.label_of], n_layers),
+            "prompt_id": [prompt.id for prompt in self.model.prompts] * n_layers,
+            "basis": self.projection.basis,
+        }
+
+    def axis(self, number: int) -> Float64[np.ndarray, " row"]:
+        """Coordinates on one axis; NaN where there are fewer axes."""
+        coordinates = self.projection.coordinates
+        if number >= coordinates.shape[2]:
+            return np.full(coordinates.shape[0] * coordinates.shape[1], np.nan)
+        return coordinates[..., number].ravel()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AxisCell:
+    """Every axis of every layer: a cell of the table `axes`."""
+
+    model: ModelFeatures
+    site: Site
+    projection: Projection
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns, one row per (layer, axis)."""
+        n_layers, n_axes = self.projection.explained.shape
+        return {
+            "model": self.model.model,
+            "site": self.site,
+            "layer": np.repeat(np.arange(n_layers), n_axes),
+            "basis": self.projection.basis,
+            "axis": np.tile(np.arange(n_axes), n_layers),
+        }
+
+
+MEASURES = (
+    *(
+        Measure(
+            name=f"pc{number + 1}",
+            table="points",
+            definition=f"Coordinate on principal axis {number + 1}, about the mean of the layer",
+            unit="model units (per_layer), or shares of the layer's spread (fixed)",
+            compute=operator.methodcaller("axis", number),
+        )
+        for number in range(3)
+    ),
+    Measure(
+        name="explained",
+        table="axes",
+        definition="Share of the layer's variance along the axis",
+        compute=lambda cell: cell.projection.explained.ravel(),
+    ),
+)

@@ -1,4 +1,4 @@
-"""What a reader must know about the data before reading the figures."""
+"""Remarks on the data of an analysis: resampling, sizes, shapes and zero directions."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from emoact.schema import Finding
 from emoact.stats.across.between import differing_texts
-from emoact.stats.directions.emotion import EmotionResult
+from emoact.stats.directions.emotion import EmotionCell
 from emoact.stats.features import ModelFeatures
 from emoact.stats.settings import AnalysisSettings
 
 
 def remarks_on(
-    models: Sequence[ModelFeatures], results: Iterable[EmotionResult], settings: AnalysisSettings
+    models: Sequence[ModelFeatures], cells: Iterable[EmotionCell], settings: AnalysisSettings
 ) -> list[Finding]:
     """Notes and warnings on resampling, sizes, shapes and zero directions."""
     return [
         *(finding for model in models for finding in _on_model(model, settings)),
         *(finding for pair in combinations(models, 2) for finding in _on_pair(*pair)),
-        *(finding for result in results for finding in _on_result(result)),
+        *(finding for cell in cells for finding in _on_cell(cell)),
     ]
 
 
@@ -112,15 +112,15 @@ def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:
     return findings
 
 
-def _on_result(result: EmotionResult) -> list[Finding]:
-    zero = np.flatnonzero(result.strength.l2 == 0)
+def _on_cell(cell: EmotionCell) -> list[Finding]:
+    zero = np.flatnonzero(cell.strength.l2 == 0)
     if not len(zero):
         return []
     return [
         _warning(
             "zero_direction",
-            f"{result.model}/{result.emotion}",
-            f"{result.site}: the direction is zero at layer {', '.join(map(str, zero))}, so that "
+            f"{cell.model.model}/{cell.contrast.emotion}",
+            f"{cell.site}: the direction is zero at layer {', '.join(map(str, zero))}, so that "
             "it has no cosine there",
         )
     ]

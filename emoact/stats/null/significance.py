@@ -1,14 +1,17 @@
-"""One permutation test per emotion and model over all layers and sites, then Holm."""
+"""Significance: one permutation test per emotion and model over layers and sites, then Holm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
+from emoact.measures import Measure
 from emoact.schema import Site
+from emoact.stats.directions.strength import signed_root
 from emoact.stats.null.holm import adjust
 from emoact.stats.null.permutation import PermutationTest, max_statistic_test
 
@@ -28,6 +31,31 @@ class Significance:
     columns: Mapping[Site, slice]
     p_holm: float
     p_holm_layers: Float64[np.ndarray, " column"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedCell:
+    """One emotion, model and site, with the test of all layers and sites and Holm's correction.
+
+    Attributes:
+        cell: The figures that need no other emotion.
+        significance: The test of the emotion in the model.
+        alpha: Largest accepted chance of any false alarm.
+    """
+
+    cell: Any
+    significance: Significance
+    alpha: float
+
+    @property
+    def columns(self) -> slice:
+        """Columns of this site in the test."""
+        return self.significance.columns[self.cell.site]
+
+    @property
+    def p_holm(self) -> Float64[np.ndarray, " layer"]:
+        """Holm-adjusted p-value of each layer."""
+        return self.significance.p_holm_layers[self.columns]
 
 
 def judge_families(
@@ -62,3 +90,64 @@ def judge_families(
             )
         )
     return found
+
+
+MEASURES = (
+    Measure(
+        name="null_low",
+        table="strength",
+        definition="2.5 % quantile of cv at this layer when labels are swapped within scenarios",
+        unit="model units",
+        judged=True,
+        compute=lambda judged: signed_root(judged.significance.test.null_band[0, judged.columns]),
+    ),
+    Measure(
+        name="null_high",
+        table="strength",
+        definition="97.5 % quantile of cv at this layer when labels are swapped within scenarios",
+        unit="model units",
+        judged=True,
+        compute=lambda judged: signed_root(judged.significance.test.null_band[1, judged.columns]),
+    ),
+    Measure(
+        name="z",
+        table="strength",
+        definition="cv_squared over its standard deviation under relabelling",
+        unit="standard deviations",
+        judged=True,
+        compute=lambda judged: judged.significance.test.z[judged.columns],
+    ),
+    Measure(
+        name="p",
+        table="strength",
+        definition="Permutation p-value of one layer alone",
+        formula="(1 + #{null ≥ observed}) / (1 + B)",
+        source="Phipson & Smyth 2010",
+        judged=True,
+        compute=lambda judged: judged.significance.test.p[judged.columns],
+    ),
+    Measure(
+        name="p_max",
+        table="strength",
+        definition="p-value against the maximum over all layers and sites",
+        source="Westfall & Young 1993",
+        judged=True,
+        compute=lambda judged: judged.significance.test.p_max[judged.columns],
+    ),
+    Measure(
+        name="p_holm",
+        table="strength",
+        definition="p_max after Holm's correction over emotions and models",
+        source="Holm 1979",
+        judged=True,
+        compute=lambda judged: judged.p_holm,
+    ),
+    Measure(
+        name="significant",
+        table="strength",
+        kind="bool",
+        definition="p_holm is at most alpha (.05 by default)",
+        judged=True,
+        compute=lambda judged: judged.p_holm <= judged.alpha,
+    ),
+)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
+from emoact.measures import Measure
 from emoact.schema import Site
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
@@ -33,7 +35,6 @@ from emoact.stats.probes.probes import (
     trained_decisions,
 )
 from emoact.stats.products import Gram
-from emoact.stats.rows import BaselineRow, ProbeRow
 from emoact.stats.settings import AnalysisSettings
 
 CROSS_VALIDATED = "cross_validated"
@@ -50,21 +51,65 @@ class TextBaselines:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ProbeGrid:
-    """Probes of one emotion at one site.
+class ProbeCell:
+    """Probes of one emotion at one site: a cell of the table `probes`.
 
     Attributes:
-        rows: One per (layer, probe, evaluation).
+        rows: Layer, probe and evaluation of each row.
+        correct: Correctness of each prompt, row by row.
+        accuracies: Of each row.
+        shuffled: Accuracy on shuffled labels of each row.
         nested: Correctness of the headline probe with its layer chosen on training prompts, by
             evaluation.
         first_layer: Correctness of the headline probe at layer 0, by evaluation.
         probe: The headline probe.
     """
 
-    rows: tuple[ProbeRow, ...]
+    model: ModelFeatures
+    contrast: Contrast
+    site: Site
+    rows: tuple[tuple[int, ProbeKind, str], ...]
+    correct: Float64[np.ndarray, "row prompt"]
+    accuracies: tuple[Accuracy, ...]
+    shuffled: tuple[float, ...]
     nested: Mapping[str, Correct]
     first_layer: Mapping[str, Correct]
     probe: ProbeKind
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        layers, probes, evaluations = zip(*self.rows, strict=True)
+        return {
+            "model": self.model.model,
+            "emotion": self.contrast.emotion,
+            "site": self.site,
+            "layer": layers,
+            "probe": probes,
+            "evaluation": evaluations,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BaselineCell:
+    """One classifier without the model's activations: a cell of the table `baselines`."""
+
+    model: ModelFeatures
+    contrast: Contrast
+    baseline: str
+    evaluation: str
+    correct: Correct
+    accuracy: Accuracy
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        return {
+            "model": self.model.model,
+            "emotion": self.contrast.emotion,
+            "baseline": self.baseline,
+            "evaluation": self.evaluation,
+        }
 
 
 def transfer_sets(
@@ -107,7 +152,7 @@ def probe_emotion(
     *,
     twin_gram: Gram,
     settings: AnalysisSettings,
-) -> ProbeGrid:
+) -> ProbeCell:
     """Every probe at every layer of one site.
 
     Args:
@@ -121,78 +166,71 @@ def probe_emotion(
     n_layers = features.shape[1]
     sets = transfer_sets(model, contrast)
     headline: ProbeKind = "logistic" if "logistic" in settings.probes else settings.probes[0]
-    rows: list[ProbeRow] = []
+    rows = [
+        (layer, kind, evaluation)
+        for layer in range(n_layers)
+        for kind in settings.probes
+        for evaluation in ((CROSS_VALIDATED, TRANSFER) if sets else (CROSS_VALIDATED,))
+    ]
+    every, shuffled = np.full((len(rows), len(features)), np.nan), []
     by_layer = {e: np.full((n_layers, len(features)), np.nan) for e in (CROSS_VALIDATED, TRANSFER)}
-    for layer in range(n_layers):
-        for kind in settings.probes:
-            for evaluation in (CROSS_VALIDATED, TRANSFER) if sets else (CROSS_VALIDATED,):
-                values = features[:, layer]
-                if evaluation == CROSS_VALIDATED:
-                    correct = _cross_validated(kind, values, contrast.is_emotion, contrast)
-                    shuffled = _shuffled(kind, values, contrast, settings.n_shuffles)
-                else:
-                    correct, shuffled = _transferred(kind, values, contrast, sets), np.nan
-                accuracy = measure_accuracy(correct, model.design, contrast.draws)
-                rows.append(
-                    ProbeRow(
-                        model=model.model,
-                        emotion=contrast.emotion,
-                        site=site,
-                        layer=layer,
-                        probe=kind,
-                        evaluation=evaluation,
-                        accuracy=accuracy.value,
-                        low=accuracy.low,
-                        high=accuracy.high,
-                        shuffled=shuffled,
-                        n=accuracy.n,
-                    )
-                )
-                if kind == headline:
-                    by_layer[evaluation][layer] = correct
-    return ProbeGrid(
+    for number, (layer, kind, evaluation) in enumerate(rows):
+        values = features[:, layer]
+        if evaluation == CROSS_VALIDATED:
+            every[number] = _cross_validated(kind, values, contrast.is_emotion, contrast)
+            shuffled.append(_shuffled(kind, values, contrast, settings.n_shuffles))
+        else:
+            every[number] = _transferred(kind, values, contrast, sets)
+            shuffled.append(np.nan)
+        if kind == headline:
+            by_layer[evaluation][layer] = every[number]
+    return ProbeCell(
+        model=model,
+        contrast=contrast,
+        site=site,
         rows=tuple(rows),
+        correct=every,
+        accuracies=tuple(measure_accuracy(each, model.design, contrast.draws) for each in every),
+        shuffled=tuple(shuffled),
         nested=_nested(model, contrast, twin_gram, by_layer, sets, settings.seed),
         first_layer={evaluation: values[0] for evaluation, values in by_layer.items()},
         probe=headline,
     )
 
 
-def baseline_rows(
+def baseline_cells(
     model: ModelFeatures,
     contrast: Contrast,
     texts: TextBaselines,
     first_layer: Mapping[str, Correct] | None,
-) -> list[BaselineRow]:
-    """One row per (evaluation, baseline); layer 0 of the residual stream is one of them."""
-    rows = []
+) -> list[BaselineCell]:
+    """Each (evaluation, baseline); layer 0 of the residual stream is one of them."""
+    cells = []
     for evaluation in (CROSS_VALIDATED, TRANSFER):
         named: dict[str, Correct] = {**texts.correct[evaluation]}
         if first_layer is not None:
             named["layer_0"] = first_layer[evaluation]
         for baseline, correct in named.items():
-            accuracy: Accuracy = measure_accuracy(correct, model.design, contrast.draws)
+            accuracy = measure_accuracy(correct, model.design, contrast.draws)
             if accuracy.n:
-                rows.append(
-                    BaselineRow(
-                        model=model.model,
-                        emotion=contrast.emotion,
+                cells.append(
+                    BaselineCell(
+                        model=model,
+                        contrast=contrast,
                         baseline=baseline,
                         evaluation=evaluation,
-                        accuracy=accuracy.value,
-                        low=accuracy.low,
-                        high=accuracy.high,
-                        n=accuracy.n,
+                        correct=correct,
+                        accuracy=accuracy,
                     )
                 )
-    return rows
+    return cells
 
 
 def compare_probe(
     model: ModelFeatures,
     contrast: Contrast,
     texts: TextBaselines,
-    probe: ProbeGrid,
+    probe: ProbeCell,
     first_layer: Mapping[str, Correct] | None,
     evaluation: str,
 ) -> tuple[Accuracy, LexicalComparison, float]:
@@ -276,3 +314,71 @@ def _nested(
         if layer >= 0:
             result[TRANSFER] = by_layer[TRANSFER][layer]
     return result
+
+
+MEASURES = (
+    Measure(
+        name="accuracy",
+        table="probes",
+        definition="Share of held-out prompts that the probe classifies correctly",
+        label="held-out accuracy",
+        interval=("low", "high"),
+        compute=lambda cell: [each.value for each in cell.accuracies],
+    ),
+    Measure(
+        name="low",
+        table="probes",
+        definition="Lower end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: [each.low for each in cell.accuracies],
+    ),
+    Measure(
+        name="high",
+        table="probes",
+        definition="Upper end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: [each.high for each in cell.accuracies],
+    ),
+    Measure(
+        name="shuffled",
+        table="probes",
+        definition="Accuracy of the same probe with labels permuted within scenarios, averaged "
+        "over 3 permutations; blank for explicit_to_implicit",
+        source="in the spirit of Hewitt & Liang 2019",
+        compute=lambda cell: cell.shuffled,
+    ),
+    Measure(
+        name="n",
+        table="probes",
+        kind="int",
+        definition="Held-out prompts with a decision",
+        unit="prompts",
+        compute=lambda cell: [each.n for each in cell.accuracies],
+    ),
+    Measure(
+        name="accuracy",
+        table="baselines",
+        definition="Share of held-out prompts that the baseline classifies correctly",
+        label="held-out accuracy",
+        interval=("low", "high"),
+        compute=lambda cell: cell.accuracy.value,
+    ),
+    Measure(
+        name="low",
+        table="baselines",
+        definition="Lower end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.accuracy.low,
+    ),
+    Measure(
+        name="high",
+        table="baselines",
+        definition="Upper end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.accuracy.high,
+    ),
+    Measure(
+        name="n",
+        table="baselines",
+        kind="int",
+        definition="Held-out prompts with a decision",
+        unit="prompts",
+        compute=lambda cell: cell.accuracy.n,
+    ),
+)

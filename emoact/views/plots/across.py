@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from emoact.stats.rows import CREDIBLE
+from emoact.stats.across.between import CREDIBLE
 from emoact.views.plots.cosines import diverging
 from emoact.views.plots.panels import (
     Panel,

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors import safe_open
 
@@ -23,8 +24,8 @@ from emoact.analysis.listing import (
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.sentences import badges_of
-from emoact.analysis.table_files import ROW_TYPES, columns_of
 from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.stats import catalogue
 from emoact.stats.result import AnalysisResult
 from emoact.store.layout import ResultsRoot
 from tests.support.planted_scenarios import FAST
@@ -37,44 +38,104 @@ def saved(root: ResultsRoot, analysed: Analysed) -> SavedAnalysis:
     return save_analysis(root, *analysed, run_id="r1")
 
 
-def same(one: Any, other: Any) -> bool:
-    both = isinstance(one, float) and isinstance(other, float)
-    return bool(one == other or (both and math.isnan(one) and math.isnan(other)))
-
-
 def test_every_table_reads_back_as_it_was_computed(
     saved: SavedAnalysis, analysed: Analysed
 ) -> None:
-    tables = analysed[0].tables()
-    assert set(tables) == set(ROW_TYPES)
-    for name, rows in tables.items():
-        frame = saved.table(name)
-        assert list(frame.columns) == list(columns_of(name))
-        assert len(frame) == len(rows) == saved.rows[name]
-        for found, row in zip(frame.to_dict("records"), rows, strict=True):
-            assert all(same(found[column], row[column]) for column in row), name
+    tables = analysed[0].tables
+    assert set(tables) == set(saved.tables)
+    for name, table in tables.items():
+        assert len(table) == saved.rows[name]
+        assert saved.missing(name) == ()
+        pd.testing.assert_frame_equal(saved.table(name), table, check_exact=True)
 
 
-def test_a_table_without_rows_keeps_its_columns(
-    root: ResultsRoot, analysed: Analysed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_without_rows_keeps_its_columns(root: ResultsRoot, analysed: Analysed) -> None:
     result, inputs = analysed
-    tables = {**result.tables(), "across": []}
-    monkeypatch.setattr(AnalysisResult, "tables", lambda _self: tables)
-    frame = save_analysis(root, result, inputs).table("across")
+    tables = {**result.tables, "across": catalogue.frame("across", [])}
+    changed = dataclasses.replace(result, tables=tables)
+    frame = save_analysis(root, changed, inputs).table("across")
     assert len(frame) == 0
     assert frame.dtypes["layer_a"] == np.int64
     assert frame.dtypes["score_corr"] == np.float64
 
 
+def rewrite(saved: SavedAnalysis, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Any:
+    """Save a table as another version of emoact would, with its size and hash."""
+    path = saved.path / "tables" / f"{name}.parquet"
+    change(pd.read_parquet(path)).to_parquet(path)
+    where = saved.path / "analysis.json"
+    fields = json.loads(where.read_text())
+    fields["files"][f"tables/{name}.parquet"] = {
+        "size": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    where.write_text(json.dumps(fields))
+    return SavedAnalysis.open(saved.path)
+
+
+def test_a_column_that_an_older_version_did_not_save_is_blank_and_named(
+    saved: SavedAnalysis, analysed: Analysed
+) -> None:
+    found = rewrite(saved, "strength", lambda table: table.drop(columns=["auroc", "n_emotion"]))
+    assert found.missing("strength") == ("auroc", "n_emotion")
+    assert found.missing("stability") == ()
+    table, whole = found.table("strength"), analysed[0].tables["strength"]
+    assert list(table) == list(whole)
+    assert table["auroc"].isna().all()
+    assert table["n_emotion"].isna().all()
+    pd.testing.assert_series_equal(table["l2"], whole["l2"])
+
+
+def test_a_column_of_a_newer_version_is_kept_and_comes_last(
+    saved: SavedAnalysis, analysed: Analysed
+) -> None:
+    found = rewrite(saved, "strength", lambda table: table.assign(entropy=1.5)[::-1])
+    table = found.table("strength")
+    assert list(table) == [*analysed[0].tables["strength"], "entropy"]
+    assert set(table["entropy"]) == {1.5}
+    assert found.missing("strength") == ()
+
+
+def test_a_table_without_the_columns_that_name_its_rows_is_refused(saved: SavedAnalysis) -> None:
+    found = rewrite(saved, "strength", lambda table: table.drop(columns=["layer"]))
+    with pytest.raises(FileRefusedError, match="it has no column layer"):
+        found.table("strength")
+
+
+def test_a_missing_table_is_named_with_the_command_that_makes_it(saved: SavedAnalysis) -> None:
+    where = saved.path / "analysis.json"
+    fields = json.loads(where.read_text())
+    del fields["files"]["tables/stability.parquet"]
+    fields["versions"]["emoact"] = "0.0.9"
+    where.write_text(json.dumps(fields))
+    found = SavedAnalysis.open(saved.path)
+    assert "stability" not in found.tables
+    with pytest.raises(RequestError, match=r"no table stability .*made by emoact 0\.0\.9") as error:
+        found.table("stability")
+    assert f"emoact analyze --results {saved.path.parent.parent}" in (error.value.remedy or "")
+    assert len(found.table("strength")) == found.rows["strength"]
+
+
+def test_an_analysis_of_a_newer_version_opens_with_what_is_known(saved: SavedAnalysis) -> None:
+    where = saved.path / "analysis.json"
+    fields = json.loads(where.read_text())
+    fields["versions"]["emoact"] = "0.9.0"
+    fields["settings"]["n_dreams"] = 3
+    fields["heads"] = [1, 2]
+    where.write_text(json.dumps(fields))
+    found = SavedAnalysis.open(saved.path)
+    assert found.settings == FAST
+    assert len(found.table("headline")) == found.rows["headline"]
+
+
 def test_csv_files_hold_the_same_rows_and_name_their_badges(
     saved: SavedAnalysis, analysed: Analysed
 ) -> None:
-    rows = analysed[0].tables()["strength"]
+    rows = analysed[0].tables["strength"]
     with (saved.path / "tables" / "strength.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == len(rows)
-    assert [float(row["l2"]) for row in found] == [row["l2"] for row in rows]
+    assert [float(row["l2"]) for row in found] == list(rows["l2"])
     assert {row["badges"] for row in found} == {"; ".join(saved.badges)}
     assert "random weights" in found[0]["badges"]
     assert "other" in found[0]["badges"]

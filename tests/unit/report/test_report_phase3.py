@@ -17,9 +17,9 @@ from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.report.making import make_report
 from emoact.report.parts_phase3 import _middle
+from emoact.stats.across.between import CREDIBLE
 from emoact.stats.features import features_of
 from emoact.stats.full import analyse_grid
-from emoact.stats.rows import CREDIBLE
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_analysis import plant_analysis

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emoact.errors import CancelledError, RequestError
 from emoact.schema import Site
+from emoact.stats import catalogue
 from emoact.stats.across.between import common_rows, matched_layers
 from emoact.stats.comparable import Configuration
 from emoact.stats.features import PromptInfo, UnitFeatures, features_of, join_units
@@ -84,6 +86,10 @@ def make_grid(
     return [make_unit(name, e, **kwargs) for name, kwargs in models.items() for e in emotions]
 
 
+def rows(result: AnalysisResult, table: str) -> list[Any]:
+    return list(result.tables[table].itertuples())
+
+
 @pytest.fixture(scope="module")
 def result() -> AnalysisResult:
     return analyse_grid(make_grid({"m0": {}, "m1": {"d_model": 14, "n_layers": 4}}), FAST)
@@ -91,7 +97,7 @@ def result() -> AnalysisResult:
 
 def test_every_table_has_its_rows(result: AnalysisResult) -> None:
     layers, pairs = 3 + 4, 3
-    sizes = {name: len(rows) for name, rows in result.tables().items()}
+    sizes = {name: len(rows) for name, rows in result.tables.items()}
     assert sizes == {
         "headline": 2 * 2 * 2 * 2,
         "strength": 2 * 2 * layers,
@@ -108,10 +114,13 @@ def test_every_table_has_its_rows(result: AnalysisResult) -> None:
     }
 
 
-def test_tables_hold_plain_scalars(result: AnalysisResult) -> None:
-    for rows in result.tables().values():
-        for row in rows:
-            assert all(type(value) in (str, int, float, bool) for value in row.values()), row
+def test_tables_have_the_columns_and_types_of_the_catalogue(result: AnalysisResult) -> None:
+    assert list(result.tables) == [table.name for table in catalogue.TABLES]
+    for table in catalogue.TABLES:
+        frame = result.tables[table.name]
+        kinds = {name: catalogue.DTYPES[each.kind] for name, each in table.columns.items()}
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == kinds
+        assert list(frame) == list(kinds)
 
 
 def test_directions_are_the_plan_s(result: AnalysisResult) -> None:
@@ -131,7 +140,7 @@ def test_directions_are_the_plan_s(result: AnalysisResult) -> None:
 def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
     result: AnalysisResult,
 ) -> None:
-    for row in result.strength:
+    for row in rows(result, "strength"):
         assert row.significant == (row.layer > 0), row
         assert row.p <= row.p_max <= row.p_holm
         if row.layer:
@@ -143,41 +152,42 @@ def test_words_that_give_the_class_away_leave_no_evidence_beyond_them(
     result: AnalysisResult,
 ) -> None:
     evaluations: dict[str, set[str]] = {}
-    for row in result.headline:
+    for row in rows(result, "headline"):
         evaluations.setdefault(row.evaluation, set()).add(row.verdict)
     assert evaluations["cross_validated"] == {"lexical_suffices"}
     assert evaluations["explicit_to_implicit"] <= {"lexical_suffices", "no_separation"}
-    assert all(row.baseline_accuracy == 1 for row in result.headline)
+    assert all(row.baseline_accuracy == 1 for row in rows(result, "headline"))
 
 
 def test_distance_of_orthogonal_emotions_is_lifted_plainly_and_not_cross_validated(
     result: AnalysisResult,
 ) -> None:
-    late = [row for row in result.distances if row.layer]
+    late = [row for row in rows(result, "distances") if row.layer]
     assert np.mean([row.cosine - row.cv_cosine for row in late]) > 0
     assert abs(np.mean([row.cv_cosine for row in late])) < 0.15
     assert {row.expectation for row in late} == {0.5}
 
 
 def test_models_of_other_sizes_have_everything_but_the_raw_cosine(result: AnalysisResult) -> None:
-    assert all(math.isnan(row.raw_cos) for row in result.across)
-    assert all(math.isfinite(row.procrustes) for row in result.across if row.layer_a)
-    assert [row.layer_b for row in result.across[:3]] == [0, 2, 3]
+    assert all(math.isnan(row.raw_cos) for row in rows(result, "across"))
+    assert all(math.isfinite(row.procrustes) for row in rows(result, "across") if row.layer_a)
+    assert [row.layer_b for row in rows(result, "across")[:3]] == [0, 2, 3]
     codes = {finding.code for finding in result.findings}
     assert {"raw_cosine_refused", "layers_matched_by_depth"} <= codes
 
 
 def test_result_does_not_depend_on_workers_or_the_order_of_steps() -> None:
     units = make_grid()
-    one, three = (analyse_grid(units, FAST, workers=n).tables() for n in (1, 3))
-    assert repr(one) == repr(three)
-    assert math.isfinite(one["across"][0]["raw_cos"])
+    one, three = (analyse_grid(units, FAST, workers=n).tables for n in (1, 3))
+    for name, table in one.items():
+        pd.testing.assert_frame_equal(table, three[name], check_exact=True)
+    assert math.isfinite(one["across"]["raw_cos"][0])
 
 
 def test_band_of_the_raw_cosine_relabels_the_two_models_independently() -> None:
     units = make_grid({"m0": {}})
     twins = [dataclasses.replace(unit, model="m1") for unit in units]
-    for row in analyse_grid([*units, *twins], FAST).across:
+    for row in rows(analyse_grid([*units, *twins], FAST), "across"):
         assert row.raw_cos == pytest.approx(1)
         assert row.raw_low < 0 < row.raw_high < 0.95
         assert row.score_corr_raw == pytest.approx(1)
@@ -224,9 +234,9 @@ def test_missing_neutral_is_refused_and_the_grand_mean_offered() -> None:
     assert "grand mean" in str(refusal.value)
     found = analyse_grid(units, dataclasses.replace(FAST, reference="grand_mean"))
     assert {key.kind for key in found.directions} == {"grand_mean"}
-    assert {row.emotion for row in found.strength} == {"gratitude", "anger"}
-    assert {row.expectation for row in found.distances} == {-1.0}
-    assert any(row.significant for row in found.strength)
+    assert {row.emotion for row in rows(found, "strength")} == {"gratitude", "anger"}
+    assert {row.expectation for row in rows(found, "distances")} == {-1.0}
+    assert any(row.significant for row in rows(found, "strength"))
 
 
 def test_one_class_alone_is_refused() -> None:
@@ -239,14 +249,14 @@ def test_one_class_alone_is_refused() -> None:
 def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> None:
     found = analyse_grid(make_grid({"m0": {"n": 1}}), FAST)
     assert "single_scenario" in {finding.code for finding in found.findings}
-    for row in found.strength:
+    for row in rows(found, "strength"):
         assert math.isfinite(row.l2)
         assert math.isnan(row.cv)
         assert math.isnan(row.auroc)
         assert math.isnan(row.p)
         assert math.isnan(row.p_holm)
         assert not row.significant
-    assert {row.verdict for row in found.headline} == {"undecided"}
+    assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
 
 
 def test_one_sample_in_one_class_is_named() -> None:
@@ -254,8 +264,8 @@ def test_one_sample_in_one_class_is_named() -> None:
     found = analyse_grid(units, FAST)
     places = {(finding.code, finding.where) for finding in found.findings}
     assert ("one_sample", "m0/anger") in places
-    assert not any(row.significant for row in found.strength)
-    assert all(math.isnan(row.p_family) for row in found.headline)
+    assert not any(row.significant for row in rows(found, "strength"))
+    assert all(math.isnan(row.p_family) for row in rows(found, "headline"))
 
 
 @pytest.mark.parametrize("classes", [("gratitude", "anger"), EMOTIONS])
@@ -271,11 +281,11 @@ def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[s
     rng, n, squares = np.random.default_rng(0), 12, []
     for _ in range(4000):
         order = rng.random((n, len(classes))).argsort(axis=1)
-        rows = x.reshape(len(classes), n, -1).swapaxes(0, 1)[np.arange(n)[:, None], order]
-        delta = share * (rows[:, 0] - rows[:, 1:].mean(axis=1))
+        drawn = x.reshape(len(classes), n, -1).swapaxes(0, 1)[np.arange(n)[:, None], order]
+        delta = share * (drawn[:, 0] - drawn[:, 1:].mean(axis=1))
         squares.append(((delta.sum(0) ** 2).sum() - (delta**2).sum()) / (n * (n - 1)))
     low, high = np.quantile(squares, (0.025, 0.975))
-    (row,) = (r for r in found.strength if (r.layer, r.emotion) == (0, classes[0]))
+    (row,) = (r for r in rows(found, "strength") if (r.layer, r.emotion) == (0, classes[0]))
     assert row.null_high**2 == pytest.approx(high, rel=0.15)
     assert -(row.null_low**2) == pytest.approx(low, rel=0.15)
 
@@ -283,8 +293,8 @@ def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[s
 def test_prompts_without_scenarios_are_resampled_one_by_one() -> None:
     found = analyse_grid(make_grid({"m0": {"scenarios": False}}), FAST)
     assert "no_scenarios" in {finding.code for finding in found.findings}
-    assert any(row.significant for row in found.strength)
-    assert all(math.isnan(row.pairwise) for row in found.stability)
+    assert any(row.significant for row in rows(found, "strength"))
+    assert all(math.isnan(row.pairwise) for row in rows(found, "stability"))
 
 
 def with_nan(unit: UnitFeatures, prompt: int) -> UnitFeatures:
@@ -300,11 +310,11 @@ def test_nan_is_named_and_left_out_on_request_only() -> None:
         analyse_grid(units, FAST)
     found = analyse_grid(units, dataclasses.replace(FAST, leave_out_nonfinite=True))
     assert [f.where for f in found.findings if f.code == "nonfinite_features"] == ["m0/anger"]
-    sizes = {(row.model, row.emotion): row.n_emotion for row in found.strength}
+    sizes = {(row.model, row.emotion): row.n_emotion for row in rows(found, "strength")}
     assert sizes["m0", "anger"] == 11
     assert sizes["m1", "anger"] == 12
-    assert {row.n_prompts for row in found.similarity} == {35}
-    assert all(math.isfinite(row.l2) for row in found.strength)
+    assert {row.n_prompts for row in rows(found, "similarity")} == {35}
+    assert all(math.isfinite(row.l2) for row in rows(found, "strength"))
 
 
 def test_prompt_without_content_is_not_called_broken() -> None:
@@ -373,7 +383,7 @@ def test_models_without_a_common_prompt_are_analysed_apart() -> None:
         prompts = tuple(dataclasses.replace(p, id=f"x{p.id}") for p in units[index].prompts)
         units[index] = dataclasses.replace(units[index], prompts=prompts)
     found = analyse_grid(units, FAST)
-    assert found.across == ()
+    assert rows(found, "across") == []
     assert "models_not_compared" in {finding.code for finding in found.findings}
     joy = join_units([make_unit("m1", "joy"), make_unit("m1", "neutral")])
     with pytest.raises(RequestError, match="m0 and m1 share prompts of neutral alone"):
@@ -389,7 +399,7 @@ def test_prompts_of_one_id_and_different_texts_are_not_compared() -> None:
         units[index] = dataclasses.replace(units[index], prompts=tuple(prompts))
     settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
     found = analyse_grid(units, settings)
-    assert {row.n_prompts for row in found.similarity} == {36 - 12}
+    assert {row.n_prompts for row in rows(found, "similarity")} == {36 - 12}
     (finding,) = (finding for finding in found.findings if finding.code == "prompts_differ")
     assert finding.message.startswith("12 prompts go by the same id")
 
@@ -408,9 +418,9 @@ def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
     codes = [finding.code for finding in found.findings]
     assert codes.count("zero_direction") == 2
     assert "lexical_layer" in codes
-    first = [row for row in found.distances if row.layer == 0]
+    first = [row for row in rows(found, "distances") if row.layer == 0]
     assert all(math.isnan(row.cosine) and math.isnan(row.cv_cosine) for row in first)
-    assert all(row.accuracy == 0.5 for row in found.probes if row.layer == 0)
+    assert all(row.accuracy == 0.5 for row in rows(found, "probes") if row.layer == 0)
 
 
 def test_random_weights_carry_their_badge() -> None:
@@ -501,13 +511,13 @@ def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> N
             pooled += 2
         prompts = tuple(dataclasses.replace(p, text="the same words.") for p in unit.prompts)
         units.append(dataclasses.replace(unit, prompts=prompts, sites=dict.fromkeys(SITES, pooled)))
-    found = analyse_grid(units, FAST).headline
+    found = rows(analyse_grid(units, FAST), "headline")
     assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
-    without = analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))).headline
+    without = rows(analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))), "headline")
     assert {row.verdict for row in without} == {"beyond_words"}
     # Where the permutation test tells no difference, a probe that looks good decides nothing.
     strict = dataclasses.replace(FAST, sites=("mlp_out",), alpha=1e-4)
-    assert {row.verdict for row in analyse_grid(units, strict).headline} == {"undecided"}
+    assert {row.verdict for row in rows(analyse_grid(units, strict), "headline")} == {"undecided"}
 
 
 def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:
@@ -522,10 +532,10 @@ def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:
             pooled[~explicit, 2] += 3
         units.append(dataclasses.replace(unit, sites={"resid_pre": pooled}))
     found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
-    (row,) = (row for row in found.headline if row.evaluation == "explicit_to_implicit")
+    (row,) = (row for row in rows(found, "headline") if row.evaluation == "explicit_to_implicit")
     (cheating,) = (
         row.accuracy
-        for row in found.probes
+        for row in rows(found, "probes")
         if (row.layer, row.probe, row.evaluation) == (2, "logistic", "explicit_to_implicit")
     )
     assert cheating > 0.8
@@ -546,7 +556,7 @@ def test_length_that_the_direction_follows_is_told() -> None:
         pooled[:, 2] += 20 * lengths[:, None]
         units.append(dataclasses.replace(unit, prompts=prompts, sites={"resid_pre": pooled}))
     found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
-    by_layer = {row.layer: row.length_corr for row in found.strength}
+    by_layer = {row.layer: row.length_corr for row in rows(found, "strength")}
     assert by_layer[2] > 0.9
     assert abs(by_layer[0]) < 0.7
 
@@ -557,9 +567,9 @@ def test_twin_is_judged_cross_validated_where_it_can_be() -> None:
         pooled = unit.sites["resid_pre"].copy()
         pooled[..., 9] *= 12
         units[index] = dataclasses.replace(unit, sites={"resid_pre": pooled})
-    rows = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",))).distances
+    pairs = rows(analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",))), "distances")
     plain_and_careful_disagree = 0
-    for row in rows:
+    for row in pairs:
         both = math.isfinite(row.cv_cosine) and math.isfinite(row.cv_zscored)
         plain = abs(row.cosine - row.zscored) > 0.2
         careful = abs(row.cv_cosine - row.cv_zscored) > 0.2 if both else plain

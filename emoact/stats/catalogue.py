@@ -1,0 +1,258 @@
+"""The tables of an analysis: identifier columns and measures, in the order of the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emoact.errors import RequestError
+from emoact.measures import Kind, Measure
+from emoact.stats.across import between
+from emoact.stats.directions import emotion, separation, stability, strength
+from emoact.stats.distances import distances, geometry
+from emoact.stats.null import significance
+from emoact.stats.probes import grid, headline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = dict[str, Any]
+"""Values of one cell by column: one value for all of its rows, or one for each row."""
+
+DTYPES: Mapping[Kind, str] = {
+    "float": "float64",
+    "int": "int64",
+    "bool": "bool",
+    "str": "object",
+}
+
+_IDENTIFIERS: Mapping[str, tuple[Kind, str]] = {
+    "model": ("str", "Folder of the model"),
+    "model_a": ("str", "Folder of the first model"),
+    "model_b": ("str", "Folder of the second model"),
+    "emotion": ("str", "Class label; empty where the figure concerns all classes"),
+    "emotion_a": ("str", "First emotion"),
+    "emotion_b": ("str", "Second emotion"),
+    "site": ("str", "Hook point"),
+    "layer": ("int", "Layer, from 0"),
+    "layer_a": ("int", "Layer of the first model, from 0"),
+    "layer_b": ("int", "Layer of the second model, from 0"),
+    "kind": ("str", "Kind of the direction"),
+    "probe": ("str", "mass_mean, lda or logistic"),
+    "baseline": ("str", "Name of the baseline"),
+    "evaluation": ("str", "cross_validated, or explicit_to_implicit"),
+    "measure": ("str", "Name of the similarity"),
+    "prompt_id": ("str", "Id of the prompt"),
+    "basis": ("str", "fixed (one basis for all layers), or per_layer"),
+    "axis": ("int", "Principal axis, from 0"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table of an analysis.
+
+    Attributes:
+        name: File name, without its ending.
+        title: Content, in one line.
+        identifiers: Columns that name a row.
+        measures: All other columns, in order.
+    """
+
+    name: str
+    title: str
+    identifiers: tuple[Measure, ...]
+    measures: tuple[Measure, ...]
+
+    @property
+    def columns(self) -> Mapping[str, Measure]:
+        """Every column in order."""
+        return {each.name: each for each in (*self.identifiers, *self.measures)}
+
+
+def _table(name: str, title: str, identifiers: str, measures: Iterable[Measure]) -> Table:
+    return Table(
+        name=name,
+        title=title,
+        identifiers=tuple(
+            Measure(name=column, table=name, kind=kind, definition=definition)
+            for column in identifiers.split()
+            for kind, definition in [_IDENTIFIERS[column]]
+        ),
+        measures=tuple(each for each in measures if each.table == name),
+    )
+
+
+TABLES: tuple[Table, ...] = (
+    _table("headline", "Test and verdict of each emotion", "model emotion site", headline.MEASURES),
+    _table(
+        "strength",
+        "Strength, significance and held-out separation of each direction by layer",
+        "model emotion site layer",
+        (
+            *strength.MEASURES,
+            *significance.MEASURES,
+            *separation.MEASURES,
+            *emotion.MEASURES,
+        ),
+    ),
+    _table(
+        "stability",
+        "Agreement of each direction with itself on other scenarios",
+        "model emotion site layer",
+        stability.MEASURES,
+    ),
+    _table(
+        "variants",
+        "Other kinds of direction beside the one that the analysis uses",
+        "model emotion site layer kind",
+        emotion.MEASURES,
+    ),
+    _table(
+        "distances",
+        "Cosines between the directions of two emotions by layer",
+        "model site layer emotion_a emotion_b",
+        distances.MEASURES,
+    ),
+    _table(
+        "probes",
+        "Held-out accuracy of each probe by layer",
+        "model emotion site layer probe evaluation",
+        grid.MEASURES,
+    ),
+    _table(
+        "baselines",
+        "Held-out accuracy of classifiers that see the text or layer 0 only",
+        "model emotion baseline evaluation",
+        grid.MEASURES,
+    ),
+    _table(
+        "similarity",
+        "Similarity of two models at matched layers",
+        "model_a model_b site layer_a layer_b measure",
+        between.MEASURES,
+    ),
+    _table(
+        "across",
+        "Directions of one emotion in two models at matched layers",
+        "model_a model_b site emotion layer_a layer_b",
+        between.MEASURES,
+    ),
+    _table(
+        "maps",
+        "Similarity of every layer of one model and every layer of another",
+        "model_a model_b site measure emotion layer_a layer_b",
+        between.MEASURES,
+    ),
+    _table(
+        "points",
+        "Prompts on the principal axes",
+        "model site layer emotion prompt_id basis",
+        geometry.MEASURES,
+    ),
+    _table(
+        "axes",
+        "Explained variance of the principal axes",
+        "model site layer basis axis",
+        geometry.MEASURES,
+    ),
+)
+
+
+def table_named(name: str) -> Table:
+    """The table of this name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    for table in TABLES:
+        if table.name == name:
+            return table
+    names = ", ".join(table.name for table in TABLES)
+    raise RequestError(f"there is no table {name!r}; there are {names}")
+
+
+def measure(table: str, name: str) -> Measure:
+    """The record of a column.
+
+    Raises:
+        RequestError: There is no such table or column.
+    """
+    columns = table_named(table).columns
+    if name not in columns:
+        raise RequestError(f"table {table} has no column {name!r}; it has {', '.join(columns)}")
+    return columns[name]
+
+
+def labelled(table: str) -> tuple[Measure, ...]:
+    """The measures of a table that a picker offers."""
+    return tuple(each for each in table_named(table).measures if each.label)
+
+
+def computed(table: str, cell: Any, *, judged: bool = False) -> Columns:
+    """Values of the measures of one cell.
+
+    Args:
+        table: Name of the table.
+        cell: Argument of the measures; its `ids` are the identifier columns.
+        judged: Compute the measures that need the significance, and no others.
+    """
+    columns: Columns = {} if judged else dict(cell.ids)
+    for each in table_named(table).measures:
+        if each.compute is not None and each.judged == judged:
+            columns[each.name] = each.compute(cell)
+    return columns
+
+
+def frame(table: str, cells: Sequence[Columns]) -> pd.DataFrame:
+    """Cells one below the other as a data frame with the columns and types of a table.
+
+    Raises:
+        ValueError: The columns of a cell differ in length.
+    """
+    import pandas as pd
+
+    sizes = [_n_rows(cell) for cell in cells]
+    columns = {}
+    for name, column in table_named(table).columns.items():
+        dtype = DTYPES[column.kind]
+        values = _column([cell[name] for cell in cells], sizes, dtype)
+        # Without a dtype, pandas makes strings of its own of objects.
+        columns[name] = pd.Series(values, dtype=dtype)
+    return pd.DataFrame(columns)
+
+
+def _n_rows(cell: Columns) -> int:
+    lengths = {len(value) for value in cell.values() if _is_column(value)}
+    if len(lengths) > 1:
+        raise ValueError(f"the columns of a cell have {sorted(lengths)} rows")
+    return lengths.pop() if lengths else 1
+
+
+def _column(values: Sequence[Any], sizes: Sequence[int], dtype: str) -> np.ndarray:
+    parts = [
+        np.asarray(value, dtype=dtype) if _is_column(value) else np.full(size, value, dtype=dtype)
+        for value, size in zip(values, sizes, strict=True)
+    ]
+    return np.concatenate([np.empty(0, dtype=dtype), *parts])
+
+
+def _is_column(value: Any) -> bool:
+    return not isinstance(value, str) and np.ndim(value) == 1
+
+
+def measures_markdown(table: str) -> str:
+    """The measures of a table as a Markdown table for `docs/methods.md`."""
+    lines = ["| column | unit | definition |", "|---|---|---|"]
+    for each in table_named(table).measures:
+        parts = [each.definition]
+        if each.formula:
+            parts.append(f": {each.formula}")
+        if each.source:
+            parts.append(f" ({each.source})")
+        text = "".join(parts).replace("|", r"\|")
+        lines.append(f"| `{each.name}` | {each.unit} | {text} |")
+    return "\n".join(lines)

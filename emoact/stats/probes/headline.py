@@ -1,0 +1,205 @@
+"""The headline of one emotion, model and site: significance, nested probe and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emoact.measures import Measure
+from emoact.stats.null.significance import Significance
+from emoact.stats.probes.accuracy import Accuracy, LexicalComparison, Verdict
+from emoact.stats.probes.grid import (
+    CROSS_VALIDATED,
+    TRANSFER,
+    Correct,
+    ProbeCell,
+    TextBaselines,
+    compare_probe,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeadlineCell:
+    """One evaluation of one emotion in one model at one site: a cell of the table `headline`.
+
+    Attributes:
+        probes: Probes at the site.
+        significance: Permutation test over all layers and sites.
+        alpha: Largest accepted chance of any false alarm.
+        evaluation: `cross_validated`, or `explicit_to_implicit`.
+        accuracy: Of the headline probe, with its layer chosen inside the training prompts.
+        comparison: With the best baseline that sees words only.
+        baseline_accuracy: Of that baseline.
+    """
+
+    probes: ProbeCell
+    significance: Significance
+    alpha: float
+    evaluation: str
+    accuracy: Accuracy
+    comparison: LexicalComparison
+    baseline_accuracy: float
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """Identifier columns."""
+        probes = self.probes
+        return {
+            "model": probes.model.model,
+            "emotion": probes.contrast.emotion,
+            "site": probes.site,
+        }
+
+    @property
+    def significant(self) -> bool:
+        """The classes differ by more than chance somewhere."""
+        return self.significance.p_holm <= self.alpha
+
+    @property
+    def layers(self) -> int:
+        """Layers of the site at which the direction is significant."""
+        columns = self.significance.columns[self.probes.site]
+        return int((self.significance.p_holm_layers[columns] <= self.alpha).sum())
+
+    @property
+    def verdict(self) -> Verdict:
+        """Verdict of the comparison; `undecided` where only the probe sees a difference.
+
+        Many probes are compared with words, and the permutation test alone controls the chance of
+        a false alarm over all of them.
+        """
+        verdict = self.comparison.verdict
+        return "undecided" if verdict == "beyond_words" and not self.significant else verdict
+
+
+def headline_cells(
+    probes: ProbeCell,
+    texts: TextBaselines,
+    first_layer: Mapping[str, Correct] | None,
+    significance: Significance,
+    alpha: float,
+) -> Iterator[HeadlineCell]:
+    """One cell for each evaluation that the data allow."""
+    for evaluation in (CROSS_VALIDATED, TRANSFER):
+        accuracy, comparison, baseline = compare_probe(
+            probes.model, probes.contrast, texts, probes, first_layer, evaluation
+        )
+        if evaluation == CROSS_VALIDATED or accuracy.n:
+            yield HeadlineCell(
+                probes=probes,
+                significance=significance,
+                alpha=alpha,
+                evaluation=evaluation,
+                accuracy=accuracy,
+                comparison=comparison,
+                baseline_accuracy=baseline,
+            )
+
+
+MEASURES = (
+    Measure(
+        name="p_family",
+        table="headline",
+        definition="Permutation p-value of the emotion over all layers and sites",
+        source="Westfall & Young 1993",
+        compute=lambda cell: cell.significance.test.p_family,
+    ),
+    Measure(
+        name="p_holm",
+        table="headline",
+        definition="p_family after Holm's correction over emotions and models",
+        source="Holm 1979",
+        compute=lambda cell: cell.significance.p_holm,
+    ),
+    Measure(
+        name="significant",
+        table="headline",
+        kind="bool",
+        definition="p_holm is at most alpha (.05 by default)",
+        compute=lambda cell: cell.significant,
+    ),
+    Measure(
+        name="layers",
+        table="headline",
+        kind="int",
+        definition="Layers of the site at which the direction is significant",
+        unit="layers",
+        compute=lambda cell: cell.layers,
+    ),
+    Measure(
+        name="probe",
+        table="headline",
+        kind="str",
+        definition="Probe of the accuracies: logistic where it was fitted",
+        compute=lambda cell: cell.probes.probe,
+    ),
+    Measure(
+        name="evaluation",
+        table="headline",
+        kind="str",
+        definition="cross_validated, or explicit_to_implicit",
+        compute=lambda cell: cell.evaluation,
+    ),
+    Measure(
+        name="accuracy",
+        table="headline",
+        definition="Held-out accuracy with the layer chosen inside the training prompts",
+        label="held-out accuracy",
+        interval=("accuracy_low", "accuracy_high"),
+        compute=lambda cell: cell.accuracy.value,
+    ),
+    Measure(
+        name="accuracy_low",
+        table="headline",
+        definition="Lower end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.accuracy.low,
+    ),
+    Measure(
+        name="accuracy_high",
+        table="headline",
+        definition="Upper end of its 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.accuracy.high,
+    ),
+    Measure(
+        name="baseline",
+        table="headline",
+        kind="str",
+        definition="Best baseline that sees words only; layer_0 is one of them",
+        compute=lambda cell: cell.comparison.baseline,
+    ),
+    Measure(
+        name="baseline_accuracy",
+        table="headline",
+        definition="Held-out accuracy of that baseline on the same prompts",
+        compute=lambda cell: cell.baseline_accuracy,
+    ),
+    Measure(
+        name="difference",
+        table="headline",
+        definition="Accuracy of the probe minus that of the baseline on the same prompts",
+        interval=("difference_low", "difference_high"),
+        chance=0.0,
+        no_effect="no difference",
+        compute=lambda cell: cell.comparison.difference,
+    ),
+    Measure(
+        name="difference_low",
+        table="headline",
+        definition="Lower end of its paired 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.comparison.low,
+    ),
+    Measure(
+        name="difference_high",
+        table="headline",
+        definition="Upper end of its paired 95 % bootstrap interval over scenarios",
+        compute=lambda cell: cell.comparison.high,
+    ),
+    Measure(
+        name="verdict",
+        table="headline",
+        kind="str",
+        definition="Verdict: no_separation, beyond_words, lexical_suffices or undecided",
+        compute=lambda cell: cell.verdict,
+    ),
+)
