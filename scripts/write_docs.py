@@ -10,6 +10,7 @@ A table stands between `<!-- NAME: written by scripts/write_docs.py -->` and `<!
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from emoact.cli.reference import commands_markdown  # noqa: E402
+from emoact.stats import catalogue  # noqa: E402
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_markdown,
+    **{
+        f"measures-{table.name}": functools.partial(catalogue.measures_markdown, table.name)
+        for table in catalogue.TABLES
+    },
 }
 _MARKED = re.compile(
     r"(<!-- (?P<name>[\w-]+): written by scripts/write_docs\.py -->\n)"

@@ -248,11 +248,8 @@ def measures_markdown(table: str) -> str:
     """The measures of a table as a Markdown table for `docs/methods.md`."""
     lines = ["| column | unit | definition |", "|---|---|---|"]
     for each in table_named(table).measures:
-        parts = [each.definition]
-        if each.formula:
-            parts.append(f": {each.formula}")
-        if each.source:
-            parts.append(f" ({each.source})")
-        text = "".join(parts).replace("|", r"\|")
+        text = ". ".join(part for part in (each.definition, each.formula) if part)
+        text += f" ({each.source})" if each.source else ""
+        text = text.replace("|", r"\|")
         lines.append(f"| `{each.name}` | {each.unit} | {text} |")
     return "\n".join(lines)
