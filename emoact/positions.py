@@ -21,12 +21,17 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 _BLOCK_POSITIONS = 512
 
 
+def vectors(sample: Float[np.ndarray, "pos *width"]) -> Float[np.ndarray, "pos d"]:
+    """One vector for each position; the heads of a position are laid end to end."""
+    return sample if sample.ndim == 2 else sample.reshape(len(sample), math.prod(sample.shape[1:]))
+
+
 def pool_sample(
-    sample: Float[np.ndarray, "pos d_model"],
+    sample: Float[np.ndarray, "pos *width"],
     *,
     pooling: Pooling = "mean_content",
     content_start: int = 1,
-) -> Float32[np.ndarray, " d_model"]:
+) -> Float32[np.ndarray, " d"]:
     """The pooled vector of one prompt at one layer, summed in float64.
 
     `mean_content` averages the positions from `content_start`, `last` takes the last position and
@@ -36,6 +41,7 @@ def pool_sample(
     Raises:
         RequestError: Another pooling is asked for.
     """
+    sample = vectors(sample)
     if pooling == "last":
         chosen = sample[max(content_start, len(sample) - 1) :]
     elif pooling == "mean_content":
@@ -56,11 +62,11 @@ def pool_layers(
     *,
     pooling: Pooling = "mean_content",
     content_start: int = 1,
-) -> Float32[np.ndarray, "prompt layer d_model"]:
+) -> Float32[np.ndarray, "prompt layer d"]:
     """The pooled vectors of every prompt at every layer of one site of one unit.
 
     Args:
-        layers: Arrays `[pos, d_model]` as `[layer][sample]`.
+        layers: Arrays `[pos, d_model]` or `[pos, head, d_head]` as `[layer][sample]`.
         pooling: How positions become one vector.
         content_start: First content position.
 
@@ -69,7 +75,9 @@ def pool_layers(
     """
     if not len(layers) or not len(layers[0]):
         raise RequestError("there is no sample to pool")
-    pooled = np.empty((len(layers[0]), len(layers), layers[0][0].shape[1]), dtype=np.float32)
+    pooled = np.empty(
+        (len(layers[0]), len(layers), vectors(layers[0][0]).shape[1]), dtype=np.float32
+    )
     for layer, samples in enumerate(layers):
         for prompt, sample in enumerate(samples):
             pooled[prompt, layer] = pool_sample(
@@ -79,11 +87,12 @@ def pool_layers(
 
 
 def position_norms(
-    sample: Float[np.ndarray, "pos d_model"], kind: NormKind = "l2"
+    sample: Float[np.ndarray, "pos *width"], kind: NormKind = "l2"
 ) -> Float64[np.ndarray, " pos"]:
     """Norm of each position, accumulated in float64, in the model's own units.
 
-    `l2` is sqrt(sum of squares), `l1` the sum of absolute values, `rms` is `l2` / sqrt(d_model).
+    `l2` is sqrt(sum of squares), `l1` the sum of absolute values, `rms` is `l2` / sqrt(d),
+    with d the numbers of a position.
     A NaN or an infinity makes the norm of its position NaN or infinite, and of no other.
 
     Raises:
@@ -91,7 +100,8 @@ def position_norms(
     """
     if kind not in NORM_KINDS:
         raise RequestError(f"norm is {kind!r}; allowed are {', '.join(NORM_KINDS)}")
-    n_positions, d_model = sample.shape
+    sample = vectors(sample)
+    n_positions, width = sample.shape
     norms = np.empty(n_positions, dtype=np.float64)
     for start in range(0, n_positions, _BLOCK_POSITIONS):
         block = sample[start : start + _BLOCK_POSITIONS].astype(np.float64)
@@ -100,4 +110,4 @@ def position_norms(
             norms[start:stop] = np.abs(block).sum(axis=1)
         else:
             norms[start:stop] = np.sqrt(np.einsum("pd,pd->p", block, block))
-    return norms / math.sqrt(d_model) if kind == "rms" and d_model else norms
+    return norms / math.sqrt(width) if kind == "rms" and width else norms

@@ -6,20 +6,19 @@ import dataclasses
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from emoact.errors import RequestError
+from emoact.sites import SiteName, saved_sites, site, site_names
 
-Site = Literal["resid_pre", "mlp_out", "resid_post", "attn_out", "pattern"]
 Processing = Literal["raw", "tl_compat"]
 BosPolicy = Literal["prepend", "none"]
 DType = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Severity = Literal["error", "warning", "note"]
 
-SITES: tuple[Site, ...] = get_args(Site)
-DEFAULT_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+Site = SiteName
 SCHEMA_VERSION = 1
 """Version of the pickle contract, of the unit key and of the run directory."""
 
@@ -92,7 +91,7 @@ class ExtractionOptions:
     bos: BosPolicy = "prepend"
     processing: Processing = "raw"
     dtype: DType = "float32"
-    sites: tuple[Site, ...] = DEFAULT_SITES
+    sites: tuple[SiteName, ...] = field(default_factory=saved_sites)
     truncate: bool = False
     allow_nonadditive_mlp: bool = False
     device: Device = "auto"
@@ -103,11 +102,11 @@ class ExtractionOptions:
         _check_choice("dtype", self.dtype, get_args(DType))
         _check_choice("device", self.device, get_args(Device))
         if not self.sites:
-            raise RequestError(f"no site chosen; choose among {', '.join(SITES)}")
-        for site in self.sites:
-            _check_choice("site", site, SITES)
+            raise RequestError(f"no site chosen; choose among {', '.join(site_names())}")
+        asked = {site(name).name for name in self.sites}
         # One spelling for one request: the order in which sites were typed decides nothing.
-        object.__setattr__(self, "sites", tuple(site for site in SITES if site in self.sites))
+        ordered = tuple(name for name in site_names() if name in asked)
+        object.__setattr__(self, "sites", ordered)
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars and lists."""
@@ -127,7 +126,7 @@ class ExtractionOptions:
             raise RequestError(
                 f"unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}"
             )
-        return cls(**{**fields, "sites": tuple(fields.get("sites", DEFAULT_SITES))})
+        return cls(**{**fields, "sites": tuple(fields.get("sites", saved_sites()))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,7 +144,7 @@ def run_grid(condition: Condition, seed: tuple[int, ...]) -> Outcome:
                 scores = held_out_scores(DESIGN, gram, contrast, FOLDS)
                 separation = measure_separation(scores, DESIGN, contrast, DRAWS[:1])
                 d_primes.append(separation.d_prime[PLANTED_FROM:].mean())
-    judged = judge_families(families)  # type: ignore[arg-type]
+    judged = judge_families(families)
     return Outcome(
         anywhere=any(each.p_holm <= ALPHA for each in judged),
         planted=judged[0].p_holm <= ALPHA,

@@ -15,7 +15,7 @@ from emoact.extraction.engine import Put, Tokenised
 from emoact.extraction.forward import HookReader
 from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import Pass, PlanName, plan_passes
-from emoact.schema import DEFAULT_SITES, Site
+from emoact.sites import SiteName, saved_sites
 
 BATCH_TOKENS = 512
 
@@ -45,7 +45,7 @@ def through_transformer_lens(bridge: Any) -> Way:
     """The report's way: `run_with_cache`, one prompt at a time, unembedding included."""
     wanted = {
         f"blocks.{layer}.hook_{site}": (site, layer)
-        for site in DEFAULT_SITES
+        for site in saved_sites()
         for layer in range(bridge.cfg.n_layers)
     }
 
@@ -73,7 +73,7 @@ def through_hugging_face(model: Any) -> Way:
     def run(groups: Sequence[Prompts], put: Put) -> None:
         sample = 0
 
-        def take(site: Site, layer: int, rows: torch.Tensor) -> None:
+        def take(site: SiteName, layer: int, rows: torch.Tensor) -> None:
             put(site, layer, sample, rows[0].numpy().copy())
 
         with _hooked(model, take):
@@ -98,7 +98,7 @@ def in_sorted_batches(model: Any) -> Way:
     def run(groups: Sequence[Prompts], put: Put) -> None:
         one_pass: Pass
 
-        def take(site: Site, layer: int, rows: torch.Tensor) -> None:
+        def take(site: SiteName, layer: int, rows: torch.Tensor) -> None:
             array = rows.numpy()
             for row, (sample, indices) in enumerate(
                 zip(one_pass.samples, one_pass.rows, strict=True)
@@ -121,7 +121,7 @@ def in_sorted_batches(model: Any) -> Way:
 def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct: bool) -> Way:
     """One of emoact's plans, unit by unit."""
     device = torch.device("cpu")
-    reader = HookReader(bridge, DEFAULT_SITES, device, kernel=kernel, direct=direct)
+    reader = HookReader(bridge, saved_sites(), device, kernel=kernel, direct=direct)
 
     def passes(prompts: Prompts) -> list[Pass]:
         return plan_passes([prompt.ids for prompt in prompts], plan=plan, budget=budget)
@@ -131,7 +131,7 @@ def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct:
         for prompts in groups:
 
             def shifted(
-                site: Site, layer: int, sample: int, rows: np.ndarray, first: int = first
+                site: SiteName, layer: int, sample: int, rows: np.ndarray, first: int = first
             ) -> None:
                 # As the pipeline does, which copies each sample into the unit's file.
                 put(site, layer, first + sample, rows.copy())
@@ -164,7 +164,7 @@ def _token_count(groups: Sequence[Prompts]) -> int:
 
 
 @contextmanager
-def _hooked(model: Any, take: Callable[[Site, int, torch.Tensor], None]) -> Iterator[None]:
+def _hooked(model: Any, take: Callable[[SiteName, int, torch.Tensor], None]) -> Iterator[None]:
     handles = []
     for layer, block in enumerate(blocks_of(model)):
 

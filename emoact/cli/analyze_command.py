@@ -9,6 +9,7 @@ from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_json, add_results, one_of
+from emoact.sites import analysed_sites, in_order, vector_sites
 
 if TYPE_CHECKING:
     from emoact.analysis.request import AnalyzeRequest
@@ -58,8 +59,6 @@ def add(commands: Any) -> None:
 
 
 def _add_options(parser: Parser) -> None:
-    from emoact.schema import SITES
-
     what = parser.add_argument_group("what")
     add_results(what)
     what.add_argument(
@@ -77,9 +76,10 @@ def _add_options(parser: Parser) -> None:
     what.add_argument(
         "--site",
         action="append",
-        type=one_of([site for site in SITES if site != "pattern"]),
+        type=one_of(vector_sites()),
         metavar="SITE",
-        help="hook point; repeatable (default: resid_pre and mlp_out)",
+        help=f"one of {', '.join(vector_sites())}; repeatable "
+        f"(default: {' and '.join(analysed_sites())})",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -165,10 +165,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
     from emoact.analysis.request import AnalyzeRequest
-    from emoact.schema import SITES
-    from emoact.stats.settings import ANALYSED_SITES, AnalysisSettings
+    from emoact.stats.settings import AnalysisSettings
 
-    chosen = arguments.site or ANALYSED_SITES
     return AnalyzeRequest(
         results=arguments.results,
         models=None if arguments.model is None else tuple(arguments.model),
@@ -178,7 +176,7 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
             neutral=arguments.neutral,
             reference=arguments.reference,
             pooling=arguments.pooling,
-            sites=tuple(site for site in SITES if site in chosen),
+            sites=in_order(arguments.site or analysed_sites()),
             alpha=arguments.alpha,
             n_permutations=arguments.permutations,
             seed=arguments.seed,

@@ -12,15 +12,8 @@ from emoact.cli.following import start_and_follow
 from emoact.cli.output import say
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.jobs import executor
-from emoact.schema import (
-    DEFAULT_SITES,
-    SITES,
-    BosPolicy,
-    Device,
-    DType,
-    ExtractionOptions,
-    Processing,
-)
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
+from emoact.sites import saved_sites, site_names
 
 if TYPE_CHECKING:
     from emoact.jobs.config import RunConfig
@@ -124,9 +117,10 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
     how.add_argument(
         "--site",
         action="append",
-        type=one_of(SITES),
+        type=one_of(site_names()),
         metavar="SITE",
-        help=f"one of {', '.join(SITES)}; repeatable (default: {' and '.join(DEFAULT_SITES)})",
+        help=f"one of {', '.join(site_names())}; repeatable "
+        f"(default: {' and '.join(saved_sites())})",
     )
     how.add_argument(
         "--device",
@@ -169,7 +163,7 @@ def _extract(arguments: argparse.Namespace) -> int:
             bos=arguments.bos,
             processing=arguments.processing,
             dtype=arguments.dtype,
-            sites=tuple(arguments.site or DEFAULT_SITES),
+            sites=tuple(arguments.site or saved_sites()),
             truncate=arguments.truncate,
             allow_nonadditive_mlp=arguments.allow_nonadditive_mlp,
             device=arguments.device,

@@ -9,10 +9,10 @@ from typing import Any
 from emoact.cli.output import print_csv, print_json, print_line, say, write_csv
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
+from emoact.sites import vector_sites
 
 _NORMS = ("l2", "l1", "rms")
 _TABLES = ("layer", "position", "prompt", "token", "length", "growth", "dimension")
-_SITES = ("resid_pre", "mlp_out", "resid_post", "attn_out")
 _COLUMNS = (
     "model",
     "emotion",
@@ -78,9 +78,9 @@ def add(commands: Any) -> None:
         "--site",
         action="append",
         default=[],
-        type=one_of(_SITES),
+        type=one_of(vector_sites()),
         metavar="SITE",
-        help=f"only this site, one of {', '.join(_SITES)}; may be given several times",
+        help=f"only this site, one of {', '.join(vector_sites())}; may be given several times",
     )
     norms.add_argument("--layer", type=int, metavar="N", help="only this layer, counted from 0")
     norms.add_argument("--prompt", metavar="ID", help="only this prompt")

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli.output import print_csv, print_json, print_line, print_table, say, write_csv
 from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.errors import RequestError
+from emoact.sites import SiteName, site, vector_sites
 
 if TYPE_CHECKING:
     from emoact.host.client import Looked
-    from emoact.schema import Site
     from emoact.stats.norms.sentence import NearClasses
     from emoact.store.summaries.measures import UnitMeasures
 
 _TABLES = ("class", "token", "layer")
 _NORMS = ("l2", "l1", "rms")
-_SITES = ("resid_pre", "mlp_out", "attn_out")
 
 
 def add(commands: Any) -> None:
@@ -51,9 +50,9 @@ def add(commands: Any) -> None:
     )
     sentence.add_argument(
         "--site",
-        type=one_of(_SITES),
+        type=one_of(_known()),
         metavar="SITE",
-        help=f"one of {', '.join(_SITES)} (default: the first that was saved)",
+        help=f"one of {', '.join(_known())} (default: the first that was saved)",
     )
     sentence.add_argument(
         "--layer",
@@ -128,7 +127,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _rows(
     units: Sequence[UnitMeasures],
     looked: Looked,
-    site: Site,
+    site: SiteName,
     layer: int,
     arguments: argparse.Namespace,
 ) -> tuple[list[dict[str, Any]], NearClasses | None]:
@@ -186,11 +185,17 @@ def _units(results: str, model: str | None) -> list[UnitMeasures]:
     return sorted(own, key=lambda unit: order.index(unit.emotion))
 
 
-def _sites(units: Sequence[UnitMeasures]) -> tuple[Site, ...]:
-    return tuple(dict.fromkeys(s for unit in units for s in unit.sites if s != "resid_post"))
+def _known() -> tuple[SiteName, ...]:
+    """Sites that a sentence is compared at: with vectors, at every layer."""
+    return tuple(name for name in vector_sites() if site(name).layers == "all")
 
 
-def _site(units: Sequence[UnitMeasures], asked: Site | None) -> Site:
+def _sites(units: Sequence[UnitMeasures]) -> tuple[SiteName, ...]:
+    saved = {name for unit in units for name in unit.sites}
+    return tuple(name for name in _known() if name in saved)
+
+
+def _site(units: Sequence[UnitMeasures], asked: SiteName | None) -> SiteName:
     sites = _sites(units)
     if asked is None and sites:
         return sites[0]
@@ -203,7 +208,7 @@ def _site(units: Sequence[UnitMeasures], asked: Site | None) -> Site:
     return asked
 
 
-def _layer(units: Sequence[UnitMeasures], site: Site, asked: int | None) -> int:
+def _layer(units: Sequence[UnitMeasures], site: SiteName, asked: int | None) -> int:
     n_layers = min(unit.sites[site].n_layers for unit in units)
     if asked is None:
         return n_layers // 2

@@ -20,6 +20,7 @@ from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.progress import OnStep, silent
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
+from emoact.sites import site
 
 TREE_BUDGET = 768
 BATCH_BUDGET = 768
@@ -68,6 +69,7 @@ class BridgeEngine:
             d_model=int(config.d_model),
             d_vocab=_vocabulary(model.bridge),
             n_heads=int(config.n_heads),
+            d_head=int(config.d_head),
             bos=bos_facts(model.bridge, bos=options.bos),
             device=str(model.device),
             plan={
@@ -192,7 +194,7 @@ def _check(
     prompts = [cut(prompt, context) for prompt in tokenise(model.bridge, texts, bos=options.bos)]
     prompts = [prompt for prompt in prompts if len(prompt.ids)]
     check: dict[str, Any] = {}
-    if "mlp_out" in options.sites:
+    if any(site(name).is_added for name in options.sites):
         check["additivity_error"] = check_additivity(
             model.bridge, prompts[0].ids, options, source.name
         )
@@ -215,6 +217,7 @@ def _check(
     choice = choose_plan(
         model.bridge,
         prompts,
+        sites=options.sites,
         device=model.device,
         budgets=_budgets(model.bridge),
         kernel="highest" if kernel is None else kernel.kernel,

@@ -12,10 +12,9 @@ from emoact.extraction.engine import Tokenised
 from emoact.extraction.self_check import relative_differences, single_prompt
 from emoact.models.load import LoadedModel, load_model
 from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
 
 _PROMPTS = 4
-_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
 
 
 def dtype_error(
@@ -40,13 +39,12 @@ def dtype_error(
         dataclasses.replace(options, dtype="float32"),
         allow_pickle_weights=allow_pickle_weights,
     )
-    sites = tuple(site for site in _SITES if site in options.sites) or _SITES[:1]
     chosen = prompts[:: max(1, len(prompts) // _PROMPTS)][:_PROMPTS]
     found = []
     for prompt in chosen:
-        expected = single_prompt(exact.bridge, prompt.ids, sites)
-        ours = single_prompt(model.bridge, prompt.ids, sites)
-        found += [relative_differences(ours[key], expected[key]) for key in expected]
+        expected = single_prompt(exact.bridge, prompt.ids, options.sites)
+        ours = single_prompt(model.bridge, prompt.ids, options.sites)
+        found += [relative_differences(ours[key], expected[key]).ravel() for key in expected]
     differences = np.nan_to_num(np.concatenate(found), nan=np.inf)
     return {
         "dtype": options.dtype,

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.models.progress import OnStep
-from emoact.schema import ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class EngineFacts:
         d_model: Width of the residual stream.
         d_vocab: Rows of the embedding.
         n_heads: Attention heads.
+        d_head: Width of a head; 0 where it is unknown.
         bos: `policy`, `prepended`, `token`, `token_id`.
         device: Where the passes ran.
         plan: How tokens are laid out in passes, and why.
@@ -62,9 +64,10 @@ class EngineFacts:
     self_check: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: bool = False
+    d_head: int = 0
 
 
-Put = Callable[[Site, int, int, Float32[np.ndarray, "..."]], None]
+Put = Callable[[SiteName, int, int, Float32[np.ndarray, "..."]], None]
 """Takes (site, layer, sample, activations of that sample)."""
 OnPass = Callable[[int, int], None]
 """Told after each pass: samples finished and tokens computed by it."""

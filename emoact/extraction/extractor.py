@@ -18,7 +18,8 @@ from emoact.models.install import ensure_model
 from emoact.models.progress import OnStep, silent
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot
 
 CHECK_TEXTS = (
@@ -52,7 +53,7 @@ class Sample:
     content_start: int
     residual_stream: Float32[np.ndarray, "layer pos d_model"]
     mlp_output: Float32[np.ndarray, "mlp_layer pos d_model"]
-    sites: Mapping[Site, Sequence[np.ndarray]]
+    sites: Mapping[SiteName, Sequence[np.ndarray]]
 
 
 class ActivationExtractor:
@@ -130,9 +131,9 @@ class ActivationExtractor:
         prompts = self._engine.tokenise(several)
         for text, prompt in zip(several, prompts, strict=True):
             check_prompt(text, prompt, self.options, self._source.name)
-        found: list[dict[tuple[Site, int], np.ndarray]] = [{} for _ in several]
+        found: list[dict[tuple[SiteName, int], np.ndarray]] = [{} for _ in several]
 
-        def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+        def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
             # The rows are a window on a whole pass, which would stay alive with them.
             found[sample][site, layer] = rows.copy()
 
@@ -207,16 +208,16 @@ def check_prompt(text: str, prompt: Tokenised, options: ExtractionOptions, model
 def _sample(
     text: str,
     prompt: Tokenised,
-    arrays: Mapping[tuple[Site, int], np.ndarray],
+    arrays: Mapping[tuple[SiteName, int], np.ndarray],
     extractor: ActivationExtractor,
 ) -> Sample:
     facts = extractor.facts
-    sites: dict[Site, Sequence[np.ndarray]] = {
+    sites: dict[SiteName, Sequence[np.ndarray]] = {
         site: [array for key, array in sorted(arrays.items()) if key[0] == site]
         for site in extractor.options.sites
     }
 
-    def stacked(site: Site) -> np.ndarray:
+    def stacked(site: SiteName) -> np.ndarray:
         if site not in sites:
             return np.empty((0, len(prompt.ids), facts.d_model), dtype=np.float32)
         return np.stack(sites[site])

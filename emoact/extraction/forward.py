@@ -15,28 +15,18 @@ from emoact.extraction.kernel import Kernel, float32_kernel
 from emoact.extraction.plan import Pass
 from emoact.extraction.shortcut import shortcut
 from emoact.extraction.staging import Staging
-from emoact.schema import Site
-
-HOOKS: dict[Site, str] = {
-    "resid_pre": "hook_resid_pre",
-    "mlp_out": "hook_mlp_out",
-    "resid_post": "hook_resid_post",
-    "attn_out": "hook_attn_out",
-    "pattern": "attn.hook_pattern",
-}
-"""TransformerLens' name of each site within a block."""
+from emoact.sites import SiteName, site
 
 OnDone = Callable[[Pass], None]
 
 
-def hook_names(sites: Sequence[Site], n_layers: int) -> dict[str, tuple[Site, int]]:
-    """Full hook name -> (site, layer); `resid_post` is taken after the last layer only."""
-    names: dict[str, tuple[Site, int]] = {}
-    for site in sites:
-        layers = range(n_layers - 1, n_layers) if site == "resid_post" else range(n_layers)
-        for layer in layers:
-            names[f"blocks.{layer}.{HOOKS[site]}"] = (site, layer)
-    return names
+def hook_names(sites: Sequence[SiteName], n_layers: int) -> dict[str, tuple[SiteName, int]]:
+    """Full hook name -> (site, layer)."""
+    return {
+        site(name).hook_at(layer): (name, layer)
+        for name in sites
+        for layer in site(name).layer_range(n_layers)
+    }
 
 
 class HookReader:
@@ -55,7 +45,7 @@ class HookReader:
     def __init__(
         self,
         bridge: Any,
-        sites: Sequence[Site],
+        sites: Sequence[SiteName],
         device: torch.device,
         *,
         kernel: Kernel = "highest",
@@ -105,12 +95,12 @@ class HookReader:
                 self._check_fired(taker.fired)
                 on_done(one_pass)
 
-    def _check_fired(self, fired: set[tuple[Site, int]]) -> None:
+    def _check_fired(self, fired: set[tuple[SiteName, int]]) -> None:
         missing = set(self._names.values()) - fired
         if missing:
-            site, layer = min(missing)
+            name, layer = min(missing)
             raise EmoactError(
-                f"hook {HOOKS[site]} of layer {layer} did not fire; this model does not have it",
+                f"hook {site(name).hook_at(layer)} did not fire; this model does not have it",
                 remedy="Leave that site out, or choose a model that has it.",
             )
 
@@ -135,7 +125,7 @@ class _Taker:
     """What the hooks do with the activations of the pass under way."""
 
     def __init__(self, device: torch.device, put: Put, *, n_expected: int, staged: bool) -> None:
-        self.fired: set[tuple[Site, int]] = set()
+        self.fired: set[tuple[SiteName, int]] = set()
         self._device = device
         self._put = put
         self._n_expected = n_expected
@@ -157,47 +147,47 @@ class _Taker:
             for (site, layer), rows in self._staging.take():
                 self._hand_over(rows, site, layer)
 
-    def hook(self, site: Site, layer: int) -> Callable[[torch.Tensor, Any], None]:
+    def hook(self, name: SiteName, layer: int) -> Callable[[torch.Tensor, Any], None]:
         """The function to attach at a hook point."""
 
         def read(activation: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
-            if site == "pattern":
-                self._hand_over_patterns(activation, layer)
+            if not site(name).has_vectors:
+                self._hand_over_patterns(activation, name, layer)
             else:
-                rows = activation.reshape(-1, activation.shape[-1])
+                rows = activation.flatten(0, 1)
                 if self._rows is not None:
                     rows = rows.index_select(0, self._rows)
                 if self._staging is not None:
-                    self._staging.add((site, layer), rows)
+                    self._staging.add((name, layer), rows)
                 else:
-                    self._hand_over(rows, site, layer)
-            self.fired.add((site, layer))
+                    self._hand_over(rows, name, layer)
+            self.fired.add((name, layer))
             if len(self.fired) == self._n_expected:
                 raise _NothingLeftError
 
         return read
 
-    def _hand_over(self, rows: torch.Tensor, site: Site, layer: int) -> None:
-        array = _to_numpy(rows, site, layer)
+    def _hand_over(self, rows: torch.Tensor, name: SiteName, layer: int) -> None:
+        array = _to_numpy(rows, name, layer)
         start = 0
         for sample, indices in zip(self._pass.samples, self._pass.rows, strict=True):
-            self._put(site, layer, sample, array[start : start + len(indices)])
+            self._put(name, layer, sample, array[start : start + len(indices)])
             start += len(indices)
 
-    def _hand_over_patterns(self, pattern: torch.Tensor, layer: int) -> None:
+    def _hand_over_patterns(self, pattern: torch.Tensor, name: SiteName, layer: int) -> None:
         width = self._pass.ids.shape[1]
         for sample, indices in zip(self._pass.samples, self._pass.rows, strict=True):
             row = int(indices[0]) // width
             columns = torch.from_numpy(indices - row * width).to(self._device)
             heads = pattern[row].index_select(1, columns).index_select(2, columns)
-            self._put("pattern", layer, sample, _to_numpy(heads, "pattern", layer))
+            self._put(name, layer, sample, _to_numpy(heads, name, layer))
 
 
-def _to_numpy(activation: torch.Tensor, site: Site, layer: int) -> np.ndarray:
+def _to_numpy(activation: torch.Tensor, name: SiteName, layer: int) -> np.ndarray:
     array: np.ndarray = activation.detach().to(device="cpu", dtype=torch.float32).numpy()
     if activation.dtype == torch.float16 and not np.isfinite(array).all():
         raise EmoactError(
-            f"{site} of layer {layer} overflows float16 (largest finite value 65,504)",
+            f"{name} of layer {layer} overflows float16 (largest finite value 65,504)",
             remedy="Use --dtype bfloat16 or float32.",
         )
     return np.ascontiguousarray(array)

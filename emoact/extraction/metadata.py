@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoact import sites
 from emoact.extraction.engine import EngineFacts, Tokenised
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.config import RunConfig
@@ -71,9 +72,7 @@ def unit_metadata(
         "d_vocab": engine.d_vocab,
         "n_samples": len(prompts),
         "emotion_label": emotion,
-        "save_residual_stream": "resid_pre" in options.sites,
-        "save_mlp_output": "mlp_out" in options.sites,
-        "save_attention": "pattern" in options.sites,
+        **{site.flag: site.name in options.sites for site in sites.SITES if site.flag},
         "prompts": [_prompt(prompt) for prompt in prompts],
         "content_start": max((prompt.content_start for prompt in tokenised), default=0),
         "sites": list(options.sites),

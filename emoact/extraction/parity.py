@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emoact import sites as known
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
 from emoact.models.folders import parse_hub_folder
@@ -17,7 +18,7 @@ from emoact.models.load import load_model
 from emoact.models.registry import find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import DEFAULT_SITES, ExtractionOptions, Finding, Site
+from emoact.schema import ExtractionOptions, Finding
 from emoact.store.unit import Unit
 
 _ROUNDING_SAMPLES = 16
@@ -130,19 +131,21 @@ def _source(unit: Unit) -> tuple[ModelSource, ExtractionOptions]:
 
 
 def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult:
-    sites: tuple[Site, ...] = tuple(site for site in DEFAULT_SITES if site in unit.sites)
+    sites = unit.sites
     # Copied: what comes from the mapped file is read-only, which torch does not know.
     ids = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in chosen}
     references = {sample: single_prompt(bridge, ids[sample], sites) for sample in chosen}
     differences: dict[str, list[float]] = {
-        site: [
+        name: [
             max(
-                relative_difference(unit.site(site)[layer][sample], references[sample][site, layer])
+                relative_difference(saved[sample], references[sample][name, layer])
                 for sample in chosen
             )
-            for layer in range(unit.n_layers)
+            for layer, saved in zip(
+                known.site(name).layer_range(unit.n_layers), unit.site(name), strict=True
+            )
         ]
-        for site in sites
+        for name in sites
     }
     tolerance = PARITY
     if not max((max(row) for row in differences.values()), default=0.0) <= PARITY:

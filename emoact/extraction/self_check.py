@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
+from emoact import sites
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import Tokenised
-from emoact.extraction.forward import HOOKS, HookReader
+from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
-from emoact.schema import ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName
 
 PARITY = 1e-5
 """Largest relative difference per position that counts as float32 noise by itself."""
@@ -30,7 +32,7 @@ prompts SmolLM2 strayed six times as far as over the six that were looked at.
 """
 _SAMPLES_CHECKED = 6
 
-Reference = Mapping[tuple[Site, int], np.ndarray]
+Reference = Mapping[tuple[SiteName, int], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +58,13 @@ class PlanChoice:
     direct: bool = False
 
 
-def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[Site]) -> Reference:
+def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[SiteName]) -> Reference:
     """Activations of one prompt through TransformerLens' own `run_with_cache`.
 
     Returns:
-        (site, layer) -> float64 `[pos, d_model]`.
+        (site, layer) -> float64, in the shape that the site's record says.
     """
-    wanted = {
-        f"blocks.{layer}.{HOOKS[site]}": (site, layer)
-        for site in sites
-        for layer in range(bridge.cfg.n_layers)
-    }
+    wanted = hook_names(sites, bridge.cfg.n_layers)
     tokens = torch.from_numpy(np.asarray(ids, dtype=np.int64))[None].to(bridge.cfg.device)
     with torch.no_grad():
         _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in wanted)
@@ -85,14 +83,15 @@ def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     Source: holds exactly where attention and MLP add to the residual stream, one after the other
     or in parallel.
     """
+    parts = [site.name for site in sites.SITES if site.is_added]
     try:
-        found = single_prompt(bridge, ids, ("resid_pre", "attn_out", "mlp_out", "resid_post"))
+        found = single_prompt(bridge, ids, ("resid_pre", *parts, "resid_post"))
     except KeyError:
         return float("inf")
     worst = 0.0
     last = bridge.cfg.n_layers - 1
     for layer in range(last + 1):
-        total = found["resid_pre", layer] + found["attn_out", layer] + found["mlp_out", layer]
+        total = found["resid_pre", layer] + sum(found[part, layer] for part in parts)
         after = found["resid_pre", layer + 1] if layer < last else found["resid_post", layer]
         # Half precision may have overflowed: the error is then infinite, not a warning.
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -105,8 +104,10 @@ def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, n
     """The error of `additivity_error`, when it is small enough or the user allowed it.
 
     Raises:
-        RequestError: The MLP hook is not what the MLP adds to the residual stream.
+        RequestError: The hooks do not hold what a layer adds to the residual stream.
     """
+    added = [site.name for site in sites.SITES if site.is_added]
+    asked = ", ".join(part for part in added if part in options.sites)
     error = additivity_error(bridge, ids)
     limit = ADDITIVITY[options.dtype]
     if error <= limit or options.allow_nonadditive_mlp:
@@ -115,16 +116,16 @@ def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, n
         "one of the hooks is missing" if error == float("inf") else f"they differ by {error:.2g}"
     )
     raise RequestError(
-        f"{name}: resid_pre + attn_out + mlp_out is not the next resid_pre ({found} of its norm; "
-        f"{limit:g} is allowed), so hook_mlp_out is not what the MLP adds to the residual stream",
-        remedy="Leave the site mlp_out out, or pass --allow-nonadditive-mlp to save it as it is.",
+        f"{name}: {' + '.join(['resid_pre', *sorted(added)])} is not the next resid_pre ({found} "
+        f"of its norm; {limit:g} is allowed), so {asked} is not what is added to the stream",
+        remedy=f"Leave out {asked}, or pass --allow-nonadditive-mlp to save it as it is.",
     )
 
 
 def relative_differences(
-    ours: Float[np.ndarray, "pos d_model"], reference: Float[np.ndarray, "pos d_model"]
-) -> Float64[np.ndarray, " pos"]:
-    """‖a − b‖₂ / ‖b‖₂ of each position; 0 where both are zero."""
+    ours: Float[np.ndarray, "*row width"], reference: Float[np.ndarray, "*row width"]
+) -> Float64[np.ndarray, "*row"]:
+    """‖a − b‖₂ / ‖b‖₂ of each position, or head of one; 0 where both are zero."""
     # Half precision may have overflowed: the difference is then infinite or NaN, not a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.linalg.norm(ours.astype(np.float64) - reference, axis=-1)
@@ -133,7 +134,7 @@ def relative_differences(
 
 
 def relative_difference(
-    ours: Float[np.ndarray, "pos d_model"], reference: Float[np.ndarray, "pos d_model"]
+    ours: Float[np.ndarray, "*row width"], reference: Float[np.ndarray, "*row width"]
 ) -> float:
     """Largest over positions of ‖a − b‖₂ / ‖b‖₂; 0 where both are zero."""
     return float(np.max(relative_differences(ours, reference), initial=0.0))
@@ -143,6 +144,7 @@ def choose_plan(
     bridge: Any,
     prompts: Sequence[Tokenised],
     *,
+    sites: Sequence[SiteName],
     device: torch.device,
     budgets: Mapping[PlanName, int],
     kernel: Kernel = "highest",
@@ -156,12 +158,12 @@ def choose_plan(
     Args:
         bridge: The loaded model.
         prompts: Prompts of the run itself, so that the check sees what will be computed.
+        sites: What will be read; all of it is compared.
         device: Where the weights are.
         budgets: Tokens per pass of each plan.
         kernel: The kernel to try first.
         direct: Whether to try first without the components whose hooks are not read.
     """
-    sites: tuple[Site, ...] = ("resid_pre", "mlp_out")
     ids = [prompt.ids for prompt in prompts]
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
@@ -227,7 +229,7 @@ def _worst(
 ) -> float:
     worst = 0.0
 
-    def compare(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+    def compare(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         nonlocal worst
         if sample in checked:
             difference = relative_difference(rows, references[sample][site, layer])
@@ -243,7 +245,7 @@ def own_error(
     ids: Sequence[np.ndarray] | Mapping[int, np.ndarray],
     checked: Sequence[int],
     references: Mapping[int, Reference],
-    sites: Sequence[Site],
+    sites: Sequence[SiteName],
 ) -> float:
     """The run's own rounding error: single prompts against the same weights in float64.
 

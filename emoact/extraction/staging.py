@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
-from emoact.schema import Site
+from emoact.sites import SiteName
 
-Key = tuple[Site, int]
+Key = tuple[SiteName, int]
 
 
 class Staging:

@@ -12,7 +12,8 @@ import numpy as np
 from emoact.extraction.engine import Engine, Tokenised
 from emoact.extraction.metadata import RunFacts, UnitTiming, now, unit_metadata
 from emoact.extraction.reporter import Reporter
-from emoact.schema import Prompt, Site
+from emoact.schema import Prompt
+from emoact.sites import SiteName
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
@@ -56,6 +57,7 @@ def compute_and_save(
         d_model=engine.facts.d_model,
         lengths=tuple(len(prompt.ids) for prompt in job.tokenised),
         n_heads=engine.facts.n_heads,
+        d_head=engine.facts.d_head,
     )
     began, started_at = time.perf_counter(), now()
     reporter.unit_started(model=folder, emotion=job.emotion)
@@ -118,7 +120,7 @@ def _forward(
 ) -> None:
     done = {"samples": 0, "tokens": 0}
 
-    def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         shard.put(site, layer, sample, rows)
 
     def on_pass(samples: int, tokens: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emoact import sites as known
 from emoact.errors import EmoactError
 from emoact.extraction.extractor import check_prompt
 from emoact.host.request import Loading, SentenceRequest, loading_of
@@ -67,7 +68,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     found: dict[tuple[Site, int], np.ndarray] = {}
 
     def put(site: Site, layer: int, _sample: int, rows: np.ndarray) -> None:
-        if site != "pattern":
+        if known.site(site).has_vectors:
             found[site, layer] = rows.copy()
 
     engine.forward([prompt], put=put, on_pass=lambda _samples, _tokens: None)

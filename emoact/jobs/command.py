@@ -6,7 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from emoact.schema import DEFAULT_SITES, ExtractionOptions
+from emoact.schema import ExtractionOptions
 
 if TYPE_CHECKING:
     from emoact.jobs.request import ExtractRequest
@@ -37,7 +37,7 @@ def shell_command(request: ExtractRequest) -> str:
 
 def _options(options: ExtractionOptions) -> list[str]:
     words = ["--bos", options.bos, "--processing", options.processing, "--dtype", options.dtype]
-    for site in options.sites or DEFAULT_SITES:
+    for site in options.sites:
         words += ["--site", site]
     if options.truncate:
         words.append("--truncate")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from emoact import sites
 from emoact.jobs.estimate import Estimate, ModelEstimate
 from emoact.jobs.machine import cores, free_disk, free_memory
 from emoact.jobs.rates import Rates, rate_key, read_rates
@@ -123,14 +125,13 @@ def unit_bytes(
 ) -> int:
     """Bytes of the arrays of one unit: float32, whatever the model computes in."""
     n_layers, d_model, n_heads = work.n_layers or 12, work.d_model or 768, work.n_heads or 12
+    # A configuration does not always name the width of a head; d_model / n_heads is the usual one.
+    d_head = d_model // n_heads
     values = 0
-    for site in options.sites:
-        if site == "pattern":
-            values += n_layers * n_heads * n_tokens_squared
-        elif site == "resid_post":
-            values += d_model * n_tokens
-        else:
-            values += n_layers * d_model * n_tokens
+    for record in map(sites.site, options.sites):
+        one = math.prod(record.array_shape(1, d_model=d_model, n_heads=n_heads, d_head=d_head))
+        positions = n_tokens_squared if record.shape.count("pos") == 2 else n_tokens
+        values += len(record.layer_range(n_layers)) * one * positions
     return 4 * values
 
 

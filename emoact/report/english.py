@@ -25,10 +25,6 @@ STRINGS: Mapping[str, str] = {
     "emotion.anger": "anger",
     "emotion.apology": "apology",
     "emotion.neutral": "neutral",
-    "site.resid_pre": "Residual stream",
-    "site.mlp_out": "MLP output",
-    "site.attn_out": "Attention output",
-    "site.resid_post": "Residual stream after the last layer",
     "axis.layer": "layer",
     "axis.norm": "median L2 norm, model units",
     "axis.norm_log": "median L2 norm, model units, log scale",
@@ -166,13 +162,6 @@ STRINGS: Mapping[str, str] = {
     "a prompt (all positions but the BOS): lines are medians over prompts, bands reach from the "
     "first to the third quartile. This is a mean of norms, which is not the norm of a mean. Raw "
     "norms cannot be compared between models, and between layers only with care.",
-    "contents.resid_pre": "**Residual stream**: the input of every layer, float32 "
-    "`[pos, d_model]` for each sample",
-    "contents.mlp_out": "**MLP output**: what the MLP of every layer adds, float32 "
-    "`[pos, d_model]` for each sample",
-    "contents.resid_post": "**Residual stream after the last layer**",
-    "contents.attn_out": "**Attention output**: what the attention of every layer adds",
-    "contents.pattern": "**Attention patterns**: `[head, pos, pos]` for each sample",
     "contents.metadata": "**Metadata**: model, sizes, prompts, settings and versions",
     "files.lead": "Saved in {folder}:",
     "norms.alt": "Median L2 norm of residual stream and MLP output by layer, {model}",
@@ -246,11 +235,6 @@ STRINGS: Mapping[str, str] = {
     "libraries.torch": "**PyTorch**: tensors",
     "libraries.numpy": "**NumPy**: numbers and saved arrays",
     "hooks.title": "Hooks",
-    "hooks.resid_pre": "`blocks.{{layer}}.hook_resid_pre`: residual stream, before the layer",
-    "hooks.mlp_out": "`blocks.{{layer}}.hook_mlp_out`: MLP output",
-    "hooks.attn_out": "`blocks.{{layer}}.hook_attn_out`: attention output",
-    "hooks.resid_post": "`blocks.{{last}}.hook_resid_post`: residual stream after the last layer",
-    "hooks.pattern": "`blocks.{{layer}}.attn.hook_pattern`: attention weights",
     "format.title": "File format",
     "format.pickle": "**Format**: pickle (`.pkl`), protocol 4",
     "format.reason": "**Why**: lists of NumPy arrays of different lengths, which phase-3 scripts "

@@ -18,6 +18,7 @@ from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.report.phase3 import Phase3, newest_phase3
 from emoact.schema import Dataset, Finding, Prompt, Site
+from emoact.sites import analysed_sites
 from emoact.stats.audit import audit_dataset
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.findings.activations import activation_findings
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from emoact.store.manifest import ManifestEntry
 
 SHIPPED = "data/prompts.jsonl"
-_NORM_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ def gather(
 def _facts(
     root: ResultsRoot, unit: Unit, measured: UnitMeasures, known: Mapping[str, ManifestEntry]
 ) -> UnitFacts:
-    sites = [site for site in _NORM_SITES if site in measured.sites]
+    sites = [site for site in analysed_sites() if site in measured.sites]
     entry = known.get(root.unit_name(unit.folder, unit.emotion))
     with unit.path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -22,18 +22,19 @@ from emoact.report.document import (
 from emoact.report.material import Material, UnitFacts
 from emoact.report.words import Words
 from emoact.schema import Site
+from emoact.sites import analysed_sites, site_names
+from emoact.sites import site as known_site
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
 from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
 
 _LOG_FROM = 40.0
 """Where the largest median is so many times the smallest, a linear axis hides the small ones."""
-_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
 
 
 def activations(material: Material, words: Words) -> tuple[Section, ...]:
     """Files and norms, model by model, then the findings."""
-    site_items = [words(f"contents.{site}") for site in _saved_sites(material)]
+    site_items = [words.site_contents(site) for site in _saved_sites(material)]
     lead = Section(
         name="activations",
         title=words("activations.title"),
@@ -56,10 +57,7 @@ def activations(material: Material, words: Words) -> tuple[Section, ...]:
 
 
 def _saved_sites(material: Material) -> list[Site]:
-    return [site for site in _ALL if any(site in unit.sites for unit in material.units)]
-
-
-_ALL: tuple[Site, ...] = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
+    return [site for site in site_names() if any(site in unit.sites for unit in material.units)]
 
 
 def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Block]:
@@ -95,7 +93,7 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
     edges = [
         edge
         for unit in units
-        for site in _SITES
+        for site in analysed_sites()
         if site in unit.sites
         for edge in _content(unit, site)[["q25", "q75"]].to_numpy().ravel()
         if math.isfinite(edge) and edge > 0
@@ -108,12 +106,12 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
     )
     panels = tuple(
         Panel(
-            title=words.plain(f"site.{site}"),
+            title=words.site(site),
             marks=tuple(mark for unit in units for mark in _marks(unit, site, words)),
             x=Axis(title=words.plain("axis.layer"), scale="layer"),
             y=y,
         )
-        for site in _SITES
+        for site in analysed_sites()
         if any(site in unit.sites for unit in units)
     )
     folder = units[0].folder
@@ -137,7 +135,7 @@ def _marks(unit: UnitFacts, site: Site, words: Words) -> list[Mark]:
             y=rows["median"].tolist(),
             colour=colour,
             name=words.emotion(unit.emotion),
-            dash="dash" if site == "mlp_out" else "solid",
+            dash=known_site(site).dash,
             symbol=colour,
             hover="%{y:,.3~r} (%{customdata[0]:,.3~r} – %{customdata[1]:,.3~r})",
             data=list(zip(low, high, strict=True)),
@@ -183,7 +181,7 @@ def _finding(finding: ActivationFinding, words: Words) -> Text:
     where = finding.model or words.plain("findings.several")
     lead: Text = (Strong(words.plain(f"finding.{finding.kind}.title")), " · ", Code(where))
     if finding.site is not None:
-        lead += (" · ", words.plain(f"site.{finding.site}"))
+        lead += (" · ", words.site(finding.site))
     values = {name: _shown(name, value, words) for name, value in finding.figures.items()}
     values["span"] = _span(finding.layers, words)
     # English has the sentences of the pages; another language makes its own of the figures.

@@ -23,11 +23,11 @@ from emoact.report.document import (
 from emoact.report.material import Material
 from emoact.report.phase3 import Phase3, Row
 from emoact.report.words import Words
+from emoact.sites import site as known_site
 from emoact.stats.across.between import CREDIBLE
 from emoact.views.chart import Axis, Band, Chart, Key, Line, Mark, Panel, of_emotion
 from emoact.views.plots.theme import emotion_order
 
-_SITE = "resid_pre"
 _BASELINE = "cross_validated"
 
 
@@ -127,14 +127,14 @@ def _note(finding: dict[str, str] | Row, words: Words) -> Text:
 def _directions(found: Phase3, material: Material, words: Words) -> Section:
     blocks: list[Block] = [Paragraph(text=words("directions.lead"))]
     random = random_models(material)
-    rows = [row for row in found.rows("headline", evaluation=_BASELINE) if row["site"] == _SITE]
+    rows = found.rows("headline", evaluation=_BASELINE, site=found.sites[0])
     real = [row for row in rows if row["model"] not in random]
     if real:
         blocks.append(Paragraph(text=_answer(real, words)))
     head = ["model", "emotion", "p_holm", "layers", "accuracy", "baseline", "difference", "verdict"]
     order = emotion_order(str(row["emotion"]) for row in found.rows("headline"))
     shown = sorted(
-        (row for row in found.rows("headline") if row["site"] == _SITE),
+        found.rows("headline", site=found.sites[0]),
         key=lambda row: (str(row["model"]), order.index(str(row["emotion"]))),
     )
     blocks += _mixed_badge(found, words)
@@ -143,7 +143,7 @@ def _directions(found: Phase3, material: Material, words: Words) -> Section:
             [words.plain(f"column.{name}") for name in head],
             [_headline_row(row, words, random=row["model"] in random) for row in shown],
             numeric=(2, 3, 4, 5, 6),
-            caption=words("directions.caption", site=words.plain(f"site.{_SITE}")),
+            caption=words("directions.caption", site=words.site(found.sites[0])),
         )
     )
     for number, model in enumerate(_models(found, "strength"), start=1):
@@ -201,7 +201,7 @@ def _models(found: Phase3, name: str) -> list[str]:
 
 def _strength_panels(found: Phase3, model: str, words: Words) -> tuple[Panel, ...]:
     panels = []
-    for site in ("resid_pre", "mlp_out"):
+    for site in found.sites:
         rows = found.rows("strength", model=model, site=site)
         emotions = emotion_order(str(row["emotion"]) for row in rows)
         if not rows:
@@ -215,9 +215,9 @@ def _strength_panels(found: Phase3, model: str, words: Words) -> tuple[Panel, ..
                 "cv",
                 colour=of_emotion(emotion),
                 edges=("cv_low", "cv_high"),
-                dashed=site == "mlp_out",
+                dashed=known_site(site).dash != "solid",
             )
-        panels.append(_panel(words.plain(f"site.{site}"), marks, "axis.strength", words))
+        panels.append(_panel(words.site(site), marks, "axis.strength", words))
     return tuple(panels)
 
 
@@ -280,7 +280,7 @@ def _number(value: object) -> float:
 def _distances(found: Phase3, material: Material, words: Words) -> Section:
     blocks: list[Block] = [Paragraph(text=words("distances.lead"))]
     for number, model in enumerate(_models(found, "distances"), start=1):
-        rows = found.rows("distances", model=model, site=_SITE)
+        rows = found.rows("distances", model=model, site=found.sites[0])
         if not rows:
             continue
         pairs = list(dict.fromkeys((str(r["emotion_a"]), str(r["emotion_b"])) for r in rows))
@@ -324,7 +324,7 @@ def _distances(found: Phase3, material: Material, words: Words) -> Section:
 
 
 def _across(found: Phase3, material: Material, words: Words) -> Section:
-    rows = [row for row in found.tables.get("across", ()) if row["site"] == _SITE]
+    rows = found.rows("across", site=found.sites[0])
     if not rows:
         return Section(
             name="across",
@@ -362,7 +362,7 @@ def _across(found: Phase3, material: Material, words: Words) -> Section:
                 [words.plain(f"column.{name}") for name in head],
                 cells,
                 numeric=(2, 3, 4, 5, 6),
-                caption=words("across.caption", site=words.plain(f"site.{_SITE}")),
+                caption=words("across.caption", site=words.site(found.sites[0])),
             ),
         ),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from emoact import numbers
+from emoact import numbers, sites
 from emoact.models.registry import REGISTRY
 from emoact.report.document import (
     Block,
@@ -24,13 +24,7 @@ from emoact.report.document import (
 from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
-from emoact.schema import DEFAULT_SITES, Site
-
-_EXTRAS = {
-    "attn_out": "'attn_output'",
-    "resid_post": "'residual_post'",
-    "pattern": "'attention_pattern'",
-}
+from emoact.sites import Site, saved_sites, site_names
 
 
 def structure(material: Material, words: Words) -> Section:
@@ -56,10 +50,11 @@ def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
     first = units[0]
     last_layer, last_sample = first.n_layers - 1, first.n_samples
     extras = [
-        f"    {name}: [...],  # {site}\n"
-        for site, name in _EXTRAS.items()
-        if any(site in unit.sites for unit in units)
+        f"    '{site.key}': [...],  # {site.name}\n"
+        for site in sites.SITES
+        if not site.is_saved and any(site.name in unit.sites for unit in units)
     ]
+    flags = [f"'{site.flag}': {_saved(units, site)}" for site in sites.SITES if site.flag]
     layers = _either(unit.n_layers for unit in units)
     widths = _either(unit.d_model for unit in units)
     vocabularies = _either(unit.d_vocab for unit in units if unit.d_vocab is not None)
@@ -84,9 +79,7 @@ def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
         f"        'n_layers': {layers}, 'd_model': {widths}, 'd_vocab': {vocabularies or '...'},\n"
         f"        'n_samples': {samples},\n"
         f"        'emotion_label': {labels},\n"
-        f"        'save_residual_stream': {_saved(units, 'resid_pre')}, "
-        f"'save_mlp_output': {_saved(units, 'mlp_out')}, "
-        f"'save_attention': {_saved(units, 'pattern')},\n"
+        f"        {', '.join(flags)},\n"
         "        'prompts': [...], 'content_start': "
         f"{_either(unit.content_start for unit in units)}, 'provenance': {{...}},\n"
         "    },\n"
@@ -95,7 +88,7 @@ def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
 
 
 def _saved(units: tuple[UnitFacts, ...], site: Site) -> str:
-    return _either(site in unit.sites for unit in units)
+    return _either(site.name in unit.sites for unit in units)
 
 
 def _either(values: Any) -> str:
@@ -176,8 +169,8 @@ def technical(material: Material, words: Words) -> tuple[Section, ...]:
             blocks=(
                 Bullets(
                     items=tuple(
-                        words(f"hooks.{site}")
-                        for site in ("resid_pre", "mlp_out", *_EXTRAS)
+                        words.site_hook(site)
+                        for site in site_names()
                         if any(site in unit.sites for unit in material.units)
                     )
                 ),
@@ -286,7 +279,7 @@ def _extract(units: tuple[UnitFacts, ...]) -> str:
     for name, default in (("processing", "raw"), ("dtype", "float32")):
         if made.get(name) not in (None, default):
             words += [f"--{name}", str(made[name])]
-    if unit.sites != DEFAULT_SITES:
+    if unit.sites != saved_sites():
         words += [part for site in unit.sites for part in ("--site", site)]
     return shlex.join(words)
 

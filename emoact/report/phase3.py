@@ -9,6 +9,7 @@ from typing import Any
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import FileRefusedError
+from emoact.sites import SiteName, analysed_sites, in_order
 from emoact.store.layout import ResultsRoot
 
 Row = Mapping[str, Any]
@@ -36,6 +37,11 @@ class Phase3:
     findings: tuple[Mapping[str, str], ...]
     mixed: tuple[str, ...]
     current: bool
+
+    @property
+    def sites(self) -> tuple[SiteName, ...]:
+        """The sites that were analysed; the first is the one that tables show."""
+        return in_order(self.settings.get("sites", ())) or analysed_sites()
 
     def rows(self, table: str, **fields: object) -> list[Row]:
         """The rows of a table that have these values."""

@@ -12,6 +12,7 @@ from emoact.errors import RequestError
 from emoact.report.document import Code, Strong, Text
 from emoact.report.english import STRINGS as ENGLISH
 from emoact.report.japanese import STRINGS as JAPANESE
+from emoact.sites import site, title
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -47,6 +48,20 @@ class Words:
     def has(self, key: str) -> bool:
         """Whether there is such a string."""
         return key in _STRINGS[self.lang]
+
+    def site(self, name: str) -> str:
+        """The label of a site."""
+        return title(name, self.lang)
+
+    def site_contents(self, name: str) -> Text:
+        """A site with its definition and the shape of an array."""
+        known = site(name)
+        shape = Code(f"float32 [{known.shape.replace(' ', ', ')}]")
+        return (Strong(self.site(name)), ": ", known.definition.of(self.lang), " (", shape, ")")
+
+    def site_hook(self, name: str) -> Text:
+        """The hook of a site, and its label."""
+        return (Code(site(name).hook), ": ", self.site(name))
 
     def counted(self, noun: str, number: int) -> str:
         """A number with the word that fits it: `1 file`, `12 files`."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
-from emoact.schema import Site
+from emoact.sites import SiteName, analysed_sites, site, vector_sites
 from emoact.stats.probes.probes import PROBE_KINDS, ProbeKind
 
 Reference = Literal["neutral", "grand_mean"]
-
-ANALYSED_SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ class AnalysisSettings:
     neutral: str = "neutral"
     reference: Reference = "neutral"
     pooling: Pooling = "mean_content"
-    sites: tuple[Site, ...] = ANALYSED_SITES
+    sites: tuple[SiteName, ...] = field(default_factory=analysed_sites)
     alpha: float = 0.05
     n_permutations: int = 2000
     n_bootstrap: int = 1000
@@ -68,7 +66,8 @@ class AnalysisSettings:
         )
         _check(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
         _check(len(self.sites) > 0, "sites", self.sites, "at least one site")
-        _check("pattern" not in self.sites, "sites", self.sites, "sites with vectors, not pattern")
+        for name in self.sites:
+            _check(site(name).has_vectors, "sites", self.sites, ", ".join(vector_sites()))
         _check(0 < self.alpha < 1, "alpha", self.alpha, "between 0 and 1")
         _check(self.n_permutations >= 1000, "n_permutations", self.n_permutations, "1000 or more")
         _check(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")

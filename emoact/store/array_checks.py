@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emoact.sites import Site
 from emoact.store.findings import Findings
 from emoact.store.metadata_checks import REPAIR, integer
 from emoact.store.read.bfloat16 import BFloat16Array
@@ -114,36 +115,37 @@ def _listed(
     return found
 
 
-def check_layers(key: str, value: object, geometry: Geometry, findings: Findings) -> None:
-    """Look at `[layer][sample]` of `[pos, d_model]`."""
+def check_site(site: Site, value: object, geometry: Geometry, findings: Findings) -> None:
+    """Check the arrays of a site, `[layer][sample]`, or `[sample]` where it has one layer."""
+    if site.layers == "last":
+        _check_samples(site.key, value, site, geometry, findings)
+        return
     if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
-        findings.error("layers", key, f"a list of {geometry.n_layers} layers is needed", REPAIR)
+        findings.error(
+            "layers", site.key, f"a list of {geometry.n_layers} layers is needed", REPAIR
+        )
         return
     for layer, samples in enumerate(value):
-        check_samples(f"{key}[{layer}]", samples, geometry, findings)
+        _check_samples(f"{site.key}[{layer}]", samples, site, geometry, findings)
 
 
-def check_samples(where: str, value: object, geometry: Geometry, findings: Findings) -> None:
-    """Look at one list of `[pos, d_model]`."""
-    width = geometry.d_model
+def _check_samples(
+    where: str, value: object, site: Site, geometry: Geometry, findings: Findings
+) -> None:
     samples = _one_per_sample(where, value, geometry, findings)
+    # A file does not say how many heads there are, or how wide: the first array of a layer does.
+    found = getattr(samples[0], "shape", ()) if samples else ()
+    sizes = {"head": 1, "d_head": 1, **dict(zip(site.shape.split(), found, strict=False))}
+    shapes = {
+        length: site.array_shape(
+            length, d_model=geometry.d_model, n_heads=sizes["head"], d_head=sizes["d_head"]
+        )
+        for length in set(geometry.lengths)
+    }
     for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
         usual = type(array) is np.ndarray and array.dtype == np.float32
-        if not usual or array.shape != (length, width) or not array.flags.c_contiguous:
-            _describe(f"{where}[{sample}]", array, (length, width), findings)
-
-
-def check_patterns(key: str, value: object, geometry: Geometry, findings: Findings) -> None:
-    """Look at `[layer][sample]` of `[head, pos, pos]`."""
-    if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
-        findings.error("layers", key, f"a list of {geometry.n_layers} layers is needed", REPAIR)
-        return
-    for layer, entry in enumerate(value):
-        where = f"{key}[{layer}]"
-        samples = _one_per_sample(where, entry, geometry, findings)
-        for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
-            heads = array.shape[0] if getattr(array, "ndim", 0) == 3 else 1
-            _describe(f"{where}[{sample}]", array, (heads, length, length), findings)
+        if not usual or array.shape != shapes[length] or not array.flags.c_contiguous:
+            _describe(f"{where}[{sample}]", array, shapes[length], findings)
 
 
 def _one_per_sample(

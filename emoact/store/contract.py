@@ -7,25 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from emoact import sites
 from emoact.schema import Finding
-from emoact.store.array_checks import (
-    Geometry,
-    check_labels,
-    check_layers,
-    check_patterns,
-    check_samples,
-    check_tokens,
-)
+from emoact.store.array_checks import Geometry, check_labels, check_site, check_tokens
 from emoact.store.findings import Findings
 from emoact.store.metadata_checks import REPAIR, check_metadata, integer
-from emoact.store.unit import SITE_KEYS, Unit
-
-_FLAGS = {
-    "residual_stream": "save_residual_stream",
-    "mlp_output": "save_mlp_output",
-    "attention_pattern": "save_attention",
-}
-_KNOWN = frozenset({"tokens", "token_strings", "labels", "metadata", *SITE_KEYS.values()})
+from emoact.store.unit import Unit
 
 
 def check_contract(payload: object) -> list[Finding]:
@@ -49,7 +36,8 @@ def check_contract(payload: object) -> list[Finding]:
         )
         _check_sites(payload, metadata, geometry, findings)
         _check_content(metadata, lengths, findings)
-    unknown = [key for key in payload if key not in _KNOWN]
+    known = {"tokens", "token_strings", "labels", "metadata", *(site.key for site in sites.SITES)}
+    unknown = [key for key in payload if key not in known]
     if unknown:
         named = ", ".join(f"{key!s:.40}" for key in unknown[:5])
         findings.note("unknown_keys", named, "keys beyond the contract; they are left aside")
@@ -60,28 +48,22 @@ def _check_sites(
     payload: Mapping[Any, Any], metadata: Mapping[str, Any], geometry: Geometry, findings: Findings
 ) -> None:
     saved = 0
-    for site, key in SITE_KEYS.items():
-        value = payload.get(key)
+    for site in sites.SITES:
+        value = payload.get(site.key)
         present = has_values(value)
         saved += present
-        _check_flag(key, present, metadata, findings)
-        if not present:
-            continue
-        if site == "resid_post":
-            check_samples(key, value, geometry, findings)
-        elif site == "pattern":
-            check_patterns(key, value, geometry, findings)
-        else:
-            check_layers(key, value, geometry, findings)
+        _check_flag(site, present, metadata, findings)
+        if present:
+            check_site(site, value, geometry, findings)
     if not saved:
         findings.error("no_activations", "residual_stream", "there are no activations", REPAIR)
     named = metadata.get("sites")
     if isinstance(named, list | tuple):
-        for site, key in SITE_KEYS.items():
-            if (site in named) != has_values(payload.get(key)):
+        for site in sites.SITES:
+            if (site.name in named) != has_values(payload.get(site.key)):
                 findings.error(
                     "sites_differ",
-                    key,
+                    site.key,
                     f"metadata.sites is {list(named)}, the file differs",
                     REPAIR,
                 )
@@ -94,16 +76,18 @@ def has_values(value: object) -> bool:
     return value is not None
 
 
-def _check_flag(key: str, present: bool, metadata: Mapping[str, Any], findings: Findings) -> None:
-    flag = _FLAGS.get(key)
+def _check_flag(
+    site: sites.Site, present: bool, metadata: Mapping[str, Any], findings: Findings
+) -> None:
+    flag, key = site.flag, site.key
     said = metadata.get(flag) if flag else None
     if flag is None or not isinstance(said, bool | np.bool_) or bool(said) == present:
         return
     if present:
         findings.warning("flag", f"metadata.{flag}", f"it is False, but {key} is there")
     else:
-        # Reports of old call any attention output "attention"; its absence harms nobody else.
-        add = findings.warning if key == "attention_pattern" else findings.error
+        # Other people's files say "attention" of any output of attention, patterns or not.
+        add = findings.error if site.is_saved else findings.warning
         add("flag", f"metadata.{flag}", f"it is True, but {key} is missing", REPAIR)
 
 
@@ -130,7 +114,7 @@ def check_finite(unit: Unit) -> list[Finding]:
                 if bad:
                     findings.warning(
                         f"not_finite_{site}",
-                        f"{SITE_KEYS[site]}[{layer}][{sample}]",
+                        f"{sites.site(site).key}[{layer}][{sample}]",
                         f"{bad:,} of {array.size:,} values are NaN or infinite",
                         "Extract the unit again in float32, or leave the sample out.",
                     )

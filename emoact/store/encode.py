@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from emoact.schema import Site
+from emoact import sites
+from emoact.sites import Site, SiteName
 from emoact.store import pickle_values as values
 from emoact.store.pickle_arrays import ARRAY_END, array_start, token_tensor
 from emoact.store.shard import UnitShard
@@ -18,13 +19,6 @@ from emoact.store.shard_layout import ITEM_SIZE
 
 BLOCK = 1 << 20
 """Bytes of activations that are in memory at once."""
-
-_REQUIRED: dict[str, Site] = {"residual_stream": "resid_pre", "mlp_output": "mlp_out"}
-_OPTIONAL: dict[str, Site] = {
-    "attn_output": "attn_out",
-    "residual_post": "resid_post",
-    "attention_pattern": "pattern",
-}
 
 
 def encode_unit(
@@ -73,9 +67,10 @@ class _Encoder:
         metadata: bytes,
     ) -> Iterator[bytes | bytearray]:
         yield self._give(values.START + values.DICT + values.MARK)
-        for key, site in _REQUIRED.items():
-            yield self._give(values.text(key))
-            yield from self._layers(site)
+        for site in sites.SITES:
+            if site.is_saved:
+                yield self._give(values.text(site.key))
+                yield from self._layers(site)
         tensors = (token_tensor(ids, first=index == 0) for index, ids in enumerate(tokens))
         yield self._give(
             values.text("tokens") + values.LIST + values.MARK + b"".join(tensors) + values.LIST_END
@@ -83,9 +78,10 @@ class _Encoder:
         yield self._give(values.text("token_strings") + token_strings)
         yield self._give(values.text("labels") + labels)
         yield self._give(values.text("metadata") + metadata)
-        for key, site in _OPTIONAL.items():
-            if site in self._layout.sites:
-                yield self._give(values.text(key))
+        # Hashes outlive versions of emoact, so this order stays: vectors by key, then patterns.
+        for site in sorted(sites.SITES, key=lambda site: (not site.has_vectors, site.key)):
+            if not site.is_saved and site.name in self._layout.sites:
+                yield self._give(values.text(site.key))
                 yield from self._layers(site)
         yield self._give(values.DICT_END + values.STOP)
 
@@ -94,19 +90,20 @@ class _Encoder:
         return block
 
     def _layers(self, site: Site) -> Iterator[bytes | bytearray]:
-        """A list of layers, each a list of arrays; of `resid_post` the one layer alone."""
-        layers = self._layout.layers(site) if site in self._layout.sites else range(0)
-        if site != "resid_post":
+        """A list of layers, each a list of arrays; of a site of the last layer that one alone."""
+        name = site.name
+        layers = self._layout.layers(name) if name in self._layout.sites else range(0)
+        if site.layers == "all":
             yield self._give(values.LIST + values.MARK)
         for layer in layers:
             yield self._give(values.LIST + values.MARK)
-            for first, after in pairwise(self._blocks(site)):
-                yield from self._arrays(site, layer, first, after)
+            for first, after in pairwise(self._blocks(name)):
+                yield from self._arrays(name, layer, first, after)
             yield self._give(values.LIST_END)
-        if site != "resid_post":
+        if site.layers == "all":
             yield self._give(values.LIST_END)
 
-    def _blocks(self, site: Site) -> list[int]:
+    def _blocks(self, site: SiteName) -> list[int]:
         """Samples at which a block ends; a block is one sample or several that fit together."""
         ends, size = [0], 0
         for sample in range(self._layout.n_samples):
@@ -118,7 +115,7 @@ class _Encoder:
         return [*ends, self._layout.n_samples] if self._layout.n_samples else []
 
     def _arrays(
-        self, site: Site, layer: int, first: int, after: int
+        self, site: SiteName, layer: int, first: int, after: int
     ) -> Iterator[bytes | bytearray]:
         if self._size(site, first) > BLOCK:
             yield from self._large_array(site, layer, first)
@@ -142,7 +139,7 @@ class _Encoder:
         self._shard.read_into(site, layer, first, after, buffers)
         yield self._give(block)
 
-    def _large_array(self, site: Site, layer: int, sample: int) -> Iterator[bytes | bytearray]:
+    def _large_array(self, site: SiteName, layer: int, sample: int) -> Iterator[bytes | bytearray]:
         yield self._give(self._array_start(site, sample, 0))
         size = self._size(site, sample)
         for skip in range(0, size, BLOCK):
@@ -152,10 +149,10 @@ class _Encoder:
             yield self._give(block)
         yield self._give(ARRAY_END)
 
-    def _array_start(self, site: Site, sample: int, ahead: int) -> bytes:
+    def _array_start(self, site: SiteName, sample: int, ahead: int) -> bytes:
         first, self._first_array = self._first_array, False
         shape = self._layout.shape(site, sample)
         return array_start(shape, position=self._position + ahead, first=first)
 
-    def _size(self, site: Site, sample: int) -> int:
+    def _size(self, site: SiteName, sample: int) -> int:
         return math.prod(self._layout.shape(site, sample)) * ITEM_SIZE

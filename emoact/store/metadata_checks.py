@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from emoact import sites
 from emoact.errors import RequestError
-from emoact.schema import SITES, check_emotion
+from emoact.schema import check_emotion
 from emoact.store.findings import Findings
 from emoact.store.provenance import missing_fields, prompts_of
 
 _COUNTS = ("n_layers", "d_model", "n_samples")
-_FLAGS = ("save_residual_stream", "save_mlp_output", "save_attention")
 _MAX_NAME = 300
 _MAX_COUNT = 1 << 31
 REPAIR = "Extract the file again, or correct the field where the file was made."
@@ -39,7 +39,7 @@ def check_metadata(metadata: object, findings: Findings) -> Mapping[str, Any] | 
     _check_names(metadata, findings)
     if findings.has_errors:
         return None
-    for field in _FLAGS:
+    for field in (site.flag for site in sites.SITES if site.flag):
         if not isinstance(metadata.get(field), bool | np.bool_):
             findings.note(f"no_{field}", f"metadata.{field}", "it does not say True or False")
     vocabulary = integer(metadata.get("d_vocab"))
@@ -107,12 +107,12 @@ def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
             f"it is not a list of {n_samples:,} prompts with a text each; it is left aside",
             REPAIR,
         )
-    sites = metadata.get("sites")
-    if sites is not None and (
-        not isinstance(sites, list | tuple)
-        or not all(isinstance(site, str) and site in SITES for site in sites)
+    named, known = metadata.get("sites"), sites.site_names()
+    if named is not None and (
+        not isinstance(named, list | tuple)
+        or not all(isinstance(name, str) and name in known for name in named)
     ):
-        findings.warning("sites", "metadata.sites", f"known sites are {', '.join(SITES)}", REPAIR)
+        findings.warning("sites", "metadata.sites", f"known sites are {', '.join(known)}", REPAIR)
     _check_provenance(metadata, metadata.get("provenance"), findings)
 
 

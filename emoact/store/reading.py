@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emoact import sites
 from emoact.errors import EmoactError, FileRefusedError, RequestError
-from emoact.schema import SITES, Finding, Site
+from emoact.schema import Finding
 from emoact.store.array_checks import token_array
 from emoact.store.contract import check_contract, check_finite, has_values
 from emoact.store.description import describe
@@ -20,7 +21,7 @@ from emoact.store.grid import Grid
 from emoact.store.layers import Layers
 from emoact.store.layout import ResultsRoot
 from emoact.store.read.closed import interpret, load_closed, map_path, refusing
-from emoact.store.unit import SITE_KEYS, Unit
+from emoact.store.unit import Unit
 
 _NAME = re.compile(r"activations_(.+)\.pkl", re.DOTALL)
 
@@ -70,7 +71,7 @@ def _misnamed(unit: Unit) -> Finding:
 def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -> Unit:
     return Unit(
         path=path,
-        by_site={site: _layers(site, payload.get(SITE_KEYS[site])) for site in SITES},
+        by_site={site.name: _layers(site, payload.get(site.key)) for site in sites.SITES},
         tokens=tuple(_read_only(token_array(value)) for value in payload["tokens"]),
         token_strings=tuple(tuple(map(str, texts)) for texts in payload["token_strings"]),
         labels=tuple(map(str, payload["labels"])),
@@ -79,10 +80,10 @@ def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -
     )
 
 
-def _layers(site: Site, value: Any) -> Layers:
+def _layers(site: sites.Site, value: Any) -> Layers:
     if not has_values(value):
         return Layers()
-    return Layers([value] if site == "resid_post" else value)
+    return Layers([value] if site.layers == "last" else value)
 
 
 def _read_only(array: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from emoact.errors import EmoactError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store.atomic import write_error
 from emoact.store.shard_file import allocate, open_locked, read_at, remove_stale_shards, write_at
 from emoact.store.shard_layout import ITEM_SIZE, ShardLayout, shard_header
@@ -32,7 +33,7 @@ class UnitShard:
         self._descriptor = descriptor
         self._offsets = {site: layout.offsets(site) for site in layout.sites}
         self._header, self._starts = shard_header(layout)
-        self._put: dict[tuple[Site, int], Bool[np.ndarray, " n_samples"]] = {
+        self._put: dict[tuple[SiteName, int], Bool[np.ndarray, " n_samples"]] = {
             (site, layer): np.zeros(layout.n_samples, dtype=bool)
             for site in layout.sites
             for layer in layout.layers(site)
@@ -66,8 +67,10 @@ class UnitShard:
             raise write_error(error, path=target, need=need) from error
         return shard
 
-    def put(self, site: Site, layer: int, sample: int, rows: Float32[np.ndarray, "*shape"]) -> None:
-        """Save one sample's array, [pos, d_model] or for patterns [head, pos, pos].
+    def put(
+        self, site: SiteName, layer: int, sample: int, rows: Float32[np.ndarray, "*shape"]
+    ) -> None:
+        """Save one sample's array, in the shape that the site's record says.
 
         Raises:
             EmoactError: The disk refused.
@@ -82,7 +85,11 @@ class UnitShard:
         self._write(site, layer, sample, sample + 1, rows)
 
     def put_rows(
-        self, site: Site, layer: int, first_sample: int, rows: Float32[np.ndarray, "rows *width"]
+        self,
+        site: SiteName,
+        layer: int,
+        first_sample: int,
+        rows: Float32[np.ndarray, "rows *width"],
     ) -> None:
         """Save the arrays of consecutive samples, one after the other in one array.
 
@@ -90,7 +97,8 @@ class UnitShard:
             site: Hook point kind.
             layer: Layer.
             first_sample: The sample that the first row belongs to.
-            rows: [sum of pos, d_model], for patterns all numbers in one dimension; whole samples.
+            rows: Whole samples, positions of all of them in the first dimension; of patterns all
+                numbers in one dimension.
 
         Raises:
             EmoactError: The disk refused.
@@ -100,7 +108,7 @@ class UnitShard:
         offsets = self._offsets[site]
         end = int(offsets[first_sample]) + rows.shape[0]
         after = int(np.searchsorted(offsets, end, side="right")) - 1
-        width = () if site == "pattern" else (self.layout.d_model,)
+        width = self.layout.row_shape(site)
         if after < first_sample or offsets[after] != end or rows.shape[1:] != width:
             raise ValueError(
                 f"{site} layer {layer}: rows of shape {rows.shape} from sample {first_sample} on "
@@ -108,7 +116,7 @@ class UnitShard:
             )
         self._write(site, layer, first_sample, after, rows)
 
-    def rows(self, site: Site, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
+    def rows(self, site: SiteName, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
         """One sample's array as it was put, fresh and writable.
 
         Raises:
@@ -122,7 +130,7 @@ class UnitShard:
 
     def read_into(
         self,
-        site: Site,
+        site: SiteName,
         layer: int,
         first: int,
         after: int,
@@ -169,7 +177,12 @@ class UnitShard:
         self._descriptor = -1
 
     def _write(
-        self, site: Site, layer: int, first: int, after: int, rows: Float32[np.ndarray, "*shape"]
+        self,
+        site: SiteName,
+        layer: int,
+        first: int,
+        after: int,
+        rows: Float32[np.ndarray, "*shape"],
     ) -> None:
         data = np.ascontiguousarray(rows, dtype="<f4").data.cast("B") if rows.size else b""
         try:
@@ -183,6 +196,6 @@ class UnitShard:
         if not 0 <= sample < self.layout.n_samples:
             raise IndexError(f"sample {sample} of {self.layout.n_samples}")
 
-    def _position(self, site: Site, layer: int, sample: int) -> int:
-        width = 1 if site == "pattern" else self.layout.d_model
-        return self._starts[site, layer] + int(self._offsets[site][sample]) * width * ITEM_SIZE
+    def _position(self, site: SiteName, layer: int, sample: int) -> int:
+        row_bytes = math.prod(self.layout.row_shape(site)) * ITEM_SIZE
+        return self._starts[site, layer] + int(self._offsets[site][sample]) * row_bytes

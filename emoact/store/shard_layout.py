@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from emoact.schema import SITES, Site
+from emoact.sites import SiteName, site, site_names
 
 ITEM_SIZE = 4
 """Bytes of one number of an activation."""
@@ -24,25 +24,30 @@ class ShardLayout:
         n_layers: Layers of the model.
         d_model: Width of the residual stream.
         lengths: Number of positions of each sample.
-        n_heads: Attention heads of a layer; needed for the site `pattern` only.
+        n_heads: Attention heads of a layer; needed for sites with a dimension `head`.
+        d_head: Width of a head; needed for sites with a dimension `d_head`.
     """
 
-    sites: tuple[Site, ...]
+    sites: tuple[SiteName, ...]
     n_layers: int
     d_model: int
     lengths: tuple[int, ...]
     n_heads: int | None = None
+    d_head: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.sites or len(set(self.sites)) != len(self.sites) or set(self.sites) - {*SITES}:
-            raise ValueError(f"sites is {self.sites}; allowed are distinct ones of {SITES}")
+        known = site_names()
+        if not self.sites or len(set(self.sites)) != len(self.sites) or set(self.sites) - {*known}:
+            raise ValueError(f"sites is {self.sites}; allowed are distinct ones of {known}")
         if self.n_layers < 1 or self.d_model < 1 or min(self.lengths, default=1) < 0:
             raise ValueError(
                 f"n_layers is {self.n_layers}, d_model {self.d_model}, the shortest sample "
                 f"{min(self.lengths, default=1)}; counts cannot be negative, or zero for a model"
             )
-        if "pattern" in self.sites and not self.n_heads:
-            raise ValueError("the site pattern needs n_heads")
+        for name in self.sites:
+            for dimension, field in (("head", "n_heads"), ("d_head", "d_head")):
+                if dimension in site(name).shape.split() and not getattr(self, field):
+                    raise ValueError(f"the site {name} needs {field}")
 
     @property
     def n_samples(self) -> int:
@@ -53,58 +58,63 @@ class ShardLayout:
     def n_bytes(self) -> int:
         """Bytes that the activations take."""
         return sum(
-            len(self.layers(site)) * int(self.offsets(site)[-1]) * self._row(site) * ITEM_SIZE
-            for site in self.sites
+            len(self.layers(name)) * math.prod(self.tensor_shape(name)) * ITEM_SIZE
+            for name in self.sites
         )
 
-    def layers(self, site: Site) -> range:
-        """The layers at which a site exists; `resid_post` does after the last layer only."""
-        return range(self.n_layers - 1 if site == "resid_post" else 0, self.n_layers)
+    def layers(self, name: SiteName) -> range:
+        """The layers at which a site is saved."""
+        return site(name).layer_range(self.n_layers)
 
-    def offsets(self, site: Site) -> Int64[np.ndarray, "n_samples_and_one"]:
-        """Row at which each sample starts, and the end; a row of `pattern` is one number."""
-        rows = [self._rows_of(site, length) for length in self.lengths]
+    def offsets(self, name: SiteName) -> Int64[np.ndarray, "n_samples_and_one"]:
+        """Row at which each sample starts, and the end.
+
+        A row is a position, and of a site whose first dimension is another one it is one number.
+        """
+        rows = [self._rows_of(name, sample) for sample in range(self.n_samples)]
         return np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
 
-    def shape(self, site: Site, sample: int) -> tuple[int, ...]:
-        """Shape of one sample's array: [pos, d_model], for patterns [head, pos, pos]."""
-        length = self.lengths[sample]
-        if site == "pattern":
-            return (self.n_heads or 0, length, length)
-        return (length, self.d_model)
+    def shape(self, name: SiteName, sample: int) -> tuple[int, ...]:
+        """Shape of one sample's array."""
+        return self._shape_of(name, self.lengths[sample])
 
-    def tensor_shape(self, site: Site) -> tuple[int, ...]:
+    def row_shape(self, name: SiteName) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self._shape_of(name, 1)[1:] if site(name).has_vectors else ()
+
+    def tensor_shape(self, name: SiteName) -> tuple[int, ...]:
         """Shape of the tensor that holds all samples of one layer."""
-        rows = int(self.offsets(site)[-1])
-        return (rows,) if site == "pattern" else (rows, self.d_model)
+        return (int(self.offsets(name)[-1]), *self.row_shape(name))
 
-    def _rows_of(self, site: Site, length: int) -> int:
-        return (self.n_heads or 0) * length * length if site == "pattern" else length
+    def _rows_of(self, name: SiteName, sample: int) -> int:
+        return math.prod(self.shape(name, sample)) // math.prod(self.row_shape(name))
 
-    def _row(self, site: Site) -> int:
-        return 1 if site == "pattern" else self.d_model
+    def _shape_of(self, name: SiteName, length: int) -> tuple[int, ...]:
+        return site(name).array_shape(
+            length, d_model=self.d_model, n_heads=self.n_heads or 0, d_head=self.d_head or 0
+        )
 
 
-def shard_header(layout: ShardLayout) -> tuple[bytes, dict[tuple[Site, int], int]]:
+def shard_header(layout: ShardLayout) -> tuple[bytes, dict[tuple[SiteName, int], int]]:
     """The bytes before the activations, offsets included, and where in the file each tensor starts.
 
     Source: the safetensors format (length, JSON, tensors without gaps, each aligned to its items).
     """
-    offsets = {"offsets": layout.offsets("resid_pre")}
-    if "pattern" in layout.sites:
-        offsets["pattern_offsets"] = layout.offsets("pattern")
+    offsets: dict[str, Int64[np.ndarray, " edge"]] = {}
+    for name in sorted(layout.sites, key=lambda name: not site(name).has_vectors):
+        offsets["offsets" if site(name).has_vectors else "pattern_offsets"] = layout.offsets(name)
     tensors: dict[str, dict[str, object]] = {}
     end = 0
     for name, values in offsets.items():
         tensors[name] = _entry("I64", values.shape, end, end + values.nbytes)
         end += values.nbytes
-    starts: dict[tuple[Site, int], int] = {}
-    for site in layout.sites:
-        shape = layout.tensor_shape(site)
-        for layer in layout.layers(site):
-            starts[site, layer] = end
+    starts: dict[tuple[SiteName, int], int] = {}
+    for name in layout.sites:
+        shape = layout.tensor_shape(name)
+        for layer in layout.layers(name):
+            starts[name, layer] = end
             after = end + math.prod(shape) * ITEM_SIZE
-            tensors[f"{site}.{layer}"] = _entry("F32", shape, end, after)
+            tensors[f"{name}.{layer}"] = _entry("F32", shape, end, after)
             end = after
     text = json.dumps(tensors, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

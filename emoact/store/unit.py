@@ -5,27 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from emoact.errors import RequestError
-from emoact.schema import SITES, Finding, Site
+from emoact.schema import Finding
+from emoact.sites import SiteName, site_names
 from emoact.store.layers import Layers
 from emoact.store.provenance import configuration_of, prompts_of
-
-SITE_KEYS: Mapping[Site, str] = MappingProxyType(
-    {
-        "resid_pre": "residual_stream",
-        "mlp_out": "mlp_output",
-        "attn_out": "attn_output",
-        "resid_post": "residual_post",
-        "pattern": "attention_pattern",
-    }
-)
-"""Where each site lies in the pickle."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -43,7 +32,7 @@ class Unit:
     """
 
     path: Path
-    by_site: Mapping[Site, Layers]
+    by_site: Mapping[SiteName, Layers]
     tokens: tuple[Int64[np.ndarray, "..."], ...]
     token_strings: tuple[tuple[str, ...], ...]
     labels: tuple[str, ...]
@@ -83,11 +72,11 @@ class Unit:
         return self.by_site["pattern"]
 
     @property
-    def sites(self) -> tuple[Site, ...]:
+    def sites(self) -> tuple[SiteName, ...]:
         """The sites that the file has."""
-        return tuple(site for site in SITES if len(self.by_site[site]))
+        return tuple(name for name in site_names() if len(self.by_site.get(name, ())))
 
-    def site(self, site: Site) -> Layers:
+    def site(self, site: SiteName) -> Layers:
         """`[layer][sample]` of a site that the file has.
 
         Raises:

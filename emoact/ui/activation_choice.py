@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 import streamlit as st
 
+from emoact import sites as known
 from emoact.positions import NORM_KINDS, NormKind
-from emoact.schema import SITES, Site
+from emoact.schema import Site
 from emoact.ui import links
 from emoact.ui.reading import UnitCard
-from emoact.views.plots.norms import SITE_TITLES
 
 View = Literal["norms", "heatmap", "distribution", "dimensions", "growth", "prompt", "sentence"]
 Units = Literal["raw", "relative"]
@@ -71,9 +71,8 @@ def pick_activations(cards: Sequence[UnitCard], view: View) -> ActivationChoice:
     usable = [card for card in cards if card.problem is None]
     folders = list(dict.fromkeys(card.file.folder for card in usable))
     found = {site for card in usable for site in card.sites}
-    sites: list[Site] = [
-        site for site in SITES if site in found and site in SITE_TITLES and site != "resid_post"
-    ]
+    # Views show sites by layer; one that is read after the last layer only has no line there.
+    sites = [name for name in known.in_order(found) if known.site(name).layers == "all"]
     for parameter, allowed in (
         ("model", folders),
         ("site", sites),
@@ -102,7 +101,7 @@ def pick_activations(cards: Sequence[UnitCard], view: View) -> ActivationChoice:
                 default=sites[:2],
                 key="site",
                 bind="query-params",
-                help="Hook points: resid_pre is the input of a layer, mlp_out what its MLP adds.",
+                help=f"Hook points. {known.definitions(sites)}",
             )
         kind: NormKind = "l2"
         if view in ("norms", "heatmap", "distribution", "prompt", "sentence"):

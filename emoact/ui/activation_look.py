@@ -14,15 +14,8 @@ from emoact.schema import Site
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import ActivationChoice
-from emoact.views.plots.norms import SITE_TITLES
 from emoact.views.plots.theme import EmotionStyle, Scheme
 from emoact.views.text import md
-
-SITE_WORDS: Mapping[Site, str] = {
-    site: title if title.startswith("MLP") else title[0].lower() + title[1:]
-    for site, title in SITE_TITLES.items()
-}
-"""Sites within a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)

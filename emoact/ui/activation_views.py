@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact import sites as known
 from emoact.schema import Site
 from emoact.stats.findings.dimensions import ROGUE
 from emoact.stats.norms.norm_tables import TOGETHER
 from emoact.stats.norms.tables import dimension_ratios
 from emoact.ui.activation_choice import View, pick_layer, pick_one
-from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site, show_table
+from emoact.ui.activation_look import Look, alike, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.prompt_view import show_prompt
@@ -69,7 +70,7 @@ def _heatmap(look: Look) -> None:
         figure,
         key="heatmap",
         name=name,
-        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {SITE_WORDS[site]} by "
+        caption=f"Median {KIND_TITLES[look.choice.kind]} of the {known.words(site)} by "
         f"layer and position, over the prompts of {emotion} that are long enough. {look.made}",
         alt=f"Heatmap of median norms by layer and position for {look.folder}, {site}, {emotion}",
         scheme=look.scheme,
@@ -149,7 +150,7 @@ def _distribution(look: Look) -> None:
         + ", ".join(f"{md(e)} {numbers.significant(medians[e])}" for e in emotions)
         + "."
     )
-    where = "" if of == "lengths" else f" of the {SITE_WORDS[site]} at layer {layer}"
+    where = "" if of == "lengths" else f" of the {known.words(site)} at layer {layer}"
     name = f"distribution-{of}-{look.folder}-{site}-layer{layer}"
     show_chart(
         figure,
@@ -209,7 +210,7 @@ def _dimensions(look: Look) -> None:
         figure,
         key="dimensions",
         name=name,
-        caption=f"Median magnitude of every dimension of the {SITE_WORDS[site]} over "
+        caption=f"Median magnitude of every dimension of the {known.words(site)} over "
         f"content tokens at layer {layer}; numbers name the largest dimensions. {look.made}",
         alt=f"Median magnitude by dimension for {look.folder}, {site}, layer {layer}",
         scheme=look.scheme,

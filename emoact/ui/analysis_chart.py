@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from emoact import sites as known
 from emoact.analysis.saved import SavedAnalysis
 from emoact.ui import analyses, analysis_details, links
 from emoact.ui.chart import show_chart
 from emoact.ui.scheme import current_scheme
-from emoact.views.plots.norms import SITE_TITLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Drawn:
 
 def sites_of(saved: SavedAnalysis) -> list[str]:
     """The sites of an analysis in the order of every page."""
-    return [site for site in SITE_TITLES if site in saved.sites]
+    return list(known.in_order(saved.sites))
 
 
 def pick_model_sites_view(
@@ -45,7 +45,7 @@ def pick_model_sites_view(
         default=sites,
         key="site",
         bind="query-params",
-        help="resid_pre is the residual stream that a layer receives, mlp_out what its MLP adds.",
+        help=known.definitions(sites),
     )
     view = st.segmented_control(
         "View", views, default=views[0], required=True, key="view", bind="query-params"

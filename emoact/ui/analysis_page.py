@@ -197,7 +197,7 @@ def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
         with st.container(horizontal=True):
             for site in sites:
                 try:
-                    path = saved.directions_path(model, site)  # type: ignore[arg-type]
+                    path = saved.directions_path(model, site)
                 except EmoactError as error:
                     error_box(error, title="These directions are damaged")
                     continue

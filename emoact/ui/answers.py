@@ -9,12 +9,11 @@ import pandas as pd
 
 from emoact import numbers
 from emoact.numbers import significant
+from emoact.sites import words
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.sinks import SINK
 from emoact.views.plots.norms import KIND_TITLES
 from emoact.views.text import md, mono
-
-_SITE_WORDS = {"resid_pre": "residual", "mlp_out": "MLP output", "attn_out": "attention output"}
 
 
 def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
@@ -28,7 +27,7 @@ def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
     if known.empty:
         return ""
     largest = known.loc[known["ratio"].idxmax()]
-    times = f"{significant(largest.ratio)} times the median {_site(largest.site)} norm"
+    times = f"{significant(largest.ratio)} times the median {words(largest.site)} norm"
     if content_start == 0:
         # Nothing was prepended, so the first word cannot be left out as if it were no content.
         return (
@@ -54,7 +53,7 @@ def massive_sentence(found: ActivationFinding | None) -> str:
     n_prompts = int(figures["n_prompts"])
     return (
         f"{n_prompts} of {figures['n_all_prompts']} prompts "
-        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {_site(str(found.site))} "
+        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {words(str(found.site))} "
         f"norm is more than {SINK:g} times the median ({span(found.layers)}): "
         f"{md(str(figures['tokens']))}, up to {significant(float(figures['ratio']))} times. "
         "Differences between emotions at these layers may come from these tokens."
@@ -74,7 +73,7 @@ def course_sentence(rows: pd.DataFrame) -> str:
     first, last, peak = middle.index[0], middle.index[-1], middle.idxmax()
     row = rows.iloc[0]
     sentence = (
-        f"Over the content the median {_site(row.site)} {KIND_TITLES[row.norm]} goes from "
+        f"Over the content the median {words(row.site)} {KIND_TITLES[row.norm]} goes from "
         f"{significant(middle[first])} at layer {first} to {significant(middle[last])} "
         f"at layer {last}"
     )
@@ -118,7 +117,3 @@ def broken_sentence(rows: pd.DataFrame) -> str:
         f"first in {mono(first.model)} {md(first.emotion)}, {first.site}, layer {first.layer}: "
         "the lines have gaps there."
     )
-
-
-def _site(site: str) -> str:
-    return _SITE_WORDS.get(site, site)

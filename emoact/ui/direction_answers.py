@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
+from emoact import sites
 from emoact.numbers import significant
-from emoact.views.plots.norms import SITE_TITLES
 from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
 
@@ -93,7 +93,7 @@ def length_sentence(strength: pd.DataFrame) -> str:
 
 def site_words(site: str) -> str:
     """`residual stream` for `resid_pre`."""
-    return str(SITE_TITLES.get(site, site)).lower().replace("mlp", "MLP")  # type: ignore[call-overload]
+    return sites.words(site)
 
 
 def _verdict(kind: str, names: list[str], rows: pd.DataFrame) -> str:

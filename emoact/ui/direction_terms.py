@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emoact.analysis.saved import SavedAnalysis
+from emoact.sites import site
 from emoact.views.text import md
 
-HOOKS = {
-    "resid_pre": "`blocks.{l}.hook_resid_pre`, the residual stream as layer *l* receives it",
-    "mlp_out": "`blocks.{l}.hook_mlp_out`, what the MLP of layer *l* adds to it",
-    "attn_out": "`blocks.{l}.hook_attn_out`, what the attention of layer *l* adds to it",
-    "resid_post": "`blocks.{l}.hook_resid_post`, the residual stream after layer *l*",
-}
 POOLINGS = {
     "mean_content": "the mean over all positions but the BOS",
     "last": "the last token; at layer 0 that is its embedding only, so whatever layer 0 shows is "
@@ -30,7 +25,7 @@ def common(saved: SavedAnalysis, sites: Sequence[str]) -> dict[str, str]:
         else "minus the mean of all class means"
     )
     return {
-        "vectors": "; ".join(HOOKS[site] for site in sites if site in HOOKS)
+        "vectors": "; ".join(site(name).explained() for name in sites)
         + f". One vector for each prompt: {POOLINGS[settings.pooling]}.",
         "direction": f"$d_l$ = mean of the emotion's prompts {reference}, at each layer; positive "
         "towards the emotion ([Marks & Tegmark 2310.06824](https://arxiv.org/abs/2310.06824)).",

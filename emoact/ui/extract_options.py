@@ -6,15 +6,8 @@ from typing import get_args
 
 import streamlit as st
 
-from emoact.schema import (
-    DEFAULT_SITES,
-    SITES,
-    BosPolicy,
-    Device,
-    DType,
-    ExtractionOptions,
-    Processing,
-)
+from emoact import sites as known
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.ui import links
 
 
@@ -25,7 +18,7 @@ def ask_options() -> ExtractionOptions | None:
         ("processing", get_args(Processing)),
         ("dtype", get_args(DType)),
         ("device", get_args(Device)),
-        ("sites", SITES),
+        ("sites", known.site_names()),
     ):
         links.note_ignored(parameter, allowed)
     with st.expander("Options", icon=":material/tune:"):
@@ -71,14 +64,14 @@ def ask_options() -> ExtractionOptions | None:
             )
         sites = st.pills(
             "Sites",
-            SITES,
+            known.site_names(),
             selection_mode="multi",
-            default=list(DEFAULT_SITES),
+            default=list(known.saved_sites()),
             key="sites",
             bind="query-params",
-            help="Hook points. resid_pre: input of a layer. mlp_out: output of its MLP. "
-            "resid_post: the stream after the last layer. attn_out: output of attention. pattern: "
-            "attention weights, which grow with the square of the length.",
+            help="Hook points. "
+            + known.definitions(known.site_names())
+            + " Attention patterns grow with the square of the length.",
         )
         with st.container(horizontal=True, gap="large"):
             truncate = st.checkbox(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from emoact import numbers
+from emoact import numbers, sites
 from emoact.ui import configuration
 from emoact.ui.activation_choice import ActivationChoice
 from emoact.ui.activation_look import Look
@@ -111,13 +111,8 @@ def explain(cards: Sequence[UnitCard], choice: ActivationChoice) -> None:
         "l1": r"\sum_d |x_d|",
         "rms": r"\sqrt{\tfrac{1}{d}\sum_d x_d^2}",
     }
-    hooks = {
-        "resid_pre": "`blocks.{l}.hook_resid_pre`: the residual stream as layer *l* receives it.",
-        "mlp_out": "`blocks.{l}.hook_mlp_out`: what the MLP of layer *l* adds to it.",
-        "attn_out": "`blocks.{l}.hook_attn_out`: what the attention of layer *l* adds to it.",
-    }
     with st.expander("What am I looking at", icon=":material/help:"):
-        st.markdown("\n".join(f"- {hooks[site]}" for site in choice.sites))
+        st.markdown("\n".join(f"- {sites.site(site).explained()}." for site in choice.sites))
         st.markdown(
             f"The {KIND_TITLES[choice.kind]} of one position is ${kinds[choice.kind]}$, in the "
             "model's own units. A prompt counts with the mean over its content positions, that is, "

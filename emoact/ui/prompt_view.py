@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact import sites as known
 from emoact.schema import Site
 from emoact.stats.distances.nearest import nearest_prompts
 from emoact.stats.norms.tables import token_norms
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer, pick_one
-from emoact.ui.activation_look import SITE_WORDS, Look, one_site, show_table
+from emoact.ui.activation_look import Look, one_site, show_table
 from emoact.ui.boxes import answer
 from emoact.ui.chart import export_row, show_chart
 from emoact.views.plots.heatmap import norm_heatmap, token_label
@@ -76,7 +77,7 @@ def show_prompt(look: Look) -> None:
         figure,
         key="prompt-chart",
         name=name,
-        caption=f"{KIND_TITLES[look.choice.kind]} of the {SITE_WORDS[site]} of every "
+        caption=f"{KIND_TITLES[look.choice.kind]} of the {known.words(site)} of every "
         f"{'' if look.choice.first else 'content '}token of prompt {chosen} ({emotion}) by layer. "
         f"{look.made}",
         alt=f"Norms of the tokens of prompt {chosen} by layer; the table below holds the values",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from emoact import numbers
+from emoact import sites as known
 from emoact.errors import EmoactError, RequestError
 from emoact.host.client import MOST_CHARACTERS, Looked, is_warm, look_at
 from emoact.host.request import check_bos, request_alike
@@ -19,7 +20,7 @@ from emoact.stats.norms.sentence import (
 )
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.activation_choice import pick_layer
-from emoact.ui.activation_look import SITE_WORDS, Look, alike, one_site
+from emoact.ui.activation_look import Look, alike, one_site
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.reading import UnitCard
@@ -34,7 +35,9 @@ _KEPT = "sentence-looked"
 def show_sentence(look: Look, cards: Sequence[UnitCard]) -> None:
     """Show the form, and the answer below it."""
     configuration = cards[0].configuration
-    sites = tuple(dict.fromkeys(s for unit in look.units for s in unit.sites if s != "resid_post"))
+    sites = tuple(
+        dict.fromkeys(s for unit in look.units for s in unit.sites if known.site(s).layers == "all")
+    )
     try:
         request = request_alike(look.folder, [card.configuration for card in cards], sites)
     except RequestError as error:
@@ -141,8 +144,8 @@ def _charts(look: Look, units: Sequence[UnitMeasures], site: Site, looked: Looke
         ),
         key="sentence-tokens",
         name=f"sentence-{look.folder}-{site}",
-        caption=f"{KIND_TITLES[kind]} of the {SITE_WORDS[site]} of every token of a typed sentence "
-        f"by layer. {look.made}",
+        caption=f"{KIND_TITLES[kind]} of the {known.words(site)} of every token of a typed "
+        f"sentence by layer. {look.made}",
         alt="Norms of the tokens of the sentence by layer",
         scheme=look.scheme,
         badges=look.badges,
@@ -173,8 +176,8 @@ def _charts(look: Look, units: Sequence[UnitMeasures], site: Site, looked: Looke
         ),
         key="sentence-classes",
         name=f"sentence-beside-classes-{look.folder}-{site}",
-        caption=f"Mean {KIND_TITLES[kind]} of the {SITE_WORDS[site]} over the content positions of "
-        f"a typed sentence, beside medians and quartiles of the saved prompts. {look.made}",
+        caption=f"Mean {KIND_TITLES[kind]} of the {known.words(site)} over the content positions "
+        f"of a typed sentence, beside medians and quartiles of the saved prompts. {look.made}",
         alt="Mean norm of the sentence by layer beside the medians of the saved classes",
         scheme=look.scheme,
         badges=look.badges,

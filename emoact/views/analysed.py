@@ -8,25 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.analysis.saved import SavedAnalysis
-from emoact.views.chart import Dash
 from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
 from emoact.views.view import Choice, Control
 
-SITE_TITLES: Mapping[str, str] = {
-    "resid_pre": "Residual stream",
-    "mlp_out": "MLP output",
-    "resid_post": "Residual stream, after the layer",
-    "attn_out": "Attention output",
-}
-SITE_DASHES: Mapping[str, Dash] = {"resid_pre": "solid", "mlp_out": "dash"}
-_HOOKS = {
-    "resid_pre": "`blocks.{l}.hook_resid_pre`, the residual stream as layer *l* receives it",
-    "mlp_out": "`blocks.{l}.hook_mlp_out`, what the MLP of layer *l* adds to it",
-    "attn_out": "`blocks.{l}.hook_attn_out`, what the attention of layer *l* adds to it",
-    "resid_post": "`blocks.{l}.hook_resid_post`, the residual stream after layer *l*",
-}
 _POOLINGS = {
     "mean_content": "the mean over all positions but the BOS",
     "last": "the last token; at layer 0 that is its embedding only, so effects at layer 0 are "
@@ -57,7 +44,7 @@ class Analysed:
     @property
     def sites(self) -> list[str]:
         """Sites of the analysis in the order of every page."""
-        return [site for site in SITE_TITLES if site in self.saved.sites]
+        return list(known.in_order(self.saved.sites))
 
     def rows(self, table: str, **wanted: Any) -> pd.DataFrame:
         """Rows of a table whose columns have these values; a list or tuple allows several."""
@@ -89,13 +76,13 @@ SITES = Control[Analysed](
     label="Site",
     kind="many",
     options=lambda source, _: source.sites,
-    help="resid_pre is the residual stream that a layer receives, mlp_out what its MLP adds.",
+    help=lambda source: known.definitions(source.sites),
 )
 
 
 def site_words(site: str) -> str:
     """A site within a sentence: `residual stream` for `resid_pre`."""
-    return SITE_TITLES.get(site, site).lower().replace("mlp", "MLP")
+    return known.words(site)
 
 
 def sites_words(choice: Choice) -> str:
@@ -127,7 +114,7 @@ def vector_terms(source: Analysed, choice: Choice) -> dict[str, str]:
     )
     sites = choice.get("site") or [choice["hook"]]
     return {
-        "vectors": "; ".join(_HOOKS[site] for site in sites if site in _HOOKS)
+        "vectors": "; ".join(known.site(site).explained() for site in sites)
         + f". One vector for each prompt: {_POOLINGS[settings.pooling]}.",
         "direction": f"$d_l$ = mean of the emotion's prompts {reference}, at each layer; positive "
         "towards the emotion ([Marks & Tegmark 2310.06824](https://arxiv.org/abs/2310.06824)).",

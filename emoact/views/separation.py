@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.views.analysed import (
     MODEL,
-    SITE_DASHES,
-    SITE_TITLES,
     SITES,
     Analysed,
     sites_words,
@@ -113,9 +112,8 @@ def table(
 
 def classifier_titles(classifiers: Sequence[str]) -> dict[str, str]:
     """Titles of those that were used, the probes of every site first."""
-    probes = {f"{_PROBE}{site}": f"probe, {title[0].lower()}{title[1:]}"
-              if not title.startswith("MLP") else f"probe, {title}"
-              for site, title in SITE_TITLES.items()}  # fmt: skip
+    sites = known.vector_sites()
+    probes = {f"{_PROBE}{site}": f"probe, {known.words(site)}" for site in sites}
     found = set(classifiers)
     return {name: title for name, title in {**probes, **BASELINES}.items() if name in found}
 
@@ -139,11 +137,10 @@ def chart(drawn: pd.DataFrame) -> Chart:
     heights: list[int] = []
     for start in range(0, len(emotions), COLUMNS):
         chunk = emotions[start : start + COLUMNS]
-        for site in SITE_TITLES:
+        for site in known.in_order(by_layer["site"]):
             own = by_layer[by_layer["site"] == site]
-            if len(own):
-                rows.append([_by_layer(own, whole, each, site, accuracy) for each in chunk])
-                heights.append(220)
+            rows.append([_by_layer(own, whole, each, site, accuracy) for each in chunk])
+            heights.append(220)
         if titles:
             rows.append([_whole(whole, each, titles, accuracy) for each in chunk])
             heights.append(_ROW * len(titles) + 24)
@@ -167,7 +164,7 @@ def _by_layer(rows: pd.DataFrame, whole: pd.DataFrame, emotion: str, site: str, 
     colour = of_emotion(emotion)
     return Panel(
         emotions=[emotion],
-        title=SITE_TITLES[site],
+        title=known.title(site),
         marks=[
             Band(x=layers, low=part["low"], high=part["high"], colour=colour),
             Line(
@@ -178,7 +175,7 @@ def _by_layer(rows: pd.DataFrame, whole: pd.DataFrame, emotion: str, site: str, 
             *([Level(at=float(words.max()), colour="text", dash="dash")] if len(words) else []),
             Line(
                 x=layers, y=part["accuracy"], colour=colour, name="probe", symbol=colour,
-                dash=SITE_DASHES.get(site, "solid"),
+                dash=known.site(site).dash,
                 data=part[["low", "high"]].to_numpy(dtype=float).tolist(),
                 hover=_PERCENT.replace("%{x", "%{y"),
             ),

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.views.analysed import (
     MODEL,
-    SITE_TITLES,
     SITES,
     Analysed,
     by_emotion,
@@ -80,11 +80,11 @@ def chart(drawn: pd.DataFrame) -> Chart:
         range=span(drawn["split_half_low"], drawn["pairwise"], at_least=(0.0, 1.0)),
     )
     rows: list[list[Panel]] = []
-    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+    for site in known.in_order(drawn["site"]):
         panels = [
             Panel(
                 emotions=[emotion],
-                title=SITE_TITLES[site],
+                title=known.title(site),
                 marks=[Level(at=0.0), *_marks(part, emotion)],
                 x=Axis(title="layer", scale="layer"),
                 y=y,

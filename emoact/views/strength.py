@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.views.analysed import (
     MODEL,
-    SITE_DASHES,
-    SITE_TITLES,
     SITES,
     Analysed,
     by_emotion,
@@ -155,7 +154,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
     chance = (chosen.chance,) * 2 if chosen.chance is not None else None
     zero = 0.0 if chosen.null else chosen.chance
     rows: list[list[Panel]] = []
-    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+    for site in known.in_order(drawn["site"]):
         own = drawn[drawn["site"] == site]
         y = Axis(
             title=chosen.axis,
@@ -166,7 +165,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
             [
                 Panel(
                     emotions=[emotion],
-                    title=SITE_TITLES[site],
+                    title=known.title(site),
                     marks=[
                         Band(
                             x=part["layer"], low=part["null_low"], high=part["null_high"],
@@ -179,7 +178,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
                         ),
                         Line(
                             x=part["layer"], y=part["value"], colour=of_emotion(emotion),
-                            name=emotion, dash=SITE_DASHES.get(site, "solid"),
+                            name=emotion, dash=known.site(site).dash,
                             symbol=of_emotion(emotion), filled=part["significant"].tolist(),
                             data=part[["low", "high", *_NULL, "p_holm"]].to_numpy().tolist(),
                             hover=_hover(chosen),

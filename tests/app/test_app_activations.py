@@ -48,7 +48,7 @@ def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(
     drawn = traces(open_page("activations"))
     assert [trace["name"] for trace in drawn] == [*EMOTIONS, *EMOTIONS]
     for trace, site in zip(drawn, ["resid_pre"] * 4 + ["mlp_out"] * 4, strict=True):
-        expected = [planted_norm(site, layer, trace["name"]) for layer in range(4)]  # type: ignore[arg-type]
+        expected = [planted_norm(site, layer, trace["name"]) for layer in range(4)]
         assert trace["y"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_the_answer_names_the_sink_and_says_that_it_is_left_out(
 ) -> None:
     plant_grid(results, ["gpt2"], n_samples=5)
     answer = open_page("activations").markdown[0].value
-    assert f"{SINK_RATIO:.1f} times the median residual norm at layer {SINK_LAYER}" in answer
+    assert f"{SINK_RATIO:.1f} times the median residual stream norm at layer {SINK_LAYER}" in answer
     assert "left out of the medians below" in answer
 
 

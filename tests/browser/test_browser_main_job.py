@@ -67,7 +67,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     # Two panels with a line for each emotion, and a band for each line.
     expect(page.locator(".scatterlayer .trace .js-line")).to_have_count(8 + 8)
     # What a few massive tokens do is said before the sink, and before any difference of medians.
-    answer = page.get_by_text("times the median residual norm at layer").first
+    answer = page.get_by_text("times the median residual stream norm at layer").first
     expect(answer).to_contain_text(
         re.compile(r"^\d+ of \d+ prompts contain a token .*the.* up to .* \(first-token sink\)")
     )

@@ -15,7 +15,8 @@ from emoact.models.install import ensure_model
 from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import DEFAULT_SITES, ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName, saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
 ) -> None:
     assert source.path is not None
     prompts = engine.tokenise(TEXTS)
-    found: dict[tuple[Site, int, int], np.ndarray] = {}
+    found: dict[tuple[SiteName, int, int], np.ndarray] = {}
     engine.forward(
         prompts,
         put=lambda site, layer, sample, rows: found.__setitem__((site, layer, sample), rows.copy()),
@@ -86,7 +87,7 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
         ids = prompts[sample].ids.tolist()
         single = hugging_face_activations(narrow, ids)
         exact = hugging_face_activations(wide, ids)
-        for site in DEFAULT_SITES:
+        for site in saved_sites():
             for layer, expected in enumerate(single[site]):
                 ours = found[site, layer, sample]
                 largest = max(largest, largest_difference(ours, expected))

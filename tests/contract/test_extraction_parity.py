@@ -16,7 +16,8 @@ from emoact.errors import EmoactError, RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.plan import PLANS
 from emoact.models.resolve import resolve_model
-from emoact.schema import SITES, ExtractionOptions
+from emoact.schema import ExtractionOptions
+from emoact.sites import site_names
 from tests.support.reference import (
     hugging_face,
     hugging_face_activations,
@@ -163,7 +164,7 @@ def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) 
 
 
 def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
-    sites = SITES
+    sites = site_names()
     engine = load_engine(
         resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
     )
@@ -228,7 +229,10 @@ def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
 ) -> None:
     folder = save_tiny("gpt2", tmp_path)
     monkeypatch.setattr("emoact.extraction.self_check.additivity_error", lambda *_: 0.3)
-    with pytest.raises(RequestError, match=r"not what the MLP adds.*\n.*--allow-nonadditive-mlp"):
+    with pytest.raises(
+        RequestError,
+        match=r"mlp_out is not what is added to the stream.*\n.*--allow-nonadditive-mlp",
+    ):
         load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
     allowed = load_engine(
         resolve_model(str(folder)), ExtractionOptions(allow_nonadditive_mlp=True), texts=TEXTS

@@ -17,7 +17,8 @@ from emoact.extraction.kernel import KERNELS
 from emoact.extraction.plan import PLANS, plan_passes
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
-from emoact.schema import DEFAULT_SITES, ExtractionOptions
+from emoact.schema import ExtractionOptions
+from emoact.sites import saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, save_tiny
 
@@ -85,7 +86,7 @@ def test_any_prompts_in_any_plan_give_what_each_prompt_gives_alone(
         budget = min(budget, world.widest)
     device = torch.device("cpu")
     reader = HookReader(
-        world.bridge, DEFAULT_SITES, device, kernel=kernel, direct=direct, staged=staged
+        world.bridge, saved_sites(), device, kernel=kernel, direct=direct, staged=staged
     )
     found: dict[Any, np.ndarray] = {}
 

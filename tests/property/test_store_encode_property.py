@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoact.schema import SITES, Site
+from emoact.sites import SiteName, site_names
 from emoact.store.encode import encode_unit
 from emoact.store.pickle_values import plain
 from emoact.store.shard import UnitShard
@@ -26,7 +26,7 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(TEXTS, inner, max_size=6),
     max_leaves=30,
 )
-SITE_SETS = st.lists(st.sampled_from(SITES), min_size=1, unique=True).map(tuple)
+SITE_SETS = st.lists(st.sampled_from(site_names()), min_size=1, unique=True).map(tuple)
 
 
 @given(PLAIN)
@@ -46,7 +46,7 @@ def test_plain_values_come_back_equal(value: Any) -> None:
     metadata=st.dictionaries(TEXTS, PLAIN, max_size=4),
 )
 def test_units_of_every_shape_come_back_equal(
-    sites: tuple[Site, ...],
+    sites: tuple[SiteName, ...],
     n_layers: int,
     d_model: int,
     lengths: tuple[int, ...],

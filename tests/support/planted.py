@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emoact.models.registry import find_spec
-from emoact.schema import DEFAULT_SITES, Site
+from emoact.sites import SiteName, saved_sites
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
 from emoact.store.write import write_unit
@@ -23,7 +23,7 @@ SPREAD = (0.9, 0.95, 1.0, 1.05, 1.1)
 """What the norms of successive prompts are multiplied by; the median is 1."""
 
 
-def planted_norm(site: Site, layer: int, emotion: str) -> float:
+def planted_norm(site: SiteName, layer: int, emotion: str) -> float:
     """Median over prompts of the L2 norm of the content positions of a planted unit."""
     scale = 8.0 if site == "resid_pre" else 2.0
     lift = 1.0 + 0.05 * EMOTIONS.index(emotion) if emotion in EMOTIONS else 1.3
@@ -38,7 +38,7 @@ def plant_unit(
     n_samples: int = 5,
     n_layers: int = 4,
     d_model: int = 12,
-    sites: tuple[Site, ...] = DEFAULT_SITES,
+    sites: tuple[SiteName, ...] = saved_sites(),
     bos: bool = True,
     scale: float = 1.0,
     provenance: Mapping[str, Any] | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emoact.schema import DEFAULT_SITES, Site
+from emoact.sites import SiteName, saved_sites
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
@@ -27,7 +27,7 @@ FAST = AnalysisSettings(
 FAST_WORDS = ("--permutations", "1000")
 _CUES = {"anger": "how dare you", "gratitude": "thank you", "neutral": "there was"}
 
-Change = Callable[[np.ndarray, Site, int, int], None]
+Change = Callable[[np.ndarray, SiteName, int, int], None]
 """Changes the rows of a site, layer and sample in place."""
 
 
@@ -39,7 +39,7 @@ def plant_scenarios(
     n: int = 12,
     n_layers: int = 3,
     d_model: int = 8,
-    sites: Sequence[Site] = DEFAULT_SITES,
+    sites: Sequence[SiteName] = saved_sites(),
     scenario: Callable[[int], str] = "s{}".format,
     provenance: Mapping[str, Any] | None = None,
     change: Change | None = None,

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from emoact.schema import SITES, Site
+from emoact.sites import SiteName, site_names
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Activations = dict[tuple[Site, int], list[Array]]
+Activations = dict[tuple[SiteName, int], list[Array]]
 
-KEYS: dict[Site, str] = {
+KEYS: dict[SiteName, str] = {
     "resid_pre": "residual_stream",
     "mlp_out": "mlp_output",
     "attn_out": "attn_output",
@@ -60,7 +60,7 @@ class SampleUnit:
                 for layer in self.layout.layers(site)
                 if site in self.layout.sites
             ]
-            for site in SITES
+            for site in site_names()
             if site in self.layout.sites or site in ("resid_pre", "mlp_out")
         }
         if "resid_post" in self.layout.sites:
@@ -70,7 +70,7 @@ class SampleUnit:
 
 def sample_unit(
     *,
-    sites: tuple[Site, ...] = ("resid_pre", "mlp_out"),
+    sites: tuple[SiteName, ...] = ("resid_pre", "mlp_out"),
     n_layers: int = 3,
     d_model: int = 6,
     lengths: tuple[int, ...] = (4, 1, 7),

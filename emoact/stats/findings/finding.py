@@ -24,14 +24,6 @@ FindingKind = Literal[
 FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
 """In reading order: first the kinds that make figures wrong, then those that bias them."""
 
-SITE_WORDS: Mapping[Site, str] = {
-    "resid_pre": "residual",
-    "mlp_out": "MLP output",
-    "attn_out": "attention output",
-    "resid_post": "final residual",
-}
-"""Names of sites within a sentence."""
-
 Figure = int | float | str
 
 

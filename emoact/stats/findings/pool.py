@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from emoact.schema import Severity, Site
-from emoact.stats.findings.finding import SITE_WORDS, ActivationFinding, Figure, FindingKind
+from emoact.schema import Severity
+from emoact.sites import SiteName, words
+from emoact.stats.findings.finding import ActivationFinding, Figure, FindingKind
 from emoact.stats.norms.tables import prompt_medians, prompt_ratios
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
 
@@ -28,7 +29,7 @@ class SitePool:
         units: Those that have the site.
     """
 
-    site: Site
+    site: SiteName
     units: tuple[UnitMeasures, ...]
 
     @property
@@ -39,7 +40,7 @@ class SitePool:
     @property
     def words(self) -> str:
         """The site within a sentence."""
-        return SITE_WORDS[self.site]
+        return words(self.site)
 
     @property
     def n_layers(self) -> int:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emoact.schema import DEFAULT_SITES
+from emoact.sites import saved_sites
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store.summaries.measures import UnitMeasures
 
@@ -80,7 +80,7 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
 
 
 def _held(unit: UnitMeasures) -> dict[str, str]:
-    sites = [site for site in DEFAULT_SITES if site in unit.saved_sites]
+    sites = [site for site in saved_sites() if site in unit.saved_sites]
     return {
         "n_layers": str(unit.n_layers),
         "d_model": str(unit.d_model),

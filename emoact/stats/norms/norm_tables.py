@@ -13,6 +13,7 @@ import pandas as pd
 from emoact.errors import RequestError
 from emoact.positions import NormKind
 from emoact.schema import Site
+from emoact.sites import in_order
 from emoact.stats.norms import tables
 from emoact.store.summaries.measures import UnitMeasures
 
@@ -172,10 +173,9 @@ def own_scale(units: Sequence[UnitMeasures], kind: NormKind) -> float:
     Where no file has the residual stream, the first site that was saved stands in for it. NaN where
     no median is a positive number.
     """
-    sites = [site for unit in units for site in unit.sites]
-    if not sites:
+    site = next(iter(in_order(site for unit in units for site in unit.sites)), None)
+    if site is None:
         return math.nan
-    site = "resid_pre" if "resid_pre" in sites else sites[0]
     rows = pd.concat([tables.layer_table(unit, site, kind) for unit in units if site in unit.sites])
     medians = rows.loc[rows["position"] == "content", "median"]
     usable = medians[np.isfinite(medians) & (medians > 0)]

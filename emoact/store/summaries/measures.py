@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from emoact.positions import pool_sample, position_norms
+from emoact.positions import pool_sample, position_norms, vectors
 from emoact.schema import Site
 
 TOP = 3
@@ -219,13 +219,13 @@ def _measure_layer(
     sampled: Int64[np.ndarray, " chosen"],
     content_start: int,
 ) -> dict[str, np.ndarray]:
-    d_model = samples[0].shape[1] if len(samples) else 0
+    d_model = vectors(samples[0]).shape[1] if len(samples) else 0
     blocks, moments = [], _Moments(d_model)
     chosen = np.empty((len(sampled), d_model), dtype=np.float32)
     pooled = np.empty((len(samples), d_model), dtype=np.float32)
     at = 0
     for start, stop in _blocks(lengths):
-        arrays = [samples[index] for index in range(start, stop)]
+        arrays = [vectors(samples[index]) for index in range(start, stop)]
         for index, array in enumerate(arrays, start=start):
             pooled[index] = pool_sample(array, content_start=content_start)
         rows = np.concatenate(arrays) if arrays else np.empty((0, d_model), dtype=np.float32)

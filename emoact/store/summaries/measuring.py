@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from emoact import sites as known
 from emoact.schema import Site
 from emoact.store.reading import read
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures, measure_site, measure_steps
@@ -20,7 +21,7 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
     sites: dict[Site, SiteMeasures] = {
         site: measure_site(unit.site(site), lengths=lengths, content_start=start)
         for site in unit.sites
-        if site != "pattern"
+        if known.site(site).has_vectors
     }
     both = {"resid_pre", "mlp_out"} <= set(sites) and unit.n_layers > 1 and unit.n_samples
     provenance, configuration = unit.provenance, unit.configuration

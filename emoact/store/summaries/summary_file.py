@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from emoact.sites import site as known_site
+from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
 from emoact.store.summaries.measures import ARRAYS, SiteMeasures, UnitMeasures
 
@@ -171,10 +173,15 @@ def _measures(
 ) -> UnitMeasures:
     lengths = tuple(int(length) for length in words["lengths"])
     sites = {}
+    if not set(words["sites"]) <= set(site_names()):
+        raise UnusableError("of a version with other sites")
     for site in words["sites"]:
         own = {name: entries[f"{site}.{name}"] for name in ARRAYS}
         n_layers = own["l2"].shape[0]
-        _check(own, n_layers, sum(lengths), len(lengths), int(words["d_model"]))
+        d_model = int(words["d_model"])
+        # Where a position has heads, the arrays themselves say how many numbers that makes.
+        width = d_model if known_site(site).shape == "pos d_model" else own["mean"].shape[-1]
+        _check(own, n_layers, sum(lengths), len(lengths), width)
         sites[site] = SiteMeasures(
             arrays=_FileArrays(path, own, _site_again(again, site)), n_layers=n_layers
         )
@@ -207,12 +214,12 @@ def _site_again(
 
 
 def _check(
-    own: Mapping[str, _Entry], n_layers: int, n_tokens: int, n_prompts: int, d_model: int
+    own: Mapping[str, _Entry], n_layers: int, n_tokens: int, n_prompts: int, width: int
 ) -> None:
     expected = {
         **dict.fromkeys(("l2", "l1", "n_bad"), (n_layers, n_tokens)),
-        **dict.fromkeys(("mean", "sd", "typical"), (n_layers, d_model)),
-        "pooled": (n_layers, n_prompts, d_model),
+        **dict.fromkeys(("mean", "sd", "typical"), (n_layers, width)),
+        "pooled": (n_layers, n_prompts, width),
     }
     for name, shape in expected.items():
         if own[name].shape != shape:

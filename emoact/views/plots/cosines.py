@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from emoact.views.analysed import SITE_DASHES
-from emoact.views.plots.norms import SITE_TITLES
+from emoact import sites as known
 from emoact.views.plots.panels import (
     Panel,
     band,
@@ -68,7 +67,7 @@ def cosine_figure(
     """
     reach = _reach(drawn, measure)
     rows: list[list[Panel]] = []
-    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+    for site in known.in_order(drawn["site"]):
         panels = []
         own = drawn[drawn["site"] == site]
         for a, b in _pairs(own):
@@ -76,8 +75,8 @@ def cosine_figure(
             layers = part["layer"].tolist()
             panels.append(
                 Panel(
-                    title=f"{pair_title(a, b, styles)}  {SITE_TITLES[site]}",
-                    traces=_traces(part, layers, measure, SITE_DASHES.get(site, "solid"), scheme),
+                    title=f"{pair_title(a, b, styles)}  {known.title(site)}",
+                    traces=_traces(part, layers, measure, known.site(site).dash, scheme),
                     x=layer_axis(layers),
                     y={
                         "title": {"text": "share" if measure == "top_share" else "cosine"},
@@ -113,12 +112,12 @@ def matrix_figure(
     here = drawn[drawn["layer"] == layer]
     labels = emotion_order([*here["emotion_a"], *here["emotion_b"]])
     rows = []
-    for site in (site for site in SITE_TITLES if site in set(here["site"])):
+    for site in known.in_order(here["site"]):
         own = here[here["site"] == site]
         rows.append(
             [
                 Panel(
-                    title=f"<b>{title}</b>  {SITE_TITLES[site]}",
+                    title=f"<b>{title}</b>  {known.title(site)}",
                     traces=[_heatmap(own, labels, column, marks=marks)],
                     x={"type": "category", "ticks": "", "showgrid": False, "showline": False},
                     y={

@@ -10,18 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from emoact import sites as known
 from emoact.positions import NormKind
 from emoact.schema import Site
 from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_order, plain, template
 
-SITE_TITLES: Mapping[Site, str] = {
-    "resid_pre": "Residual stream",
-    "mlp_out": "MLP output",
-    "resid_post": "Residual stream, after the layer",
-    "attn_out": "Attention output",
-}
 KIND_TITLES: Mapping[NormKind, str] = {"l2": "L2 norm", "l1": "L1 norm", "rms": "RMS"}
-_DASHES: Mapping[Site, str] = {"resid_pre": "solid", "mlp_out": "dash", "attn_out": "longdashdot"}
 
 _CONTENT_HEIGHT = 330
 _FIRST_HEIGHT = 190
@@ -48,9 +42,9 @@ def norm_figure(
 ) -> go.Figure:
     """One column for each site and one row for each model, layers from left to right.
 
-    Lines are medians over prompts, bands the interquartile range. The residual stream is solid and
-    the MLP dashed. Position 0 is dotted and has panels of its own under the others, because it may
-    be hundreds of times larger.
+    Lines are medians over prompts, bands the interquartile range. Each site has its line style; the
+    residual stream is solid. Position 0 is dotted and has panels of its own under the others,
+    because it may be hundreds of times larger.
 
     Args:
         rows: Of one kind of norm; `model` is what the panels are called.
@@ -61,7 +55,7 @@ def norm_figure(
         unit: Of the norms, as the axes name it.
     """
     models = list(dict.fromkeys(row.model for row in rows))
-    sites: list[Site] = [site for site in SITE_TITLES if any(row.site == site for row in rows)]
+    sites = known.in_order(row.site for row in rows)
     grid = [
         [_Panel(model=model, site=site, first=first) for site in sites]
         for model in models
@@ -104,7 +98,7 @@ def _empty_grid(grid: Sequence[Sequence[_Panel]], *, named: bool) -> go.Figure:
 
 
 def _title(panel: _Panel, *, named: bool) -> str:
-    what = SITE_TITLES[panel.site]
+    what = known.title(panel.site)
     if panel.first:
         what = f"{what}, position 0"
     return f"<b>{plain(panel.model)}</b>  {what}" if named else f"<b>{what}</b>"
@@ -117,7 +111,7 @@ def _content_traces(
     for emotion, own in by_emotion.items():
         yield _band(own, styles[emotion], scheme, group=emotion)
     for emotion, own in by_emotion.items():
-        yield _line(own, styles[emotion], name=emotion, dash=_DASHES.get(own[0].site, "solid"))
+        yield _line(own, styles[emotion], name=emotion, dash=known.site(own[0].site).dash)
 
 
 def _first_traces(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from emoact.views.plots.norms import SITE_TITLES
+from emoact import sites as known
 from emoact.views.plots.panels import Panel, panel_figure, span
 from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_order, plain, template
 
@@ -77,7 +77,7 @@ def space_figure(
         scheme: Light or dark.
         solid: Three dimensions.
     """
-    sites = [site for site in SITE_TITLES if site in set(drawn["site"])]
+    sites = list(known.in_order(drawn["site"]))
     # With fewer prompts or dimensions than axes the last ones hold nothing.
     shares: dict[tuple[str, str], float]
     shares = {(site, axis): math.nan for site in sites for axis in ("pc1", "pc2", "pc3")}
@@ -89,7 +89,7 @@ def space_figure(
         own = drawn[drawn["site"] == site]
         panels.append(
             Panel(
-                title=f"<b>{SITE_TITLES[site]}</b>",
+                title=f"<b>{known.title(site)}</b>",
                 traces=[
                     go.Scatter(
                         x=part["pc1"].tolist(),
@@ -163,7 +163,7 @@ def _solid(
             }
         )
         figure.add_annotation(
-            text=f"<b>{SITE_TITLES[site]}</b>",
+            text=f"<b>{known.title(site)}</b>",
             x=number * width, y=1.0, xref="paper", yref="paper", xanchor="left",
             showarrow=False,
         )  # fmt: skip

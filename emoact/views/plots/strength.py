@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from emoact.views.plots.norms import SITE_TITLES
+from emoact import sites as known
 from emoact.views.plots.panels import (
     Panel,
     band,
@@ -24,8 +24,6 @@ from emoact.views.plots.panels import (
     wrapped,
 )
 from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_order, plain
-
-SITE_DASHES = {"resid_pre": "solid", "mlp_out": "dash"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +148,7 @@ def strength_figure(
     """
     chosen = STRENGTH_MEASURES[measure]
     ink = INK[scheme]
-    sites = [site for site in SITE_TITLES if site in set(drawn["site"])]
+    sites = list(known.in_order(drawn["site"]))
     rows: list[list[Panel]] = []
     for site in sites:
         own = drawn[drawn["site"] == site]
@@ -174,7 +172,7 @@ def strength_figure(
                     part["value"].tolist(),
                     colour=style.colour,
                     name=plain(emotion),
-                    dash=SITE_DASHES.get(site, "solid"),
+                    dash=known.site(site).dash,
                     symbol=style.symbol,
                     filled=part["significant"].tolist(),
                     customdata=part[["low", "high", "null_low", "null_high", "p_holm"]]
@@ -185,7 +183,7 @@ def strength_figure(
             )
             panels.append(
                 Panel(
-                    title=f"<b>{plain(emotion)}</b>  {SITE_TITLES[site]}",
+                    title=f"<b>{plain(emotion)}</b>  {known.title(site)}",
                     traces=traces,
                     x=layer_axis(layers),
                     y={"title": {"text": chosen.axis}, "range": reach, "tickformat": ",.3~r"},

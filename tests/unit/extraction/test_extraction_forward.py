@@ -16,14 +16,15 @@ from emoact.extraction.plan import plan_passes
 from emoact.extraction.staging import Staging
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
-from emoact.schema import DEFAULT_SITES, ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName, saved_sites
 from tests.support.reference import hugging_face
 from tests.support.tiny_models import save_tiny
 
 CPU = torch.device("cpu")
 IDS = [np.array(ids, dtype=np.int64) for ids in ([1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3], [9] * 9)]
 TEXTS = ["Thank you for the soup.", "Thank you for the book.", "The train leaves at nine."]
-Found = dict[tuple[Site, int, int], np.ndarray]
+Found = dict[tuple[SiteName, int, int], np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,11 @@ def bridge(folder: Path) -> Any:
     return load_model(resolve_model(str(folder)), ExtractionOptions()).bridge
 
 
-def _run(bridge: Any, sites: tuple[Site, ...], *, staged: bool, budget: int = 6) -> Found:
+def _run(bridge: Any, sites: tuple[SiteName, ...], *, staged: bool, budget: int = 6) -> Found:
     found: Found = {}
     reader = HookReader(bridge, sites, CPU, staged=staged)
 
-    def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         found[site, layer, sample] = rows.copy()
 
     reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), put, lambda _: None)
@@ -48,8 +49,8 @@ def _run(bridge: Any, sites: tuple[Site, ...], *, staged: bool, budget: int = 6)
 
 
 def test_activations_that_wait_for_the_end_of_their_pass_are_the_same_bits(bridge: Any) -> None:
-    direct = _run(bridge, DEFAULT_SITES, staged=False)
-    staged = _run(bridge, DEFAULT_SITES, staged=True)
+    direct = _run(bridge, saved_sites(), staged=False)
+    staged = _run(bridge, saved_sites(), staged=True)
     assert direct.keys() == staged.keys()
     for key, rows in direct.items():
         np.testing.assert_array_equal(staged[key], rows)
@@ -66,7 +67,7 @@ def test_buffers_of_a_wide_pass_serve_a_narrow_one() -> None:
 
 
 def test_nothing_after_the_last_activation_asked_for_is_computed(bridge: Any) -> None:
-    before = _run(bridge, DEFAULT_SITES, staged=False)
+    before = _run(bridge, saved_sites(), staged=False)
     calls = []
     last = bridge.original_model.base_model.h[-1]
     inside = [module for module in last.modules() if type(module).__name__ == "Conv1D"]
@@ -75,7 +76,7 @@ def test_nothing_after_the_last_activation_asked_for_is_computed(bridge: Any) ->
     ]
     only = _run(bridge, ("resid_pre",), staged=False)
     stopped = list(calls)
-    again = _run(bridge, DEFAULT_SITES, staged=False)
+    again = _run(bridge, saved_sites(), staged=False)
     for handle in handles:
         handle.remove()
     assert stopped == []
@@ -91,7 +92,7 @@ def test_no_hook_stays_behind_when_somebody_stops_the_run(bridge: Any) -> None:
         raise CancelledError("stopped")
 
     taken = []
-    reader = HookReader(bridge, DEFAULT_SITES, CPU)
+    reader = HookReader(bridge, saved_sites(), CPU)
     passes = plan_passes(IDS, plan="one_at_a_time", budget=1)
     with pytest.raises(CancelledError):
         reader.run_all(passes, lambda *arguments: taken.append(arguments), stop)

@@ -18,7 +18,8 @@ from emoact.extraction.self_check import single_prompt
 from emoact.extraction.shortcut import shortcut
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
-from emoact.schema import DEFAULT_SITES, SITES, ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName, saved_sites, site_names
 from tests.support.tiny_models import FAMILIES, save_tiny
 
 IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
@@ -50,7 +51,7 @@ def _count_calls(bridge: Any, inside: Callable[[], None]) -> int:
 
 def test_components_come_back_even_after_an_error(bridge: Any) -> None:
     before, how = _tree(bridge), bridge.original_model.config._attn_implementation
-    names = hook_names(DEFAULT_SITES, bridge.cfg.n_layers)
+    names = hook_names(saved_sites(), bridge.cfg.n_layers)
 
     def fail() -> None:
         with shortcut(bridge, names):
@@ -65,7 +66,7 @@ def test_components_come_back_even_after_an_error(bridge: Any) -> None:
 
 def test_hooks_that_nobody_reads_do_not_fire(bridge: Any) -> None:
     def run(*, direct: bool) -> None:
-        reader = HookReader(bridge, DEFAULT_SITES, torch.device("cpu"), direct=direct)
+        reader = HookReader(bridge, saved_sites(), torch.device("cpu"), direct=direct)
         (one_pass,) = plan_passes(IDS[:1], plan="one_at_a_time", budget=1)
         reader.run(one_pass, lambda *_: None)
 
@@ -73,11 +74,11 @@ def test_hooks_that_nobody_reads_do_not_fire(bridge: Any) -> None:
     assert _count_calls(bridge, lambda: run(direct=True)) == 0
 
 
-@pytest.mark.parametrize("sites", [("resid_pre",), ("mlp_out",), ("attn_out",), SITES])
-def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[Site, ...]) -> None:
-    found: dict[tuple[Site, int, int], np.ndarray] = {}
+@pytest.mark.parametrize("sites", [("resid_pre",), ("mlp_out",), ("attn_out",), site_names()])
+def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[SiteName, ...]) -> None:
+    found: dict[tuple[SiteName, int, int], np.ndarray] = {}
 
-    def put(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         found[site, layer, sample] = rows.copy()
 
     reader = HookReader(bridge, sites, torch.device("cpu"), direct=True)

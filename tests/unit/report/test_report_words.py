@@ -68,7 +68,6 @@ def test_japanese_is_japanese() -> None:
     }
     # Names of the field that Japanese papers leave as they are.
     assert latin == {
-        "site.resid_pre",
         "column.sha256",
         "column.bos",
         "baseline.bag_of_words",

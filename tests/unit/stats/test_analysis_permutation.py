@@ -187,7 +187,7 @@ def test_families_join_sites_and_models() -> None:
         sites = {"resid_pre": rng.normal(size=(1001, 2)), "mlp_out": rng.normal(size=(1001, 3))}
         sites["mlp_out"][0, 1] += effect
         families.append(sites)
-    found = judge_families(families)  # type: ignore[arg-type]
+    found = judge_families(families)
     assert found[0].p_holm == pytest.approx(3 / 1001)
     layers = found[0].p_holm_layers[found[0].columns["mlp_out"]]
     assert layers[1] == pytest.approx(3 / 1001)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from emoact.errors import EmoactError
-from emoact.schema import DEFAULT_SITES, SITES, Site
+from emoact.sites import SiteName, saved_sites, site_names
 from emoact.store import encode
 from emoact.store.encode import encode_unit
 from emoact.store.pickle_values import integer, plain
@@ -57,9 +57,9 @@ def _assert_same(found: Any, expected: Any, where: str = "") -> None:
         assert found == expected, where
 
 
-SITE_CHOICES: list[tuple[Site, ...]] = [
-    DEFAULT_SITES,
-    SITES,
+SITE_CHOICES: list[tuple[SiteName, ...]] = [
+    saved_sites(),
+    site_names(),
     ("resid_pre",),
     ("mlp_out",),
     ("resid_post",),
@@ -70,7 +70,7 @@ SITE_CHOICES: list[tuple[Site, ...]] = [
 @pytest.mark.parametrize("sites", SITE_CHOICES, ids=lambda sites: "+".join(sites))
 @pytest.mark.parametrize("lengths", [(4, 1, 7), (1,), (300, 2), ()], ids=str)
 def test_pickle_load_finds_the_contract(
-    sites: tuple[Site, ...], lengths: tuple[int, ...], tmp_path: Path
+    sites: tuple[SiteName, ...], lengths: tuple[int, ...], tmp_path: Path
 ) -> None:
     unit = sample_unit(sites=sites, lengths=lengths)
     found = pickle.loads(_encode(unit, tmp_path))
@@ -128,7 +128,7 @@ GLOBALS = {
 
 
 def test_the_globals_are_those_that_old_and_new_readers_have(tmp_path: Path) -> None:
-    data = _encode(sample_unit(sites=SITES), tmp_path)
+    data = _encode(sample_unit(sites=site_names()), tmp_path)
     found, strings = [], ["", ""]
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name == "STACK_GLOBAL":
@@ -139,7 +139,7 @@ def test_the_globals_are_those_that_old_and_new_readers_have(tmp_path: Path) -> 
 
 
 def test_the_opcodes_are_sound_and_of_protocol_4(tmp_path: Path) -> None:
-    data = _encode(sample_unit(sites=SITES), tmp_path)
+    data = _encode(sample_unit(sites=site_names()), tmp_path)
     pickletools.dis(data, out=io.StringIO())
     opcodes = list(pickletools.genops(data))
     assert data[:2] == b"\x80\x04"
@@ -156,7 +156,7 @@ def test_every_array_starts_at_a_cache_line_of_the_file(tmp_path: Path) -> None:
 
 
 def test_the_same_unit_gives_the_same_bytes_whatever_order_it_was_put_in(tmp_path: Path) -> None:
-    unit = sample_unit(sites=SITES)
+    unit = sample_unit(sites=site_names())
     # Fresh strings too: which of them are one object in memory must not show.
     turned = dataclasses.replace(
         unit,
@@ -168,7 +168,8 @@ def test_the_same_unit_gives_the_same_bytes_whatever_order_it_was_put_in(tmp_pat
 
 def test_the_bytes_of_a_known_unit_do_not_change(tmp_path: Path) -> None:
     """Hashes outlive versions of emoact: other bytes need another schema version."""
-    drawn = sample_unit(sites=SITES, metadata={"n": 1, "x": [0.5, None, True, -7, 1 << 40, "é"]})
+    sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
+    drawn = sample_unit(sites=sites, metadata={"n": 1, "x": [0.5, None, True, -7, 1 << 40, "é"]})
     unit = dataclasses.replace(
         drawn,
         activations={
@@ -187,7 +188,7 @@ def test_the_bytes_of_a_known_unit_do_not_change(tmp_path: Path) -> None:
 def test_the_size_of_a_block_does_not_show_in_the_bytes(
     block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unit = sample_unit(sites=SITES)
+    unit = sample_unit(sites=site_names())
     expected = _encode(unit, tmp_path)
     monkeypatch.setattr(encode, "BLOCK", block)
     assert _encode(unit, tmp_path) == expected

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emoact.errors import RequestError
-from emoact.schema import SITES
+from emoact.sites import site_names
 from emoact.store.layers import Layers
 from emoact.store.reading import read
 from emoact.store.unit import Unit
@@ -94,7 +94,7 @@ def test_the_stream_after_the_last_layer_is_one_layer(tmp_path: Path) -> None:
     assert unit.attention_pattern[1][1].shape == (2, 5, 5)
     assert unit.sites == ("resid_pre", "mlp_out", "resid_post", "pattern")
     assert all(len(unit.site(site)) for site in unit.sites)
-    assert set(unit.by_site) == set(SITES)
+    assert set(unit.by_site) == set(site_names())
 
 
 def test_a_unit_of_emoact_states_the_configuration_that_comparisons_look_at(tmp_path: Path) -> None:

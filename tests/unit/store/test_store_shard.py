@@ -15,12 +15,12 @@ import pytest
 from safetensors import safe_open
 
 from emoact.errors import EmoactError
-from emoact.schema import SITES
+from emoact.sites import site_names
 from emoact.store.shard import UnitShard, remove_stale_shards
 from emoact.store.shard_layout import ShardLayout
 from tests.support.units import sample_unit
 
-UNIT = sample_unit(sites=SITES)
+UNIT = sample_unit(sites=site_names())
 LAYOUT = UNIT.layout
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from emoact.errors import EmoactError
-from emoact.schema import SITES
+from emoact.sites import site_names
 from emoact.store.reading import read
 from emoact.store.write import Written, write_unit
 from tests.support.units import SampleUnit, sample_unit
@@ -29,14 +29,14 @@ def _write(unit: SampleUnit, target: Path, **other: Any) -> Written:
 
 
 def test_hash_and_size_are_those_of_the_file(tmp_path: Path) -> None:
-    written = _write(sample_unit(sites=SITES), tmp_path / "deep" / "unit.pkl")
+    written = _write(sample_unit(sites=site_names()), tmp_path / "deep" / "unit.pkl")
     data = (tmp_path / "deep" / "unit.pkl").read_bytes()
     assert written == Written(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def test_a_plain_pickle_load_and_the_closed_reader_agree(tmp_path: Path) -> None:
     unit = sample_unit(
-        sites=SITES, metadata={
+        sites=site_names(), metadata={
             "model_name": "gpt2", "n_layers": 3, "d_model": 6, "d_vocab": 50257, "n_samples": 3,
             "emotion_label": "joy", "save_residual_stream": True, "save_mlp_output": True,
             "save_attention": True,

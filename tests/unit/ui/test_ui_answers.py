@@ -32,8 +32,8 @@ def row(layer: int, median: float, emotion: str = "anger", n_nonfinite: int = 0)
 def test_a_sink_is_named_with_its_layer_and_left_out() -> None:
     ratios = [ratio(0, 1.2), ratio(20, 126.4), ratio(29, math.nan)]
     assert answers.sink_sentence(pd.DataFrame(ratios), content_start=1) == (
-        "Position 0 carries 126 times the median residual norm at layer 20 (first-token sink); "
-        "it is left out of the medians below."
+        "Position 0 carries 126 times the median residual stream norm at layer 20 (first-token "
+        "sink); it is left out of the medians below."
     )
 
 
