@@ -14,6 +14,7 @@ from emoact.cli.parsing import add_command, add_json, add_results, one_of
 from emoact.jobs import executor
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.sites import saved_sites, site_names
+from emoact.store import protocol
 
 if TYPE_CHECKING:
     from emoact.jobs.config import RunConfig
@@ -58,6 +59,13 @@ def add(commands: Any) -> None:
     _add_options(parser.add_argument_group("how"))
     _add_effort(parser.add_argument_group("machine"))
     run = parser.add_argument_group("run")
+    run.add_argument(
+        "--store",
+        type=one_of([store.name for store in protocol.STORES]),
+        default=protocol.STORES[0].name,
+        metavar="NAME",
+        help=f"format of the files; {protocol.described()} (default: %(default)s)",
+    )
     run.add_argument(
         "--executor",
         type=one_of([one.name for one in executor.EXECUTORS]),
@@ -173,6 +181,7 @@ def _extract(arguments: argparse.Namespace) -> int:
         run_id=arguments.run_id,
         assume_yes=arguments.yes,
         executor=arguments.executor,
+        store=arguments.store,
     )
     config = _prepare(request)
     _say_estimate(config)

@@ -38,7 +38,9 @@ def add(commands: Any) -> None:
         example="emoact inspect results/activations/gpt2/activations_anger.pkl",
         run=_inspect,
     )
-    inspect.add_argument("file", metavar="FILE", help="a .pkl file; nothing in it is executed")
+    inspect.add_argument(
+        "file", metavar="FILE", help="a file of activations; nothing in it is executed"
+    )
     add_json(inspect)
     norms = add_command(
         commands,

@@ -206,6 +206,7 @@ def _configuration(
         weight_source=source.weight_source,
         options=config.options,
         prompts=dataset.of(emotion),
+        store=config.store,
     )
 
 

@@ -1,4 +1,4 @@
-"""One unit: passes into a shard, the shard into the contract pickle, the pickle acknowledged."""
+"""One unit: passes into a shard, the shard into the unit's file, the file acknowledged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from emoact.extraction.reporter import Reporter
 from emoact.schema import Prompt
 from emoact.sites import SiteName
 from emoact.store import manifest
+from emoact.store.configuration import store_in
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
+from emoact.store.protocol import find_store, store_of
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
-from emoact.store.write import write_unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class UnitJob:
 def compute_and_save(
     job: UnitJob, *, engine: Engine, facts: RunFacts, root: ResultsRoot, reporter: Reporter
 ) -> None:
-    """Compute a unit and put its pickle in place, or leave everything as it was.
+    """Compute a unit and put its file in place, or leave everything as it was.
 
     Raises:
         CancelledError: The reporter was asked to stop.
@@ -69,8 +70,10 @@ def compute_and_save(
         _forward(job, engine=engine, shard=shard, folder=folder, reporter=reporter)
         seconds = time.perf_counter() - began
         reporter.step("save", model=folder, detail=job.emotion)
-        path = root.unit_path(folder, job.emotion)
-        written = write_unit(
+        before = root.unit_path(folder, job.emotion)
+        store = find_store(store_in(job.configuration))
+        path = root.unit_path(folder, job.emotion, store=store.name)
+        written = store.write(
             path,
             shard=shard,
             tokens=[prompt.ids for prompt in job.tokenised],
@@ -103,6 +106,10 @@ def compute_and_save(
             configuration=job.configuration,
         ),
     )
+    if before != path and before.exists():
+        # The unit is in one format only; the other file was to be replaced.
+        manifest.forget(root, folder, job.emotion, store=store_of(before).name)
+        before.unlink()
     reporter.unit_saved(
         model=folder,
         emotion=job.emotion,

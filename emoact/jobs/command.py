@@ -24,8 +24,11 @@ def shell_command(request: ExtractRequest) -> str:
         words += ["--emotion", emotion]
     words += ["--dataset", os.fspath(request.dataset), "--results", os.fspath(request.results)]
     words += _options(request.options)
-    if request.executor != "local":
-        words += ["--executor", request.executor]
+    for name, value, default in (
+        ("store", request.store, "pickle"),
+        ("executor", request.executor, "local"),
+    ):
+        words += [] if value == default else [f"--{name}", value]
     flags = {
         "--allow-pickle-weights": request.allow_pickle_weights,
         "--overwrite": request.overwrite,

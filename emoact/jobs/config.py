@@ -83,6 +83,7 @@ class RunConfig:
         results: Absolute path of the results root.
         command: The shell command that makes this run.
         executor: Name of the executor that works it off.
+        store: Name of the store that writes the files.
         estimate: What the run was expected to take, or None.
     """
 
@@ -100,6 +101,7 @@ class RunConfig:
     allow_pickle_weights: bool = False
     command: str = ""
     executor: str = "local"
+    store: str = "pickle"
     estimate: Estimate | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +139,7 @@ class RunConfig:
             "options": self.options.to_json(),
             "results": self.results,
             "overwrite": self.overwrite,
+            "store": self.store,
         }
         canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -158,6 +161,7 @@ class RunConfig:
             "results": self.results,
             "command": self.command,
             "executor": self.executor,
+            "store": self.store,
             "estimate": None if self.estimate is None else self.estimate.to_json(),
         }
 

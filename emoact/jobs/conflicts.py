@@ -21,6 +21,7 @@ def units_on_disk(
     *,
     options: ExtractionOptions,
     overwrite: bool,
+    store: str = "pickle",
 ) -> frozenset[str]:
     """The emotions whose file is there with just this configuration, and will be left alone.
 
@@ -47,6 +48,7 @@ def units_on_disk(
             weight_source=source.weight_source,
             options=options,
             prompts=chosen,
+            store=store,
         )
         differing = [] if entry is None else _differences(entry.configuration, asked)
         if entry is not None and not differing:

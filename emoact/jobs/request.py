@@ -25,6 +25,7 @@ from emoact.models.source import ModelSource
 from emoact.schema import Dataset, ExtractionOptions, check_emotion
 from emoact.store.atomic import check_folder
 from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.protocol import find_store
 
 ASK_FROM_BYTES = 200_000_000
 """A larger download is asked about first."""
@@ -45,6 +46,7 @@ class ExtractRequest:
         run_id: Name of the run; None makes one.
         assume_yes: Download more than 200 MB without asking.
         executor: Name of the executor that works the run off.
+        store: Name of the store that writes the files.
     """
 
     models: tuple[str, ...]
@@ -57,6 +59,7 @@ class ExtractRequest:
     run_id: str | None = None
     assume_yes: bool = False
     executor: str = "local"
+    store: str = "pickle"
 
 
 class LargeDownloadError(RequestError):
@@ -90,6 +93,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
     """
     worker_slots()
     find_executor(request.executor)
+    find_store(request.store)
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     root = ResultsRoot(request.results)
     dataset = read_prompts(request.dataset)
@@ -103,6 +107,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
             {emotion: dataset.of(emotion) for emotion in emotions},
             options=request.options,
             overwrite=request.overwrite,
+            store=request.store,
         )
         for source in sources.values()
     }
@@ -124,6 +129,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         results=os.path.realpath(root.path),
         command=redact(shell_command(request)),
         executor=request.executor,
+        store=request.store,
         estimate=_estimate(request, dataset, emotions, sources, skipped),
     )
 

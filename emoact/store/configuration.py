@@ -1,10 +1,10 @@
-"""The fields that decide what a unit holds, in the words of the manifest and of the unit key."""
+"""Configuration of a unit: the fields that decide its content, for manifest and unit key."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
@@ -27,8 +27,9 @@ def unit_configuration(
     weight_source: str,
     options: ExtractionOptions,
     prompts: Sequence[Prompt],
+    store: str = "pickle",
 ) -> dict[str, Any]:
-    """What the unit key is made of, tokens apart.
+    """Content of the unit key, tokens apart.
 
     Args:
         model_name: As in the metadata.
@@ -37,7 +38,9 @@ def unit_configuration(
         weight_source: Where the weights come from.
         options: What an activation is.
         prompts: Those of the unit's emotion, in order.
+        store: Name of the store; stated for others than pickles only, whose keys are older.
     """
+    stored = {} if store == "pickle" else {"store": store}
     return {
         "model_name": model_name,
         "revision": revision,
@@ -50,4 +53,10 @@ def unit_configuration(
         "truncate": options.truncate,
         "prompts_sha256": prompts_sha256(prompts),
         "schema_version": SCHEMA_VERSION,
+        **stored,
     }
+
+
+def store_in(configuration: Mapping[str, Any]) -> str:
+    """Name of the store in a configuration."""
+    return str(configuration.get("store", "pickle"))

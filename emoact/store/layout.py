@@ -10,13 +10,13 @@ from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import check_emotion
+from emoact.store import protocol
 from emoact.store.atomic import check_folder
 
 _FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 # Device names on Windows whatever their extension; results folders are shared through WSL.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
-_UNIT = re.compile(r"activations_(.+)\.pkl")
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
 
@@ -101,24 +101,30 @@ class ResultsRoot:
         """File of one imported data set."""
         return self._inside("datasets", check_id(name, kind="data set name"))
 
-    def unit_name(self, folder: str, emotion: str) -> str:
-        """Path of a unit relative to the root; its name in the manifest."""
-        return "/".join(_unit_parts(folder, emotion))
+    def unit_name(self, folder: str, emotion: str, *, store: str | None = None) -> str:
+        """Path of a unit's file relative to the root; its name in the manifest."""
+        return "/".join(self._unit(folder, emotion, store))
 
-    def unit_path(self, folder: str, emotion: str) -> Path:
-        """The contract pickle of one (model folder, emotion)."""
-        return self._inside(*_unit_parts(folder, emotion))
+    def unit_path(self, folder: str, emotion: str, *, store: str | None = None) -> Path:
+        """File of one (model folder, emotion).
+
+        Args:
+            folder: Folder of the model.
+            emotion: Label.
+            store: Name of its store; None takes the file that is there, in the order of `STORES`,
+                and that of the default store where none is.
+        """
+        return self._inside(*self._unit(folder, emotion, store))
 
     def shard_path(self, run_id: str, folder: str, emotion: str) -> Path:
-        """Where one run gathers the activations of one unit before they become a pickle."""
-        _, folder, name = _unit_parts(folder, emotion)
-        run_id = check_id(run_id, kind="run id")
-        return self._inside(".partial", run_id, folder, f"{name.removesuffix('.pkl')}.safetensors")
+        """File in which one run gathers the activations of one unit before they are saved."""
+        _, folder, name = _unit_parts(folder, emotion, ".safetensors")
+        return self._inside(".partial", check_id(run_id, kind="run id"), folder, name)
 
     def lock_path(self, folder: str, emotion: str) -> Path:
         """Held by the run that works on a unit."""
-        _, folder, name = _unit_parts(folder, emotion)
-        return self._inside(".partial", ".locks", folder, f"{name.removesuffix('.pkl')}.lock")
+        _, folder, name = _unit_parts(folder, emotion, ".lock")
+        return self._inside(".partial", ".locks", folder, name)
 
     def units(self) -> Iterator[tuple[str, str, Path]]:
         """Folder, emotion and path of every unit file on disk, in the order of their names.
@@ -133,10 +139,11 @@ class ResultsRoot:
         for folder in sorted(path.name for path in self.activations.iterdir()):
             if not is_folder_name(folder) or not self._inside("activations", folder).is_dir():
                 continue
-            for name in sorted(path.name for path in (self.activations / folder).iterdir()):
-                match = _UNIT.fullmatch(name)
-                if match and _is_emotion(match[1]):
-                    yield folder, match[1], self._inside("activations", folder, name)
+            names = sorted(path.name for path in (self.activations / folder).iterdir())
+            named = filter(None, map(protocol.split_unit_file_name, names))
+            for emotion in dict.fromkeys(emotion for emotion, _ in named):
+                if _is_emotion(emotion):
+                    yield folder, emotion, self.unit_path(folder, emotion)
 
     def check_writable(self, *, need: int = 0) -> None:
         """Create the root where it is missing and try to write a file in it.
@@ -151,6 +158,13 @@ class ResultsRoot:
             check_folder(self.path, need=need)
         except EmoactError as error:
             raise RequestError(error.message, remedy=error.remedy) from error
+
+    def _unit(self, folder: str, emotion: str, store: str | None) -> tuple[str, str, str]:
+        stores = protocol.STORES if store is None else (protocol.find_store(store),)
+        places = [_unit_parts(folder, emotion, one.suffix) for one in stores]
+        if len(places) == 1:
+            return places[0]
+        return next((one for one in places if self.path.joinpath(*one).exists()), places[0])
 
     def _inside(self, *parts: str) -> Path:
         path = self.path.joinpath(*parts)
@@ -199,8 +213,8 @@ def check_id(name: str, *, kind: str = "run id") -> str:
     return name
 
 
-def _unit_parts(folder: str, emotion: str) -> tuple[str, str, str]:
-    name = f"activations_{check_emotion(emotion)}.pkl"
+def _unit_parts(folder: str, emotion: str, suffix: str) -> tuple[str, str, str]:
+    name = protocol.unit_file_name(check_emotion(emotion), suffix)
     if len(name.encode()) > _LONGEST_NAME:
         raise RequestError(
             f"emotion label {_shown(emotion)} is too long for a file name: "

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import make_folder, try_lock, write_error, write_json
+from emoact.store.configuration import store_in
 from emoact.store.layout import ResultsRoot
 
 UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
@@ -68,6 +69,11 @@ class ManifestEntry:
         if not isinstance(self.configuration, Mapping):
             raise ValueError(f"configuration is {self.configuration!r}, not a mapping")  # noqa: TRY004
 
+    @property
+    def store(self) -> str:
+        """Name of the store that wrote the file."""
+        return store_in(self.configuration)
+
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain values."""
         return {
@@ -116,20 +122,20 @@ def record(root: ResultsRoot, entry: ManifestEntry) -> None:
     Raises:
         EmoactError: The manifest is damaged or could not be written; the unit is not acknowledged.
     """
-    name = root.unit_name(entry.folder, entry.emotion)
+    name = root.unit_name(entry.folder, entry.emotion, store=entry.store)
     with _locked(root):
         content = _read(root)
         content["units"][name] = entry.to_json()
         _write(root, content)
 
 
-def forget(root: ResultsRoot, folder: str, emotion: str) -> bool:
-    """Take back a unit's acknowledgement; whether there was one.
+def forget(root: ResultsRoot, folder: str, emotion: str, *, store: str | None = None) -> bool:
+    """Take back a unit's acknowledgement; True where there was one.
 
     Raises:
         EmoactError: The manifest is damaged or could not be written.
     """
-    name = root.unit_name(folder, emotion)
+    name = root.unit_name(folder, emotion, store=store)
     with _locked(root):
         content = _read(root)
         if content["units"].pop(name, None) is None:
@@ -194,7 +200,7 @@ def _entry(root: ResultsRoot, units: Mapping[str, Any], name: str) -> ManifestEn
     try:
         known = [item.name for item in dataclasses.fields(ManifestEntry)]
         found = ManifestEntry(**{key: raw[key] for key in known})
-        expected = root.unit_name(found.folder, found.emotion)
+        expected = root.unit_name(found.folder, found.emotion, store=found.store)
     except (TypeError, KeyError, ValueError, RequestError) as error:
         raise _damaged(root, f"units[{name!r}]: {type(error).__name__} {error}") from error
     if expected != name:

@@ -1,10 +1,9 @@
-"""Files to units: one, or all of a results folder; or a description of whatever a file is."""
+"""Units from files: one, all of a results folder, or the description of any file."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,10 +19,9 @@ from emoact.store.description import describe
 from emoact.store.grid import Grid
 from emoact.store.layers import Layers
 from emoact.store.layout import ResultsRoot
-from emoact.store.read.closed import interpret, load_closed, map_path, refusing
+from emoact.store.protocol import Verified, split_unit_file_name, store_of
+from emoact.store.read.closed import load_closed, map_path, refusing
 from emoact.store.unit import Unit
-
-_NAME = re.compile(r"activations_(.+)\.pkl", re.DOTALL)
 
 
 def read(path: str | os.PathLike[str]) -> Unit:
@@ -34,7 +32,29 @@ def read(path: str | os.PathLike[str]) -> Unit:
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
-    return unit_of(Path(path), load_closed(path))
+    return store_of(Path(path)).read(Path(path))
+
+
+def read_pickle(path: Path) -> Unit:
+    """The unit in a contract pickle.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    return unit_of(path, load_closed(path))
+
+
+def verify_pickle(path: Path) -> Verified:
+    """Check the contract and every value of a pickle."""
+    findings: tuple[Finding, ...] = ()
+    try:
+        payload = load_closed(path)
+        with refusing(path):
+            findings = tuple(check_contract(payload))
+        unit = unit_of(path, payload)
+    except FileRefusedError as error:
+        return Verified(unit=None, findings=findings, refusal=error)
+    return Verified(unit=unit, findings=(*unit.notes, *check_finite(unit)))
 
 
 def unit_of(path: Path, payload: Any) -> Unit:
@@ -52,8 +72,8 @@ def unit_of(path: Path, payload: Any) -> Unit:
                     f"{field}{finding.message}", path=str(path), remedy=finding.remedy or None
                 )
         unit = _build(path, payload, tuple(findings))
-    named = _NAME.fullmatch(path.name)
-    if named is None or unicodedata.normalize("NFC", named[1]) == unit.emotion:
+    named = split_unit_file_name(path.name)
+    if named is None or unicodedata.normalize("NFC", named[0]) == unit.emotion:
         return unit
     return replace(unit, notes=(*unit.notes, _misnamed(unit)))
 
@@ -118,12 +138,14 @@ def _files(root: ResultsRoot) -> Iterator[tuple[Path, EmoactError | None]]:
     """Paths of unit files, with what is wrong with their names."""
     folder = root.activations
     for model in _entries(folder):
+        seen: set[str] = set()
         for name in _entries(folder / model):
-            match = _NAME.fullmatch(name)
-            if match is None:
+            named = split_unit_file_name(name)
+            if named is None or named[0] in seen:
                 continue
+            seen.add(named[0])
             try:
-                yield root.unit_path(model, match[1]), None
+                yield root.unit_path(model, named[0]), None
             except RequestError as error:
                 yield folder / model / name, error
 
@@ -136,7 +158,7 @@ def _entries(folder: Path) -> list[str]:
 
 
 def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """What a file is, as a JSON document; never raises for what the file contains.
+    """Description of a file as a JSON document; raises nothing for what the file contains.
 
     `ok` is True where the contract holds and every value is finite. For a refused file `refused`
     has the reason, the byte offset where there is one, and the remedy.
@@ -146,18 +168,17 @@ def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         file = map_path(path)
         document["size"] = file.data.nbytes
         document["sha256"] = hashlib.sha256(file.data).hexdigest()
-        payload = interpret(file)
-        with refusing(path):
-            document["findings"] = [finding.to_json() for finding in check_contract(payload)]
-        unit = unit_of(file.path, payload)
     except FileRefusedError as error:
-        document["refused"] = {
-            "reason": error.reason,
-            "offset": error.offset,
-            "remedy": error.remedy,
-        }
+        return {**document, "refused": _refused(error)}
+    found = store_of(file.path).verify(file.path)
+    document["findings"] = [finding.to_json() for finding in found.findings]
+    if found.refusal is not None:
+        document["refused"] = _refused(found.refusal)
+    if found.unit is None:
         return document
-    findings = [*unit.notes, *check_finite(unit)]
-    document["findings"] = [finding.to_json() for finding in findings]
-    document["ok"] = all(finding.severity == "note" for finding in findings)
-    return {**document, **describe(unit)}
+    document["ok"] = all(finding.severity == "note" for finding in found.findings)
+    return {**document, **describe(found.unit)}
+
+
+def _refused(error: FileRefusedError) -> dict[str, Any]:
+    return {"reason": error.reason, "offset": error.offset, "remedy": error.remedy}

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from emoact.errors import EmoactError, FileRefusedError
+from emoact.errors import EmoactError
 from emoact.schema import Finding
 from emoact.store import manifest
-from emoact.store.contract import check_finite
 from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import Manifest, ManifestEntry
-from emoact.store.reading import read, read_all
+from emoact.store.protocol import store_of
+from emoact.store.reading import read_all
 from emoact.store.unit import Unit
 
 ADDITIVITY = 1e-4
@@ -64,7 +64,10 @@ def verify_files(
         known = Manifest(units={})
     grid = read_all(results)
     findings += [problem for problem in grid.problems if problem.code == "name_refused"]
-    paths = {root.unit_path(entry.folder, entry.emotion): entry for entry in known.units.values()}
+    paths = {
+        root.unit_path(entry.folder, entry.emotion, store=entry.store): entry
+        for entry in known.units.values()
+    }
     # Every file there is, acknowledged or not, and every acknowledged one, there or not.
     present = {path for _, _, path in root.units()}
     units, n_bytes = [], 0
@@ -77,14 +80,14 @@ def verify_files(
             continue
         n_bytes += path.stat().st_size
         findings += _check_record(path, entry)
-        try:
-            unit = read(path)
-        except FileRefusedError as error:
-            findings.append(_error("file_refused", str(path), error))
+        verified = store_of(path).verify(path)
+        if verified.refusal is not None:
+            findings.append(_error("file_refused", str(path), verified.refusal))
+        if verified.unit is None:
             continue
+        unit = verified.unit
         units.append(unit)
-        findings += _at(path, unit.notes)
-        findings += _at(path, check_finite(unit))
+        findings += _at(path, verified.findings)
         findings += _check_identity(path, unit, entry)
         findings += _check_sum(path, unit)
     return FilesReport(
@@ -110,9 +113,7 @@ def _error(code: str, where: str, error: EmoactError) -> Finding:
     )
 
 
-def _at(path: Path, findings: object) -> Iterator[Finding]:
-    if not isinstance(findings, list | tuple):
-        return
+def _at(path: Path, findings: tuple[Finding, ...]) -> Iterator[Finding]:
     for finding in findings:
         field = f": {finding.where}" if finding.where else ""
         yield Finding(

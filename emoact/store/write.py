@@ -7,7 +7,6 @@ import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,11 @@ from jaxtyping import Int64
 from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.encode import encode_unit
+from emoact.store.protocol import Written
 from emoact.store.shard import UnitShard
 
 _BLOCKS_BEHIND = 8
 """How far hashing may lag behind writing; as many blocks are in memory at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """What is on the disk now.
-
-    Attributes:
-        sha256: Hash of the file.
-        size: Its bytes.
-    """
-
-    sha256: str
-    size: int
 
 
 def write_unit(

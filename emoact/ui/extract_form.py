@@ -15,7 +15,7 @@ from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.checked_request import Checked, check, labels_of
 from emoact.ui.current_run import START, watch_run
-from emoact.ui.extract_options import ask_options
+from emoact.ui.extract_options import ask_options, ask_places
 from emoact.views.text import listed, md, mono, prose
 
 DEFAULT_DATASET = "data/prompts.jsonl"
@@ -119,6 +119,7 @@ def _ask(results: str) -> ExtractRequest | None:
         st.caption(f"Choose at least {missing}.")
         return None
     chosen = tuple(label for label in labels.counts if label in emotions)
+    store, executor = ask_places()
     return ExtractRequest(
         models=tuple(models),
         dataset=dataset or DEFAULT_DATASET,
@@ -128,6 +129,8 @@ def _ask(results: str) -> ExtractRequest | None:
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
         assume_yes=bool(st.session_state.get(_AGREED)),
+        executor=executor,
+        store=store,
     )
 
 

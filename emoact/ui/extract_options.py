@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import streamlit as st
 
 from emoact import sites as known
+from emoact.jobs import executor
+from emoact.jobs.executor import Executor
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
+from emoact.store import protocol
+from emoact.store.protocol import Store
 from emoact.ui import links
 
 
@@ -111,3 +116,30 @@ def ask_options() -> ExtractionOptions | None:
         truncate=truncate,
         allow_nonadditive_mlp=nonadditive,
     )
+
+
+def ask_places() -> tuple[str, str]:
+    """Store and executor of the run; each is asked for only where there is a choice."""
+    return (
+        _one_of("Format", "store", protocol.STORES, "Format of the files."),
+        _one_of("Runs on", "executor", executor.EXECUTORS, "Where the work is done."),
+    )
+
+
+def _one_of(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
+    labels = {record.name: record.label for record in records}
+    if len(labels) == 1:
+        return records[0].name
+    links.note_ignored(key, labels)
+    said = " ".join(f"{record.label}: {record.about}." for record in records)
+    chosen = st.segmented_control(
+        title,
+        list(labels),
+        format_func=labels.__getitem__,
+        default=records[0].name,
+        required=True,
+        key=key,
+        bind="query-params",
+        help=f"{about} {said}",
+    )
+    return str(chosen)

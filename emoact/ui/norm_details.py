@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -136,7 +137,7 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
     st.table(
         pd.DataFrame(
             {
-                "file": mono(f"{card.file.folder}/activations_{card.file.emotion}.pkl"),
+                "file": mono(f"{card.file.folder}/{Path(card.file.path).name}"),
                 "problem": md(card.problem or ""),
                 "next step": md(card.remedy or ""),
             }

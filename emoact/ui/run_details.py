@@ -163,6 +163,8 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
         "pickles": config.allow_pickle_weights,
     }
     chosen |= {name: "true" for name, on in switches.items() if on}
+    places = {"store": (config.store, "pickle"), "executor": (config.executor, "local")}
+    chosen |= {name: value for name, (value, default) in places.items() if value != default}
     return chosen
 
 

@@ -15,8 +15,9 @@ import torch
 
 from emoact.errors import EmoactError
 from emoact.sites import site_names
+from emoact.store.protocol import Written
 from emoact.store.reading import read
-from emoact.store.write import Written, write_unit
+from emoact.store.write import write_unit
 from tests.support.units import SampleUnit, sample_unit
 
 

@@ -1,0 +1,177 @@
+"""Stores: the formats in which a unit lies on disk.
+
+`STORES` is the only list of them. Reading, checking, the names of files, the manifest, the writing
+step of an extraction and the command line's help read it when they are asked. A store is light to
+import; what it needs to read and write is imported when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from emoact.errors import FileRefusedError, RequestError
+from emoact.schema import Finding
+
+if TYPE_CHECKING:
+    from emoact.store.shard import UnitShard
+    from emoact.store.unit import Unit
+
+_PREFIX = "activations_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A file that is on the disk now.
+
+    Attributes:
+        sha256: Hash of the file.
+        size: Its bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """Result of a full check of one file.
+
+    Attributes:
+        unit: The unit, or None for a refused file.
+        findings: Remarks on the contract and on the values.
+        refusal: Reason of the refusal, or None.
+    """
+
+    unit: Unit | None
+    findings: tuple[Finding, ...]
+    refusal: FileRefusedError | None = None
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A file format for units."""
+
+    @property
+    def name(self) -> str:
+        """Value of `--store`, and of `store` in a unit's configuration."""
+
+    @property
+    def label(self) -> str:
+        """Name on a page."""
+
+    @property
+    def about(self) -> str:
+        """Description in a few words, for the help text and the documentation."""
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the files, with its dot."""
+
+    def write(
+        self,
+        target: Path,
+        *,
+        shard: UnitShard,
+        tokens: Sequence[Any],
+        token_strings: Sequence[Sequence[str]],
+        labels: Sequence[str],
+        metadata: Mapping[str, Any],
+    ) -> Written:
+        """Put a unit's file in place of `target`, whole and on the disk, or leave `target` alone.
+
+        Args:
+            target: The file.
+            shard: The activations, all of them put; the caller removes it afterwards.
+            tokens: Token ids of each sample, int64 [pos].
+            token_strings: The same as strings.
+            labels: One for each sample.
+            metadata: Plain values; written as they are, nothing added.
+
+        Raises:
+            EmoactError: The parts do not fit together, or the file could not be written.
+        """
+
+    def read(self, path: Path) -> Unit:
+        """The unit in a file; nothing in the file is executed.
+
+        Raises:
+            FileRefusedError: The file cannot be trusted, or does not keep the contract.
+        """
+
+    def verify(self, path: Path) -> Verified:
+        """Check the contract and every value of a file; raises nothing for what is in the file."""
+
+
+class PickleStore:
+    """The pickle of the contract, written in place and read without executing it."""
+
+    name = "pickle"
+    label = "Pickle"
+    about = "one .pkl file for each model and emotion, which any script with NumPy can read"
+    suffix = ".pkl"
+
+    def write(self, target: Path, **parts: Any) -> Written:
+        """Write the contract pickle."""
+        from emoact.store.write import write_unit
+
+        return write_unit(target, **parts)
+
+    def read(self, path: Path) -> Unit:
+        """The unit; opening costs milliseconds, arrays are looked up when asked for."""
+        from emoact.store.reading import read_pickle
+
+        return read_pickle(path)
+
+    def verify(self, path: Path) -> Verified:
+        """Check the contract and every value."""
+        from emoact.store.reading import verify_pickle
+
+        return verify_pickle(path)
+
+
+STORES: tuple[Store, ...] = (PickleStore(),)
+"""Every store; the first is the default."""
+
+
+def find_store(name: str) -> Store:
+    """The store of that name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    for store in STORES:
+        if store.name == name:
+            return store
+    known = ", ".join(store.name for store in STORES)
+    raise RequestError(f"store {name!r:.80} is unknown here; known are {known}")
+
+
+def unit_file_name(emotion: str, suffix: str) -> str:
+    """Name of a unit's file."""
+    return f"{_PREFIX}{emotion}{suffix}"
+
+
+def split_unit_file_name(name: str) -> tuple[str, Store] | None:
+    """Emotion and store of a unit's file by its name; None for the name of another file."""
+    # The longest first: one suffix may be the end of another.
+    for store in sorted(STORES, key=lambda store: -len(store.suffix)):
+        emotion = name.removeprefix(_PREFIX).removesuffix(store.suffix)
+        if emotion and name == unit_file_name(emotion, store.suffix):
+            return emotion, store
+    return None
+
+
+def store_of(path: Path) -> Store:
+    """The store of a file by its ending; the default one where the ending is unknown."""
+    for store in sorted(STORES, key=lambda store: -len(store.suffix)):
+        if path.name.endswith(store.suffix):
+            return store
+    return STORES[0]
+
+
+def described() -> str:
+    """Every store with its description, for help texts."""
+    return "; ".join(f"{store.name}: {store.about}" for store in STORES)
