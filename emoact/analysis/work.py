@@ -18,6 +18,7 @@ from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot
+from emoact.store.protocol import split_unit_file_name
 from emoact.store.reading import read
 from emoact.store.unit import Unit
 
@@ -118,8 +119,8 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
 
 
 def _read(root: ResultsRoot, folder: str, name: str) -> Unit:
-    emotion = name.removeprefix("activations_").removesuffix(".pkl")
-    return read(root.unit_path(folder, emotion))
+    emotion, store = split_unit_file_name(name) or (name, None)
+    return read(root.unit_path(folder, emotion, store=None if store is None else store.name))
 
 
 def _tell_reading(tell: Tell, unit: Unit, number: int, n_units: int, *, part: float) -> None:

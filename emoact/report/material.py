@@ -45,6 +45,7 @@ class UnitFacts:
     Attributes:
         folder: The model's folder.
         emotion: Class label.
+        file: Name of the file.
         model_name: Hub id.
         d_vocab: Size of the vocabulary, None where the file does not say.
         n_tokens: Over all prompts, BOS included.
@@ -61,6 +62,7 @@ class UnitFacts:
 
     folder: str
     emotion: str
+    file: str
     model_name: str
     n_layers: int
     d_model: int
@@ -176,6 +178,7 @@ def _facts(
     return UnitFacts(
         folder=unit.folder,
         emotion=unit.emotion,
+        file=unit.path.name,
         model_name=unit.model_name,
         n_layers=unit.n_layers,
         d_model=unit.d_model,

@@ -73,7 +73,7 @@ def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Bloc
             [words.plain(f"column.{name}") for name in head],
             [
                 [
-                    (Code(f"activations_{unit.emotion}.pkl"),),
+                    (Code(unit.file),),
                     f"{unit.n_samples:,}",
                     f"{unit.n_tokens:,}",
                     numbers.size(unit.size),

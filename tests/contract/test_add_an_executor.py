@@ -1,0 +1,140 @@
+"""An executor that exists in this file alone runs, shows, cancels and resumes runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.jobs import control, executor, launch, progress
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.executor import Capability
+from emoact.jobs.lock import LockReading, RunLock, read_lock
+from tests.support.stand_in_world import World, running
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class NiceExecutor:
+    """Worker processes of a low priority, each at once."""
+
+    name = "nice"
+    label = "In the background"
+    about = "a process of low priority"
+    capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
+
+    def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
+        words = ["nice", *command, str(directory.path), "--lock-fd", str(lock.descriptor)]
+        with directory.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                words,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock.descriptor,),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+        threading.Thread(target=process.wait, daemon=True).start()
+
+    def watch(self, directory: RunDirectory) -> LockReading:
+        return read_lock(directory.lock_path)
+
+    def cancel(self, directory: RunDirectory, *, attempt: int, is_over: Callable[[], bool]) -> None:
+        while not is_over():
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def nice(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(executor, "EXECUTORS", (*executor.EXECUTORS, NiceExecutor()))
+    return world
+
+
+def words(world: World, model: Path, *more: str) -> list[str]:
+    paths = ["--dataset", str(world.dataset), "--results", str(world.results)]
+    return ["extract", "--model", str(model), *paths, "--executor", "nice", *more]
+
+
+def test_a_run_goes_through_it(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(nice, nice.model(), "--run-id", "mine", "--json")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["state"], document["executor"]) == ("finished", "nice")
+    config = json.loads((nice.results / "runs" / "mine" / "config.json").read_text())
+    assert config["executor"] == "nice"
+    assert "--executor nice" in config["command"]
+
+
+def test_list_and_show_name_it(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(nice, nice.model(), "--run-id", "mine")) == 0
+    capsys.readouterr()
+    results = ["--results", str(nice.results)]
+    assert main(["runs", "list", *results]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert row[head.index("EXECUTOR") :].startswith("nice")
+    assert main(["runs", "show", "mine", *results]) == 0
+    assert "executor: nice" in capsys.readouterr().out.splitlines()
+
+
+def test_it_is_cancelled_and_resumed(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
+    gate = nice.path / "gate"
+    model = nice.model(gate=str(gate))
+    assert main(words(nice, model, "--run-id", "mine", "--detach")) == 0
+    nice.wait("mine", running)
+    results = ["--results", str(nice.results)]
+    assert main(["runs", "cancel", "mine", *results]) == 0
+    assert nice.wait("mine").state == "cancelled"
+    gate.touch()
+    assert main(["runs", "resume", "mine", *results]) == 0
+    assert nice.wait("mine").state == "finished"
+
+
+def test_without_a_queue_it_waits_for_no_other_run(nice: World) -> None:
+    gate = nice.path / "gate"
+    held = nice.start(nice.config(nice.model("held", gate=str(gate)))).run_id
+    nice.wait(held, running)
+    assert main(words(nice, nice.model("free"))) == 0
+    assert nice.view(held).state == "running"
+    waiting = nice.start(nice.config(nice.model("waits", gate=str(gate)))).run_id
+    assert nice.view(waiting).summary.place == 1
+    gate.touch()
+    assert nice.wait(waiting).state == "finished"
+
+
+def test_a_run_of_an_executor_that_is_not_here_is_shown_and_left_alone(
+    nice: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nice.model(fail="broken")
+    assert main(words(nice, model, "--run-id", "mine")) == 1
+    monkeypatch.setattr(executor, "EXECUTORS", (executor.LOCAL,))
+    view = progress.read_run(nice.results, "mine")
+    assert view.state == "failed"
+    assert not view.summary.can_resume
+    assert "executor 'nice' is unknown here" in view.problems[0]
+    with pytest.raises(RequestError, match="executor 'nice' is unknown here"):
+        control.resume(nice.results, "mine")
+    with pytest.raises(RequestError, match="executor 'nice' is unknown here"):
+        launch.start(nice.directory("mine").config())
+
+
+def test_help_and_page_list_it(
+    nice: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["extract", "--help"]) == 0
+    assert "nice: a process of low priority" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
+    monkeypatch.chdir(ROOT)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    app.switch_page("pages/extract.py").run()
+    assert not app.exception
+    choices = {group.label: group.options for group in app.button_group}
+    assert choices["Runs on"] == ["This machine", "In the background"]
+    assert "Format" not in choices
