@@ -34,6 +34,7 @@ from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time, run_directories, worker_slots
 from emoact.jobs.states import RESUMABLE
 from emoact.jobs.status import Status, write_status
+from emoact.models.hosts import idle_s
 from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
 
@@ -94,6 +95,7 @@ def resume(
         RequestError: There is no such run, it has finished, or its data set has changed.
     """
     worker_slots()
+    idle_s()
     directory = find_run(results, run_id)
     with one_at_a_time(directory.path.parent):
         remove_leftovers(directory.path.parent)

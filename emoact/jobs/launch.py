@@ -21,6 +21,7 @@ from emoact.jobs.look import look
 from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.jobs.snapshot import Snapshot
 from emoact.jobs.status import Status, write_status
+from emoact.models.hosts import idle_s
 from emoact.store.atomic import make_folder, write_error, write_json
 from emoact.store.layout import ResultsRoot
 
@@ -58,6 +59,7 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
             written; nothing is left.
     """
     worker_slots()
+    idle_s()
     find_executor(config.executor)
     directory = RunDirectory(ResultsRoot(config.results).run_dir(config.run_id))
     runs = directory.path.parent

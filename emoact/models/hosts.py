@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import math
 import os
+import platform
 import shutil
 import socket
 import stat
@@ -88,7 +89,7 @@ def stamp(program: str, environment: Mapping[str, str]) -> str:
     package = Path(emoact.__file__).parent
     code = sorted((os.fspath(p), p.stat().st_mtime_ns) for p in package.rglob("*.py"))
     libraries = [_version(name) for name in ("torch", "transformers", "transformer-lens", "numpy")]
-    facts = [program, sys.prefix, sys.version, libraries, settings, code]
+    facts = [program, sys.prefix, sys.version, libraries, settings, code, _umask()]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -110,7 +111,9 @@ def hosts_folder() -> Path:
     Raises:
         EmoactError: It cannot be made, or belongs to another user.
     """
-    folder = cache_root().absolute() / "host"
+    # A home folder may be shared by machines, which cannot reach each other's sockets.
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    folder = cache_root().absolute() / f"host-{machine}"
     if len(os.fsencode(folder)) + 1 + _NAME_LENGTH + len("/socket") > _LONGEST_SOCKET:
         # Another cache may hold another conversion of the same model.
         which = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
@@ -232,10 +235,11 @@ def leave_others(own: Path | None = None) -> None:
 
     Each loaded model takes some hundred megabytes, so one at a time stays in memory.
     """
-    for folder in hosts():
-        if folder != own:
-            with suppress(OSError, EOFError, ValueError, EmoactError):
-                connection = connect(folder, timeout_s=1.0)
+    refused = (OSError, EOFError, ValueError, EmoactError)
+    with suppress(*refused):
+        for folder in hosts():
+            with suppress(*refused):
+                connection = None if folder == own else connect(folder, timeout_s=1.0)
                 if connection is not None:
                     with connection:
                         send(connection, {"request": "leave"})
@@ -305,6 +309,15 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
             raise EOFError("the connection ended early")
         received += part
     return bytes(received)
+
+
+def _umask() -> str:
+    """Permissions that new files do not get; read where reading does not change them."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("Umask:"):
+                return line
+    return ""
 
 
 def _version(name: str) -> str:

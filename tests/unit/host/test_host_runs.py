@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from emoact.errors import RequestError
+from emoact.host import client
+from emoact.host.request import SentenceRequest
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
@@ -169,6 +172,60 @@ def test_a_killed_host_crashes_its_run_which_resumes_to_the_same_files(world: Wo
     assert arrays_of(killed) == arrays_of(again)
 
 
+def test_a_sentence_goes_to_the_host_that_a_run_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "WORKER", WORKER)
+    config = world.config(world.model())
+    asked = config.models[0]
+    request = SentenceRequest(
+        model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
+    )
+    assert not client.is_warm(request)
+    pid = finished(config)
+    assert client.is_warm(request)
+    (before,) = hosts.hosts()
+    looked = client.look_at(request, "two words")
+    assert looked.token_strings == ("<s>", "two", "words")
+    assert hosts.hosts() == [before]
+    again = in_another_folder(world, Path(asked.asked), "again")
+    assert finished(again) == pid
+
+
+def test_a_host_at_work_takes_no_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "WORKER", WORKER)
+    config = world.config(world.model(gate=str(world.path / "gate")))
+    asked = config.models[0]
+    request = SentenceRequest(
+        model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
+    )
+    launch.start(config)
+    until(config, "running")
+    assert not client.is_warm(request)
+    (world.path / "gate").touch()
+    until(config, "finished")
+    wait_for(lambda: client.is_warm(request))
+
+
+def test_a_run_that_fails_takes_its_process_with_it(world: World) -> None:
+    config = world.config(world.model(fail="the weights are not what they were"))
+    launch.start(config)
+    until(config, "failed")
+    wait_for(lambda: hosts.hosts() == [])
+
+
+def test_an_idle_time_that_is_no_number_is_refused_before_a_run_starts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = world.config(world.model())
+    for text in ("soon", "-1", "nan", "inf"):
+        monkeypatch.setenv(hosts.IDLE, text)
+        with pytest.raises(RequestError, match="EMOACT_HOST_IDLE_S is"):
+            launch.start(config)
+    assert not directory_of(config).exists()
+    monkeypatch.setenv(hosts.IDLE, "0")
+
+
 def test_of_two_runs_at_once_one_gets_the_host_and_both_finish(world: World) -> None:
     model = world.model()
     pid = finished(world.config(model))
@@ -236,9 +293,7 @@ def test_a_host_refuses_a_lock_that_is_not_that_of_the_run(world: World) -> None
     assert wrong is not None
     stamp = hosts.stamp(WORKER[-1], hosts.child_environment())
     asked = {"directory": str(directory_of(second).path)}
-    connection = hosts.connect(folder, timeout_s=5.0)
-    assert connection is not None
-    with connection:
+    with connected(folder) as connection:
         hosts.send(connection, {"request": "run", "stamp": stamp, "asked": asked})
         assert hosts.receive(connection)[0]["ok"] is True
         socket.send_fds(connection, [b"\0"], [wrong.descriptor])
@@ -252,32 +307,36 @@ def test_a_host_refuses_a_lock_that_is_not_that_of_the_run(world: World) -> None
     assert "load" not in steps_of(third)
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [None, 3, {}, {"directory": "relative"}, {"directory": "/nowhere"}, {"directory": "/", "x": 1}],
+MALFORMED: tuple[Any, ...] = (
+    None,
+    3,
+    {},
+    {"directory": "relative"},
+    {"directory": "/nowhere"},
+    {"directory": "/", "more": 1},
 )
-def test_a_malformed_request_for_a_run_is_refused(world: World, asked: Any) -> None:
-    finished(world.config(world.model()))
-    (folder,) = hosts.hosts()
-    connection = hosts.connect(folder, timeout_s=5.0)
-    assert connection is not None
-    with connection:
-        hosts.send(connection, {"request": "run", "stamp": "", "asked": asked})
-        content, _ = hosts.receive(connection)
-    assert content["ok"] is False
-    assert hosts.hosts() == [folder]
 
 
-def test_a_message_that_is_too_long_is_not_read(world: World) -> None:
+def test_a_malformed_request_is_refused_and_a_long_one_not_read(world: World) -> None:
     finished(world.config(world.model()))
     (folder,) = hosts.hosts()
-    connection = hosts.connect(folder, timeout_s=5.0)
-    assert connection is not None
-    with connection:
+    for asked in MALFORMED:
+        for name in ("run", "sentence", "no such request"):
+            with connected(folder) as connection:
+                hosts.send(connection, {"request": name, "stamp": "", "asked": asked})
+                content, _ = hosts.receive(connection)
+            assert content["ok"] is False
+    with connected(folder) as connection:
         connection.sendall((hosts.LONGEST_REQUEST + 1).to_bytes(8, "big") + b"{" * 100)
         with pytest.raises((EOFError, ConnectionResetError)):
             hosts.receive(connection)
     assert hosts.hosts() == [folder]
+
+
+def connected(folder: Path) -> socket.socket:
+    connection = hosts.connect(folder, timeout_s=5.0)
+    assert connection is not None
+    return connection
 
 
 def test_a_process_of_another_user_is_neither_answered_nor_asked(
