@@ -61,12 +61,6 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
     return None
 
 
-def note_changes(results: str, saved: SavedAnalysis) -> None:
-    """Say so where the files have changed since the analysis was made."""
-    for note in analyses.changes_since(results, saved):
-        st.caption(f":material/update: {note} Analyse again to have the figures follow.")
-
-
 def show_form(results: str) -> None:
     """The folded form for another analysis."""
     folded = st.expander(

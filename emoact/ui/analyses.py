@@ -5,24 +5,16 @@ Tables are kept by the id of their analysis, which is a hash of its files and se
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from emoact.analysis.inputs import FileHashes
 from emoact.analysis.listing import AnalysisSummary, list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.reading import unit_files
-from emoact.ui.scheme import current_scheme
-from emoact.views.plots.theme import EmotionStyle, emotion_styles
-from emoact.views.text import listed, md, mono, prose
+from emoact.views.text import md
 
 PARAMETER = "analysis"
 _LAST = "last-analysis"
@@ -90,108 +82,11 @@ def table(saved: SavedAnalysis, name: str) -> pd.DataFrame:
         st.stop()
 
 
-def styles_of(saved: SavedAnalysis) -> dict[str, EmotionStyle]:
-    """A style for every label of the files, so that a colour means the same on every page."""
-    return emotion_styles((each.emotion for each in saved.inputs), current_scheme())
-
-
-def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
-    """How the files on disk differ from those that were analysed, in Markdown."""
-    root = ResultsRoot(results)
-    hashes = FileHashes(root)
-    missing, other = [], []
-    for each in saved.inputs:
-        path = root.path / each.file
-        name = mono(f"{each.folder}/{each.emotion}")
-        if not path.exists():
-            missing.append(name)
-        elif hashes.known(path) not in (None, each.sha256) or _newer(path, each.size, saved):
-            other.append(name)
-    known = {each.folder for each in saved.inputs}
-    analysed = {(each.folder, each.emotion) for each in saved.inputs}
-    added = [
-        mono(f"{file.folder}/{file.emotion}")
-        for file in unit_files(results)
-        if file.folder in known and (file.folder, file.emotion) not in analysed
-    ]
-    said = []
-    for names, what in ((other, "written again"), (missing, "removed"), (added, "added")):
-        if names:
-            shown = listed(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-            verb = "was" if len(names) == 1 else "were"
-            said.append(f"{shown} {verb} {what} since this analysis was made.")
-    return said
-
-
-def mark_badges(saved: SavedAnalysis) -> None:
-    """What a reader must know before any figure and any sentence."""
-    if saved.badges:
-        st.markdown(
-            "  \n".join(f":orange-badge[:material/warning: {md(badge)}]" for badge in saved.badges)
-        )
-
-
-def mark_refusals(saved: SavedAnalysis) -> None:
-    """What was not made, and why."""
-    for finding in saved.refusals:
-        st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
-
-
-def made_words(saved: SavedAnalysis) -> str:
-    """How the figures were made, for a caption."""
-    settings = saved.settings
-    reference = (
-        f"against {settings.neutral}"
-        if settings.reference == "neutral"
-        else "against the mean of all classes"
-    )
-    return (
-        f"{settings.pooling} pooling, {reference}, {settings.n_permutations:,} permutations, "
-        f"alpha {settings.alpha:g}. emoact analysis {saved.id}."
-    )
-
-
-def command(results: str, saved: SavedAnalysis) -> str:
-    """The shell command that makes this analysis."""
-    from emoact.analysis.request import AnalyzeRequest, analyze_command
-
-    folders = saved.models
-    on_disk = {file.folder for file in unit_files(results)}
-    return analyze_command(
-        AnalyzeRequest(
-            results=results,
-            settings=saved.settings,
-            models=None if on_disk <= set(folders) else folders,
-        )
-    )
-
-
-def of(table_rows: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
-    """The rows whose columns have these values; a tuple or list allows several."""
-    chosen = table_rows
-    for column, value in wanted.items():
-        allowed = value if isinstance(value, list | tuple) else [value]
-        chosen = chosen[chosen[column].isin(list(allowed))]
-    return chosen
-
-
 @st.cache_data(max_entries=_MAX_TABLES, show_spinner="Reading the analysis")
 def _table(path: str, key: str, created_at: str, name: str) -> pd.DataFrame:
     del key, created_at  # part of what is kept: an analysis that was made again is read again
     frame: pd.DataFrame = SavedAnalysis.open(path).table(name)
     return frame
-
-
-def _newer(path: Path, size: int, saved: SavedAnalysis) -> bool:
-    """Whether the file was written after the analysis; only asked where no hash is known."""
-    status = path.stat()
-    if status.st_size != size:
-        return True
-    try:
-        made = datetime.fromisoformat(saved.created_at).timestamp()
-    except ValueError:
-        return False
-    return status.st_mtime > made
 
 
 def _row_words(row: AnalysisSummary) -> str:

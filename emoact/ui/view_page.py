@@ -112,6 +112,7 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     if control.kind == "toggle":
         return st.toggle(control.label, bool(start), **fields)
     if control.kind == "layer":
+        fields.setdefault("width", 300)
         return int(st.slider(control.label, allowed[0], allowed[-1], start, **fields))
     if control.kind == "select":
         index = 0 if control.pinned else allowed.index(start)

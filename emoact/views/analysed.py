@@ -80,6 +80,21 @@ SITES = Control[Analysed](
 )
 
 
+def _layers(source: Analysed, choice: Choice) -> list[int]:
+    known = source.rows("strength", model=choice["model"])["layer"]
+    return list(range(int(known.max()) + 1)) if len(known) else [0]
+
+
+def _middle(source: Analysed, choice: Choice) -> int:
+    layers = _layers(source, choice)
+    return layers[len(layers) // 2]
+
+
+LAYER = Control[Analysed](
+    name="layer", label="Layer", kind="layer", options=_layers, default=_middle
+)
+
+
 def site_words(site: str) -> str:
     """A site within a sentence: `residual stream` for `resid_pre`."""
     return known.words(site)

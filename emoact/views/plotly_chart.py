@@ -318,7 +318,8 @@ def _line(mark: Line, paint: _Paint) -> go.Scatter:
     colour, marker = paint.colour(mark.colour), None
     if mark.symbol is not None:
         shape = paint.symbol(mark.symbol)
-        marker = {"symbol": shape, "size": 7, "color": colour, "line": {"width": 1.2}}
+        edge = {"width": 1.2, "color": colour}
+        marker = {"symbol": shape, "size": 7, "color": colour, "line": edge}
         if mark.filled:
             marker["symbol"] = [shape if full else f"{shape}-open" for full in mark.filled]
             marker["size"] = [7 if full else 5 for full in mark.filled]

@@ -46,7 +46,7 @@ def saved_as(page: Page, kind: str, target: Path) -> Path:
     with page.expect_download() as download:
         if kind == "csv":
             # Tables have a button of that name among their tools.
-            page.locator(".st-key-directions-csv").get_by_role("button").click()
+            page.locator(".st-key-directions-strength-csv").get_by_role("button").click()
         else:
             page.get_by_role("button", name=f"Save the chart as {kind.upper()}").click()
     path = target / download.value.suggested_filename

@@ -1,0 +1,274 @@
+"""Cosines between the directions of two emotions, by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from emoact.numbers import plural
+from emoact.views.analysed import (
+    MODEL,
+    SITE_DASHES,
+    SITE_TITLES,
+    SITES,
+    Analysed,
+    site_words,
+    sites_words,
+    vector_terms,
+)
+from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, span, wrapped
+from emoact.views.plots.theme import emotion_order
+from emoact.views.text import listed, md
+from emoact.views.view import Caution, Choice, Control, Shown, View
+
+COSINE_MEASURES: Mapping[str, str] = {
+    "cosine": "cosine",
+    "zscored": "z-scored twin",
+    "top_share": "share of the top 3 dimensions",
+}
+
+TERMS = {
+    "plain": r"$\cos(d_a, d_b)$ of the plain directions. Both subtract the same neutral mean, so "
+    r"two directions of noise have $(1/n_0)/\sqrt{(1/n_a+1/n_0)(1/n_b+1/n_0)}$, +.5 for equal "
+    "classes: the dotted line.",
+    "null band": "95 % of the plain cosine when the labels of the two emotions and of neutral are "
+    r"shuffled within scenarios. It is far wider than $1.96/\sqrt d$, because the spectrum of "
+    "activations is steep "
+    "([Ethayarajh 1909.00512](https://aclanthology.org/D19-1006/)).",
+    "cross-validated": "numerator and denominator from disjoint scenarios, so that neither shared "
+    "noise nor shared neutral inflates it. Blank unless both strengths are positive. Not clipped: "
+    "noise may carry it beyond 1. The band is ± 1.96 jackknife standard errors (Walther et al. "
+    "2016).",
+    "z-scored twin": "the same with every dimension divided by its standard deviation over all "
+    "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
+    "top 3 dimensions": r"share of $\sum_i |a_i b_i|$ that the three largest terms carry; rogue "
+    "dimensions ([Timkey & van Schijndel 2109.04404](https://arxiv.org/abs/2109.04404)).",
+}
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each (pair, site, layer).
+
+    Args:
+        rows: Of the table `distances` of one model.
+    """
+    columns = [
+        "model", "emotion_a", "emotion_b", "site", "layer", "cv_cosine", "cv_se", "cosine",
+        "expectation", "null_mean", "null_low", "null_high", "cv_zscored", "zscored", "top_share",
+        "twin_differs",
+    ]  # fmt: skip
+    return rows[columns].reset_index(drop=True)
+
+
+def pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs of emotions as the table has them, in the order of every page."""
+    order = emotion_order([*rows["emotion_a"], *rows["emotion_b"]])
+    found = dict.fromkeys(zip(rows["emotion_a"], rows["emotion_b"], strict=True))
+    return sorted(found, key=lambda pair: sorted(map(order.index, pair)))
+
+
+def chart(drawn: pd.DataFrame, measure: str) -> Chart:
+    """A row of panels for each site, a panel for each pair of emotions.
+
+    Args:
+        drawn: From `table`.
+        measure: Key of `COSINE_MEASURES`.
+    """
+    share = measure == "top_share"
+    y = Axis(
+        title="share" if share else "cosine",
+        format=".0%" if share else "",
+        range=_reach(drawn, measure),
+    )
+    rows: list[list[Panel]] = []
+    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+        own = drawn[drawn["site"] == site]
+        panels = []
+        for a, b in pairs(own):
+            part = own[(own["emotion_a"] == a) & (own["emotion_b"] == b)].sort_values("layer")
+            panels.append(
+                Panel(
+                    emotions=emotion_order([a, b]),
+                    title=SITE_TITLES[site],
+                    marks=_marks(part, measure, site),
+                    x=Axis(title="layer", scale="layer"),
+                    y=y,
+                )
+            )
+        rows += wrapped(panels, 3)
+    return Chart(rows=rows, key=_key(measure, drawn))
+
+
+def _reach(drawn: pd.DataFrame, measure: str) -> tuple[float, float]:
+    if measure == "top_share":
+        return span(drawn["top_share"], at_least=(0.0, 0.2))
+    names = (
+        ("cv_zscored", "zscored")
+        if measure == "zscored"
+        else ("cv_cosine", "cosine", "null_low", "null_high")
+    )
+    return span(*(drawn[name] for name in names), at_least=(0.0, 1.0))
+
+
+def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | Line]:
+    layers, dash = part["layer"], SITE_DASHES.get(site, "solid")
+    if measure == "top_share":
+        share = Line(
+            x=layers, y=part["top_share"], colour="accent", name="top 3 dimensions", dash=dash,
+            symbol="circle", hover="%{y:.1%}",
+        )  # fmt: skip
+        return [share]
+    both = measure == "cosine"
+    validated = "cv_cosine" if both else "cv_zscored"
+    marks: list[Band | Level | Line] = [Level(at=0.0, colour="axis", dash="solid")]
+    if both:
+        error = 1.96 * part["cv_se"]
+        centre = part[validated]
+        marks += [
+            Band(x=layers, low=part["null_low"], high=part["null_high"], colour="null"),
+            Level(at=float(part["expectation"].iloc[0]), colour="text"),
+            Band(x=layers, low=centre - error, high=centre + error, colour="accent"),
+        ]
+    return [
+        *marks,
+        Line(
+            x=layers, y=part["cosine" if both else "zscored"], colour="muted", name="plain",
+            width=1.4, data=part[["null_low", "null_high"]].to_numpy(dtype=float).tolist(),
+            hover="%{y:.3f}" + both * " (null %{customdata[0]:.2f} to %{customdata[1]:.2f})",
+        ),
+        Line(
+            x=layers, y=part[validated], colour="accent", name="cross-validated", dash=dash,
+            symbol="circle",
+            # Open where three dimensions determine the cosine and not the whole vector.
+            filled=[not differs for differs in part["twin_differs"]],
+            data=part[["cv_se", "top_share"]].to_numpy(dtype=float).tolist(),
+            hover="%{y:.3f}"
+            + both * " ± %{customdata[0]:.3f} (top 3 dimensions %{customdata[1]:.0%})",
+        ),
+    ]  # fmt: skip
+
+
+def _key(measure: str, drawn: pd.DataFrame) -> list[Key]:
+    if measure == "top_share":
+        return []
+    key = [
+        Key(name="cross-validated", kind="line", colour="accent", symbol="circle"),
+        Key(name="plain", kind="line", colour="muted"),
+    ]
+    if measure == "cosine":
+        key += [
+            Key(name="95 % of relabelled data (plain)", kind="band", colour="null"),
+            Key(name="plain cosine of noise", kind="line", dash="dot"),
+        ]
+    if drawn["twin_differs"].any():
+        name = "z-scored twin differs by > .2"
+        key.append(Key(name=name, kind="marker", colour="accent", symbol="circle-open"))
+    return key
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """Table and chart of one measure."""
+    drawn = table(source.of_choice("distances", choice))
+    measure = choice["measure"]
+    return Shown(
+        table=drawn,
+        chart=chart(drawn, measure) if len(drawn) else None,
+        caption=f"Pairs of emotions by layer: {COSINE_MEASURES[measure]}; {choice['model']}, "
+        f"{sites_words(choice)}.",
+        name=f"distances-{measure}-{choice['model']}",
+    )
+
+
+def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
+    """Cross-validated cosines, the plain ones against noise, and where few dimensions decide."""
+    rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
+    if not len(rows):
+        return []
+    return [cosine_sentence(rows), null_sentence(rows), twin_sentence(rows)]
+
+
+def cosine_sentence(distances: pd.DataFrame) -> str:
+    """The cross-validated cosines of every pair over the layers.
+
+    Args:
+        distances: Rows of one model and site.
+    """
+    parts = []
+    for (a, b), rows in distances.groupby(["emotion_a", "emotion_b"], sort=False):
+        known = rows["cv_cosine"].dropna()
+        one, other = emotion_order([a, b])
+        if len(known):
+            parts.append(
+                f"{md(one)}–{md(other)} {two(known.median())} "
+                f"({two(known.min())} to {two(known.max())})"
+            )
+    if not parts:
+        return (
+            "There is no cross-validated cosine: it needs two emotions with a positive "
+            "cross-validated strength."
+        )
+    return (
+        f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))}, median over "
+        f"layers and range: {listed(parts)}."
+    )
+
+
+def null_sentence(distances: pd.DataFrame) -> str:
+    """Number of plain cosines outside the band of relabelled data, and the cosine of noise."""
+    known = distances[distances["null_low"].notna() & distances["cosine"].notna()]
+    if not len(known):
+        expected = distances["expectation"].iloc[0]
+        return f"Measured from the grand mean, the plain cosine of noise is {two(expected)}."
+    above = int((known["cosine"] > known["null_high"]).sum())
+    below = int((known["cosine"] < known["null_low"]).sum())
+    return (
+        f"Plain cosines of pure noise are about {two(known['expectation'].iloc[0])}, because all "
+        f"emotions subtract one neutral mean. {above} of {len(known)} plain values lie above the "
+        f"band of relabelled data and {below} below it."
+    )
+
+
+def twin_sentence(distances: pd.DataFrame) -> str:
+    """A warning where three dimensions determine the cosine; empty without one."""
+    differing = distances[distances["twin_differs"].astype(bool)]
+    if not len(differing):
+        return ""
+    row = differing.loc[differing["top_share"].idxmax()]
+    return Caution(
+        f"At {plural(differing['layer'].nunique(), 'layer')} the z-scored twin differs by more "
+        f"than .2 (open markers). Three dimensions carry up to {100 * float(row['top_share']):.0f} "
+        f"% of the cosine there (layer {int(row['layer'])}, {md(str(row['emotion_a']))}–"
+        f"{md(str(row['emotion_b']))}), so neither value should be used without the other."
+    )
+
+
+def two(value: float) -> str:
+    """Two decimals; an en dash for a missing value."""
+    return "–" if not math.isfinite(value) else f"{value:.2f}"
+
+
+EMPTY = "There is nothing to draw: a distance needs two emotions beside the reference."
+
+COSINES = View[Analysed](
+    name="cosines",
+    page="distances",
+    title="Cosines between emotions",
+    question="How similar are the directions of two emotions at each layer?",
+    controls=(
+        MODEL,
+        SITES,
+        Control(
+            name="measure",
+            label="Measure",
+            kind="one",
+            options=lambda _source, _choice: tuple(COSINE_MEASURES),
+            help="  \n".join(f"`{key}`: {words}" for key, words in COSINE_MEASURES.items()),
+        ),
+    ),
+    show=show,
+    answer=answer,
+    terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
+    empty=EMPTY,
+)

@@ -1,0 +1,95 @@
+"""Cosines of every emotion with every other at one layer, as matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from emoact.views import cosines
+from emoact.views.analysed import LAYER, MODEL, SITE_TITLES, SITES, Analysed, sites_words
+from emoact.views.chart import Axis, Cells, Chart, Panel
+from emoact.views.plots.theme import emotion_order
+from emoact.views.view import Choice, Shown, View
+
+MATRICES: Mapping[str, str] = {
+    "cv_cosine": "cross-validated",
+    "cosine": "plain",
+    "cv_zscored": "cross-validated, z-scored",
+}
+"""Columns of the table `distances`."""
+
+
+def chart(drawn: pd.DataFrame) -> Chart:
+    """A row of matrices for each site: cross-validated, plain, and z-scored.
+
+    Args:
+        drawn: From `cosines.table`, of one layer.
+    """
+    labels = emotion_order([*drawn["emotion_a"], *drawn["emotion_b"]])
+    names = Axis(scale="category", categories=labels)
+    rows = [
+        [
+            Panel(
+                lead=title,
+                title=SITE_TITLES[site],
+                marks=[_cells(drawn[drawn["site"] == site], labels, column)],
+                x=names,
+                y=names,
+            )
+            for column, title in MATRICES.items()
+        ]
+        for site in SITE_TITLES
+        if site in set(drawn["site"])
+    ]
+    height = max(150, 46 * len(labels) + 30)
+    return Chart(rows=rows, heights=[height] * len(rows), gap=0.05, unified=False)
+
+
+def _cells(rows: pd.DataFrame, labels: list[str], column: str) -> Cells:
+    known = {
+        frozenset(pair): float(value)
+        for *pair, value in rows[["emotion_a", "emotion_b", column]].itertuples(index=False)
+    }
+    values = [
+        [1.0 if a == b else known.get(frozenset((a, b)), math.nan) for b in labels] for a in labels
+    ]
+    return Cells(
+        values=values,
+        x=labels,
+        y=labels,
+        title="cosine",
+        diverging=True,
+        low=-1,
+        high=1,
+        text=[[cosines.two(value) for value in row] for row in values],
+        hover="%{y} – %{x}: %{customdata[0]:.3f}",
+    )
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """Table and matrices of one layer."""
+    layer = choice["layer"]
+    rows = source.of_choice("distances", choice)
+    drawn = cosines.table(rows[rows["layer"] == layer])
+    return Shown(
+        table=drawn,
+        chart=chart(drawn) if len(drawn) else None,
+        caption=f"Cosines between the directions of emotions at layer {layer}; {choice['model']}, "
+        f"{sites_words(choice)}.",
+        name=f"cosines-layer-{layer}-{choice['model']}",
+    )
+
+
+MATRIX = View[Analysed](
+    name="matrix",
+    page="distances",
+    title="Cosines between emotions at one layer",
+    question="Which emotions are similar at one layer?",
+    controls=(MODEL, SITES, LAYER),
+    show=show,
+    answer=cosines.answer,
+    terms=cosines.COSINES.terms,
+    empty=cosines.EMPTY,
+)

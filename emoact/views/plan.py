@@ -1,0 +1,80 @@
+"""Every pair of models at one layer: the plan's raw cosine beside the meaningful measures."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from emoact.views.analysed import Analysed
+from emoact.views.by_layer import HOOK
+from emoact.views.view import Choice, Control, Shown, View
+
+_COLUMNS = {
+    "model_a": "model_a", "model_b": "model_b", "emotion": "emotion",
+    "layer_a": "layer_a", "layer_b": "layer_b",
+    "raw_cos": "raw_cos (control)", "raw_low": "chance low", "raw_high": "chance high",
+    "score_corr": "score_corr", "ceiling": "ceiling", "score_corr_p_max": "p over layers",
+    "procrustes": "procrustes", "procrustes_null": "procrustes null",
+    "cka": "cka", "cka_within": "cka_within", "rsa": "rsa",
+}  # fmt: skip
+
+
+def table(across: pd.DataFrame, similarity: pd.DataFrame, layer: int) -> pd.DataFrame:
+    """One row for each pair of models and emotion.
+
+    Args:
+        across: Rows of the table, every pair, one site.
+        similarity: Likewise.
+        layer: Layer of each pair's first model; pairs whose first model is shallower are left out.
+    """
+    here = across[across["layer_a"] == layer]
+    if not len(here):
+        return here
+    whole = similarity[similarity["layer_a"] == layer].pivot_table(
+        index=["model_a", "model_b"], columns="measure", values="value", dropna=False
+    )
+    joined = here.merge(whole.reset_index(), on=["model_a", "model_b"], how="left")
+    kept = {name: title for name, title in _COLUMNS.items() if name in joined}
+    return joined[list(kept)].rename(columns=kept).reset_index(drop=True)
+
+
+def _layers(source: Analysed, choice: Choice) -> list[int]:
+    known = source.rows("across", site=choice["hook"])["layer_a"]
+    return list(range(int(known.max()) + 1)) if len(known) else [0]
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """The table of one layer."""
+    across, similarity = (
+        source.rows(name, site=choice["hook"]) for name in ("across", "similarity")
+    )
+    return Shown(
+        table=table(across, similarity, choice["layer"]),
+        chart=None,
+        caption="Every pair of models and emotion at one layer",
+        name=f"across-models-layer-{choice['layer']}",
+    )
+
+
+PLAN = View[Analysed](
+    name="plan",
+    page="across",
+    title="Every pair at one layer",
+    question="How do all pairs of models compare at one layer?",
+    controls=(
+        HOOK,
+        Control(
+            name="layer",
+            label="Layer of the first model",
+            kind="layer",
+            options=_layers,
+            default=lambda source, choice: len(_layers(source, choice)) // 2,
+        ),
+    ),
+    show=show,
+    answer=lambda _source, _choice, _shown: [
+        "**raw_cos is a negative control:** two models share no basis, so their directions have no "
+        "reason to be similar, and values inside the chance band are expected. The other columns "
+        "compare how the models respond to the same prompts."
+    ],
+    tab=False,
+)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from emoact.ui.chart import csv_of, file_name
+from emoact.views.chart import (
+    Axis,
+    Band,
+    Box,
+    Cells,
+    Chart,
+    Key,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    span,
+)
+from emoact.views.plotly_chart import figure
+from emoact.views.plots.theme import INK, Scheme, emotion_styles
+
+STYLES = emotion_styles(["anger", "neutral"], "light")
+
+
+def draw(*marks: Mark, x: Axis | None = None, y: Axis | None = None, **chart: Any) -> Any:
+    panel = Panel(marks=marks, x=x or Axis(), y=y or Axis())
+    return figure(Chart(rows=[[panel]], **chart), styles=STYLES, scheme="light")
+
+
+def test_gaps_stay_gaps_in_lines_and_bands() -> None:
+    band = Band(x=[0, 1, 2, 3], low=[0, math.nan, 1, 1], high=[2, 2, 2, 3], colour="accent")
+    line = Line(x=[0, 1], y=pd.Series([1.0, math.nan]), colour="accent")
+    area, curve = draw(band, line).data
+    assert list(area.x) == [0, 0, None, 2, 3, 3, 2]
+    assert list(area.y) == [2, 0, None, 2, 3, 1, 1]
+    assert math.isnan(curve.y[1])
+    assert span([math.nan]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_roles_become_the_colours_of_the_scheme(scheme: Scheme) -> None:
+    styles = emotion_styles(["anger"], scheme)
+    lines = [Line(x=[0], y=[1], colour=role) for role in ("emotion:anger", "muted", "accent")]
+    chart = Chart(rows=[[Panel(marks=lines)]])
+    colours = [trace.line.color for trace in figure(chart, styles=styles, scheme=scheme).data]
+    assert colours == [styles["anger"].colour, INK[scheme].muted, INK[scheme].accent]
+
+
+def test_layers_begin_at_0_and_a_level_crosses_all_of_them() -> None:
+    drawn = draw(Line(x=range(30), y=range(30), colour="text"), Level(at=3),
+                 x=Axis(title="layer", scale="layer"))  # fmt: skip
+    axis = drawn.layout.xaxis
+    assert (axis.range, axis.tick0, axis.dtick) == ((-0.4, 29.4), 0, 5)
+    assert list(drawn.data[1].x) == [-0.4, 29.4]
+
+
+def test_a_log_scale_says_so_and_has_round_ticks() -> None:
+    drawn = draw(Line(x=[0, 1], y=[3.0, 80.0], colour="text"), y=Axis(title="norm", scale="log"))
+    axis = drawn.layout.yaxis
+    assert axis.title.text == "norm, log scale"
+    assert axis.type == "log"
+    assert {1, 2, 5, 10, 20, 50, 100} <= set(axis.tickvals)
+
+
+def test_cells_on_a_log_scale_are_coloured_by_logarithm_and_tell_the_value() -> None:
+    cells = Cells(values=[[1.0, 100.0], [math.nan, 10.0]], x=["a", "b"], y=[0, 1], title="norm",
+                  log=True, data=[["<b>", "q"], ["r", "s"]])  # fmt: skip
+    drawn = draw(cells)
+    missing, values = drawn.data
+    assert [list(row) for row in values.z] == [[0.0, 2.0], [None, 1.0]]
+    assert list(values.customdata[0][0]) == [1.0, "&lt;b&gt;"]
+    assert [list(row) for row in missing.z] == [[None, None], [1, None]]
+    bar = drawn.layout.coloraxis
+    assert (bar.cmin, bar.cmax) == (0.0, 2.0)
+    assert bar.colorbar.title.text == "norm, log scale"
+    assert list(bar.colorbar.ticktext) == ["1", "2", "5", "10", "20", "50", "100"]
+
+
+def test_a_name_in_the_legend_of_several_panels_is_listed_once() -> None:
+    points = [Points(x=[0], y=[0], colour="emotion:anger", name="anger", legend=True)]
+    chart = Chart(rows=[[Panel(marks=points), Panel(marks=points)]],
+                  key=[Key(name="null", kind="band", colour="null")])  # fmt: skip
+    drawn = figure(chart, styles=STYLES, scheme="light")
+    assert [trace.showlegend for trace in drawn.data] == [True, False, True]
+    assert drawn.layout.showlegend
+
+
+def test_points_keep_the_rows_that_a_selection_returns() -> None:
+    points = Points(x=[0.1], y=[2], colour="text", data=[["anger", "p1"]], error=[(0.0, None)])
+    (trace,) = draw(points).data
+    assert list(trace.customdata[0]) == ["anger", "p1"]
+    assert trace.error_x.arrayminus[0] == pytest.approx(0.1)
+    assert math.isnan(trace.error_x.array[0])
+
+
+def test_markup_in_words_of_users_stays_text() -> None:
+    evil = "<b>x</b>"
+    box = Box(values=[1, 2], name=evil, colour="emotion:anger", texts=[evil, evil])
+    line = Line(x=[0], y=[1], colour="text", name=evil, legend=True)
+    drawn = draw(box, line, x=Axis(title=evil), y=Axis(scale="category", categories=[evil]))
+    said = drawn.to_json()
+    assert "\\u003cb\\u003ex" not in said
+    assert evil not in said
+
+
+def test_a_csv_file_says_what_marks_its_figures() -> None:
+    rows = pd.DataFrame({"layer": [0, 1], "value": [0.1, 0.2]})
+    assert csv_of(rows, []) == "layer,value\n0,0.1\n1,0.2\n"
+    assert csv_of(rows, ["mixed", "random"]).splitlines()[1] == "0,0.1,mixed; random"
+    assert file_name("../a b/<c>") == "a-b-c"

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emoact.views import cosines, matrix, prompts
+from emoact.views.chart import Chart
+from emoact.views.plotly_chart import figure
+from emoact.views.plots.theme import emotion_styles
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import LABELS, plant_scenarios
+
+STYLES = emotion_styles(LABELS, "light")
+Tables = dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Every table of two small models that were analysed together."""
+    results = tmp_path_factory.mktemp("tables")
+    plant_scenarios(results, "gpt2")
+    plant_scenarios(results, "other", n_layers=4)
+    saved = plant_analysis(results)
+    return {name: saved.table(name) for name in saved.rows}
+
+
+def draw(chart: Chart) -> Any:
+    return figure(chart, styles=STYLES, scheme="light")
+
+
+def of_gpt2(tables: Tables, name: str) -> pd.DataFrame:
+    return tables[name][tables[name]["model"] == "gpt2"]
+
+
+@pytest.mark.parametrize("measure", list(cosines.COSINE_MEASURES))
+def test_cosines_are_drawn_at_their_values(tables: Tables, measure: str) -> None:
+    drawn = cosines.table(of_gpt2(tables, "distances"))
+    picture = draw(cosines.chart(drawn, measure))
+    column = {"cosine": "cv_cosine", "zscored": "cv_zscored", "top_share": "top_share"}[measure]
+    lines = [t for t in picture.data if t.mode == "lines+markers" and t.x[0] is not None]
+    rows = drawn[drawn["site"] == "resid_pre"]
+    assert list(lines[0].y) == pytest.approx(rows[column].tolist(), nan_ok=True)
+    levels = [list(t.y) for t in picture.data if t.line.dash == "dot" and t.x[0] is not None]
+    expected = drawn["expectation"].iloc[0]
+    assert ([expected, expected] in levels) == (measure == "cosine")
+
+
+def test_a_matrix_is_symmetric_with_ones_and_holds_the_layer_asked_for(tables: Tables) -> None:
+    drawn = cosines.table(of_gpt2(tables, "distances"))
+    picture = draw(matrix.chart(drawn[drawn["layer"] == 2]))
+    cells = np.array(picture.data[1].z, dtype=float)
+    assert np.allclose(cells, cells.T)
+    assert np.allclose(np.diag(cells), 1)
+    row = drawn[(drawn["layer"] == 2) & (drawn["site"] == "resid_pre")].iloc[0]
+    assert cells[0, 1] == pytest.approx(row["cosine"])
+    assert (picture.layout.coloraxis.cmin, picture.layout.coloraxis.cmax) == (-1, 1)
+
+
+def test_points_stand_where_the_table_says_in_two_and_three_axes(tables: Tables) -> None:
+    points, axes = of_gpt2(tables, "points"), of_gpt2(tables, "axes")
+    drawn = prompts.table(points, {}, layer=1, basis="fixed")
+    here = axes[(axes["layer"] == 1) & (axes["basis"] == "fixed")]
+    flat, solid = (
+        draw(prompts.chart(drawn, here, points[points["basis"] == "fixed"], solid=solid))
+        for solid in (False, True)
+    )
+    rows = drawn[(drawn["site"] == "resid_pre") & (drawn["emotion"] == "gratitude")]
+    for picture in (flat, solid):
+        assert list(picture.data[0].x) == pytest.approx(rows["pc1"].tolist())
+        assert list(picture.data[0].y) == pytest.approx(rows["pc2"].tolist())
+    assert list(solid.data[0].z) == pytest.approx(rows["pc3"].tolist())
+    share = here[(here["site"] == "resid_pre") & (here["axis"] == 0)]["explained"].item()
+    assert flat.layout.xaxis.title.text == f"PC 1, {share:.1%} of the variance"
+
+
+def test_a_basis_for_all_layers_keeps_its_axes_when_the_layer_moves(tables: Tables) -> None:
+    points = of_gpt2(tables, "points")
+    fixed = points[points["basis"] == "fixed"]
+    drawn = fixed[fixed["layer"] == 0]
+    (everywhere, _), (one_layer, _) = (
+        draw(
+            prompts.chart(drawn.assign(text=""), tables["axes"].head(0), fitted, solid=False)
+        ).select_xaxes()
+        for fitted in (fixed, drawn)
+    )
+    own = fixed[fixed["site"] == "resid_pre"]
+    low, high = everywhere.range
+    assert low < own["pc1"].min() < own["pc1"].max() < high
+    assert one_layer.range != everywhere.range
+
+
+def test_a_prompt_is_text_on_hover_whatever_it_holds() -> None:
+    evil = "<b>bold</b> & <a href='javascript:alert(1)'>click</a> " * 3
+    shown = prompts.hover_text(evil, "<i>joy</i>")
+    assert "<b>" not in shown
+    assert "<a " not in shown
+    assert "<i>joy" not in shown.replace("<i>&lt;i&gt;joy", "")
+    lines = html.unescape(shown.rsplit("<br>", 1)[0]).split("<br>")
+    assert " ".join(lines) == evil.strip()
