@@ -54,9 +54,9 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
     views = catalogue.of_page(page)
     tabs = [view for view in views if view.tab]
     head = st.container()
+    view = _pick_view(tabs)
+    _note_other_tabs(tabs, view, source)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = _pick_view(tabs)
-        _note_other_tabs(tabs, view, source)
         choice: dict[str, Any] = {}
         for control in view.controls:
             if control.when(source, choice):
@@ -95,8 +95,12 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     if not allowed or (control.kind == "layer" and len(allowed) == 1):
         return allowed[0] if allowed else start
     kept = st.session_state.get(name)
-    # Another page or view may have left a value that this one does not have.
-    if kept is not None and not set(kept if control.kind == "many" else [kept]) <= set(allowed):
+    several = isinstance(kept, list | tuple)
+    # Another page or view may have left a value that this control cannot take.
+    if kept is not None and (
+        several != (control.kind == "many")
+        or any(e not in allowed for e in (kept if several else [kept]))
+    ):
         del st.session_state[name]
     if control.pinned and control.kind == "many":
         links.prefer(name, start, allowed=allowed)
@@ -137,9 +141,11 @@ def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
         required=True,
         key="view",
         bind="query-params",
-        help="  \n".join(f"`{view.name}`: {md(view.question)}" for view in tabs),
+        label_visibility="collapsed",
     )
-    return next(view for view in tabs if view.name == name)
+    view = next(view for view in tabs if view.name == name)
+    st.caption(view.question)
+    return view
 
 
 def _note_other_tabs(tabs: Sequence[View[Any]], view: View[Any], source: Any) -> None:

@@ -119,7 +119,7 @@ class Cells:
         high: Value of the last colour.
         log: Colours by logarithm.
         title: Of the colour bar, with unit.
-        text: Words to write into the cells, empty without.
+        text: Words to write into the cells of a diverging grid, empty without.
         hover: plotly hover template; `%{customdata[0]}` is the value, `%{customdata[1]}` its cell
             of `data`.
         data: One text for each cell, empty without.

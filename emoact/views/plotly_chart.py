@@ -34,6 +34,8 @@ _HEIGHT = 236
 _HEIGHT_SOLID = 590
 _ROW_GAP = 74
 _MARGIN_TOP, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 58, 24
+_WIDTH, _LEGEND_SIGN, _LETTER = 860, 52, 6.2
+"""Pixels of a page, of the sign of an entry of the legend, and of a letter."""
 _LONG_TICKS = 40
 """Pixels that slanted words below an axis need beside the margin."""
 _MOST_MARKERS = 12
@@ -43,6 +45,8 @@ _GLYPHS: Mapping[str, str] = {
     "pentagon": "⬟", "hexagon": "⬢", "triangle-down": "▼", "x": "✖", "triangle-right": "▶",
     "triangle-left": "◀",
 }  # fmt: skip
+_LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
+"""Share of the largest value from which a diverging colour needs words in the page's colour."""
 _IN_SPACE: Mapping[str, str] = {
     "circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond",
 }  # fmt: skip
@@ -143,7 +147,7 @@ def _planes(chart: Chart, paint: _Paint) -> go.Figure:
     for key in chart.key:
         drawn.add_trace(_key(key, paint), row=1, col=1)
     shown = _share_legend(drawn)
-    top = _MARGIN_TOP + (_LEGEND_ROW if shown else 0)
+    top = _MARGIN_TOP + _LEGEND_ROW * shown
     long = any(max(map(len, panel.x.ticks), default=0) > 3 for row in rows for panel in row)
     bottom = _MARGIN_BOTTOM + (_LONG_TICKS if long else 0)
     drawn.update_layout(
@@ -151,7 +155,7 @@ def _planes(chart: Chart, paint: _Paint) -> go.Figure:
         height=total + top + bottom,
         margin={"l": 8, "r": 8, "t": top, "b": bottom},
         legend={"y": 1.0, "yref": "container", "yanchor": "top", "itemclick": False},
-        showlegend=shown,
+        showlegend=shown > 0,
         hovermode="x unified" if chart.unified else "closest",
     )
     cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
@@ -177,7 +181,7 @@ def _cubes(chart: Chart, paint: _Paint) -> go.Figure:
                 scene: {
                     "domain": {"x": [number * width, (number + 1) * width - 0.01], "y": [0, 0.95]},
                     "aspectmode": "cube",
-                    "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}},
+                    "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 1.0}},
                     **{
                         f"{name}axis": {
                             "title": {"text": plain(axis.title)},
@@ -203,14 +207,15 @@ def _cubes(chart: Chart, paint: _Paint) -> go.Figure:
     )
 
 
-def _share_legend(drawn: go.Figure) -> bool:
-    """List each name once, whatever the number of its traces; True if any is listed."""
-    seen = set()
+def _share_legend(drawn: go.Figure) -> int:
+    """List each name once, whatever the number of its traces; returns the rows of the legend."""
+    seen: list[str] = []
     for trace in drawn.data:
         if trace.showlegend:
             trace.update(showlegend=trace.name not in seen, legendgroup=trace.name)
-            seen.add(trace.name)
-    return bool(seen)
+            if trace.showlegend:
+                seen.append(trace.name)
+    return math.ceil(sum(_LEGEND_SIGN + _LETTER * len(name) for name in seen) / _WIDTH)
 
 
 def _axis(axis: Axis, panel: Panel, side: str) -> dict[str, Any]:
@@ -419,7 +424,7 @@ def _minus(one: float | None, other: float | None) -> float:
     return math.nan if one is None or other is None else one - other
 
 
-def _cells(mark: Cells, paint: _Paint) -> list[go.Heatmap]:
+def _cells(mark: Cells, paint: _Paint) -> list[Any]:
     values = [[_number(value) for value in row] for row in mark.values]
     shown = [[_log10(value) for value in row] for row in values] if mark.log else values
     x, y = ([plain(n) if isinstance(n, str) else n for n in names] for names in (mark.x, mark.y))
@@ -433,9 +438,6 @@ def _cells(mark: Cells, paint: _Paint) -> list[go.Heatmap]:
             coloraxis="coloraxis",
             xgap=gaps,
             ygap=gaps,
-            text=mark.text or None,
-            texttemplate="%{text}" if mark.text else None,
-            textfont={"size": 12},
             customdata=[
                 [[value, plain(text)] for value, text in zip(row, said, strict=True)]
                 for row, said in zip(values, texts, strict=True)
@@ -454,7 +456,27 @@ def _cells(mark: Cells, paint: _Paint) -> list[go.Heatmap]:
                 colorscale=[[0, grey], [1, grey]], name="no value",
             ),
         )  # fmt: skip
+    if mark.text:
+        traces.append(_cell_words(mark, values, x, y, paint))
     return traces
+
+
+def _cell_words(
+    mark: Cells, values: Sequence[Sequence[float | None]], x: list[Any], y: list[Any], paint: _Paint
+) -> go.Scatter:
+    """Words in the cells, each in the colour that is legible on its cell."""
+    ink, turn = INK[paint.scheme], _LEGIBLE[paint.scheme]
+    largest = max(abs(mark.low or 0), abs(mark.high or 0)) or 1.0
+    strong = [value is not None and abs(value) / largest > turn for row in values for value in row]
+    return go.Scatter(
+        x=[name for _ in y for name in x],
+        y=[name for name in y for _ in x],
+        text=[plain(word) for row in mark.text for word in row],
+        mode="text",
+        textfont={"size": 12, "color": [ink.page if each else ink.text for each in strong]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _number(value: float | None) -> float | None:

@@ -52,7 +52,8 @@ def test_cosines_are_drawn_at_their_values(tables: Tables, measure: str) -> None
 def test_a_matrix_is_symmetric_with_ones_and_holds_the_layer_asked_for(tables: Tables) -> None:
     drawn = cosines.table(of_gpt2(tables, "distances"))
     picture = draw(matrix.chart(drawn[drawn["layer"] == 2]))
-    cells = np.array(picture.data[1].z, dtype=float)
+    plain = [trace for trace in picture.data if trace.type == "heatmap"][1]
+    cells = np.array(plain.z, dtype=float)
     assert np.allclose(cells, cells.T)
     assert np.allclose(np.diag(cells), 1)
     row = drawn[(drawn["layer"] == 2) & (drawn["site"] == "resid_pre")].iloc[0]
