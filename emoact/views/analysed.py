@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.analysis.saved import SavedAnalysis
+from emoact.measures import Measure
 from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
 from emoact.views.view import Choice, Control
@@ -103,6 +104,11 @@ def site_words(site: str) -> str:
 def sites_words(choice: Choice) -> str:
     """The chosen sites within a sentence."""
     return " and ".join(map(site_words, choice["site"]))
+
+
+def measure_help(measures: Iterable[Measure]) -> str:
+    """Help text of a picker of measures: each with its label and definition."""
+    return "  \n".join(f"`{each.name}`: {each.label}. {each.definition}." for each in measures)
 
 
 def names(labels: list[str]) -> str:

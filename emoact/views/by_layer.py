@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from emoact.measures import Measure
 from emoact.numbers import plural
+from emoact.stats import catalogue
 from emoact.stats.across.between import CREDIBLE
-from emoact.views.analysed import Analysed, by_emotion, of, site_words, vector_terms
+from emoact.views.analysed import Analysed, by_emotion, measure_help, of, site_words, vector_terms
 from emoact.views.chart import (
     Axis,
     Band,
@@ -33,29 +34,21 @@ _BETWEEN = " ~ "
 """Cannot be part of a folder's name, so that a pair reads back as its two models."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AcrossMeasure:
-    """One way to compare two models.
-
-    Attributes:
-        title: In the picker.
-        axis: On the axis.
-        of_emotion: Of one emotion's direction; else of the models as wholes.
-    """
-
-    title: str
-    axis: str
-    of_emotion: bool = True
-
-
-ACROSS_MEASURES: Mapping[str, AcrossMeasure] = {
-    "score_corr": AcrossMeasure(title="score correlation", axis="Spearman correlation"),
-    "procrustes": AcrossMeasure(title="Procrustes", axis="held-out cosine"),
-    "cka": AcrossMeasure(title="CKA", axis="unbiased CKA", of_emotion=False),
-    "cka_within": AcrossMeasure(title="CKA within classes", axis="unbiased CKA", of_emotion=False),
-    "rsa": AcrossMeasure(title="RSA", axis="Spearman correlation", of_emotion=False),
-    "raw_cos": AcrossMeasure(title="raw cosine (negative control)", axis="cosine"),
+WHOLE: Mapping[str, Measure] = {
+    name: Measure(name=name, table="similarity", label=label, axis=axis, definition=definition)
+    for name, label, axis, definition in (
+        ("cka", "CKA", "unbiased CKA", "Similarity of all prompts' vectors"),
+        ("cka_within", "CKA within classes", "unbiased CKA", "The same without class means"),
+        ("rsa", "RSA", "Spearman correlation", "Correlation of dissimilarities between prompts"),
+    )
 }
+"""Values of the column `measure` of the table `similarity`: measures of the models as wholes."""
+
+
+def measures() -> dict[str, Measure]:
+    """Every measure of two models by name; those of one emotion's direction come first."""
+    return {each.name: each for each in catalogue.labelled("across")} | dict(WHOLE)
+
 
 TERMS = {
     "score_corr": "Spearman correlation of the two models' held-out projections of the same "
@@ -99,14 +92,14 @@ HOOK = Control[Analysed](
 )
 
 
-def measure_control(names: tuple[str, ...]) -> Control[Analysed]:
-    """The picker of these measures."""
+def measure_control(allowed: Callable[[], Iterable[str]]) -> Control[Analysed]:
+    """The picker of the measures with these names."""
     return Control(
         name="measure",
         label="Measure",
         kind="select",
-        options=lambda _source, _choice: names,
-        help="  \n".join(f"`{name}`: {ACROSS_MEASURES[name].title}" for name in names),
+        options=lambda _source, _choice: tuple(allowed()),
+        help=lambda _: measure_help(measures()[name] for name in allowed()),
         width=170,
     )
 
@@ -126,12 +119,12 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
     Args:
         across: Rows of the table of one pair and site.
         similarity: Likewise.
-        measure: Key of `ACROSS_MEASURES`.
+        measure: Key of `measures`.
     """
     names = (
         {"uncorrected": "score_corr_raw", "ceiling": "ceiling"} if measure == "score_corr" else {}
     )
-    if ACROSS_MEASURES[measure].of_emotion:
+    if measure not in WHOLE:
         rows = across
         names |= {"value": measure, "p": f"{measure}_p", "p_max": f"{measure}_p_max"}
         centre, spread = f"{measure}_null", f"{measure}_null_sd"
@@ -140,9 +133,10 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
         names |= {"value": "value", "p": "p", "p_max": "p_max"}
         centre, spread = "null_mean", "null_sd"
     known = rows.rename(columns={column: name for name, column in names.items()})
-    if measure == "raw_cos":
-        known = known.rename(columns={"raw_low": "null_low", "raw_high": "null_high"})
-    else:
+    band = measures()[measure].null
+    if band is not None:
+        known = known.rename(columns=dict(zip(band, ("null_low", "null_high"), strict=True)))
+    elif centre in rows:
         reach = 1.96 * rows[spread]
         known = known.assign(null_low=rows[centre] - reach, null_high=rows[centre] + reach)
     columns = [
@@ -162,11 +156,10 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
         drawn: From `table`.
         measure: The same.
     """
-    chosen = ACROSS_MEASURES[measure]
     # One such value would flatten every other; the table has it, and the caption says so.
     drawn = drawn.assign(value=drawn["value"].mask(beyond(drawn)))
     y = Axis(
-        title=chosen.axis,
+        title=measures()[measure].axis_title,
         range=span(
             *(drawn[c] for c in ("value", "uncorrected", "ceiling", "null_low", "null_high")),
             at_least=(0.0, 0.5),
@@ -212,7 +205,7 @@ def _marks(part: pd.DataFrame, measure: str, emotion: str) -> list[Band | Level 
         x=layers,
         y=part["value"],
         colour=colour,
-        name=ACROSS_MEASURES[measure].title,
+        name=measures()[measure].label,
         symbol=colour if emotion else "circle",
         filled=_outside(part),
         data=part[["layer_b", "p_max", "null_low", "null_high"]].to_numpy(dtype=float).tolist(),
@@ -265,7 +258,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
     drawn = table(across, similarity, measure)
     if measure == "raw_cos" and not drawn["value"].notna().any():
         drawn = drawn.iloc[:0]
-    title = ACROSS_MEASURES[measure].title
+    title = measures()[measure].label
     prompts = int(similarity["n_prompts"].max()) if len(similarity) else 0
     gaps = (
         f" Values beyond {CREDIBLE:g}, whose ceiling is too low to divide by, are in the table "
@@ -384,7 +377,7 @@ BY_LAYER = View[Analysed](
     page="across",
     title="Two models by layer",
     question="Do two models treat the same prompts alike, at layers of the same relative depth?",
-    controls=(PAIR, HOOK, measure_control(tuple(ACROSS_MEASURES))),
+    controls=(PAIR, HOOK, measure_control(measures)),
     show=show,
     answer=answer,
     terms=terms,

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.numbers import plural
 from emoact.views.analysed import (
     MODEL,
-    SITE_DASHES,
-    SITE_TITLES,
     SITES,
     Analysed,
     site_words,
@@ -83,7 +82,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
         range=_reach(drawn, measure),
     )
     rows: list[list[Panel]] = []
-    for site in (site for site in SITE_TITLES if site in set(drawn["site"])):
+    for site in known.in_order(drawn["site"]):
         own = drawn[drawn["site"] == site]
         panels = []
         for a, b in pairs(own):
@@ -91,7 +90,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
             panels.append(
                 Panel(
                     emotions=emotion_order([a, b]),
-                    title=SITE_TITLES[site],
+                    title=known.title(site),
                     marks=_marks(part, measure, site),
                     x=Axis(title="layer", scale="layer"),
                     y=y,
@@ -113,7 +112,7 @@ def _reach(drawn: pd.DataFrame, measure: str) -> tuple[float, float]:
 
 
 def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | Line]:
-    layers, dash = part["layer"], SITE_DASHES.get(site, "solid")
+    layers, dash = part["layer"], known.site(site).dash
     if measure == "top_share":
         share = Line(
             x=layers, y=part["top_share"], colour="accent", name="top 3 dimensions", dash=dash,
@@ -197,12 +196,12 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
     """
     parts = []
     for (a, b), rows in distances.groupby(["emotion_a", "emotion_b"], sort=False):
-        known = rows["cv_cosine"].dropna()
+        finite = rows["cv_cosine"].dropna()
         one, other = emotion_order([a, b])
-        if len(known):
+        if len(finite):
             parts.append(
-                f"{md(one)}–{md(other)} {two(known.median())} "
-                f"({two(known.min())} to {two(known.max())})"
+                f"{md(one)}–{md(other)} {two(finite.median())} "
+                f"({two(finite.min())} to {two(finite.max())})"
             )
     if not parts:
         return (
@@ -217,15 +216,15 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
 
 def null_sentence(distances: pd.DataFrame) -> str:
     """Number of plain cosines outside the band of relabelled data, and the cosine of noise."""
-    known = distances[distances["null_low"].notna() & distances["cosine"].notna()]
-    if not len(known):
+    finite = distances[distances["null_low"].notna() & distances["cosine"].notna()]
+    if not len(finite):
         expected = distances["expectation"].iloc[0]
         return f"Measured from the grand mean, the plain cosine of noise is {two(expected)}."
-    above = int((known["cosine"] > known["null_high"]).sum())
-    below = int((known["cosine"] < known["null_low"]).sum())
+    above = int((finite["cosine"] > finite["null_high"]).sum())
+    below = int((finite["cosine"] < finite["null_low"]).sum())
     return (
-        f"Plain cosines of pure noise are about {two(known['expectation'].iloc[0])}, because all "
-        f"emotions subtract one neutral mean. {above} of {len(known)} plain values lie above the "
+        f"Plain cosines of pure noise are about {two(finite['expectation'].iloc[0])}, because all "
+        f"emotions subtract one neutral mean. {above} of {len(finite)} plain values lie above the "
         f"band of relabelled data and {below} below it."
     )
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
-from emoact.views.by_layer import ACROSS_MEASURES
+from emoact.views.by_layer import WHOLE, measures
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.plots.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
@@ -22,7 +22,7 @@ def chart(cells: pd.DataFrame, measure: str) -> Chart:
 
     Args:
         cells: Rows of the table `maps` of one pair, site, measure and emotion.
-        measure: Key of `ACROSS_MEASURES`.
+        measure: One of `MAPS`.
     """
     grid = cells.pivot_table(index="layer_b", columns="layer_a", values="value", dropna=False)
     # A corrected correlation may exceed 1 and must not set the colours of all others.
@@ -34,7 +34,7 @@ def chart(cells: pd.DataFrame, measure: str) -> Chart:
             values=grid.to_numpy().tolist(),
             x=grid.columns.tolist(),
             y=grid.index.tolist(),
-            title=ACROSS_MEASURES[measure].axis,
+            title=measures()[measure].axis_title,
             diverging=True,
             low=-largest,
             high=largest,
@@ -54,7 +54,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
     measure, emotion = choice["measure"], choice.get("emotion", "")
     cells = of(by_layer.rows_of(source, choice, "maps"), measure=measure, emotion=emotion)
     cells = cells.reset_index(drop=True)
-    title = ACROSS_MEASURES[measure].title
+    title = measures()[measure].label
     about = f" of {emotion}" if emotion else ""
     grey = " Grey cells have no value." if cells["value"].isna().any() else ""
     models = "-".join(by_layer.pairs(source).get(choice["pair"], ()))
@@ -77,13 +77,13 @@ LAYER_MAP = View[Analysed](
     controls=(
         by_layer.PAIR,
         by_layer.HOOK,
-        by_layer.measure_control(MAPS),
+        by_layer.measure_control(lambda: MAPS),
         Control(
             name="emotion",
             label="Emotion",
             kind="select",
             options=lambda source, _: emotion_order(source.saved.emotions),
-            when=lambda _, choice: ACROSS_MEASURES[choice["measure"]].of_emotion,
+            when=lambda _, choice: choice["measure"] not in WHOLE,
             width=170,
         ),
     ),

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.views import cosines
-from emoact.views.analysed import LAYER, MODEL, SITE_TITLES, SITES, Analysed, sites_words
+from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.plots.theme import emotion_order
 from emoact.views.view import Choice, Shown, View
@@ -33,15 +34,14 @@ def chart(drawn: pd.DataFrame) -> Chart:
         [
             Panel(
                 lead=title,
-                title=SITE_TITLES[site],
+                title=known.title(site),
                 marks=[_cells(drawn[drawn["site"] == site], labels, column)],
                 x=names,
                 y=names,
             )
             for column, title in MATRICES.items()
         ]
-        for site in SITE_TITLES
-        if site in set(drawn["site"])
+        for site in known.in_order(drawn["site"])
     ]
     height = max(150, 46 * len(labels) + 30)
     return Chart(rows=rows, heights=[height] * len(rows), gap=0.05, unified=False)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from emoact import sites as known
 from emoact.numbers import significant
 from emoact.views.analysed import (
     LAYER,
     MODEL,
-    SITE_TITLES,
     SITES,
     Analysed,
     of,
@@ -63,7 +63,7 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         fitted: Rows of the table `points` whose range the axes show.
         solid: Three dimensions.
     """
-    sites = [site for site in SITE_TITLES if site in set(drawn["site"])]
+    sites = known.in_order(drawn["site"])
     panels = []
     for site in sites:
         shares = {
@@ -79,7 +79,7 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         own = drawn[drawn["site"] == site]
         panels.append(
             Panel(
-                lead=SITE_TITLES[site],
+                lead=known.title(site),
                 marks=[_points(own, emotion, solid) for emotion in emotion_order(own["emotion"])],
                 x=x,
                 y=y,

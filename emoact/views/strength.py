@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
 from emoact import sites as known
+from emoact.measures import Measure
+from emoact.stats import catalogue
 from emoact.views.analysed import (
     MODEL,
     SITES,
     Analysed,
     by_emotion,
+    measure_help,
     sites_words,
     vector_terms,
 )
@@ -32,78 +33,8 @@ from emoact.views.chart import (
 from emoact.views.direction_answer import answer
 from emoact.views.view import Choice, Control, Shown, View
 
-
-@dataclass(frozen=True, kw_only=True)
-class StrengthMeasure:
-    """One way to say how strong a direction is.
-
-    Attributes:
-        title: In the picker.
-        axis: Name and unit on the axis.
-        column: Of the table `strength`.
-        interval: Columns of its 95 % interval, if it has one.
-        null: Columns of the band of relabelled data, if there is one.
-        relative: Interval and band have to be divided by the layer's median norm.
-        chance: Value without any separation, if it is known without relabelling.
-        nothing: What `chance` is called.
-    """
-
-    title: str
-    axis: str
-    column: str
-    interval: tuple[str, str] | None = None
-    null: tuple[str, str] | None = None
-    relative: bool = False
-    chance: float | None = None
-    nothing: str = "no separation"
-
-
-_CV = ("cv_low", "cv_high")
+DEFAULT = "cv_relative"
 _NULL = ("null_low", "null_high")
-
-STRENGTH_MEASURES: Mapping[str, StrengthMeasure] = {
-    "cv_relative": StrengthMeasure(
-        title="cross-validated, relative",
-        axis="strength / median norm",
-        column="cv_relative",
-        interval=_CV,
-        null=_NULL,
-        relative=True,
-    ),
-    "cv": StrengthMeasure(
-        title="cross-validated",
-        axis="strength, model units",
-        column="cv",
-        interval=_CV,
-        null=_NULL,
-    ),
-    "l2": StrengthMeasure(title="plain L2", axis="L2 norm, model units", column="l2"),
-    "l1": StrengthMeasure(title="plain L1", axis="L1 norm, model units", column="l1"),
-    "relative": StrengthMeasure(
-        title="plain, relative", axis="L2 norm / median norm", column="relative"
-    ),
-    "d_prime": StrengthMeasure(
-        title="held-out d′",
-        axis="d′",
-        column="d_prime",
-        interval=("d_prime_low", "d_prime_high"),
-        chance=0.0,
-    ),
-    "auroc": StrengthMeasure(
-        title="held-out AUROC",
-        axis="AUROC",
-        column="auroc",
-        interval=("auroc_low", "auroc_high"),
-        chance=0.5,
-    ),
-    "length_corr": StrengthMeasure(
-        title="correlation with length",
-        axis="Spearman correlation",
-        column="length_corr",
-        chance=0.0,
-        nothing="no correlation",
-    ),
-}
 
 TERMS = {
     "cv": r"cross-validated strength, $\mathrm{sign}(S)\sqrt{|S|}$ with $S$ the mean over "
@@ -126,38 +57,36 @@ TERMS = {
 }
 
 
-def table(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+def table(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """One row for each (emotion, site, layer), in the unit of the measure.
 
     Args:
         rows: Of the table `strength` of one model.
-        measure: Key of `STRENGTH_MEASURES`.
+        measure: Labelled measure of that table.
     """
-    chosen = STRENGTH_MEASURES[measure]
-    scale = rows["scale"] if chosen.relative else 1.0
-    drawn = rows[["model", "emotion", "site", "layer"]].assign(value=rows[chosen.column])
-    for bounds, columns in ((("low", "high"), chosen.interval), (_NULL, chosen.null)):
+    scale = rows[measure.per] if measure.per else 1.0
+    drawn = rows[["model", "emotion", "site", "layer"]].assign(value=rows[measure.name])
+    for bounds, columns in ((("low", "high"), measure.interval), (_NULL, measure.null)):
         for name, column in zip(bounds, columns or (None, None), strict=True):
             drawn[name] = math.nan if column is None else rows[column] / scale
     known = rows[["p_holm", "significant", "length_corr"]]
     return pd.concat([drawn, known], axis=1).reset_index(drop=True)
 
 
-def chart(drawn: pd.DataFrame, measure: str) -> Chart:
+def chart(drawn: pd.DataFrame, measure: Measure) -> Chart:
     """A row of panels for each site, a panel for each emotion; filled markers are significant.
 
     Args:
         drawn: From `table`.
         measure: The same.
     """
-    chosen = STRENGTH_MEASURES[measure]
-    chance = (chosen.chance,) * 2 if chosen.chance is not None else None
-    zero = 0.0 if chosen.null else chosen.chance
+    chance = (measure.chance,) * 2 if measure.chance is not None else None
+    zero = 0.0 if measure.null else measure.chance
     rows: list[list[Panel]] = []
     for site in known.in_order(drawn["site"]):
         own = drawn[drawn["site"] == site]
         y = Axis(
-            title=chosen.axis,
+            title=measure.axis_title,
             format=",.3~r",
             range=span(*(own[name] for name in ("value", "low", "high", *_NULL)), at_least=chance),
         )
@@ -181,7 +110,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
                             name=emotion, dash=known.site(site).dash,
                             symbol=of_emotion(emotion), filled=part["significant"].tolist(),
                             data=part[["low", "high", *_NULL, "p_holm"]].to_numpy().tolist(),
-                            hover=_hover(chosen),
+                            hover=_hover(measure),
                         ),
                     ],
                     x=Axis(title="layer", scale="layer"),
@@ -190,46 +119,52 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
                 for emotion, part in by_emotion(own)
             ]
         )  # fmt: skip
-    return Chart(rows=rows, key=_key(chosen))
+    return Chart(rows=rows, key=_key(measure))
 
 
-def _hover(chosen: StrengthMeasure) -> str:
+def _hover(measure: Measure) -> str:
     parts = ["%{y:,.3~r}"]
-    if chosen.interval:
+    if measure.interval:
         parts.append("(95 % %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})")
-    if chosen.null:
+    if measure.null:
         parts.append("null %{customdata[2]:,.3~r} to %{customdata[3]:,.3~r},")
     return " ".join([*parts, "Holm p %{customdata[4]:.3~g}"])
 
 
-def _key(chosen: StrengthMeasure) -> list[Key]:
+def _key(measure: Measure) -> list[Key]:
     key = [
         Key(name="direction significant (Holm)", kind="marker", symbol="circle"),
         Key(name="not significant", kind="marker", symbol="circle-open"),
     ]
-    if chosen.interval:
+    if measure.interval:
         key.append(Key(name="95 % interval", kind="band", colour="accent"))
-    if chosen.null:
+    if measure.null:
         key.append(Key(name="95 % of relabelled data", kind="band", colour="null"))
-    elif chosen.chance is not None:
-        key.append(Key(name=chosen.nothing, kind="line", colour="muted", dash="dot"))
+    elif measure.chance is not None:
+        key.append(Key(name=measure.no_effect, kind="line", colour="muted", dash="dot"))
     return key
+
+
+def options(source: Analysed, _: Choice) -> list[str]:
+    """Labelled measures that the analysis has."""
+    known = source.read("strength")
+    return [each.name for each in catalogue.labelled("strength") if each.name in known]
 
 
 def show(source: Analysed, choice: Choice) -> Shown:
     """Table and chart of one measure."""
-    measure = choice["measure"]
+    measure = catalogue.measure("strength", choice["measure"])
     drawn = table(source.of_choice("strength", choice), measure)
     figure = (
         "Correlation of held-out projections with prompt length by layer"
-        if measure == "length_corr"
-        else f"Strength of the directions by layer ({STRENGTH_MEASURES[measure].title})"
+        if measure.name == "length_corr"
+        else f"Strength of the directions by layer ({measure.label})"
     )
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
         caption=f"{figure}; {choice['model']}, {sites_words(choice)}.",
-        name=f"strength-{measure}-{choice['model']}",
+        name=f"strength-{measure.name}-{choice['model']}",
     )
 
 
@@ -245,8 +180,9 @@ STRENGTH = View[Analysed](
             name="measure",
             label="Measure",
             kind="select",
-            options=lambda _source, _choice: tuple(STRENGTH_MEASURES),
-            help="  \n".join(f"`{key}`: {m.title}" for key, m in STRENGTH_MEASURES.items()),
+            options=options,
+            default=lambda source, _: DEFAULT if DEFAULT in source.read("strength") else "",
+            help=lambda _: measure_help(catalogue.labelled("strength")),
             width=150,
         ),
     ),

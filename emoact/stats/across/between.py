@@ -337,7 +337,7 @@ def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
             definition="Held-out cosine of the directions after at most 50 principal components "
             "and a rotation, mean over 5 folds",
             label="Procrustes",
-            axis="cosine",
+            axis="held-out cosine",
             formula="cos(R d_A, d_B)",
             source="Schönemann 1966",
             compute=lambda cell: cell.procrustes.value,
@@ -435,7 +435,7 @@ MEASURES = (
         table="across",
         definition="Cosine of the two directions without a common basis, a negative control; blank "
         "where the widths differ",
-        label="raw cosine",
+        label="raw cosine (negative control)",
         axis="cosine",
         null=("raw_low", "raw_high"),
         compute=lambda cell: np.nan if cell.raw is None else cell.raw.value,

@@ -31,14 +31,14 @@ def draw(chart: Chart) -> Any:
     return figure(chart, styles=STYLES, scheme="light")
 
 
-@pytest.mark.parametrize("measure", list(by_layer.ACROSS_MEASURES))
+@pytest.mark.parametrize("measure", list(by_layer.measures()))
 def test_models_are_compared_at_the_values_of_the_table(tables: Tables, measure: str) -> None:
     across, similarity = (
         t[t["site"] == "resid_pre"] for t in (tables["across"], tables["similarity"])
     )
     drawn = by_layer.table(across, similarity, measure)
     picture = draw(by_layer.chart(drawn, measure))
-    of_emotion = by_layer.ACROSS_MEASURES[measure].of_emotion
+    of_emotion = measure not in by_layer.WHOLE
     rows = (
         across[across["emotion"] == "gratitude"][measure]
         if of_emotion

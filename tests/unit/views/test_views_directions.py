@@ -5,6 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from emoact.measures import Measure
+from emoact.stats.catalogue import labelled, measure
 from emoact.views import separation, stability, strength
 from emoact.views.plotly_chart import figure
 from emoact.views.plots.caption import with_caption
@@ -12,6 +14,7 @@ from emoact.views.plots.theme import emotion_styles
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import LABELS, plant_scenarios
 
+RELATIVE = measure("strength", "cv_relative")
 STYLES = emotion_styles(LABELS, "light")
 Tables = dict[str, pd.DataFrame]
 
@@ -33,11 +36,10 @@ def titles(drawn: Any) -> list[str]:
     return [annotation.text for annotation in drawn.layout.annotations]
 
 
-@pytest.mark.parametrize("measure", list(strength.STRENGTH_MEASURES))
-def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: str) -> None:
+@pytest.mark.parametrize("measure", labelled("strength"), ids=lambda each: each.name)
+def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: Measure) -> None:
     table = tables["strength"]
     drawn = draw(strength.chart(strength.table(table, measure), measure))
-    column = strength.STRENGTH_MEASURES[measure].column
     for site, emotion, trace in zip(
         ["resid_pre"] * 2 + ["mlp_out"] * 2,
         ["gratitude", "anger"] * 2,
@@ -45,18 +47,18 @@ def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: str) -> N
         strict=True,
     ):
         rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
-        assert list(trace.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
+        assert list(trace.y) == pytest.approx(rows[measure.name].tolist(), nan_ok=True)
         filled = [not symbol.endswith("-open") for symbol in trace.marker.symbol]
         assert filled == rows["significant"].tolist()
 
 
 def test_the_null_band_of_the_relative_strength_is_in_its_unit(tables: Tables) -> None:
     table = tables["strength"].reset_index(drop=True)
-    drawn = strength.table(table, "cv_relative")
+    drawn = strength.table(table, RELATIVE)
     expected = (table["null_high"] / table["scale"]).tolist()
     assert drawn["null_high"].tolist() == pytest.approx(expected)
     assert drawn["value"].tolist() == pytest.approx((table["cv"] / table["scale"]).tolist())
-    assert strength.table(table, "l2")["null_high"].isna().all()
+    assert strength.table(table, measure("strength", "l2"))["null_high"].isna().all()
 
 
 def test_stability_draws_three_cosines_in_every_panel(tables: Tables) -> None:
@@ -112,7 +114,7 @@ def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
     tables: Tables,
 ) -> None:
     table = tables["strength"].replace({"emotion": {"anger": "<b>joy</b>"}})
-    chart = strength.chart(strength.table(table, "cv"), "cv")
+    chart = strength.chart(strength.table(table, RELATIVE), RELATIVE)
     styles = emotion_styles(["gratitude", "<b>joy</b>"], "light")
     first, second, *_ = titles(figure(chart, styles=styles, scheme="light"))
     assert first.endswith("<b>gratitude</b>  Residual stream")
