@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from emoact.bench.pages import ROUNDS, page_names, page_time
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import State
 from emoact.version import __version__
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emoact.decode import read_regular
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.regular import read_regular
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 

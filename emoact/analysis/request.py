@@ -12,7 +12,7 @@ from emoact.analysis.inputs import FileHashes, InputFile
 from emoact.analysis.listing import saved_already
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import RequestError
-from emoact.jobs.job import JobConfig, new_run_id, now
+from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.schema import Site

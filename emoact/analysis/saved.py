@@ -15,9 +15,8 @@ from emoact.analysis.direction_files import Directions, file_name, read_directio
 from emoact.analysis.inputs import InputFile
 from emoact.analysis.key import ANALYSIS_VERSION
 from emoact.analysis.table_files import read_table
+from emoact.decode import decode, read_regular
 from emoact.errors import FileRefusedError, RequestError
-from emoact.jobs.decode import decode
-from emoact.jobs.regular import read_regular
 from emoact.schema import Finding, Site
 from emoact.stats.catalogue import table_named
 from emoact.stats.directions.directions import DIRECTION_KINDS, DirectionKind

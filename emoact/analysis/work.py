@@ -12,7 +12,7 @@ from emoact.analysis.listing import saved_already
 from emoact.analysis.request import check_heads, input_of
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.views import Step
+from emoact.jobs.snapshot import Step
 from emoact.stats.features import features_of
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult

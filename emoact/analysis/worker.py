@@ -14,11 +14,10 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.work import WRITING_SHARE, AnalysisWork, Computed, compute_analysis
 from emoact.errors import CancelledError, RequestError
 from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.config import AnyConfig, JobConfig
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.job import JobConfig
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.reporter import RunReporter
-from emoact.jobs.views import Step
+from emoact.jobs.snapshot import Step
 from emoact.store.layout import ResultsRoot
 
 _POLL_S = 0.1

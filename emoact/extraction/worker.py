@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from emoact.errors import RequestError
 from emoact.extraction.pipeline import EngineFor, bridge_engine, run_units
 from emoact.jobs.attempt import run_worker
-from emoact.jobs.config import RunConfig
-from emoact.jobs.directory import RunDirectory
-from emoact.jobs.frozen import FrozenChoices
-from emoact.jobs.kinds import AnyConfig
+from emoact.jobs.config import AnyConfig, RunConfig
+from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.jobs.rates import learn
 from emoact.jobs.reporter import RunReporter
 

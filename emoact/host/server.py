@@ -16,14 +16,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.host.request import Loading
 from emoact.host.requests import REQUESTS, Answer
 from emoact.host.warm import WarmModel
 from emoact.jobs.config import RunConfig
-from emoact.jobs.decode import decode
-from emoact.jobs.directory import RunDirectory
-from emoact.jobs.frozen import FrozenChoices
+from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.models import hosts
 
 Task = Callable[[], object]

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.pipeline import EngineFor, bridge_engine
 from emoact.extraction.worker import main as work_off
@@ -25,7 +26,6 @@ from emoact.host.request import Loading
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave
-from emoact.jobs.decode import decode
 from emoact.jobs.directory import RunDirectory
 from emoact.models import hosts
 from emoact.models.threads import let_threads_sleep

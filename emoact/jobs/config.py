@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
+from emoact.decode import decode
 from emoact.errors import RequestError
-from emoact.jobs.decode import decode
-from emoact.jobs.estimate import Estimate
 from emoact.models.source import Need
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
 
@@ -188,3 +189,169 @@ class RunConfig:
             )
         stated = {key: fields[key] for key in fields if key not in ("schema_version", "kind")}
         return decode(cls, stated)
+
+
+RateSource = Literal["measured", "guessed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEstimate:
+    """What one model of a run will take.
+
+    Attributes:
+        folder: The model's folder, as in `RunModel`.
+        n_samples: Prompts that are not on disk yet.
+        n_tokens: Their tokens, BOS included.
+        tokens_counted: True when the model's own tokenizer counted them, False when guessed from
+            the characters.
+        tokens_per_s: Rate that was used.
+        rate_source: `measured` on this machine with this model, or `guessed` from its size.
+        prepare_s: Seconds for install, download and load.
+        extract_s: Seconds for the forward passes and for saving.
+        disk_bytes: What the new files will occupy.
+        memory_bytes: Resident memory at the peak.
+    """
+
+    folder: str
+    n_samples: int
+    n_tokens: int
+    tokens_counted: bool
+    tokens_per_s: float
+    rate_source: RateSource
+    prepare_s: float
+    extract_s: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        seconds: Wall time without waiting in the queue.
+        disk_bytes: What the new files will occupy in the end.
+        peak_disk_bytes: The most that is needed while the largest unit is being written.
+        memory_bytes: Resident memory at the peak.
+        free_disk_bytes: Free in the results folder when the estimate was made, or None.
+        free_memory_bytes: Available when the estimate was made, or None.
+        rate_source: `guessed` when any of the rates was.
+        warnings: Sentences for the user: disk or memory that will not do.
+        models: The same, model by model.
+    """
+
+    seconds: float
+    disk_bytes: int
+    peak_disk_bytes: int
+    memory_bytes: int
+    free_disk_bytes: int | None
+    free_memory_bytes: int | None
+    rate_source: RateSource
+    warnings: tuple[str, ...]
+    models: tuple[ModelEstimate, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens over all models."""
+        return sum(model.n_tokens for model in self.models)
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "warnings": list(self.warnings), "models": list(fields["models"])}
+
+
+JobKind = Literal["analyze", "report"]
+JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
+
+JOB_WORKERS: Mapping[JobKind, str] = {
+    "analyze": "emoact.analysis.worker",
+    "report": "emoact.report.worker",
+}
+"""The module that works off each kind, run as a process of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig:
+    """Everything a worker of this kind needs to know; what `config.json` holds.
+
+    Attributes:
+        kind: Which worker reads `request`.
+        run_id: Name of the run directory.
+        created_at: ISO 8601 with offset.
+        models: What to call them on screen.
+        emotions: Labels, for the table of runs.
+        results: Absolute path of the results root.
+        request: What is asked for, in plain JSON; the kind's own code checks it.
+        command: The shell command that makes this run.
+        executor: Name of the executor that works it off.
+    """
+
+    kind: JobKind
+    run_id: str
+    created_at: str
+    models: tuple[str, ...]
+    emotions: tuple[str, ...]
+    results: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    executor: str = "local"
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What to call the models on screen."""
+        return self.models
+
+    def fingerprint(self) -> str:
+        """Equal for two requests that ask for the same in the same folder."""
+        asked = {"kind": self.kind, "results": self.results, "request": dict(self.request)}
+        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def again(self) -> JobConfig:
+        """The same request as a new run."""
+        return dataclasses.replace(self, run_id=new_run_id(), created_at=now())
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        fields = dataclasses.asdict(self)
+        lists = {"models": list(self.models), "emotions": list(self.emotions)}
+        return {"schema_version": SCHEMA_VERSION, **fields, **lists}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> JobConfig:
+        """The inverse of `to_json`.
+
+        Raises:
+            RequestError: The mapping is no such mapping; says why.
+        """
+        found = decode(cls, {key: fields[key] for key in fields if key != "schema_version"})
+        if not found.models:
+            raise RequestError("models: at least one is expected")
+        return found
+
+
+def new_run_id() -> str:
+    """A new name that sorts by time."""
+    return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def now() -> str:
+    """This moment, ISO 8601 with offset."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+RunKind: TypeAlias = Literal["extract"] | JobKind
+AnyConfig: TypeAlias = RunConfig | JobConfig
+
+
+def config_from_json(fields: Any) -> AnyConfig:
+    """The config of a run of whatever kind.
+
+    Raises:
+        RequestError: The mapping is of a newer emoact, of an unknown kind, or is no such mapping.
+    """
+    known = isinstance(fields, Mapping) and fields.get("schema_version") == SCHEMA_VERSION
+    if known and fields.get("kind") in JOB_KINDS:
+        return JobConfig.from_json(fields)
+    return RunConfig.from_json(fields)

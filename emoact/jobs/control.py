@@ -14,11 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.executor import LOCAL, Capability, Executor, find_executor
-from emoact.jobs.job import JobConfig
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.launch import (
     Started,
     active_twin,
@@ -32,7 +30,7 @@ from emoact.jobs.launch import (
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time, run_directories, worker_slots
-from emoact.jobs.states import RESUMABLE
+from emoact.jobs.snapshot import RESUMABLE
 from emoact.jobs.status import Status, write_status
 from emoact.models.hosts import idle_s
 from emoact.store.atomic import write_error

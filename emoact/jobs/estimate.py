@@ -1,76 +1,222 @@
-"""What a run will take: time, disk and memory, before it starts."""
+"""Working out what a run will take, from token counts, sizes and what was learnt before."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
 
-RateSource = Literal["measured", "guessed"]
+from emoact import sites
+from emoact.data.token_counts import count_tokens
+from emoact.errors import EmoactError
+from emoact.jobs.config import Estimate, ModelEstimate
+from emoact.jobs.machine import cores, free_disk, free_memory
+from emoact.jobs.rates import Rates, rate_key, read_rates
+from emoact.schema import ExtractionOptions
+
+_FLOPS_PER_CORE = 40e9
+"""Multiplications and additions that a core of a laptop does in a second, for the first guess."""
+_GUESSED_READY_S = 15.0
+_WRITE_BYTES_PER_S = 200e6
+_DOWNLOAD_BYTES_PER_S = 10e6
+_CONVERT_S = 15.0
+_PROCESS_BYTES = 700_000_000
+"""A worker with torch and the model libraries, before any weight."""
+_PASS_TOKENS = 512
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelEstimate:
-    """What one model of a run will take.
+class ModelWork:
+    """What one model has to do.
 
     Attributes:
-        folder: The model's folder, as in `RunModel`.
-        n_samples: Prompts that are not on disk yet.
-        n_tokens: Their tokens, BOS included.
-        tokens_counted: True when the model's own tokenizer counted them, False when guessed from
-            the characters.
-        tokens_per_s: Rate that was used.
-        rate_source: `measured` on this machine with this model, or `guessed` from its size.
-        prepare_s: Seconds for install, download and load.
-        extract_s: Seconds for the forward passes and for saving.
-        disk_bytes: What the new files will occupy.
-        memory_bytes: Resident memory at the peak.
+        folder: Its folder.
+        directory: Where its tokenizer lies, or None.
+        needs: What comes before loading, or None.
+        download_bytes: Size of that, or None.
+        n_layers: Number of transformer blocks, or None.
+        d_model: Width of the residual stream, or None.
+        n_heads: Attention heads, or None.
+        n_parameters: Rounded, or None.
+        texts: The prompts of each emotion that is not on disk yet.
     """
 
     folder: str
-    n_samples: int
-    n_tokens: int
-    tokens_counted: bool
-    tokens_per_s: float
-    rate_source: RateSource
-    prepare_s: float
-    extract_s: float
-    disk_bytes: int
-    memory_bytes: int
+    directory: str | None
+    needs: str | None
+    download_bytes: int | None
+    n_layers: int | None
+    d_model: int | None
+    n_heads: int | None
+    n_parameters: int | None
+    texts: Mapping[str, Sequence[str]]
+
+
+def estimate_run(
+    work: Sequence[ModelWork], options: ExtractionOptions, *, results: str | os.PathLike[str]
+) -> Estimate:
+    """What these models will take with these options, and whether disk and memory will do."""
+    rates = read_rates()
+    models = []
+    largest_unit = 0
+    for one in work:
+        estimated, largest = _model(one, options, rates)
+        models.append(estimated)
+        largest_unit = max(largest_unit, largest)
+    disk = sum(model.disk_bytes for model in models)
+    memory = max((model.memory_bytes for model in models), default=0)
+    free = free_disk(results), free_memory()
+    # A unit is gathered in a file of its own before it becomes the pickle.
+    peak_disk = disk + largest_unit
+    return Estimate(
+        seconds=sum(model.prepare_s + model.extract_s for model in models),
+        disk_bytes=disk,
+        peak_disk_bytes=peak_disk,
+        memory_bytes=memory,
+        free_disk_bytes=free[0],
+        free_memory_bytes=free[1],
+        rate_source="guessed"
+        if any(model.rate_source == "guessed" for model in models)
+        else "measured",
+        warnings=_warnings(peak_disk, memory, free[0], free[1]),
+        models=tuple(models),
+    )
+
+
+def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[ModelEstimate, int]:
+    """The model's estimate, and the bytes of its largest unit."""
+    n_tokens = largest = disk = 0
+    counted = True
+    for texts in work.texts.values():
+        tokens = count_or_guess(work.directory, texts)
+        counted = counted and tokens.counted
+        bos = len(texts) if options.bos == "prepend" else 0
+        total = tokens.total + bos
+        squared = tokens.total_squared + (2 * tokens.total + bos if bos else 0)
+        size = unit_bytes(work, options, n_tokens=total, n_tokens_squared=squared)
+        n_tokens, disk, largest = n_tokens + total, disk + size, max(largest, size)
+    known = rates.models.get(rate_key(work.folder, dtype=options.dtype, device=options.device))
+    n_parameters = work.n_parameters or 150_000_000
+    speed = known.tokens_per_s if known else cores() * _FLOPS_PER_CORE / (2 * n_parameters)
+    waits = 0.0
+    if work.texts:
+        waits = (known.ready_s if known else _GUESSED_READY_S) + _fetching(work)
+    extract_s = n_tokens / speed
+    if known is None:
+        extract_s += disk / _WRITE_BYTES_PER_S
+    estimated = ModelEstimate(
+        folder=work.folder,
+        n_samples=sum(len(texts) for texts in work.texts.values()),
+        n_tokens=n_tokens,
+        tokens_counted=counted,
+        tokens_per_s=speed,
+        rate_source="measured" if known else "guessed",
+        prepare_s=waits,
+        extract_s=extract_s,
+        disk_bytes=disk,
+        memory_bytes=_memory(work, options, n_parameters) if work.texts else 0,
+    )
+    return estimated, largest
+
+
+def unit_bytes(
+    work: ModelWork, options: ExtractionOptions, *, n_tokens: int, n_tokens_squared: int
+) -> int:
+    """Bytes of the arrays of one unit: float32, whatever the model computes in."""
+    n_layers, d_model, n_heads = work.n_layers or 12, work.d_model or 768, work.n_heads or 12
+    # A configuration does not always name the width of a head; d_model / n_heads is the usual one.
+    d_head = d_model // n_heads
+    values = 0
+    for record in map(sites.site, options.sites):
+        one = math.prod(record.array_shape(1, d_model=d_model, n_heads=n_heads, d_head=d_head))
+        positions = n_tokens_squared if record.shape.count("pos") == 2 else n_tokens
+        values += len(record.layer_range(n_layers)) * one * positions
+    return 4 * values
+
+
+def _fetching(work: ModelWork) -> float:
+    if work.needs is None:
+        return 0.0
+    download = (work.download_bytes or 0) / _DOWNLOAD_BYTES_PER_S
+    return download + (0.0 if work.needs == "download" else _CONVERT_S)
+
+
+def _memory(work: ModelWork, options: ExtractionOptions, n_parameters: int) -> int:
+    # While weights are read, the file's pages and the model are both there.
+    weights = 2 * n_parameters * _BYTES[options.dtype]
+    n_layers, d_model = work.n_layers or 12, work.d_model or 768
+    passes = 2 * _PASS_TOKENS * d_model * 4 * max(n_layers * len(options.sites), 16)
+    return _PROCESS_BYTES + weights + passes
+
+
+def _warnings(
+    peak_disk: int, memory: int, free_disk_bytes: int | None, free_memory_bytes: int | None
+) -> tuple[str, ...]:
+    warnings = []
+    if free_disk_bytes is not None and peak_disk > free_disk_bytes:
+        warnings.append(
+            f"The results folder has {_size(free_disk_bytes)} free; the run needs about "
+            f"{_size(peak_disk)}. Free some space or choose another results folder."
+        )
+    if free_memory_bytes is not None and memory > free_memory_bytes:
+        warnings.append(
+            f"{_size(free_memory_bytes)} of memory are available; the run needs about "
+            f"{_size(memory)}. Close other programs or choose a smaller model."
+        )
+    return tuple(warnings)
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+_CHARACTERS_PER_TOKEN = 4.4
+"""Of English prose with a vocabulary of 50,000; for a guess that says that it is one."""
+_SAMPLED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What a run will take.
+class TokenCount:
+    """Tokens of a list of texts, without BOS.
 
     Attributes:
-        seconds: Wall time without waiting in the queue.
-        disk_bytes: What the new files will occupy in the end.
-        peak_disk_bytes: The most that is needed while the largest unit is being written.
-        memory_bytes: Resident memory at the peak.
-        free_disk_bytes: Free in the results folder when the estimate was made, or None.
-        free_memory_bytes: Available when the estimate was made, or None.
-        rate_source: `guessed` when any of the rates was.
-        warnings: Sentences for the user: disk or memory that will not do.
-        models: The same, model by model.
+        total: Over all texts.
+        total_squared: Sum of the squares, which decides the size of attention patterns.
+        counted: False when guessed from the characters.
     """
 
-    seconds: float
-    disk_bytes: int
-    peak_disk_bytes: int
-    memory_bytes: int
-    free_disk_bytes: int | None
-    free_memory_bytes: int | None
-    rate_source: RateSource
-    warnings: tuple[str, ...]
-    models: tuple[ModelEstimate, ...]
+    total: int
+    total_squared: int
+    counted: bool
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens over all models."""
-        return sum(model.n_tokens for model in self.models)
 
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars, lists and mappings."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "warnings": list(self.warnings), "models": list(fields["models"])}
+def count_or_guess(model_directory: str | None, texts: Sequence[str]) -> TokenCount:
+    """Tokens of the texts; of more than a thousand, a thousand spread evenly stand for all."""
+    sampled = tuple(texts[:: max(1, len(texts) // _SAMPLED)])
+    lengths = None if model_directory is None else _counted(Path(model_directory), sampled)
+    known = lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in sampled]
+    scale = len(texts) / len(sampled) if sampled else 0.0
+    return TokenCount(
+        total=round(sum(known) * scale),
+        total_squared=round(sum(length**2 for length in known) * scale),
+        counted=lengths is not None,
+    )
+
+
+def _counted(directory: Path, texts: tuple[str, ...]) -> list[int] | None:
+    """Tokens of each text, or None where there is no tokenizer that can be read."""
+    path = directory / "tokenizer.json"
+    try:
+        return _remembered(path, path.stat().st_mtime_ns, texts)
+    except (OSError, EmoactError):
+        return None
+
+
+@functools.lru_cache(maxsize=32)
+def _remembered(path: Path, mtime_ns: int, texts: tuple[str, ...]) -> list[int]:  # noqa: ARG001
+    """A page asks for the same texts at every click; a changed tokenizer is another entry."""
+    return [int(length) for length in count_tokens(path, texts)]

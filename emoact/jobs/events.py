@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from emoact.decode import decode, read_regular
 from emoact.errors import RequestError
-from emoact.jobs.decode import decode
-from emoact.jobs.regular import read_regular
 from emoact.store.atomic import write_error
 
 MAX_BYTES = 64_000_000

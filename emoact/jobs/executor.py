@@ -21,7 +21,7 @@ from emoact.models.hosts import child_environment
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
-    from emoact.jobs.worker_process import WorkerProcess
+    from emoact.jobs.lock import WorkerProcess
 
 Capability = Literal["cancel", "resume", "queue"]
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.config import JOB_WORKERS, AnyConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.executor import can, find_executor
-from emoact.jobs.job import JOB_WORKERS
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots

@@ -9,7 +9,7 @@ from emoact.jobs.control import find_run
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.look import Look, look
 from emoact.jobs.queue import run_directories
-from emoact.jobs.remaining import remaining_seconds
+from emoact.jobs.rates import remaining_seconds
 from emoact.jobs.snapshot import UnitProgress
 from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
@@ -42,14 +42,7 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
         config=config,
         step=None
         if step is None
-        else StepView(
-            name=step.name,
-            model=names.get(step.folder, step.folder),
-            folder=step.folder,
-            detail=step.detail,
-            done=step.done,
-            total=step.total,
-        ),
+        else StepView(**vars(step), model=names.get(step.folder, step.folder)),
         units=units,
         n_tokens=None
         if None in counts or not counts
@@ -122,22 +115,17 @@ def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:
     if seconds is None and unit.started_s is not None:
         seconds = max(0.0, found.snapshot.elapsed_s - unit.started_s)
     rated = seconds if seconds and state != "skipped" and unit.samples_done else None
+    stated = {
+        **vars(unit),
+        "state": state,
+        "tokens_done": (unit.n_tokens or 0) if state == "skipped" else unit.tokens_done,
+        "seconds": seconds,
+    }
     return UnitView(
+        **stated,
         model=names.get(unit.folder, unit.folder),
-        folder=unit.folder,
-        emotion=unit.emotion,
-        state=state,
-        n_samples=unit.n_samples,
-        samples_done=unit.samples_done,
-        n_tokens=unit.n_tokens,
-        tokens_done=(unit.n_tokens or 0) if state == "skipped" else unit.tokens_done,
-        seconds=seconds,
         samples_per_s=unit.samples_done / rated if rated else None,
         tokens_per_s=unit.tokens_done / rated if rated else None,
-        path=unit.path,
-        size=unit.size,
-        sha256=unit.sha256,
-        reason=unit.reason,
     )
 
 
@@ -147,9 +135,7 @@ def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
     tail = directory.log_tail(_LOG_LINES)
     error = found.snapshot.error
     if found.state == "failed" and error is not None:
-        return ErrorView(
-            message=error.message, remedy=error.remedy, exit_code=error.exit_code, log_tail=tail
-        )
+        return ErrorView(**vars(error), log_tail=tail)
     return ErrorView(
         message="the worker process is gone and left no word: it was killed, ran out of memory, "
         "or the machine stopped",

@@ -13,12 +13,10 @@ from typing import Any
 from emoact.errors import CancelledError, EmoactError
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event, EventKind, EventLog
+from emoact.jobs.lock import WorkerProcess
 from emoact.jobs.redact import redact
-from emoact.jobs.snapshot import RunError, Snapshot
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import RunError, Snapshot, State, Step
 from emoact.jobs.status import Status, write_status
-from emoact.jobs.views import Step
-from emoact.jobs.worker_process import WorkerProcess
 
 BEAT_S = 0.5
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.command import shell_command
-from emoact.jobs.config import DatasetRef, RunConfig, RunModel
-from emoact.jobs.conflicts import units_on_disk
-from emoact.jobs.estimate import Estimate
-from emoact.jobs.estimating import ModelWork, estimate_run
+from emoact.jobs.config import DatasetRef, Estimate, RunConfig, RunModel, new_run_id, now
+from emoact.jobs.estimate import ModelWork, estimate_run
 from emoact.jobs.executor import find_executor
-from emoact.jobs.job import new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.registry import REGISTRY
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import Dataset, ExtractionOptions, check_emotion
+from emoact.schema import Dataset, ExtractionOptions, Prompt, check_emotion
+from emoact.store import manifest
 from emoact.store.atomic import check_folder
+from emoact.store.configuration import unit_configuration
+from emoact.store.keys import differences
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.protocol import find_store
 
@@ -256,3 +257,101 @@ def _estimate(
             )
         )
     return estimate_run(work, request.options, results=request.results)
+
+
+def shell_command(request: ExtractRequest) -> str:
+    """The command that asks for the same; what is default is left out, except for the science.
+
+    BOS, processing, dtype and sites are always said, so that a later default changes nothing.
+    """
+    words = ["python", "-m", "emoact", "extract"]
+    for model in request.models:
+        words += ["--model", model]
+    for emotion in request.emotions or ():
+        words += ["--emotion", emotion]
+    words += ["--dataset", os.fspath(request.dataset), "--results", os.fspath(request.results)]
+    words += _options(request.options)
+    for name, value, default in (
+        ("store", request.store, "pickle"),
+        ("executor", request.executor, "local"),
+    ):
+        words += [] if value == default else [f"--{name}", value]
+    flags = {
+        "--allow-pickle-weights": request.allow_pickle_weights,
+        "--overwrite": request.overwrite,
+        "--yes": request.assume_yes,
+    }
+    words += [flag for flag, is_set in flags.items() if is_set]
+    return shlex.join(words)
+
+
+def _options(options: ExtractionOptions) -> list[str]:
+    words = ["--bos", options.bos, "--processing", options.processing, "--dtype", options.dtype]
+    for site in options.sites:
+        words += ["--site", site]
+    if options.truncate:
+        words.append("--truncate")
+    if options.allow_nonadditive_mlp:
+        words.append("--allow-nonadditive-mlp")
+    if options.device != "auto":
+        words += ["--device", options.device]
+    return words
+
+
+def units_on_disk(
+    root: ResultsRoot,
+    source: ModelSource,
+    prompts: Mapping[str, Sequence[Prompt]],
+    *,
+    options: ExtractionOptions,
+    overwrite: bool,
+    store: str = "pickle",
+) -> frozenset[str]:
+    """The emotions whose file is there with just this configuration, and will be left alone.
+
+    Looks at sizes, not at hashes; the run itself looks at those.
+
+    Raises:
+        RequestError: A file of another configuration, or of nobody's, is in the way; says what
+            differs.
+    """
+    try:
+        known = manifest.load(root).units
+    except EmoactError as error:
+        raise RequestError(error.message, remedy=error.remedy) from error
+    there = set()
+    for emotion, chosen in prompts.items():
+        path = root.unit_path(source.folder, emotion)
+        if not path.exists():
+            continue
+        entry = known.get(root.unit_name(source.folder, emotion))
+        asked = unit_configuration(
+            model_name=source.model_name,
+            revision=source.revision,
+            commit=source.commit,
+            weight_source=source.weight_source,
+            options=options,
+            prompts=chosen,
+            store=store,
+        )
+        differing = [] if entry is None else _differences(entry.configuration, asked)
+        if entry is not None and not differing:
+            # A damaged file is computed again without a question.
+            if path.stat().st_size == entry.size:
+                there.add(emotion)
+        elif not overwrite:
+            what = "; ".join(differing) or "no run of emoact is known to have written it"
+            raise RequestError(
+                f"{path} is in the way: {what}",
+                remedy="Pass --overwrite to replace it, or choose another folder with --results.",
+            )
+    return frozenset(there)
+
+
+def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    # The commit of a model that has to be downloaded is not known yet.
+    ignored = () if asked["commit"] is not None else ("commit",)
+    return differences(
+        {key: saved[key] for key in saved if key not in ignored},
+        {key: asked[key] for key in asked if key not in ignored},
+    )

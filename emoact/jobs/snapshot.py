@@ -5,13 +5,45 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.events import Event
-from emoact.jobs.kinds import AnyConfig
-from emoact.jobs.states import State
-from emoact.jobs.views import MadeView, Step, UnitState
+
+State = Literal["pending", "loading", "running", "finished", "failed", "cancelled", "crashed"]
+STATES: tuple[State, ...] = get_args(State)
+
+UnitState = Literal["waiting", "running", "saving", "saved", "skipped", "stopped"]
+"""`saved` by this run; `skipped` because it was on disk; `stopped` when the run ended before it."""
+
+Step = Literal[
+    "install", "download", "load", "self_check", "extract", "save", "read", "analyze", "write"
+]
+"""Work in progress; the last three are those of jobs."""
+
+ACTIVE: frozenset[State] = frozenset({"pending", "loading", "running"})
+"""A worker lives."""
+
+ENDED: frozenset[State] = frozenset({"finished", "failed", "cancelled"})
+"""The worker said so before it left; a crashed run has not ended."""
+
+RESUMABLE: frozenset[State] = frozenset({"failed", "cancelled", "crashed"})
+
+
+def derive_state(stated: State | None, *, held: bool, cancel_requested: bool) -> State:
+    """The state that a run is shown in.
+
+    Args:
+        stated: What the worker last said; None where that cannot be read.
+        held: Whether the lock was held, looked at before `stated` was read.
+        cancel_requested: Whether the cancel flag is there.
+    """
+    if stated is not None and stated in ENDED:
+        return stated
+    if held:
+        return stated or "running"
+    return "cancelled" if cancel_requested else "crashed"
+
 
 HISTORY_POINTS = 120
 _HISTORY_SPACING_S = 1.0
@@ -19,10 +51,22 @@ _HISTORY_SPACING_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class UnitProgress:
-    """One (model folder, emotion); fields as in `UnitView`.
+    """One (model folder, emotion) of a run.
 
     Attributes:
+        folder: The model's folder, unique within the run.
+        emotion: Class label.
+        n_samples: Prompts of the unit.
+        state: Progress of the unit.
+        samples_done: Prompts that are computed.
+        n_tokens: Tokens of the unit with BOS, or None before the model's tokenizer counted them.
+        tokens_done: Tokens that are computed.
         started_s: Working seconds of the run when the unit began, or None.
+        seconds: Wall time of the unit so far, or in all; None before it starts.
+        path: The file, once it is there.
+        size: Its bytes.
+        sha256: Its hash.
+        reason: Why it was skipped.
     """
 
     folder: str
@@ -42,7 +86,15 @@ class UnitProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class StepProgress:
-    """What the worker is doing; fields as in `StepView`, with the model's folder."""
+    """Work in progress.
+
+    Attributes:
+        name: Kind of work.
+        folder: The model's folder; empty where no single model is at work.
+        detail: A few words more, or empty.
+        done: Progress of the step in `total`'s unit, or None where there is none.
+        total: For example bytes of a download.
+    """
 
     name: Step
     folder: str
@@ -53,11 +105,32 @@ class StepProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class RunError:
-    """Why a run failed."""
+    """Reason of a failure.
+
+    Attributes:
+        message: Description of the failure.
+        remedy: Next thing to do, or None.
+        exit_code: Exit code of the command line for it.
+    """
 
     message: str
     remedy: str | None
     exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Something beside units that a run left on disk.
+
+    Attributes:
+        path: File or folder.
+        size: Its bytes.
+        existing: True when it was there already and nothing had to be done.
+    """
+
+    path: str
+    size: int
+    existing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +173,7 @@ class Snapshot:
     history: tuple[tuple[float, float], ...] = ()
     counted: tuple[float, int] = (0.0, 0)
     share: float | None = None
-    made: tuple[MadeView, ...] = ()
+    made: tuple[Made, ...] = ()
 
     @property
     def tokens_done(self) -> int:
@@ -158,7 +231,7 @@ class Snapshot:
             case "unit_skipped":
                 return _skipped(moved, fields)
             case "made":
-                return dataclasses.replace(moved, made=(*self.made, MadeView(**fields)))
+                return dataclasses.replace(moved, made=(*self.made, Made(**fields)))
             case "note":
                 notes = dict.fromkeys([*self.notes, fields["text"]])
                 return dataclasses.replace(moved, notes=tuple(notes))

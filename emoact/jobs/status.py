@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emoact.decode import decode, read_regular
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.decode import decode
-from emoact.jobs.regular import read_regular
+from emoact.jobs.lock import WorkerProcess, this_machine
 from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.worker_process import WorkerProcess, this_machine
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import write_json
 

@@ -1,60 +1,37 @@
-"""What a page or a terminal shows of a run; built by `progress`, never changed."""
+"""A run as pages and terminals show it; built by `progress`, never changed."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from emoact.jobs.estimate import Estimate
+from emoact.jobs.config import AnyConfig, Estimate, RunKind
 from emoact.jobs.executor import can
-from emoact.jobs.kinds import AnyConfig, RunKind
-from emoact.jobs.states import State
-
-UnitState = Literal["waiting", "running", "saving", "saved", "skipped", "stopped"]
-Step = Literal[
-    "install", "download", "load", "self_check", "extract", "save", "read", "analyze", "write"
-]
+from emoact.jobs.snapshot import (
+    ACTIVE,
+    RESUMABLE,
+    Made,
+    RunError,
+    State,
+    StepProgress,
+    UnitProgress,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitView:
-    """One (model, emotion) of a run.
+class UnitView(UnitProgress):
+    """One unit as a page shows it.
 
     Attributes:
-        model: What to call the model on screen.
-        folder: The model's folder, unique within the run.
-        emotion: Class label.
-        state: `saved` by this run, `skipped` because it was there already, `stopped` when the run
-            ended before the unit did.
-        n_samples: Prompts of the unit.
-        samples_done: Of these, computed.
-        n_tokens: Tokens of the unit with BOS, or None before the model's tokenizer counted them.
-        tokens_done: Of these, computed.
-        seconds: Wall time of the unit so far, or in all; None before it starts.
-        samples_per_s: None before there is a rate.
-        tokens_per_s: None before there is a rate.
-        path: The file, once it is there.
-        size: Its bytes.
-        sha256: Its hash.
-        reason: Why it was skipped.
+        model: Name of the model on screen.
+        samples_per_s: Prompts per second, or None before there is a rate.
+        tokens_per_s: Tokens per second, or None before there is a rate.
     """
 
     model: str
-    folder: str
-    emotion: str
-    state: UnitState
-    n_samples: int
-    samples_done: int
-    n_tokens: int | None
-    tokens_done: int
-    seconds: float | None = None
     samples_per_s: float | None = None
     tokens_per_s: float | None = None
-    path: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    reason: str | None = None
 
     @property
     def done(self) -> bool:
@@ -63,40 +40,24 @@ class UnitView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepView:
-    """What the worker is doing.
+class StepView(StepProgress):
+    """Work in progress as a page shows it.
 
     Attributes:
-        name: One of `Step`; the last three are those of jobs.
-        model: What to call the model on screen; empty where none is at work.
-        folder: The model's folder, unique within the run.
-        detail: A few words more, or empty.
-        done: Progress of the step in `total`'s unit, or None where there is none.
-        total: For example bytes of a download.
+        model: Name of the model on screen; empty where no single model is at work.
     """
 
-    name: Step
     model: str
-    folder: str
-    detail: str = ""
-    done: float | None = None
-    total: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorView:
-    """Why a run failed or crashed.
+class ErrorView(RunError):  # noqa: N818 - no exception
+    """Reason why a run failed or crashed.
 
     Attributes:
-        message: What went wrong.
-        remedy: What to do next, or None.
-        exit_code: What the command line returns for it.
         log_tail: Last lines of the worker's log.
     """
 
-    message: str
-    remedy: str | None
-    exit_code: int
     log_tail: tuple[str, ...] = ()
 
 
@@ -151,7 +112,7 @@ class RunSummary:
     @property
     def active(self) -> bool:
         """True while a worker lives."""
-        return self.state in ("pending", "loading", "running")
+        return self.state in ACTIVE
 
     @property
     def can_cancel(self) -> bool:
@@ -161,7 +122,7 @@ class RunSummary:
     @property
     def can_resume(self) -> bool:
         """True when `resume` would start a worker."""
-        ended = self.state in ("failed", "cancelled", "crashed") and self.created_at is not None
+        ended = self.state in RESUMABLE and self.created_at is not None
         return ended and can(self.executor, "resume")
 
     @property
@@ -173,21 +134,6 @@ class RunSummary:
         """A mapping of plain scalars and lists."""
         fields = dataclasses.asdict(self)
         return {**fields, "models": list(self.models), "emotions": list(self.emotions)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeView:
-    """Something beside units that a run left on disk.
-
-    Attributes:
-        path: File or folder.
-        size: Its bytes.
-        existing: True when it was there already and nothing had to be done.
-    """
-
-    path: str
-    size: int
-    existing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +174,7 @@ class RunView:
     attempt: int
     silent_s: float | None
     problems: tuple[str, ...]
-    made: tuple[MadeView, ...] = ()
+    made: tuple[Made, ...] = ()
 
     @property
     def id(self) -> str:
@@ -248,5 +194,7 @@ class RunView:
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
         fields = dataclasses.asdict(self)
+        for unit in fields["units"]:
+            del unit["started_s"]
         config = None if self.config is None else self.config.to_json()
         return {**fields.pop("summary"), **fields, "config": config}

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from emoact.errors import RequestError
-from emoact.jobs.job import JobConfig, new_run_id, now
+from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.report.making import Format, chosen_format
 from emoact.report.words import Language, words_of

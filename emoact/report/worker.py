@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.config import AnyConfig, JobConfig
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.job import JobConfig
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.reporter import RunReporter
 from emoact.report.asking import asked_for
 from emoact.report.making import STEPS, make_report

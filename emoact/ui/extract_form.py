@@ -7,8 +7,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.errors import EmoactError
 from emoact.jobs import launch, request
-from emoact.jobs.config import RunConfig
-from emoact.jobs.estimate import Estimate
+from emoact.jobs.config import Estimate, RunConfig
 from emoact.jobs.request import ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
 from emoact.ui import links

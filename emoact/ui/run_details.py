@@ -11,9 +11,8 @@ import streamlit as st
 from emoact import numbers
 from emoact.errors import EmoactError
 from emoact.jobs import control, progress
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box

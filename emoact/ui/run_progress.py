@@ -10,7 +10,8 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.jobs.config import RunConfig
-from emoact.jobs.views import RunView, Step, StepView, UnitView
+from emoact.jobs.snapshot import Step
+from emoact.jobs.views import RunView, StepView, UnitView
 from emoact.ui.scheme import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.views.plots.theme import Scheme

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from emoact.jobs.kinds import RunKind
-from emoact.jobs.states import State
-from emoact.jobs.views import Step, UnitState
+from emoact.jobs.config import RunKind
+from emoact.jobs.snapshot import State, Step, UnitState
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from emoact.errors import EmoactError
 from emoact.jobs import progress
-from emoact.jobs.job import JobKind
+from emoact.jobs.config import JobKind
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from emoact.jobs.snapshot import RunError, StepProgress
-from emoact.jobs.views import MadeView
+from emoact.jobs.snapshot import Made, RunError, StepProgress
 from tests.app.conftest import OpenPage
 from tests.support.planted_jobs import JOB, plant_job
 from tests.support.planted_runs import plant_run
@@ -64,7 +63,7 @@ def test_a_finished_analysis_shows_what_it_left_and_runs_again(
     open_page: OpenPage, results: Path
 ) -> None:
     folder = results / "analysis" / "abc"
-    plant_job(results, "finished", made=(MadeView(path=str(folder), size=2_000_000),))
+    plant_job(results, "finished", made=(Made(path=str(folder), size=2_000_000),))
     app = open_page("runs", run=[JOB])
     assert "Analysis of `gpt2` and `pythia-160m` in 20 s" in words(app)
     saved = next(frame.value for frame in app.dataframe if "saved" in frame.value.columns)

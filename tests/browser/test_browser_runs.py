@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import State
 from emoact.models.cache import converted_dir, is_converted
 from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store import manifest

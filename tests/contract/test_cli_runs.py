@@ -9,7 +9,7 @@ import pytest
 
 from emoact.cli import main
 from emoact.jobs import progress
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import State
 from tests.support.numpy_engine import behave
 from tests.support.run_files import a_config, in_state, make_run
 from tests.support.stand_in_world import World, running

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from emoact.errors import RequestError
 from emoact.jobs import control, progress
-from emoact.jobs.job import JobKind
+from emoact.jobs.config import JobKind
 from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time
 from tests.support.stand_in_world import World

@@ -10,10 +10,16 @@ from emoact.jobs.config import DatasetRef, RunConfig, RunModel
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event
 from emoact.jobs.lock import QueueNote, RunLock
-from emoact.jobs.snapshot import RunError, Snapshot, StepProgress, UnitProgress
-from emoact.jobs.states import ENDED, State
+from emoact.jobs.snapshot import (
+    ENDED,
+    RunError,
+    Snapshot,
+    State,
+    StepProgress,
+    UnitProgress,
+    UnitState,
+)
 from emoact.jobs.status import Status, write_status
-from emoact.jobs.views import UnitState
 from emoact.models.registry import find_spec
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json

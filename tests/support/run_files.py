@@ -10,8 +10,7 @@ from emoact.jobs.config import DatasetRef, RunConfig, RunModel
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event, EventKind, EventLog
 from emoact.jobs.lock import QueueNote, RunLock
-from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import Snapshot, State
 from emoact.jobs.status import Status, write_status
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json

@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.config import AnyConfig, JobConfig
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.job import JobConfig
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.reporter import RunReporter
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_job")

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emoact.jobs import control, launch, progress
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import AnyConfig, JobConfig, JobKind, RunConfig, new_run_id, now
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.job import JobConfig, JobKind, new_run_id, now
-from emoact.jobs.kinds import AnyConfig
 from emoact.jobs.look import look
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.jobs.views import RunView

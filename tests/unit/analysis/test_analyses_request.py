@@ -13,9 +13,8 @@ from emoact.analysis.work import AnalysisWork
 from emoact.cli.analyze_command import _request as request_of
 from emoact.cli.entry import build_parser
 from emoact.errors import RequestError
+from emoact.jobs.config import JobConfig, config_from_json
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.job import JobConfig
-from emoact.jobs.kinds import config_from_json
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.atomic import write_json
 from tests.support.planted_scenarios import FAST, plant_scenarios

@@ -20,7 +20,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.request import prepare
-from emoact.jobs.states import State
+from emoact.jobs.snapshot import State
 from emoact.models import hosts
 from emoact.schema import ExtractionOptions
 from emoact.store.reading import read_all

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from emoact.errors import RequestError
-from emoact.jobs.config import DatasetRef, RunConfig
-from emoact.jobs.estimate import Estimate, ModelEstimate
+from emoact.jobs.config import DatasetRef, Estimate, ModelEstimate, RunConfig
 from emoact.schema import ExtractionOptions
 from tests.support.run_files import a_config, a_model
 

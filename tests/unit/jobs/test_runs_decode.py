@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emoact.decode import decode
 from emoact.errors import RequestError
-from emoact.jobs.decode import decode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from emoact.jobs import estimating
-from emoact.jobs.estimating import ModelWork, estimate_run, unit_bytes
+from emoact.jobs import estimate as estimating
+from emoact.jobs.estimate import ModelWork, count_or_guess, estimate_run, unit_bytes
 from emoact.jobs.machine import cores, free_disk, free_memory, machine_id
 from emoact.jobs.rates import Rate, Rates, last_outcome, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.token_count import count_or_guess
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
 from tests.support.run_files import SAVED, a_config, an_event

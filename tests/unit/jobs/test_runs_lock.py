@@ -9,7 +9,7 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs.lock import LockReading, QueueNote, RunLock, read_lock
-from emoact.jobs.states import derive_state
+from emoact.jobs.snapshot import derive_state
 
 
 def test_a_lock_is_seen_held_and_free(tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.lock import RunLock
+from emoact.jobs.lock import RunLock, WorkerProcess
 from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import RunError, Snapshot
 from emoact.jobs.status import Status, write_status
-from emoact.jobs.worker_process import WorkerProcess
 from tests.support.run_files import (
     SAVED,
     a_config,

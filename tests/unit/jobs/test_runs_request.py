@@ -12,7 +12,7 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs import request as request_module
-from emoact.jobs.job import new_run_id
+from emoact.jobs.config import new_run_id
 from emoact.jobs.request import LargeDownloadError, prepare
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emoact.jobs.decode import decode
-from emoact.jobs.remaining import remaining_seconds
+from emoact.decode import decode
+from emoact.jobs.rates import remaining_seconds
 from emoact.jobs.snapshot import HISTORY_POINTS, Snapshot
 from tests.support.run_files import SAVED, a_config, a_model, an_event
 

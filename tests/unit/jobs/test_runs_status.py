@@ -11,11 +11,11 @@ import pytest
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs import status as status_module
-from emoact.jobs.frozen import FrozenChoices
+from emoact.jobs.directory import FrozenChoices
+from emoact.jobs.lock import WorkerProcess, this_machine
 from emoact.jobs.redact import RedactedStream, redact
 from emoact.jobs.snapshot import Snapshot
 from emoact.jobs.status import Status, read_status, write_status
-from emoact.jobs.worker_process import WorkerProcess, this_machine
 from tests.support.run_files import a_config, in_state
 
 

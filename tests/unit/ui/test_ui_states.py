@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from emoact.jobs.states import STATES
-from emoact.jobs.views import Step, UnitState
+from emoact.jobs.snapshot import STATES, Step, UnitState
 from emoact.ui.states import RUN_LOOKS, STEP_WORDS, UNIT_WORDS, run_look
 
 
