@@ -1,82 +1,213 @@
-"""The Activations page: the answer, the findings, and the view that was chosen."""
+"""The Activations page: its views, the findings, and the form of a typed sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from streamlit.delta_generator import DeltaGenerator
+import pandas as pd
+import streamlit as st
 
-from emoact.store.summaries.measures import UnitMeasures
-from emoact.ui import configuration, links, norm_details, norm_view
-from emoact.ui.activation_choice import ActivationChoice
-from emoact.ui.activation_look import Look
-from emoact.ui.activation_views import show_view
-from emoact.ui.chart import show_chart
-from emoact.ui.finding_list import list_findings
-from emoact.ui.norm_view import Norms
-from emoact.ui.reading import UnitCard, findings, measures
+from emoact import numbers
+from emoact.errors import EmoactError, RequestError
+from emoact.host.client import MOST_CHARACTERS, is_warm, look_at
+from emoact.host.request import check_bos, request_alike
+from emoact.stats.findings.finding import ActivationFinding
+from emoact.ui import configuration
+from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.reading import UnitCard, measures
 from emoact.ui.scheme import current_scheme
-from emoact.ui.sentence_view import show_sentence
-from emoact.views.plots.norms import norm_figure
-from emoact.views.plots.theme import EmotionStyle, emotion_styles
+from emoact.ui.view_page import Surroundings, show_views
+from emoact.views import norms
+from emoact.views.activations import Activations, findings, layer_sites
+from emoact.views.plots.theme import emotion_order, emotion_styles
+from emoact.views.text import md, mono
+from emoact.views.view import Choice, View
+
+_ANSWERED = "sentence-answered"
+_ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
+_SEVERAL = ("model", "site")
 
 
-def show(
-    cards: Sequence[UnitCard], choice: ActivationChoice, head: DeltaGenerator, results: str
-) -> None:
-    """Draw everything below the controls, and the answer above them."""
-    norms = norm_view.measure(cards, choice)
-    found = findings(tuple(card.file for card in norms.cards))
-    with head:
-        norm_view.say(norms, choice, found)
-        list_findings(found, several=len(choice.folders) > 1)
-    # Every label of the folder, so that a colour means the same whatever is chosen.
-    styles = emotion_styles((card.file.emotion for card in cards), current_scheme())
-    badges, made = configuration.badges(norms.cards), configuration.made_words(norms.cards)
-    look = Look(
-        choice=choice,
-        units=tuple(_unit(card) for card in norms.cards),
-        styles=styles,
-        scheme=current_scheme(),
+def show(results: str, cards: Sequence[UnitCard]) -> None:
+    """Draw the page, or the run that it needs."""
+    if not any(card.unit for card in cards):
+        _empty(results, cards)
+        return
+    order = emotion_order(card.file.emotion for card in cards)
+    known = sorted(
+        (card for card in cards if card.unit), key=lambda card: order.index(card.file.emotion)
+    )
+    folders = dict.fromkeys(card.file.folder for card in cards)
+    by_folder = {name: [card for card in known if card.file.folder == name] for name in folders}
+
+    def chosen(choice: Choice) -> list[UnitCard]:
+        return [card for name in choice["model"] for card in by_folder[name]]
+
+    def units(choice: Choice) -> list[Any]:
+        return [card.unit for card in chosen(choice)]
+
+    def lead(choice: Choice) -> list[str]:
+        # Measured here, under a spinner of its own; afterwards the arrays come from summaries.
+        for card in chosen(choice):
+            measures(card.file)
+        return norms.answer(source, choice)
+
+    def notes(choice: Choice) -> None:
+        for warning in configuration.warnings(units(choice)):
+            st.warning(warning, icon=":material/warning:")
+        list_findings(findings(tuple(units(choice))), several=len(choice["model"]) > 1)
+
+    source = Activations(
         results=results,
-        badges=badges,
-        made=made,
+        units=tuple(card.unit for own in by_folder.values() for card in own if card.unit),
     )
-    if choice.view == "norms":
-        _norms(norms, choice, styles, look)
-    elif choice.view == "sentence":
-        show_sentence(look, norms.cards)
+    show_views(
+        "activations",
+        source,
+        Surroundings(
+            # Every label of the folder, so that a colour does not depend on what is chosen.
+            styles=emotion_styles(order, current_scheme()),
+            badges=lambda choice: configuration.badges(units(choice)),
+            made=lambda choice: configuration.made_words(units(choice)),
+            lead=lead,
+            notes=notes,
+            ask=_ask,
+            details=lambda choice: _settings(chosen(choice)),
+        ),
+    )
+    list_problems(cards)
+
+
+def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
+    """An expander with every finding, its meaning and a button to the view that shows it.
+
+    Args:
+        found: In reading order.
+        several: Name the model of each.
+    """
+    if not found:
+        st.caption(
+            ":material/check_circle: Nothing unusual was found: no massive tokens, rogue or dead "
+            "dimensions, outliers, collapsed layers, NaN, unequal lengths or mixed settings."
+        )
+        return
+    matter = sum(finding.matters for finding in found)
+    title = f"{numbers.plural(len(found), 'finding')}, {matter} of them matter for phase 3"
+    if len(found) == 1:
+        title = f"1 finding, which {'matters' if matter else 'does not matter'} for phase 3"
+    with st.expander(title, icon=":material/troubleshoot:"):
+        for number, finding in enumerate(found):
+            name = f"**{md(finding.model)}:** " if several and finding.model else ""
+            with st.container(horizontal=True, vertical_alignment="center"):
+                with st.container(gap="xxsmall"):
+                    st.markdown(f"{_ICONS[finding.severity]} {name}{md(finding.sentence)}")
+                    st.caption(f"{md(finding.meaning)} **For phase 3?** {md(finding.phase3)}")
+                st.button(
+                    f"Show the {finding.view['view']}",
+                    key=f"finding-show-{number}",
+                    on_click=_go,
+                    args=(finding.view,),
+                    width=180,
+                )
+
+
+def _go(view: Mapping[str, str | list[str]]) -> None:
+    """Set the controls to what the finding names; they write it into the address."""
+    for name, value in view.items():
+        if name in _SEVERAL:
+            st.session_state[name] = [value] if isinstance(value, str) else list(value)
+        elif name == "first":
+            st.session_state[name] = value == "true"
+        elif name == "layer":
+            st.session_state[name] = int(str(value))
+        else:
+            st.session_state[name] = value
+
+
+def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | None:
+    """The form of a sentence and the answer of the model; other views need none."""
+    if view.name != "sentence":
+        return source
+    units = source.chosen(choice)
+    sites = tuple(layer_sites(units))
+    settings = [unit.configuration for unit in units]
+    try:
+        request = request_alike(choice["model"][0], settings, sites)
+    except RequestError as error:
+        error_box(error, title="A sentence cannot be compared with these files")
+        return None
+    with (
+        st.form("sentence-form", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        text = st.text_input(
+            "Sentence",
+            key="sentence-text",
+            max_chars=MOST_CHARACTERS,
+            placeholder="You drove two hours just to bring me my keys.",
+        )
+        asked = st.form_submit_button("Look at the sentence", type="primary", width=190)
+    if asked:
+        st.session_state.pop(_ANSWERED, None)
+        words = "Reading the sentence" if is_warm(request) else f"Loading {request.model}"
+        try:
+            with st.spinner(words, show_time=True):
+                typed = look_at(request, text)
+            check_bos(typed.bos, settings[0] or {})
+        except EmoactError as error:
+            error_box(error, title="There is no answer")
+            return None
+        st.session_state[_ANSWERED] = (request.key, typed)
+    key, typed = st.session_state.get(_ANSWERED, (None, None))
+    return dataclasses.replace(source, typed=typed) if key == request.key else source
+
+
+def _settings(cards: Sequence[UnitCard]) -> None:
+    with st.expander("Settings of the files shown", icon=":material/tune:"):
+        st.dataframe(
+            configuration.frame(cards),
+            hide_index=True,
+            alt="Configuration of each file that is drawn",
+        )
+        for footnote in configuration.footnotes([card.unit for card in cards if card.unit]):
+            st.caption(md(footnote))
+
+
+def list_problems(cards: Sequence[UnitCard]) -> None:
+    """The files that cannot be used, each with its reason."""
+    refused = [card for card in cards if card.problem is not None]
+    if not refused:
+        return
+    st.header(f"{numbers.plural(len(refused), 'file')} left out")
+    st.table(
+        pd.DataFrame(
+            {
+                "file": mono(f"{card.file.folder}/{Path(card.file.path).name}"),
+                "problem": md(card.problem or ""),
+                "next step": md(card.remedy or ""),
+            }
+            for card in refused
+        ),
+        hide_index=True,
+        border="horizontal",
+        alt="Files that were left out, with the reason",
+    )
+
+
+def _empty(results: str, cards: Sequence[UnitCard]) -> None:
+    """The reason why there is nothing to draw, and the next step."""
+    if cards:
+        answer(
+            f"None of the {numbers.plural(len(cards), 'file')} in {mono(results)} can be read; "
+            "the reasons are below."
+        )
+        list_problems(cards)
     else:
-        show_view(look)
-    links.show_ignored()
-    norm_details.settings(norms.cards)
-    norm_details.explain(norms.cards, choice)
-
-
-def _unit(card: UnitCard) -> UnitMeasures:
-    return measures(card.file)
-
-
-def _norms(
-    norms: Norms, choice: ActivationChoice, styles: dict[str, EmotionStyle], look: Look
-) -> None:
-    drawn = norm_view.relative(norms, choice) if choice.relative else norms
-    figure = norm_figure(
-        list(drawn.rows.itertuples(index=False)),
-        styles=styles,
-        scheme=look.scheme,
-        log=choice.log,
-        show_first=choice.first,
-        unit="relative to the model" if choice.relative else "model units",
-    )
-    show_chart(
-        figure,
-        key="norms",
-        name="-".join(["norms", choice.kind, *choice.folders[:2]]),
-        caption=norm_view.caption(choice, look.made),
-        alt=norm_view.alternative(drawn, choice),
-        scheme=look.scheme,
-        badges=look.badges,
-    )
-    norm_details.table(drawn, choice)
-    norm_details.export(drawn, choice, look)
+        answer(
+            f"There are no activations in {mono(results)} yet. A run of the embedded model over "
+            "the shipped prompts makes them in about a minute."
+        )
+    next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")

@@ -60,7 +60,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         ),
         Surroundings(
             styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
-            badges=saved.badges,
+            badges=lambda _: saved.badges,
             made=lambda _: made_words(saved),
             command=lambda _view, _choice: command(results, saved),
             notes=notes,
@@ -173,7 +173,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
                 hide_index=True,
                 alt="Configuration of each of these files as it is on disk now",
             )
-        for note in configuration.footnotes(cards):
+        for note in configuration.footnotes([card.unit for card in cards if card.unit]):
             st.caption(md(note))
         for finding in saved.findings:
             st.caption(f":material/info: {md(finding.where)}: {prose(finding.message)}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from emoact import numbers
 from emoact.models.registry import REGISTRY
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.reading import UnitCard
 from emoact.views.text import listed, md, mono
 
@@ -18,22 +19,22 @@ from emoact.views.text import listed, md, mono
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
 
 
-def warnings(cards: Sequence[UnitCard]) -> list[str]:
+def warnings(units: Sequence[UnitMeasures]) -> list[str]:
     """Sentences in Markdown: unknown configuration, mixed configuration, random weights."""
     found = []
-    unknown = [card for card in cards if card.configuration is None]
+    unknown = [unit for unit in units if unit.configuration is None]
     if unknown:
         found.append(
             f"The configuration of {_names(unknown)} is unknown: the files do not say how they "
             "were made. Position 0 is taken for a BOS and left out."
         )
-    mixed = _mixed([card for card in cards if card.configuration is not None])
+    mixed = _mixed([unit for unit in units if unit.configuration is not None])
     if mixed:
         found.append(
             f"The files differ in {listed([mono(field) for field in mixed])}; what is drawn "
             "together here is not made alike. The settings below say which is which."
         )
-    random = [card for card in cards if card.random_weights]
+    random = [unit for unit in units if unit.random_weights]
     if random:
         found.append(
             f"{_names(random)}: random weights. They show that the tools work and say nothing "
@@ -43,17 +44,17 @@ def warnings(cards: Sequence[UnitCard]) -> list[str]:
 
 
 def frame(cards: Sequence[UnitCard]) -> pd.DataFrame:
-    """One row for each file."""
-    return pd.DataFrame([_row(card) for card in cards])
+    """One row for each readable file."""
+    return pd.DataFrame([_row(card, card.unit) for card in cards if card.unit is not None])
 
 
-def footnotes(cards: Sequence[UnitCard]) -> list[str]:
+def footnotes(units: Sequence[UnitMeasures]) -> list[str]:
     """What a reader has to know of the models shown when sites are compared."""
     notes = {
         f"{spec.name}: {spec.footnote}"
-        for card in cards
+        for unit in units
         for spec in REGISTRY
-        if spec.hub_id == card.model_name and spec.footnote
+        if spec.hub_id == unit.model_name and spec.footnote
     }
     return sorted(notes)
 
@@ -68,26 +69,26 @@ def bos_words(configuration: Mapping[str, Any] | None) -> str:
     return f"prepended {bos.get('token') or ''}".strip()
 
 
-def short_words(card: UnitCard) -> str:
+def short_words(unit: UnitMeasures) -> str:
     """The configuration of one file in a few words, `raw, float32, BOS prepended`."""
-    if card.configuration is None:
+    if unit.configuration is None:
         return "unknown"
-    bos = card.configuration.get("bos")
+    bos = unit.configuration.get("bos")
     prepended = isinstance(bos, Mapping) and bool(bos.get("prepended"))
     return (
-        f"{_text(card.configuration.get('processing'))}, {_text(card.configuration.get('dtype'))}, "
+        f"{_text(unit.configuration.get('processing'))}, {_text(unit.configuration.get('dtype'))}, "
         f"{'BOS prepended' if prepended else 'no BOS'}"
     )
 
 
-def _mixed(cards: Sequence[UnitCard]) -> list[str]:
+def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
     values = defaultdict(set)
-    for card in cards:
-        several = len({other.file.folder for other in cards}) > 1
-        for field, value in (card.configuration or {}).items():
+    for unit in units:
+        several = len({other.folder for other in units}) > 1
+        for field, value in (unit.configuration or {}).items():
             if field in _OF_THE_MODEL:
                 # Within one folder the model has to be one and the same.
-                values[field, card.file.folder].add(_canonical(value))
+                values[field, unit.folder].add(_canonical(value))
             elif field == "bos" and several and isinstance(value, Mapping):
                 # Every tokenizer has a BOS of its own; whether there is one is what counts.
                 values[field, ""].add(_canonical(bool(value.get("prepended"))))
@@ -100,30 +101,30 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _names(cards: Sequence[UnitCard]) -> str:
+def _names(units: Sequence[UnitMeasures]) -> str:
     folders: dict[str, list[str]] = defaultdict(list)
-    for card in cards:
-        folders[card.file.folder].append(card.file.emotion)
+    for unit in units:
+        folders[unit.folder].append(unit.emotion)
     return listed(
         [f"{mono(folder)} ({', '.join(map(md, names))})" for folder, names in folders.items()]
     )
 
 
-def _row(card: UnitCard) -> dict[str, Any]:
-    made = card.provenance or {}
+def _row(card: UnitCard, unit: UnitMeasures) -> dict[str, Any]:
+    made = unit.provenance or {}
     versions = made.get("versions")
     dataset = made.get("dataset")
     return {
-        "folder": card.file.folder,
-        "emotion": card.file.emotion,
-        "model": card.model_name,
+        "folder": unit.folder,
+        "emotion": unit.emotion,
+        "model": unit.model_name,
         "revision": _text(made.get("revision")),
         "weights": _text(made.get("weight_source")),
-        "layers": card.n_layers,
-        "d_model": card.d_model,
-        "prompts": card.n_samples,
-        "tokens": card.n_tokens,
-        "BOS": bos_words(card.configuration or made),
+        "layers": unit.n_layers,
+        "d_model": unit.d_model,
+        "prompts": unit.n_samples,
+        "tokens": sum(unit.lengths),
+        "BOS": bos_words(unit.configuration or made),
         "processing": _text(made.get("processing")),
         "dtype": _text(made.get("dtype")),
         "device": _text(made.get("device")),
@@ -139,20 +140,20 @@ def _text(value: Any) -> str:
     return "unknown" if value in (None, "") else str(value)
 
 
-def badges(cards: Sequence[UnitCard]) -> tuple[str, ...]:
+def badges(units: Sequence[UnitMeasures]) -> tuple[str, ...]:
     """What marks every figure and table made of these files."""
     found = []
-    if any(card.random_weights for card in cards):
+    if any(unit.random_weights for unit in units):
         found.append("random weights: says nothing about emotion")
-    mixed = _mixed([card for card in cards if card.configuration is not None])
+    mixed = _mixed([unit for unit in units if unit.configuration is not None])
     if mixed:
         found.append(f"files differ in {', '.join(mixed)}")
     return tuple(found)
 
 
-def made_words(cards: Sequence[UnitCard]) -> str:
+def made_words(units: Sequence[UnitMeasures]) -> str:
     """One sentence on what figures are made of, for their captions."""
-    names = ", ".join(dict.fromkeys(card.model_name or card.file.folder for card in cards))
-    made = ", ".join(dict.fromkeys(short_words(card) for card in cards))
-    n_prompts = sum(card.n_samples for card in cards)
+    names = ", ".join(dict.fromkeys(unit.model_name or unit.folder for unit in units))
+    made = ", ".join(dict.fromkeys(short_words(unit) for unit in units))
+    n_prompts = sum(unit.n_samples for unit in units)
     return f"{names}; {numbers.plural(n_prompts, 'prompt')}; {made}."

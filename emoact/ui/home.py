@@ -13,6 +13,7 @@ from emoact import numbers
 from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL
+from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, run_table
 from emoact.ui.boxes import answer, next_step
 from emoact.ui.checked_request import check
@@ -105,7 +106,7 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
     rows: list[dict[str, Any]] = []
     for folder in folders:
         own = {card.file.emotion: card for card in cards if card.file.folder == folder}
-        usable = [card for card in own.values() if card.problem is None]
+        usable = [card.unit for card in own.values() if card.unit]
         rows.append(
             {
                 "model": folder,
@@ -138,17 +139,18 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
 def _cell(card: UnitCard | None) -> str:
     if card is None:
         return numbers.MISSING
-    return "unreadable" if card.problem is not None else numbers.count(card.n_samples)
+    return "unreadable" if card.unit is None else numbers.count(card.unit.n_samples)
 
 
-def _configuration(cards: Sequence[UnitCard]) -> str:
-    found = {configuration.short_words(card) for card in cards}
+def _configuration(units: Sequence[UnitMeasures]) -> str:
+    found = {configuration.short_words(unit) for unit in units}
     return found.pop() if len(found) == 1 else "mixed" if found else "unknown"
 
 
 def _problems(cards: Sequence[UnitCard]) -> str:
     words = [f"{card.file.emotion}: {card.problem}" for card in cards if card.problem]
-    words += ["random weights"] if any(card.random_weights for card in cards) else []
+    if any(card.unit and card.unit.random_weights for card in cards):
+        words.append("random weights")
     return "; ".join(words)
 
 

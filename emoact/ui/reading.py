@@ -1,4 +1,4 @@
-"""What is on disk, read once for each version of a file and kept small.
+"""Activation files on disk, each version read once and kept small.
 
 Everything kept is keyed by path, modification time and size, so that a file that was written again
 is read again; activations themselves are never kept.
@@ -6,25 +6,16 @@ is read again; activations themselves are never kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from emoact.errors import EmoactError, FileRefusedError, RequestError
-from emoact.positions import NormKind
-from emoact.schema import Site
-from emoact.stats.findings.activations import activation_findings
-from emoact.stats.findings.finding import ActivationFinding
-from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read
-from emoact.store.summaries import kept_measures, unit_measures
+from emoact.store.summaries import known_measures, unit_measures
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.store.unit import Unit
 from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.
@@ -59,39 +50,19 @@ class UnitFile:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitCard:
-    """What a page says of a file without its activations.
+    """A version of a file with its facts, or with the reason for which it was refused.
 
     Attributes:
-        file: Which version of which file.
-        problem: Why the file was refused, or None; everything below is empty then.
-        remedy: What to do about the problem.
-        model_name: Hub id.
-        n_layers: Layers of the model.
-        d_model: Width of the residual stream.
-        n_samples: Prompts in the file.
-        n_tokens: Their tokens.
-        content_start: First position that belongs to the prompt.
-        sites: The sites that were saved.
-        configuration: What must match before two files are compared, None where unknown.
-        provenance: How the file was made, None where it does not say.
-        random_weights: Whether the model's weights say nothing about language.
-        notes: What the contract check remarked without refusing the file.
+        file: Version of the file.
+        unit: Facts and, when asked for, measures; None where the file was refused.
+        problem: Why the file was refused, or None.
+        remedy: How to mend the problem.
     """
 
     file: UnitFile
+    unit: UnitMeasures | None = None
     problem: str | None = None
     remedy: str | None = None
-    model_name: str = ""
-    n_layers: int = 0
-    d_model: int = 0
-    n_samples: int = 0
-    n_tokens: int = 0
-    content_start: int = 1
-    sites: tuple[Site, ...] = ()
-    configuration: Mapping[str, Any] | None = None
-    provenance: Mapping[str, Any] | None = None
-    random_weights: bool = False
-    notes: tuple[str, ...] = ()
 
 
 def unit_files(results: str) -> list[UnitFile]:
@@ -132,36 +103,19 @@ def unit_cards(results: str) -> list[UnitCard]:
     return [unit_card(file) for file in unit_files(results)]
 
 
-@st.cache_data(max_entries=_MAX_FILES, show_spinner="Reading activations")
+@st.cache_resource(max_entries=_MAX_FILES, show_spinner="Reading activations")
 def unit_card(file: UnitFile) -> UnitCard:
-    """What a page says of one version of a file; a file that is refused says why."""
+    """The card of one version of a file."""
+    root = ResultsRoot(file.results)
     try:
-        # Other pages need no more than this; measuring is left to the page that shows it.
-        unit = kept_measures(ResultsRoot(file.results), file.folder, file.emotion) or read(
-            file.path
+        unit = known_measures(
+            root, file.folder, file.emotion, measure=functools.partial(measures, file)
         )
     except FileRefusedError as error:
         return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
     except EmoactError as error:
         return UnitCard(file=file, problem=error.message, remedy=error.remedy)
-    return UnitCard(
-        file=file,
-        model_name=unit.model_name,
-        n_layers=unit.n_layers,
-        d_model=unit.d_model,
-        n_samples=unit.n_samples,
-        n_tokens=sum(unit.lengths),
-        content_start=unit.content_start,
-        sites=unit.sites if isinstance(unit, Unit) else unit.saved_sites,
-        configuration=_plain(unit.configuration),
-        provenance=_plain(unit.provenance),
-        random_weights=unit.random_weights,
-        notes=tuple(note.message for note in unit.notes) if isinstance(unit, Unit) else unit.notes,
-    )
-
-
-def _plain(known: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if known is None else dict(known)
+    return UnitCard(file=file, unit=unit)
 
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Measuring activations, once for each file")
@@ -173,16 +127,3 @@ def measures(file: UnitFile) -> UnitMeasures:
         EmoactError: The file cannot be read.
     """
     return unit_measures(ResultsRoot(file.results), file.folder, file.emotion)
-
-
-@st.cache_data(max_entries=4 * _MAX_FILES, show_spinner=False)
-def unit_norms(file: UnitFile, site: Site, kind: NormKind) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`layer_table` and `sink_table` of one version of a file that `unit_card` did not refuse."""
-    unit = measures(file)
-    return layer_table(unit, site, kind), sink_table(unit, site, kind)
-
-
-@st.cache_data(max_entries=64, show_spinner="Looking for what is unusual")
-def findings(files: tuple[UnitFile, ...]) -> tuple[ActivationFinding, ...]:
-    """What is unusual about these files together; none of them may be refused."""
-    return activation_findings([measures(file) for file in files])

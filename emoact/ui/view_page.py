@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from emoact.views import catalogue
 from emoact.views.plotly_chart import figure
 from emoact.views.plots.theme import EmotionStyle
 from emoact.views.text import md
-from emoact.views.view import Caution, Choice, Control, Shown, View, word
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, word
 
 TABLE_HEIGHT = 280
 
@@ -29,6 +30,10 @@ class Surroundings:
     Attributes:
         styles: A style for every emotion.
         badges: Marks of every figure and export, such as random weights.
+        lead: Sentences about the page as a whole. Badges are left out above them, and the answer of
+            the view follows below the controls.
+        ask: Draws a form below the controls of a view. Returns the source with the reply in it, or
+            None where there is nothing to show.
         made: How the figures were made; the end of every caption.
         command: Shell command of a view that names none of its own.
         notes: Draws remarks below the answer.
@@ -36,7 +41,9 @@ class Surroundings:
     """
 
     styles: Mapping[str, EmotionStyle]
-    badges: Sequence[str] = ()
+    badges: Callable[[Choice], Sequence[str]] = lambda _choice: ()
+    lead: Callable[[Choice], Sequence[str]] | None = None
+    ask: Callable[[View[Any], Any, Choice], Any] = lambda _view, source, _choice: source
     made: Callable[[Choice], str] = lambda _choice: ""
     command: Callable[[View[Any], Choice], str] = lambda _view, _choice: ""
     notes: Callable[[Choice], None] = lambda _choice: None
@@ -57,28 +64,33 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
     view = _pick_view(tabs)
     _note_other_tabs(tabs, view, source)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        choice: dict[str, Any] = {}
-        for control in view.controls:
-            if control.when(source, choice):
-                choice[control.name] = pick(control, source, choice)
+        choice = _pick_all(view, source, {})
     links.show_ignored()
     if not _complete(view, choice):
         return
-    shown = view.show(source, choice)
+    _take_first(view, choice)
+    lead = around.lead(choice) if around.lead else ()
     with head:
-        if around.badges:
-            badges = (f":orange-badge[:material/warning: {md(each)}]" for each in around.badges)
-            st.markdown("  \n".join(badges))
-        _say(view.answer(source, choice, shown))
+        if around.lead:
+            _say(lead)
+        elif badges := around.badges(choice):
+            marks = (f":orange-badge[:material/warning: {md(each)}]" for each in badges)
+            st.markdown("  \n".join(marks))
+        above = st.container()
         around.notes(choice)
-    _body(view, source, choice, shown, around)
-    for part in views:
-        if not part.tab:
-            _part(part, source, choice, around)
-    terms = view.terms(source, choice) if callable(view.terms) else view.terms
-    if terms:
-        with st.expander("What am I looking at", icon=":material/help:"):
-            st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
+    source = around.ask(view, source, choice)
+    if source is not None:
+        shown = view.show(source, choice)
+        with st.container() if around.lead else above:
+            _say([said for said in view.answer(source, choice, shown) if said not in lead])
+        _body(view, source, choice, shown, around)
+        for part in views:
+            if not part.tab and part.below(source, view.name):
+                _part(part, source, choice, around)
+        terms = view.terms(source, choice) if callable(view.terms) else view.terms
+        if terms:
+            with st.expander("What am I looking at", icon=":material/help:"):
+                st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
     around.details(choice)
 
 
@@ -98,11 +110,10 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     several = isinstance(kept, list | tuple)
     # Another page or view may have left a value that this control cannot take.
     if kept is not None and (
-        several != (control.kind == "many")
-        or any(e not in allowed for e in (kept if several else [kept]))
+        several != control.several or any(e not in allowed for e in (kept if several else [kept]))
     ):
         del st.session_state[name]
-    if control.pinned and control.kind == "many":
+    if control.pinned and control.several:
         links.prefer(name, start, allowed=allowed)
     elif control.pinned:
         links.prefer_one(name, start, allowed=allowed)
@@ -125,6 +136,8 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
         fields["default"] = start
     if control.kind == "one":
         return st.segmented_control(control.label, allowed, required=True, **fields)
+    if control.kind == "list":
+        return list(st.multiselect(control.label, allowed, **fields))
     found = st.pills(control.label, allowed, selection_mode="multi", **fields)
     return [each for each in allowed if each in found]
 
@@ -162,19 +175,47 @@ def _note_other_tabs(tabs: Sequence[View[Any]], view: View[Any], source: Any) ->
                     links.note_ignored(control.name, [word(each) for each in allowed])
 
 
-def _complete(view: View[Any], choice: Choice) -> bool:
-    """True where every choice of several has one; else the page says what to choose."""
+def _pick_all(view: View[Any], source: Any, above: Choice) -> dict[str, Any]:
+    """Values of the controls of a view, drawn unless `above` has them; ends at an empty one."""
+    choice: dict[str, Any] = {}
     for control in view.controls:
-        if control.kind == "many" and control.name in choice and not choice[control.name]:
+        if control.when(source, choice):
+            taken = control.name in above
+            value = above[control.name] if taken else pick(control, source, choice)
+            choice[control.name] = value
+            if control.several and not value:
+                break
+    return choice
+
+
+def _complete(view: View[Any], choice: Choice) -> bool:
+    """True where every choice of several has a value; else the page names the one that lacks it."""
+    for control in view.controls:
+        if control.several and control.name in choice and not choice[control.name]:
             st.caption(f"Choose at least one {control.label.lower()}.")
             return False
     return True
+
+
+def _take_first(view: View[Any], choice: dict[str, Any]) -> None:
+    """Shorten the choices of which the view shows one, and name the one that is shown."""
+    for control in view.controls:
+        values = choice.get(control.name)
+        if control.name in view.single and values:
+            choice[control.name] = values[:1]
+            if len(values) > 1:
+                st.caption(
+                    f"This view shows one {control.label.lower()} at a time: {md(values[0])}, the "
+                    "first one chosen."
+                )
 
 
 def _say(sentences: Sequence[str]) -> None:
     for sentence in filter(None, sentences):
         if isinstance(sentence, Caution):
             st.warning(sentence, icon=":material/warning:")
+        elif isinstance(sentence, Remark):
+            st.caption(sentence)
         else:
             st.markdown(sentence)
 
@@ -195,7 +236,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
             caption=f"{shown.caption} {around.made(choice)}".strip(),
             alt=shown.alt or f"{shown.caption} The table below holds the values.",
             scheme=current_scheme(),
-            badges=around.badges,
+            badges=around.badges(choice),
             **({"on_select": "rerun", "selection_mode": "points"} if selects else {}),
         )
         if view.selected is not None:
@@ -210,10 +251,10 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
         shown.table,
         key=key,
         name=shown.name,
-        command=" ".join(["python -m emoact", *command])
+        command=shlex.join(["python", "-m", "emoact", *command])
         if command
         else around.command(view, choice),
-        badges=around.badges,
+        badges=around.badges(choice),
         images=shown.chart is not None,
     )
 
@@ -221,12 +262,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
 def _part(view: View[Any], source: Any, above: Choice, around: Surroundings) -> None:
     """A view below the tabs, which takes over the choices that it shares with them."""
     st.header(view.title)
-    choice: dict[str, Any] = {}
-    for control in view.controls:
-        if control.when(source, choice):
-            choice[control.name] = (
-                above[control.name] if control.name in above else pick(control, source, choice)
-            )
+    choice = _pick_all(view, source, above)
     links.show_ignored()
     shown = view.show(source, choice)
     _say(view.answer(source, choice, shown))

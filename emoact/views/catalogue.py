@@ -9,16 +9,33 @@ from typing import Any
 
 from emoact.views.by_layer import BY_LAYER
 from emoact.views.cosines import COSINES
+from emoact.views.dimensions import DIMENSIONS
+from emoact.views.distribution import DISTRIBUTION
+from emoact.views.growth import GROWTH
+from emoact.views.heatmap import HEATMAP
 from emoact.views.layer_map import LAYER_MAP
 from emoact.views.matrix import MATRIX
+from emoact.views.norms import NORMS
 from emoact.views.plan import PLAN
+from emoact.views.prompt import NEAREST, PROMPT_VIEW
 from emoact.views.prompts import PROMPTS
+from emoact.views.sentence import SENTENCE, SENTENCE_LAYERS, SENTENCE_TOKENS
 from emoact.views.separation import SEPARATION
 from emoact.views.stability import STABILITY
 from emoact.views.strength import STRENGTH
 from emoact.views.view import View
 
 VIEWS: tuple[View[Any], ...] = (
+    NORMS,
+    HEATMAP,
+    DISTRIBUTION,
+    DIMENSIONS,
+    GROWTH,
+    PROMPT_VIEW,
+    NEAREST,
+    SENTENCE,
+    SENTENCE_TOKENS,
+    SENTENCE_LAYERS,
     STRENGTH,
     STABILITY,
     SEPARATION,

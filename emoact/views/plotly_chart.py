@@ -33,7 +33,7 @@ from emoact.views.plots.theme import INK, EmotionStyle, Scheme, plain, template
 _HEIGHT = 236
 _HEIGHT_SOLID = 590
 _ROW_GAP = 74
-_MARGIN_TOP, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 58, 24
+_MARGIN_TOP, _MARGIN_BARE, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 12, 58, 24
 _WIDTH, _LEGEND_SIGN, _LETTER = 860, 52, 6.2
 """Pixels of a page, of the sign of an entry of the legend, and of a letter."""
 _LONG_TICKS = 40
@@ -147,7 +147,8 @@ def _planes(chart: Chart, paint: _Paint) -> go.Figure:
     for key in chart.key:
         drawn.add_trace(_key(key, paint), row=1, col=1)
     shown = _share_legend(drawn)
-    top = _MARGIN_TOP + _LEGEND_ROW * shown
+    titled = any(paint.title(panel) for row in rows for panel in row)
+    top = (_MARGIN_TOP if titled or shown else _MARGIN_BARE) + _LEGEND_ROW * shown
     long = any(max(map(len, panel.x.ticks), default=0) > 3 for row in rows for panel in row)
     bottom = _MARGIN_BOTTOM + (_LONG_TICKS if long else 0)
     drawn.update_layout(

@@ -24,7 +24,11 @@ class Caution(str):
     """A sentence of an answer that warns; pages draw it as a warning."""
 
 
-ControlKind = Literal["one", "select", "many", "toggle", "layer", "text"]
+class Remark(str):
+    """A sentence of an answer that explains; pages draw it in small print."""
+
+
+ControlKind = Literal["one", "select", "many", "list", "toggle", "layer", "text"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,9 @@ class Control(Generic[Source]):
     Attributes:
         name: Parameter in the address, and key of the choice.
         label: Shown beside the control, as the reader sees it.
-        kind: `one` of few options side by side, `select` from a list, `many` of several options,
-            `toggle` on or off, `layer` a slider over whole numbers, `text` a line of text.
+        kind: `one` of few options side by side, `select` from a list, `many` of several options
+            side by side, `list` of several from a list, `toggle` on or off, `layer` a slider over
+            whole numbers, `text` a line of text.
         options: Allowed values for this source; of a `layer`, the layers.
         default: Value where the address names none; the first option (`many`: all) when None.
         help: One sentence on what the control decides.
@@ -55,6 +60,11 @@ class Control(Generic[Source]):
     width: int | None = None
     pinned: bool = False
 
+    @property
+    def several(self) -> bool:
+        """True where the value is a list."""
+        return self.kind in ("many", "list")
+
     def allowed(self, source: Source, choice: Choice) -> list[Any]:
         """Values that the control may take; of a line of text none are listed."""
         return [False, True] if self.kind == "toggle" else list(self.options(source, choice))
@@ -64,7 +74,7 @@ class Control(Generic[Source]):
         if self.default is not None:
             return self.default(source, choice)
         allowed = self.allowed(source, choice)
-        if self.kind == "many":
+        if self.several:
             return allowed
         return allowed[0] if allowed else ""
 
@@ -76,7 +86,7 @@ class Control(Generic[Source]):
         found = [each for each in allowed if word(each) in asked]
         if not found:
             return self.start(source, choice)
-        return found if self.kind == "many" else found[0]
+        return found if self.several else found[0]
 
     def unknown(self, asked: Sequence[str], source: Source, choice: Choice) -> list[str]:
         """Those of the words that are no value of this control."""
@@ -137,13 +147,15 @@ class View(Generic[Source]):
         controls: In the order in which they are drawn.
         show: Table and figure.
         answer: Sentences in Markdown, each with its figures; the answer comes before the figure.
-            A `Caution` is drawn as a warning.
+            A `Caution` is drawn as a warning, a `Remark` in small print.
         terms: Term to definition, with formula and source, for "What am I looking at".
         command: Words of the shell command that writes the same table; after `python -m emoact`.
         empty: The sentence in place of a table without a row.
         selected: What is said of the mark that the reader selected, from its row of `data`.
         hint: How to select a mark.
-        tab: False for a part below all tabs of the page; it shares their choices.
+        tab: False for a part below the tabs of the page; it shares their choices.
+        below: Of a part: True below the tab of this name.
+        single: Names of controls for several values of which the view takes the first.
         in_report: Choices for which the report has this view, given the source; none when None.
     """
 
@@ -162,6 +174,8 @@ class View(Generic[Source]):
     selected: Callable[[Source, Choice, Shown, Sequence[Any]], Link | None] | None = None
     hint: str = ""
     tab: bool = True
+    below: Callable[[Source, str], bool] = lambda _source, _tab: True
+    single: Sequence[str] = ()
     in_report: Callable[[Source], Sequence[Choice]] | None = None
 
     def choice(self, source: Source, asked: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -175,5 +189,6 @@ class View(Generic[Source]):
         for control in self.controls:
             if control.when(source, choice):
                 words = asked.get(control.name, ())
-                choice[control.name] = control.value(words, source, choice)
+                value = control.value(words, source, choice)
+                choice[control.name] = value[:1] if control.name in self.single else value
         return choice

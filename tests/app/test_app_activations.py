@@ -188,7 +188,8 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     assert app.query_params.get("view", "norms") == view
     assert len(app.get("plotly_chart")) == 1
     assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
-    assert len(app.get("download_button")) == 1
+    # The view of one prompt has the table of its nearest prompts as well.
+    assert len(app.get("download_button")) == (2 if view == "prompt" else 1)
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     # The caption is part of the figure, so that a saved image tells what it shows.

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from emoact.errors import EmoactError
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.store.summaries.measuring import measure_file
+from emoact.store.summaries.measuring import measure_file, unmeasured_file
 from emoact.store.summaries.summary_file import (
     SUMMARY_VERSION,
     UnusableError,
@@ -77,6 +77,25 @@ def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures 
             _summary(root, sha256), sha256=sha256, again=functools.partial(measure_file, path)
         )
     return None
+
+
+def known_measures(
+    root: ResultsRoot, folder: str, emotion: str, *, measure: Callable[[], UnitMeasures]
+) -> UnitMeasures:
+    """Facts of one unit, from its summary or else from the file; arrays come when asked for.
+
+    Args:
+        root: The results folder.
+        folder: Folder of the model.
+        emotion: Class label.
+        measure: Measures the file, where there is no summary yet.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+        EmoactError: The file cannot be read.
+    """
+    kept = kept_measures(root, folder, emotion)
+    return kept or unmeasured_file(root.unit_path(folder, emotion), measure)
 
 
 def _keep(

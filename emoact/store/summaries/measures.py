@@ -1,4 +1,4 @@
-"""What a look at activations needs of them: norms by token and statistics by dimension."""
+"""Measures of activations: norms by token and statistics by dimension."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ TOP = 3
 """Largest dimensions that are kept of each token."""
 
 ARRAYS = ("l2", "l1", "n_bad", "top_dims", "top_values", "pooled", "mean", "sd", "typical")
-"""What is measured of a site."""
+"""Names of the arrays of a site."""
+
+STEPS = ("step", "mlp_share")
+"""Names of the arrays of `measure_steps`."""
 
 _BLOCK_TOKENS = 4096
 _SAMPLED_TOKENS = 1024

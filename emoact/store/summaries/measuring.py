@@ -3,27 +3,102 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
 
 from emoact import sites as known
 from emoact.schema import Site
 from emoact.store.reading import read
-from emoact.store.summaries.measures import SiteMeasures, UnitMeasures, measure_site, measure_steps
+from emoact.store.summaries.measures import (
+    ARRAYS,
+    STEPS,
+    SiteMeasures,
+    UnitMeasures,
+    measure_site,
+    measure_steps,
+)
+from emoact.store.unit import Unit
 
 
 def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
-    """Everything that pages need of a unit; its arrays are in memory.
+    """Measures of a file; its arrays are in memory.
 
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
     unit = read(path)
-    lengths, start = unit.lengths, unit.content_start
-    sites: dict[Site, SiteMeasures] = {
-        site: measure_site(unit.site(site), lengths=lengths, content_start=start)
-        for site in unit.sites
-        if known.site(site).has_vectors
-    }
-    both = {"resid_pre", "mlp_out"} <= set(sites) and unit.n_layers > 1 and unit.n_samples
+    return _measures(
+        unit,
+        {
+            site: measure_site(
+                unit.site(site), lengths=unit.lengths, content_start=unit.content_start
+            )
+            for site in _sites(unit)
+        },
+        measure_steps(unit.residual_stream, unit.mlp_output) if _has_steps(unit) else {},
+    )
+
+
+def unmeasured_file(
+    path: str | os.PathLike[str], measure: Callable[[], UnitMeasures]
+) -> UnitMeasures:
+    """Facts of a file, which is measured when an array is asked for.
+
+    Args:
+        path: The file.
+        measure: Measures it.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    unit = read(path)
+    return _measures(
+        unit,
+        {
+            site: SiteMeasures(
+                arrays=_Later(ARRAYS, _arrays_of(measure, site)), n_layers=len(unit.site(site))
+            )
+            for site in _sites(unit)
+        },
+        _Later(STEPS, lambda: measure().steps) if _has_steps(unit) else {},
+    )
+
+
+class _Later(Mapping[str, np.ndarray]):
+    """Arrays that are measured when asked for."""
+
+    def __init__(self, names: tuple[str, ...], arrays: Callable[[], Mapping[str, np.ndarray]]):
+        self._names, self._arrays = names, arrays
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _arrays_of(
+    measure: Callable[[], UnitMeasures], site: Site
+) -> Callable[[], Mapping[str, np.ndarray]]:
+    return lambda: measure().sites[site].arrays
+
+
+def _sites(unit: Unit) -> list[Site]:
+    return [site for site in unit.sites if known.site(site).has_vectors]
+
+
+def _has_steps(unit: Unit) -> bool:
+    both = {"resid_pre", "mlp_out"} <= set(unit.sites)
+    return both and unit.n_layers > 1 and unit.n_samples > 0
+
+
+def _measures(
+    unit: Unit, sites: Mapping[Site, SiteMeasures], steps: Mapping[str, np.ndarray]
+) -> UnitMeasures:
     provenance, configuration = unit.provenance, unit.configuration
     return UnitMeasures(
         folder=unit.folder,
@@ -31,8 +106,8 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
         model_name=unit.model_name,
         n_layers=unit.n_layers,
         d_model=unit.d_model,
-        content_start=start,
-        lengths=lengths,
+        content_start=unit.content_start,
+        lengths=unit.lengths,
         token_strings=unit.token_strings,
         prompts=unit.prompts,
         configuration=None if configuration is None else dict(configuration),
@@ -41,5 +116,5 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
         notes=tuple(note.message for note in unit.notes),
         saved_sites=unit.sites,
         sites=sites,
-        steps=measure_steps(unit.residual_stream, unit.mlp_output) if both else {},
+        steps=steps,
     )

@@ -18,7 +18,7 @@ import numpy as np
 from emoact.sites import site as known_site
 from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
-from emoact.store.summaries.measures import ARRAYS, SiteMeasures, UnitMeasures
+from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitMeasures
 
 SUMMARY_VERSION = 1
 """Of everything that is measured; another version is measured again."""
@@ -27,7 +27,6 @@ _KEY = "emoact_summary"
 _DTYPES = {"F64": np.float64, "F32": np.float32, "I32": np.int32}
 _NAMES = {np.dtype(kind): name for name, kind in _DTYPES.items()}
 _LONGEST_HEADER = 512_000_000
-_STEPS = ("step", "mlp_share")
 
 
 class UnusableError(Exception):
@@ -185,7 +184,7 @@ def _measures(
         sites[site] = SiteMeasures(
             arrays=_FileArrays(path, own, _site_again(again, site)), n_layers=n_layers
         )
-    steps = {name: entries[f"steps.{name}"] for name in _STEPS if f"steps.{name}" in entries}
+    steps = {name: entries[f"steps.{name}"] for name in STEPS if f"steps.{name}" in entries}
     prompts = words["prompts"]
     return UnitMeasures(
         folder=str(words["folder"]),

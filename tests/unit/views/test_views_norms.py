@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from emoact.schema import Site
-from emoact.views.plots.norms import norm_figure
+from emoact.views.norms import chart
+from emoact.views.plotly_chart import figure
 from emoact.views.plots.theme import emotion_styles
 
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 STYLES = emotion_styles([*EMOTIONS, "<b>joy</b>"], "light")
+Row = dict[str, Any]
 
 
 def row(
@@ -22,24 +25,21 @@ def row(
     site: Site = "resid_pre",
     position: str = "content",
     model: str = "gpt2",
-) -> Any:
-    return SimpleNamespace(
-        model=model,
-        emotion=emotion,
-        site=site,
-        layer=layer,
-        norm="l2",
-        position=position,
-        mean=median,
-        median=median,
-        q25=median * 0.9,
-        q75=median * 1.1,
-        n=50,
-        n_nonfinite=0,
-    )
+) -> Row:
+    return {
+        "model": model,
+        "emotion": emotion,
+        "site": site,
+        "layer": layer,
+        "position": position,
+        "median": median,
+        "q25": median * 0.9,
+        "q75": median * 1.1,
+        "n": 50,
+    }
 
 
-def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[Any]:
+def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[Row]:
     return [
         row(
             layer,
@@ -57,17 +57,27 @@ def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[Any]
     ]
 
 
-def lines(figure: Any) -> list[Any]:
-    return [trace for trace in figure.data if trace.fill is None]
+def norm_figure(rows: Sequence[Row], *, log: bool = False, show_first: bool = False) -> Any:
+    choice = {
+        "norm": "l2",
+        "units": "raw",
+        "scale": "log" if log else "linear",
+        "first": show_first,
+    }
+    return figure(chart(pd.DataFrame(rows), choice), styles=STYLES, scheme="light")
 
 
-def bands(figure: Any) -> list[Any]:
-    return [trace for trace in figure.data if trace.fill == "toself"]
+def lines(drawn: Any) -> list[Any]:
+    return [trace for trace in drawn.data if trace.fill is None]
+
+
+def bands(drawn: Any) -> list[Any]:
+    return [trace for trace in drawn.data if trace.fill == "toself"]
 
 
 def test_a_line_holds_the_medians_and_a_band_the_quartiles() -> None:
-    figure = norm_figure([row(0, 2.0), row(1, 3.0)], styles=STYLES)
-    (line,), (band,) = lines(figure), bands(figure)
+    drawn = norm_figure([row(0, 2.0), row(1, 3.0)])
+    (line,), (band,) = lines(drawn), bands(drawn)
     assert list(line.x) == [0, 1]
     assert list(line.y) == [2.0, 3.0]
     assert list(band.x) == [0, 1, 1, 0]
@@ -75,8 +85,8 @@ def test_a_line_holds_the_medians_and_a_band_the_quartiles() -> None:
 
 
 def test_one_line_for_each_emotion_and_site_solid_for_the_stream_and_dashed_for_the_mlp() -> None:
-    figure = norm_figure(rows(), styles=STYLES)
-    drawn = lines(figure)
+    drawn = norm_figure(rows())
+    drawn = lines(drawn)
     assert len(drawn) == 8
     dashes = {
         trace.xaxis: {t.line.dash for t in drawn if t.xaxis == trace.xaxis} for trace in drawn
@@ -85,22 +95,22 @@ def test_one_line_for_each_emotion_and_site_solid_for_the_stream_and_dashed_for_
     assert {trace.marker.symbol for trace in drawn} == {STYLES[name].symbol for name in EMOTIONS}
 
 
-def test_each_emotion_stands_in_the_legend_once_and_is_switched_with_its_band() -> None:
-    figure = norm_figure(rows(models=("gpt2", "pythia")), styles=STYLES, show_first=True)
-    assert [trace.name for trace in figure.data if trace.showlegend] == list(EMOTIONS)
+def test_each_emotion_stands_in_the_legend_once() -> None:
+    drawn = norm_figure(rows(models=("gpt2", "pythia")), show_first=True)
+    assert [trace.name for trace in drawn.data if trace.showlegend] == list(EMOTIONS)
     for name in EMOTIONS:
-        assert sum(trace.legendgroup == name for trace in bands(figure)) == 4
+        assert sum(trace.name == name for trace in lines(drawn)) == 4
 
 
 def test_position_zero_is_left_out_unless_asked_for() -> None:
-    figure = norm_figure(rows(), styles=STYLES)
-    assert max(max(trace.y) for trace in lines(figure)) < 100
+    drawn = norm_figure(rows())
+    assert max(max(trace.y) for trace in lines(drawn)) < 100
 
 
 def test_position_zero_is_dotted_and_apart() -> None:
-    figure = norm_figure(rows(), styles=STYLES, show_first=True)
-    dotted = [trace for trace in lines(figure) if trace.line.dash == "dot"]
-    others = [trace for trace in lines(figure) if trace.line.dash != "dot"]
+    drawn = norm_figure(rows(), show_first=True)
+    dotted = [trace for trace in lines(drawn) if trace.line.dash == "dot"]
+    others = [trace for trace in lines(drawn) if trace.line.dash != "dot"]
     assert {trace.xaxis for trace in dotted}.isdisjoint(trace.xaxis for trace in others)
     assert [list(trace.y) for trace in dotted] == [[500.0] * 4] * 2
 
@@ -108,16 +118,16 @@ def test_position_zero_is_dotted_and_apart() -> None:
 def test_equal_values_at_position_zero_are_one_line_for_every_emotion() -> None:
     same = [row(layer, 7.0, emotion=e, position="first") for e in EMOTIONS for layer in (0, 1)]
     content = [row(layer, 5.0, emotion=e) for e in EMOTIONS for layer in (0, 1)]
-    figure = norm_figure(same + content, styles=STYLES, show_first=True)
-    assert [t.name for t in lines(figure) if t.line.dash == "dot"] == ["every emotion"]
+    drawn = norm_figure(same + content, show_first=True)
+    assert [t.name for t in lines(drawn) if t.line.dash == "dot"] == ["every emotion"]
     same[0] = row(0, 8.0, emotion="gratitude", position="first")
-    figure = norm_figure(same + content, styles=STYLES, show_first=True)
-    assert [t.name for t in lines(figure) if t.line.dash == "dot"] == list(EMOTIONS)
+    drawn = norm_figure(same + content, show_first=True)
+    assert [t.name for t in lines(drawn) if t.line.dash == "dot"] == list(EMOTIONS)
 
 
 def test_models_have_rows_of_their_own_with_their_name_in_the_title() -> None:
-    figure = norm_figure(rows(models=("gpt2", "<i>x</i>")), styles=STYLES)
-    titles = [annotation.text for annotation in figure.layout.annotations]
+    drawn = norm_figure(rows(models=("gpt2", "<i>x</i>")))
+    titles = [annotation.text for annotation in drawn.layout.annotations]
     assert titles == [
         "<b>gpt2</b>  Residual stream",
         "<b>gpt2</b>  MLP output",
@@ -128,28 +138,28 @@ def test_models_have_rows_of_their_own_with_their_name_in_the_title() -> None:
 
 @pytest.mark.parametrize("log", [False, True])
 def test_axes_carry_a_name_a_unit_and_the_scale(log: bool) -> None:
-    figure = norm_figure(rows(), styles=STYLES, log=log)
-    assert figure.layout.xaxis.title.text == "layer"
+    drawn = norm_figure(rows(), log=log)
+    assert drawn.layout.xaxis.title.text == "layer"
     expected = "median L2 norm, model units" + (", log scale" if log else "")
-    assert figure.layout.yaxis.title.text == expected
-    assert figure.layout.yaxis.type == ("log" if log else "linear")
+    assert drawn.layout.yaxis.title.text == expected
+    assert drawn.layout.yaxis.type == ("log" if log else None)
 
 
 def test_a_layer_without_finite_values_leaves_a_gap_in_line_and_band() -> None:
     broken = [row(0, 2.0), row(1, 2.0), row(2, math.nan), row(3, 4.0), row(4, 5.0)]
-    figure = norm_figure(broken, styles=STYLES)
-    (line,), (band,) = lines(figure), bands(figure)
+    drawn = norm_figure(broken)
+    (line,), (band,) = lines(drawn), bands(drawn)
     assert math.isnan(line.y[2])
     assert list(band.x) == [0, 1, 1, 0, None, 3, 4, 4, 3]
 
 
 def test_markup_in_a_label_is_not_read() -> None:
-    figure = norm_figure([row(0, 1.0, emotion="<b>joy</b>")], styles=STYLES)
-    assert lines(figure)[0].name == "&lt;b&gt;joy&lt;/b&gt;"
+    drawn = norm_figure([row(0, 1.0, emotion="<b>joy</b>")])
+    assert lines(drawn)[0].name == "&lt;b&gt;joy&lt;/b&gt;"
 
 
 def test_every_layer_fits_into_its_panel() -> None:
-    figure = norm_figure([row(layer, 1.0) for layer in range(30)], styles=STYLES)
-    low, high = figure.layout.xaxis.range
+    drawn = norm_figure([row(layer, 1.0) for layer in range(30)])
+    low, high = drawn.layout.xaxis.range
     assert low < 0
     assert high > 29

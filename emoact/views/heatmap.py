@@ -1,0 +1,157 @@
+"""Median norms by layer and position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from emoact import numbers
+from emoact.sites import words
+from emoact.stats.norms.norm_tables import TOGETHER, NormTable
+from emoact.views.activations import (
+    FIRST,
+    KIND_TITLES,
+    MODELS,
+    NORM,
+    SCALE,
+    SITES,
+    Activations,
+    norm_terms,
+    one,
+)
+from emoact.views.chart import Axis, Cells, Chart, Panel
+from emoact.views.text import mono
+from emoact.views.view import Choice, Control, Shown, View
+
+_LAYER_HEIGHT, _SMALLEST, _LARGEST = 15, 260, 620
+EMOTION = Control[Activations](
+    name="emotion",
+    label="Emotion",
+    kind="select",
+    options=lambda source, choice: [TOGETHER, *source.emotions(choice)],
+    width=220,
+)
+
+
+def grid_chart(
+    values: np.ndarray,
+    *,
+    columns: Sequence[str],
+    column_title: str,
+    title: str,
+    hover: Sequence[str],
+    log: bool,
+) -> Chart:
+    """Layers from bottom to top, positions or tokens from left to right.
+
+    Args:
+        values: Norms `[layer, column]`; NaN where there is none.
+        columns: Words below each column.
+        column_title: Title of the columns.
+        title: Quantity of the colours.
+        hover: Words of each column in the hover.
+        log: Colours by the logarithm; the hover has the norm itself.
+    """
+    n_layers, n_columns = values.shape
+    cells = Cells(
+        values=values.tolist(),
+        x=list(range(n_columns)),
+        y=list(range(n_layers)),
+        title=title,
+        log=log,
+        hover="layer %{y}, %{customdata[1]}: %{customdata[0]:,.4~r}",
+        data=[list(hover)] * n_layers,
+    )
+    panel = Panel(
+        marks=[cells],
+        x=Axis(title=column_title, ticks=list(columns)),
+        y=Axis(title="layer", scale="layer"),
+    )
+    height = min(max(_LAYER_HEIGHT * n_layers, _SMALLEST), _LARGEST)
+    return Chart(rows=[[panel]], heights=[height], unified=False)
+
+
+def position_table(_source: Activations, choice: Choice) -> NormTable:
+    """Selection of the rows that are drawn."""
+    (folder, site), emotion = one(choice), choice["emotion"]
+    return NormTable(
+        by="position",
+        norm=choice["norm"],
+        models=(folder,),
+        emotions=() if emotion == TOGETHER else (emotion,),
+        sites=(site,),
+        content=not choice["first"],
+        together=emotion == TOGETHER,
+    )
+
+
+def show(source: Activations, choice: Choice) -> Shown:
+    """Table and chart."""
+    (folder, site), emotion = one(choice), choice["emotion"]
+    kind, units = KIND_TITLES[choice["norm"]], source.of_one(choice)
+    rows = position_table(source, choice).frame(units) if units else pd.DataFrame()
+    chart = None
+    if len(rows):
+        grid = _grid(rows)
+        counts = rows.groupby("position")["n"].first()
+        chart = grid_chart(
+            grid.to_numpy(),
+            columns=[str(position) for position in grid.columns],
+            column_title="position",
+            title=f"median {kind}",
+            hover=[
+                f"position {p}, {numbers.plural(int(counts[p]), 'prompt')}" for p in grid.columns
+            ],
+            log=choice["scale"] == "log",
+        )
+    return Shown(
+        table=rows,
+        chart=chart,
+        caption=f"Median {kind} of the {words(site)} by layer and position, over the prompts "
+        f"of {emotion} that are long enough.",
+        name=f"norms-by-position-{folder}-{site}",
+        alt=f"Heatmap of median norms by layer and position for {folder}, {site}, {emotion}",
+    )
+
+
+def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:
+    """The layer at which one position differs most from the others."""
+    if shown.chart is None:
+        return []
+    grid = _grid(shown.table)
+    rows = grid.to_numpy()
+    if rows.shape[1] < 2 or not np.isfinite(rows).any():
+        return []
+    with np.errstate(invalid="ignore"):
+        spread = np.nanmax(rows, axis=1) / np.nanmedian(rows, axis=1)
+    layer = int(np.nanargmax(spread))
+    position = grid.columns[int(np.nanargmax(rows[layer]))]
+    return [
+        f"The most uneven layer of {mono(one(choice)[1])} is {layer}: position {position} has "
+        f"{numbers.significant(spread[layer])} times the median of its positions."
+    ]
+
+
+def _grid(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.pivot_table(index="layer", columns="position", values="median", dropna=False)
+
+
+HEATMAP = View[Activations](
+    name="heatmap",
+    page="activations",
+    title="Norms by layer and position",
+    question="At which layers and positions are the activations large?",
+    controls=(MODELS, SITES, NORM, SCALE, FIRST, EMOTION),
+    single=("model", "site"),
+    show=show,
+    answer=answer,
+    terms=lambda source, choice: {
+        **norm_terms(source, choice),
+        "cell": "median over the prompts that have such a position. The last positions rest on few "
+        "prompts; the hover gives their number.",
+    },
+    command=lambda source, choice: source.command(position_table(source, choice)),
+    empty="There is no position to show.",
+)

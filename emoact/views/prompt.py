@@ -1,0 +1,188 @@
+"""One prompt: norms and largest dimensions of each token, and the prompts nearest to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from emoact import numbers
+from emoact.sites import words
+from emoact.stats.distances.nearest import nearest_prompts
+from emoact.stats.norms.norm_tables import NormTable
+from emoact.stats.norms.tables import token_norms
+from emoact.store.summaries.measures import UnitMeasures
+from emoact.views.activations import (
+    FIRST,
+    KIND_TITLES,
+    MODELS,
+    NORM,
+    SCALE,
+    SITES,
+    Activations,
+    layer_control,
+    norm_terms,
+    one,
+    token_label,
+)
+from emoact.views.heatmap import grid_chart
+from emoact.views.text import md, mono
+from emoact.views.view import Choice, Control, Remark, Shown, View
+
+
+def _unit(source: Activations, choice: Choice) -> UnitMeasures | None:
+    return next((u for u in source.of_one(choice) if u.emotion == choice["emotion"]), None)
+
+
+def _ids(source: Activations, choice: Choice) -> list[str]:
+    unit = _unit(source, choice)
+    return [unit.prompt_id(sample) for sample in range(unit.n_samples)] if unit else []
+
+
+EMOTION = Control[Activations](
+    name="emotion",
+    label="Emotion",
+    kind="select",
+    options=lambda source, choice: source.emotions(choice),
+    width=220,
+)
+PROMPT = Control[Activations](name="prompt", label="Prompt", kind="select", options=_ids, width=220)
+
+
+def prompt_table(_source: Activations, choice: Choice) -> NormTable:
+    """Selection of the rows that are drawn."""
+    folder, site = one(choice)
+    return NormTable(
+        by="token",
+        norm=choice["norm"],
+        models=(folder,),
+        emotions=(choice["emotion"],),
+        sites=(site,),
+        prompt=choice["prompt"],
+        content=not choice["first"],
+    )
+
+
+def show(source: Activations, choice: Choice) -> Shown:
+    """Table and chart; position 0 only on request, since a sink leaves one colour to the others."""
+    (folder, site), unit = one(choice), _unit(source, choice)
+    prompt, kind = choice["prompt"], KIND_TITLES[choice["norm"]]
+    rows = prompt_table(source, choice).frame([unit]) if unit and prompt else pd.DataFrame()
+    chart = None
+    if len(rows):
+        tokens = rows[rows["layer"] == rows["layer"].iloc[0]]
+        chart = grid_chart(
+            rows["value"].to_numpy().reshape(-1, len(tokens)),
+            columns=[token_label(text) for text in tokens["token"]],
+            column_title="token",
+            title=kind,
+            hover=[
+                f"position {position}, {text}"
+                for position, text in zip(tokens["position"], tokens["token"], strict=True)
+            ],
+            log=choice["scale"] == "log",
+        )
+    return Shown(
+        table=rows,
+        chart=chart,
+        caption=f"{kind} of the {words(site)} of every "
+        f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
+        "layer.",
+        name=f"prompt-{folder}-{site}-{prompt}",
+        alt=f"Norms of the tokens of prompt {prompt} by layer; the table below holds the values",
+    )
+
+
+def answer(source: Activations, choice: Choice, _shown: Shown) -> list[str]:
+    """The text, and its content token with the largest norm."""
+    said, unit = list[str](), _unit(source, choice)
+    if unit is None or not choice["prompt"]:
+        return said
+    sample = _ids(source, choice).index(choice["prompt"])
+    said.append(f"“{md(unit.prompt_text(sample))}”")
+    start, stop = (int(n) for n in unit.offsets[sample : sample + 2])
+    norms = token_norms(unit, one(choice)[1], choice["norm"])
+    content = norms[:, start + unit.content_start : stop]
+    if content.size and np.isfinite(content).any():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            apart = np.nan_to_num(content / np.nanmedian(content, axis=1, keepdims=True))
+        layer, at = (int(n) for n in np.unravel_index(np.argmax(apart), apart.shape))
+        position = at + unit.content_start
+        said.append(
+            f"Its largest content token is {mono(unit.token_strings[sample][position])} (position "
+            f"{position}) at layer {layer}, with {numbers.significant(apart[layer, at])} times the "
+            "median of its content there."
+        )
+    return said
+
+
+PROMPT_VIEW = View[Activations](
+    name="prompt",
+    page="activations",
+    title="Tokens of one prompt",
+    question="Which tokens of this prompt carry the norm, and in which dimensions?",
+    controls=(MODELS, SITES, NORM, SCALE, FIRST, EMOTION, PROMPT),
+    single=("model", "site"),
+    show=show,
+    answer=answer,
+    terms=lambda source, choice: {
+        **norm_terms(source, choice),
+        "massive activations": "a few tokens that are many times larger than the others "
+        "([Sun et al. 2402.17762](https://arxiv.org/abs/2402.17762)); on the first token a sink "
+        "([Xiao et al. 2309.17453](https://arxiv.org/abs/2309.17453)).",
+        "top1, top2, top3": "the largest dimensions of the token, as dimension: value.",
+    },
+    command=lambda source, choice: source.command(prompt_table(source, choice)),
+    empty="The prompt has no content token; *Position 0* shows its BOS.",
+)
+
+
+def nearest(source: Activations, choice: Choice) -> Shown:
+    """Table of the prompts nearest to the chosen one at one layer."""
+    (folder, site), unit = one(choice), _unit(source, choice)
+    layer, rows = choice["layer"], []
+    if unit is not None and choice["prompt"]:
+        # Vectors of another width are in another space.
+        units = [
+            other
+            for other in source.of_one(choice)
+            if other.d_model == unit.d_model and layer < other.sites[site].n_layers
+        ]
+        pooled = [other.sites[site].pooled[layer] for other in units]
+        owner = [(other, row) for other in units for row in range(other.n_samples)]
+        own = owner.index((unit, _ids(source, choice).index(choice["prompt"])))
+        rows = [
+            {
+                "distance": distance,
+                "emotion": owner[index][0].emotion,
+                "prompt": owner[index][0].prompt_id(owner[index][1]),
+                "text": owner[index][0].prompt_text(owner[index][1]),
+            }
+            for index, distance in nearest_prompts(np.concatenate(pooled), own)
+        ]
+    return Shown(
+        table=pd.DataFrame(rows),
+        chart=None,
+        caption="",
+        name=f"nearest-{folder}-{site}-{choice['prompt']}-layer{layer}",
+    )
+
+
+NEAREST = View[Activations](
+    name="nearest",
+    page="activations",
+    title="Nearest other prompts",
+    question="Which prompts are most alike to the model at this layer?",
+    controls=(MODELS, SITES, EMOTION, PROMPT, layer_control()),
+    show=nearest,
+    answer=lambda _source, choice, _shown: [
+        Remark(
+            f"By the means over content of {mono(one(choice)[1])} at layer {choice['layer']}, each "
+            "dimension divided by its standard deviation over all prompts of the model. The "
+            "distance is the root mean square over dimensions; independent prompts are at about "
+            "1.4."
+        )
+    ],
+    empty="There is no other prompt with finite values.",
+    tab=False,
+    below=lambda _source, tab: tab == "prompt",
+)

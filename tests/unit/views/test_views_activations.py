@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emoact.store.summaries.measures import UnitMeasures
+from emoact.views import catalogue
+from emoact.views.activations import Activations, token_label
+from emoact.views.heatmap import grid_chart
+from emoact.views.plotly_chart import figure
+from emoact.views.plots.theme import emotion_styles
+from emoact.views.view import Shown, View
+from tests.support.measured import Arrays, gaussian_unit
+
+STYLES = emotion_styles(["anger", "neutral", "<b>joy</b>"], "light")
+
+
+def source(*units: UnitMeasures) -> Activations:
+    return Activations(
+        results="r", units=units or (gaussian_unit("anger"), gaussian_unit("neutral"))
+    )
+
+
+def shown(of: Activations, name: str, **asked: str | list[str]) -> tuple[Shown, list[str]]:
+    """What a view shows and says for the words of an address."""
+    (view,) = (each for each in catalogue.of_page("activations") if each.name == name)
+    words = {key: [value] if isinstance(value, str) else value for key, value in asked.items()}
+    choice = view.choice(of, words)
+    found = view.show(of, choice)
+    return found, list(view.answer(of, choice, found))
+
+
+def draw(found: Shown) -> Any:
+    assert found.chart is not None
+    return figure(found.chart, styles=STYLES, scheme="light")
+
+
+VIEWS = [view for view in catalogue.of_page("activations") if "sentence" not in view.name]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_every_view_shows_the_table_that_its_command_writes(view: View[Any]) -> None:
+    of = source()
+    choice = view.choice(of, {})
+    found = view.show(of, choice)
+    assert len(found.table)
+    assert view.question.endswith("?")
+    if view.command is not None:
+        command = view.command(of, choice)
+        assert command[0] == "norms"
+        assert command[-4:-2] == ["--results", "r"]
+    if found.chart is not None:
+        draw(found)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_cell_holds_its_norm_whatever_the_scale_and_a_gap_where_there_is_none(log: bool) -> None:
+    chart = grid_chart(
+        np.array([[1.0, 10.0], [1000.0, math.nan]]),
+        columns=["<b>", "x"],
+        column_title="token",
+        title="L2 norm",
+        hover=["position 0, <b>", "position 1, x"],
+        log=log,
+    )
+    drawn = figure(chart, styles=STYLES, scheme="dark")
+    missing, cells = drawn.data
+    assert cells.z[1][1] is None
+    assert missing.z[1][1] == 1
+    assert cells.z[1][0] == (3.0 if log else 1000.0)
+    assert cells.customdata[1][0][0] == 1000.0
+    assert cells.customdata[0][0][1] == "position 0, &lt;b&gt;"
+    assert drawn.layout.xaxis.ticktext == ("&lt;b&gt;", "x")
+    assert ("log scale" in drawn.layout.coloraxis.colorbar.title.text) is log
+
+
+def test_spaces_of_tokens_are_seen() -> None:
+    assert token_label("Ġthe") == "␣the"
+    assert token_label("▁the") == "␣the"
+    assert token_label("\n") == "⏎"
+    assert token_label("x" * 40) == "x" * 13 + "…"
+
+
+def test_the_heatmap_holds_the_medians_by_position_of_all_prompts_together() -> None:
+    of = source()
+    found, (said,) = shown(of, "heatmap", site=["mlp_out"], first="true")
+    norms = [
+        unit.sites["mlp_out"].l2[2, unit.offsets[sample] + 3]
+        for unit in of.units
+        for sample in range(unit.n_samples)
+    ]
+    (cells,) = draw(found).data
+    assert cells.customdata[2][3][0] == pytest.approx(np.median(norms))
+    assert said.startswith("The most uneven layer of `mlp_out` is ")
+
+
+def test_boxes_stand_in_the_order_of_emotions_and_name_every_point() -> None:
+    units = gaussian_unit("neutral", n_samples=2), gaussian_unit("<b>joy</b>", n_samples=301)
+    found, (said,) = shown(source(*units), "distribution", scale="log", layer="1")
+    drawn = draw(found)
+    assert [trace.name for trace in drawn.data] == ["&lt;b&gt;joy&lt;/b&gt;", "neutral"]
+    assert list(drawn.layout.yaxis.categoryarray) == ["neutral", "&lt;b&gt;joy&lt;/b&gt;"]
+    many, few = drawn.data
+    assert list(few.text) == ["neutral-0", "neutral-1"]
+    assert (few.boxpoints, many.boxpoints) == ("all", "outliers")
+    assert drawn.layout.xaxis.type == "log"
+    assert said.startswith("Medians at layer 1: ")
+
+
+def test_dimensions_above_ten_times_the_median_stand_above_the_line() -> None:
+    def plant(arrays: Arrays) -> None:
+        for sample in arrays["resid_pre"][1]:
+            sample[:, 7] += 60.0
+
+    found, (said,) = shown(source(gaussian_unit(d_model=50, plant=plant)), "dimensions", layer="1")
+    points, level, _ = draw(found).data
+    typical = found.table.set_index("dimension")["typical"]
+    assert points.y[7] == typical[7]
+    assert list(level.y) == pytest.approx([10 * typical.median()] * 2)
+    assert points.text[7] == "7"
+    assert sum(bool(text) for text in points.text) == 3
+    assert said.startswith("1 dimension of 50 is rogue at layer 1")
+
+
+def test_growth_has_a_panel_for_the_factor_and_one_for_the_share() -> None:
+    found, (said,) = shown(source(), "growth")
+    drawn = draw(found)
+    titles = [annotation.text for annotation in drawn.layout.annotations]
+    assert titles == ["<b>Growth factor</b>", "<b>Share of the MLP in the step</b>"]
+    lines = [t for t in drawn.data if t.name == "anger" and t.x[0] is not None and t.mode != "none"]
+    rows = found.table[found.table["emotion"] == "anger"]
+    factor, share = (line for line in lines if line.customdata is not None)
+    assert list(factor.y) == rows["growth_median"].tolist()
+    assert list(share.y) == rows["mlp_share_median"].tolist()
+    assert "The stream grows most from layer 0 to 1" in said
+
+
+def test_the_nearest_prompts_leave_out_the_prompt_itself() -> None:
+    of = source()
+    found, _ = shown(of, "nearest", emotion="neutral", prompt="neutral-4", layer="2")
+    table = found.table
+    assert len(table) == 8
+    assert table["distance"].is_monotonic_increasing
+    assert not ((table["emotion"] == "neutral") & (table["prompt"] == "neutral-4")).any()
+
+
+def test_a_view_of_one_model_takes_the_first_one_chosen() -> None:
+    of = source(gaussian_unit("anger"), gaussian_unit("anger", folder="pythia"))
+    found, _ = shown(of, "heatmap", model=["pythia", "gpt2"])
+    assert set(found.table["model"]) == {"gpt2"}
+
+
+def test_files_of_another_width_are_left_out_and_named() -> None:
+    of = source(gaussian_unit("anger"), gaussian_unit("neutral", d_model=16))
+    found, (said, _) = shown(of, "dimensions")
+    assert set(found.table["emotion"]) == {"anger"}
+    assert said == "Left out, as d_model is not 32: neutral."
+
+
+def test_a_sentence_stands_over_the_classes() -> None:
+    from emoact.host.client import Looked
+
+    units = (gaussian_unit("anger"), gaussian_unit("neutral"))
+    norms = np.arange(12, dtype=np.float64).reshape(4, 3)
+    typed = Looked(
+        text="- no",
+        token_strings=("<s>", "a", "b"),
+        content_start=1,
+        bos={},
+        random_weights=False,
+        arrays={
+            "resid_pre.l2": norms,
+            "resid_pre.pooled": np.ones((4, 32), dtype=np.float32),
+        },
+        seconds=1.0,
+    )
+    of = Activations(results="r", units=units, typed=typed)
+    near, said = shown(of, "sentence", layer="2")
+    assert set(near.table["class"]) == {"anger", "neutral"}
+    assert "At layer 2 of `resid_pre` the sentence lies closest to" in said[0]
+    beside, _ = shown(of, "sentence-layers")
+    own = draw(beside).data[-1]
+    assert (own.name, list(own.y)) == ("your sentence", norms[:, 1:].mean(axis=1).tolist())
+    tokens, _ = shown(of, "sentence-tokens")
+    pd.testing.assert_series_equal(tokens.table["norm"], pd.Series(norms.ravel(), name="norm"))
+    view = next(each for each in catalogue.of_page("activations") if each.name == "sentence")
+    command = view.command(of, view.choice(of, {})) if view.command else []
+    assert command[-2:] == ["--", "- no"]
+    assert view.below(of, "norms")
