@@ -203,7 +203,8 @@ def massive_sentence(found: ActivationFinding) -> str:
     what = f"{known.words(str(found.site))} norm"
     return (
         f"{n_prompts:,} of {figures['n_all_prompts']:,} prompts "
-        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {what} is more than {SINK:g} times the median ({span(found.layers)}): "
+        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {what} "
+        f"is more than {SINK:g} times the median ({span(found.layers)}): "
         f"{md(str(figures['tokens']))}, up to {significant(float(figures['ratio']))} times. "
         "Differences between emotions at these layers may come from these tokens."
     )
@@ -216,10 +217,10 @@ def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
         ratios: `sink_table` of one model and one site.
         content_start: 0 when position 0 is the first word of the prompt.
     """
-    known = ratios[np.isfinite(ratios["ratio"])]
-    if known.empty:
+    finite = ratios[np.isfinite(ratios["ratio"])]
+    if finite.empty:
         return ""
-    largest = known.loc[known["ratio"].idxmax()]
+    largest = finite.loc[finite["ratio"].idxmax()]
     times = f"{significant(largest['ratio'])} times the median {known.words(largest['site'])} norm"
     if content_start == 0:
         # Nothing was prepended, so the first word is part of the content.
