@@ -12,8 +12,14 @@ from typing import Any
 
 import torch
 
-from emoact.bench.contest import Say, Timings, contest, largest_differences
-from emoact.bench.curve import cost_curve, memory_curve
+from emoact.bench.contest import (
+    Say,
+    Timings,
+    contest,
+    cost_curve,
+    largest_differences,
+    memory_curve,
+)
 from emoact.bench.pages import page_times
 from emoact.bench.peak import Peak, peak_of
 from emoact.bench.result import BenchResult, Ratio, Spread, WayResult, WholeRun

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import emoact
-from emoact.bench.contest import Say
-from emoact.bench.curve import numbered
+from emoact.bench.contest import Say, numbered
 from emoact.bench.result import PageTime
 from emoact.bench.subject import Subject
 from emoact.errors import EmoactError

@@ -53,7 +53,7 @@ def peak_of(model: str, way: str, texts: Sequence[Sequence[str]]) -> Peak:
 
 def main() -> None:
     """The child."""
-    from emoact.models.threads import let_threads_sleep
+    from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
     from emoact.bench.subject import Subject

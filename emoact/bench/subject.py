@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.bench import ways
-from emoact.bench.bare import load_bare
-from emoact.bench.ways import Prompts, Way
-from emoact.bench.with_nnsight import nnsight_is_installed, through_nnsight
+from emoact.bench.ways import Prompts, Way, load_bare, nnsight_is_installed, through_nnsight
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.extractor import Quiet

@@ -1,21 +1,98 @@
-"""The ways to get both sites of all layers as numpy arrays, emoact's plans among them."""
+"""Ways of getting activations that are compared side by side."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import AutoModelForCausalLM
 
-from emoact.bench.bare import blocks_of
+from emoact.errors import RequestError
 from emoact.extraction.engine import Put, Tokenised
 from emoact.extraction.forward import HookReader
 from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.sites import SiteName, saved_sites
+
+
+def load_bare(path: Path) -> Any:
+    """The model in float32 with the attention that Hugging Face picks by itself."""
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+    )
+    return model.eval().requires_grad_(False)
+
+
+def blocks_of(model: Any) -> Any:
+    """Its transformer blocks, each with an `mlp`.
+
+    Raises:
+        RequestError: They are not where the four families have them.
+    """
+    body = model.base_model
+    blocks = getattr(body, "h", None) or getattr(body, "layers", None)
+    if blocks is None or not all(hasattr(block, "mlp") for block in blocks):
+        raise RequestError(
+            f"the blocks of a {type(model).__name__} are not where the bench looks for them",
+            remedy="Choose a GPT-2, GPT-NeoX, GPT-Neo or Llama model.",
+        )
+    return blocks
+
+
+def nnsight_is_installed() -> bool:
+    """Whether it can be compared with."""
+    return importlib.util.find_spec("nnsight") is not None
+
+
+def through_nnsight(model: Any, tokenizer: Any) -> Way:
+    """One prompt at a time through nnsight."""
+    nnsight: Any = importlib.import_module("nnsight")
+    traced = nnsight.LanguageModel(model, tokenizer=tokenizer)
+    blocks = list(blocks_of(_Envoy(traced)))
+
+    @torch.no_grad()
+    def run(groups: Sequence[Prompts], put: Put) -> None:
+        prompts = [prompt for group in groups for prompt in group]
+        for sample, prompt in enumerate(prompts):
+            tokens = torch.from_numpy(prompt.ids)[None]
+            before, after = _trace(traced, blocks, tokens)
+            for layer, (entering, leaving) in enumerate(zip(before, after, strict=True)):
+                put("resid_pre", layer, sample, entering[0].numpy().copy())
+                put("mlp_out", layer, sample, leaving[0].numpy().copy())
+
+    return Way(
+        name="nnsight",
+        about="one prompt at a time, nnsight",
+        single=True,
+        run=run,
+        computed=lambda groups: sum(len(prompt.ids) for group in groups for prompt in group),
+    )
+
+
+class _Envoy:
+    """nnsight's view of the base model, under the name that plain models give it."""
+
+    def __init__(self, traced: Any) -> None:
+        self.base_model = getattr(traced, traced._module.base_model_prefix)  # noqa: SLF001
+
+
+def _trace(traced: Any, blocks: Sequence[Any], tokens: torch.Tensor) -> tuple[list[Any], list[Any]]:
+    # nnsight reads the source of this block and runs it inside the model.
+    with traced.trace(tokens):
+        before: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
+        after: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
+        for block in blocks:
+            before.append(block.input)
+            after.append(block.mlp.output)
+    return before, after
+
 
 BATCH_TOKENS = 512
 

@@ -64,7 +64,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     for name in ("repeat", "every"):
         if getattr(arguments, name) < 1:
             raise RequestError(f"--{name} is {getattr(arguments, name)}; 1 or more is allowed")
-    from emoact.models.threads import let_threads_sleep
+    from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
     from emoact.bench.bench import Request, bench

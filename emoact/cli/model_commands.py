@@ -12,8 +12,7 @@ from emoact.cli.parsing import add_command, add_json
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.models.progress import OnStep, Step
-    from emoact.models.source import ModelSource
+    from emoact.models.source import ModelSource, OnStep, Step
 
 
 def add(commands: Any) -> None:

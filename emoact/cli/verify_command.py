@@ -73,7 +73,7 @@ def _parity(
 ) -> tuple[list[ParityResult], list[Finding]]:
     if not arguments.samples or not report.units:
         return [], []
-    from emoact.models.threads import let_threads_sleep
+    from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
     say("importing torch to recompute a sample; --samples 0 leaves that out")

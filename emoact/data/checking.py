@@ -7,8 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from emoact.data.refusal import refusal, shown
-from emoact.data.rows import REQUIRED, Row, missing_field
+from emoact.data.rows import REQUIRED, Row, missing_field, refusal, shown
 from emoact.errors import RequestError
 from emoact.schema import Prompt, check_emotion
 

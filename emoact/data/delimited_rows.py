@@ -6,10 +6,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from emoact.data.decoding import decode
-from emoact.data.refusal import refusal, shown
-from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field
-from emoact.data.source import Source
+from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, refusal, shown
+from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 
 _NAMES = {",": "comma", "\t": "tab", ";": "semicolon"}

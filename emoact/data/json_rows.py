@@ -6,10 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emoact.data.decoding import decode
-from emoact.data.refusal import refusal, shown
-from emoact.data.rows import Row
-from emoact.data.source import Source
+from emoact.data.rows import Row, refusal, shown
+from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 
 

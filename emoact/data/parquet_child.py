@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from emoact.data.refusal import shown
-from emoact.data.rows import FIELDS
+from emoact.data.rows import FIELDS, shown
 
 _BATCH = 1024
 _EXPANSION = 20

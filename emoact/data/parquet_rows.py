@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from emoact.data.refusal import refusal
-from emoact.data.rows import REQUIRED, Row, missing_field
+from emoact.data.rows import REQUIRED, Row, missing_field, refusal
 from emoact.data.source import Source
 from emoact.errors import RequestError
 

@@ -11,8 +11,7 @@ from emoact.data.checking import checked_prompts
 from emoact.data.delimited_rows import delimited_rows
 from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.parquet_rows import parquet_rows
-from emoact.data.refusal import refusal, shown
-from emoact.data.rows import Row
+from emoact.data.rows import Row, refusal, shown
 from emoact.data.source import Source, open_regular, read_source
 from emoact.errors import RequestError
 from emoact.schema import Dataset

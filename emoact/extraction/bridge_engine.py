@@ -17,8 +17,7 @@ from emoact.extraction.self_check import PlanChoice, check_additivity, choose_pl
 from emoact.extraction.tokens import bos_facts, cut, tokenise
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
-from emoact.models.progress import OnStep, silent
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelSource, OnStep, silent
 from emoact.schema import ExtractionOptions
 from emoact.sites import site
 

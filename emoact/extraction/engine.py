@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from emoact.models.progress import OnStep
+from emoact.models.source import OnStep
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 

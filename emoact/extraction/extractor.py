@@ -15,9 +15,8 @@ from emoact.errors import RequestError
 from emoact.extraction.engine import Engine, EngineFacts, Tokenised
 from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.models.install import ensure_model
-from emoact.models.progress import OnStep, silent
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelSource, OnStep, silent
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot

@@ -13,9 +13,8 @@ import numpy as np
 from emoact import sites as known
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
-from emoact.models.folders import parse_hub_folder
 from emoact.models.load import load_model
-from emoact.models.registry import find_spec
+from emoact.models.registry import find_spec, parse_hub_folder
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions, Finding

@@ -17,11 +17,10 @@ from emoact.extraction.metadata import RunFacts, now
 from emoact.extraction.reporter import Reporter
 from emoact.extraction.unit_job import UnitJob, compute_and_save
 from emoact.jobs.config import RunConfig, RunModel
+from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
-from emoact.models.progress import OnStep, Step
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
-from emoact.models.threads import let_threads_sleep
+from emoact.models.source import ModelSource, OnStep, Step
 from emoact.schema import Dataset, ExtractionOptions
 from emoact.store import manifest
 from emoact.store.configuration import unit_configuration

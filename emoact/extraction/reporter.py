@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from emoact.models.progress import Step
+from emoact.models.source import Step
 
 
 @runtime_checkable

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emoact.errors import RequestError
-from emoact.models.folders import parse_hub_folder
-from emoact.models.registry import find_spec
+from emoact.models.registry import find_spec, parse_hub_folder
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions, Site

@@ -28,7 +28,7 @@ from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave
 from emoact.jobs.directory import RunDirectory
 from emoact.models import hosts
-from emoact.models.threads import let_threads_sleep
+from emoact.models.effort import let_threads_sleep
 
 PROGRAM = "emoact.host.worker"
 _SUMMARISER = "emoact.store.summaries.writing"

@@ -15,7 +15,7 @@ from typing import Any
 
 from emoact.errors import EmoactError
 from emoact.models.cache import RECORD, cache_root, converted_dir, file_sha256, is_converted
-from emoact.models.progress import OnStep, silent
+from emoact.models.source import OnStep, silent
 
 
 @contextlib.contextmanager

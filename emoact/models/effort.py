@@ -1,4 +1,4 @@
-"""How much of the machine a run takes, where the user wants something else than emoact would."""
+"""Share of the machine that a run takes: threads, tokens in a pass, waiting threads."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def wanted(name: str, environment: Mapping[str, str] = os.environ) -> int | None
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 1_000_000:
         raise RequestError(f"{name} is {text!r}; whole numbers from 1 to 1,000,000 are allowed")
     return int(text)
+
+
+def let_threads_sleep() -> None:
+    """Make idle compute threads give their core away; the user's own setting wins.
+
+    By default they spin at every barrier. When anything else wants a core, and here the dashboard
+    and the browser do, a spinning thread then holds up the one that it waits for.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

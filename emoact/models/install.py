@@ -18,10 +18,9 @@ from emoact.errors import EmoactError, RequestError
 from emoact.models import hub
 from emoact.models.cache import cache_root, converted_dir, is_converted
 from emoact.models.convert import convert_gguf, install_lock
-from emoact.models.progress import OnStep, silent
 from emoact.models.registry import Wheel, find_spec
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelSource, OnStep, silent
 
 
 def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSource:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
-from emoact.models.folders import content_folder, hub_folder
 from emoact.models.hub import cached_snapshot, hub_cache, remote_size
-from emoact.models.registry import REGISTRY, ModelSpec, Wheel, find_spec
+from emoact.models.registry import REGISTRY, ModelSpec, Wheel, content_folder, find_spec, hub_folder
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
 from emoact.models.source import ModelSource
 

@@ -1,10 +1,10 @@
-"""What is known of a model before it is loaded."""
+"""Facts known of a model before it is loaded, and the steps that make it ready."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 SourceKind = Literal["embedded", "hub", "local", "gguf"]
 Need = Literal["install", "download", "convert"]
@@ -70,3 +70,22 @@ class ModelSource:
     def installed(self) -> bool:
         """True when the model can be loaded without fetching or converting anything."""
         return self.needs is None
+
+
+Step = Literal["install", "download", "load", "self_check", "extract", "save"]
+
+
+@runtime_checkable
+class OnStep(Protocol):
+    """Receives the step under way; `done` and `total` are bytes while something is fetched."""
+
+    def __call__(
+        self, step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+    ) -> None:
+        """Take note of the step."""
+
+
+def silent(
+    step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+) -> None:
+    """An `OnStep` for callers that do not show progress."""

@@ -11,7 +11,7 @@ import numpy as np
 from emoact.sites import Site
 from emoact.store.findings import Findings
 from emoact.store.metadata_checks import REPAIR, integer
-from emoact.store.read.bfloat16 import BFloat16Array
+from emoact.store.read.tokens import BFloat16Array
 
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _INTEGERS = frozenset("iu")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emoact.store.read.bfloat16 import BFloat16Array
+from emoact.store.read.tokens import BFloat16Array
 from emoact.store.unit import Unit
 
 _LONGEST_TEXT = 2000

@@ -8,8 +8,7 @@ from typing import Any, overload
 import numpy as np
 from jaxtyping import Float32
 
-from emoact.store.read.bfloat16 import BFloat16Array
-from emoact.store.read.tokens import Leaf
+from emoact.store.read.tokens import BFloat16Array, Leaf
 
 
 def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:

@@ -14,9 +14,9 @@ from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError, RequestError
 from emoact.models.resolve import list_models
 from emoact.schema import Dataset
-from emoact.stats.audit.in_child import audit_in_child
+from emoact.stats.audit.command import audit_in_child
 from emoact.stats.audit.outcome import AuditReport
-from emoact.stats.audit.tokens import words_of
+from emoact.stats.audit.text import words_of
 
 Version = tuple[int, int]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emoact.store.read.bfloat16 import BFloat16Array
+from emoact.store.read.tokens import BFloat16Array
 
 Array = np.ndarray[Any, Any]
 

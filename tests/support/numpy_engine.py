@@ -20,8 +20,7 @@ import numpy as np
 
 from emoact.errors import EmoactError
 from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
-from emoact.models.progress import OnStep
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
 N_LAYERS, D_MODEL, N_HEADS, D_VOCAB, CONTEXT = 2, 4, 2, 1000, 64

@@ -21,8 +21,7 @@ from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
 from emoact.host import requests
 from emoact.host.worker import main
 from emoact.jobs.attempt import leave
-from emoact.models.progress import OnStep
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
 WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_sentence")

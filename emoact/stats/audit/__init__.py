@@ -1,4 +1,4 @@
-"""What else than emotion could tell the classes of a data set apart."""
+"""Audit of a data set: confounds, features other than emotion that separate its classes."""
 
 from emoact.stats.audit.auditing import audit_dataset
 from emoact.stats.audit.outcome import AuditReport, Check, Test

@@ -1,4 +1,4 @@
-"""The audit of a data set, from prompts to a report."""
+"""Audit of a data set, from prompts to a report."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from jaxtyping import Int64
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 from emoact.stats.audit.aspects import measure
-from emoact.stats.audit.balance import balance_of, judged_balance
 from emoact.stats.audit.counts import (
     count_check,
     duplicate_check,
     near_duplicate_check,
     template_check,
 )
-from emoact.stats.audit.guessing import folds_of
 from emoact.stats.audit.lexis import lexical_check
 from emoact.stats.audit.outcome import AuditReport, Check, Test
-from emoact.stats.audit.relabelling import Exchange, exchange
+from emoact.stats.audit.separation import Exchange, exchange, folds_of
 from emoact.stats.audit.text import Texts
-from emoact.stats.audit.verdict import ALPHA, judged, raw_tests
+from emoact.stats.audit.verdict import ALPHA, balance_of, judged, judged_balance, raw_tests
 from emoact.stats.null.holm import adjust
 
 DEFAULT_PERMUTATIONS = 1000
@@ -32,7 +30,7 @@ _LEAST_PERMUTATIONS = 400
 _LEAST_UNITS = 5
 _MOST_SUBSETS = 6
 _SAMPLE = 2000
-"""Prompts that the permutation tests see: enough to find what matters, few enough for seconds."""
+"""Most prompts in the permutation tests, so that an audit takes seconds."""
 _BALANCED = ("scenario_id", "subset", "lang")
 
 
@@ -44,31 +42,31 @@ def audit_dataset(
     token_counts: Int64[np.ndarray, " prompt"] | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> AuditReport:
-    """Everything but the emotion that a direction found with these prompts could stand for.
+    """Audit a data set for confounds: features other than emotion that separate its classes.
 
-    Every aspect is tested by permutation: is there one feature that goes with the emotion, and
-    does a classifier that sees this aspect only guess it for scenarios left out? Labels are
-    permuted within scenarios that hold several emotions and over all other prompts. Holm's
-    correction keeps the chance of accusing a fair data set at 5 % over all tests together. How
-    far words alone give the emotion away is reported as a note.
+    Every aspect has two permutation tests: the largest association of one feature with the
+    emotion, and the held-out accuracy of a classifier that sees this aspect only. Labels are
+    permuted within scenarios that hold several emotions, and over all other prompts. Holm's
+    correction keeps the probability of a false warning at 5 % over all tests. The accuracy of
+    words alone is reported as a note.
 
     Args:
         dataset: The prompts.
-        seed: Of permutations and folds; the same seed gives the same report.
-        permutations: Number of them, at least 400.
-        token_counts: Tokens of each prompt for some model, to compare lengths in.
+        seed: Seed of permutations and folds; the same seed gives the same report.
+        permutations: Number of permutations, at least 400.
+        token_counts: Tokens of each prompt for one model, to compare lengths in tokens.
         on_step: Called with the name of each step before it; may raise to cancel.
 
     Raises:
         RequestError: Too few permutations, or token counts for another number of prompts.
     """
-    # Not at the top: opening a page must not load it.
+    # Imported here to keep page loads fast.
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if permutations < _LEAST_PERMUTATIONS:
         raise RequestError(
-            f"{permutations} permutations; at least {_LEAST_PERMUTATIONS} are needed, or no "
-            "p-value could be below 0.05 once corrected",
+            f"{permutations} permutations; at least {_LEAST_PERMUTATIONS} are needed for a "
+            "corrected p-value below 0.05",
             remedy="Use the default of 1,000.",
         )
     if token_counts is not None and len(token_counts) != len(dataset.prompts):
@@ -87,7 +85,7 @@ def audit_dataset(
     on_step("duplicates")
     checks += [duplicate_check(texts), near_duplicate_check(texts), template_check(texts)]
     if len(texts.emotions) > 1:
-        # Many small products: threads would only wait for one another.
+        # Many small matrix products run faster on one thread.
         with threadpool_limits(limits=1):
             checks += _tested_checks(texts, sample, labels, seed, permutations, on_step)
             checks += _lexical_checks(sample, seed, permutations, on_step)
@@ -112,7 +110,7 @@ def _tested_checks(
     permutations: int,
     on_step: Callable[[str], None],
 ) -> list[Check]:
-    """All checks by permutation, corrected together."""
+    """All permutation tests, corrected together."""
     rng = np.random.default_rng(seed)
     draws = labels.relabelled(rng, permutations=permutations)
     folds = folds_of(labels.unit, rng) if int(labels.unit.max()) + 1 >= _LEAST_UNITS else None
@@ -137,7 +135,7 @@ def _tested_checks(
 
 
 def _corrected(raw: list[list[Test]]) -> list[tuple[Test, ...]]:
-    """The same tests with Holm's correction over all of them."""
+    """Tests with Holm's correction over all of them."""
     flat = [test for tests in raw for test in tests]
     adjusted = iter(adjust(np.array([test.p for test in flat])).adjusted.tolist())
     return [
@@ -147,7 +145,7 @@ def _corrected(raw: list[list[Test]]) -> list[tuple[Test, ...]]:
 
 
 def _power_check(labels: Exchange, n_tests: int, n_prompts: int, sample: Texts) -> Check:
-    """Whether the permutation tests could have found anything."""
+    """Smallest p-value that the permutation tests can reach."""
     smallest = 10.0 ** -min(labels.log10_arrangements, 300.0)
     blind = smallest * max(n_tests, 1) > ALPHA
     verdict = f"{n_tests} permutation tests, labels exchanged {labels.scheme}"
@@ -155,8 +153,8 @@ def _power_check(labels: Exchange, n_tests: int, n_prompts: int, sample: Texts) 
         verdict += f", on {len(sample.prompts):,} of {n_prompts:,} prompts drawn at random"
     if blind:
         verdict += (
-            f". Labels can be arranged in {10**labels.log10_arrangements:,.0f} ways only, so no "
-            "test could have found a confound: silence means nothing here"
+            f". Labels have only {10**labels.log10_arrangements:,.0f} arrangements, so no test can "
+            "reach significance: the absence of warnings is not evidence of a fair data set"
         )
     return Check(
         aspect="power",
@@ -183,12 +181,12 @@ def _lexical_checks(
 
 
 def _sampled_rows(texts: Texts, seed: int) -> list[int]:
-    """Places of all prompts, or of whole scenarios drawn until there are enough."""
+    """Rows of all prompts, or of whole scenarios drawn at random up to the limit."""
     if len(texts.prompts) <= _SAMPLE:
         return list(range(len(texts.prompts)))
     scenarios: dict[object, list[int]] = {}
     for row, prompt in enumerate(texts.prompts):
-        # A row number cannot equal a scenario's name.
+        # A row number is never equal to the name of a scenario.
         scenarios.setdefault(row if prompt.scenario_id is None else prompt.scenario_id, []).append(
             row
         )

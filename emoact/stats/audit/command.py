@@ -1,14 +1,18 @@
-"""`emoact audit`, from a path to a report, and the report for a terminal."""
+"""`emoact audit`: the report of a file, here or in a child process, and its text."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 from emoact.data import read_prompts
 from emoact.data.token_counts import count_tokens
+from emoact.errors import EmoactError, RequestError
 from emoact.stats.audit.auditing import DEFAULT_PERMUTATIONS, audit_dataset
 from emoact.stats.audit.outcome import AuditReport, Check
 
@@ -24,13 +28,13 @@ def run(
     tokenizer_json: Path | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> AuditReport:
-    """The audit of the data set at a path.
+    """Audit of the data set at a path.
 
     Args:
         dataset_path: JSONL, JSON, CSV, TSV or Parquet.
-        seed: Of permutations and folds.
-        permutations: Number of them.
-        tokenizer_json: A model's tokenizer, to compare lengths in its tokens as well.
+        seed: Seed of permutations and folds.
+        permutations: Number of permutations.
+        tokenizer_json: Tokenizer of a model, to compare lengths in tokens as well.
         on_step: Called with the name of each step before it; may raise to cancel.
 
     Raises:
@@ -46,7 +50,7 @@ def run(
 
 
 def render_text(report: AuditReport) -> str:
-    """The report in lines of plain text, every aspect with its verdict."""
+    """Report as plain text, one verdict for each aspect."""
     counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
     lines = [f"{report.source}: {counts}; {report.scenarios} scenarios", ""]
     for check in report.checks:
@@ -56,8 +60,8 @@ def render_text(report: AuditReport) -> str:
     lines.append(
         "No confound found."
         if bad == 0
-        else f"{bad} of {len(report.checks)} checks found something that a direction could stand "
-        "for instead of the emotion."
+        else f"{bad} of {len(report.checks)} checks found a confound: a direction may stand for it "
+        "instead of the emotion."
     )
     return "\n".join(lines) + "\n"
 
@@ -76,3 +80,42 @@ def _titled(check: Check) -> str:
 
 def _wrapped(text: str, *, first: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=" " * 9) or [first]
+
+
+_ROOT = str(Path(__file__).resolve().parents[3])
+_LIMIT_S = 300.0
+
+
+def audit_in_child(dataset_path: str | os.PathLike[str]) -> AuditReport:
+    """Report of `emoact audit` on a file, computed in a child process.
+
+    Raises:
+        RequestError: The data set is malformed.
+        EmoactError: The audit failed, or took more than five minutes.
+    """
+    paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-P", "-m", "emoact", "audit", "--json", "--dataset"]
+    try:
+        done = subprocess.run(
+            [*command, os.fspath(dataset_path)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LIMIT_S,
+            check=False,
+        )
+        document = json.loads(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise EmoactError(
+            f"the audit took more than {_LIMIT_S:.0f} s",
+            remedy="Audit it in a shell: `python -m emoact audit`.",
+        ) from error
+    except ValueError as error:
+        raise EmoactError(
+            "the audit ended without a result",
+            remedy="Audit it in a shell: `python -m emoact audit` shows why.",
+        ) from error
+    if "error" in document:
+        stated = document["error"]
+        raise RequestError(stated["message"], remedy=stated["remedy"])
+    return AuditReport.from_json(document)

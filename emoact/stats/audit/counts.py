@@ -1,15 +1,90 @@
-"""Checks that need no test: how many prompts, doubles, moulds, and how scenarios are filled."""
+"""Checks without a test: number of prompts, duplicates and templates."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 
-from emoact.stats.audit.duplicates import equal_groups, similar_pairs
 from emoact.stats.audit.outcome import Check, Figure, Outcome
-from emoact.stats.audit.phrases import counted, some
-from emoact.stats.audit.templates import commonest_frame, commonest_opening
-from emoact.stats.audit.text import Texts
+from emoact.stats.audit.text import Texts, counted, some
+
+_SIMILAR = 0.8
+_MOST_COMPARISONS = 3_000_000
+
+
+def equal_groups(texts: Texts) -> list[list[int]]:
+    """Rows of prompts with the same words in the same order; case and punctuation do not count."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for row, words in enumerate(texts.words):
+        groups[words or texts.prompts[row].text.strip()].append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
+    """Pairs with a Jaccard index of at least 0.8, without pairs of equal texts.
+
+    The second value is False where the limit of comparisons was reached.
+
+    Only texts that share one of their rarest words are compared. No pair is lost: two sets with
+    a Jaccard index of t overlap in the first |x| - ceil(t |x|) + 1 words of any common order.
+
+    Source: Chaudhuri et al. 2006 (prefix filter).
+    """
+    frequency = Counter(word for text in words for word in set(text))
+    sets = [frozenset(text) for text in words]
+    seen_with: dict[str, list[int]] = defaultdict(list)
+    pairs: list[tuple[int, int]] = []
+    comparisons = 0
+    for row, own in enumerate(sets):
+        if not own:
+            continue
+        rarest = sorted(own, key=lambda word: (frequency[word], word))
+        prefix = rarest[: len(own) - math.ceil(_SIMILAR * len(own)) + 1]
+        candidates = {other for word in prefix for other in seen_with[word]}
+        comparisons += len(candidates)
+        if comparisons > _MOST_COMPARISONS:
+            return pairs, False
+        for other in sorted(candidates):
+            shared = len(own & sets[other])
+            similar = shared >= _SIMILAR * len(own | sets[other])
+            if similar and tuple(words[row]) != tuple(words[other]):
+                pairs.append((other, row))
+        for word in prefix:
+            seen_with[word].append(row)
+    return pairs, True
+
+
+_FRAME_WORD_SHARE = 0.2
+"""Words in at least this share of a class belong to the frame; others are gaps."""
+_FRAME_WORDS = 3
+
+
+def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[str, int]:
+    """Most frequent three-word opening, and its number of texts."""
+    openings = Counter(" ".join(text[:3]) for text in words if len(text) >= 3)
+    return openings.most_common(1)[0] if openings else ("", 0)
+
+
+def commonest_frame(words: Sequence[Sequence[str]]) -> tuple[str, int]:
+    """Most frequent sentence frame, and its number of texts.
+
+    Rare words of the class become gaps. The rest is a frame when it has at least three words and
+    a gap.
+    """
+    present = Counter(word for text in words for word in set(text))
+    least = max(2.0, _FRAME_WORD_SHARE * len(words))
+    frames: Counter[str] = Counter()
+    for text in words:
+        parts: list[str] = []
+        for word in text:
+            part = word if present[word] >= least else "___"
+            if part != "___" or parts[-1:] != ["___"]:
+                parts.append(part)
+        if "___" in parts and len(parts) - parts.count("___") >= _FRAME_WORDS:
+            frames[" ".join(parts)] += 1
+    return frames.most_common(1)[0] if frames else ("", 0)
+
 
 _FEW = 10
 _UNEQUAL = 1.2
@@ -20,7 +95,7 @@ _ALWAYS_ALLOWED = 3
 
 
 def count_check(texts: Texts) -> Check:
-    """Whether there are enough prompts, and about as many of every emotion."""
+    """Number of prompts of each emotion."""
     counts = Counter(prompt.emotion for prompt in texts.prompts)
     listing = ", ".join(f"{emotion} {counts[emotion]}" for emotion in texts.emotions)
     smallest, largest = min(counts.values()), max(counts.values())
@@ -29,18 +104,21 @@ def count_check(texts: Texts) -> Check:
     remedy = ""
     if len(counts) == 1:
         outcome, remedy = "error", "Add prompts of at least one other emotion, such as neutral."
-        verdict = f"All {len(texts.prompts)} prompts are {texts.emotions[0]}; nothing to compare."
+        verdict = f"All {len(texts.prompts)} prompts are {texts.emotions[0]}: nothing to compare."
     elif smallest == 1:
         outcome, remedy = "warning", "Write at least ten prompts for every emotion."
-        verdict += " An emotion with a single prompt has no spread, so nothing can be tested."
+        verdict += " An emotion with a single prompt has no variance, so no test is possible."
     elif largest > _VERY_UNEQUAL * smallest:
         outcome, remedy = "warning", "Add prompts to the small emotions, or leave some out."
         verdict += " The largest emotion has more than three times the prompts of the smallest."
     elif smallest < _FEW:
         outcome, remedy = "note", "Write at least ten prompts for every emotion."
-        verdict += " With fewer than ten prompts of an emotion little can be found out."
+        verdict += " With fewer than ten prompts of an emotion the tests have little power."
     elif largest > _UNEQUAL * smallest:
-        outcome, remedy = "note", "Equal counts make every comparison easier to read."
+        outcome, remedy = (
+            "note",
+            "Use equal counts, so that all emotions are estimated with the same precision.",
+        )
         verdict += " Counts differ by more than a fifth."
     return Check(
         aspect="counts",
@@ -75,8 +153,8 @@ def duplicate_check(texts: Texts) -> Check:
         title="Duplicates",
         outcome="error" if torn else "warning",
         verdict=f"{verdict}: {some(pairs)}.",
-        remedy="Keep one of each and write new ones for the rest; doubles make a class look "
-        "tighter than it is and leak from training to test folds.",
+        remedy="Keep one prompt of each group and write new ones for the rest: duplicates reduce "
+        "the variance of a class and leak from training to test folds.",
         examples=tuple(texts.prompts[row].id for group in worst[:10] for row in group[:3]),
     )
 
@@ -90,9 +168,9 @@ def _stands_under_two_emotions(texts: Texts, group: list[int]) -> bool:
 
 
 def near_duplicate_check(texts: Texts) -> Check:
-    """Prompts that share four fifths of their words; versions of one scenario may."""
+    """Prompts that share four fifths of their words, except versions of one scenario."""
     similar, complete = similar_pairs(texts.words)
-    remark = "" if complete else " Not all pairs could be compared: there are too many alike."
+    remark = "" if complete else " Not all pairs were compared: too many texts share their words."
     pairs = [
         (one, other)
         for one, other in similar
@@ -106,7 +184,7 @@ def near_duplicate_check(texts: Texts) -> Check:
             title="Near-duplicates",
             outcome="ok",
             verdict="No two prompts share four fifths of their words (versions of one scenario "
-            f"aside).{remark}",
+            f"do not count).{remark}",
         )
     crossing = any(texts.prompts[a].emotion != texts.prompts[b].emotion for a, b in pairs)
     shown = [f"{texts.prompts[a].id} ~ {texts.prompts[b].id}" for a, b in pairs]
@@ -125,7 +203,7 @@ def near_duplicate_check(texts: Texts) -> Check:
 
 
 def template_check(texts: Texts) -> Check:
-    """Whether many prompts of an emotion are cast in one mould."""
+    """Openings and frames that many prompts of an emotion share."""
     found: list[str] = []
     table: dict[str, dict[str, Figure]] = {}
     for emotion in texts.emotions:
@@ -150,7 +228,7 @@ def template_check(texts: Texts) -> Check:
         title="Templates",
         outcome="warning",
         verdict=f"{some(found, limit=6)}.",
-        remedy="Word the prompts freely; of a template, a direction learns the slots and the "
-        "frame.",
+        remedy="Vary the wording: a direction fitted to a template separates the template and not "
+        "the emotion.",
         by_emotion=table,
     )

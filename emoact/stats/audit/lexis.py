@@ -1,4 +1,4 @@
-"""How far words alone give the emotion away: a fact to report, not a fault."""
+"""Accuracy of a bag-of-words classifier: a baseline to report, and no confound."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections import Counter
 
 import numpy as np
 
-from emoact.stats.audit.guessing import folds_of, guess, unit_rows
+from emoact.stats.audit.aspects import lexical_view
 from emoact.stats.audit.outcome import Check, Test
-from emoact.stats.audit.phrases import p_value, percent
-from emoact.stats.audit.relabelling import exchange
-from emoact.stats.audit.text import Texts
-from emoact.stats.audit.view import lexical_view
+from emoact.stats.audit.separation import exchange, folds_of, guess, unit_rows
+from emoact.stats.audit.text import Texts, p_value, percent
 
 _ALPHA = 0.05
 _LEAST_UNITS = 5
@@ -21,7 +19,7 @@ _SMOOTHING = 0.5
 
 
 def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> Check | None:
-    """What a bag of words guesses, and which words are typical; None where it cannot be tested."""
+    """Accuracy of a bag of words, with typical words; None with too few emotions or scenarios."""
     labels = exchange(
         [prompt.emotion for prompt in texts.prompts],
         [prompt.scenario_id for prompt in texts.prompts],
@@ -41,15 +39,15 @@ def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> 
         f"{percent(_shared_vocabulary(texts))} of their words on average."
     )
     if telling:
-        verdict += " Words give the emotion away to that extent, so a probe shows more than words "
-        verdict += "only where it does better."
+        verdict += " This is the baseline of every probe: only a higher held-out accuracy shows "
+        verdict += "more than words."
     return Check(
         aspect="lexis",
         title="Words" if where == "dataset" else f"Words, subset {where}",
         outcome="note" if telling else "ok",
         verdict=verdict,
-        remedy="Report this figure beside every probe, and how it does on prompts that do not name "
-        "the emotion."
+        remedy="Report this accuracy beside every probe, and test the probe on prompts that do not "
+        "name the emotion."
         if telling
         else "",
         where=where,
@@ -72,7 +70,7 @@ def _shared_vocabulary(texts: Texts) -> float:
 
 
 def _typical_words(texts: Texts) -> dict[str, str]:
-    """The words of each emotion that stand out most, by log odds over their standard error.
+    """Most typical words of each emotion, by log odds ratio over its standard error.
 
     Source: Monroe, Colaresi & Quinn 2008, with a flat prior.
     """

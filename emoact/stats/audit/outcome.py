@@ -1,4 +1,4 @@
-"""What an audit says: checks with their figures, and the findings among them."""
+"""Report of an audit: checks with their figures, and the findings among them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Test:
     """One permutation test.
 
     Attributes:
-        kind: `association`: the feature that goes with the emotion most; `classifier`: guesses
-            from this aspect alone.
+        kind: `association`: largest correlation ratio of a feature; `classifier`: accuracy of a
+            classifier that sees this aspect only.
         feature: The strongest feature, in words; empty for classifiers.
         value: Share of the feature's variance between emotions, or accuracy.
         chance: Mean of the same with permuted labels; None for associations.
         p: Permutation p-value.
-        p_adjusted: After Holm's correction over all tests that can accuse the data set; None for
-            the lexical test, which accuses nobody.
+        p_adjusted: After Holm's correction over all tests of confounds; None for the lexical
+            test, which is a baseline.
     """
 
-    # Not a test case, whatever pytest makes of the name.
+    # pytest collects classes of this name otherwise.
     __test__ = False
 
     kind: TestKind
@@ -46,18 +46,18 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One aspect of the data set, judged.
+    """Verdict on one aspect of the data set.
 
     Attributes:
         aspect: Short stable name, such as `length`.
-        title: The same for a heading.
-        outcome: `ok`, or how severe it is.
-        verdict: What was found, with figures, in plain words.
-        remedy: What would mend it; empty when there is nothing to mend.
-        where: `dataset`, or the subset it is about.
-        tests: The permutation tests behind it.
+        title: Heading.
+        outcome: `ok`, or the severity.
+        verdict: Result in words, with figures.
+        remedy: Change that removes the problem; empty without one.
+        where: `dataset`, or the name of a subset.
+        tests: Permutation tests.
         by_emotion: Figures for a table: emotion, then name, then value.
-        examples: Identifiers of prompts that show it.
+        examples: Identifiers of example prompts.
     """
 
     aspect: str
@@ -71,31 +71,31 @@ class Check:
     examples: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars, lists and mappings."""
+        """Mapping of plain scalars, lists and mappings."""
         fields = dataclasses.asdict(self)
         return {**fields, "tests": list(fields["tests"]), "examples": list(self.examples)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Check:
-        """The inverse of `to_json`."""
+        """Inverse of `to_json`."""
         tests = tuple(Test(**test) for test in fields["tests"])
         return cls(**{**fields, "tests": tests, "examples": tuple(fields["examples"])})
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """The audit of one data set.
+    """Audit of one data set.
 
     Attributes:
         source: The data set's path.
         sha256: Hash of its bytes.
         counts: Prompts per emotion.
         scenarios: Number of scenarios; 0 where prompts have none.
-        scheme: How labels were permuted.
-        seed: Of the permutations and the folds.
-        permutations: Number of them.
-        sampled: Prompts that the permutation tests saw.
-        checks: In the order in which to read them.
+        scheme: Kind of relabelling.
+        seed: Seed of permutations and folds.
+        permutations: Number of permutations.
+        sampled: Number of prompts in the permutation tests.
+        checks: Checks in reading order.
     """
 
     source: str
@@ -110,12 +110,12 @@ class AuditReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing worse than a note was found."""
+        """True when no check is a warning or an error."""
         return not any(check.outcome in ("warning", "error") for check in self.checks)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything that is not simply in order, the worst first."""
+        """Notes, warnings and errors, the most severe first."""
         order: tuple[Severity, ...] = ("error", "warning", "note")
         return tuple(
             Finding(
@@ -131,7 +131,7 @@ class AuditReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars, lists and mappings."""
+        """Mapping of plain scalars, lists and mappings."""
         return {
             "ok": self.ok,
             "findings": [finding.to_json() for finding in self.findings],
@@ -148,13 +148,13 @@ class AuditReport:
                 "permutations": self.permutations,
                 "relabelling": self.scheme,
                 "prompts_tested": self.sampled,
-                "correction": "Holm over all tests that can accuse; alpha 0.05",
+                "correction": "Holm over all tests of confounds; alpha 0.05",
             },
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> AuditReport:
-        """The inverse of `to_json`."""
+        """Inverse of `to_json`."""
         dataset, settings = fields["dataset"], fields["settings"]
         return cls(
             source=dataset["source"],

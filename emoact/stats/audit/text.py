@@ -1,23 +1,59 @@
-"""The texts of a data set with their words, taken apart once for all checks."""
+"""Texts of a data set with their words, and figures in the words of a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from emoact.schema import Prompt
-from emoact.stats.audit.tokens import words_of
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:['’](?:(?![{_CJK}])[^\W_])+)*")
+
+PERSONS: dict[str, frozenset[str]] = {
+    "first": frozenset(
+        (
+            *("i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"),
+            *("we", "us", "our", "ours", "ourselves", "we're", "we've", "we'd", "we'll"),
+        )
+    ),
+    "second": frozenset(
+        (
+            *("you", "your", "yours", "yourself", "yourselves"),
+            *("you're", "you've", "you'd", "you'll"),
+        )
+    ),
+    "third": frozenset(
+        (
+            *("he", "him", "his", "himself", "he's", "he'd", "he'll"),
+            *("she", "her", "hers", "herself", "she's", "she'd", "she'll"),
+            *("it", "its", "itself", "it's", "it'd", "it'll"),
+            *("they", "them", "their", "theirs", "themselves"),
+            *("they're", "they've", "they'd", "they'll"),
+        )
+    ),
+}
+"""English pronouns, with contractions as in `words_of`."""
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Words of a text in lower case and NFKC; every CJK character is a word."""
+    normal = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    return tuple(_WORD.findall(normal))
+
 
 NO_WORD = "(no word)"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Texts:
-    """Prompts and what the checks need of them.
+    """Prompts, with the words that the checks share.
 
     Attributes:
         prompts: In the order of the data set.
@@ -38,18 +74,56 @@ class Texts:
         return tuple(words_of(prompt.text) for prompt in self.prompts)
 
     def opening(self, n_words: int) -> list[str]:
-        """The first words of each prompt."""
+        """First words of each prompt."""
         return [" ".join(words[:n_words]) or NO_WORD for words in self.words]
 
     def closing(self) -> list[str]:
-        """The last word of each prompt."""
+        """Last word of each prompt."""
         return [words[-1] if words else NO_WORD for words in self.words]
 
     def rows(self, chosen: Sequence[int]) -> Texts:
-        """The same for some of the prompts."""
+        """Texts of the chosen prompts."""
         counts = None if self.token_counts is None else self.token_counts[list(chosen)]
         return Texts(prompts=tuple(self.prompts[row] for row in chosen), token_counts=counts)
 
     def of(self, emotion: str) -> list[int]:
-        """Places of the prompts of one emotion."""
+        """Rows of the prompts of one emotion."""
         return [row for row, prompt in enumerate(self.prompts) if prompt.emotion == emotion]
+
+
+def means_by_emotion(texts: Texts, values: Float64[np.ndarray, " prompt"]) -> dict[str, float]:
+    """Mean of a feature for each emotion."""
+    return {emotion: float(values[texts.of(emotion)].mean()) for emotion in texts.emotions}
+
+
+def listed(means: Mapping[str, float], *, as_share: bool) -> str:
+    """Means as `anger 12.3, neutral 24.1`, or shares as `anger 52 %`; of many only the extremes."""
+    ordered = sorted(means.items(), key=lambda item: -item[1])
+    shown = [f"{emotion} {percent(v) if as_share else mean_value(v)}" for emotion, v in ordered]
+    return ", ".join(shown if len(shown) <= 6 else [*shown[:2], "...", *shown[-2:]])
+
+
+def mean_value(mean: float) -> str:
+    """A mean with as many digits as it is worth."""
+    return f"{mean:.1f}" if mean >= 10 else f"{mean:.2f}"
+
+
+def percent(share: float) -> str:
+    """Share in whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
+def p_value(p: float) -> str:
+    """p-value with two or three decimals."""
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def some(items: Sequence[str], *, limit: int = 5) -> str:
+    """First few items, and the number of the others."""
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A number with the words that fit it."""
+    return f"{count:,} {one if count == 1 else many}"

@@ -1,23 +1,26 @@
-"""From measurements to a judged check in plain words."""
+"""Judged checks of aspects and of the balance of scenarios, subsets and languages."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from emoact.stats.audit.aspects import Measured
+from emoact.stats.audit.aspects import Measured, View, category_view
 from emoact.stats.audit.outcome import Check, Figure, Outcome, Test
-from emoact.stats.audit.phrases import listed, means_by_emotion, p_value, percent
-from emoact.stats.audit.text import Texts
-from emoact.stats.audit.view import View
+from emoact.stats.audit.separation import associate, exchange
+from emoact.stats.audit.text import Texts, listed, means_by_emotion, p_value, percent, some
 
 ALPHA = 0.05
 _LEAST_ETA_SQUARED = 0.01
 _LEAST_GAIN = 0.02
-"""Below these a difference is real in a large data set and still too small to mislead."""
+"""Smaller effects are notes, even when they are significant in a large data set."""
 
 
 def raw_tests(measured: Measured) -> list[Test]:
-    """The permutation tests of an aspect, not yet corrected."""
+    """Permutation tests of an aspect, without correction."""
     tests = []
     if measured.association is not None:
         tests.append(
@@ -41,22 +44,22 @@ def raw_tests(measured: Measured) -> list[Test]:
 
 
 def judged(measured: Measured, tests: tuple[Test, ...], texts: Texts) -> Check:
-    """The check of an aspect, its tests corrected."""
+    """Check of an aspect, from its corrected tests."""
     aspect, view = measured.aspect, measured.view
     if not tests:
         return Check(
             aspect=aspect.name,
             title=aspect.title,
             outcome="ok",
-            verdict=f"{aspect.title}: all prompts are alike, or nothing recurs that could differ.",
+            verdict=f"{aspect.title}: no feature differs between prompts and recurs.",
         )
     outcome = worst([severity(test) for test in tests])
     parts = [_phrase(test, measured, texts) for test in tests]
     chance = _chance_remark(tests) if outcome == "ok" else ""
     lead = {
-        "ok": "does not tell the emotions apart",
-        "note": "differs between emotions by too little to matter",
-    }.get(outcome, "tells the emotions apart")
+        "ok": "does not separate the emotions",
+        "note": "differs between emotions by a negligible amount",
+    }.get(outcome, "separates the emotions")
     verb = lead if aspect.name not in ("capitals", "pronouns", "opening") else _plural(lead)
     strongest = measured.association.strongest if measured.association else None
     return Check(
@@ -72,7 +75,7 @@ def judged(measured: Measured, tests: tuple[Test, ...], texts: Texts) -> Check:
 
 
 def severity(test: Test) -> Outcome:
-    """How bad one corrected test is."""
+    """Severity of one corrected test."""
     if test.p_adjusted is None or test.p_adjusted > ALPHA:
         return "ok"
     if test.kind == "association":
@@ -82,7 +85,7 @@ def severity(test: Test) -> Outcome:
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:
-    """The most severe of several outcomes."""
+    """Most severe of several outcomes."""
     order: tuple[Outcome, ...] = ("ok", "note", "warning", "error")
     return max(outcomes, key=order.index, default="ok")
 
@@ -105,12 +108,16 @@ def _chance_remark(tests: tuple[Test, ...]) -> str:
     if smallest.p > ALPHA or smallest.p_adjusted is None:
         return ""
     return (
-        f" The smallest p is {smallest.p_adjusted:.2f} once corrected for all tests of this audit."
+        f" The smallest p is {smallest.p_adjusted:.2f} after correction for all tests of the audit."
     )
 
 
 def _plural(lead: str) -> str:
-    return lead.replace("does not", "do not").replace("differs", "differ").replace("tells", "tell")
+    return (
+        lead.replace("does not", "do not")
+        .replace("differs", "differ")
+        .replace("separates", "separate")
+    )
 
 
 def _table(measured: Measured, texts: Texts, strongest: int | None) -> dict[str, dict[str, Figure]]:
@@ -127,7 +134,103 @@ def _table(measured: Measured, texts: Texts, strongest: int | None) -> dict[str,
 
 
 def _examples(view: View, texts: Texts, strongest: int) -> tuple[str, ...]:
-    """Prompts with most of the strongest feature."""
+    """Prompts with the largest values of the strongest feature."""
     values = view.features[:, strongest]
     rows = np.argsort(-values, kind="stable")[:5]
     return tuple(texts.prompts[row].id for row in rows if values[row] > 0)
+
+
+_REMEDIES = {
+    "scenario_id": "Write every scenario once in each emotion, so that topics cannot stand for "
+    "emotions.",
+    "subset": "Give every emotion the same share of each subset.",
+    "lang": "Give every emotion the same share of each language.",
+}
+_TITLES = {"scenario_id": "Scenarios", "subset": "Subsets", "lang": "Languages"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """Distribution of one field of the data set over the emotions.
+
+    Attributes:
+        field: `scenario_id`, `subset` or `lang`.
+        uneven: Values whose share differs between emotions.
+        values: Number of different values.
+        test: Chi-squared-like test against labels permuted over all prompts; None where the
+            field is balanced exactly, or has no recurring value.
+    """
+
+    field: str
+    uneven: tuple[str, ...]
+    values: int
+    test: Test | None
+
+
+def balance_of(texts: Texts, field: str, *, seed: int, permutations: int) -> Balance:
+    """Distribution of a field, tested where it is not balanced."""
+    values: Sequence[str | None] = [getattr(prompt, field) for prompt in texts.prompts]
+    sizes = Counter(prompt.emotion for prompt in texts.prompts)
+    cells = Counter(
+        (value, prompt.emotion) for value, prompt in zip(values, texts.prompts, strict=True)
+    )
+    different = [value for value in dict.fromkeys(values) if value is not None]
+    uneven = tuple(
+        value
+        for value in different
+        if len({cells[value, emotion] / sizes[emotion] for emotion in sizes}) > 1
+    )
+    test = None
+    recurring = len(different) < sum(value is not None for value in values)
+    if uneven and recurring and (len(different) > 1 or None in values):
+        test = _test(texts, values, seed=seed, permutations=permutations)
+    return Balance(field=field, uneven=uneven, values=len(different), test=test)
+
+
+def judged_balance(balance: Balance, test: Test | None) -> Check:
+    """Check of a field, from its corrected test."""
+    title = _TITLES[balance.field]
+    outcome: Outcome = "ok" if test is None else severity(test)
+    noun = title.lower()
+    if balance.values == 0:
+        verdict = f"No prompt has a {balance.field}."
+        if balance.field == "scenario_id":
+            verdict += " Every prompt counts as one scenario."
+    elif not balance.uneven:
+        verdict = f"All {balance.values} {noun} are spread evenly over the emotions."
+    else:
+        count = len(balance.uneven)
+        verdict = f"{count} of {balance.values} {noun} are not spread evenly over the emotions"
+        verdict += f" ({some(balance.uneven)})"
+        if test is not None:
+            verdict += f"; {'more' if outcome != 'ok' else 'not more'} than by chance"
+            verdict += f" ({p_value(test.p)})"
+        verdict += "."
+    return Check(
+        aspect={"scenario_id": "scenarios", "subset": "subsets", "lang": "languages"}[
+            balance.field
+        ],
+        title=title,
+        outcome=outcome,
+        verdict=verdict,
+        remedy=_REMEDIES[balance.field] if outcome != "ok" else "",
+        tests=() if test is None else (test,),
+        examples=balance.uneven[:10],
+    )
+
+
+def _test(
+    texts: Texts, values: Sequence[str | None], *, seed: int, permutations: int
+) -> Test | None:
+    labels = exchange([prompt.emotion for prompt in texts.prompts], [None] * len(values))
+    draws = labels.relabelled(np.random.default_rng(seed), permutations=permutations)
+    view = category_view(values, "{}", rare=1)
+    found = associate(view.features, labels.block, draws, over="sum")
+    if found is None:
+        return None
+    return Test(
+        kind="association",
+        feature=view.names[found.strongest],
+        value=found.eta_squared,
+        p=found.p,
+    )

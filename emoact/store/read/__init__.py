@@ -1,1 +1,1 @@
-"""A closed interpreter of pickles: it never imports, never calls, and copies no array."""
+"""Closed interpreter of pickles: no import, no call, no copy of an array."""

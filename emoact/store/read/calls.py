@@ -1,4 +1,4 @@
-"""Opcodes that name, call and build: each name has one meaning here, and none is looked up."""
+"""Opcodes that name, call and build: a closed table of names, without any look-up in Python."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from emoact.store.read import numpy_values, torch_storages
-from emoact.store.read.limits import MAX_GLOBAL_LINE
+from emoact.store.read.limits import MAX_GLOBAL_LINE, Refused
 from emoact.store.read.machine import Machine
-from emoact.store.read.refusal import Refused
 from emoact.store.read.tokens import GLOBALS, ArrayCell, DTypeCell, Global, Text
 
 _PIECE = 1 << 20
@@ -39,7 +38,7 @@ def push_stack_global(machine: Machine) -> None:
     name = machine.stack.pop()
     module = machine.stack.pop()
     if type(module) is not str or type(name) is not str:
-        raise Refused("the name of a class or function that is no short text")
+        raise Refused("the name of a class or function that is not a short text")
     _push(machine, module, name)
 
 
@@ -53,26 +52,26 @@ def _push(machine: Machine, module: str, name: str) -> None:
         raise Refused(
             f"the file asks for {shown}; nothing was imported or called",
             remedy=(
-                "Do not open this file with pickle.load unless you trust whoever made it. A file "
-                "of plain Python values, numpy arrays and CPU tensors needs no such name."
+                "Do not open this file with pickle.load unless you trust its author. A file of "
+                "plain Python values, numpy arrays and CPU tensors needs no such name."
             ),
         )
     machine.stack.append(token)
 
 
 def call(machine: Machine) -> None:
-    """REDUCE: one of the known constructors, interpreted here."""
+    """REDUCE: one of the known constructors, interpreted in this package."""
     args = machine.stack.pop()
     function = machine.stack.pop()
     if type(args) is not tuple:
-        raise Refused("a call whose arguments are no tuple")
+        raise Refused("a call whose arguments are not a tuple")
     if type(function) is not Global or function not in _CALLS:
-        raise Refused("a call of something that is no known constructor")
+        raise Refused("a call of an unknown constructor")
     machine.stack.append(_CALLS[function](machine, args))
 
 
 def build(machine: Machine) -> None:
-    """BUILD: the state of a numpy dtype or array, and of nothing else."""
+    """BUILD: the state of a numpy dtype or array; of all other values it is refused."""
     state = machine.stack.pop()
     target = machine.stack[-1]
     if type(target) is DTypeCell:
@@ -80,7 +79,7 @@ def build(machine: Machine) -> None:
     elif type(target) is ArrayCell:
         numpy_values.build_array(target, state)
     else:
-        raise Refused("a state is set on something that has none")
+        raise Refused("a state is set on a value that has none")
 
 
 def _encode(machine: Machine, args: tuple[Any, ...]) -> memoryview:
@@ -95,12 +94,12 @@ def _encode(machine: Machine, args: tuple[Any, ...]) -> memoryview:
             machine.charge_copy(text.length)
             return _encode_pieces(machine.data[text.start : text.start + text.length])
     except UnicodeError:
-        raise Refused("bytes written as text that is no latin1") from None
-    raise Refused("an encoding of something that is no text")
+        raise Refused("bytes written as text that is not latin1") from None
+    raise Refused("an encoding of a value that is not text")
 
 
 def _encode_pieces(data: memoryview) -> memoryview:
-    # Piece by piece: one character beyond latin1 would make a str of the whole four times as large.
+    # In pieces: one character beyond latin1 makes a str of the whole text four times as large.
     decoder = getincrementaldecoder("utf-8")()
     encoded = bytearray()
     for start in range(0, data.nbytes, _PIECE):
@@ -111,13 +110,13 @@ def _encode_pieces(data: memoryview) -> memoryview:
 
 def _empty_bytes(machine: Machine, args: tuple[Any, ...]) -> memoryview:
     if args:
-        raise Refused("bytes made from something")
+        raise Refused("bytes made from arguments")
     return machine.data[:0]
 
 
 def _ordered_dict(_: Machine, args: tuple[Any, ...]) -> OrderedDict[Any, Any]:
     if args:
-        raise Refused("an OrderedDict made from something")
+        raise Refused("an OrderedDict made from arguments")
     return OrderedDict()
 
 

@@ -1,9 +1,13 @@
-"""From a path to the value in its pickle, without running anything of it."""
+"""Value of a pickle file, read without executing any of it."""
 
 from __future__ import annotations
 
+import errno
 import gc
+import mmap
 import os
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,21 +15,124 @@ from pathlib import Path
 from typing import Any
 
 from emoact.errors import FileRefusedError
-from emoact.store.read.limits import Limits
+from emoact.store.read.limits import RESAVE, Limits, Refused
 from emoact.store.read.machine import Machine, run
 from emoact.store.read.opcodes import HANDLERS
-from emoact.store.read.refusal import RESAVE, Refused
-from emoact.store.read.regular_file import check_format, map_file
 from emoact.store.read.resolve import Resolver
+
+_PLAIN = "Save the dict itself with pickle.dump(data, file, protocol=4)."
+_LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
+_ZIP = b"PK\x03\x04"
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x1f\x8b", "compressed with gzip", "Decompress it first: gunzip."),
+    (b"BZh", "compressed with bzip2", "Decompress it first: bunzip2."),
+    (b"\xfd7zXZ\x00", "compressed with xz", "Decompress it first: unxz."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it first: unzstd."),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "Decompress it first: unlz4."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it first."),
+    (b"\x93NUMPY", "a numpy .npy file", _PLAIN),
+    (b"\x89HDF", "an HDF5 file", _PLAIN),
+    (b"PAR1", "a Parquet file", _PLAIN),
+    (_LEGACY_TORCH, "saved with torch.save (the old format)", _PLAIN),
+)
+
+
+def map_file(path: Path) -> memoryview:
+    """Bytes of a regular file, mapped read-only; nothing is read yet.
+
+    The map lives as long as the view and all slices of it.
+
+    Raises:
+        Refused: The path is not a regular file, cannot be opened, or is empty.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:
+        raise Refused("the path is not one that a file can have", remedy="") from error
+    except OSError as error:
+        raise _unopened(path, error) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(
+                f"it is {_kind(found.st_mode)}, not a regular file", remedy="Give the file itself."
+            )
+        if found.st_size == 0:
+            raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
+        return memoryview(_map(descriptor))
+    except OSError as error:
+        raise Refused(f"it cannot be mapped: {error.strerror}", remedy="") from error
+    finally:
+        os.close(descriptor)
+
+
+def _map(descriptor: int) -> mmap.mmap:
+    # Python 3.13 can close the descriptor; before it every mapped file holds one.
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ, trackfd=False)
+    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+
+def _unopened(path: Path, error: OSError) -> Refused:
+    if error.errno == errno.ELOOP and path.is_symlink():
+        return Refused("it is a symbolic link", remedy="Give the file that it points to.")
+    if error.errno == errno.EMFILE:
+        return Refused(
+            "too many files are open", remedy="Raise the limit (ulimit -n) or read fewer files."
+        )
+    return Refused(f"it cannot be opened: {error.strerror}", remedy="Check path and permissions.")
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return name
+    return "something special"
+
+
+def check_format(data: memoryview) -> None:
+    """Refuse a file that is not a pickle of protocol 2 to 5, and name its format.
+
+    Raises:
+        Refused: The first bytes are those of another format.
+    """
+    head = bytes(data[:64])
+    for magic, name, remedy in _MAGIC:
+        if head.startswith(magic):
+            raise Refused(f"it is {name}", remedy=remedy, offset=0)
+    if head.startswith(_ZIP):
+        raise _zip(head)
+    if not head.startswith(b"\x80"):
+        raise Refused("it does not begin like a pickle of protocol 2 to 5", remedy=_PLAIN, offset=0)
+
+
+def _zip(head: bytes) -> Refused:
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if b"data.pkl" in name or name.endswith((b"/version", b"/byteorder", b"/.format_version")):
+        return Refused(
+            "saved with torch.save",
+            remedy="Load it where you trust it and re-save it with pickle.dump(data, file).",
+            offset=0,
+        )
+    if name.endswith(b".npy"):
+        return Refused("it is a numpy .npz file", remedy=_PLAIN, offset=0)
+    return Refused("it is a zip archive", remedy="Unpack it first.", offset=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappedFile:
-    """A regular file in memory, mapped and not read.
+    """Regular file, mapped and not read.
 
     Attributes:
-        path: As it was given.
-        data: Its bytes.
+        path: Path as given.
+        data: Bytes of the file.
     """
 
     path: Path
@@ -33,33 +140,33 @@ class MappedFile:
 
 
 def map_path(path: str | os.PathLike[str]) -> MappedFile:
-    """The file at a path.
+    """Mapped file at a path.
 
     Raises:
-        FileRefusedError: It is not a regular file, is empty, or cannot be opened.
+        FileRefusedError: The path is not a regular file, is empty, or cannot be opened.
     """
     with refusing(path):
         return MappedFile(path=Path(path), data=map_file(Path(path)))
 
 
 def interpret(file: MappedFile) -> Any:
-    """The value of the pickle in a file.
+    """Value of the pickle in a file.
 
     Raises:
-        FileRefusedError: It holds anything beside plain values, numpy arrays and CPU tensors.
+        FileRefusedError: The file holds other values than plain ones, numpy arrays and CPU tensors.
     """
     with refusing(file.path), _no_collection():
         check_format(file.data)
         limits = Limits.for_size(file.data.nbytes)
         machine = Machine(file.data, limits)
         value = run(machine, HANDLERS)
-        del machine  # its memo is no longer needed, and can be as large as the value
+        del machine  # the memo can be as large as the value
         return Resolver(file.data, limits).resolve(value)
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    # A million new containers and no garbage: the collector would look at all of them repeatedly.
+    # A million new containers without garbage: each collection would scan all of them.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -70,23 +177,23 @@ def _no_collection() -> Iterator[None]:
 
 
 def load_closed(path: str | os.PathLike[str]) -> Any:
-    """The value of a pickle: plain Python values and read-only views of the mapped file.
+    """Value of a pickle: plain Python values and read-only views of the mapped file.
 
     Tensors arrive as numpy arrays, bfloat16 ones as `BFloat16Array`.
 
     Raises:
-        FileRefusedError: The file is not a regular one, or holds anything beside plain values,
-            numpy arrays and CPU tensors.
+        FileRefusedError: The file is not regular, or holds other values than plain ones, numpy
+            arrays and CPU tensors.
     """
     return interpret(map_path(path))
 
 
 @contextmanager
 def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Whatever goes wrong inside is said of the file at `path`.
+    """Turn every refusal, and every error that a file can cause, into one that names `path`.
 
     Raises:
-        FileRefusedError: In place of every refusal, and of every error that a file may provoke.
+        FileRefusedError: In place of these errors.
     """
     try:
         yield
@@ -109,9 +216,9 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         TypeError,
         ValueError,
     ) as error:
-        # No stream is known to come here; one that does is refused like the others.
+        # No known stream causes these errors; one that does is refused.
         raise FileRefusedError(
-            f"malformed in an unforeseen way ({type(error).__name__}: {error})",
+            f"the file is malformed ({type(error).__name__}: {error})",
             path=str(path),
             remedy=RESAVE,
         ) from error

@@ -1,27 +1,26 @@
-"""The stack machine of pickle, closed: it knows a few dozen opcodes and a few names."""
+"""Stack machine of pickle, closed: a few dozen opcodes and a few names."""
 
 from __future__ import annotations
 
 import pickletools
 from typing import Any
 
-from emoact.store.read.limits import Limits
-from emoact.store.read.refusal import Refused
+from emoact.store.read.limits import Limits, Refused
 
-_WITH_ONE_BYTE = b"\x80Kh"  # PROTO, BININT1, BINGET: what follows them is read unasked
+_WITH_ONE_BYTE = b"\x80Kh"  # PROTO, BININT1, BINGET: their argument is read without `skip`
 _NAMES = {opcode.code: opcode.name for opcode in pickletools.opcodes}
 
 
-class Stopped(Exception):  # noqa: N818 - the STOP opcode, not a fault
-    """The stream said that it ends."""
+class Stopped(Exception):  # noqa: N818 - the STOP opcode
+    """End of the stream."""
 
 
 class Machine:
-    """Interprets one stream; handlers of `opcodes` work on its fields.
+    """State of the interpretation of one stream; the handlers of `opcodes` change it.
 
     Args:
-        data: The whole stream, as a read-only view of bytes.
-        limits: What it may cost.
+        data: Whole stream, as a read-only view of bytes.
+        limits: Limits of its cost.
     """
 
     def __init__(self, data: memoryview, limits: Limits) -> None:
@@ -37,10 +36,10 @@ class Machine:
         self.copy_left = limits.copied_bytes
 
     def skip(self, length: int) -> int:
-        """Step over bytes that must be there; returns where they start.
+        """Step over bytes, and return the position of the first.
 
         Raises:
-            Refused: They reach beyond the end of the file.
+            Refused: The bytes reach beyond the end of the file.
         """
         start = self.position
         if length > self.size - start:
@@ -53,40 +52,40 @@ class Machine:
         return start
 
     def pop_mark(self) -> list[Any]:
-        """The values above the last mark; the stack is again what it was at the mark.
+        """Values above the last mark; the stack is restored to its state at the mark.
 
         Raises:
             Refused: There is no mark.
         """
         items = self.stack
         if not self.below:
-            raise Refused("an opcode that needs a mark where there is none")
+            raise Refused("an opcode needs a mark, and there is none")
         self.stack = self.below.pop()
         return items
 
     def charge_text(self, length: int) -> None:
-        """Count bytes that become short texts and integers.
+        """Count bytes of short texts and integers.
 
         Raises:
-            Refused: There are more than a file of this size can need.
+            Refused: The sum exceeds the limit for a file of this size.
         """
         self.text_left -= length
         if self.text_left < 0:
             raise Refused("more texts and numbers than a file of this size can need")
 
     def charge_copy(self, length: int) -> None:
-        """Count bytes that leave the map.
+        """Count bytes copied out of the map.
 
         Raises:
-            Refused: More is copied than a file of this size can need.
+            Refused: The sum exceeds the limit for a file of this size.
         """
         self.copy_left -= length
         if self.copy_left < 0:
-            raise Refused("the same bytes are copied over and over")
+            raise Refused("the same bytes are copied repeatedly")
 
 
 def decode(data: memoryview) -> str:
-    """UTF-8 without lone surrogates, which no page and no JSON document could carry.
+    """Text of UTF-8 bytes, without lone surrogates, which pages and JSON cannot hold.
 
     Raises:
         Refused: The bytes are not UTF-8.
@@ -98,10 +97,10 @@ def decode(data: memoryview) -> str:
 
 
 def run(machine: Machine, handlers: list[Any]) -> Any:
-    """Interpret the stream up to its STOP and return the one value it leaves.
+    """Interpret the stream up to STOP, and return its value.
 
     Raises:
-        Refused: At the first thing outside the closed set, with its offset.
+        Refused: The stream holds an opcode outside the closed set; says its offset.
     """
     data = machine.data
     at = 0
@@ -116,15 +115,15 @@ def run(machine: Machine, handlers: list[Any]) -> Any:
         refusal.offset = at if refusal.offset is None else refusal.offset
         raise
     except IndexError as error:
-        raise Refused(_what_is_missing(machine, at), offset=at) from error
+        raise Refused(_shortage(machine, at), offset=at) from error
     raise Refused("more steps than a file of this size can need", offset=at)
 
 
-def _what_is_missing(machine: Machine, at: int) -> str:
+def _shortage(machine: Machine, at: int) -> str:
     ends = machine.position >= machine.size
     if at >= machine.size or (ends and machine.data[at] in _WITH_ONE_BYTE):
         return "the file is cut short"
-    return f"opcode {name_of(machine.data[at])} needs values that are not there"
+    return f"opcode {name_of(machine.data[at])} needs values, and the stack has none"
 
 
 def _result(machine: Machine) -> Any:
@@ -140,6 +139,6 @@ def _result(machine: Machine) -> Any:
 
 
 def name_of(code: int) -> str:
-    """The name of an opcode for a message."""
+    """Name of an opcode for a message."""
     known = _NAMES.get(chr(code))
     return known or f"0x{code:02x}"

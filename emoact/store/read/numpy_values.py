@@ -1,4 +1,4 @@
-"""dtypes, arrays and scalars of numpy, rebuilt from the exact forms that numpy itself writes."""
+"""dtypes, arrays and scalars of numpy, rebuilt from the exact forms that numpy writes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from emoact.store.read.limits import MAX_CHECKED_BYTES, MAX_DIMENSIONS
-from emoact.store.read.refusal import Refused
+from emoact.store.read.limits import MAX_CHECKED_BYTES, MAX_DIMENSIONS, Refused
 from emoact.store.read.tokens import ArrayCell, DTypeCell, Global
 
 CODES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
@@ -24,10 +23,10 @@ _AS_FLOATS = "Convert such arrays with numpy.asarray(array, dtype=numpy.float32)
 
 
 def make_dtype(args: tuple[Any, ...]) -> DTypeCell:
-    """The cell for `numpy.dtype(code, False, True)`.
+    """Cell for `numpy.dtype(code, False, True)`.
 
     Raises:
-        Refused: The code is not one of those that the contract can need.
+        Refused: The code is not one that an activation file can need.
     """
     if len(args) != 3 or type(args[0]) is not str or not _is_flags(args[1], args[2]):
         raise Refused("a numpy dtype with arguments that numpy does not write")
@@ -47,10 +46,10 @@ def _is_flags(align: object, copy: object) -> bool:
 
 
 def build_dtype(cell: DTypeCell, state: object) -> None:
-    """Give a dtype its byte order from the exact state that numpy writes.
+    """Set the byte order of a dtype from the exact state that numpy writes.
 
     Raises:
-        Refused: Any field of the state differs from numpy's own.
+        Refused: A field of the state differs from the one that numpy writes.
     """
     if cell.dtype is not None:
         raise Refused("a numpy dtype whose state is set twice")
@@ -77,16 +76,16 @@ def build_dtype(cell: DTypeCell, state: object) -> None:
 
 
 def check_shape(shape: object) -> tuple[int, ...]:
-    """The shape when it is a tuple of a few non-negative integers.
+    """Shape, checked to be a tuple of at most eight non-negative integers.
 
     Raises:
-        Refused: It is anything else, or large in spite of holding nothing.
+        Refused: It is not such a tuple, or has a zero beside huge lengths.
     """
     if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS:
         raise Refused(f"an array shape that is not a tuple of at most {MAX_DIMENSIONS} integers")
     for length in shape:
         if type(length) is not int or not 0 <= length < 1 << 48:
-            raise Refused("an array shape with a length that is no size")
+            raise Refused("an array shape with a length that is not a size")
     if 0 in shape and math.prod(filter(None, shape)) > 1 << 20:
         raise Refused("an empty array whose other lengths are huge")
     return shape
@@ -95,10 +94,10 @@ def check_shape(shape: object) -> tuple[int, ...]:
 def make_array(
     data: object, dtype: object, shape: object, order: object
 ) -> np.ndarray[Any, np.dtype[Any]]:
-    """A read-only view of bytes of the map.
+    """Array as a read-only view of bytes of the map.
 
     Raises:
-        Refused: Type, shape and number of bytes do not belong together.
+        Refused: Type, shape and number of bytes do not agree.
     """
     if type(data) is not memoryview:
         raise Refused("an array whose content is not bytes")
@@ -117,10 +116,10 @@ def make_array(
 
 
 def check_values(array: np.ndarray[Any, np.dtype[Any]]) -> None:
-    """Refuse bit patterns that no value of the dtype has; numpy itself does not look.
+    """Refuse bit patterns that no value of the dtype has, which numpy does not check.
 
     Raises:
-        Refused: A text that holds no characters, or a truth value beside 0 and 1.
+        Refused: A text holds a value that is not a character, or a bool is neither 0 nor 1.
     """
     kind = array.dtype.kind
     if kind not in "Ub" or not array.size:
@@ -136,11 +135,11 @@ def check_values(array: np.ndarray[Any, np.dtype[Any]]) -> None:
     order = "<" if array.dtype.str[0] == "<" else ">"
     points = np.frombuffer(array.tobytes(), order + "u4")
     if points.max() > 0x10FFFF or ((points >= 0xD800) & (points < 0xE000)).any():
-        raise Refused("a text array with values that are no characters")
+        raise Refused("a text array with values that are not characters")
 
 
 def frombuffer(args: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[Any]]:
-    """The array of `_frombuffer(data, dtype, shape, order[, axes])`.
+    """Array of `_frombuffer(data, dtype, shape, order[, axes])`.
 
     Raises:
         Refused: The arguments are not as numpy writes them.
@@ -152,12 +151,12 @@ def frombuffer(args: tuple[Any, ...]) -> np.ndarray[Any, np.dtype[Any]]:
     data, dtype, shape, _, axes = args
     array = make_array(data, dtype, shape, "C")
     if any(type(axis) is not int for axis in axes) or sorted(axes) != list(range(array.ndim)):
-        raise Refused("a numpy array whose axes are no permutation")
+        raise Refused("a numpy array whose axes are not a permutation")
     return array.transpose(axes)
 
 
 def reconstruct(args: tuple[Any, ...]) -> ArrayCell:
-    """The empty cell of `_reconstruct(ndarray, (0,), b"b")`.
+    """Empty cell of `_reconstruct(ndarray, (0,), b"b")`.
 
     Raises:
         Refused: Another type than `numpy.ndarray`, or other arguments.
@@ -193,10 +192,10 @@ def build_array(cell: ArrayCell, state: object) -> None:
 
 
 def scalar(args: tuple[Any, ...]) -> np.generic:
-    """The NumPy scalar of `scalar(dtype, data)`.
+    """NumPy scalar of `scalar(dtype, data)`.
 
     Raises:
-        Refused: Type and number of bytes do not belong together.
+        Refused: Type and number of bytes do not agree.
     """
     if len(args) != 2:
         raise Refused("a NumPy scalar with arguments that numpy does not write")

@@ -1,4 +1,4 @@
-"""What each known opcode does to the machine; every other opcode refuses the file.
+"""Known opcodes, one handler each; every other opcode refuses the file.
 
 Source: CPython's `Lib/pickletools.py`, which defines every opcode.
 """
@@ -13,17 +13,69 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from emoact.store.read import calls, literals
+from emoact.store.read import calls
+from emoact.store.read.limits import EAGER_TEXT_BYTES, MAX_INTEGER_BYTES, Refused
 from emoact.store.read.machine import Machine, Stopped, decode, name_of
-from emoact.store.read.refusal import Refused
 from emoact.store.read.tokens import Text
 
 Handler = Callable[[Machine], None]
-_U4, _U8 = Struct("<I"), Struct("<Q")
+_U1, _U2, _U4, _U8 = Struct("<B"), Struct("<H"), Struct("<I"), Struct("<Q")
+_I4, _F8 = Struct("<i"), Struct(">d")
 _KEYS = frozenset(
     {str, int, float, bool, NoneType, np.str_, np.bool_, np.int64, np.int32, np.float64}
 )
 _OLD = frozenset(b"FILSTUVdglp")
+
+
+def _constant(value: bool | None) -> Handler:
+    """Handler that pushes one value: NONE, NEWTRUE, NEWFALSE."""
+    return lambda machine: machine.stack.append(value)
+
+
+def _number(form: Struct) -> Handler:
+    """Handler that pushes a number of fixed width: BININT, BININT2, BINFLOAT."""
+
+    def push(machine: Machine) -> None:
+        machine.stack.append(form.unpack_from(machine.data, machine.skip(form.size))[0])
+
+    return push
+
+
+def _sized(form: Struct, act: Callable[[Machine, int], None]) -> Handler:
+    """Handler that reads a length or an index, and acts on it."""
+
+    def read(machine: Machine) -> None:
+        act(machine, form.unpack_from(machine.data, machine.skip(form.size))[0])
+
+    return read
+
+
+def _binint1(machine: Machine) -> None:
+    machine.stack.append(machine.data[machine.position])
+    machine.position += 1
+
+
+def _long(machine: Machine, length: int) -> None:
+    if length > MAX_INTEGER_BYTES:
+        raise Refused(f"an integer of {length:,} bytes; at most {MAX_INTEGER_BYTES} are read")
+    start = machine.skip(length)
+    machine.charge_text(length)
+    value = int.from_bytes(machine.data[start : start + length], "little", signed=True)
+    machine.stack.append(value)
+
+
+def _unicode(machine: Machine, length: int) -> None:
+    start = machine.skip(length)
+    if length > EAGER_TEXT_BYTES:
+        machine.stack.append(Text(start, length))
+        return
+    machine.charge_text(length)
+    machine.stack.append(decode(machine.data[start : start + length]))
+
+
+def _bytes(machine: Machine, length: int) -> None:
+    start = machine.skip(length)
+    machine.stack.append(machine.data[start : start + length])
 
 
 def _refuse(machine: Machine) -> NoReturn:
@@ -72,7 +124,7 @@ def _appends(machine: Machine) -> None:
 def _extend(machine: Machine, values: list[Any]) -> None:
     target = machine.stack[-1]
     if type(target) is not list:
-        raise Refused("values are appended to something that is no list")
+        raise Refused("values are appended to a value that is not a list")
     target.extend(values)
 
 
@@ -93,7 +145,7 @@ def _setitems(machine: Machine) -> None:
 def _set(machine: Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if type(target) is not dict and type(target) is not OrderedDict:
-        raise Refused("items are set on something that is no dict")
+        raise Refused("items are set on a value that is not a dict")
     if len(items) % 2:
         raise Refused("a dict with a key that has no value")
     for at in range(0, len(items), 2):
@@ -102,7 +154,7 @@ def _set(machine: Machine, items: list[Any]) -> None:
             machine.charge_text(key.length)
             key = decode(machine.data[key.start : key.start + key.length])
         if type(key) not in _KEYS:
-            raise Refused("a dict key that is no text, number, bool or None")
+            raise Refused("a dict key that is not a text, number, bool or None")
         if type(key) is int and not -(1 << 63) <= key < 1 << 63:
             raise Refused("a dict key that is an integer beyond 64 bits")
         target[key] = items[at + 1]
@@ -135,14 +187,6 @@ def _put(machine: Machine, index: int) -> None:
     machine.memo[index] = machine.stack[-1]
 
 
-def _binput(machine: Machine) -> None:
-    _put(machine, machine.data[machine.skip(1)])
-
-
-def _long_binput(machine: Machine) -> None:
-    _put(machine, _U4.unpack_from(machine.data, machine.skip(4))[0])
-
-
 def _memoize(machine: Machine) -> None:
     machine.memo[len(machine.memo)] = machine.stack[-1]
 
@@ -160,31 +204,27 @@ def _binget(machine: Machine) -> None:
     _get(machine, machine.data[at])
 
 
-def _long_binget(machine: Machine) -> None:
-    _get(machine, _U4.unpack_from(machine.data, machine.skip(4))[0])
-
-
 _KNOWN: dict[bytes, Handler] = {
     b"\x80": _proto,
     b"\x95": _frame,
     b".": _stop,
     b"(": _mark,
-    b"N": literals.push_none,
-    b"\x88": literals.push_true,
-    b"\x89": literals.push_false,
-    b"J": literals.push_binint,
-    b"K": literals.push_binint1,
-    b"M": literals.push_binint2,
-    b"\x8a": literals.push_long1,
-    b"\x8b": literals.push_long4,
-    b"G": literals.push_binfloat,
-    b"X": literals.push_binunicode,
-    b"\x8c": literals.push_short_binunicode,
-    b"\x8d": literals.push_binunicode8,
-    b"B": literals.push_binbytes,
-    b"C": literals.push_short_binbytes,
-    b"\x8e": literals.push_binbytes8,
-    b"\x96": literals.push_binbytes8,
+    b"N": _constant(None),
+    b"\x88": _constant(True),
+    b"\x89": _constant(False),
+    b"J": _number(_I4),
+    b"K": _binint1,
+    b"M": _number(_U2),
+    b"\x8a": _sized(_U1, _long),
+    b"\x8b": _sized(_U4, _long),
+    b"G": _number(_F8),
+    b"X": _sized(_U4, _unicode),
+    b"\x8c": _sized(_U1, _unicode),
+    b"\x8d": _sized(_U8, _unicode),
+    b"B": _sized(_U4, _bytes),
+    b"C": _sized(_U1, _bytes),
+    b"\x8e": _sized(_U8, _bytes),
+    b"\x96": _sized(_U8, _bytes),
     b"]": _empty_list,
     b"a": _append,
     b"e": _appends,
@@ -196,11 +236,11 @@ _KNOWN: dict[bytes, Handler] = {
     b"\x85": _tuple_of(1),
     b"\x86": _tuple_of(2),
     b"\x87": _tuple_of(3),
-    b"q": _binput,
-    b"r": _long_binput,
+    b"q": _sized(_U1, _put),
+    b"r": _sized(_U4, _put),
     b"\x94": _memoize,
     b"h": _binget,
-    b"j": _long_binget,
+    b"j": _sized(_U4, _get),
     b"c": calls.push_global,
     b"\x93": calls.push_stack_global,
     b"R": calls.call,

@@ -1,7 +1,7 @@
-"""The finished value: every cell replaced by what it became, and its true size counted.
+"""Finished value: every cell replaced by its result, and the size of the value counted.
 
-A file can be small and its value huge: lists that hold the same list twice, ten levels deep, are
-a thousand lists to whoever walks them. So sizes are counted as a reader would meet them.
+A small file can hold a huge value: lists that hold the same list twice, ten levels deep, are a
+thousand lists to a reader. Shared values are therefore counted each time they are reached.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoact.store.read.bfloat16 import BFloat16Array
-from emoact.store.read.limits import MAX_DEPTH, MAX_TEXT_BYTES, Limits
+from emoact.store.read.limits import MAX_DEPTH, MAX_TEXT_BYTES, Limits, Refused
 from emoact.store.read.machine import decode
 from emoact.store.read.numpy_values import check_values
-from emoact.store.read.refusal import Refused
-from emoact.store.read.tokens import ArrayCell, DTypeCell, Text
+from emoact.store.read.tokens import ArrayCell, BFloat16Array, DTypeCell, Text
 
 _NUMBERS = frozenset({int, float, bool, NoneType})
 _CONTAINERS = frozenset({list, tuple, dict, OrderedDict})
@@ -32,11 +30,11 @@ class _Seen(NamedTuple):
 
 
 class Resolver:
-    """Replaces cells in place.
+    """Replacement of cells, in place.
 
     Args:
-        data: The stream, for texts that were not decoded yet.
-        limits: What the value may consist of.
+        data: Stream, for texts that are not decoded yet.
+        limits: Limits of the value.
     """
 
     def __init__(self, data: memoryview, limits: Limits) -> None:
@@ -48,10 +46,10 @@ class Resolver:
         self._height = 0
 
     def resolve(self, value: Any) -> Any:
-        """The value with every cell replaced.
+        """Value with every cell replaced.
 
         Raises:
-            Refused: Something in it has no place in a value, or it is too large or too deep.
+            Refused: It holds a part that is not a value, or is too large or too deep.
         """
         return self._value(value, 1)
 
@@ -66,7 +64,7 @@ class Resolver:
         if kind is ArrayCell:
             value = value.array
             if value is None:
-                raise Refused("a numpy array whose state is never set")
+                raise Refused("a numpy array without a state")
             kind = np.ndarray
         if kind is np.ndarray:
             self._count(value.nbytes)
@@ -95,7 +93,7 @@ class Resolver:
             return bytes(value)
         if isinstance(value, DTypeCell) and value.dtype is not None:
             return value.dtype
-        raise Refused("a class, a function or an unfinished value where a value belongs")
+        raise Refused("a class, a function or an unfinished value in place of a value")
 
     def _count(self, length: int) -> None:
         self._reached += length
@@ -104,7 +102,7 @@ class Resolver:
     def _check(self) -> None:
         if self._reached > self._limits.reached_bytes or self._nodes > self._limits.nodes:
             raise Refused(
-                "the value is far larger than its file: the same parts are used over and over",
+                "the value is far larger than its file, because parts of it are repeated",
                 remedy="Save each array once, as a contiguous copy (tensor.clone(), array.copy()).",
             )
 

@@ -1,8 +1,4 @@
-"""What stands for a name, a text or a half-built value while a stream is interpreted.
-
-A global of the file becomes a member of a closed enumeration: nothing is imported, and nothing
-that a file could name is ever callable here.
-"""
+"""Tokens for names, texts and half-built values while a stream is interpreted."""
 
 from __future__ import annotations
 
@@ -10,12 +6,52 @@ from enum import Enum, auto
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, UInt16
 
-from emoact.store.read.bfloat16 import BFloat16Array
+
+class BFloat16Array:
+    """Read-only view of bfloat16 values, which numpy lacks; `float32` widens them.
+
+    Args:
+        bits: The bit patterns.
+    """
+
+    __slots__ = ("bits",)
+
+    def __init__(self, bits: UInt16[np.ndarray, "..."]) -> None:
+        self.bits = bits
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As for an array."""
+        return self.bits.shape
+
+    @property
+    def ndim(self) -> int:
+        """As for an array."""
+        return self.bits.ndim
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the bfloat16 values, not of their float32 copy."""
+        return self.bits.nbytes
+
+    @property
+    def dtype_name(self) -> str:
+        """Always `bfloat16`."""
+        return "bfloat16"
+
+    def float32(self) -> Float32[np.ndarray, "..."]:
+        """A float32 array with exactly these values.
+
+        Source: bfloat16 is float32 without its lower 16 bits of significand.
+        """
+        wide: np.ndarray[Any, np.dtype[Any]] = self.bits.astype(np.uint32)
+        return (wide << np.uint32(16)).view(np.float32)
 
 
 class Global(Enum):
-    """The names that honest files use."""
+    """Names that files of plain values, arrays and tensors use."""
 
     NDARRAY = auto()
     DTYPE = auto()
@@ -48,7 +84,7 @@ GLOBALS: dict[tuple[str, str], Global] = {
 
 
 class Text:
-    """A long text that is still in the map: `[start, start + length)`."""
+    """Long text that is not decoded yet: bytes `[start, start + length)` of the file."""
 
     __slots__ = ("length", "start", "value")
 
@@ -59,7 +95,7 @@ class Text:
 
 
 class DTypeCell:
-    """A dtype between its REDUCE (code known) and its BUILD (byte order known)."""
+    """dtype between its REDUCE (code known) and its BUILD (byte order known)."""
 
     __slots__ = ("code", "dtype")
 
@@ -69,7 +105,7 @@ class DTypeCell:
 
 
 class ArrayCell:
-    """An array between its REDUCE and its BUILD; containers hold it until they are resolved."""
+    """Array between its REDUCE and its BUILD; containers hold it until they are resolved."""
 
     __slots__ = ("array",)
 
@@ -78,7 +114,7 @@ class ArrayCell:
 
 
 class StorageCell:
-    """The storage of a tensor: its element type and its bytes."""
+    """Storage of a tensor: its element type and its bytes."""
 
     __slots__ = ("bfloat16", "data", "dtype", "numel")
 

@@ -1,9 +1,9 @@
-"""Tensors: the nested file of a storage, parsed without torch, and views into it.
+"""Tensors: nested file of a storage, parsed without torch, and views of it.
 
 A tensor in a plain pickle carries its storage as the bytes of a legacy `torch.save`: magic number,
 protocol version and platform, then one persistent id `("storage", torch.<Type>Storage, key, "cpu",
 numel, None)`, the list of keys, and the elements after their count. torch writes these bytes in
-one way, so one expression states all that is allowed.
+one way, so one regular expression states all allowed forms.
 
 Source: `_legacy_save` and `_legacy_load` of `torch/serialization.py`; `__reduce__` of
 `torch/storage.py`.
@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from emoact.store.read.bfloat16 import BFloat16Array
+from emoact.store.read.limits import Refused
 from emoact.store.read.numpy_values import check_shape
-from emoact.store.read.refusal import Refused
-from emoact.store.read.tokens import Leaf, StorageCell
+from emoact.store.read.tokens import BFloat16Array, Leaf, StorageCell
 
 _DTYPES: dict[bytes, np.dtype[Any]] = {
     b"Double": np.dtype("<f8"),
@@ -62,17 +61,17 @@ _ON_CPU = "Move tensors to the CPU before saving: tensor.detach().cpu().clone().
 
 
 def load_storage(args: tuple[Any, ...]) -> StorageCell:
-    """The storage that the nested file holds.
+    """Storage in the nested file.
 
     Raises:
-        Refused: The bytes are not exactly what torch writes for one CPU storage.
+        Refused: The bytes differ from those that torch writes for one CPU storage.
     """
     if len(args) != 1 or type(args[0]) is not memoryview:
-        raise Refused("a tensor storage that is not bytes")
+        raise Refused("a tensor storage that is not made of bytes")
     data = args[0]
     header = _HEADER.match(data[:_HEADER_BYTES])
     if header is None or not _lengths_agree(header):
-        raise Refused("a nested tensor storage that is not as torch writes it")
+        raise Refused("a nested tensor storage in a form that torch does not write")
     if header["location"] != b"cpu":
         raise Refused(f"a tensor on device {header['location'].decode()!r}", remedy=_ON_CPU)
     dtype = _DTYPES.get(header["type"])
@@ -108,14 +107,14 @@ def _integer(header: re.Match[bytes]) -> int:
 
 
 def rebuild_tensor(args: tuple[Any, ...]) -> Leaf:
-    """A read-only view of the storage with the tensor's geometry.
+    """Tensor as a read-only view of its storage.
 
     Raises:
-        Refused: The tensor reaches outside its storage, or is not a plain one.
+        Refused: The tensor reaches outside its storage, or is not a plain tensor.
     """
     if len(args) != 6:
         raise Refused(
-            "a tensor with more than a plain one has (conjugate or negative views, other types)",
+            "a tensor that is not plain (conjugate or negative views, other types)",
             remedy=_ON_CPU,
         )
     storage, offset, size, stride, requires_grad, hooks = args
@@ -124,15 +123,15 @@ def rebuild_tensor(args: tuple[Any, ...]) -> Leaf:
     if type(requires_grad) is not bool or type(hooks) is not OrderedDict or hooks:
         raise Refused("a tensor with hooks", remedy=_ON_CPU)
     if requires_grad and not storage.bfloat16 and storage.dtype.kind != "f":
-        raise Refused("a tensor of whole numbers that asks for gradients")
+        raise Refused("an integer tensor that requires gradients")
     shape = check_shape(size)
     if type(stride) is not tuple or len(stride) != len(shape):
-        raise Refused("a tensor whose strides do not belong to its shape")
+        raise Refused("a tensor whose strides do not fit its shape")
     for step in (*stride, offset):
         if type(step) is not int or not 0 <= step < 1 << 48:
-            raise Refused("a tensor with a stride or offset that is no size")
+            raise Refused("a tensor with a stride or offset that is not a size")
     if math.prod(shape) > 1 << 48:
-        raise Refused("a tensor with more elements than any file")
+        raise Refused("a tensor with more elements than a file can hold")
     view = _view(storage, shape, offset, stride)
     return BFloat16Array(view) if storage.bfloat16 else view
 

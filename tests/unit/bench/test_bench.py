@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emoact.bench.bench import Request, bench
-from emoact.bench.curve import numbered
+from emoact.bench.contest import numbered
 from emoact.bench.pages import page_names, page_times, twelve_units
 from emoact.bench.result import BenchResult, Spread
 from emoact.bench.subject import Subject

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoact.models.folders import content_folder, hub_folder, parse_hub_folder
-from emoact.models.registry import REGISTRY
+from emoact.models.registry import REGISTRY, content_folder, hub_folder, parse_hub_folder
 from emoact.store.layout import check_folder_name
 
 pytestmark = pytest.mark.fault

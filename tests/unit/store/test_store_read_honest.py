@@ -194,7 +194,7 @@ def test_arrays_are_views_of_the_file_and_nobody_can_write_them(tmp_path: Path) 
         (torch.ones(1).to_sparse(), "sparse"),
         (torch.ones(1, dtype=torch.complex64), "ComplexFloatStorage"),
         (torch.ones(1, dtype=torch.uint16), "_rebuild_tensor_v3"),
-        (torch.ones(1, dtype=torch.complex64).conj().imag, "ComplexFloatStorage|plain one"),
+        (torch.ones(1, dtype=torch.complex64).conj().imag, "ComplexFloatStorage|not plain"),
         (Path("x"), "pathlib"),
         (2**600, "integer of"),
     ],

@@ -1,4 +1,4 @@
-"""What the machine refuses is told with the opcode's name and the byte where it stands."""
+"""Refusals of the machine name the opcode and its byte."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_streams_mean_what_pickletools_says(data: bytes, value: object) -> None:
         (P + b"I1\n.", 2, "INT of pickle protocol 0 or 1"),
         (P + b"U\x01a.", 2, "SHORT_BINSTRING of pickle protocol 0 or 1, or of Python 2"),
         (P + b"a.", 2, "opcode APPEND needs values"),
-        (P + b"e.", 2, "needs a mark where there is none"),
-        (P + b"](Na.", 5, "no list|needs values"),
+        (P + b"e.", 2, "needs a mark, and there is none"),
+        (P + b"](Na.", 5, "not a list|needs values"),
         (P + b"N\x86.", 3, "needs values"),
         (P + b"NNe.", 4, "needs a mark"),
-        (P + b"N(Ne.", 5, "no list"),
-        (P + b"N(NNu.", 6, "no dict"),
+        (P + b"N(Ne.", 5, "not a list"),
+        (P + b"N(NNu.", 6, "not a dict"),
         (P + b"}(Nu.", 5, "a key that has no value"),
-        (P + b"}(]Nu.", 6, "a dict key that is no text"),
+        (P + b"}(]Nu.", 6, "a dict key that is not a text"),
         (P + b"}(\x8a\x09" + b"\x7f" * 9 + b"Nu.", 16, "beyond 64 bits"),
         (P + b"(N.", 5, "unfinished values"),
         (P + b"NN.", 5, "unfinished values"),
@@ -88,10 +88,10 @@ def test_streams_mean_what_pickletools_says(data: bytes, value: object) -> None:
         (P + b"K", 2, "cut short"),
         (P + b"N", 3, "cut short"),
         (P + b"cnumpy\nndarray\n.", None, "a class, a function"),
-        (P + b"cnumpy\nndarray\n)R.", 18, "no known constructor"),
+        (P + b"cnumpy\nndarray\n)R.", 18, "unknown constructor"),
         (P + b"cos\nsystem\n.", 2, "os.system"),
         (P + b"\x8c\x02os\x8c\x06system\x93.", 14, "os.system"),
-        (P + b"NN\x93.", 4, "no short text"),
+        (P + b"NN\x93.", 4, "not a short text"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_opcode_and_its_byte(

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoact.stats.audit import duplicates
-from emoact.stats.audit.duplicates import similar_pairs
-from emoact.stats.audit.templates import commonest_frame, commonest_opening
-from emoact.stats.audit.tokens import words_of
+from emoact.stats.audit import counts
+from emoact.stats.audit.counts import commonest_frame, commonest_opening, similar_pairs
+from emoact.stats.audit.text import words_of
 
 WORDS = st.lists(st.sampled_from("abcdefghij"), max_size=9)
 
@@ -34,7 +33,7 @@ def test_no_similar_pair_is_lost_by_comparing_only_likely_ones(texts: list[list[
 def test_a_search_that_would_take_too_long_ends_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(duplicates, "_MOST_COMPARISONS", 1_000)
+    monkeypatch.setattr(counts, "_MOST_COMPARISONS", 1_000)
     texts = [["the", "same", "words", "again", f"{n}"] for n in range(200)]
     assert similar_pairs(texts)[1] is False
 

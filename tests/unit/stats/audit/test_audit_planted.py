@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -17,9 +17,12 @@ MATCHED, UNMATCHED = 0, 6
 """Seeds whose data sets have 50 whole scenarios, and no scenarios."""
 
 
+def dataset_of(prompts: Iterable[Prompt]) -> Dataset:
+    return Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts))
+
+
 def planted(seed: int, change: Callable[[Prompt], Prompt]) -> Dataset:
-    dataset = fair_dataset(seed)
-    return dataclasses.replace(dataset, prompts=tuple(map(change, dataset.prompts)))
+    return dataset_of(map(change, fair_dataset(seed).prompts))
 
 
 def warned(report: AuditReport) -> set[str]:
@@ -79,7 +82,7 @@ def test_a_planted_confound_is_named_with_its_figures_and_a_remedy(
     assert min(adjusted) <= 0.05
 
 
-def test_an_exclamation_mark_accuses_nothing_but_punctuation() -> None:
+def test_an_exclamation_mark_is_a_confound_of_punctuation_only() -> None:
     change = of("anger", lambda text: text.rstrip(".!?") + "!")
     report = audit_dataset(planted(MATCHED, change))
     assert warned(report) == {"punctuation"}
@@ -94,7 +97,7 @@ def test_ten_duplicates_are_counted_and_named() -> None:
     for source, target in zip(anger[:10], anger[10:20], strict=True):
         text = prompts[source].text.upper()
         prompts[target] = dataclasses.replace(prompts[target], text=text)
-    report = audit_dataset(Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts)))
+    report = audit_dataset(dataset_of(prompts))
     found = check(report, "duplicates")
     assert found.outcome == "warning"
     assert "10 prompts repeat the words" in found.verdict
@@ -106,7 +109,7 @@ def test_one_text_under_two_emotions_is_an_error() -> None:
     other = next(prompt for prompt in prompts if prompt.emotion != prompts[0].emotion)
     place = prompts.index(other)
     prompts[place] = dataclasses.replace(other, text=prompts[0].text)
-    report = audit_dataset(Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts)))
+    report = audit_dataset(dataset_of(prompts))
     assert report.findings[0].code == "duplicates"
     assert report.findings[0].severity == "error"
     assert "1 text stands under more than one emotion" in report.findings[0].message
@@ -118,13 +121,10 @@ def test_near_duplicates_are_found_but_not_between_versions_of_a_scenario() -> N
     for row in (0, 1):
         prompts[row] = dataclasses.replace(prompts[row], text=text.format("ten" * (row + 1)))
     assert prompts[0].scenario_id == prompts[1].scenario_id
-    within = audit_dataset(Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts)))
+    within = audit_dataset(dataset_of(prompts))
     assert check(within, "near_duplicates").outcome == "ok"
     prompts[4] = dataclasses.replace(prompts[4], text=text.format("eleven"))
-    across = check(
-        audit_dataset(Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts))),
-        "near_duplicates",
-    )
+    across = check(audit_dataset(dataset_of(prompts)), "near_duplicates")
     assert across.outcome == "warning"
     assert f"{prompts[0].id} ~ {prompts[4].id}" in across.verdict
 
@@ -150,7 +150,7 @@ def test_topics_of_one_emotion_each_are_named() -> None:
         seen[prompt.emotion] = seen.get(prompt.emotion, 0) + 1
         scenario = f"{prompt.emotion}-{seen[prompt.emotion] // 4}"
         prompts.append(dataclasses.replace(prompt, scenario_id=scenario))
-    report = audit_dataset(dataclasses.replace(dataset, prompts=tuple(prompts)))
+    report = audit_dataset(dataset_of(prompts))
     found = check(report, "scenarios")
     assert found.outcome == "warning"
     assert "more than by chance (p = 0.001)" in found.verdict

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emoact.data import read_prompts
 from emoact.errors import CancelledError, RequestError
 from emoact.schema import Dataset, Prompt
 from emoact.stats.audit import AuditReport, Check, Test, audit_dataset
-from emoact.stats.audit.command import render_text, run
+from emoact.stats.audit.command import audit_in_child, render_text, run
 from scripts.calibrate_audit import fair_dataset
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def dataset_of(*rows: tuple[str, str]) -> Dataset:
@@ -25,7 +28,7 @@ def dataset_of(*rows: tuple[str, str]) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def accusing() -> AuditReport:
+def confounded() -> AuditReport:
     dataset = fair_dataset(0)
     prompts = [
         dataclasses.replace(prompt, text=prompt.text + "!!")
@@ -44,8 +47,8 @@ def test_the_same_seed_gives_the_same_report() -> None:
     assert one.to_json() != other.to_json()
 
 
-def test_the_json_document_says_ok_findings_checks_and_settings(accusing: AuditReport) -> None:
-    document = json.loads(json.dumps(accusing.to_json(), allow_nan=False))
+def test_the_json_document_says_ok_findings_checks_and_settings(confounded: AuditReport) -> None:
+    document = json.loads(json.dumps(confounded.to_json(), allow_nan=False))
     assert document["ok"] is False
     assert document["dataset"]["emotions"] == dict.fromkeys(
         ("gratitude", "anger", "apology", "neutral"), 50
@@ -69,9 +72,9 @@ def test_the_json_document_says_ok_findings_checks_and_settings(accusing: AuditR
     assert order == sorted(order, key=("error", "warning", "note").index)
 
 
-def test_holm_corrects_over_all_tests_that_can_accuse(accusing: AuditReport) -> None:
+def test_holm_corrects_over_all_tests_of_confounds(confounded: AuditReport) -> None:
     tests = [
-        test for check in accusing.checks for test in check.tests if test.p_adjusted is not None
+        test for check in confounded.checks for test in check.tests if test.p_adjusted is not None
     ]
     ordered = sorted(tests, key=lambda test: test.p)
     reached = 0.0
@@ -82,12 +85,12 @@ def test_holm_corrects_over_all_tests_that_can_accuse(accusing: AuditReport) -> 
 
 
 def test_the_text_for_a_terminal_names_every_aspect_and_fits_its_width(
-    accusing: AuditReport,
+    confounded: AuditReport,
 ) -> None:
-    text = render_text(accusing)
-    for check in accusing.checks:
+    text = render_text(confounded)
+    for check in confounded.checks:
         assert check.title in text
-    assert "WARNING  Punctuation tells the emotions apart" in text
+    assert "WARNING  Punctuation separates the emotions" in text
     assert "ERROR    Duplicates: " in text
     assert "-> Close all versions of a scenario with the same mark" in text
     assert max(map(len, text.splitlines()[1:])) <= 96
@@ -130,20 +133,16 @@ def test_too_few_prompts_to_test_are_said_to_be() -> None:
     report = audit_dataset(dataset_of(*rows))
     power = next(check for check in report.checks if check.aspect == "power")
     assert power.outcome == "note"
-    assert "6 ways only" in power.verdict
+    assert "only 6 arrangements" in power.verdict
     assert report.ok
 
 
 def test_very_unequal_counts_are_a_warning_and_unequal_ones_a_note() -> None:
     words = [f"word{n} other{n} third{n} fourth{n}." for n in range(200)]
     some = [("joy", text) for text in words[:40]]
-    assert _outcome(audit_dataset(dataset_of(*some, *(("fear", t) for t in words[40:53])))) == (
-        "warning"
-    )
-    assert _outcome(audit_dataset(dataset_of(*some, *(("fear", t) for t in words[40:70])))) == (
-        "note"
-    )
-    assert _outcome(audit_dataset(dataset_of(*some, *(("fear", t) for t in words[40:75])))) == "ok"
+    for end, outcome in ((53, "warning"), (70, "note"), (75, "ok")):
+        report = audit_dataset(dataset_of(*some, *(("fear", text) for text in words[40:end])))
+        assert next(c.outcome for c in report.checks if c.aspect == "counts") == outcome
 
 
 def test_of_a_large_data_set_a_sample_of_whole_scenarios_is_tested() -> None:
@@ -186,11 +185,11 @@ def test_a_p_value_of_zero_cannot_be_reported() -> None:
         Test(kind="classifier", value=0.5, p=0.0)
 
 
-def test_a_note_leaves_a_report_ok(accusing: AuditReport) -> None:
+def test_a_note_leaves_a_report_ok(confounded: AuditReport) -> None:
     note = Check(aspect="lexis", title="Words", outcome="note", verdict="Words differ.")
-    assert dataclasses.replace(accusing, checks=(note,)).ok
+    assert dataclasses.replace(confounded, checks=(note,)).ok
     assert not dataclasses.replace(
-        accusing, checks=(dataclasses.replace(note, outcome="warning"),)
+        confounded, checks=(dataclasses.replace(note, outcome="warning"),)
     ).ok
 
 
@@ -201,12 +200,20 @@ def test_neither_torch_nor_scikit_learn_is_imported_by_an_audit() -> None:
         "print({'torch', 'sklearn', 'scipy', 'transformers'} & set(sys.modules),"
         " 'threadpoolctl' in before)"
     )
-    root = Path(__file__).resolve().parents[4]
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout == "set() False\n"
 
 
-def _outcome(report: AuditReport) -> str:
-    return next(check.outcome for check in report.checks if check.aspect == "counts")
+def test_a_child_says_the_same_as_an_audit_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    here = audit_dataset(read_prompts("data/prompts.jsonl"))
+    there = audit_in_child("data/prompts.jsonl")
+    assert there.to_json() == here.to_json()
+    assert AuditReport.from_json(here.to_json()) == here
+
+
+def test_a_child_refuses_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="there is no such file"):
+        audit_in_child(tmp_path / "none.csv")
