@@ -1,14 +1,14 @@
-"""The errors that a user of emoact can meet, each with the exit code it becomes."""
+"""Errors of emoact, each with its exit code."""
 
 from __future__ import annotations
 
 
 class EmoactError(Exception):
-    """Something went wrong while the work was under way (exit code 1).
+    """Failure during the work (exit code 1).
 
     Args:
-        message: What is wrong and where: file, line, field, what was found, what is allowed.
-        remedy: What to do next, as a sentence of its own.
+        message: Problem and place: file, line, field, value found, values allowed.
+        remedy: Next step, as a sentence of its own.
     """
 
     exit_code = 1
@@ -23,25 +23,25 @@ class EmoactError(Exception):
 
 
 class RequestError(EmoactError):
-    """The request was wrong in a way that shows before work starts (exit code 2)."""
+    """Wrong request, found before the work starts (exit code 2)."""
 
     exit_code = 2
 
 
 class CancelledError(EmoactError):
-    """Somebody asked for the run to stop (exit code 130)."""
+    """Cancellation by the user (exit code 130)."""
 
     exit_code = 130
 
 
 class FileRefusedError(EmoactError):
-    """A file cannot be trusted, or does not keep the contract (exit code 1).
+    """File that cannot be trusted, or breaks the contract (exit code 1).
 
     Args:
-        message: What is wrong with it.
-        path: The file.
-        offset: Byte offset of the first thing that was refused, where there is one.
-        remedy: What to do next.
+        message: Problem.
+        path: File.
+        offset: Byte offset of the first refused content, or None.
+        remedy: Next step.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Numbers as people read them: three significant digits, thousands separators, SI bytes."""
+"""Formatted numbers: three significant digits, thousands separators, SI units of bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def significant(number: SupportsFloat, digits: int = 3) -> str:
         return "0"
     magnitude = math.floor(math.log10(abs(value)))
     rounded = round(value, digits - 1 - magnitude)
-    # Rounding may have carried into the next power of ten: 9.996 is 10.0 and not 10.00.
+    # Rounding can reach the next power of ten: 9.996 is 10.0 and not 10.00.
     magnitude = math.floor(math.log10(abs(rounded)))
     if magnitude < -4 or magnitude >= 15:
         return f"{rounded:.{digits - 1}e}"
@@ -29,7 +29,7 @@ def significant(number: SupportsFloat, digits: int = 3) -> str:
 
 
 def percent(share: SupportsFloat, digits: int = 2) -> str:
-    """`6.5 %`: a share in hundredths."""
+    """`6.5 %`: share in per cent."""
     return f"{significant(100 * float(share), digits)} %"
 
 
@@ -47,7 +47,7 @@ def size(n_bytes: SupportsFloat) -> str:
     """`620 MB`: powers of a thousand, three significant digits."""
     value = float(n_bytes)
     for unit in _BYTE_UNITS:
-        # 999.5 and above would be written as 1,000 of this unit.
+        # From 999.5 on, rounding gives 1,000 of this unit.
         if abs(value) < 999.5 or unit == _BYTE_UNITS[-1]:
             return f"{value:.0f} B" if unit == "B" else f"{significant(value)} {unit}"
         value /= 1000
@@ -76,7 +76,7 @@ def duration(seconds_taken: SupportsFloat) -> str:
 
 
 def whole_seconds(seconds_so_far: SupportsFloat) -> str:
-    """`0 s`, `14 s`, `1 m 20 s`: a duration that is still going on, without jittering decimals."""
+    """`0 s`, `14 s`, `1 m 20 s`: duration so far, in whole seconds."""
     seconds = float(seconds_so_far)
     return duration(float(round(seconds))) if abs(seconds) >= 9.5 else f"{seconds:.0f} s"
 
@@ -85,7 +85,7 @@ def ago(moment: datetime, now: datetime) -> str:
     """`just now`, `12 m ago`, `3 h ago`, `yesterday`, `5 d ago`, else the date."""
     elapsed = now - moment
     if elapsed < timedelta(minutes=1):
-        # A clock that was set back is no reason to speak of the future.
+        # A moment in the future means that the clock was set back.
         return "just now"
     if elapsed < timedelta(hours=1):
         return f"{elapsed.seconds // 60} m ago"

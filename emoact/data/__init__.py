@@ -1,4 +1,4 @@
-"""Data sets: files of labelled prompts, read with care."""
+"""Data sets: files of labelled prompts."""
 
 from emoact.data.reading import read_prompts
 

@@ -1,4 +1,4 @@
-"""Rows become prompts, or are refused one by one."""
+"""Checks that turn rows into prompts, or refuse a row with its place and field."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True, kw_only=True)
 class _Checker:
-    """Checks the rows of one file."""
+    """Checks of the rows of one file."""
 
     path: str
     max_chars: int
 
     def prompt(self, row: Row, ordinal: int, *, with_id: bool) -> Prompt:
-        """The prompt of one row; its id is its place in the file where the file has none."""
+        """Prompt of one row; without an id in the file, it is numbered by its position."""
         for field in REQUIRED:
             if field not in row.fields:
                 problem, remedy = missing_field(field, row.fields)
@@ -65,7 +65,7 @@ class _Checker:
                 self.path,
                 row.where,
                 "text is empty" if not value else f"text has no visible character ({shown(value)})",
-                remedy="Write the sentence that the model is to read, or remove the row.",
+                remedy="Write the sentence for the model, or remove the row.",
             )
         return value
 
@@ -89,7 +89,7 @@ class _Checker:
             raise refusal(self.path, row.where, error.message, remedy=remedy) from None
 
     def _name(self, row: Row, field: str, *, integers: bool = False) -> str | None:
-        """An optional short value; empty counts as absent."""
+        """Optional short value; an empty one counts as absent."""
         value = row.fields.get(field)
         if value is None or value == "":
             return None
@@ -154,11 +154,11 @@ def _has_visible(value: str) -> bool:
 def checked_prompts(
     path: str, rows: Iterable[Row], *, max_chars: int, max_rows: int
 ) -> tuple[Prompt, ...]:
-    """The prompts of all rows.
+    """Prompts of all rows.
 
     Raises:
-        RequestError: A row is malformed, an id occurs twice, two labels differ in case only, there
-            are more than `max_rows` rows, or none.
+        RequestError: A row is malformed, an id occurs twice, two labels differ in case only, or
+            there are no rows or more than `max_rows`.
     """
     checker = _Checker(path=path, max_chars=max_chars)
     prompts: list[Prompt] = []
@@ -190,7 +190,7 @@ def checked_prompts(
                 path,
                 row.where,
                 f"the emotion {prompt.emotion!r} differs from {label!r} of {place} in capitals "
-                "only; their files would be one on systems that do not tell capitals apart",
+                "only; some file systems cannot hold the files of both",
                 remedy=f"Use {label!r} in both if one emotion is meant, or rename one.",
             )
         prompts.append(prompt)

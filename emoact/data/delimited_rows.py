@@ -14,14 +14,14 @@ _NAMES = {",": "comma", "\t": "tab", ";": "semicolon"}
 
 
 def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:
-    """One row per record under the header; blank lines are left out.
+    """One row for each record below the header; blank lines are left out.
 
     Raises:
         RequestError: The header lacks a field, a record has more or fewer values than the header,
             or quotes do not match.
     """
     text = decode(source)
-    # A process-wide limit of the csv module; lengths are checked field by field later.
+    # A process-wide limit of the csv module; the length of each field is checked later.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     header: list[str] | None = None
     for line, record in _records(source, text, delimiter):
@@ -35,7 +35,7 @@ def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:
 
 
 def _records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank, each with the line where it begins."""
+    """Records that are not blank, each with its first line number."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -86,7 +86,7 @@ def _quoting(source: Source, line: int, error: str, delimiter: str) -> RequestEr
     if "unexpected end of data" in error:
         problem = 'a double quote that opens in this record is never closed (")'
     elif "expected after" in error:
-        problem = f"a closing double quote is followed by something else than a {_NAMES[delimiter]}"
+        problem = f"a closing double quote is not followed by a {_NAMES[delimiter]}"
     else:
         problem = f"the record cannot be read ({shown(error)})"
     return refusal(

@@ -1,4 +1,4 @@
-"""A data set that arrived as bytes: checked like any file, and kept below the results folder."""
+"""Import of a data set from bytes: checked like a file, and named for the results folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _HASH_DIGITS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """A data set that may be kept.
+    """Checked data set.
 
     Attributes:
-        name: What the file was called by its owner.
-        file_name: What it is called here: its own name made safe, and its hash.
-        data: The bytes, unchanged.
-        dataset: The prompts.
+        name: Name of the file, as uploaded.
+        file_name: Name in the results folder: the safe form of `name`, and a hash.
+        data: Bytes, unchanged.
+        dataset: Prompts.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Import:
 
 
 def check_import(name: str, data: bytes) -> Import:
-    """The data set in these bytes.
+    """Data set in these bytes.
 
     Raises:
-        RequestError: It is malformed; the message names file, row and field, and what to do.
+        RequestError: The data set is malformed; the message names file, row, field and remedy.
     """
     shown = PurePosixPath(name.replace("\\", "/")).name or "upload"
     safe = f"{_slug(shown)}{_suffix(shown)}"
@@ -49,7 +49,7 @@ def check_import(name: str, data: bytes) -> Import:
         try:
             dataset = read_prompts(path)
         except RequestError as error:
-            # The owner knows the file by its name, not by where it was put for a moment.
+            # The message names the uploaded file, and not its temporary copy.
             message = error.message.replace(os.fspath(path), shown)
             raise RequestError(message, remedy=error.remedy) from None
     digest = hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
@@ -68,6 +68,6 @@ def _slug(name: str) -> str:
 
 
 def _suffix(name: str) -> str:
-    """The extension, when it is one that a file system takes; the reader judges it."""
+    """Extension, when it is a safe one; `read_prompts` checks it."""
     found = re.search(r"\.[A-Za-z0-9]{1,16}\Z", name)
     return found[0] if found else ""

@@ -1,4 +1,4 @@
-"""Rows of JSONL and JSON files, without the liberties that Python's parser takes."""
+"""Rows of JSONL and JSON files, by strict JSON: no NaN, no repeated field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emoact.errors import RequestError
 
 @dataclass(frozen=True)
 class _Broken:
-    """Stands in the parsed value for something that JSON forbids, so that its row is known."""
+    """Placeholder in the parsed value for content that JSON forbids, so that its row is known."""
 
     problem: str
     remedy: str
@@ -21,7 +21,8 @@ class _Broken:
 
 def _not_a_number(name: str) -> _Broken:
     return _Broken(
-        f"{name} is no JSON value", f"Replace {name} by null, or leave the field out of that row."
+        f"{name} is not a JSON value",
+        f"Replace {name} by null, or leave the field out of that row.",
     )
 
 
@@ -33,7 +34,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | _Broken:
         if name in fields:
             return _Broken(
                 f"the field {shown(name)} occurs twice in one object",
-                "Keep one of the two; which one is meant cannot be told.",
+                "Keep one of the two.",
             )
         fields[name] = value
     return fields
@@ -43,12 +44,12 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_num
 
 
 def jsonl_rows(source: Source) -> Iterator[Row]:
-    """One row per line that is not blank.
+    """One row for each line that is not blank.
 
     Raises:
-        RequestError: A line is no JSON object.
+        RequestError: A line is not a JSON object.
     """
-    # Not splitlines: JSON strings may hold U+2028 and its like.
+    # splitlines would also split at U+2028, which JSON strings may hold.
     for number, line in enumerate(decode(source).split("\n"), start=1):
         if line.strip(" \t\r"):
             where = f"line {number}"
@@ -64,10 +65,10 @@ def jsonl_rows(source: Source) -> Iterator[Row]:
 
 
 def json_rows(source: Source) -> Iterator[Row]:
-    """The objects of a list, or of the list under "prompts".
+    """Objects of a list, or of the list under "prompts".
 
     Raises:
-        RequestError: The file is no JSON, or holds no such list.
+        RequestError: The file is not JSON, or has no such list.
     """
     value = _parse(source, decode(source), where=None, jsonl=False)
     if (prompts := _prompts_of(value)) is not None:
@@ -87,7 +88,7 @@ def json_rows(source: Source) -> Iterator[Row]:
 
 
 def _prompts_of(value: object) -> list[object] | None:
-    """The list of `{"prompts": [...]}`."""
+    """List in `{"prompts": [...]}`."""
     prompts = value.get("prompts") if isinstance(value, dict) else None
     return prompts if isinstance(prompts, list) else None
 
@@ -130,7 +131,7 @@ def _parse(source: Source, text: str, *, where: str | None, jsonl: bool) -> obje
 def _syntax_refusal(
     source: Source, error: json.JSONDecodeError, place: str, *, jsonl: bool
 ) -> RequestError:
-    remedy = "Mend the line, or export the file again with a JSON library."
+    remedy = "Correct the line, or export the file again with a JSON library."
     if error.msg == "Extra data":
         remedy = (
             "Write one object per line."
@@ -140,7 +141,7 @@ def _syntax_refusal(
     elif jsonl and error.doc.strip() in ("[", "{"):
         remedy = "Name the file .json if it is one list of objects over several lines."
     return refusal(
-        source.path, place, f"no valid JSON ({error.msg}, column {error.colno})", remedy=remedy
+        source.path, place, f"invalid JSON ({error.msg}, column {error.colno})", remedy=remedy
     )
 
 

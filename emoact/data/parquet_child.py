@@ -1,4 +1,4 @@
-"""The process that unpacks one Parquet file: bytes in, one JSON message per line out."""
+"""Child process that unpacks one Parquet file: bytes in, one JSON message per line out."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from emoact.data.rows import FIELDS, shown
 
 _BATCH = 1024
 _EXPANSION = 20
-"""How many times the size allowed for the file its columns may take when unpacked."""
+"""Largest unpacked size of the columns, as a multiple of the largest size of a file."""
 _MEMORY = 8 * 1024**3
 _SECONDS = 120
 _INTEGERS = ("id", "scenario_id")
 
 
 class _RefusedError(Exception):
-    """What is wrong with the file: place or None, problem, remedy."""
+    """Refusal: place or None, problem, remedy."""
 
 
 def main(max_bytes: int, max_chars: int) -> None:
     """Read a Parquet file from standard input; write its columns, its rows and an end mark."""
     data = sys.stdin.buffer.read()
-    # Address space cannot be limited everywhere; where it can, a bomb ends here.
+    # Not every system can limit the address space; where it can, a decompression bomb ends here.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     with contextlib.suppress(ValueError, OSError):
@@ -59,7 +59,7 @@ def _content(data: bytes, max_bytes: int, max_chars: int) -> Iterator[object]:
     schema = pq.ParquetFile(pa.BufferReader(data)).schema_arrow
     columns = _columns(schema)
     texts = [name for name in columns if not pa.types.is_integer(schema.field(name).type)]
-    # Dictionary columns stay dictionaries, so that a short file cannot stand for gigabytes.
+    # Dictionary columns stay dictionaries, so that a short file cannot expand to gigabytes.
     file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
     _check_expansion(file.metadata, max_bytes)
     known = set(schema.names)
@@ -73,7 +73,7 @@ def _content(data: bytes, max_bytes: int, max_chars: int) -> Iterator[object]:
 
 
 def _columns(schema: Any) -> list[str]:
-    """The known columns that the file has, each of a type that can be read."""
+    """Known columns of the file, each checked to have a readable type."""
     import pyarrow as pa
 
     names = list(schema.names)
@@ -120,7 +120,7 @@ def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
 
     if pa.types.is_dictionary(column.type):
         lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
-        # No character takes more than four bytes.
+        # A character has at most four bytes.
         too_long = pc.index(pc.greater(lengths, 4 * max_chars), True).as_py()
         if too_long >= 0:
             problem = f"{name} is longer than {max_chars:,} characters"

@@ -1,8 +1,7 @@
-"""Rows of Parquet files, unpacked in a process of its own.
+"""Rows of Parquet files, unpacked in a child process.
 
-A damaged Parquet file can make the library that reads it abort the whole process, beyond the reach
-of any `except`. The dashboard must outlive that, so the reading is done by a child, whose end is
-one more thing that can be refused.
+A damaged Parquet file can make pyarrow abort its process, which no `except` can catch. The child
+keeps such a crash away from the dashboard, and turns it into a refusal.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ _CHILD = (
 
 
 def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
-    """One row per record.
+    """One row for each record.
 
     Raises:
-        RequestError: The file is no Parquet file, lacks a column, or a column holds something else
-            than text (or integers, for identifiers).
+        RequestError: The file is not a Parquet file, lacks a column, or has a column of another
+            type than text (or integers, for identifiers).
     """
     if not (source.data.startswith(_MAGIC) and source.data.endswith(_MAGIC)):
         raise _damaged(source, "the marks at its beginning and end are missing")
@@ -53,11 +52,11 @@ def _hand_over(pipe: IO[bytes], data: bytes) -> None:
         with pipe:
             pipe.write(data)
     except BrokenPipeError:
-        return  # it ended early; what it said, or did not say, decides
+        return  # the child ended early; its messages decide
 
 
 def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
-    """Rows from the child's messages, up to the one that says that all have come."""
+    """Rows from the messages of the child, up to the end mark."""
     columns: list[str] = []
     number = 0
     for line in pipe:
@@ -76,7 +75,7 @@ def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
             raise _damaged(source, message["damaged"])
         else:
             return
-    raise _damaged(source, "reading it ended in a crash, or took too much memory or time")
+    raise _damaged(source, "the reader crashed, or took too much memory or time")
 
 
 def _check_columns(source: Source, columns: list[str]) -> None:
@@ -90,6 +89,6 @@ def _damaged(source: Source, reason: str) -> RequestError:
     return refusal(
         source.path,
         None,
-        f"this is no readable Parquet file ({reason})",
-        remedy="Write it again, for example with pandas' to_parquet, or name it after what it is.",
+        f"this is not a readable Parquet file ({reason})",
+        remedy="Write it again, for example with pandas' to_parquet, or correct its extension.",
     )

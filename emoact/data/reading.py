@@ -1,4 +1,4 @@
-"""The one way into emoact for a data set."""
+"""Reader of data sets in all formats."""
 
 from __future__ import annotations
 
@@ -29,28 +29,27 @@ def read_prompts(
     max_chars: int | None = None,
     max_rows: int | None = None,
 ) -> Dataset:
-    """The prompts of a JSONL, JSON, CSV, TSV or Parquet file, all checked.
+    """Checked prompts of a JSONL, JSON, CSV, TSV or Parquet file.
 
     Every row needs `text` and `emotion`; `id`, `scenario_id`, `subset` and `lang` are read where
-    they are there, other columns are left alone. Prompts without ids are numbered p0001, p0002, ...
-    Texts are kept as they are, character by character; labels and identifiers are brought to NFC.
+    present, other columns are ignored. Prompts without ids are numbered p0001, p0002, ...
+    Texts are kept character by character; labels and identifiers are normalised to NFC.
 
     Args:
-        path: The file; its extension says its format. It is opened once.
-        max_bytes: Size of the file that is still read; None takes `EMOACT_MAX_BYTES`, or
-            100 million.
-        max_chars: Characters that one text may have; None takes `EMOACT_MAX_CHARS`, or 20,000.
-        max_rows: Prompts that the file may have; None takes `EMOACT_MAX_ROWS`, or a million.
+        path: File; its extension names its format. It is opened once.
+        max_bytes: Largest size of the file; None takes `EMOACT_MAX_BYTES`, or 100 million.
+        max_chars: Most characters of a text; None takes `EMOACT_MAX_CHARS`, or 20,000.
+        max_rows: Most prompts; None takes `EMOACT_MAX_ROWS`, or a million.
 
     Raises:
-        RequestError: The file or one of its rows is malformed; the message names file, row and
-            field, what was found, and what to do.
+        RequestError: The file or one of its rows is malformed; the message names file, row,
+            field, value and remedy.
     """
     max_bytes = _limit("max_bytes", max_bytes, MAX_BYTES)
     max_chars = _limit("max_chars", max_chars, MAX_CHARS)
     max_rows = _limit("max_rows", max_rows, MAX_ROWS)
     name = os.fspath(path)
-    # Opened before its name is looked at, so that a missing file or a folder is called that.
+    # Opened before its extension is checked, so that a missing file is reported as missing.
     with open_regular(name) as file:
         extension = _extension(name)
         source = read_source(file, path=name, max_bytes=max_bytes)
@@ -60,7 +59,7 @@ def read_prompts(
 
 
 def _limit(name: str, given: int | None, default: int) -> int:
-    """A limit: the argument, else the environment's, else the default."""
+    """Limit from the argument, else the environment, else the default."""
     variable = f"EMOACT_{name.upper()}"
     limit = given
     if limit is None:
@@ -87,13 +86,13 @@ def _rows(source: Source, extension: str, *, max_bytes: int, max_chars: int) -> 
 
 
 def _extension(path: str) -> str:
-    """The extension in small letters, when it is one that is read."""
+    """Extension in lower case, checked to be a known format."""
     extension = PurePath(path).suffix.lower()
     if extension in EXTENSIONS:
         return extension
     close = difflib.get_close_matches(extension, EXTENSIONS, n=1, cutoff=0.6) if extension else []
     problem = f"the extension {shown(extension)} is unknown" if extension else "no extension"
-    remedy = f"Name the file {close[0]} if that is what it is." if close else "Export it as one."
+    remedy = f"Name the file {close[0]} if that is its format." if close else "Export it as one."
     if extension in (".gz", ".bz2", ".xz", ".zip", ".zst"):
         remedy = "Unpack it first."
     if extension in (".xlsx", ".xls", ".ods"):

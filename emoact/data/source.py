@@ -22,12 +22,12 @@ _KINDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What was read from a path.
+    """Bytes of a file.
 
     Attributes:
-        path: As the user gave it.
-        data: The bytes.
-        sha256: Their hash.
+        path: Path as the user gave it.
+        data: Bytes of the file.
+        sha256: Hash of the bytes.
     """
 
     path: str
@@ -36,10 +36,10 @@ class Source:
 
 
 def open_regular(path: str) -> BinaryIO:
-    """The file at a path, open for reading.
+    """File at a path, open for reading.
 
     Raises:
-        RequestError: There is no such file, it is no regular file, or it cannot be opened.
+        RequestError: There is no such file, it is not a regular file, or it cannot be opened.
     """
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
@@ -68,10 +68,10 @@ def open_regular(path: str) -> BinaryIO:
 
 
 def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
-    """What an open file holds.
+    """Bytes of an open file.
 
     Raises:
-        RequestError: It cannot be read, is empty or is larger than `max_bytes`.
+        RequestError: The file cannot be read, is empty or is larger than `max_bytes`.
     """
     try:
         data = file.read(max_bytes + 1)
@@ -80,7 +80,7 @@ def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
             path,
             None,
             f"the file cannot be read ({error.strerror})",
-            remedy="Copy it to a working disk and try again.",
+            remedy="Copy it to another disk and try again.",
         ) from None
     if len(data) > max_bytes:
         raise refusal(
@@ -134,7 +134,7 @@ _MAGIC = (
 
 
 def decode(source: Source) -> str:
-    """The text of a UTF-8 file, without its byte order mark.
+    """Text of a UTF-8 file, without its byte order mark.
 
     Raises:
         RequestError: The bytes are another format, another encoding, or hold NUL.
@@ -145,9 +145,9 @@ def decode(source: Source) -> str:
             raise refusal(
                 source.path,
                 None,
-                f"the file is {kind}, not the text that its name promises",
-                remedy="Export the prompts as CSV or JSONL (UTF-8), or name the file after what "
-                "it is (.parquet).",
+                f"the file is {kind}, and its extension says text",
+                remedy="Export the prompts as CSV or JSONL (UTF-8), or correct the extension "
+                "(.parquet).",
             )
     if data.startswith(_UTF16_32) or _looks_like_utf16(data):
         raise refusal(
@@ -182,6 +182,6 @@ def _line(data: bytes, offset: int) -> int:
 
 
 def _looks_like_utf16(data: bytes) -> bool:
-    """Western text in UTF-16 without a mark: every other byte is NUL."""
+    """Western text in UTF-16 without a byte order mark: every other byte is NUL."""
     head = data[:256]
     return len(head) >= 8 and max(head[::2].count(0), head[1::2].count(0)) * 10 >= len(head) * 4

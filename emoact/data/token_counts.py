@@ -1,4 +1,4 @@
-"""How many tokens each text has for a model, without loading the model or torch."""
+"""Token counts of texts for a model, without loading the model or torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from emoact.errors import EmoactError, RequestError
 
 
 def count_tokens(tokenizer_json: Path, texts: Sequence[str]) -> Int64[np.ndarray, "prompt"]:
-    """Tokens of every text, without the tokens that a model adds around it (such as BOS).
+    """Number of tokens of every text, without special tokens such as BOS.
 
-    Texts are never cut, whatever the file says about truncation and padding.
+    The truncation and padding of the file are switched off.
 
     Args:
-        tokenizer_json: The `tokenizer.json` of a model's folder.
-        texts: The texts; of none the result is empty.
+        tokenizer_json: `tokenizer.json` of a model's folder.
+        texts: Texts; without texts the result is empty.
 
     Raises:
         RequestError: There is no such file.
-        EmoactError: The file is no tokenizer.
+        EmoactError: The file is not a tokenizer.
     """
     from tokenizers import Tokenizer
 
@@ -33,9 +33,9 @@ def count_tokens(tokenizer_json: Path, texts: Sequence[str]) -> Int64[np.ndarray
         )
     try:
         tokenizer = Tokenizer.from_file(str(tokenizer_json))
-    except Exception as error:  # the package raises nothing more precise
+    except Exception as error:  # the package raises no narrower type
         raise EmoactError(
-            f"{tokenizer_json}: this is no tokenizer that can be read ({str(error)[:120]})",
+            f"{tokenizer_json}: this is not a readable tokenizer ({str(error)[:120]})",
             remedy="Install the model again.",
         ) from error
     tokenizer.no_truncation()

@@ -1,4 +1,4 @@
-"""The cache folder of emoact: converted models and hashes of large files."""
+"""Cache folder of emoact: converted models and hashes of large files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 RECORD = "emoact.json"
-"""File in a converted directory that says how it was made. It is written last: where it is, the
-directory is complete."""
+"""Record of a conversion, in the converted directory. It is written last, so a directory that has
+it is complete."""
 
 _REMEMBER_FROM = 16_000_000
-"""Bytes from which a hash is kept; smaller files are hashed again in a few milliseconds."""
+"""Smallest file whose hash is kept; smaller ones are hashed again in a few milliseconds."""
 
 
 def cache_root() -> Path:
@@ -30,7 +30,7 @@ def converted_dir(gguf_sha256: str) -> Path:
 
 
 def is_converted(directory: Path) -> bool:
-    """True when a conversion finished there and the weights still have the recorded size."""
+    """True when the directory has a record, and the weights have the recorded size."""
     try:
         record = json.loads((directory / RECORD).read_bytes())
         return bool((directory / "model.safetensors").stat().st_size == record["weight_bytes"])
@@ -39,7 +39,7 @@ def is_converted(directory: Path) -> bool:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, remembered while its path, size, time and inode stay the same."""
+    """Hex SHA-256 of a file, cached while its path, size, time and inode stay the same."""
     stat = path.stat()
     if stat.st_size < _REMEMBER_FROM:
         return _hash(path)
@@ -56,7 +56,7 @@ def file_sha256(path: Path) -> str:
         memory.parent.mkdir(parents=True, exist_ok=True)
         memory.write_text(json.dumps({"sha256": sha256}))
     except OSError:
-        # Without the cache the file is hashed again next time, which is slower and equally right.
+        # Without the cache the file is hashed again next time, with the same result.
         return sha256
     return sha256
 

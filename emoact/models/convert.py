@@ -20,7 +20,7 @@ from emoact.models.source import OnStep, silent
 
 @contextlib.contextmanager
 def install_lock(name: str) -> Iterator[None]:
-    """Let one process at a time make the thing of that name in the cache."""
+    """Lock that lets one process at a time install the named entry of the cache."""
     folder = cache_root() / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def install_lock(name: str) -> Iterator[None]:
     except OSError as error:
         raise EmoactError(
             f"the cache folder {cache_root()} cannot be written ({error.strerror})",
-            remedy="Set EMOACT_CACHE to a folder with about 700 MB of room.",
+            remedy="Set EMOACT_CACHE to a folder with about 700 MB of free space.",
         ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,13 +36,13 @@ def install_lock(name: str) -> Iterator[None]:
 
 
 def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep = silent) -> Path:
-    """The Hugging Face directory made from a GGUF file; made now unless it is there already.
+    """Hugging Face directory of a GGUF file, converted on the first call.
 
     Args:
-        gguf: The file.
-        sha256: Its hash, which names the directory.
-        weight_source: Goes into the record beside the weights.
-        on_step: Told once before the conversion starts.
+        gguf: GGUF file.
+        sha256: Hash of the file, which names the directory.
+        weight_source: Origin of the weights, for the record.
+        on_step: Called once before the conversion starts.
 
     Raises:
         EmoactError: transformers cannot read the file, or the cache cannot be written.
@@ -63,7 +63,7 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
             raise EmoactError(
                 f"{gguf.name} could not be converted: {error}",
                 remedy="Check that its architecture is one that transformers reads from GGUF, and "
-                f"that {cache_root()} has room for its float32 weights.",
+                f"that {cache_root()} has space for its float32 weights.",
             ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -72,13 +72,13 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
 
 @contextlib.contextmanager
 def _no_bar() -> Iterator[None]:
-    """Keep the bar that transformers draws while it dequantises, which no setting of its own stops.
+    """Hide the progress bar of transformers' dequantisation, which has no setting of its own.
 
-    A run's log and a terminal that shows our own step are no place for a second bar.
+    The step that emoact reports would otherwise be shown twice, in the log and on the terminal.
     """
     from transformers import modeling_gguf_pytorch_utils
 
-    reading: Any = modeling_gguf_pytorch_utils  # what it imported is not meant to be reached
+    reading: Any = modeling_gguf_pytorch_utils  # its import of tqdm is not public
     drawn = reading.tqdm
     reading.tqdm = functools.partial(drawn, disable=True)
     try:
@@ -101,10 +101,10 @@ def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str)
         gguf.parent, gguf_file=gguf.name, local_files_only=True
     )
     config = copy.deepcopy(read.config)
-    # transformers refuses to save a model that it dequantised, so a fresh one takes the weights.
+    # transformers does not save a dequantised model, so a new one takes the weights.
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    # The bridge picks its adapter by this name, which GGUF does not carry.
+    # The bridge chooses its adapter by this name, which GGUF does not hold.
     config.architectures = [type(read).__name__]
     config.dtype = torch.float32
     fresh: Any = type(read)(config)

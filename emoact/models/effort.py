@@ -12,10 +12,10 @@ WIDTH = "EMOACT_PASS_TOKENS"
 
 
 def wanted(name: str, environment: Mapping[str, str] = os.environ) -> int | None:
-    """The number in `EMOACT_THREADS` or `EMOACT_PASS_TOKENS`; None where nothing is set.
+    """Number in `EMOACT_THREADS` or `EMOACT_PASS_TOKENS`; None where it is not set.
 
     Raises:
-        RequestError: It is not a positive number.
+        RequestError: The value is not a positive number.
     """
     text = environment.get(name, "").strip()
     if not text:
@@ -26,9 +26,9 @@ def wanted(name: str, environment: Mapping[str, str] = os.environ) -> int | None
 
 
 def let_threads_sleep() -> None:
-    """Make idle compute threads give their core away; the user's own setting wins.
+    """Make idle compute threads sleep, unless the user has set `OMP_WAIT_POLICY`.
 
-    By default they spin at every barrier. When anything else wants a core, and here the dashboard
-    and the browser do, a spinning thread then holds up the one that it waits for.
+    By default they spin at every barrier. When the dashboard and the browser need a core as well,
+    a spinning thread delays the thread that it waits for.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

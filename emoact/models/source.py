@@ -12,7 +12,7 @@ Need = Literal["install", "download", "convert"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """Sizes that the model's own configuration states.
+    """Sizes in the configuration of a model.
 
     Attributes:
         model_type: As in `config.json`, such as `gpt2`.
@@ -33,23 +33,23 @@ class ModelShape:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a model comes from and where its results go.
+    """Origin of a model, and folder of its results.
 
     Attributes:
-        name: What to call it on screen: the short name, the hub id, or the file's name.
-        model_name: The `model_name` of its pickles: the hub id, or the file's name.
+        name: Name on screen: the short name, the hub id, or the file's name.
+        model_name: `model_name` of its pickles: the hub id, or the file's name.
         kind: Kind of source.
         folder: Name of its folder under `results/activations`.
-        revision: Revision that was asked for; empty for files.
-        commit: The commit that the cache holds for that revision, or the content hash of a file;
-            None while nothing is there yet.
+        revision: Requested revision; empty for files.
+        commit: Commit of the revision in the cache, or content hash of a file; None before an
+            installation.
         weight_source: One line for the provenance, such as `dequantised from Q4_1 ...`.
-        path: A Hugging Face directory ready to load, or None while `needs` says what is missing.
-        origin: The GGUF file that has to be converted first, else None.
-        needs: What has to happen before the model can be loaded; None when it is ready.
-        download_bytes: Size of the download that `needs` means; None when unknown or nothing.
+        path: Hugging Face directory ready to load, or None while `needs` names a missing step.
+        origin: GGUF file to convert first, or None.
+        needs: Step before the model can be loaded; None when it is ready.
+        download_bytes: Size of the download; None when unknown, or without a download.
         shape: Sizes, when they are known without loading.
-        weight_bytes: Size of the weights on disk, when they are there.
+        weight_bytes: Size of the weights on disk, or None.
     """
 
     name: str
@@ -77,12 +77,12 @@ Step = Literal["install", "download", "load", "self_check", "extract", "save"]
 
 @runtime_checkable
 class OnStep(Protocol):
-    """Receives the step under way; `done` and `total` are bytes while something is fetched."""
+    """Function that receives the current step; `done` and `total` are bytes of a download."""
 
     def __call__(
         self, step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
     ) -> None:
-        """Take note of the step."""
+        """Receive a step."""
 
 
 def silent(

@@ -45,9 +45,9 @@ CSV = [
     ('text,emotion\n"a,b\n', " line 2", "never closed", "Close the quote"),
     ('text,emotion\na,b\n"c,d\ne,f\n', " line 3", "never closed", "Close the quote"),
     ('"text,emotion\na,b\n', " line 1", "never closed", "Close the quote"),
-    ('text,emotion\n"a"b,c\n', " line 2", "followed by something else", "twice"),
-    ('text,emotion\n"a" ,c\n', " line 2", "followed by something else", "twice"),
-    ('text,emotion\n"a,b\n"c,d\n', " line 2", "followed by something else", "Close the quote"),
+    ('text,emotion\n"a"b,c\n', " line 2", "not followed by a", "twice"),
+    ('text,emotion\n"a" ,c\n', " line 2", "not followed by a", "twice"),
+    ('text,emotion\n"a,b\n"c,d\n', " line 2", "not followed by a", "Close the quote"),
     ('text,emotion\n"one\ntwo",b\nthree\n', " line 4", "1 values", "Fill in"),
     ("text,emotion\n,\n", " line 2", "text is empty", "remove the row"),
     ("text,emotion\na,b\n,,\n", " line 3", "3 values", "double quotes"),
@@ -62,7 +62,7 @@ TSV = [
     ("text,emotion\na,b\n", " line 1", "separated by commas", "tabs between"),
     ("text\temotion\na b\n", " line 2", "1 values where the header has 2", "Fill in"),
     ("text\temotion\na\tb\tc\n", " line 2", "3 values where", "holds a tab"),
-    ('text\temotion\n"Hi" she said\tb\n', " line 2", "something else than a tab", "twice"),
+    ('text\temotion\n"Hi" she said\tb\n', " line 2", "not followed by a tab", "twice"),
     ('text\temotion\n"Hi\tb\n', " line 2", "never closed", "Close the quote"),
     ("sentence\temotion\na\tb\n", " line 1", "'text' is missing", "Rename 'sentence'"),
     ("text\temotion\n\t\n", " line 2", "text is empty", "remove the row"),
@@ -164,7 +164,7 @@ def test_a_parquet_file_that_makes_its_library_abort_is_refused(tmp_path: Path) 
     # Two bytes of a sound file changed; pyarrow 26 ends the process ("level histogram size").
     path = tmp_path / "prompts.parquet"
     path.write_bytes(zlib.decompress(base64.b85decode(ABORTS)))
-    _check_refused(path, "", "no readable Parquet file", "Write it again")
+    _check_refused(path, "", "not a readable Parquet file", "Write it again")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,9 @@ def test_a_reading_process_that_does_not_finish_is_a_refusal(
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"text": ["a"], "emotion": ["b"]}), path)
     monkeypatch.setattr(parquet_rows, "_CHILD", child)
-    _check_refused(path, "", "in a crash, or took too much memory or time", "Write it again")
+    _check_refused(
+        path, "", "the reader crashed, or took too much memory or time", "Write it again"
+    )
 
 
 def _check_refused(path: Path, place: str, problem: str, remedy: str) -> None:

@@ -68,7 +68,7 @@ def test_a_missing_tokenizer_is_refused_with_the_way_to_get_it(tmp_path: Path) -
 def test_a_file_that_is_no_tokenizer_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text('{"version": "1.0"}')
-    with pytest.raises(EmoactError, match="no tokenizer that can be read"):
+    with pytest.raises(EmoactError, match="not a readable tokenizer"):
         count_tokens(path, TEXTS)
 
 

@@ -130,10 +130,10 @@ def test_a_local_directory_is_named_after_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"auto_map": {"AutoModel": "x.py"}}, "asks for code of its own"),
-        ({"text_config": {"nested": {"auto_map": {"A": "b"}}}}, "asks for code of its own"),
-        ({"n_layer": None}, "does not say n_layers"),
-        ({"vocab_size": "many"}, "does not say d_vocab"),
+        ({"auto_map": {"AutoModel": "x.py"}}, "requires code from the model"),
+        ({"text_config": {"nested": {"auto_map": {"A": "b"}}}}, "requires code from the model"),
+        ({"n_layer": None}, "does not state n_layers"),
+        ({"vocab_size": "many"}, "does not state d_vocab"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(
