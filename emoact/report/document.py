@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,9 +28,25 @@ Text = tuple[str, ...]
 Tone = Literal["note", "warning", "error"]
 
 
+_MARKED = re.compile(r"\\([!-/:-@\[-`{-~])|(`+)(.+?)\2|\*\*((?:\\.|[^\\])+?)\*\*")
+
+
 def text_of(text: Text) -> str:
     """The same without any distinction between its pieces."""
     return "".join(text)
+
+
+def from_markdown(sentence: str) -> Text:
+    """The pieces of a sentence of a view, which marks code and bold words as Markdown does."""
+    pieces: list[str] = []
+    end = 0
+    for found in _MARKED.finditer(sentence):
+        escaped, _, code, strong = found.groups()
+        marked = Code(code.strip()) if code else Strong(text_of(from_markdown(strong or "")))
+        pieces += [sentence[end : found.start()], escaped or marked]
+        end = found.end()
+    # A word joiner keeps `:smile:` from becoming a picture on a page.
+    return tuple(p for p in [*pieces, sentence[end:].replace("\u2060", "")] if p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +101,14 @@ class Figure:
         chart: What is drawn.
         caption: What it shows.
         alt: The figure in one sentence, for readers who cannot see it.
+        say: Translation of the words of the chart.
     """
 
     name: str
     chart: Chart
     caption: Text
     alt: str
+    say: Callable[[str], str] = str
 
     def svg(self, labels: Sequence[str]) -> str:
         """One `svg` element.
@@ -100,7 +119,7 @@ class Figure:
         # matplotlib takes most of a second to import, and the dashboard draws no such figure.
         from emoact.report.figures import to_svg
 
-        return to_svg(self.chart, name=self.name, title=self.alt, labels=labels)
+        return to_svg(self.chart, name=self.name, title=self.alt, labels=labels, say=self.say)
 
 
 @dataclass(frozen=True, kw_only=True)

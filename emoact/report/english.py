@@ -263,6 +263,7 @@ STRINGS: Mapping[str, str] = {
     "checks.refused": "{file} was refused: {reason}",
     "checks.verify": "`python -m emoact verify` repeats these checks and recomputes a sample of "
     "prompts.",
+    "view.english": "",
     "phase3.title": "Phase 3: emotion directions",
     "phase3.missing": "No analysis of these files has been saved yet. This command, or the page "
     "Directions, makes one, and the next report holds it:",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -60,8 +60,9 @@ _SYMBOLS: Mapping[str, Any] = {
 class Drawing:
     """One figure in the making: its colours and the texts that its points show on hovering."""
 
-    def __init__(self, chart: Chart, labels: Sequence[str]) -> None:
+    def __init__(self, chart: Chart, labels: Sequence[str], say: Callable[[str], str]) -> None:
         self.chart = chart
+        self.say = say
         self.styles: Mapping[Scheme, Mapping[str, EmotionStyle]] = {
             "light": emotion_styles(labels, "light"),
             "dark": emotion_styles(labels, "dark"),
@@ -73,6 +74,11 @@ class Drawing:
         if role.startswith("emotion:"):
             return self.styles[scheme][role.removeprefix("emotion:")].colour
         return str(getattr(INK[scheme], "muted" if role == "null" else role))
+
+    def axis_title(self, axis: Axis) -> str:
+        """Quantity and unit, and the scale where it is logarithmic."""
+        scale = ", log scale" if axis.scale == "log" and axis.title else ""
+        return self.say(axis.title) + self.say(scale)
 
     def symbol(self, name: str) -> Any:
         """Marker of a shape or of an emotion."""
@@ -103,13 +109,14 @@ def draw_panel(panel: Panel, axes: Axes, drawing: Drawing) -> Any:
     )
     for axis, own in ((axes.xaxis, panel.x), (axes.yaxis, panel.y)):
         axis.label.set(color=drawing.colour("muted"), fontsize=13)
-        _scale(axis, own, categories(panel, vertical=axis is axes.yaxis))
+        names = categories(panel, vertical=axis is axes.yaxis)
+        _scale(axis, own, [drawing.say(name) for name in names])
     if grid is None:
         low, high = axes.get_ylim()
         if panel.y.scale == "linear" and low < 0 < high:
             axes.axhline(0.0, color=drawing.colour("axis"), linewidth=1, zorder=0.9)
         axes.grid(visible=True, axis="y", color=drawing.colour("grid"), linewidth=1)
-    axes.set_xlabel(panel.x.title, parse_math=False)
+    axes.set_xlabel(drawing.axis_title(panel.x), parse_math=False)
     return grid
 
 
@@ -156,14 +163,14 @@ def _draw_line(mark: Line, panel: Panel, axes: Axes, drawing: Drawing, colour: s
     # Markers at all layers of a deep model would hide the dashes; open ones say something.
     every = 1 if mark.filled else math.ceil(len(ys) / _MARKERS)
     kinds: dict[tuple[bool, bool], list[int]] = {}
-    for at, y in enumerate(ys):
+    for at, y in enumerate(ys.tolist()):
         if math.isfinite(y) and _within(y, panel.y):
             filled = mark.filled[at] if mark.filled else True
             kinds.setdefault((filled, at % every == 0), []).append(at)
     for (filled, seen), shown in kinds.items():
         said = [
-            f"{mark.name} · {panel.x.title} {names[at]} · "
-            + _filled_in(mark.hover, y=ys[at], row=mark.data[at] if mark.data else ())
+            f"{drawing.say(mark.name)} · {drawing.say(panel.x.title)} {names[at]} · "
+            + _filled_in(drawing.say(mark.hover), y=ys[at], row=mark.data[at] if mark.data else ())
             for at in shown
         ]
         _scatter(
@@ -190,10 +197,15 @@ def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colou
         " · ".join(
             part
             for part in (
-                mark.name,
+                drawing.say(mark.name),
                 mark.text[at] if mark.text else "",
                 mark.hovertexts[at].replace("<br>", " ") if mark.hovertexts else "",
-                _filled_in(mark.hover, y=ys[at], x=xs[at], row=mark.data[at] if mark.data else ()),
+                _filled_in(
+                    drawing.say(mark.hover),
+                    y=ys[at],
+                    x=xs[at],
+                    row=mark.data[at] if mark.data else (),
+                ),
             )
             if part
         )
@@ -213,7 +225,7 @@ def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colou
     for at in shown:
         if mark.text and mark.text[at]:
             axes.annotate(
-                mark.text[at],
+                drawing.say(mark.text[at]),
                 (xs[at], ys[at]),
                 xytext=(6, 4),
                 textcoords="offset points",

@@ -8,7 +8,8 @@ import threading
 import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib as mpl
@@ -32,13 +33,21 @@ _FONT = (
 )
 _SETTINGS: Mapping[Any, Any] = {"svg.fonttype": "none", "font.family": ["DejaVu Sans"]}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COLOURS = re.compile(r"(?:fill|stroke): #\w+;?\s*")
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 # matplotlib's settings belong to the process; two reports in threads take turns.
 _LOCK = threading.Lock()
 
 
-def to_svg(chart: Chart, *, name: str, title: str, labels: Sequence[str] = ()) -> str:
+def to_svg(
+    chart: Chart,
+    *,
+    name: str,
+    title: str,
+    labels: Sequence[str] = (),
+    say: Callable[[str], str] = str,
+) -> str:
     """The chart as one `svg` element without script, with a colour scheme for light and for dark.
 
     Text stays text. The same chart gives the same bytes.
@@ -49,8 +58,9 @@ def to_svg(chart: Chart, *, name: str, title: str, labels: Sequence[str] = ()) -
         title: The figure in one sentence, for readers who cannot see it.
         labels: Every emotion of the results, so that each keeps its colour; those of the chart
             are added.
+        say: Translation of the words of the chart.
     """
-    drawing = Drawing(chart, [*labels, *_labels_of(chart)])
+    drawing = Drawing(chart, [*labels, *_labels_of(chart)], say)
     written = io.StringIO()
     with _LOCK, mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         # Japanese is measured in a font that lacks it; the reader's own font shows it.
@@ -80,7 +90,7 @@ def _labels_of(chart: Chart) -> Iterable[str]:
 
 def _figure(drawing: Drawing) -> Figure:
     chart = drawing.chart
-    entries = _entries(chart)
+    entries = [replace(key, name=drawing.say(key.name)) for key in _entries(chart)]
     places, legend_height = _legend_places(entries)
     heights = [float(h) for h in chart.heights] or [_PANEL_HEIGHT] * len(chart.rows)
     total = legend_height + sum(heights) + len(heights) * (_TITLE + _BELOW)
@@ -104,7 +114,7 @@ def _figure(drawing: Drawing) -> Figure:
             _title(panel, axes, drawing)
             drawn.append(axes)
             if column == 0 or panel.y.title != row[column - 1].y.title:
-                axes.set_ylabel(panel.y.title, parse_math=False)
+                axes.set_ylabel(drawing.axis_title(panel.y), parse_math=False)
             if grid is not None and column == len(row) - 1:
                 _colour_bar(figure, grid, axes, drawing, title=_cells_title(panel))
         if chart.share_y:
@@ -127,7 +137,7 @@ def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, *, titl
     own = figure.add_axes((place.x1 + 14 / _WIDTH, place.y0, 12 / _WIDTH, place.height))
     bar = figure.colorbar(grid, cax=own)
     bar.outline.set_visible(False)
-    bar.set_label(title, color=drawing.colour("muted"), fontsize=12, parse_math=False)
+    bar.set_label(drawing.say(title), color=drawing.colour("muted"), fontsize=12, parse_math=False)
     own.tick_params(color=drawing.colour("axis"), labelcolor=drawing.colour("muted"), labelsize=11)
 
 
@@ -143,9 +153,9 @@ def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
     """The panel's title; the emotions that it begins with are bold, each in its own colour."""
     ink = drawing.colour("text")
     parts = [
-        *((name, drawing.colour(f"emotion:{name}"), "bold") for name in panel.emotions),
-        (panel.lead, ink, "bold"),
-        (panel.title, ink, "normal" if panel.lead or panel.emotions else "bold"),
+        *((drawing.say(e), drawing.colour(f"emotion:{e}"), "bold") for e in panel.emotions),
+        (drawing.say(panel.lead), ink, "bold"),
+        (drawing.say(panel.title), ink, "normal" if panel.lead or panel.emotions else "bold"),
     ]
     at = 0.0
     for text, colour, weight in (part for part in parts if part[0]):
@@ -264,6 +274,11 @@ def _finished(text: str, drawing: Drawing, *, name: str, title: str) -> str:
             marks = element.iter(f"{{{_SVG}}}use")
             for mark, words in zip(marks, said, strict=False):
                 ET.SubElement(mark, f"{{{_SVG}}}title").text = _NOT_XML.sub("", words)
+        if element.tag == f"{{{_SVG}}}defs":
+            # Each use of a marker names its colours; those of the marker itself would hide them
+            # from the rules for dark paper.
+            for marker in element.iter(f"{{{_SVG}}}path"):
+                marker.set("style", _COLOURS.sub("", marker.get("style", "")))
         _shorten(element.attrib)
     return ET.tostring(root, encoding="unicode")
 

@@ -270,6 +270,7 @@ STRINGS: Mapping[str, str] = {
     "checks.changed": "保存後に変更されたファイルがあります: {files}。使用する前に抽出し直してください。",
     "checks.refused": "{file} は読み込めませんでした: {reason}",
     "checks.verify": "`python -m emoact verify`で、これらの検証と一部のプロンプトの再計算を行えます。",
+    "view.english": "（この図の説明は英語のみです。）",
     "phase3.title": "フェーズ3: 感情方向の分析",
     "phase3.missing": "これらのファイルの分析結果はまだ保存されていません。次のコマンド、またはDirectionsページで"
     "分析を行うと、次回のレポートに含まれます。",

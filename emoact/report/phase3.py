@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import FileRefusedError
-from emoact.sites import SiteName, analysed_sites, in_order
 from emoact.store.layout import ResultsRoot
-
-Row = Mapping[str, Any]
+from emoact.views.analysed import Analysed
+from emoact.views.catalogue import VIEWS
+from emoact.views.view import Choice, Shown, View
 
 _MIXED = "mixed comparison: "
-_TABLES = ("headline", "strength", "distances", "across")
+_TABLES = ("headline", "across")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A view as a report shows it: one choice of its controls and what comes of it."""
+
+    view: View[Any]
+    choice: Choice
+    shown: Shown
+    answer: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,33 +34,18 @@ class Phase3:
     """A saved analysis.
 
     Attributes:
-        id: Name of its folder.
-        settings: What it was asked to do.
-        tables: Rows by table; names and columns are those of `AnalysisResult.tables`.
-        findings: Code, place and message of what a reader must know.
+        source: The analysis with its tables.
+        views: Every view of an analysis that the report has.
+        notes: Code, place and message of each finding and refusal of the analysis.
         mixed: Fields in which the units differed although they were compared.
-        current: Whether it is of the files that are in the folder now.
+        current: True if it is of the files that are in the folder now.
     """
 
-    id: str
-    settings: Mapping[str, Any]
-    tables: Mapping[str, Sequence[Row]]
-    findings: tuple[Mapping[str, str], ...]
+    source: Analysed
+    views: tuple[Drawn, ...]
+    notes: tuple[Mapping[str, str], ...]
     mixed: tuple[str, ...]
     current: bool
-
-    @property
-    def sites(self) -> tuple[SiteName, ...]:
-        """The sites that were analysed; the first is the one that tables show."""
-        return in_order(self.settings.get("sites", ())) or analysed_sites()
-
-    def rows(self, table: str, **fields: object) -> list[Row]:
-        """The rows of a table that have these values."""
-        return [
-            row
-            for row in self.tables.get(table, ())
-            if all(row[name] == value for name, value in fields.items())
-        ]
 
 
 def newest_phase3(
@@ -62,7 +58,7 @@ def newest_phase3(
         hashes: SHA-256 of the files that are in it.
 
     Returns:
-        The analysis, and why newer ones than it cannot be read.
+        The analysis, and the reasons for which newer ones cannot be read.
     """
     stale = None
     unread = []
@@ -81,14 +77,29 @@ def newest_phase3(
     return stale, tuple(unread)
 
 
+def drawn_views(source: Any, views: Iterable[View[Any]]) -> tuple[Drawn, ...]:
+    """The views that the report has of a source, each once for every choice that it names."""
+    found = []
+    for view in views:
+        for choice in view.in_report(source) if view.in_report else ():
+            shown = view.show(source, choice)
+            if len(shown.table):
+                answer = tuple(part for part in view.answer(source, choice, shown) if part)
+                found.append(Drawn(view=view, choice=choice, shown=shown, answer=answer))
+    return tuple(found)
+
+
 def _read(saved: SavedAnalysis, hashes: Collection[str]) -> Phase3:
-    findings = [*saved.findings, *saved.refusals]
+    source = Analysed(saved=saved, read=functools.cache(saved.table))
+    # A damaged table has to show before a word is written.
+    for name in _TABLES:
+        source.read(name)
     return Phase3(
-        id=saved.id,
-        settings=saved.settings.to_json(),
-        tables={name: saved.table(name).to_dict("records") for name in _TABLES},
-        findings=tuple(
-            {"code": each.code, "where": each.where, "message": each.message} for each in findings
+        source=source,
+        views=drawn_views(source, (view for view in VIEWS if view.page != "activations")),
+        notes=tuple(
+            {"code": each.code, "where": each.where, "message": each.message}
+            for each in (*saved.findings, *saved.refusals)
         ),
         mixed=tuple(
             badge.removeprefix(_MIXED) for badge in saved.badges if badge.startswith(_MIXED)

@@ -12,6 +12,7 @@ from emoact.errors import RequestError
 from emoact.report.document import Code, Strong, Text
 from emoact.report.english import STRINGS as ENGLISH
 from emoact.report.japanese import STRINGS as JAPANESE
+from emoact.report.japanese_views import TERMS, VIEWS, ViewWords
 from emoact.sites import site, title
 
 Language = Literal["en", "ja"]
@@ -62,6 +63,16 @@ class Words:
     def site_hook(self, name: str) -> Text:
         """The hook of a site, and its label."""
         return (Code(site(name).hook), ": ", self.site(name))
+
+    def view(self, name: str) -> ViewWords | None:
+        """Sentences of the language for a view; English has those of the view itself."""
+        return None if self.lang == "en" else VIEWS.get(name)
+
+    def term(self, text: str) -> str:
+        """A word of a chart or table of a view in the language; an unknown one stays as it is."""
+        if self.has(f"emotion.{text}"):
+            return self.plain(f"emotion.{text}")
+        return text if self.lang == "en" else TERMS.get(text, text)
 
     def counted(self, noun: str, number: int) -> str:
         """A number with the word that fits it: `1 file`, `12 files`."""

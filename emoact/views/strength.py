@@ -190,4 +190,7 @@ STRENGTH = View[Analysed](
     answer=answer,
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: no emotion has a strength in these data.",
+    in_report=lambda source: [
+        {"model": model, "site": source.sites, "measure": "cv"} for model in source.saved.models
+    ],
 )

@@ -9,19 +9,26 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from emoact.analysis.inputs import FileHashes
 from emoact.analysis.request import input_of
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
+from emoact.report.document import Table, text_of
 from emoact.report.making import make_report
-from emoact.report.parts_phase3 import _middle
+from emoact.report.material import gather
+from emoact.report.parts_phase3 import phase3
+from emoact.report.words import words_of
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.features import features_of
 from emoact.stats.full import analyse_grid
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
+from emoact.views.analysed import Analysed
+from emoact.views.catalogue import VIEWS
+from emoact.views.view import Shown, View
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
@@ -61,7 +68,7 @@ def test_directions_distances_and_models_are_there_in_both_languages(
             assert heading in text
         assert saved.id in text
         # Norms, strength and distances of two models each.
-        assert text.count("<svg") == 6
+        assert text.count("<svg") == 4
 
 
 def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -> None:
@@ -76,12 +83,64 @@ def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -
     assert f"{own['raw_cos'].median():.2f}" in text
 
 
-def test_a_score_correlation_corrected_by_almost_nothing_is_blank() -> None:
-    def middle(*values: float) -> str:
-        return _middle([{"score_corr": value} for value in values], "score_corr", within=CREDIBLE)
+def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    folder, _ = analysed
+    material = gather(folder)
+    found = material.phase3
+    assert found is not None
+    source = found.source
 
-    assert middle(0.2, math.nan, 1.2) == "0.70"
-    assert middle(1.7, 1.9) == middle(-1.7, -1.9) == middle(math.nan) == middle() == "–"
+    def cells(score: float) -> set[str]:
+        across = source.read("across").assign(score_corr=score)
+        tables = {"across": across, "headline": source.read("headline")}
+        changed = dataclasses.replace(source, read=lambda name: tables[name])
+        own = dataclasses.replace(found, source=changed)
+        sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
+        section = next(section for section in sections if section.name == "across")
+        (drawn,) = (block for block in section.blocks if isinstance(block, Table))
+        return {text_of(row[2]) for row in drawn.rows}
+
+    assert cells(0.7) == {"0.70"}
+    assert cells(CREDIBLE + 0.2) == cells(-CREDIBLE - 0.2) == cells(math.nan) == {"–"}
+
+
+def test_every_view_of_the_report_stands_there_with_its_question(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    folder, _ = analysed
+    english, japanese = shown(folder, "en"), shown(folder, "ja")
+    views = [view for view in VIEWS if view.in_report and view.page != "activations"]
+    assert views
+    for view in views:
+        assert view.question in english
+        assert words_of("ja").view(view.name) is not None
+        assert view.question not in japanese
+
+
+def test_a_view_that_has_no_japanese_is_shown_in_english_with_a_note(
+    analysed: tuple[Path, SavedAnalysis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = analysed
+    frame = pd.DataFrame({"model": ["gpt2"], "value": [0.25]})
+    added = View[Analysed](
+        name="added",
+        page="added-page",
+        title="A view of a later day",
+        question="Does it appear in the report?",
+        show=lambda _source, _choice: Shown(table=frame, chart=None, caption="Cap.", name="added"),
+        answer=lambda _source, _choice, _shown: ["It **does**, with `code` and a\\_name."],
+        in_report=lambda _source: [{}],
+    )
+    monkeypatch.setattr("emoact.report.phase3.VIEWS", (*VIEWS, added))
+    for lang in ("en", "ja"):
+        text = re.sub(r"\s+", " ", shown(folder, lang))
+        assert "A view of a later day" in text
+        assert "Does it appear in the report?" in text
+        assert "It does , with code and a_name." in text
+        assert "0.250" in text
+        assert ("この図の説明は英語のみ" in text) == (lang == "ja")
 
 
 def test_random_models_claim_nothing_and_are_not_counted(

@@ -1,0 +1,98 @@
+"""Views of pages as parts of a section: question, answer, figure or table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from emoact import numbers
+from emoact.report.document import (
+    Block,
+    Bullets,
+    Figure,
+    Paragraph,
+    Remark,
+    Strong,
+    Table,
+    from_markdown,
+    table,
+)
+from emoact.report.phase3 import Drawn
+from emoact.report.words import Words
+from emoact.views.view import Caution
+
+_MOST_ROWS = 60
+
+
+def view_blocks(
+    views: Iterable[Drawn], words: Words, *, random: set[str], badges: Sequence[Remark] = ()
+) -> list[Block]:
+    """Every view once: its title and question, then each of its choices.
+
+    English has the sentences of the page. Another language has sentences of its own for the views
+    that it knows, and for the others the English ones with a note.
+
+    Args:
+        views: In the order of the pages.
+        words: Language of the report.
+        random: Models whose weights are random; their answers are left out.
+        badges: Cautions that stand before every figure.
+    """
+    blocks: list[Block] = []
+    asked: set[str] = set()
+    for number, drawn in enumerate(views, start=1):
+        view, own = drawn.view, words.view(drawn.view.name)
+        if view.name not in asked:
+            asked.add(view.name)
+            title, question = (own.title, own.question) if own else (view.title, view.question)
+            blocks.append(Paragraph(text=(Strong(title), words.plain("findings.colon"), question)))
+            if own is None and words.lang != "en":
+                blocks.append(Paragraph(text=words("view.english")))
+        models = {str(value) for name, value in drawn.choice.items() if name.startswith("model")}
+        if models & random:
+            text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
+            blocks.append(Remark(tone="warning", text=text))
+        elif own is None:
+            said = [part for part in drawn.answer if not isinstance(part, Caution)]
+            if said:
+                blocks.append(Bullets(items=tuple(map(from_markdown, said))))
+            blocks += [
+                Remark(tone="warning", text=from_markdown(part))
+                for part in drawn.answer
+                if isinstance(part, Caution)
+            ]
+        blocks += badges
+        caption = drawn.shown.caption
+        if own is not None:
+            caption = own.caption.format_map({**drawn.choice, "models": words.joined([*models])})
+        if drawn.shown.chart is None:
+            blocks.append(_table(drawn.shown.table, caption, words))
+        else:
+            blocks.append(
+                Figure(
+                    name=f"{view.page}-{view.name}-{number}",
+                    chart=drawn.shown.chart,
+                    caption=(caption,),
+                    alt=caption if own else drawn.shown.alt or caption,
+                    say=words.term,
+                )
+            )
+    return blocks
+
+
+def _table(rows: pd.DataFrame, caption: str, words: Words) -> Table:
+    """The table of a view without a figure, its first rows where it is long."""
+    numeric = [at for at, name in enumerate(rows) if pd.api.types.is_float_dtype(rows[name])]
+    return table(
+        [words.term(str(name)) for name in rows],
+        [
+            [
+                numbers.significant(cell) if isinstance(cell, float) else words.term(str(cell))
+                for cell in row
+            ]
+            for row in rows.head(_MOST_ROWS).itertuples(index=False)
+        ],
+        numeric=numeric,
+        caption=(caption,),
+    )
