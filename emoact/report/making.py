@@ -8,21 +8,27 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 from emoact.errors import EmoactError, RequestError
-from emoact.report.composing import compose
+from emoact.report.document import Document
 from emoact.report.html import to_html
 from emoact.report.markdown import to_markdown
-from emoact.report.material import gather
-from emoact.report.words import words_of
+from emoact.report.material import Material, gather
+from emoact.report.parts_activations import activations
+from emoact.report.parts_closing import conclusion, limits
+from emoact.report.parts_data import data
+from emoact.report.parts_models import models, overview, when
+from emoact.report.parts_phase3 import phase3
+from emoact.report.parts_technical import structure, technical, timing, verification
+from emoact.report.words import Words, words_of
 from emoact.store.atomic import make_folder, replace_atomically, write_error
 from emoact.store.layout import ResultsRoot
 
 Format = Literal["html", "md"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-STEPS = ("files", "norms", "findings", "audit", "analysis", "write")
+STEPS = ("files", "findings", "audit", "analysis", "write")
 """What `on_step` is called with, in this order."""
 
 
@@ -125,6 +131,34 @@ def report_path(
         path = root.report_path(f"{stem}-{number}.{form}")
         number += 1
     return path
+
+
+def compose(material: Material, words: Words, *, made: datetime) -> Document:
+    """The report; everything in it but `made` follows from the material."""
+    return Document(
+        lang=words.lang,
+        title=words("title"),
+        subtitle=words(
+            "subtitle",
+            folder=PurePath(material.results).name,
+            models=words.joined(material.folders),
+        ),
+        contents=words.plain("contents"),
+        sections=(
+            when(material, words, made),
+            overview(material, words),
+            *models(material, words),
+            *data(material, words),
+            *activations(material, words),
+            structure(material, words),
+            timing(material, words),
+            *technical(material, words),
+            verification(material, words),
+            *phase3(material, words),
+            limits(material, words),
+            conclusion(material, words),
+        ),
+    )
 
 
 def chosen_format(form: str) -> Format:

@@ -10,76 +10,51 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
-
+from emoact.analysis.inputs import FileHashes
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.report.phase3 import Phase3, newest_phase3
-from emoact.schema import Dataset, Finding, Prompt, Site
-from emoact.sites import analysed_sites
+from emoact.schema import Dataset, Finding, Prompt
 from emoact.stats.audit import audit_dataset
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
-from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
+from emoact.store.reading import read
 from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.store.unit import Unit
 from emoact.views.plots.theme import emotion_order
-
-if TYPE_CHECKING:
-    from emoact.store.manifest import ManifestEntry
 
 SHIPPED = "data/prompts.jsonl"
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnitFacts:
-    """One file of activations without its activations.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitFacts(UnitMeasures):
+    """The measures of one file of activations, and what the disk says of the file.
 
     Attributes:
-        folder: The model's folder.
-        emotion: Class label.
         file: Name of the file.
-        model_name: Hub id.
-        d_vocab: Size of the vocabulary, None where the file does not say.
-        n_tokens: Over all prompts, BOS included.
+        provenance: How it was made, empty where it does not say.
+        d_vocab: Size of the vocabulary, None where the model's first file does not say.
         size: Bytes of the file.
         sha256: Hash of the file as it is now.
         recorded: Hash that the manifest has for it, None without one.
-        prompts: One mapping per prompt, or None where the file does not hold them.
-        provenance: How it was made, empty where it does not say.
-        configuration: What has to match before files are compared, None where unknown.
-        random_weights: Whether the weights say nothing about language.
-        norms: `layer_table` of L2 norms of both sites.
-        sinks: `sink_table` of both sites: position 0 over the rest.
     """
 
-    folder: str
-    emotion: str
     file: str
-    model_name: str
-    n_layers: int
-    d_model: int
+    provenance: Mapping[str, Any]
     d_vocab: int | None
-    n_samples: int
-    n_tokens: int
-    content_start: int
-    sites: tuple[Site, ...]
     size: int
     sha256: str
     recorded: str | None
-    prompts: tuple[Mapping[str, Any], ...] | None
-    provenance: Mapping[str, Any]
-    configuration: Mapping[str, Any] | None
-    random_weights: bool
-    norms: pd.DataFrame
-    sinks: pd.DataFrame
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all prompts, BOS included."""
+        return sum(self.lengths)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,23 +109,18 @@ def gather(
     """
     root = ResultsRoot(results)
     on_step("files")
-    grid = read_all(results)
-    if not grid.units:
-        refused = f"; {len(grid.problems)} files were refused" if grid.problems else ""
+    listed = measures_of(results)
+    if not listed.units:
+        refused = f"; {len(listed.problems)} files were refused" if listed.problems else ""
         raise RequestError(
             f"there are no activations in {os.fspath(results)} to report on{refused}",
             remedy="`emoact extract --model smollm2-135m` makes some.",
         )
-    known = manifest.load(root).units
-    order = emotion_order(grid.emotions)
-    found = sorted(grid.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
-    on_step("norms")
-    measured = {(unit.folder, unit.emotion): unit for unit in measures_of(results).units}
-    # A file that was replaced since the listing may be refused now.
-    found = [unit for unit in found if (unit.folder, unit.emotion) in measured]
-    units = tuple(_facts(root, unit, measured[unit.folder, unit.emotion], known) for unit in found)
+    order = emotion_order(unit.emotion for unit in listed.units)
+    found = sorted(listed.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
+    units = _facts(root, found)
     on_step("findings")
-    findings = activation_findings([measured[unit.folder, unit.emotion] for unit in found])
+    findings = activation_findings(found)
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
     on_step("analysis")
@@ -158,7 +128,7 @@ def gather(
     return Material(
         results=os.fspath(results),
         units=units,
-        problems=tuple(grid.problems),
+        problems=listed.problems,
         findings=findings,
         audits=audits,
         phase3=phase3,
@@ -166,37 +136,28 @@ def gather(
     )
 
 
-def _facts(
-    root: ResultsRoot, unit: Unit, measured: UnitMeasures, known: Mapping[str, ManifestEntry]
-) -> UnitFacts:
-    sites = [site for site in analysed_sites() if site in measured.sites]
-    entry = known.get(root.unit_name(unit.folder, unit.emotion))
-    with unit.path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    vocabulary = unit.metadata.get("d_vocab")
-    return UnitFacts(
-        folder=unit.folder,
-        emotion=unit.emotion,
-        file=unit.path.name,
-        model_name=unit.model_name,
-        n_layers=unit.n_layers,
-        d_model=unit.d_model,
-        d_vocab=vocabulary if isinstance(vocabulary, int) else None,
-        n_samples=unit.n_samples,
-        n_tokens=sum(unit.lengths),
-        content_start=unit.content_start,
-        sites=unit.sites,
-        size=size,
-        sha256=sha256,
-        recorded=None if entry is None else entry.sha256,
-        prompts=unit.prompts,
-        provenance=unit.provenance or {},
-        configuration=unit.configuration,
-        random_weights=unit.random_weights,
-        norms=pd.concat([pd.DataFrame(), *(layer_table(measured, site) for site in sites)]),
-        sinks=pd.concat([pd.DataFrame(), *(sink_table(measured, site) for site in sites)]),
-    )
+def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:
+    known, hashes = manifest.load(root).units, FileHashes(root)
+    vocabularies: dict[str, int | None] = {}
+    facts = []
+    for unit in found:
+        path = root.unit_path(unit.folder, unit.emotion)
+        entry = known.get(root.unit_name(unit.folder, unit.emotion))
+        if unit.folder not in vocabularies:
+            stated = read(path).metadata.get("d_vocab")
+            vocabularies[unit.folder] = stated if isinstance(stated, int) else None
+        own = {field.name: getattr(unit, field.name) for field in dataclasses.fields(unit)}
+        facts.append(
+            UnitFacts(
+                **{**own, "provenance": unit.provenance or {}},
+                file=path.name,
+                d_vocab=vocabularies[unit.folder],
+                size=path.stat().st_size,
+                sha256=hashes.compute(path),
+                recorded=None if entry is None else entry.sha256,
+            )
+        )
+    return tuple(facts)
 
 
 def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from emoact import numbers
@@ -26,6 +27,7 @@ from emoact.sites import analysed_sites, site_names
 from emoact.sites import site as known_site
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
+from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
 
 _LOG_FROM = 40.0
@@ -57,7 +59,9 @@ def activations(material: Material, words: Words) -> tuple[Section, ...]:
 
 
 def _saved_sites(material: Material) -> list[Site]:
-    return [site for site in site_names() if any(site in unit.sites for unit in material.units)]
+    return [
+        site for site in site_names() if any(site in unit.saved_sites for unit in material.units)
+    ]
 
 
 def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Block]:
@@ -94,7 +98,7 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
         edge
         for unit in units
         for site in analysed_sites()
-        if site in unit.sites
+        if site in unit.saved_sites
         for edge in _content(unit, site)[["q25", "q75"]].to_numpy().ravel()
         if math.isfinite(edge) and edge > 0
     ]
@@ -112,7 +116,7 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
             y=y,
         )
         for site in analysed_sites()
-        if any(site in unit.sites for unit in units)
+        if any(site in unit.saved_sites for unit in units)
     )
     folder = units[0].folder
     return Figure(
@@ -145,13 +149,14 @@ def _marks(unit: UnitFacts, site: Site, words: Words) -> list[Mark]:
 
 
 def _content(unit: UnitFacts, site: Site) -> pd.DataFrame:
-    return unit.norms[(unit.norms["site"] == site) & (unit.norms["position"] == "content")]
+    return layer_table(unit, site).query("position == 'content'")
 
 
 def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:
     """How much position 0 stands out; it is what most often spoils a mean."""
-    sinks = pd.concat([unit.sinks for unit in units], ignore_index=True)
-    known = sinks.query("site == 'resid_pre' and -inf < ratio < inf") if len(sinks) else sinks
+    sinks = [sink_table(unit, "resid_pre") for unit in units if "resid_pre" in unit.saved_sites]
+    known = pd.concat([pd.DataFrame({"ratio": []}), *sinks], ignore_index=True)
+    known = known[np.isfinite(known["ratio"])]
     if known.empty:
         return words("sink.unknown")
     largest = known.loc[known["ratio"].idxmax()]

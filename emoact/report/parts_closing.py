@@ -11,7 +11,7 @@ def limits(material: Material, words: Words) -> Section:
     """What a reader should not take the figures for."""
     units = material.units
     keys = ["limits.words", "limits.acts", "limits.scale"]
-    if not any("pattern" in unit.sites for unit in units):
+    if not any("pattern" in unit.saved_sites for unit in units):
         keys.append("limits.attention")
     if any("Q4" in str(unit.provenance.get("weight_source")) for unit in units):
         keys.append("limits.quantised")

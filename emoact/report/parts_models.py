@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from emoact import numbers
 from emoact.models.registry import REGISTRY, ModelSpec
-from emoact.report.dates import moment, parsed
 from emoact.report.document import Block, Bullets, Code, Paragraph, Remark, Section, Strong, Text
 from emoact.report.material import Material, UnitFacts
 from emoact.report.words import Words
@@ -18,21 +17,45 @@ from emoact.version import __version__
 def when(material: Material, words: Words, made: datetime) -> Section:
     """When the activations were extracted and the report was made."""
     stamps = [unit.provenance.get(name) for unit in material.units for name in _STAMPS]
-    known = sorted(found for stamp in stamps if (found := parsed(stamp)) is not None)
+    known = sorted(found for stamp in stamps if (found := _parsed(stamp)) is not None)
     blocks: list[Block] = []
     if known:
-        first, last = moment(known[0], words), moment(known[-1], words)
+        first, last = _moment(known[0], words), _moment(known[-1], words)
         key = "when.at" if first == last else "when.span"
         blocks.append(Paragraph(text=words(key, first=first, last=last)))
     if any(not unit.provenance for unit in material.units):
         blocks.append(Paragraph(text=words("when.unknown")))
     blocks.append(
-        Paragraph(text=words("when.report", date=moment(made, words), version=__version__))
+        Paragraph(text=words("when.report", date=_moment(made, words), version=__version__))
     )
     return Section(name="when", title=words("when.title"), blocks=tuple(blocks))
 
 
 _STAMPS = ("started_at", "ended_at")
+
+
+def _moment(when: datetime, words: Words) -> str:
+    """`2026-01-31 14:05 UTC`, `2026年1月31日 14:05 UTC`."""
+    utc = when.astimezone(UTC)
+    return words.plain(
+        "date",
+        year=str(utc.year),
+        month=str(utc.month),
+        day=str(utc.day),
+        padded=f"{utc:%m-%d}",
+        time=f"{utc:%H:%M}",
+    )
+
+
+def _parsed(text: object) -> datetime | None:
+    """The moment that an ISO 8601 text names; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def overview(material: Material, words: Words) -> Section:

@@ -52,7 +52,7 @@ def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
     extras = [
         f"    '{site.key}': [...],  # {site.name}\n"
         for site in sites.SITES
-        if not site.is_saved and any(site.name in unit.sites for unit in units)
+        if not site.is_saved and any(site.name in unit.saved_sites for unit in units)
     ]
     flags = [f"'{site.flag}': {_saved(units, site)}" for site in sites.SITES if site.flag]
     layers = _either(unit.n_layers for unit in units)
@@ -88,7 +88,7 @@ def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
 
 
 def _saved(units: tuple[UnitFacts, ...], site: Site) -> str:
-    return _either(site.name in unit.sites for unit in units)
+    return _either(site.name in unit.saved_sites for unit in units)
 
 
 def _either(values: Any) -> str:
@@ -171,7 +171,7 @@ def technical(material: Material, words: Words) -> tuple[Section, ...]:
                     items=tuple(
                         words.site_hook(site)
                         for site in site_names()
-                        if any(site in unit.sites for unit in material.units)
+                        if any(site in unit.saved_sites for unit in material.units)
                     )
                 ),
             ),
@@ -230,7 +230,7 @@ def _settings_of(unit: UnitFacts, words: Words) -> list[str]:
         policy = f"{words.plain('bos.prepended')} {token}" if prepended else words.plain("bos.none")
     plain = [str(made.get(name) or words.plain("unknown")) for name in ("dtype", "device")]
     processing = str(made.get("processing") or words.plain("unknown"))
-    return [processing, policy, *plain, ", ".join(unit.sites)]
+    return [processing, policy, *plain, ", ".join(unit.saved_sites)]
 
 
 def _reproduce(material: Material, words: Words) -> Section:
@@ -279,8 +279,8 @@ def _extract(units: tuple[UnitFacts, ...]) -> str:
     for name, default in (("processing", "raw"), ("dtype", "float32")):
         if made.get(name) not in (None, default):
             words += [f"--{name}", str(made[name])]
-    if unit.sites != saved_sites():
-        words += [part for site in unit.sites for part in ("--site", site)]
+    if unit.saved_sites != saved_sites():
+        words += [part for site in unit.saved_sites for part in ("--site", site)]
     return shlex.join(words)
 
 
