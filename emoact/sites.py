@@ -102,10 +102,10 @@ SITES: tuple[Site, ...] = (
         name="resid_pre",
         hook="blocks.{l}.hook_resid_pre",
         key="residual_stream",
-        label=Wording("Residual stream", "Residual stream"),
-        words=Wording("residual stream", "residual stream"),
+        label=Wording("Residual stream", "残差ストリーム"),
+        words=Wording("residual stream", "残差ストリーム"),
         definition=Wording(
-            "the residual stream that enters layer l", "層lへの入力となるresidual stream"
+            "the residual stream that enters layer l", "層lへの入力となる残差ストリーム"
         ),
         formula="x_l",
         flag="save_residual_stream",
@@ -120,7 +120,7 @@ SITES: tuple[Site, ...] = (
         words=Wording("MLP output", "MLP出力"),
         definition=Wording(
             "what the MLP of layer l adds to the residual stream",
-            "層lのMLPがresidual streamに加える値",
+            "層lのMLPが残差ストリームに加える値",
         ),
         formula="m_l",
         flag="save_mlp_output",
@@ -133,10 +133,10 @@ SITES: tuple[Site, ...] = (
         name="resid_post",
         hook="blocks.{l}.hook_resid_post",
         key="residual_post",
-        label=Wording("Residual stream after the last layer", "最終層後のresidual stream"),
-        words=Wording("residual stream after the last layer", "最終層後のresidual stream"),
+        label=Wording("Residual stream after the last layer", "最終層後の残差ストリーム"),
+        words=Wording("residual stream after the last layer", "最終層後の残差ストリーム"),
         definition=Wording(
-            "the residual stream after the last layer", "最終層を出たresidual stream"
+            "the residual stream after the last layer", "最終層を出た残差ストリーム"
         ),
         formula="x_l + a_l + m_l",
         layers="last",
@@ -149,7 +149,7 @@ SITES: tuple[Site, ...] = (
         words=Wording("attention output", "attention出力"),
         definition=Wording(
             "what the attention of layer l adds to the residual stream",
-            "層lのattentionがresidual streamに加える値",
+            "層lのattentionが残差ストリームに加える値",
         ),
         formula="a_l",
         is_added=True,

@@ -1,4 +1,4 @@
-"""Every string of a report, in English."""
+"""English strings of a report; what records say already comes from them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,16 @@ STRINGS: Mapping[str, str] = {
     "count.file.many": "{number} files",
     "count.sample.one": "{number} sample",
     "count.sample.many": "{number} samples",
-    "count.finding.one": "{number} finding that bends or breaks figures",
-    "count.finding.many": "{number} findings that bend or break figures",
-    "emotion.gratitude": "gratitude",
-    "emotion.anger": "anger",
-    "emotion.apology": "apology",
-    "emotion.neutral": "neutral",
+    "count.finding.one": "{number} finding that may change results",
+    "count.finding.many": "{number} findings that may change results",
     "axis.layer": "layer",
     "axis.norm": "median L2 norm, model units",
-    "axis.norm_log": "median L2 norm, model units, log scale",
-    "axis.strength": "strength, model units",
-    "axis.cosine": "cosine",
     "random.badge": "Random weights.",
-    "random.text": "The weights of {models} are random: these files show that the tools work and "
-    "say nothing about language or emotion. Only sizes, times and checks may be read from them.",
-    "random.short": "Nothing below says anything about emotion.",
-    "random.source": "random weights (a stand-in of the same architecture)",
+    "random.text": "The weights of {models} are random. These files show that the tools work; "
+    "they say nothing about language or emotion. Only their sizes, times and checks are "
+    "meaningful.",
+    "random.short": "The results below say nothing about emotion.",
+    "random.source": "random weights in the same architecture",
     "column.model": "model",
     "column.models": "models",
     "column.emotion": "emotion",
@@ -61,30 +55,29 @@ STRINGS: Mapping[str, str] = {
     "column.chance": "chance",
     "column.p_holm": "p (Holm)",
     "column.layers": "significant layers",
-    "column.baseline": "best of words alone",
-    "column.difference": "difference [95 %]",
+    "column.baseline": "best classifier of words",
+    "column.difference": "difference [95 % CI]",
     "column.score_corr": "score correlation",
-    "column.ceiling": "reliability ceiling",
+    "column.ceiling": "ceiling by reliability",
     "column.procrustes": "Procrustes, held out",
     "column.raw_cos": "raw cosine (negative control)",
-    "column.raw_band": "its chance band",
+    "column.raw_band": "its 95 % null band",
     "when.title": "Date",
     "when.at": "The activations were extracted on {first}.",
     "when.span": "The activations were extracted from {first} to {last}.",
-    "when.unknown": "Some of the files do not say when they were made.",
+    "when.unknown": "Some files do not record when they were made.",
     "when.report": "This report was made on {date} with emoact {version}.",
     "overview.title": "Overview",
-    "overview.main": "Prompts of {emotions} were run through {models}; the residual stream and the "
-    "MLP output of every layer were saved at every token: **{samples} in {files}**, {size}.",
-    "overview.findings": "A look at the activations gave {findings}; they stand below. ",
-    "overview.no_findings": "A look at the activations found nothing that bends or breaks "
-    "figures. ",
-    "overview.audit_ok": "The audit of the prompts found no confound but words.",
-    "overview.audit_bad": "The audit of the prompts found something that a direction could stand "
-    "for instead of the emotion.",
-    "overview.refused": "{files} could not be read and count nowhere in this report.",
+    "overview.main": "Prompts of {emotions} were run through {models}. The residual stream and "
+    "the MLP output of every layer were saved at every token: **{samples} in {files}**, {size}.",
+    "overview.findings": "The checks of the activations gave {findings}, listed below. ",
+    "overview.no_findings": "The checks of the activations found nothing that may change results. ",
+    "overview.audit_ok": "The audit of the prompts found no confound except words.",
+    "overview.audit_bad": "The audit of the prompts found a confound: a direction could represent "
+    "it instead of the emotion.",
+    "overview.refused": "{files} could not be read and are not part of this report.",
     "models.title": "Models",
-    "models.lead": "What the files say of the models that they were made with.",
+    "models.lead": "As recorded in the files of activations.",
     "models.name": "**Model**: {name}",
     "models.family": "**Architecture**: {family}",
     "models.layers": "**Layers**: {layers}",
@@ -93,11 +86,11 @@ STRINGS: Mapping[str, str] = {
     "models.vocabulary_unknown": "**Vocabulary**: unknown",
     "models.weights": "**Weights**: {source}, revision {revision}",
     "models.processing": "**Processing of weights**: {processing}",
-    "models.no_provenance": "The files do not say how they were made.",
+    "models.no_provenance": "The files do not record how they were made.",
     "footnote.smollm2-135m": "The weights are dequantised from Q4_1. The model uses RMSNorm, so "
     "its residual stream is not centred.",
     "footnote.pythia-160m": "Attention and MLP read the same residual stream in parallel.",
-    "footnote.gpt-neo-125m": "Every second layer attends locally, within a window of 256 "
+    "footnote.gpt-neo-125m": "Every second layer has local attention with a window of 256 "
     "positions.",
     "data.title": "Data set",
     "data.total": "**Prompts per model**: {total}",
@@ -105,129 +98,54 @@ STRINGS: Mapping[str, str] = {
     "data.subsets": "Prompts by subset",
     "data.source": "File {source}, SHA-256 {sha256}.",
     "audit.title": "Audit of the data set",
-    "audit.ok": "Nothing but words gives the class away. ",
-    "audit.bad": "These aspects tell the emotions apart and could be what a direction stands for: "
+    "audit.ok": "Only words predict the class. ",
+    "audit.bad": "These aspects predict the class and may be what a direction represents: "
     "**{aspects}**. ",
-    "audit.words": "A classifier that sees only which words occur is right in {accuracy} of cases, "
-    "by chance in {chance}.",
-    "audit.caption": "Each aspect by two permutation tests ({permutations} permutations, labels "
-    "exchanged {scheme}, seed {seed}): the feature that goes with the emotion most, and a "
-    "classifier that sees this aspect only, tested on scenarios left out. p is corrected by Holm "
-    "over all tests but those of words, which accuse nobody.",
+    "audit.words": "A classifier that sees only which words occur has an accuracy of {accuracy} "
+    "(chance {chance}).",
+    "audit.caption": "Two permutation tests for each aspect ({permutations} permutations, labels "
+    "exchanged {scheme}, seed {seed}): the feature with the strongest association with emotion, "
+    "and a classifier that sees this aspect only, tested on held-out scenarios. p values are "
+    "corrected by Holm over all tests but those of words, which do not enter the verdict.",
     "audit.remedy": "**{aspect}**: ",
     "scheme.within scenario": "within scenarios",
     "scheme.over all prompts": "over all prompts",
     "scheme.over scenarios": "between scenarios",
     "scheme.mixed": "within scenarios where these hold several emotions",
-    "outcome.ok": "in order",
+    "outcome.ok": "no problem",
     "outcome.note": "note",
     "outcome.warning": "confound",
     "outcome.error": "error",
-    "aspect.in": "{aspect}, subset {part}",
-    "aspect.counts": "Counts",
-    "aspect.duplicates": "Duplicates",
-    "aspect.near_duplicates": "Near-duplicates",
-    "aspect.templates": "Templates",
-    "aspect.length": "Length",
-    "aspect.punctuation": "Punctuation",
-    "aspect.capitals": "Capitals",
-    "aspect.first_word": "First word",
-    "aspect.last_word": "Last word",
-    "aspect.opening": "Opening words",
-    "aspect.pronouns": "Pronouns",
-    "aspect.scenarios": "Scenarios",
-    "aspect.subsets": "Subsets",
-    "aspect.languages": "Languages",
-    "aspect.power": "Power of the tests",
-    "aspect.lexis": "Words",
-    "remedy.counts": "Write about as many prompts for every emotion, ten at least.",
-    "remedy.duplicates": "Keep one of each and write new ones for the rest.",
-    "remedy.near_duplicates": "Rewrite one of each pair.",
-    "remedy.templates": "Word the prompts freely; of a template a direction learns the slots.",
-    "remedy.length": "Lengthen or shorten texts until all emotions have the same mean and spread, "
-    "best within each scenario.",
-    "remedy.punctuation": "Close all versions of a scenario with the same mark, and use the others "
-    "equally often.",
-    "remedy.capitals": "Write every emotion with the same use of capitals.",
-    "remedy.first_word": "Begin prompts of every emotion with the same set of words.",
-    "remedy.last_word": "End all versions of a scenario in the same word.",
-    "remedy.opening": "Vary how the prompts of an emotion open.",
-    "remedy.pronouns": "Spread I, you, we and they evenly over the emotions.",
-    "remedy.scenarios": "Write every scenario once in each emotion.",
-    "remedy.subsets": "Give every emotion the same share of each subset.",
-    "remedy.languages": "Give every emotion the same share of each language.",
     "activations.title": "Extracted activations",
     "activations.lead": "Each file holds the prompts of one emotion for one model:",
     "activations.norms": "The charts show the L2 norm of a position, averaged over the content of "
-    "a prompt (all positions but the BOS): lines are medians over prompts, bands reach from the "
-    "first to the third quartile. This is a mean of norms, which is not the norm of a mean. Raw "
-    "norms cannot be compared between models, and between layers only with care.",
+    "a prompt (all positions except the BOS). Lines are medians over prompts, bands the "
+    "interquartile range. This is a mean of norms and not the norm of a mean. Norms cannot be "
+    "compared between models, and between layers only with care.",
     "contents.metadata": "**Metadata**: model, sizes, prompts, settings and versions",
     "files.lead": "Saved in {folder}:",
     "norms.alt": "Median L2 norm of residual stream and MLP output by layer, {model}",
     "norms.caption": "{model}: norms of the residual stream (solid) and of the MLP output "
     "(dashed) by layer.",
-    "sink.left_out": "Position 0 carries up to {ratio} times the median residual norm of the "
-    "content (layer {layer}); it is left out of the norms above.",
-    "sink.first_word": "No BOS was prepended: position 0 is the first word, carries up to {ratio} "
-    "times the median residual norm (layer {layer}) and is part of the norms above.",
-    "sink.unknown": "Position 0 cannot be compared with the content: no prompt has any, or the "
-    "residual stream was not saved.",
-    "findings.title": "What is unusual about the activations",
-    "findings.lead": "Found without looking at emotions, by fixed thresholds.",
-    "findings.none": "Nothing.",
-    "findings.several": "several models",
+    "sink.left_out": "The norm at position 0 is up to {ratio} times the median residual norm of "
+    "the content (layer {layer}). The chart leaves position 0 out.",
+    "sink.first_word": "No BOS was prepended, so position 0 is the first word. Its norm is up to "
+    "{ratio} times the median residual norm (layer {layer}), and the chart includes it.",
+    "sink.unknown": "Position 0 cannot be compared with the content: no prompt has any content, "
+    "or the residual stream was not saved.",
+    "findings.title": "Findings on the activations",
+    "findings.lead": "Fixed thresholds, applied without regard to the emotion.",
+    "findings.none": "There are none.",
     "findings.colon": ": ",
-    "layers.range": "layers {first} to {last}",
-    "layers.list": "layer {layers}",
-    "layers.some": "{count} layers from {first} to {last}",
-    "finding.nonfinite_values.title": "NaN or infinite values",
-    "finding.mixed_settings.title": "Different settings",
-    "finding.massive_tokens.title": "Massive tokens",
-    "finding.rogue_dimensions.title": "Rogue dimensions",
-    "finding.dead_dimensions.title": "Dead dimensions",
-    "finding.norm_collapse.title": "Collapsing norm",
-    "finding.outlier_prompts.title": "Outlier prompts",
-    "finding.unequal_lengths.title": "Unequal lengths",
-    "finding.first_token_sink.title": "First-token sink",
-    "finding.nonfinite_values": "{sentence} ",
-    "finding.nonfinite_values.meaning": "{meaning} ",
-    "finding.nonfinite_values.phase3": "**For phase 3:** {phase3}",
-    "finding.mixed_settings": "{sentence} ",
-    "finding.mixed_settings.meaning": "{meaning} ",
-    "finding.mixed_settings.phase3": "**For phase 3:** {phase3}",
-    "finding.massive_tokens": "{sentence} ",
-    "finding.massive_tokens.meaning": "{meaning} ",
-    "finding.massive_tokens.phase3": "**For phase 3:** {phase3}",
-    "finding.rogue_dimensions": "{sentence} ",
-    "finding.rogue_dimensions.meaning": "{meaning} ",
-    "finding.rogue_dimensions.phase3": "**For phase 3:** {phase3}",
-    "finding.dead_dimensions": "{sentence} ",
-    "finding.dead_dimensions.meaning": "{meaning} ",
-    "finding.dead_dimensions.phase3": "**For phase 3:** {phase3}",
-    "finding.norm_collapse": "{sentence} ",
-    "finding.norm_collapse.meaning": "{meaning} ",
-    "finding.norm_collapse.phase3": "**For phase 3:** {phase3}",
-    "finding.outlier_prompts": "{sentence} ",
-    "finding.outlier_prompts.meaning": "{meaning} ",
-    "finding.outlier_prompts.phase3": "**For phase 3:** {phase3}",
-    "finding.unequal_lengths": "{sentence} ",
-    "finding.unequal_lengths.meaning": "{meaning} ",
-    "finding.unequal_lengths.phase3": "**For phase 3:** {phase3}",
-    "finding.first_token_sink": "{sentence} ",
-    "finding.first_token_sink.meaning": "{meaning} ",
-    "finding.first_token_sink.phase3": "**For phase 3:** {phase3}",
-    "finding.first_token_sink.phase3_no_bos": "**For phase 3:** {phase3}",
-    "finding.dead_dimensions.phase3_one_class": "**For phase 3:** {phase3}",
     "structure.title": "Structure of the files",
     "structure.lead": "Each file of activations (`.pkl`) holds:",
     "structure.layer": "layer ",
     "structure.residual": "**Residual stream**: `[pos, d_model]` for each layer and sample",
     "structure.mlp": "**MLP output**: `[pos, d_model]` for each layer and sample",
-    "structure.safe": "`pickle.load` executes what a file tells it to; `emoact.read` reads the "
-    "same file without executing anything.",
+    "structure.safe": "`pickle.load` executes code that a file may contain. `emoact.read` reads "
+    "the same file without executing anything.",
     "timing.title": "Processing time",
-    "timing.lead": "Wall time of the forward passes; loading a model is not part of it.",
+    "timing.lead": "Wall time of the forward passes, without the time to load a model.",
     "timing.total": "**{model}**: {seconds} for {units}, {rate} samples/s",
     "technical.title": "Technical details",
     "libraries.title": "Libraries",
@@ -237,79 +155,63 @@ STRINGS: Mapping[str, str] = {
     "hooks.title": "Hooks",
     "format.title": "File format",
     "format.pickle": "**Format**: pickle (`.pkl`), protocol 4",
-    "format.reason": "**Why**: lists of NumPy arrays of different lengths, which phase-3 scripts "
-    "read with `pickle.load`",
+    "format.reason": "**Reason**: lists of NumPy arrays of different lengths, which the scripts "
+    "of phase 3 read with `pickle.load`",
     "settings.title": "Settings",
-    "settings.unknown": "Some files do not say how they were made; they cannot be compared with "
-    "others.",
+    "settings.unknown": "Some files do not record how they were made. They cannot be compared "
+    "with others.",
     "bos.prepended": "prepended",
     "bos.none": "none",
-    "reproduce.title": "How to make all of this again",
-    "reproduce.lead": "With the versions above, in a folder with the data set:",
-    "reproduce.same": "The same model, data set and settings on the same machine give the same "
-    "arrays and tokens, bit for bit; other processors may differ in the last bits.",
+    "reproduce.title": "Commands that reproduce this report",
+    "reproduce.lead": "With the versions above, in a folder that holds the data set:",
+    "reproduce.same": "The same model, data set and settings on the same machine give "
+    "bit-identical arrays and tokens. Other processors may differ in the last bits.",
     "checks.title": "Checks",
-    "checks.contract": "**Contract**: {files} read without executing anything, all keep the "
-    "contract.",
+    "checks.contract": "**Contract**: {files} were read without executing anything, and all keep "
+    "the contract.",
     "checks.hashes": "**Hashes**: {same} of {files} files have the SHA-256 that the manifest "
     "recorded when they were saved.",
-    "checks.additivity": "**Residual stream**: the sum of a layer's input, attention and MLP "
-    "output differs from the next layer's input by {error} at most (relative, checked when the "
-    "model was loaded).",
-    "checks.parity": "**Passes**: prompts computed together differ from prompts computed one at a "
-    "time by {error} at most (relative, checked when the model was loaded).",
-    "checks.changed": "Changed since they were saved: {files}. Extract them again before using "
-    "them.",
+    "checks.additivity": "**Residual stream**: the sum of a layer's input, attention output and "
+    "MLP output differs from the next layer's input by at most {error} (relative, checked when "
+    "the model was loaded).",
+    "checks.parity": "**Batched passes**: prompts computed together differ from prompts computed "
+    "one at a time by at most {error} (relative, checked when the model was loaded).",
+    "checks.changed": "These files changed after they were saved: {files}. Extract them again "
+    "before you use them.",
     "checks.refused": "{file} was refused: {reason}",
     "checks.verify": "`python -m emoact verify` repeats these checks and recomputes a sample of "
     "prompts.",
-    "view.english": "",
     "phase3.title": "Phase 3: emotion directions",
-    "phase3.missing": "No analysis of these files has been saved yet. This command, or the page "
-    "Directions, makes one, and the next report holds it:",
+    "phase3.missing": "There is no saved analysis of these files. This command or the page "
+    "Directions makes one; the next report includes it:",
     "phase3.plan.direction": "**Directions**: `emotion_vec[layer] = mean(resid_emotion[layer]) - "
     "mean(resid_neutral[layer])`",
     "phase3.plan.strength": "**Strength by layer**: L1 and L2 norm, cross-validated strength, "
     "stability, separation on held-out prompts",
     "phase3.plan.distances": "**Distances within a model**: cosines between emotions with their "
     "permutation band",
-    "phase3.plan.across": "**Across models**: the plan's cosine as a negative control, and the "
+    "phase3.plan.across": "**Across models**: the plan's cosine as a negative control, and "
     "measures that need no common basis",
     "phase3.lead": "Analysis {id}: directions from {neutral}, pooling {pooling}, {permutations} "
     "permutations, seed {seed}.",
     "phase3.grand_mean": "the mean of all classes",
-    "phase3.stale": "This analysis is of other files than those in the folder now. Make it again "
-    "before quoting it.",
-    "phase3.unread": "An analysis could not be read and is left out: {reason}",
+    "phase3.stale": "This analysis rests on other files than those in the folder now. Run it "
+    "again before you quote it.",
+    "phase3.unread": "An analysis cannot be read and is not included: {reason}",
     "phase3.mixed_badge": "Mixed settings.",
-    "phase3.mixed": "The files differ in {fields} and were compared all the same, on request.",
-    "phase3.random": "The weights of {models} are random; their rows show that the tools work and "
-    "claim nothing about emotion.",
-    "analysis.no_scenarios": "No prompt names a scenario; splits, permutations and bootstraps "
-    "resample single prompts.",
-    "analysis.single_scenario": "All prompts belong to one scenario, so nothing can be held out.",
-    "analysis.one_sample": "A class has prompts of one scenario only; nothing can be held out.",
-    "analysis.unknown_prompts": "The files do not hold the prompts: word baselines are missing.",
-    "analysis.lexical_layer": "With the last token pooled, layer 0 is lexical or positional.",
-    "analysis.raw_cosine_refused": "The models have different widths, so raw cosines do not exist; "
-    "the other measures do not need one width.",
-    "analysis.layers_matched_by_depth": "The models have different numbers of layers; layers are "
-    "matched by relative depth.",
-    "analysis.prompts_differ": "Some prompts go by the same id and have different texts; they are "
-    "left out of the comparison of the two models.",
-    "analysis.models_not_compared": "These models could not be compared.",
-    "analysis.zero_direction": "A direction is zero at some layer and has no cosine there.",
-    "analysis.nonfinite_features": "Prompts with NaN or infinite values were left out on request.",
+    "phase3.mixed": "The files differ in {fields} and were compared on request.",
+    "phase3.random": "The weights of {models} are random. Their rows show that the tools work and "
+    "support no claim about emotion.",
     "directions.title": "Directions: strength and separation",
-    "directions.lead": "A direction is the difference of two class means. Its plain norm is biased "
-    "upwards, so the strength here is cross-validated: negative values are what noise gives half "
-    "of the time.",
-    "directions.answer": "**{significant} of {total} directions** in the residual stream are "
-    "significant over all layers and sites; for **{beyond} of {total}** a probe does better on "
-    "held-out scenarios than every classifier that sees words only.",
-    "directions.caption": "{site}: permutation p over all layers and sites after Holm, layers at "
-    "which the direction is significant, held-out accuracy of the probe (layer chosen inside the "
-    "training prompts), the best classifier that sees words only, and their paired difference.",
+    "directions.lead": "A direction is the difference of two class means. Its plain norm is "
+    "biased upward, so the strength is cross-validated here: with noise alone, half of its "
+    "values are negative.",
+    "directions.answer": "{site}: **{significant} of {total} directions** are significant over "
+    "all layers and sites. For **{beyond} of {total}** a probe is more accurate on held-out "
+    "scenarios than every classifier that sees words only.",
+    "directions.caption": "{site}: permutation p over all layers and sites after Holm, number of "
+    "significant layers, held-out accuracy of the probe (layer chosen on training prompts), the "
+    "best classifier that sees words only, and their paired difference.",
     "directions.transfer": ", explicit → implicit",
     "baseline.majority": "majority",
     "baseline.length": "length",
@@ -319,48 +221,41 @@ STRINGS: Mapping[str, str] = {
     "baseline.tfidf": "TF-IDF",
     "baseline.layer_0": "layer 0",
     "verdict.beyond_words": "beyond words",
-    "verdict.lexical_suffices": "words suffice; no evidence beyond words",
+    "verdict.lexical_suffices": "words suffice, no evidence beyond words",
     "verdict.no_separation": "no separation",
     "verdict.undecided": "undecided",
     "verdict.random": "random weights, no claim",
-    "strength.alt": "Cross-validated strength of the directions by layer, {model}",
-    "strength.caption": "{model}: cross-validated strength of each direction with its 95 % "
-    "interval by the jackknife. Grey: 2.5 % to 97.5 % of the same under permuted labels.",
-    "null.permutation": "permuted labels, 95 %",
     "distances.title": "Distances within a model",
-    "distances.lead": "Directions that subtract the same reference have a cosine other than zero "
-    "even without any emotion; the grey band shows how far permuted labels reach. The "
-    "cross-validated cosine is free of that bias; it is blank where a strength is not positive.",
-    "distances.alt": "Cosines between directions by layer, {model}",
-    "distances.plain": "Plain cosine",
-    "distances.cv": "Cross-validated cosine",
-    "distances.caption": "{model}, residual stream. The shared reference alone gives a plain "
-    "cosine of about {expectation}.",
+    "distances.lead": "Directions that subtract the same reference have a positive cosine even "
+    "without any emotion; the grey band shows the values under permuted labels. The "
+    "cross-validated cosine has no such bias. It is missing where a strength is not positive.",
     "across.title": "Across models",
-    "across.missing": "The analysis holds one model; with a second one in the folder it compares "
-    "them.",
-    "across.lead": "Two models share no basis: the raw cosine, which the plan asks for, is a "
-    "negative control. The score correlation compares how the two models order the same held-out "
-    "prompts.",
-    "across.caption": "{site}: medians over matched layers. A score correlation is blank where "
-    "the reliabilities that it is divided by are unknown or near 0.",
+    "across.missing": "The analysis has one model. With a second one in the folder the two are "
+    "compared.",
+    "across.lead": "Two models share no basis, so the raw cosine of the plan is a negative "
+    "control. The score correlation compares the order of the same held-out prompts in the two "
+    "models.",
+    "across.caption": "{site}: medians over matched layers. A score correlation is missing where "
+    "the reliabilities in its denominator are unknown or near 0.",
     "limits.title": "Limits and next steps",
-    "limits.words": "Words give the class away in part of the prompts; a probe shows more than "
-    "words only where it does better than they do.",
-    "limits.acts": "Gratitude and apology are speech acts as well as emotions; a direction may "
-    "stand for the act.",
-    "limits.scale": "Small models, short English sentences: results need not carry over.",
-    "limits.attention": "Attention patterns were not saved; `--site pattern` adds them and takes "
-    "much room.",
+    "limits.words": "Words predict the class of some prompts. Only a probe that is more accurate "
+    "than the classifiers of words shows more than words.",
+    "limits.acts": "Gratitude and apology are speech acts as well as emotions. A direction may "
+    "represent the act.",
+    "limits.scale": "The models are small and the sentences short and English. Results may not "
+    "hold elsewhere.",
+    "limits.attention": "Attention patterns were not saved. `--site pattern` saves them and needs "
+    "much disk space.",
     "limits.quantised": "Weights dequantised from four bits differ from the published ones.",
-    "limits.random": "Files of random weights have to be replaced by files of trained models "
-    "before anything is concluded.",
-    "limits.one_model": "One model only: nothing can be said across models.",
+    "limits.random": "Replace files of random weights by files of trained models before you draw "
+    "conclusions.",
+    "limits.one_model": "There is one model, so nothing can be said about others.",
     "conclusion.title": "Conclusion",
-    "conclusion.sum": "In all: ",
+    "conclusion.sum": "Total: ",
     "conclusion.total": "{models} × {emotions} = {files}, {samples}.",
-    "conclusion.incomplete": "{files} of {models} and {emotions}, {samples}; the grid is not "
-    "complete.",
+    "conclusion.incomplete": "{files} of {models} and {emotions}, {samples}. Some combinations "
+    "are missing.",
     "conclusion.ready": "The files are ready for phase 3.",
-    "conclusion.phase3": "The directions of phase 3 are saved beside the activations.",
+    "conclusion.phase3": "The directions of phase 3 are saved in the same results folder.",
+    "several": "several models",
 }

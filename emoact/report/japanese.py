@@ -27,9 +27,6 @@ STRINGS: Mapping[str, str] = {
     "emotion.neutral": "中立（neutral）",
     "axis.layer": "層",
     "axis.norm": "L2ノルムの中央値（モデル内の単位）",
-    "axis.norm_log": "L2ノルムの中央値（モデル内の単位、対数）",
-    "axis.strength": "強度（モデル内の単位）",
-    "axis.cosine": "cos類似度",
     "random.badge": "ランダムな重み。",
     "random.text": "{models} の重みはランダムです。これらのファイルはツールが動作することを示すもので、"
     "言語や感情については何も示しません。読み取れるのはサイズ、処理時間、検証結果のみです。",
@@ -62,10 +59,10 @@ STRINGS: Mapping[str, str] = {
     "column.p_holm": "p値（Holm補正）",
     "column.layers": "有意な層の数",
     "column.baseline": "単語のみの最良の分類器",
-    "column.difference": "差 [95%区間]",
+    "column.difference": "差 [95%信頼区間]",
     "column.score_corr": "スコア相関",
     "column.ceiling": "信頼性による上限",
-    "column.procrustes": "Procrustes（検証用データ）",
+    "column.procrustes": "Procrustes（ホールドアウト）",
     "column.raw_cos": "そのままのcos類似度（陰性対照）",
     "column.raw_band": "その偶然の範囲",
     "when.title": "実行日時",
@@ -75,7 +72,7 @@ STRINGS: Mapping[str, str] = {
     "when.report": "本レポートの作成日時: {date}（emoact {version}）",
     "overview.title": "概要",
     "overview.main": "感情プロンプト（{emotions}）を{models}に入力し、すべての層、すべてのトークンについて"
-    "内部活性（residual stream、MLP出力）を保存しました。**合計** {files}、{samples}、{size}です。",
+    "内部活性（残差ストリーム、MLP出力）を保存しました。**合計** {files}、{samples}、{size}です。",
     "overview.findings": "活性を点検したところ、数値に影響する所見が{findings}ありました（後述）。",
     "overview.no_findings": "活性を点検したところ、数値に影響する所見はありませんでした。",
     "overview.audit_ok": "プロンプトの監査では、単語以外の交絡は見つかりませんでした。",
@@ -93,8 +90,8 @@ STRINGS: Mapping[str, str] = {
     "models.processing": "**重みの処理**: {processing}",
     "models.no_provenance": "作成方法の記録がありません。",
     "footnote.smollm2-135m": "重みはQ4_1から逆量子化したものです。RMSNormを用いるモデルのため、"
-    "residual streamは中心化されていません。",
-    "footnote.pythia-160m": "AttentionとMLPは同じresidual streamを並列に読み取ります。",
+    "残差ストリームは中心化されていません。",
+    "footnote.pythia-160m": "AttentionとMLPは同じ残差ストリームを並列に読み取ります。",
     "footnote.gpt-neo-125m": "1層おきに、幅256の局所的なattentionを用います。",
     "data.title": "データセット",
     "data.total": "**総サンプル数（1モデルあたり）**: {total}サンプル",
@@ -107,7 +104,7 @@ STRINGS: Mapping[str, str] = {
     "**{aspects}**。",
     "audit.words": "どの単語が現れるかだけを見る分類器の正解率は{accuracy}、偶然の水準は{chance}です。",
     "audit.caption": "観点ごとに2つの置換検定を行いました（置換{permutations}回、ラベルの交換は{scheme}、"
-    "シード{seed}）。感情と最も強く結びつく特徴の検定と、その観点だけを見る分類器を学習に使っていない"
+    "シード{seed}）。感情と最も強く結びつく特徴の検定と、その観点だけを見る分類器をホールドアウトした"
     "シナリオで評価する検定です。p値は、単語に関する検定（判定には用いない）を除くすべての検定について"
     "Holm法で補正しています。",
     "audit.remedy": "**{aspect}**: ",
@@ -158,18 +155,18 @@ STRINGS: Mapping[str, str] = {
     "平均のノルムではありません。ノルムの値はモデル間では比較できず、層の間の比較にも注意が必要です。",
     "contents.metadata": "**メタデータ**: モデル情報、サイズ、プロンプト、設定、バージョン",
     "files.lead": "以下のファイルが {folder} に保存されています。",
-    "norms.alt": "{model}: residual streamとMLP出力のL2ノルムの中央値（層ごと）",
-    "norms.caption": "{model}: 層ごとのresidual stream（実線）とMLP出力（破線）のノルム。",
-    "sink.left_out": "位置0のノルムは、本文のresidual streamのノルムの中央値の最大{ratio}倍です（層{layer}）。"
+    "norms.alt": "{model}: 残差ストリームとMLP出力のL2ノルムの中央値（層ごと）",
+    "norms.caption": "{model}: 層ごとの残差ストリーム（実線）とMLP出力（破線）のノルム。",
+    "sink.left_out": "位置0のノルムは、本文の残差ストリームのノルムの中央値の最大{ratio}倍です（層{layer}）。"
     "上の図には含まれていません。",
-    "sink.first_word": "BOSを付加していないため、位置0は最初の単語です。そのノルムはresidual streamの"
+    "sink.first_word": "BOSを付加していないため、位置0は最初の単語です。そのノルムは残差ストリームの"
     "ノルムの中央値の最大{ratio}倍で（層{layer}）、上の図に含まれています。",
-    "sink.unknown": "位置0と本文を比較できません。本文のあるプロンプトがないか、residual streamが"
+    "sink.unknown": "位置0と本文を比較できません。本文のあるプロンプトがないか、残差ストリームが"
     "保存されていません。",
     "findings.title": "活性に関する所見",
     "findings.lead": "感情カテゴリ間の差ではなく、固定した基準で検出したものです。",
     "findings.none": "所見はありません。",
-    "findings.several": "複数のモデル",
+    "several": "複数のモデル",
     "findings.colon": ": ",
     "layers.range": "層{first}〜{last}",
     "layers.list": "層{layers}",
@@ -234,7 +231,7 @@ STRINGS: Mapping[str, str] = {
     "structure.title": "データ構造",
     "structure.lead": "各活性ファイル（`.pkl`）の構造:",
     "structure.layer": "層",
-    "structure.residual": "**Residual stream**: 層とサンプルごとに`[pos, d_model]`（位置ごとの隠れ状態）",
+    "structure.residual": "**残差ストリーム**: 層とサンプルごとに`[pos, d_model]`（位置ごとの隠れ状態）",
     "structure.mlp": "**MLP出力**: 層とサンプルごとに`[pos, d_model]`（位置ごとのMLP出力）",
     "structure.safe": "`pickle.load`はファイルの内容を実行しうる点に注意してください。`emoact.read`は何も実行せずに"
     "同じファイルを読み込みます。",
@@ -263,7 +260,7 @@ STRINGS: Mapping[str, str] = {
     "checks.contract": "**データ構造**: {files}を、内容を実行せずに読み込みました。すべて規定の構造に従っています。",
     "checks.hashes": "**ハッシュ**: {files}ファイル中{same}ファイルのSHA-256が、保存時にマニフェストへ記録された値と"
     "一致しました。",
-    "checks.additivity": "**Residual stream**: 層の入力、attention出力、MLP出力の和と次の層の入力との差は最大{error}"
+    "checks.additivity": "**残差ストリーム**: 層の入力、attention出力、MLP出力の和と次の層の入力との差は最大{error}"
     "でした（相対誤差、モデルの読み込み時に確認）。",
     "checks.parity": "**まとめた計算**: 複数のプロンプトをまとめた計算と1件ずつの計算との差は最大{error}でした"
     "（相対誤差、モデルの読み込み時に確認）。",
@@ -277,8 +274,8 @@ STRINGS: Mapping[str, str] = {
     "phase3.plan.direction": "**感情方向ベクトルの抽出**: "
     "`emotion_vec[layer] = mean(resid_emotion[layer]) - mean(resid_neutral[layer])`",
     "phase3.plan.strength": "**層ごとの強度分析**: L1ノルム、L2ノルム、交差検証した強度、安定性、"
-    "検証用プロンプトでの分離",
-    "phase3.plan.distances": "**モデル内での感情距離分析**: 感情間のcos類似度とその置換分布",
+    "ホールドアウトしたプロンプトでの分離",
+    "phase3.plan.distances": "**モデル内での感情距離分析**: 感情間のcos類似度とその帰無分布",
     "phase3.plan.across": "**モデル間での感情方向類似度**: 陰性対照としてのcos類似度と、共通の基底を必要としない指標",
     "phase3.lead": "分析 {id}: {neutral}からの方向、プーリング {pooling}、置換{permutations}回、シード{seed}。",
     "phase3.grand_mean": "全カテゴリの平均",
@@ -290,8 +287,8 @@ STRINGS: Mapping[str, str] = {
     "phase3.random": "{models} の重みはランダムです。該当する行はツールの動作を示すもので、感情については何も"
     "主張しません。",
     "analysis.no_scenarios": "シナリオの指定がないため、分割、置換、ブートストラップはプロンプト単位で行います。",
-    "analysis.single_scenario": "すべてのプロンプトが1つのシナリオに属するため、検証用データを分けられません。",
-    "analysis.one_sample": "1つのシナリオのプロンプトしかない感情カテゴリがあり、検証用データを分けられません。",
+    "analysis.single_scenario": "すべてのプロンプトが1つのシナリオに属するため、ホールドアウトデータを確保できません。",
+    "analysis.one_sample": "1つのシナリオのプロンプトしかない感情カテゴリがあり、ホールドアウトデータを確保できません。",
     "analysis.unknown_prompts": "ファイルにプロンプトが含まれないため、単語による基準値を求められません。",
     "analysis.lexical_layer": "最後のトークンを用いる場合、層0は単語または位置のみを表します。",
     "analysis.raw_cosine_refused": "モデルの幅が異なるため、そのままのcos類似度は定義されません。ほかの指標は"
@@ -304,9 +301,9 @@ STRINGS: Mapping[str, str] = {
     "directions.title": "感情方向: 強度と分離",
     "directions.lead": "方向は2つのカテゴリ平均の差です。そのノルムは上方に偏るため、ここでは交差検証した強度を"
     "示します。ノイズだけの場合、その値は半数で負になります。",
-    "directions.answer": "Residual streamでは、{total}個の方向のうち**{significant}個**が、全層、全箇所を通じて"
-    "有意です。単語のみを見るすべての分類器を、学習に使っていないシナリオで上回ったのは**{beyond}個**です。",
-    "directions.caption": "{site}: 全層、全箇所を通じた置換検定のp値（Holm補正）、有意な層の数、検証用データでの"
+    "directions.answer": "{site}では、{total}個の方向のうち**{significant}個**が、全層、全箇所を通じて"
+    "有意です。単語のみを見るすべての分類器を、ホールドアウトしたシナリオで上回ったのは**{beyond}個**です。",
+    "directions.caption": "{site}: 全層、全箇所を通じた置換検定のp値（Holm補正）、有意な層の数、ホールドアウトデータでの"
     "プローブの正解率（層は学習用プロンプト内で選択）、単語のみを見る最良の分類器、および両者の差。",
     "directions.transfer": "、explicit → implicit",
     "baseline.majority": "多数派",
@@ -321,23 +318,14 @@ STRINGS: Mapping[str, str] = {
     "verdict.no_separation": "分離なし",
     "verdict.undecided": "判定不能",
     "verdict.random": "ランダムな重み（主張なし）",
-    "strength.alt": "{model}: 層ごとの方向の強度（交差検証）",
-    "strength.caption": "{model}: 各方向の交差検証した強度と、ジャックナイフ法による95%区間。灰色は、ラベルを置換した"
-    "場合の2.5%点から97.5%点まで。",
-    "null.permutation": "ラベル置換（95%）",
     "distances.title": "モデル内での感情距離",
     "distances.lead": "同じ基準を引いた方向どうしは、感情がまったくなくてもcos類似度がゼロになりません。"
     "灰色の帯は、ラベルを置換した場合に達する範囲です。交差検証したcos類似度にはこの偏りがなく、強度が正でない"
     "場合は空欄になります。",
-    "distances.alt": "{model}: 層ごとの方向間のcos類似度",
-    "distances.plain": "通常のcos類似度",
-    "distances.cv": "交差検証したcos類似度",
-    "distances.caption": "{model}、residual stream。基準の共有だけで、通常のcos類似度は約{expectation}に"
-    "なります。",
     "across.title": "モデル間での感情方向類似度",
     "across.missing": "この分析のモデルは1つです。フォルダに2つ目のモデルがあれば比較できます。",
     "across.lead": "2つのモデルに共通の基底はないため、計画にあるそのままのcos類似度は陰性対照です。スコア相関は、"
-    "同じ検証用プロンプトを2つのモデルが同じ順に並べるかを比べます。",
+    "同じホールドアウトしたプロンプトを2つのモデルが同じ順に並べるかを比べます。",
     "across.caption": "{site}: 対応する層にわたる中央値。補正に使う信頼性が不明またはゼロに近い場合、スコア相関は"
     "空欄になります。",
     "limits.title": "課題と今後の拡張",

@@ -104,7 +104,7 @@ def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Fig
     ]
     log = bool(edges) and max(edges) > _LOG_FROM * min(edges)
     y = Axis(
-        title=words.plain("axis.norm_log" if log else "axis.norm"),
+        title=words.plain("axis.norm"),
         scale="log" if log else "linear",
         zero=not log,
     )
@@ -182,21 +182,23 @@ def _findings(material: Material, words: Words) -> Section:
 
 
 def _finding(finding: ActivationFinding, words: Words) -> Text:
-    """What was found, what it means, and whether it matters for phase 3."""
-    where = finding.model or words.plain("findings.several")
-    lead: Text = (Strong(words.plain(f"finding.{finding.kind}.title")), " · ", Code(where))
+    """The finding, its meaning, and its effect on phase 3.
+
+    English has the sentences of the pages; another language makes its own of the figures.
+    """
+    kind = f"finding.{finding.kind}"
+    title = words.either(f"{kind}.title", finding.kind.replace("_", " ").capitalize())
+    lead: Text = (Strong("".join(title)), " · ", Code(finding.model or words.plain("several")))
     if finding.site is not None:
         lead += (" · ", words.site(finding.site))
+    lead += (words.plain("findings.colon"),)
+    if not words.has(kind):
+        meaning = f"{finding.sentence} {finding.meaning} "
+        return (*lead, meaning, Strong("For phase 3:"), f" {finding.phase3}")
     values = {name: _shown(name, value, words) for name, value in finding.figures.items()}
     values["span"] = _span(finding.layers, words)
-    # English has the sentences of the pages; another language makes its own of the figures.
-    own = {"sentence": finding.sentence, "meaning": finding.meaning, "phase3": finding.phase3}
-    said = (
-        *words(f"finding.{finding.kind}", **values, **own),
-        *words(f"finding.{finding.kind}.meaning", **own),
-        *words(_phase3_key(finding), **values, **own),
-    )
-    return (*lead, words.plain("findings.colon"), *said)
+    phase3 = words(_phase3_key(finding), **values)
+    return (*lead, *words(kind, **values), *words(f"{kind}.meaning"), *phase3)
 
 
 def _phase3_key(finding: ActivationFinding) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from emoact.numbers import significant
-from emoact.report.document import Block, Bullets, Code, Paragraph, Section, Text, table
+from emoact.report.document import Block, Bullets, Code, Paragraph, Section, Strong, Text, table
 from emoact.report.material import Material
 from emoact.report.words import Words
 from emoact.stats.audit.outcome import AuditReport, Check, Test
@@ -115,16 +115,18 @@ def _audit(audit: AuditReport, words: Words) -> list[Block]:
                 "audit.caption",
                 permutations=audit.permutations,
                 seed=str(audit.seed),
-                scheme=words.plain(f"scheme.{audit.scheme}")
-                if words.has(f"scheme.{audit.scheme}")
-                else audit.scheme,
+                scheme=words.either(f"scheme.{audit.scheme}", audit.scheme),
             ),
         ),
     ]
     remedies = [
-        (*words("audit.remedy", aspect=_title(check, words)), *words(f"remedy.{check.aspect}"))
+        (
+            Strong(_title(check, words)),
+            words.plain("findings.colon"),
+            *words.either(f"remedy.{check.aspect}", check.remedy),
+        )
         for check in bad
-        if words.has(f"remedy.{check.aspect}")
+        if check.remedy
     ]
     if remedies:
         blocks.append(Bullets(items=tuple(remedies)))
@@ -158,9 +160,9 @@ def _p(test: Test | None) -> str:
 
 
 def _title(check: Check, words: Words) -> str:
+    if not words.has(f"aspect.{check.aspect}"):
+        return check.title
     name = words.plain(f"aspect.{check.aspect}")
-    return (
-        name
-        if check.where == "dataset"
-        else words.plain("aspect.in", aspect=name, part=check.where)
-    )
+    if check.where == "dataset":
+        return name
+    return words.plain("aspect.in", aspect=name, part=check.where)

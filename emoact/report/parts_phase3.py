@@ -116,11 +116,7 @@ def _cautions(found: Phase3, random: set[str], words: Words) -> Iterable[Block]:
                 (
                     Code(note["where"]),
                     words.plain("findings.colon"),
-                    *(
-                        words(f"analysis.{note['code']}")
-                        if words.has(f"analysis.{note['code']}")
-                        else (note["message"],)
-                    ),
+                    *words.either(f"analysis.{note['code']}", note["message"]),
                 )
                 for note in found.notes
             )
@@ -150,6 +146,7 @@ def _headline(found: Phase3, random: set[str], words: Words) -> Iterable[Block]:
         yield Paragraph(
             text=words(
                 "directions.answer",
+                site=words.site(found.source.sites[0]),
                 significant=int(real["significant"].sum()),
                 beyond=int((real["verdict"] == "beyond_words").sum()),
                 total=len(real),
@@ -169,7 +166,7 @@ def _headline_row(row: pd.Series, words: Words, random: set[str]) -> list[str | 
     low, high = _two(row["difference_low"]), _two(row["difference_high"])
     evaluation = "" if row["evaluation"] == _BASELINE else words.plain("directions.transfer")
     baseline = str(row["baseline"])
-    shown = words.plain(f"baseline.{baseline}") if words.has(f"baseline.{baseline}") else baseline
+    shown = "".join(words.either(f"baseline.{baseline}", baseline))
     verdict = "random" if row["model"] in random else str(row["verdict"])
     return [
         str(row["model"]),

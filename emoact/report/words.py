@@ -64,15 +64,18 @@ class Words:
         """The hook of a site, and its label."""
         return (Code(site(name).hook), ": ", self.site(name))
 
+    def either(self, key: str, other: str, **values: str | int | Text) -> Text:
+        """The string of the language where it has one, else the text of a record as it is."""
+        return self(key, **values) if self.has(key) else (other,)
+
     def view(self, name: str) -> ViewWords | None:
         """Sentences of the language for a view; English has those of the view itself."""
         return None if self.lang == "en" else VIEWS.get(name)
 
     def term(self, text: str) -> str:
         """A word of a chart or table of a view in the language; an unknown one stays as it is."""
-        if self.has(f"emotion.{text}"):
-            return self.plain(f"emotion.{text}")
-        return text if self.lang == "en" else TERMS.get(text, text)
+        known = {} if self.lang == "en" else TERMS
+        return known.get(text) or self.emotion(text)
 
     def counted(self, noun: str, number: int) -> str:
         """A number with the word that fits it: `1 file`, `12 files`."""
@@ -80,7 +83,7 @@ class Words:
 
     def emotion(self, label: str) -> str:
         """What a label is called; labels of other data sets stay as they are."""
-        return self.plain(f"emotion.{label}") if self.has(f"emotion.{label}") else label
+        return "".join(self.either(f"emotion.{label}", label))
 
     def joined(self, names: list[str] | tuple[str, ...]) -> str:
         """Names one after the other, as the language lists them."""
