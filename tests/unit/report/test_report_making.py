@@ -147,7 +147,7 @@ def test_a_refused_file_is_named_and_counts_nowhere(tmp_path: Path) -> None:
 def test_files_that_say_nothing_of_themselves_are_reported_all_the_same(tmp_path: Path) -> None:
     plant_unit(tmp_path, "gpt2", "anger", known=False)
     text = shown(made(tmp_path))
-    assert "do not say how they were made" in text
+    assert "do not record how they were made" in text
     assert "unknown" in text
 
 

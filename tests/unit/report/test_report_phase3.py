@@ -150,7 +150,7 @@ def test_random_models_claim_nothing_and_are_not_counted(
     text = shown(folder, "en")
     assert "of 2 directions" in text  # anger and gratitude of gpt2 alone
     assert "random weights, no claim" in text
-    assert "their rows show that the tools work" in text
+    assert "Their rows show that the tools work" in text
 
 
 def test_an_analysis_of_other_files_says_so(
@@ -159,11 +159,11 @@ def test_an_analysis_of_other_files_says_so(
     _, saved = analysed
     plant_scenarios(tmp_path, "gpt2", n=10)
     shutil.copytree(saved.path, tmp_path / "analysis" / saved.id)
-    assert "is of other files than those in the folder now" in shown(tmp_path, "en")
+    assert "rests on other files than those in the folder now" in shown(tmp_path, "en")
     table = tmp_path / "analysis" / saved.id / "tables" / "headline.parquet"
     table.write_bytes(table.read_bytes()[:-10])
     text = shown(tmp_path, "en")
-    assert "could not be read and is left out" in text
+    assert "cannot be read and is not included" in text
     assert "python -m emoact analyze" in text
 
 
