@@ -187,8 +187,8 @@ def _finding(finding: ActivationFinding, words: Words) -> Text:
     English has the sentences of the pages; another language makes its own of the figures.
     """
     kind = f"finding.{finding.kind}"
-    title = words.either(f"{kind}.title", finding.kind.replace("_", " ").capitalize())
-    lead: Text = (Strong("".join(title)), " · ", Code(finding.model or words.plain("several")))
+    title = Strong(words.plain(f"{kind}.title"))
+    lead: Text = (title, " · ", Code(finding.model or words.plain("several")))
     if finding.site is not None:
         lead += (" · ", words.site(finding.site))
     lead += (words.plain("findings.colon"),)

@@ -26,7 +26,7 @@ from emoact.cli import main
 
 FILES = Path(__file__).parents[1] / "golden"
 _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
-_HEADING = {"en": "### What is unusual about the activations", "ja": "### 活性に関する所見"}
+_HEADING = {"en": "### Findings on the activations", "ja": "### 活性に関する所見"}
 TABLES = (
     "headline",
     "strength",
