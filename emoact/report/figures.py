@@ -152,13 +152,22 @@ def _names_width(panel: Panel) -> float:
 def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
     """The panel's title; the emotions that it begins with are bold, each in its own colour."""
     ink = drawing.colour("text")
+    names = [
+        (drawing.say(emotion), drawing.colour(f"emotion:{emotion}"), "bold")
+        for emotion in panel.emotions
+    ]
+    joined = [part for name in names for part in (("–", ink, "normal"), name)][1:]
     parts = [
-        *((drawing.say(e), drawing.colour(f"emotion:{e}"), "bold") for e in panel.emotions),
+        *joined,
         (drawing.say(panel.lead), ink, "bold"),
         (drawing.say(panel.title), ink, "normal" if panel.lead or panel.emotions else "bold"),
     ]
+    room = axes.get_position().width * _WIDTH
     at = 0.0
-    for text, colour, weight in (part for part in parts if part[0]):
+    for text, colour, weight in parts:
+        wide = 1.08 * _text_width(text)
+        if not text or (at and at + wide > room):
+            continue
         axes.annotate(
             text,
             (0, 1),
@@ -171,7 +180,7 @@ def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
             parse_math=False,
             annotation_clip=False,
         )
-        at += 8 + 1.08 * _text_width(text)
+        at += 8 + wide
 
 
 def _entries(chart: Chart) -> list[Key]:

@@ -75,7 +75,8 @@ class Words:
     def term(self, text: str) -> str:
         """A word of a chart or table of a view in the language; an unknown one stays as it is."""
         known = {} if self.lang == "en" else TERMS
-        return known.get(text) or self.emotion(text)
+        # Of 感謝（gratitude） a chart has room for the first word.
+        return known.get(text) or self.emotion(text).partition("（")[0]
 
     def counted(self, noun: str, number: int) -> str:
         """A number with the word that fits it: `1 file`, `12 files`."""

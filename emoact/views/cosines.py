@@ -270,4 +270,8 @@ COSINES = View[Analysed](
     answer=answer,
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty=EMPTY,
+    in_report=lambda source: [
+        {"model": model, "site": source.sites[:1], "measure": "cosine"}
+        for model in source.saved.models
+    ],
 )

@@ -68,7 +68,7 @@ def test_directions_distances_and_models_are_there_in_both_languages(
             assert heading in text
         assert saved.id in text
         # Norms, strength and distances of two models each.
-        assert text.count("<svg") == 4
+        assert text.count("<svg") == 6
 
 
 def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -> None:
