@@ -320,4 +320,4 @@ def _style(me: str, pairs: Mapping[str, str]) -> str:
 
 def _text_width(text: str) -> float:
     """Estimated width of a text of 13 pixels; Chinese and Japanese letters are twice as wide."""
-    return sum(13.0 if unicodedata.east_asian_width(c) in "WF" else 7.2 for c in text)
+    return sum((13.0 if unicodedata.east_asian_width(c) in "WF" else 7.2 for c in text), 0.0)
