@@ -1,13 +1,15 @@
-"""Dataclasses from JSON, with the type of every field checked.
+"""JSON that is not trusted into values, and back: the one way of every file and message.
 
-The files of a run directory may be torn, foreign or from a newer emoact; what passes here cannot
-break a page later.
+A file may be torn, foreign or from a newer emoact. What passes here has the types that its class
+says. pydantic does the same; it is not used because its import would lengthen the start of every
+command by half (docs/decisions.md).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import stat
 import types
@@ -21,11 +23,17 @@ from emoact.errors import RequestError
 T = TypeVar("T")
 
 
-def decode(cls: type[T], fields: Any, *, where: str = "") -> T:
-    """An instance of a dataclass from what `json.loads` gave.
+def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool = False) -> T:
+    """Build an instance of a dataclass from what `json.loads` gave.
 
     Tuples are read from lists, nested dataclasses from objects, whole numbers count as floats.
-    Fields with a default may be missing; fields that the class does not have are refused.
+    Fields with a default may be missing.
+
+    Args:
+        cls: A dataclass.
+        fields: The JSON value.
+        where: Name of the value in messages.
+        ignore_unknown: Pass over fields that the class does not have, instead of refusing them.
 
     Raises:
         RequestError: A field is missing, unknown or of another type; says which.
@@ -34,7 +42,7 @@ def decode(cls: type[T], fields: Any, *, where: str = "") -> T:
         raise RequestError(f"{where or cls.__name__}: an object is expected, found {_said(fields)}")
     hints = _hints(typing.cast("type", cls))
     unknown = sorted(set(fields) - set(hints))
-    if unknown:
+    if unknown and not ignore_unknown:
         raise RequestError(f"{_at(where, unknown[0])}: this field is unknown")
     values = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -44,6 +52,56 @@ def decode(cls: type[T], fields: Any, *, where: str = "") -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise RequestError(f"{at}: this field is missing")
     return cls(**values)
+
+
+def encode(value: Any) -> Any:
+    """Plain JSON of a value: objects for dataclasses and mappings, lists for tuples."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    return value
+
+
+def versioned(fields: Any, *, version: int, what: str) -> dict[str, Any]:
+    """Fields of a document without their `schema_version`, which is checked.
+
+    Args:
+        fields: The JSON value.
+        version: Newest version that is understood.
+        what: Name of the document in messages, such as "run".
+
+    Raises:
+        RequestError: It is of a newer emoact, or is no such document.
+    """
+    if not isinstance(fields, Mapping):
+        raise RequestError(f"expected a JSON object, found {type(fields).__name__}")
+    found = fields.get("schema_version")
+    if type(found) is int and found > version:
+        raise RequestError(
+            f"written by a newer emoact (schema version {found}, this one reads up to {version})",
+            remedy=f"Update emoact to open this {what}.",
+        )
+    if found != version:
+        raise RequestError(f"no {what} that this emoact knows (schema_version {found!r:.40})")
+    return {key: item for key, item in fields.items() if key != "schema_version"}
+
+
+def read_json(path: Path, *, limit: int) -> Any:
+    """The JSON value in a regular file of at most `limit` bytes.
+
+    Raises:
+        RequestError: It is missing, cannot be read, is larger, or is no JSON; names the file.
+    """
+    data = read_regular(path, limit=limit + 1)
+    if len(data) > limit:
+        raise RequestError(f"{path.name} is larger than {limit:,} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path.name} is not JSON ({error})") from None
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What one run was asked to do: written once, never changed."""
+"""Configuration of a run: `config.json`, written once and never changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-from emoact.decode import decode
+from emoact.decode import decode, encode, versioned
 from emoact.errors import RequestError
 from emoact.models.source import Need
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
@@ -65,6 +65,71 @@ class DatasetRef:
     source: str
     path: str
     sha256: str
+
+
+RateSource = Literal["measured", "guessed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEstimate:
+    """What one model of a run will take.
+
+    Attributes:
+        folder: The model's folder, as in `RunModel`.
+        n_samples: Prompts that are not on disk yet.
+        n_tokens: Their tokens, BOS included.
+        tokens_counted: True when the model's own tokenizer counted them, False when guessed from
+            the characters.
+        tokens_per_s: Rate that was used.
+        rate_source: `measured` on this machine with this model, or `guessed` from its size.
+        prepare_s: Seconds for install, download and load.
+        extract_s: Seconds for the forward passes and for saving.
+        disk_bytes: What the new files will occupy.
+        memory_bytes: Resident memory at the peak.
+    """
+
+    folder: str
+    n_samples: int
+    n_tokens: int
+    tokens_counted: bool
+    tokens_per_s: float
+    rate_source: RateSource
+    prepare_s: float
+    extract_s: float
+    disk_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        seconds: Wall time without waiting in the queue.
+        disk_bytes: What the new files will occupy in the end.
+        peak_disk_bytes: The most that is needed while the largest unit is being written.
+        memory_bytes: Resident memory at the peak.
+        free_disk_bytes: Free in the results folder when the estimate was made, or None.
+        free_memory_bytes: Available when the estimate was made, or None.
+        rate_source: `guessed` when any of the rates was.
+        warnings: Sentences for the user: disk or memory that will not do.
+        models: The same, model by model.
+    """
+
+    seconds: float
+    disk_bytes: int
+    peak_disk_bytes: int
+    memory_bytes: int
+    free_disk_bytes: int | None
+    free_memory_bytes: int | None
+    rate_source: RateSource
+    warnings: tuple[str, ...]
+    models: tuple[ModelEstimate, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens over all models."""
+        return sum(model.n_tokens for model in self.models)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,29 +207,11 @@ class RunConfig:
             "overwrite": self.overwrite,
             "store": self.store,
         }
-        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(asked)
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "kind": self.kind,
-            "run_id": self.run_id,
-            "created_at": self.created_at,
-            "models": [dataclasses.asdict(model) for model in self.models],
-            "emotions": list(self.emotions),
-            "counts": dict(self.counts),
-            "dataset": dataclasses.asdict(self.dataset),
-            "options": self.options.to_json(),
-            "overwrite": self.overwrite,
-            "allow_pickle_weights": self.allow_pickle_weights,
-            "results": self.results,
-            "command": self.command,
-            "executor": self.executor,
-            "store": self.store,
-            "estimate": None if self.estimate is None else self.estimate.to_json(),
-        }
+        return {"schema_version": SCHEMA_VERSION, "kind": self.kind, **encode(self)}
 
     @classmethod
     def from_json(cls, fields: Any) -> RunConfig:
@@ -173,92 +220,11 @@ class RunConfig:
         Raises:
             RequestError: The mapping is of a newer emoact, or is no such mapping.
         """
-        if not isinstance(fields, Mapping):
-            raise RequestError(f"expected a JSON object, found {type(fields).__name__}")
-        version = fields.get("schema_version")
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise RequestError(
-                f"written by a newer emoact (schema version {version}, this one reads up to "
-                f"{SCHEMA_VERSION})",
-                remedy="Update emoact to open this run.",
-            )
-        if version != SCHEMA_VERSION or fields.get("kind") != cls.kind:
-            raise RequestError(
-                f"no run that this emoact knows (schema_version {version!r}, kind "
-                f"{fields.get('kind')!r})"
-            )
-        stated = {key: fields[key] for key in fields if key not in ("schema_version", "kind")}
+        stated = versioned(fields, version=SCHEMA_VERSION, what="run")
+        kind = stated.pop("kind", None)
+        if kind != cls.kind:
+            raise RequestError(f"no run that this emoact knows (kind {kind!r:.40})")
         return decode(cls, stated)
-
-
-RateSource = Literal["measured", "guessed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelEstimate:
-    """What one model of a run will take.
-
-    Attributes:
-        folder: The model's folder, as in `RunModel`.
-        n_samples: Prompts that are not on disk yet.
-        n_tokens: Their tokens, BOS included.
-        tokens_counted: True when the model's own tokenizer counted them, False when guessed from
-            the characters.
-        tokens_per_s: Rate that was used.
-        rate_source: `measured` on this machine with this model, or `guessed` from its size.
-        prepare_s: Seconds for install, download and load.
-        extract_s: Seconds for the forward passes and for saving.
-        disk_bytes: What the new files will occupy.
-        memory_bytes: Resident memory at the peak.
-    """
-
-    folder: str
-    n_samples: int
-    n_tokens: int
-    tokens_counted: bool
-    tokens_per_s: float
-    rate_source: RateSource
-    prepare_s: float
-    extract_s: float
-    disk_bytes: int
-    memory_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What a run will take.
-
-    Attributes:
-        seconds: Wall time without waiting in the queue.
-        disk_bytes: What the new files will occupy in the end.
-        peak_disk_bytes: The most that is needed while the largest unit is being written.
-        memory_bytes: Resident memory at the peak.
-        free_disk_bytes: Free in the results folder when the estimate was made, or None.
-        free_memory_bytes: Available when the estimate was made, or None.
-        rate_source: `guessed` when any of the rates was.
-        warnings: Sentences for the user: disk or memory that will not do.
-        models: The same, model by model.
-    """
-
-    seconds: float
-    disk_bytes: int
-    peak_disk_bytes: int
-    memory_bytes: int
-    free_disk_bytes: int | None
-    free_memory_bytes: int | None
-    rate_source: RateSource
-    warnings: tuple[str, ...]
-    models: tuple[ModelEstimate, ...]
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens over all models."""
-        return sum(model.n_tokens for model in self.models)
-
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars, lists and mappings."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "warnings": list(self.warnings), "models": list(fields["models"])}
 
 
 JobKind = Literal["analyze", "report"]
@@ -305,8 +271,7 @@ class JobConfig:
     def fingerprint(self) -> str:
         """Equal for two requests that ask for the same in the same folder."""
         asked = {"kind": self.kind, "results": self.results, "request": dict(self.request)}
-        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(asked)
 
     def again(self) -> JobConfig:
         """The same request as a new run."""
@@ -314,18 +279,16 @@ class JobConfig:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
-        fields = dataclasses.asdict(self)
-        lists = {"models": list(self.models), "emotions": list(self.emotions)}
-        return {"schema_version": SCHEMA_VERSION, **fields, **lists}
+        return {"schema_version": SCHEMA_VERSION, **encode(self)}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> JobConfig:
+    def from_json(cls, fields: Any) -> JobConfig:
         """The inverse of `to_json`.
 
         Raises:
-            RequestError: The mapping is no such mapping; says why.
+            RequestError: The mapping is of a newer emoact, or is no such mapping.
         """
-        found = decode(cls, {key: fields[key] for key in fields if key != "schema_version"})
+        found = decode(cls, versioned(fields, version=SCHEMA_VERSION, what="run"))
         if not found.models:
             raise RequestError("models: at least one is expected")
         return found
@@ -346,12 +309,16 @@ AnyConfig: TypeAlias = RunConfig | JobConfig
 
 
 def config_from_json(fields: Any) -> AnyConfig:
-    """The config of a run of whatever kind.
+    """The config of a run of any kind.
 
     Raises:
         RequestError: The mapping is of a newer emoact, of an unknown kind, or is no such mapping.
     """
-    known = isinstance(fields, Mapping) and fields.get("schema_version") == SCHEMA_VERSION
-    if known and fields.get("kind") in JOB_KINDS:
+    if isinstance(fields, Mapping) and fields.get("kind") in JOB_KINDS:
         return JobConfig.from_json(fields)
     return RunConfig.from_json(fields)
+
+
+def _sha256(asked: Mapping[str, Any]) -> str:
+    canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

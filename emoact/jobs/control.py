@@ -22,6 +22,7 @@ from emoact.jobs.launch import (
     active_twin,
     as_request_error,
     aside,
+    check_settings,
     enter_queue,
     remove_leftovers,
     start,
@@ -29,10 +30,9 @@ from emoact.jobs.launch import (
 )
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
-from emoact.jobs.queue import one_at_a_time, run_directories, worker_slots
+from emoact.jobs.queue import one_at_a_time, run_directories
 from emoact.jobs.snapshot import RESUMABLE
 from emoact.jobs.status import Status, write_status
-from emoact.models.hosts import idle_s
 from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
 
@@ -92,8 +92,7 @@ def resume(
     Raises:
         RequestError: There is no such run, it has finished, or its data set has changed.
     """
-    worker_slots()
-    idle_s()
+    check_settings()
     directory = find_run(results, run_id)
     with one_at_a_time(directory.path.parent):
         remove_leftovers(directory.path.parent)

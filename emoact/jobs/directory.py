@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections import deque
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import read_regular
+from emoact.decode import decode, read_json, read_regular, versioned
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, config_from_json
 from emoact.jobs.events import EventBatch, read_events
@@ -22,7 +21,7 @@ from emoact.jobs.status import Status, read_status
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import write_json
 
-_MAX_CONFIG_BYTES = 50_000_000
+_MAX_BYTES = 50_000_000
 _TAIL_BYTES = 64_000
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -87,11 +86,9 @@ class RunDirectory:
         Raises:
             RequestError: `config.json` is missing, torn, foreign or newer; says which.
         """
-        data = read_regular(self.config_path, limit=_MAX_CONFIG_BYTES)
+        document = read_json(self.config_path, limit=_MAX_BYTES)
         try:
-            config = config_from_json(json.loads(data))
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"config.json is not JSON ({error})") from None
+            config = config_from_json(document)
         except RequestError as error:
             raise RequestError(f"config.json: {error.message}", remedy=error.remedy) from None
         if config.run_id != self.run_id:
@@ -167,7 +164,9 @@ class RunDirectory:
         return self.lock().held
 
 
-_MAX_BYTES = 10_000_000
+@dataclass(frozen=True)
+class _Plans:
+    models: Mapping[str, Mapping[str, Any]]
 
 
 class FrozenChoices(MutableMapping[str, Mapping[str, Any]]):
@@ -207,13 +206,11 @@ class FrozenChoices(MutableMapping[str, Mapping[str, Any]]):
         if not self._path.exists():
             return {}
         try:
-            content = json.loads(read_regular(self._path, limit=_MAX_BYTES))
-            models = content["models"] if content["schema_version"] == SCHEMA_VERSION else None
-        except (RequestError, ValueError, KeyError, TypeError, RecursionError):
-            models = None
-        if not isinstance(models, dict) or not all(isinstance(m, dict) for m in models.values()):
+            document = read_json(self._path, limit=_MAX_BYTES)
+            stated = versioned(document, version=SCHEMA_VERSION, what="plan")
+            return dict(decode(_Plans, stated).models)
+        except RequestError:
             raise EmoactError(
                 f"{self._path} is damaged, and the run cannot go on as it began without it",
                 remedy="Start a new run.",
-            )
-        return models
+            ) from None

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from emoact.errors import RequestError
 from emoact.jobs.lock import LockReading, RunLock, read_lock
-from emoact.jobs.warm import hand_over
-from emoact.models.hosts import child_environment
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
@@ -105,6 +103,10 @@ class LocalExecutor:
         Raises:
             OSError: The system refused.
         """
+        # Imported here: a command that only lists runs starts without numpy.
+        from emoact.jobs.warm import hand_over
+        from emoact.models.hosts import child_environment
+
         environment = child_environment()
         if hand_over(directory, lock, program=command[-1], environment=environment):
             return

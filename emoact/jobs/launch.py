@@ -20,7 +20,6 @@ from emoact.jobs.look import look
 from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.jobs.snapshot import Snapshot
 from emoact.jobs.status import Status, write_status
-from emoact.models.hosts import idle_s
 from emoact.store.atomic import make_folder, write_error, write_json
 from emoact.store.layout import ResultsRoot
 
@@ -57,8 +56,7 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
         RequestError: The run id is taken, the executor is unknown, or the run directory cannot be
             written; nothing is left.
     """
-    worker_slots()
-    idle_s()
+    check_settings()
     find_executor(config.executor)
     directory = RunDirectory(ResultsRoot(config.results).run_dir(config.run_id))
     runs = directory.path.parent
@@ -85,6 +83,18 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
         finally:
             lock.close()
     return Started(run_id=config.run_id, existing=False)
+
+
+def check_settings() -> None:
+    """Refuse environment variables that a worker could not obey.
+
+    Raises:
+        RequestError: One of them has a value that is not allowed.
+    """
+    from emoact.models.hosts import idle_s
+
+    worker_slots()
+    idle_s()
 
 
 def active_twin(runs: Path, config: AnyConfig) -> str | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emoact.decode import decode
+from emoact.decode import decode, encode, read_json
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.machine import machine_id
@@ -82,9 +80,8 @@ def rate_key(folder: str, *, dtype: str, device: str) -> str:
 def read_rates() -> Rates:
     """What was learnt; nothing where the file is missing or damaged."""
     try:
-        content = json.loads(_path().read_bytes()[:_MAX_BYTES])
-        return decode(Rates, content)
-    except (OSError, ValueError, RecursionError, RequestError):
+        return decode(Rates, read_json(_path(), limit=_MAX_BYTES))
+    except RequestError:
         return Rates()
 
 
@@ -110,7 +107,7 @@ def learn(config: RunConfig, snapshot: Snapshot) -> None:
                 models[key] = _mixed(models.get(key), tokens / seconds, ready_s)
         outcomes = (*rates.outcomes, *_outcome(config, snapshot))[-_OUTCOMES:]
         new = Rates(models=models, outcomes=outcomes)
-        write_json(_path(), dataclasses.asdict(new), durable=False)
+        write_json(_path(), encode(new), durable=False)
 
 
 def _mixed(old: Rate | None, tokens_per_s: float, ready_s: float) -> Rate:

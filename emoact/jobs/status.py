@@ -1,17 +1,15 @@
-"""`status.json`: where a run stands, and the last sign of life of its worker."""
+"""`status.json`: state of a run, and the last heartbeat of its worker."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import decode, read_regular
+from emoact.decode import decode, encode, read_json, versioned
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import WorkerProcess, this_machine
 from emoact.jobs.snapshot import Snapshot
@@ -50,24 +48,7 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
-        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
-
-    @classmethod
-    def from_json(cls, fields: Any) -> Status:
-        """The inverse of `to_json`.
-
-        Raises:
-            RequestError: The mapping is of a newer emoact, or is no such mapping.
-        """
-        version = fields.get("schema_version") if isinstance(fields, Mapping) else None
-        if version != SCHEMA_VERSION:
-            newer = isinstance(version, int) and version > SCHEMA_VERSION
-            raise RequestError(
-                f"written by a newer emoact (schema version {version})"
-                if newer
-                else "no status of a run"
-            )
-        return decode(cls, {key: fields[key] for key in fields if key != "schema_version"})
+        return {"schema_version": SCHEMA_VERSION, **encode(self)}
 
 
 def write_status(path: Path, status: Status, *, durable: bool) -> None:
@@ -108,10 +89,8 @@ def read_status(path: Path) -> Status:
     Raises:
         RequestError: It is missing, torn, foreign or newer; says which.
     """
-    data = read_regular(path, limit=_MAX_BYTES)
+    document = read_json(path, limit=_MAX_BYTES)
     try:
-        return Status.from_json(json.loads(data))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path.name} is not JSON ({error})") from None
+        return decode(Status, versioned(document, version=SCHEMA_VERSION, what="status"))
     except RequestError as error:
-        raise RequestError(f"{path.name}: {error.message}") from None
+        raise RequestError(f"{path.name}: {error.message}", remedy=error.remedy) from None

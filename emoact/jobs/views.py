@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from emoact.decode import encode
 from emoact.jobs.config import AnyConfig, Estimate, RunKind
 from emoact.jobs.executor import can
 from emoact.jobs.snapshot import (
@@ -132,8 +133,7 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars and lists."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "models": list(self.models), "emotions": list(self.emotions)}
+        return dict(encode(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class RunView:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
-        fields = dataclasses.asdict(self)
+        fields = encode(dataclasses.replace(self, config=None))
         for unit in fields["units"]:
             del unit["started_s"]
         config = None if self.config is None else self.config.to_json()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import json
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from emoact.decode import decode, encode
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import make_folder, try_lock, write_error, write_json
@@ -57,17 +57,12 @@ class ManifestEntry:
     configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("folder", "emotion", "sha256", "key", "model", "run_id", "written_at"):
-            if type(getattr(self, name)) is not str:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, not a string")
         for name in ("sha256", "key"):
             if not _SHA256.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not 64 hexadecimal digits")
         for name in ("size", "schema_version"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+            if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not a count")
-        if not isinstance(self.configuration, Mapping):
-            raise ValueError(f"configuration is {self.configuration!r}, not a mapping")  # noqa: TRY004
 
     @property
     def store(self) -> str:
@@ -76,12 +71,7 @@ class ManifestEntry:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain values."""
-        return {
-            item.name: dict(self.configuration)
-            if item.name == "configuration"
-            else getattr(self, item.name)
-            for item in dataclasses.fields(self)
-        }
+        return dict(encode(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,10 +188,9 @@ def _entry(root: ResultsRoot, units: Mapping[str, Any], name: str) -> ManifestEn
     """One entry, checked; fields that a later version added are passed over."""
     raw = units[name]
     try:
-        known = [item.name for item in dataclasses.fields(ManifestEntry)]
-        found = ManifestEntry(**{key: raw[key] for key in known})
+        found = decode(ManifestEntry, raw, ignore_unknown=True)
         expected = root.unit_name(found.folder, found.emotion, store=found.store)
-    except (TypeError, KeyError, ValueError, RequestError) as error:
+    except (ValueError, RequestError) as error:
         raise _damaged(root, f"units[{name!r}]: {type(error).__name__} {error}") from error
     if expected != name:
         raise _damaged(root, f"units[{name!r}] describes {expected!r}")
