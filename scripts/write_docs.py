@@ -21,9 +21,11 @@ sys.path.insert(0, str(ROOT))
 
 from emoact.cli.reference import commands_markdown  # noqa: E402
 from emoact.stats import catalogue  # noqa: E402
+from emoact.views.catalogue import views_markdown  # noqa: E402
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_markdown,
+    "views": views_markdown,
     **{
         f"measures-{table.name}": functools.partial(catalogue.measures_markdown, table.name)
         for table in catalogue.TABLES

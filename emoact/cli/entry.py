@@ -17,6 +17,7 @@ from emoact.cli import (
     run_commands,
     sentence_command,
     verify_command,
+    view_command,
 )
 from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
@@ -76,6 +77,7 @@ def build_parser() -> Parser:
     verify_command.add(commands)
     audit_command.add(commands)
     analyze_command.add(commands)
+    view_command.add(commands)
     report_command.add(commands)
     bench_command.add(commands)
     return parser

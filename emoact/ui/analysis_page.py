@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -24,7 +26,7 @@ from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views.analysed import Analysed
 from emoact.views.plots.theme import emotion_styles
 from emoact.views.text import listed, md, mono, prose
-from emoact.views.view import Choice
+from emoact.views.view import Choice, View, word
 
 
 def show(page: str, *, needs: str, n_models: int = 1) -> None:
@@ -48,7 +50,8 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
 
     def details(choice: Choice) -> None:
         if page == "directions":
-            _downloads(saved, choice["model"], choice["site"])
+            model = choice.get("model", saved.models[0])
+            _downloads(saved, model, choice.get("site", saved.sites))
         _settings(saved, results)
 
     show_views(
@@ -62,7 +65,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
             styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
             badges=lambda _: saved.badges,
             made=lambda _: made_words(saved),
-            command=lambda _view, _choice: command(results, saved),
+            command=lambda view, choice: view_command(results, saved, view, choice),
             notes=notes,
             details=details,
         ),
@@ -112,6 +115,17 @@ def made_words(saved: SavedAnalysis) -> str:
     )
 
 
+def view_command(results: str, saved: SavedAnalysis, view: View[Any], choice: Choice) -> str:
+    """The shell command that writes the table of a view."""
+    asked = [
+        f"{name}={word(each)}"
+        for name, value in choice.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    where = ["--analysis", saved.id, "--results", results, "--csv", f"{view.name}.csv"]
+    return shlex.join(["python", "-m", "emoact", "view", view.name, "--choice", *asked, *where])
+
+
 def command(results: str, saved: SavedAnalysis) -> str:
     """The shell command that makes this analysis."""
     from emoact.analysis.request import AnalyzeRequest, analyze_command
@@ -137,6 +151,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             *((name, _plain(value)) for name, value in saved.settings.to_json().items()),
             *((f"version of {name}", value) for name, value in saved.versions.items()),
         ]
+        st.caption(f"In a shell: {mono(command(results, saved))}")
         left, right = st.columns([2, 3])
         with left:
             st.dataframe(

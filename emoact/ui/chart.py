@@ -13,6 +13,7 @@ import streamlit as st
 from emoact.views.plots.caption import with_caption
 from emoact.views.plots.theme import Scheme
 from emoact.views.text import mono
+from emoact.views.view import csv_of
 
 _PARTS = """
 <div class="row">
@@ -134,12 +135,6 @@ def export_row(
             )
         if command:
             st.caption(f"In a shell: {mono(command)}")
-
-
-def csv_of(data: pd.DataFrame, badges: Sequence[str]) -> str:
-    """The rows in full, with the badges as a last column where there are any."""
-    rows = data.assign(badges="; ".join(badges)) if badges else data
-    return str(rows.to_csv(index=False))
 
 
 def file_name(name: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from emoact import sites as known
 from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError
 from emoact.measures import Measure
+from emoact.store.reading import read
 from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
 from emoact.views.view import Choice, Control
@@ -39,7 +44,7 @@ class Analysed:
 
     @classmethod
     def of(cls, saved: SavedAnalysis) -> Analysed:
-        """The analysis read from disk, without texts."""
+        """The analysis read from disk, without texts of prompts."""
         return cls(saved=saved, read=saved.table)
 
     @property
@@ -54,6 +59,20 @@ class Analysed:
     def of_choice(self, table: str, choice: Choice) -> pd.DataFrame:
         """Rows of the chosen model and sites."""
         return self.rows(table, model=choice["model"], site=choice["site"])
+
+
+def texts_in(
+    results: str | os.PathLike[str], saved: SavedAnalysis, model: str
+) -> dict[tuple[str, str], str]:
+    """Texts of a model's prompts by emotion and id, from the files that were analysed."""
+    texts: dict[tuple[str, str], str] = {}
+    for each in saved.inputs:
+        if each.folder == model:
+            with suppress(EmoactError):
+                for number, prompt in enumerate(read(Path(results) / each.file).prompts or ()):
+                    key = each.emotion, str(prompt.get("id", number))
+                    texts[key] = str(prompt.get("text", ""))
+    return texts
 
 
 def of(rows: pd.DataFrame, **wanted: Any) -> pd.DataFrame:

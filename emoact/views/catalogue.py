@@ -51,3 +51,17 @@ VIEWS: tuple[View[Any], ...] = (
 def of_page(page: str) -> tuple[View[Any], ...]:
     """The views of one page."""
     return tuple(view for view in VIEWS if view.page == page)
+
+
+def of_analyses() -> tuple[View[Any], ...]:
+    """The views whose source is a saved analysis."""
+    return tuple(view for view in VIEWS if view.page in ("directions", "distances", "across"))
+
+
+def views_markdown() -> str:
+    """The views as a Markdown table for `docs/dashboard.md`."""
+    lines = ["| page | view | question | choices in the address |", "|---|---|---|---|"]
+    for view in VIEWS:
+        choices = ", ".join(f"`{control.name}`" for control in view.controls)
+        lines.append(f"| {view.page} | `{view.name}` | {view.question} | {choices} |")
+    return "\n".join(lines)

@@ -245,7 +245,8 @@ def twin_sentence(distances: pd.DataFrame) -> str:
 
 def two(value: float) -> str:
     """Two decimals; an en dash for a missing value."""
-    return "–" if not math.isfinite(value) else f"{value:.2f}"
+    # Adding 0 makes a negative zero positive.
+    return "–" if not math.isfinite(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 EMPTY = "There is nothing to draw: a distance needs two emotions beside the reference."

@@ -147,8 +147,12 @@ def _key(measure: Measure) -> list[Key]:
 
 def options(source: Analysed, _: Choice) -> list[str]:
     """Labelled measures that the analysis has."""
-    known = source.read("strength")
-    return [each.name for each in catalogue.labelled("strength") if each.name in known]
+    rows, saved = source.read("strength"), source.saved
+    return [
+        each.name
+        for each in catalogue.labelled("strength")
+        if rows[each.name].notna().any() or each.name not in saved.missing("strength")
+    ]
 
 
 def show(source: Analysed, choice: Choice) -> Shown:
@@ -181,7 +185,9 @@ STRENGTH = View[Analysed](
             label="Measure",
             kind="select",
             options=options,
-            default=lambda source, _: DEFAULT if DEFAULT in source.read("strength") else "",
+            default=lambda source, choice: (
+                DEFAULT if DEFAULT in options(source, choice) else options(source, choice)[0]
+            ),
             help=lambda _: measure_help(catalogue.labelled("strength")),
             width=150,
         ),

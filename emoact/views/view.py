@@ -192,3 +192,9 @@ class View(Generic[Source]):
                 value = control.value(words, source, choice)
                 choice[control.name] = value[:1] if control.name in self.single else value
         return choice
+
+
+def csv_of(table: pd.DataFrame, badges: Sequence[str]) -> str:
+    """A table in full, with the badges as a last column where there are any."""
+    rows = table.assign(badges="; ".join(badges)) if badges else table
+    return str(rows.to_csv(index=False))

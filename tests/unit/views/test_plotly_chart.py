@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from emoact.ui.chart import csv_of, file_name
+from emoact.ui.chart import file_name
 from emoact.views.chart import (
     Axis,
     Band,
@@ -23,6 +23,7 @@ from emoact.views.chart import (
 )
 from emoact.views.plotly_chart import figure
 from emoact.views.plots.theme import INK, Scheme, emotion_styles
+from emoact.views.view import csv_of
 
 STYLES = emotion_styles(["anger", "neutral"], "light")
 

@@ -1,0 +1,147 @@
+"""`emoact view`: the table of a view of the analysis pages, as the page shows it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.parsing import add_command, add_json, add_results
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.analysis.saved import SavedAnalysis
+    from emoact.views.view import Choice, View
+
+_EXAMPLE = """\
+emoact view
+emoact view strength --choice model=smollm2-135m site=resid_pre measure=cv --csv strength.csv"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "view",
+        about="Write the table of a view of a saved analysis; without a name, list the views.",
+        example=_EXAMPLE,
+        run=_view,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the view, as in its tab")
+    parser.add_argument(
+        "--choice",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="choices as in the address of the page; a name that takes several values is repeated",
+    )
+    parser.add_argument(
+        "--analysis", metavar="ID", default="newest", help="which analysis (default: %(default)s)"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write here instead of standard output")
+    add_results(parser)
+    add_json(parser)
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.listing import read_analysis
+    from emoact.store.atomic import replace_atomically
+    from emoact.views.analysed import Analysed, texts_in
+    from emoact.views.view import csv_of
+
+    if arguments.name is None:
+        _list(as_json=arguments.json)
+        return 0
+    view = _named(arguments.name)
+    key = arguments.analysis
+    saved = read_analysis(arguments.results, None if key == "newest" else key)
+    source = Analysed(
+        saved=saved,
+        read=saved.table,
+        texts=lambda model: texts_in(arguments.results, saved, model),
+    )
+    choice = _choice(view, source, _asked(arguments.choice))
+    shown = view.show(source, choice)
+    if arguments.json:
+        _print(view, saved, choice, shown, view.answer(source, choice, shown))
+    elif arguments.csv:
+        with replace_atomically(arguments.csv) as file:
+            file.write(csv_of(shown.table, saved.badges).encode())
+        say(f"{len(shown.table)} rows in {arguments.csv}")
+    else:
+        print_line(csv_of(shown.table, saved.badges).rstrip("\n"))
+    return 0
+
+
+def _named(name: str) -> View[Any]:
+    from emoact.views import catalogue
+
+    views = {view.name: view for view in catalogue.of_analyses()}
+    if name not in views:
+        raise RequestError(
+            f"there is no view {name!r} of an analysis; there are {', '.join(views)}",
+            remedy="`emoact view` lists them with their choices.",
+        )
+    return views[name]
+
+
+def _list(*, as_json: bool) -> None:
+    from emoact.views import catalogue
+
+    rows = [
+        (view.name, view.page, " ".join(control.name for control in view.controls), view.question)
+        for view in catalogue.of_analyses()
+    ]
+    header = ("view", "page", "choices", "question")
+    if as_json:
+        print_json({"views": [dict(zip(header, row, strict=True)) for row in rows]})
+    else:
+        print_table(header, rows)
+
+
+def _asked(words: Sequence[str]) -> dict[str, list[str]]:
+    asked: dict[str, list[str]] = {}
+    for word in words:
+        name, found, value = word.partition("=")
+        if not found:
+            raise RequestError(
+                f"{word!r} is no choice", remedy="Write NAME=VALUE, such as measure=cv."
+            )
+        asked.setdefault(name, []).append(value)
+    return asked
+
+
+def _choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[str]]) -> Choice:
+    """The choice, with unknown names and values refused."""
+    choice = view.choice(source, asked)
+    unknown = [name for name in asked if name not in choice]
+    if unknown:
+        raise RequestError(
+            f"the view {view.name} has no choice {unknown[0]!r}; it has {', '.join(choice)}"
+        )
+    for control in view.controls:
+        wrong = control.unknown(asked.get(control.name, ()), source, choice)
+        if wrong:
+            allowed = ", ".join(map(str, control.allowed(source, choice)))
+            raise RequestError(f"{control.name} is {wrong[0]!r}; allowed are {allowed}")
+    return choice
+
+
+def _print(
+    view: View[Any], saved: SavedAnalysis, choice: Choice, shown: Any, answer: Sequence[str]
+) -> None:
+    import json
+
+    print_json(
+        {
+            "view": view.name,
+            "analysis": saved.id,
+            "choice": dict(choice),
+            "badges": list(saved.badges),
+            "answer": [sentence for sentence in answer if sentence],
+            "caption": shown.caption,
+            "rows": json.loads(shown.table.to_json(orient="records", double_precision=15)),
+        }
+    )

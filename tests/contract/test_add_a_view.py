@@ -1,0 +1,133 @@
+"""A view that is defined here, in one record, appears everywhere without another changed file."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.analysis.saved import SavedAnalysis
+from emoact.cli import main
+from emoact.views import catalogue
+from emoact.views.analysed import MODEL, Analysed
+from emoact.views.chart import Axis, Chart, Line, Panel, of_emotion
+from emoact.views.view import Choice, Control, Shown, View
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
+
+ROOT = Path(__file__).parents[2]
+
+
+def show(source: Analysed, choice: Choice) -> Shown:
+    """Median norm of the layers of one site."""
+    rows = source.rows("strength", model=choice["model"], site="resid_pre")
+    table = rows[rows["emotion"] == choice["of"]][["layer", "scale"]].reset_index(drop=True)
+    line = Line(x=table["layer"], y=table["scale"], colour=of_emotion(choice["of"]))
+    panel = Panel(marks=[line], x=Axis(title="layer", scale="layer"), y=Axis(title="norm"))
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]]),
+        caption=f"Median norm by layer; {choice['model']}.",
+        name="scale",
+    )
+
+
+SCALE = View[Analysed](
+    name="scale",
+    page="directions",
+    title="Scale of the layers",
+    question="How large are the vectors of each layer?",
+    controls=(
+        MODEL,
+        Control(
+            name="of",
+            label="Emotion",
+            kind="one",
+            options=lambda source, _: source.saved.emotions,
+        ),
+    ),
+    show=show,
+    answer=lambda _source, _choice, shown: [f"The largest median is {shown.table['scale'].max()}."],
+    terms={"scale": "median norm of the pooled vectors"},
+    in_report=lambda source: [{"model": source.saved.models[0], "of": "anger"}],
+)
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedAnalysis:
+    """A planted analysis, and a catalogue with one view more."""
+    monkeypatch.setenv("EMOACT_RESULTS", str(tmp_path))
+    monkeypatch.setattr(catalogue, "VIEWS", (*catalogue.VIEWS, SCALE))
+    monkeypatch.chdir(ROOT)
+    plant_scenarios(tmp_path)
+    return plant_analysis(tmp_path)
+
+
+def opened(**parameters: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page("pages/directions.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def expected(saved: SavedAnalysis, emotion: str) -> pd.DataFrame:
+    rows = saved.table("strength")
+    rows = rows[(rows["site"] == "resid_pre") & (rows["emotion"] == emotion)]
+    return rows[["layer", "scale"]].reset_index(drop=True)
+
+
+def test_it_is_a_tab_with_controls_answer_chart_and_table(saved: SavedAnalysis) -> None:
+    app = opened(view="scale", of="gratitude")
+    wanted = expected(saved, "gratitude")
+    pd.testing.assert_frame_equal(app.dataframe[0].value, wanted)
+    spec: Any = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert spec["data"][0]["y"] == wanted["scale"].tolist()
+    assert "Median norm by layer; gpt2." in spec["layout"]["annotations"][-1]["text"]
+    said = "\n".join(str(each.value) for each in (*app.markdown, *app.caption))
+    assert f"The largest median is {wanted['scale'].max()}." in said
+    assert "How large are the vectors of each layer?" in said
+    assert "median norm of the pooled vectors" in said
+    assert "CSV" in {button.proto.label for button in app.get("download_button")}
+    assert "`of=nobody` in the address was ignored" in str(
+        [each.value for each in opened(view="scale", of="nobody").caption]
+    )
+
+
+def test_its_shell_command_writes_the_table_of_the_page(
+    saved: SavedAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(view="scale", of="gratitude")
+    (line,) = (each.value for each in app.caption if "emoact view scale" in each.value)
+    _, _, program, *words = shlex.split(line.split("`")[1])
+    monkeypatch.chdir(tmp_path)
+    assert (program, main(words)) == ("emoact", 0)
+    pd.testing.assert_frame_equal(
+        pd.read_csv("scale.csv"), app.dataframe[0].value, check_exact=True
+    )
+
+
+def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
+    saved: SavedAnalysis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["view", "--json"]) == 0
+    views = {each["view"]: each for each in json.loads(capsys.readouterr().out)["views"]}
+    assert views["scale"]["choices"] == "model of"
+    results = str(saved.path.parents[1])
+    assert main(["view", "scale", "--choice", "of=joy", "--results", results]) == 2
+    assert "of is 'joy'; allowed are" in capsys.readouterr().err
+    assert main(["view", "scale", "--choice", "of=anger", "--results", results]) == 0
+    written = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    pd.testing.assert_frame_equal(written, expected(saved, "anger"), check_exact=True)
+
+
+def test_it_is_in_the_table_of_the_documents(saved: SavedAnalysis) -> None:
+    line = "| directions | `scale` | How large are the vectors of each layer? | `model`, `of` |"
+    assert line in catalogue.views_markdown()
