@@ -1,1 +1,1 @@
-"""Side-by-side timings of emoact and of what one would use instead."""
+"""Side-by-side timings of emoact and of other ways to get activations."""

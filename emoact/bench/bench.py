@@ -1,4 +1,4 @@
-"""One model on one data set, every way side by side."""
+"""Bench of one model on one data set: every way side by side."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _COMPARED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to measure.
+    """Settings of a bench.
 
     Attributes:
-        model: What resolves to the model.
-        dataset: A file that `read_prompts` reads; each label is a unit.
-        repeat: Rounds.
-        every: Ways that take one prompt at a time take every so-many-th prompt of a unit.
-        memory: Measure the memory of each way in a process of its own.
+        model: Name, id or path of the model.
+        dataset: File for `read_prompts`; each label is a unit.
+        repeat: Number of rounds.
+        every: Ways that take one prompt at a time take every nth prompt of a unit.
+        memory: Measure the memory of each way, in a child process.
         curve: Measure the cost of more and longer prompts.
-        pages: Measure how soon the dashboard's pages are there.
+        pages: Measure the script times of the dashboard's pages.
     """
 
     model: str
@@ -59,10 +59,10 @@ class Request:
 
 
 def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
-    """Measure.
+    """Time every way, and measure memory, cost curves and pages where requested.
 
     Raises:
-        RequestError: The model or the data set cannot be had.
+        RequestError: The model or the data set is not available.
         EmoactError: The model failed.
     """
     dataset = read_prompts(request.dataset)
@@ -117,7 +117,7 @@ def _units(dataset: Dataset) -> list[list[str]]:
 def _whole_run(
     subject: Subject, ways: Sequence[Way], chosen: str, *, repeat: int, say: Say
 ) -> WholeRun:
-    """The pipeline and its passes alone, in turn, so that a share of one in the other is fair."""
+    """Time of the pipeline and of its passes alone, measured in turn."""
     way = next(way for way in ways if way.name == chosen)
     seconds, shares = [], []
     for number in range(repeat):
@@ -133,7 +133,7 @@ def _whole_run(
 
 def _peaks(subject: Subject, ways: Sequence[Way], *, say: Say) -> dict[str, Peak]:
     peaks = {}
-    # A fifth of the prompts shows the peak of a pass as well as all of them.
+    # A fifth of the prompts reaches the same peak as all of them.
     few = [group[::5] for group in subject.texts]
     for name in [*(way.name for way in ways), RUN]:
         say(f"memory of {name}")

@@ -26,10 +26,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """What the rounds gave.
+    """Times of all rounds.
 
     Attributes:
-        seconds: By way, wall time of the whole loop in each round.
+        seconds: Wall time of the whole loop in each round, by way.
         limit_gflops: Best float32 rate at the model's shapes in each round.
     """
 
@@ -48,11 +48,11 @@ def contest(
     """Time every way `repeat` times.
 
     Args:
-        ways: Whom to time.
-        groups: The prompts that a way takes.
-        shapes: The model's linear layers.
-        repeat: Rounds; the order turns around from one to the next.
-        say: Told what is under way.
+        ways: Ways to time.
+        groups: Prompts of a way.
+        shapes: Linear layers of the model.
+        repeat: Number of rounds; every second round has the reverse order.
+        say: Receives progress messages.
     """
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     limits = []
@@ -64,7 +64,7 @@ def contest(
             began = time.perf_counter()
             way.run(prompts, _drop)
             seconds[way.name].append(time.perf_counter() - began)
-        # In the same round as the rest: a machine may be slower a minute later.
+        # In the same round as the ways: the speed of a machine changes within minutes.
         limits.append(measure(shapes, seconds=_LIMIT_SECONDS).best_rate(statistics.median))
     return Timings(
         seconds={name: tuple(values) for name, values in seconds.items()},
@@ -73,7 +73,7 @@ def contest(
 
 
 def largest_differences(ways: Sequence[Way], groups: Sequence[Prompts]) -> dict[str, float]:
-    """How far each way's activations are from the first way's, relative, per position."""
+    """Largest relative difference of each way's activations from those of the first way."""
     reference: dict[tuple[Site, int, int], np.ndarray] = {}
     found = {}
     for way in ways:
@@ -90,19 +90,19 @@ def largest_differences(ways: Sequence[Way], groups: Sequence[Prompts]) -> dict[
 
 
 def _drop(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
-    """The array is there, which is what was asked for."""
+    """Discard the array; only the time counts."""
 
 
 MULTIPLES = (1, 4, 16)
 LENGTHS = (10, 50, 200)
 MEMORY_MULTIPLES = (1, 4, 10)
-"""How many times as many prompts the memory is measured with."""
+"""Multiples of one unit's prompts for the memory curve."""
 
 
 def cost_curve(subject: Subject, *, say: Say) -> list[Point]:
     """Time for 1, 4 and 16 times one unit's prompts, and for 10, 50 and 200 tokens each.
 
-    Copies of a prompt are told apart by a number in front, so that they share nothing but BOS.
+    Copies of a prompt start with a number, so that they share only BOS.
     """
     unit = subject.texts[0]
     points = []
@@ -121,7 +121,7 @@ def cost_curve(subject: Subject, *, say: Say) -> list[Point]:
 
 
 def memory_curve(subject: Subject, *, say: Say) -> list[Point]:
-    """Most memory of the whole pipeline for one unit and for up to ten times its prompts."""
+    """Peak memory of the pipeline for one, four and ten times one unit's prompts."""
     points = []
     for times in MEMORY_MULTIPLES:
         texts = numbered(subject.texts[0], times)
@@ -143,7 +143,7 @@ def memory_curve(subject: Subject, *, say: Say) -> list[Point]:
 
 
 def numbered(texts: Sequence[str], times: int) -> list[str]:
-    """The texts, and further copies with a number in front."""
+    """Texts, followed by copies that start with a number."""
     more = [f"{number} {text}" for number in range(2, times + 1) for text in texts]
     return [*texts, *more]
 

@@ -1,4 +1,4 @@
-"""How soon a page of the dashboard is there, with twelve saved pickles on disk."""
+"""Script times of the dashboard's pages, with twelve saved pickles on disk."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from emoact.errors import EmoactError
 from emoact.store.summaries import measures_of
 
 HOME = Path(emoact.__file__).resolve().parent.parent
-"""Where `app.py` and the pages lie in a checkout."""
+"""Folder of `app.py` and the pages in a checkout."""
 
 ROUNDS = 7
 _PICKLES = 12
-# A process of its own for each page, so that the first time is the first.
+# One process for each page, so that the first time includes all imports.
 _SCRIPT = """
 import json, sys, time
 import streamlit
@@ -42,15 +42,15 @@ print(json.dumps(times))
 
 
 def page_names() -> list[str]:
-    """Every page; none where the dashboard does not lie beside the package."""
+    """Names of all pages; none outside a checkout."""
     return sorted(path.stem for path in (HOME / "pages").glob("*.py"))
 
 
 def page_times(subject: Subject, *, say: Say, pages: Sequence[str] | None = None) -> list[PageTime]:
-    """Open every page over twelve units of the subject's prompts, measured as a run leaves them."""
+    """Times of every page over twelve saved units of the subject's prompts."""
     with tempfile.TemporaryDirectory(prefix="emoact-pages-") as folder:
         results = Path(folder, "results")
-        say(f"saving {_PICKLES} pickles to look at")
+        say(f"saving {_PICKLES} pickles")
         subject.run_pipeline(twelve_units(subject.texts), results=results)
         measures_of(results)
         times = []
@@ -61,7 +61,7 @@ def page_times(subject: Subject, *, say: Say, pages: Sequence[str] | None = None
 
 
 def page_time(page: str, results: Path) -> PageTime:
-    """The first and the later runs of one page's script.
+    """Times of the first and the later runs of one page's script.
 
     Raises:
         EmoactError: The page failed.
@@ -82,7 +82,7 @@ def page_time(page: str, results: Path) -> PageTime:
 
 
 def twelve_units(texts: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The units, and further ones with a number in front of each prompt, up to twelve."""
+    """Units, followed by units of numbered copies, twelve in all."""
     copies = -(-_PICKLES // len(texts))
     more = [numbered(unit, copies) for unit in texts]
     units = [

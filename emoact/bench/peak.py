@@ -1,4 +1,4 @@
-"""Most memory that one way needs, measured in a process of its own.
+"""Peak memory of one way, measured in a child process.
 
 `python -m emoact.bench.peak` reads a JSON request from standard input and prints one line of JSON.
 """
@@ -23,8 +23,8 @@ class Peak:
     """Resident memory in bytes.
 
     Attributes:
-        before: With the model loaded.
-        most: Most while the loop ran.
+        before: Memory with the model loaded.
+        most: Peak during the loop.
     """
 
     before: int
@@ -52,7 +52,7 @@ def peak_of(model: str, way: str, texts: Sequence[Sequence[str]]) -> Peak:
 
 
 def main() -> None:
-    """The child."""
+    """Measure in the child process."""
     from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _forget_peak() -> None:
-    """Have the kernel count the peak from here: loading needs more than the loop does."""
+    """Reset the kernel's peak: loading needs more memory than the loop."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

@@ -1,4 +1,4 @@
-"""What the bench found, as plain values."""
+"""Results of the bench, as plain values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """The middle and the ends of what repetitions gave."""
+    """Median and range of repetitions."""
 
     median: float
     lowest: float
@@ -18,25 +18,25 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Spread of at least one value."""
         return cls(median=statistics.median(values), lowest=min(values), highest=max(values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WayResult:
-    """One way to get the activations.
+    """Result of one way to get the activations.
 
     Attributes:
         name: Short name.
-        about: What it does.
-        n_samples: Prompts of the loop that was timed.
-        n_tokens: Their tokens.
+        about: Description.
+        n_samples: Prompts of the timed loop.
+        n_tokens: Tokens of these prompts.
         n_computed: Tokens that went through the model, padding included.
-        seconds: Wall time of the whole loop, of each repetition.
-        share_of_limit: Its matrix products against the best rate at the same shapes.
-        peak_bytes: Most memory of a process that does this alone; None when not measured.
-        model_bytes: The same process with the model loaded, before the loop.
-        difference: Largest relative difference per position to the first way.
+        seconds: Wall time of the whole loop, for each repetition.
+        share_of_limit: Rate of its matrix products, as a share of the best rate at these shapes.
+        peak_bytes: Peak memory of a process that runs only this way; None when not measured.
+        model_bytes: Memory of that process with the model loaded, before the loop.
+        difference: Largest relative difference from the first way, at one position.
     """
 
     name: str
@@ -57,13 +57,13 @@ class WayResult:
 
     @property
     def tokens_per_s(self) -> Spread:
-        """Tokens of the prompts per second, however often or seldom they were computed."""
+        """Tokens of the prompts per second; shared prefixes and padding do not count."""
         return Spread.of([self.n_tokens / seconds for seconds in self.seconds])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How many times as fast one way is as another, repetition by repetition."""
+    """Speed of one way as a multiple of the speed of another, over the repetitions."""
 
     fast: str
     slow: str
@@ -76,11 +76,11 @@ class Point:
 
     Attributes:
         axis: `prompts`, `tokens` or `memory`.
-        value: How many prompts, or tokens of each.
+        value: Number of prompts, or of tokens of each.
         n_tokens: Tokens of all prompts.
         n_nodes: Distinct prefixes.
         seconds: Wall time.
-        peak_bytes: Most memory, with the model; None when not measured.
+        peak_bytes: Peak memory, with the model; None when not measured.
     """
 
     axis: str
@@ -96,9 +96,9 @@ class PageTime:
     """Script time of one page of the dashboard with twelve pickles on disk.
 
     Attributes:
-        page: Its name.
-        cold_s: First run in a new process, with the import of what the page needs.
-        warm_s: Median of later runs.
+        page: Name of the page.
+        cold_s: Time of the first run in a new process, imports included.
+        warm_s: Median time of later runs.
     """
 
     page: str
@@ -108,11 +108,11 @@ class PageTime:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeRun:
-    """The pipeline from texts to acknowledged files, without loading the model.
+    """Time of the pipeline from texts to acknowledged files, without loading the model.
 
     Attributes:
         seconds: Wall time of each repetition.
-        overhead: What it takes beyond the passes alone, as a share of them.
+        overhead: Time beyond the passes alone, as a share of them.
     """
 
     seconds: tuple[float, ...]
@@ -121,20 +121,20 @@ class WholeRun:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """One model on one data set.
+    """Results of one model on one data set.
 
     Attributes:
         model: Name, shape, parameters of its blocks.
         dataset: Source, prompts, tokens, distinct prefixes.
         machine: Processor, cores, threads, load.
-        versions: Of the libraries.
-        plan: emoact's choice.
-        ways: Every way that was timed.
-        ratios: Of emoact's choice to the others.
-        limit_gflops: Best float32 rate at the model's shapes, of each repetition.
-        whole_run: The pipeline.
-        curve: Cost curves; empty when not asked for.
-        pages: The dashboard's pages; empty when not asked for, or where there is none.
+        versions: Versions of the libraries.
+        plan: Plan that emoact chose.
+        ways: Results of every way.
+        ratios: Speed of the chosen plan as a multiple of every other way.
+        limit_gflops: Best float32 rate at the model's shapes, for each repetition.
+        whole_run: Times of the pipeline.
+        curve: Cost curves; empty when not requested.
+        pages: Times of the dashboard's pages; empty when not requested, or outside a checkout.
     """
 
     model: Mapping[str, Any]
@@ -150,5 +150,5 @@ class BenchResult:
     pages: tuple[PageTime, ...] = field(default=())
 
     def way(self, name: str) -> WayResult:
-        """The way of that name."""
+        """Result of the named way."""
         return next(way for way in self.ways if way.name == name)

@@ -1,4 +1,4 @@
-"""A model and prompts, loaded, with every way to run the one on the other."""
+"""Loaded model and prompts, with every way to run the model on them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 
 RUN = "run"
-"""The pipeline: tokenising, passes, shard, pickle, manifest."""
+"""Name of the pipeline: tokenising, passes, shard, pickle, manifest."""
 
 
 class Subject:
-    """What the bench works on.
+    """Loaded model and prompts of a bench.
 
     Args:
-        model: What resolves to the model.
+        model: Name, id or path of the model.
         texts: Prompts, grouped into units.
     """
 
@@ -40,7 +40,7 @@ class Subject:
         self.texts = [list(group) for group in texts]
         self.source = ensure_model(resolve_model(model))
         if self.source.path is None:
-            raise RequestError(f"{model} is not on this machine")
+            raise RequestError(f"{model} is not installed")
         self._path = self.source.path
         self.options = ExtractionOptions(device="cpu")
         self.engine: BridgeEngine = load_engine(self.source, self.options, texts=self.texts[0])
@@ -48,26 +48,26 @@ class Subject:
 
     @cached_property
     def bare(self) -> Any:
-        """The model without TransformerLens."""
+        """Model without TransformerLens."""
         return load_bare(self._path)
 
     @cached_property
     def shapes(self) -> dict[Shape, int]:
-        """The linear layers of its blocks."""
+        """Linear layers of the blocks."""
         return linear_shapes(self.bare)
 
     @property
     def flop_per_token(self) -> int:
-        """Of the linear layers of the blocks; attention's own products are left out."""
+        """Operations of the linear layers of the blocks, without the products of attention."""
         return sum(2 * count * shape.inputs * shape.outputs for shape, count in self.shapes.items())
 
     def ways(self) -> list[Way]:
-        """Every way, the report's first."""
+        """All ways, `run_with_cache` first."""
         through_lens, *plans = self._bridge_ways()
         return [through_lens, *self._nnsight_ways(), *self._bare_ways(), *plans]
 
     def job(self, name: str) -> Callable[[], object]:
-        """What to call to have one way do the whole job once."""
+        """Function that runs the whole job once, by the named way."""
         if name == RUN:
             return self.run_pipeline
         several = {"hugging_face": self._bare_ways, "nnsight": self._nnsight_ways}
@@ -76,7 +76,7 @@ class Subject:
         return lambda: way.run(self.groups, lambda *_: None)
 
     def forget_bridge(self) -> None:
-        """Keep the bare model only, so that its memory can be told."""
+        """Keep only the bare model, so that its memory can be measured."""
         _ = self.bare
         del self.engine
         gc.collect()
@@ -84,7 +84,7 @@ class Subject:
     def _nnsight_ways(self) -> list[Way]:
         if not nnsight_is_installed():
             return []
-        # One of its own: nnsight wraps the modules that it is given.
+        # A separate model: nnsight wraps its modules.
         return [through_nnsight(load_bare(self._path), self.engine.bridge.tokenizer)]
 
     def _bare_ways(self) -> list[Way]:
@@ -106,13 +106,13 @@ class Subject:
     def run_pipeline(
         self, texts: Sequence[Sequence[str]] | None = None, *, results: Path | None = None
     ) -> float:
-        """Texts to acknowledged files; seconds of wall time.
+        """Run the pipeline from texts to acknowledged files, and return its wall time in seconds.
 
-        Checking the request and tidying up are left out.
+        The check of the request and the clean-up are not timed.
 
         Args:
             texts: Units of prompts; those of the subject by default.
-            results: Where the files go; a folder that is removed again by default.
+            results: Folder of the files; a temporary one by default.
         """
         from emoact.jobs.request import ExtractRequest, prepare
 

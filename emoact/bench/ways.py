@@ -23,7 +23,7 @@ from emoact.sites import SiteName, saved_sites
 
 
 def load_bare(path: Path) -> Any:
-    """The model in float32 with the attention that Hugging Face picks by itself."""
+    """Model in float32, with the default attention of Hugging Face and without TransformerLens."""
     model: Any = AutoModelForCausalLM.from_pretrained(
         path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
     )
@@ -31,23 +31,23 @@ def load_bare(path: Path) -> Any:
 
 
 def blocks_of(model: Any) -> Any:
-    """Its transformer blocks, each with an `mlp`.
+    """Transformer blocks of a model, each with an `mlp`.
 
     Raises:
-        RequestError: They are not where the four families have them.
+        RequestError: The model has another layout than the four known families.
     """
     body = model.base_model
     blocks = getattr(body, "h", None) or getattr(body, "layers", None)
     if blocks is None or not all(hasattr(block, "mlp") for block in blocks):
         raise RequestError(
-            f"the blocks of a {type(model).__name__} are not where the bench looks for them",
+            f"the bench does not know the layout of a {type(model).__name__}",
             remedy="Choose a GPT-2, GPT-NeoX, GPT-Neo or Llama model.",
         )
     return blocks
 
 
 def nnsight_is_installed() -> bool:
-    """Whether it can be compared with."""
+    """True when nnsight is installed."""
     return importlib.util.find_spec("nnsight") is not None
 
 
@@ -77,14 +77,14 @@ def through_nnsight(model: Any, tokenizer: Any) -> Way:
 
 
 class _Envoy:
-    """nnsight's view of the base model, under the name that plain models give it."""
+    """Base model of nnsight, under the attribute name of plain models."""
 
     def __init__(self, traced: Any) -> None:
         self.base_model = getattr(traced, traced._module.base_model_prefix)  # noqa: SLF001
 
 
 def _trace(traced: Any, blocks: Sequence[Any], tokens: torch.Tensor) -> tuple[list[Any], list[Any]]:
-    # nnsight reads the source of this block and runs it inside the model.
+    # nnsight compiles the source of this block and runs it inside the model.
     with traced.trace(tokens):
         before: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
         after: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
@@ -101,14 +101,14 @@ Prompts = Sequence[Tokenised]
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way to do the job.
+    """Way to get the activations.
 
     Attributes:
         name: Short name.
-        about: What it does.
-        single: Whether it takes one prompt at a time, which is slow.
-        run: Does the job for groups of prompts, one group per unit; prompts are numbered through.
-        computed: Tokens that go through the model for these groups.
+        about: Description.
+        single: True for one prompt at a time, which is slow.
+        run: Function of groups of prompts, one group per unit, numbered consecutively.
+        computed: Function that counts the tokens that go through the model.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Way:
 
 
 def through_transformer_lens(bridge: Any) -> Way:
-    """The report's way: `run_with_cache`, one prompt at a time, unembedding included."""
+    """TransformerLens' `run_with_cache`, one prompt at a time, unembedding included."""
     wanted = {
         f"blocks.{layer}.hook_{site}": (site, layer)
         for site in saved_sites()
@@ -144,7 +144,7 @@ def through_transformer_lens(bridge: Any) -> Way:
 
 
 def through_hugging_face(model: Any) -> Way:
-    """The bare model under forward hooks, one prompt at a time."""
+    """Bare model with forward hooks, one prompt at a time."""
 
     @torch.no_grad()
     def run(groups: Sequence[Prompts], put: Put) -> None:
@@ -196,7 +196,7 @@ def in_sorted_batches(model: Any) -> Way:
 
 
 def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct: bool) -> Way:
-    """One of emoact's plans, unit by unit."""
+    """Plan of emoact, unit by unit."""
     device = torch.device("cpu")
     reader = HookReader(bridge, saved_sites(), device, kernel=kernel, direct=direct)
 
@@ -210,7 +210,7 @@ def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct:
             def shifted(
                 site: SiteName, layer: int, sample: int, rows: np.ndarray, first: int = first
             ) -> None:
-                # As the pipeline does, which copies each sample into the unit's file.
+                # The pipeline copies each sample as well, into the unit's file.
                 put(site, layer, first + sample, rows.copy())
 
             reader.run_all(passes(prompts), shifted, lambda _: None)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_json, add_results, one_of
+from emoact.cli.parsing import (
+    Parser,
+    add_command,
+    add_json,
+    add_results,
+    add_seed,
+    add_start,
+    one_of,
+)
 from emoact.sites import analysed_sites, in_order, vector_sites
 
 if TYPE_CHECKING:
@@ -119,7 +127,7 @@ def _add_options(parser: Parser) -> None:
         help="chance of any false alarm over layers, sites, emotions and models "
         "(default: %(default)s)",
     )
-    how.add_argument("--seed", type=int, default=0, help="of every draw (default: %(default)s)")
+    add_seed(how, about="seed of all draws")
     how.add_argument(
         "--allow-mixed",
         action="store_true",
@@ -131,10 +139,7 @@ def _add_options(parser: Parser) -> None:
         help="leave out the prompts that hold NaN or infinite values, and name them",
     )
     run = parser.add_argument_group("run")
-    run.add_argument("--run-id", metavar="ID", help="name of the run (default: made from the time)")
-    run.add_argument(
-        "--detach", action="store_true", help="print the run's id and leave it to work"
-    )
+    add_start(run)
     add_json(run)
 
 

@@ -1,4 +1,4 @@
-"""`emoact audit`: what in a data set could stand for the emotion instead of it."""
+"""`emoact audit`: confounds of a data set, such as length or punctuation."""
 
 from __future__ import annotations
 
@@ -8,35 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from emoact.cli.output import print_json, say
-from emoact.cli.parsing import add_command, add_json
+from emoact.cli.parsing import add_command, add_dataset, add_json, add_seed
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add `emoact audit`."""
     parser = add_command(
         commands,
         "audit",
-        about="Look for what in a data set could stand for the emotion: length, words, duplicates.",
+        about="Audit a data set for confounds: length, punctuation, words, duplicates.",
         example="emoact audit --dataset data/prompts.jsonl",
         run=_audit,
     )
-    parser.add_argument(
-        "--dataset",
-        metavar="FILE",
-        default="data/prompts.jsonl",
-        help="prompts as .jsonl, .json, .csv, .tsv or .parquet (default: %(default)s)",
-    )
+    add_dataset(parser)
     parser.add_argument(
         "--model",
         metavar="NAME|ID|PATH",
-        help="count lengths in the tokens of this model too; it has to be installed",
+        help="installed model, to compare lengths in its tokens as well",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="of the permutations and folds (default: %(default)s)",
-    )
+    add_seed(parser, about="seed of permutations and folds")
     add_json(parser)
 
 

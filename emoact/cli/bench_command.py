@@ -1,4 +1,4 @@
-"""`emoact bench`."""
+"""`emoact bench`: speed of emoact beside other ways to get activations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_json
+from emoact.cli.parsing import add_command, add_dataset, add_json
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add `emoact bench`."""
     parser = add_command(
         commands,
         "bench",
-        about="Time emoact on this machine beside what one would use instead.",
+        about="Time emoact on this machine beside other ways to get activations.",
         example="emoact bench --quick\nemoact bench --model gpt2 --every 4 --json",
         run=_bench,
     )
@@ -29,12 +29,7 @@ def add(commands: Any) -> None:
         default="smollm2-135m",
         help="an installed model (default: %(default)s)",
     )
-    parser.add_argument(
-        "--dataset",
-        metavar="FILE",
-        default="data/prompts.jsonl",
-        help="prompts; each label is a unit (default: %(default)s)",
-    )
+    add_dataset(parser, about="prompts; each label is a unit")
     parser.add_argument(
         "--repeat",
         type=int,

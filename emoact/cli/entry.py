@@ -1,4 +1,4 @@
-"""Where the command line starts and where errors become exit codes."""
+"""Entry point of the command line, and exit codes of errors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from emoact.version import __version__
 _EPILOG = """\
 exit codes:
   0  done
-  1  it failed, or a check found something
-  2  the request was wrong in a way that shows before work starts
+  1  failure, or a check found a problem
+  2  wrong request, found before the work starts
   130  cancelled
 
 example:
@@ -37,10 +37,10 @@ example:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code.
+    """Run a command, and return its exit code.
 
     Args:
-        argv: Words after the program's name; those of the process when None.
+        argv: Words after the program's name; None takes those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return CancelledError.exit_code
     except BrokenPipeError:
-        # The reader of a pipe had enough; Python would complain again when it flushes at exit.
+        # The reader of the pipe has closed it; without this Python reports it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
     except SystemExit as leaving:
@@ -61,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> Parser:
-    """The parser of every command."""
+    """Parser of all commands."""
     parser = Parser(
         prog="emoact",
-        description="Extract, look at and compare how language models represent emotions.",
+        description="Extract, inspect and compare representations of emotions in language models.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"emoact {__version__}")

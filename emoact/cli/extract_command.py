@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import say
-from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.cli.parsing import (
+    add_command,
+    add_dataset,
+    add_json,
+    add_results,
+    add_start,
+    add_yes,
+    one_of,
+)
 from emoact.jobs import executor
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.sites import saved_sites, site_names
@@ -49,12 +57,7 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help="label of the data set; repeatable (default: all of them)",
     )
-    what.add_argument(
-        "--dataset",
-        metavar="FILE",
-        default="data/prompts.jsonl",
-        help="prompts as .jsonl, .json, .csv, .tsv or .parquet (default: %(default)s)",
-    )
+    add_dataset(what)
     add_results(what)
     _add_options(parser.add_argument_group("how"))
     _add_effort(parser.add_argument_group("machine"))
@@ -76,11 +79,8 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
     )
-    run.add_argument("--run-id", metavar="ID", help="name of the run (default: made from the time)")
-    run.add_argument(
-        "--detach", action="store_true", help="print the run's id and leave it to work"
-    )
-    run.add_argument("--yes", action="store_true", help="download more than 200 MB without asking")
+    add_start(run)
+    add_yes(run)
     add_json(run)
 
 

@@ -1,4 +1,4 @@
-"""`emoact models`."""
+"""`emoact models`: list of models, installation, and folder of a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_json
+from emoact.cli.parsing import add_command, add_json, add_yes
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Add the commands."""
+    """Add `emoact models`."""
     models = add_command(
         commands,
         "models",
-        about="List models, install one, or say where one lies.",
+        about="List models, install one, or print the folder of one.",
         example="emoact models list",
         run=_list,
     )
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         add_command(
             actions,
             "list",
-            about="The models with a short name, and whether they are on this machine.",
+            about="List the models with a short name, and whether they are installed.",
             example="emoact models list --json",
             run=_list,
         )
@@ -38,14 +38,12 @@ def add(commands: Any) -> None:
     install = add_command(
         actions,
         "install",
-        about="Fetch a model and convert it where that is needed.",
+        about="Download a model, and convert it if needed.",
         example="emoact models install smollm2-135m",
         run=_install,
     )
     install.add_argument("name", metavar="NAME", help="short name, hub id, or .gguf file")
-    install.add_argument(
-        "--yes", action="store_true", help="download more than 200 MB without asking"
-    )
+    add_yes(install)
     add_json(install)
     path = add_command(
         actions,
@@ -127,21 +125,21 @@ def _path(arguments: argparse.Namespace) -> int:
 
 
 def installed(source: ModelSource) -> Path:
-    """The folder that a model is loaded from.
+    """Folder of an installed model.
 
     Raises:
-        RequestError: It has to be fetched first.
+        RequestError: The model is not installed.
     """
     if source.path is None:
         raise RequestError(
-            f"{source.name} is not on this machine",
-            remedy=f"`emoact models install {source.name}` fetches it.",
+            f"{source.name} is not installed",
+            remedy=f"`emoact models install {source.name}` installs it.",
         )
     return source.path
 
 
 def _teller() -> OnStep:
-    """Says each step once, and how far it has come where somebody watches."""
+    """Function that prints each step once, and on a terminal its progress."""
     from emoact import numbers
 
     told = set()

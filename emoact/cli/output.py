@@ -1,4 +1,4 @@
-"""What goes where: documents and tables to standard output, everything else to standard error."""
+"""Output of commands: documents and tables to standard output, messages to standard error."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from emoact.errors import EmoactError
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One JSON document; NaN and infinities, which JSON does not have, become null."""
+    """Print one JSON document; NaN and infinities, which JSON does not have, become null."""
     json.dump(_plain(document), sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def print_line(text: str) -> None:
-    """One line of a result."""
+    """Print one line of a result."""
     print(text)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table with aligned columns."""
+    """Print a table with aligned columns."""
     table = [list(header), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
@@ -35,17 +35,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
-    """Rows as CSV.
+    """Print rows as CSV.
 
     Args:
-        rows: All with the same columns.
-        columns: Those of the header where there is no row.
+        rows: Rows with the same columns.
+        columns: Columns of the header without rows.
     """
     sys.stdout.write(_csv(rows, columns))
 
 
 def write_csv(path: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
-    """The same into a file, which is there whole or not at all."""
+    """Write rows as CSV into a file, atomically."""
     from emoact.store.atomic import replace_atomically
 
     with replace_atomically(Path(path)) as file:
@@ -53,12 +53,12 @@ def write_csv(path: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence
 
 
 def say(text: str) -> None:
-    """A message."""
+    """Print a message to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def print_error(error: EmoactError, *, as_json: bool) -> None:
-    """What went wrong and what to do, as a message and, where asked for, as a document."""
+    """Print an error with its remedy, as a message, and with `--json` as a document as well."""
     if as_json:
         print_json({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
     say(f"error: {error}")

@@ -1,4 +1,4 @@
-"""Words to arguments, with errors in the manner of the rest of emoact."""
+"""Parser of the command line, with shared options and errors that suggest the next step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHOICE = re.compile(r"invalid choice: '(?P<found>.*?)' \(choose from (?P<allowe
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `RequestError` and says what was probably meant."""
+    """Argument parser that raises `RequestError` and suggests a similar word."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
-        """The arguments.
+        """Parse the words of a command line.
 
         Raises:
             RequestError: A word is unknown, missing or not allowed.
@@ -37,11 +37,11 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
     def option_names(self) -> list[str]:
-        """Every long option of this command."""
+        """Long options of this command."""
         return [name for name in self._option_string_actions if name.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """Called by argparse for whatever it does not like."""
+        """Raise an error of argparse as a `RequestError`."""
         match = _CHOICE.search(message)
         if match is None:
             self.fail(message, None)
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def fail(self, message: str, probably: str | None) -> NoReturn:
-        """Refuse the words."""
+        """Raise a `RequestError` that names the command and its help."""
         hint = f"Did you mean {probably}? " if probably else ""
         raise RequestError(
             f"{self.prog}: {message}", remedy=f"{hint}`{self.prog} --help` shows what there is."
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
-    """An argument type that takes one of these words."""
+    """Argument type that accepts only these words."""
 
     def check(word: str) -> str:
         if word in allowed:
@@ -78,14 +78,14 @@ def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
 def add_command(
     commands: Any, name: str, *, about: str, example: str, run: Callable[..., int] | None
 ) -> Parser:
-    """A command with its help and an example.
+    """Add a command with its help and an example.
 
     Args:
-        commands: What `add_subparsers` gave.
-        name: The command.
-        about: One sentence that says what it does.
-        example: One or more lines that work as they stand.
-        run: Takes the arguments and returns the exit code; None where a default is set later.
+        commands: Result of `add_subparsers`.
+        name: Name of the command.
+        about: Description in one sentence.
+        example: One or more lines that run as they are.
+        run: Function of the arguments that returns the exit code; None when set later.
     """
     shown = "\n".join(f"  {line}" for line in example.splitlines())
     parser: Parser = commands.add_parser(
@@ -98,14 +98,14 @@ def add_command(
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
-    """`--json`."""
+    """Add `--json`."""
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document to standard output"
     )
 
 
 def add_results(parser: argparse._ActionsContainer) -> None:
-    """`--results`."""
+    """Add `--results`."""
     parser.add_argument(
         "--results",
         metavar="DIR",
@@ -114,7 +114,43 @@ def add_results(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_dataset(
+    parser: argparse._ActionsContainer,
+    *,
+    about: str = "prompts as .jsonl, .json, .csv, .tsv or .parquet",
+) -> None:
+    """Add `--dataset`."""
+    parser.add_argument(
+        "--dataset",
+        metavar="FILE",
+        default="data/prompts.jsonl",
+        help=f"{about} (default: %(default)s)",
+    )
+
+
+def add_seed(parser: argparse._ActionsContainer, *, about: str) -> None:
+    """Add `--seed`."""
+    parser.add_argument("--seed", type=int, default=0, help=f"{about} (default: %(default)s)")
+
+
+def add_start(parser: argparse._ActionsContainer) -> None:
+    """Add `--run-id` and `--detach`."""
+    parser.add_argument(
+        "--run-id", metavar="ID", help="name of the run (default: made from the time)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="print the run's id and return without waiting"
+    )
+
+
+def add_yes(parser: argparse._ActionsContainer) -> None:
+    """Add `--yes`."""
+    parser.add_argument(
+        "--yes", action="store_true", help="download more than 200 MB without a question"
+    )
+
+
 def default_results() -> str:
-    """The first folder of `EMOACT_RESULTS`, else `results`."""
+    """First folder of `EMOACT_RESULTS`, or `results`."""
     named = [part for part in os.environ.get("EMOACT_RESULTS", "").split(os.pathsep) if part]
     return named[0] if named else "results"

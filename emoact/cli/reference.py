@@ -1,4 +1,4 @@
-"""The command line as a table of a document, taken from the parser itself."""
+"""Table of commands for the documentation, from the parser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from emoact.cli.entry import build_parser
 
 
 def commands_markdown() -> str:
-    """One row for each command: its name, the options that matter most, and what it does."""
+    """Markdown table of commands: name and description."""
     parser = build_parser()
     (commands,) = (
         action

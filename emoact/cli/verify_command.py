@@ -1,4 +1,4 @@
-"""`emoact verify`: whether saved files are still what was saved, and still right."""
+"""`emoact verify`: hashes, contract and values of saved files, and recomputed activations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, say
-from emoact.cli.parsing import add_command, add_json, add_results
+from emoact.cli.parsing import add_command, add_json, add_results, add_seed
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add `emoact verify`."""
     verify = add_command(
         commands,
         "verify",
@@ -33,9 +33,7 @@ def add(commands: Any) -> None:
         help="prompts per file to recompute one at a time through TransformerLens, where the model "
         "is installed; 0 leaves it out (default: %(default)s)",
     )
-    verify.add_argument(
-        "--seed", type=int, default=0, help="which prompts are drawn (default: %(default)s)"
-    )
+    add_seed(verify, about="seed of the sample of prompts")
     add_json(verify)
 
 
@@ -76,7 +74,7 @@ def _parity(
     from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
-    say("importing torch to recompute a sample; --samples 0 leaves that out")
+    say("importing torch to recompute a sample; --samples 0 skips this step")
     from emoact.extraction.parity import check_parity
 
     return check_parity(
@@ -105,5 +103,5 @@ def _print(
             f"{result.folder} {result.emotion}: {len(result.samples)} prompts recomputed, largest "
             f"difference {shown} of the norm ({result.tolerance:.2g} allowed)"
         )
-    verdict = "all is well" if ok else "something is wrong"
+    verdict = "no problem found" if ok else "problems found"
     print_line(f"{report.n_files} files, {report.n_bytes / 1e6:,.0f} MB: {verdict}")
