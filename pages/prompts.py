@@ -1,20 +1,19 @@
-"""The data set: what is in it, whether it is fair, and how to bring one's own."""
+"""Prompts page: data set, audit, import."""
 
 import streamlit as st
 
 from emoact.ui import audit_view, frame, links, prompt_import, prompt_list
 from emoact.ui.boxes import error_box, next_step
 from emoact.ui.folders import results_folder
-from emoact.ui.prompt_choice import pick_dataset
 from emoact.ui.prompt_data import read_dataset
 
 frame.enter()
 st.title("Prompts")
-st.caption("What the models read, and whether anything but the emotion tells the classes apart.")
+st.caption("Texts that the models read, and an audit for confounds of the emotion.")
 
 results = results_folder()
 above = st.container()
-path = pick_dataset(results)
+path = prompt_import.pick(results)
 read = read_dataset(path)
 if read.dataset is None:
     if read.error is not None:

@@ -55,16 +55,16 @@ DRAWS = bootstrap_counts(DESIGN, 500, seed=SEED)
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One way to make data.
+    """Way to simulate data.
 
     Attributes:
-        name: As on the page.
+        name: Name on the page.
         spectrum: Standard deviation of each dimension.
-        scenario: Variance that the versions of a scenario share, over that of the noise.
+        scenario: Variance shared by the versions of a scenario, as a multiple of the noise.
         effect: Norm of the direction planted in one emotion of one model, in its later layers.
         shuffled: Shuffle the labels within scenarios after planting.
-        length: Norm of what one token more of length adds to every activation.
-        longer: Tokens by which neutral prompts are longer.
+        length: Norm of the change of every activation per token of length.
+        longer: Additional tokens of neutral prompts.
     """
 
     name: str
@@ -78,11 +78,11 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one grid showed.
+    """Result of one grid.
 
     Attributes:
-        anywhere: "Significant" appeared at least once.
-        planted: It appeared for the emotion and model that hold the effect.
+        anywhere: True when any emotion of any model is significant.
+        planted: True when the emotion with the effect is significant.
         d_prime: Held-out d' of that emotion in its later layers.
     """
 
@@ -105,14 +105,14 @@ def steep_spectrum() -> np.ndarray:
 
 
 def activations(condition: Condition, rng: np.random.Generator, *, planted: bool) -> np.ndarray:
-    """Pooled vectors `[prompt, layer, width]` of one model; layers resemble their neighbours."""
+    """Pooled vectors `[prompt, layer, width]` of one model; neighbouring layers correlate."""
     shape = (DESIGN.n_prompts, WIDTH)
     x = np.empty((DESIGN.n_prompts, LAYERS, WIDTH))
     scenario = rng.standard_normal((SCENARIOS, WIDTH)) * np.sqrt(condition.scenario)
     state = rng.standard_normal(shape)
     for layer in range(LAYERS):
         state = 0.8 * state + 0.6 * rng.standard_normal(shape)
-        # Norms that grow with depth: the maximum over layers must not follow them.
+        # Norms grow with depth; the maximum over layers must not follow them.
         x[:, layer] = (state + scenario[DESIGN.scenario_of]) * condition.spectrum * (1 + layer)
     lengths = rng.integers(8, 15, DESIGN.n_prompts) + condition.longer * (
         DESIGN.label_of == DESIGN.index("neutral")
@@ -153,7 +153,7 @@ def run_grid(condition: Condition, seed: tuple[int, ...]) -> Outcome:
 
 
 def run_verdict(condition: Condition, seed: tuple[int, ...]) -> Outcome:
-    """Whether "beyond words" is said of one emotion whose texts are random words."""
+    """Verdict on one emotion whose texts are random words."""
     rng = np.random.default_rng(seed)
     x = activations(condition, rng, planted=True)
     contrast = contrast_against(DESIGN, EMOTIONS[0], "neutral")
@@ -188,9 +188,9 @@ def run_verdict(condition: Condition, seed: tuple[int, ...]) -> Outcome:
 
 
 def effect_for_d_prime_one(condition: Condition, pool: Pool, code: int) -> Condition:
-    """The condition with the effect at which held-out d' is 1 on average, by bisection."""
+    """Condition with an effect that gives a mean held-out d' of 1, by bisection."""
     low, high = 0.0, 20.0
-    # The same draws at every step: the mean then rises steadily with the effect.
+    # With the same draws at every step, the mean is monotonic in the effect.
     seeds = _seeds(1000 + code, 150)
     for _ in range(12):
         middle = (low + high) / 2
@@ -201,7 +201,7 @@ def effect_for_d_prime_one(condition: Condition, pool: Pool, code: int) -> Condi
 
 
 def run_d_prime(condition: Condition, seed: tuple[int, ...]) -> Outcome:
-    """Only the held-out d' of the planted emotion."""
+    """Held-out d' of the planted emotion."""
     rng = np.random.default_rng(seed)
     gram = centred_gram(activations(condition, rng, planted=True)[:, PLANTED_FROM:])
     contrast = contrast_against(DESIGN, EMOTIONS[0], "neutral")
@@ -237,7 +237,7 @@ def main() -> None:
 
 
 def calibrate(pool: Pool, n_grids: int) -> str:
-    """The page, in Markdown."""
+    """Markdown of the page."""
     flat, steep = np.ones(WIDTH), steep_spectrum()
     nulls = [
         Condition(name="no emotion, isotropic spectrum", spectrum=flat),

@@ -1,4 +1,4 @@
-"""How often the audit accuses data sets in which emotion has nothing to do with the text.
+"""Rate of false warnings of the audit, on data sets whose labels are independent of the texts.
 
 Run `python scripts/calibrate_audit.py` from the root of the repository: 200 data sets of five
 designs, drawn with seeds 0 to 199. At most 16 of them may get a warning: 5 % of 200 and two
@@ -31,12 +31,12 @@ _MARKS = (".", ".", ".", ".", "!", "?", "", "...")
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What an audit said of one fair data set.
+    """Audit of one fair data set.
 
     Attributes:
-        seed: Of the data set and of the audit.
+        seed: Seed of the data set and of the audit.
         warned: Aspects with a warning or an error.
-        p_values: Of every test, by aspect and kind.
+        p_values: p-values of all tests, by aspect and kind.
     """
 
     seed: int
@@ -45,10 +45,10 @@ class Verdict:
 
 
 def fair_dataset(seed: int) -> Dataset:
-    """Random texts under random labels; texts of one scenario resemble each other.
+    """Random texts under random labels; texts of one scenario are similar.
 
-    The seed decides the design as well. Words follow Zipf's law; lengths, punctuation, capitals
-    and pronouns vary from prompt to prompt and from scenario to scenario, never with the label.
+    The seed chooses the design as well. Words follow Zipf's law; lengths, punctuation, capitals
+    and pronouns vary between prompts and between scenarios, and never with the label.
     """
     rng = np.random.default_rng(seed)
     design = DESIGNS[seed % len(DESIGNS)]
@@ -83,7 +83,7 @@ def _labelled(design: str, rng: np.random.Generator) -> tuple[list[str], list[st
 
 @dataclass(frozen=True, kw_only=True)
 class _Style:
-    """What the texts of one scenario have in common."""
+    """Style that the texts of one scenario share."""
 
     length: float
     mark: str
@@ -129,7 +129,7 @@ def _word(rank: int) -> str:
 
 
 def verdict_on(seed: int, *, permutations: int = 1000) -> Verdict:
-    """The audit of one fair data set."""
+    """Audit of one fair data set."""
     report = audit_dataset(fair_dataset(seed), seed=seed, permutations=permutations)
     return Verdict(
         seed=seed,
@@ -148,7 +148,7 @@ def _p_values(report: AuditReport) -> Iterator[tuple[str, float]]:
 
 
 def main() -> int:
-    """Print the aspects with warnings, and how often each test alone has p < 0.05."""
+    """Print the aspects with warnings, and the share of p-values up to 0.05 of each test."""
     parser = argparse.ArgumentParser(description="Calibrate the audit on fair data sets.")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many")
     parser.add_argument("--first", type=int, default=SEEDS.start, help="the first of them")

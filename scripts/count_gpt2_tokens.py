@@ -21,7 +21,7 @@ COUNTS = ROOT / "tests" / "contract" / "gpt2_token_counts.json"
 
 
 def main() -> None:
-    """Write id -> token count and SHA-256 of the text for every prompt."""
+    """Write token count and SHA-256 of the text for every prompt id."""
     parser = argparse.ArgumentParser(description="Count the GPT-2 tokens of data/prompts.jsonl.")
     parser.add_argument("encoder_json", type=Path, help="GPT-2's vocabulary: token -> number")
     parser.add_argument("vocab_bpe", type=Path, help="GPT-2's merges")

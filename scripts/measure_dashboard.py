@@ -1,4 +1,4 @@
-"""Measure the dashboard's process and write docs/dashboard.md from what was found.
+"""Measure the dashboard's process, and write docs/dashboard.md.
 
 Usage: python scripts/measure_dashboard.py
 
@@ -53,8 +53,8 @@ def main() -> None:
         "|---|--:|--:|",
         *(f"| {row.page} | {row.cold_s:.2f} | {row.warm_s:.2f} |" for row in times),
         "",
-        "The targets are 2 s and 0.5 s. The first one holds the import of what the page needs; "
-        "Streamlit itself is loaded by the server before anybody comes.",
+        "The targets are 2 s and 0.5 s. The first script includes the imports of the page; the "
+        "server loads Streamlit before the first visit.",
         "",
         f"After a visit to every page the server's unique set size is {uss / 1e6:.0f} MB (target: "
         f"under 250 MB); torch loaded: {'yes' if modules else 'no'}.",
@@ -75,7 +75,7 @@ def _plant(results: Path) -> None:
 
 
 def _memory(results: Path, pages: list[str], scratch: Path) -> tuple[int, bool]:
-    """Unique set size after every page was visited, and whether torch's library is mapped."""
+    """Unique set size after a visit to every page, and True when torch's library is mapped."""
     with serving(results, scratch / "memory.log") as server:
         for page in pages:
             name = "" if page == "home" else page
@@ -86,7 +86,7 @@ def _memory(results: Path, pages: list[str], scratch: Path) -> tuple[int, bool]:
 
 
 def _watchers(results: Path, scratch: Path) -> tuple[float, int, int]:
-    """Share of a core for the server while twenty sessions watch; their scripts; failures."""
+    """Share of a core for the server, number of scripts, and failures, with twenty sessions."""
     lock = plant_run(results, WATCHED, "running", done=1)
     sessions = [Session(page="extract", query=f"run={WATCHED}", remembers=False) for _ in range(20)]
     with serving(results, scratch / "watchers.log") as server:

@@ -1,4 +1,4 @@
-"""docs/performance.md from the numbers of `emoact bench`."""
+"""Page docs/performance.md, from the numbers of `emoact bench`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from emoact.views.chart import Axis, Chart, Line, Panel
 Result = Mapping[str, Any]
 
 NOTES = Path(__file__).with_name("performance_notes.md")
-"""What a person has to say about the figures; the page ends with it."""
+"""Notes written by hand, for the end of the page."""
 
 COST, MEMORY = "performance-cost.svg", "performance-memory.svg"
 
 
 def page(numbers: Mapping[str, Any]) -> str:
-    """The whole page."""
+    """Markdown of the page."""
     results = {(row["result"]["model"]["name"], row["dataset"]): row for row in numbers["rows"]}
     first: Result = numbers["rows"][0]["result"]
     embedded: Result = results["smollm2-135m", "shipped"]["result"]
@@ -70,7 +70,7 @@ def _machine(result: Result, numbers: Mapping[str, Any]) -> str:
 
 
 def _targets(results: Mapping[tuple[str, str], Any]) -> str:
-    """The targets beside what was found."""
+    """Table of targets and results."""
 
     def ratio(dataset: str, slow: str) -> list[str]:
         return [
@@ -182,7 +182,7 @@ def _curves(result: Result) -> str:
 
 
 def charts(numbers: Mapping[str, Any]) -> dict[str, str]:
-    """The pictures of the page, by file name."""
+    """Figures of the page, by file name."""
     embedded = next(
         row["result"]
         for row in numbers["rows"]
@@ -207,7 +207,7 @@ def charts(numbers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _panel(title: str, x: str, y: str, points: Sequence[tuple[float, float]]) -> Panel:
-    """A line of points on axes that begin at zero, so that a straight line looks straight."""
+    """Panel with one line, on axes that start at zero, so that proportional cost is a diagonal."""
     xs, ys = zip(*points, strict=True)
     return Panel(
         title=title,

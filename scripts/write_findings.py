@@ -1,9 +1,9 @@
-"""Write into README.md what the newest analysis of the embedded model says, figures included.
+"""Write the findings of the newest analysis of the embedded model into README.md.
 
     python -m emoact extract --model smollm2-135m && python -m emoact analyze --model smollm2-135m
     python scripts/write_findings.py [--results results] [--readme README.md]
 
-Everything between the two markers is replaced; nothing there is written by hand.
+The text between the two markers is replaced.
 """
 
 from __future__ import annotations
@@ -40,14 +40,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     section = "\n".join([BEGIN, *textwrap.wrap(found, 136, break_on_hyphens=False), END])
     pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
     if len(pattern.findall(text)) != 1:
-        raise SystemExit(f"{arguments.readme} does not hold the two markers once")
+        raise SystemExit(f"{arguments.readme} does not have each marker once")
     arguments.readme.write_text(pattern.sub(lambda _: section, text), encoding="utf-8")
 
 
 def findings(analysis: SavedAnalysis) -> list[str]:
-    """Two sentences: whether the classes differ, and whether that is more than their words."""
+    """Two sentences: difference of the classes, and comparison with their words."""
     if DEFAULT_MODEL not in analysis.models or analysis.badges:
-        raise SystemExit(f"analysis {analysis.id} is not one of {DEFAULT_MODEL} as it is meant")
+        raise SystemExit(
+            f"analysis {analysis.id} is not an unmixed analysis with {DEFAULT_MODEL}; "
+            "run `python -m emoact analyze`"
+        )
     headline = analysis.table("headline")
     rows = headline[(headline["model"] == DEFAULT_MODEL) & (headline["site"] == SITE)]
     transfer = rows[rows["evaluation"] == "explicit_to_implicit"].to_dict("records")

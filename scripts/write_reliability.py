@@ -1,4 +1,4 @@
-"""Run the tests of the reliability table and write docs/reliability.md from what they did.
+"""Run the tests of the reliability table, and write docs/reliability.md from their results.
 
 Usage: python scripts/write_reliability.py [--full]
 
@@ -55,7 +55,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass
 class Row:
-    """What the tests of one property did."""
+    """Results of the tests of one property."""
 
     passed: int = 0
     failed: int = 0
@@ -65,10 +65,10 @@ class Row:
 
 
 def main() -> int:
-    """Write the document; returns pytest's exit code."""
+    """Write the document, and return pytest's exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--full", action="store_true", help="the long variants too, and a minute of fuzz"
+        "--full", action="store_true", help="add the long variants, and a minute of fuzz"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,7 +128,7 @@ def _run_tests(report: Path, *, full: bool) -> int:
 def _collect(report: Path) -> tuple[list[Row], int]:
     rows = [Row() for _ in ROWS]
     strays = 0
-    # The file was written by our own pytest a moment ago.
+    # The file is the output of the pytest run above.
     for case in ET.parse(report).iter("testcase"):  # noqa: S314
         name = f"{case.get('classname')}::{case.get('name')}"
         row = next(

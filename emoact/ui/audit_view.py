@@ -1,4 +1,4 @@
-"""What an audit says of the prompts: the answer in a sentence, and every aspect in a table."""
+"""Audit of the Prompts page: answer in sentences, and a table of all aspects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from emoact.ui.prompt_data import Audited, audit_of, version_of
 from emoact.views.text import listed, md, mono
 
 AUTOMATIC = 1000
-"""Up to so many prompts an audit takes three seconds; more of them are audited on request."""
+"""Most prompts that are audited without a click; their audit takes three seconds."""
 
 _ASKED = "audits-asked"
-_OUTCOMES = {"ok": "in order", "note": "note", "warning": "confound", "error": "error"}
+_OUTCOMES = {"ok": "ok", "note": "note", "warning": "confound", "error": "error"}
 
 
 def say(path: str, dataset: Dataset) -> AuditReport | None:
-    """The answer of the page; the audit that it rests on, when there is one."""
+    """Show the answer of the page, and return its audit or None."""
     audited = _audited(path, dataset)
     if audited is None:
         answer(shape_sentence(dataset))
@@ -28,7 +28,7 @@ def say(path: str, dataset: Dataset) -> AuditReport | None:
             f"Audit {numbers.plural(len(dataset.prompts), 'prompt')}",
             type="primary",
             icon=":material/troubleshoot:",
-            help="What else than the emotion tells the classes apart; about ten seconds.",
+            help="Tests for confounds of the emotion; takes about ten seconds.",
         ):
             st.session_state.setdefault(_ASKED, set()).add((path, version_of(path)))
             st.rerun()
@@ -45,7 +45,7 @@ def say(path: str, dataset: Dataset) -> AuditReport | None:
 
 
 def shape_sentence(dataset: Dataset) -> str:
-    """How many prompts of how many scenarios and emotions."""
+    """Number of prompts, scenarios and emotions."""
     emotions = len(dataset.emotions)
     scenarios = len({prompt.scenario_id for prompt in dataset.prompts} - {None})
     parts = f"**{numbers.plural(len(dataset.prompts), 'prompt')}**"
@@ -58,22 +58,22 @@ def shape_sentence(dataset: Dataset) -> str:
 
 
 def verdict_sentence(report: AuditReport) -> str:
-    """What gives the class away beside words."""
+    """Confounds of the data set, in one sentence."""
     bad = [check for check in report.checks if check.outcome in ("warning", "error")]
     if bad:
         names = listed([f"**{md(check.title.lower())}**" for check in bad])
-        return f"A direction could stand for something else than the emotion: {names}."
+        return f"A direction can stand for a confound instead of the emotion: {names}."
     blind = any(check.aspect == "power" and check.outcome == "note" for check in report.checks)
     if blind:
-        return "Nothing was found, and with so few prompts nothing could have been."
+        return "No confound found, but the data set is too small for any test to find one."
     lexis = [check for check in report.checks if check.aspect == "lexis"]
     if any(check.outcome == "note" for check in lexis):
-        return "Nothing but the words gives the class away."
-    return "Nothing gives the class away, not even the words."
+        return "No confound found; only the words of the prompts predict the emotion."
+    return "No confound found; the words of the prompts do not predict the emotion either."
 
 
 def lexis_sentence(report: AuditReport) -> str:
-    """How far words alone give the class away, in all prompts and in each subset."""
+    """Accuracy of a bag of words, in all prompts and in each subset."""
     lexis = {check.where: check.tests[0] for check in report.checks if check.aspect == "lexis"}
     whole = lexis.pop("dataset", None)
     if whole is None or whole.chance is None:
@@ -81,24 +81,24 @@ def lexis_sentence(report: AuditReport) -> str:
     parts = [f"{md(where)} {test.value:.2f}" for where, test in lexis.items()]
     apart = f" ({', '.join(parts)})" if parts else ""
     return (
-        f"Bag of words: {whole.value:.2f} right{apart} against chance {whole.chance:.2f} "
+        f"Bag of words: held-out accuracy {whole.value:.2f}{apart}, chance {whole.chance:.2f} "
         f"({_p(whole)})."
     )
 
 
 def show(report: AuditReport, path: str) -> None:
-    """Every aspect: verdict, figures, what would mend it."""
+    """Show verdict, figures and remedy of every aspect."""
     bad = [check for check in report.checks if check.outcome in ("warning", "error")]
     for check in bad:
         box = st.error if check.outcome == "error" else st.warning
-        examples = f" Prompts that show it: {', '.join(map(mono, check.examples[:5]))}."
+        examples = f" Examples: {', '.join(map(mono, check.examples[:5]))}."
         box(
             f"{md(check.verdict)}{examples if check.examples else ''}\n\n"
-            f"**What would fix it:** {md(check.remedy)}",
+            f"**Remedy:** {md(check.remedy)}",
             icon=":material/balance:",
             title=check.title,
         )
-    # Sentences, which a table of cells would cut off.
+    # st.dataframe would cut the sentences off.
     st.table(
         pd.DataFrame([_row(check) for check in report.checks]),
         hide_index=True,
@@ -109,28 +109,28 @@ def show(report: AuditReport, path: str) -> None:
 
 
 def explain() -> None:
-    """What the audit does."""
+    """Show the explanation of the audit."""
     with st.expander("What am I looking at", icon=":material/help:"):
         st.markdown(
-            "A direction between two classes stands for whatever differs between their prompts. "
-            "The audit looks for everything but the emotion that does.\n\n"
+            "A direction between two classes stands for every difference between their prompts. "
+            "The audit tests for differences other than the emotion.\n\n"
             "- **Association**: of all features of an aspect (number of words, share of prompts "
             "that end in “!” …) the largest correlation ratio with the emotion, against "
             "permuted labels.\n"
-            "- **Classifier**: nearest class mean that sees this aspect only, trained on four "
+            "- **Classifier**: nearest class mean of this aspect only, trained on four "
             "fifths of the scenarios and tested on the rest; *chance* is its accuracy with "
             "permuted labels.\n"
             "- Accuracy and chance are those of the classifier, p the smaller of both after Holm.\n"
             "- p = (1 + #{null ≥ observed}) / (1 + 1,000); labels are permuted within scenarios, "
-            "and Holm's correction keeps the chance of accusing a fair data set at 5 %.\n"
-            "- **Words** accuse nobody: they are reported for each subset apart, because a probe "
-            "shows more than words only where it does better than they do.\n\n"
+            "and Holm's correction keeps the probability of a false warning at 5 %.\n"
+            "- **Words** are a baseline and no confound. They are reported for each subset: only a "
+            "probe with a higher held-out accuracy shows more than words.\n\n"
             "`docs/audit.md` has the details and the calibration on 200 fair data sets."
         )
 
 
 def _audited(path: str, dataset: Dataset) -> Audited | None:
-    """The audit, unless it would take long and nobody has asked for it."""
+    """Audit of a data set; None for a large one before the click."""
     asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
     if len(dataset.prompts) > AUTOMATIC and not asked:
         return None
@@ -140,7 +140,7 @@ def _audited(path: str, dataset: Dataset) -> Audited | None:
 def _row(check: Check) -> dict[str, str]:
     classifier = next((test for test in check.tests if test.kind == "classifier"), None)
     smallest = min(check.tests, key=_corrected, default=None)
-    remedy = f" **What helps:** {md(check.remedy)}" if check.outcome == "note" else ""
+    remedy = f" **Remedy:** {md(check.remedy)}" if check.outcome == "note" else ""
     return {
         "aspect": md(check.title),
         "verdict": _OUTCOMES[check.outcome],

@@ -1,4 +1,4 @@
-"""The data set that the Prompts page shows, read and audited once for each version of its file."""
+"""Data set of the Prompts page, read and audited once for each version of its file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """A data set, or why it cannot be read."""
+    """Data set, or the error of reading it."""
 
     dataset: Dataset | None = None
     error: EmoactError | None = None
@@ -31,24 +31,24 @@ class Read:
 
 @dataclass(frozen=True, kw_only=True)
 class Audited:
-    """An audit, or why there is none."""
+    """Audit, or its error."""
 
     report: AuditReport | None = None
     error: EmoactError | None = None
 
 
 def read_dataset(path: str) -> Read:
-    """The data set at a path."""
+    """Data set at a path."""
     return _read(path, version_of(path))
 
 
 def audit_of(path: str) -> Audited:
-    """Its audit, made by another process."""
+    """Audit of the data set at a path, computed in a child process."""
     return _audit(path, version_of(path))
 
 
 def token_columns(dataset: Dataset, models: Sequence[str]) -> dict[str, list[int]]:
-    """Tokens of every prompt for each model, without BOS; models that cannot count are left out."""
+    """Tokens of every prompt for each model with a tokenizer, without BOS."""
     tokenizers = tokenizer_files()
     columns = {}
     for model in models:
@@ -62,7 +62,7 @@ def token_columns(dataset: Dataset, models: Sequence[str]) -> dict[str, list[int
 
 
 def tokenizer_files() -> dict[str, Path]:
-    """The tokenizers of the registry's models that are on this machine."""
+    """Tokenizer files of the installed models of the registry."""
     found = {}
     for source in list_models():
         if source.path is not None and (source.path / "tokenizer.json").is_file():
@@ -71,7 +71,7 @@ def tokenizer_files() -> dict[str, Path]:
 
 
 def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame:
-    """One row for each prompt."""
+    """Data frame with one row for each prompt."""
     data = pd.DataFrame(
         {
             "id": prompt.id,
@@ -84,13 +84,13 @@ def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame
     )
     for model, counts in tokens.items():
         data[f"tokens {model}"] = counts
-    # Last, where a narrow window cuts what can be read in full elsewhere.
+    # Last, because a narrow window cuts the last column.
     data["text"] = [prompt.text for prompt in dataset.prompts]
     return data
 
 
 def version_of(path: str) -> Version:
-    """Modification time and size; zeros where there is no file."""
+    """Modification time and size of a file; zeros without one."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def version_of(path: str) -> Version:
 
 @st.cache_data(max_entries=8, show_spinner="Reading the data set")
 def _read(path: str, version: Version) -> Read:
-    del version  # part of the key: a file that was changed is read again
+    del version  # part of the key: a changed file is read again
     try:
         return Read(dataset=read_prompts(path))
     except EmoactError as error:

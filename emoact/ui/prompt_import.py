@@ -1,4 +1,4 @@
-"""Importing a data set: a file of the reader's own, checked, shown, and kept on request."""
+"""Choice and import of the data set of the Prompts page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import streamlit as st
 from emoact import numbers
 from emoact.data.importing import Import, check_import
 from emoact.errors import EmoactError
-from emoact.store.imported import keep_dataset
+from emoact.store.imported import keep_dataset, kept_datasets
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import answer, error_box
+from emoact.ui.extract_form import DEFAULT_DATASET
 from emoact.views.text import md, mono
 
 _PREVIEW = 20
@@ -19,22 +20,37 @@ _REFUSED = "import-refused"
 _UPLOAD = "upload"
 _KEPT = "imports-kept"
 DATASET = "file"
-"""Parameter of the address; Extract has another, which this page could not set if it had it too."""
+"""Query parameter; Extract has another one, because a page sets only its own."""
+
+
+def pick(results: str) -> str:
+    """Show the choice of the data set, and return its path."""
+    options = [DEFAULT_DATASET, *map(str, kept_datasets(ResultsRoot(results)))]
+    chosen = st.selectbox(
+        "Data set",
+        options,
+        key=DATASET,
+        bind="query-params",
+        accept_new_options=True,
+        width=460,
+        help="Shipped prompts, prompts imported into this results folder, or the path of a file.",
+    )
+    return chosen or DEFAULT_DATASET
 
 
 def show(results: str) -> None:
-    """The place where files are dropped, and what became of the last one."""
+    """Show the file uploader, and the preview or the error of the last file."""
     with st.expander("Import prompts of your own", icon=":material/upload_file:", key="import"):
         file = st.file_uploader(
             "A JSONL, JSON, CSV, TSV or Parquet file with text and emotion",
-            # Another key is another, empty, place to drop files.
+            # A new key empties the uploader.
             key=f"{_UPLOAD}{st.session_state.get(_KEPT) or ''}",
-            help="Rows need text and emotion; id, scenario_id, subset and lang are read where "
-            "they are there. The file is checked here and kept below the results folder.",
+            help="Rows need text and emotion; id, scenario_id, subset and lang are optional. The "
+            "file is checked first, and then saved below the results folder.",
         )
         refused = st.session_state.pop(_REFUSED, None)
         if refused is not None:
-            error_box(refused, title="The file could not be kept")
+            error_box(refused, title="The file could not be saved")
         if file is None:
             return
         try:
@@ -75,7 +91,7 @@ def _preview(results: str, found: Import) -> None:
         icon=":material/check:",
         on_click=_keep,
         args=(results, found),
-        help=f"Keeps the file as datasets/{found.file_name} below the results folder and shows it.",
+        help=f"Saves the file as datasets/{found.file_name} below the results folder.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The prompts themselves: search, filters, token counts, and the table of what is left."""
+"""Table of prompts: search, filters, token counts and lengths."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NONE = "(none)"
 
 @dataclass(frozen=True, kw_only=True)
 class PromptChoice:
-    """Which prompts to show, and in whose tokens to count.
+    """Filters of the table, and models for token counts.
 
     Attributes:
-        query: Words that all have to occur, in small or capital letters; empty shows all.
-        emotions: Empty shows all.
-        subsets: Empty shows all.
-        models: Whose tokens to count.
+        query: Words that must all occur, in any case; empty shows all.
+        emotions: Emotions to show; empty shows all.
+        subsets: Subsets to show; empty shows all.
+        models: Models whose tokens are counted.
     """
 
     query: str
@@ -35,7 +35,7 @@ class PromptChoice:
 
 
 def pick(dataset: Dataset) -> PromptChoice:
-    """The controls above the table."""
+    """Show the controls above the table, and return their values."""
     emotions = emotion_order(dataset.emotions)
     subsets = list(dict.fromkeys(prompt.subset or _NONE for prompt in dataset.prompts))
     models = list(tokenizer_files())
@@ -49,7 +49,7 @@ def pick(dataset: Dataset) -> PromptChoice:
             width=260,
             icon=":material/search:",
             placeholder="Words of the text, or an id",
-            help="Prompts whose text, id or scenario holds all of these words.",
+            help="Prompts with all of these words in text, id or scenario.",
         )
         chosen = st.pills(
             "Emotion", emotions, selection_mode="multi", key="emotion", bind="query-params"
@@ -67,7 +67,7 @@ def pick(dataset: Dataset) -> PromptChoice:
                 key="tokens",
                 bind="query-params",
                 width=240,
-                help="Models on this machine whose tokens are counted, without BOS.",
+                help="Installed models whose tokens are counted, without BOS.",
             )
             if models
             else []
@@ -78,7 +78,7 @@ def pick(dataset: Dataset) -> PromptChoice:
 
 
 def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
-    """The rows that the choice leaves."""
+    """Rows that match the filters."""
     kept = data
     if choice.emotions:
         kept = kept[kept["emotion"].isin(choice.emotions)]
@@ -92,7 +92,7 @@ def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
 
 
 def show(dataset: Dataset, choice: PromptChoice) -> None:
-    """How many are left, their lengths by emotion, and the prompts."""
+    """Show the number of matching prompts, the prompts, and their lengths by emotion."""
     tokens = token_columns(dataset, choice.models)
     data = prompt_frame(dataset, tokens)
     kept = matching(data, choice)
@@ -130,7 +130,7 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
 
 
 def _lengths(data: pd.DataFrame, models: list[str]) -> None:
-    """Mean lengths by emotion, in words and in the tokens of each model."""
+    """Show mean lengths by emotion, in words and in the tokens of each model."""
     if data.empty:
         return
     columns = ["words", *(f"tokens {model}" for model in models)]

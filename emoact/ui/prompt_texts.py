@@ -1,4 +1,4 @@
-"""The texts of the prompts on disk, for whoever shows a prompt by its id."""
+"""Texts of the prompts on disk, by emotion and prompt id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emoact.ui.reading import UnitFile, unit_files
 
 
 def texts_of(results: str, folder: str) -> dict[tuple[str, str], str]:
-    """Texts of one model's files by emotion and prompt id; files that cannot be read have none."""
+    """Texts of one model's files by emotion and prompt id, without unreadable files."""
     return {
         (file.emotion, prompt_id): text
         for file in unit_files(results)

@@ -24,12 +24,12 @@ def upload(app: AppTest, name: str, data: str) -> AppTest:
     return app
 
 
-def test_the_answer_says_that_nothing_but_words_gives_the_shipped_classes_away(
+def test_the_answer_says_that_only_the_words_predict_the_shipped_classes(
     open_page: OpenPage,
 ) -> None:
     app = open_page("prompts")
     answer = app.markdown[0].value
-    assert answer.startswith("**200 prompts**, 50 scenarios × 4 emotions. Nothing but the words")
+    assert answer.startswith("**200 prompts**, 50 scenarios × 4 emotions. No confound found; only")
     assert "explicit 0.88" in answer
     assert "implicit 0.46" in answer
     assert not app.error
@@ -109,9 +109,9 @@ def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path
         "\n".join([*lines, *(line.replace("number ", "number 9") for line in lines[1:])])
     )
     app = open_page("prompts", file=str(path))
-    assert "A direction could stand for something else" in app.markdown[0].value
+    assert "A direction can stand for a confound" in app.markdown[0].value
     box = next(warning for warning in app.warning if "Punctuation" in warning.value)
-    assert "What would fix it" in box.value
+    assert "Remedy:" in box.value
 
 
 def test_text_with_markup_stays_text(open_page: OpenPage, tmp_path: Path) -> None:

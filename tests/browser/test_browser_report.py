@@ -29,7 +29,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
 ) -> None:
     window = visit()
     page = window.open(f"{server.url}/prompts")
-    expect(page.get_by_text("Nothing but the words gives the class away")).to_be_visible()
+    expect(page.get_by_text("No confound found; only the words")).to_be_visible()
     window.unfold("Import prompts of your own")
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(file_of("broken.csv", BROKEN))
@@ -37,7 +37,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
     window.shoot("prompts-broken-light")
     chooser.set_input_files(file_of("loud.csv", GOOD))
     page.get_by_role("button", name="Use 20 prompts").click()
-    expect(page.get_by_text("A direction could stand for something else")).to_be_visible()
+    expect(page.get_by_text("A direction can stand for a confound")).to_be_visible()
     window.settled()
     expect(page.get_by_text("prompts with '!' at the end").first).to_be_visible()
     (kept,) = (server.results / "datasets").iterdir()
