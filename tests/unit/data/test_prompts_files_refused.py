@@ -9,12 +9,14 @@ import os
 import pickle
 import socket
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from emoact.data import read_prompts
 from emoact.errors import RequestError
+from tests.support.refusals import check_refused
 
 pytestmark = pytest.mark.fault
 
@@ -93,59 +95,41 @@ def test_bytes_that_are_no_data_set_are_refused_with_place_and_remedy(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    _check_refused(path, f"{place}: ", problem, remedy)
+    check_refused(path, place, problem, remedy)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    _check_refused(tmp_path / "prompts.jsonl", ": ", "no such file", "Check the path")
+# (how the path is made, its name, words of the problem, words of the remedy)
+PATHS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
+    "missing": (lambda _: None, "prompts.jsonl", "no such file", "Check the path"),
+    "missing, no extension": (lambda _: None, "prompts", "no such file", "Check the path"),
+    "folder": (Path.mkdir, "prompts.csv", "this is a folder", ".jsonl"),
+    "named pipe": (os.mkfifo, "prompts.csv", "this is a named pipe", ".jsonl"),
+    "link to itself": (
+        lambda path: path.symlink_to(path), "prompts.csv", "cannot be opened", "Check the path"
+    ),
+    "link to nothing": (
+        lambda path: path.symlink_to("gone.csv"), "prompts.csv", "no such file", "Check the path"
+    ),
+    "below a file": (
+        lambda path: path.parent.write_text("x"), "a/b.csv", "cannot be opened", "Check the path"
+    ),
+    "long name": (lambda _: None, "x" * 300 + ".csv", "cannot be opened", "Check the path"),
+    "device": (lambda _: None, "/dev/zero", "this is a device", ".jsonl"),
+}  # fmt: skip
 
 
-def test_a_missing_file_is_called_missing_whatever_its_extension(tmp_path: Path) -> None:
-    _check_refused(tmp_path / "prompts", ": ", "no such file", "Check the path")
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "prompts.csv"
-    folder.mkdir()
-    _check_refused(folder, ": ", "this is a folder", ".jsonl")
-
-
-def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
-    pipe = tmp_path / "prompts.csv"
-    os.mkfifo(pipe)
-    _check_refused(pipe, ": ", "this is a named pipe", ".jsonl")
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_path_that_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    make, name, problem, remedy = PATHS[kind]
+    make(tmp_path / name)
+    check_refused(tmp_path / name, "", problem, remedy)
 
 
 def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # socket paths are short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("p.csv")
-        _check_refused(Path("p.csv"), ": ", "cannot be opened", "Check the path")
-
-
-def test_an_endless_device_is_refused() -> None:
-    _check_refused(Path("/dev/zero"), ": ", "this is a device", ".jsonl")
-
-
-def test_a_link_that_points_to_itself_is_refused(tmp_path: Path) -> None:
-    link = tmp_path / "prompts.csv"
-    link.symlink_to(link)
-    _check_refused(link, ": ", "cannot be opened", "Check the path")
-
-
-def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
-    link = tmp_path / "prompts.csv"
-    link.symlink_to(tmp_path / "gone.csv")
-    _check_refused(link, ": ", "no such file", "Check the path")
-
-
-def test_a_file_taken_for_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x")
-    _check_refused(tmp_path / "a.csv" / "b.csv", ": ", "cannot be opened", "Check the path")
-
-
-def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    _check_refused(tmp_path / ("x" * 300 + ".csv"), ": ", "cannot be opened", "Check the path")
+        check_refused(Path("p.csv"), "", "cannot be opened", "Check the path")
 
 
 @pytest.mark.parametrize("name", ["", "a\0b.csv", "\0"])
@@ -166,7 +150,7 @@ def test_a_file_that_may_not_be_read_is_refused(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", refuse)
-    _check_refused(path, ": ", "Permission denied", "may read it")
+    check_refused(path, "", "Permission denied", "may read it")
 
 
 def test_control_characters_of_a_path_do_not_reach_the_terminal(tmp_path: Path) -> None:
@@ -176,32 +160,3 @@ def test_control_characters_of_a_path_do_not_reach_the_terminal(tmp_path: Path) 
         read_prompts(path)
     assert "p\\x1b[31m\\udcff.csv line 2: " in caught.value.message
     assert str(caught.value).encode()
-
-
-def test_limits_are_kept_and_can_be_raised(tmp_path: Path) -> None:
-    path = tmp_path / "prompts.csv"
-    path.write_text("text,emotion\n" + f"{'x' * 150_000},a\n" * 3)
-    with pytest.raises(RequestError, match=r"line 2: text has 150,000 characters; 20,000 are"):
-        read_prompts(path)
-    with pytest.raises(RequestError, match=r"larger than 400,000 bytes\n.*raise max_bytes"):
-        read_prompts(path, max_bytes=400_000, max_chars=150_000)
-    with pytest.raises(RequestError, match=r"line 4: more than 2 prompts\n.*raise max_rows"):
-        read_prompts(path, max_chars=150_000, max_rows=2)
-    assert len(read_prompts(path, max_chars=150_000).prompts) == 3
-
-
-@pytest.mark.parametrize("limit", ["max_bytes", "max_chars", "max_rows"])
-def test_a_limit_below_one_is_refused(tmp_path: Path, limit: str) -> None:
-    path = tmp_path / "prompts.csv"
-    path.write_text("text,emotion\na,b\n")
-    with pytest.raises(RequestError, match=f"{limit} is 0; it must be at least 1"):
-        read_prompts(path, **{limit: 0})
-
-
-def _check_refused(path: Path, place: str, problem: str, remedy: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        read_prompts(path)
-    assert caught.value.message.startswith(f"{path}{place}")
-    assert problem in caught.value.message
-    assert caught.value.remedy is not None
-    assert remedy in caught.value.remedy

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emoact.data import read_prompts
-from emoact.errors import RequestError
+from tests.support.refusals import check_refused
 
 pytestmark = pytest.mark.fault
 
@@ -127,10 +126,4 @@ def test_malformed_json_is_refused_with_file_row_and_remedy(
 ) -> None:
     path = tmp_path / f"prompts.{form}"
     path.write_bytes(content.encode())
-    with pytest.raises(RequestError) as caught:
-        read_prompts(path)
-    assert caught.value.message.startswith(f"{path}{place}: ")
-    assert problem in caught.value.message
-    assert caught.value.remedy is not None
-    assert remedy in caught.value.remedy
-    assert len(str(caught.value)) < 500 + len(str(path))
+    check_refused(path, place, problem, remedy)

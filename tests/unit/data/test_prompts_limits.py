@@ -1,4 +1,4 @@
-"""Limits on data sets: kept by default, raised by whoever wants to."""
+"""Limits on data sets: defaults, arguments and environment."""
 
 from __future__ import annotations
 
@@ -17,10 +17,26 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_long_row_is_refused_with_the_way_to_allow_it(data: Path) -> None:
-    with pytest.raises(RequestError, match=r"24,999|25,000") as caught:
-        read_prompts(data)
-    assert "EMOACT_MAX_CHARS" in str(caught.value)
+def test_limits_are_kept_and_can_be_raised(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text("text,emotion\n" + f"{'x' * 150_000},a\n" * 3)
+    with pytest.raises(
+        RequestError, match=r"line 2: text has 150,000 characters; 20,000 are[^$]*EMOACT_MAX_CHARS"
+    ):
+        read_prompts(path)
+    with pytest.raises(RequestError, match=r"larger than 400,000 bytes\n.*raise max_bytes"):
+        read_prompts(path, max_bytes=400_000, max_chars=150_000)
+    with pytest.raises(RequestError, match=r"line 4: more than 2 prompts\n.*raise max_rows"):
+        read_prompts(path, max_chars=150_000, max_rows=2)
+    assert len(read_prompts(path, max_chars=150_000).prompts) == 3
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_chars", "max_rows"])
+def test_a_limit_below_one_is_refused(tmp_path: Path, limit: str) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text("text,emotion\na,b\n")
+    with pytest.raises(RequestError, match=f"{limit} is 0; it must be at least 1"):
+        read_prompts(path, **{limit: 0})
 
 
 def test_the_environment_raises_a_limit_and_an_argument_wins_over_it(

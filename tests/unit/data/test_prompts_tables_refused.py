@@ -12,6 +12,7 @@ import pytest
 
 from emoact.data import parquet_rows, read_prompts
 from emoact.errors import RequestError
+from tests.support.refusals import check_refused
 
 pytestmark = pytest.mark.fault
 
@@ -105,7 +106,7 @@ def test_a_malformed_table_is_refused_with_file_line_and_remedy(
 ) -> None:
     path = tmp_path / f"prompts.{form}"
     path.write_bytes(content.encode())
-    _check_refused(path, place, problem, remedy)
+    check_refused(path, place, problem, remedy)
 
 
 @pytest.mark.parametrize(
@@ -118,21 +119,21 @@ def test_a_malformed_parquet_file_is_refused_with_file_row_and_remedy(
 ) -> None:
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table(columns), path)
-    _check_refused(path, place, problem, remedy)
+    check_refused(path, place, problem, remedy)
 
 
 def test_a_parquet_column_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "prompts.parquet"
     columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
     pq.write_table(pa.table(columns, names=["text", "emotion", "text"]), path)
-    _check_refused(path, "", "'text' occurs 2 times", "Rename or remove")
+    check_refused(path, "", "'text' occurs 2 times", "Rename or remove")
 
 
 def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "prompts.parquet"
     empty = pa.array([], type=pa.string())
     pq.write_table(pa.table({"text": empty, "emotion": empty}), path)
-    _check_refused(path, "", "no prompt in it", "at least one row")
+    check_refused(path, "", "no prompt in it", "at least one row")
 
 
 def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     offsets = pa.py_buffer(b"\0\0\0\0\1\0\0\0\3\0\0\0")
     broken = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"a\xff\xfe"))
     pq.write_table(pa.table({"text": broken, "emotion": ["b", "b"]}), path)
-    _check_refused(path, " row 2", "text is not UTF-8", "Unicode text")
+    check_refused(path, " row 2", "text is not UTF-8", "Unicode text")
 
 
 def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path) -> None
     long = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), ["x" * 3_000_000])
     pq.write_table(pa.table({"text": long, "emotion": ["b"] * 5_000}), path)
     assert path.stat().st_size < 1_000_000
-    _check_refused(path, " row 1", "longer than 20,000 characters", "max_chars")
+    check_refused(path, " row 1", "longer than 20,000 characters", "max_chars")
 
 
 def test_parquet_columns_that_unpack_to_far_more_than_is_allowed_are_refused(
@@ -164,7 +165,7 @@ def test_a_parquet_file_that_makes_its_library_abort_is_refused(tmp_path: Path) 
     # Two bytes of a sound file changed; pyarrow 26 ends the process ("level histogram size").
     path = tmp_path / "prompts.parquet"
     path.write_bytes(zlib.decompress(base64.b85decode(ABORTS)))
-    _check_refused(path, "", "not a readable Parquet file", "Write it again")
+    check_refused(path, "", "not a readable Parquet file", "Write it again")
 
 
 @pytest.mark.parametrize(
@@ -183,16 +184,4 @@ def test_a_reading_process_that_does_not_finish_is_a_refusal(
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"text": ["a"], "emotion": ["b"]}), path)
     monkeypatch.setattr(parquet_rows, "_CHILD", child)
-    _check_refused(
-        path, "", "the reader crashed, or took too much memory or time", "Write it again"
-    )
-
-
-def _check_refused(path: Path, place: str, problem: str, remedy: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        read_prompts(path)
-    assert caught.value.message.startswith(f"{path}{place}: ")
-    assert problem in caught.value.message
-    assert caught.value.remedy is not None
-    assert remedy in caught.value.remedy
-    assert len(str(caught.value)) < 500 + len(str(path))
+    check_refused(path, "", "the reader crashed, or took too much memory or time", "Write it again")
