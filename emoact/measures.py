@@ -6,7 +6,7 @@ derived from these records. `emoact.stats.catalogue` gathers them into tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -22,10 +22,10 @@ class Measure:
         table: Name of its table.
         definition: One line of plain text, without a full stop; help texts and documentation.
         kind: Type of the values.
-        compute: From a cell of the table to one value or to one value for each row of the cell.
+        compute: From the source of a cell to one value, or to one value for each row of the cell.
             Identifier columns have none: the cell names them.
         judged: The value needs the significance over all emotions and models; `compute` gets a
-            `JudgedCell`. Other measures are computed earlier, on several threads.
+            `Judged`. Other measures are computed earlier, on several threads.
         label: Name in pickers; a measure without a label is in no picker.
         axis: Axis title; the label and the unit where it is empty.
         unit: Unit of the values; empty for a pure number.
@@ -70,3 +70,45 @@ class Measure:
             return self.axis
         name = self.label or self.name
         return f"{name}, {self.unit}" if self.unit else name
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """Rows of a table that are computed together.
+
+    Attributes:
+        table: Name of the table.
+        ids: Identifier columns: one value for all rows, or one for each row.
+        source: Argument of the measures.
+    """
+
+    table: str
+    ids: Mapping[str, Any]
+    source: Any
+
+
+def ends(
+    low: str, high: str, *, table: str, of: str, unit: str = "", compute: Callable[[Any], Any]
+) -> tuple[Measure, Measure]:
+    """The two columns of an interval or a band.
+
+    Args:
+        low: Column of the lower end.
+        high: Column of the upper end.
+        table: Their table.
+        of: The interval, such as "the 95 % interval of cv".
+        unit: Unit of both.
+        compute: From the source of a cell to both ends.
+    """
+    sides = ((low, "Lower", 0), (high, "Upper", 1))
+    first, second = (
+        Measure(
+            name=name,
+            table=table,
+            definition=f"{side} end of {of}",
+            unit=unit,
+            compute=lambda source, index=index: compute(source)[index],  # type: ignore[misc]
+        )
+        for name, side, index in sides
+    )
+    return first, second

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoact.errors import RequestError
-from emoact.measures import Kind, Measure
+from emoact.measures import Cell, Kind, Measure
 from emoact.stats.across import between
 from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
@@ -192,18 +192,17 @@ def labelled(table: str) -> tuple[Measure, ...]:
     return tuple(each for each in table_named(table).measures if each.label)
 
 
-def computed(table: str, cell: Any, *, judged: bool = False) -> Columns:
-    """Values of the measures of one cell.
+def computed(cell: Cell, *, judged: bool = False) -> Columns:
+    """Identifier columns and measures of one cell.
 
     Args:
-        table: Name of the table.
-        cell: Argument of the measures; its `ids` are the identifier columns.
-        judged: Compute the measures that need the significance, and no others.
+        cell: Rows to compute.
+        judged: Compute the measures that need the significance, and no other column.
     """
     columns: Columns = {} if judged else dict(cell.ids)
-    for each in table_named(table).measures:
+    for each in table_named(cell.table).measures:
         if each.compute is not None and each.judged == judged:
-            columns[each.name] = each.compute(cell)
+            columns[each.name] = each.compute(cell.source)
     return columns
 
 

@@ -7,25 +7,25 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 from emoact.errors import RequestError
+from emoact.measures import Cell
 from emoact.schema import Finding, Site
 from emoact.stats import catalogue
 from emoact.stats.across.between import Side, common_rows, compare_models
 from emoact.stats.comparable import Difference
-from emoact.stats.directions.emotion import Contrast, EmotionCell, analyse_emotion, variants
+from emoact.stats.directions.emotion import Contrast, EmotionFigures, analyse_emotion, emotion_cells
 from emoact.stats.distances.cosine import ZeroDirectionWarning
 from emoact.stats.distances.distances import measure_distances
-from emoact.stats.distances.geometry import AxisCell, PointCell, project_fixed, project_per_layer
+from emoact.stats.distances.geometry import projection_cells
 from emoact.stats.features import UnitFeatures
 from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
-from emoact.stats.null.significance import JudgedCell, judge_families
+from emoact.stats.null.significance import Judged, judge_families
 from emoact.stats.prepared import Prepared, check_units, part_of, prepare_units
 from emoact.stats.probes.grid import (
     Correct,
-    ProbeCell,
+    ProbeGrid,
     TextBaselines,
     baseline_cells,
     judge_texts,
@@ -38,9 +38,6 @@ from emoact.stats.steps import OnProgress, Step, run_steps
 
 Place = tuple[str, Site, str]
 """Model, site and emotion."""
-
-Cells = Iterable[tuple[str, Any]]
-"""Names of tables, each with one of its cells."""
 
 
 @dataclass(kw_only=True)
@@ -55,8 +52,8 @@ class _Found:
     """
 
     columns: dict[int, list[tuple[str, catalogue.Columns]]] = field(default_factory=dict)
-    emotions: dict[Place, EmotionCell] = field(default_factory=dict)
-    probes: dict[Place, ProbeCell] = field(default_factory=dict)
+    emotions: dict[Place, EmotionFigures] = field(default_factory=dict)
+    probes: dict[Place, ProbeGrid] = field(default_factory=dict)
     texts: dict[tuple[str, str], TextBaselines] = field(default_factory=dict)
 
 
@@ -100,47 +97,36 @@ def analyse_grid(
         return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
 
 
-def _keep(found: _Found, number: int, cells: Callable[[], Cells]) -> None:
-    found.columns[number] = [(name, catalogue.computed(name, cell)) for name, cell in cells()]
+def _keep(found: _Found, number: int, cells: Callable[[], Iterable[Cell]]) -> None:
+    found.columns[number] = [(cell.table, catalogue.computed(cell)) for cell in cells()]
 
 
 def _model_steps(
     prepared: Prepared, found: _Found, settings: AnalysisSettings
-) -> Iterator[tuple[str, Callable[[], Cells]]]:
+) -> Iterator[tuple[str, Callable[[], Iterable[Cell]]]]:
     """Labels and steps of one model alone, in the order of the rows."""
     model = prepared.model
     bind = functools.partial
 
-    def emotion(site: Site, contrast: Contrast) -> Cells:
+    def emotion(site: Site, contrast: Contrast) -> Iterable[Cell]:
         gram = prepared.grams[site]
-        cell = analyse_emotion(model, site, contrast, gram=gram, settings=settings)
-        found.emotions[model.model, site, contrast.emotion] = cell
-        return [
-            ("strength", cell),
-            ("stability", cell),
-            *(("variants", each) for each in variants(cell)),
-        ]
+        figures = analyse_emotion(model, site, contrast, gram=gram, settings=settings)
+        found.emotions[model.model, site, contrast.emotion] = figures
+        return emotion_cells(figures)
 
-    def probe(site: Site, contrast: Contrast) -> Cells:
+    def probe(site: Site, contrast: Contrast) -> Iterable[Cell]:
         twin_gram = prepared.twin_grams[site]
-        cell = probe_emotion(model, site, contrast, twin_gram=twin_gram, settings=settings)
-        found.probes[model.model, site, contrast.emotion] = cell
-        return [("probes", cell)]
+        grid = probe_emotion(model, site, contrast, twin_gram=twin_gram, settings=settings)
+        found.probes[model.model, site, contrast.emotion] = grid
+        return [grid.cell]
 
-    def distances(site: Site) -> Cells:
+    def distances(site: Site) -> Iterable[Cell]:
         gram, twin_gram = prepared.grams[site], prepared.twin_grams[site]
-        cells = measure_distances(
+        return measure_distances(
             model, site, prepared.contrasts, gram=gram, twin_gram=twin_gram, settings=settings
         )
-        return [("distances", cell) for cell in cells]
 
-    def projections(site: Site) -> Cells:
-        for project in (project_fixed, project_per_layer):
-            projection = project(model.sites[site])
-            yield "points", PointCell(model=model, site=site, projection=projection)
-            yield "axes", AxisCell(model=model, site=site, projection=projection)
-
-    def texts(contrast: Contrast) -> Cells:
+    def texts(contrast: Contrast) -> Iterable[Cell]:
         found.texts[model.model, contrast.emotion] = judge_texts(model, contrast)
         return []
 
@@ -150,14 +136,14 @@ def _model_steps(
             yield f"directions of {place}", bind(emotion, site, contrast)
             yield f"probes of {place}", bind(probe, site, contrast)
         yield f"distances in {model.model} {site}", bind(distances, site)
-        yield f"projections of {model.model} {site}", bind(projections, site)
+        yield f"projections of {model.model} {site}", bind(projection_cells, model, site)
     for contrast in prepared.contrasts:
         yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
 
 
 def _pair_steps(
     first: Prepared, second: Prepared, missing: list[Finding], settings: AnalysisSettings
-) -> Iterator[tuple[str, Callable[[], Cells]]]:
+) -> Iterator[tuple[str, Callable[[], Iterable[Cell]]]]:
     """One comparison per site; none, and a finding in `missing`, where prompts are not shared."""
     names = (first.model.model, second.model.model)
     try:
@@ -179,7 +165,7 @@ def _pair_steps(
     by_emotion = [{each.emotion: each for each in side.contrasts} for side in sides]
     shared = [emotion for emotion in by_emotion[0] if emotion in by_emotion[1]]
 
-    def compare(site: Site) -> Cells:
+    def compare(site: Site) -> Iterable[Cell]:
         here, there = (
             Side(
                 model=side.model,
@@ -189,7 +175,7 @@ def _pair_steps(
             )
             for side, contrasts in zip(sides, by_emotion, strict=True)
         )
-        return [(cell.table, cell) for cell in compare_models(here, there, settings)]
+        return compare_models(here, there, settings)
 
     for site in settings.sites:
         yield f"{names[0]} against {names[1]} {site}", functools.partial(compare, site)
@@ -226,32 +212,35 @@ def _assemble(
     emotions = [found.emotions[place] for place in places]
     columns: dict[str, list[catalogue.Columns]] = {each.name: [] for each in catalogue.TABLES}
     for number in sorted(found.columns):
-        for name, cell in found.columns[number]:
-            columns[name].append(cell)
+        for name, values in found.columns[number]:
+            columns[name].append(values)
     for own, emotion in zip(columns["strength"], emotions, strict=True):
         significance = judged[emotion.model.model, emotion.contrast.emotion]
-        tested = JudgedCell(cell=emotion, significance=significance, alpha=settings.alpha)
-        own.update(catalogue.computed("strength", tested, judged=True))
-    for model, site, name in places:
-        columns["headline"] += [
-            catalogue.computed("headline", cell)
-            for cell in headline_cells(
-                found.probes[model, site, name],
-                found.texts[model, name],
-                _first_layer(found, model, name),
-                judged[model, name],
-                settings.alpha,
-            )
-        ]
-    for each in prepared:
-        for contrast in each.contrasts:
-            key = (each.model.model, contrast.emotion)
-            columns["baselines"] += [
-                catalogue.computed("baselines", cell)
-                for cell in baseline_cells(
-                    each.model, contrast, found.texts[key], _first_layer(found, *key)
-                )
-            ]
+        tested = Judged(site=emotion.site, significance=significance, alpha=settings.alpha)
+        cell = Cell(table="strength", ids={}, source=tested)
+        own.update(catalogue.computed(cell, judged=True))
+    cells = [
+        cell
+        for model, site, name in places
+        for cell in headline_cells(
+            found.probes[model, site, name],
+            found.texts[model, name],
+            _first_layer(found, model, name),
+            judged[model, name],
+            settings.alpha,
+        )
+    ]
+    cells += [
+        cell
+        for each in prepared
+        for contrast in each.contrasts
+        for key in [(each.model.model, contrast.emotion)]
+        for cell in baseline_cells(
+            each.model, contrast, found.texts[key], _first_layer(found, *key)
+        )
+    ]
+    for cell in cells:
+        columns[cell.table].append(catalogue.computed(cell))
     return AnalysisResult(
         settings=settings,
         findings=(*findings, *remarks_on(models, emotions, settings)),
@@ -259,16 +248,16 @@ def _assemble(
         random_weights=tuple(model.model for model in models if model.random_weights),
         directions={
             DirectionKey(
-                model=cell.model.model,
-                site=cell.site,
-                emotion=cell.contrast.emotion,
+                model=each.model.model,
+                site=each.site,
+                emotion=each.contrast.emotion,
                 kind=kind,
-                main=kind == cell.main,
+                main=kind == each.main,
             ): direction
-            for cell in emotions
-            for kind, direction in cell.directions.items()
+            for each in emotions
+            for kind, direction in each.directions.items()
         },
-        tables={name: catalogue.frame(name, cells) for name, cells in columns.items()},
+        tables={name: catalogue.frame(name, each) for name, each in columns.items()},
     )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int
 
 from emoact.errors import RequestError
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure, ends
 from emoact.schema import Site
 from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import held_out_procrustes
@@ -59,101 +58,36 @@ CREDIBLE = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pair:
-    """Two models at one site, with the layers of the second that match those of the first."""
+class Similarity:
+    """One similarity of two models as wholes, at matched layers."""
 
-    first: Side
-    second: Side
-    layers_b: Int[np.ndarray, " layer"]
-
-    @property
-    def names(self) -> dict[str, Any]:
-        """Identifier columns of the pair."""
-        return {
-            "model_a": self.first.model.model,
-            "model_b": self.second.model.model,
-            "site": self.first.site,
-        }
-
-    @property
-    def matched(self) -> dict[str, Any]:
-        """Identifier columns of matched layers."""
-        return {"layer_a": np.arange(self.first.n_layers), "layer_b": self.layers_b}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SimilarityCell:
-    """One similarity of two models at matched layers: a cell of the table `similarity`."""
-
-    pair: Pair
-    measure: str
     test: PairingTest
-    table: ClassVar[str] = "similarity"
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {**self.pair.names, **self.pair.matched, "measure": self.measure}
+    n_prompts: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AcrossCell:
-    """One emotion in two models at matched layers: a cell of the table `across`.
+class Across:
+    """Directions of one emotion in two models.
 
     Attributes:
+        layers_b: Layers of the second model that match those of the first.
         correlation: Of held-out projections, every layer with every layer.
         scores: Null distribution of its uncorrected value.
         procrustes: Held-out cosine after a rotation, with its null distribution.
         raw: Cosine without a common basis; None where the widths differ.
     """
 
-    pair: Pair
-    emotion: str
+    layers_b: Int[np.ndarray, " layer"]
     correlation: ScoreCorrelation
     scores: PairingTest
     procrustes: PairingTest
     raw: RawCosine | None
-    table: ClassVar[str] = "across"
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {**self.pair.names, "emotion": self.emotion, **self.pair.matched}
 
     def at_matched(
         self, values: Float64[np.ndarray, "first_layer second_layer"]
     ) -> Float64[np.ndarray, " layer"]:
         """Values of the matched layers."""
-        return np.asarray(values[np.arange(self.pair.first.n_layers), self.pair.layers_b])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MapCell:
-    """Every layer of one model with every layer of another: a cell of the table `maps`.
-
-    Attributes:
-        measure: Name of the similarity.
-        emotion: Empty where the similarity has none.
-        values: The similarity.
-    """
-
-    pair: Pair
-    measure: str
-    emotion: str
-    values: Float64[np.ndarray, "first_layer second_layer"]
-    table: ClassVar[str] = "maps"
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        n_first, n_second = self.values.shape
-        return {
-            **self.pair.names,
-            "measure": self.measure,
-            "emotion": self.emotion,
-            "layer_a": np.repeat(np.arange(n_first), n_second),
-            "layer_b": np.tile(np.arange(n_second), n_first),
-        }
+        return np.asarray(values[np.arange(len(self.layers_b)), self.layers_b])
 
 
 def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int], list[int]]:
@@ -187,18 +121,40 @@ def matched_layers(n_first: int, n_second: int) -> Int[np.ndarray, " first_layer
     return np.rint(depth * (n_second - 1)).astype(np.int64)
 
 
-def compare_models(
-    first: Side, second: Side, settings: AnalysisSettings
-) -> list[SimilarityCell | AcrossCell | MapCell]:
-    """Similarity of two models as wholes, and of their directions emotion by emotion."""
-    pair = Pair(
-        first=first, second=second, layers_b=matched_layers(first.n_layers, second.n_layers)
-    )
-    return [*_similarity(pair, settings), *_across(pair, settings)]
+def compare_models(first: Side, second: Side, settings: AnalysisSettings) -> Iterator[Cell]:
+    """Cells of the tables `similarity`, `across` and `maps` for two models at one site."""
+    layers_b = matched_layers(first.n_layers, second.n_layers)
+    names = {"model_a": first.model.model, "model_b": second.model.model, "site": first.site}
+    matched = {**names, "layer_a": np.arange(first.n_layers), "layer_b": layers_b}
+    every = {
+        **names,
+        "layer_a": np.repeat(np.arange(first.n_layers), second.n_layers),
+        "layer_b": np.tile(np.arange(second.n_layers), first.n_layers),
+    }
+    for measure, test, layer_map in _similarities(first, second, layers_b, settings):
+        source = Similarity(test=test, n_prompts=first.model.design.n_prompts)
+        yield Cell(table="similarity", ids={**matched, "measure": measure}, source=source)
+        yield Cell(table="maps", ids={**every, "measure": measure, "emotion": ""}, source=layer_map)
+    rotated = _procrustes(first, second, layers_b, settings)
+    for index, (here, there) in enumerate(zip(first.contrasts, second.contrasts, strict=True)):
+        correlation, scores = _scores(first, second, here, there, layers_b, settings)
+        across = Across(
+            layers_b=layers_b,
+            correlation=correlation,
+            scores=scores,
+            procrustes=pairing_test(rotated[:, 0, index], rotated[:, 1:, index].T),
+            raw=_raw(first, second, here, layers_b, settings),
+        )
+        emotion = {"emotion": here.emotion}
+        yield Cell(table="across", ids={**matched, **emotion}, source=across)
+        ids = {**every, **emotion, "measure": "score_corr"}
+        yield Cell(table="maps", ids=ids, source=correlation.corrected)
 
 
-def _similarity(pair: Pair, settings: AnalysisSettings) -> Iterator[SimilarityCell | MapCell]:
-    first, second = pair.first, pair.second
+def _similarities(
+    first: Side, second: Side, layers_b: Int[np.ndarray, " layer"], settings: AnalysisSettings
+) -> Iterator[tuple[str, PairingTest, Float64[np.ndarray, "first_layer second_layer"]]]:
+    """Each similarity of the models as wholes: its test at matched layers, and its map."""
     label_of = first.model.design.label_of
     pairings = shuffled_pairings(label_of, settings.n_pairings, seed=settings.seed)
     within = [without_class_means(side.gram, label_of) for side in (first, second)]
@@ -208,27 +164,7 @@ def _similarity(pair: Pair, settings: AnalysisSettings) -> Iterator[SimilarityCe
         ("rsa", rsa_test, rsa_map, first.gram, second.gram),
     )
     for name, test, layer_map, gram_a, gram_b in measures:
-        tested = test(gram_a, gram_b[pair.layers_b], pairings)
-        yield SimilarityCell(pair=pair, measure=name, test=tested)
-        yield MapCell(pair=pair, measure=name, emotion="", values=layer_map(gram_a, gram_b))
-
-
-def _across(pair: Pair, settings: AnalysisSettings) -> Iterator[AcrossCell | MapCell]:
-    first, second, layers_b = pair.first, pair.second, pair.layers_b
-    rotated = _procrustes(first, second, layers_b, settings)
-    for index, (here, there) in enumerate(zip(first.contrasts, second.contrasts, strict=True)):
-        correlation, tested = _scores(first, second, here, there, layers_b, settings)
-        yield AcrossCell(
-            pair=pair,
-            emotion=here.emotion,
-            correlation=correlation,
-            scores=tested,
-            procrustes=pairing_test(rotated[:, 0, index], rotated[:, 1:, index].T),
-            raw=_raw(first, second, here, layers_b, settings),
-        )
-        yield MapCell(
-            pair=pair, measure="score_corr", emotion=here.emotion, values=correlation.corrected
-        )
+        yield name, test(gram_a, gram_b[layers_b], pairings), layer_map(gram_a, gram_b)
 
 
 def _scores(
@@ -340,7 +276,7 @@ def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
             axis="held-out cosine",
             formula="cos(R d_A, d_B)",
             source="Schönemann 1966",
-            compute=lambda cell: cell.procrustes.value,
+            compute=lambda across: across.procrustes.value,
         )
     for suffix, field, definition in (
         ("null", "null_mean", "Mean of {} when the prompts are paired at random within classes"),
@@ -362,32 +298,32 @@ MEASURES = (
         table="similarity",
         definition="Similarity of the two models at matched layers: cka, cka_within or rsa",
         label="similarity",
-        compute=lambda cell: cell.test.value,
+        compute=lambda similarity: similarity.test.value,
     ),
     Measure(
         name="null_mean",
         table="similarity",
         definition="Its mean when the prompts are paired at random within classes",
-        compute=lambda cell: cell.test.null_mean,
+        compute=lambda similarity: similarity.test.null_mean,
     ),
     Measure(
         name="null_sd",
         table="similarity",
         definition="Its standard deviation when the prompts are paired at random within classes",
-        compute=lambda cell: cell.test.null_sd,
+        compute=lambda similarity: similarity.test.null_sd,
     ),
     Measure(
         name="p",
         table="similarity",
         definition="p-value of one layer alone",
         formula="(1 + #{null ≥ value}) / (1 + B)",
-        compute=lambda cell: cell.test.p,
+        compute=lambda similarity: similarity.test.p,
     ),
     Measure(
         name="p_max",
         table="similarity",
         definition="p-value against the maximum over layers",
-        compute=lambda cell: cell.test.p_max,
+        compute=lambda similarity: similarity.test.p_max,
     ),
     Measure(
         name="n_prompts",
@@ -395,7 +331,7 @@ MEASURES = (
         kind="int",
         definition="Prompts that both models share",
         unit="prompts",
-        compute=lambda cell: cell.pair.first.model.design.n_prompts,
+        compute=lambda similarity: similarity.n_prompts,
     ),
     Measure(
         name="score_corr",
@@ -406,13 +342,13 @@ MEASURES = (
         axis="Spearman correlation",
         formula="score_corr_raw / ceiling",
         source="Spearman 1904",
-        compute=lambda cell: cell.at_matched(cell.correlation.corrected),
+        compute=lambda across: across.at_matched(across.correlation.corrected),
     ),
     Measure(
         name="score_corr_raw",
         table="across",
         definition="Spearman correlation of these projections, class means of the ranks removed",
-        compute=lambda cell: cell.at_matched(cell.correlation.raw),
+        compute=lambda across: across.at_matched(across.correlation.raw),
     ),
     Measure(
         name="ceiling",
@@ -420,7 +356,7 @@ MEASURES = (
         definition="Largest correlation that the reliabilities of the two models allow",
         formula="√(reliability_a · reliability_b)",
         source="Spearman 1904",
-        compute=lambda cell: cell.at_matched(cell.correlation.ceiling),
+        compute=lambda across: across.at_matched(across.correlation.ceiling),
     ),
     *(
         measure
@@ -438,32 +374,27 @@ MEASURES = (
         label="raw cosine (negative control)",
         axis="cosine",
         null=("raw_low", "raw_high"),
-        compute=lambda cell: np.nan if cell.raw is None else cell.raw.value,
+        compute=lambda across: np.nan if across.raw is None else across.raw.value,
     ),
-    Measure(
-        name="raw_low",
+    *ends(
+        "raw_low",
+        "raw_high",
         table="across",
-        definition="2.5 % quantile of raw_cos under independently shuffled labels (500 draws)",
-        compute=lambda cell: np.nan if cell.raw is None else cell.raw.band[0],
-    ),
-    Measure(
-        name="raw_high",
-        table="across",
-        definition="97.5 % quantile of raw_cos under independently shuffled labels",
-        compute=lambda cell: np.nan if cell.raw is None else cell.raw.band[1],
+        of="the 95 % band of raw_cos under independently shuffled labels (500 draws)",
+        compute=lambda across: (np.nan, np.nan) if across.raw is None else across.raw.band,
     ),
     Measure(
         name="raw_isotropic",
         table="across",
         definition="Half-width of the 95 % band of isotropic noise; too narrow for activations",
         formula="1.96 / √d_model",
-        compute=lambda cell: np.nan if cell.raw is None else cell.raw.isotropic,
+        compute=lambda across: np.nan if across.raw is None else across.raw.isotropic,
     ),
     Measure(
         name="value",
         table="maps",
         definition="Similarity of a layer of the first model and a layer of the second",
         label="similarity",
-        compute=lambda cell: cell.values.ravel(),
+        compute=lambda layer_map: layer_map.ravel(),
     ),
 )

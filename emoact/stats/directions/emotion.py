@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from emoact.errors import RequestError
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure
 from emoact.schema import Site
 from emoact.stats.across.score_corr import score_reliability
 from emoact.stats.design import (
@@ -77,8 +76,8 @@ class Contrast:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EmotionCell:
-    """One emotion at every layer of one site of one model: a cell of `strength` and `stability`.
+class EmotionFigures:
+    """Figures of one emotion at every layer of one site of one model.
 
     Attributes:
         model: Vectors and prompts.
@@ -113,16 +112,6 @@ class EmotionCell:
         """The direction that the analysis uses."""
         return self.directions[self.main]
 
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {
-            "model": self.model.model,
-            "emotion": self.contrast.emotion,
-            "site": self.site,
-            "layer": np.arange(len(self.pairwise)),
-        }
-
     def n_prompts(self, *labels: str) -> int:
         """Prompts of some classes."""
         design = self.model.design
@@ -130,24 +119,28 @@ class EmotionCell:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VariantCell:
-    """Another kind of direction of one emotion: a cell of the table `variants`."""
+class Variant:
+    """Another kind of direction of one emotion, beside the one that the analysis uses."""
 
-    cell: EmotionCell
+    figures: EmotionFigures
     kind: DirectionKind
     direction: Float64[np.ndarray, "layer d_model"]
 
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {**self.cell.ids, "kind": self.kind}
 
-
-def variants(cell: EmotionCell) -> Iterator[VariantCell]:
-    """Every kind of direction that the analysis computes and does not use itself."""
-    for kind, direction in cell.directions.items():
-        if kind != cell.main:
-            yield VariantCell(cell=cell, kind=kind, direction=direction)
+def emotion_cells(figures: EmotionFigures) -> Iterator[Cell]:
+    """Cells of the tables `strength`, `stability` and `variants`."""
+    ids = {
+        "model": figures.model.model,
+        "emotion": figures.contrast.emotion,
+        "site": figures.site,
+        "layer": np.arange(len(figures.pairwise)),
+    }
+    yield Cell(table="strength", ids=ids, source=figures)
+    yield Cell(table="stability", ids=ids, source=figures)
+    for kind, direction in figures.directions.items():
+        if kind != figures.main:
+            source = Variant(figures=figures, kind=kind, direction=direction)
+            yield Cell(table="variants", ids={**ids, "kind": kind}, source=source)
 
 
 def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
@@ -183,7 +176,7 @@ def analyse_emotion(
     *,
     gram: Gram,
     settings: AnalysisSettings,
-) -> EmotionCell:
+) -> EmotionFigures:
     """Directions, strength, separation, stability and the permutation null of one emotion."""
     features, design, weights = model.sites[site], model.design, contrast.weights
     main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
@@ -191,7 +184,7 @@ def analyse_emotion(
     scores = held_out_scores(design, gram, weights, contrast.folds)
     used = contrast.used
     lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(gram), used.sum()))
-    return EmotionCell(
+    return EmotionFigures(
         model=model,
         contrast=contrast,
         site=site,
@@ -350,7 +343,7 @@ MEASURES = (
         name="cosine",
         table="variants",
         definition="Cosine with the direction that the analysis uses",
-        compute=lambda variant: plain_cosine(variant.cell.direction, variant.direction),
+        compute=lambda variant: plain_cosine(variant.figures.direction, variant.direction),
     ),
     Measure(
         name="n_components",
@@ -360,7 +353,7 @@ MEASURES = (
         unit="components",
         source="Zou et al. 2023",
         compute=lambda variant: (
-            variant.cell.n_components if variant.kind == "neutral_projected" else 0
+            variant.figures.n_components if variant.kind == "neutral_projected" else 0
         ),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from emoact.measures import Measure
+from emoact.measures import Measure, ends
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import Gram
@@ -175,17 +175,12 @@ MEASURES = (
         no_effect="no separation",
         compute=lambda cell: cell.separation.d_prime,
     ),
-    Measure(
-        name="d_prime_low",
+    *ends(
+        "d_prime_low",
+        "d_prime_high",
         table="strength",
-        definition="Lower end of the 95 % bootstrap interval of d_prime over scenarios",
-        compute=lambda cell: cell.separation.d_prime_interval[0],
-    ),
-    Measure(
-        name="d_prime_high",
-        table="strength",
-        definition="Upper end of the 95 % bootstrap interval of d_prime over scenarios",
-        compute=lambda cell: cell.separation.d_prime_interval[1],
+        of="the 95 % bootstrap interval of d_prime over scenarios",
+        compute=lambda cell: cell.separation.d_prime_interval,
     ),
     Measure(
         name="auroc",
@@ -199,16 +194,11 @@ MEASURES = (
         no_effect="no separation",
         compute=lambda cell: cell.separation.auroc,
     ),
-    Measure(
-        name="auroc_low",
+    *ends(
+        "auroc_low",
+        "auroc_high",
         table="strength",
-        definition="Lower end of the 95 % bootstrap interval of auroc over scenarios",
-        compute=lambda cell: cell.separation.auroc_interval[0],
-    ),
-    Measure(
-        name="auroc_high",
-        table="strength",
-        definition="Upper end of the 95 % bootstrap interval of auroc over scenarios",
-        compute=lambda cell: cell.separation.auroc_interval[1],
+        of="the 95 % bootstrap interval of auroc over scenarios",
+        compute=lambda cell: cell.separation.auroc_interval,
     ),
 )

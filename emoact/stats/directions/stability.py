@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.measures import Measure
+from emoact.measures import Measure, ends
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import scenario_difference_weights
 from emoact.stats.null.uncertainty import percentile_interval
@@ -114,17 +114,12 @@ MEASURES = (
         chance=0.0,
         compute=lambda cell: _finite_mean(cell.split_half),
     ),
-    Measure(
-        name="split_half_low",
+    *ends(
+        "split_half_low",
+        "split_half_high",
         table="stability",
-        definition="2.5 % quantile of that cosine over 100 splits",
-        compute=lambda cell: percentile_interval(cell.split_half)[0],
-    ),
-    Measure(
-        name="split_half_high",
-        table="stability",
-        definition="97.5 % quantile of that cosine over 100 splits",
-        compute=lambda cell: percentile_interval(cell.split_half)[1],
+        of="the central 95 % of that cosine over 100 splits",
+        compute=lambda cell: percentile_interval(cell.split_half),
     ),
     Measure(
         name="leave_one_out",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.measures import Measure
-from emoact.stats.design import Design, class_weights, contrast_prompt_weights
+from emoact.measures import Measure, ends
+from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.distances.cosine import top_share
 from emoact.stats.gram import centred_gram
@@ -95,29 +94,6 @@ def layer_scale(
     return scale
 
 
-def split_strength(
-    design: Design,
-    gram: Gram,
-    contrast: Float[np.ndarray, " label"],
-    halves: Bool[np.ndarray, "split scenario"],
-) -> Float64[np.ndarray, " layer"]:
-    """Mean over splits of d1 . d2, the directions of two disjoint halves of the scenarios.
-
-    All classes, neutral too, are split by the same scenarios: splitting them independently reads
-    the shared part of a scenario as a negative strength.
-
-    Source: Walther et al. 2016.
-    """
-    first = contrast_prompt_weights(class_weights(design, halves), contrast)
-    second = contrast_prompt_weights(class_weights(design, ~halves), contrast)
-    usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    if not usable.any():
-        return np.full(len(gram), np.nan)
-    products = np.einsum("lrp,rp->lr", first[usable] @ gram, second[usable])
-    mean: Float64[np.ndarray, " layer"] = products.mean(axis=1)
-    return mean
-
-
 def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:
     """sign(x) * sqrt(|x|)."""
     root: Float64[np.ndarray, "*rest"] = np.sign(squared) * np.sqrt(np.abs(squared))
@@ -141,11 +117,6 @@ def _over(
 
 
 _CV, _NULL = ("cv_low", "cv_high"), ("null_low", "null_high")
-
-
-def _interval(cell: Any, side: int) -> Float64[np.ndarray, " layer"]:
-    strength: Strength = cell.strength
-    return signed_root(strength.squared + side * 1.96 * strength.squared_se)
 
 
 MEASURES = (
@@ -208,21 +179,15 @@ MEASURES = (
         null=_NULL,
         compute=lambda cell: cell.strength.signed,
     ),
-    Measure(
-        name="cv_low",
+    *ends(
+        *_CV,
         table="strength",
-        definition="Lower end of the 95 % interval of cv",
+        of="the 95 % interval of cv: the signed root of cv_squared ± 1.96 cv_squared_se",
         unit="model units",
-        formula="signed root of cv_squared − 1.96 cv_squared_se",
-        compute=lambda cell: _interval(cell, -1),
-    ),
-    Measure(
-        name="cv_high",
-        table="strength",
-        definition="Upper end of the 95 % interval of cv",
-        unit="model units",
-        formula="signed root of cv_squared + 1.96 cv_squared_se",
-        compute=lambda cell: _interval(cell, +1),
+        compute=lambda cell: [
+            signed_root(cell.strength.squared + side * 1.96 * cell.strength.squared_se)
+            for side in (-1, 1)
+        ],
     ),
     Measure(
         name="cv_relative",

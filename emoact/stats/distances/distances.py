@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure, ends
 from emoact.schema import Site
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.emotion import Contrast
@@ -33,11 +32,12 @@ Layers = Float64[np.ndarray, " layer"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DistanceCell:
-    """Two emotions at every layer of one site of one model: a cell of the table `distances`.
+class EmotionPair:
+    """Two emotions at every layer of one site of one model.
 
     Attributes:
         first: Contrast of the first emotion; `second` of the other.
+        sizes: Prompts of each class.
         a: Direction of the first emotion; `b` of the other.
         zscored: Cosine of the directions with each dimension over its standard deviation.
         cv_cosine: Cosine from unbiased products; `cv_zscored` with standardised dimensions.
@@ -45,10 +45,9 @@ class DistanceCell:
         null: Null distribution of the plain cosine; blank for the grand mean.
     """
 
-    model: ModelFeatures
-    site: Site
     first: Contrast
     second: Contrast
+    sizes: Int[np.ndarray, " label"]
     a: Float64[np.ndarray, "layer d_model"]
     b: Float64[np.ndarray, "layer d_model"]
     zscored: Layers
@@ -56,17 +55,6 @@ class DistanceCell:
     cv_se: Layers
     cv_zscored: Layers
     null: CosineNull
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {
-            "model": self.model.model,
-            "site": self.site,
-            "layer": np.arange(len(self.a)),
-            "emotion_a": self.first.emotion,
-            "emotion_b": self.second.emotion,
-        }
 
     @property
     def twin_differs(self) -> Bool[np.ndarray, " layer"]:
@@ -87,8 +75,8 @@ def measure_distances(
     gram: Gram,
     twin_gram: Gram,
     settings: AnalysisSettings,
-) -> list[DistanceCell]:
-    """One cell for each pair of emotions.
+) -> list[Cell]:
+    """One cell of the table `distances` for each pair of emotions.
 
     Args:
         model: Its pooled vectors.
@@ -108,21 +96,26 @@ def measure_distances(
         a, b = (contrast_direction(features, design, each) for each in weights)
         twins = (contrast_direction(divided, design, each) for each in weights)
         touched = touched_scenarios(design, weights[0]) | touched_scenarios(design, weights[1])
-        cells.append(
-            DistanceCell(
-                model=model,
-                site=site,
-                first=first,
-                second=second,
-                a=a,
-                b=b,
-                zscored=plain_cosine(*twins),
-                cv_cosine=cross_validated_cosine(products, *weights).value,
-                cv_se=jackknife_se(cross_validated_cosine(replicates, *weights).value, touched),
-                cv_zscored=cross_validated_cosine(twin_products, *weights).value,
-                null=_null(model, gram, first, second, settings),
-            )
+        pair = EmotionPair(
+            first=first,
+            second=second,
+            sizes=design.counts.sum(axis=1),
+            a=a,
+            b=b,
+            zscored=plain_cosine(*twins),
+            cv_cosine=cross_validated_cosine(products, *weights).value,
+            cv_se=jackknife_se(cross_validated_cosine(replicates, *weights).value, touched),
+            cv_zscored=cross_validated_cosine(twin_products, *weights).value,
+            null=_null(model, gram, first, second, settings),
         )
+        ids = {
+            "model": model.model,
+            "site": site,
+            "layer": np.arange(len(gram)),
+            "emotion_a": first.emotion,
+            "emotion_b": second.emotion,
+        }
+        cells.append(Cell(table="distances", ids=ids, source=pair))
     return cells
 
 
@@ -154,7 +147,7 @@ MEASURES = (
         label="plain",
         axis="cosine",
         null=("null_low", "null_high"),
-        compute=lambda cell: plain_cosine(cell.a, cell.b),
+        compute=lambda pair: plain_cosine(pair.a, pair.b),
     ),
     Measure(
         name="expectation",
@@ -163,30 +156,22 @@ MEASURES = (
         ".5 for equal classes, −1/(C − 1) from the grand mean",
         formula="Σ c_a c′_a/n_a / √(Σ c_a²/n_a · Σ c′_a²/n_a); against one neutral class "
         "(1/n_0) / √((1/n_1 + 1/n_0)(1/n_2 + 1/n_0))",
-        compute=lambda cell: noise_expectation(
-            cell.first.weights, cell.second.weights, cell.model.design.counts.sum(axis=1)
-        ),
+        compute=lambda pair: noise_expectation(pair.first.weights, pair.second.weights, pair.sizes),
     ),
     Measure(
         name="null_mean",
         table="distances",
         definition="Mean of the cosine when the labels of the emotions and of neutral are shuffled "
         "within scenarios; blank from the grand mean",
-        compute=lambda cell: cell.null.mean,
+        compute=lambda pair: pair.null.mean,
     ),
-    Measure(
-        name="null_low",
+    *ends(
+        "null_low",
+        "null_high",
         table="distances",
-        definition="2.5 % quantile of these cosines; wider than −1.96/√d_model, because spectra of "
-        "activations are steep",
-        source="Ethayarajh 2019",
-        compute=lambda cell: cell.null.band[0],
-    ),
-    Measure(
-        name="null_high",
-        table="distances",
-        definition="97.5 % quantile of these cosines",
-        compute=lambda cell: cell.null.band[1],
+        of="the 95 % band of these cosines; wider than ±1.96/√d_model, because spectra of "
+        "activations are steep (Ethayarajh 2019)",
+        compute=lambda pair: pair.null.band,
     ),
     Measure(
         name="cv_cosine",
@@ -196,14 +181,14 @@ MEASURES = (
         axis="cosine",
         formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
         source="Walther et al. 2016",
-        compute=lambda cell: cell.cv_cosine,
+        compute=lambda pair: pair.cv_cosine,
     ),
     Measure(
         name="cv_se",
         table="distances",
         definition="Jackknife standard error of cv_cosine over scenarios",
         source="Efron & Stein 1981",
-        compute=lambda cell: cell.cv_se,
+        compute=lambda pair: pair.cv_se,
     ),
     Measure(
         name="zscored",
@@ -211,13 +196,13 @@ MEASURES = (
         definition="Plain cosine with each dimension over its standard deviation over all prompts",
         label="z-scored",
         axis="cosine",
-        compute=lambda cell: cell.zscored,
+        compute=lambda pair: pair.zscored,
     ),
     Measure(
         name="cv_zscored",
         table="distances",
         definition="Cross-validated cosine with each dimension over its standard deviation",
-        compute=lambda cell: cell.cv_zscored,
+        compute=lambda pair: pair.cv_zscored,
     ),
     Measure(
         name="top_share",
@@ -225,7 +210,7 @@ MEASURES = (
         definition="Share of the cosine's terms that the three largest dimensions carry",
         formula="largest three |d_j d′_j| / Σ_j |d_j d′_j|, unit directions",
         source="Timkey & van Schijndel 2021",
-        compute=lambda cell: top_share(cell.a, cell.b),
+        compute=lambda pair: top_share(pair.a, pair.b),
     ),
     Measure(
         name="twin_differs",
@@ -233,6 +218,6 @@ MEASURES = (
         kind="bool",
         definition="Standardising the dimensions changes the cosine by more than .2 (the "
         "cross-validated one where it exists): few dimensions decide it",
-        compute=lambda cell: cell.twin_differs,
+        compute=lambda pair: pair.twin_differs,
     ),
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure
 from emoact.schema import Site
 from emoact.stats.features import ModelFeatures
 from emoact.stats.gram import centre
@@ -29,11 +29,6 @@ class Projection:
     coordinates: Float64[np.ndarray, "layer prompt axis"]
     explained: Float64[np.ndarray, "layer axis"]
     fixed_basis: bool
-
-    @property
-    def basis(self) -> str:
-        """Value of the column `basis`."""
-        return "fixed" if self.fixed_basis else "per_layer"
 
 
 def project_fixed(
@@ -97,54 +92,34 @@ def _shares(
     return np.asarray(held / np.where(total > 0, total, np.nan)[:, None])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PointCell:
-    """All prompts at all layers on one set of axes: a cell of the table `points`."""
-
-    model: ModelFeatures
-    site: Site
-    projection: Projection
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns, one row per (layer, prompt)."""
-        design, n_layers = self.model.design, len(self.projection.coordinates)
-        return {
-            "model": self.model.model,
-            "site": self.site,
-            "layer": np.repeat(np.arange(n_layers), design.n_prompts),
-            "emotion": np.tile(np.array(design.labels, dtype=object)[design.label_of], n_layers),
-            "prompt_id": [prompt.id for prompt in self.model.prompts] * n_layers,
-            "basis": self.projection.basis,
+def projection_cells(model: ModelFeatures, site: Site) -> Iterator[Cell]:
+    """Cells of the tables `points` and `axes`, on one basis for all layers and layer by layer."""
+    for projection in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
+        n_layers, n_prompts, n_axes = projection.coordinates.shape
+        place = {
+            "model": model.model,
+            "site": site,
+            "basis": "fixed" if projection.fixed_basis else "per_layer",
         }
-
-    def axis(self, number: int) -> Float64[np.ndarray, " row"]:
-        """Coordinates on one axis; NaN where there are fewer axes."""
-        coordinates = self.projection.coordinates
-        if number >= coordinates.shape[2]:
-            return np.full(coordinates.shape[0] * coordinates.shape[1], np.nan)
-        return coordinates[..., number].ravel()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AxisCell:
-    """Every axis of every layer: a cell of the table `axes`."""
-
-    model: ModelFeatures
-    site: Site
-    projection: Projection
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns, one row per (layer, axis)."""
-        n_layers, n_axes = self.projection.explained.shape
-        return {
-            "model": self.model.model,
-            "site": self.site,
+        points = {
+            "layer": np.repeat(np.arange(n_layers), n_prompts),
+            "emotion": [label for label, _ in model.keys] * n_layers,
+            "prompt_id": [prompt.id for prompt in model.prompts] * n_layers,
+        }
+        axes = {
             "layer": np.repeat(np.arange(n_layers), n_axes),
-            "basis": self.projection.basis,
             "axis": np.tile(np.arange(n_axes), n_layers),
         }
+        yield Cell(table="points", ids={**place, **points}, source=projection)
+        yield Cell(table="axes", ids={**place, **axes}, source=projection)
+
+
+def _coordinate(projection: Projection, axis: int) -> Float64[np.ndarray, " row"]:
+    """Coordinates on one axis, prompt by prompt at each layer; NaN where there are fewer axes."""
+    n_layers, n_prompts, n_axes = projection.coordinates.shape
+    if axis >= n_axes:
+        return np.full(n_layers * n_prompts, np.nan)
+    return projection.coordinates[..., axis].ravel()
 
 
 MEASURES = (
@@ -154,7 +129,7 @@ MEASURES = (
             table="points",
             definition=f"Coordinate on principal axis {number + 1}, about the mean of the layer",
             unit="model units (per_layer), or shares of the layer's spread (fixed)",
-            compute=operator.methodcaller("axis", number),
+            compute=functools.partial(_coordinate, axis=number),
         )
         for number in range(3)
     ),
@@ -162,6 +137,6 @@ MEASURES = (
         name="explained",
         table="axes",
         definition="Share of the layer's variance along the axis",
-        compute=lambda cell: cell.projection.explained.ravel(),
+        compute=lambda projection: projection.explained.ravel(),
     ),
 )

@@ -9,19 +9,19 @@ import numpy as np
 
 from emoact.schema import Finding
 from emoact.stats.across.between import differing_texts
-from emoact.stats.directions.emotion import EmotionCell
+from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
 from emoact.stats.settings import AnalysisSettings
 
 
 def remarks_on(
-    models: Sequence[ModelFeatures], cells: Iterable[EmotionCell], settings: AnalysisSettings
+    models: Sequence[ModelFeatures], figures: Iterable[EmotionFigures], settings: AnalysisSettings
 ) -> list[Finding]:
     """Notes and warnings on resampling, sizes, shapes and zero directions."""
     return [
         *(finding for model in models for finding in _on_model(model, settings)),
         *(finding for pair in combinations(models, 2) for finding in _on_pair(*pair)),
-        *(finding for cell in cells for finding in _on_cell(cell)),
+        *(finding for each in figures for finding in _on_emotion(each)),
     ]
 
 
@@ -112,15 +112,15 @@ def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:
     return findings
 
 
-def _on_cell(cell: EmotionCell) -> list[Finding]:
-    zero = np.flatnonzero(cell.strength.l2 == 0)
+def _on_emotion(figures: EmotionFigures) -> list[Finding]:
+    zero = np.flatnonzero(figures.strength.l2 == 0)
     if not len(zero):
         return []
     return [
         _warning(
             "zero_direction",
-            f"{cell.model.model}/{cell.contrast.emotion}",
-            f"{cell.site}: the direction is zero at layer {', '.join(map(str, zero))}, so that "
+            f"{figures.model.model}/{figures.contrast.emotion}",
+            f"{figures.site}: the direction is zero at layer {', '.join(map(str, zero))}, so that "
             "it has no cosine there",
         )
     ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from emoact.measures import Measure
+from emoact.measures import Measure, ends
 from emoact.schema import Site
 from emoact.stats.directions.strength import signed_root
 from emoact.stats.null.holm import adjust
@@ -34,23 +34,23 @@ class Significance:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class JudgedCell:
+class Judged:
     """One emotion, model and site, with the test of all layers and sites and Holm's correction.
 
     Attributes:
-        cell: The figures that need no other emotion.
+        site: The site.
         significance: The test of the emotion in the model.
         alpha: Largest accepted chance of any false alarm.
     """
 
-    cell: Any
+    site: Site
     significance: Significance
     alpha: float
 
     @property
     def columns(self) -> slice:
         """Columns of this site in the test."""
-        return self.significance.columns[self.cell.site]
+        return self.significance.columns[self.site]
 
     @property
     def p_holm(self) -> Float64[np.ndarray, " layer"]:
@@ -93,21 +93,18 @@ def judge_families(
 
 
 MEASURES = (
-    Measure(
-        name="null_low",
-        table="strength",
-        definition="2.5 % quantile of cv at this layer when labels are swapped within scenarios",
-        unit="model units",
-        judged=True,
-        compute=lambda judged: signed_root(judged.significance.test.null_band[0, judged.columns]),
-    ),
-    Measure(
-        name="null_high",
-        table="strength",
-        definition="97.5 % quantile of cv at this layer when labels are swapped within scenarios",
-        unit="model units",
-        judged=True,
-        compute=lambda judged: signed_root(judged.significance.test.null_band[1, judged.columns]),
+    *(
+        dataclasses.replace(end, judged=True)
+        for end in ends(
+            "null_low",
+            "null_high",
+            table="strength",
+            of="the 95 % band of cv at one layer when labels are swapped within scenarios",
+            unit="model units",
+            compute=lambda judged: signed_root(
+                judged.significance.test.null_band[:, judged.columns]
+            ),
+        )
     ),
     Measure(
         name="z",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure, ends
 from emoact.schema import Site
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
@@ -51,8 +50,8 @@ class TextBaselines:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ProbeCell:
-    """Probes of one emotion at one site: a cell of the table `probes`.
+class ProbeGrid:
+    """Probes of one emotion at one site.
 
     Attributes:
         rows: Layer, probe and evaluation of each row.
@@ -77,10 +76,10 @@ class ProbeCell:
     probe: ProbeKind
 
     @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
+    def cell(self) -> Cell:
+        """Cell of the table `probes`."""
         layers, probes, evaluations = zip(*self.rows, strict=True)
-        return {
+        ids = {
             "model": self.model.model,
             "emotion": self.contrast.emotion,
             "site": self.site,
@@ -88,28 +87,7 @@ class ProbeCell:
             "probe": probes,
             "evaluation": evaluations,
         }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BaselineCell:
-    """One classifier without the model's activations: a cell of the table `baselines`."""
-
-    model: ModelFeatures
-    contrast: Contrast
-    baseline: str
-    evaluation: str
-    correct: Correct
-    accuracy: Accuracy
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        return {
-            "model": self.model.model,
-            "emotion": self.contrast.emotion,
-            "baseline": self.baseline,
-            "evaluation": self.evaluation,
-        }
+        return Cell(table="probes", ids=ids, source=self)
 
 
 def transfer_sets(
@@ -152,7 +130,7 @@ def probe_emotion(
     *,
     twin_gram: Gram,
     settings: AnalysisSettings,
-) -> ProbeCell:
+) -> ProbeGrid:
     """Every probe at every layer of one site.
 
     Args:
@@ -184,7 +162,7 @@ def probe_emotion(
             shuffled.append(np.nan)
         if kind == headline:
             by_layer[evaluation][layer] = every[number]
-    return ProbeCell(
+    return ProbeGrid(
         model=model,
         contrast=contrast,
         site=site,
@@ -203,9 +181,8 @@ def baseline_cells(
     contrast: Contrast,
     texts: TextBaselines,
     first_layer: Mapping[str, Correct] | None,
-) -> list[BaselineCell]:
-    """Each (evaluation, baseline); layer 0 of the residual stream is one of them."""
-    cells = []
+) -> Iterator[Cell]:
+    """Cells of the table `baselines`; layer 0 of the residual stream is one of the baselines."""
     for evaluation in (CROSS_VALIDATED, TRANSFER):
         named: dict[str, Correct] = {**texts.correct[evaluation]}
         if first_layer is not None:
@@ -213,24 +190,20 @@ def baseline_cells(
         for baseline, correct in named.items():
             accuracy = measure_accuracy(correct, model.design, contrast.draws)
             if accuracy.n:
-                cells.append(
-                    BaselineCell(
-                        model=model,
-                        contrast=contrast,
-                        baseline=baseline,
-                        evaluation=evaluation,
-                        correct=correct,
-                        accuracy=accuracy,
-                    )
-                )
-    return cells
+                ids = {
+                    "model": model.model,
+                    "emotion": contrast.emotion,
+                    "baseline": baseline,
+                    "evaluation": evaluation,
+                }
+                yield Cell(table="baselines", ids=ids, source=accuracy)
 
 
 def compare_probe(
     model: ModelFeatures,
     contrast: Contrast,
     texts: TextBaselines,
-    probe: ProbeCell,
+    probe: ProbeGrid,
     first_layer: Mapping[str, Correct] | None,
     evaluation: str,
 ) -> tuple[Accuracy, LexicalComparison, float]:
@@ -323,19 +296,14 @@ MEASURES = (
         definition="Share of held-out prompts that the probe classifies correctly",
         label="held-out accuracy",
         interval=("low", "high"),
-        compute=lambda cell: [each.value for each in cell.accuracies],
+        compute=lambda grid: [each.value for each in grid.accuracies],
     ),
-    Measure(
-        name="low",
+    *ends(
+        "low",
+        "high",
         table="probes",
-        definition="Lower end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: [each.low for each in cell.accuracies],
-    ),
-    Measure(
-        name="high",
-        table="probes",
-        definition="Upper end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: [each.high for each in cell.accuracies],
+        of="its 95 % bootstrap interval over scenarios",
+        compute=lambda grid: np.array([(e.low, e.high) for e in grid.accuracies]).T,
     ),
     Measure(
         name="shuffled",
@@ -343,7 +311,7 @@ MEASURES = (
         definition="Accuracy of the same probe with labels permuted within scenarios, averaged "
         "over 3 permutations; blank for explicit_to_implicit",
         source="in the spirit of Hewitt & Liang 2019",
-        compute=lambda cell: cell.shuffled,
+        compute=lambda grid: grid.shuffled,
     ),
     Measure(
         name="n",
@@ -351,7 +319,7 @@ MEASURES = (
         kind="int",
         definition="Held-out prompts with a decision",
         unit="prompts",
-        compute=lambda cell: [each.n for each in cell.accuracies],
+        compute=lambda grid: [each.n for each in grid.accuracies],
     ),
     Measure(
         name="accuracy",
@@ -359,19 +327,14 @@ MEASURES = (
         definition="Share of held-out prompts that the baseline classifies correctly",
         label="held-out accuracy",
         interval=("low", "high"),
-        compute=lambda cell: cell.accuracy.value,
+        compute=lambda accuracy: accuracy.value,
     ),
-    Measure(
-        name="low",
+    *ends(
+        "low",
+        "high",
         table="baselines",
-        definition="Lower end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.accuracy.low,
-    ),
-    Measure(
-        name="high",
-        table="baselines",
-        definition="Upper end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.accuracy.high,
+        of="its 95 % bootstrap interval over scenarios",
+        compute=lambda accuracy: (accuracy.low, accuracy.high),
     ),
     Measure(
         name="n",
@@ -379,6 +342,6 @@ MEASURES = (
         kind="int",
         definition="Held-out prompts with a decision",
         unit="prompts",
-        compute=lambda cell: cell.accuracy.n,
+        compute=lambda accuracy: accuracy.n,
     ),
 )

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from emoact.measures import Measure
+from emoact.measures import Cell, Measure, ends
 from emoact.stats.null.significance import Significance
 from emoact.stats.probes.accuracy import Accuracy, LexicalComparison, Verdict
 from emoact.stats.probes.grid import (
     CROSS_VALIDATED,
     TRANSFER,
     Correct,
-    ProbeCell,
+    ProbeGrid,
     TextBaselines,
     compare_probe,
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HeadlineCell:
-    """One evaluation of one emotion in one model at one site: a cell of the table `headline`.
+class Headline:
+    """One evaluation of one emotion in one model at one site.
 
     Attributes:
         probes: Probes at the site.
@@ -33,23 +32,13 @@ class HeadlineCell:
         baseline_accuracy: Of that baseline.
     """
 
-    probes: ProbeCell
+    probes: ProbeGrid
     significance: Significance
     alpha: float
     evaluation: str
     accuracy: Accuracy
     comparison: LexicalComparison
     baseline_accuracy: float
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """Identifier columns."""
-        probes = self.probes
-        return {
-            "model": probes.model.model,
-            "emotion": probes.contrast.emotion,
-            "site": probes.site,
-        }
 
     @property
     def significant(self) -> bool:
@@ -74,19 +63,24 @@ class HeadlineCell:
 
 
 def headline_cells(
-    probes: ProbeCell,
+    probes: ProbeGrid,
     texts: TextBaselines,
     first_layer: Mapping[str, Correct] | None,
     significance: Significance,
     alpha: float,
-) -> Iterator[HeadlineCell]:
-    """One cell for each evaluation that the data allow."""
+) -> Iterator[Cell]:
+    """One cell of the table `headline` for each evaluation that the data allow."""
+    ids = {
+        "model": probes.model.model,
+        "emotion": probes.contrast.emotion,
+        "site": probes.site,
+    }
     for evaluation in (CROSS_VALIDATED, TRANSFER):
         accuracy, comparison, baseline = compare_probe(
             probes.model, probes.contrast, texts, probes, first_layer, evaluation
         )
         if evaluation == CROSS_VALIDATED or accuracy.n:
-            yield HeadlineCell(
+            headline = Headline(
                 probes=probes,
                 significance=significance,
                 alpha=alpha,
@@ -95,6 +89,7 @@ def headline_cells(
                 comparison=comparison,
                 baseline_accuracy=baseline,
             )
+            yield Cell(table="headline", ids=ids, source=headline)
 
 
 MEASURES = (
@@ -103,21 +98,21 @@ MEASURES = (
         table="headline",
         definition="Permutation p-value of the emotion over all layers and sites",
         source="Westfall & Young 1993",
-        compute=lambda cell: cell.significance.test.p_family,
+        compute=lambda headline: headline.significance.test.p_family,
     ),
     Measure(
         name="p_holm",
         table="headline",
         definition="p_family after Holm's correction over emotions and models",
         source="Holm 1979",
-        compute=lambda cell: cell.significance.p_holm,
+        compute=lambda headline: headline.significance.p_holm,
     ),
     Measure(
         name="significant",
         table="headline",
         kind="bool",
         definition="p_holm is at most alpha (.05 by default)",
-        compute=lambda cell: cell.significant,
+        compute=lambda headline: headline.significant,
     ),
     Measure(
         name="layers",
@@ -125,21 +120,21 @@ MEASURES = (
         kind="int",
         definition="Layers of the site at which the direction is significant",
         unit="layers",
-        compute=lambda cell: cell.layers,
+        compute=lambda headline: headline.layers,
     ),
     Measure(
         name="probe",
         table="headline",
         kind="str",
         definition="Probe of the accuracies: logistic where it was fitted",
-        compute=lambda cell: cell.probes.probe,
+        compute=lambda headline: headline.probes.probe,
     ),
     Measure(
         name="evaluation",
         table="headline",
         kind="str",
         definition="cross_validated, or explicit_to_implicit",
-        compute=lambda cell: cell.evaluation,
+        compute=lambda headline: headline.evaluation,
     ),
     Measure(
         name="accuracy",
@@ -147,32 +142,27 @@ MEASURES = (
         definition="Held-out accuracy with the layer chosen inside the training prompts",
         label="held-out accuracy",
         interval=("accuracy_low", "accuracy_high"),
-        compute=lambda cell: cell.accuracy.value,
+        compute=lambda headline: headline.accuracy.value,
     ),
-    Measure(
-        name="accuracy_low",
+    *ends(
+        "accuracy_low",
+        "accuracy_high",
         table="headline",
-        definition="Lower end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.accuracy.low,
-    ),
-    Measure(
-        name="accuracy_high",
-        table="headline",
-        definition="Upper end of its 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.accuracy.high,
+        of="its 95 % bootstrap interval over scenarios",
+        compute=lambda headline: (headline.accuracy.low, headline.accuracy.high),
     ),
     Measure(
         name="baseline",
         table="headline",
         kind="str",
         definition="Best baseline that sees words only; layer_0 is one of them",
-        compute=lambda cell: cell.comparison.baseline,
+        compute=lambda headline: headline.comparison.baseline,
     ),
     Measure(
         name="baseline_accuracy",
         table="headline",
         definition="Held-out accuracy of that baseline on the same prompts",
-        compute=lambda cell: cell.baseline_accuracy,
+        compute=lambda headline: headline.baseline_accuracy,
     ),
     Measure(
         name="difference",
@@ -181,25 +171,20 @@ MEASURES = (
         interval=("difference_low", "difference_high"),
         chance=0.0,
         no_effect="no difference",
-        compute=lambda cell: cell.comparison.difference,
+        compute=lambda headline: headline.comparison.difference,
     ),
-    Measure(
-        name="difference_low",
+    *ends(
+        "difference_low",
+        "difference_high",
         table="headline",
-        definition="Lower end of its paired 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.comparison.low,
-    ),
-    Measure(
-        name="difference_high",
-        table="headline",
-        definition="Upper end of its paired 95 % bootstrap interval over scenarios",
-        compute=lambda cell: cell.comparison.high,
+        of="its paired 95 % bootstrap interval over scenarios",
+        compute=lambda headline: (headline.comparison.low, headline.comparison.high),
     ),
     Measure(
         name="verdict",
         table="headline",
         kind="str",
         definition="Verdict: no_separation, beyond_words, lexical_suffices or undecided",
-        compute=lambda cell: cell.verdict,
+        compute=lambda headline: headline.verdict,
     ),
 )
