@@ -12,6 +12,7 @@ from emoact.errors import RequestError
 
 if TYPE_CHECKING:
     from emoact.analysis.saved import SavedAnalysis
+    from emoact.analysis.steering import BlockVectors
 
 _FORMATS = {"gguf": ".gguf", "steering-vectors": ".pt"}
 _MODEL_TYPES = {"GPT-2": "gpt2", "GPT-NeoX": "gpt_neox", "GPT-Neo": "gpt_neo", "Llama": "llama"}
@@ -56,8 +57,8 @@ def add(actions: Any) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from emoact.analysis.block_vectors import block_vectors
     from emoact.analysis.listing import read_analysis
+    from emoact.analysis.steering import block_vectors, write_control_vector
 
     key = arguments.analysis
     analysis = read_analysis(arguments.results, None if key == "newest" else key)
@@ -66,13 +67,9 @@ def _export(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")
     written = [str(out)]
     if arguments.format == "gguf":
-        from emoact.analysis.control_vector import write_control_vector
-
         hint = arguments.model_hint or _model_type(vectors.model)
         write_control_vector(out, vectors, model_hint=hint)
     else:
-        from emoact.cli.steering_vector import write_steering_vector
-
         written.append(str(write_steering_vector(out, vectors)))
     for badge in analysis.badges:
         say(f"! {badge}")
@@ -82,6 +79,31 @@ def _export(arguments: argparse.Namespace) -> int:
         for path in written:
             print_line(path)
     return 0
+
+
+def write_steering_vector(path: Path, vectors: BlockVectors) -> Path:
+    """Write a steering vector for torch, and a `.json` beside it; returns the latter.
+
+    `SteeringVector(**torch.load(path, weights_only=True))` makes the vector. The library has no
+    file format of its own; these are the two fields of its class, and loading them runs no code.
+
+    Args:
+        path: A `.pt` file; replaced when it is there.
+        vectors: The direction.
+
+    Raises:
+        EmoactError: A file cannot be written.
+    """
+    import torch
+
+    from emoact.store.atomic import replace_atomically, write_json
+
+    layers = {block: torch.from_numpy(vector.copy()) for block, vector in vectors.vectors.items()}
+    with replace_atomically(path) as file:
+        torch.save({"layer_activations": layers, "layer_type": "decoder_block"}, file)
+    beside = path.with_suffix(".json")
+    write_json(beside, {"model": vectors.model, "emotion": vectors.emotion, **vectors.described})
+    return beside
 
 
 def _folder(analysis: SavedAnalysis, asked: str | None) -> str:

@@ -57,11 +57,6 @@ class Design:
         np.add.at(counts, (self.label_of, self.scenario_of), 1)
         return counts
 
-    @property
-    def fully_matched(self) -> bool:
-        """True where every scenario has exactly one prompt of every label."""
-        return bool((self.counts == 1).all())
-
     def index(self, label: str) -> int:
         """Position of a label in `labels`.
 

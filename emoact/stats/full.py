@@ -14,8 +14,8 @@ from emoact.schema import Finding, Site
 from emoact.stats import catalogue
 from emoact.stats.across.between import Side, common_rows, compare_models
 from emoact.stats.comparable import Difference
+from emoact.stats.cosine import ZeroDirectionWarning
 from emoact.stats.directions.emotion import Contrast, EmotionFigures, analyse_emotion, emotion_cells
-from emoact.stats.distances.cosine import ZeroDirectionWarning
 from emoact.stats.distances.distances import measure_distances
 from emoact.stats.distances.geometry import projection_cells
 from emoact.stats.features import UnitFeatures

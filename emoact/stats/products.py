@@ -57,6 +57,12 @@ def contrast_product(
     return np.where(np.abs(value) <= _ROUNDING * magnitude, 0.0, value)
 
 
+def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:
+    """sign(x) * sqrt(|x|)."""
+    root: Float64[np.ndarray, "*rest"] = np.sign(squared) * np.sqrt(np.abs(squared))
+    return root
+
+
 def _sums(
     design: Design, gram: Gram
 ) -> tuple[

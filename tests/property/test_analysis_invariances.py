@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 
 from emoact.positions import position_norms
 from emoact.stats.across.cka import unbiased_cka
+from emoact.stats.cosine import cross_validated_cosine, plain_cosine
 from emoact.stats.design import Design, contrast_against, design_of
-from emoact.stats.directions.directions import plain_direction
+from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.strength import measure_strength
-from emoact.stats.distances.cosine import cross_validated_cosine, plain_cosine
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.null.relabelling import relabellings
@@ -58,14 +58,13 @@ def test_strength_does_not_care_which_class_comes_first(
 @FEW
 def test_shared_offset_leaves_directions_and_strength_unchanged(seed: int, offset: float) -> None:
     design = design_of(["a"] * 6 + ["n"] * 6, list("uvwxyz") * 2)
-    x = features(seed, 12)
+    x, contrast = features(seed, 12), contrast_against(design, "a", "n")
     np.testing.assert_allclose(
-        plain_direction(x[:6] + offset, x[6:] + offset),
-        plain_direction(x[:6], x[6:]),
+        contrast_direction(x + offset, design, contrast),
+        contrast_direction(x, design, contrast),
         rtol=1e-8,
         atol=1e-9 * (1 + abs(offset)),
     )
-    contrast = contrast_against(design, "a", "n")
     before, after = (measure_strength(v, design, contrast) for v in (x, x + offset))
     np.testing.assert_allclose(after.squared, before.squared, rtol=1e-6, atol=1e-6)
 

@@ -21,10 +21,10 @@ from emoact.stats.across.score_corr import (
     correlate_scores,
     partial_ranks,
     score_corr_test,
-    score_reliability,
 )
 from emoact.stats.directions.emotion import RELIABILITY_SPLITS, Contrast
 from emoact.stats.directions.separation import held_out_scores
+from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings

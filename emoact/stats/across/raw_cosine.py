@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.stats.distances.cosine import plain_cosine
+from emoact.stats.cosine import plain_cosine
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,7 +23,7 @@ from emoact.stats.audit.outcome import AuditReport, Check, Test
 from emoact.stats.audit.separation import Exchange, exchange, folds_of
 from emoact.stats.audit.text import Texts
 from emoact.stats.audit.verdict import ALPHA, balance_of, judged, judged_balance, raw_tests
-from emoact.stats.null.holm import adjust
+from emoact.stats.null.p_values import adjust
 
 DEFAULT_PERMUTATIONS = 1000
 _LEAST_PERMUTATIONS = 400

@@ -22,18 +22,6 @@ DirectionKind = Literal["plain", "grand_mean", "within_scenario", "neutral_proje
 DIRECTION_KINDS: tuple[DirectionKind, ...] = get_args(DirectionKind)
 
 
-def plain_direction(
-    emotion: Float[np.ndarray, "prompt *rest"], neutral: Float[np.ndarray, "other *rest"]
-) -> Float64[np.ndarray, "*rest"]:
-    """mean(emotion) - mean(neutral), in the model's own units; positive is towards the emotion.
-
-    Source: the plan of phase 3; Marks & Tegmark 2310.06824 (mass-mean), Rimsky et al. 2312.06681.
-    """
-    here = np.asarray(emotion.mean(axis=0, dtype=np.float64))
-    there = np.asarray(neutral.mean(axis=0, dtype=np.float64))
-    return _without_rounding(here - there, np.abs(here) + np.abs(there))
-
-
 def contrast_direction(
     features: Float[np.ndarray, "prompt *rest"],
     design: Design,

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int
 from emoact.errors import RequestError
 from emoact.measures import Cell, Measure
 from emoact.schema import Site
-from emoact.stats.across.score_corr import score_reliability
+from emoact.stats.cosine import plain_cosine
 from emoact.stats.design import (
     Design,
     contrast_against,
@@ -29,10 +29,10 @@ from emoact.stats.directions.separation import Separation, held_out_scores, meas
 from emoact.stats.directions.stability import (
     leave_one_out_cosines,
     pairwise_difference_cosine,
+    score_reliability,
     split_half_cosines,
 )
 from emoact.stats.directions.strength import Strength, measure_strength
-from emoact.stats.distances.cosine import plain_cosine
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.permutation import permuted_strengths
 from emoact.stats.null.relabelling import relabellings

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Measure, ends
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import scenario_difference_weights
+from emoact.stats.directions.separation import projected_scores
 from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import Gram
+from emoact.stats.rank import unit_ranks
 
 
 def split_half_cosines(
@@ -89,6 +91,54 @@ def weight_cosines(
     cosines = np.full((len(first), len(gram)), np.nan)
     cosines[usable] = np.where(defined, product / scale, np.nan)
     return cosines
+
+
+def score_reliability(
+    design: Design,
+    gram: Gram,
+    contrast: Float[np.ndarray, " label"],
+    folds: Int[np.ndarray, " prompt"],
+    halves: Bool[np.ndarray, "split scenario"],
+) -> Float64[np.ndarray, " layer"]:
+    """How far the held-out scores repeat when the direction is made from other scenarios.
+
+    For each split the training scenarios of each fold are halved, both directions score the test
+    prompts, and the two sets of scores are correlated given the labels. The mean correlation r over
+    splits becomes 2 r / (1 + r), the reliability of the direction of both halves. NaN where it is
+    not positive, because then it bounds nothing.
+
+    Source: Spearman 1910, Brown 1910.
+    """
+    first, second = (
+        _scores_from_half(design, gram, contrast, folds, side) for side in (halves, ~halves)
+    )
+    used = contrast[design.label_of] != 0
+    groups = design.label_of[used]
+    per_split = np.einsum(
+        "slp,slp->sl", unit_ranks(first[..., used], groups), unit_ranks(second[..., used], groups)
+    )
+    finite = np.isfinite(per_split)
+    n = finite.sum(axis=0)
+    total = np.where(finite, per_split, 0.0).sum(axis=0)
+    mean = np.divide(total, n, out=np.full(len(gram), np.nan), where=n > 0)
+    return np.where(mean > 0, 2 * mean / (1 + np.where(mean > 0, mean, 0.0)), np.nan)
+
+
+def _scores_from_half(
+    design: Design,
+    gram: Gram,
+    contrast: Float[np.ndarray, " label"],
+    folds: Int[np.ndarray, " prompt"],
+    half: Bool[np.ndarray, "split scenario"],
+) -> Float64[np.ndarray, "split layer prompt"]:
+    scores = np.full((len(half), len(gram), design.n_prompts), np.nan)
+    for fold in np.unique(folds):
+        held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[folds == fold])
+        test = np.flatnonzero(folds == fold)
+        scores[..., test] = projected_scores(
+            gram, class_weights(design, half & ~held_out), contrast, test
+        )
+    return scores
 
 
 def _finite_mean(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " layer"]:

@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.measures import Measure, ends
+from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.distances.cosine import top_share
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.uncertainty import jackknife_se
 from emoact.stats.products import (
     Gram,
     contrast_product,
     jackknife_products,
+    signed_root,
     unbiased_products,
 )
 
@@ -92,12 +93,6 @@ def layer_scale(
         np.median(np.sqrt(np.einsum("pld,pld->pl", exact, exact)), axis=0)
     )
     return scale
-
-
-def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:
-    """sign(x) * sqrt(|x|)."""
-    root: Float64[np.ndarray, "*rest"] = np.sign(squared) * np.sqrt(np.abs(squared))
-    return root
 
 
 def touched_scenarios(

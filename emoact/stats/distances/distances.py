@@ -11,16 +11,16 @@ from jaxtyping import Bool, Float64, Int
 
 from emoact.measures import Cell, Measure, ends
 from emoact.schema import Site
-from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.directions.emotion import Contrast
-from emoact.stats.directions.strength import touched_scenarios
-from emoact.stats.distances.cosine import (
+from emoact.stats.cosine import (
     cross_validated_cosine,
     noise_expectation,
     plain_cosine,
     top_share,
     twin_differs,
 )
+from emoact.stats.directions.directions import contrast_direction
+from emoact.stats.directions.emotion import Contrast
+from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.distances.cosine_null import CosineNull, shuffled_cosines
 from emoact.stats.features import ModelFeatures
 from emoact.stats.gram import divided_features

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from emoact.stats.null.p_values import permutation_p
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairingTest:
@@ -57,8 +59,8 @@ def pairing_test(
     z = np.where(alive, (clean - mean) / np.where(alive, sd, 1.0), -np.inf)
     observed = z[0] - 1e-9 * np.where(alive, np.abs(z[0]), 0.0)
     largest = z[1:].max(axis=1, initial=-np.inf)
-    p = (1 + (z[1:] >= observed).sum(axis=0)) / (1 + n_draws)
-    p_max = (1 + (largest[:, None] >= observed).sum(axis=0)) / (1 + n_draws)
+    p = permutation_p(z[1:], observed)
+    p_max = permutation_p(np.broadcast_to(largest[:, None], null.shape), observed)
     blank = np.where(usable, 0.0, np.nan)
     return PairingTest(
         value=np.asarray(value, dtype=np.float64),

@@ -1,4 +1,4 @@
-"""Whether a direction is stronger than relabelling within scenarios makes it."""
+"""Permutation test of the cross-validated strength of a direction."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.stats.design import Design
+from emoact.stats.null.p_values import permutation_p
 from emoact.stats.products import Gram
 
 
@@ -87,10 +88,9 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
     # Relabellings that give the same classes again must tie, whatever order they were summed in.
     observed = z[0] - 1e-9 * np.where(alive, np.abs(z[0]), 0.0)
     largest = z.max(axis=1, initial=-np.inf)
-    p = np.where(alive, (1 + (z[1:] >= observed).sum(axis=0)) / (1 + n_permutations), 1.0)
-    p_max = np.where(
-        alive, (1 + (largest[1:, None] >= observed).sum(axis=0)) / (1 + n_permutations), 1.0
-    )
+    p = np.where(alive, permutation_p(z[1:], observed), 1.0)
+    maxima = np.broadcast_to(largest[1:, None], z[1:].shape)
+    p_max = np.where(alive, permutation_p(maxima, observed), 1.0)
     untested = np.where(usable, 0.0, np.nan)
     quantiles = (0.025, 0.975)
     band = np.quantile(clean[1:], quantiles, axis=0)

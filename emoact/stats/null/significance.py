@@ -11,9 +11,9 @@ from jaxtyping import Float, Float64
 
 from emoact.measures import Measure, ends
 from emoact.schema import Site
-from emoact.stats.directions.strength import signed_root
-from emoact.stats.null.holm import adjust
+from emoact.stats.null.p_values import adjust
 from emoact.stats.null.permutation import PermutationTest, max_statistic_test
+from emoact.stats.products import signed_root
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,13 +9,12 @@ import pytest
 import torch
 from gguf import GGUFReader
 
-from emoact.analysis.block_vectors import block_vectors
-from emoact.analysis.control_vector import read_control_vector, write_control_vector
 from emoact.analysis.inputs import InputFile
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
-from emoact.cli.steering_vector import write_steering_vector
-from emoact.errors import FileRefusedError, RequestError
+from emoact.analysis.steering import block_vectors, write_control_vector
+from emoact.cli.export_command import write_steering_vector
+from emoact.errors import RequestError
 from emoact.stats.result import AnalysisResult
 from emoact.store.layout import ResultsRoot
 
@@ -58,15 +57,7 @@ def test_a_control_vector_reads_back_as_repeng_reads_it(
     for tensor in reader.tensors:
         block = int(tensor.name.split(".")[1])
         np.testing.assert_array_equal(tensor.data, vectors.vectors[block])
-        np.testing.assert_array_equal(read_control_vector(path)[block], vectors.vectors[block])
     assert [each.name for each in path.parent.iterdir()] == ["anger.gguf"]
-
-
-def test_another_file_is_no_control_vector(saved: SavedAnalysis, tmp_path: Path) -> None:
-    path = tmp_path / "x.gguf"
-    path.write_bytes(b"no gguf file at all, but long enough to be one")
-    with pytest.raises(FileRefusedError, match="no GGUF file"):
-        read_control_vector(path)
 
 
 def test_a_steering_vector_reads_back_without_running_code(

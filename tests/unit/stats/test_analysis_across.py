@@ -14,9 +14,10 @@ from emoact.stats.across.cka import cka_test, u_centred, unbiased_cka, without_c
 from emoact.stats.across.procrustes import carried_cosines, held_out_procrustes
 from emoact.stats.across.raw_cosine import compare_raw, relabelled_directions
 from emoact.stats.across.rsa import rsa_map, rsa_test
-from emoact.stats.across.score_corr import correlate_scores, partial_ranks, score_reliability
+from emoact.stats.across.score_corr import correlate_scores, partial_ranks
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import held_out_scores
+from emoact.stats.directions.stability import score_reliability
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.pairing import pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings

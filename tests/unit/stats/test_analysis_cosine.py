@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cosine as scipy_cosine
 
+from emoact.stats.cosine import (
+    ZeroDirectionWarning,
+    cross_validated_cosine,
+    noise_expectation,
+    plain_cosine,
+    top_share,
+    twin_differs,
+)
 from emoact.stats.design import (
     class_weights,
     contrast_against,
     contrast_grand_mean,
     design_of,
 )
-from emoact.stats.distances.cosine import (
-    ZeroDirectionWarning,
-    cross_validated_cosine,
-    noise_expectation,
-    plain_cosine,
-    split_cosine,
-    top_share,
-    twin_differs,
-)
 from emoact.stats.distances.cosine_null import shuffled_cosines
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_halves
 from emoact.stats.products import unbiased_products
+from tests.support.split_estimates import split_cosine
 
 N = 12
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)

@@ -17,7 +17,6 @@ MATCHED = design_of(["a"] * 5 + ["b"] * 5 + ["n"] * 5, [f"s{i}" for i in range(5
 
 
 def test_matched_design_is_recognised() -> None:
-    assert MATCHED.fully_matched
     assert MATCHED.n_scenarios == 5
     assert MATCHED.unit == "scenario"
     np.testing.assert_array_equal(MATCHED.counts, np.ones((3, 5)))
@@ -25,7 +24,7 @@ def test_matched_design_is_recognised() -> None:
 
 def test_prompt_is_the_unit_where_no_scenario_is_named() -> None:
     design = design_of(["a", "a", "b"])
-    assert (design.n_scenarios, design.unit, design.fully_matched) == (3, "prompt", False)
+    assert (design.n_scenarios, design.unit) == (3, "prompt")
 
 
 def test_prompt_without_scenario_shares_it_with_no_other() -> None:

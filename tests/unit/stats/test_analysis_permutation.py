@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control
 from emoact.errors import RequestError
 from emoact.stats.design import Design, contrast_against, design_of
 from emoact.stats.gram import centred_gram
-from emoact.stats.null.holm import adjust
+from emoact.stats.null.p_values import adjust
 from emoact.stats.null.permutation import max_statistic_test, permuted_strengths
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families

@@ -11,19 +11,18 @@ import pytest
 
 from emoact.stats.across.cka import unbiased_cka
 from emoact.stats.across.procrustes import carried_cosines
-from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
-from emoact.stats.directions.directions import grand_mean_direction, plain_direction
-from emoact.stats.directions.stability import split_half_cosines
-from emoact.stats.directions.strength import split_strength
-from emoact.stats.distances.cosine import (
+from emoact.stats.cosine import (
     cross_validated_cosine,
     noise_expectation,
     plain_cosine,
-    split_cosine,
 )
+from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
+from emoact.stats.directions.directions import grand_mean_direction
+from emoact.stats.directions.stability import split_half_cosines
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.products import contrast_product, unbiased_products
+from tests.support.split_estimates import plain_direction, split_cosine, split_strength
 
 D, N = 768, 50
 LABELS = ("gratitude", "anger", "apology", "neutral")

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 
 from emoact.stats.design import contrast_against, design_of
-from emoact.stats.directions.strength import measure_strength, signed_root, split_strength
+from emoact.stats.directions.strength import measure_strength
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts, jackknife_se, percentile_interval
-from emoact.stats.products import contrast_product, jackknife_products, unbiased_products
+from emoact.stats.products import (
+    contrast_product,
+    jackknife_products,
+    signed_root,
+    unbiased_products,
+)
+from tests.support.split_estimates import split_strength
 
 N = 12
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)

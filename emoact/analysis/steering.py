@@ -1,16 +1,19 @@
-"""A direction as other tools apply it: one vector per block, added to what the block puts out."""
+"""A direction for steering: one vector for each block, and the control vector of llama.cpp."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
 from emoact.analysis.direction_files import SIGN, contrast_of
 from emoact.analysis.saved import SavedAnalysis
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.schema import Site
+from emoact.store.atomic import write_error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,3 +76,44 @@ def block_vectors(analysis: SavedAnalysis, folder: str, emotion: str) -> BlockVe
             "badges": "; ".join(analysis.badges),
         },
     )
+
+
+def write_control_vector(path: Path, vectors: BlockVectors, *, model_hint: str) -> None:
+    """Write a GGUF control vector, the file that repeng's `ControlVector.import_gguf` reads.
+
+    repeng and llama.cpp number blocks from 0 and have no vector for block 0, so that the first
+    tensor is `direction.1`.
+
+    Args:
+        path: A `.gguf` file; replaced when it is there.
+        vectors: The direction.
+        model_hint: transformers' `model_type`, such as `gpt2` or `llama`.
+
+    Raises:
+        EmoactError: The file cannot be written.
+    """
+    from gguf import GGUFWriter
+
+    chosen = {block: vector for block, vector in vectors.vectors.items() if block > 0}
+    if not chosen:
+        raise EmoactError(f"{vectors.folder} has too few layers for a control vector")
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = GGUFWriter(hidden, "controlvector")
+        writer.add_name(f"{vectors.emotion} in {vectors.model}")
+        writer.add_string("controlvector.model_hint", model_hint)
+        writer.add_uint32("controlvector.layer_count", len(chosen))
+        for key, value in vectors.described.items():
+            writer.add_string(f"emoact.{key}", value)
+        for block, vector in chosen.items():
+            writer.add_tensor(f"direction.{block}", np.ascontiguousarray(vector))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        hidden.replace(path)
+    except OSError as error:
+        raise write_error(error, path=path) from error
+    finally:
+        hidden.unlink(missing_ok=True)

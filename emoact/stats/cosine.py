@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
-from emoact.stats.design import Design, class_weights, contrast_prompt_weights
-from emoact.stats.products import Gram, contrast_product
+from emoact.stats.products import contrast_product
 
 TWIN_TOLERANCE = 0.2
 """A z-scored cosine further away than this means that few dimensions make the cosine."""
@@ -62,41 +61,6 @@ def cross_validated_cosine(
         product=contrast_product(products, first, second),
         square_first=contrast_product(products, first, first),
         square_second=contrast_product(products, second, second),
-    )
-
-
-def split_cosine(
-    design: Design,
-    gram: Gram,
-    contrasts: tuple[Float[np.ndarray, " label"], Float[np.ndarray, " label"]],
-    halves: Bool[np.ndarray, "split scenario"],
-) -> CrossValidatedCosine:
-    """(G1.A2 + G2.A1) / 2 / sqrt((G1.G2)(A1.A2)), each averaged over splits before dividing.
-
-    G and A are the directions of the two contrasts, 1 and 2 the halves of the scenarios.
-    """
-    first, second = (
-        [
-            contrast_prompt_weights(class_weights(design, side), contrast)
-            for side in (halves, ~halves)
-        ]
-        for contrast in contrasts
-    )
-    usable = np.logical_and.reduce([np.isfinite(w).all(axis=1) for w in (*first, *second)])
-
-    def mean_product(
-        left: Float64[np.ndarray, "split prompt"], right: Float64[np.ndarray, "split prompt"]
-    ) -> Float64[np.ndarray, " layer"]:
-        if not usable.any():
-            return np.full(len(gram), np.nan)
-        products = np.einsum("lrp,rp->lr", left[usable] @ gram, right[usable])
-        mean: Float64[np.ndarray, " layer"] = products.mean(axis=1)
-        return mean
-
-    return _cosine_of(
-        product=(mean_product(first[0], second[1]) + mean_product(first[1], second[0])) / 2,
-        square_first=mean_product(first[0], first[1]),
-        square_second=mean_product(second[0], second[1]),
     )
 
 

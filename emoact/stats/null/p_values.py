@@ -1,4 +1,4 @@
-"""Holm's correction over several families of layers."""
+"""P-values of permutation tests, and Holm's correction over several families."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
+
+
+def permutation_p(
+    null: Float[np.ndarray, "draw *rest"], observed: Float[np.ndarray, "*rest"] | float
+) -> Float64[np.ndarray, "*rest"]:
+    """(1 + #{null >= observed}) / (1 + B), with B draws in the first axis.
+
+    Source: Phipson & Smyth 2010.
+    """
+    return np.asarray((1 + (null >= observed).sum(axis=0)) / (1 + len(null)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
