@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from emoact.stats.null import p_values
+
 Scheme = Literal["within scenario", "over all prompts", "over scenarios", "mixed"]
 
 
@@ -154,8 +156,7 @@ def associate(
 
 def permutation_p(statistics: Float64[np.ndarray, " draw"]) -> float:
     """(1 + #{null >= observed}) / (1 + B); the first value is the observed one."""
-    reached = statistics[1:] >= statistics[0] - _ROUNDING
-    return float((1 + reached.sum()) / len(statistics))
+    return float(p_values.permutation_p(statistics[1:], float(statistics[0]) - _ROUNDING))
 
 
 def _eta_squared(
