@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,10 @@ from jaxtyping import Float64
 from emoact.positions import NormKind
 from emoact.schema import Site
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
+
+_KEPT = 1024
+"""Tables of two sites of 512 files. A page needs the same ones at every interaction; callers must
+not change them."""
 
 
 def token_norms(
@@ -65,6 +70,7 @@ def dimension_ratios(typical: np.ndarray) -> np.ndarray:
     return found
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def layer_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.DataFrame:
     """Statistics over prompts by layer, of position 0 (`first`) and of the content.
 
@@ -95,6 +101,7 @@ def layer_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.Dat
     return pd.concat(found).sort_values("layer", kind="stable", ignore_index=True)
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def sink_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.DataFrame:
     """By layer: the median over prompts of position 0 over the later content (`prompt_ratios`)."""
     ratios = prompt_ratios(token_norms(unit, site, kind), unit.lengths, unit.content_start)

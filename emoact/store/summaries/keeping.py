@@ -1,7 +1,8 @@
-"""Which summary belongs to a file, and whether it still does.
+"""Search for the summary of a file, and measuring where there is none.
 
-A note beside the summaries remembers what a file looked like when it was hashed. While it looks the
-same, nothing of it is read; otherwise it is hashed, and measured if no summary is of that hash.
+A note beside the summaries holds size, times and inode of a file when it was hashed. While these
+are unchanged the file is not read; otherwise it is hashed, and measured without a summary of that
+hash.
 """
 
 from __future__ import annotations
@@ -31,14 +32,13 @@ _LOOKED_AT = ("size", "modified_ns", "changed_ns", "inode")
 
 
 def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
-    """The measures of one unit, from its summary where that is there and of this very file.
+    """Measures of one unit, from its summary, or from the file whose summary is then written.
 
-    Otherwise the file is measured and its summary written; where the folder cannot be written the
-    measures are in memory only.
+    Where the folder cannot be written the measures are in memory only.
 
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
-        EmoactError: The file cannot be read, or is being changed all the time.
+        EmoactError: The file cannot be read, or changes during each of three attempts.
     """
     path = root.unit_path(folder, emotion)
     for _ in range(_ATTEMPTS):
@@ -54,7 +54,7 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
                 _note(root, folder, emotion, look, sha256)
                 return measures
         measures = measure_file(path)
-        # A file that was replaced meanwhile may have been hashed before and measured after.
+        # A file that was replaced in between was hashed before and measured after.
         if _look(path) == look:
             return _keep(root, folder, emotion, look, sha256, measures)
     raise EmoactError(
@@ -63,7 +63,7 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
 
 
 def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures | None:
-    """The measures of one unit where its summary can be had without reading the file.
+    """Measures of one unit from its summary, without reading the file; None without a summary.
 
     Raises:
         EmoactError: The file cannot be read.
@@ -174,7 +174,7 @@ def _note(
         **look,
     }
     if _read_note(path) != content:
-        # Without the note the file is hashed again next time, which is slower and just as right.
+        # Without the note the file is hashed again next time, which is slower and equally correct.
         with contextlib.suppress(EmoactError):
             write_json(path, content, durable=False)
 

@@ -106,8 +106,8 @@ class UnitMeasures:
         prompts: One mapping per prompt, or None where the file does not hold them.
         configuration: What must match before two files are compared, None where unknown.
         provenance: How the file was made, None where it does not say.
-        random_weights: Whether the model's weights say nothing about language.
-        notes: What the contract check remarked without refusing the file.
+        random_weights: True where the weights are random.
+        notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
         sites: What was measured of each site.
         steps: As from `measure_steps`; empty without both sites and two layers.
@@ -146,7 +146,7 @@ class UnitMeasures:
         return content_mask(self.lengths, self.content_start)
 
     def prompt_id(self, sample: int) -> str:
-        """The prompt's id, or its place in the file."""
+        """Id of the prompt, or its place in the file."""
         found = self.prompts[sample].get("id") if self.prompts else None
         return str(found) if found not in (None, "") else f"#{sample}"
 
@@ -193,12 +193,11 @@ def measure_site(
 def measure_steps(
     resid: Sequence[Sequence[np.ndarray]], mlp: Sequence[Sequence[np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """What each layer but the last adds to the stream, and how much of that its MLP does.
+    """Norm of the step from each layer to the next, and the MLP's share of it.
 
-    With step Δ = resid[l + 1] - resid[l], which attention and MLP make up between them, `step` is
-    the L2 norm of Δ and `mlp_share` is (mlp · Δ) / (Δ · Δ): 1 where the MLP does everything, more
-    or less than that where the two work with or against each other. The share of attention is the
-    rest. Both are by token; NaN where there is no step.
+    The step Δ = resid[l + 1] - resid[l] is the sum of the outputs of attention and MLP. `step` is
+    its L2 norm, and `mlp_share` is (mlp · Δ) / (Δ · Δ): 1 where attention adds nothing along Δ,
+    above 1 where it writes in the opposite direction. Both are by token; NaN where Δ is 0.
     """
     steps, shares = [], []
     for layer in range(len(resid) - 1):
@@ -275,7 +274,7 @@ def _largest(rows: Float32[np.ndarray, "token d_model"]) -> Int32[np.ndarray, "t
     left = np.abs(rows)
     found = np.empty((len(rows), min(TOP, rows.shape[1])), dtype=np.int32)
     every = np.arange(len(rows))
-    # A look for each is several times as fast as one partition.
+    # One argmax for each place is several times as fast as one partition.
     for place in range(found.shape[1]):
         found[:, place] = left.argmax(axis=1)
         left[every, found[:, place]] = -1.0
@@ -283,7 +282,7 @@ def _largest(rows: Float32[np.ndarray, "token d_model"]) -> Int32[np.ndarray, "t
 
 
 def _medians(rows: Float32[np.ndarray, "token d_model"]) -> Float32[np.ndarray, " d_model"]:
-    """The median of each column; numpy sorts rows four times as fast as it takes their medians."""
+    """Median of each column; sorting rows is four times as fast as `np.median`."""
     ordered = np.sort(np.ascontiguousarray(rows.T), axis=1)
     middle = len(rows) // 2
     return np.asarray(ordered[:, middle - 1 + len(rows) % 2 : middle + 1].mean(axis=1))
@@ -296,7 +295,7 @@ def _evenly(indices: Int64[np.ndarray, " token"], most: int) -> Int64[np.ndarray
 
 
 class _Moments:
-    """Mean and spread of every dimension, gathered block by block.
+    """Mean and standard deviation of every dimension, block by block.
 
     Source: Chan, Golub & LeVeque (1983), the parallel form of the sum of squares.
     """

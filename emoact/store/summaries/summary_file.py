@@ -1,7 +1,7 @@
-"""One summary on disk: a safetensors file whose header holds the words and whose body the arrays.
+"""One summary on disk: a safetensors file with the facts of a unit in its metadata.
 
-Reading asks for one array at a time and never maps the file, so that a file which somebody cuts
-short is an error and not a crash.
+Reading takes one array at a time. The library maps the file for that, and a mapped file that is cut
+short ends the process; the header is therefore read here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
 from emoact.sites import site as known_site
 from emoact.sites import site_names
@@ -21,11 +22,10 @@ from emoact.store.atomic import replace_atomically
 from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitMeasures
 
 SUMMARY_VERSION = 1
-"""Of everything that is measured; another version is measured again."""
+"""Version of the measures; a summary of another version is measured again."""
 
 _KEY = "emoact_summary"
 _DTYPES = {"F64": np.float64, "F32": np.float32, "I32": np.int32}
-_NAMES = {np.dtype(kind): name for name, kind in _DTYPES.items()}
 _LONGEST_HEADER = 512_000_000
 
 
@@ -44,23 +44,9 @@ def save_summary(path: Path, measures: UnitMeasures, *, sha256: str) -> None:
         for site, one in measures.sites.items()
         for name, array in ((name, one.arrays[name]) for name in ARRAYS)
     } | {f"steps.{name}": np.ascontiguousarray(array) for name, array in measures.steps.items()}
-    header: dict[str, Any] = {"__metadata__": {_KEY: json.dumps(_words(measures, sha256))}}
-    at = 0
-    for name, array in arrays.items():
-        end = at + array.nbytes
-        header[name] = {
-            "dtype": _NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [at, end],
-        }
-        at = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with replace_atomically(path, need=8 + len(text) + at, durable=False) as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for array in arrays.values():
-            file.write(array.data.cast("B") if array.size else b"")
+    content = save(arrays, {_KEY: json.dumps(_words(measures, sha256))})
+    with replace_atomically(path, need=len(content), durable=False) as file:
+        file.write(content)
 
 
 def open_summary(
@@ -93,7 +79,7 @@ def open_summary(
 
 
 class _Entry:
-    """Where one array lies."""
+    """Place, type and shape of one array in the file."""
 
     def __init__(self, entry: Mapping[str, Any], begin: int, size: int) -> None:
         self.dtype = np.dtype(_DTYPES[entry["dtype"]])
@@ -108,7 +94,7 @@ class _Entry:
 
 
 class _FileArrays(Mapping[str, np.ndarray]):
-    """Arrays that are read from a summary when asked for, and measured again if it is gone."""
+    """Arrays that are read from a summary when asked for, and measured again without the file."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""The process that measures the files of a results folder before a page asks.
+"""Process that measures the files of a results folder before a page asks.
 
-Started as `python -m emoact.store.summaries.writing RESULTS` by whoever has just saved some.
+A run starts it as `python -m emoact.store.summaries.writing RESULTS` after its last file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from emoact.errors import EmoactError
 from emoact.store.summaries.grid import measures_of
 
 _NICE = 10
-"""Whatever computes meanwhile comes first."""
+"""Niceness of the process, so that computations have priority."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the summaries that are missing; returns 0, whatever could be measured."""
+    """Write the summaries that are missing; returns 0 even where a file is refused."""
     parser = argparse.ArgumentParser(description="Measure saved activations for the pages.")
     parser.add_argument("results", help="a results folder")
     arguments = parser.parse_args(argv)
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         measures_of(arguments.results)
     except EmoactError as error:
-        # Nobody waits for this; the page that needs a measure will say what is wrong.
+        # No page waits for this process; a page that needs a measure reports the error itself.
         print(f"the measures for the pages were not written: {error.message}")
     return 0
 
