@@ -28,7 +28,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "views": views_markdown,
     **{
         f"measures-{table.name}": functools.partial(catalogue.measures_markdown, table.name)
-        for table in catalogue.TABLES
+        for table in (*catalogue.TABLES, *catalogue.NORM_TABLES)
     },
 }
 _MARKED = re.compile(

@@ -1,4 +1,4 @@
-"""The tables of an analysis: identifier columns and measures, in the order of the columns."""
+"""The tables of an analysis and of norms: identifier columns and measures, in their order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from emoact.measures import Cell, Kind, Measure
 from emoact.stats.across import between
 from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
+from emoact.stats.norms import tables as norms
 from emoact.stats.null import significance
 from emoact.stats.probes import grid, headline
 
@@ -38,6 +39,10 @@ _IDENTIFIERS: Mapping[str, tuple[Kind, str]] = {
     "emotion_b": ("str", "Second emotion"),
     "site": ("str", "Hook point"),
     "layer": ("int", "Layer, from 0"),
+    "norm": ("str", "Kind of the norm: l2, l1 or rms"),
+    "position": ("str", "Position in the prompt; by layer, first (position 0) or content"),
+    "prompt": ("str", "Id of the prompt, or its place in the file"),
+    "dimension": ("int", "Dimension, from 0"),
     "layer_a": ("int", "Layer of the first model, from 0"),
     "layer_b": ("int", "Layer of the second model, from 0"),
     "kind": ("str", "Kind of the direction"),
@@ -162,13 +167,28 @@ TABLES: tuple[Table, ...] = (
 )
 
 
+NORM_TABLES: tuple[Table, ...] = tuple(
+    _table(f"norms_{name}", title, identifiers, norms.MEASURES)
+    for name, title, identifiers in (
+        ("layer", "Norms by layer", "model emotion site layer norm position"),
+        ("position", "Norms by layer and position", "model emotion site layer norm position"),
+        ("prompt", "Mean norm of each prompt", "model emotion site layer norm prompt"),
+        ("token", "Norm of each token", "model emotion site layer norm prompt position"),
+        ("length", "Length of each prompt", "model emotion prompt"),
+        ("growth", "Growth of the residual stream by layer", "model emotion layer"),
+        ("dimension", "Magnitude of each dimension", "model emotion site layer dimension"),
+    )
+)
+"""The tables of `emoact norms`, by its option `--by`."""
+
+
 def table_named(name: str) -> Table:
     """The table of this name.
 
     Raises:
         RequestError: There is none.
     """
-    for table in TABLES:
+    for table in (*TABLES, *NORM_TABLES):
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)

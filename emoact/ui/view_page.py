@@ -11,6 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact.measures import Measure
+from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
 from emoact.ui.chart import export_row, show_chart
 from emoact.ui.scheme import current_scheme
@@ -245,6 +247,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
     _table(
         shown.table,
         key=key,
+        columns=shown.columns,
         alt=f"The values drawn above: {view.name}" if shown.chart else view.title,
     )
     export_row(
@@ -269,19 +272,29 @@ def _part(view: View[Any], source: Any, above: Choice, around: Surroundings) -> 
     _body(view, source, choice, shown, around)
 
 
-def _table(data: pd.DataFrame, *, key: str, alt: str) -> None:
+def _table(data: pd.DataFrame, *, key: str, columns: str, alt: str) -> None:
+    records = catalogue_of_tables.table_named(columns).columns if columns else {}
+    helps = {name: _help(record) for name, record in records.items()}
+    figures = set(data.select_dtypes("floating").columns)
     st.dataframe(
         data,
         hide_index=True,
         height=TABLE_HEIGHT if len(data) > 7 else "content",
         key=f"{key}-table",
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.4g")
-            for name in data.select_dtypes("floating").columns
+            name: st.column_config.NumberColumn(name, format="%.4g", help=helps.get(name))
+            if name in figures
+            else st.column_config.Column(name, help=helps.get(name))
+            for name in data.columns
         },
         placeholder=numbers.MISSING,
         alt=alt,
     )
+
+
+def _help(record: Measure) -> str:
+    unit = f", in {record.unit}" if record.unit else ""
+    return f"{record.definition}{unit}."
 
 
 def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:

@@ -56,6 +56,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart=_chart(rows) if len(rows) else None,
         caption=f"Median magnitude of every dimension of the {words(site)} over content "
         f"tokens at layer {layer}; numbers name the largest dimensions.",
+        columns="norms_dimension",
         name=f"dimensions-{folder}-{site}-layer{layer}",
         alt=f"Median magnitude by dimension for {folder}, {site}, layer {layer}",
     )

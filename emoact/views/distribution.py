@@ -67,6 +67,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart=_chart(rows, choice, title) if len(rows) else None,
         caption=f"{what}{where}. Boxes reach from the first to the third quartile, whiskers to 1.5 "
         "times that; points are single values.",
+        columns=f"norms_{of.removesuffix('s')}",
         name=f"distribution-{of}-{folder}-{site}-layer{choice.get('layer', 0)}",
         alt=f"Box plot of {title} by emotion for {folder}{where}",
     )

@@ -29,6 +29,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         caption="Growth factor: mean content norm (L2) of a prompt at the next layer over that at "
         "this one. Share of the MLP: its output projected on the step between the two, over the "
         "step's square. Lines are medians over prompts, bands quartiles.",
+        columns="norms_growth",
         name="-".join(["growth", *choice["model"][:2]]),
         alt="Growth factor and share of the MLP by layer; the table below holds the values",
     )

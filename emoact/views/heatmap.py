@@ -111,6 +111,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart=chart,
         caption=f"Median {kind} of the {words(site)} by layer and position, over the prompts "
         f"of {emotion} that are long enough.",
+        columns="norms_position",
         name=f"norms-by-position-{folder}-{site}",
         alt=f"Heatmap of median norms by layer and position for {folder}, {site}, {emotion}",
     )

@@ -87,6 +87,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         caption=f"{kind} of the {words(site)} of every "
         f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
         "layer.",
+        columns="norms_token",
         name=f"prompt-{folder}-{site}-{prompt}",
         alt=f"Norms of the tokens of prompt {prompt} by layer; the table below holds the values",
     )

@@ -109,6 +109,7 @@ class Shown:
         caption: What the figure shows and of what, for a reader who has only the image.
         name: Of exported files, without an ending.
         alt: The figure in one sentence.
+        columns: Name of the table in `emoact.stats.catalogue` that describes the columns.
     """
 
     table: pd.DataFrame
@@ -116,6 +117,7 @@ class Shown:
     caption: str
     name: str
     alt: str = ""
+    columns: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

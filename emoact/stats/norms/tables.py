@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from emoact.measures import Kind, Measure
 from emoact.positions import NormKind
 from emoact.schema import Site
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
@@ -317,3 +318,51 @@ def _by_prompt(
                 values[:, prompt] = summary(norms[:, at + start : at + length], axis=1)
         at += length
     return values
+
+
+_UNIT = "model units"
+_GROWTH = "mean norm at l + 1 / mean norm at l"
+_SHARE = "(mlp · Δ) / (Δ · Δ)"
+_ROWS: tuple[tuple[str, Kind, str, str, str], ...] = (
+    ("layer.mean", "float", _UNIT, "Mean over prompts of the mean norm of their positions", ""),
+    ("layer.median", "float", _UNIT, "Median over prompts", ""),
+    ("layer.q25", "float", _UNIT, "First quartile over prompts", ""),
+    ("layer.q75", "float", _UNIT, "Third quartile over prompts", ""),
+    ("layer.n", "int", "", "Prompts that have such a position", ""),
+    ("layer.n_nonfinite", "int", "", "Prompts with a NaN or infinite value; none is left out", ""),
+    ("position.median", "float", _UNIT, "Median over prompts", ""),
+    ("position.q25", "float", _UNIT, "First quartile over prompts", ""),
+    ("position.q75", "float", _UNIT, "Third quartile over prompts", ""),
+    ("position.n", "int", "", "Prompts that have the position", ""),
+    ("prompt.mean", "float", _UNIT, "Mean norm over the content positions of the prompt", ""),
+    ("prompt.tokens", "int", "", "Content tokens", ""),
+    ("token.token", "str", "", "The token as text", ""),
+    ("token.value", "float", _UNIT, "Norm of the token", ""),
+    ("token.top1", "str", "", "Largest dimension, as dimension: value", ""),
+    ("token.top2", "str", "", "Second largest dimension, as dimension: value", ""),
+    ("token.top3", "str", "", "Third largest dimension, as dimension: value", ""),
+    ("length.tokens", "int", "", "Content tokens", ""),
+    ("growth.growth_median", "float", "", "Median growth factor over prompts", _GROWTH),
+    ("growth.growth_q25", "float", "", "First quartile of the growth factor", ""),
+    ("growth.growth_q75", "float", "", "Third quartile of the growth factor", ""),
+    ("growth.mlp_share_median", "float", "", "Median share of the MLP over prompts", _SHARE),
+    ("growth.mlp_share_q25", "float", "", "First quartile of the share of the MLP", ""),
+    ("growth.mlp_share_q75", "float", "", "Third quartile of the share of the MLP", ""),
+    ("growth.n", "int", "", "Prompts with a finite growth factor", ""),
+    ("dimension.typical", "float", _UNIT, "Median magnitude over at most 1,024 content tokens", ""),
+    ("dimension.ratio", "float", "", "typical over that of the median dimension", ""),
+    ("dimension.mean", "float", _UNIT, "Mean over content tokens", ""),
+    ("dimension.sd", "float", _UNIT, "Standard deviation over content tokens", ""),
+)
+MEASURES = tuple(
+    Measure(
+        table=f"norms_{column.partition('.')[0]}",
+        name=column.partition(".")[2],
+        kind=kind,
+        unit=unit,
+        definition=definition,
+        formula=formula,
+    )
+    for column, kind, unit, definition, formula in _ROWS
+)
+"""Columns of the tables above; `emoact.stats.catalogue` gathers them."""
