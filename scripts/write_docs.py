@@ -20,12 +20,30 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from emoact.cli.reference import commands_markdown  # noqa: E402
+from emoact.jobs import executor  # noqa: E402
 from emoact.stats import catalogue  # noqa: E402
+from emoact.store import protocol  # noqa: E402
 from emoact.views.catalogue import views_markdown  # noqa: E402
+
+
+def _stores() -> str:
+    rows = [f"| `{one.name}` | `{one.suffix}` | {one.about} |" for one in protocol.STORES]
+    return "\n".join(["| `--store` | files | format |", "|---|---|---|", *rows])
+
+
+def _executors() -> str:
+    rows = [
+        f"| `{one.name}` | {one.about} | {', '.join(sorted(one.capabilities))} |"
+        for one in executor.EXECUTORS
+    ]
+    return "\n".join(["| `--executor` | where the work is done | it can |", "|---|---|---|", *rows])
+
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_markdown,
     "views": views_markdown,
+    "stores": _stores,
+    "executors": _executors,
     **{
         f"measures-{table.name}": functools.partial(catalogue.measures_markdown, table.name)
         for table in (*catalogue.TABLES, *catalogue.NORM_TABLES)

@@ -164,6 +164,8 @@ STRINGS: Mapping[str, str] = {
     "hooks.title": "Hooks",
     "format.title": "File format",
     "format.pickle": "**Format**: pickle (`.pkl`), protocol 4",
+    "format.other": "**Format**: {name} (`{suffix}`)",
+    "format.executors": "**Runs worked off by**: {names}",
     "format.reason": "**Reason**: lists of NumPy arrays of different lengths, which the scripts "
     "of phase 3 read with `pickle.load`",
     "settings.title": "Settings",

@@ -246,6 +246,8 @@ STRINGS: Mapping[str, str] = {
     "hooks.title": "Hook実装",
     "format.title": "データ保存形式",
     "format.pickle": "**形式**: Pickle（`.pkl`）、プロトコル4",
+    "format.other": "**形式**: {name}（`{suffix}`）",
+    "format.executors": "**実行方法**: {names}",
     "format.reason": "**理由**: 長さの異なるNumPy配列のリストであり、フェーズ3のスクリプトが`pickle.load`で"
     "読み込むため",
     "settings.title": "設定",

@@ -15,6 +15,7 @@ from typing import Any
 from emoact.analysis.inputs import FileHashes
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.directory import RunDirectory
 from emoact.report.phase3 import Phase3, newest_phase3
 from emoact.schema import Dataset, Finding, Prompt
 from emoact.stats.audit import audit_dataset
@@ -69,6 +70,7 @@ class Material:
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.
+        executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
     results: str
@@ -78,6 +80,7 @@ class Material:
     audits: tuple[AuditReport, ...]
     phase3: Phase3 | None = None
     unread_analyses: tuple[str, ...] = ()
+    executors: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -133,6 +136,7 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
+        executors=_executors(root, units),
     )
 
 
@@ -158,6 +162,15 @@ def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts,
             )
         )
     return tuple(facts)
+
+
+def _executors(root: ResultsRoot, units: Sequence[UnitFacts]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for run_id in dict.fromkeys(str(unit.provenance.get("run_id")) for unit in units):
+        # A run's record may be deleted; its files stay.
+        with contextlib.suppress(EmoactError):
+            found[RunDirectory(root.run_dir(run_id)).config().executor] = None
+    return tuple(found)
 
 
 def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:

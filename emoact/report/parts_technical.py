@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 from emoact import numbers, sites
+from emoact.jobs import executor
 from emoact.models.registry import REGISTRY
 from emoact.report.document import (
     Block,
@@ -25,6 +26,7 @@ from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
 from emoact.sites import Site, saved_sites, site_names
+from emoact.store.protocol import find_store, store_of
 
 
 def structure(material: Material, words: Words) -> Section:
@@ -180,11 +182,26 @@ def technical(material: Material, words: Words) -> tuple[Section, ...]:
             name="format",
             title=words("format.title"),
             level=3,
-            blocks=(Bullets(items=(words("format.pickle"), words("format.reason"))),),
+            blocks=(Bullets(items=tuple(_formats(material, words))),),
         ),
         _settings(material, words),
         _reproduce(material, words),
     )
+
+
+def _formats(material: Material, words: Words) -> Iterator[Text]:
+    """Formats of the files, and executors of the runs that wrote them."""
+    stores = {store_of(Path(unit.file)).name: unit.file for unit in material.units}
+    for name in stores:
+        store = find_store(name)
+        if words.has(f"format.{name}"):
+            yield words(f"format.{name}")
+            yield words("format.reason")
+        else:
+            yield words("format.other", name=store.label, suffix=store.suffix)
+    if material.executors:
+        labels = [one.label for one in executor.EXECUTORS if one.name in material.executors]
+        yield words("format.executors", names=", ".join(labels or material.executors))
 
 
 _LIBRARIES = ("transformer_lens", "torch", "numpy")

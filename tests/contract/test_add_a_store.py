@@ -205,6 +205,8 @@ def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.M
     assert choices["Format"] == ["Pickle", "NumPy archive"]
     text = make_report(extracted.results, lang="en").path.read_text()
     assert "activations_anger.npz" in text
+    assert "NumPy archive" in text
+    assert "This machine" in text
 
 
 if __name__ == "__main__":
