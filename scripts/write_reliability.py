@@ -44,7 +44,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Fuzz of honest files: no uncontrolled exception", ("test_pickle_fuzz", "read_torn")),
     ("Bit flips and truncations of saved files: all found by `verify`", ("test_verify",)),
     ("Malformed data sets: refused with file, row and remedy", ("test_prompts",)),
-    ("Memory: bounded whatever the number of samples", ("memory",)),
+    ("Memory: bounded for any number of samples", ("memory",)),
     ("A canary token in `HF_TOKEN`: found nowhere", ("token",)),
     (
         "Hostile names, ids, labels, paths: nothing outside the results root",
