@@ -154,7 +154,7 @@ def _rows(
 def _units(results: str, model: str | None) -> list[UnitMeasures]:
     from emoact.models.resolve import resolve_model
     from emoact.store.summaries import measures_of
-    from emoact.views.plots.theme import emotion_order
+    from emoact.views.theme import emotion_order
 
     grid = measures_of(results)
     for problem in grid.problems:

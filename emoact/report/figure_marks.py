@@ -27,7 +27,7 @@ from emoact.views.chart import (
     Panel,
     Points,
 )
-from emoact.views.plots.theme import INK, EmotionStyle, Scheme, emotion_styles
+from emoact.views.theme import INK, EmotionStyle, Scheme, emotion_styles
 
 _MARKERS = 14
 """Markers of a line at most, where they say nothing."""

@@ -27,7 +27,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 
 SHIPPED = "data/prompts.jsonl"
 

@@ -25,7 +25,7 @@ from emoact.report.parts_views import view_blocks
 from emoact.report.phase3 import Phase3
 from emoact.report.words import Words
 from emoact.stats.across.between import CREDIBLE
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 
 _BASELINE = "cross_validated"
 

@@ -22,8 +22,8 @@ from emoact.ui.scheme import current_scheme
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views import norms
 from emoact.views.activations import Activations, findings, layer_sites
-from emoact.views.plots.theme import emotion_order, emotion_styles
 from emoact.views.text import md, mono
+from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice, View
 
 _ANSWERED = "sentence-answered"

@@ -24,8 +24,8 @@ from emoact.ui.reading import unit_cards, unit_files
 from emoact.ui.scheme import current_scheme
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views.analysed import Analysed
-from emoact.views.plots.theme import emotion_styles
 from emoact.views.text import listed, md, mono, prose
+from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
 
 

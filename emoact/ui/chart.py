@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from emoact.views.plots.caption import with_caption
-from emoact.views.plots.theme import Scheme
+from emoact.views.plotly_chart import with_caption
 from emoact.views.text import mono
+from emoact.views.theme import Scheme
 from emoact.views.view import csv_of
 
 _PARTS = """

@@ -19,8 +19,8 @@ from emoact.ui.boxes import answer, next_step
 from emoact.ui.checked_request import check
 from emoact.ui.reading import UnitCard
 from emoact.ui.states import KIND_WORDS, run_look
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, mono
+from emoact.views.theme import emotion_order
 
 
 def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:

@@ -12,7 +12,7 @@ from emoact.models.registry import DEFAULT_MODEL
 from emoact.schema import Dataset
 from emoact.ui import links
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 
 _NONE = "(none)"
 

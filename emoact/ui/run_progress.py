@@ -14,9 +14,9 @@ from emoact.jobs.snapshot import Step
 from emoact.jobs.views import RunView, StepView, UnitView
 from emoact.ui.scheme import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
-from emoact.views.plots.theme import Scheme
-from emoact.views.plots.throughput import throughput_figure
 from emoact.views.text import md, mono
+from emoact.views.theme import Scheme
+from emoact.views.throughput import throughput_figure
 
 _RATES_HEIGHT = 120
 _FRAME_HEIGHT = 34

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from emoact.views.plots.theme import Scheme
+from emoact.views.theme import Scheme
 
 
 def current_scheme() -> Scheme:

@@ -18,8 +18,8 @@ from emoact.ui.chart import export_row, show_chart
 from emoact.ui.scheme import current_scheme
 from emoact.views import catalogue
 from emoact.views.plotly_chart import figure
-from emoact.views.plots.theme import EmotionStyle
 from emoact.views.text import md
+from emoact.views.theme import EmotionStyle
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, word
 
 TABLE_HEIGHT = 280

@@ -17,8 +17,8 @@ from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import md
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Remark
 
 KIND_TITLES: Mapping[NormKind, str] = {"l2": "L2 norm", "l1": "L1 norm", "rms": "RMS"}

@@ -16,8 +16,8 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.measures import Measure
 from emoact.store.reading import read
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control
 
 _POOLINGS = {

@@ -25,8 +25,8 @@ from emoact.views.chart import (
     span,
     wrapped,
 )
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md, mono, prose
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
 ALPHA = 0.05

@@ -18,8 +18,8 @@ from emoact.views.analysed import (
     vector_terms,
 )
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, span, wrapped
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import listed, md
+from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Shown, View
 
 COSINE_MEASURES: Mapping[str, str] = {

@@ -8,8 +8,8 @@ import pandas as pd
 
 from emoact.numbers import significant
 from emoact.views.analysed import Analysed, names, site_words
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import md
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown
 
 CROSS_VALIDATED = "cross_validated"

@@ -8,8 +8,8 @@ from emoact.numbers import percent, significant
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.views.activations import MODELS, Activations, by_emotion
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Mark, Panel, of_emotion
-from emoact.views.plots.theme import emotion_order
 from emoact.views.text import md
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown, View
 
 _HEIGHT = 250

@@ -10,7 +10,7 @@ from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
 from emoact.views.by_layer import WHOLE, measures
 from emoact.views.chart import Axis, Cells, Chart, Panel
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
 MAPS = ("score_corr", "cka", "cka_within", "rsa")

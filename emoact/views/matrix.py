@@ -11,7 +11,7 @@ from emoact import sites as known
 from emoact.views import cosines
 from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
 from emoact.views.chart import Axis, Cells, Chart, Panel
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown, View
 
 MATRICES: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""Charts drawn with plotly: the only file that knows how a mark becomes a trace.
+"""Charts drawn with plotly; `plotly_marks` turns each mark into its traces.
 
 Pages call `figure` with a `Chart`, a style for every emotion and the scheme of the browser.
 """
@@ -6,29 +6,24 @@ Pages call `figure` with a `Chart`, a style for every emotion and the scheme of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from emoact.views.chart import (
-    Axis,
-    Band,
-    Box,
-    Cells,
-    Chart,
-    Colour,
-    Key,
-    Level,
-    Line,
-    Mark,
-    Panel,
-    Points,
+from emoact.views.chart import Axis, Cells, Chart, Panel, Points
+from emoact.views.plotly_marks import (
+    Paint,
+    colour_bar,
+    key_trace,
+    last_of,
+    log_ticks,
+    traces_of,
+    values_of,
 )
-from emoact.views.plots.theme import INK, EmotionStyle, Scheme, plain, template
+from emoact.views.theme import INK, EmotionStyle, Scheme, plain, template
 
 _HEIGHT = 236
 _HEIGHT_SOLID = 590
@@ -38,19 +33,9 @@ _WIDTH, _LEGEND_SIGN, _LETTER = 860, 52, 6.2
 """Pixels of a page, of the sign of an entry of the legend, and of a letter."""
 _LONG_TICKS = 40
 """Pixels that slanted words below an axis need beside the margin."""
-_MOST_MARKERS = 12
-_MOST_POINTS = 300
-_GLYPHS: Mapping[str, str] = {
-    "circle": "●", "triangle-up": "▲", "square": "■", "diamond": "◆", "cross": "✚", "star": "★",
-    "pentagon": "⬟", "hexagon": "⬢", "triangle-down": "▼", "x": "✖", "triangle-right": "▶",
-    "triangle-left": "◀",
-}  # fmt: skip
-_LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
-"""Share of the largest value from which a diverging colour needs words in the page's colour."""
-_IN_SPACE: Mapping[str, str] = {
-    "circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond",
-}  # fmt: skip
-"""Markers in three dimensions, where plotly has no triangle."""
+_LINE_HEIGHT = 16
+_LETTERS = 112
+_MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
 
 
 def figure(chart: Chart, *, styles: Mapping[str, EmotionStyle], scheme: Scheme) -> go.Figure:
@@ -61,57 +46,11 @@ def figure(chart: Chart, *, styles: Mapping[str, EmotionStyle], scheme: Scheme) 
         styles: A style for every emotion among the marks.
         scheme: Light or dark.
     """
-    paint = _Paint(styles=styles, scheme=scheme)
+    paint = Paint(styles=styles, scheme=scheme)
     return _cubes(chart, paint) if chart.solid else _planes(chart, paint)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Paint:
-    """Roles of colours and shapes in one scheme."""
-
-    styles: Mapping[str, EmotionStyle]
-    scheme: Scheme
-
-    def colour(self, role: Colour) -> str:
-        kind, _, label = role.partition(":")
-        if kind == "emotion":
-            return self.styles[label].colour
-        return str(getattr(INK[self.scheme], "muted" if role == "null" else role))
-
-    def fill(self, role: Colour, alpha: float | None = None) -> str:
-        light = self.scheme == "light"
-        if role == "null":
-            return "rgba(90,101,114,0.20)" if light else "rgba(163,174,186,0.24)"
-        colour = self.colour(role)
-        red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-        return f"rgba({red},{green},{blue},{alpha or (0.16 if light else 0.22)})"
-
-    def symbol(self, name: str) -> str:
-        kind, _, label = name.partition(":")
-        return self.styles[label].symbol if kind == "emotion" else name
-
-    def title(self, panel: Panel) -> str:
-        """Every emotion after its own marker, so that the words keep the colour of text."""
-        labels = []
-        for label in panel.emotions:
-            style = self.styles[label]
-            glyph = _GLYPHS.get(style.symbol, "●")
-            labels.append(
-                f'<span style="color:{style.colour}">{glyph}</span> <b>{plain(label)}</b>'
-            )
-        lead = [" – ".join(labels)] if labels else []
-        lead += [f"<b>{plain(panel.lead)}</b>"] if panel.lead else []
-        return "  ".join([*lead, *([plain(panel.title)] if panel.title else [])])
-
-    @property
-    def diverging(self) -> list[list[float | str]]:
-        """A scale from brown over the page's own colour to teal, for values about 0."""
-        if self.scheme == "light":
-            return [[0.0, "#8C4A0B"], [0.5, INK["light"].page], [1.0, "#0B5C66"]]
-        return [[0.0, "#E0914A"], [0.5, "#23282E"], [1.0, "#4CC3CF"]]
-
-
-def _planes(chart: Chart, paint: _Paint) -> go.Figure:
+def _planes(chart: Chart, paint: Paint) -> go.Figure:
     rows = chart.rows
     columns = max(len(row) for row in rows)
     heights = list(chart.heights) or [_HEIGHT] * len(rows)
@@ -142,10 +81,10 @@ def _planes(chart: Chart, paint: _Paint) -> go.Figure:
                     font={"size": 13, "color": INK[paint.scheme].text},
                 )
             for mark in panel.marks:
-                for trace in _traces(mark, panel, paint):
+                for trace in traces_of(mark, panel, paint):
                     drawn.add_trace(trace, row=row_number, col=column)
     for key in chart.key:
-        drawn.add_trace(_key(key, paint), row=1, col=1)
+        drawn.add_trace(key_trace(key, paint), row=1, col=1)
     shown = _share_legend(drawn)
     titled = any(paint.title(panel) for row in rows for panel in row)
     top = (_MARGIN_TOP if titled or shown else _MARGIN_BARE) + _LEGEND_ROW * shown
@@ -161,11 +100,11 @@ def _planes(chart: Chart, paint: _Paint) -> go.Figure:
     )
     cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
     if cells:
-        drawn.update_layout(coloraxis=_colours(cells, paint))
+        drawn.update_layout(coloraxis=colour_bar(cells, paint))
     return drawn
 
 
-def _cubes(chart: Chart, paint: _Paint) -> go.Figure:
+def _cubes(chart: Chart, paint: Paint) -> go.Figure:
     (row,) = chart.rows
     ink = INK[paint.scheme]
     look = {"gridcolor": ink.grid, "backgroundcolor": "rgba(0,0,0,0)", "color": ink.muted}
@@ -174,7 +113,7 @@ def _cubes(chart: Chart, paint: _Paint) -> go.Figure:
     for number, panel in enumerate(row):
         scene = "scene" if number == 0 else f"scene{number + 1}"
         for mark in panel.marks:
-            for trace in _traces(mark, panel, paint):
+            for trace in traces_of(mark, panel, paint):
                 drawn.add_trace(trace.update(scene=scene))
         axes = {"x": panel.x, "y": panel.y, "z": panel.z or Axis()}
         drawn.update_layout(
@@ -238,14 +177,17 @@ def _axis(axis: Axis, panel: Panel, side: str) -> dict[str, Any]:
             "tickangle": -60 if long and side == "x" else 0,
         }
     elif axis.scale == "layer":
-        last = _last(panel, side)
+        last = last_of(panel, side)
         fields |= {"dtick": layer_step(last), "tick0": 0}
         if side == "x":
             fields["unifiedhovertitle"] = {"text": "layer %{x}"}
         if not grids:
             fields["range"] = [-0.4, last + 0.4]
     elif axis.scale == "log":
-        fields |= {"type": "log", **_log_ticks(_positive(panel, side))}
+        fields |= {
+            "type": "log",
+            **log_ticks([each for each in values_of(panel, side) if each > 0]),
+        }
     elif axis.scale == "category":
         names = [plain(name) for name in axis.categories]
         fields |= {"type": "category", "ticks": "", "categoryorder": "array"}
@@ -264,314 +206,49 @@ def layer_step(last: int) -> int:
     return next((step for step in (1, 2, 5, 10) if last / step <= 8), 20)
 
 
-def _values(panel: Panel, side: str) -> list[float]:
-    """Finite numbers of the marks of a panel along one axis."""
-    values: list[Any] = []
-    for mark in panel.marks:
-        if isinstance(mark, Box):
-            values += list(mark.values) if side == "x" else []
-        elif isinstance(mark, Level):
-            values += [mark.at] if side == "y" else []
-        elif isinstance(mark, Band) and side == "y":
-            values += [*mark.low, *mark.high]
-        else:
-            values += list(getattr(mark, side))
-    numbers = (float(v) for v in values if isinstance(v, int | float) or hasattr(v, "__float__"))
-    return [value for value in numbers if math.isfinite(value)]
+def with_caption(
+    figure: go.Figure, caption: str, *, badges: Sequence[str] = (), scheme: Scheme
+) -> go.Figure:
+    """The figure with a caption below it, which is part of every image made of it.
 
+    The background becomes that of the page, so that an image of the dark page can be read.
 
-def _last(panel: Panel, side: str) -> int:
-    return int(max(_values(panel, side), default=0))
-
-
-def _positive(panel: Panel, side: str) -> list[float]:
-    return [value for value in _values(panel, side) if value > 0]
-
-
-def _log_ticks(values: Sequence[float], *, exponents: bool = False) -> dict[str, Any]:
-    """Ticks at 1, 2 and 5 of each power of ten, or at 1 alone over more than three powers."""
-    if not values:
-        return {}
-    low, high = math.log10(min(values)), math.log10(max(values))
-    steps = (1, 2, 5) if high - low <= 3 else (1,)
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    ticks = [step * 10.0**power for power in powers for step in steps]
-    if exponents:
-        ticks = [tick for tick in ticks if low - 0.02 <= math.log10(tick) <= high + 0.02]
-    return {
-        "tickvals": [math.log10(tick) for tick in ticks] if exponents else ticks,
-        "ticktext": [f"{tick:,g}" for tick in ticks],
-    }
-
-
-def _traces(mark: Mark, panel: Panel, paint: _Paint) -> list[Any]:
-    match mark:
-        case Line():
-            return [_line(mark, paint)]
-        case Band():
-            return [_band(mark, paint)]
-        case Level():
-            return [_level(mark, panel, paint)]
-        case Points():
-            return [_points(mark, paint)]
-        case Cells():
-            return _cells(mark, paint)
-        case Box():
-            return [_box(mark, paint)]
-
-
-def _line(mark: Line, paint: _Paint) -> go.Scatter:
-    colour, marker = paint.colour(mark.colour), None
-    if mark.symbol is not None:
-        shape = paint.symbol(mark.symbol)
-        edge = {"width": 1.2, "color": colour}
-        marker = {"symbol": shape, "size": 7, "color": colour, "line": edge}
-        if mark.filled:
-            marker["symbol"] = [shape if full else f"{shape}-open" for full in mark.filled]
-            marker["size"] = [7 if full else 5 for full in mark.filled]
-        else:
-            # A marker at every layer of a deep model would hide the dashes.
-            marker["maxdisplayed"] = _MOST_MARKERS
-    return go.Scatter(
-        x=list(mark.x),
-        y=list(mark.y),
-        mode="lines" if marker is None else "lines+markers",
-        name=plain(mark.name),
-        line={"color": colour, "width": mark.width, "dash": mark.dash},
-        marker=marker,
-        customdata=list(mark.data) or None,
-        hovertemplate=mark.hover,
-        showlegend=mark.legend,
-    )
-
-
-def _band(mark: Band, paint: _Paint) -> go.Scatter:
-    x: list[Any] = []
-    y: list[Any] = []
-    for stretch in _finite_stretches(list(zip(mark.x, mark.low, mark.high, strict=True))):
-        if x:
-            x.append(None)
-            y.append(None)
-        x += [at for at, _, _ in stretch] + [at for at, _, _ in reversed(stretch)]
-        y += [top for _, _, top in stretch] + [end for _, end, _ in reversed(stretch)]
-    return go.Scatter(
-        x=x,
-        y=y,
-        fill="toself",
-        fillcolor=paint.fill(mark.colour),
-        line={"width": 0},
-        mode="lines",
-        name=plain(mark.name),
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
-def _level(mark: Level, panel: Panel, paint: _Paint) -> go.Scatter:
-    if panel.x.scale == "layer":
-        ends = [-0.4, _last(panel, "x") + 0.4]
-    else:
-        own = list(panel.x.range or _values(panel, "x") or [0.0])
-        ends = [min(own), max(own)]
-    return go.Scatter(
-        x=ends,
-        y=[mark.at, mark.at],
-        mode="lines",
-        line={"color": paint.colour(mark.colour), "width": 1.2, "dash": mark.dash},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
-def _points(mark: Points, paint: _Paint) -> go.Scatter | go.Scatter3d:
-    colour, symbol = paint.colour(mark.colour), paint.symbol(mark.symbol)
-    fields: dict[str, Any] = {
-        "x": list(mark.x),
-        "y": list(mark.y),
-        "mode": "markers+text" if any(mark.text) else "markers",
-        "name": plain(mark.name),
-        "customdata": list(mark.data) or None,
-        "hovertext": list(mark.hovertexts) or None,
-        "hovertemplate": f"{mark.hover}<extra></extra>" if mark.hover else None,
-        "showlegend": mark.legend,
-    }
-    if mark.text:
-        fields |= {"text": [plain(text) for text in mark.text], "textposition": "top center"}
-    if len(mark.z):
-        symbol = _IN_SPACE.get(symbol, "x")
-        marker = {"symbol": symbol, "size": 4, "color": colour, "opacity": 0.9}
-        return go.Scatter3d(z=list(mark.z), marker=marker, **fields)
-    if mark.error:
-        fields["error_x"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": [_minus(high, x) for x, (_, high) in zip(mark.x, mark.error, strict=True)],
-            "arrayminus": [_minus(x, low) for x, (low, _) in zip(mark.x, mark.error, strict=True)],
-            "color": paint.colour("muted"),
-            "thickness": 1.2,
-            "width": 0,
-        }
-    marker = {
-        "symbol": symbol if mark.filled else f"{symbol}-open",
-        "size": mark.size,
-        "color": colour,
-        "opacity": mark.opacity,
-        "line": {"width": 0 if mark.filled else 1.4},
-    }
-    return go.Scatter(marker=marker, **fields)
-
-
-def _minus(one: float | None, other: float | None) -> float:
-    return math.nan if one is None or other is None else one - other
-
-
-def _cells(mark: Cells, paint: _Paint) -> list[Any]:
-    values = [[_number(value) for value in row] for row in mark.values]
-    shown = [[_log10(value) for value in row] for row in values] if mark.log else values
-    x, y = ([plain(n) if isinstance(n, str) else n for n in names] for names in (mark.x, mark.y))
-    texts = mark.data or [[""] * len(row) for row in values]
-    gaps = 2 if mark.text else 0
-    traces = [
-        go.Heatmap(
-            z=shown,
-            x=x,
-            y=y,
-            coloraxis="coloraxis",
-            xgap=gaps,
-            ygap=gaps,
-            customdata=[
-                [[value, plain(text)] for value, text in zip(row, said, strict=True)]
-                for row, said in zip(values, texts, strict=True)
-            ],
-            hovertemplate=f"{mark.hover}<extra></extra>",
-        )
+    Args:
+        figure: Not changed.
+        caption: Text; nothing in it is read as markup.
+        badges: What marks the figure, such as random weights; said first and in a colour.
+        scheme: Light or dark.
+    """
+    captioned = go.Figure(figure)
+    lines = [
+        *(
+            f'<b><span style="color:{_MARK[scheme]}">{plain(line)}</span></b>'
+            for badge in badges
+            for line in textwrap.wrap(badge, _LETTERS - 12)
+        ),
+        *(plain(line) for line in textwrap.wrap(caption, _LETTERS)),
     ]
-    if any(value is None for row in shown for value in row):
-        # A cell without a value must not look like 0.
-        grey = paint.fill("null")
-        missing = [[1 if value is None else None for value in row] for row in shown]
-        traces.insert(
-            0,
-            go.Heatmap(
-                z=missing, x=x, y=y, xgap=gaps, ygap=gaps, showscale=False, hoverinfo="skip",
-                colorscale=[[0, grey], [1, grey]], name="no value",
-            ),
-        )  # fmt: skip
-    if mark.text:
-        traces.append(_cell_words(mark, values, x, y, paint))
-    return traces
-
-
-def _cell_words(
-    mark: Cells, values: Sequence[Sequence[float | None]], x: list[Any], y: list[Any], paint: _Paint
-) -> go.Scatter:
-    """Words in the cells, each in the colour that is legible on its cell."""
-    ink, turn = INK[paint.scheme], _LEGIBLE[paint.scheme]
-    largest = max(abs(mark.low or 0), abs(mark.high or 0)) or 1.0
-    strong = [value is not None and abs(value) / largest > turn for row in values for value in row]
-    return go.Scatter(
-        x=[name for _ in y for name in x],
-        y=[name for name in y for _ in x],
-        text=[plain(word) for row in mark.text for word in row],
-        mode="text",
-        textfont={"size": 12, "color": [ink.page if each else ink.text for each in strong]},
-        hoverinfo="skip",
-        showlegend=False,
+    if not lines:
+        return captioned
+    margin = captioned.layout.margin
+    below = margin.b if margin.b is not None else 54
+    room = _LINE_HEIGHT * len(lines) + 10
+    captioned.add_annotation(
+        text="<br>".join(lines),
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=0,
+        xanchor="left",
+        yanchor="top",
+        yshift=-below + 4,
+        align="left",
+        showarrow=False,
+        font={"size": 11.5, "color": INK[scheme].muted},
     )
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _log10(value: float | None) -> float | None:
-    return math.log10(value) if value is not None and value > 0 else None
-
-
-def _colours(cells: Sequence[Cells], paint: _Paint) -> dict[str, Any]:
-    """The colour bar that all grids of a chart share."""
-    first = cells[0]
-    values = [
-        value
-        for mark in cells
-        for row in mark.values
-        for each in row
-        if (value := _number(each)) is not None and (value > 0 or not mark.log)
-    ]
-    low = first.low if first.low is not None else min(values, default=0.0)
-    high = first.high if first.high is not None else max(values, default=1.0)
-    title = f"{first.title}, log scale" if first.log else first.title
-    return {
-        "colorscale": paint.diverging if first.diverging else "Viridis",
-        "cmin": _log10(low) if first.log else low,
-        "cmax": _log10(high) if first.log else high,
-        "colorbar": {
-            "title": {"text": plain(title), "side": "right", "font": {"size": 12}},
-            "tickfont": {"size": 12, "color": INK[paint.scheme].muted},
-            "thickness": 12,
-            "outlinewidth": 0,
-            **(_log_ticks(values, exponents=True) if first.log else {"tickformat": ",.3~r"}),
-        },
-    }
-
-
-def _box(mark: Box, paint: _Paint) -> go.Box:
-    colour, values = paint.colour(mark.colour), list(mark.values)
-    return go.Box(
-        x=values,
-        name=plain(mark.name),
-        orientation="h",
-        boxpoints="all" if len(values) <= _MOST_POINTS else "outliers",
-        jitter=0.5,
-        pointpos=0,
-        width=0.6,
-        text=[plain(text) for text in mark.texts],
-        marker={
-            "color": colour, "symbol": paint.symbol(mark.symbol), "size": 5, "opacity": 0.7,
-        },
-        line={"color": colour, "width": 1.6},
-        fillcolor=paint.fill(mark.colour),
-        hovertemplate="%{text}: %{x:,.4~r}<extra></extra>",
-        hoveron="points+boxes",
-        showlegend=False,
-    )  # fmt: skip
-
-
-def _key(key: Key, paint: _Paint) -> go.Scatter:
-    """A trace without data, which explains a mark in the legend."""
-    colour = paint.colour(key.colour)
-    line, marker, mode = None, None, "markers"
-    if key.kind == "line":
-        mode = "lines+markers" if key.symbol else "lines"
-        line = {"color": colour, "width": 2, "dash": key.dash}
-        marker = {"symbol": paint.symbol(key.symbol), "size": 7, "color": colour}
-    elif key.kind == "marker":
-        marker = {
-            "symbol": paint.symbol(key.symbol or "circle"), "size": 8, "color": colour,
-            "line": {"width": 1.2},
-        }  # fmt: skip
-    else:
-        fill = paint.fill(key.colour, 0.25)
-        marker = {"symbol": "square", "size": 12, "color": fill, "line": {"width": 0}}
-    return go.Scatter(
-        x=[None],
-        y=[None],
-        name=plain(key.name),
-        mode=mode,
-        line=line,
-        marker=marker if mode != "lines" else None,
-        showlegend=True,
+    captioned.update_layout(
+        margin_b=below + room,
+        height=(captioned.layout.height or 450) + room,
+        paper_bgcolor=INK[scheme].page,
     )
-
-
-def _finite_stretches(points: Sequence[tuple[Any, Any, Any]]) -> Iterable[list[Any]]:
-    """Runs of neighbours of which both bounds are finite."""
-    finite = [at for at, (_, low, high) in enumerate(points) if _both_finite(low, high)]
-    if not finite:
-        return []
-    cuts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(finite)) if b != a + 1), len(finite)]
-    return [[points[index] for index in finite[a:b]] for a, b in pairwise(cuts)]
-
-
-def _both_finite(low: Any, high: Any) -> bool:
-    return low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
+    return captioned

@@ -21,8 +21,8 @@ from emoact.views.analysed import (
     vector_terms,
 )
 from emoact.views.chart import Axis, Chart, Panel, Points, of_emotion, span
-from emoact.views.plots.theme import emotion_order, plain
 from emoact.views.text import listed, md
+from emoact.views.theme import emotion_order, plain
 from emoact.views.view import Choice, Control, Link, Shown, View
 
 BASES: Mapping[str, str] = {"fixed": "one for all layers", "per_layer": "each layer's own"}

@@ -28,7 +28,7 @@ from emoact.views.chart import (
     span,
 )
 from emoact.views.direction_answer import answer
-from emoact.views.plots.theme import emotion_order
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
 EVALUATIONS: Mapping[str, str] = {

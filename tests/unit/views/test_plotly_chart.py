@@ -22,7 +22,7 @@ from emoact.views.chart import (
     span,
 )
 from emoact.views.plotly_chart import figure
-from emoact.views.plots.theme import INK, Scheme, emotion_styles
+from emoact.views.theme import INK, Scheme, emotion_styles
 from emoact.views.view import csv_of
 
 STYLES = emotion_styles(["anger", "neutral"], "light")

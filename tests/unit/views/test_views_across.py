@@ -9,7 +9,7 @@ import pytest
 from emoact.views import by_layer, layer_map
 from emoact.views.chart import Chart
 from emoact.views.plotly_chart import figure
-from emoact.views.plots.theme import emotion_styles
+from emoact.views.theme import emotion_styles
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import LABELS, plant_scenarios
 

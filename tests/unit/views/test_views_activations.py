@@ -12,7 +12,7 @@ from emoact.views import catalogue
 from emoact.views.activations import Activations, token_label
 from emoact.views.heatmap import grid_chart
 from emoact.views.plotly_chart import figure
-from emoact.views.plots.theme import emotion_styles
+from emoact.views.theme import emotion_styles
 from emoact.views.view import Shown, View
 from tests.support.measured import Arrays, gaussian_unit
 

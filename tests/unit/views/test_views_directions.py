@@ -8,9 +8,8 @@ import pytest
 from emoact.measures import Measure
 from emoact.stats.catalogue import labelled, measure
 from emoact.views import separation, stability, strength
-from emoact.views.plotly_chart import figure
-from emoact.views.plots.caption import with_caption
-from emoact.views.plots.theme import emotion_styles
+from emoact.views.plotly_chart import figure, with_caption
+from emoact.views.theme import emotion_styles
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import LABELS, plant_scenarios
 

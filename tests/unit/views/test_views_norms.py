@@ -10,7 +10,7 @@ import pytest
 from emoact.schema import Site
 from emoact.views.norms import chart
 from emoact.views.plotly_chart import figure
-from emoact.views.plots.theme import emotion_styles
+from emoact.views.theme import emotion_styles
 
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 STYLES = emotion_styles([*EMOTIONS, "<b>joy</b>"], "light")

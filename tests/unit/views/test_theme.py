@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from emoact.views.plots.theme import INK, Scheme, emotion_order, emotion_styles, plain, template
+from emoact.views.theme import INK, Scheme, emotion_order, emotion_styles, plain, template
 
 REPORT = ("gratitude", "anger", "apology", "neutral")
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)

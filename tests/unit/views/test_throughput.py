@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from emoact.views.plots.throughput import throughput_figure
+from emoact.views.throughput import throughput_figure
 
 
 def test_the_area_starts_at_zero_and_holds_the_history() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from emoact.views.plots.theme import INK, Scheme, template
+from emoact.views.theme import INK, Scheme, template
 
 _LINE = {"light": "#0E6E6B", "dark": "#5CC8C0"}
 _FILL = {"light": "rgba(14,110,107,0.12)", "dark": "rgba(92,200,192,0.16)"}

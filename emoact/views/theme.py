@@ -34,11 +34,6 @@ class EmotionStyle:
     colour: str
     symbol: str
 
-    def band(self, scheme: Scheme) -> str:
-        """The same hue, thin enough that four bands may overlap."""
-        red, green, blue = (int(self.colour[start : start + 2], 16) for start in (1, 3, 5))
-        return f"rgba({red},{green},{blue},{0.16 if scheme == 'light' else 0.22})"
-
 
 INK: Mapping[Scheme, Ink] = {
     "light": Ink(

@@ -1,1 +1,0 @@
-"""Arrays and rows in, plotly figures out; no Streamlit, no files."""
