@@ -1,1 +1,1 @@
-"""Analyses as files: asked for, worked off in a run, saved, found and read again."""
+"""Analyses: request, computation in a run, saving and reading."""

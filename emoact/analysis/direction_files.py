@@ -28,7 +28,7 @@ def file_name(folder: str, site: Site) -> str:
 
 
 def tensor_name(emotion: str, kind: DirectionKind | None = None) -> str:
-    """The emotion for the direction that the analysis uses; others say their kind, too."""
+    """Name of a tensor: the emotion, and the kind unless the analysis itself uses it."""
     return emotion if kind is None else f"{emotion}:{kind}"
 
 
@@ -40,7 +40,7 @@ def write_directions(
     inputs: Sequence[InputFile],
     badges: Sequence[str],
 ) -> None:
-    """Write every direction of a result, with what it is in the metadata."""
+    """Write every direction of a result, with its contrast and settings in the metadata."""
     from safetensors.numpy import save_file
 
     places = dict.fromkeys((key.model, key.site) for key in result.directions)
@@ -79,7 +79,7 @@ def write_directions(
 
 
 def contrast_of(emotion: str, settings: AnalysisSettings) -> str:
-    """What was subtracted from what."""
+    """The difference that a direction is, in words."""
     if settings.reference == "neutral":
         return f"mean({emotion}) - mean({settings.neutral})"
     return f"mean({emotion}) - mean of the class means"
@@ -106,7 +106,7 @@ def read_directions(path: Path, kind: DirectionKind | None = None) -> Directions
 
 
 def read_metadata(path: Path) -> Mapping[str, Any]:
-    """What the file says about itself; JSON values are parsed.
+    """Metadata of the file; JSON values are parsed.
 
     Raises:
         OSError, ValueError: The file is no such file.

@@ -1,4 +1,4 @@
-"""The files that an analysis rests on, named by what is in them."""
+"""Input files of an analysis, identified by their hashes."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class InputFile:
 
 
 class FileHashes:
-    """Hashes of files, computed once for every state of a file and kept beside the analyses.
+    """Hashes of files, computed once for each state of a file and kept beside the analyses.
 
-    A file counts as unchanged while its size, times and inode are; what is kept can be deleted at
-    any time.
+    A file counts as unchanged while its size, times and inode are. The saved hashes can be deleted
+    at any time.
 
     Args:
         root: The results folder.
@@ -89,7 +89,7 @@ class FileHashes:
         return digest.hexdigest()
 
     def keep(self) -> None:
-        """Write down what was computed; a disk that does not take it is no error."""
+        """Save the hashes; a failure to write is ignored, because they can be computed again."""
         with suppress(EmoactError, OSError):
             write_json(self._path, {"schema_version": 1, "files": self._known}, durable=False)
 
@@ -105,7 +105,7 @@ class FileHashes:
 
 
 def check_unchanged(root: ResultsRoot, inputs: Sequence[InputFile], hashes: FileHashes) -> None:
-    """Return when the files are still those that were hashed.
+    """Check that the files are still those that were hashed.
 
     Raises:
         EmoactError: One of them is another now.

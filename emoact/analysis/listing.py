@@ -1,4 +1,4 @@
-"""Which analyses a results folder holds."""
+"""List of the analyses of a results folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AnalysisSummary:
         emotions: Those that have directions.
         sites: Analysed ones.
         pooling: How positions became one vector.
-        badges: What its charts have to say about themselves.
+        badges: Warnings that its charts carry.
         problem: Why it cannot be read, or None.
     """
 
@@ -48,7 +48,7 @@ def list_analyses(root: ResultsRoot) -> tuple[AnalysisSummary, ...]:
 
 
 def find_analysis(root: ResultsRoot, key: str) -> SavedAnalysis:
-    """The analysis with this id, or the only one whose id begins so.
+    """The analysis with this id, or with this beginning of its id.
 
     Raises:
         RequestError: There is none, or there are several.
@@ -97,7 +97,7 @@ def read_analysis(
 def saved_already(
     root: ResultsRoot, inputs: Sequence[InputFile], settings: AnalysisSettings
 ) -> SavedAnalysis | None:
-    """The analysis of just these files with just these settings, whole, or None."""
+    """The complete analysis of these files with these settings, or None."""
     try:
         found = SavedAnalysis.open(root.analysis_dir(analysis_id(inputs, settings)))
         found.check()

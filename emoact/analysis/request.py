@@ -1,4 +1,4 @@
-"""What a user asks an analysis for, and every check of it that needs no computing."""
+"""Request of an analysis, and the checks that need no activations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from emoact.store.unit import Unit
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzeRequest:
-    """A request to analyse what is on disk, as typed or clicked.
+    """A request from the command line or a page.
 
     Attributes:
         results: The results root.
@@ -63,7 +63,7 @@ class PreparedAnalysis:
 
 @dataclass(frozen=True, kw_only=True)
 class _Head:
-    """A unit as far as it is known without its activations."""
+    """A unit without its activations."""
 
     name: str
     sites: tuple[Site, ...]
@@ -71,7 +71,7 @@ class _Head:
 
 
 def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
-    """The checked request; writes nothing and computes nothing.
+    """Check a request; writes nothing and computes nothing.
 
     Raises:
         RequestError: There is nothing to analyse, a name is unknown, a class or site is missing, or
@@ -105,7 +105,7 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
 
 
 def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
-    """Return when units may be analysed together, as far as shows without their activations.
+    """Check that units may be analysed together, as far as is known without activations.
 
     Raises:
         RequestError: A class or site is missing, they were made differently, or the files of one
@@ -155,7 +155,7 @@ def chosen_units(grid: Grid, root: ResultsRoot, request: AnalyzeRequest) -> tupl
 
 
 def analyze_command(request: AnalyzeRequest) -> str:
-    """The shell command that asks for the same; what decides a figure is always said."""
+    """The shell command of a request; it names every choice that decides a figure."""
     settings, default = request.settings, AnalysisSettings()
     words = ["python", "-m", "emoact", "analyze", "--results", os.fspath(request.results)]
     for model in request.models or ():
@@ -203,7 +203,7 @@ def _input(root: ResultsRoot, unit: Unit, hashes: FileHashes) -> InputFile | Non
 
 
 def input_of(root: ResultsRoot, unit: Unit, sha256: str) -> InputFile:
-    """The unit as an analysis names it."""
+    """The unit as an input file of an analysis."""
     return InputFile(
         folder=unit.folder,
         emotion=unit.emotion,

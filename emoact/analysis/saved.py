@@ -31,7 +31,7 @@ _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
 @dataclass(frozen=True, kw_only=True)
 class FileState:
-    """What a file of the analysis was when it was written."""
+    """Size and hash of a file when it was written."""
 
     size: int
     sha256: str
@@ -62,17 +62,17 @@ class SavedAnalysis:
 
     Attributes:
         path: The folder.
-        id: Its name: a hash of the files and settings that it rests on.
+        id: Its name: a hash of files, settings and columns.
         created_at: ISO 8601 with offset.
         run_id: The run that made it.
         settings: What was asked for.
-        inputs: The files that it rests on.
+        inputs: The files of activations that were analysed.
         emotions: Those that have directions.
-        sentences: What the figures allow one to say, by model.
-        badges: What every chart and export has to say about itself.
-        findings: What a reader must know.
-        refusals: What was not made, and why.
-        random_weights: Models whose weights say nothing about language.
+        sentences: Summary by model.
+        badges: Warnings that every chart and export carries.
+        findings: Remarks for the reader.
+        refusals: Figures that were not computed, with the reason.
+        random_weights: Models with random weights.
         versions: Of emoact and of the libraries that computed.
         rows: Length of every table.
         files: Size and hash of every file, by path below the folder.
@@ -99,7 +99,7 @@ class SavedAnalysis:
         """The analysis in a folder; tables and directions are read when they are asked for.
 
         Raises:
-            FileRefusedError: `analysis.json` is missing, torn, foreign or newer; says which.
+            FileRefusedError: `analysis.json` is missing, damaged, foreign or of a newer format.
         """
         folder = Path(path)
         where = folder / DESCRIPTION
@@ -157,7 +157,7 @@ class SavedAnalysis:
         Columns that only another version knows come last.
 
         Raises:
-            RequestError: There is no table of that name; says which command makes it.
+            RequestError: There is no table of that name; the remedy is the command that makes it.
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
         return self._read(name)[0]
@@ -235,7 +235,7 @@ class SavedAnalysis:
         return self._file(file_name(check_folder_name(folder), site))
 
     def check(self) -> None:
-        """Return when every file is the one that was written.
+        """Check that every file is the one that was written.
 
         Raises:
             FileRefusedError: One is missing, truncated or another.

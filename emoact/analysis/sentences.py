@@ -19,7 +19,7 @@ _VERDICTS = {
 
 
 def sentences_of(result: AnalysisResult) -> dict[str, str]:
-    """One short paragraph per model, by its name."""
+    """A short paragraph for each model, by its name."""
     models = dict.fromkeys(result.tables["headline"]["model"])
     return {model: _paragraph(model, result) for model in models}
 
@@ -83,7 +83,7 @@ def _separation(rows: Sequence[Any], reference: str) -> str:
         smallest = min(row.p_holm for row in not_apart)
         parts.append(
             f"{_listed([row.emotion for row in not_apart])} "
-            # With few scenarios no permutation can give a small p, whatever the classes are.
+            # With few scenarios no permutation can give a small p, for any classes.
             f"{_verb(not_apart, 'is', 'are')} not shown to differ from {reference} "
             f"(p at least {significant(smallest)})"
         )
@@ -94,7 +94,7 @@ def _separation(rows: Sequence[Any], reference: str) -> str:
 
 
 def _chosen(rows: Sequence[Any]) -> list[Any]:
-    """The transfer where the data allow it, at the residual stream where it was analysed."""
+    """Rows of the transfer where it exists, of one site: the residual stream if analysed."""
     kept = [row for row in rows if math.isfinite(row.accuracy)]
     for wanted in (_TRANSFER, "cross_validated"):
         found = [row for row in kept if row.evaluation == wanted]

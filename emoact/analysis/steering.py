@@ -18,14 +18,14 @@ from emoact.store.atomic import write_error
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockVectors:
-    """One emotion's direction in one model.
+    """Direction of one emotion in one model, by block.
 
     Attributes:
         vectors: By block, in the model's own units: the difference of the class means.
         model: Hub id.
         folder: Model folder.
         emotion: Label.
-        described: What a file that is passed on has to say about itself.
+        described: Metadata for exported files.
     """
 
     vectors: dict[int, Float32[np.ndarray, " d_model"]]
@@ -36,11 +36,11 @@ class BlockVectors:
 
 
 def block_vectors(analysis: SavedAnalysis, folder: str, emotion: str) -> BlockVectors:
-    """The direction at the residual stream, by the block whose output it was measured at.
+    """The direction of an emotion in the residual stream, by block.
 
-    What enters layer l + 1 (`resid_pre`) is what block l puts out, so that the direction of layer
-    l + 1 belongs to block l. Layer 0 is the embedding, which no block puts out, and is left out;
-    the output of the last block enters no layer and has no direction.
+    The input of layer l + 1 (`resid_pre`) is the output of block l, so that the direction of layer
+    l + 1 belongs to block l. Layer 0 is the embedding and the output of no block; it is left out.
+    The output of the last block is the input of no layer and has no direction.
 
     Raises:
         RequestError: The analysis has no such model or emotion, or not the residual stream.

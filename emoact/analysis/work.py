@@ -1,4 +1,4 @@
-"""From files of activations to a saved analysis."""
+"""Computation of an analysis from files of activations."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from emoact.store.reading import read
 from emoact.store.unit import Unit
 
 READING_SHARE = 0.05
-"""Part of the time that reading takes, by measurement of the report's grid."""
+"""Share of the time that reading takes, measured on the grid of the report."""
 
 WRITING_SHARE = 0.97
-"""Part of the time after which only writing is left."""
+"""Share of the time before writing starts."""
 
 
 @runtime_checkable
 class Tell(Protocol):
-    """Hears how far an analysis is; raises `CancelledError` to stop it."""
+    """Receives the progress of an analysis; raises `CancelledError` to stop it."""
 
     def __call__(
         self, step: Step, *, detail: str, done: int | None, total: int | None, share: float
     ) -> None:
-        """What is being done, which of how many, and how much of the whole that is."""
+        """Receive the current step, its number, the number of steps and the share done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisWork:
-    """What the worker of an analysis is asked to do.
+    """Request of an analysis as its run holds it.
 
     Attributes:
-        settings: What to compute.
+        settings: Settings of the analysis.
         units: Folder and file name of every unit.
     """
 
@@ -53,7 +53,7 @@ class AnalysisWork:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> AnalysisWork:
-        """What the request of a run's config says.
+        """The request in the config of a run.
 
         Raises:
             RequestError: It is no request for an analysis.
@@ -69,7 +69,7 @@ class AnalysisWork:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Computed:
-    """A result that is not saved yet."""
+    """A result before it is saved."""
 
     result: AnalysisResult
     inputs: tuple[InputFile, ...]
@@ -84,7 +84,7 @@ def compute_analysis(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Compu
     try:
         return _compute(root, work, tell)
     except RequestError as error:
-        # What shows only in the files themselves is a failure and not a wrong request.
+        # A fault that only the content of a file shows is a failure, not a wrong request.
         raise EmoactError(error.message, remedy=error.remedy) from error
 
 

@@ -1,4 +1,4 @@
-"""The process of one analysis.
+"""Worker process of one analysis.
 
 Started by `emoact.jobs.launch` as `python -m emoact.analysis.worker RUN_DIR --lock-fd N`.
 """
@@ -24,7 +24,7 @@ _POLL_S = 0.1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Work an analysis off; returns the exit code of the command line's conventions.
+    """Run one analysis; returns an exit code of the command line.
 
     Args:
         argv: Run directory and lock; those of the process when None.
@@ -51,7 +51,7 @@ def analyze(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -
 
 
 class _Computation:
-    """An analysis computed on a thread of its own, so that a cancelled run ends at once.
+    """Computation on a thread of its own, so that a cancelled run ends at once.
 
     A step of an analysis can take seconds. Nothing is written before the computation has ended, so
     that the process may leave while the thread is still at work.
@@ -67,10 +67,10 @@ class _Computation:
         self._thread = threading.Thread(target=self._run, daemon=True, name="analysis")
 
     def wait(self, reporter: RunReporter) -> Computed | SavedAnalysis:
-        """What was computed; reports meanwhile.
+        """The result; reports progress until it is there.
 
         Raises:
-            CancelledError: Somebody asked the run to stop.
+            CancelledError: The run was cancelled.
         """
         self._thread.start()
         try:
@@ -104,7 +104,7 @@ class _Computation:
     def _run(self) -> None:
         try:
             self._found = compute_analysis(self._root, self._work, self._tell)
-        # Whatever it is, the waiting thread raises it.
+        # The waiting thread raises it.
         except BaseException as error:  # noqa: BLE001
             self._error = error
 

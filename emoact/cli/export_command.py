@@ -126,5 +126,5 @@ def _model_type(model: str) -> str:
             return _MODEL_TYPES[spec.family]
     raise RequestError(
         f"the model_type of {model} is not known, and a control vector names it",
-        remedy="Say it with --model-hint, as config.json of the model has it.",
+        remedy="Name it with --model-hint, as config.json of the model does.",
     )

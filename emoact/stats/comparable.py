@@ -1,4 +1,4 @@
-"""Whether numbers from several files may stand in one comparison."""
+"""Comparability of units: the configuration of each file, and the fields that differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """How the activations of one unit were made; None where the file does not say.
+    """Configuration of the activations of one unit; None where the file names none.
 
     Attributes:
         model: Hub id.
@@ -52,7 +52,7 @@ class Configuration:
             provenance: Of the unit.
             pooling: How positions became one vector.
             content_start: First position that counts as content: all that a file without
-                provenance tells about its BOS.
+                provenance names its BOS policy.
         """
         known = provenance or {}
         bos, dataset = known.get("bos"), known.get("dataset")

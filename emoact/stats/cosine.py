@@ -1,4 +1,4 @@
-"""Cosines between directions, with the guards that a cosine needs."""
+"""Cosines between directions: plain, cross-validated, and the expectation of noise."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.stats.products import contrast_product
 
 TWIN_TOLERANCE = 0.2
-"""A z-scored cosine further away than this means that few dimensions make the cosine."""
+"""Difference from the z-scored cosine beyond which few dimensions decide the cosine."""
 
 
 class ZeroDirectionWarning(UserWarning):
-    """A direction has no length, so that its cosine with anything is undefined."""
+    """A direction has length zero, so that its cosine is undefined."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CrossValidatedCosine:
-    """Cosine of two directions from products that noise does not bias.
+    """Cosine of two directions from unbiased products.
 
     Attributes:
         value: product / sqrt(square_first * square_second), not clipped; NaN unless both squares
@@ -41,8 +41,8 @@ def plain_cosine(
 ) -> Float64[np.ndarray, "*rest"]:
     """The cosine of two directions; NaN and a warning where one of them is zero.
 
-    Directions that share a neutral set lean towards one another: without any emotion two of them
-    have the cosine that `noise_expectation` gives, not 0.
+    Directions that subtract the same neutral prompts are not independent: two directions of noise
+    have the cosine of `noise_expectation`, not 0.
     """
     unit_first, unit_second = _unit(first), _unit(second)
     if not (np.isfinite(unit_first).all() and np.isfinite(unit_second).all()):
@@ -103,7 +103,7 @@ def top_share(
 def twin_differs(
     value: Float[np.ndarray, "*rest"], twin: Float[np.ndarray, "*rest"]
 ) -> Bool[np.ndarray, "*rest"]:
-    """True where the z-scored twin tells another story than the cosine itself."""
+    """True where the z-scored cosine differs by more than `TWIN_TOLERANCE`."""
     differs: Bool[np.ndarray, "*rest"] = np.abs(value - twin) > TWIN_TOLERANCE
     return differs
 

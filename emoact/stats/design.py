@@ -1,4 +1,4 @@
-"""Which prompt belongs to which class and scenario, and the weights that average them."""
+"""Classes and scenarios of the prompts, and the weights that average them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Design:
 
     @property
     def unit(self) -> str:
-        """What is resampled: `scenario` or `prompt`."""
+        """Unit of resampling: `scenario` or `prompt`."""
         return "scenario" if self.has_scenarios else "prompt"
 
     @property

@@ -83,7 +83,7 @@ class UnitFeatures:
         prompts: One per row of the arrays.
         sites: Pooled vectors by site.
         configuration: How they were made.
-        random_weights: The weights say nothing about language.
+        random_weights: True for random weights, whose figures do not describe a language model.
     """
 
     model: str
@@ -118,7 +118,7 @@ class ModelFeatures:
         design: Classes and scenarios of the prompts.
         prompts: In the order of the rows.
         sites: Pooled vectors by site.
-        random_weights: The weights say nothing about language.
+        random_weights: True for random weights, whose figures do not describe a language model.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Vectors that are not finite: named, left out on request, never silently."""
+"""Prompts whose vectors are not finite: refused, or left out on request and named."""
 
 from __future__ import annotations
 

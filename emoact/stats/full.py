@@ -76,7 +76,7 @@ def analyse_grid(
 
     Raises:
         RequestError: There is nothing to analyse, a class or site is missing, units were made
-            differently, or vectors are not finite; the message says how to go on.
+            differently, or vectors are not finite; the remedy names the option or command.
     """
     settings = settings or AnalysisSettings()
     differences = check_units(units, settings)

@@ -1,4 +1,4 @@
-"""Inner products of prompts, from which every statistic of class means follows."""
+"""Inner products of prompts: the input of every statistic of class means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units checked, joined by model, and ready to be analysed."""
+"""Checks of the units, and the arrays that all steps of an analysis share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from emoact.stats.products import Gram
 from emoact.stats.settings import AnalysisSettings
 
 MAX_BYTES = 6 * 2**30
-"""Products of all pairs of prompts that an analysis may hold at once."""
+"""Largest size in bytes of the products of all pairs of prompts in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """One model with everything that its steps share.
+    """One model with the arrays that its steps share.
 
     Attributes:
         model: Pooled vectors and prompts.
@@ -64,7 +64,7 @@ def prepare_units(units: Sequence[UnitFeatures], settings: AnalysisSettings) -> 
 
 
 def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> Prepared:
-    """The model with the shared prompts only, as it is where it has no others."""
+    """The model with some of its prompts; unchanged where these are all."""
     model = prepared.model
     if rows == list(range(len(model.prompts))):
         return prepared
@@ -82,23 +82,23 @@ def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> 
 
 @runtime_checkable
 class Described(Protocol):
-    """What decides whether a unit may be analysed with others; needs no activations."""
+    """Properties of a unit that decide with which others it is analysed; no activations."""
 
     @property
     def name(self) -> str:
-        """How messages call the unit."""
+        """Name in messages."""
 
     @property
     def sites(self) -> Collection[Site]:
-        """Sites that it holds."""
+        """Sites in the file."""
 
     @property
     def configuration(self) -> Configuration:
-        """How it was made."""
+        """Configuration of its activations."""
 
 
 def check_units(units: Sequence[Described], settings: AnalysisSettings) -> tuple[Difference, ...]:
-    """What differs between the units, where the settings allow that.
+    """Fields in which the units differ, where the settings allow that.
 
     Raises:
         RequestError: There is no unit, one lacks a site, or they were made differently.

@@ -1,4 +1,4 @@
-"""Rank correlations, with labels partialled out where they must not count."""
+"""Rank correlations, also given the classes (partial correlations)."""
 
 from __future__ import annotations
 

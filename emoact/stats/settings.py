@@ -1,4 +1,4 @@
-"""What an analysis is asked to do; every choice is explicit and saved with its result."""
+"""Settings of an analysis; all of them are saved with its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AnalysisSettings:
         reference: `neutral`, or `grand_mean` to measure each emotion from the mean of all classes.
         pooling: How positions became one vector.
         sites: Which sites to analyse; the maximum statistic runs over all of them.
-        alpha: Chance of any false alarm over all layers, sites, emotions and models.
+        alpha: Largest chance of any false alarm over all layers, sites, emotions and models.
         n_permutations: Relabellings of each emotion.
         n_bootstrap: Draws of scenarios behind each interval.
         n_splits: Disjoint halves behind stability.
@@ -35,8 +35,8 @@ class AnalysisSettings:
         neutral_variance: Share of neutral variance whose components are projected out.
         probes: Which probes to fit.
         seed: Of every random draw.
-        allow_mixed: Let units pass that were made differently; the result carries a badge.
-        leave_out_nonfinite: Leave out the prompts whose vectors are not finite, naming them.
+        allow_mixed: Accept units that were made differently; the result carries a badge.
+        leave_out_nonfinite: Leave out prompts whose vectors are not finite, and name them.
     """
 
     neutral: str = "neutral"
@@ -82,7 +82,7 @@ class AnalysisSettings:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars and lists."""
+        """JSON values of the settings."""
         fields = dataclasses.asdict(self)
         return {**fields, "sites": list(self.sites), "probes": list(self.probes)}
 

@@ -1,4 +1,4 @@
-"""Centred kernel alignment with the estimator that noise does not lift."""
+"""Linear centred kernel alignment with the unbiased estimator."""
 
 from __future__ import annotations
 

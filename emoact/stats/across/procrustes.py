@@ -1,4 +1,4 @@
-"""Whether a rotation learnt on some prompts carries one model's direction into the other's."""
+"""Procrustes: held-out cosine of two directions after a rotation of one model into the other."""
 
 from __future__ import annotations
 

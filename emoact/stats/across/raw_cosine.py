@@ -1,4 +1,4 @@
-"""The plan's cosine between two models' directions: a negative control, with its chance band."""
+"""Raw cosine of two models' directions, a negative control, with its null distribution."""
 
 from __future__ import annotations
 

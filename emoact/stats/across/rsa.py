@@ -1,4 +1,4 @@
-"""Representational similarity: do two models find the same prompts alike?"""
+"""Representational similarity: correlation of the dissimilarities between prompts."""
 
 from __future__ import annotations
 

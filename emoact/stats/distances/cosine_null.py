@@ -15,7 +15,7 @@ from emoact.stats.products import Gram
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CosineNull:
-    """Plain cosine of two emotions when their labels and neutral's are shuffled in scenarios.
+    """Plain cosine of two emotions with the labels of both and of neutral shuffled in scenarios.
 
     Attributes:
         mean: About 1/2 for equally large classes, because both directions subtract one neutral.

@@ -1,4 +1,4 @@
-"""How near vectors lie to one another and to the means of classes, every dimension alike."""
+"""Standardised distances between prompts, and to the means of classes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FOLDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """How often prompts fall to their own class when it is measured without them.
+    """Held-out accuracy of the nearest class mean.
 
     Attributes:
         accuracy: Share of all prompts.
         by_class: Share of the prompts of each class.
         n: Prompts.
         chance: Share of the largest class.
-        grouped: Whether whole scenarios were held out; single prompts otherwise.
+        grouped: True where whole scenarios were held out, False for single prompts.
     """
 
     accuracy: float
@@ -58,7 +58,7 @@ def class_distances(
     """Distances to the mean of each class, dimensions divided by their spread within classes.
 
     The distance is the root mean square over dimensions of (x - mean) / sd, where sd is pooled over
-    classes: about 1 for a prompt of the class. A dimension without spread says nothing and is left
+    classes: about 1 for a prompt of the class. A dimension without spread is left
     out. It is the rule of diagonal linear discriminant analysis with equal priors.
 
     Returns:
@@ -78,7 +78,7 @@ def held_out(
     labels: Sequence[str],
     scenarios: Sequence[str | None],
 ) -> HeldOut | None:
-    """The same rule on prompts that it was not measured on, five folds of whole scenarios.
+    """Accuracy of the nearest class mean on held-out prompts, five folds of whole scenarios.
 
     None where some fold would leave a class without prompts.
     """
@@ -110,7 +110,7 @@ def held_out(
 
 
 def _folds(groups: Sequence[str]) -> Int64[np.ndarray, " prompt"]:
-    """Whole groups in turn; the order is that of a hash of their names, not that of the file."""
+    """Fold of each prompt: whole groups in turn, in the order of a hash of their names."""
     order = sorted(dict.fromkeys(groups), key=lambda name: (zlib.crc32(name.encode()), name))
     place = {name: number % _FOLDS for number, name in enumerate(order)}
     return np.array([place[name] for name in groups], dtype=np.int64)

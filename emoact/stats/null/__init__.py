@@ -1,1 +1,1 @@
-"""Null distributions: relabelling, permutation, pairing, and what is judged by them."""
+"""Null distributions, p-values and resampling."""

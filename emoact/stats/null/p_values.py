@@ -24,8 +24,8 @@ class Holm:
 
     Attributes:
         adjusted: Adjusted p-value of each family.
-        factor: By how much each p-value was multiplied: families that were still in the race.
-        floor: Largest adjusted p-value among the smaller ones: no adjusted value lies below it.
+        factor: Multiplier of each p-value: number of families at this step.
+        floor: Largest adjusted p-value of the steps before; the lower bound of this one.
     """
 
     adjusted: Float64[np.ndarray, " family"]

@@ -1,4 +1,4 @@
-"""Null pairings of the prompts of two models."""
+"""Null distribution of a similarity of two models: prompts paired at random in classes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class PairingTest:
 
     Attributes:
         value: The measure per layer.
-        null_mean: What the classes alone give.
-        null_sd: Its spread.
+        null_mean: Mean under random pairings: the part that the classes alone give.
+        null_sd: Standard deviation under random pairings.
         p: (1 + #{null >= value}) / (1 + B), one layer at a time.
         p_max: The same for the maximum over layers of (value - null mean) / null sd.
     """

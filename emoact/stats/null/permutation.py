@@ -73,9 +73,9 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
     """The test of row 0 against the other rows, alone and with the maximum over the columns.
 
     Each column is divided by its standard deviation over all rows (the observed one too, so that
-    the test stays exact) before the maximum is taken; else the layers with the largest norms would
-    decide alone. A column that is not finite was not tested and has no p-value; one that never
-    varies has the p-value 1.
+    the test stays exact) before the maximum is taken; otherwise the layers with the largest norms
+    would decide alone. A column that is not finite was not tested and has no p-value; one that
+    never varies has the p-value 1.
 
     Source: Westfall & Young 1993; Phipson & Smyth 2010 for the (1 + #) / (1 + B).
     """
@@ -85,7 +85,7 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
     alive = usable & (sd > 0)
     z = np.where(alive, clean / np.where(alive, sd, 1.0), -np.inf)
     n_permutations = len(strengths) - 1
-    # Relabellings that give the same classes again must tie, whatever order they were summed in.
+    # A relabelling that gives the same classes again must tie, in any order of summation.
     observed = z[0] - 1e-9 * np.where(alive, np.abs(z[0]), 0.0)
     largest = z.max(axis=1, initial=-np.inf)
     p = np.where(alive, permutation_p(z[1:], observed), 1.0)

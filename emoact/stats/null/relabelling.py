@@ -1,4 +1,4 @@
-"""Labels shuffled as "no difference between the classes" leaves them exchangeable."""
+"""Relabelling: labels exchanged within scenarios, as the null hypothesis allows."""
 
 from __future__ import annotations
 

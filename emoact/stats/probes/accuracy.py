@@ -1,4 +1,4 @@
-"""Accuracies of held-out decisions, their intervals, and what they say beside word baselines."""
+"""Held-out accuracy with its interval, and its comparison with word baselines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERDICTS: dict[Verdict, str] = {
 
 
 MIN_UNITS = 6
-"""Fewer held-out scenarios convince nobody: all agreeing by chance has 2 ** -5 > 2.5 %."""
+"""Fewest held-out scenarios for a verdict: five agree by chance with 2 ** -5 > 2.5 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class LexicalComparison:
-    """A probe beside the best classifier that sees words only.
+    """Comparison of a probe with the best classifier that sees words only.
 
     Attributes:
         verdict: Key of `VERDICTS`.
@@ -82,11 +82,11 @@ def compare_with_words(
     design: Design,
     draws: Int[np.ndarray, "draw scenario"],
 ) -> LexicalComparison:
-    """Whether the probe says more than the words do.
+    """Compare a probe with the best word baseline, and give the verdict.
 
     All arguments are `probes.correctness` of the same prompts. The best lexical baseline is taken,
-    which is the careful choice. Intervals of a handful of scenarios are too narrow, so that below
-    `MIN_UNITS` nothing is said.
+    which can only lower the difference. Intervals of a handful of scenarios are too narrow, so that
+    the verdict below `MIN_UNITS` scenarios is `undecided`.
     """
     decided = np.isfinite(probe)
     if not decided.any() or not lexical:

@@ -1,4 +1,4 @@
-"""Classifiers that see only the text, to stand beside every probe."""
+"""Baselines: classifiers that see the text and no activations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASELINE_KINDS: tuple[BaselineKind, ...] = get_args(BaselineKind)
 LEXICAL_KINDS: tuple[BaselineKind, ...] = ("bag_of_words", "tfidf", "char_tfidf")
 
 _TFIDF_C = 10.0
-"""Rows of TF-IDF have length 1: with the usual penalty the fit would hardly leave its start."""
+"""Rows of TF-IDF have length 1; C = 1 would keep all weights near 0."""
 
 
 def baseline_decisions(
@@ -29,9 +29,9 @@ def baseline_decisions(
     train: Bool[np.ndarray, " prompt"],
     test: Bool[np.ndarray, " prompt"],
 ) -> Float64[np.ndarray, " test"]:
-    """Decision values of the test prompts; positive is the emotion, NaN where training is void.
+    """Decision values of the test prompts; positive is the emotion.
 
-    `majority` follows the larger class, `length` sees the number of tokens, `punctuation` counts of
+    They are NaN where the training prompts lack a class. `majority` follows the larger class, `length` sees the number of tokens, `punctuation` counts of
     each punctuation mark and the last character, `bag_of_words` word counts, `tfidf` weighted words
     and pairs of words, `char_tfidf` weighted runs of two to four characters, which also serves
     languages that do not separate words.
@@ -97,7 +97,7 @@ def _word_features(
 ) -> tuple[Float64[np.ndarray, "train feature"], Float64[np.ndarray, "test feature"]]:
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-    # Single letters are words too: "I" against "you" tells apology from anger.
+    # Single letters are words too: "I" and "you" separate apology from anger.
     words = r"(?u)\b\w+\b"
     if kind == "bag_of_words":
         vectoriser = CountVectorizer(token_pattern=words)
@@ -108,6 +108,6 @@ def _word_features(
     try:
         train_features = vectoriser.fit_transform(train).toarray().astype(np.float64)
     except ValueError:
-        # Texts without a single word leave an empty vocabulary, which tells nothing.
+        # Texts without a word leave an empty vocabulary and no feature.
         return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     return train_features, vectoriser.transform(test).toarray().astype(np.float64)

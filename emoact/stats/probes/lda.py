@@ -1,4 +1,4 @@
-"""Shrinkage LDA at the cost of the prompts rather than of the dimensions."""
+"""Shrinkage LDA whose cost grows with prompts, not with dimensions."""
 
 from __future__ import annotations
 

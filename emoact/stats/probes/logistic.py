@@ -1,4 +1,4 @@
-"""L2-penalised logistic regression at the cost of the prompts rather than of the dimensions."""
+"""L2-penalised logistic regression whose cost grows with prompts, not with dimensions."""
 
 from __future__ import annotations
 

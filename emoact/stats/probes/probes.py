@@ -1,4 +1,4 @@
-"""Linear probes: mass-mean, shrinkage LDA and logistic, always judged on held-out scenarios."""
+"""Linear probes: mass-mean, shrinkage LDA and logistic, tested on held-out scenarios."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def nested_layers(
 ) -> Int[np.ndarray, " fold"]:
     """The layer chosen for each fold, by held-out AUROC inside its training prompts only.
 
-    A layer chosen after looking at its held-out accuracy would flatter it. -1 where the training
+    A layer chosen by its held-out accuracy would bias that accuracy upwards. -1 where the training
     prompts do not allow a choice.
     """
     return np.array(
