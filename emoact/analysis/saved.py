@@ -38,7 +38,25 @@ class FileState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Description:
+class Description:
+    """Content of `analysis.json`, apart from the settings.
+
+    Attributes:
+        id: Name of the folder: a hash of files, settings and columns.
+        created_at: ISO 8601 with offset.
+        inputs: The files of activations that were analysed.
+        emotions: Those that have directions.
+        sentences: Summary by model.
+        badges: Warnings that every chart and export carries.
+        findings: Remarks for the reader.
+        refusals: Figures that were not computed, with the reason.
+        files: Size and hash of every file, by path below the folder.
+        run_id: The run that made it.
+        versions: Of emoact and of the libraries that computed.
+        random_weights: Models with random weights.
+        rows: Length of every table.
+    """
+
     id: str
     created_at: str
     inputs: tuple[InputFile, ...]
@@ -48,8 +66,6 @@ class _Description:
     findings: tuple[Finding, ...]
     refusals: tuple[Finding, ...]
     files: Mapping[str, FileState]
-    settings: Mapping[str, Any]
-    kind: str = "analysis"
     run_id: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: tuple[str, ...] = ()
@@ -57,42 +73,16 @@ class _Description:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedAnalysis:
+class SavedAnalysis(Description):
     """One folder below `results/analysis`.
 
     Attributes:
         path: The folder.
-        id: Its name: a hash of files, settings and columns.
-        created_at: ISO 8601 with offset.
-        run_id: The run that made it.
-        settings: What was asked for.
-        inputs: The files of activations that were analysed.
-        emotions: Those that have directions.
-        sentences: Summary by model.
-        badges: Warnings that every chart and export carries.
-        findings: Remarks for the reader.
-        refusals: Figures that were not computed, with the reason.
-        random_weights: Models with random weights.
-        versions: Of emoact and of the libraries that computed.
-        rows: Length of every table.
-        files: Size and hash of every file, by path below the folder.
+        settings: Settings of the analysis.
     """
 
     path: Path
-    id: str
-    created_at: str
-    run_id: str
     settings: AnalysisSettings
-    inputs: tuple[InputFile, ...]
-    emotions: tuple[str, ...]
-    sentences: Mapping[str, str]
-    badges: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    refusals: tuple[Finding, ...]
-    random_weights: tuple[str, ...]
-    versions: Mapping[str, str]
-    rows: Mapping[str, int]
-    files: Mapping[str, FileState]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SavedAnalysis:
@@ -105,34 +95,18 @@ class SavedAnalysis:
         where = folder / DESCRIPTION
         try:
             fields = json.loads(read_regular(where, limit=_MAX_BYTES))
-            known = _checked(fields)
+            description = _checked(fields)
             # Settings that only a newer emoact knows do not keep the figures from being shown.
             settings = AnalysisSettings.from_json(
-                {name: value for name, value in known.settings.items() if name in _SETTINGS}
+                {name: value for name, value in fields["settings"].items() if name in _SETTINGS}
             )
         except (ValueError, RecursionError) as error:
             raise _refused(where, f"it is not JSON ({error})") from None
         except RequestError as error:
             raise _refused(where, error.message, error.remedy) from None
-        except TypeError as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise _refused(where, f"settings: {error}") from None
-        return cls(
-            path=folder,
-            id=known.id,
-            created_at=known.created_at,
-            run_id=known.run_id,
-            settings=settings,
-            inputs=known.inputs,
-            emotions=known.emotions,
-            sentences=known.sentences,
-            badges=known.badges,
-            findings=known.findings,
-            refusals=known.refusals,
-            random_weights=known.random_weights,
-            versions=known.versions,
-            rows=known.rows,
-            files=known.files,
-        )
+        return cls(path=folder, settings=settings, **vars(description))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -260,7 +234,7 @@ class SavedAnalysis:
         return path
 
 
-def _checked(fields: Any) -> _Description:
+def _checked(fields: Any) -> Description:
     version = fields.get("schema_version") if isinstance(fields, dict) else None
     if isinstance(version, int) and version > ANALYSIS_VERSION:
         raise RequestError(
@@ -270,8 +244,8 @@ def _checked(fields: Any) -> _Description:
         )
     if version != ANALYSIS_VERSION or fields.get("kind") != "analysis":
         raise RequestError("it is no analysis of emoact")
-    known = {each.name for each in dataclasses.fields(_Description)}
-    return decode(_Description, {k: v for k, v in fields.items() if k in known})
+    known = {each.name for each in dataclasses.fields(Description)}
+    return decode(Description, {k: v for k, v in fields.items() if k in known})
 
 
 def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:

@@ -31,10 +31,10 @@ def baseline_decisions(
 ) -> Float64[np.ndarray, " test"]:
     """Decision values of the test prompts; positive is the emotion.
 
-    They are NaN where the training prompts lack a class. `majority` follows the larger class, `length` sees the number of tokens, `punctuation` counts of
-    each punctuation mark and the last character, `bag_of_words` word counts, `tfidf` weighted words
-    and pairs of words, `char_tfidf` weighted runs of two to four characters, which also serves
-    languages that do not separate words.
+    They are NaN where the training prompts lack a class. `majority` follows the larger class,
+    `length` sees the number of tokens, `punctuation` counts of each punctuation mark and the last
+    character, `bag_of_words` word counts, `tfidf` weighted words and pairs of words, `char_tfidf`
+    weighted runs of two to four characters, which also serves languages that do not separate words.
     """
     labels = is_emotion[train]
     if labels.all() or not labels.any():
