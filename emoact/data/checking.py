@@ -30,14 +30,13 @@ class _Checker:
         for field in REQUIRED:
             if field not in row.fields:
                 problem, remedy = missing_field(field, row.fields)
-                raise refusal(self.path, row.where, problem, remedy=remedy)
+                raise self.refusal(row, problem, remedy)
         own_id = self._name(row, "id", integers=True)
         if with_id is not (own_id is not None):
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 "id is empty, but other rows have one" if with_id else "id is given here only",
-                remedy="Give every prompt an id of its own, or none and they are numbered.",
+                "Give every prompt an id of its own, or none and they are numbered.",
             )
         return Prompt(
             id=own_id or f"p{ordinal:04d}",
@@ -48,24 +47,26 @@ class _Checker:
             lang=self._name(row, "lang"),
         )
 
+    def refusal(self, row: Row, problem: str, remedy: str) -> RequestError:
+        """Error of one row."""
+        return refusal(self.path, row.where, problem, remedy=remedy)
+
     def _text(self, row: Row) -> str:
         value = row.fields["text"]
         if not isinstance(value, str):
             raise self._wrong_type(row, "text", value, "text")
         if len(value) > self.max_chars:
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 f"text has {len(value):,} characters; {self.max_chars:,} are allowed",
-                remedy="Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS).",
+                "Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS).",
             )
         self._check_characters(row, "text", value, _CONTROL)
         if not _has_visible(value):
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 "text is empty" if not value else f"text has no visible character ({shown(value)})",
-                remedy="Write the sentence for the model, or remove the row.",
+                "Write the sentence for the model, or remove the row.",
             )
         return value
 
@@ -74,11 +75,8 @@ class _Checker:
         if not isinstance(value, str):
             raise self._wrong_type(row, "emotion", value, 'a label such as "gratitude"')
         if not value.strip():
-            raise refusal(
-                self.path,
-                row.where,
-                "emotion is empty",
-                remedy='Every prompt needs a label such as "gratitude".',
+            raise self.refusal(
+                row, "emotion is empty", 'Every prompt needs a label such as "gratitude".'
             )
         try:
             return check_emotion(value)
@@ -86,7 +84,7 @@ class _Checker:
             remedy = error.remedy or "Rename the label."
             if value.strip() != value:
                 remedy = "Remove the spaces around the label."
-            raise refusal(self.path, row.where, error.message, remedy=remedy) from None
+            raise self.refusal(row, error.message, remedy) from None
 
     def _name(self, row: Row, field: str, *, integers: bool = False) -> str | None:
         """Optional short value; an empty one counts as absent."""
@@ -99,49 +97,44 @@ class _Checker:
             wanted = "text or an integer" if integers else "text"
             raise self._wrong_type(row, field, value, wanted)
         if len(value) > _MAX_NAME:
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 f"{field} has {len(value):,} characters; {_MAX_NAME} are allowed",
-                remedy=f"Shorten the {field}.",
+                f"Shorten the {field}.",
             )
         self._check_characters(row, field, value, _CONTROL_OR_BREAK)
         if not _has_visible(value):
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 f"{field} has no visible character ({shown(value)})",
-                remedy=f"Fill in the {field}, or leave it empty.",
+                f"Fill in the {field}, or leave it empty.",
             )
         return unicodedata.normalize("NFC", value)
 
     def _check_characters(self, row: Row, field: str, value: str, control: re.Pattern[str]) -> None:
         if found := _SURROGATE.search(value):
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 f"{field} holds half of a character, U+{ord(found[0]):04X} at position "
                 f"{found.start() + 1}",
-                remedy="Write the whole character (a \\u escape of this kind comes in pairs), or "
+                "Write the whole character (a \\u escape of this kind comes in pairs), or "
                 "remove it.",
             )
         if found := control.search(value):
             hint = " Write line breaks as \\n." if found[0] == "\r" else ""
-            raise refusal(
-                self.path,
-                row.where,
+            raise self.refusal(
+                row,
                 f"{field} holds the control character U+{ord(found[0]):04X} at position "
                 f"{found.start() + 1}",
-                remedy=f"Remove the character.{hint}",
+                f"Remove the character.{hint}",
             )
 
     def _wrong_type(self, row: Row, field: str, value: object, wanted: str) -> RequestError:
         quoted = isinstance(value, bool | int | float)
-        return refusal(
-            self.path,
-            row.where,
+        return self.refusal(
+            row,
             f"{field} is {shown(value)}; {wanted} is needed",
-            remedy="Put the value in quotes if it is meant as text."
+            "Put the value in quotes if it is meant as text."
             if quoted
             else f"Fill in the {field}, or remove the row.",
         )
@@ -167,31 +160,28 @@ def checked_prompts(
     with_id = False
     for ordinal, row in enumerate(rows, start=1):
         if ordinal > max_rows:
-            raise refusal(
-                path,
-                row.where,
+            raise checker.refusal(
+                row,
                 f"more than {max_rows:,} prompts",
-                remedy="Split the data set, or raise max_rows (environment: EMOACT_MAX_ROWS).",
+                "Split the data set, or raise max_rows (environment: EMOACT_MAX_ROWS).",
             )
         if ordinal == 1:
             with_id = row.fields.get("id") not in (None, "")
         prompt = checker.prompt(row, ordinal, with_id=with_id)
         if prompt.id in places:
-            raise refusal(
-                path,
-                row.where,
+            raise checker.refusal(
+                row,
                 f"the id {shown(prompt.id)} is that of {places[prompt.id]} already",
-                remedy="Give every prompt an id of its own, or none and they are numbered.",
+                "Give every prompt an id of its own, or none and they are numbered.",
             )
         places[prompt.id] = row.where
         label, place = labels.setdefault(prompt.emotion.casefold(), (prompt.emotion, row.where))
         if label != prompt.emotion:
-            raise refusal(
-                path,
-                row.where,
+            raise checker.refusal(
+                row,
                 f"the emotion {prompt.emotion!r} differs from {label!r} of {place} in capitals "
                 "only; some file systems cannot hold the files of both",
-                remedy=f"Use {label!r} in both if one emotion is meant, or rename one.",
+                f"Use {label!r} in both if one emotion is meant, or rename one.",
             )
         prompts.append(prompt)
     if not prompts:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, refusal, shown
+from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 
@@ -52,8 +52,7 @@ def _records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, l
 def _check_header(source: Source, header: list[str], delimiter: str, line: int) -> None:
     for field in FIELDS:
         if header.count(field) > 1:
-            raise refusal(
-                source.path,
+            raise source.refusal(
                 f"line {line}",
                 f"the column {field!r} occurs {header.count(field)} times in the header",
                 remedy="Rename or remove all but one of them.",
@@ -66,13 +65,12 @@ def _check_header(source: Source, header: list[str], delimiter: str, line: int) 
                 ending = "; name the file .tsv" if other == "\t" else ""
                 problem += f"; the header seems to be separated by {_NAMES[other]}s"
                 remedy = f"Save the file with {_NAMES[delimiter]}s between the columns{ending}."
-            raise refusal(source.path, f"line {line}", problem, remedy=remedy)
+            raise source.refusal(f"line {line}", problem, remedy=remedy)
 
 
 def _ragged(source: Source, line: int, found: int, wanted: int, delimiter: str) -> RequestError:
     name = _NAMES[delimiter]
-    return refusal(
-        source.path,
+    return source.refusal(
         f"line {line}",
         f"{found} values where the header has {wanted}",
         remedy=f"Put double quotes around a text that holds a {name}."
@@ -89,8 +87,7 @@ def _quoting(source: Source, line: int, error: str, delimiter: str) -> RequestEr
         problem = f"a closing double quote is not followed by a {_NAMES[delimiter]}"
     else:
         problem = f"the record cannot be read ({shown(error)})"
-    return refusal(
-        source.path,
+    return source.refusal(
         f"line {line}",
         problem,
         remedy='Close the quote, and write a double quote inside a quoted text twice ("").',

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emoact.data.rows import Row, refusal, shown
+from emoact.data.rows import Row, shown
 from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 
@@ -55,8 +55,7 @@ def jsonl_rows(source: Source) -> Iterator[Row]:
             where = f"line {number}"
             value = _parse(source, line, where=where, jsonl=True)
             if isinstance(value, list) or _prompts_of(value) is not None:
-                raise refusal(
-                    source.path,
+                raise source.refusal(
                     where,
                     "a JSON list of prompts; every line of a .jsonl file is one prompt",
                     remedy="Name the file .json if it is one list of objects.",
@@ -74,11 +73,10 @@ def json_rows(source: Source) -> Iterator[Row]:
     if (prompts := _prompts_of(value)) is not None:
         value = prompts
     if isinstance(value, _Broken):
-        raise refusal(source.path, None, value.problem, remedy=value.remedy)
+        raise source.refusal(None, value.problem, remedy=value.remedy)
     if not isinstance(value, list):
         found = f"an object with {_names(value)}" if isinstance(value, dict) else shown(value)
-        raise refusal(
-            source.path,
+        raise source.refusal(
             None,
             f'found {found}; a list of objects or {{"prompts": [...]}} is needed',
             remedy='Write a list with one object per prompt (in pandas: orient="records").',
@@ -95,10 +93,9 @@ def _prompts_of(value: object) -> list[object] | None:
 
 def _row(source: Source, value: object, where: str) -> Row:
     if isinstance(value, _Broken):
-        raise refusal(source.path, where, value.problem, remedy=value.remedy)
+        raise source.refusal(where, value.problem, remedy=value.remedy)
     if not isinstance(value, dict):
-        raise refusal(
-            source.path,
+        raise source.refusal(
             where,
             f"found {shown(value)}; an object with text and emotion is needed",
             remedy='Write {"text": "...", "emotion": "..."}.',
@@ -113,15 +110,13 @@ def _parse(source: Source, text: str, *, where: str | None, jsonl: bool) -> obje
         place = where or f"line {error.lineno}"
         raise _syntax_refusal(source, error, place, jsonl=jsonl) from None
     except RecursionError:
-        raise refusal(
-            source.path,
+        raise source.refusal(
             where,
             "the JSON is nested too deeply",
             remedy="A prompt is a flat object; remove the nested values.",
         ) from None
     except ValueError:  # an integer of more digits than Python converts
-        raise refusal(
-            source.path,
+        raise source.refusal(
             where,
             "a number with too many digits",
             remedy="Write long identifiers as text, in quotes.",
@@ -140,9 +135,7 @@ def _syntax_refusal(
         )
     elif jsonl and error.doc.strip() in ("[", "{"):
         remedy = "Name the file .json if it is one list of objects over several lines."
-    return refusal(
-        source.path, place, f"invalid JSON ({error.msg}, column {error.colno})", remedy=remedy
-    )
+    return source.refusal(place, f"invalid JSON ({error.msg}, column {error.colno})", remedy=remedy)
 
 
 def _names(fields: dict[str, object]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from emoact.data.rows import REQUIRED, Row, missing_field, refusal
+from emoact.data.rows import REQUIRED, Row, missing_field
 from emoact.data.source import Source
 from emoact.errors import RequestError
 
@@ -70,7 +70,7 @@ def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
             columns = message["columns"]
             _check_columns(source, columns)
         elif "refused" in message:
-            raise refusal(source.path, *message["refused"][:2], remedy=message["refused"][2])
+            raise source.refusal(*message["refused"][:2], remedy=message["refused"][2])
         elif "damaged" in message:
             raise _damaged(source, message["damaged"])
         else:
@@ -82,12 +82,11 @@ def _check_columns(source: Source, columns: list[str]) -> None:
     for field in REQUIRED:
         if field not in columns:
             problem, remedy = missing_field(field, columns)
-            raise refusal(source.path, None, problem, remedy=remedy)
+            raise source.refusal(None, problem, remedy=remedy)
 
 
 def _damaged(source: Source, reason: str) -> RequestError:
-    return refusal(
-        source.path,
+    return source.refusal(
         None,
         f"this is not a readable Parquet file ({reason})",
         remedy="Write it again, for example with pandas' to_parquet, or correct its extension.",

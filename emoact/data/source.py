@@ -34,6 +34,10 @@ class Source:
     data: bytes
     sha256: str
 
+    def refusal(self, where: str | None, problem: str, *, remedy: str) -> RequestError:
+        """Error for one problem of this file; see `rows.refusal`."""
+        return refusal(self.path, where, problem, remedy=remedy)
+
 
 def open_regular(path: str) -> BinaryIO:
     """File at a path, open for reading.
@@ -142,24 +146,21 @@ def decode(source: Source) -> str:
     data = source.data
     for magic, kind in _MAGIC:
         if data.startswith(magic):
-            raise refusal(
-                source.path,
+            raise source.refusal(
                 None,
                 f"the file is {kind}, and its extension says text",
                 remedy="Export the prompts as CSV or JSONL (UTF-8), or correct the extension "
                 "(.parquet).",
             )
     if data.startswith(_UTF16_32) or _looks_like_utf16(data):
-        raise refusal(
-            source.path,
+        raise source.refusal(
             None,
             "the file is in UTF-16 or UTF-32; UTF-8 is needed",
             remedy='Save it again with the encoding "UTF-8".',
         )
     nul = data.find(b"\0")
     if nul >= 0:
-        raise refusal(
-            source.path,
+        raise source.refusal(
             f"line {_line(data, nul)}",
             f"a NUL byte at offset {nul:,}; a data set is plain text",
             remedy="Remove the byte, or export the file again.",
@@ -168,8 +169,7 @@ def decode(source: Source) -> str:
         return data.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as error:
         offset = error.start + (len(_BOM) if data.startswith(_BOM) else 0)
-        raise refusal(
-            source.path,
+        raise source.refusal(
             f"line {_line(data, offset)}",
             f"byte 0x{data[offset]:02x} at offset {offset:,} is not UTF-8",
             remedy='Save the file again with the encoding "UTF-8" (it may be Latin-1, '

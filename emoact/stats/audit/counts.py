@@ -6,8 +6,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from emoact.numbers import plural
 from emoact.stats.audit.outcome import Check, Figure, Outcome
-from emoact.stats.audit.text import Texts, counted, some
+from emoact.stats.audit.text import Texts, some
 
 _SIMILAR = 0.8
 _MOST_COMPARISONS = 3_000_000
@@ -144,9 +145,9 @@ def duplicate_check(texts: Texts) -> Check:
     extra = sum(len(group) - 1 for group in groups)
     worst = torn or groups
     pairs = [" = ".join(texts.prompts[row].id for row in group[:3]) for group in worst]
-    verdict = counted(extra, "prompt repeats", "prompts repeat") + " the words of another one"
+    verdict = plural(extra, "prompt repeats", "prompts repeat") + " the words of another one"
     if torn:
-        stand = counted(len(torn), "text stands", "texts stand")
+        stand = plural(len(torn), "text stands", "texts stand")
         verdict += f", and {stand} under more than one emotion"
     return Check(
         aspect="duplicates",
@@ -195,7 +196,7 @@ def near_duplicate_check(texts: Texts) -> Check:
         aspect="near_duplicates",
         title="Near-duplicates",
         outcome="warning",
-        verdict=counted(len(pairs), "pair of prompts shares", "pairs of prompts share")
+        verdict=plural(len(pairs), "pair of prompts shares", "pairs of prompts share")
         + f" four fifths of their words or more: {some(shown)}.{remark}",
         remedy=remedy,
         examples=tuple(texts.prompts[row].id for pair in pairs[:10] for row in pair),

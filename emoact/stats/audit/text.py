@@ -98,14 +98,11 @@ def means_by_emotion(texts: Texts, values: Float64[np.ndarray, " prompt"]) -> di
 
 def listed(means: Mapping[str, float], *, as_share: bool) -> str:
     """Means as `anger 12.3, neutral 24.1`, or shares as `anger 52 %`; of many only the extremes."""
-    ordered = sorted(means.items(), key=lambda item: -item[1])
-    shown = [f"{emotion} {percent(v) if as_share else mean_value(v)}" for emotion, v in ordered]
+    shown = []
+    for emotion, mean in sorted(means.items(), key=lambda item: -item[1]):
+        value = percent(mean) if as_share else f"{mean:.1f}" if mean >= 10 else f"{mean:.2f}"
+        shown.append(f"{emotion} {value}")
     return ", ".join(shown if len(shown) <= 6 else [*shown[:2], "...", *shown[-2:]])
-
-
-def mean_value(mean: float) -> str:
-    """A mean with as many digits as it is worth."""
-    return f"{mean:.1f}" if mean >= 10 else f"{mean:.2f}"
 
 
 def percent(share: float) -> str:
@@ -122,8 +119,3 @@ def some(items: Sequence[str], *, limit: int = 5) -> str:
     """First few items, and the number of the others."""
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """A number with the words that fit it."""
-    return f"{count:,} {one if count == 1 else many}"
