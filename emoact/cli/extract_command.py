@@ -195,7 +195,7 @@ def _extract(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(request: ExtractRequest) -> RunConfig:
-    """The checked request; somebody at a terminal is asked about a large download."""
+    """Checked request; on a terminal, a large download is confirmed by a question."""
     from emoact.jobs.request import LargeDownloadError, prepare
 
     try:

@@ -1,4 +1,4 @@
-"""A run that somebody waits for: shown, cancelled with Ctrl-C, and turned into an exit code."""
+"""Run in the foreground: output, cancellation with Ctrl-C, exit code."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def exit_code(view: RunView) -> int:
 
 
 def run_document(view: RunView, *, results: str, existing: bool) -> dict[str, Any]:
-    """What `--json` prints of a run that was started: the row of `runs list`, and its files."""
+    """JSON document of a started run: the row of `runs list`, and its files."""
     error = None
     if view.error is not None:
         error = {"message": view.error.message, "remedy": view.error.remedy}

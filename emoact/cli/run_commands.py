@@ -194,7 +194,7 @@ def _delete(arguments: argparse.Namespace) -> int:
     find_run(arguments.results, arguments.run_id)
     if not arguments.yes and not _agreed(arguments.run_id):
         raise RequestError(
-            f"run {arguments.run_id!r} was not deleted: nobody confirmed it",
+            f"run {arguments.run_id!r} was not deleted: it was not confirmed",
             remedy="Pass --yes to delete it without a question.",
         )
     delete(arguments.results, arguments.run_id)

@@ -1,4 +1,4 @@
-"""A run in a terminal: one line per unit, and a bar where there is somebody to see it."""
+"""Output of a run: one line per unit, and a progress bar on a terminal."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def filled(words: list[str], world: World, model: Path) -> list[str]:
 
 
 def everything_below(path: Path) -> set[str]:
-    # The hashes of model files are remembered in the cache, which belongs to nobody's results.
+    # The cache keeps hashes of model files, outside the results.
     return {str(each) for each in path.rglob("*") if "cache" not in each.parts}
 
 

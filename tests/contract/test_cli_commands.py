@@ -1,4 +1,4 @@
-"""What holds for every command: help, a working example, light start; and the smaller commands."""
+"""Promises of every command (help, a working example, light start), and the smaller commands."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def printed(world: World, *, moving: bool) -> str:
-    """What the printer makes of a run that loads, works and ends."""
+    """Output of the printer for a run that loads, works and ends."""
     config = a_config(world.results)
     directory = make_run(world.results)
     story = [

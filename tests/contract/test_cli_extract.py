@@ -193,7 +193,7 @@ def test_a_prompt_beyond_the_context_is_refused_with_its_id_or_cut_on_request(
     assert main(words(world, model, "--truncate")) == 0
 
 
-def test_a_bar_is_drawn_where_somebody_watches(world: World) -> None:
+def test_a_bar_is_drawn_on_a_terminal(world: World) -> None:
     ours, theirs = pty.openpty()
     command = process(
         *words(world, world.model(pass_s=0.2)), stdout=subprocess.DEVNULL, stderr=theirs

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.fault
 
 GENERATED = 2_500
 QUIET = frozenset({"open", "mmap.__new__", "builtins.id", "object.__getattr__", "sys._getframe"})
-"""What Python may report while a file is opened and refused; imports and calls are not in it."""
+"""Audit events allowed while a file is opened and refused; no import and no call."""
 
 _heard: list[str] | None = None
 

@@ -35,7 +35,7 @@ _LINE = re.compile(r"(?:\d+ +)?(\w+)\(")
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a fork ended: exit code, or minus the signal; and its system calls."""
+    """End of a fork: exit code, or minus the signal; and its system calls."""
 
     code: int
     trace: str

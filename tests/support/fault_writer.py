@@ -47,7 +47,7 @@ def write_units(
     d_model: int = 8,
     run_id: str = "r1",
 ) -> None:
-    """Save what is not saved yet, whatever another life left behind."""
+    """Save the units that are not saved yet, after any earlier crash."""
     root = ResultsRoot(results)
     root.check_writable()
     remove_stale_shards(root.partial)

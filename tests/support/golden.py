@@ -190,8 +190,7 @@ def _rows(
 ) -> np.ndarray:
     """Noise, an emotion that all models share, a rogue dimension, a sink, massive and odd tokens.
 
-    Values are multiples of 1/256: sums of squares are exact in float64, whatever the order in which
-    a processor adds them.
+    Values are multiples of 1/256, so that sums of squares are exact in float64 in any order.
     """
     kind = ("residual_stream", "mlp_output").index(key)
     rng = np.random.default_rng([7, model.n_layers, model.d_model, number, kind, layer, sample])
@@ -218,7 +217,7 @@ def _rows(
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What emoact says about the folder.
+    """Tables and words that emoact gives for the folder.
 
     Attributes:
         tables: By name; the column `case` says which command a row is of.

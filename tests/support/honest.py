@@ -60,7 +60,7 @@ def payload(
 
 
 def dump_in_python(value: object, protocol: int) -> bytes:
-    """What the pickler written in Python makes; it differs from the one in C."""
+    """Stream of the pickler written in Python, which differs from the one in C."""
     target = io.BytesIO()
     pickle._Pickler(target, protocol=protocol).dump(value)
     return target.getvalue()

@@ -28,7 +28,7 @@ def gaussian_unit(
     plant: Plant | None = None,
     **configuration: Any,
 ) -> UnitMeasures:
-    """Independent normal values that grow with depth, and whatever `plant` does to them."""
+    """Independent normal values that grow with depth, changed by `plant`."""
     rng = np.random.default_rng([seed, *emotion.encode()])
     held = tuple(lengths or (int(n) for n in rng.integers(6, 18, n_samples)))
     scales: dict[Site, float] = {"resid_pre": 1.0, "mlp_out": 0.3}

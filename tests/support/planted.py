@@ -20,7 +20,7 @@ EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 SINK_LAYER = 2
 SINK_RATIO = 40.0
 SPREAD = (0.9, 0.95, 1.0, 1.05, 1.1)
-"""What the norms of successive prompts are multiplied by; the median is 1."""
+"""Factors of the norms of successive prompts; the median is 1."""
 
 
 def planted_norm(site: SiteName, layer: int, emotion: str) -> float:

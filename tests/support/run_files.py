@@ -48,7 +48,7 @@ def a_config(results: Path, run_id: str = "r1", **changes: Any) -> RunConfig:
 def make_run(
     results: Path, run_id: str = "r1", *, snapshot: Snapshot | None = None, **changes: Any
 ) -> RunDirectory:
-    """A directory as a launcher or worker would leave it; nobody holds its lock."""
+    """Write a directory as a launcher or worker leaves it, without a held lock."""
     config = a_config(results, run_id, **changes)
     directory = RunDirectory(results / "runs" / run_id)
     directory.path.mkdir(parents=True)

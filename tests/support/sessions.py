@@ -22,7 +22,7 @@ class Session:
         query: What follows the question mark.
         texts: Every message that the server sent, as protobuf prints it.
         runs: Scripts that ended, whole pages and parts of them.
-        failures: Exceptions on the page and whatever ended the connection.
+        failures: Exceptions on the page, and the error that ended the connection.
         remembers: False does not look into the messages, which is dear.
     """
 

@@ -23,7 +23,7 @@ def in_a_shell(app: AppTest, scratch: Path, number: int = 0) -> pd.DataFrame:
 
 
 def assert_same_rows(shell: pd.DataFrame, page: pd.DataFrame) -> None:
-    """Every row and column of one is in the other, in whatever order."""
+    """True when two tables have the same rows and columns, in any order."""
     assert list(shell.columns) == list(page.columns)
     keys = [name for name in page.columns if page[name].dtype.kind != "f"]
     left, right = (data.sort_values(keys).reset_index(drop=True) for data in (shell, page))

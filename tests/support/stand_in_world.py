@@ -107,7 +107,7 @@ class World:
         os.kill(status.worker.pid, signal.SIGKILL)
 
     def end_all(self) -> None:
-        """Leave no worker behind, whatever the test did."""
+        """End all workers of the test."""
         for row in progress.list_runs(self.results):
             directory = self.directory(row.id)
             status = look(directory).status

@@ -28,7 +28,7 @@ _LINE = re.compile(r"(\w+)\((.*)")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a writer ended."""
+    """End of a writer."""
 
     code: int
     acknowledged: dict[str, str]

@@ -16,7 +16,7 @@ GOOD = b"text,emotion\nHello there.,joy\nStill.,calm\n"
 
 
 @given(stem=st.text(max_size=60), extension=st.sampled_from([".csv", ".CSV"]))
-def test_whatever_a_file_is_called_it_is_kept_under_a_safe_name(stem: str, extension: str) -> None:
+def test_a_file_of_any_name_is_kept_under_a_safe_name(stem: str, extension: str) -> None:
     name = check_import(f"{stem}{extension}", GOOD).file_name
     assert set(name) <= set(string.ascii_letters + string.digits + ".-")
     assert name.endswith(".csv")

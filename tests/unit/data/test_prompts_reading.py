@@ -1,4 +1,4 @@
-"""What a data set may look like, and what comes out of it."""
+"""Accepted forms of a data set, and the prompts read from them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_missing_model_says_what_where_and_two_ways_to_get_it_within_seconds(
     offline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", offline)
-    # A port that nobody listens on stands for a machine without a network.
+    # A closed port, as on a machine without a network.
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     began = time.monotonic()
     with pytest.raises(RequestError) as caught:

@@ -1,4 +1,4 @@
-"""Honest files of other people read equal to `pickle.load`, whatever wrote them."""
+"""Honest files are read equal to `pickle.load`, for every pickler and protocol."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_long_lists_and_dicts_written_in_batches_read_whole(tmp_path: Path, prot
     assert_reads_like_pickle(tmp_path / "a.pkl", pickle.dumps(value, protocol=protocol))
 
 
-def test_arrays_are_views_of_the_file_and_nobody_can_write_them(tmp_path: Path) -> None:
+def test_arrays_are_read_only_views_of_the_file(tmp_path: Path) -> None:
     stream = pickle.dumps(payload(n_layers=1), protocol=5)
     unit = read(write(tmp_path / "a.pkl", stream))
     array = unit.residual_stream[0][0]

@@ -1,4 +1,4 @@
-"""A results folder is read whole, whatever is in it, and any file can be described."""
+"""A results folder is read in spite of bad files, and any file can be described."""
 
 from __future__ import annotations
 

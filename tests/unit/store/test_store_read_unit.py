@@ -1,4 +1,4 @@
-"""What a unit gives: arrays by layer and sample, and what the file says of itself."""
+"""Contents of a unit: arrays by layer and sample, and metadata."""
 
 from __future__ import annotations
 

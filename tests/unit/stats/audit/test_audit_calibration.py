@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[4]
 
 @pytest.mark.slow
 def test_of_two_hundred_fair_data_sets_at_most_sixteen_get_a_warning() -> None:
-    # as a program of its own, as a user runs it: a pool started from within the suite would
-    # run again whatever other tests have left as the main module
+    # In a child process: a process pool started within the suite would import the main module of
+    # the suite again.
     ended = subprocess.run(
         [sys.executable, "-m", "scripts.calibrate_audit"],
         cwd=ROOT,
