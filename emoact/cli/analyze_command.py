@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "analyze",
-        about="Emotion directions, distances and comparisons of models, each with its noise floor.",
+        about="Compute emotion directions, distances and comparisons of models, each with its noise floor.",
         example=_EXAMPLE,
         run=_analyze,
     )
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     listing = add_command(
         actions,
         "list",
-        about="All analyses of a results folder, newest first.",
+        about="List all analyses of a results folder, newest first.",
         example="emoact analyze list --json",
         run=_list,
     )
@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     show = add_command(
         actions,
         "show",
-        about="What a saved analysis says.",
+        about="Print a saved analysis.",
         example="emoact analyze show newest",
         run=_show,
     )

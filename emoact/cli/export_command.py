@@ -23,12 +23,12 @@ def add(actions: Any) -> None:
     export = add_command(
         actions,
         "export",
-        about="Write one emotion's direction as a vector that steers a model.",
+        about="Write the direction of one emotion as a steering vector.",
         example="emoact analyze export --emotion anger --format gguf --out anger.gguf\n"
         "emoact analyze export --emotion anger --format steering-vectors",
         run=_export,
     )
-    export.add_argument("--emotion", required=True, metavar="NAME", help="whose direction")
+    export.add_argument("--emotion", required=True, metavar="NAME", help="emotion of the direction")
     export.add_argument(
         "--format",
         required=True,
@@ -40,7 +40,10 @@ def add(actions: Any) -> None:
         "--model", metavar="NAME", help="folder of the model (default: the only one there is)"
     )
     export.add_argument(
-        "--analysis", metavar="ID", default="newest", help="which analysis (default: %(default)s)"
+        "--analysis",
+        metavar="ID",
+        default="newest",
+        help="id of the analysis (default: %(default)s)",
     )
     export.add_argument(
         "--model-hint",
@@ -50,7 +53,7 @@ def add(actions: Any) -> None:
     export.add_argument(
         "--out",
         metavar="FILE",
-        help="where to write (default: EMOTION_MODEL in the working directory)",
+        help="path of the file (default: EMOTION_MODEL in the working directory)",
     )
     add_results(export)
     add_json(export)

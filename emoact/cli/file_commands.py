@@ -1,4 +1,4 @@
-"""`emoact inspect` and `emoact norms`: what is in saved files."""
+"""`emoact inspect` and `emoact norms`: contents and norms of saved files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     inspect = add_command(
         commands,
         "inspect",
-        about="Say what is in a file of activations and whether it keeps the contract.",
+        about="Describe a file of activations, and check it against the contract.",
         example="emoact inspect results/activations/gpt2/activations_anger.pkl",
         run=_inspect,
     )
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     norms = add_command(
         commands,
         "norms",
-        about="Layerwise norms as a tidy table; by position, prompt, token or dimension too.",
+        about="Print norms as a tidy table: by layer, position, prompt, token or dimension.",
         example="emoact norms --csv norms.csv",
         run=_norms,
     )
@@ -55,14 +55,14 @@ def add(commands: Any) -> None:
         type=one_of(_NORMS),
         default="l2",
         metavar="{l2,l1,rms}",
-        help="which norm (default: %(default)s)",
+        help="kind of norm (default: %(default)s)",
     )
     norms.add_argument(
         "--by",
         type=one_of(_TABLES),
         default="layer",
         metavar="{layer,position,prompt,token,length,growth,dimension}",
-        help="what a row is: a layer; a position of a layer; a prompt; a token with its largest "
+        help="unit of a row: a layer; a position of a layer; a prompt; a token with its largest "
         "dimensions; a prompt's number of tokens; the step to the next layer; a dimension "
         "(default: %(default)s)",
     )

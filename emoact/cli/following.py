@@ -52,7 +52,7 @@ def start_and_follow(
         view = follow(results, started.run_id)
     except KeyboardInterrupt:
         if started is not None and started.existing:
-            say(f"run {started.run_id} goes on; it was there before this command")
+            say(f"run {started.run_id} continues; it was started before this command")
             return CancelledError.exit_code
         if not _cancel(results, run_id):
             return CancelledError.exit_code
@@ -70,7 +70,7 @@ def start_and_follow(
 
 
 def exit_code(view: RunView) -> int:
-    """0 for a finished run, 130 for a cancelled one, else that of its error."""
+    """Exit code of an ended run: 0 when finished, 130 when cancelled, or that of its error."""
     if view.state == "finished":
         return 0
     if view.state == "cancelled":
@@ -112,10 +112,10 @@ def _print_id(started: Started, *, as_json: bool) -> None:
 
 
 def _cancel(results: str, run_id: str) -> bool:
-    """Cancel the run and see it end; whether there is such a run."""
+    """Cancel the run and wait for its end; returns False without such a run."""
     from emoact.jobs.control import cancel, find_run
 
-    say("cancelling; Ctrl-C again leaves it to itself")
+    say("cancelling; Ctrl-C again returns without waiting")
     try:
         find_run(results, run_id)
     except RequestError:

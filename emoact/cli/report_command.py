@@ -1,4 +1,4 @@
-"""`emoact report`: everything that is on disk, in one document."""
+"""`emoact report`: all results of a folder in one document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emoact.cli.parsing import add_command, add_json, add_results, one_of
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add `emoact report`."""
     parser = add_command(
         commands,
         "report",
@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
         "%(default)s)",
     )
     parser.add_argument(
-        "--out", metavar="FILE", help="where to (default: RESULTS/reports/report-TIME-LANG.html)"
+        "--out",
+        metavar="FILE",
+        help="path of the report (default: RESULTS/reports/report-TIME-LANG.html)",
     )
     add_json(parser)
 

@@ -1,4 +1,4 @@
-"""`emoact runs`."""
+"""`emoact runs`: list, output, cancellation, resumption and deletion of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Add the commands."""
+    """Add `emoact runs`."""
     runs = add_command(
         commands,
         "runs",
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         add_command(
             actions,
             "list",
-            about="All runs of a results folder, newest first.",
+            about="List all runs of a results folder, newest first.",
             example="emoact runs list --json",
             run=_list,
         )
@@ -40,15 +40,15 @@ def add(commands: Any) -> None:
     resume = _of_one(
         actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
     )
-    resume.add_argument("--detach", action="store_true", help="do not wait for it")
+    resume.add_argument("--detach", action="store_true", help="return without waiting")
     logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
     logs.add_argument(
-        "--lines", type=int, default=40, metavar="N", help="how many (default: %(default)s)"
+        "--lines", type=int, default=40, metavar="N", help="number of lines (default: %(default)s)"
     )
     delete = _of_one(
         actions, "delete", "Remove a run's directory; the activations it wrote stay.", _delete
     )
-    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.add_argument("--yes", action="store_true", help="delete without a question")
 
 
 def _common(parser: Parser) -> None:

@@ -22,11 +22,11 @@ _NORMS = ("l2", "l1", "rms")
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add `emoact sentence`."""
     sentence = add_command(
         commands,
         "sentence",
-        about="Look at one sentence beside the saved classes. The first one loads the model, "
+        about="Compare one sentence with the saved classes. The first one loads the model, "
         "which then stays for ten minutes.",
         example='emoact sentence "I am sorry that I broke it." --model smollm2-135m\n'
         'emoact sentence "I am sorry that I broke it." --by token --csv tokens.csv',
@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
         type=one_of(_NORMS),
         default="l2",
         metavar="{l2,l1,rms}",
-        help="which norm, by token and by layer (default: %(default)s)",
+        help="kind of norm, by token and by layer (default: %(default)s)",
     )
     sentence.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
     add_json(sentence)

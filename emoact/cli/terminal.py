@@ -28,7 +28,7 @@ _STEPS = {
 
 
 def follow(results: str | os.PathLike[str], run_id: str) -> RunView:
-    """Show a run on standard error until it has ended; returns how it stands then."""
+    """Show a run on standard error until it has ended, and return its final state."""
     printer = Printer(sys.stderr.write, moving=sys.stderr.isatty())
     while True:
         view = read_run(results, run_id)
@@ -40,7 +40,7 @@ def follow(results: str | os.PathLike[str], run_id: str) -> RunView:
 
 
 class Printer:
-    """Prints what is new since the last look.
+    """Printer of the changes of a run.
 
     Args:
         write: Takes the text.
