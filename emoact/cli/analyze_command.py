@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "analyze",
-        about="Compute emotion directions, distances and comparisons of models, each with its noise floor.",
+        about="Compute emotion directions, distances and comparisons of models, with noise floors.",
         example=_EXAMPLE,
         run=_analyze,
     )
