@@ -1,4 +1,4 @@
-"""One document of everything on disk, to be sent to somebody."""
+"""Page Report: one document about a results folder."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What a report consists of, whatever it is written as: sections of text, tables and figures."""
+"""Contents of a report before it is written: sections of text, tables and figures."""
 
 from __future__ import annotations
 

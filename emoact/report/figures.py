@@ -184,7 +184,7 @@ def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
 
 
 def _entries(chart: Chart) -> list[Key]:
-    """What the legend lists: the lines and points that ask for it, then the chart's own."""
+    """Entries of the legend: lines and points that ask for one, then the chart's own."""
     found: dict[str, Key] = {}
     for panel in (panel for row in chart.rows for panel in row):
         for mark in panel.marks:
@@ -202,7 +202,7 @@ def _entries(chart: Chart) -> list[Key]:
 
 
 def _legend_places(entries: Sequence[Key]) -> tuple[list[tuple[float, float]], float]:
-    """Where each entry begins, from the top left, and the height of all of them."""
+    """Left and top of each entry, and the height of all of them."""
     places, x, y = [], _LEFT, 14.0
     for entry in entries:
         needed = 34 + _text_width(entry.name)

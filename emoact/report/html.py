@@ -21,12 +21,11 @@ from emoact.report.document import (
     text_of,
 )
 
-# What the page may load: nothing. Styles stand in the file.
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
-"""What a report may load and do: nothing but its own styles and pictures."""
+"""Content policy of a report: it may use its own styles and pictures and nothing else."""
 
 
 def to_html(document: Document, *, labels: Sequence[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""A report made and saved: the one way in for the command line, the page and a notebook."""
+"""Making and saving a report, for the command line, the page and notebooks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from emoact.report.html import to_html
 from emoact.report.markdown import to_markdown
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
-from emoact.report.parts_closing import conclusion, limits
 from emoact.report.parts_data import data
-from emoact.report.parts_models import models, overview, when
+from emoact.report.parts_models import conclusion, limits, models, overview, when
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification
 from emoact.report.words import Words, words_of
@@ -29,7 +28,7 @@ from emoact.store.layout import ResultsRoot
 Format = Literal["html", "md"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 STEPS = ("files", "findings", "audit", "analysis", "write")
-"""What `on_step` is called with, in this order."""
+"""Names of the steps that `on_step` gets, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,7 @@ def make_report(
 def report_path(
     results: str | os.PathLike[str], *, lang: str, form: Format, made: datetime
 ) -> Path:
-    """Where a report goes by default; a name that is taken gets a number."""
+    """Default path of a report; a name that is taken gets a number."""
     root = ResultsRoot(results)
     stem = f"report-{made.astimezone(UTC):%Y%m%d-%H%M%S}-{lang}"
     path = root.report_path(f"{stem}.{form}")

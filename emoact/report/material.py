@@ -1,4 +1,4 @@
-"""Everything that a report speaks of, gathered from a results folder before a word is written."""
+"""Facts of a results folder for a report, gathered before anything is written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHIPPED = "data/prompts.jsonl"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UnitFacts(UnitMeasures):
-    """The measures of one file of activations, and what the disk says of the file.
+    """Measures of one file of activations, with size and hashes of the file.
 
     Attributes:
         file: Name of the file.
@@ -60,13 +60,13 @@ class UnitFacts(UnitMeasures):
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What is on disk, measured.
+    """Facts of a results folder.
 
     Attributes:
         results: The folder, as it was given.
         units: By folder, emotions in the order of every page.
         problems: Files that were refused.
-        findings: What is unusual about the activations.
+        findings: Findings on the activations.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.

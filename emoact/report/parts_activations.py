@@ -31,7 +31,7 @@ from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
 
 _LOG_FROM = 40.0
-"""Where the largest median is so many times the smallest, a linear axis hides the small ones."""
+"""Ratio of the largest to the smallest median from which the axis is logarithmic."""
 
 
 def activations(material: Material, words: Words) -> tuple[Section, ...]:
@@ -153,7 +153,7 @@ def _content(unit: UnitFacts, site: Site) -> pd.DataFrame:
 
 
 def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:
-    """How much position 0 stands out; it is what most often spoils a mean."""
+    """The norm at position 0 against the content; it often dominates a mean."""
     sinks = [sink_table(unit, "resid_pre") for unit in units if "resid_pre" in unit.saved_sites]
     known = pd.concat([pd.DataFrame({"ratio": []}), *sinks], ignore_index=True)
     known = known[np.isfinite(known["ratio"])]

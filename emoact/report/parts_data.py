@@ -16,7 +16,7 @@ from emoact.stats.audit.outcome import AuditReport, Check, Test
 
 
 def data(material: Material, words: Words) -> tuple[Section, ...]:
-    """How many prompts of what, and what an audit says of them."""
+    """Counts of prompts, and the audit of each data set."""
     return (_counts(material, words), *_audits(material, words))
 
 

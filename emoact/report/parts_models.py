@@ -1,4 +1,4 @@
-"""When, what and with which models: the parts that a report begins with."""
+"""First and last parts: date, overview, models; limits and conclusion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emoact.version import __version__
 
 
 def when(material: Material, words: Words, made: datetime) -> Section:
-    """When the activations were extracted and the report was made."""
+    """Dates of the extraction and of the report."""
     stamps = [unit.provenance.get(name) for unit in material.units for name in _STAMPS]
     known = sorted(found for stamp in stamps if (found := _parsed(stamp)) is not None)
     blocks: list[Block] = []
@@ -163,3 +163,42 @@ def _random(words: Words, folders: list[str]) -> Remark:
     badge = (Strong(words.plain("random.badge")), " ")
     names = words.joined(folders)
     return Remark(tone="warning", text=(*badge, *words("random.text", models=names)))
+
+
+def limits(material: Material, words: Words) -> Section:
+    """Limits of the conclusions that the results allow."""
+    units = material.units
+    keys = ["limits.words", "limits.acts", "limits.scale"]
+    if not any("pattern" in unit.saved_sites for unit in units):
+        keys.append("limits.attention")
+    if any("Q4" in str(unit.provenance.get("weight_source")) for unit in units):
+        keys.append("limits.quantised")
+    if any(unit.random_weights for unit in units):
+        keys.append("limits.random")
+    if len(material.folders) == 1:
+        keys.append("limits.one_model")
+    return Section(
+        name="limits",
+        title=words("limits.title"),
+        blocks=(Bullets(items=tuple(words(key) for key in keys)),),
+    )
+
+
+def conclusion(material: Material, words: Words) -> Section:
+    """Totals, as the plan counts them."""
+    units = material.units
+    n_models, n_emotions = len(material.folders), len(material.emotions)
+    complete = len(units) == n_models * n_emotions
+    samples = sum(unit.n_samples for unit in units)
+    total = words(
+        "conclusion.total" if complete else "conclusion.incomplete",
+        models=words.counted("model", n_models),
+        emotions=words.counted("emotion", n_emotions),
+        files=words.counted("file", len(units)),
+        samples=words.counted("sample", samples),
+    )
+    blocks: list[Block] = [
+        Paragraph(text=(Strong(words.plain("conclusion.sum")), *total)),
+        Paragraph(text=words("conclusion.phase3" if material.phase3 else "conclusion.ready")),
+    ]
+    return Section(name="conclusion", title=words("conclusion.title"), blocks=tuple(blocks))

@@ -30,13 +30,9 @@ from emoact.store.protocol import find_store, store_of
 
 
 def structure(material: Material, words: Words) -> Section:
-    """What each pickle holds, with the sizes of the files at hand."""
+    """Structure of a pickle, with the sizes of these files."""
     units = material.units
-    shapes = [
-        words("structure.residual"),
-        words("structure.mlp"),
-        words("structure.safe"),
-    ]
+    shapes = (words(f"structure.{name}") for name in ("residual", "mlp", "safe"))
     return Section(
         name="structure",
         title=words("structure.title"),
@@ -302,7 +298,7 @@ def _extract(units: tuple[UnitFacts, ...]) -> str:
 
 
 def verification(material: Material, words: Words) -> Section:
-    """What was checked, and how it went."""
+    """Checks of the files and their results."""
     units = material.units
     same = [unit for unit in units if unit.recorded == unit.sha256]
     changed = [unit for unit in units if unit.recorded not in (None, unit.sha256)]

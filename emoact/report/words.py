@@ -47,7 +47,7 @@ class Words:
         return "".join(self(key, **values))
 
     def has(self, key: str) -> bool:
-        """Whether there is such a string."""
+        """True if the language has such a string."""
         return key in _STRINGS[self.lang]
 
     def site(self, name: str) -> str:
@@ -83,7 +83,7 @@ class Words:
         return self.plain(f"count.{noun}.{'one' if number == 1 else 'many'}", number=number)
 
     def emotion(self, label: str) -> str:
-        """What a label is called; labels of other data sets stay as they are."""
+        """Name of a label; labels without a translation stay as they are."""
         return "".join(self.either(f"emotion.{label}", label))
 
     def joined(self, names: list[str] | tuple[str, ...]) -> str:

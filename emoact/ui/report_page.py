@@ -14,10 +14,10 @@ import streamlit as st
 from emoact import numbers
 from emoact.errors import EmoactError
 from emoact.jobs import launch
-from emoact.report.asking import ReportRequest, prepare_report
 from emoact.report.html import POLICY
 from emoact.report.making import FORMATS
 from emoact.report.words import LANGUAGES, Language
+from emoact.report.worker import ReportRequest, prepare_report
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import answer, error_box
@@ -44,7 +44,7 @@ class ReportFile:
 
 
 def say(results: str, files: list[UnitFile], made: list[ReportFile]) -> None:
-    """What a report would hold, and what there is already."""
+    """Say what a report will contain and how many exist."""
     if not files:
         answer(
             f"There are no activations in {mono(results)} to report on yet.",
@@ -192,7 +192,7 @@ def _open(report: ReportFile) -> None:
         on_click="ignore",
     )
     if len(data) <= _PREVIEW_BYTES:
-        # Whoever can write into the folder can put a file here: nothing in it may run.
+        # The folder may hold a file of another origin, so nothing in it may run.
         text = _HARMLESS + data.decode("utf-8", errors="replace")
         st.iframe(text, height=720, alt=f"Preview of {report.path.name}")
 
