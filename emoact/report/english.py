@@ -21,8 +21,6 @@ STRINGS: Mapping[str, str] = {
     "count.sample.many": "{number} samples",
     "count.finding.one": "{number} finding that may change results",
     "count.finding.many": "{number} findings that may change results",
-    "axis.layer": "layer",
-    "axis.norm": "median L2 norm, model units",
     "random.badge": "Random weights.",
     "random.text": "The weights of {models} are random. These files show that the tools work; "
     "they say nothing about language or emotion. Only their sizes, times and checks are "
@@ -124,15 +122,6 @@ STRINGS: Mapping[str, str] = {
     "compared between models, and between layers only with care.",
     "contents.metadata": "**Metadata**: model, sizes, prompts, settings and versions",
     "files.lead": "Saved in {folder}:",
-    "norms.alt": "Median L2 norm of residual stream and MLP output by layer, {model}",
-    "norms.caption": "{model}: norms of the residual stream (solid) and of the MLP output "
-    "(dashed) by layer.",
-    "sink.left_out": "The norm at position 0 is up to {ratio} times the median residual norm of "
-    "the content (layer {layer}). The chart leaves position 0 out.",
-    "sink.first_word": "No BOS was prepended, so position 0 is the first word. Its norm is up to "
-    "{ratio} times the median residual norm (layer {layer}), and the chart includes it.",
-    "sink.unknown": "Position 0 cannot be compared with the content: no prompt has any content, "
-    "or the residual stream was not saved.",
     "findings.title": "Findings on the activations",
     "findings.lead": "Fixed thresholds, applied without regard to the emotion.",
     "findings.none": "There are none.",

@@ -25,8 +25,6 @@ STRINGS: Mapping[str, str] = {
     "emotion.anger": "怒り（anger）",
     "emotion.apology": "謝罪（apology）",
     "emotion.neutral": "中立（neutral）",
-    "axis.layer": "層",
-    "axis.norm": "L2ノルムの中央値（モデル内の単位）",
     "random.badge": "ランダムな重み。",
     "random.text": "{models} の重みはランダムです。これらのファイルはツールが動作することを示すもので、"
     "言語や感情については何も示しません。読み取れるのはサイズ、処理時間、検証結果のみです。",
@@ -155,8 +153,6 @@ STRINGS: Mapping[str, str] = {
     "平均のノルムではありません。ノルムの値はモデル間では比較できず、層の間の比較にも注意が必要です。",
     "contents.metadata": "**メタデータ**: モデル情報、サイズ、プロンプト、設定、バージョン",
     "files.lead": "以下のファイルが {folder} に保存されています。",
-    "norms.alt": "{model}: 残差ストリームとMLP出力のL2ノルムの中央値（層ごと）",
-    "norms.caption": "{model}: 層ごとの残差ストリーム（実線）とMLP出力（破線）のノルム。",
     "sink.left_out": "位置0のノルムは、本文の残差ストリームのノルムの中央値の最大{ratio}倍です（層{layer}）。"
     "上の図には含まれていません。",
     "sink.first_word": "BOSを付加していないため、位置0は最初の単語です。そのノルムは残差ストリームの"

@@ -19,6 +19,12 @@ class ViewWords(NamedTuple):
 
 
 VIEWS: Mapping[str, ViewWords] = {
+    "norms": ViewWords(
+        title="層ごとのノルム",
+        question="活性の大きさは層ごとにどの程度で、感情カテゴリ間で異なりますか。",
+        caption="{model}: 層ごとの残差ストリーム（実線）とMLP出力（破線）のL2ノルム。線はプロンプト間の中央値、"
+        "帯は第1四分位から第3四分位までを表します。",
+    ),
     "strength": ViewWords(
         title="方向の強度",
         question="各感情の方向は、どの層で、どの程度の強さで基準から離れていますか。",
@@ -40,6 +46,9 @@ TERMS: Mapping[str, str] = {
     "MLP output": "MLP出力",
     "Attention output": "Attention出力",
     "Residual stream, after the layer": "残差ストリーム（層の出力側）",
+    "median L2 norm, model units": "L2ノルムの中央値（モデル内の単位）",
+    "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r}, "
+    "%{customdata[2]} prompts)": "%{y:,.3~r}（四分位範囲 %{customdata[0]:,.3~r}〜%{customdata[1]:,.3~r}）",
     "strength, model units": "強度（モデル内の単位）",
     "strength / median norm": "強度／ノルムの中央値",
     "cosine": "cos類似度",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -12,7 +10,6 @@ from emoact.report.document import (
     Block,
     Bullets,
     Code,
-    Figure,
     Paragraph,
     Remark,
     Section,
@@ -21,17 +18,16 @@ from emoact.report.document import (
     table,
 )
 from emoact.report.material import Material, UnitFacts
+from emoact.report.parts_views import view_blocks
+from emoact.report.phase3 import drawn_views
 from emoact.report.words import Words
 from emoact.schema import Site
-from emoact.sites import analysed_sites, site_names
-from emoact.sites import site as known_site
+from emoact.sites import site_names
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
-from emoact.stats.norms.tables import layer_table, sink_table
-from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
-
-_LOG_FROM = 40.0
-"""Ratio of the largest to the smallest median from which the axis is logarithmic."""
+from emoact.stats.norms.tables import sink_table
+from emoact.views.activations import Activations
+from emoact.views.catalogue import VIEWS
 
 
 def activations(material: Material, words: Words) -> tuple[Section, ...]:
@@ -67,11 +63,7 @@ def _saved_sites(material: Material) -> list[Site]:
 def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Block]:
     folder = units[0].folder
     head = ["file", "samples", "tokens", "size", "sha256"]
-    blocks: list[Block] = []
-    if units[0].random_weights:
-        text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
-        blocks.append(Remark(tone="warning", text=text))
-    blocks += [
+    blocks: list[Block] = [
         Paragraph(text=words("files.lead", folder=(Code(f"activations/{folder}/"),))),
         table(
             [words.plain(f"column.{name}") for name in head],
@@ -87,69 +79,15 @@ def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Bloc
             ],
             numeric=(1, 2, 3),
         ),
-        _norm_figure(units, words, number),
     ]
-    blocks.append(Paragraph(text=_sink(units, words)))
+    random = {folder} if units[0].random_weights else set()
+    own = drawn_views(
+        Activations(results="", units=units), (view for view in VIEWS if view.page == "activations")
+    )
+    blocks += view_blocks(own, words, random=random, first=number * 100)
+    if words.view("norms"):
+        blocks.append(Paragraph(text=_sink(units, words)))
     return blocks
-
-
-def _norm_figure(units: tuple[UnitFacts, ...], words: Words, number: int) -> Figure:
-    edges = [
-        edge
-        for unit in units
-        for site in analysed_sites()
-        if site in unit.saved_sites
-        for edge in _content(unit, site)[["q25", "q75"]].to_numpy().ravel()
-        if math.isfinite(edge) and edge > 0
-    ]
-    log = bool(edges) and max(edges) > _LOG_FROM * min(edges)
-    y = Axis(
-        title=words.plain("axis.norm"),
-        scale="log" if log else "linear",
-        zero=not log,
-    )
-    panels = tuple(
-        Panel(
-            title=words.site(site),
-            marks=tuple(mark for unit in units for mark in _marks(unit, site, words)),
-            x=Axis(title=words.plain("axis.layer"), scale="layer"),
-            y=y,
-        )
-        for site in analysed_sites()
-        if any(site in unit.saved_sites for unit in units)
-    )
-    folder = units[0].folder
-    return Figure(
-        name=f"norms-{number}",
-        chart=Chart(rows=(panels,), share_y=False),
-        caption=words("norms.caption", model=folder),
-        alt=words.plain("norms.alt", model=folder),
-    )
-
-
-def _marks(unit: UnitFacts, site: Site, words: Words) -> list[Mark]:
-    rows = _content(unit, site)
-    layers = rows["layer"].tolist()
-    colour = of_emotion(unit.emotion)
-    low, high = rows["q25"].tolist(), rows["q75"].tolist()
-    return [
-        Band(x=layers, low=low, high=high, colour=colour),
-        Line(
-            x=layers,
-            y=rows["median"].tolist(),
-            colour=colour,
-            name=words.emotion(unit.emotion),
-            dash=known_site(site).dash,
-            symbol=colour,
-            hover="%{y:,.3~r} (%{customdata[0]:,.3~r} – %{customdata[1]:,.3~r})",
-            data=list(zip(low, high, strict=True)),
-            legend=True,
-        ),
-    ]
-
-
-def _content(unit: UnitFacts, site: Site) -> pd.DataFrame:
-    return layer_table(unit, site).query("position == 'content'")
 
 
 def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:

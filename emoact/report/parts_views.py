@@ -26,7 +26,12 @@ _MOST_ROWS = 60
 
 
 def view_blocks(
-    views: Iterable[Drawn], words: Words, *, random: set[str], badges: Sequence[Remark] = ()
+    views: Iterable[Drawn],
+    words: Words,
+    *,
+    random: set[str],
+    badges: Sequence[Remark] = (),
+    first: int = 1,
 ) -> list[Block]:
     """Every view once: its title and question, then each of its choices.
 
@@ -38,10 +43,11 @@ def view_blocks(
         words: Language of the report.
         random: Models whose weights are random; their answers are left out.
         badges: Cautions that stand before every figure.
+        first: Number of the first figure, so that no two of a document have one name.
     """
     blocks: list[Block] = []
     asked: set[str] = set()
-    for number, drawn in enumerate(views, start=1):
+    for number, drawn in enumerate(views, start=first):
         view, own = drawn.view, words.view(drawn.view.name)
         if view.name not in asked:
             asked.add(view.name)
@@ -49,14 +55,17 @@ def view_blocks(
             blocks.append(Paragraph(text=(Strong(title), words.plain("findings.colon"), question)))
             if own is None and words.lang != "en":
                 blocks.append(Paragraph(text=words("view.english")))
-        models = {str(value) for name, value in drawn.choice.items() if name.startswith("model")}
-        if models & random:
+        said = {
+            name: words.joined(list(value)) if isinstance(value, list | tuple) else value
+            for name, value in drawn.choice.items()
+        }
+        if set(map(str, said.values())) & random:
             text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
             blocks.append(Remark(tone="warning", text=text))
         elif own is None:
-            said = [part for part in drawn.answer if not isinstance(part, Caution)]
-            if said:
-                blocks.append(Bullets(items=tuple(map(from_markdown, said))))
+            plain = [part for part in drawn.answer if not isinstance(part, Caution)]
+            if plain:
+                blocks.append(Bullets(items=tuple(map(from_markdown, plain))))
             blocks += [
                 Remark(tone="warning", text=from_markdown(part))
                 for part in drawn.answer
@@ -65,7 +74,7 @@ def view_blocks(
         blocks += badges
         caption = drawn.shown.caption
         if own is not None:
-            caption = own.caption.format_map({**drawn.choice, "models": words.joined([*models])})
+            caption = own.caption.format_map(said)
         if drawn.shown.chart is None:
             blocks.append(_table(drawn.shown.table, caption, words))
         else:

@@ -38,6 +38,8 @@ _HOVER = (
     "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r}, "
     "%{customdata[2]} prompts)"
 )
+_LOG_FROM = 40.0
+"""Ratio of the largest to the smallest norm from which the report has a logarithmic axis."""
 UNITS = Control[Activations](
     name="units",
     label="Units",
@@ -299,6 +301,27 @@ def broken_sentence(rows: pd.DataFrame) -> str:
     )
 
 
+def _in_report(source: Activations) -> list[Choice]:
+    """Every model once; a logarithmic axis where a linear one would hide the small norms."""
+    choices: list[Choice] = []
+    for folder in source.folders:
+        units = source.chosen({"model": [folder]})
+        saved = {site for unit in units for site in unit.sites}
+        choice: Choice = {
+            "model": [folder],
+            "site": [site for site in known.analysed_sites() if site in saved],
+            "norm": "l2",
+            "units": "raw",
+            "first": False,
+        }
+        rows = show(source, {**choice, "scale": "linear"}).table
+        edges = rows[["q25", "q75"]].to_numpy().ravel() if len(rows) else np.empty(0)
+        edges = edges[np.isfinite(edges) & (edges > 0)]
+        wide = bool(edges.size) and edges.max() > _LOG_FROM * edges.min()
+        choices.append({**choice, "scale": "log" if wide else "linear"})
+    return choices
+
+
 NORMS = View[Activations](
     name="norms",
     page="activations",
@@ -315,4 +338,5 @@ NORMS = View[Activations](
     },
     command=lambda source, choice: source.command(norm_table(source, choice)),
     empty="No chosen file has these sites.",
+    in_report=_in_report,
 )

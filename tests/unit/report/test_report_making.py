@@ -113,8 +113,11 @@ def test_what_is_drawn_are_the_medians_of_the_activations(tmp_path: Path) -> Non
         if row["position"] == "content":
             words = f"anger · layer {row['layer']} · {significant(row['median'])} ("
             assert f"<title>{words}" in text
-    assert f"up to {SINK_RATIO:.1f} times" in shown(text)
-    assert f"(layer {SINK_LAYER})" in shown(text)
+    sink = f"{significant(SINK_RATIO)} times the median residual stream norm at layer {SINK_LAYER}"
+    assert sink in shown(text)
+    assert f"最大{significant(SINK_RATIO)}倍です（層{SINK_LAYER}）" in shown(
+        made(tmp_path, lang="ja")
+    )
 
 
 def test_every_file_stands_there_with_its_hash_and_a_changed_one_is_told(tmp_path: Path) -> None:
