@@ -1,6 +1,8 @@
-"""The files of each model, their norms by layer, and what is unusual about them."""
+"""Files of each model, their norms by layer, and the findings on them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,7 +49,7 @@ def activations(material: Material, words: Words) -> tuple[Section, ...]:
             name=f"files-{number}",
             title=(folder,),
             level=3,
-            blocks=tuple(_files(material.of(folder), words, number)),
+            blocks=tuple(_files(material, folder, words, number)),
         )
         for number, folder in enumerate(material.folders, start=1)
     ]
@@ -60,8 +62,8 @@ def _saved_sites(material: Material) -> list[Site]:
     ]
 
 
-def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Block]:
-    folder = units[0].folder
+def _files(material: Material, folder: str, words: Words, number: int) -> list[Block]:
+    units = material.of(folder)
     head = ["file", "samples", "tokens", "size", "sha256"]
     blocks: list[Block] = [
         Paragraph(text=words("files.lead", folder=(Code(f"activations/{folder}/"),))),
@@ -86,21 +88,27 @@ def _files(units: tuple[UnitFacts, ...], words: Words, number: int) -> list[Bloc
     )
     blocks += view_blocks(own, words, random=random, first=number * 100)
     if words.view("norms"):
-        blocks.append(Paragraph(text=_sink(units, words)))
+        blocks.append(Paragraph(text=_sink(units, material.findings, words)))
     return blocks
 
 
-def _sink(units: tuple[UnitFacts, ...], words: Words) -> Text:
+def _sink(
+    units: tuple[UnitFacts, ...], findings: Sequence[ActivationFinding], words: Words
+) -> Text:
     """The norm at position 0 against the content; it often dominates a mean."""
-    sinks = [sink_table(unit, "resid_pre") for unit in units if "resid_pre" in unit.saved_sites]
+    site, folder = "resid_pre", units[0].folder
+    sinks = [sink_table(unit, site) for unit in units if site in unit.saved_sites]
     known = pd.concat([pd.DataFrame({"ratio": []}), *sinks], ignore_index=True)
     known = known[np.isfinite(known["ratio"])]
     if known.empty:
         return words("sink.unknown")
     largest = known.loc[known["ratio"].idxmax()]
-    left_out = all(unit.content_start > 0 for unit in units)
+    for each in findings:
+        # The finding is about all classes together; the report must not give two figures.
+        if (each.kind, each.model, each.site) == ("first_token_sink", folder, site):
+            largest = pd.Series(each.figures)
     return words(
-        "sink.left_out" if left_out else "sink.first_word",
+        "sink.left_out" if all(unit.content_start > 0 for unit in units) else "sink.first_word",
         ratio=numbers.significant(largest["ratio"]),
         layer=int(largest["layer"]),
     )

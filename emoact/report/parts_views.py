@@ -15,6 +15,7 @@ from emoact.report.document import (
     Remark,
     Strong,
     Table,
+    Text,
     from_markdown,
     table,
 )
@@ -64,8 +65,8 @@ def view_blocks(
             blocks.append(Remark(tone="warning", text=text))
         elif own is None:
             plain = [part for part in drawn.answer if not isinstance(part, Caution)]
-            if plain:
-                blocks.append(Bullets(items=tuple(map(from_markdown, plain))))
+            items = tuple(map(from_markdown, plain))
+            blocks += [Bullets(items=items)] if len(items) > 1 else map(_paragraph, items)
             blocks += [
                 Remark(tone="warning", text=from_markdown(part))
                 for part in drawn.answer
@@ -88,6 +89,10 @@ def view_blocks(
                 )
             )
     return blocks
+
+
+def _paragraph(text: Text) -> Paragraph:
+    return Paragraph(text=text)
 
 
 def _table(rows: pd.DataFrame, caption: str, words: Words) -> Table:
