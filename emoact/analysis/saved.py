@@ -6,22 +6,24 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from emoact.analysis.direction_files import Directions, file_name, read_directions
 from emoact.analysis.inputs import InputFile
 from emoact.analysis.key import ANALYSIS_VERSION
-from emoact.analysis.table_files import read_table
+from emoact.analysis.table_files import missing_columns, read_table
 from emoact.decode import decode, read_regular
 from emoact.errors import FileRefusedError, RequestError
 from emoact.schema import Finding, Site
-from emoact.stats.catalogue import table_named
+from emoact.stats import catalogue
 from emoact.stats.directions.directions import DIRECTION_KINDS, DirectionKind
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import check_folder_name
+
+T = TypeVar("T")
 
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
@@ -134,7 +136,7 @@ class SavedAnalysis(Description):
             RequestError: There is no table of that name; the remedy is the command that makes it.
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        return self._read(name)[0]
+        return self._read(name, read_table)
 
     def missing(self, name: str) -> tuple[str, ...]:
         """Columns of a table that another version of emoact did not save.
@@ -143,7 +145,18 @@ class SavedAnalysis(Description):
             RequestError: There is no table of that name.
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        return self._read(name)[1]
+        return self._read(name, missing_columns)
+
+    @property
+    def lacks(self) -> dict[str, tuple[str, ...]]:
+        """Known columns that were not saved, by table; all columns of a table that is missing."""
+        found = {}
+        for table in catalogue.TABLES:
+            there = table.name in self.tables
+            missing = self.missing(table.name) if there else tuple(table.columns)
+            if missing:
+                found[table.name] = missing
+        return found
 
     @property
     def command(self) -> str:
@@ -161,9 +174,9 @@ class SavedAnalysis(Description):
             )
         )
 
-    def _read(self, name: str) -> tuple[Any, tuple[str, ...]]:
+    def _read(self, name: str, reader: Callable[[Path, str], T]) -> T:
         if name not in self.tables:
-            title = table_named(name).title
+            title = catalogue.table_named(name).title
             raise RequestError(
                 f"analysis {self.id} has no table {name} ({title}); it was made by emoact "
                 f"{self.versions.get('emoact', 'of an unknown version')}",
@@ -171,7 +184,7 @@ class SavedAnalysis(Description):
             )
         path = self._file(f"tables/{name}.parquet")
         try:
-            return read_table(path, name)
+            return reader(path, name)
         except (OSError, ValueError) as error:
             raise _refused(path, f"it is no table of this emoact ({error})") from error
 

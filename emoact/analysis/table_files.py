@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emoact.measures import Kind
+from emoact.measures import Kind, Measure
 from emoact.stats import catalogue
 
 if TYPE_CHECKING:
@@ -45,8 +45,20 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, *, badges: Sequenc
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
 
 
-def read_table(path: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """A table as it was written, and the known columns that the file lacks.
+def missing_columns(path: Path, name: str) -> tuple[str, ...]:
+    """Known columns of a table that the file lacks.
+
+    Raises:
+        OSError, ValueError: The file is no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    there = pq.ParquetFile(path).schema_arrow.names
+    return tuple(column for column in _known(name) if column not in there)
+
+
+def read_table(path: Path, name: str) -> pd.DataFrame:
+    """A table as it was written.
 
     Missing columns are filled with blanks (NaN, False, an empty text); unknown columns come last.
 
@@ -56,15 +68,18 @@ def read_table(path: Path, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """
     import pyarrow.parquet as pq
 
-    columns = {each.name: each.columns for each in catalogue.TABLES}.get(name, {})
+    columns = _known(name)
     frame = pq.ParquetFile(path).read().to_pandas()
-    missing = tuple(column for column in columns if column not in frame)
-    for column in missing:
-        if columns[column].compute is None:
+    there = list(frame)
+    for column, each in columns.items():
+        if column in there:
+            frame[column] = frame[column].astype(catalogue.DTYPES[each.kind])
+        elif each.compute is None:
             raise ValueError(f"it has no column {column}")
-        frame[column] = _BLANKS[columns[column].kind]
-    frame = frame.astype(
-        {c: catalogue.DTYPES[e.kind] for c, e in columns.items() if c not in missing}
-    )
-    unknown = [column for column in frame if column not in columns]
-    return frame[[*columns, *unknown]], missing
+        else:
+            frame[column] = _BLANKS[each.kind]
+    return frame[[*columns, *(column for column in there if column not in columns)]]
+
+
+def _known(name: str) -> Mapping[str, Measure]:
+    return {each.name: each.columns for each in catalogue.TABLES}.get(name, {})

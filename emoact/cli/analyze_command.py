@@ -252,8 +252,14 @@ def _print(found: SavedAnalysis, *, as_json: bool, existing: bool) -> None:
         print_line(sentence)
     for finding in (*found.findings, *found.refusals):
         print_line(f"{finding.severity}: {finding.where}: {finding.message}")
-    print_line("")
-    _print_headline(found)
+    for table, columns in found.lacks.items():
+        print_line(
+            f"note: {table}: not saved by emoact {found.versions.get('emoact', '(unknown)')}: "
+            f"{', '.join(columns)}; `{found.command}` computes them"
+        )
+    if "headline" in found.tables:
+        print_line("")
+        _print_headline(found)
     print_line("")
     print_line(f"analysis {found.id} in {found.path}")
 
@@ -294,5 +300,10 @@ def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
         "badges": list(found.badges),
         "findings": [finding.to_json() for finding in found.findings],
         "refusals": [finding.to_json() for finding in found.refusals],
-        **{name: found.table(name).to_dict("records") for name in _HEADLINE_TABLES},
+        "lacks": {table: list(columns) for table, columns in found.lacks.items()},
+        **{
+            name: found.table(name).to_dict("records")
+            for name in _HEADLINE_TABLES
+            if name in found.tables
+        },
     }

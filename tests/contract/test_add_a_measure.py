@@ -102,13 +102,23 @@ def test_it_is_in_pickers_axes_and_the_documents(saved: SavedAnalysis) -> None:
 
 
 def test_an_analysis_without_it_still_opens_and_a_new_one_is_made(
-    results: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    results: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = plant_analysis(results)
     after: SavedAnalysis = request.getfixturevalue("saved")
     assert after.id != before.id
     assert before.missing("strength") == ("largest",)
     assert before.table("strength")["largest"].isna().all()
+    assert main(["analyze", "show", before.id, "--results", str(results)]) == 0
+    said = capsys.readouterr().out
+    assert "note: strength: not saved by emoact" in said
+    assert f": largest; `{before.command}` computes them" in said
+    assert main(["analyze", "show", before.id, "--results", str(results), "--json"]) == 0
+    lacks = json.loads(capsys.readouterr().out)["lacks"]
+    assert lacks == {"headline": ["above_half"], "strength": ["largest"]}
     monkeypatch.undo()
     assert "largest" in after.table("strength")
     assert after.missing("strength") == ()
