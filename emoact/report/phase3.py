@@ -11,8 +11,8 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
+from emoact.views import catalogue
 from emoact.views.analysed import Analysed
-from emoact.views.catalogue import VIEWS
 from emoact.views.view import Choice, Shown, View
 
 _MIXED = "mixed comparison: "
@@ -96,7 +96,7 @@ def _read(saved: SavedAnalysis, hashes: Collection[str]) -> Phase3:
         source.read(name)
     return Phase3(
         source=source,
-        views=drawn_views(source, (view for view in VIEWS if view.page != "activations")),
+        views=drawn_views(source, catalogue.of_analyses()),
         notes=tuple(
             {"code": each.code, "where": each.where, "message": each.message}
             for each in (*saved.findings, *saved.refusals)

@@ -54,12 +54,12 @@ def of_page(page: str) -> tuple[View[Any], ...]:
 
 
 def of_analyses() -> tuple[View[Any], ...]:
-    """The views whose source is a saved analysis."""
-    return tuple(view for view in VIEWS if view.page in ("directions", "distances", "across"))
+    """The views whose source is a saved analysis; those of one page are of activation files."""
+    return tuple(view for view in VIEWS if view.page != "activations")
 
 
 def views_markdown() -> str:
-    """The views as a Markdown table for `docs/dashboard.md`."""
+    """The views as a Markdown table for README.md."""
     lines = ["| page | view | question | choices in the address |", "|---|---|---|---|"]
     for view in VIEWS:
         choices = ", ".join(f"`{control.name}`" for control in view.controls)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import emoact
 from emoact.analysis.saved import SavedAnalysis
@@ -99,6 +100,25 @@ def test_it_is_in_pickers_axes_and_the_documents(saved: SavedAnalysis) -> None:
     assert line == (
         r"| `largest` | model units | Largest absolute entry of the direction. max_j \|d_j\| |"
     )
+
+
+def test_it_is_in_the_picker_of_the_page_and_drawn(
+    saved: SavedAnalysis, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOACT_RESULTS", str(results))
+    monkeypatch.chdir(ROOT)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    app.query_params["measure"] = "largest"
+    app.switch_page("pages/directions.py").run()
+    assert not app.exception, app.exception
+    picker = app.selectbox(key="measure")
+    assert "largest" in picker.options
+    assert "`largest`: largest entry. Largest absolute entry of the direction." in picker.help
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["yaxis"]["title"]["text"] == "largest entry, model units"
+    drawn = app.dataframe[0].value.sort_values(["emotion", "site", "layer"])["value"]
+    table = saved.table("strength").sort_values(["emotion", "site", "layer"])["largest"]
+    assert drawn.tolist() == table.tolist()
 
 
 def test_an_analysis_without_it_still_opens_and_a_new_one_is_made(

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
+from emoact.report.making import make_report
 from emoact.views import catalogue
 from emoact.views.analysed import MODEL, Analysed
 from emoact.views.chart import Axis, Chart, Line, Panel, of_emotion
@@ -131,3 +132,14 @@ def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
 def test_it_is_in_the_table_of_the_documents(saved: SavedAnalysis) -> None:
     line = "| directions | `scale` | How large are the vectors of each layer? | `model`, `of` |"
     assert line in catalogue.views_markdown()
+
+
+def test_it_has_a_section_with_its_figure_in_the_report(
+    saved: SavedAnalysis, tmp_path: Path
+) -> None:
+    made = make_report(str(saved.path.parents[1]), out=str(tmp_path / "report.html"))
+    text = made.path.read_text(encoding="utf-8")
+    assert SCALE.question in text
+    assert "Median norm by layer; gpt2." in text
+    largest = expected(saved, "anger")["scale"].max()
+    assert f"The largest median is {largest}." in text

@@ -26,8 +26,8 @@ from emoact.stats.features import features_of
 from emoact.stats.full import analyse_grid
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
+from emoact.views import catalogue
 from emoact.views.analysed import Analysed
-from emoact.views.catalogue import VIEWS
 from emoact.views.view import Shown, View
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
@@ -111,7 +111,7 @@ def test_every_view_of_the_report_stands_there_with_its_question(
 ) -> None:
     folder, _ = analysed
     english, japanese = shown(folder, "en"), shown(folder, "ja")
-    views = [view for view in VIEWS if view.in_report and view.page != "activations"]
+    views = [view for view in catalogue.of_analyses() if view.in_report]
     assert views
     for view in views:
         assert view.question in english
@@ -133,7 +133,7 @@ def test_a_view_that_has_no_japanese_is_shown_in_english_with_a_note(
         answer=lambda _source, _choice, _shown: ["It **does**, with `code` and a\\_name."],
         in_report=lambda _source: [{}],
     )
-    monkeypatch.setattr("emoact.report.phase3.VIEWS", (*VIEWS, added))
+    monkeypatch.setattr(catalogue, "VIEWS", (*catalogue.VIEWS, added))
     for lang in ("en", "ja"):
         text = re.sub(r"\s+", " ", shown(folder, lang))
         assert "A view of a later day" in text
