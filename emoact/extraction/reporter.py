@@ -1,4 +1,4 @@
-"""What the pipeline tells while it works; the run's events and the terminal listen."""
+"""Reports of the extraction, which become the run's events and its status."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ class Reporter(Protocol):
         """Called between passes.
 
         Raises:
-            CancelledError: Somebody asked for the run to stop.
+            CancelledError: The run was asked to stop.
         """

@@ -1,4 +1,4 @@
-"""One attempt at a run, whatever its kind: wait for the turn, work, and say how it went."""
+"""One attempt at a run of any kind: wait for the turn, work, and report the end."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _lock(directory: RunDirectory, descriptor: int | None) -> RunLock:
 
 
 def _snapshot(directory: RunDirectory, config: AnyConfig) -> Snapshot:
-    """Where the launcher said that the run stands."""
+    """State of the run as the launcher wrote it."""
     try:
         return directory.status().snapshot
     except RequestError:
@@ -111,7 +111,7 @@ def _stop_on_signals(reporter: RunReporter) -> None:
 
 
 def _ignore_signals() -> None:
-    """The last word is being said; whoever wants more than that sends SIGKILL."""
+    """Ignore SIGTERM while the final status is written; SIGKILL still ends the process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
@@ -123,7 +123,7 @@ def _work(
     reporter: RunReporter,
     work: Work,
 ) -> int:
-    """Wait, work, and leave a last word; no exception but of that word itself leaves here."""
+    """Wait, work, and write the final status; raises only where that cannot be written."""
     try:
         wait_for_turn(
             directory,
@@ -158,7 +158,7 @@ def _fail(reporter: RunReporter, error: EmoactError) -> int:
 
 
 def _fail_without_events(directory: RunDirectory, error: EmoactError) -> int:
-    """The last word of a run whose own record cannot be read or written."""
+    """Final status of a run whose own record cannot be read or written."""
     stated = _error(error)
     print(stated.message, file=sys.stderr)
     with contextlib.suppress(EmoactError):

@@ -72,7 +72,7 @@ RateSource = Literal["measured", "guessed"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEstimate:
-    """What one model of a run will take.
+    """Estimate for one model of a run.
 
     Attributes:
         folder: The model's folder, as in `RunModel`.
@@ -102,7 +102,7 @@ class ModelEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run will take.
+    """Estimate of time, disk and memory of a run.
 
     Attributes:
         seconds: Wall time without waiting in the queue.
@@ -182,7 +182,7 @@ class RunConfig:
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """What to call the models on screen."""
+        """Names of the models on screen."""
         return tuple(model.name for model in self.models)
 
     @property
@@ -265,7 +265,7 @@ class JobConfig:
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """What to call the models on screen."""
+        """Names of the models on screen."""
         return self.models
 
     def fingerprint(self) -> str:

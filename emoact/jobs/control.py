@@ -1,4 +1,4 @@
-"""What a user does to a run that exists: cancel, resume, delete."""
+"""Operations on a run that exists: cancel, resume, start again, delete."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
     """Remove a run's directory; the activations that it wrote stay.
 
     Raises:
-        RequestError: There is no such run, or a worker lives.
+        RequestError: There is no such run, or it is active.
         EmoactError: It cannot be removed.
     """
     directory = find_run(results, run_id)

@@ -1,4 +1,4 @@
-"""A run directory as everybody but its worker sees it: read, never written."""
+"""Files of a run directory, for readers: nothing here but `FrozenChoices` writes."""
 
 from __future__ import annotations
 
@@ -43,45 +43,45 @@ class RunDirectory:
 
     @property
     def config_path(self) -> Path:
-        """What was asked; never changes."""
+        """The request; written once."""
         return self.path / "config.json"
 
     @property
     def status_path(self) -> Path:
-        """Where it stands; replaced about once a second."""
+        """State and heartbeat; replaced twice a second."""
         return self.path / "status.json"
 
     @property
     def events_path(self) -> Path:
-        """What happened; only ever appended to."""
+        """Events; appended to."""
         return self.path / "events.jsonl"
 
     @property
     def log_path(self) -> Path:
-        """What the worker printed."""
+        """Output of the worker."""
         return self.path / "worker.log"
 
     @property
     def plan_path(self) -> Path:
-        """Choices that were frozen at the first start."""
+        """Choices of the first start."""
         return self.path / "plan.json"
 
     @property
     def cancel_path(self) -> Path:
-        """There when somebody asked the worker to stop."""
+        """Cancel flag: there when the worker was asked to stop."""
         return self.path / "cancel"
 
     @property
     def lock_path(self) -> Path:
-        """Locked while the worker lives."""
+        """Lock, held while the worker runs."""
         return self.path / "lock"
 
     def exists(self) -> bool:
-        """Whether there is such a directory; a link is none."""
+        """True when there is such a directory; a link is none."""
         return self.path.is_dir() and not self.path.is_symlink()
 
     def config(self) -> AnyConfig:
-        """What was asked, with the results root where it lies now.
+        """The request, with the results root where it lies now.
 
         Raises:
             RequestError: `config.json` is missing, torn, foreign or newer; says which.
@@ -101,7 +101,7 @@ class RunDirectory:
         return dataclasses.replace(config, results=root)
 
     def status(self) -> Status:
-        """Where the worker says that it stands.
+        """State and heartbeat as the worker last wrote them.
 
         Raises:
             RequestError: `status.json` is missing, torn, foreign or newer; says which.
@@ -109,7 +109,7 @@ class RunDirectory:
         return read_status(self.status_path)
 
     def snapshot_from_events(self, config: AnyConfig) -> Snapshot:
-        """Where the run stands by its events alone; for when there is no status to read.
+        """State of the run by its events alone, where there is no status to read.
 
         Raises:
             RequestError: The events cannot be read, or are not ours.
@@ -141,11 +141,11 @@ class RunDirectory:
         return tuple(deque((line for line in clean if line), maxlen=lines))
 
     def cancel_requested(self) -> bool:
-        """Whether somebody asked the worker to stop."""
+        """True when the worker was asked to stop."""
         return os.path.lexists(self.cancel_path)
 
     def lock(self) -> LockReading:
-        """Whether the worker lives, and its place in the queue.
+        """State of the lock, with the place in the queue.
 
         Raises:
             RequestError: The lock cannot be looked at.
@@ -156,7 +156,7 @@ class RunDirectory:
             raise RequestError(f"lock ({error.strerror})") from error
 
     def lock_is_held(self) -> bool:
-        """Whether a worker lives.
+        """True while a worker runs.
 
         Raises:
             RequestError: The lock cannot be looked at.

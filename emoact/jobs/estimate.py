@@ -1,4 +1,4 @@
-"""Working out what a run will take, from token counts, sizes and what was learnt before."""
+"""Estimate of a run from token counts, model sizes and the rates of earlier runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class ModelWork:
-    """What one model has to do.
+    """Work of one model.
 
     Attributes:
         folder: Its folder.
@@ -59,7 +59,7 @@ class ModelWork:
 def estimate_run(
     work: Sequence[ModelWork], options: ExtractionOptions, *, results: str | os.PathLike[str]
 ) -> Estimate:
-    """What these models will take with these options, and whether disk and memory will do."""
+    """Estimate for these models and options, with warnings where disk or memory is short."""
     rates = read_rates()
     models = []
     largest_unit = 0
@@ -126,7 +126,7 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
 def unit_bytes(
     work: ModelWork, options: ExtractionOptions, *, n_tokens: int, n_tokens_squared: int
 ) -> int:
-    """Bytes of the arrays of one unit: float32, whatever the model computes in."""
+    """Bytes of the arrays of one unit: float32, also where the model computes in half precision."""
     n_layers, d_model, n_heads = work.n_layers or 12, work.d_model or 768, work.n_heads or 12
     # A configuration does not always name the width of a head; d_model / n_heads is the usual one.
     d_head = d_model // n_heads

@@ -1,4 +1,4 @@
-"""What happened in a run: `events.jsonl`, one JSON object a line, only ever appended to."""
+"""Events of a run: `events.jsonl`, one JSON object a line, appended to and never changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Event:
     """One line of `events.jsonl`.
 
     Attributes:
-        kind: What happened.
+        kind: Kind of the event.
         at: ISO 8601 wall-clock time, for people; durations come from `elapsed_s`.
         attempt: 1, and one more with every resume.
         elapsed_s: Working seconds of this attempt, by a clock that never jumps.
@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class EventBatch:
-    """What one reading of `events.jsonl` gave.
+    """Events of one reading of `events.jsonl`.
 
     Attributes:
         events: In the order of the file.

@@ -71,7 +71,7 @@ class Executor(Protocol):
         """
 
     def watch(self, directory: RunDirectory) -> LockReading:
-        """State of the run's lock: whether a worker lives, and its place in the queue.
+        """State of the run's lock, which is held as long as the work goes on.
 
         Raises:
             OSError: It cannot be read.
@@ -177,7 +177,7 @@ def find_executor(name: str) -> Executor:
 
 
 def can(name: str, capability: Capability) -> bool:
-    """Whether the executor of that name is known here and has the capability."""
+    """True when the executor of that name is known here and has the capability."""
     return any(one.name == name and capability in one.capabilities for one in EXECUTORS)
 
 

@@ -46,7 +46,7 @@ def extract(
 
     Raises:
         RequestError: The request is wrong; nothing was started.
-        CancelledError: Somebody cancelled the run.
+        CancelledError: The run was cancelled.
         EmoactError: The run failed; says why.
     """
     config = prepare(

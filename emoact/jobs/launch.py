@@ -142,13 +142,13 @@ def remove_leftovers(runs: Path) -> None:
 
 
 def as_request_error(error: OSError | EmoactError, *, path: Path) -> RequestError:
-    """What shows before work starts is a wrong request, a full disk included."""
+    """The error as a wrong request (exit code 2): no work has started."""
     failed = write_error(error, path=path) if isinstance(error, OSError) else error
     return RequestError(failed.message, remedy=failed.remedy)
 
 
 def aside(directory: RunDirectory) -> Path:
-    """Where a run directory is moved to before it is removed file by file."""
+    """Path to which a run directory is moved before its files are removed."""
     return directory.path.with_name(_DELETED + directory.run_id)
 
 

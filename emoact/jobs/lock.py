@@ -1,4 +1,4 @@
-"""The lock that a run holds while its worker lives, and the few bytes written in it.
+"""Lock of a run: held as long as its worker runs, with the place in the queue written in it.
 
 The kernel frees it when the process is gone, however it went, so it says more than a pid does. Its
 file carries the run's place in the queue, in one line of fixed length that is overwritten in place:
@@ -32,7 +32,7 @@ _PAUSE_S = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class QueueNote:
-    """Where a run stands in the queue.
+    """Place of a run in the queue.
 
     Attributes:
         ticket: Grows with every start; the smallest waiting one is next.
@@ -45,7 +45,7 @@ class QueueNote:
 
 @dataclass(frozen=True, kw_only=True)
 class LockReading:
-    """What a look at a lock shows.
+    """State of a lock at one moment.
 
     Attributes:
         held: Whether a process holds it.
@@ -91,7 +91,7 @@ class RunLock:
         Raises:
             OSError: The descriptor is no open file, or another process has the lock.
         """
-        # A child of ours that outlived us would otherwise keep the run alive in everybody's eyes.
+        # A child process that outlives this one would otherwise keep the lock.
         os.set_inheritable(descriptor, False)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return cls(descriptor)
@@ -115,7 +115,7 @@ class RunLock:
 
 
 def read_lock(path: Path) -> LockReading:
-    """Whether the lock at `path` is held, and what is written in it; free where there is none.
+    """State of the lock at `path`; free where there is no file.
 
     Raises:
         OSError: The file is there and cannot be opened.

@@ -33,7 +33,7 @@ class Remembered(Generic[T]):
         self._guard = threading.Lock()
 
     def get(self, path: Path, read: Callable[[], T]) -> T:
-        """What `read` gives for the file as it is now.
+        """Result of `read` for the file as it is now.
 
         Raises:
             RequestError: `read` raised it.
@@ -74,15 +74,15 @@ _LOOKS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What the lock and the files of a run say at one moment.
+    """State of a run at one moment, from its lock and its files.
 
     Attributes:
         state: Derived from them.
         config: What was asked, or None where that cannot be read.
-        status: The last sign of life, or None where that cannot be read.
+        status: The last heartbeat, or None where that cannot be read.
         snapshot: Where the run stands, from the status or else from the events.
-        lock: Whether the worker lives, and its place in the queue.
-        cancel_requested: Whether the cancel flag is there.
+        lock: State of the lock, held while a worker runs.
+        cancel_requested: True when the cancel flag is there.
         problems: What is wrong with the files.
     """
 
@@ -96,12 +96,12 @@ class Look:
 
     @property
     def active(self) -> bool:
-        """True while a worker lives and has not ended."""
+        """True while a worker runs and has not reported its end."""
         return self.state in ACTIVE
 
 
 def look(directory: RunDirectory) -> Look:
-    """What the lock and the files say; what cannot be read becomes a problem, not an error."""
+    """Read lock and files of a run; a file that cannot be read becomes a problem."""
     for _ in range(_LOOKS):
         found = _look_once(directory)
         ended = found.snapshot.state in ENDED and found.status is not None

@@ -1,4 +1,4 @@
-"""What this machine has: free disk, free memory, cores."""
+"""Resources of this machine: free disk, free memory, cores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def machine_id() -> str:
-    """A short name for machines that compute at the same speed; tells nothing about its owner."""
+    """Hash of the processor and the cores, equal for machines of the same speed."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         processor = next((line for line in lines if line.startswith("model name")), "")

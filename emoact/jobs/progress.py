@@ -1,4 +1,4 @@
-"""Reading runs: one view of a run, one table of all runs. Never writes, never raises for a file."""
+"""Views of one run and of all runs, read from disk; a damaged file becomes a problem."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
 
 SILENT_S = 20.0
-"""A worker that gave no sign of life for this long is worth a word."""
+"""Seconds without a heartbeat after which a page says so."""
 
 _LOG_LINES = 20
 
 
 def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
-    """Everything there is to show of a run; cheap enough to call every second.
+    """View of one run; cheap enough to call every second.
 
     Missing, torn, foreign or newer files become `problems` of the view.
 
@@ -137,7 +137,7 @@ def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
     if found.state == "failed" and error is not None:
         return ErrorView(**vars(error), log_tail=tail)
     return ErrorView(
-        message="the worker process is gone and left no word: it was killed, ran out of memory, "
+        message="the worker process ended without a report: it was killed, ran out of memory, "
         "or the machine stopped",
         remedy="Resume the run: what it saved is kept, and it continues at the first missing unit.",
         exit_code=1,
@@ -146,7 +146,7 @@ def _error(directory: RunDirectory, found: Look) -> ErrorView | None:
 
 
 def _estimate_ratio(found: Look) -> float | None:
-    """How far off the estimate was; a run with a pause in it says nothing about that."""
+    """Time over estimate of a run that finished in one attempt."""
     estimate = found.config.estimate if isinstance(found.config, RunConfig) else None
     whole = found.state == "finished" and found.snapshot.attempt == 1
     if estimate is None or not whole or estimate.seconds <= 0:

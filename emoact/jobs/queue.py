@@ -1,4 +1,4 @@
-"""First come, first served, without a server: every run waits by itself for those before it.
+"""Queue of the runs of a results folder: each worker waits for the runs before its own.
 
 A run's place is the ticket in its lock file. Tickets grow among living runs, and a run is visible
 before the next gets its ticket, so the runs ahead of one are known from the start and only get
@@ -25,7 +25,7 @@ _MUTEX = ".lock"
 
 
 def worker_slots() -> int:
-    """How many runs of one results folder may work at once: `EMOACT_WORKERS`, else 1.
+    """Number of runs of one results folder that may work at once: `EMOACT_WORKERS`, else 1.
 
     Raises:
         RequestError: It is set to something else than a whole number from 1 to 64.
@@ -43,7 +43,7 @@ def one_at_a_time(runs: Path) -> Iterator[None]:
     """Starts, resumes, deletions and turns of one results folder happen one after another.
 
     Raises:
-        RequestError: The folder cannot be written, or somebody else takes suspiciously long.
+        RequestError: The folder cannot be written, or has been locked for 30 s.
     """
     path = runs / _MUTEX
     try:
@@ -83,7 +83,7 @@ def join(runs: Path, lock: RunLock, *, waits: bool = True) -> int | None:
     Returns:
         Its place, 1 for the next; None when nothing is ahead of it.
     """
-    # What an earlier attempt of this run left is not ahead of it.
+    # The note of an earlier attempt of this run is not ahead of it.
     lock.write(QueueNote(ticket=0, phase="ended"))
     if not waits:
         return None
@@ -129,7 +129,7 @@ def wait_for_turn(
     told = 0
     while True:
         check_cancelled()
-        # Not `one_at_a_time`: a starter that hangs must not make those who wait fail.
+        # Not `one_at_a_time`: a launcher that hangs must not make waiting runs fail.
         mutex = RunLock.acquire(directory.path.parent / _MUTEX)
         if mutex is not None:
             try:
@@ -150,7 +150,7 @@ def wait_for_turn(
 
 
 def _phase(directory: RunDirectory, ticket: int) -> str | None:
-    """What a run ahead is doing, or None when it is out of the queue."""
+    """Phase of a run ahead, or None when it is out of the queue."""
     reading = _read(directory)
     living = reading.held and reading.note is not None and reading.note.ticket == ticket
     if not living or reading.note is None or reading.note.phase == "ended":

@@ -1,4 +1,4 @@
-"""How fast this machine computes which model, learnt from runs: `rates.json` in the cache."""
+"""Speed of each model on this machine, learnt from runs, and the remaining time of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OUTCOMES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """What was measured of one model.
+    """Measured speed of one model.
 
     Attributes:
         tokens_per_s: Of whole units, saving included.
@@ -73,12 +73,12 @@ class Rates:
 
 
 def rate_key(folder: str, *, dtype: str, device: str) -> str:
-    """What a rate belongs to: this kind of machine, a model, and how it computes."""
+    """Key of a rate: the kind of machine, the model, and the precision and device."""
     return f"{machine_id()}/{folder}/{dtype}/{device}"
 
 
 def read_rates() -> Rates:
-    """What was learnt; nothing where the file is missing or damaged."""
+    """Rates in the cache; empty where the file is missing or damaged."""
     try:
         return decode(Rates, read_json(_path(), limit=_MAX_BYTES))
     except RequestError:
@@ -144,7 +144,7 @@ def _path() -> Path:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two runs that end together do not forget one another."""
+    """Holds a lock, so that two runs that end together are both recorded."""
     path = _path().with_name(".rates.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

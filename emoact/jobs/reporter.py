@@ -1,4 +1,4 @@
-"""How a worker tells where it stands: events appended, status replaced, a sign of life a second."""
+"""Report of a worker: events are appended, and the status is replaced twice a second."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BEAT_S = 0.5
 
 
 class RunReporter:
-    """What the pipeline reports to; safe to call from several threads.
+    """Writer of events and status of one attempt; safe to call from several threads.
 
     Args:
         directory: The run.
-        snapshot: Where it stands when this attempt begins.
+        snapshot: State of the run when this attempt begins.
         clock: Seconds that never jump.
     """
 
@@ -51,12 +51,12 @@ class RunReporter:
         self._beating = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
     def begin(self) -> None:
-        """A worker lives."""
+        """Record the start of the worker, and begin the heartbeat."""
         self._record("started", {})
         self._beating.start()
 
     def leave(self) -> None:
-        """Nothing more will be reported."""
+        """Stop the heartbeat and close the events."""
         self._leaving.set()
         self._due.set()
         if self._beating.is_alive():
@@ -65,17 +65,17 @@ class RunReporter:
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the run stands."""
+        """State of the run."""
         return self._snapshot
 
     def place(self, place: int) -> None:
-        """The run waits in the queue."""
+        """Record the place in the queue."""
         with self._changing:
             self._snapshot = dataclasses.replace(self._snapshot, place=place)
         self._due.set()
 
     def turn(self) -> None:
-        """The run's turn has come; working time counts from here."""
+        """Record the start of the work; working time counts from here."""
         self._turn_at = self._clock()
         self._record("turn", {})
 
@@ -111,7 +111,7 @@ class RunReporter:
             fields["share"] = share
         now = self._snapshot.step
         same = now is not None and (now.name, now.folder) == (step, model)
-        # Bytes that arrive are worth a look, not a line for ever.
+        # Progress within a step is shown in the status and not kept as an event.
         self._record("step", fields, keep=not same)
 
     def unit_planned(self, *, model: str, emotion: str, n_samples: int, n_tokens: int) -> None:
@@ -178,10 +178,10 @@ class RunReporter:
         self._told_to_stop = True
 
     def check_cancelled(self) -> None:
-        """Return unless somebody asked the run to stop.
+        """Return unless the run was asked to stop.
 
         Raises:
-            CancelledError: Somebody did.
+            CancelledError: It was.
         """
         if self._told_to_stop or self._directory.cancel_requested():
             raise CancelledError(
@@ -189,7 +189,7 @@ class RunReporter:
             )
 
     def end(self, state: State, error: RunError | None = None) -> None:
-        """The last word of this attempt; it is on the disk when this returns, room or not."""
+        """Write the final status of this attempt; it is on the disk when this returns."""
         self._leaving.set()
         stated = None if error is None else dataclasses.asdict(error)
         event = self._event("ended", {"state": state, "error": stated})
@@ -232,7 +232,7 @@ class RunReporter:
                 if self._leaving.is_set():
                     return
                 status = Status.now(self._snapshot, self._worker)
-                # A disk that is full now may have room in a second; the lock says we live.
+                # A disk that is full now may have room in a second; the lock is held anyway.
                 with suppress(EmoactError):
                     write_status(self._directory.status_path, status, durable=False)
             self._due.wait(BEAT_S)

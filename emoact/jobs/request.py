@@ -1,4 +1,4 @@
-"""What a user asks for, and every check of it that needs no model."""
+"""Request of an extraction, and every check of it that needs no model."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _sources(request: ExtractRequest) -> dict[str, ModelSource]:
 
 
 def _asked(text: str, source: ModelSource) -> str:
-    """The same from any working directory."""
+    """Name of the model that is valid in any working directory."""
     if source.kind in ("local", "gguf"):
         return os.fspath(Path(text).expanduser().resolve())
     return text
@@ -260,7 +260,7 @@ def _estimate(
 
 
 def shell_command(request: ExtractRequest) -> str:
-    """The command that asks for the same; what is default is left out, except for the science.
+    """Shell command of the same request; defaults are left out, except those of the science.
 
     BOS, processing, dtype and sites are always said, so that a later default changes nothing.
     """
@@ -312,8 +312,8 @@ def units_on_disk(
     Looks at sizes, not at hashes; the run itself looks at those.
 
     Raises:
-        RequestError: A file of another configuration, or of nobody's, is in the way; says what
-            differs.
+        RequestError: A file of another configuration, or one that no run has recorded, is in the
+            way; says what differs.
     """
     try:
         known = manifest.load(root).units

@@ -1,4 +1,4 @@
-"""Where a run stands: the sum of its events, kept by the worker and saved as `status.json`."""
+"""State of a run: the sum of its events, kept by the worker and saved in `status.json`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Step = Literal[
 """Work in progress; the last three are those of jobs."""
 
 ACTIVE: frozenset[State] = frozenset({"pending", "loading", "running"})
-"""A worker lives."""
+"""States in which a worker runs."""
 
 ENDED: frozenset[State] = frozenset({"finished", "failed", "cancelled"})
-"""The worker said so before it left; a crashed run has not ended."""
+"""States that a worker reports as its last; `crashed` is none of them."""
 
 RESUMABLE: frozenset[State] = frozenset({"failed", "cancelled", "crashed"})
 
@@ -34,9 +34,9 @@ def derive_state(stated: State | None, *, held: bool, cancel_requested: bool) ->
     """The state that a run is shown in.
 
     Args:
-        stated: What the worker last said; None where that cannot be read.
-        held: Whether the lock was held, looked at before `stated` was read.
-        cancel_requested: Whether the cancel flag is there.
+        stated: State that the worker last reported; None where that cannot be read.
+        held: True when the lock was held, looked at before `stated` was read.
+        cancel_requested: True when the cancel flag is there.
     """
     if stated is not None and stated in ENDED:
         return stated
@@ -135,14 +135,14 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Where a run stands.
+    """State of a run, unit by unit.
 
     Attributes:
         state: As the worker sees it; `crashed` cannot occur.
         attempt: 1, and one more with every resume.
         place: 1 for the next in the queue while pending.
         units: Models in order, emotions in order.
-        step: What the worker is doing.
+        step: Work in progress.
         notes: Remarks for the user, each once.
         error: Why it failed.
         started_at: Wall-clock time of the first turn.
@@ -182,7 +182,7 @@ class Snapshot:
 
     @classmethod
     def before(cls, config: AnyConfig) -> Snapshot:
-        """Where a run stands before anything has happened."""
+        """Snapshot of a run without events."""
         if not isinstance(config, RunConfig):
             return cls()
         return cls(
@@ -194,18 +194,18 @@ class Snapshot:
         )
 
     def again(self) -> Snapshot:
-        """Where it stands when another attempt begins."""
+        """Snapshot at the start of another attempt."""
         return _started(self, self.attempt + 1)
 
     def after_all(self, events: Iterable[Event]) -> Snapshot:
-        """Where the run stands after these events."""
+        """Snapshot after these events."""
         snapshot = self
         for event in events:
             snapshot = snapshot.after(event)
         return snapshot
 
     def after(self, event: Event) -> Snapshot:
-        """Where the run stands after one more event."""
+        """Snapshot after one more event."""
         moved = dataclasses.replace(
             self, elapsed_s=max(self.elapsed_s, self.earlier_s + event.elapsed_s)
         )

@@ -21,13 +21,13 @@ _MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What `status.json` holds.
+    """Content of `status.json`.
 
     Attributes:
         snapshot: Where the run stands.
         worker: The process that writes it, or None before there is one.
         machine: Where `beat` was read.
-        beat: That machine's monotonic clock at the last sign of life.
+        beat: That machine's monotonic clock at the last heartbeat.
     """
 
     snapshot: Snapshot
@@ -37,11 +37,11 @@ class Status:
 
     @classmethod
     def now(cls, snapshot: Snapshot, worker: WorkerProcess | None) -> Status:
-        """The status with this moment as its sign of life."""
+        """The status with a heartbeat of this moment."""
         return cls(snapshot=snapshot, worker=worker, machine=this_machine(), beat=time.monotonic())
 
     def silent_s(self) -> float | None:
-        """Seconds since the last sign of life; None on another machine or after a reboot."""
+        """Seconds since the last heartbeat; None on another machine or after a reboot."""
         if self.machine != this_machine():
             return None
         return max(0.0, time.monotonic() - self.beat)
@@ -54,8 +54,8 @@ class Status:
 def write_status(path: Path, status: Status, *, durable: bool) -> None:
     """Replace `status.json`.
 
-    A durable one is the last word of a run and has to arrive even on a full disk, where a new file
-    finds no room: the old one is then overwritten in its place.
+    A durable one is the final status of an attempt. On a full disk, where a new file has no room,
+    the old one is overwritten in place.
 
     Raises:
         EmoactError: It could not be written at all.
@@ -84,7 +84,7 @@ def _overwrite(path: Path, content: bytes) -> None:
 
 
 def read_status(path: Path) -> Status:
-    """What `status.json` says.
+    """Read `status.json`.
 
     Raises:
         RequestError: It is missing, torn, foreign or newer; says which.

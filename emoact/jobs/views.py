@@ -69,9 +69,9 @@ class RunSummary:
     Attributes:
         id: Name of the run directory.
         kind: `extract`, or what else the run does; `extract` when the config cannot be read.
-        state: What the lock and the files say.
+        state: State by lock and files.
         place: 1 for the next in the queue, None when not pending.
-        models: What to call them on screen, in order; empty when the config cannot be read.
+        models: Their names on screen, in order; empty when the config cannot be read.
         emotions: In order; empty when the config cannot be read.
         dataset: Path as the user gave it, or empty.
         created_at: ISO 8601, or None.
@@ -84,7 +84,7 @@ class RunSummary:
         samples_per_s: Mean over the units that this run computed, or None.
         tokens_per_s: The same for tokens.
         size: Bytes of the files that this run wrote.
-        problem: What is wrong with the run directory, or None.
+        problem: Defect of the run directory, or None.
         cancel_requested: True from the request until the run has ended.
         executor: Name of the executor that works it off.
     """
@@ -112,12 +112,12 @@ class RunSummary:
 
     @property
     def active(self) -> bool:
-        """True while a worker lives."""
+        """True while a worker runs."""
         return self.state in ACTIVE
 
     @property
     def can_cancel(self) -> bool:
-        """True while a worker lives that can be stopped and has not been asked to."""
+        """True while a worker runs that can be stopped and has not been asked to."""
         return self.active and not self.cancel_requested and can(self.executor, "cancel")
 
     @property
@@ -128,7 +128,7 @@ class RunSummary:
 
     @property
     def can_delete(self) -> bool:
-        """True when no worker lives."""
+        """True when no worker runs."""
         return not self.active
 
     def to_json(self) -> dict[str, Any]:
@@ -138,12 +138,12 @@ class RunSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """Everything a page shows of one run.
+    """One run as a page shows it.
 
     Attributes:
         summary: The row of the table of runs.
         config: What was asked, or None when `config.json` cannot be read.
-        step: What the worker is doing; None when no worker lives.
+        step: Work in progress; None when no worker runs.
         units: Every (model, emotion), models in order, emotions in order; none for jobs.
         made: What a job left on disk.
         n_tokens: Over all units, or None before every model's tokenizer has counted.
@@ -155,8 +155,8 @@ class RunView:
         estimate: What was expected before the start, or None.
         estimate_ratio: Elapsed over expected seconds, once the run has finished in one go.
         attempt: 1, and one more with every resume.
-        silent_s: Seconds since the worker's last sign of life while it holds its lock, or None.
-        problems: What is wrong with files of the run directory.
+        silent_s: Seconds since the worker's last heartbeat while it holds its lock, or None.
+        problems: Defects of files of the run directory.
     """
 
     summary: RunSummary
@@ -183,7 +183,7 @@ class RunView:
 
     @property
     def state(self) -> State:
-        """What the lock and the files say."""
+        """State by lock and files."""
         return self.summary.state
 
     @property

@@ -28,14 +28,14 @@ def replace_atomically(
 ) -> Iterator[BinaryIO]:
     """A new binary file that takes the place of `path` when the block ends without an error.
 
-    Whoever opens `path` sees the old content or the new, never a part. When the block or any step
+    A reader of `path` sees the old content or the new, never a part. When the block or any step
     after it fails, the old file stays and the new one is discarded, an unconfirmed fsync included.
 
     Args:
         path: The file to put in place; missing parent folders are created.
         need: Bytes that will be written, where known; a disk without room then shows at once.
-        durable: Whether the file must have reached the disk when the block has ended. Only what
-            nobody would miss after a power cut, such as a heartbeat, may say no.
+        durable: True to return only once the file has reached the disk. False is for files that may
+            be lost in a power cut, such as a heartbeat.
 
     Raises:
         EmoactError: The file could not be written; says how many bytes were needed and are free.
@@ -168,7 +168,7 @@ def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) 
 
 
 def try_lock(descriptor: int, *, wait: bool = False) -> bool | None:
-    """Whether the exclusive lock of an open file is now ours; None where files cannot be locked."""
+    """Take the exclusive lock of an open file; None where the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -181,7 +181,7 @@ def try_lock(descriptor: int, *, wait: bool = False) -> bool | None:
 
 
 def _open_temporary(folder: int) -> tuple[str, BinaryIO]:
-    """A new file under a recognisable name, locked for as long as its writer lives."""
+    """A new file under a recognisable name, locked as long as its writer runs."""
     while True:
         name = f".emoact-{secrets.token_hex(8)}.tmp"
         descriptor = os.open(

@@ -23,7 +23,7 @@ class Grid:
     problems: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
-        """What there is, by name."""
+        """Numbers of units and refused files, with the names of models and emotions."""
         return (
             f"Grid({len(self.units)} units: {', '.join(self.folders) or 'no models'}; "
             f"{', '.join(self.emotions) or 'no emotions'}; {len(self.problems)} refused)"

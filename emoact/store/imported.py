@@ -9,7 +9,7 @@ from emoact.store.layout import ResultsRoot
 
 
 def keep_dataset(root: ResultsRoot, file_name: str, data: bytes) -> Path:
-    """Where the data set is kept; its name holds its hash, so the same bytes are kept once.
+    """Keep a data set and return its path; its name holds its hash, so equal bytes are kept once.
 
     Raises:
         EmoactError: It cannot be written.

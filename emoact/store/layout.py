@@ -1,4 +1,4 @@
-"""Where everything lives below a results folder, and which names may live there."""
+"""Paths below a results folder, and the names that are allowed there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emoact.store.atomic import check_folder
 
 _FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-# Device names on Windows whatever their extension; results folders are shared through WSL.
+# Device names on Windows, with any extension; results folders are shared through WSL.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
@@ -82,7 +82,7 @@ class ResultsRoot:
 
     @property
     def partial(self) -> Path:
-        """Folder of work in progress; nothing in it outlives its run."""
+        """Folder of work in progress; a run removes what it made there."""
         return self._inside(".partial")
 
     def run_dir(self, run_id: str) -> Path:
@@ -179,7 +179,7 @@ class ResultsRoot:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a model's folder may be called so."""
+    """True when a model's folder may have this name."""
     return bool(_FOLDER.fullmatch(name)) and _is_portable(name)
 
 

@@ -30,7 +30,7 @@ _PAUSE_S = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
-    """What is known of one acknowledged unit.
+    """Record of one acknowledged unit.
 
     Attributes:
         folder: Folder of the model.
@@ -96,7 +96,7 @@ def load(root: ResultsRoot) -> Manifest:
 
 
 def entry(root: ResultsRoot, folder: str, emotion: str) -> ManifestEntry | None:
-    """What is known of one unit; None when it was never acknowledged.
+    """Record of one unit; None when it was never acknowledged.
 
     Raises:
         EmoactError: The manifest is damaged, or was written by a newer emoact.
@@ -135,7 +135,7 @@ def forget(root: ResultsRoot, folder: str, emotion: str, *, store: str | None = 
 
 
 def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> UnitState:
-    """How the file of a unit stands to a request with this key.
+    """State of a unit's file for a request with this key.
 
     Returns:
         `missing`: no file. `saved`: acknowledged with this key, and the file has the recorded

@@ -1,6 +1,6 @@
-"""Whether what is on disk is what was acknowledged: hashes, contract, values, consistency.
+"""Check of the files on disk against what was acknowledged: hashes, contract, values.
 
-Recomputing activations needs a model and lives in `emoact.extraction.parity`.
+Recomputing activations needs a model and is done in `emoact.extraction.parity`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AGAIN = "Extract the unit again with --overwrite, or restore the file from a co
 
 @dataclass(frozen=True, kw_only=True)
 class FilesReport:
-    """What a check of the files found.
+    """Result of a check of the files.
 
     Attributes:
         findings: In the order of the files.

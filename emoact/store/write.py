@@ -19,7 +19,7 @@ from emoact.store.protocol import Written
 from emoact.store.shard import UnitShard
 
 _BLOCKS_BEHIND = 8
-"""How far hashing may lag behind writing; as many blocks are in memory at most."""
+"""Blocks that hashing may lag behind writing; as many are in memory at most."""
 
 
 def write_unit(

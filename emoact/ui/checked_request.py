@@ -41,7 +41,7 @@ class Labels:
 
 
 def check(asked: ExtractRequest) -> Checked:
-    """Whether the request may start; the same request is not checked again for some seconds."""
+    """Check a request; the same request is not checked again for ten seconds."""
     return _check(asked, _version(os.fspath(asked.dataset)))
 
 

@@ -1,4 +1,4 @@
-"""The form of the Extract page: what to run, what it will take, and the button that starts it."""
+"""Form of the Extract page: request, estimate, and the button that starts the run."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _ask(results: str) -> ExtractRequest | None:
 
 
 def _label(checked: Checked, asked: ExtractRequest) -> str:
-    """What the button does, in its own words."""
+    """Label of the button: prompts and models of the request."""
     if checked.config is None:
         return "Extract"
     n_prompts = sum(checked.config.counts[emotion] for emotion in checked.config.emotions)
@@ -143,7 +143,7 @@ def _label(checked: Checked, asked: ExtractRequest) -> str:
 
 
 def _expect(checked: Checked) -> None:
-    """What the run will take, and what each model needs first."""
+    """Show the estimate, and the install or download of each model."""
     if checked.config is None:
         return
     if checked.config.estimate is not None:

@@ -1,4 +1,4 @@
-"""The options of an extraction: what else decides what an activation is."""
+"""Options of an extraction, and where its files and its work go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emoact.ui import links
 
 
 def ask_options() -> ExtractionOptions | None:
-    """What else decides what an activation is; None while no site is chosen."""
+    """Options that decide what an activation is; None while no site is chosen."""
     for parameter, allowed in (
         ("bos", get_args(BosPolicy)),
         ("processing", get_args(Processing)),
@@ -96,7 +96,7 @@ def ask_options() -> ExtractionOptions | None:
                 "Allow weights stored as pickles",
                 key="pickles",
                 bind="query-params",
-                help="Loading a pickle can run code of whoever made it; safetensors cannot.",
+                help="Loading a pickle can run code that its author put in; safetensors cannot.",
             )
             st.checkbox(
                 "Overwrite files of another configuration",

@@ -24,7 +24,7 @@ from emoact.views.theme import emotion_order
 
 
 def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
-    """What is on disk and what is at work."""
+    """State the files on disk and the active runs."""
     active = [run for run in runs if run.active]
     if not cards and not active:
         answer(f"There are no activations in {mono(results)} yet.", _first_run_cost(results))

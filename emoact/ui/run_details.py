@@ -51,7 +51,7 @@ def show_details(results: str, run_id: str) -> None:
 
 
 def compare(results: str, one: str, other: str) -> None:
-    """What two runs were asked to do, side by side, differences first."""
+    """Settings of two runs side by side, differences first."""
     configs = []
     for run_id in (one, other):
         try:

@@ -1,4 +1,4 @@
-"""How far a run is: the step at work, rates and times, and a bar for each emotion."""
+"""Progress of a run: step, rates, times, and a bar for each emotion."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _rates(view: RunView) -> None:
 def _throughput(history: tuple[tuple[float, float], ...], scheme: Scheme) -> go.Figure:
     """The chart, drawn once for all who watch: putting one together is most of a live part's time.
 
-    Nobody changes a figure that was given to Streamlit.
+    A figure that was given to Streamlit is not changed afterwards.
     """
     return throughput_figure(history, scheme=scheme, height=_RATES_HEIGHT - _FRAME_HEIGHT)
 

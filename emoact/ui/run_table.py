@@ -45,7 +45,7 @@ def chosen_runs(runs: Sequence[RunSummary]) -> list[str]:
 
 
 def say(results: str, runs: Sequence[RunSummary]) -> None:
-    """How many runs there are and in what states."""
+    """State the number of runs and their states."""
     if not runs:
         answer(f"There is no run in {mono(results)} yet.")
         next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")

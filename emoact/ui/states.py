@@ -26,7 +26,7 @@ _HEX: Mapping[Colour, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a state looks and what it is called."""
+    """Word, icon and colour of a state."""
 
     word: str
     icon: str
@@ -89,7 +89,7 @@ KIND_WORDS: Mapping[RunKind, str] = {
 
 
 FETCHING: frozenset[Step] = frozenset({"install", "download"})
-"""What a model may need before it can be loaded."""
+"""Steps that may come before a model is loaded."""
 
 
 def run_look(state: State, *, cancel_requested: bool = False) -> Look:

@@ -1,4 +1,4 @@
-"""What a run left on disk, and where to look at it."""
+"""Files that a run left on disk, with links to the pages that show them."""
 
 from __future__ import annotations
 
