@@ -12,7 +12,7 @@ from pathlib import Path
 from emoact import sites
 from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError
-from emoact.jobs.config import Estimate, ModelEstimate
+from emoact.jobs.config import Estimate, ModelEstimate, RunModel
 from emoact.jobs.machine import cores, free_disk, free_memory
 from emoact.jobs.rates import Rates, rate_key, read_rates
 from emoact.schema import ExtractionOptions
@@ -30,29 +30,15 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelWork:
+class ModelWork(RunModel):
     """Work of one model.
 
     Attributes:
-        folder: Its folder.
-        directory: Where its tokenizer lies, or None.
-        needs: What comes before loading, or None.
-        download_bytes: Size of that, or None.
-        n_layers: Number of transformer blocks, or None.
-        d_model: Width of the residual stream, or None.
-        n_heads: Attention heads, or None.
-        n_parameters: Rounded, or None.
+        directory: Folder of its tokenizer, or None.
         texts: The prompts of each emotion that is not on disk yet.
     """
 
-    folder: str
     directory: str | None
-    needs: str | None
-    download_bytes: int | None
-    n_layers: int | None
-    d_model: int | None
-    n_heads: int | None
-    n_parameters: int | None
     texts: Mapping[str, Sequence[str]]
 
 

@@ -114,59 +114,30 @@ class RunReporter:
         # Progress within a step is shown in the status and not kept as an event.
         self._record("step", fields, keep=not same)
 
-    def unit_planned(self, *, model: str, emotion: str, n_samples: int, n_tokens: int) -> None:
-        """The tokens of a unit are known."""
-        fields = {"model": model, "emotion": emotion, "n_samples": n_samples, "n_tokens": n_tokens}
+    # The fields of these events are the arguments that `extraction.reporter.Reporter` names.
+
+    def unit_planned(self, **fields: Any) -> None:
+        """Record that the tokens of a unit are counted."""
         self._record("unit_planned", fields)
 
-    def unit_started(self, *, model: str, emotion: str) -> None:
-        """The first pass of a unit begins."""
-        self._record("unit_started", {"model": model, "emotion": emotion})
+    def unit_started(self, **fields: Any) -> None:
+        """Record the first pass of a unit."""
+        self._record("unit_started", fields)
 
-    def unit_progress(
-        self, *, model: str, emotion: str, samples_done: int, tokens_done: int
-    ) -> None:
-        """A pass has ended."""
-        fields = {
-            "model": model,
-            "emotion": emotion,
-            "samples_done": samples_done,
-            "tokens_done": tokens_done,
-        }
+    def unit_progress(self, **fields: Any) -> None:
+        """Show the progress of a unit in the status; it is not kept as an event."""
         self._record("unit_progress", fields, keep=False)
 
-    def unit_saved(
-        self,
-        *,
-        model: str,
-        emotion: str,
-        path: str,
-        size: int,
-        sha256: str,
-        seconds: float,
-        n_samples: int,
-        n_tokens: int,
-    ) -> None:
-        """A unit is on disk and acknowledged."""
-        fields = {
-            "model": model,
-            "emotion": emotion,
-            "path": path,
-            "size": size,
-            "sha256": sha256,
-            "seconds": seconds,
-            "n_samples": n_samples,
-            "n_tokens": n_tokens,
-        }
+    def unit_saved(self, **fields: Any) -> None:
+        """Record that a unit is on disk and acknowledged."""
         self._record("unit_saved", fields)
 
-    def unit_skipped(self, *, model: str, emotion: str, path: str, reason: str) -> None:
-        """A unit was on disk already."""
-        fields = {"model": model, "emotion": emotion, "path": path, "reason": reason}
+    def unit_skipped(self, **fields: Any) -> None:
+        """Record that a unit was on disk already."""
         self._record("unit_skipped", fields)
 
     def made(self, *, path: str, size: int, existing: bool = False) -> None:
-        """A job has left something on disk, or found it there."""
+        """Record something else that a job left on disk, or found there."""
         self._record("made", {"path": path, "size": size, "existing": existing})
 
     def note(self, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.config import DatasetRef, Estimate, RunConfig, RunModel, new_run_id, now
+from emoact.jobs.config import DatasetRef, RunConfig, RunModel, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
 from emoact.jobs.executor import find_executor
 from emoact.jobs.queue import worker_slots
@@ -113,6 +113,10 @@ def prepare(request: ExtractRequest) -> RunConfig:
         for source in sources.values()
     }
     models = tuple(_run_model(asked, source) for asked, source in sources.items())
+    work = [
+        _work(model, source, dataset, emotions, skipped[source.folder])
+        for model, source in zip(models, sources.values(), strict=True)
+    ]
     return RunConfig(
         run_id=run_id,
         created_at=now(),
@@ -131,7 +135,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         command=redact(shell_command(request)),
         executor=request.executor,
         store=request.store,
-        estimate=_estimate(request, dataset, emotions, sources, skipped),
+        estimate=estimate_run(work, request.options, results=request.results),
     )
 
 
@@ -228,35 +232,22 @@ def _check_writable(root: ResultsRoot) -> None:
         raise RequestError(error.message, remedy=error.remedy) from error
 
 
-def _estimate(
-    request: ExtractRequest,
+def _work(
+    model: RunModel,
+    source: ModelSource,
     dataset: Dataset,
     emotions: Sequence[str],
-    sources: Mapping[str, ModelSource],
-    skipped: Mapping[str, frozenset[str]],
-) -> Estimate:
-    work = []
-    for source in sources.values():
-        shape = source.shape
-        texts = {
+    skipped: frozenset[str],
+) -> ModelWork:
+    return ModelWork(
+        **vars(model),
+        directory=None if source.path is None else os.fspath(source.path),
+        texts={
             emotion: [prompt.text for prompt in dataset.of(emotion)]
             for emotion in emotions
-            if emotion not in skipped[source.folder]
-        }
-        work.append(
-            ModelWork(
-                folder=source.folder,
-                directory=None if source.path is None else os.fspath(source.path),
-                needs=source.needs,
-                download_bytes=source.download_bytes,
-                n_layers=None if shape is None else shape.n_layers,
-                d_model=None if shape is None else shape.d_model,
-                n_heads=None if shape is None else shape.n_heads,
-                n_parameters=_n_parameters(source),
-                texts=texts,
-            )
-        )
-    return estimate_run(work, request.options, results=request.results)
+            if emotion not in skipped
+        },
+    )
 
 
 def shell_command(request: ExtractRequest) -> str:

@@ -18,9 +18,9 @@ from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.store.layout import ResultsRoot
 from emoact.ui import analyses, links
 from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.current_run import forget_run, watch_run, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.run_panel import show_run
-from emoact.ui.watched_job import forget_job, watch_job, watched_job
 from emoact.views.text import listed, md, mono
 
 _REFERENCES: tuple[Reference, ...] = get_args(Reference)
@@ -210,7 +210,7 @@ def _start(asked: AnalyzeRequest) -> None:
     except EmoactError as error:
         error_box(error, title="The analysis could not start")
         return
-    watch_job(started.run_id)
+    watch_run(started.run_id)
     st.rerun()
 
 
@@ -226,11 +226,11 @@ def _watch(results: str) -> None:
     there = made is not None and ResultsRoot(results).analysis_dir(made).is_dir()
     if made is not None and there and view.state == "finished":
         _show(made)
-    st.button("Close this run", on_click=forget_job, icon=":material/close:", key="close-run")
+    st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")
 
 
 def _show(analysis: str) -> None:
     """Open this analysis in the next run of the page, and stop watching its run."""
-    forget_job()
+    forget_run()
     analyses.open_next(analysis)
     st.rerun()

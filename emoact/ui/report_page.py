@@ -21,9 +21,9 @@ from emoact.report.worker import ReportRequest, prepare_report
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import answer, error_box
+from emoact.ui.current_run import forget_run, watch_run, watched_job
 from emoact.ui.reading import UnitFile
 from emoact.ui.run_panel import show_run
-from emoact.ui.watched_job import forget_job, watch_job, watched_job
 from emoact.views.text import listed, mono
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
@@ -103,7 +103,7 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
         except EmoactError as error:
             error_box(error, title="The report could not be started")
             return
-        watch_job(started.run_id)
+        watch_run(started.run_id)
         st.rerun()
     st.caption(f"In a shell: {mono(asked.command)}")
     if run_id is not None:
@@ -117,10 +117,10 @@ def _watch(results: str, run_id: str) -> None:
         return
     made = next((Path(each.path) for each in view.made), None)
     if view.state == "finished" and made is not None and made.is_file():
-        forget_job()
+        forget_run()
         st.session_state[_NEXT] = made.name
         st.rerun()
-    st.button("Close this run", on_click=forget_job, icon=":material/close:", key="close-run")
+    st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")
 
 
 def show(made: list[ReportFile]) -> None:

@@ -12,7 +12,7 @@ from emoact.jobs.rates import Rate, Rates, last_outcome, learn, rate_key, read_r
 from emoact.jobs.snapshot import Snapshot
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
-from tests.support.run_files import SAVED, a_config, an_event
+from tests.support.run_files import SAVED, a_config, a_model, an_event
 from tests.support.stand_in_world import World
 from tests.unit.jobs.test_runs_config import ESTIMATE
 
@@ -21,17 +21,15 @@ ALL_SITES = ExtractionOptions(sites=("resid_pre", "mlp_out", "resid_post", "attn
 
 def some_work(**changes: object) -> ModelWork:
     fields = {
-        "folder": "tiny",
+        **vars(a_model("tiny")),
         "directory": None,
-        "needs": None,
-        "download_bytes": None,
         "n_layers": 12,
         "d_model": 768,
         "n_heads": 12,
         "n_parameters": 124_000_000,
         "texts": {"anger": ["four words are here"] * 50},
     }
-    return ModelWork(**{**fields, **changes})  # type: ignore[arg-type]
+    return ModelWork(**{**fields, **changes})
 
 
 @pytest.fixture
