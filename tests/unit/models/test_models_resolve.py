@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -85,19 +84,6 @@ def test_a_missing_model_says_what_where_and_two_ways_to_get_it_within_seconds(
     assert str(tmp_path / "hf" / "hub") in message
     assert "hf download some-lab/some-model" in message
     assert "local Hugging Face directory" in message
-
-
-def test_resolving_imports_nothing_heavy() -> None:
-    import subprocess
-
-    code = (
-        "import sys\n"
-        "from emoact.models.resolve import list_models\n"
-        "list_models()\n"
-        "print(sorted({'torch', 'transformers', 'transformer_lens'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_close_name_is_suggested() -> None:
