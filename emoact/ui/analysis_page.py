@@ -19,8 +19,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui import analyse_panel, analyses, configuration
 from emoact.ui.boxes import error_box
 from emoact.ui.folders import results_folder
-from emoact.ui.prompt_texts import texts_of
-from emoact.ui.reading import unit_cards, unit_files
+from emoact.ui.reading import texts_of, unit_cards, unit_files
 from emoact.ui.scheme import current_scheme
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views.analysed import Analysed
