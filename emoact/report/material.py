@@ -20,13 +20,13 @@ from emoact.report.phase3 import Phase3, newest_phase3
 from emoact.schema import Dataset, Finding, Prompt
 from emoact.stats.audit import audit_dataset
 from emoact.stats.audit.outcome import AuditReport
-from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.views.activations import findings as findings_of
 from emoact.views.theme import emotion_order
 
 SHIPPED = "data/prompts.jsonl"
@@ -123,7 +123,7 @@ def gather(
     found = sorted(listed.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
     units = _facts(root, found)
     on_step("findings")
-    findings = activation_findings(found)
+    findings = findings_of(units)
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
     on_step("analysis")

@@ -64,12 +64,13 @@ def view_blocks(
             text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
             blocks.append(Remark(tone="warning", text=text))
         elif own is None:
-            plain = [part for part in drawn.answer if not isinstance(part, Caution)]
+            answer = drawn.answer()
+            plain = [part for part in answer if not isinstance(part, Caution)]
             items = tuple(map(from_markdown, plain))
             blocks += [Bullets(items=items)] if len(items) > 1 else map(_paragraph, items)
             blocks += [
                 Remark(tone="warning", text=from_markdown(part))
-                for part in drawn.answer
+                for part in answer
                 if isinstance(part, Caution)
             ]
         blocks += badges

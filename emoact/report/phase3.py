@@ -24,9 +24,13 @@ class Drawn:
     """A view as a report shows it: one choice of its controls and what comes of it."""
 
     view: View[Any]
+    source: Any
     choice: Choice
     shown: Shown
-    answer: tuple[str, ...]
+
+    def answer(self) -> list[str]:
+        """Sentences that answer the question of the view."""
+        return [part for part in self.view.answer(self.source, self.choice, self.shown) if part]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +88,7 @@ def drawn_views(source: Any, views: Iterable[View[Any]]) -> tuple[Drawn, ...]:
         for choice in view.in_report(source) if view.in_report else ():
             shown = view.show(source, choice)
             if len(shown.table):
-                answer = tuple(part for part in view.answer(source, choice, shown) if part)
-                found.append(Drawn(view=view, choice=choice, shown=shown, answer=answer))
+                found.append(Drawn(view=view, source=source, choice=choice, shown=shown))
     return tuple(found)
 
 
