@@ -11,10 +11,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from emoact.decode import decode, encode
+from emoact.decode import decode, encode, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import make_folder, try_lock, write_error, write_json
@@ -24,6 +25,7 @@ from emoact.store.layout import ResultsRoot
 UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_BYTES = 1_000_000_000
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.01
 
@@ -166,11 +168,12 @@ def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> Uni
 def _read(root: ResultsRoot) -> dict[str, Any]:
     path = root.manifest
     try:
-        content: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {"schema_version": SCHEMA_VERSION, "units": {}}
-    except OSError as error:
-        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+        # A link inside the results folder is followed; `manifest` has refused any other.
+        content = json.loads(read_regular(Path(os.path.realpath(path)), limit=_MAX_BYTES))
+    except RequestError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {"schema_version": SCHEMA_VERSION, "units": {}}
+        raise EmoactError(f"{path} cannot be read: {error.message}") from error
     except (ValueError, RecursionError) as error:
         raise _damaged(root, str(error)) from error
     version = content.get("schema_version") if isinstance(content, dict) else None

@@ -91,8 +91,11 @@ def _table(
     # A selection is a row number. A table with other rows is another table, or the selection would
     # slide to a neighbour when a run appears.
     key = f"runs-{hash((ids, chosen)):x}"
+    table = pd.DataFrame([_row(run) for run in shown])
+    if all(run.executor == "local" for run in runs):
+        del table["executor"]
     st.dataframe(
-        pd.DataFrame([_row(run) for run in shown]),
+        table,
         hide_index=True,
         key=key,
         on_select=_selected,
@@ -157,6 +160,7 @@ def _row(run: RunSummary) -> dict[str, object]:
     return {
         "state": [look.word],
         "kind": KIND_WORDS[run.kind],
+        "executor": run.executor,
         "models": ", ".join(run.models),
         "emotions": ", ".join(run.emotions),
         "data set": run.dataset,

@@ -84,6 +84,16 @@ def test_list_and_show_name_it(nice: World, capsys: pytest.CaptureFixture[str]) 
     assert "executor: nice" in capsys.readouterr().out.splitlines()
 
 
+def test_the_runs_page_names_it(nice: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(words(nice, nice.model(), "--run-id", "mine")) == 0
+    monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
+    monkeypatch.chdir(ROOT)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    app.switch_page("pages/runs.py").run()
+    assert not app.exception
+    assert app.dataframe[0].value["executor"].tolist() == ["nice"]
+
+
 def test_it_is_cancelled_and_resumed(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
     gate = nice.path / "gate"
     model = nice.model(gate=str(gate))

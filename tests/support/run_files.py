@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from emoact.jobs.config import DatasetRef, RunConfig, RunModel
+from emoact.jobs.config import DatasetRef, Estimate, ModelEstimate, RunConfig, RunModel
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event, EventKind, EventLog
 from emoact.jobs.lock import QueueNote, RunLock
@@ -95,3 +95,28 @@ SAVED = {
     "n_samples": 4,
     "n_tokens": 40,
 }
+
+ESTIMATE = Estimate(
+    seconds=10.0,
+    disk_bytes=1,
+    peak_disk_bytes=2,
+    memory_bytes=3,
+    free_disk_bytes=None,
+    free_memory_bytes=4,
+    rate_source="guessed",
+    warnings=("too little",),
+    models=(
+        ModelEstimate(
+            folder="tiny",
+            n_samples=1,
+            n_tokens=2,
+            tokens_counted=True,
+            tokens_per_s=3.0,
+            rate_source="guessed",
+            prepare_s=4.0,
+            extract_s=5.0,
+            disk_bytes=6,
+            memory_bytes=7,
+        ),
+    ),
+)

@@ -8,34 +8,9 @@ from typing import Any
 import pytest
 
 from emoact.errors import RequestError
-from emoact.jobs.config import DatasetRef, Estimate, ModelEstimate, RunConfig
+from emoact.jobs.config import DatasetRef, RunConfig
 from emoact.schema import ExtractionOptions
-from tests.support.run_files import a_config, a_model
-
-ESTIMATE = Estimate(
-    seconds=10.0,
-    disk_bytes=1,
-    peak_disk_bytes=2,
-    memory_bytes=3,
-    free_disk_bytes=None,
-    free_memory_bytes=4,
-    rate_source="guessed",
-    warnings=("too little",),
-    models=(
-        ModelEstimate(
-            folder="tiny",
-            n_samples=1,
-            n_tokens=2,
-            tokens_counted=True,
-            tokens_per_s=3.0,
-            rate_source="guessed",
-            prepare_s=4.0,
-            extract_s=5.0,
-            disk_bytes=6,
-            memory_bytes=7,
-        ),
-    ),
-)
+from tests.support.run_files import ESTIMATE, a_config, a_model
 
 
 def test_a_config_survives_its_file(tmp_path: Path) -> None:

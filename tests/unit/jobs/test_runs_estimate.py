@@ -12,9 +12,8 @@ from emoact.jobs.rates import Rate, Rates, last_outcome, learn, rate_key, read_r
 from emoact.jobs.snapshot import Snapshot
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
-from tests.support.run_files import SAVED, a_config, a_model, an_event
+from tests.support.run_files import ESTIMATE, SAVED, a_config, a_model, an_event
 from tests.support.stand_in_world import World
-from tests.unit.jobs.test_runs_config import ESTIMATE
 
 ALL_SITES = ExtractionOptions(sites=("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern"))
 

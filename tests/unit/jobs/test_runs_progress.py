@@ -19,6 +19,7 @@ from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import RunError, Snapshot
 from emoact.jobs.status import Status, write_status
 from tests.support.run_files import (
+    ESTIMATE,
     SAVED,
     a_config,
     an_event,
@@ -27,7 +28,6 @@ from tests.support.run_files import (
     make_run,
     write_events,
 )
-from tests.unit.jobs.test_runs_config import ESTIMATE
 
 
 def overwrite(name: str, content: bytes) -> Callable[[RunDirectory], object]:

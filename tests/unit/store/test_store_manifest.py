@@ -278,6 +278,18 @@ def test_threads_that_record_at_once_lose_nothing(root: ResultsRoot) -> None:
     assert len(manifest.load(root).units) == 30
 
 
+def test_a_pipe_in_its_place_is_an_error_and_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(EmoactError, match="no regular file"):
+        manifest.load(ResultsRoot(tmp_path))
+
+
+def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "kept.json").write_text('{"schema_version": 1, "units": {}}')
+    (tmp_path / "manifest.json").symlink_to("kept.json")
+    assert manifest.load(ResultsRoot(tmp_path)).units == {}
+
+
 def test_a_lock_that_hangs_ends_in_a_message(
     root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
