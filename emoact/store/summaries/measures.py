@@ -91,8 +91,8 @@ class SiteMeasures:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class UnitMeasures:
-    """One (model, emotion) without its activations.
+class UnitFacts:
+    """Facts of one (model, emotion), as a summary holds them in its metadata.
 
     Attributes:
         folder: Folder of the model.
@@ -109,8 +109,6 @@ class UnitMeasures:
         random_weights: True where the weights are random.
         notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
-        sites: What was measured of each site.
-        steps: As from `measure_steps`; empty without both sites and two layers.
     """
 
     folder: str
@@ -127,8 +125,6 @@ class UnitMeasures:
     random_weights: bool
     notes: tuple[str, ...]
     saved_sites: tuple[Site, ...]
-    sites: Mapping[Site, SiteMeasures]
-    steps: Mapping[str, np.ndarray]
 
     @property
     def n_samples(self) -> int:
@@ -160,6 +156,19 @@ class UnitMeasures:
         """The scenario that the prompt belongs to, where it is known."""
         found = self.prompts[sample].get("scenario_id") if self.prompts else None
         return None if found in (None, "") else str(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitMeasures(UnitFacts):
+    """One (model, emotion) without its activations.
+
+    Attributes:
+        sites: Measures of each site with vectors.
+        steps: As from `measure_steps`; empty without both sites and two layers.
+    """
+
+    sites: Mapping[Site, SiteMeasures]
+    steps: Mapping[str, np.ndarray]
 
 
 def content_mask(lengths: Sequence[int], content_start: int) -> Bool[np.ndarray, " token"]:

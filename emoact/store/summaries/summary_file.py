@@ -10,16 +10,19 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
+from emoact.decode import decode, encode
+from emoact.errors import RequestError
 from emoact.sites import site as known_site
 from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
-from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitMeasures
+from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitFacts, UnitMeasures
 
 SUMMARY_VERSION = 1
 """Version of the measures; a summary of another version is measured again."""
@@ -27,6 +30,18 @@ SUMMARY_VERSION = 1
 _KEY = "emoact_summary"
 _DTYPES = {"F64": np.float64, "F32": np.float32, "I32": np.int32}
 _LONGEST_HEADER = 512_000_000
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    RequestError,
+)
+"""Errors of reading a file that is cut short or changed."""
 
 
 class UnusableError(Exception):
@@ -74,7 +89,7 @@ def open_summary(
             raise UnusableError("of another file or version")
         entries = {name: _Entry(entry, 8 + length, size) for name, entry in header.items()}
         return _measures(path, words, entries, again)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise UnusableError(str(error)) from error
 
 
@@ -129,25 +144,9 @@ class _FileArrays(Mapping[str, np.ndarray]):
 
 
 def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
-    return {
-        "version": SUMMARY_VERSION,
-        "sha256": sha256,
-        "folder": measures.folder,
-        "emotion": measures.emotion,
-        "model_name": measures.model_name,
-        "n_layers": measures.n_layers,
-        "d_model": measures.d_model,
-        "content_start": measures.content_start,
-        "lengths": measures.lengths,
-        "token_strings": measures.token_strings,
-        "prompts": None if measures.prompts is None else [dict(p) for p in measures.prompts],
-        "configuration": measures.configuration,
-        "provenance": measures.provenance,
-        "random_weights": measures.random_weights,
-        "notes": measures.notes,
-        "saved_sites": measures.saved_sites,
-        "sites": list(measures.sites),
-    }
+    facts = {field.name: getattr(measures, field.name) for field in fields(UnitFacts)}
+    stamp = {"version": SUMMARY_VERSION, "sha256": sha256, "sites": list(measures.sites)}
+    return {**stamp, **encode(facts)}
 
 
 def _measures(
@@ -156,37 +155,28 @@ def _measures(
     entries: Mapping[str, _Entry],
     again: Callable[[], UnitMeasures] | None,
 ) -> UnitMeasures:
-    lengths = tuple(int(length) for length in words["lengths"])
+    # Texts of thousands of tokens: checking the type of each would take longer than reading them.
+    texts: dict[str, Any] = {
+        "token_strings": tuple(tuple(map(str, tokens)) for tokens in words["token_strings"]),
+        "prompts": None if words["prompts"] is None else tuple(words["prompts"]),
+    }
+    plain = {**words, "token_strings": [], "prompts": None}
+    facts = replace(decode(UnitFacts, plain, ignore_unknown=True), **texts)
     sites = {}
     if not set(words["sites"]) <= set(site_names()):
         raise UnusableError("of a version with other sites")
     for site in words["sites"]:
         own = {name: entries[f"{site}.{name}"] for name in ARRAYS}
         n_layers = own["l2"].shape[0]
-        d_model = int(words["d_model"])
         # Where a position has heads, the arrays themselves say how many numbers that makes.
-        width = d_model if known_site(site).shape == "pos d_model" else own["mean"].shape[-1]
-        _check(own, n_layers, sum(lengths), len(lengths), width)
+        width = facts.d_model if known_site(site).shape == "pos d_model" else own["mean"].shape[-1]
+        _check(own, n_layers, sum(facts.lengths), facts.n_samples, width)
         sites[site] = SiteMeasures(
             arrays=_FileArrays(path, own, _site_again(again, site)), n_layers=n_layers
         )
     steps = {name: entries[f"steps.{name}"] for name in STEPS if f"steps.{name}" in entries}
-    prompts = words["prompts"]
     return UnitMeasures(
-        folder=str(words["folder"]),
-        emotion=str(words["emotion"]),
-        model_name=str(words["model_name"]),
-        n_layers=int(words["n_layers"]),
-        d_model=int(words["d_model"]),
-        content_start=int(words["content_start"]),
-        lengths=lengths,
-        token_strings=tuple(tuple(map(str, texts)) for texts in words["token_strings"]),
-        prompts=None if prompts is None else tuple(prompts),
-        configuration=words["configuration"],
-        provenance=words["provenance"],
-        random_weights=bool(words["random_weights"]),
-        notes=tuple(map(str, words["notes"])),
-        saved_sites=tuple(words["saved_sites"]),
+        **{field.name: getattr(facts, field.name) for field in fields(UnitFacts)},
         sites=sites,
         steps=_FileArrays(path, steps, None if again is None else lambda: again().steps),
     )
