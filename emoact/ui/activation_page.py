@@ -162,7 +162,18 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
             return None
         st.session_state[_ANSWERED] = (request.key, typed)
     key, typed = st.session_state.get(_ANSWERED, (None, None))
-    return dataclasses.replace(source, typed=typed) if key == request.key else source
+    if key == request.key:
+        return dataclasses.replace(source, typed=typed)
+    loaded = (
+        "The model is loaded already."
+        if is_warm(request)
+        else "The first one loads the model, which takes some seconds; the model then stays for "
+        "ten minutes."
+    )
+    st.caption(
+        f"The sentence goes through {mono(request.model)} as the saved prompts did. {loaded}"
+    )
+    return None
 
 
 def _settings(cards: Sequence[UnitCard]) -> None:

@@ -80,19 +80,19 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
             st.markdown("  \n".join(marks))
         above = st.container()
         around.notes(choice)
-    source = around.ask(view, source, choice)
-    if source is not None:
-        shown = view.show(source, choice)
+    asked = around.ask(view, source, choice)
+    if asked is not None:
+        shown = view.show(asked, choice)
         with st.container() if around.lead else above:
-            _say([said for said in view.answer(source, choice, shown) if said not in lead])
-        _body(view, source, choice, shown, around)
+            _say([said for said in view.answer(asked, choice, shown) if said not in lead])
+        _body(view, asked, choice, shown, around)
         for part in views:
-            if not part.tab and part.below(source, view.name):
-                _part(part, source, choice, around)
-        terms = view.terms(source, choice) if callable(view.terms) else view.terms
-        if terms:
-            with st.expander("What am I looking at", icon=":material/help:"):
-                st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
+            if not part.tab and part.below(asked, view.name):
+                _part(part, asked, choice, around)
+    terms = view.terms(source, choice) if callable(view.terms) else view.terms
+    if terms:
+        with st.expander("What am I looking at", icon=":material/help:"):
+            st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
     around.details(choice)
 
 

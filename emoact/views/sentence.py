@@ -78,16 +78,6 @@ def answer(source: Activations, choice: Choice, _shown: Shown) -> list[str]:
     return said
 
 
-def _empty(source: Activations, choice: Choice) -> str:
-    if source.typed is not None:
-        return "The saved prompts hold no finite values at this layer."
-    return (
-        f"The sentence goes through the model of {mono(one(choice)[0])} with the settings of the "
-        "saved prompts. The first one loads the model, which takes some seconds; the model then "
-        "stays for ten minutes."
-    )
-
-
 SENTENCE = View[Activations](
     name="sentence",
     page="activations",
@@ -107,7 +97,7 @@ SENTENCE = View[Activations](
         "well as to emotion.",
     },
     command=lambda source, choice: _command(source, choice, "class"),
-    empty=_empty,
+    empty="The saved prompts hold no finite values at this layer.",
 )
 
 
