@@ -26,6 +26,9 @@ _CONVERT_S = 15.0
 _PROCESS_BYTES = 700_000_000
 """A worker with torch and the model libraries, before any weight."""
 _PASS_TOKENS = 512
+_CHARACTERS_PER_TOKEN = 4.4
+"""English prose with a vocabulary of 50,000; for counts that are marked as guessed."""
+_SAMPLED = 1000
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -160,11 +163,6 @@ def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
-_CHARACTERS_PER_TOKEN = 4.4
-"""Of English prose with a vocabulary of 50,000; for a guess that says that it is one."""
-_SAMPLED = 1000
-
-
 @dataclass(frozen=True, kw_only=True)
 class TokenCount:
     """Tokens of a list of texts, without BOS.
@@ -204,5 +202,5 @@ def _counted(directory: Path, texts: tuple[str, ...]) -> list[int] | None:
 
 @functools.lru_cache(maxsize=32)
 def _remembered(path: Path, mtime_ns: int, texts: tuple[str, ...]) -> list[int]:  # noqa: ARG001
-    """A page asks for the same texts at every click; a changed tokenizer is another entry."""
+    """Token counts, kept between clicks; a changed tokenizer is counted again."""
     return [int(length) for length in count_tokens(path, texts)]

@@ -20,6 +20,9 @@ from emoact.store.atomic import write_json
 _MAX_BYTES = 10_000_000
 _NEW_WEIGHT = 0.5
 _OUTCOMES = 50
+_DONE = ("saved", "skipped")
+_FIRST_SHARE = 0.1
+"""Share of a job below which its remaining time is not estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,16 +158,11 @@ def _alone() -> Iterator[None]:
         os.close(descriptor)
 
 
-_DONE = ("saved", "skipped")
-_FIRST_SHARE = 0.1
-"""Less of a job says too little about the rest of it."""
-
-
 def remaining_seconds(snapshot: Snapshot, config: AnyConfig | None) -> float | None:
     """Working seconds that are left, or None before there is a rate.
 
-    A model that has not begun is taken to be as much slower as it has more parameters; units whose
-    tokens are not counted yet, to have as many tokens a prompt as those that are.
+    A model that has not begun is assumed slower in proportion to its parameters. Units whose tokens
+    are not counted yet are assumed to have the mean number of tokens of the counted prompts.
     """
     if not isinstance(config, RunConfig):
         share = snapshot.share or 0.0
