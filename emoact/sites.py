@@ -221,6 +221,16 @@ def definitions(names: Iterable[SiteName]) -> str:
     return " ".join(f"{name}: {site(name).definition.en}." for name in names)
 
 
+def sites_markdown() -> str:
+    """The sites as a Markdown table for `docs/methods.md`."""
+    lines = ["| site | hook | key of the pickle | array | definition |", "|---|---|---|---|---|"]
+    for each in SITES:
+        definition = f"{each.definition.en} ({each.formula})"
+        shape = f"[{each.shape.replace(' ', ', ')}]"
+        lines.append(f"| `{each.name}` | `{each.hook}` | `{each.key}` | `{shape}` | {definition} |")
+    return "\n".join(lines)
+
+
 def title(name: SiteName, language: str = "en") -> str:
     """The label of a site; the name itself where a file names a site of another version."""
     known = {record.name: record.label for record in SITES}

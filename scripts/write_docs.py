@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from emoact.cli.reference import commands_markdown  # noqa: E402
 from emoact.jobs import executor  # noqa: E402
+from emoact.sites import sites_markdown  # noqa: E402
 from emoact.stats import catalogue  # noqa: E402
 from emoact.store import protocol  # noqa: E402
 from emoact.views.catalogue import views_markdown  # noqa: E402
@@ -41,6 +42,7 @@ def _executors() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_markdown,
+    "sites": sites_markdown,
     "views": views_markdown,
     "stores": _stores,
     "executors": _executors,

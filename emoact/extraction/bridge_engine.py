@@ -1,4 +1,4 @@
-"""The engine of real models: a TransformerLens bridge behind the pipeline's seam."""
+"""The engine of real models: a TransformerLens bridge with its tokens, self-check and plan."""
 
 from __future__ import annotations
 
@@ -6,38 +6,47 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-from emoact.extraction.dtype_error import dtype_error
 from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
 from emoact.extraction.kernel import KernelChoice, choose_kernel, linear_shapes
 from emoact.extraction.plan import Pass, PlanName, count_nodes, plan_passes
-from emoact.extraction.self_check import PlanChoice, check_additivity, choose_plan
-from emoact.extraction.tokens import bos_facts, cut, tokenise
+from emoact.extraction.self_check import (
+    PlanChoice,
+    check_additivity,
+    check_hooks,
+    choose_plan,
+    dtype_error,
+)
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import ModelSource, OnStep, silent
-from emoact.schema import ExtractionOptions
+from emoact.schema import BosPolicy, ExtractionOptions
 from emoact.sites import site
 
 TREE_BUDGET = 768
 BATCH_BUDGET = 768
-"""Most tokens in a pass; the plan finds by itself how many below that are cheapest."""
+"""Largest pass in tokens; the plan chooses the cheapest size below."""
 _THREADS = torch.get_num_threads()
 """Compute threads of a new process where nothing else is asked for."""
 
 
 class BridgeEngine:
-    """A loaded model that computes units.
+    """A loaded and checked model that computes units.
 
     Args:
         model: The loaded model.
-        options: What an activation is.
-        choice: How passes are laid out and matrices multiplied.
-        self_check: What was measured at load.
-        recorded: What else the plan's record says.
+        options: Settings that decide the values of an activation.
+        texts: Prompts of the run for the self-check; at least one.
+        frozen: Plan of an earlier start of the same run. It is used again without a check, so
+            that a resumed run computes the same bits.
         allow_pickle_weights: Whether the weights may come from a pickle.
+        on_step: Receives the step under way.
+
+    Raises:
+        RequestError: The model lacks a hook, or its hooks are not what the sites promise.
     """
 
     def __init__(
@@ -45,49 +54,88 @@ class BridgeEngine:
         model: LoadedModel,
         options: ExtractionOptions,
         *,
-        choice: PlanChoice,
-        self_check: Mapping[str, Any],
-        recorded: Mapping[str, Any] | None = None,
-        allow_pickle_weights: bool = False,
+        texts: Sequence[str],
+        frozen: Mapping[str, Any] | None,
+        allow_pickle_weights: bool,
+        on_step: OnStep,
     ) -> None:
-        self._model = model
+        self._model, self._bridge, self._options = model, model.bridge, options
         self._allow_pickle_weights = allow_pickle_weights
-        self._bridge = model.bridge
-        self._options = options
-        self._choice = choice
+        on_step("self_check", detail="comparing with single prompts")
+        check_hooks(self._bridge, options, model.source.name)
+        prompts = [prompt for prompt in self.tokenise(texts) if len(prompt.ids)]
+        checked = self._checked(prompts)
+        self._choice, recorded = self._plan(prompts, frozen)
         self._reader = HookReader(
-            model.bridge,
+            self._bridge,
             options.sites,
             model.device,
-            kernel=choice.kernel,
-            direct=choice.direct,
+            kernel=self._choice.kernel,
+            direct=self._choice.direct,
         )
-        config = model.bridge.cfg
+        config = self._bridge.cfg
         self._facts = EngineFacts(
             n_layers=int(config.n_layers),
             d_model=int(config.d_model),
-            d_vocab=_vocabulary(model.bridge),
+            d_vocab=int(self._bridge.original_model.config.vocab_size),
             n_heads=int(config.n_heads),
             d_head=int(config.d_head),
-            bos=bos_facts(model.bridge, bos=options.bos),
+            bos=bos_facts(self._bridge, bos=options.bos),
             device=str(model.device),
             plan={
-                **(recorded or {}),
-                **dataclasses.asdict(choice),
+                **recorded,
+                **dataclasses.asdict(self._choice),
                 "threads": torch.get_num_threads(),
             },
-            self_check=dict(self_check),
+            self_check=checked,
             versions=library_versions(),
             random_weights=model.random_weights,
         )
 
+    def _checked(self, prompts: Sequence[Tokenised]) -> dict[str, Any]:
+        options, source = self._options, self._model.source
+        checked: dict[str, Any] = {}
+        if any(site(name).is_added for name in options.sites):
+            checked["additivity_error"] = check_additivity(
+                self._bridge, prompts[0].ids, options, source.name
+            )
+        if options.dtype != "float32":
+            checked["dtype_error"] = dtype_error(
+                self._model,
+                source,
+                options,
+                prompts,
+                allow_pickle_weights=self._allow_pickle_weights,
+            )
+        return checked
+
+    def _plan(
+        self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None
+    ) -> tuple[PlanChoice, Mapping[str, Any]]:
+        """The plan, and what else its record holds."""
+        if frozen:
+            names = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
+            return PlanChoice(**{name: frozen[name] for name in names}), frozen
+        kernel = _kernel(self._model, self._options)
+        choice = choose_plan(
+            self._bridge,
+            prompts,
+            sites=self._options.sites,
+            device=self._model.device,
+            budgets=_budgets(self._bridge),
+            kernel="highest" if kernel is None else kernel.kernel,
+            # Processed weights exist in the components only, not in the modules that they wrap.
+            direct=self._options.processing == "raw",
+        )
+        return choice, {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
+
     @property
     def facts(self) -> EngineFacts:
-        """What the model says of itself."""
+        """Sizes, BOS, plan and self-check."""
         return self._facts
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
-        """Token ids of each text, cut to the context; the pipeline refuses cuts nobody allowed."""
+        """Token ids of each text, cut to the context; the pipeline checks `truncate`."""
         prompts = tokenise(self._bridge, texts, bos=self._options.bos)
         return [cut(prompt, self.context) for prompt in prompts]
 
@@ -125,7 +173,7 @@ class BridgeEngine:
         on_step: OnStep,
     ) -> BridgeEngine:
         """The same loaded model, checked anew for other prompts, sites or a given plan."""
-        return _check(
+        return BridgeEngine(
             self._model,
             options,
             texts=texts,
@@ -152,23 +200,21 @@ def load_engine(
 
     Args:
         source: The model; ready to load.
-        options: What an activation is.
-        texts: Prompts of the run for the self-check; at least one.
-        frozen: The plan of an earlier start of the same run, which is used again unchecked so
-            that a resumed run computes what an undisturbed one would.
+        options: As in `BridgeEngine`, like the arguments below.
+        texts: Prompts of the run.
+        frozen: Plan of an earlier start of the same run.
         allow_pickle_weights: Load weights that are stored as pickles.
-        on_step: Told what is under way.
+        on_step: Receives the step under way.
 
     Raises:
-        RequestError: The model does not do what was asked for.
+        RequestError: The model lacks a hook, or its hooks are not what the sites promise.
         EmoactError: It cannot be loaded.
     """
     threads = frozen.get("threads") if frozen else wanted(THREADS)
     torch.set_num_threads(int(threads or _THREADS))
     on_step("load", detail=f"loading {source.name}")
-    model = load_model(source, options, allow_pickle_weights=allow_pickle_weights)
-    return _check(
-        model,
+    return BridgeEngine(
+        load_model(source, options, allow_pickle_weights=allow_pickle_weights),
         options,
         texts=texts,
         frozen=frozen,
@@ -177,65 +223,8 @@ def load_engine(
     )
 
 
-def _check(
-    model: LoadedModel,
-    options: ExtractionOptions,
-    *,
-    texts: Sequence[str],
-    frozen: Mapping[str, Any] | None,
-    allow_pickle_weights: bool,
-    on_step: OnStep,
-) -> BridgeEngine:
-    """The engine of a loaded model; arguments as in `load_engine`."""
-    source = model.source
-    on_step("self_check", detail="comparing with single prompts")
-    context = int(model.bridge.cfg.n_ctx)
-    prompts = [cut(prompt, context) for prompt in tokenise(model.bridge, texts, bos=options.bos)]
-    prompts = [prompt for prompt in prompts if len(prompt.ids)]
-    check: dict[str, Any] = {}
-    if any(site(name).is_added for name in options.sites):
-        check["additivity_error"] = check_additivity(
-            model.bridge, prompts[0].ids, options, source.name
-        )
-    if options.dtype != "float32":
-        check["dtype_error"] = dtype_error(
-            model, source, options, prompts, allow_pickle_weights=allow_pickle_weights
-        )
-    if frozen:
-        fields = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
-        choice = PlanChoice(**{name: frozen[name] for name in fields})
-        return BridgeEngine(
-            model,
-            options,
-            choice=choice,
-            self_check=check,
-            recorded=frozen,
-            allow_pickle_weights=allow_pickle_weights,
-        )
-    kernel = _kernel(model, options)
-    choice = choose_plan(
-        model.bridge,
-        prompts,
-        sites=options.sites,
-        device=model.device,
-        budgets=_budgets(model.bridge),
-        kernel="highest" if kernel is None else kernel.kernel,
-        # Processed weights are in the components, not in the modules that they wrap.
-        direct=options.processing == "raw",
-    )
-    recorded = {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
-    return BridgeEngine(
-        model,
-        options,
-        choice=choice,
-        self_check=check,
-        recorded=recorded,
-        allow_pickle_weights=allow_pickle_weights,
-    )
-
-
 def _kernel(model: LoadedModel, options: ExtractionOptions) -> KernelChoice | None:
-    """The faster exact kernel; None where there is no choice, or none that is exact."""
+    """The faster exact kernel; None on other devices and in half precision."""
     if model.device.type != "cpu" or options.dtype != "float32":
         return None
     shapes = linear_shapes(model.bridge.original_model)
@@ -246,7 +235,8 @@ def _budgets(bridge: Any) -> dict[PlanName, int]:
     config = bridge.original_model.config
     asked = wanted(WIDTH)
     limits = [asked or TREE_BUDGET, int(bridge.cfg.n_ctx)]
-    # A local window counts columns, not depth: within it, a tree and a prompt look the same.
+    # A local attention window counts columns of a pass. In a tree no wider than the window the mask
+    # is the same as in single prompts.
     for field in ("window_size", "sliding_window"):
         window = getattr(config, field, None)
         if isinstance(window, int) and window > 0:
@@ -255,5 +245,55 @@ def _budgets(bridge: Any) -> dict[PlanName, int]:
     return {"prefix_tree": min(limits), "sorted_batches": batches, "one_at_a_time": 1}
 
 
-def _vocabulary(bridge: Any) -> int:
-    return int(bridge.original_model.config.vocab_size)
+def tokenise(bridge: Any, texts: Sequence[str], *, bos: BosPolicy) -> list[Tokenised]:
+    """Token ids of each text, not yet cut to the context.
+
+    Args:
+        bridge: The loaded bridge; its `to_tokens` is the definition.
+        texts: The prompts.
+        bos: `prepend` puts a BOS token in front.
+    """
+    tokenizer = bridge.tokenizer
+    results = []
+    for text in texts:
+        # TransformerLens truncates without a message unless told not to.
+        row = bridge.to_tokens(
+            text, prepend_bos=bos == "prepend", truncate=False, move_to_device=False
+        )[0]
+        ids = row.numpy().astype(np.int64)
+        strings = tokenizer.batch_decode(
+            [[token] for token in ids.tolist()], clean_up_tokenization_spaces=False
+        )
+        starts = bos == "prepend" and len(ids) > 0 and int(ids[0]) == tokenizer.bos_token_id
+        results.append(
+            Tokenised(
+                ids=ids,
+                strings=tuple(strings),
+                content_start=1 if starts else 0,
+                full_length=len(ids),
+            )
+        )
+    return results
+
+
+def bos_facts(bridge: Any, *, bos: BosPolicy) -> dict[str, Any]:
+    """BOS policy, and the prepended token with its id."""
+    prepended = bos == "prepend" and tokenise(bridge, ["a"], bos=bos)[0].content_start == 1
+    return {
+        "policy": bos,
+        "prepended": prepended,
+        "token": bridge.tokenizer.bos_token if prepended else None,
+        "token_id": bridge.tokenizer.bos_token_id if prepended else None,
+    }
+
+
+def cut(prompt: Tokenised, context: int) -> Tokenised:
+    """The prompt's first `context` tokens; the same prompt where it already fits."""
+    if len(prompt.ids) <= context:
+        return prompt
+    return Tokenised(
+        ids=prompt.ids[:context].copy(),
+        strings=prompt.strings[:context],
+        content_start=prompt.content_start,
+        full_length=prompt.full_length,
+    )

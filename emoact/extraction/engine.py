@@ -1,4 +1,7 @@
-"""What the pipeline needs of a model; the one seam between files and torch."""
+"""The interfaces of the pipeline: a model that computes, and a reporter that is told of it.
+
+Nothing here imports torch, so that tests can put stand-ins in both places.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from emoact.models.source import OnStep
+from emoact.models.source import OnStep, Step
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 
@@ -38,7 +41,7 @@ class Tokenised:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What a loaded model says of itself; goes into metadata and provenance.
+    """Facts of a loaded model for metadata and provenance.
 
     Attributes:
         n_layers: Number of transformer blocks.
@@ -47,11 +50,11 @@ class EngineFacts:
         n_heads: Attention heads.
         d_head: Width of a head; 0 where it is unknown.
         bos: `policy`, `prepended`, `token`, `token_id`.
-        device: Where the passes ran.
-        plan: How tokens are laid out in passes, and why.
-        self_check: What was measured at load.
-        versions: Of the libraries that computed.
-        random_weights: True when the weights were never trained, as far as the model says.
+        device: Device of the passes.
+        plan: Layout of the passes, with the reason for its choice.
+        self_check: Results of the checks at load.
+        versions: Versions of the libraries.
+        random_weights: True when the model is marked as untrained.
     """
 
     n_layers: int
@@ -70,7 +73,7 @@ class EngineFacts:
 Put = Callable[[SiteName, int, int, Float32[np.ndarray, "..."]], None]
 """Takes (site, layer, sample, activations of that sample)."""
 OnPass = Callable[[int, int], None]
-"""Told after each pass: samples finished and tokens computed by it."""
+"""Called after each pass with the samples and tokens that it finished."""
 
 
 @runtime_checkable
@@ -79,7 +82,7 @@ class Engine(Protocol):
 
     @property
     def facts(self) -> EngineFacts:
-        """What the model says of itself."""
+        """Sizes, BOS, plan and self-check."""
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         """One result per text, in their order."""
@@ -96,3 +99,57 @@ class Engine(Protocol):
         on_step: OnStep,
     ) -> Engine:
         """The same loaded model for other prompts, sites or a given plan, as a new one would be."""
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Receives the events of a run. `model` is always the name of the model's folder."""
+
+    def step(
+        self,
+        step: Step,
+        *,
+        model: str,
+        detail: str = "",
+        done: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        """The step under way; `done` and `total` are bytes while something is fetched."""
+
+    def unit_planned(self, *, model: str, emotion: str, n_samples: int, n_tokens: int) -> None:
+        """The size of a unit that will be computed."""
+
+    def unit_started(self, *, model: str, emotion: str) -> None:
+        """Its first pass begins."""
+
+    def unit_progress(
+        self, *, model: str, emotion: str, samples_done: int, tokens_done: int
+    ) -> None:
+        """A pass is done; the counts are totals within the unit."""
+
+    def unit_saved(
+        self,
+        *,
+        model: str,
+        emotion: str,
+        path: str,
+        size: int,
+        sha256: str,
+        seconds: float,
+        n_samples: int,
+        n_tokens: int,
+    ) -> None:
+        """Its pickle is on disk and acknowledged; seconds of wall time from its first pass on."""
+
+    def unit_skipped(self, *, model: str, emotion: str, path: str, reason: str) -> None:
+        """It is on disk already."""
+
+    def note(self, text: str) -> None:
+        """A remark for the user."""
+
+    def check_cancelled(self) -> None:
+        """Called between passes.
+
+        Raises:
+            CancelledError: The run was cancelled.
+        """

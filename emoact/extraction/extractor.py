@@ -1,4 +1,4 @@
-"""The report's class: one model in this process, for one text, several texts, or a data set."""
+"""A model in this process for one text, several texts or a data set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECK_TEXTS = (
     "I lost the ticket that you gave me.",
     "Rain.",
 )
-"""What the self-check compares when no data set is at hand: shared beginnings, several lengths."""
+"""Texts of the self-check without a data set: shared beginnings and several lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class ActivationExtractor:
         """Width of the residual stream."""
         return self.facts.d_model
 
-    # A str is a Sequence[str] as well; the first signature that fits is the one that is meant.
+    # A str is also a Sequence[str]; the first signature that fits is the right one.
     @overload
     def extract(self, texts: str) -> Sample: ...  # type: ignore[overload-overlap]
 
@@ -133,7 +133,7 @@ class ActivationExtractor:
         found: list[dict[tuple[SiteName, int], np.ndarray]] = [{} for _ in several]
 
         def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-            # The rows are a window on a whole pass, which would stay alive with them.
+            # Copied, because a view would keep the whole pass in memory.
             found[sample][site, layer] = rows.copy()
 
         if prompts:
@@ -233,7 +233,7 @@ def _sample(
 
 
 class Quiet:
-    """A reporter for callers who only want the files."""
+    """A reporter without output, which is never cancelled."""
 
     def step(self, *_: object, **__: object) -> None:
         """Nothing is shown."""
@@ -241,4 +241,4 @@ class Quiet:
     unit_planned = unit_started = unit_progress = unit_saved = unit_skipped = note = step
 
     def check_cancelled(self) -> None:
-        """Nobody can cancel."""
+        """Never cancelled."""

@@ -1,8 +1,8 @@
-"""Passes through the model: hooks out, nothing computed that nobody asked for."""
+"""Passes through the model with hooks; each pass stops after the last hook that is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -14,13 +14,13 @@ from emoact.extraction.engine import Put
 from emoact.extraction.kernel import Kernel, float32_kernel
 from emoact.extraction.plan import Pass
 from emoact.extraction.shortcut import shortcut
-from emoact.extraction.staging import Staging
 from emoact.sites import SiteName, site
 
 OnDone = Callable[[Pass], None]
+_Key = tuple[SiteName, int]
 
 
-def hook_names(sites: Sequence[SiteName], n_layers: int) -> dict[str, tuple[SiteName, int]]:
+def hook_names(sites: Sequence[SiteName], n_layers: int) -> dict[str, _Key]:
     """Full hook name -> (site, layer)."""
     return {
         site(name).hook_at(layer): (name, layer)
@@ -34,12 +34,12 @@ class HookReader:
 
     Args:
         bridge: The TransformerLens bridge.
-        sites: What to take.
-        device: Where the weights are.
-        kernel: How float32 matrices are multiplied.
-        direct: Whether components whose hooks are not read are left out of the way.
-        staged: Whether activations wait on the device for the end of their pass; by default
-            where that saves waiting, which is anywhere but on a CPU.
+        sites: Sites to read.
+        device: Device of the weights.
+        kernel: Kernel of float32 products.
+        direct: Bypass components whose hooks are not read.
+        staged: Copy activations to the host at the end of each pass instead of at each hook. The
+            default is True except on a CPU.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class HookReader:
         self._kernel = kernel
         self._staged = device.type != "cpu" if staged is None else staged
         self._names = hook_names(sites, bridge.cfg.n_layers)
-        # The unembedding is a third of the work at 50,000 tokens of vocabulary; the base model
-        # stops before it, and the bridge's hooks sit in its blocks all the same.
+        # The base model leaves out the unembedding, a third of the work at a vocabulary of 50,000.
         self._body = getattr(bridge.original_model, "base_model", bridge.original_model)
 
     def run(self, one_pass: Pass, put: Put) -> None:
@@ -85,7 +84,7 @@ class HookReader:
         taker = _Taker(self._device, put, n_expected=len(self._names), staged=self._staged)
         hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
         route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
-        # Attached once: resolving a few dozen names costs as much as a small pass.
+        # Attached once for all passes: resolving the names costs as much as a small pass.
         with float32_kernel(self._kernel), self._bridge.hooks(fwd_hooks=hooks), route:
             for one_pass in passes:
                 taker.begin(one_pass)
@@ -95,7 +94,7 @@ class HookReader:
                 self._check_fired(taker.fired)
                 on_done(one_pass)
 
-    def _check_fired(self, fired: set[tuple[SiteName, int]]) -> None:
+    def _check_fired(self, fired: set[_Key]) -> None:
         missing = set(self._names.values()) - fired
         if missing:
             name, layer = min(missing)
@@ -118,14 +117,14 @@ class HookReader:
 
 
 class _NothingLeftError(Exception):
-    """Everything asked for has been seen; the rest of the pass would be for nobody."""
+    """Raised after the last hook that is read, to skip the rest of the pass."""
 
 
 class _Taker:
-    """What the hooks do with the activations of the pass under way."""
+    """Functions of the hooks, which hand the activations of the current pass over."""
 
     def __init__(self, device: torch.device, put: Put, *, n_expected: int, staged: bool) -> None:
-        self.fired: set[tuple[SiteName, int]] = set()
+        self.fired: set[_Key] = set()
         self._device = device
         self._put = put
         self._n_expected = n_expected
@@ -134,7 +133,7 @@ class _Taker:
         self._rows: torch.Tensor | None = None
 
     def begin(self, one_pass: Pass) -> None:
-        """The next activations belong to this pass."""
+        """Set the pass that the next activations belong to."""
         self.fired.clear()
         self._pass = one_pass
         flat = np.concatenate(one_pass.rows)
@@ -142,7 +141,7 @@ class _Taker:
         self._rows = None if whole else torch.from_numpy(flat).to(self._device)
 
     def end(self) -> None:
-        """The pass is over; hand over whatever waited for its end."""
+        """Hand over the activations that were staged during the pass."""
         if self._staging is not None:
             for (site, layer), rows in self._staging.take():
                 self._hand_over(rows, site, layer)
@@ -181,6 +180,44 @@ class _Taker:
             columns = torch.from_numpy(indices - row * width).to(self._device)
             heads = pattern[row].index_select(1, columns).index_select(2, columns)
             self._put(name, layer, sample, _to_numpy(heads, name, layer))
+
+
+class Staging:
+    """Copies that run while the device goes on computing.
+
+    Each activation is copied into page-locked memory without waiting for it; `take` waits once for
+    all of them. The buffers are used again by the next pass, so there is one pass of them.
+
+    Args:
+        device: Where the activations come from; on a CPU the copies are done at once.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pinned = device.type == "cuda"
+        self._buffers: dict[_Key, torch.Tensor] = {}
+        self._waiting: list[tuple[_Key, torch.Tensor]] = []
+
+    def add(self, key: _Key, rows: torch.Tensor) -> None:
+        """Begin to copy the rows of one site of one layer."""
+        target = self._room(key, rows)
+        target.copy_(rows.detach(), non_blocking=self._pinned)
+        self._waiting.append((key, target))
+
+    def take(self) -> Iterator[tuple[_Key, torch.Tensor]]:
+        """Wait for the copies, then give each; valid until the next `add`."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        waiting, self._waiting = self._waiting, []
+        yield from waiting
+
+    def _room(self, key: _Key, rows: torch.Tensor) -> torch.Tensor:
+        buffer = self._buffers.get(key)
+        fits = buffer is not None and buffer.dtype == rows.dtype and len(buffer) >= len(rows)
+        if buffer is None or not fits:
+            buffer = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self._pinned)
+            self._buffers[key] = buffer
+        return buffer[: len(rows)]
 
 
 def _to_numpy(activation: torch.Tensor, name: SiteName, layer: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The faster of two exact ways to multiply float32 matrices, found by trying.
+"""Choice of the faster exact kernel for float32 products, by measurement.
 
 torch routes float32 products on a CPU to MKL or, when it may lower the precision, to oneDNN. On
 processors without matrix units oneDNN keeps true float32 all the same and can be the faster one; on
@@ -29,7 +29,7 @@ KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 EXACT = 5e-6
 """Largest error of a product that counts as float32: it rounds at 6e-7, TF32 at 2e-4."""
 _GAIN = 1.1
-"""How much faster the other path has to be; less than that is noise."""
+"""Least ratio of rates at which the other kernel is used; smaller ratios are noise."""
 _SECONDS = 0.8
 _REPEATS = 15
 _ROWS = 224
@@ -49,13 +49,13 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class KernelChoice:
-    """Which path, and on what evidence.
+    """A kernel with the measurements behind its choice.
 
     Attributes:
-        kernel: torch's name of the precision that leads to it.
+        kernel: Value of `torch.set_float32_matmul_precision`.
         reason: One sentence.
-        gflops: Rate of each path at the model's shapes.
-        errors: Largest relative error of a row against float64, of each path.
+        gflops: Rate of each kernel at the model's shapes.
+        errors: Largest relative error of a row against float64, by kernel.
     """
 
     kernel: Kernel
@@ -66,7 +66,7 @@ class KernelChoice:
 
 @contextmanager
 def float32_kernel(kernel: Kernel) -> Iterator[None]:
-    """Multiply float32 matrices that way within the block; torch's setting is global."""
+    """Use a kernel within the block; torch's setting is global."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(kernel)
     try:
@@ -76,7 +76,7 @@ def float32_kernel(kernel: Kernel) -> Iterator[None]:
 
 
 def linear_shapes(model: torch.nn.Module) -> dict[Shape, int]:
-    """How often each shape of a linear layer occurs, embeddings and unembedding left out."""
+    """Number of linear layers of each shape, without embeddings and unembedding."""
     counts: dict[Shape, int] = {}
     body = getattr(model, "base_model", model)
     for module in body.modules():
@@ -98,9 +98,9 @@ def choose_kernel(shapes: Mapping[Shape, int]) -> KernelChoice:
     if known is not None:
         return known
     found = measure(shapes)
-    # Whatever else the machine does can only slow a product down.
+    # Other work of the machine only slows products down, so the minimum is the best estimate.
     choice = decide(found.rates(min), found.errors)
-    # A folder that cannot be written costs a second at the next start, nothing else.
+    # Without the cache file the next start measures again, which takes a second.
     with suppress(EmoactError, OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, asdict(choice))
@@ -108,7 +108,7 @@ def choose_kernel(shapes: Mapping[Shape, int]) -> KernelChoice:
 
 
 def decide(gflops: Mapping[str, float], errors: Mapping[str, float]) -> KernelChoice:
-    """What the measurements of `measure` mean."""
+    """The kernel to use, from rates and errors of `measure`."""
     kernel: Kernel = "highest"
     if not errors["medium"] <= EXACT:
         reason = f"oneDNN's products are not true float32 (error {errors['medium']:.1g})"
@@ -164,7 +164,7 @@ def measure(
     Args:
         shapes: Shapes and their counts; at least one.
         rows: Tokens of a pass.
-        seconds: Most time to spend, give or take one product.
+        seconds: Largest total time, within one product.
     """
     taken: dict[tuple[Kernel, Shape], list[float]] = {
         (kernel, shape): [] for kernel in KERNELS for shape in shapes

@@ -1,4 +1,4 @@
-"""Recomputing a sample of saved prompts, one at a time through TransformerLens."""
+"""Comparison of saved activations with recomputed ones, one prompt at a time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _ROUNDING_SAMPLES = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ParityResult:
-    """How far the saved activations of one unit are from recomputed ones.
+    """Differences between saved and recomputed activations of one unit.
 
     Attributes:
         folder: The model's folder.
         emotion: Label.
-        samples: Which prompts were recomputed.
-        tolerance: What is allowed: 1e-5, or three times the model's own rounding error.
+        samples: Indices of the recomputed prompts.
+        tolerance: Largest allowed difference: 1e-5, or three times the model's rounding error.
         differences: By site, the largest relative difference of each layer.
     """
 
@@ -57,13 +57,13 @@ def check_parity(
     """Recompute a random sample of each unit whose model is on this machine.
 
     Args:
-        units: What `verify_files` could read.
+        units: Units to check.
         n_samples: Prompts per unit.
         seed: Of the choice of prompts.
-        on_unit: Told before each unit.
+        on_unit: Called before each unit.
 
     Returns:
-        The figures, and what is wrong; a model that is not here gives a note.
+        Differences and findings; a model that is not installed gives a note.
     """
     results: list[ParityResult] = []
     findings: list[Finding] = []
@@ -131,7 +131,7 @@ def _source(unit: Unit) -> tuple[ModelSource, ExtractionOptions]:
 
 def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult:
     sites = unit.sites
-    # Copied: what comes from the mapped file is read-only, which torch does not know.
+    # Copied because torch does not support read-only arrays.
     ids = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in chosen}
     references = {sample: single_prompt(bridge, ids[sample], sites) for sample in chosen}
     differences: dict[str, list[float]] = {
@@ -148,7 +148,7 @@ def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult
     }
     tolerance = PARITY
     if not max((max(row) for row in differences.values()), default=0.0) <= PARITY:
-        # A model's rounding differs much between prompts, so more are asked than were recomputed.
+        # Rounding differs much between prompts, so it is measured on more of them.
         every = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in _more(unit)}
         ids |= every
         for sample in every.keys() - references.keys():

@@ -1,7 +1,6 @@
-"""One run from its configuration to its files: plan, forward, store, unit by unit.
+"""One run from its configuration to its files, unit by unit.
 
-Nothing here imports torch: the engine does, behind `engine_for`, so that tests can drive the same
-files and runs with a stand-in.
+Only `engine_for` imports torch, so that tests can give a stand-in.
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from emoact.data import read_prompts
 from emoact.errors import FileRefusedError, RequestError
-from emoact.extraction.engine import Engine, Tokenised
-from emoact.extraction.metadata import RunFacts, now
-from emoact.extraction.reporter import Reporter
-from emoact.extraction.unit_job import UnitJob, compute_and_save
+from emoact.extraction.engine import Engine, Reporter, Tokenised
+from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
@@ -49,27 +46,14 @@ class EngineFor(Protocol):
 
 
 def bridge_engine(
-    source: ModelSource,
-    options: ExtractionOptions,
-    *,
-    texts: Sequence[str],
-    frozen: Mapping[str, Any] | None,
-    allow_pickle_weights: bool,
-    on_step: OnStep,
+    source: ModelSource, options: ExtractionOptions, *, on_step: OnStep, **how: Any
 ) -> Engine:
-    """The engine of real models; torch is imported by calling it, which takes a while."""
+    """The engine of real models, as `EngineFor`. The call imports torch, which takes seconds."""
     on_step("load", detail="importing torch and TransformerLens")
     let_threads_sleep()
     from emoact.extraction.bridge_engine import load_engine
 
-    return load_engine(
-        source,
-        options,
-        texts=texts,
-        frozen=frozen,
-        allow_pickle_weights=allow_pickle_weights,
-        on_step=on_step,
-    )
+    return load_engine(source, options, on_step=on_step, **how)
 
 
 def run_units(
@@ -83,9 +67,9 @@ def run_units(
 
     Args:
         config: What was asked for.
-        reporter: Told of everything, asked between passes whether to stop.
-        plans: By model folder, the choices of the run's first start; filled in where missing, and
-            obeyed where there, so that a resumed run computes the same bits.
+        reporter: Receives all events, and can cancel between passes.
+        plans: Plans of the run's first start by model folder. Missing ones are filled in; others
+            are used, so that a resumed run computes the same bits.
         engine_for: Loads a model.
 
     Raises:
@@ -108,7 +92,7 @@ def run_units(
             reporter.check_cancelled()
             _run_model(config, model, dataset, root, reporter, plans, engine_for)
     finally:
-        # The run's own folder for work in progress is empty now; nothing else would remove it.
+        # Removes the run's empty folder of work in progress too.
         remove_stale_shards(root.partial)
 
 
@@ -141,7 +125,7 @@ def _run_model(
     engine = engine_for(
         source,
         config.options,
-        # Always those of the run's first emotion, so that a resumed run would choose the same.
+        # Always prompts of the first emotion, so that a resumed run chooses the same plan.
         texts=[prompt.text for prompt in dataset.of(config.emotions[0])],
         frozen=plans.get(source.folder),
         allow_pickle_weights=config.allow_pickle_weights,
@@ -156,7 +140,7 @@ def _run_model(
             f"{error['largest']:.1g} of an activation's norm (median {error['median']:.1g}, "
             f"{error['n_prompts']} prompts of this run)"
         )
-    jobs = []
+    jobs, started_at = [], now()
     for emotion in waiting:
         tokenised = engine.tokenise(texts[emotion])
         prompts = dataset.of(emotion)
@@ -173,15 +157,17 @@ def _run_model(
                 tokenised=tuple(tokenised),
                 configuration=configuration,
                 key=unit_key(configuration, [prompt.ids for prompt in tokenised]),
+                config=config,
+                source=source,
+                run_started_at=started_at,
             )
         )
-    facts = RunFacts(config=config, dataset=dataset, source=source, started_at=now())
     for job in jobs:
         reporter.check_cancelled()
         with unit_lock(root, source.folder, job.emotion, while_waiting=reporter.check_cancelled):
-            # Another run may have saved the very unit since it was looked at.
+            # Another run may have saved the unit in the meantime.
             if not _is_saved(config, source, dataset, root, reporter, job.emotion):
-                compute_and_save(job, engine=engine, facts=facts, root=root, reporter=reporter)
+                compute_and_save(job, engine=engine, root=root, reporter=reporter)
 
 
 def _source(model: RunModel, config: RunConfig) -> ModelSource:
@@ -217,7 +203,7 @@ def _is_saved(
     reporter: Reporter,
     emotion: str,
 ) -> bool:
-    """Whether the unit is on disk as asked for, without needing the model.
+    """True when the unit is on disk as asked for; needs no model.
 
     Raises:
         RequestError: A file is in the way and may not be replaced.
@@ -235,7 +221,7 @@ def _is_saved(
         return True
     if state == "missing" or config.overwrite or (state == "damaged" and not differing):
         return False
-    # Killed between putting a file in place and acknowledging it: a resumed run makes it again.
+    # The run was killed between writing the file and recording it: compute the unit again.
     if state == "unrecorded" and _writer(path) == config.run_id:
         return False
     found = "; ".join(differing) if differing else "no run acknowledged it, so it is unknown"
@@ -246,7 +232,7 @@ def _is_saved(
 
 
 def _writer(path: Path) -> str | None:
-    """The run that a file says it is from, or None."""
+    """Run id in a file's provenance, or None."""
     try:
         provenance = read(path).provenance
     except FileRefusedError:

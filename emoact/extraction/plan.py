@@ -1,7 +1,7 @@
-"""Which tokens are computed in which pass: pure functions of the tokenised prompts.
+"""Layout of the tokens of a unit in passes: pure functions of the tokenised prompts.
 
-In a causal model the activations at a position depend on its prefix only. So right-padding changes
-nothing before it, and a prefix that prompts share has to be computed once.
+In a causal model the activations at a position depend on its prefix only. Right-padding therefore
+changes nothing before it, and a prefix that prompts share is computed once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PlanName = Literal["prefix_tree", "sorted_batches", "one_at_a_time"]
 PLANS: tuple[PlanName, ...] = get_args(PlanName)
 
 _PASS_COST = 64.0
-"""What a pass costs beyond its tokens, in tokens: launching it, and filling the machine again."""
+"""Fixed cost of a pass in units of the cost of one token, as measured on four models."""
 _PAIR_COST = 2e-4
-"""What attention costs for two tokens in one row, in tokens; both as measured on four models."""
+"""Cost of attention between two tokens of one row, in the same unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def _batch(group: Sequence[int], prompts: Sequence[Int64[np.ndarray, "_"]]) -> P
     for row, index in enumerate(group):
         length = len(prompts[index])
         ids[row, :length] = prompts[index]
-        # Any token will do as padding: nothing before it can see it.
+        # The padding token is arbitrary: no earlier position attends to it.
         ids[row, length:] = prompts[index][-1]
         rows.append(np.arange(row * width, row * width + length, dtype=np.int64))
     return Pass(ids=ids, depths=None, visible=None, samples=tuple(group), rows=tuple(rows))
@@ -118,7 +118,7 @@ def _prefix_trees(prompts: Sequence[Int64[np.ndarray, "_"]], budget: int) -> lis
     order = sorted(range(len(texts)), key=lambda index: (texts[index], index))
     small = [index for index in order if len(texts[index]) <= budget]
     passes = [_tree(group, texts) for group in _chunks(small, texts, budget)]
-    # Beyond the budget a tree may not be exact (a local attention window); a single row is.
+    # Beyond the budget a tree may be inexact (local attention windows); a single row is exact.
     return passes + [_batch([index], prompts) for index in order if len(texts[index]) > budget]
 
 
@@ -155,7 +155,7 @@ def _chunks(
 
 
 def pass_cost(tokens: int, *, rows: int = 1) -> float:
-    """How long a pass takes, in the time that one token takes alone."""
+    """Cost of a pass in units of the cost of one token."""
     return tokens + _PAIR_COST * tokens * tokens / rows + _PASS_COST
 
 

@@ -1,9 +1,9 @@
-"""What is measured on a model before its activations are believed."""
+"""Checks of a loaded model on prompts of the run: hooks, additivity, parity and precision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -17,36 +17,39 @@ from emoact.extraction.engine import Tokenised
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
+from emoact.models.load import LoadedModel, load_model
+from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 
 PARITY = 1e-5
-"""Largest relative difference per position that counts as float32 noise by itself."""
+"""Largest relative difference per position that is always accepted as float32 rounding."""
 ADDITIVITY = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre."""
 KERNEL_HEADROOM = 4
-"""How far below parity another kernel has to stay on the few prompts that are checked.
+"""Factor below `PARITY` that another kernel must reach on the few prompts that are checked.
 
-Its rounding is not that of the single prompts, so a deep model spreads it: over all 200 shipped
-prompts SmolLM2 strayed six times as far as over the six that were looked at.
+Its rounding differs from that of the single prompts: over all 200 shipped prompts of SmolLM2 the
+largest difference was six times that over the six checked ones.
 """
 _SAMPLES_CHECKED = 6
+_DTYPE_PROMPTS = 4
 
 Reference = Mapping[tuple[SiteName, int], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanChoice:
-    """How the passes of one model are laid out, and on what evidence.
+    """Layout of the passes of one model, with the measurements behind its choice.
 
     Attributes:
         plan: The layout.
         budget: Most tokens in a pass.
-        difference: Largest relative difference to single prompts that was found, per position.
-        tolerance: What was allowed.
+        difference: Largest relative difference to single prompts, per position.
+        tolerance: Largest allowed difference.
         reason: One sentence.
-        kernel: How float32 matrices are multiplied.
-        direct: Whether components whose hooks are not read are left out of the way.
+        kernel: Kernel of float32 products.
+        direct: Components whose hooks are not read are bypassed.
     """
 
     plan: PlanName
@@ -100,24 +103,45 @@ def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     return worst
 
 
+def check_hooks(bridge: Any, options: ExtractionOptions, name: str) -> None:
+    """Refuse sites whose hooks the model does not have.
+
+    Raises:
+        RequestError: A hook is missing; lists the sites that the model has.
+    """
+    there = bridge.hook_dict
+    lacking: dict[str, str] = {}
+    for site in sites.site_names():
+        for hook in hook_names([site], bridge.cfg.n_layers):
+            if hook not in there:
+                lacking.setdefault(site, hook)
+    for site in options.sites:
+        if site in lacking:
+            found = [name for name in sites.site_names() if name not in lacking]
+            raise RequestError(
+                f"{name} has no hook {lacking[site]}, so {site} cannot be read",
+                remedy=f"Leave the site {site} out. This model has {', '.join(found)}.",
+            )
+
+
 def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, name: str) -> float:
     """The error of `additivity_error`, when it is small enough or the user allowed it.
 
     Raises:
         RequestError: The hooks do not hold what a layer adds to the residual stream.
     """
-    added = [site.name for site in sites.SITES if site.is_added]
-    asked = ", ".join(part for part in added if part in options.sites)
     error = additivity_error(bridge, ids)
     limit = ADDITIVITY[options.dtype]
     if error <= limit or options.allow_nonadditive_mlp:
         return error
+    added = [site.name for site in sites.SITES if site.is_added]
+    asked = ", ".join(part for part in added if part in options.sites)
     found = (
-        "one of the hooks is missing" if error == float("inf") else f"they differ by {error:.2g}"
+        f"relative error {error:.2g}" if np.isfinite(error) else "a hook is missing or overflows"
     )
     raise RequestError(
-        f"{name}: {' + '.join(['resid_pre', *sorted(added)])} is not the next resid_pre ({found} "
-        f"of its norm; {limit:g} is allowed), so {asked} is not what is added to the stream",
+        f"{name}: {' + '.join(['resid_pre', *sorted(added)])} is not the next resid_pre ({found}; "
+        f"{limit:g} is allowed), so {asked} is not what is added to the stream",
         remedy=f"Leave out {asked}, or pass --allow-nonadditive-mlp to save it as it is.",
     )
 
@@ -152,14 +176,14 @@ def choose_plan(
 ) -> PlanChoice:
     """The first of the three plans whose passes agree with single prompts.
 
-    The single prompts are always computed by torch's default kernel through every component of the
-    bridge, and so is whatever agrees with them in no other way.
+    Single prompts are always computed by torch's default kernel through every component of the
+    bridge. A model that agrees in no other way runs in that way too.
 
     Args:
         bridge: The loaded model.
-        prompts: Prompts of the run itself, so that the check sees what will be computed.
-        sites: What will be read; all of it is compared.
-        device: Where the weights are.
+        prompts: Prompts of the run.
+        sites: Sites of the run; all of them are compared.
+        device: Device of the weights.
         budgets: Tokens per pass of each plan.
         kernel: The kernel to try first.
         direct: Whether to try first without the components whose hooks are not read.
@@ -233,7 +257,7 @@ def _worst(
         nonlocal worst
         if sample in checked:
             difference = relative_difference(rows, references[sample][site, layer])
-            # NaN compares as neither larger nor smaller; it must not pass as agreement.
+            # NaN is neither larger nor smaller; it must not count as agreement.
             worst = float("inf") if np.isnan(difference) else max(worst, difference)
 
     reader.run(one_pass, compare)
@@ -247,7 +271,7 @@ def own_error(
     references: Mapping[int, Reference],
     sites: Sequence[SiteName],
 ) -> float:
-    """The run's own rounding error: single prompts against the same weights in float64.
+    """Rounding error of the model: single prompts against the same weights in float64.
 
     Widening the weights and narrowing them again gives back the same bits.
     """
@@ -259,7 +283,7 @@ def own_error(
     try:
         exact = {sample: single_prompt(bridge, ids[sample], sites) for sample in checked}
     except RuntimeError:
-        # Some layers insist on float32; without an exact result nothing is allowed beyond PARITY.
+        # Some layers work in float32 only; without an exact result the tolerance stays PARITY.
         return 0.0
     finally:
         model.to(dtype)
@@ -268,3 +292,40 @@ def own_error(
         for sample in checked
         for key in exact[sample]
     )
+
+
+def dtype_error(
+    model: LoadedModel,
+    source: ModelSource,
+    options: ExtractionOptions,
+    prompts: Sequence[Tokenised],
+    *,
+    allow_pickle_weights: bool = False,
+) -> dict[str, Any]:
+    """Relative differences per position, layer and site to the same model in float32.
+
+    The model is loaded a second time, since widening rounded weights does not undo the rounding.
+
+    Returns:
+        `dtype`, `against`, `n_prompts`, `largest`, `median`; infinite where half precision
+        overflows.
+    """
+    exact = load_model(
+        source,
+        replace(options, dtype="float32"),
+        allow_pickle_weights=allow_pickle_weights,
+    )
+    chosen = prompts[:: max(1, len(prompts) // _DTYPE_PROMPTS)][:_DTYPE_PROMPTS]
+    found = []
+    for prompt in chosen:
+        expected = single_prompt(exact.bridge, prompt.ids, options.sites)
+        ours = single_prompt(model.bridge, prompt.ids, options.sites)
+        found += [relative_differences(ours[key], expected[key]).ravel() for key in expected]
+    differences = np.nan_to_num(np.concatenate(found), nan=np.inf)
+    return {
+        "dtype": options.dtype,
+        "against": "float32",
+        "n_prompts": len(chosen),
+        "largest": float(differences.max()),
+        "median": float(np.median(differences)),
+    }

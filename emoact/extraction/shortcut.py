@@ -1,4 +1,4 @@
-"""The way through a bridge that computes nothing for hooks that nobody reads.
+"""A bypass of the components of a bridge whose hooks are not read.
 
 A TransformerLens bridge wraps each module of the model in a component of its own, so that there is
 a hook at every step: it splits a fused projection into three, spells norms out in eight operations,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from emoact.extraction.engine import Engine, Tokenised
-from emoact.extraction.metadata import RunFacts, UnitTiming, now, unit_metadata
-from emoact.extraction.reporter import Reporter
-from emoact.schema import Prompt
-from emoact.sites import SiteName
+from emoact import sites
+from emoact.extraction.engine import Engine, EngineFacts, Reporter, Tokenised
+from emoact.extraction.plan import count_nodes
+from emoact.jobs.config import RunConfig
+from emoact.models.source import ModelSource
+from emoact.schema import SCHEMA_VERSION, Prompt
 from emoact.store import manifest
 from emoact.store.configuration import store_in
 from emoact.store.layout import ResultsRoot
@@ -21,6 +21,13 @@ from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import find_store, store_of
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
+
+_PROMPT_FIELDS = ("id", "scenario_id", "subset", "text", "lang")
+
+
+def now() -> str:
+    """The time, ISO 8601 with offset."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +38,11 @@ class UnitJob:
         emotion: Its label.
         prompts: Its prompts, in the order of the data set.
         tokenised: The same as tokens.
-        configuration: What decides its content, readable.
-        key: The hash of that and the tokens.
+        configuration: The fields that decide its content.
+        key: Hash of the configuration and the tokens.
+        config: The request of the run.
+        source: The model.
+        run_started_at: Start of the work on this model, ISO 8601.
     """
 
     emotion: str
@@ -40,34 +50,35 @@ class UnitJob:
     tokenised: tuple[Tokenised, ...]
     configuration: Mapping[str, Any]
     key: str
+    config: RunConfig
+    source: ModelSource
+    run_started_at: str
 
 
 def compute_and_save(
-    job: UnitJob, *, engine: Engine, facts: RunFacts, root: ResultsRoot, reporter: Reporter
+    job: UnitJob, *, engine: Engine, root: ResultsRoot, reporter: Reporter
 ) -> None:
-    """Compute a unit and put its file in place, or leave everything as it was.
+    """Compute a unit and put its file in place; after a failure the old file is unchanged.
 
     Raises:
         CancelledError: The reporter was asked to stop.
         EmoactError: The model or the disk failed.
     """
-    folder = facts.source.folder
+    folder, facts = job.source.folder, engine.facts
     layout = ShardLayout(
-        sites=facts.config.options.sites,
-        n_layers=engine.facts.n_layers,
-        d_model=engine.facts.d_model,
+        sites=job.config.options.sites,
+        n_layers=facts.n_layers,
+        d_model=facts.d_model,
         lengths=tuple(len(prompt.ids) for prompt in job.tokenised),
-        n_heads=engine.facts.n_heads,
-        d_head=engine.facts.d_head,
+        n_heads=facts.n_heads,
+        d_head=facts.d_head,
     )
     began, started_at = time.perf_counter(), now()
     reporter.unit_started(model=folder, emotion=job.emotion)
     reporter.step("extract", model=folder, detail=job.emotion)
-    shard = UnitShard.create(
-        root.shard_path(facts.config.run_id, folder, job.emotion), layout=layout
-    )
+    shard = UnitShard.create(root.shard_path(job.config.run_id, folder, job.emotion), layout=layout)
     try:
-        _forward(job, engine=engine, shard=shard, folder=folder, reporter=reporter)
+        _forward(job, engine=engine, shard=shard, reporter=reporter)
         seconds = time.perf_counter() - began
         reporter.step("save", model=folder, detail=job.emotion)
         before = root.unit_path(folder, job.emotion)
@@ -79,16 +90,7 @@ def compute_and_save(
             tokens=[prompt.ids for prompt in job.tokenised],
             token_strings=[prompt.strings for prompt in job.tokenised],
             labels=[job.emotion] * len(job.prompts),
-            metadata=unit_metadata(
-                emotion=job.emotion,
-                prompts=job.prompts,
-                tokenised=job.tokenised,
-                facts=facts,
-                engine=engine.facts,
-                key=job.key,
-                configuration=job.configuration,
-                timing=UnitTiming(started_at=started_at, ended_at=now(), seconds=seconds),
-            ),
+            metadata=_metadata(job, facts, started_at=started_at, seconds=seconds),
         )
     finally:
         shard.close_and_remove()
@@ -100,8 +102,8 @@ def compute_and_save(
             sha256=written.sha256,
             size=written.size,
             key=job.key,
-            model=facts.source.model_name,
-            run_id=facts.config.run_id,
+            model=job.source.model_name,
+            run_id=job.config.run_id,
             written_at=now(),
             configuration=job.configuration,
         ),
@@ -118,27 +120,93 @@ def compute_and_save(
         sha256=written.sha256,
         seconds=time.perf_counter() - began,
         n_samples=len(job.prompts),
-        n_tokens=sum(len(prompt.ids) for prompt in job.tokenised),
+        n_tokens=sum(layout.lengths),
     )
 
 
-def _forward(
-    job: UnitJob, *, engine: Engine, shard: UnitShard, folder: str, reporter: Reporter
-) -> None:
-    done = {"samples": 0, "tokens": 0}
-
-    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-        shard.put(site, layer, sample, rows)
+def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Reporter) -> None:
+    samples_done = tokens_done = 0
 
     def on_pass(samples: int, tokens: int) -> None:
-        done["samples"] += samples
-        done["tokens"] += tokens
+        nonlocal samples_done, tokens_done
+        samples_done, tokens_done = samples_done + samples, tokens_done + tokens
         reporter.unit_progress(
-            model=folder,
+            model=job.source.folder,
             emotion=job.emotion,
-            samples_done=done["samples"],
-            tokens_done=done["tokens"],
+            samples_done=samples_done,
+            tokens_done=tokens_done,
         )
         reporter.check_cancelled()
 
-    engine.forward(job.tokenised, put=put, on_pass=on_pass)
+    engine.forward(job.tokenised, put=shard.put, on_pass=on_pass)
+
+
+def _metadata(
+    job: UnitJob, engine: EngineFacts, *, started_at: str, seconds: float
+) -> dict[str, Any]:
+    """The contract's metadata: the keys of the contract first, additions after them."""
+    options = job.config.options
+    return {
+        "model_name": job.source.model_name,
+        "n_layers": engine.n_layers,
+        "d_model": engine.d_model,
+        "d_vocab": engine.d_vocab,
+        "n_samples": len(job.prompts),
+        "emotion_label": job.emotion,
+        **{site.flag: site.name in options.sites for site in sites.SITES if site.flag},
+        "prompts": [
+            {name: getattr(prompt, name) for name in _PROMPT_FIELDS} for prompt in job.prompts
+        ],
+        "content_start": max((prompt.content_start for prompt in job.tokenised), default=0),
+        "sites": list(options.sites),
+        "provenance": _provenance(job, engine, started_at=started_at, seconds=seconds),
+    }
+
+
+def _provenance(
+    job: UnitJob, engine: EngineFacts, *, started_at: str, seconds: float
+) -> dict[str, Any]:
+    config, source = job.config, job.source
+    n_tokens = sum(len(prompt.ids) for prompt in job.tokenised)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model_name": source.model_name,
+        "folder": source.folder,
+        "revision": source.revision,
+        "commit": source.commit,
+        "weight_source": source.weight_source,
+        "random_weights": engine.random_weights,
+        "processing": config.options.processing,
+        "bos": dict(engine.bos),
+        "dtype": config.options.dtype,
+        "device": engine.device,
+        "sites": list(config.options.sites),
+        "dataset": {
+            "source": config.dataset.source,
+            "sha256": config.dataset.sha256,
+            "prompts_sha256": job.configuration["prompts_sha256"],
+        },
+        "truncated": [
+            {"id": prompt.id, "tokens": row.full_length, "kept": len(row.ids)}
+            for prompt, row in zip(job.prompts, job.tokenised, strict=True)
+            if row.is_truncated
+        ],
+        "versions": dict(engine.versions),
+        "run_id": config.run_id,
+        # No step between a prompt and its activations is random.
+        "seed": None,
+        "command": config.command,
+        "run_started_at": job.run_started_at,
+        "started_at": started_at,
+        "ended_at": now(),
+        "throughput": {
+            "samples_per_s": len(job.prompts) / seconds if seconds > 0 else None,
+            "tokens_per_s": n_tokens / seconds if seconds > 0 else None,
+            "seconds": seconds,
+            "n_tokens": n_tokens,
+            "n_distinct_prefixes": count_nodes([prompt.ids for prompt in job.tokenised]),
+        },
+        "plan": dict(engine.plan),
+        "self_check": dict(engine.self_check),
+        "unit_key": job.key,
+    }

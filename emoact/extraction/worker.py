@@ -1,6 +1,6 @@
-"""One extraction run, worked off in this process.
+"""One extraction run in this process.
 
-Torch is imported below `run_units`, once the run's turn has come.
+Torch is imported below `run_units`, when the run's turn has come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(
     engine_for: EngineFor = bridge_engine,
     module: str = "emoact.host.worker",
 ) -> int:
-    """Work an extraction off; returns the exit code of the command line's conventions.
+    """Run an extraction; returns the exit code of the command line's conventions.
 
     Args:
         argv: Run directory and lock; those of the process when None.

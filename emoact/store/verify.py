@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emoact import sites
 from emoact.errors import EmoactError
 from emoact.schema import Finding
 from emoact.store import manifest
@@ -24,7 +25,7 @@ from emoact.store.reading import read_all
 from emoact.store.unit import Unit
 
 ADDITIVITY = 1e-4
-"""Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre (float32)."""
+"""Largest relative error of resid_pre plus all that a layer adds against the next resid_pre."""
 
 _AGAIN = "Extract the unit again with --overwrite, or restore the file from a copy."
 
@@ -193,21 +194,23 @@ def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iter
 
 
 def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
-    """resid_pre[l+1] − resid_pre[l] is what attention and MLP added, where all three are saved."""
+    """Compare what each layer adds with the next layer's stream, where all of it was saved."""
     configuration = unit.configuration or {}
-    if not {"resid_pre", "mlp_out", "attn_out"} <= set(unit.sites):
+    parts = [site.name for site in sites.SITES if site.is_added]
+    if not {"resid_pre", *parts} <= set(unit.sites):
         return
     if configuration.get("dtype", "float32") != "float32":
         return
     worst, where = 0.0, ""
     for layer in range(unit.n_layers - 1):
         for sample in range(unit.n_samples):
-            before = unit.residual_stream[layer][sample].astype(np.float64)
+            total = unit.residual_stream[layer][sample].astype(np.float64)
+            for part in parts:
+                total += unit.site(part)[layer][sample]
             after = unit.residual_stream[layer + 1][sample].astype(np.float64)
-            added = unit.attn_output[layer][sample].astype(np.float64)
-            added += unit.mlp_output[layer][sample]
             with np.errstate(invalid="ignore", divide="ignore"):
-                error = float(np.linalg.norm(before + added - after) / np.linalg.norm(after))
+                error = float(np.linalg.norm(total - after) / np.linalg.norm(after))
+            # NaN compares as neither larger nor smaller and must be found too.
             if not error <= worst:
                 worst, where = error, f"layer {layer}, sample {sample}"
     if not worst <= ADDITIVITY:
@@ -215,7 +218,7 @@ def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
             code="not_additive",
             severity="error",
             where=f"{path}: {where}",
-            message="resid_pre + attn_out + mlp_out differs from the next resid_pre by "
-            f"{worst:.2g} of its norm; {ADDITIVITY:g} is allowed",
+            message=f"{' + '.join(['resid_pre', *sorted(parts)])} differs from the next resid_pre "
+            f"by {worst:.2g} of its norm; {ADDITIVITY:g} is allowed",
             remedy=_AGAIN,
         )

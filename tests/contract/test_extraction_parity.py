@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components.block import BlockBridge
 from transformers import AutoTokenizer
 
 from emoact.errors import EmoactError, RequestError
@@ -17,7 +18,6 @@ from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.plan import PLANS
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
-from emoact.sites import site_names
 from tests.support.reference import (
     hugging_face,
     hugging_face_activations,
@@ -164,7 +164,7 @@ def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) 
 
 
 def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
-    sites = site_names()
+    sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
     engine = load_engine(
         resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
     )
@@ -242,6 +242,26 @@ def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
         resolve_model(str(folder)), ExtractionOptions(sites=("resid_pre",)), texts=TEXTS
     )
     assert without.facts.self_check == {}
+
+
+def test_a_model_without_a_hook_is_refused_by_name_and_the_remedy_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve_model(str(save_tiny("gpt2", tmp_path)))
+    fewer = {name: at for name, at in BlockBridge.hook_aliases.items() if name != "hook_mlp_out"}
+    monkeypatch.setattr(BlockBridge, "hook_aliases", fewer)
+    with pytest.raises(
+        RequestError,
+        match=r"no hook blocks\.0\.hook_mlp_out, so mlp_out cannot be read\n"
+        r"Leave the site mlp_out out\. This model has resid_pre, resid_post, attn_out",
+    ):
+        load_engine(source, ExtractionOptions(), texts=TEXTS)
+    engine = load_engine(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
+    _, found = _computed(engine, TEXTS)
+    assert {site for site, _, _ in found} == {"resid_pre"}
+    # What attention adds cannot be checked without what the MLP adds.
+    with pytest.raises(RequestError, match="a hook is missing or overflows"):
+        load_engine(source, ExtractionOptions(sites=("attn_out",)), texts=TEXTS)
 
 
 def test_bos_without_any_such_token_is_refused(tmp_path: Path) -> None:

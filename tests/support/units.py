@@ -9,19 +9,12 @@ from typing import Any
 import numpy as np
 
 from emoact.sites import SiteName, site_names
+from emoact.sites import site as site_of
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Activations = dict[tuple[SiteName, int], list[Array]]
-
-KEYS: dict[SiteName, str] = {
-    "resid_pre": "residual_stream",
-    "mlp_out": "mlp_output",
-    "attn_out": "attn_output",
-    "resid_post": "residual_post",
-    "pattern": "attention_pattern",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +48,7 @@ class SampleUnit:
     def payload(self) -> dict[str, Any]:
         """The contract's dictionary, tokens as arrays."""
         layers: dict[str, Any] = {
-            KEYS[site]: [
+            site_of(site).key: [
                 self.activations[site, layer]
                 for layer in self.layout.layers(site)
                 if site in self.layout.sites

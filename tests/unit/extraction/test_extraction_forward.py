@@ -11,9 +11,8 @@ import torch
 
 from emoact.errors import CancelledError
 from emoact.extraction.bridge_engine import load_engine
-from emoact.extraction.forward import HookReader
+from emoact.extraction.forward import HookReader, Staging
 from emoact.extraction.plan import plan_passes
-from emoact.extraction.staging import Staging
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
