@@ -156,6 +156,19 @@ SITES: tuple[Site, ...] = (
         dash="longdashdot",
     ),
     Site(
+        name="resid_mid",
+        hook="blocks.{l}.hook_resid_mid",
+        key="residual_mid",
+        label=Wording("Residual stream before the MLP", "MLP前のresidual stream"),
+        words=Wording("residual stream before the MLP", "MLP前のresidual stream"),
+        definition=Wording(
+            "the residual stream between attention and MLP of layer l",
+            "層lのattentionとMLPの間のresidual stream",
+        ),
+        formula="x_l + a_l",
+        dash="dashdot",
+    ),
+    Site(
         name="pattern",
         hook="blocks.{l}.attn.hook_pattern",
         key="attention_pattern",

@@ -183,6 +183,21 @@ def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) 
             assert np.triu(pattern, k=1).max() == 0.0
 
 
+def test_the_stream_before_the_mlp_holds_what_attention_added(family: Family) -> None:
+    source = resolve_model(str(family.folder))
+    options = ExtractionOptions(sites=("resid_pre", "attn_out", "mlp_out", "resid_mid"))
+    if family.name == "gpt_neox":
+        # Attention and MLP work in parallel: there is no stream between them.
+        with pytest.raises(RequestError, match=r"no hook blocks\.0\.hook_resid_mid, so resid_mid"):
+            load_engine(source, options, texts=TEXTS)
+        return
+    _, found = _computed(load_engine(source, options, texts=TEXTS), TEXTS)
+    for (site, layer, sample), rows in found.items():
+        if site == "resid_mid":
+            total = found["resid_pre", layer, sample] + found["attn_out", layer, sample]
+            assert largest_difference(total, rows) < 1e-5
+
+
 @pytest.mark.parametrize("family_name", ["gpt2", "gpt_neox", "gpt_neo"])
 def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_path: Path) -> None:
     folder = save_tiny(family_name, tmp_path)
