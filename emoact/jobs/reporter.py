@@ -114,7 +114,7 @@ class RunReporter:
         # Progress within a step is shown in the status and not kept as an event.
         self._record("step", fields, keep=not same)
 
-    # The fields of these events are the arguments that `extraction.reporter.Reporter` names.
+    # The fields of these events are the arguments that `extraction.engine.Reporter` names.
 
     def unit_planned(self, **fields: Any) -> None:
         """Record that the tokens of a unit are counted."""

@@ -1,4 +1,4 @@
-"""Whether the arrays of a file have the lengths, shapes and dtypes that metadata announces."""
+"""Checks of the arrays of a file: lengths, shapes and dtypes against the metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTEGERS = frozenset("iu")
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """What every array is measured against.
+    """Sizes that every array is checked against.
 
     Attributes:
         n_layers: Layers of the model.
@@ -49,7 +49,7 @@ def token_array(value: object) -> np.ndarray[Any, np.dtype[Any]] | None:
 def check_tokens(
     payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings
 ) -> tuple[int, ...]:
-    """Positions of every sample, as its tokens say; empty where they cannot be used."""
+    """Positions of every sample by its tokens; empty where they cannot be used."""
     n_samples = int(metadata["n_samples"])
     vocabulary = integer(metadata.get("d_vocab")) or 1 << 62
     tokens = _listed(payload, "tokens", n_samples, findings)
@@ -86,7 +86,7 @@ def check_tokens(
 
 
 def check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings) -> None:
-    """Look at one label per sample."""
+    """Check one label per sample."""
     labels = _listed(payload, "labels", int(metadata["n_samples"]), findings)
     for sample, label in enumerate(labels or ()):
         where = f"labels[{sample}]"

@@ -33,10 +33,10 @@ def unit_configuration(
 
     Args:
         model_name: As in the metadata.
-        revision: As it was asked for.
+        revision: The requested revision.
         commit: Commit or content hash; None where it is not known before a download.
-        weight_source: Where the weights come from.
-        options: What an activation is.
+        weight_source: Origin of the weights.
+        options: Settings that decide the values of an activation.
         prompts: Those of the unit's emotion, in order.
         store: Name of the store; stated for others than pickles only, whose keys are older.
     """

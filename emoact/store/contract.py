@@ -1,4 +1,4 @@
-"""Whether a value keeps the pickle contract of emoact."""
+"""Check of a value against the pickle contract of emoact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emoact.store.unit import Unit
 
 
 def check_contract(payload: object) -> list[Finding]:
-    """What is wrong with a value, errors, warnings and notes; touches no array's content.
+    """Errors, warnings and notes about a value; reads no array's content.
 
     Args:
         payload: As `load_closed` gives it.
@@ -40,7 +40,7 @@ def check_contract(payload: object) -> list[Finding]:
     unknown = [key for key in payload if key not in known]
     if unknown:
         named = ", ".join(f"{key!s:.40}" for key in unknown[:5])
-        findings.note("unknown_keys", named, "keys beyond the contract; they are left aside")
+        findings.note("unknown_keys", named, "keys beyond the contract; they are ignored")
     return list(findings)
 
 
@@ -70,7 +70,7 @@ def _check_sites(
 
 
 def has_values(value: object) -> bool:
-    """Whether a key of the pickle holds anything; old files have None, [] or [[], []] there."""
+    """True when a key of the pickle holds arrays; without them it may hold None, [] or [[], []]."""
     if isinstance(value, list | tuple):
         return any(not isinstance(layer, list | tuple | None) or layer for layer in value)
     return value is not None

@@ -1,4 +1,4 @@
-"""A unit in the words of `emoact inspect`: plain values that any JSON reader takes."""
+"""Description of a unit for `emoact inspect`, in JSON values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def describe(unit: Unit) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The value in the types of JSON; what has none is told by kind and size."""
+    """The value in JSON types; other values are described by kind and size."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int):

@@ -40,7 +40,7 @@ def encode_unit(
 
     Raises:
         EmoactError: The parts do not fit together, an activation was never put, or the metadata
-            hold something else than plain values. Shows before the first block where it can.
+            hold other than plain values. Raised before the first block where possible.
     """
     return _Encoder(shard).unit(
         tokens,
@@ -51,7 +51,7 @@ def encode_unit(
 
 
 class _Encoder:
-    """Walks through a unit and knows how many bytes it has given."""
+    """Generator of the blocks of a unit, with the number of bytes so far."""
 
     def __init__(self, shard: UnitShard) -> None:
         self._shard = shard
@@ -135,7 +135,7 @@ class _Encoder:
             buffers.append(view[data:end])
             at = end + len(ARRAY_END)
             view[end:at] = ARRAY_END
-        # The disk's bytes go straight between the opcodes; nothing is copied twice.
+        # The bytes are read from the disk into their places between the opcodes, without a copy.
         self._shard.read_into(site, layer, first, after, buffers)
         yield self._give(block)
 

@@ -1,4 +1,4 @@
-"""What decides the content of a unit, as one hash and as a list of differences."""
+"""The configuration of a unit as one hash, and differences between two configurations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from emoact.errors import EmoactError
 
 
 def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> str:
-    """SHA-256 of everything that decides what a unit's activations are.
+    """SHA-256 of the configuration and the tokens of a unit.
 
     Args:
         configuration: Model, revision, processing and so on: strings, integers, booleans, None,
-            lists and mappings of them. The order of mappings decides nothing.
+            lists and mappings of them. The order of a mapping does not matter.
         tokens: Token ids of each sample, in order.
 
     Raises:
@@ -34,7 +34,7 @@ def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray
 
 
 def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """What differs between two configurations, as `field: saved X, asked Y`, sorted by field.
+    """Differences between two configurations as `field: saved X, asked Y`, sorted by field.
 
     Args:
         saved: The configuration on disk.

@@ -1,4 +1,4 @@
-"""Activations by layer and sample, looked up in a mapped file when asked for."""
+"""Activations by layer and sample, read from a mapped file on access."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
     """The arrays of one layer, one per sample.
 
     Args:
-        values: As they lie in the file.
+        values: Arrays as they are in the file.
     """
 
     __slots__ = ("_values",)
@@ -55,7 +55,7 @@ class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
 
 
 class Layers(Sequence[Samples]):
-    """`layers[layer][sample]`; empty where the file has nothing of the site.
+    """`layers[layer][sample]`; empty where the site was not saved.
 
     Args:
         layers: One list of arrays per layer.

@@ -1,4 +1,4 @@
-"""Whether metadata says what it must, in the types that the contract allows."""
+"""Checks of metadata: required fields, in the types that the contract allows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_metadata(metadata: object, findings: Findings) -> Mapping[str, Any] | 
         findings.error("metadata_missing", "metadata", "there is no dict of metadata", REPAIR)
         return None
     if not all(isinstance(key, str) for key in metadata):
-        findings.note("metadata_key", "metadata", "a key is no str")
+        findings.note("metadata_key", "metadata", "a key is not a str")
     for field in _COUNTS:
         _check_count(field, metadata, findings)
     _check_names(metadata, findings)
@@ -104,7 +104,7 @@ def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
         findings.warning(
             "prompts",
             "metadata.prompts",
-            f"it is not a list of {n_samples:,} prompts with a text each; it is left aside",
+            f"it is not a list of {n_samples:,} prompts with a text each; it is ignored",
             REPAIR,
         )
     named, known = metadata.get("sites"), sites.site_names()

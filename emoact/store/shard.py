@@ -1,4 +1,4 @@
-"""The activations of one unit while they are gathered: a preallocated file, not memory."""
+"""Activations of one unit during its extraction, in a preallocated file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class UnitShard:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, layout: ShardLayout) -> UnitShard:
-        """Make the file with all its space; what a dead run left at this path is replaced.
+        """Create the file at its full size; a file that a killed run left at this path is replaced.
 
         Raises:
             EmoactError: There is no room, the folder cannot be written, or another live process
@@ -167,10 +167,10 @@ class UnitShard:
             ) from error
 
     def close_and_remove(self) -> None:
-        """Give the space back; harmless when done twice."""
+        """Close and remove the file; a second call does nothing."""
         if self._descriptor < 0:
             return
-        # A disk that refuses even this has failed the unit already; the next run sweeps up.
+        # If the disk refuses this, the unit has failed already; the next run removes the file.
         with contextlib.suppress(OSError):
             self.path.unlink()
         os.close(self._descriptor)
@@ -192,7 +192,7 @@ class UnitShard:
         self._put[site, layer][first:after] = True
 
     def _check_sample(self, sample: int) -> None:
-        # A negative index would write into another layer's place.
+        # A negative index would write into another layer.
         if not 0 <= sample < self.layout.n_samples:
             raise IndexError(f"sample {sample} of {self.layout.n_samples}")
 

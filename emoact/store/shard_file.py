@@ -1,4 +1,4 @@
-"""A file of scratch space: locked by its writer, reserved at once, read and written at places."""
+"""Scratch files: locked by their writer, preallocated, read and written at offsets."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NO_ALLOCATION = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def open_locked(path: Path) -> int | None:
-    """A new file at `path`, locked for as long as its writer lives; None where a live one has it.
+    """A new file at `path`, locked while its writer runs; None where another process holds it.
 
-    Its folders are made, and what a dead writer left at `path` is replaced.
+    Missing folders are created. A file that a killed writer left at `path` is replaced.
 
     Raises:
         OSError: The file system refused.
@@ -28,7 +28,7 @@ def open_locked(path: Path) -> int | None:
             make_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:
-            # Another run swept the folder up while it was still empty.
+            # Another run removed the folder while it was empty.
             if attempt == _ATTEMPTS - 1:
                 raise
             continue
@@ -38,7 +38,7 @@ def open_locked(path: Path) -> int | None:
             continue
         try:
             try_lock(descriptor, wait=True)
-            # Between its creation and its lock it looked like a dead writer's file.
+            # Before it was locked, another process may have removed it as stale.
             if os.fstat(descriptor).st_nlink:
                 return descriptor
         except BaseException:
@@ -51,7 +51,7 @@ def open_locked(path: Path) -> int | None:
 
 
 def remove_stale_shards(partial: str | os.PathLike[str]) -> None:
-    """Remove what dead runs left below a folder of work in progress, and emptied folders."""
+    """Remove files of killed runs below a folder of work in progress, and empty folders."""
     for folder, _, names in os.walk(partial, topdown=False):
         for name in names:
             with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def remove_stale_shards(partial: str | os.PathLike[str]) -> None:
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Reserve the space, so that a full disk shows before the work and not at its end.
+    """Reserve the space, so that a full disk is found before the work starts.
 
     Raises:
         OSError: There is no room.
@@ -82,7 +82,7 @@ def allocate(descriptor: int, size: int) -> None:
 
 
 def write_at(descriptor: int, data: bytes | memoryview, position: int) -> None:
-    """Write all of the data, however little each system call takes.
+    """Write all of the data, in as many system calls as it takes.
 
     Raises:
         OSError: The disk refused.
@@ -94,7 +94,7 @@ def write_at(descriptor: int, data: bytes | memoryview, position: int) -> None:
 
 
 def read_at(descriptor: int, buffers: Sequence[memoryview], position: int) -> None:
-    """Fill the buffers one after the other, however little each system call gives.
+    """Fill the buffers one after the other, in as many system calls as it takes.
 
     Raises:
         OSError: The disk failed, or the file ends before the buffers do.
@@ -109,7 +109,7 @@ def read_at(descriptor: int, buffers: Sequence[memoryview], position: int) -> No
 
 
 def _remove_if_stale(path: Path) -> bool:
-    """Remove the file unless a live process holds it; whether it is gone."""
+    """Remove the file unless a running process holds it; True when it is gone."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -125,7 +125,7 @@ def _remove_if_stale(path: Path) -> bool:
 
 
 def _without(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
-    """What is left to fill when the first `count` bytes have been."""
+    """The buffers without their first `count` bytes."""
     for index, buffer in enumerate(buffers):
         if count < len(buffer):
             return [buffer[count:], *buffers[index + 1 :]]

@@ -1,4 +1,4 @@
-"""The shape of one unit's activations, and where each lies in the shard file."""
+"""Shapes of one unit's activations, and their offsets in the shard file."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class ShardLayout:
 
 
 def shard_header(layout: ShardLayout) -> tuple[bytes, dict[tuple[SiteName, int], int]]:
-    """The bytes before the activations, offsets included, and where in the file each tensor starts.
+    """The bytes before the activations, and the offset of each tensor in the file.
 
     Source: the safetensors format (length, JSON, tensors without gaps, each aligned to its items).
     """

@@ -1,4 +1,4 @@
-"""One (model, emotion) on disk, as a reader sees it."""
+"""One (model, emotion) as it is read from disk."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Unit:
     """A file that keeps the contract; arrays are read-only views of the mapped file.
 
     Attributes:
-        path: Where it was read.
+        path: Path of the file.
         by_site: `[layer][sample]` of every site; empty where it was not saved.
         tokens: One int64 array [pos] per sample.
         token_strings: One tuple per sample.
         labels: One per sample.
         metadata: As in the file, unknown keys included.
-        notes: What the contract check remarked without refusing the file.
+        notes: Findings of the contract check that do not refuse the file.
     """
 
     path: Path
@@ -136,16 +136,16 @@ class Unit:
 
     @property
     def provenance(self) -> Mapping[str, Any] | None:
-        """How the file was made, or None where it does not say."""
+        """Provenance of the file, or None."""
         found = self.metadata.get("provenance")
         return found if isinstance(found, Mapping) else None
 
     @property
     def configuration(self) -> Mapping[str, Any] | None:
-        """What must match before two files are compared, or None where it is unknown."""
+        """Fields that must match before two files are compared, or None where they are unknown."""
         return configuration_of(self.provenance)
 
     @property
     def random_weights(self) -> bool:
-        """Whether the model's weights say nothing about language."""
+        """True when the model's weights are random."""
         return bool((self.provenance or {}).get("random_weights", False))
