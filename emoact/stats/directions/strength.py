@@ -95,6 +95,17 @@ def layer_scale(
     return scale
 
 
+def participation_ratio(
+    direction: Float[np.ndarray, "layer d_model"],
+) -> Float64[np.ndarray, " layer"]:
+    """Effective number of dimensions of a direction; NaN for a direction of length zero.
+
+    1 for a direction along one dimension, k for k dimensions of equal size, d_model at most.
+    """
+    squared = direction.astype(np.float64) ** 2
+    return _over(squared.sum(axis=1) ** 2, (squared**2).sum(axis=1))
+
+
 def touched_scenarios(
     design: Design, contrast: Float[np.ndarray, " label"]
 ) -> Bool[np.ndarray, " scenario"]:
@@ -211,5 +222,16 @@ MEASURES = (
         formula="largest three d_j² / Σ_j d_j²",
         source="Timkey & van Schijndel 2021",
         compute=lambda cell: cell.strength.top_share,
+    ),
+    Measure(
+        name="participation_ratio",
+        table="strength",
+        definition="Effective number of dimensions of the direction: 1 for one dimension, d_model "
+        "for entries of equal size",
+        label="effective dimensions",
+        axis="effective dimensions",
+        unit="dimensions",
+        formula="(Σ_j d_j²)² / Σ_j d_j⁴",
+        compute=lambda cell: participation_ratio(cell.direction),
     ),
 )

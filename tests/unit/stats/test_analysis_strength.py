@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emoact.stats.design import contrast_against, design_of
-from emoact.stats.directions.strength import measure_strength
+from emoact.stats.directions.strength import measure_strength, participation_ratio
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts, jackknife_se, percentile_interval
@@ -151,3 +151,14 @@ def test_percentile_interval_leaves_nan_draws_out() -> None:
     draws = np.append(np.arange(101.0), np.nan)
     np.testing.assert_allclose(percentile_interval(draws), [2.5, 97.5])
     assert np.isnan(percentile_interval(np.full((3, 2), np.nan))).all()
+
+
+def test_participation_ratio_counts_the_dimensions_of_a_direction() -> None:
+    one, three = np.eye(6)[2] * -7, np.array([0, 2, 0, -2, 2, 0])
+    # Squares 9 and 1: their sum squared is 100, the sum of their squares 82.
+    uneven = np.array([3.0, 1, 0, 0, 0, 0])
+    found = participation_ratio(np.stack([one, three, np.ones(6), uneven, np.zeros(6)]))
+    np.testing.assert_allclose(found, [1, 3, 6, 100 / 82, np.nan], rtol=1e-12)
+    # Normal entries have E d^4 = 3 (E d^2)^2: one third of the dimensions.
+    noise = np.random.default_rng(3).normal(size=(1, 200_000))
+    np.testing.assert_allclose(participation_ratio(noise), 200_000 / 3, rtol=0.02)
