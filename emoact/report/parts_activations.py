@@ -86,7 +86,7 @@ def _files(material: Material, folder: str, words: Words, number: int) -> list[B
     own = drawn_views(
         Activations(results="", units=units), (view for view in VIEWS if view.page == "activations")
     )
-    blocks += view_blocks(own, words, random=random, first=number * 100)
+    blocks += view_blocks(own, words, random=random, first=number)
     if words.view("norms"):
         blocks.append(Paragraph(text=_sink(units, material.findings, words)))
     return blocks

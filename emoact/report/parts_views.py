@@ -44,14 +44,14 @@ def view_blocks(
         words: Language of the report.
         random: Models whose weights are random; their answers are left out.
         badges: Cautions that stand before every figure.
-        first: Number of the first figure, so that no two of a document have one name.
+        first: Number of the first figure of a view; no two of a document may have one name.
     """
     blocks: list[Block] = []
-    asked: set[str] = set()
-    for number, drawn in enumerate(views, start=first):
+    numbers_of: dict[str, int] = {}
+    for drawn in views:
         view, own = drawn.view, words.view(drawn.view.name)
-        if view.name not in asked:
-            asked.add(view.name)
+        number = numbers_of[view.name] = numbers_of.get(view.name, first - 1) + 1
+        if number == first:
             title, question = (own.title, own.question) if own else (view.title, view.question)
             blocks.append(Paragraph(text=(Strong(title), words.plain("findings.colon"), question)))
             if own is None and words.lang != "en":
@@ -82,7 +82,7 @@ def view_blocks(
         else:
             blocks.append(
                 Figure(
-                    name=f"{view.page}-{view.name}-{number}",
+                    name=f"{view.name.replace('_', '-')}-{number}",
                     chart=drawn.shown.chart,
                     caption=(caption,),
                     alt=caption if own else drawn.shown.alt or caption,
