@@ -41,7 +41,9 @@ def prefer(key: str, values: list[str], *, allowed: Iterable[str]) -> None:
     named = st.query_params.get_all(key)
     if key not in st.session_state and not set(named) & set(allowed):
         st.session_state[key] = values
-        st.query_params[key] = values
+        # Once a widget is bound to it, the parameter follows the widget and cannot be set.
+        with suppress(StreamlitAPIException):
+            st.query_params[key] = values
 
 
 def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -41,11 +42,6 @@ class Analysed:
     saved: SavedAnalysis
     read: Callable[[str], pd.DataFrame]
     texts: Callable[[str], Mapping[tuple[str, str], str]] = lambda _model: {}
-
-    @classmethod
-    def of(cls, saved: SavedAnalysis) -> Analysed:
-        """The analysis read from disk, without texts of prompts."""
-        return cls(saved=saved, read=saved.table)
 
     @property
     def sites(self) -> list[str]:
@@ -123,6 +119,12 @@ def site_words(site: str) -> str:
 def sites_words(choice: Choice) -> str:
     """The chosen sites within a sentence."""
     return " and ".join(map(site_words, choice["site"]))
+
+
+def two(value: float) -> str:
+    """Two decimals; an en dash for a missing value."""
+    # Adding 0 makes a negative zero positive.
+    return "–" if not math.isfinite(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def measure_help(measures: Iterable[Measure]) -> str:

@@ -12,7 +12,15 @@ from emoact.measures import Measure
 from emoact.numbers import plural
 from emoact.stats import catalogue
 from emoact.stats.across.between import CREDIBLE
-from emoact.views.analysed import Analysed, by_emotion, measure_help, of, site_words, vector_terms
+from emoact.views.analysed import (
+    Analysed,
+    by_emotion,
+    measure_help,
+    of,
+    site_words,
+    two,
+    vector_terms,
+)
 from emoact.views.chart import (
     Axis,
     Band,
@@ -299,7 +307,7 @@ def scores_sentence(across: pd.DataFrame) -> str:
         tested = rows["score_corr_p_max"].dropna()
         parts.append(
             f"{md(emotion)} {_corrected(rows['score_corr'].median())} "
-            f"({_two(rows['score_corr_raw'].median())} before correction, beyond re-paired prompts "
+            f"({two(rows['score_corr_raw'].median())} before correction, beyond re-paired prompts "
             f"at {int((tested <= ALPHA).sum())} of {len(tested)} layers)"
         )
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
@@ -316,9 +324,9 @@ def similarity_sentence(similarity: pd.DataFrame) -> str:
     if not len(medians) or "cka" not in medians:
         return ""
     return (
-        f"As wholes they share {_two(medians['cka'])} unbiased CKA, "
-        f"{_two(medians.get('cka_within', math.nan))} once class means are removed, and "
-        f"{_two(medians.get('rsa', math.nan))} RSA (medians)."
+        f"As wholes they share {two(medians['cka'])} unbiased CKA, "
+        f"{two(medians.get('cka_within', math.nan))} once class means are removed, and "
+        f"{two(medians.get('rsa', math.nan))} RSA (medians)."
     )
 
 
@@ -342,11 +350,7 @@ def control_sentence(across: pd.DataFrame, reason: str = "") -> str:
 
 
 def _corrected(median: float) -> str:
-    return "no value, its reliability is near 0" if abs(median) > CREDIBLE else _two(median)
-
-
-def _two(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{value:.2f}"
+    return "no value, its reliability is near 0" if abs(median) > CREDIBLE else two(median)
 
 
 def _raw_refusal(source: Analysed, choice: Choice) -> str:

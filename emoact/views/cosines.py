@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -15,6 +14,7 @@ from emoact.views.analysed import (
     Analysed,
     site_words,
     sites_words,
+    two,
     vector_terms,
 )
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, span, wrapped
@@ -241,12 +241,6 @@ def twin_sentence(distances: pd.DataFrame) -> str:
         f"% of the cosine there (layer {int(row['layer'])}, {md(str(row['emotion_a']))}–"
         f"{md(str(row['emotion_b']))}), so neither value should be used without the other."
     )
-
-
-def two(value: float) -> str:
-    """Two decimals; an en dash for a missing value."""
-    # Adding 0 makes a negative zero positive.
-    return "–" if not math.isfinite(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 EMPTY = "There is nothing to draw: a distance needs two emotions beside the reference."

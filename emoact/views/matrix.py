@@ -9,7 +9,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.views import cosines
-from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
+from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words, two
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown, View
@@ -63,7 +63,7 @@ def _cells(rows: pd.DataFrame, labels: list[str], column: str) -> Cells:
         diverging=True,
         low=-1,
         high=1,
-        text=[[cosines.two(value) for value in row] for row in values],
+        text=[[two(value) for value in row] for row in values],
         hover="%{y} – %{x}: %{customdata[0]:.3f}",
     )
 

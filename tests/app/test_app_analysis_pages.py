@@ -284,3 +284,13 @@ def test_directions_are_offered_as_files(open_page: OpenPage, saved: SavedAnalys
     app.run()
     labels = [button.proto.label for button in app.get("download_button")]
     assert any(label.startswith("resid_pre (") for label in labels)
+
+
+def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
+    open_page: OpenPage, saved: SavedAnalysis
+) -> None:
+    app = open_page("across_models", measure="procrustes")
+    for page in ("directions", "distances", "activations", "directions"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, (page, app.exception)
+        assert len(app.get("plotly_chart")) == 1, page
