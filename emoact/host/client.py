@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.host.request import SentenceRequest, loading_of
+from emoact.host.sentence import SentenceRequest, loading_of
 from emoact.jobs.lock import RunLock
 from emoact.models import hosts
 
@@ -122,7 +122,7 @@ def _ask(
     """The answer of the host that has the model; None where there is none."""
     folders = hosts.hosts()
     stamp = hosts.stamp(WORKER[-1], hosts.child_environment()) if folders else ""
-    asked = {"request": request.to_json(), "text": text}
+    asked = {"request": dataclasses.asdict(request), "text": text}
     message = {"request": "sentence", "stamp": stamp, "asked": asked, "probe": probe}
     for folder in folders:
         connection = hosts.connect(folder, timeout_s=deadline - time.monotonic())

@@ -14,7 +14,7 @@ import numpy as np
 from emoact import sites as known
 from emoact.errors import EmoactError
 from emoact.extraction.extractor import check_prompt
-from emoact.host.request import Loading, SentenceRequest, loading_of
+from emoact.host.sentence import Loading, SentenceRequest, loading_of
 from emoact.host.warm import WarmModel
 from emoact.models.resolve import resolve_model
 from emoact.positions import pool_sample, position_norms

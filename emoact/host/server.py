@@ -18,8 +18,8 @@ from typing import Any
 
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
-from emoact.host.request import Loading
 from emoact.host.requests import REQUESTS, Answer
+from emoact.host.sentence import Loading
 from emoact.host.warm import WarmModel
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import FrozenChoices, RunDirectory
@@ -31,7 +31,7 @@ RunTask = Callable[[Path, int], Callable[[], int]]
 _TALK_S = 30.0
 _MOMENT_S = 0.5
 _FIRST_S = 10.0
-"""Least seconds that a host waits for its first request, whatever the idle time is."""
+"""Least seconds that a host waits for its first request, also where the idle time is shorter."""
 
 
 class Server:
@@ -109,7 +109,7 @@ class Server:
             with connection:
                 connection.settimeout(_TALK_S)
                 if hosts.is_own(connection):
-                    content, _ = hosts.receive(connection, limit=hosts.LONGEST_REQUEST)
+                    content, _ = hosts.receive(connection, limits=hosts.REQUEST)
                     self._answer(connection, content)
         except (OSError, EOFError, ValueError) as error:
             # A closed browser tab, or a program that does not speak this protocol.

@@ -22,7 +22,7 @@ from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.pipeline import EngineFor, bridge_engine
 from emoact.extraction.worker import main as work_off
-from emoact.host.request import Loading
+from emoact.host.sentence import Loading
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave

@@ -35,12 +35,12 @@ from emoact.models.cache import cache_root
 IDLE = "EMOACT_HOST_IDLE_S"
 """Variable with the seconds that a host keeps its model without a request; 0 keeps none."""
 
-LONGEST_REQUEST = 64_000
-"""Bytes of JSON that a host reads; an answer may be longer."""
+REQUEST = (64_000, 0)
+"""Most bytes of JSON and of each array that a host reads."""
+ANSWER = (4_000_000, 1_000_000_000)
+"""The same of its answers."""
 
 _IDLE_S = 600.0
-_LONGEST_ANSWER = 4_000_000
-_LONGEST_ARRAY = 1_000_000_000
 _DTYPES = {"float64": np.float64, "float32": np.float32}
 # Of `sockaddr_un`, on Linux 108 and on macOS 104 bytes with the final NUL.
 _LONGEST_SOCKET = 100
@@ -267,13 +267,13 @@ def send(
 
 
 def receive(
-    connection: socket.socket, *, limit: int = _LONGEST_ANSWER
+    connection: socket.socket, *, limits: tuple[int, int] = ANSWER
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One message.
 
     Args:
         connection: Where from.
-        limit: Most bytes of JSON.
+        limits: Most bytes of JSON, and of each array.
 
     Raises:
         EOFError: The connection was closed before the message was complete.
@@ -281,8 +281,9 @@ def receive(
         OSError: The connection failed or timed out.
     """
     length = int.from_bytes(_exactly(connection, 8), "big")
-    if length > limit:
-        raise ValueError(f"a message of {length:,} bytes; at most {limit:,} are read")
+    longest, longest_array = limits
+    if length > longest:
+        raise ValueError(f"a message of {length:,} bytes; at most {longest:,} are read")
     try:
         header = json.loads(_exactly(connection, length))
         content, described = header["content"], header["arrays"]
@@ -290,7 +291,7 @@ def receive(
         for name, entry in described.items():
             dtype = np.dtype(_DTYPES[entry["dtype"]])
             size = math.prod(entry["shape"]) * dtype.itemsize
-            if not 0 <= size <= _LONGEST_ARRAY:
+            if not 0 <= size <= longest_array:
                 raise ValueError(f"an array of {size:,} bytes")
             values = np.frombuffer(_exactly(connection, size), dtype=dtype)
             arrays[name] = values.reshape(entry["shape"])

@@ -13,7 +13,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.errors import EmoactError, RequestError
 from emoact.host.client import MOST_CHARACTERS, is_warm, look_at
-from emoact.host.request import check_bos, request_alike
+from emoact.host.sentence import check_bos, request_alike
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.ui import configuration
 from emoact.ui.boxes import answer, error_box, next_step
@@ -160,9 +160,9 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
         except EmoactError as error:
             error_box(error, title="There is no answer")
             return None
-        st.session_state[_ANSWERED] = (request.key, typed)
-    key, typed = st.session_state.get(_ANSWERED, (None, None))
-    if key == request.key:
+        st.session_state[_ANSWERED] = (request, typed)
+    answered, typed = st.session_state.get(_ANSWERED, (None, None))
+    if answered == request:
         return dataclasses.replace(source, typed=typed)
     loaded = (
         "The model is loaded already."

@@ -13,7 +13,7 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.host import client
-from emoact.host.request import SentenceRequest
+from emoact.host.sentence import SentenceRequest
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
@@ -327,7 +327,7 @@ def test_a_malformed_request_is_refused_and_a_long_one_not_read(world: World) ->
                 content, _ = hosts.receive(connection)
             assert content["ok"] is False
     with connected(folder) as connection:
-        connection.sendall((hosts.LONGEST_REQUEST + 1).to_bytes(8, "big") + b"{" * 100)
+        connection.sendall((hosts.REQUEST[0] + 1).to_bytes(8, "big") + b"{" * 100)
         with pytest.raises((EOFError, ConnectionResetError)):
             hosts.receive(connection)
     assert hosts.hosts() == [folder]

@@ -16,7 +16,7 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.host import client
 from emoact.host.client import is_warm, look_at
-from emoact.host.request import SentenceRequest
+from emoact.host.sentence import SentenceRequest
 from emoact.models import hosts
 from emoact.schema import ExtractionOptions
 

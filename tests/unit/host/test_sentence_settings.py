@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
 
+from emoact.decode import decode
 from emoact.errors import RequestError
-from emoact.host import request as module
-from emoact.host.request import SentenceRequest, check_bos, request_like
+from emoact.host import sentence as module
+from emoact.host.sentence import SentenceRequest, check_bos, loading_of, request_like
 from emoact.models.source import ModelSource
 
 SOURCE = ModelSource(
@@ -40,7 +42,7 @@ def test_a_sentence_is_treated_as_the_files_were() -> None:
     assert found.options.processing == "tl_compat"
     assert found.options.dtype == "bfloat16"
     assert found.options.sites == ("resid_pre", "mlp_out")
-    assert SentenceRequest.from_json(found.to_json()) == found
+    assert decode(SentenceRequest, json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
 @pytest.mark.parametrize("field", ["model_name", "revision", "weight_source"])
@@ -85,7 +87,7 @@ def test_another_first_token_is_refused() -> None:
     check_bos(loaded, {"bos": loaded})
 
 
-def test_each_setting_has_a_worker_of_its_own() -> None:
+def test_another_setting_needs_the_model_loaded_in_another_way() -> None:
     one = request_like("gpt2", SAVED, ("resid_pre",))
     other = request_like("gpt2", {**SAVED, "dtype": "float32"}, ("resid_pre",))
-    assert one.key != other.key
+    assert loading_of(one) != loading_of(other)

@@ -1,9 +1,7 @@
-"""Which model a sentence goes through, with which settings, and whether that is the saved one."""
+"""Model and settings of a typed sentence: those of the saved files, or a refusal that says why."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +25,7 @@ class Loading:
         processing: Of the weights.
         dtype: Of the weights.
         device: As it was asked for.
-        allow_pickle_weights: Whether the weights may come from a pickle.
+        allow_pickle_weights: True where the weights may come from a pickle.
     """
 
     folder: str
@@ -59,12 +57,12 @@ class Loading:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceRequest:
-    """A model with its settings.
+    """A model with the settings for a sentence.
 
     Attributes:
         model: As it is typed: a short name or a hub id with its revision.
         folder: Its folder under `results/activations`.
-        commit: What the cache holds of it.
+        commit: Its commit in the cache.
         options: What an activation is.
     """
 
@@ -72,31 +70,6 @@ class SentenceRequest:
     folder: str
     commit: str | None
     options: ExtractionOptions
-
-    @property
-    def key(self) -> str:
-        """Names its worker among the others."""
-        text = json.dumps(self.to_json(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of plain values."""
-        return {
-            "model": self.model,
-            "folder": self.folder,
-            "commit": self.commit,
-            "options": self.options.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> SentenceRequest:
-        """The inverse of `to_json`."""
-        return cls(
-            model=str(fields["model"]),
-            folder=str(fields["folder"]),
-            commit=fields["commit"],
-            options=ExtractionOptions.from_json(fields["options"]),
-        )
 
 
 def loading_of(request: SentenceRequest) -> Loading:
@@ -111,17 +84,17 @@ def request_like(
 
     Args:
         folder: Folder of the files.
-        configuration: What all of them say of themselves.
-        sites: The sites to look at.
+        configuration: Configuration that all of them record.
+        sites: Sites to read.
 
     Raises:
-        RequestError: The files do not say how they were made, or the model that made them is not
-            installed here as they know it.
+        RequestError: The files record no configuration, or another version of their model, or none,
+            is installed.
     """
     if configuration is None:
         raise RequestError(
-            f"the files of {folder} do not say how they were made, so that a sentence cannot be "
-            "treated alike",
+            f"the files of {folder} do not say how they were made, so a sentence cannot be treated "
+            "in the same way",
             remedy="Extract them again with emoact.",
         )
     source = resolve_model(_name(folder))
@@ -148,25 +121,25 @@ def request_like(
 def request_alike(
     folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[Site]
 ) -> SentenceRequest:
-    """The same for several files, which must have been made alike.
+    """A request for several files, which must have been made with the same settings.
 
     Raises:
-        RequestError: They were not, or as for `request_like`.
+        RequestError: Their settings differ, or as for `request_like`.
     """
     if any(one != configurations[0] for one in configurations):
         raise RequestError(
-            f"the files of {folder} were not made alike, so that a sentence cannot be treated as "
-            "all of them were",
+            f"the files of {folder} were not made alike, so a sentence cannot be "
+            "treated as all of them were",
             remedy="Extract them again with one configuration.",
         )
     return request_like(folder, configurations[0], sites)
 
 
 def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-    """Refuse a loaded model whose first token is not that of the files.
+    """Refuse a loaded model whose begin-of-sequence token is not that of the files.
 
     Raises:
-        RequestError: It is another.
+        RequestError: The tokens differ.
     """
     saved = configuration["bos"]
     fields = ("prepended", "token_id")
