@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import json
@@ -30,7 +31,7 @@ from emoact.stats.settings import AnalysisSettings
 from emoact.store.unit import Unit
 from emoact.views.separation import classifier_titles
 from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_scenarios import FAST
+from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer, tiny_config
 
 ROOT = Path(__file__).parents[2]
@@ -247,6 +248,16 @@ def test_the_report_names_their_hooks_and_definitions(
         assert f"{site.hook}: {site.label.of(lang)}" in text
         assert site.definition.of(lang) in text
         assert f"'{site.key}'" in text
+
+
+def test_an_analysis_of_one_other_site_fills_the_report_and_the_separation(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "report.html"
+    plant_scenarios(results, sites=("resid_pre", "mlp_out", "attn_out"))
+    plant_analysis(results, dataclasses.replace(FAST, sites=("attn_out",)))
+    assert main(["report", "--results", str(results), "--out", str(out)]) == 0
+    text = html.unescape(re.sub(r"<[^>]*>", "", out.read_text(encoding="utf-8")))
+    assert re.search(r"Attention output: \d of 2 directions", text)
+    assert classifier_titles(["probe attn_out"]) == {"probe attn_out": "probe, attention output"}
 
 
 def open_page(page: str, **parameters: Any) -> AppTest:
