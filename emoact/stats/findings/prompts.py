@@ -10,6 +10,7 @@ import pandas as pd
 from emoact import numbers
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.pool import SitePool, where
+from emoact.stats.null.p_values import permutation_p
 from emoact.store.summaries.measures import UnitMeasures
 
 _FACTOR = 2.0
@@ -155,5 +156,5 @@ def length_p(groups: Sequence[np.ndarray]) -> float:
         return float((sums**2 / sizes).sum())
 
     observed = statistic(ranks) * (1 - 1e-12)
-    larger = sum(statistic(rng.permutation(ranks)) >= observed for _ in range(_PERMUTATIONS))
-    return (1 + larger) / (1 + _PERMUTATIONS)
+    null = np.array([statistic(rng.permutation(ranks)) for _ in range(_PERMUTATIONS)])
+    return float(permutation_p(null, observed))
