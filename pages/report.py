@@ -1,4 +1,4 @@
-"""Page Report: one document about a results folder."""
+"""One document of everything on disk, for other readers."""
 
 import streamlit as st
 

@@ -1,1 +1,1 @@
-"""Which models there are, where they lie, and how they are loaded."""
+"""Models: registry, places, installation and loading."""

@@ -51,7 +51,7 @@ class ReadableUnit(Protocol):
 
     @property
     def provenance(self) -> Mapping[str, Any] | None:
-        """How the file was made, or None where it does not say."""
+        """Provenance of the file, or None where it holds none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class UnitFeatures:
 
     @property
     def name(self) -> str:
-        """How messages call the unit."""
+        """Name of the unit in messages."""
         return f"{self.model}/{self.emotion}"
 
 

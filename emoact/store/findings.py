@@ -53,5 +53,5 @@ class Findings:
 
     @property
     def has_errors(self) -> bool:
-        """Whether the file is unusable."""
+        """True when the file is unusable."""
         return any(finding.severity == "error" for finding in self._first.values())

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from emoact.store.pickle_values import MARK, integer, text
 
 ARRAY_END = b"tb"
-"""What follows an array's bytes: TUPLE and BUILD."""
+"""Opcodes after the bytes of an array: TUPLE and BUILD."""
 
 _ALIGNMENT = 64  # a cache line, so that arrays sliced out of a memory map compute at full speed
 

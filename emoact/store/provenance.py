@@ -1,4 +1,4 @@
-"""What a file's provenance says about whether it may be compared with another."""
+"""Fields of provenance that must agree before two files are compared."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the pages share: words, numbers, pickers, boxes."""
+"""Parts that pages share: pickers, boxes, tables, charts."""

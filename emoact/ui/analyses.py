@@ -23,7 +23,7 @@ _MAX_TABLES = 96
 
 
 def saved_analyses(results: str) -> tuple[AnalysisSummary, ...]:
-    """What is saved, newest first; a folder that cannot be listed becomes a box."""
+    """Saved analyses, newest first; a folder that cannot be listed becomes a box."""
     try:
         return list_analyses(ResultsRoot(results))
     except EmoactError as error:
@@ -34,7 +34,7 @@ def saved_analyses(results: str) -> tuple[AnalysisSummary, ...]:
 def pick_analysis(results: str, saved: tuple[AnalysisSummary, ...]) -> SavedAnalysis | None:
     """The analysis that the sidebar names, opened; None where there is none.
 
-    Its id stands in the address even when nobody chose it, so that a link shows the same tomorrow.
+    Its id stands in the address even when it is the default, so that a link keeps its meaning.
     """
     rows = {row.id: row for row in saved if row.problem is None}
     ids = list(rows)
@@ -51,7 +51,7 @@ def pick_analysis(results: str, saved: tuple[AnalysisSummary, ...]) -> SavedAnal
         picked = st.selectbox(
             "Analysis",
             ids,
-            # Without a default of its own the address keeps what was chosen, whatever is newest.
+            # Without a default the address keeps the chosen analysis when a newer one appears.
             index=None,
             required=True,
             key=PARAMETER,

@@ -73,7 +73,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
 
 
 def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
-    """How the files on disk differ from those that were analysed, in Markdown."""
+    """Differences between the files on disk and those that were analysed, in Markdown."""
     root = ResultsRoot(results)
     hashes = FileHashes(root)
     missing, other = [], []
@@ -101,7 +101,7 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
 
 
 def made_words(saved: SavedAnalysis) -> str:
-    """How the figures were made, for a caption."""
+    """Settings of the figures, for a caption."""
     settings = saved.settings
     reference = (
         f"against {settings.neutral}"
@@ -141,7 +141,7 @@ def command(results: str, saved: SavedAnalysis) -> str:
 
 
 def _settings(saved: SavedAnalysis, results: str) -> None:
-    """How the analysis was made, the files it rests on, and what was remarked."""
+    """Settings of the analysis, its files with their hashes, and its remarks."""
     with st.expander("Settings of the analysis and of its units", icon=":material/tune:"):
         made = [
             ("analysis", saved.id),
@@ -231,7 +231,7 @@ def _plain(value: object) -> str:
 
 
 def _newer(path: Path, size: int, saved: SavedAnalysis) -> bool:
-    """Whether the file was written after the analysis; only asked where no hash is known."""
+    """True when the file was written after the analysis; for files whose hash is not known."""
     status = path.stat()
     if status.st_size != size:
         return True

@@ -105,7 +105,7 @@ def export_row(
     badges: Sequence[str] = (),
     images: bool = True,
 ) -> None:
-    """What is drawn as CSV, the chart as SVG and PNG, and the command that makes the same.
+    """Exports: the table as CSV, the chart as SVG and PNG, and the shell command of the table.
 
     Args:
         data: Exactly what is drawn.

@@ -1,4 +1,4 @@
-"""Whether the files on a page may be compared, in words, and what each of them is."""
+"""Configuration of the files on a page, and warnings where they differ."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def frame(cards: Sequence[UnitCard]) -> pd.DataFrame:
 
 
 def footnotes(units: Sequence[UnitMeasures]) -> list[str]:
-    """What a reader has to know of the models shown when sites are compared."""
+    """Footnotes of the models shown, for the comparison of sites."""
     notes = {
         f"{spec.name}: {spec.footnote}"
         for unit in units
@@ -141,7 +141,7 @@ def _text(value: Any) -> str:
 
 
 def badges(units: Sequence[UnitMeasures]) -> tuple[str, ...]:
-    """What marks every figure and table made of these files."""
+    """Badges of every figure and table made of these files."""
     found = []
     if any(unit.random_weights for unit in units):
         found.append("random weights: says nothing about emotion")

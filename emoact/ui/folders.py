@@ -1,4 +1,4 @@
-"""Which results folder the page shows: one of those that the server was started with."""
+"""Picker of the results folder among those that the server was started with."""
 
 from __future__ import annotations
 

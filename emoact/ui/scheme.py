@@ -1,4 +1,4 @@
-"""Whether the reader's browser shows the light or the dark theme."""
+"""Colour scheme of the reader's browser: light or dark."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TABLE_HEIGHT = 280
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a page adds to its views.
+    """Parts that a page adds to its views.
 
     Attributes:
         styles: A style for every emotion.
@@ -298,7 +298,7 @@ def _help(record: Measure) -> str:
 
 
 def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:
-    """What is said of the selected mark, and the link to more of it."""
+    """Text and link of the selected mark."""
     points = ((event or {}).get("selection") or {}).get("points") or []
     row = next((point["customdata"] for point in points if point.get("customdata")), None)
     link = view.selected(source, choice, shown, row) if row and view.selected else None

@@ -65,7 +65,7 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
 
 
 def words_sentence(headline: pd.DataFrame, evaluation: str) -> str:
-    """What a probe adds to the best classifier of words alone, in the verdicts' own terms.
+    """Gain of a probe over the best classifier of words alone, in the terms of the verdicts.
 
     Args:
         headline: Rows of one model and site.

@@ -148,7 +148,7 @@ def _cubes(chart: Chart, paint: Paint) -> go.Figure:
 
 
 def _share_legend(drawn: go.Figure) -> int:
-    """List each name once, whatever the number of its traces; returns the rows of the legend."""
+    """List each name once, for any number of traces; returns the rows of the legend."""
     seen: list[str] = []
     for trace in drawn.data:
         if trace.showlegend:

@@ -20,7 +20,7 @@ def md(text: str) -> str:
 
 
 def mono(text: str) -> str:
-    """The text as an inline code span, whatever backticks it has; for paths, ids and commands."""
+    """The text as an inline code span, backticks included; for paths, ids and commands."""
     line = " ".join(text.split("\n")) or " "
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)

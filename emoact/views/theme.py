@@ -1,4 +1,4 @@
-"""How every figure looks: one template for light and one for dark, one style for each emotion."""
+"""Style of every figure: a template for light and for dark, one style for each emotion."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def emotion_order(labels: Iterable[str]) -> list[str]:
 def emotion_styles(labels: Iterable[str], scheme: Scheme) -> dict[str, EmotionStyle]:
     """A style for each label, in the order of `emotion_order`.
 
-    The report's four keep theirs whatever else is there. Others take the next of a fixed sequence
+    The report's four emotions always keep theirs. Others take the next of a fixed sequence
     by name, so a page passes every label that it knows of and not only those it shows.
     """
     styles: dict[str, EmotionStyle] = {}

@@ -101,7 +101,7 @@ def word(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a view shows for one source and choice.
+    """Table and chart of a view for one source and choice.
 
     Attributes:
         table: Exactly what the figure draws, tidy; the CSV export.
@@ -122,7 +122,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """What is said of a selected mark, and the page that has more of it.
+    """Text about a selected mark, and the page that shows more of it.
 
     Attributes:
         text: Markdown.

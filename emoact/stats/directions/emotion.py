@@ -207,7 +207,7 @@ def analyse_emotion(
 
 
 def _share_of_difference(contrast: Contrast) -> float:
-    """How much of emotion minus reference the direction is.
+    """Share of the difference emotion minus reference that the direction is.
 
     All of it against neutral; (C - 1) / C of it against the grand mean of C classes, which holds
     the emotion itself. The null of a strength is in the units of that strength.

@@ -100,7 +100,7 @@ def score_reliability(
     folds: Int[np.ndarray, " prompt"],
     halves: Bool[np.ndarray, "split scenario"],
 ) -> Float64[np.ndarray, " layer"]:
-    """How far the held-out scores repeat when the direction is made from other scenarios.
+    """Repeatability of held-out scores when the direction is made from other scenarios.
 
     For each split the training scenarios of each fold are halved, both directions score the test
     prompts, and the two sets of scores are correlated given the labels. The mean correlation r over

@@ -68,8 +68,8 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> list[Finding]
             _note(
                 "lexical_layer",
                 model.model,
-                "with the last token pooled, layer 0 holds its embedding only: whatever layer 0 "
-                "shows is lexical or positional",
+                "with the last token pooled, layer 0 holds its embedding only: effects at layer 0 "
+                "are lexical or positional",
             )
         )
     return findings

@@ -11,7 +11,7 @@ from emoact.stats.design import Design
 def bootstrap_counts(
     design: Design, n_draws: int = 1000, *, seed: int = 0
 ) -> Int[np.ndarray, "draw scenario"]:
-    """How often each scenario is drawn, with replacement among those that hold the same classes."""
+    """Bootstrap counts of each scenario, drawn among those that hold the same classes."""
     rng = np.random.default_rng([seed, 3])
     _, pattern = np.unique(design.counts > 0, axis=1, return_inverse=True)
     pattern = pattern.ravel()

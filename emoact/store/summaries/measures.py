@@ -133,12 +133,12 @@ class UnitFacts:
 
     @property
     def offsets(self) -> Int64[np.ndarray, " edge"]:
-        """Where each prompt begins among the tokens, and where the last one ends."""
+        """First token of each prompt, and the end of the last prompt."""
         return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)]).astype(np.int64)
 
     @property
     def is_content(self) -> Bool[np.ndarray, " token"]:
-        """Which tokens belong to a prompt's text."""
+        """True for the tokens of a prompt's text."""
         return content_mask(self.lengths, self.content_start)
 
     def prompt_id(self, sample: int) -> str:
@@ -172,7 +172,7 @@ class UnitMeasures(UnitFacts):
 
 
 def content_mask(lengths: Sequence[int], content_start: int) -> Bool[np.ndarray, " token"]:
-    """Which of the tokens of prompts of these lengths belong to their texts."""
+    """True for the content tokens of prompts of these lengths."""
     if not lengths:
         return np.zeros(0, dtype=bool)
     return np.concatenate([np.arange(length) >= content_start for length in lengths])
