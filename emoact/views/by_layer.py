@@ -148,9 +148,9 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
         reach = 1.96 * rows[spread]
         known = known.assign(null_low=rows[centre] - reach, null_high=rows[centre] + reach)
     columns = [
-        "model_a", "model_b", "site", "emotion", "layer_a", "layer_b", "value", "uncorrected",
-        "ceiling", "null_low", "null_high", "p", "p_max",
-    ]  # fmt: skip
+        *("model_a", "model_b", "site", "emotion", "layer_a", "layer_b", "value", "uncorrected"),
+        *("ceiling", "null_low", "null_high", "p", "p_max"),
+    ]
     drawn = known.reindex(columns=columns)
     if measure != "score_corr":
         drawn[["uncorrected", "ceiling"]] = math.nan
@@ -196,14 +196,23 @@ def _marks(part: pd.DataFrame, measure: str, emotion: str) -> list[Band | Level 
     if part["ceiling"].notna().any():
         marks += [
             Line(
-                x=layers, y=part["ceiling"], colour="text", name="ceiling", dash="dot", width=1.4,
+                x=layers,
+                y=part["ceiling"],
+                colour="text",
+                name="ceiling",
+                dash="dot",
+                width=1.4,
                 hover="%{y:.3f}",
             ),
             Line(
-                x=layers, y=part["uncorrected"], colour=colour, name="uncorrected", width=1.2,
+                x=layers,
+                y=part["uncorrected"],
+                colour=colour,
+                name="uncorrected",
+                width=1.2,
                 hover="%{y:.3f}",
             ),
-        ]  # fmt: skip
+        ]
     said = (
         "chance %{customdata[2]:.2f} to %{customdata[3]:.2f}"
         if measure == "raw_cos"

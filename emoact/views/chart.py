@@ -258,3 +258,24 @@ def span(
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return (low - room, high + room)
+
+
+def values_of(panel: Panel, side: str) -> list[float]:
+    """Finite numbers of the marks of a panel along one axis."""
+    values: list[Any] = []
+    for mark in panel.marks:
+        if isinstance(mark, Box):
+            values += list(mark.values) if side == "x" else []
+        elif isinstance(mark, Level):
+            values += [mark.at] if side == "y" else []
+        elif isinstance(mark, Band) and side == "y":
+            values += [*mark.low, *mark.high]
+        else:
+            values += list(getattr(mark, side))
+    numbers = (float(v) for v in values if isinstance(v, int | float) or hasattr(v, "__float__"))
+    return [value for value in numbers if math.isfinite(value)]
+
+
+def last_of(panel: Panel, side: str) -> int:
+    """The last layer of a panel along one axis."""
+    return int(max(values_of(panel, side), default=0))

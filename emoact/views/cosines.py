@@ -54,10 +54,23 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Of the table `distances` of one model.
     """
     columns = [
-        "model", "emotion_a", "emotion_b", "site", "layer", "cv_cosine", "cv_se", "cosine",
-        "expectation", "null_mean", "null_low", "null_high", "cv_zscored", "zscored", "top_share",
+        "model",
+        "emotion_a",
+        "emotion_b",
+        "site",
+        "layer",
+        "cv_cosine",
+        "cv_se",
+        "cosine",
+        "expectation",
+        "null_mean",
+        "null_low",
+        "null_high",
+        "cv_zscored",
+        "zscored",
+        "top_share",
         "twin_differs",
-    ]  # fmt: skip
+    ]
     return rows[columns].reset_index(drop=True)
 
 
@@ -115,9 +128,14 @@ def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | L
     layers, dash = part["layer"], known.site(site).dash
     if measure == "top_share":
         share = Line(
-            x=layers, y=part["top_share"], colour="accent", name="top 3 dimensions", dash=dash,
-            symbol="circle", hover="%{y:.1%}",
-        )  # fmt: skip
+            x=layers,
+            y=part["top_share"],
+            colour="accent",
+            name="top 3 dimensions",
+            dash=dash,
+            symbol="circle",
+            hover="%{y:.1%}",
+        )
         return [share]
     both = measure == "cosine"
     validated = "cv_cosine" if both else "cv_zscored"
@@ -133,12 +151,20 @@ def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | L
     return [
         *marks,
         Line(
-            x=layers, y=part["cosine" if both else "zscored"], colour="muted", name="plain",
-            width=1.4, data=part[["null_low", "null_high"]].to_numpy(dtype=float).tolist(),
+            x=layers,
+            y=part["cosine" if both else "zscored"],
+            colour="muted",
+            name="plain",
+            width=1.4,
+            data=part[["null_low", "null_high"]].to_numpy(dtype=float).tolist(),
             hover="%{y:.3f}" + both * " (null %{customdata[0]:.2f} to %{customdata[1]:.2f})",
         ),
         Line(
-            x=layers, y=part[validated], colour="accent", name="cross-validated", dash=dash,
+            x=layers,
+            y=part[validated],
+            colour="accent",
+            name="cross-validated",
+            dash=dash,
             symbol="circle",
             # Open where three dimensions determine the cosine and not the whole vector.
             filled=[not differs for differs in part["twin_differs"]],
@@ -146,7 +172,7 @@ def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | L
             hover="%{y:.3f}"
             + both * " ± %{customdata[0]:.3f} (top 3 dimensions %{customdata[1]:.0%})",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _key(measure: str, drawn: pd.DataFrame) -> list[Key]:

@@ -13,15 +13,13 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from emoact.views.chart import Axis, Cells, Chart, Panel, Points
+from emoact.views.chart import Axis, Cells, Chart, Panel, Points, last_of, values_of
 from emoact.views.plotly_marks import (
     Paint,
     colour_bar,
     key_trace,
-    last_of,
     log_ticks,
     traces_of,
-    values_of,
 )
 from emoact.views.theme import INK, EmotionStyle, Scheme, plain, template
 
@@ -135,9 +133,13 @@ def _cubes(chart: Chart, paint: Paint) -> go.Figure:
         )
         drawn.add_annotation(
             text=paint.title(panel),
-            x=number * width, y=1.0, xref="paper", yref="paper", xanchor="left",
+            x=number * width,
+            y=1.0,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
             showarrow=False,
-        )  # fmt: skip
+        )
     _share_legend(drawn)
     return drawn.update_layout(
         template=template(paint.scheme),

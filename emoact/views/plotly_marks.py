@@ -22,6 +22,8 @@ from emoact.views.chart import (
     Number,
     Panel,
     Points,
+    last_of,
+    values_of,
 )
 from emoact.views.theme import INK, EmotionStyle, Scheme, plain
 
@@ -34,9 +36,7 @@ _GLYPHS: Mapping[str, str] = {
 }  # fmt: skip
 _LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
 """Share of the largest value from which a diverging colour needs words in the page's colour."""
-_IN_SPACE: Mapping[str, str] = {
-    "circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond",
-}  # fmt: skip
+_IN_SPACE = {"circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond"}
 """Markers in three dimensions, where plotly has no triangle."""
 
 
@@ -240,10 +240,17 @@ def _cells(mark: Cells, paint: Paint) -> list[Any]:
         traces.insert(
             0,
             go.Heatmap(
-                z=missing, x=x, y=y, xgap=gaps, ygap=gaps, showscale=False, hoverinfo="skip",
-                colorscale=[[0, grey], [1, grey]], name="no value",
+                z=missing,
+                x=x,
+                y=y,
+                xgap=gaps,
+                ygap=gaps,
+                showscale=False,
+                hoverinfo="skip",
+                colorscale=[[0, grey], [1, grey]],
+                name="no value",
             ),
-        )  # fmt: skip
+        )
     if mark.text:
         traces.append(_cell_words(mark, values, x, y, paint))
     return traces
@@ -318,14 +325,17 @@ def _box(mark: Box, paint: Paint) -> go.Box:
         width=0.6,
         text=[plain(text) for text in mark.texts],
         marker={
-            "color": colour, "symbol": paint.symbol(mark.symbol), "size": 5, "opacity": 0.7,
+            "color": colour,
+            "symbol": paint.symbol(mark.symbol),
+            "size": 5,
+            "opacity": 0.7,
         },
         line={"color": colour, "width": 1.6},
         fillcolor=paint.fill(mark.colour),
         hovertemplate="%{text}: %{x:,.4~r}<extra></extra>",
         hoveron="points+boxes",
         showlegend=False,
-    )  # fmt: skip
+    )
 
 
 def key_trace(key: Key, paint: Paint) -> go.Scatter:
@@ -338,9 +348,11 @@ def key_trace(key: Key, paint: Paint) -> go.Scatter:
         marker = {"symbol": paint.symbol(key.symbol), "size": 7, "color": colour}
     elif key.kind == "marker":
         marker = {
-            "symbol": paint.symbol(key.symbol or "circle"), "size": 8, "color": colour,
+            "symbol": paint.symbol(key.symbol or "circle"),
+            "size": 8,
+            "color": colour,
             "line": {"width": 1.2},
-        }  # fmt: skip
+        }
     else:
         fill = paint.fill(key.colour, 0.25)
         marker = {"symbol": "square", "size": 12, "color": fill, "line": {"width": 0}}
@@ -369,24 +381,3 @@ def log_ticks(values: Sequence[float], *, exponents: bool = False) -> dict[str, 
         "tickvals": [math.log10(tick) for tick in ticks] if exponents else ticks,
         "ticktext": [f"{tick:,g}" for tick in ticks],
     }
-
-
-def values_of(panel: Panel, side: str) -> list[float]:
-    """Finite numbers of the marks of a panel along one axis."""
-    values: list[Any] = []
-    for mark in panel.marks:
-        if isinstance(mark, Box):
-            values += list(mark.values) if side == "x" else []
-        elif isinstance(mark, Level):
-            values += [mark.at] if side == "y" else []
-        elif isinstance(mark, Band) and side == "y":
-            values += [*mark.low, *mark.high]
-        else:
-            values += list(getattr(mark, side))
-    numbers = (float(v) for v in values if isinstance(v, int | float) or hasattr(v, "__float__"))
-    return [value for value in numbers if math.isfinite(value)]
-
-
-def last_of(panel: Panel, side: str) -> int:
-    """The last layer of a panel along one axis."""
-    return int(max(values_of(panel, side), default=0))

@@ -129,9 +129,10 @@ def chart(drawn: pd.DataFrame) -> Chart:
     accuracy = Axis(
         title="held-out accuracy",
         format=".0%",
-        range=span(*(drawn[c] for c in ("accuracy", "low", "high", "shuffled")),
-                   at_least=(0.5, 1.0)),
-    )  # fmt: skip
+        range=span(
+            *(drawn[c] for c in ("accuracy", "low", "high", "shuffled")), at_least=(0.5, 1.0)
+        ),
+    )
     emotions = emotion_order(drawn["emotion"])
     rows: list[list[Panel]] = []
     heights: list[int] = []
@@ -168,13 +169,21 @@ def _by_layer(rows: pd.DataFrame, whole: pd.DataFrame, emotion: str, site: str, 
         marks=[
             Band(x=layers, low=part["low"], high=part["high"], colour=colour),
             Line(
-                x=layers, y=part["shuffled"], colour="muted", name="shuffled labels", width=1.2,
+                x=layers,
+                y=part["shuffled"],
+                colour="muted",
+                name="shuffled labels",
+                width=1.2,
                 hover="%{y:.1%}",
             ),
             *(Level(at=float(at)) for at in majority),
             *([Level(at=float(words.max()), colour="text", dash="dash")] if len(words) else []),
             Line(
-                x=layers, y=part["accuracy"], colour=colour, name="probe", symbol=colour,
+                x=layers,
+                y=part["accuracy"],
+                colour=colour,
+                name="probe",
+                symbol=colour,
                 dash=known.site(site).dash,
                 data=part[["low", "high"]].to_numpy(dtype=float).tolist(),
                 hover=_PERCENT.replace("%{x", "%{y"),
@@ -182,7 +191,7 @@ def _by_layer(rows: pd.DataFrame, whole: pd.DataFrame, emotion: str, site: str, 
         ],
         x=Axis(title="layer", scale="layer"),
         y=y,
-    )  # fmt: skip
+    )
 
 
 def _whole(whole: pd.DataFrame, emotion: str, titles: Mapping[str, str], x: Axis) -> Panel:

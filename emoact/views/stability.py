@@ -63,9 +63,17 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Of the table `stability` of one model.
     """
     columns = [
-        "model", "emotion", "site", "layer", "split_half", "split_half_low", "split_half_high",
-        "leave_one_out", "leave_one_out_min", "pairwise",
-    ]  # fmt: skip
+        "model",
+        "emotion",
+        "site",
+        "layer",
+        "split_half",
+        "split_half_low",
+        "split_half_high",
+        "leave_one_out",
+        "leave_one_out_min",
+        "pairwise",
+    ]
     return rows[columns].reset_index(drop=True)
 
 

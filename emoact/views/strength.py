@@ -97,18 +97,26 @@ def chart(drawn: pd.DataFrame, measure: Measure) -> Chart:
                     title=known.title(site),
                     marks=[
                         Band(
-                            x=part["layer"], low=part["null_low"], high=part["null_high"],
+                            x=part["layer"],
+                            low=part["null_low"],
+                            high=part["null_high"],
                             colour="null",
                         ),
                         *([] if zero is None else [Level(at=zero)]),
                         Band(
-                            x=part["layer"], low=part["low"], high=part["high"],
+                            x=part["layer"],
+                            low=part["low"],
+                            high=part["high"],
                             colour=of_emotion(emotion),
                         ),
                         Line(
-                            x=part["layer"], y=part["value"], colour=of_emotion(emotion),
-                            name=emotion, dash=known.site(site).dash,
-                            symbol=of_emotion(emotion), filled=part["significant"].tolist(),
+                            x=part["layer"],
+                            y=part["value"],
+                            colour=of_emotion(emotion),
+                            name=emotion,
+                            dash=known.site(site).dash,
+                            symbol=of_emotion(emotion),
+                            filled=part["significant"].tolist(),
                             data=part[["low", "high", *_NULL, "p_holm"]].to_numpy().tolist(),
                             hover=_hover(measure),
                         ),
@@ -118,7 +126,7 @@ def chart(drawn: pd.DataFrame, measure: Measure) -> Chart:
                 )
                 for emotion, part in by_emotion(own)
             ]
-        )  # fmt: skip
+        )
     return Chart(rows=rows, key=_key(measure))
 
 
