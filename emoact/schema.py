@@ -18,7 +18,6 @@ DType = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Severity = Literal["error", "warning", "note"]
 
-Site = SiteName
 SCHEMA_VERSION = 1
 """Version of the pickle contract, of the unit key and of the run directory."""
 

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from emoact.analysis.inputs import InputFile
 from emoact.analysis.key import ANALYSIS_VERSION
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.directions.directions import DirectionKind
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
@@ -22,7 +22,7 @@ SIGN = "positive towards the emotion"
 Directions = dict[str, Float32[np.ndarray, "layer d_model"]]
 
 
-def file_name(folder: str, site: Site) -> str:
+def file_name(folder: str, site: SiteName) -> str:
     """The file of a model's directions at a site."""
     return f"directions_{folder}_{site}.safetensors"
 

@@ -11,7 +11,7 @@ from emoact.analysis.inputs import InputFile
 from emoact.analysis.key import analysis_id
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError, RequestError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot, check_id
 
@@ -35,7 +35,7 @@ class AnalysisSummary:
     created_at: str = ""
     models: tuple[str, ...] = ()
     emotions: tuple[str, ...] = ()
-    sites: tuple[Site, ...] = ()
+    sites: tuple[SiteName, ...] = ()
     pooling: str = ""
     badges: tuple[str, ...] = ()
     problem: str | None = None

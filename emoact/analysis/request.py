@@ -15,7 +15,7 @@ from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
 from emoact.stats.directions.emotion import check_labels
 from emoact.stats.prepared import check_units
@@ -66,7 +66,7 @@ class _Head:
     """A unit without its activations."""
 
     name: str
-    sites: tuple[Site, ...]
+    sites: tuple[SiteName, ...]
     configuration: Configuration
 
 

@@ -17,7 +17,8 @@ from emoact.analysis.key import ANALYSIS_VERSION
 from emoact.analysis.table_files import missing_columns, read_table
 from emoact.decode import decode, read_regular
 from emoact.errors import FileRefusedError, RequestError
-from emoact.schema import Finding, Site
+from emoact.schema import Finding
+from emoact.sites import SiteName
 from emoact.stats import catalogue
 from emoact.stats.directions.directions import DIRECTION_KINDS, DirectionKind
 from emoact.stats.settings import AnalysisSettings
@@ -116,7 +117,7 @@ class SavedAnalysis(Description):
         return tuple(dict.fromkeys(each.folder for each in self.inputs))
 
     @property
-    def sites(self) -> tuple[Site, ...]:
+    def sites(self) -> tuple[SiteName, ...]:
         """Sites that were analysed."""
         return self.settings.sites
 
@@ -188,7 +189,9 @@ class SavedAnalysis(Description):
         except (OSError, ValueError) as error:
             raise _refused(path, f"it is no table of this emoact ({error})") from error
 
-    def directions(self, folder: str, site: Site, kind: DirectionKind | None = None) -> Directions:
+    def directions(
+        self, folder: str, site: SiteName, kind: DirectionKind | None = None
+    ) -> Directions:
         """The directions of a model at a site, `[layer, d_model]` by emotion.
 
         Args:
@@ -213,7 +216,7 @@ class SavedAnalysis(Description):
         except (OSError, ValueError) as error:
             raise _refused(path, f"it is no file of directions ({error})") from error
 
-    def directions_path(self, folder: str, site: Site) -> Path:
+    def directions_path(self, folder: str, site: SiteName) -> Path:
         """The file of a model's directions, checked against what was written.
 
         Raises:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from emoact.analysis.direction_files import SIGN, contrast_of
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, RequestError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store.atomic import write_error
 
 
@@ -46,7 +46,7 @@ def block_vectors(analysis: SavedAnalysis, folder: str, emotion: str) -> BlockVe
         RequestError: The analysis has no such model or emotion, or not the residual stream.
         FileRefusedError: The file of directions is not the one that was written.
     """
-    site: Site = "resid_pre"
+    site: SiteName = "resid_pre"
     if site not in analysis.sites:
         raise RequestError(
             f"analysis {analysis.id} has no {site}; vectors of {', '.join(analysis.sites)} are not "

@@ -17,7 +17,7 @@ from emoact.extraction.engine import Tokenised
 from emoact.extraction.kernel import Shape, measure
 from emoact.extraction.plan import count_nodes
 from emoact.extraction.self_check import relative_difference
-from emoact.schema import Site
+from emoact.sites import SiteName
 
 _LIMIT_SECONDS = 0.5
 
@@ -74,12 +74,12 @@ def contest(
 
 def largest_differences(ways: Sequence[Way], groups: Sequence[Prompts]) -> dict[str, float]:
     """Largest relative difference of each way's activations from those of the first way."""
-    reference: dict[tuple[Site, int, int], np.ndarray] = {}
+    reference: dict[tuple[SiteName, int, int], np.ndarray] = {}
     found = {}
     for way in ways:
         worst = 0.0
 
-        def compare(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+        def compare(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
             nonlocal worst
             expected = reference.setdefault((site, layer, sample), rows.astype(np.float64))
             worst = max(worst, relative_difference(rows, expected))
@@ -89,7 +89,7 @@ def largest_differences(ways: Sequence[Way], groups: Sequence[Prompts]) -> dict[
     return found
 
 
-def _drop(site: Site, layer: int, sample: int, rows: np.ndarray) -> None:
+def _drop(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
     """Discard the array; only the time counts."""
 
 

@@ -18,7 +18,7 @@ from emoact.host.sentence import Loading, SentenceRequest, loading_of
 from emoact.host.warm import WarmModel
 from emoact.models.resolve import resolve_model
 from emoact.positions import pool_sample, position_norms
-from emoact.schema import Site
+from emoact.sites import SiteName
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -65,9 +65,9 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     engine = warm.engine_like(source, options)
     (prompt,) = engine.tokenise([asked.text])
     check_prompt(asked.text, prompt, options, source.name)
-    found: dict[tuple[Site, int], np.ndarray] = {}
+    found: dict[tuple[SiteName, int], np.ndarray] = {}
 
-    def put(site: Site, layer: int, _sample: int, rows: np.ndarray) -> None:
+    def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:
         if known.site(site).has_vectors:
             found[site, layer] = rows.copy()
 

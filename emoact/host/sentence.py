@@ -10,7 +10,8 @@ from emoact.errors import RequestError
 from emoact.models.registry import find_spec, parse_hub_folder
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions, Site
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName
 
 _LOCAL = ("local~", "gguf~")
 
@@ -78,7 +79,7 @@ def loading_of(request: SentenceRequest) -> Loading:
 
 
 def request_like(
-    folder: str, configuration: Mapping[str, Any] | None, sites: Sequence[Site]
+    folder: str, configuration: Mapping[str, Any] | None, sites: Sequence[SiteName]
 ) -> SentenceRequest:
     """A request for the model and the settings that saved files were made with.
 
@@ -119,7 +120,7 @@ def request_like(
 
 
 def request_alike(
-    folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[Site]
+    folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[SiteName]
 ) -> SentenceRequest:
     """A request for several files, which must have been made with the same settings.
 

@@ -23,8 +23,7 @@ from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_views import view_blocks
 from emoact.report.phase3 import drawn_views
 from emoact.report.words import Words
-from emoact.schema import Site
-from emoact.sites import site_names
+from emoact.sites import SiteName, site_names
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
 from emoact.stats.norms.tables import sink_table
@@ -56,7 +55,7 @@ def activations(material: Material, words: Words) -> tuple[Section, ...]:
     return (lead, *parts, _findings(material, words))
 
 
-def _saved_sites(material: Material) -> list[Site]:
+def _saved_sites(material: Material) -> list[SiteName]:
     return [
         site for site in site_names() if any(site in unit.saved_sites for unit in material.units)
     ]

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.positions import Pooling, pool_layers
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
 
@@ -38,7 +38,7 @@ class ReadableUnit(Protocol):
     def content_start(self) -> int:
         """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
 
-    def site(self, site: Site) -> Sequence[Sequence[np.ndarray]]:
+    def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         """Arrays `[pos, d_model]` as `[layer][sample]`."""
 
     @property
@@ -89,7 +89,7 @@ class UnitFeatures:
     model: str
     emotion: str
     prompts: tuple[PromptInfo, ...]
-    sites: Mapping[Site, Pooled]
+    sites: Mapping[SiteName, Pooled]
     configuration: Configuration
     random_weights: bool = False
 
@@ -124,7 +124,7 @@ class ModelFeatures:
     model: str
     design: Design
     prompts: tuple[PromptInfo, ...]
-    sites: Mapping[Site, Pooled]
+    sites: Mapping[SiteName, Pooled]
     random_weights: bool
 
     @property
@@ -163,7 +163,7 @@ class ModelFeatures:
 def features_of(
     unit: ReadableUnit,
     *,
-    sites: Sequence[Site],
+    sites: Sequence[SiteName],
     pooling: Pooling = "mean_content",
     model: str | None = None,
 ) -> UnitFeatures:

@@ -10,7 +10,8 @@ from itertools import combinations
 
 from emoact.errors import RequestError
 from emoact.measures import Cell
-from emoact.schema import Finding, Site
+from emoact.schema import Finding
+from emoact.sites import SiteName
 from emoact.stats import catalogue
 from emoact.stats.across.between import Side, common_rows, compare_models
 from emoact.stats.comparable import Difference
@@ -36,7 +37,7 @@ from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import OnProgress, Step, run_steps
 
-Place = tuple[str, Site, str]
+Place = tuple[str, SiteName, str]
 """Model, site and emotion."""
 
 
@@ -108,19 +109,19 @@ def _model_steps(
     model = prepared.model
     bind = functools.partial
 
-    def emotion(site: Site, contrast: Contrast) -> Iterable[Cell]:
+    def emotion(site: SiteName, contrast: Contrast) -> Iterable[Cell]:
         gram = prepared.grams[site]
         figures = analyse_emotion(model, site, contrast, gram=gram, settings=settings)
         found.emotions[model.model, site, contrast.emotion] = figures
         return emotion_cells(figures)
 
-    def probe(site: Site, contrast: Contrast) -> Iterable[Cell]:
+    def probe(site: SiteName, contrast: Contrast) -> Iterable[Cell]:
         twin_gram = prepared.twin_grams[site]
         grid = probe_emotion(model, site, contrast, twin_gram=twin_gram, settings=settings)
         found.probes[model.model, site, contrast.emotion] = grid
         return [grid.cell]
 
-    def distances(site: Site) -> Iterable[Cell]:
+    def distances(site: SiteName) -> Iterable[Cell]:
         gram, twin_gram = prepared.grams[site], prepared.twin_grams[site]
         return measure_distances(
             model, site, prepared.contrasts, gram=gram, twin_gram=twin_gram, settings=settings
@@ -165,7 +166,7 @@ def _pair_steps(
     by_emotion = [{each.emotion: each for each in side.contrasts} for side in sides]
     shared = [emotion for emotion in by_emotion[0] if emotion in by_emotion[1]]
 
-    def compare(site: Site) -> Iterable[Cell]:
+    def compare(site: SiteName) -> Iterable[Cell]:
         here, there = (
             Side(
                 model=side.model,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from emoact.errors import RequestError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, Difference, check_comparable, differing_sites
 from emoact.stats.directions.emotion import Contrast, check_classes, make_contrast
 from emoact.stats.features import ModelFeatures, UnitFeatures, join_units
@@ -32,8 +32,8 @@ class Prepared:
 
     model: ModelFeatures
     contrasts: tuple[Contrast, ...]
-    grams: Mapping[Site, Gram]
-    twin_grams: Mapping[Site, Gram]
+    grams: Mapping[SiteName, Gram]
+    twin_grams: Mapping[SiteName, Gram]
 
 
 def prepare_units(units: Sequence[UnitFeatures], settings: AnalysisSettings) -> list[Prepared]:
@@ -89,7 +89,7 @@ class Described(Protocol):
         """Name in messages."""
 
     @property
-    def sites(self) -> Collection[Site]:
+    def sites(self) -> Collection[SiteName]:
         """Sites in the file."""
 
     @property

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float64
 
-from emoact.schema import Finding, Site
+from emoact.schema import Finding
+from emoact.sites import SiteName
 from emoact.stats.comparable import Difference
 from emoact.stats.directions.directions import DirectionKind
 from emoact.stats.settings import AnalysisSettings
@@ -28,7 +29,7 @@ class DirectionKey:
     """
 
     model: str
-    site: Site
+    site: SiteName
     emotion: str
     kind: DirectionKind
     main: bool

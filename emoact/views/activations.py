@@ -12,7 +12,7 @@ import pandas as pd
 from emoact import sites as known
 from emoact.host.client import Looked
 from emoact.positions import NORM_KINDS, NormKind
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.norms.norm_tables import NormTable
@@ -49,7 +49,7 @@ class Activations:
         return list(dict.fromkeys(unit.folder for unit in self.units))
 
     @property
-    def sites(self) -> list[Site]:
+    def sites(self) -> list[SiteName]:
         """Sites with norms at every layer that any file has, in the order of every page."""
         return layer_sites(self.units)
 
@@ -138,7 +138,7 @@ def one(choice: Choice) -> tuple[str, Any]:
     return next(iter(choice["model"]), ""), next(iter(choice["site"]), "")
 
 
-def layer_sites(units: Sequence[UnitMeasures]) -> list[Site]:
+def layer_sites(units: Sequence[UnitMeasures]) -> list[SiteName]:
     """Sites with norms at every layer that any of the files has, in the order of every page."""
     found = known.in_order(site for unit in units for site in unit.sites)
     return [site for site in found if known.site(site).layers == "all"]

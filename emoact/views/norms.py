@@ -11,7 +11,7 @@ from emoact import numbers
 from emoact import sites as known
 from emoact.numbers import significant
 from emoact.positions import NormKind
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.sinks import SINK
 from emoact.stats.norms.norm_tables import NormTable
@@ -174,7 +174,9 @@ def answer(source: Activations, choice: Choice, _shown: Shown | None = None) -> 
     return [*said, broken_sentence(pd.concat(rows)) if rows else ""]
 
 
-def _model_sentence(units: Sequence[UnitMeasures], folder: str, site: Site, kind: NormKind) -> str:
+def _model_sentence(
+    units: Sequence[UnitMeasures], folder: str, site: SiteName, kind: NormKind
+) -> str:
     of_model = [unit for unit in units if unit.folder == folder]
     own = [unit for unit in of_model if site in unit.sites]
     if not own:

@@ -17,7 +17,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
 from emoact.jobs import control, launch, progress
 from emoact.jobs.directory import RunDirectory
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot
 from tests.support.planted_scenarios import FAST_WORDS, plant_scenarios
@@ -131,7 +131,7 @@ def test_show_and_list_say_what_was_found(
 def test_nan_in_one_file_is_named_and_left_out_on_request(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def spoil(rows: np.ndarray, site: Site, layer: int, sample: int) -> None:
+    def spoil(rows: np.ndarray, site: SiteName, layer: int, sample: int) -> None:
         if (site, layer, sample) == ("mlp_out", 1, 3):
             rows[2, 0] = np.nan
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import EmoactError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
@@ -30,7 +30,7 @@ from emoact.store.write import write_unit
 
 FOLDER = "gpt2"
 EMOTIONS = ("anger", "joy")
-SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+SITES: tuple[SiteName, ...] = ("resid_pre", "mlp_out")
 LENGTHS = (3, 2)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store.summaries.measures import UnitMeasures, measure_site, measure_steps
 
-Arrays = dict[Site, list[list[np.ndarray]]]
+Arrays = dict[SiteName, list[list[np.ndarray]]]
 Plant = Callable[[Arrays], None]
 
 
@@ -31,7 +31,7 @@ def gaussian_unit(
     """Independent normal values that grow with depth, changed by `plant`."""
     rng = np.random.default_rng([seed, *emotion.encode()])
     held = tuple(lengths or (int(n) for n in rng.integers(6, 18, n_samples)))
-    scales: dict[Site, float] = {"resid_pre": 1.0, "mlp_out": 0.3}
+    scales: dict[SiteName, float] = {"resid_pre": 1.0, "mlp_out": 0.3}
     arrays: Arrays = {
         site: [
             [(scale * (1 + layer) * rng.normal(size=(n, d_model))).astype(np.float32) for n in held]

@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int
 
 from emoact.errors import RequestError
 from emoact.measures import Cell, Measure, ends
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import held_out_procrustes
 from emoact.stats.across.raw_cosine import RawCosine, compare_raw, relabelled_directions
@@ -43,7 +43,7 @@ class Side:
     """One of two models, with its prompts in the order that both share."""
 
     model: ModelFeatures
-    site: Site
+    site: SiteName
     gram: Gram
     contrasts: tuple[Contrast, ...]
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int
 
 from emoact.errors import RequestError
 from emoact.measures import Cell, Measure
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.cosine import plain_cosine
 from emoact.stats.design import (
     Design,
@@ -93,7 +93,7 @@ class EmotionFigures:
 
     model: ModelFeatures
     contrast: Contrast
-    site: Site
+    site: SiteName
     main: DirectionKind
     directions: Mapping[DirectionKind, Float64[np.ndarray, "layer d_model"]]
     n_components: Int[np.ndarray, " layer"]
@@ -171,7 +171,7 @@ def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> C
 
 def analyse_emotion(
     model: ModelFeatures,
-    site: Site,
+    site: SiteName,
     contrast: Contrast,
     *,
     gram: Gram,
@@ -217,7 +217,7 @@ def _share_of_difference(contrast: Contrast) -> float:
 
 def _directions(
     model: ModelFeatures,
-    site: Site,
+    site: SiteName,
     contrast: Contrast,
     settings: AnalysisSettings,
     main: DirectionKind,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from emoact.measures import Cell, Measure, ends
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.cosine import (
     cross_validated_cosine,
     noise_expectation,
@@ -69,7 +69,7 @@ class EmotionPair:
 
 def measure_distances(
     model: ModelFeatures,
-    site: Site,
+    site: SiteName,
     contrasts: Sequence[Contrast],
     *,
     gram: Gram,

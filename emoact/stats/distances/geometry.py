@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from emoact.measures import Cell, Measure
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.features import ModelFeatures
 from emoact.stats.gram import centre
 
@@ -92,7 +92,7 @@ def _shares(
     return np.asarray(held / np.where(total > 0, total, np.nan)[:, None])
 
 
-def projection_cells(model: ModelFeatures, site: Site) -> Iterator[Cell]:
+def projection_cells(model: ModelFeatures, site: SiteName) -> Iterator[Cell]:
     """Cells of the tables `points` and `axes`, on one basis for all layers and layer by layer."""
     for projection in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
         n_layers, n_prompts, n_axes = projection.coordinates.shape

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from emoact.schema import Severity, Site
+from emoact.schema import Severity
+from emoact.sites import SiteName
 
 FindingKind = Literal[
     "nonfinite_values",
@@ -50,7 +51,7 @@ class ActivationFinding:
     severity: Severity
     model: str
     emotion: str | None = None
-    site: Site | None = None
+    site: SiteName | None = None
     layers: tuple[int, ...] = ()
     sentence: str
     meaning: str

@@ -12,8 +12,7 @@ import pandas as pd
 
 from emoact.errors import RequestError
 from emoact.positions import NormKind
-from emoact.schema import Site
-from emoact.sites import in_order
+from emoact.sites import SiteName, in_order
 from emoact.stats.norms import tables
 from emoact.store.summaries.measures import UnitMeasures
 
@@ -55,7 +54,7 @@ class NormTable:
     relative: bool = False
     models: tuple[str, ...] = ()
     emotions: tuple[str, ...] = ()
-    sites: tuple[Site, ...] = ()
+    sites: tuple[SiteName, ...] = ()
     layer: int | None = None
     prompt: str | None = None
     content: bool = False
@@ -142,7 +141,7 @@ class NormTable:
             )
         return tuple(own)
 
-    def _of(self, unit: UnitMeasures, site: Site) -> pd.DataFrame:
+    def _of(self, unit: UnitMeasures, site: SiteName) -> pd.DataFrame:
         if self.by == "dimension":
             return tables.dimension_table(unit, site, self.layer)
         if self.by == "prompt":

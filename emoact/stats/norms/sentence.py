@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 
 from emoact import numbers
 from emoact.positions import NormKind
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.distances.nearest import HeldOut, class_distances, held_out
 from emoact.stats.norms.tables import finite_quartiles, prompt_means, token_norms
 from emoact.store.summaries.measures import UnitMeasures
@@ -30,7 +30,7 @@ class NearClasses:
         words: The same at layer 0, where a token does not depend on the others; None at layer 0.
     """
 
-    site: Site
+    site: SiteName
     layer: int
     distances: Mapping[str, float]
     accuracy: HeldOut | None
@@ -79,7 +79,7 @@ class NearClasses:
 
 def near_classes(
     units: Sequence[UnitMeasures],
-    site: Site,
+    site: SiteName,
     layer: int,
     pooled: Float32[np.ndarray, " d_model"],
 ) -> NearClasses | None:
@@ -109,7 +109,7 @@ def near_classes(
 
 
 def sentence_norms(
-    arrays: Mapping[str, np.ndarray], site: Site, kind: NormKind
+    arrays: Mapping[str, np.ndarray], site: SiteName, kind: NormKind
 ) -> Float64[np.ndarray, "layer pos"]:
     """Norm of every token of a sentence.
 
@@ -143,7 +143,7 @@ def sentence_layer_table(
     norms: Float64[np.ndarray, "layer pos"],
     content_start: int,
     units: Sequence[UnitMeasures],
-    site: Site,
+    site: SiteName,
     kind: NormKind,
 ) -> pd.DataFrame:
     """Mean norm of the sentence's content by layer, beside the quartiles of each saved class.
@@ -163,7 +163,7 @@ def sentence_layer_table(
 
 
 def _prompts(
-    units: Sequence[UnitMeasures], site: Site, layer: int
+    units: Sequence[UnitMeasures], site: SiteName, layer: int
 ) -> tuple[np.ndarray, list[str], list[str | None]]:
     pooled = np.concatenate([unit.sites[site].pooled[layer] for unit in units])
     labels = [unit.emotion for unit in units for _ in range(unit.n_samples)]

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from emoact.measures import Kind, Measure
 from emoact.positions import NormKind
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
 
 _KEPT = 1024
@@ -23,7 +23,7 @@ not change them."""
 
 
 def token_norms(
-    unit: UnitMeasures, site: Site, kind: NormKind = "l2"
+    unit: UnitMeasures, site: SiteName, kind: NormKind = "l2"
 ) -> Float64[np.ndarray, "layer token"]:
     """Norm of every token of one site, prompt after prompt."""
     one = unit.sites[site]
@@ -72,7 +72,7 @@ def dimension_ratios(typical: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def layer_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.DataFrame:
+def layer_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd.DataFrame:
     """Statistics over prompts by layer, of position 0 (`first`) and of the content.
 
     A prompt counts with the mean of its positions' norms (a mean of norms, which is not the norm of
@@ -103,7 +103,7 @@ def layer_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.Dat
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def sink_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.DataFrame:
+def sink_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd.DataFrame:
     """By layer: the median over prompts of position 0 over the later content (`prompt_ratios`)."""
     ratios = prompt_ratios(token_norms(unit, site, kind), unit.lengths, unit.content_start)
     return _table(
@@ -116,7 +116,7 @@ def sink_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.Data
     )
 
 
-def position_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.DataFrame:
+def position_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd.DataFrame:
     """Statistics over prompts by layer and position."""
     norms = token_norms(unit, site, kind)
     lengths, starts = np.asarray(unit.lengths, dtype=np.int64), unit.offsets[:-1]
@@ -137,7 +137,7 @@ def position_table(unit: UnitMeasures, site: Site, kind: NormKind = "l2") -> pd.
 
 
 def prompt_table(
-    unit: UnitMeasures, site: Site, kind: NormKind = "l2", layer: int | None = None
+    unit: UnitMeasures, site: SiteName, kind: NormKind = "l2", layer: int | None = None
 ) -> pd.DataFrame:
     """Mean norm over the content of each prompt, at one layer or at all."""
     norms = token_norms(unit, site, kind)
@@ -161,7 +161,7 @@ def length_table(unit: UnitMeasures) -> pd.DataFrame:
 
 def token_table(
     unit: UnitMeasures,
-    site: Site,
+    site: SiteName,
     kind: NormKind = "l2",
     *,
     prompt: str | None = None,
@@ -220,7 +220,7 @@ def growth_table(unit: UnitMeasures) -> pd.DataFrame:
     )
 
 
-def dimension_table(unit: UnitMeasures, site: Site, layer: int | None = None) -> pd.DataFrame:
+def dimension_table(unit: UnitMeasures, site: SiteName, layer: int | None = None) -> pd.DataFrame:
     """By dimension: median magnitude, its ratio to the median dimension's, mean and spread."""
     one = unit.sites[site]
     layers = _layers(one.typical, layer)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from emoact.measures import Measure, ends
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.null.p_values import adjust
 from emoact.stats.null.permutation import PermutationTest, max_statistic_test
 from emoact.stats.products import signed_root
@@ -28,7 +28,7 @@ class Significance:
     """
 
     test: PermutationTest
-    columns: Mapping[Site, slice]
+    columns: Mapping[SiteName, slice]
     p_holm: float
     p_holm_layers: Float64[np.ndarray, " column"]
 
@@ -43,7 +43,7 @@ class Judged:
         alpha: Largest accepted chance of any false alarm.
     """
 
-    site: Site
+    site: SiteName
     significance: Significance
     alpha: float
 
@@ -59,7 +59,7 @@ class Judged:
 
 
 def judge_families(
-    families: Sequence[Mapping[Site, Float[np.ndarray, "permutation _"]]],
+    families: Sequence[Mapping[SiteName, Float[np.ndarray, "permutation _"]]],
 ) -> list[Significance]:
     """Tests of all (emotion, model) families together.
 

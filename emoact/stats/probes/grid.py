@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from emoact.measures import Cell, Measure, ends
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
 from emoact.stats.probes.accuracy import (
@@ -66,7 +66,7 @@ class ProbeGrid:
 
     model: ModelFeatures
     contrast: Contrast
-    site: Site
+    site: SiteName
     rows: tuple[tuple[int, ProbeKind, str], ...]
     correct: Float64[np.ndarray, "row prompt"]
     accuracies: tuple[Accuracy, ...]
@@ -125,7 +125,7 @@ def judge_texts(model: ModelFeatures, contrast: Contrast) -> TextBaselines:
 
 def probe_emotion(
     model: ModelFeatures,
-    site: Site,
+    site: SiteName,
     contrast: Contrast,
     *,
     twin_gram: Gram,

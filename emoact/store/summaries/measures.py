@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from emoact.positions import pool_sample, position_norms, vectors
-from emoact.schema import Site
+from emoact.sites import SiteName
 
 TOP = 3
 """Largest dimensions that are kept of each token."""
@@ -124,7 +124,7 @@ class UnitFacts:
     provenance: Mapping[str, Any] | None
     random_weights: bool
     notes: tuple[str, ...]
-    saved_sites: tuple[Site, ...]
+    saved_sites: tuple[SiteName, ...]
 
     @property
     def n_samples(self) -> int:
@@ -167,7 +167,7 @@ class UnitMeasures(UnitFacts):
         steps: As from `measure_steps`; empty without both sites and two layers.
     """
 
-    sites: Mapping[Site, SiteMeasures]
+    sites: Mapping[SiteName, SiteMeasures]
     steps: Mapping[str, np.ndarray]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from emoact import sites as known
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.store.reading import read
 from emoact.store.summaries.measures import (
     ARRAYS,
@@ -82,12 +82,12 @@ class _Later(Mapping[str, np.ndarray]):
 
 
 def _arrays_of(
-    measure: Callable[[], UnitMeasures], site: Site
+    measure: Callable[[], UnitMeasures], site: SiteName
 ) -> Callable[[], Mapping[str, np.ndarray]]:
     return lambda: measure().sites[site].arrays
 
 
-def _sites(unit: Unit) -> list[Site]:
+def _sites(unit: Unit) -> list[SiteName]:
     return [site for site in unit.sites if known.site(site).has_vectors]
 
 
@@ -97,7 +97,7 @@ def _has_steps(unit: Unit) -> bool:
 
 
 def _measures(
-    unit: Unit, sites: Mapping[Site, SiteMeasures], steps: Mapping[str, np.ndarray]
+    unit: Unit, sites: Mapping[SiteName, SiteMeasures], steps: Mapping[str, np.ndarray]
 ) -> UnitMeasures:
     provenance, configuration = unit.provenance, unit.configuration
     return UnitMeasures(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from emoact.errors import CancelledError, RequestError
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.stats import catalogue
 from emoact.stats.across.between import common_rows, matched_layers
 from emoact.stats.comparable import Configuration
@@ -22,7 +22,7 @@ from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import Step, run_steps
 
 EMOTIONS = ("gratitude", "anger", "neutral")
-SITES: tuple[Site, ...] = ("resid_pre", "mlp_out")
+SITES: tuple[SiteName, ...] = ("resid_pre", "mlp_out")
 FAST = AnalysisSettings(
     n_permutations=1000,
     n_bootstrap=50,
@@ -43,12 +43,12 @@ def make_unit(
     d_model: int = 10,
     seed: int = 0,
     scenarios: bool = True,
-    sites: Sequence[Site] = SITES,
+    sites: Sequence[SiteName] = SITES,
 ) -> UnitFeatures:
     """Layer 0 is noise, the later layers hold the emotion along a dimension of its own."""
     label = EMOTIONS.index(emotion) if emotion in EMOTIONS else 3
     rng = np.random.default_rng([seed, label, len(model), ord(model[-1])])
-    pooled: dict[Site, np.ndarray] = {}
+    pooled: dict[SiteName, np.ndarray] = {}
     for site in sites:
         x = rng.normal(size=(n, n_layers, d_model))
         if emotion != "neutral":
@@ -445,7 +445,7 @@ class FakeUnit:
     prompts: Sequence[Mapping[str, Any]] | None = None
     provenance: Mapping[str, Any] | None = None
 
-    def site(self, site: Site) -> Sequence[Sequence[np.ndarray]]:
+    def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         rng = np.random.default_rng(0)
         return [[rng.normal(size=(n, 3)).astype(np.float32) for n in self.lengths]] * 2
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from emoact.schema import Site
+from emoact.sites import SiteName
 from emoact.views.norms import chart
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import emotion_styles
@@ -22,7 +22,7 @@ def row(
     median: float,
     *,
     emotion: str = "anger",
-    site: Site = "resid_pre",
+    site: SiteName = "resid_pre",
     position: str = "content",
     model: str = "gpt2",
 ) -> Row:
