@@ -149,7 +149,7 @@ def test_a_second_start_follows_the_first_and_does_not_cancel_it(world: World) -
     second.send_signal(signal.SIGINT)
     _, err = second.communicate(timeout=LONGEST_WAIT_S)
     assert second.returncode == 130
-    assert f"run {run_id} goes on" in err
+    assert f"run {run_id} continues" in err
     assert world.wait(run_id).state == "finished"
 
 

@@ -73,5 +73,5 @@ def test_the_findings_are_written_between_their_markers_from_the_analysis(tmp_pa
     script.main(words)
     assert readme.read_text() == once
     readme.write_text("no markers")
-    with pytest.raises(SystemExit, match="markers"):
+    with pytest.raises(SystemExit, match="each marker once"):
         script.main(words)
