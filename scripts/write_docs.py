@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         stale.append(path.name)
         if not arguments.check:
             path.write_text(after, encoding="utf-8")
+            print(f"written: {path.relative_to(ROOT)}")
     if stale and arguments.check:
         print(f"out of date: {', '.join(stale)}; run `python scripts/write_docs.py`")
         return 1

@@ -28,7 +28,12 @@ def add(commands: Any) -> None:
         example=_EXAMPLE,
         run=_view,
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the view, as in its tab")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="name of the view, as `view` in the address of its page",
+    )
     parser.add_argument(
         "--choice",
         nargs="+",
