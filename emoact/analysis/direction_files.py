@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -103,20 +102,3 @@ def read_directions(path: Path, kind: DirectionKind | None = None) -> Directions
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     return found
-
-
-def read_metadata(path: Path) -> Mapping[str, Any]:
-    """Metadata of the file; JSON values are parsed.
-
-    Raises:
-        OSError, ValueError: The file is no such file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-    parsed = ("contrast", "inputs", "badges")
-    return {k: json.loads(v) if k in parsed else v for k, v in metadata.items()}
