@@ -4,12 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, monte_carlo_test
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design, contrast_against, design_of
 from emoact.stats.gram import centred_gram
-from emoact.stats.null.p_values import adjust
+from emoact.stats.null.p_values import adjust, permutation_p
 from emoact.stats.null.permutation import max_statistic_test, permuted_strengths
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families
@@ -18,6 +18,20 @@ from emoact.stats.products import contrast_product, unbiased_products
 
 def matched(n: int) -> Design:
     return design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+
+
+def test_a_draw_that_ties_with_the_observed_value_counts_as_scipy_counts_it() -> None:
+    null, observed = np.array([1.0, 2.0, 2.0, 3.0, 0.0]), 2.0
+    expected = monte_carlo_test(
+        [observed],
+        lambda size: null.reshape(size),
+        lambda sample, axis: sample.sum(axis=axis),
+        vectorized=True,
+        n_resamples=len(null),
+        alternative="greater",
+    )
+    assert permutation_p(null, observed) == pytest.approx(expected.pvalue)
+    assert permutation_p(null, observed) == pytest.approx((1 + 3) / (1 + 5))
 
 
 def test_swaps_stay_inside_scenarios() -> None:
