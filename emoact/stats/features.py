@@ -74,6 +74,32 @@ class PromptInfo:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Controls:
+    """Pooled vectors of the same prompts without context, and without word order.
+
+    Attributes:
+        contextless: Mean over the tokens of a prompt, each run through the model alone behind BOS,
+            by site; None where they were not extracted.
+        shuffled: Each shuffle of the words of every prompt, by site; empty where there is none.
+    """
+
+    contextless: Mapping[SiteName, Pooled] | None = None
+    shuffled: tuple[Mapping[SiteName, Pooled], ...] = ()
+
+    def rows(self, order: Sequence[int]) -> Controls:
+        """The controls of some of the prompts, in this order."""
+        chosen = list(order)
+
+        def part(sites: Mapping[SiteName, Pooled]) -> Mapping[SiteName, Pooled]:
+            return {site: pooled[chosen] for site, pooled in sites.items()}
+
+        return Controls(
+            contextless=None if self.contextless is None else part(self.contextless),
+            shuffled=tuple(part(each) for each in self.shuffled),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class UnitFeatures:
     """Pooled vectors of one (model, emotion).
 
@@ -84,6 +110,7 @@ class UnitFeatures:
         sites: Pooled vectors by site.
         configuration: How they were made.
         random_weights: True for random weights, whose figures do not describe a language model.
+        controls: The same prompts without context and without word order, where extracted.
     """
 
     model: str
@@ -92,6 +119,7 @@ class UnitFeatures:
     sites: Mapping[SiteName, Pooled]
     configuration: Configuration
     random_weights: bool = False
+    controls: Controls | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts:
@@ -119,6 +147,7 @@ class ModelFeatures:
         prompts: In the order of the rows.
         sites: Pooled vectors by site.
         random_weights: True for random weights, whose figures do not describe a language model.
+        controls: Of all prompts; None where a unit has none.
     """
 
     model: str
@@ -126,6 +155,7 @@ class ModelFeatures:
     prompts: tuple[PromptInfo, ...]
     sites: Mapping[SiteName, Pooled]
     random_weights: bool
+    controls: Controls | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -157,6 +187,7 @@ class ModelFeatures:
             prompts=prompts,
             sites={site: pooled[list(order)] for site, pooled in self.sites.items()},
             random_weights=self.random_weights,
+            controls=None if self.controls is None else self.controls.rows(order),
         )
 
 
@@ -220,6 +251,25 @@ def join_units(units: Sequence[UnitFeatures]) -> ModelFeatures:
         prompts=prompts,
         sites={site: np.concatenate([unit.sites[site] for unit in units]) for site in first.sites},
         random_weights=any(unit.random_weights for unit in units),
+        controls=_join_controls(units),
+    )
+
+
+def _join_controls(units: Sequence[UnitFeatures]) -> Controls | None:
+    """Controls that all units have; of the shuffles the smallest number."""
+    found = [unit.controls for unit in units if unit.controls is not None]
+    if len(found) < len(units):
+        return None
+    sites = tuple(units[0].sites)
+    contextless = [each.contextless for each in found if each.contextless is not None]
+    return Controls(
+        contextless={site: np.concatenate([each[site] for each in contextless]) for site in sites}
+        if len(contextless) == len(units)
+        else None,
+        shuffled=tuple(
+            {site: np.concatenate([each[site] for each in shuffle]) for site in sites}
+            for shuffle in zip(*(each.shuffled for each in found), strict=False)
+        ),
     )
 
 
