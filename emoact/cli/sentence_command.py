@@ -73,7 +73,7 @@ def add(commands: Any) -> None:
 
 def _sentence(arguments: argparse.Namespace) -> int:
     from emoact.host.client import check_text, is_warm, look_at
-    from emoact.host.sentence import check_bos, request_alike
+    from emoact.models.alike import check_bos, request_alike
 
     text = check_text(arguments.text)
     units = _units(arguments.results, arguments.model)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.host.sentence import SentenceRequest, loading_of
 from emoact.jobs.lock import RunLock
 from emoact.models import hosts
+from emoact.models.alike import ModelRequest, loading_of
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a host; its folder and what it loads are added."""
@@ -73,7 +73,7 @@ def check_text(text: str) -> str:
     return sentence
 
 
-def look_at(request: SentenceRequest, text: str, *, patience_s: float = _PATIENCE_S) -> Looked:
+def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S) -> Looked:
     """Ask a host about a sentence; starts one where none has the model.
 
     Raises:
@@ -108,7 +108,7 @@ def look_at(request: SentenceRequest, text: str, *, patience_s: float = _PATIENC
     )
 
 
-def is_warm(request: SentenceRequest) -> bool:
+def is_warm(request: ModelRequest) -> bool:
     """True where a host has the model, or is loading it, and is not busy with a run."""
     try:
         return _ask(request, "", time.monotonic() + _PROBE_S, probe=True) is not None
@@ -117,7 +117,7 @@ def is_warm(request: SentenceRequest) -> bool:
 
 
 def _ask(
-    request: SentenceRequest, text: str, deadline: float, *, probe: bool = False
+    request: ModelRequest, text: str, deadline: float, *, probe: bool = False
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
     """The answer of the host that has the model; None where there is none."""
     folders = hosts.hosts()
@@ -136,7 +136,7 @@ def _ask(
     return None
 
 
-def _start(request: SentenceRequest) -> str:
+def _start(request: ModelRequest) -> str:
     """Start a host; returns the end of its log where it ended before it listened."""
     lock = RunLock.acquire(hosts.hosts_folder() / "starting", patience_s=_START_S)
     try:
@@ -147,7 +147,7 @@ def _start(request: SentenceRequest) -> str:
             lock.close()
 
 
-def _start_alone(request: SentenceRequest) -> str:
+def _start_alone(request: ModelRequest) -> str:
     folder = hosts.new_folder()
     loading = json.dumps(dataclasses.asdict(loading_of(request)))
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from emoact import sites as known
-from emoact.errors import EmoactError
 from emoact.extraction.extractor import check_prompt
-from emoact.host.sentence import Loading, SentenceRequest, loading_of
 from emoact.host.warm import WarmModel
-from emoact.models.resolve import resolve_model
+from emoact.models.alike import Loading, ModelRequest, installed_source, loading_of
 from emoact.positions import pool_sample, position_norms
 from emoact.sites import SiteName
 
@@ -42,7 +40,7 @@ class Request:
 class Sentence:
     """A typed sentence, and the model and the settings to treat it with."""
 
-    request: SentenceRequest
+    request: ModelRequest
     text: str
 
 
@@ -54,14 +52,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         EmoactError: The model is not there, or it failed.
     """
     options = asked.request.options
-    source = resolve_model(asked.request.model)
-    if not source.installed or loading_of(asked.request) != Loading.of(
-        source.folder, source.commit, options
-    ):
-        raise EmoactError(
-            f"{source.name} is no longer installed as it was",
-            remedy=f"`emoact models install {source.name}` installs it.",
-        )
+    source = installed_source(asked.request)
     engine = warm.engine_like(source, options)
     (prompt,) = engine.tokenise([asked.text])
     check_prompt(asked.text, prompt, options, source.name)

@@ -19,11 +19,11 @@ from typing import Any
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.host.requests import REQUESTS, Answer
-from emoact.host.sentence import Loading
 from emoact.host.warm import WarmModel
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.models import hosts
+from emoact.models.alike import Loading
 
 Task = Callable[[], object]
 RunTask = Callable[[Path, int], Callable[[], int]]

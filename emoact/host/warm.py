@@ -10,7 +10,7 @@ from typing import Any
 
 from emoact.extraction.engine import Engine
 from emoact.extraction.pipeline import EngineFor
-from emoact.host.sentence import Loading
+from emoact.models.alike import Loading
 from emoact.models.source import ModelSource, OnStep, silent
 from emoact.schema import ExtractionOptions
 

@@ -22,12 +22,12 @@ from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.pipeline import EngineFor, bridge_engine
 from emoact.extraction.worker import main as work_off
-from emoact.host.sentence import Loading
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave
 from emoact.jobs.directory import RunDirectory
 from emoact.models import hosts
+from emoact.models.alike import Loading
 from emoact.models.effort import let_threads_sleep
 
 PROGRAM = "emoact.host.worker"

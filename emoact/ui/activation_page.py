@@ -13,7 +13,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.errors import EmoactError, RequestError
 from emoact.host.client import MOST_CHARACTERS, is_warm, look_at
-from emoact.host.sentence import check_bos, request_alike
+from emoact.models.alike import check_bos, request_alike
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.ui import configuration
 from emoact.ui.boxes import answer, error_box, next_step

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from emoact.host import client
-from emoact.host import sentence as sentence_module
-from emoact.models import hosts
+from emoact.models import alike, hosts
 from emoact.models.source import ModelSource
 from tests.app.conftest import ROOT, OpenPage
 from tests.support import stand_in_sentence
@@ -38,7 +37,7 @@ def planted(results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(client, "WORKER", stand_in_sentence.WORKER)
     monkeypatch.setenv(hosts.IDLE, "30")
-    monkeypatch.setattr(sentence_module, "resolve_model", lambda _: SOURCE)
+    monkeypatch.setattr(alike, "resolve_model", lambda _, **__: SOURCE)
     plant_grid(results, ["gpt2"], n_samples=10)
     yield results
     hosts.leave_others()

@@ -18,9 +18,9 @@ import numpy as np
 
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
-from emoact.host import requests
 from emoact.host.worker import main
 from emoact.jobs.attempt import leave
+from emoact.models import alike
 from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
@@ -114,5 +114,5 @@ if __name__ == "__main__":
         commit=loading["commit"],
         weight_source="Hugging Face hub",
     )
-    with mock.patch.object(requests, "resolve_model", return_value=installed):
+    with mock.patch.object(alike, "resolve_model", return_value=installed):
         leave(main(engine_for=engine_for, program=WORKER[-1]))

@@ -13,7 +13,6 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.host import client
-from emoact.host.sentence import SentenceRequest
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
@@ -22,6 +21,7 @@ from emoact.jobs.look import look
 from emoact.jobs.request import prepare
 from emoact.jobs.snapshot import State
 from emoact.models import hosts
+from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
 from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave
@@ -178,7 +178,7 @@ def test_a_sentence_goes_to_the_host_that_a_run_left(
     monkeypatch.setattr(client, "WORKER", WORKER)
     config = world.config(world.model())
     asked = config.models[0]
-    request = SentenceRequest(
+    request = ModelRequest(
         model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
     )
     assert not client.is_warm(request)
@@ -196,7 +196,7 @@ def test_a_host_at_work_takes_no_sentence(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(client, "WORKER", WORKER)
     config = world.config(world.model(gate=str(world.path / "gate")))
     asked = config.models[0]
-    request = SentenceRequest(
+    request = ModelRequest(
         model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
     )
     launch.start(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emoact.cli import main
-from emoact.host import sentence as sentence_module
+from emoact.models import alike
 from emoact.models.source import ModelSource
 from tests.support.planted import plant_grid
 
@@ -25,7 +25,7 @@ SOURCE = ModelSource(
 
 @pytest.fixture
 def results(tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sentence_module, "resolve_model", lambda _: SOURCE)
+    monkeypatch.setattr(alike, "resolve_model", lambda _, **__: SOURCE)
     plant_grid(tmp_path, ["gpt2"], n_samples=10)
     return tmp_path
 

@@ -16,11 +16,11 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.host import client
 from emoact.host.client import is_warm, look_at
-from emoact.host.sentence import SentenceRequest
 from emoact.models import hosts
+from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
 
-REQUEST = SentenceRequest(
+REQUEST = ModelRequest(
     model="gpt2", folder="gpt2", commit="c" * 40, options=ExtractionOptions(sites=("resid_pre",))
 )
 
@@ -30,7 +30,7 @@ def only_host() -> Path:
     return folder
 
 
-def wait_until_cold(request: SentenceRequest) -> None:
+def wait_until_cold(request: ModelRequest) -> None:
     deadline = time.monotonic() + 10
     while is_warm(request):
         assert time.monotonic() < deadline
@@ -122,9 +122,7 @@ def test_errors_of_one_sentence_do_not_end_the_worker(stand_in: Path) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_says_why_and_leaves(stand_in: Path) -> None:
-    broken = SentenceRequest(
-        model="broken", folder="broken", commit=None, options=ExtractionOptions()
-    )
+    broken = ModelRequest(model="broken", folder="broken", commit=None, options=ExtractionOptions())
     with pytest.raises(EmoactError, match="the weights are gone") as failed:
         look_at(broken, "hello")
     assert failed.value.remedy == "Install them again."
@@ -142,7 +140,7 @@ def test_a_worker_that_nobody_asks_leaves_by_itself(
 
 
 def test_another_model_takes_the_place_of_the_first(stand_in: Path) -> None:
-    other = SentenceRequest(model="gpt2", folder="gpt2", commit="d" * 40, options=REQUEST.options)
+    other = ModelRequest(model="gpt2", folder="gpt2", commit="d" * 40, options=REQUEST.options)
     look_at(REQUEST, "hello")
     look_at(other, "hello")
     wait_until_cold(REQUEST)

@@ -8,8 +8,8 @@ import pytest
 
 from emoact.decode import decode
 from emoact.errors import RequestError
-from emoact.host import sentence as module
-from emoact.host.sentence import SentenceRequest, check_bos, loading_of, request_like
+from emoact.models import alike as module
+from emoact.models.alike import ModelRequest, check_bos, loading_of, request_like
 from emoact.models.source import ModelSource
 
 SOURCE = ModelSource(
@@ -33,7 +33,7 @@ SAVED: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "resolve_model", lambda _: SOURCE)
+    monkeypatch.setattr(module, "resolve_model", lambda _, **__: SOURCE)
 
 
 def test_a_sentence_is_treated_as_the_files_were() -> None:
@@ -42,7 +42,7 @@ def test_a_sentence_is_treated_as_the_files_were() -> None:
     assert found.options.processing == "tl_compat"
     assert found.options.dtype == "bfloat16"
     assert found.options.sites == ("resid_pre", "mlp_out")
-    assert decode(SentenceRequest, json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    assert decode(ModelRequest, json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
 @pytest.mark.parametrize("field", ["model_name", "revision", "weight_source"])
@@ -58,7 +58,7 @@ def test_files_that_do_not_say_how_they_were_made_are_refused() -> None:
 
 def test_a_model_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = dataclasses.replace(SOURCE, needs="download", commit=None)
-    monkeypatch.setattr(module, "resolve_model", lambda _: missing)
+    monkeypatch.setattr(module, "resolve_model", lambda _, **__: missing)
     with pytest.raises(RequestError, match="not installed here"):
         request_like("gpt2", SAVED, ("resid_pre",))
 
@@ -71,7 +71,7 @@ def test_a_model_from_a_file_is_refused_because_its_path_is_not_known() -> None:
 def test_a_hub_model_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def resolved(name: str) -> ModelSource:
+    def resolved(name: str, **_: object) -> ModelSource:
         asked.append(name)
         return SOURCE
 

@@ -1,4 +1,4 @@
-"""Model and settings of a typed sentence: those of the saved files, or a refusal that says why."""
+"""Model and settings for further texts: those of saved files, or a refusal that says why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.models.registry import find_spec, parse_hub_folder
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
@@ -57,36 +57,66 @@ class Loading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentenceRequest:
-    """A model with the settings for a sentence.
+class ModelRequest:
+    """A model with the settings for further texts.
 
     Attributes:
-        model: As it is typed: a short name or a hub id with its revision.
+        model: What resolves to it: a short name, a hub id with its revision, or a path.
         folder: Its folder under `results/activations`.
         commit: Its commit in the cache.
         options: What an activation is.
+        allow_pickle_weights: True where its weights may come from a pickle.
     """
 
     model: str
     folder: str
     commit: str | None
     options: ExtractionOptions
+    allow_pickle_weights: bool = False
 
 
-def loading_of(request: SentenceRequest) -> Loading:
-    """The model that a request for a sentence needs."""
-    return Loading.of(request.folder, request.commit, request.options)
+def loading_of(request: ModelRequest) -> Loading:
+    """The model that a request needs."""
+    return Loading.of(
+        request.folder,
+        request.commit,
+        request.options,
+        allow_pickle_weights=request.allow_pickle_weights,
+    )
+
+
+def installed_source(request: ModelRequest) -> ModelSource:
+    """The model of a request, which must still be installed as it was.
+
+    Raises:
+        RequestError: It cannot be found.
+        EmoactError: It is no longer installed as it was.
+    """
+    source = resolve_model(request.model, allow_pickle_weights=request.allow_pickle_weights)
+    if not source.installed or (source.folder, source.commit) != (request.folder, request.commit):
+        raise EmoactError(
+            f"{source.name} is no longer installed as it was",
+            remedy=f"`emoact models install {source.name}` installs it.",
+        )
+    return source
 
 
 def request_like(
-    folder: str, configuration: Mapping[str, Any] | None, sites: Sequence[SiteName]
-) -> SentenceRequest:
+    folder: str,
+    configuration: Mapping[str, Any] | None,
+    sites: Sequence[SiteName],
+    *,
+    name: str | None = None,
+    allow_pickle_weights: bool = False,
+) -> ModelRequest:
     """A request for the model and the settings that saved files were made with.
 
     Args:
         folder: Folder of the files.
         configuration: Configuration that all of them record.
         sites: Sites to read.
+        name: What resolves to the model, where that is known; else the folder says it.
+        allow_pickle_weights: True where the weights may come from a pickle.
 
     Raises:
         RequestError: The files record no configuration, or another version of their model, or none,
@@ -94,11 +124,12 @@ def request_like(
     """
     if configuration is None:
         raise RequestError(
-            f"the files of {folder} do not say how they were made, so a sentence cannot be treated "
+            f"the files of {folder} do not say how they were made, so no other text can be treated "
             "in the same way",
             remedy="Extract them again with emoact.",
         )
-    source = resolve_model(_name(folder))
+    name = name or _name(folder)
+    source = resolve_model(name, allow_pickle_weights=allow_pickle_weights)
     if not source.installed:
         raise RequestError(
             f"{source.name} is not installed here",
@@ -106,8 +137,8 @@ def request_like(
         )
     _compare(source, configuration)
     bos = configuration["bos"]
-    return SentenceRequest(
-        model=_name(folder),
+    return ModelRequest(
+        model=name,
         folder=folder,
         commit=source.commit,
         options=ExtractionOptions(
@@ -116,12 +147,13 @@ def request_like(
             dtype=configuration["dtype"],
             sites=tuple(sites),
         ),
+        allow_pickle_weights=allow_pickle_weights,
     )
 
 
 def request_alike(
     folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[SiteName]
-) -> SentenceRequest:
+) -> ModelRequest:
     """A request for several files, which must have been made with the same settings.
 
     Raises:
@@ -129,8 +161,8 @@ def request_alike(
     """
     if any(one != configurations[0] for one in configurations):
         raise RequestError(
-            f"the files of {folder} were not made alike, so a sentence cannot be "
-            "treated as all of them were",
+            f"the files of {folder} were not made alike, so no other text can be treated as all of "
+            "them were",
             remedy="Extract them again with one configuration.",
         )
     return request_like(folder, configurations[0], sites)
@@ -176,6 +208,6 @@ def _compare(source: ModelSource, configuration: Mapping[str, Any]) -> None:
         if configuration.get(field) != value:
             raise RequestError(
                 f"{field} of the files is {str(configuration.get(field))[:80]!r} and that of the "
-                f"installed {source.name} is {str(value)[:80]!r}; a sentence cannot be compared",
+                f"installed {source.name} is {str(value)[:80]!r}; other texts cannot be compared",
                 remedy="Extract the files again with the model that is installed now.",
             )
