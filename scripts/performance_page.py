@@ -6,15 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emoact.report.figures import to_svg
-from emoact.views.chart import Axis, Chart, Line, Panel
-
 Result = Mapping[str, Any]
 
 NOTES = Path(__file__).with_name("performance_notes.md")
 """Notes written by hand, for the end of the page."""
-
-COST, MEMORY = "performance-cost.svg", "performance-memory.svg"
 
 
 def page(numbers: Mapping[str, Any]) -> str:
@@ -71,55 +66,47 @@ def _machine(result: Result, numbers: Mapping[str, Any]) -> str:
 
 def _targets(results: Mapping[tuple[str, str], Any]) -> str:
     """Table of targets and results."""
+    names = list(dict.fromkeys(name for name, _ in results))
+    shipped = [results[name, "shipped"]["result"] for name in names]
+    short = [results[name, "short"]["result"] for name in names]
 
-    def ratio(dataset: str, slow: str) -> list[str]:
-        return [
-            _cell(_ratio(results[name, dataset]["result"], slow), "{:.1f} ×")
-            for name in _names(results)
-        ]
+    def row(words: str, target: str, cell: Callable[[Result], str], of: list[Result]) -> list[str]:
+        return [words, target, *map(cell, of)]
 
-    def shares() -> list[str]:
-        return [
-            _cell(_chosen(results[name, "shipped"]["result"])["share_of_limit"], "{:.0%}")
-            for name in _names(results)
-        ]
-
-    def overheads() -> list[str]:
-        return [
-            _cell(results[name, "shipped"]["result"]["whole_run"]["overhead"], "{:.0%}")
-            for name in _names(results)
-        ]
-
-    def growths() -> list[str]:
-        return [
-            f"{_growth(results[name, 'shipped']['result']):.2f} ×" if name in full else ""
-            for name in _names(results)
-        ]
-
-    def pages(kind: str) -> list[str]:
-        return [
-            "{} s ({})".format(*_slowest(results[name, "shipped"]["result"], kind))
-            if name in full
-            else ""
-            for name in _names(results)
-        ]
-
-    full = [name for name in _names(results) if results[name, "shipped"]["result"]["pages"]]
     rows = [
-        ["the report's way, short prompts", "≥ 15 ×", *ratio("short", "transformer_lens")],
-        ["the report's way, shipped prompts", "≥ 6 ×", *ratio("shipped", "transformer_lens")],
-        [
+        row(
+            "the report's way, short prompts",
+            "≥ 15 ×",
+            lambda result: _ratio(result, "transformer_lens"),
+            short,
+        ),
+        row(
+            "the report's way, shipped prompts",
+            "≥ 6 ×",
+            lambda result: _ratio(result, "transformer_lens"),
+            shipped,
+        ),
+        row(
             "sorted batches of the bare model, shipped",
             "≥ 1.3 ×",
-            *ratio("shipped", "hugging_face_batches"),
-        ],
-        ["share of the matrix-multiply limit, shipped", "≥ 75 %", *shares()],
-        ["tokenising, saving, bookkeeping beside the passes", "≤ 15 %", *overheads()],
-        ["peak memory with 10 times the prompts", "≤ 1.2 ×", *growths()],
-        ["slowest page over 12 pickles, first script", "≤ 2 s", *pages("cold_s")],
-        ["slowest page over 12 pickles, later", "≤ 0.5 s", *pages("warm_s")],
+            lambda result: _ratio(result, "hugging_face_batches"),
+            shipped,
+        ),
+        row(
+            "share of the matrix-multiply limit, shipped",
+            "≥ 75 %",
+            lambda result: _cell(_chosen(result)["share_of_limit"], "{:.0%}"),
+            shipped,
+        ),
+        row(
+            "tokenising, saving, bookkeeping beside the passes",
+            "≤ 15 %",
+            lambda result: _cell(result["whole_run"]["overhead"], "{:.0%}"),
+            shipped,
+        ),
+        row("peak memory with 10 times the prompts", "≤ 1.2 ×", _growth, shipped),
     ]
-    return _table(["figure", "target", *_names(results)], rows)
+    return _table(["figure", "target", *names], rows)
 
 
 def _ways(row: Mapping[str, Any]) -> str:
@@ -130,7 +117,7 @@ def _ways(row: Mapping[str, Any]) -> str:
         f"{dataset['n_prompts']} prompts, {dataset['n_tokens']:,} tokens "
         f"({dataset['tokens_per_prompt']:.1f} each), {dataset['distinct_nodes']:,} distinct "
         f"prefixes within classes; limit {_middle(result['limit_gflops']):.0f} GFLOP/s; plan "
-        f"{result['plan']['plan']}, {result['plan']['kernel']} kernel.\n\n"
+        f"{result['plan']['plan']}.\n\n"
     )
     rows = [
         [
@@ -158,8 +145,7 @@ def _memory(result: Result) -> str:
         for point in points
     ]
     head = f"{result['model']['name']}, each way in a process of its own, resident.\n\n"
-    table = _table(["way", "model loaded", "peak of the loop"], rows)
-    return f"{head}{table}\n![Most memory by prompts in a class](images/{MEMORY})\n"
+    return head + _table(["way", "model loaded", "peak of the loop"], rows)
 
 
 def _curves(result: Result) -> str:
@@ -178,47 +164,7 @@ def _curves(result: Result) -> str:
         ]
         header = [words, "tokens", "distinct prefixes", "seconds", "ms per prefix"]
         text += _table(header, rows) + "\n"
-    return text + f"![Seconds by distinct prefixes](images/{COST})\n\n"
-
-
-def charts(numbers: Mapping[str, Any]) -> dict[str, str]:
-    """Figures of the page, by file name."""
-    embedded = next(
-        row["result"]
-        for row in numbers["rows"]
-        if (row["result"]["model"]["name"], row["dataset"]) == ("smollm2-135m", "shipped")
-    )
-    found: dict[str, list[tuple[float, float]]] = {"prompts": [], "tokens": [], "memory": []}
-    for point in embedded["curve"]:
-        if point["axis"] == "memory":
-            found["memory"].append((point["value"], point["peak_bytes"] / 1e6))
-        else:
-            found[point["axis"]].append((point["n_nodes"], point["seconds"]))
-    cost = [
-        _panel(f"{words}, smollm2-135m", "distinct prefixes", "seconds", found[axis])
-        for axis, words in (("prompts", "More prompts"), ("tokens", "Longer prompts"))
-    ]
-    title = "Most memory of a whole run, smollm2-135m"
-    memory = _panel(title, "prompts in a class", "resident, MB", found["memory"])
-    return {
-        COST: _picture(cost, name="cost", title="Seconds by distinct prefixes"),
-        MEMORY: _picture([memory], name="memory", title="Most memory by prompts in a class"),
-    }
-
-
-def _panel(title: str, x: str, y: str, points: Sequence[tuple[float, float]]) -> Panel:
-    """Panel with one line, on axes that start at zero, so that proportional cost is a diagonal."""
-    xs, ys = zip(*points, strict=True)
-    return Panel(
-        title=title,
-        marks=[Line(x=xs, y=ys, colour="accent", symbol="circle", name=title)],
-        x=Axis(title=x, range=(0.0, 1.08 * max(xs))),
-        y=Axis(title=y, range=(0.0, 1.08 * max(ys))),
-    )
-
-
-def _picture(panels: Sequence[Panel], *, name: str, title: str) -> str:
-    return to_svg(Chart(rows=[panels], share_y=False), name=name, title=title) + "\n"
+    return text
 
 
 def _sizes(results: Iterable[Result]) -> str:
@@ -234,18 +180,10 @@ def _sizes(results: Iterable[Result]) -> str:
     return _table(["model", "parameters of the blocks", "tokens/s", "limit"], rows)
 
 
-def _growth(result: Result) -> float:
+def _growth(result: Result) -> str:
+    """Ratio of the largest to the smallest peak; empty where memory was not measured."""
     points = [point["peak_bytes"] for point in result["curve"] if point["axis"] == "memory"]
-    return float(points[-1] / points[0])
-
-
-def _slowest(result: Result, kind: str) -> tuple[str, str]:
-    slowest = max(result["pages"], key=lambda page: page[kind])
-    return f"{slowest[kind]:.2f}", slowest["page"]
-
-
-def _names(results: Mapping[tuple[str, str], Any]) -> list[str]:
-    return list(dict.fromkeys(name for name, _ in results))
+    return f"{points[-1] / points[0]:.2f} ×" if points else ""
 
 
 def _chosen(result: Result) -> Mapping[str, Any]:
@@ -254,10 +192,9 @@ def _chosen(result: Result) -> Mapping[str, Any]:
     return way
 
 
-def _ratio(result: Result, slow: str) -> Mapping[str, float]:
+def _ratio(result: Result, slow: str) -> str:
     found = next(ratio for ratio in result["ratios"] if ratio["slow"] == slow)
-    spread: Mapping[str, float] = found["spread"]
-    return spread
+    return _cell(found["spread"], "{:.1f} ×")
 
 
 def _cell(spread: Mapping[str, float], form: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.performance_page import charts, page  # noqa: E402
+from scripts.performance_page import page  # noqa: E402
 
 DATASETS = {
     "shipped": ROOT / "data" / "prompts.jsonl",
@@ -32,7 +32,7 @@ DATASETS = {
 }
 MODELS = ("gpt2", "pythia-160m", "gpt-neo-125m", "smollm2-135m")
 FULL = ("gpt2", "smollm2-135m")
-"""Models whose memory, cost curves and pages are measured as well."""
+"""Models whose memory and cost curves are measured as well."""
 SMALL = "pythia-70m"
 NUMBERS = ROOT / "docs" / "performance.json"
 
@@ -51,12 +51,10 @@ def main() -> None:
         NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
     (ROOT / "docs" / "performance.md").write_text(page(numbers), encoding="utf-8")
-    for name, picture in charts(numbers).items():
-        (ROOT / "docs" / "images" / name).write_text(picture, encoding="utf-8")
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Results of every model on both data sets; memory, cost curves and pages of two models."""
+    """Results of every model on both data sets; memory and cost curves of two models."""
     small = save_models(folder, arguments.vocabulary)
     began = time.perf_counter()
     rows = []

@@ -20,7 +20,6 @@ from emoact.bench.contest import (
     largest_differences,
     memory_curve,
 )
-from emoact.bench.pages import page_times
 from emoact.bench.peak import Peak, peak_of
 from emoact.bench.result import BenchResult, Ratio, Spread, WayResult, WholeRun
 from emoact.bench.subject import RUN, Subject
@@ -46,7 +45,6 @@ class Request:
         every: Ways that take one prompt at a time take every nth prompt of a unit.
         memory: Measure the memory of each way, in a child process.
         curve: Measure the cost of more and longer prompts.
-        pages: Measure the script times of the dashboard's pages.
     """
 
     model: str
@@ -55,11 +53,10 @@ class Request:
     every: int = 1
     memory: bool = True
     curve: bool = True
-    pages: bool = False
 
 
 def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
-    """Time every way, and measure memory, cost curves and pages where requested.
+    """Time every way, and measure memory and cost curves where requested.
 
     Raises:
         RequestError: The model or the data set is not available.
@@ -84,7 +81,6 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
     curve = cost_curve(subject, say=say) if request.curve else []
     if request.memory:
         curve += memory_curve(subject, say=say)
-    pages = page_times(subject, say=say) if request.pages else []
     results = tuple(
         _way_result(way, groups(way), timings, differences, peaks, subject.flop_per_token)
         for way in ways
@@ -106,7 +102,6 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         limit_gflops=timings.limit_gflops,
         whole_run=whole_run,
         curve=tuple(curve),
-        pages=tuple(pages),
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from emoact.bench.limit import Shape, product_rate
 from emoact.bench.peak import peak_of
 from emoact.bench.result import Point
 from emoact.bench.subject import RUN, Subject
 from emoact.bench.ways import Prompts, Way, by_plan
+from emoact.extraction.bridge_engine import cut
 from emoact.extraction.engine import Tokenised
-from emoact.extraction.kernel import Shape, measure
 from emoact.extraction.plan import count_nodes
 from emoact.extraction.self_check import relative_difference
 from emoact.sites import SiteName
@@ -30,7 +30,7 @@ class Timings:
 
     Attributes:
         seconds: Wall time of the whole loop in each round, by way.
-        limit_gflops: Best float32 rate at the model's shapes in each round.
+        limit_gflops: Rate of float32 products at the model's shapes in each round.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
@@ -65,7 +65,7 @@ def contest(
             way.run(prompts, _drop)
             seconds[way.name].append(time.perf_counter() - began)
         # In the same round as the ways: the speed of a machine changes within minutes.
-        limits.append(measure(shapes, seconds=_LIMIT_SECONDS).best_rate(statistics.median))
+        limits.append(product_rate(shapes, seconds=_LIMIT_SECONDS))
     return Timings(
         seconds={name: tuple(values) for name, values in seconds.items()},
         limit_gflops=tuple(limits),
@@ -116,7 +116,7 @@ def cost_curve(subject: Subject, *, say: Say) -> list[Point]:
         long_ones = subject.engine.tokenise([f"{number} {running}" for number in range(len(unit))])
         if len(long_ones[0].ids) < length:
             break
-        points.append(_point(subject, "tokens", length, [_first(p, length) for p in long_ones]))
+        points.append(_point(subject, "tokens", length, [cut(p, length) for p in long_ones]))
     return points
 
 
@@ -134,7 +134,7 @@ def memory_curve(subject: Subject, *, say: Say) -> list[Point]:
                 axis="memory",
                 value=len(texts),
                 n_tokens=sum(len(prompt.ids) for prompt in prompts),
-                n_nodes=subject.engine.node_count(prompts),
+                n_nodes=count_nodes([prompt.ids for prompt in prompts]),
                 seconds=time.perf_counter() - began,
                 peak_bytes=peak.most,
             )
@@ -150,13 +150,8 @@ def numbered(texts: Sequence[str], times: int) -> list[str]:
 
 def _point(subject: Subject, axis: str, value: int, prompts: list[Tokenised]) -> Point:
     plan = subject.engine.facts.plan
-    way = by_plan(
-        subject.engine.bridge,
-        plan["plan"],
-        plan["budget"],
-        plan["kernel"],
-        direct=bool(plan["direct"]),
-    )
+    direct = bool(plan["direct"])
+    way = by_plan(subject.engine.bridge, plan["plan"], plan["budget"], direct=direct)
     began = time.perf_counter()
     way.run([prompts], lambda *_: None)
     return Point(
@@ -165,13 +160,4 @@ def _point(subject: Subject, axis: str, value: int, prompts: list[Tokenised]) ->
         n_tokens=sum(len(prompt.ids) for prompt in prompts),
         n_nodes=count_nodes([prompt.ids for prompt in prompts]),
         seconds=time.perf_counter() - began,
-    )
-
-
-def _first(prompt: Tokenised, length: int) -> Tokenised:
-    return Tokenised(
-        ids=prompt.ids[:length].copy(),
-        strings=prompt.strings[:length],
-        content_start=prompt.content_start,
-        full_length=prompt.full_length,
     )

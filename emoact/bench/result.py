@@ -33,7 +33,7 @@ class WayResult:
         n_tokens: Tokens of these prompts.
         n_computed: Tokens that went through the model, padding included.
         seconds: Wall time of the whole loop, for each repetition.
-        share_of_limit: Rate of its matrix products, as a share of the best rate at these shapes.
+        share_of_limit: Rate of its matrix products, as a share of the limit at these shapes.
         peak_bytes: Peak memory of a process that runs only this way; None when not measured.
         model_bytes: Memory of that process with the model loaded, before the loop.
         difference: Largest relative difference from the first way, at one position.
@@ -92,21 +92,6 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PageTime:
-    """Script time of one page of the dashboard with twelve pickles on disk.
-
-    Attributes:
-        page: Name of the page.
-        cold_s: Time of the first run in a new process, imports included.
-        warm_s: Median time of later runs.
-    """
-
-    page: str
-    cold_s: float
-    warm_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class WholeRun:
     """Time of the pipeline from texts to acknowledged files, without loading the model.
 
@@ -131,10 +116,9 @@ class BenchResult:
         plan: Plan that emoact chose.
         ways: Results of every way.
         ratios: Speed of the chosen plan as a multiple of every other way.
-        limit_gflops: Best float32 rate at the model's shapes, for each repetition.
+        limit_gflops: Rate of float32 products at the model's shapes, for each repetition.
         whole_run: Times of the pipeline.
         curve: Cost curves; empty when not requested.
-        pages: Times of the dashboard's pages; empty when not requested, or outside a checkout.
     """
 
     model: Mapping[str, Any]
@@ -147,7 +131,6 @@ class BenchResult:
     limit_gflops: tuple[float, ...]
     whole_run: WholeRun
     curve: tuple[Point, ...] = field(default=())
-    pages: tuple[PageTime, ...] = field(default=())
 
     def way(self, name: str) -> WayResult:
         """Result of the named way."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from emoact.bench import ways
-from emoact.bench.ways import Prompts, Way, load_bare, nnsight_is_installed, through_nnsight
+from emoact.bench.limit import Shape, linear_shapes
+from emoact.bench.ways import Prompts, Way, load_bare
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.extractor import Quiet
-from emoact.extraction.kernel import Shape, linear_shapes
 from emoact.extraction.pipeline import run_units
 from emoact.extraction.plan import PLANS
 from emoact.models.install import ensure_model
@@ -64,15 +64,16 @@ class Subject:
     def ways(self) -> list[Way]:
         """All ways, `run_with_cache` first."""
         through_lens, *plans = self._bridge_ways()
-        return [through_lens, *self._nnsight_ways(), *self._bare_ways(), *plans]
+        return [through_lens, *self._bare_ways(), *plans]
 
     def job(self, name: str) -> Callable[[], object]:
         """Function that runs the whole job once, by the named way."""
         if name == RUN:
             return self.run_pipeline
-        several = {"hugging_face": self._bare_ways, "nnsight": self._nnsight_ways}
-        made = next((make for start, make in several.items() if name.startswith(start)), None)
-        way = next(way for way in (made or self._bridge_ways)() if way.name == name)
+        # Only what is measured is made: the bare model takes memory of its own.
+        bare = name.startswith("hugging_face")
+        several = self._bare_ways() if bare else self._bridge_ways()
+        way = next(way for way in several if way.name == name)
         return lambda: way.run(self.groups, lambda *_: None)
 
     def forget_bridge(self) -> None:
@@ -81,45 +82,26 @@ class Subject:
         del self.engine
         gc.collect()
 
-    def _nnsight_ways(self) -> list[Way]:
-        if not nnsight_is_installed():
-            return []
-        # A separate model: nnsight wraps its modules.
-        return [through_nnsight(load_bare(self._path), self.engine.bridge.tokenizer)]
-
     def _bare_ways(self) -> list[Way]:
         return [ways.through_hugging_face(self.bare), ways.in_sorted_batches(self.bare)]
 
     def _bridge_ways(self) -> list[Way]:
-        bridge, plan = self.engine.bridge, self.engine.facts.plan
+        bridge, direct = self.engine.bridge, bool(self.engine.facts.plan["direct"])
         budgets = self.engine.budgets
-        return [
-            ways.through_transformer_lens(bridge),
-            *(
-                ways.by_plan(
-                    bridge, name, budgets[name], plan["kernel"], direct=bool(plan["direct"])
-                )
-                for name in PLANS
-            ),
-        ]
+        plans = [ways.by_plan(bridge, name, budgets[name], direct=direct) for name in PLANS]
+        return [ways.through_transformer_lens(bridge), *plans]
 
-    def run_pipeline(
-        self, texts: Sequence[Sequence[str]] | None = None, *, results: Path | None = None
-    ) -> float:
+    def run_pipeline(self) -> float:
         """Run the pipeline from texts to acknowledged files, and return its wall time in seconds.
 
         The check of the request and the clean-up are not timed.
-
-        Args:
-            texts: Units of prompts; those of the subject by default.
-            results: Folder of the files; a temporary one by default.
         """
         from emoact.jobs.request import ExtractRequest, prepare
 
         with tempfile.TemporaryDirectory(prefix="emoact-bench-") as folder:
             dataset = Path(folder, "prompts.jsonl")
             with dataset.open("w", encoding="utf-8") as file:
-                for unit, group in enumerate(self.texts if texts is None else texts):
+                for unit, group in enumerate(self.texts):
                     for number, text in enumerate(group):
                         row = {"id": f"{unit}-{number}", "emotion": f"unit{unit}", "text": text}
                         file.write(json.dumps(row) + "\n")
@@ -127,7 +109,7 @@ class Subject:
                 ExtractRequest(
                     models=(self.asked,),
                     dataset=dataset,
-                    results=results or Path(folder, "results"),
+                    results=Path(folder, "results"),
                     options=self.options,
                 )
             )

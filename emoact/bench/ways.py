@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +15,31 @@ from transformers import AutoModelForCausalLM
 from emoact.errors import RequestError
 from emoact.extraction.engine import Put, Tokenised
 from emoact.extraction.forward import HookReader
-from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.sites import SiteName, saved_sites
+
+BATCH_TOKENS = 512
+
+Prompts = Sequence[Tokenised]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """Way to get the activations.
+
+    Attributes:
+        name: Short name.
+        about: Description.
+        single: True for one prompt at a time, which is slow.
+        run: Function of groups of prompts, one group per unit, numbered consecutively.
+        computed: Function that counts the tokens that go through the model.
+    """
+
+    name: str
+    about: str
+    single: bool
+    run: Callable[[Sequence[Prompts], Put], None]
+    computed: Callable[[Sequence[Prompts]], int]
 
 
 def load_bare(path: Path) -> Any:
@@ -44,78 +64,6 @@ def blocks_of(model: Any) -> Any:
             remedy="Choose a GPT-2, GPT-NeoX, GPT-Neo or Llama model.",
         )
     return blocks
-
-
-def nnsight_is_installed() -> bool:
-    """True when nnsight is installed."""
-    return importlib.util.find_spec("nnsight") is not None
-
-
-def through_nnsight(model: Any, tokenizer: Any) -> Way:
-    """One prompt at a time through nnsight."""
-    nnsight: Any = importlib.import_module("nnsight")
-    traced = nnsight.LanguageModel(model, tokenizer=tokenizer)
-    blocks = list(blocks_of(_Envoy(traced)))
-
-    @torch.no_grad()
-    def run(groups: Sequence[Prompts], put: Put) -> None:
-        prompts = [prompt for group in groups for prompt in group]
-        for sample, prompt in enumerate(prompts):
-            tokens = torch.from_numpy(prompt.ids)[None]
-            before, after = _trace(traced, blocks, tokens)
-            for layer, (entering, leaving) in enumerate(zip(before, after, strict=True)):
-                put("resid_pre", layer, sample, entering[0].numpy().copy())
-                put("mlp_out", layer, sample, leaving[0].numpy().copy())
-
-    return Way(
-        name="nnsight",
-        about="one prompt at a time, nnsight",
-        single=True,
-        run=run,
-        computed=lambda groups: sum(len(prompt.ids) for group in groups for prompt in group),
-    )
-
-
-class _Envoy:
-    """Base model of nnsight, under the attribute name of plain models."""
-
-    def __init__(self, traced: Any) -> None:
-        self.base_model = getattr(traced, traced._module.base_model_prefix)  # noqa: SLF001
-
-
-def _trace(traced: Any, blocks: Sequence[Any], tokens: torch.Tensor) -> tuple[list[Any], list[Any]]:
-    # nnsight compiles the source of this block and runs it inside the model.
-    with traced.trace(tokens):
-        before: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
-        after: Any = list().save()  # type: ignore[attr-defined]  # noqa: C408
-        for block in blocks:
-            before.append(block.input)
-            after.append(block.mlp.output)
-    return before, after
-
-
-BATCH_TOKENS = 512
-
-Prompts = Sequence[Tokenised]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """Way to get the activations.
-
-    Attributes:
-        name: Short name.
-        about: Description.
-        single: True for one prompt at a time, which is slow.
-        run: Function of groups of prompts, one group per unit, numbered consecutively.
-        computed: Function that counts the tokens that go through the model.
-    """
-
-    name: str
-    about: str
-    single: bool
-    run: Callable[[Sequence[Prompts], Put], None]
-    computed: Callable[[Sequence[Prompts]], int]
 
 
 def through_transformer_lens(bridge: Any) -> Way:
@@ -195,10 +143,9 @@ def in_sorted_batches(model: Any) -> Way:
     )
 
 
-def by_plan(bridge: Any, plan: PlanName, budget: int, kernel: Kernel, *, direct: bool) -> Way:
+def by_plan(bridge: Any, plan: PlanName, budget: int, *, direct: bool) -> Way:
     """Plan of emoact, unit by unit."""
-    device = torch.device("cpu")
-    reader = HookReader(bridge, saved_sites(), device, kernel=kernel, direct=direct)
+    reader = HookReader(bridge, saved_sites(), torch.device("cpu"), direct=direct)
 
     def passes(prompts: Prompts) -> list[Pass]:
         return plan_passes([prompt.ids for prompt in prompts], plan=plan, budget=budget)

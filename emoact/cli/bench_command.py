@@ -47,11 +47,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round, every 5th prompt for slow ways, no memory, no cost curves, no pages",
+        help="one round, every 5th prompt for slow ways, no memory, no cost curves",
     )
-    parser.add_argument(
-        "--speed-only", action="store_true", help="no memory, no cost curves, no pages"
-    )
+    parser.add_argument("--speed-only", action="store_true", help="no memory, no cost curves")
     add_json(parser)
 
 
@@ -73,7 +71,6 @@ def _bench(arguments: argparse.Namespace) -> int:
             every=5 if quick else arguments.every,
             memory=not (quick or arguments.speed_only),
             curve=not (quick or arguments.speed_only),
-            pages=not (quick or arguments.speed_only),
         ),
         say=say,
     )
@@ -129,11 +126,6 @@ def _print(result: BenchResult) -> None:
         print_line(
             f"{point.axis} {point.value:,}: {point.n_tokens:,} tokens, {point.n_nodes:,} distinct "
             f"prefixes, {point.seconds:.2f} s{memory}"
-        )
-    for page in result.pages:
-        print_line(
-            f"page {page.page} with 12 pickles: {page.cold_s:.2f} s at first, {page.warm_s:.2f} s "
-            "later"
         )
 
 

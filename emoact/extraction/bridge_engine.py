@@ -11,8 +11,7 @@ import torch
 
 from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
-from emoact.extraction.kernel import KernelChoice, choose_kernel, linear_shapes
-from emoact.extraction.plan import Pass, PlanName, count_nodes, plan_passes
+from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
     PlanChoice,
     check_additivity,
@@ -65,13 +64,9 @@ class BridgeEngine:
         check_hooks(self._bridge, options, model.source.name)
         prompts = [prompt for prompt in self.tokenise(texts) if len(prompt.ids)]
         checked = self._checked(prompts)
-        self._choice, recorded = self._plan(prompts, frozen)
+        self._choice = self._plan(prompts, frozen)
         self._reader = HookReader(
-            self._bridge,
-            options.sites,
-            model.device,
-            kernel=self._choice.kernel,
-            direct=self._choice.direct,
+            self._bridge, options.sites, model.device, direct=self._choice.direct
         )
         config = self._bridge.cfg
         self._facts = EngineFacts(
@@ -83,7 +78,7 @@ class BridgeEngine:
             bos=bos_facts(self._bridge, bos=options.bos),
             device=str(model.device),
             plan={
-                **recorded,
+                **(frozen or {}),
                 **dataclasses.asdict(self._choice),
                 "threads": torch.get_num_threads(),
             },
@@ -109,25 +104,19 @@ class BridgeEngine:
             )
         return checked
 
-    def _plan(
-        self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None
-    ) -> tuple[PlanChoice, Mapping[str, Any]]:
-        """The plan, and what else its record holds."""
+    def _plan(self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None) -> PlanChoice:
         if frozen:
             names = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
-            return PlanChoice(**{name: frozen[name] for name in names}), frozen
-        kernel = _kernel(self._model, self._options)
-        choice = choose_plan(
+            return PlanChoice(**{name: frozen[name] for name in names})
+        return choose_plan(
             self._bridge,
             prompts,
             sites=self._options.sites,
             device=self._model.device,
             budgets=_budgets(self._bridge),
-            kernel="highest" if kernel is None else kernel.kernel,
             # Processed weights exist in the components only, not in the modules that they wrap.
             direct=self._options.processing == "raw",
         )
-        return choice, {} if kernel is None else {"kernel_check": dataclasses.asdict(kernel)}
 
     @property
     def facts(self) -> EngineFacts:
@@ -182,10 +171,6 @@ class BridgeEngine:
             on_step=on_step,
         )
 
-    def node_count(self, prompts: Sequence[Tokenised]) -> int:
-        """Distinct prefixes of a unit."""
-        return count_nodes([prompt.ids for prompt in prompts])
-
 
 def load_engine(
     source: ModelSource,
@@ -212,6 +197,8 @@ def load_engine(
     """
     threads = frozen.get("threads") if frozen else wanted(THREADS)
     torch.set_num_threads(int(threads or _THREADS))
+    # Other settings let float32 products round to bfloat16 or TF32 on some processors.
+    torch.set_float32_matmul_precision("highest")
     on_step("load", detail=f"loading {source.name}")
     return BridgeEngine(
         load_model(source, options, allow_pickle_weights=allow_pickle_weights),
@@ -221,14 +208,6 @@ def load_engine(
         allow_pickle_weights=allow_pickle_weights,
         on_step=on_step,
     )
-
-
-def _kernel(model: LoadedModel, options: ExtractionOptions) -> KernelChoice | None:
-    """The faster exact kernel; None on other devices and in half precision."""
-    if model.device.type != "cpu" or options.dtype != "float32":
-        return None
-    shapes = linear_shapes(model.bridge.original_model)
-    return choose_kernel(shapes) if shapes else None
 
 
 def _budgets(bridge: Any) -> dict[PlanName, int]:

@@ -11,7 +11,6 @@ import torch
 
 from emoact.errors import EmoactError
 from emoact.extraction.engine import Put
-from emoact.extraction.kernel import Kernel, float32_kernel
 from emoact.extraction.plan import Pass
 from emoact.extraction.shortcut import shortcut
 from emoact.sites import SiteName, site
@@ -36,7 +35,6 @@ class HookReader:
         bridge: The TransformerLens bridge.
         sites: Sites to read.
         device: Device of the weights.
-        kernel: Kernel of float32 products.
         direct: Bypass components whose hooks are not read.
         staged: Copy activations to the host at the end of each pass instead of at each hook. The
             default is True except on a CPU.
@@ -48,14 +46,12 @@ class HookReader:
         sites: Sequence[SiteName],
         device: torch.device,
         *,
-        kernel: Kernel = "highest",
         direct: bool = False,
         staged: bool | None = None,
     ) -> None:
         self._bridge = bridge
         self._direct = direct
         self._device = device
-        self._kernel = kernel
         self._staged = device.type != "cpu" if staged is None else staged
         self._names = hook_names(sites, bridge.cfg.n_layers)
         # The base model leaves out the unembedding, a third of the work at a vocabulary of 50,000.
@@ -85,7 +81,7 @@ class HookReader:
         hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
         route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
         # Attached once for all passes: resolving the names costs as much as a small pass.
-        with float32_kernel(self._kernel), self._bridge.hooks(fwd_hooks=hooks), route:
+        with self._bridge.hooks(fwd_hooks=hooks), route:
             for one_pass in passes:
                 taker.begin(one_pass)
                 with suppress(_NothingLeftError):

@@ -15,7 +15,6 @@ from emoact import sites
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import Tokenised
 from emoact.extraction.forward import HookReader, hook_names
-from emoact.extraction.kernel import Kernel
 from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
 from emoact.models.load import LoadedModel, load_model
 from emoact.models.source import ModelSource
@@ -26,12 +25,6 @@ PARITY = 1e-5
 """Largest relative difference per position that is always accepted as float32 rounding."""
 ADDITIVITY = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest relative error of resid_pre + attn_out + mlp_out against the next resid_pre."""
-KERNEL_HEADROOM = 4
-"""Factor below `PARITY` that another kernel must reach on the few prompts that are checked.
-
-Its rounding differs from that of the single prompts: over all 200 shipped prompts of SmolLM2 the
-largest difference was six times that over the six checked ones.
-"""
 _SAMPLES_CHECKED = 6
 _DTYPE_PROMPTS = 4
 
@@ -48,7 +41,6 @@ class PlanChoice:
         difference: Largest relative difference to single prompts, per position.
         tolerance: Largest allowed difference.
         reason: One sentence.
-        kernel: Kernel of float32 products.
         direct: Components whose hooks are not read are bypassed.
     """
 
@@ -57,7 +49,6 @@ class PlanChoice:
     difference: float
     tolerance: float
     reason: str
-    kernel: Kernel = "highest"
     direct: bool = False
 
 
@@ -171,13 +162,12 @@ def choose_plan(
     sites: Sequence[SiteName],
     device: torch.device,
     budgets: Mapping[PlanName, int],
-    kernel: Kernel = "highest",
     direct: bool = False,
 ) -> PlanChoice:
     """The first of the three plans whose passes agree with single prompts.
 
-    Single prompts are always computed by torch's default kernel through every component of the
-    bridge. A model that agrees in no other way runs in that way too.
+    Single prompts are always computed through every component of the bridge. A model that agrees
+    in no other way runs in that way too.
 
     Args:
         bridge: The loaded model.
@@ -185,18 +175,14 @@ def choose_plan(
         sites: Sites of the run; all of them are compared.
         device: Device of the weights.
         budgets: Tokens per pass of each plan.
-        kernel: The kernel to try first.
         direct: Whether to try first without the components whose hooks are not read.
     """
     ids = [prompt.ids for prompt in prompts]
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
-    kernels: dict[Kernel, None] = dict.fromkeys((kernel, "highest"))
-    ways = product(PLANS[:-1], dict.fromkeys((direct, False)), kernels)
-    for plan, short, used in ways:
-        reader = HookReader(bridge, sites, device, kernel=used, direct=short)
+    for plan, short in product(PLANS[:-1], dict.fromkeys((direct, False))):
+        reader = HookReader(bridge, sites, device, direct=short)
         name = f"direct {plan}" if short else plan
-        name += " with oneDNN" if used != "highest" else ""
         largest = max(plan_passes(ids, plan=plan, budget=budgets[plan]), key=_breadth)
         checked = _spread(largest.samples)
         for sample in checked:
@@ -206,9 +192,6 @@ def choose_plan(
             difference = _worst(reader, largest, checked, references)
         except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
             tried.append(f"{name} failed ({type(error).__name__})")
-            continue
-        if used != "highest" and difference > PARITY / KERNEL_HEADROOM:
-            tried.append(f"{name} differs by {difference:.2g}")
             continue
         if difference > tolerance and not widened:
             widened = True
@@ -224,7 +207,6 @@ def choose_plan(
                 difference=difference,
                 tolerance=tolerance,
                 reason=reason,
-                kernel=used,
                 direct=short,
             )
         tried.append(f"{name} differs by {difference:.2g}")

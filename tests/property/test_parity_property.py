@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emoact.extraction.forward import HookReader
-from emoact.extraction.kernel import KERNELS
 from emoact.extraction.plan import PLANS, plan_passes
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
@@ -69,7 +68,6 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     prompts=_prompt_sets(),
     plan=st.sampled_from(PLANS),
     budget=st.integers(1, 2 * CONTEXT),
-    kernel=st.sampled_from(KERNELS),
     direct=st.booleans(),
     staged=st.booleans(),
 )
@@ -78,16 +76,13 @@ def test_any_prompts_in_any_plan_give_what_each_prompt_gives_alone(
     prompts: list[list[int]],
     plan: Any,
     budget: int,
-    kernel: Any,
     direct: bool,
     staged: bool,
 ) -> None:
     if plan == "prefix_tree":
         budget = min(budget, world.widest)
     device = torch.device("cpu")
-    reader = HookReader(
-        world.bridge, saved_sites(), device, kernel=kernel, direct=direct, staged=staged
-    )
+    reader = HookReader(world.bridge, saved_sites(), device, direct=direct, staged=staged)
     found: dict[Any, np.ndarray] = {}
 
     def put(site: str, layer: int, sample: int, rows: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,12 +10,11 @@ import pytest
 
 from emoact.bench.bench import Request, bench
 from emoact.bench.contest import numbered
-from emoact.bench.pages import page_names, page_times, twelve_units
+from emoact.bench.limit import Shape, linear_shapes, product_rate
 from emoact.bench.result import BenchResult, Spread
-from emoact.bench.subject import Subject
 from emoact.cli import main
 from emoact.data import read_prompts
-from tests.support.tiny_models import FAMILIES, save_tiny
+from tests.support.tiny_models import FAMILIES, save_tiny, seeded_model, tiny_config
 
 SHORT = Path(__file__).parents[2] / "fixtures" / "short_prompts.jsonl"
 WAYS = [
@@ -95,15 +95,28 @@ def test_copies_of_prompts_share_nothing_but_their_beginning() -> None:
     assert texts == ["a b", "c d", "2 a b", "2 c d", "3 a b", "3 c d"]
 
 
-def test_pages_are_opened_over_twelve_pickles(tmp_path: Path) -> None:
-    subject = Subject(str(save_tiny("gpt2", tmp_path / "gpt2")), [["one two", "three"], ["four"]])
-    (time,) = page_times(subject, say=lambda _: None, pages=["home"])
-    assert time.page == "home"
-    assert time.cold_s > time.warm_s > 0
-    units = twelve_units(subject.texts)
-    assert len(units) == 12
-    assert units[:4] == [["one two", "three"], ["four"], ["2 one two", "2 three"], ["2 four"]]
-    assert {"home", "activations", "report"} < set(page_names())
+def test_the_layers_of_a_block_are_counted_with_their_memory_layout() -> None:
+    gpt2 = linear_shapes(seeded_model(tiny_config("gpt2", 100)))
+    assert gpt2 == {
+        Shape(32, 96, outputs_adjacent=True): 3,
+        Shape(32, 32, outputs_adjacent=True): 3,
+        Shape(32, 128, outputs_adjacent=True): 3,
+        Shape(128, 32, outputs_adjacent=True): 3,
+    }
+    llama = linear_shapes(seeded_model(tiny_config("llama", 100)))
+    assert llama[Shape(32, 64, outputs_adjacent=False)] == 6
+    assert llama[Shape(32, 16, outputs_adjacent=False)] == 6
+
+
+def test_the_limit_weighs_each_shape_by_how_often_it_occurs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shapes = {Shape(32, 48, outputs_adjacent=True): 2, Shape(48, 32, outputs_adjacent=False): 1}
+    ticks = itertools.count()
+    # Every look at the clock is a second after the one before, so that each product takes one.
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    rate = product_rate(shapes, seconds=0.0)
+    assert rate == pytest.approx(3 * 2e-9 * 224 * 32 * 48 / 3.0)
 
 
 def test_the_spread_is_the_middle_and_the_ends() -> None:

@@ -127,3 +127,13 @@ def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) 
 def test_float32_has_no_such_error(folder: Path) -> None:
     engine = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
     assert "dtype_error" not in engine.facts.self_check
+
+
+def test_products_are_true_float32_whatever_was_set_before(folder: Path) -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+        assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.set_float32_matmul_precision(before)
