@@ -132,7 +132,8 @@ def run_grid(condition: Condition, seed: tuple[int, ...]) -> Outcome:
     rng = np.random.default_rng(seed)
     families, d_primes = [], []
     for model in range(MODELS):
-        gram = centred_gram(activations(condition, rng, planted=model == 0))
+        x = activations(condition, rng, planted=model == 0)
+        gram = centred_gram(x)
         for emotion in EMOTIONS:
             contrast = contrast_against(DESIGN, emotion, "neutral")
             draws = relabellings(
@@ -142,7 +143,7 @@ def run_grid(condition: Condition, seed: tuple[int, ...]) -> Outcome:
             families.append({"resid_pre": permuted_strengths(DESIGN, gram, draws, pool)})
             if model == 0 and emotion == EMOTIONS[0]:
                 scores = held_out_scores(DESIGN, gram, contrast, FOLDS)
-                separation = measure_separation(scores, DESIGN, contrast, DRAWS[:1])
+                separation = measure_separation(scores, x, DESIGN, contrast, FOLDS)
                 d_primes.append(separation.d_prime[PLANTED_FROM:].mean())
     judged = judge_families(families)
     return Outcome(
@@ -203,10 +204,10 @@ def effect_for_d_prime_one(condition: Condition, pool: Pool, code: int) -> Condi
 def run_d_prime(condition: Condition, seed: tuple[int, ...]) -> Outcome:
     """Held-out d' of the planted emotion."""
     rng = np.random.default_rng(seed)
-    gram = centred_gram(activations(condition, rng, planted=True)[:, PLANTED_FROM:])
+    x = activations(condition, rng, planted=True)[:, PLANTED_FROM:]
     contrast = contrast_against(DESIGN, EMOTIONS[0], "neutral")
-    scores = held_out_scores(DESIGN, gram, contrast, FOLDS)
-    d_prime = measure_separation(scores, DESIGN, contrast, DRAWS[:1]).d_prime.mean()
+    scores = held_out_scores(DESIGN, centred_gram(x), contrast, FOLDS)
+    d_prime = measure_separation(scores, x, DESIGN, contrast, FOLDS).d_prime.mean()
     return Outcome(anywhere=False, planted=False, d_prime=float(d_prime))
 
 

@@ -192,7 +192,7 @@ def analyse_emotion(
         directions=directions,
         n_components=n_components,
         strength=measure_strength(features, design, weights, gram=gram),
-        separation=measure_separation(scores, design, weights, contrast.draws),
+        separation=measure_separation(scores, features, design, weights, contrast.folds),
         split_half=split_half_cosines(design, gram, weights, contrast.halves),
         leave_one_out=leave_one_out_cosines(design, gram, weights),
         pairwise=_pairwise(design, gram, weights),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
-from emoact.stats.directions.separation import held_out_scores, measure_separation
+from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.gram import inverse_sd
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import logistic_decisions
@@ -129,6 +129,8 @@ def best_layer(
     seed: int = 0,
 ) -> int:
     """The first layer with the highest cross-validated AUROC among these prompts, or -1."""
+    from scipy.stats import rankdata
+
     from emoact.stats.null.splits import scenario_folds
 
     chosen = train & (contrast[design.label_of] != 0)
@@ -143,6 +145,7 @@ def best_layer(
     scores = held_out_scores(
         inner, inner_gram, inner_contrast, scenario_folds(inner, seed=seed + 1)
     )
-    once = np.ones((1, inner.n_scenarios), dtype=np.int64)
-    auroc = measure_separation(scores, inner, inner_contrast, once).auroc
+    side = inner_contrast[inner.label_of]
+    ranks = rankdata(scores[:, side != 0], axis=1, nan_policy="propagate")
+    auroc = ranks[:, side[side != 0] > 0].sum(axis=1)
     return int(np.nanargmax(auroc)) if np.isfinite(auroc).any() else -1

@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from emoact.stats.design import contrast_against, design_of
-from emoact.stats.directions.separation import held_out_scores, measure_separation
+from emoact.stats.directions.separation import Separation, held_out_scores, measure_separation
 from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_folds
-from emoact.stats.null.uncertainty import bootstrap_counts
 
 N = 30
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)
 A = contrast_against(DESIGN, "a", "n")
 FOLDS = scenario_folds(DESIGN)
-DRAWS = bootstrap_counts(DESIGN, 200)
 
 
 def features(seed: int = 0, effect: float = 0.5) -> np.ndarray:
@@ -36,10 +35,15 @@ def test_scores_come_from_the_other_folds() -> None:
     assert np.isnan(scores[:, N : 2 * N]).all()
 
 
+def measured(scores: np.ndarray, x: np.ndarray | None = None) -> Separation:
+    own = features()[:, : len(scores)] if x is None else x
+    return measure_separation(scores, own, DESIGN, A, FOLDS)
+
+
 def test_auroc_agrees_with_scikit_learn_ties_included() -> None:
     scores = np.round(np.random.default_rng(1).normal(size=(2, 3 * N)), 1)
     scores[0, :N] += 0.4
-    found = measure_separation(scores, DESIGN, A, DRAWS)
+    found = measured(scores)
     used = np.r_[0:N, 2 * N : 3 * N]
     for layer in range(2):
         expected = roc_auc_score(np.arange(2 * N) < N, scores[layer, used])
@@ -50,38 +54,55 @@ def test_d_prime_is_the_difference_over_the_pooled_deviation() -> None:
     scores = np.random.default_rng(2).normal(size=(1, 3 * N))
     here, there = scores[0, :N], scores[0, 2 * N :]
     expected = (here.mean() - there.mean()) / np.sqrt((here.var(ddof=1) + there.var(ddof=1)) / 2)
-    found = measure_separation(scores, DESIGN, A, DRAWS)
-    assert found.d_prime[0] == pytest.approx(expected, rel=1e-9)
+    assert measured(scores).d_prime[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_intervals_agree_with_a_bootstrap_by_hand() -> None:
-    scores = np.random.default_rng(3).normal(size=(1, 3 * N))
-    scores[0, :N] += 1
-    values = []
-    for counts in DRAWS:
-        here = np.repeat(scores[0, :N], counts)
-        there = np.repeat(scores[0, 2 * N :], counts)
-        values.append(roc_auc_score(np.arange(len(here) * 2) < len(here), np.r_[here, there]))
-    found = measure_separation(scores, DESIGN, A, DRAWS)
-    np.testing.assert_allclose(
-        found.auroc_interval[:, 0], np.quantile(values, [0.025, 0.975]), atol=1e-12
-    )
+@pytest.mark.parametrize("steep", [False, True])
+@pytest.mark.parametrize("effect", [0.0, 1.5, 3.0])
+def test_intervals_cover_the_separation_of_other_scenarios(effect: float, steep: bool) -> None:
+    rng = np.random.default_rng([int(steep), int(10 * effect)])
+    n, n_layers, d, repeats = 25, 8, 32, 40
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    contrast, folds = contrast_against(design, "a", "n"), scenario_folds(design)
+    sd = np.arange(1, d + 1) ** (-0.6 if steep else 0.0)
+    shift, is_a = effect * sd * rng.choice([-1, 1], d) / np.sqrt(d), np.arange(2 * n) < n
+    truth, found = [], []
+    for _ in range(repeats):
+        x = rng.normal(size=(2 * n, n_layers, d)) * sd + is_a[:, None, None] * shift
+        scores = held_out_scores(design, centred_gram(x), contrast, folds)
+        found.append(measure_separation(scores, x, design, contrast, folds))
+        for fold in range(5):
+            direction = x[is_a & (folds != fold)].mean(0) - x[~is_a & (folds != fold)].mean(0)
+            truth.append(direction @ shift / np.sqrt((direction**2) @ sd**2))
+    for name, value in (
+        ("d_prime_interval", np.mean(truth)),
+        ("auroc_interval", norm.cdf(np.array(truth) / np.sqrt(2)).mean()),
+    ):
+        low, high = np.moveaxis([getattr(each, name) for each in found], 1, 0)
+        covered = ((low <= value) & (value <= high)).mean()
+        assert 0.91 < covered < 0.995, (name, covered)
+
+
+def test_classes_that_are_apart_have_an_interval_that_ends_at_one() -> None:
+    x = features(effect=1.6)
+    found = measured(held_out_scores(DESIGN, centred_gram(x), A, FOLDS), x)
+    assert found.auroc[1] == 1
+    assert 0.97 < found.auroc_interval[0, 1] < found.auroc_interval[1, 1] == 1
 
 
 def test_held_out_scores_of_noise_do_not_separate() -> None:
     aurocs = [
-        measure_separation(
-            held_out_scores(DESIGN, centred_gram(features(seed, 0.0)), A, FOLDS), DESIGN, A, DRAWS
-        ).auroc
-        for seed in range(60)
+        measured(held_out_scores(DESIGN, centred_gram(x), A, FOLDS), x).auroc
+        for x in (features(seed, 0.0) for seed in range(60))
     ]
     error = np.std(aurocs) / np.sqrt(np.size(aurocs))
     assert abs(np.mean(aurocs) - 0.5) < 3 * error
 
 
 def test_zero_direction_gives_nan_scores() -> None:
-    scores = held_out_scores(DESIGN, centred_gram(np.ones((3 * N, 1, 4))), A, FOLDS)
-    found = measure_separation(scores, DESIGN, A, DRAWS)
+    x = np.ones((3 * N, 1, 4))
+    scores = held_out_scores(DESIGN, centred_gram(x), A, FOLDS)
+    found = measured(scores, x)
     assert np.isnan(scores).all()
     assert np.isnan(found.auroc).all()
     assert np.isnan(found.d_prime_interval).all()
