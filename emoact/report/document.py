@@ -1,79 +1,70 @@
-"""Contents of a report before it is written: sections of text, tables and figures."""
+"""Contents of a report before it is written: sections of Markdown, tables and figures.
+
+All text is Markdown, as the answers of views are. `Marked` tells it from text that came from a
+user, which is escaped where it becomes a part of a report.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from emoact.views.chart import Chart
+from emoact.views.text import mono
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$^!])")
 
 
-class Code(str):
-    """Text that is set with a fixed width: a path, a hook, a hash."""
-
-    __slots__ = ()
-
-
-class Strong(str):
-    """Text that stands out."""
+class Marked(str):
+    """Markdown."""
 
     __slots__ = ()
 
 
-Text = tuple[str, ...]
-"""Pieces of one sentence or cell: plain, `Code` or `Strong`; none of them is markup."""
-
-Tone = Literal["note", "warning", "error"]
-
-
-_MARKED = re.compile(r"\\([!-/:-@\[-`{-~])|(`+)(.+?)\2|\*\*((?:\\.|[^\\])+?)\*\*")
-
-
-def text_of(text: Text) -> str:
-    """The same without any distinction between its pieces."""
-    return "".join(text)
+def marked(text: str) -> Marked:
+    """The text as Markdown that shows exactly these characters; Markdown stays as it is."""
+    if isinstance(text, Marked):
+        return text
+    line = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+    return Marked(_SPECIAL.sub(r"\\\1", escape(line, quote=False)))
 
 
-def from_markdown(sentence: str) -> Text:
-    """The pieces of a sentence of a view, which marks code and bold words as Markdown does."""
-    pieces: list[str] = []
-    end = 0
-    for found in _MARKED.finditer(sentence):
-        escaped, _, code, strong = found.groups()
-        marked = Code(code.strip()) if code else Strong(text_of(from_markdown(strong or "")))
-        pieces += [sentence[end : found.start()], escaped or marked]
-        end = found.end()
-    # A word joiner keeps `:smile:` from becoming a picture on a page.
-    return tuple(p for p in [*pieces, sentence[end:].replace("\u2060", "")] if p)
+def code(text: str) -> Marked:
+    """A path, a hook or a hash, set with a fixed width."""
+    return Marked(mono(text))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Paragraph:
-    """A paragraph."""
+def bullets(items: Iterable[str]) -> Marked:
+    """A list; nothing without items."""
+    return Marked("\n".join(f"- {marked(item)}" for item in items))
 
-    text: Text
+
+def listing(text: str, language: str = "") -> Marked:
+    """Lines of code or of a shell."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Marked("\n".join([f"{fence}{language}", text.rstrip("\n"), fence]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
     """A paragraph that a reader must not miss."""
 
-    tone: Tone
-    text: Text
+    tone: Literal["note", "warning", "error"]
+    text: str
 
-
-@dataclass(frozen=True, kw_only=True)
-class Bullets:
-    """A list."""
-
-    items: tuple[Text, ...]
+    @property
+    def markdown(self) -> str:
+        """The remark as a quotation."""
+        return f"> {self.text}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table.
+    """A table; cells that are no Markdown are escaped.
 
     Attributes:
         head: Names of the columns.
@@ -82,14 +73,25 @@ class Table:
         caption: What it holds.
     """
 
-    head: tuple[str, ...]
-    rows: tuple[tuple[Text, ...], ...]
-    numeric: frozenset[int] = frozenset()
-    caption: Text = ()
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Collection[int] = ()
+    caption: str = ""
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.head) for row in self.rows):
             raise ValueError("a row has another number of cells than the head")
+
+    @property
+    def markdown(self) -> str:
+        """The table without its caption."""
+        marks = ["---:" if at in self.numeric else "---" for at in range(len(self.head))]
+        # A bar ends a cell even within code.
+        cells = [
+            [re.sub(r"(?<!\\)\|", r"\\|", marked(cell)) for cell in row]
+            for row in (self.head, *self.rows)
+        ]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], marks, *cells[1:]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class Figure:
 
     name: str
     chart: Chart
-    caption: Text
+    caption: str
     alt: str
     say: Callable[[str], str] = str
 
@@ -122,15 +124,8 @@ class Figure:
         return to_svg(self.chart, name=self.name, title=self.alt, labels=labels, say=self.say)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """Lines of code or of a shell."""
-
-    text: str
-    language: str = ""
-
-
-Block = Paragraph | Remark | Bullets | Table | Figure | Listing
+Block = str | Remark | Table | Figure
+"""A part of a section; a text is one or more paragraphs of Markdown, a list or a listing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +139,7 @@ class Section:
     """
 
     name: str
-    title: Text
+    title: str
     blocks: tuple[Block, ...]
     level: int = 2
 
@@ -162,34 +157,32 @@ class Document:
     """
 
     lang: str
-    title: Text
-    subtitle: Text
+    title: str
+    subtitle: str
     contents: str
     sections: tuple[Section, ...]
 
-    def figures(self) -> tuple[Figure, ...]:
+    @property
+    def figures(self) -> list[Figure]:
         """Every figure in order."""
-        return tuple(
-            block
-            for section in self.sections
-            for block in section.blocks
-            if isinstance(block, Figure)
-        )
+        blocks = (block for section in self.sections for block in section.blocks)
+        return [block for block in blocks if isinstance(block, Figure)]
 
+    def markdown(self, figure_folder: str) -> str:
+        """The report as Markdown, its figures as files beside it.
 
-def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str | Text]],
-    *,
-    numeric: Sequence[int] = (),
-    caption: Text = (),
-) -> Table:
-    """A table whose cells may be given as plain text."""
-    return Table(
-        head=tuple(head),
-        rows=tuple(
-            tuple((cell,) if isinstance(cell, str) else cell for cell in row) for row in rows
-        ),
-        numeric=frozenset(numeric),
-        caption=caption,
-    )
+        Args:
+            figure_folder: Where the figures will lie, relative to the file.
+        """
+        parts = [f"# {self.title}", self.subtitle]
+        for section in self.sections:
+            parts.append(f"{'#' * section.level} {section.title}")
+            for block in section.blocks:
+                if isinstance(block, Figure):
+                    parts.append(f"![{marked(block.alt)}]({figure_folder}/{block.name}.svg)")
+                    parts.append(f"*{block.caption}*")
+                elif isinstance(block, Table):
+                    parts += [part for part in (block.caption, block.markdown) if part]
+                else:
+                    parts.append(block if isinstance(block, str) else block.markdown)
+        return "\n\n".join(parts) + "\n"

@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 from emoact.errors import EmoactError, RequestError
 from emoact.report.document import Document
 from emoact.report.html import to_html
-from emoact.report.markdown import to_markdown
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
 from emoact.report.parts_data import data
@@ -99,11 +98,13 @@ def make_report(
         files = {target: to_html(document, labels=material.emotions)}
     else:
         folder = target.with_name(f"{target.stem}_figures")
-        report = to_markdown(document, figure_folder=folder.name, labels=material.emotions)
+        files = {
+            folder / f"{figure.name}.svg": figure.svg(material.emotions) + "\n"
+            for figure in document.figures
+        }
         _fresh(folder)
-        files = {folder / name: text for name, text in report.figures.items()}
         # Last, so that a report never stands there without its figures.
-        files[target] = report.text
+        files[target] = document.markdown(folder.name)
     for path, text in files.items():
         _write(path, text)
     return MadeReport(

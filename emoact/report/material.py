@@ -57,6 +57,18 @@ class UnitFacts(UnitMeasures):
         """Tokens of all prompts, BOS included."""
         return sum(self.lengths)
 
+    def stated(self, *path: str) -> Any:
+        """A field of the provenance, by its path; None where it is not there."""
+        found: Any = self.provenance
+        for name in path:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+    def number(self, *path: str) -> float | None:
+        """Such a field that is a number."""
+        found = self.stated(*path)
+        return float(found) if isinstance(found, int | float) else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
@@ -91,6 +103,16 @@ class Material:
     def emotions(self) -> tuple[str, ...]:
         """Every label, in the order of every page."""
         return tuple(emotion_order(unit.emotion for unit in self.units))
+
+    @property
+    def random(self) -> tuple[str, ...]:
+        """Models whose weights are random, by folder."""
+        return tuple(dict.fromkeys(unit.folder for unit in self.units if unit.random_weights))
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of all files."""
+        return sum(unit.n_samples for unit in self.units)
 
     def of(self, folder: str) -> tuple[UnitFacts, ...]:
         """The files of one model."""
@@ -182,9 +204,7 @@ def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:
     found: dict[str, Dataset] = {}
     by_hash: dict[str, list[UnitFacts]] = {}
     for unit in units:
-        stated = unit.provenance.get("dataset")
-        sha256 = stated.get("sha256") if isinstance(stated, Mapping) else None
-        by_hash.setdefault(str(sha256 or ""), []).append(unit)
+        by_hash.setdefault(str(unit.stated("dataset", "sha256") or ""), []).append(unit)
     for sha256, own in by_hash.items():
         dataset = _file_of(root, sha256, own) if sha256 else None
         dataset = dataset or _from_units(own)
@@ -195,8 +215,8 @@ def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:
 
 def _file_of(root: ResultsRoot, sha256: str, units: Sequence[UnitFacts]) -> Dataset | None:
     """The data set's file, when one that is known has just this content."""
-    named = [unit.provenance["dataset"].get("source") for unit in units]
-    imported = sorted(root.datasets.glob("*")) if root.datasets.is_dir() else []
+    named = [unit.stated("dataset", "source") for unit in units]
+    imported = sorted(root.datasets.glob("*"))
     candidates = dict.fromkeys([*filter(None, map(str, named)), SHIPPED, *map(str, imported)])
     for path in candidates:
         with contextlib.suppress(EmoactError, OSError, ValueError):

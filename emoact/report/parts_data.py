@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
-from emoact.numbers import significant
-from emoact.report.document import Block, Bullets, Code, Paragraph, Section, Strong, Text, table
+from emoact.numbers import MISSING, significant
+from emoact.report.document import Block, Marked, Section, Table, bullets, code
 from emoact.report.material import Material
 from emoact.report.words import Words
 from emoact.stats.audit.outcome import AuditReport, Check, Test
@@ -17,30 +15,37 @@ from emoact.stats.audit.outcome import AuditReport, Check, Test
 
 def data(material: Material, words: Words) -> tuple[Section, ...]:
     """Counts of prompts, and the audit of each data set."""
-    return (_counts(material, words), *_audits(material, words))
+    audits = [
+        words.section(
+            f"audit-{number}",
+            _audit(audit, words),
+            level=3,
+            title=words("audit.title")
+            + (f" ({shown_path(audit.source) or number})" if len(material.audits) > 1 else ""),
+        )
+        for number, audit in enumerate(material.audits, start=1)
+    ]
+    return (_counts(material, words), *audits)
 
 
 def _counts(material: Material, words: Words) -> Section:
-    first = material.folders[0]
     by_emotion = {
         emotion: max(unit.n_samples for unit in material.units if unit.emotion == emotion)
         for emotion in material.emotions
     }
     items = [
-        words("data.total", total=sum(by_emotion.values())),
-        *(
-            words("data.emotion", emotion=words.emotion(emotion), count=count)
-            for emotion, count in by_emotion.items()
-        ),
+        words("data.emotion", emotion=words.emotion(emotion), count=count)
+        for emotion, count in by_emotion.items()
     ]
-    blocks: list[Block] = [Bullets(items=tuple(items))]
-    rows = _subsets(material, first)
+    total = words("data.total", total=sum(by_emotion.values()))
+    blocks: list[Block] = [bullets([total, *items])]
+    rows = _subsets(material, material.folders[0])
     if rows:
         names = list(dict.fromkeys(name for counts in rows.values() for name in counts))
         blocks.append(
-            table(
-                [words.plain("column.emotion"), *names],
-                [
+            Table(
+                head=[words.plain("column.emotion"), *names],
+                rows=[
                     [words.emotion(emotion), *(str(counts[name]) for name in names)]
                     for emotion, counts in rows.items()
                 ],
@@ -48,49 +53,29 @@ def _counts(material: Material, words: Words) -> Section:
                 caption=words("data.subsets"),
             )
         )
-    for source, sha256 in _sources(material):
-        blocks.append(
-            Paragraph(text=words("data.source", source=(Code(source),), sha256=(Code(sha256),)))
-        )
-    return Section(name="data", title=words("data.title"), blocks=tuple(blocks))
+    sources = dict.fromkeys(
+        (shown_path(str(unit.stated("dataset", "source"))), str(unit.stated("dataset", "sha256")))
+        for unit in material.units
+        if unit.stated("dataset")
+    )
+    for source, sha256 in sources:
+        blocks.append(words("data.source", source=code(source), sha256=code(sha256)))
+    return words.section("data", blocks)
 
 
 def _subsets(material: Material, folder: str) -> dict[str, Counter[str]]:
     """Prompts of each subset by emotion; empty where no prompt is of one."""
     counts: dict[str, Counter[str]] = {}
     for unit in material.of(folder):
-        named = [str(prompt.get("subset") or "–") for prompt in unit.prompts or ()]
+        named = [str(prompt.get("subset") or MISSING) for prompt in unit.prompts or ()]
         counts[unit.emotion] = Counter(named)
     known = {name for counter in counts.values() for name in counter}
-    return counts if known - {"–"} else {}
-
-
-def _sources(material: Material) -> list[tuple[str, str]]:
-    found: dict[tuple[str, str], None] = {}
-    for unit in material.units:
-        stated: Any = unit.provenance.get("dataset")
-        if isinstance(stated, Mapping):
-            found[shown_path(str(stated.get("source"))), str(stated.get("sha256"))] = None
-    return list(found)
+    return counts if known - {MISSING} else {}
 
 
 def shown_path(path: str) -> str:
     """A path as it was typed; of an absolute one the name, which is all that others can use."""
     return PurePath(path).name if os.path.isabs(path) else path  # noqa: PTH117  no file is asked
-
-
-def _audits(material: Material, words: Words) -> list[Section]:
-    found = []
-    for number, audit in enumerate(material.audits, start=1):
-        title = words("audit.title")
-        if len(material.audits) > 1:
-            title = (*title, f" ({shown_path(audit.source) or number})")
-        found.append(
-            Section(
-                name=f"audit-{number}", title=title, level=3, blocks=tuple(_audit(audit, words))
-            )
-        )
-    return found
 
 
 def _audit(audit: AuditReport, words: Words) -> list[Block]:
@@ -99,63 +84,55 @@ def _audit(audit: AuditReport, words: Words) -> list[Block]:
     key = "audit.bad" if bad else "audit.ok"
     answer = words(key, aspects=words.joined([_title(check, words) for check in bad]))
     if lexis is not None and lexis.tests[0].chance is not None:
-        answer += words(
-            "audit.words",
-            accuracy=significant(lexis.tests[0].value, 2),
-            chance=significant(lexis.tests[0].chance, 2),
+        accuracy, chance = (
+            significant(n, 2) for n in (lexis.tests[0].value, lexis.tests[0].chance)
         )
-    head = ["aspect", "verdict", "eta", "p", "accuracy", "chance", "p"]
-    blocks: list[Block] = [
-        Paragraph(text=answer),
-        table(
-            [words.plain(f"column.{name}") for name in head],
-            [_audit_row(check, words) for check in audit.checks if check.aspect != "power"],
-            numeric=(2, 3, 4, 5, 6),
-            caption=words(
-                "audit.caption",
-                permutations=audit.permutations,
-                seed=str(audit.seed),
-                scheme=words.either(f"scheme.{audit.scheme}", audit.scheme),
-            ),
+        answer = Marked(answer + words("audit.words", accuracy=accuracy, chance=chance))
+    table = words.table(
+        ["aspect", "verdict", "eta", "p", "accuracy", "chance", "p"],
+        [_audit_row(check, words) for check in audit.checks if check.aspect != "power"],
+        numeric=range(2, 7),
+        caption=words(
+            "audit.caption",
+            permutations=audit.permutations,
+            seed=str(audit.seed),
+            scheme=words.either(f"scheme.{audit.scheme}", audit.scheme),
         ),
-    ]
+    )
     remedies = [
-        (
-            Strong(_title(check, words)),
-            words.plain("findings.colon"),
-            *words.either(f"remedy.{check.aspect}", check.remedy),
+        words(
+            "audit.remedy",
+            aspect=_title(check, words),
+            remedy=words.either(f"remedy.{check.aspect}", check.remedy),
         )
         for check in bad
         if check.remedy
     ]
-    if remedies:
-        blocks.append(Bullets(items=tuple(remedies)))
-    return blocks
+    return [answer, table, bullets(remedies)]
 
 
-def _audit_row(check: Check, words: Words) -> list[str | Text]:
+def _audit_row(check: Check, words: Words) -> list[str]:
     association = next((test for test in check.tests if test.kind == "association"), None)
     classifier = next((test for test in check.tests if test.kind == "classifier"), None)
     return [
         _title(check, words),
         words.plain(f"outcome.{check.outcome}"),
-        _figure(association, "value"),
+        _two(None if association is None else association.value),
         _p(association),
-        _figure(classifier, "value"),
-        _figure(classifier, "chance"),
+        _two(None if classifier is None else classifier.value),
+        _two(None if classifier is None else classifier.chance),
         _p(classifier),
     ]
 
 
-def _figure(test: Test | None, field: str) -> str:
-    value = None if test is None else getattr(test, field)
-    return "–" if value is None else f"{value:.2f}"
+def _two(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"
 
 
 def _p(test: Test | None) -> str:
     """Corrected where it can accuse."""
     if test is None:
-        return "–"
+        return MISSING
     return f"{test.p if test.p_adjusted is None else test.p_adjusted:.3f}"
 
 

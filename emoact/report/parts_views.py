@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-import pandas as pd
+from pandas.api.types import is_float_dtype
 
 from emoact import numbers
-from emoact.report.document import (
-    Block,
-    Bullets,
-    Figure,
-    Paragraph,
-    Remark,
-    Strong,
-    Table,
-    Text,
-    from_markdown,
-    table,
-)
-from emoact.report.phase3 import Drawn
+from emoact.report.document import Block, Figure, Marked, Remark, Table, bullets, marked
 from emoact.report.words import Words
-from emoact.views.view import Caution
+from emoact.views.view import Caution, Shown, View
 
 _MOST_ROWS = 60
+_NEEDLESS = re.compile(r"\\([^\\`*_{}\[\]#|~$^!<>&])|\u2060")
+"""Escapes that Streamlit needs and Markdown does not; a word joiner parts `:smile:` on a page."""
 
 
 def view_blocks(
-    views: Iterable[Drawn],
+    source: Any,
+    views: Iterable[View[Any]],
     words: Words,
     *,
-    random: set[str],
+    random: Collection[str],
     badges: Sequence[Remark] = (),
     first: int = 1,
 ) -> list[Block]:
-    """Every view once: its title and question, then each of its choices.
+    """Every view of the report once: its title and question, then each of its choices.
 
     English has the sentences of the page. Another language has sentences of its own for the views
     that it knows, and for the others the English ones with a note.
 
     Args:
+        source: What the views are of.
         views: In the order of the pages.
         words: Language of the report.
         random: Models whose weights are random; their answers are left out.
@@ -47,67 +41,59 @@ def view_blocks(
         first: Number of the first figure of a view; no two of a document may have one name.
     """
     blocks: list[Block] = []
-    numbers_of: dict[str, int] = {}
-    for drawn in views:
-        view, own = drawn.view, words.view(drawn.view.name)
-        number = numbers_of[view.name] = numbers_of.get(view.name, first - 1) + 1
-        if number == first:
-            title, question = (own.title, own.question) if own else (view.title, view.question)
-            blocks.append(Paragraph(text=(Strong(title), words.plain("findings.colon"), question)))
-            if own is None and words.lang != "en":
-                blocks.append(Paragraph(text=words("view.english")))
-        said = {
-            name: words.joined(list(value)) if isinstance(value, list | tuple) else value
-            for name, value in drawn.choice.items()
-        }
-        if set(map(str, said.values())) & random:
-            text = (Strong(words.plain("random.badge")), " ", *words("random.short"))
-            blocks.append(Remark(tone="warning", text=text))
-        elif own is None:
-            answer = drawn.answer()
-            plain = [part for part in answer if not isinstance(part, Caution)]
-            items = tuple(map(from_markdown, plain))
-            blocks += [Bullets(items=items)] if len(items) > 1 else map(_paragraph, items)
-            blocks += [
-                Remark(tone="warning", text=from_markdown(part))
-                for part in answer
-                if isinstance(part, Caution)
-            ]
-        blocks += badges
-        caption = drawn.shown.caption
-        if own is not None:
-            caption = own.caption.format_map(said)
-        if drawn.shown.chart is None:
-            blocks.append(_table(drawn.shown.table, caption, words))
-        else:
-            blocks.append(
-                Figure(
-                    name=f"{view.name.replace('_', '-')}-{number}",
-                    chart=drawn.shown.chart,
-                    caption=(caption,),
-                    alt=caption if own else drawn.shown.alt or caption,
-                    say=words.term,
-                )
-            )
+    for view in views:
+        choices = view.in_report(source) if view.in_report else ()
+        shown = [(choice, view.show(source, choice)) for choice in choices]
+        shown = [each for each in shown if len(each[1].table)]
+        key = f"view.{view.name}"
+        own = words.has(f"{key}.title")
+        if shown:
+            title = words(f"{key}.title") if own else marked(view.title)
+            question = words(f"{key}.question") if own else marked(view.question)
+            blocks.append(f"**{title}**: {question}")
+            if not own and words.lang != "en":
+                blocks.append(words("view.english"))
+        for number, (choice, each) in enumerate(shown, start=first):
+            said = {
+                name: words.joined(value) if isinstance(value, list | tuple) else str(value)
+                for name, value in choice.items()
+            }
+            if set(said.values()) & set(random):
+                blocks.append(Remark(tone="warning", text=words("random.short")))
+            elif not own:
+                blocks += _answer(view.answer(source, choice, each))
+            caption = words.plain(f"{key}.caption", **said) if own else each.caption
+            alt = caption if own else each.alt or caption
+            name = f"{view.name.replace('_', '-')}-{number}"
+            blocks += [*badges, _drawn(each, words, caption=caption, alt=alt, name=name)]
     return blocks
 
 
-def _paragraph(text: Text) -> Paragraph:
-    return Paragraph(text=text)
+def _answer(sentences: Sequence[str]) -> list[Block]:
+    said = [(part, Marked(_NEEDLESS.sub(r"\1", part))) for part in sentences if part]
+    plain = [text for part, text in said if not isinstance(part, Caution)]
+    cautions = [text for part, text in said if isinstance(part, Caution)]
+    return [
+        *([bullets(plain)] if len(plain) > 1 else plain),
+        *(Remark(tone="warning", text=text) for text in cautions),
+    ]
 
 
-def _table(rows: pd.DataFrame, caption: str, words: Words) -> Table:
-    """The table of a view without a figure, its first rows where it is long."""
-    numeric = [at for at, name in enumerate(rows) if pd.api.types.is_float_dtype(rows[name])]
-    return table(
-        [words.term(str(name)) for name in rows],
-        [
+def _drawn(shown: Shown, words: Words, *, caption: str, alt: str, name: str) -> Figure | Table:
+    """The figure of a view; without one its table, the first rows where it is long."""
+    if shown.chart is not None:
+        text = marked(caption)
+        return Figure(name=name, chart=shown.chart, caption=text, alt=alt, say=words.term)
+    rows = shown.table
+    return Table(
+        head=[words.term(str(column)) for column in rows],
+        rows=[
             [
                 numbers.significant(cell) if isinstance(cell, float) else words.term(str(cell))
                 for cell in row
             ]
             for row in rows.head(_MOST_ROWS).itertuples(index=False)
         ],
-        numeric=numeric,
-        caption=(caption,),
+        numeric=[at for at, column in enumerate(rows) if is_float_dtype(rows[column])],
+        caption=marked(caption),
     )

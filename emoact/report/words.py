@@ -1,80 +1,106 @@
-"""The strings of a report in one language, filled with what they speak of."""
+"""The strings of a report in one language, filled with what they speak of.
+
+`words.csv` holds both languages side by side. A key without English has it from a record, such as
+a finding; rows of the key `term` translate the words of charts and tables.
+"""
 
 from __future__ import annotations
 
-import re
-import string
-from collections.abc import Mapping
+import csv
+import functools
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from emoact.errors import RequestError
-from emoact.report.document import Code, Strong, Text
-from emoact.report.english import STRINGS as ENGLISH
-from emoact.report.japanese import STRINGS as JAPANESE
-from emoact.report.japanese_views import TERMS, VIEWS, ViewWords
+from emoact.report.document import Block, Marked, Section, Table, code, marked
 from emoact.sites import site, title
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-_STRINGS: Mapping[Language, Mapping[str, str]] = {"en": ENGLISH, "ja": JAPANESE}
-_MARKED = re.compile(r"`([^`]*)`|\*\*(.+?)\*\*")
+_TERM = "term"
+
+
+@functools.cache
+def strings(lang: Language) -> Mapping[str, str]:
+    """The strings of a language by key, in Markdown with fields in braces."""
+    return {row["key"]: row[lang] for row in _rows() if row["key"] != _TERM and row[lang]}
+
+
+@functools.cache
+def _terms() -> Mapping[str, str]:
+    return {row["en"]: row["ja"] for row in _rows() if row["key"] == _TERM}
+
+
+def _rows() -> list[dict[str, str]]:
+    with Path(__file__).with_name("words.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
     """Looks strings up by their key.
 
-    In a string, backticks mark code, two asterisks what stands out, braces what is filled in. What
-    is filled in is never looked at for marks: a name in a data set stays a name.
+    What is filled in is escaped, unless it is Markdown: a name in a data set stays a name.
     """
 
     lang: Language
 
-    def __call__(self, key: str, **values: str | int | Text) -> Text:
-        """The string as pieces of text."""
-        template = _STRINGS[self.lang][key]
-        pieces: list[str] = []
-        end = 0
-        for found in _MARKED.finditer(template):
-            pieces += _filled(template[end : found.start()], values, None)
-            pieces += _filled(found[1] or found[2], values, Code if found[1] else Strong)
-            end = found.end()
-        return tuple(piece for piece in [*pieces, *_filled(template[end:], values, None)] if piece)
+    def __call__(self, key: str, **values: str | int) -> Marked:
+        """The string as Markdown."""
+        return Marked(self.plain(key, **{k: marked(_shown(v)) for k, v in values.items()}))
 
     def plain(self, key: str, **values: str | int) -> str:
-        """The string without any distinction between its pieces."""
-        return "".join(self(key, **values))
+        """The string with its fields as they are, for text that is no Markdown."""
+        filled = {name: _shown(value) for name, value in values.items()}
+        return strings(self.lang)[key].format_map(filled)
 
     def has(self, key: str) -> bool:
         """True if the language has such a string."""
-        return key in _STRINGS[self.lang]
+        return key in strings(self.lang)
+
+    def section(
+        self, name: str, blocks: Iterable[Block], *, level: int = 2, title: str = ""
+    ) -> Section:
+        """A section without its empty blocks; its name gives the title that is not given."""
+        heading, parts = title or self(f"{name}.title"), tuple(each for each in blocks if each)
+        return Section(name=name, title=heading, level=level, blocks=parts)
+
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        numeric: Collection[int] = (),
+        caption: str = "",
+    ) -> Table:
+        """A table whose columns have the names of these strings."""
+        head = [self.plain(f"column.{name}") for name in columns]
+        return Table(head=head, rows=rows, numeric=numeric, caption=caption)
 
     def site(self, name: str) -> str:
         """The label of a site."""
         return title(name, self.lang)
 
-    def site_contents(self, name: str) -> Text:
+    def site_contents(self, name: str) -> Marked:
         """A site with its definition and the shape of an array."""
         known = site(name)
-        shape = Code(f"float32 [{known.shape.replace(' ', ', ')}]")
-        return (Strong(self.site(name)), ": ", known.definition.of(self.lang), " (", shape, ")")
+        shape = code(f"float32 [{known.shape.replace(' ', ', ')}]")
+        definition = marked(known.definition.of(self.lang))
+        return Marked(f"**{marked(self.site(name))}**: {definition} ({shape})")
 
-    def site_hook(self, name: str) -> Text:
+    def site_hook(self, name: str) -> Marked:
         """The hook of a site, and its label."""
-        return (Code(site(name).hook), ": ", self.site(name))
+        return Marked(f"{code(site(name).hook)}: {marked(self.site(name))}")
 
-    def either(self, key: str, other: str, **values: str | int | Text) -> Text:
+    def either(self, key: str, other: str) -> str:
         """The string of the language where it has one, else the text of a record as it is."""
-        return self(key, **values) if self.has(key) else (other,)
-
-    def view(self, name: str) -> ViewWords | None:
-        """Sentences of the language for a view; English has those of the view itself."""
-        return None if self.lang == "en" else VIEWS.get(name)
+        return self(key) if self.has(key) else other
 
     def term(self, text: str) -> str:
         """A word of a chart or table of a view in the language; an unknown one stays as it is."""
-        known = {} if self.lang == "en" else TERMS
+        known = {} if self.lang == "en" else _terms()
         # Of 感謝（gratitude） a chart has room for the first word.
         return known.get(text) or self.emotion(text).partition("（")[0]
 
@@ -84,9 +110,9 @@ class Words:
 
     def emotion(self, label: str) -> str:
         """Name of a label; labels without a translation stay as they are."""
-        return "".join(self.either(f"emotion.{label}", label))
+        return strings(self.lang).get(f"emotion.{label}", label)
 
-    def joined(self, names: list[str] | tuple[str, ...]) -> str:
+    def joined(self, names: Iterable[str]) -> str:
         """Names one after the other, as the language lists them."""
         return self.plain("list.separator").join(names)
 
@@ -103,19 +129,6 @@ def words_of(lang: str) -> Words:
     raise RequestError(f"language is {lang!r}; allowed are {', '.join(LANGUAGES)}")
 
 
-def _filled(
-    template: str, values: Mapping[str, str | int | Text], mark: type[Code | Strong] | None
-) -> list[str]:
-    """A stretch of a string with its fields filled in; all of it marked, where it stands so."""
-    pieces: list[str] = []
-    for literal, name, _, _ in string.Formatter().parse(template):
-        pieces.append(literal)
-        if name is not None:
-            value = values[name]
-            pieces += value if isinstance(value, tuple) else [_shown(value)]
-    return pieces if mark is None else [mark("".join(pieces))]
-
-
 def _shown(value: str | int) -> str:
-    # `str()` of a `Code` would make it plain.
+    # `str()` of Markdown would make it text.
     return value if isinstance(value, str) else f"{value:,}"

@@ -8,15 +8,14 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.models.registry import REGISTRY
-from emoact.report.document import Code, Strong
-from emoact.report.english import STRINGS as ENGLISH
-from emoact.report.japanese import STRINGS as JAPANESE
-from emoact.report.words import Words, words_of
+from emoact.report.document import code
+from emoact.report.words import strings, words_of
 from emoact.stats.audit.aspects import ASPECTS
 from emoact.stats.findings.finding import FINDING_KINDS
 from emoact.stats.probes.accuracy import VERDICTS
 from emoact.stats.probes.baselines import BASELINE_KINDS
 
+ENGLISH, JAPANESE = strings("en"), strings("ja")
 PACKAGE = Path(__file__).resolve().parents[3] / "emoact" / "report"
 
 
@@ -48,8 +47,8 @@ def test_both_languages_fill_in_the_same_things() -> None:
 
 
 def test_every_key_that_is_written_out_in_the_code_is_there() -> None:
-    code = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
-    used = set(re.findall(r'words(?:\.plain)?\(\s*"([a-z0-9_.]+)"', code))
+    source = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    used = set(re.findall(r'words(?:\.plain)?\(\s*"([a-z0-9_.]+)"', source))
     assert len(used) > 60
     assert used - set(JAPANESE) == set()
 
@@ -84,14 +83,10 @@ def test_japanese_is_japanese() -> None:
     }
 
 
-def test_marks_stand_around_what_is_filled_in_and_never_come_from_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    strings = {"x": "**{name}** of `blocks.{{l}}` is {value}"}
-    monkeypatch.setattr("emoact.report.words._STRINGS", {"en": strings})
-    text = Words(lang="en")("x", name="a", value="**b** `c` {d}")
-    assert text == ("a", " of ", "blocks.{l}", " is ", "**b** `c` {d}")
-    assert [type(piece) for piece in text] == [Strong, str, Code, str, str]
+def test_what_is_filled_in_is_text_unless_it_is_markdown() -> None:
+    said = words_of("en")("files.lead", folder="**b** `c` {d} | <i>")
+    assert said == "Saved in \\*\\*b\\*\\* \\`c\\` \\{d\\} \\| &lt;i&gt;:"
+    assert words_of("en")("files.lead", folder=code("a_b")) == "Saved in `a_b`:"
 
 
 def test_another_language_is_refused_with_those_there_are() -> None:
