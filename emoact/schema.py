@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from emoact.errors import RequestError
 from emoact.sites import SiteName, saved_sites, site, site_names
@@ -106,26 +105,6 @@ class ExtractionOptions:
         # One spelling for one request: the order in which sites were typed decides nothing.
         ordered = tuple(name for name in site_names() if name in asked)
         object.__setattr__(self, "sites", ordered)
-
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of plain scalars and lists."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "sites": list(self.sites)}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> ExtractionOptions:
-        """The inverse of `to_json`.
-
-        Raises:
-            RequestError: A field is unknown or has a value that is not allowed.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise RequestError(
-                f"unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}"
-            )
-        return cls(**{**fields, "sites": tuple(fields.get("sites", saved_sites()))})
 
 
 @dataclass(frozen=True, kw_only=True)

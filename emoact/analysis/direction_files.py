@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from emoact.analysis.inputs import InputFile
-from emoact.analysis.key import ANALYSIS_VERSION
+from emoact.analysis.key import ANALYSIS_VERSION, InputFile
 from emoact.sites import SiteName
 from emoact.stats.directions.directions import DirectionKind
 from emoact.stats.result import AnalysisResult

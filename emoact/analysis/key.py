@@ -1,14 +1,20 @@
-"""Identity of an analysis: its files, its settings and the figures that it holds."""
+"""Identity of an analysis: its input files, its settings and the figures that it holds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from emoact.analysis.inputs import InputFile
+from emoact.decode import encode
+from emoact.errors import EmoactError
+from emoact.models.cache import file_sha256
 from emoact.stats import catalogue
 from emoact.stats.settings import AnalysisSettings
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
 
 ANALYSIS_VERSION = 1
 """Version of the saved form.
@@ -29,6 +35,51 @@ new column or table does not raise it: their names are part of the id.
 _DIGITS = 20
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """One file of activations.
+
+    Attributes:
+        folder: Folder of the model; what tables call the model.
+        emotion: Class label.
+        model: Hub id.
+        file: Path below the results folder.
+        size: Bytes.
+        sha256: Hash of the bytes.
+    """
+
+    folder: str
+    emotion: str
+    model: str
+    file: str
+    size: int
+    sha256: str
+
+
+def input_of(root: ResultsRoot, unit: Unit, sha256: str) -> InputFile:
+    """The unit as an input file of an analysis."""
+    return InputFile(
+        folder=unit.folder,
+        emotion=unit.emotion,
+        model=unit.model_name,
+        file=os.path.relpath(unit.path, root.path),
+        size=unit.path.stat().st_size,
+        sha256=sha256,
+    )
+
+
+def check_unchanged(root: ResultsRoot, inputs: Sequence[InputFile]) -> None:
+    """Check that the files are still those that were hashed.
+
+    Raises:
+        EmoactError: One of them is another now.
+    """
+    for each in inputs:
+        path = root.path / each.file
+        if file_sha256(path) != each.sha256:
+            raise EmoactError(f"{path} changed while it was analysed", remedy="Analyse again.")
+
+
 def analysis_id(inputs: Sequence[InputFile], settings: AnalysisSettings) -> str:
     """Hash of files, settings and columns; the order of the files does not matter.
 
@@ -40,7 +91,7 @@ def analysis_id(inputs: Sequence[InputFile], settings: AnalysisSettings) -> str:
         "analysis_version": ANALYSIS_VERSION,
         "method_version": METHOD_VERSION,
         "columns": columns,
-        "settings": settings.to_json(),
+        "settings": encode(settings),
         "inputs": sorted([each.folder, each.emotion, each.sha256] for each in inputs),
     }
     canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

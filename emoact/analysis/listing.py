@@ -7,8 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emoact.analysis.inputs import InputFile
-from emoact.analysis.key import analysis_id
+from emoact.analysis.key import InputFile, analysis_id
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.sites import SiteName
@@ -47,13 +46,27 @@ def list_analyses(root: ResultsRoot) -> tuple[AnalysisSummary, ...]:
     return tuple(sorted(rows, key=lambda row: row.created_at, reverse=True))
 
 
-def find_analysis(root: ResultsRoot, key: str) -> SavedAnalysis:
-    """The analysis with this id, or with this beginning of its id.
+def read_analysis(
+    results: str | os.PathLike[str] = "results", key: str | None = None
+) -> SavedAnalysis:
+    """An analysis of a results folder.
+
+    Args:
+        results: The results folder.
+        key: Id, or the beginning of one; the analysis made last when None.
 
     Raises:
-        RequestError: There is none, or there are several.
+        RequestError: There is none, or several ids begin like this.
         FileRefusedError: It cannot be read.
     """
+    root = ResultsRoot(results)
+    if key is None:
+        readable = [row.id for row in list_analyses(root) if row.problem is None]
+        if not readable:
+            raise RequestError(
+                f"there is no analysis in {root.analysis}", remedy="`emoact analyze` makes one."
+            )
+        return SavedAnalysis.open(root.analysis_dir(readable[0]))
     names = _names(root)
     found = [name for name in names if name == key] or [n for n in names if n.startswith(key)]
     if len(found) == 1 and key:
@@ -65,33 +78,6 @@ def find_analysis(root: ResultsRoot, key: str) -> SavedAnalysis:
         f"there is no analysis {key!r} in {root.analysis}",
         remedy=f"Did you mean {close[0]}?" if close else "`emoact analyze list` shows all.",
     )
-
-
-def newest_analysis(root: ResultsRoot) -> SavedAnalysis:
-    """The analysis that was made last.
-
-    Raises:
-        RequestError: There is none that can be read.
-    """
-    for row in list_analyses(root):
-        if row.problem is None:
-            return SavedAnalysis.open(root.analysis_dir(row.id))
-    raise RequestError(
-        f"there is no analysis in {root.analysis}", remedy="`emoact analyze` makes one."
-    )
-
-
-def read_analysis(
-    results: str | os.PathLike[str] = "results", key: str | None = None
-) -> SavedAnalysis:
-    """An analysis of a results folder: the one with this id, else the one made last.
-
-    Raises:
-        RequestError: There is none.
-        FileRefusedError: It cannot be read.
-    """
-    root = ResultsRoot(results)
-    return newest_analysis(root) if key is None else find_analysis(root, key)
 
 
 def saved_already(

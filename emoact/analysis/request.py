@@ -8,13 +8,15 @@ import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from emoact.analysis.inputs import FileHashes, InputFile
+from emoact.analysis.key import input_of
 from emoact.analysis.listing import saved_already
 from emoact.analysis.saved import SavedAnalysis
+from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
+from emoact.models.cache import known_sha256
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
 from emoact.stats.directions.emotion import check_labels
@@ -83,10 +85,8 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     grid = read_all(root.path)
     units = chosen_units(grid, root, request)
     check_heads(units, request.settings)
-    hashes = FileHashes(root)
-    inputs = [_input(root, unit, hashes) for unit in units]
-    known = [each for each in inputs if each is not None]
-    whole = len(known) == len(units)
+    hashes = [known_sha256(unit.path) for unit in units]
+    known = [input_of(root, unit, sha) for unit, sha in zip(units, hashes, strict=True) if sha]
     names = [[unit.folder, unit.path.name] for unit in units]
     return PreparedAnalysis(
         config=JobConfig(
@@ -96,10 +96,10 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
             models=tuple(dict.fromkeys(unit.folder for unit in units)),
             emotions=tuple(dict.fromkeys(unit.emotion for unit in units)),
             results=os.path.realpath(root.path),
-            request={"settings": request.settings.to_json(), "units": names},
+            request={"settings": encode(request.settings), "units": names},
             command=redact(analyze_command(request)),
         ),
-        existing=saved_already(root, known, request.settings) if whole else None,
+        existing=saved_already(root, known, request.settings) if len(known) == len(units) else None,
         problems=tuple(f"{problem.where}: {problem.message}" for problem in grid.problems),
     )
 
@@ -194,21 +194,4 @@ def _head(unit: Unit, settings: AnalysisSettings) -> _Head:
             pooling=settings.pooling,
             content_start=unit.content_start,
         ),
-    )
-
-
-def _input(root: ResultsRoot, unit: Unit, hashes: FileHashes) -> InputFile | None:
-    sha256 = hashes.known(unit.path)
-    return None if sha256 is None else input_of(root, unit, sha256)
-
-
-def input_of(root: ResultsRoot, unit: Unit, sha256: str) -> InputFile:
-    """The unit as an input file of an analysis."""
-    return InputFile(
-        folder=unit.folder,
-        emotion=unit.emotion,
-        model=unit.model_name,
-        file=os.path.relpath(unit.path, root.path),
-        size=unit.path.stat().st_size,
-        sha256=sha256,
     )

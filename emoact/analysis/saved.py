@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from emoact.analysis.direction_files import Directions, file_name, read_directions
-from emoact.analysis.inputs import InputFile
-from emoact.analysis.key import ANALYSIS_VERSION
+from emoact.analysis.key import ANALYSIS_VERSION, InputFile
 from emoact.analysis.table_files import missing_columns, read_table
-from emoact.decode import decode, read_regular
+from emoact.decode import decode, read_json, read_regular, versioned
 from emoact.errors import FileRefusedError, RequestError
 from emoact.schema import Finding
 from emoact.sites import SiteName
@@ -28,7 +25,6 @@ T = TypeVar("T")
 
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
-_SETTINGS = {each.name for each in dataclasses.fields(AnalysisSettings)}
 _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
 
@@ -54,6 +50,7 @@ class Description:
         findings: Remarks for the reader.
         refusals: Figures that were not computed, with the reason.
         files: Size and hash of every file, by path below the folder.
+        kind: Tells this file from others.
         run_id: The run that made it.
         versions: Of emoact and of the libraries that computed.
         random_weights: Models with random weights.
@@ -69,6 +66,7 @@ class Description:
     findings: tuple[Finding, ...]
     refusals: tuple[Finding, ...]
     files: Mapping[str, FileState]
+    kind: Literal["analysis"] = "analysis"
     run_id: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: tuple[str, ...] = ()
@@ -97,18 +95,16 @@ class SavedAnalysis(Description):
         folder = Path(path)
         where = folder / DESCRIPTION
         try:
-            fields = json.loads(read_regular(where, limit=_MAX_BYTES))
-            description = _checked(fields)
-            # Settings that only a newer emoact knows do not keep the figures from being shown.
-            settings = AnalysisSettings.from_json(
-                {name: value for name, value in fields["settings"].items() if name in _SETTINGS}
+            fields = versioned(
+                read_json(where, limit=_MAX_BYTES), version=ANALYSIS_VERSION, what="analysis"
             )
-        except (ValueError, RecursionError) as error:
-            raise _refused(where, f"it is not JSON ({error})") from None
+            # What only a newer emoact knows does not keep the figures from being shown.
+            description = decode(Description, fields, ignore_unknown=True)
+            settings = decode(
+                AnalysisSettings, fields.get("settings"), where="settings", ignore_unknown=True
+            )
         except RequestError as error:
             raise _refused(where, error.message, error.remedy) from None
-        except (AttributeError, KeyError, TypeError) as error:
-            raise _refused(where, f"settings: {error}") from None
         return cls(path=folder, settings=settings, **vars(description))
 
     @property
@@ -248,20 +244,6 @@ class SavedAnalysis(Description):
         if hashlib.sha256(data).hexdigest() != written.sha256:
             raise _refused(path, "its content is not what was written")
         return path
-
-
-def _checked(fields: Any) -> Description:
-    version = fields.get("schema_version") if isinstance(fields, dict) else None
-    if isinstance(version, int) and version > ANALYSIS_VERSION:
-        raise RequestError(
-            f"it was written by a newer emoact (version {version}, this one reads up to "
-            f"{ANALYSIS_VERSION})",
-            remedy="Update emoact to open this analysis.",
-        )
-    if version != ANALYSIS_VERSION or fields.get("kind") != "analysis":
-        raise RequestError("it is no analysis of emoact")
-    known = {each.name for each in dataclasses.fields(Description)}
-    return decode(Description, {k: v for k, v in fields.items() if k in known})
 
 
 def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:

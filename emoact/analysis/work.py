@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from emoact.analysis.inputs import FileHashes, InputFile, check_unchanged
+from emoact.analysis.key import InputFile, check_unchanged, input_of
 from emoact.analysis.listing import saved_already
-from emoact.analysis.request import check_heads, input_of
+from emoact.analysis.request import check_heads
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.snapshot import Step
+from emoact.models.cache import file_sha256
 from emoact.stats.features import features_of
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
@@ -51,21 +51,6 @@ class AnalysisWork:
     settings: AnalysisSettings
     units: tuple[tuple[str, str], ...]
 
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> AnalysisWork:
-        """The request in the config of a run.
-
-        Raises:
-            RequestError: It is no request for an analysis.
-        """
-        try:
-            return cls(
-                settings=AnalysisSettings.from_json(fields["settings"]),
-                units=tuple((str(folder), str(name)) for folder, name in fields["units"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise RequestError(f"config.json is no request for an analysis ({error!r})") from error
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Computed:
@@ -92,13 +77,11 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     settings, n_units = work.settings, len(work.units)
     units = [_read(root, folder, name) for folder, name in work.units]
     check_heads(units, settings)
-    hashes = FileHashes(root)
     inputs = []
     for number, unit in enumerate(units):
         told = functools.partial(_tell_reading, tell, unit, number, n_units, part=0.0)
-        sha256 = hashes.compute(unit.path, check_cancelled=told)
+        sha256 = file_sha256(unit.path, check_cancelled=told)
         inputs.append(input_of(root, unit, sha256))
-    hashes.keep()
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing
@@ -114,7 +97,7 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
         tell("analyze", detail=label, done=done, total=total, share=share)
 
     result = analyse_grid(features, settings, on_progress)
-    check_unchanged(root, inputs, hashes)
+    check_unchanged(root, inputs)
     return Computed(result=result, inputs=tuple(inputs))
 
 

@@ -6,12 +6,15 @@ Started by `emoact.jobs.launch` as `python -m emoact.analysis.worker RUN_DIR --l
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.work import WRITING_SHARE, AnalysisWork, Computed, compute_analysis
+from emoact.decode import decode
 from emoact.errors import CancelledError, RequestError
 from emoact.jobs.attempt import leave, run_worker
 from emoact.jobs.config import AnyConfig, JobConfig
@@ -37,8 +40,8 @@ def analyze(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -
     if not isinstance(config, JobConfig) or config.kind != "analyze":
         raise RequestError(f"run {config.run_id!r} is no analysis but {config.kind!r}")
     root = ResultsRoot(config.results)
-    work = AnalysisWork.from_json(config.request)
-    found = _Computation(root, work).wait(reporter)
+    work = decode(AnalysisWork, config.request, where="the request of an analysis")
+    found = _computed(root, work, reporter)
     existing = isinstance(found, SavedAnalysis)
     if isinstance(found, Computed):
         reporter.step("write", model="", share=WRITING_SHARE)
@@ -50,63 +53,37 @@ def analyze(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -
     reporter.made(path=str(found.path), size=size, existing=existing)
 
 
-class _Computation:
-    """Computation on a thread of its own, so that a cancelled run ends at once.
+def _computed(
+    root: ResultsRoot, work: AnalysisWork, reporter: RunReporter
+) -> Computed | SavedAnalysis:
+    """Compute on a thread of its own, so that a cancelled run ends at once.
 
     A step of an analysis can take seconds. Nothing is written before the computation has ended, so
     that the process may leave while the thread is still at work.
+
+    Raises:
+        CancelledError: The run was cancelled.
     """
+    told: deque[dict[str, Any]] = deque(maxlen=1)
+    stopped = threading.Event()
 
-    def __init__(self, root: ResultsRoot, work: AnalysisWork) -> None:
-        self._root = root
-        self._work = work
-        self._latest: dict[str, Any] | None = None
-        self._found: Computed | SavedAnalysis | None = None
-        self._error: BaseException | None = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="analysis")
-
-    def wait(self, reporter: RunReporter) -> Computed | SavedAnalysis:
-        """The result; reports progress until it is there.
-
-        Raises:
-            CancelledError: The run was cancelled.
-        """
-        self._thread.start()
-        try:
-            while self._thread.is_alive():
-                self._thread.join(_POLL_S)
-                told, self._latest = self._latest, None
-                reporter.check_cancelled()
-                if told is not None:
-                    reporter.step(model="", **told)
-        finally:
-            self._stopped.set()
-        if self._error is not None:
-            raise self._error
-        if self._found is None:
-            raise RuntimeError("the analysis ended without a result")
-        return self._found
-
-    def _tell(
-        self, step: Step, *, detail: str, done: int | None, total: int | None, share: float
-    ) -> None:
-        if self._stopped.is_set():
+    def tell(step: Step, *, detail: str, done: int | None, total: int | None, share: float) -> None:
+        if stopped.is_set():
             raise CancelledError("the run was cancelled")
-        self._latest = {
-            "step": step,
-            "detail": detail,
-            "done": done,
-            "total": total,
-            "share": share,
-        }
+        told.append({"step": step, "detail": detail, "done": done, "total": total, "share": share})
 
-    def _run(self) -> None:
-        try:
-            self._found = compute_analysis(self._root, self._work, self._tell)
-        # The waiting thread raises it.
-        except BaseException as error:  # noqa: BLE001
-            self._error = error
+    thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+    computing = thread.submit(compute_analysis, root, work, tell)
+    try:
+        while not computing.done():
+            wait([computing], timeout=_POLL_S)
+            reporter.check_cancelled()
+            while told:
+                reporter.step(model="", **told.pop())
+        return computing.result()
+    finally:
+        stopped.set()
+        thread.shutdown(wait=False)
 
 
 if __name__ == "__main__":

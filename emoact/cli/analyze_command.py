@@ -17,6 +17,7 @@ from emoact.cli.parsing import (
     add_start,
     one_of,
 )
+from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
 
 if TYPE_CHECKING:
@@ -286,21 +287,12 @@ def _print_headline(found: SavedAnalysis) -> None:
 
 
 def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
-    import dataclasses
-
+    fields = ("id", "created_at", "run_id", "settings", "inputs", "sentences", "badges")
     return {
-        "id": found.id,
         "path": str(found.path),
-        "created_at": found.created_at,
-        "run_id": found.run_id,
         "existing": existing,
-        "settings": found.settings.to_json(),
-        "inputs": [dataclasses.asdict(each) for each in found.inputs],
-        "sentences": dict(found.sentences),
-        "badges": list(found.badges),
-        "findings": [finding.to_json() for finding in found.findings],
-        "refusals": [finding.to_json() for finding in found.refusals],
-        "lacks": {table: list(columns) for table, columns in found.lacks.items()},
+        **{name: encode(getattr(found, name)) for name in (*fields, "findings", "refusals")},
+        "lacks": encode(found.lacks),
         **{
             name: found.table(name).to_dict("records")
             for name in _HEADLINE_TABLES

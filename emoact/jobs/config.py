@@ -202,7 +202,7 @@ class RunConfig:
             ),
             "emotions": sorted(self.emotions),
             "dataset": self.dataset.sha256,
-            "options": self.options.to_json(),
+            "options": encode(self.options),
             "results": self.results,
             "overwrite": self.overwrite,
             "store": self.store,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emoact.decode import decode, encode
 from emoact.errors import CancelledError, EmoactError
 from emoact.jobs.control import cancel
 from emoact.jobs.launch import start
@@ -55,7 +56,7 @@ def extract(
             dataset=dataset,
             results=results,
             emotions=None if emotions is None else tuple(emotions),
-            options=ExtractionOptions.from_json(options),
+            options=decode(ExtractionOptions, encode(options)),
             overwrite=overwrite,
             allow_pickle_weights=allow_pickle_weights,
             assume_yes=assume_yes,

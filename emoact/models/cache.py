@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from emoact.errors import EmoactError
 
 RECORD = "emoact.json"
 """Record of a conversion, in the converted directory. It is written last, so a directory that has
@@ -13,6 +18,7 @@ it is complete."""
 
 _REMEMBER_FROM = 16_000_000
 """Smallest file whose hash is kept; smaller ones are hashed again in a few milliseconds."""
+_BLOCK = 1 << 24
 
 
 def cache_root() -> Path:
@@ -38,27 +44,54 @@ def is_converted(directory: Path) -> bool:
         return False
 
 
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, cached while its path, size, time and inode stay the same."""
-    stat = path.stat()
-    if stat.st_size < _REMEMBER_FROM:
-        return hash_of(path)
-    identity = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}"
-    memory = cache_root() / "hashes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
+def file_sha256(path: Path, *, check_cancelled: Callable[[], None] = lambda: None) -> str:
+    """Hex SHA-256 of a file, remembered while its path, size, times and inode stay the same.
+
+    Args:
+        path: The file.
+        check_cancelled: Called between blocks; may raise to stop.
+
+    Raises:
+        EmoactError: The file cannot be read, or changes while it is.
+    """
+    known = known_sha256(path)
+    if known is not None:
+        return known
     try:
-        remembered = json.loads(memory.read_bytes())["sha256"]
-        if isinstance(remembered, str) and len(remembered) == 64:
-            return remembered
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    sha256 = hash_of(path)
-    try:
+        memory = _memory(path)
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                check_cancelled()
+                digest.update(block)
+        if _memory(path) != memory:
+            raise EmoactError(f"{path} changed while it was read", remedy="Start again.")
+    except OSError as error:
+        raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
+    # Without the cache the file is hashed again next time, with the same result.
+    with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps({"sha256": sha256}))
-    except OSError:
-        # Without the cache the file is hashed again next time, with the same result.
-        return sha256
-    return sha256
+        memory.write_text(digest.hexdigest(), encoding="ascii")
+    return digest.hexdigest()
+
+
+def known_sha256(path: Path) -> str | None:
+    """Hash of a file where it takes no time: remembered, or of a small file; else None."""
+    try:
+        if path.stat().st_size < _REMEMBER_FROM:
+            return hash_of(path)
+        remembered = _memory(path).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return None
+    return remembered if re.fullmatch("[0-9a-f]{64}", remembered) else None
+
+
+def _memory(path: Path) -> Path:
+    """File that remembers the hash of a file in its present state."""
+    stat = path.stat()
+    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    identity = json.dumps([os.fspath(path.resolve()), *state])
+    return cache_root() / "hashes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def hash_of(path: Path) -> str:

@@ -9,7 +9,6 @@ followed by plain arrays. Nothing in it can be executed.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -31,6 +30,7 @@ import numpy as np
 import emoact
 from emoact.errors import EmoactError, RequestError
 from emoact.models.cache import cache_root
+from emoact.version import versions
 
 IDLE = "EMOACT_HOST_IDLE_S"
 """Variable with the seconds that a host keeps its model without a request; 0 keeps none."""
@@ -88,7 +88,7 @@ def stamp(program: str, environment: Mapping[str, str]) -> str:
     }
     package = Path(emoact.__file__).parent
     code = sorted((os.fspath(p), p.stat().st_mtime_ns) for p in package.rglob("*.py"))
-    libraries = [_version(name) for name in ("torch", "transformers", "transformer-lens", "numpy")]
+    libraries = versions("torch", "transformers", "transformer-lens", "numpy")
     facts = [program, sys.prefix, sys.version, libraries, settings, code, _umask()]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -319,10 +319,3 @@ def _umask() -> str:
             if line.startswith("Umask:"):
                 return line
     return ""
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
-import platform
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.models.shape import weight_files
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
+from emoact.version import versions
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -73,18 +72,7 @@ def pick_device(asked: str) -> torch.device:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that compute activations."""
-    names = ("emoact", "torch", "transformers", "transformer-lens", "tokenizers", "numpy")
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    if versions["emoact"] == "not installed":
-        from emoact.version import __version__
-
-        versions["emoact"] = __version__
-    return versions
+    return versions("torch", "transformers", "transformer-lens", "tokenizers", "numpy")
 
 
 def load_model(

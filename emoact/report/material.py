@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.analysis.inputs import FileHashes
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
+from emoact.models.cache import file_sha256
 from emoact.report.phase3 import Phase3, newest_phase3
 from emoact.schema import Dataset, Finding, Prompt
 from emoact.stats.audit import audit_dataset
@@ -163,7 +163,7 @@ def gather(
 
 
 def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:
-    known, hashes = manifest.load(root).units, FileHashes(root)
+    known = manifest.load(root).units
     vocabularies: dict[str, int | None] = {}
     facts = []
     for unit in found:
@@ -179,7 +179,7 @@ def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts,
                 file=path.name,
                 d_vocab=vocabularies[unit.folder],
                 size=path.stat().st_size,
-                sha256=hashes.compute(path),
+                sha256=file_sha256(path),
                 recorded=None if entry is None else entry.sha256,
             )
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
@@ -80,27 +78,6 @@ class AnalysisSettings:
         _check(
             bool(self.probes), "probes", self.probes, "at least one of " + ", ".join(PROBE_KINDS)
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values of the settings."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "sites": list(self.sites), "probes": list(self.probes)}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> AnalysisSettings:
-        """The inverse of `to_json`.
-
-        Raises:
-            RequestError: A field is unknown or has a value that is not allowed.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise RequestError(
-                f"unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}"
-            )
-        lists = {name: tuple(fields[name]) for name in ("sites", "probes") if name in fields}
-        return cls(**{**fields, **lists})
 
 
 def _check(allowed: bool, field: str, value: object, choices: str) -> None:

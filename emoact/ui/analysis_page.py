@@ -12,9 +12,10 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.inputs import FileHashes
 from emoact.analysis.saved import SavedAnalysis
+from emoact.decode import encode
 from emoact.errors import EmoactError
+from emoact.models.cache import known_sha256
 from emoact.store.layout import ResultsRoot
 from emoact.ui import analyse_panel, analyses, configuration
 from emoact.ui.boxes import error_box
@@ -75,14 +76,13 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
 def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     """Differences between the files on disk and those that were analysed, in Markdown."""
     root = ResultsRoot(results)
-    hashes = FileHashes(root)
     missing, other = [], []
     for each in saved.inputs:
         path = root.path / each.file
         name = mono(f"{each.folder}/{each.emotion}")
         if not path.exists():
             missing.append(name)
-        elif hashes.known(path) not in (None, each.sha256) or _newer(path, each.size, saved):
+        elif known_sha256(path) not in (None, each.sha256) or _newer(path, each.size, saved):
             other.append(name)
     known = {each.folder for each in saved.inputs}
     analysed = {(each.folder, each.emotion) for each in saved.inputs}
@@ -147,7 +147,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             ("analysis", saved.id),
             ("made", saved.created_at),
             ("by run", saved.run_id or numbers.MISSING),
-            *((name, _plain(value)) for name, value in saved.settings.to_json().items()),
+            *((name, _plain(value)) for name, value in encode(saved.settings).items()),
             *((f"version of {name}", value) for name, value in saved.versions.items()),
         ]
         st.caption(f"In a shell: {mono(command(results, saved))}")

@@ -27,7 +27,6 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import Site, Wording
-from emoact.stats.settings import AnalysisSettings
 from emoact.store.unit import Unit
 from emoact.views.separation import classifier_titles
 from tests.support.planted_analysis import plant_analysis
@@ -98,8 +97,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ActivationExtractor("lab/tiny", options=options).extract_dataset(
             folder / "data.jsonl", results=results
         )
-        fields = {**FAST.to_json(), "sites": ["resid_pre", "mlp_in", "z"]}
-        plant_analysis(results, AnalysisSettings.from_json(fields))
+        settings = dataclasses.replace(FAST, sites=("resid_pre", "mlp_in", "z"))
+        plant_analysis(results, settings)
         yield results
 
 

@@ -11,15 +11,9 @@ from types import ModuleType
 
 import pytest
 
-from emoact.analysis.inputs import FileHashes
-from emoact.analysis.request import input_of
-from emoact.analysis.save import save_analysis
 from emoact.cli.entry import build_parser
-from emoact.stats.features import features_of
-from emoact.stats.full import analyse_grid
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
-from tests.support.planted_scenarios import FAST, plant_scenarios
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
@@ -56,11 +50,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     results = tmp_path / "results"
     emotions = ("anger", "gratitude", "neutral")
     plant_scenarios(results, "smollm2-135m", emotions, n_layers=14)
-    units = read_all(results).units
-    root, hashes = ResultsRoot(results), FileHashes(ResultsRoot(results))
-    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
-    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
-    save_analysis(root, analyse_grid(features, FAST, workers=1), inputs)
+    plant_analysis(results)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -11,25 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emoact.analysis.inputs import FileHashes
-from emoact.analysis.request import input_of
-from emoact.analysis.save import save_analysis
-from emoact.stats.features import features_of
-from emoact.stats.full import analyse_grid
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
-from tests.support.planted_scenarios import FAST, LABELS, plant_scenarios
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import LABELS, plant_scenarios
 
 ROOT = Path(__file__).parents[2]
 
 
 def analyse(results: Path, emotions: Sequence[str] = LABELS) -> None:
     plant_scenarios(results, "smollm2-135m", emotions)
-    root, units = ResultsRoot(results), read_all(results).units
-    hashes = FileHashes(root)
-    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
-    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
-    save_analysis(root, analyse_grid(features, FAST, workers=1), inputs)
+    plant_analysis(results)
 
 
 def test_the_readme_reads_an_analysis_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from emoact.analysis.inputs import FileHashes, InputFile
-from emoact.analysis.request import input_of
-from emoact.stats.features import features_of
-from emoact.stats.full import analyse_grid
+from emoact.analysis.key import InputFile
 from emoact.stats.result import AnalysisResult
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
-from tests.support.planted_scenarios import FAST, plant_scenarios
+from tests.support.planted_analysis import analyse
+from tests.support.planted_scenarios import plant_scenarios
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +20,7 @@ def analysed(
     results = tmp_path_factory.mktemp("analysed")
     plant_scenarios(results, "gpt2")
     plant_scenarios(results, "other", n_layers=4, d_model=6, provenance={"random_weights": True})
-    root, units = ResultsRoot(results), read_all(results).units
-    hashes = FileHashes(root)
-    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
-    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
-    return analyse_grid(features, FAST, workers=1), inputs
+    return analyse(results)
 
 
 @pytest.fixture

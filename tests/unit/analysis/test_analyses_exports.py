@@ -9,7 +9,7 @@ import pytest
 import torch
 from gguf import GGUFReader
 
-from emoact.analysis.inputs import InputFile
+from emoact.analysis.key import InputFile
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.steering import block_vectors, write_control_vector

@@ -12,6 +12,7 @@ from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.analysis.work import AnalysisWork
 from emoact.cli.analyze_command import _request as request_of
 from emoact.cli.entry import build_parser
+from emoact.decode import decode
 from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, config_from_json
 from emoact.jobs.directory import RunDirectory
@@ -35,7 +36,7 @@ def test_everything_on_disk_is_analysed_by_default(tmp_path: Path) -> None:
     assert prepared.config.models == ("gpt2", "other")
     assert prepared.config.emotions == ("anger", "gratitude", "neutral")
     assert prepared.existing is None
-    work = AnalysisWork.from_json(prepared.config.request)
+    work = decode(AnalysisWork, prepared.config.request)
     assert work.settings == FAST
     assert len(work.units) == 6
 

@@ -13,14 +13,8 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from emoact.analysis.inputs import InputFile
-from emoact.analysis.key import analysis_id
-from emoact.analysis.listing import (
-    find_analysis,
-    list_analyses,
-    newest_analysis,
-    saved_already,
-)
+from emoact.analysis.key import InputFile, analysis_id
+from emoact.analysis.listing import list_analyses, read_analysis, saved_already
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.sentences import badges_of
@@ -257,8 +251,8 @@ def test_a_harmed_file_gives_one_clear_message(
         (None, "is missing"),
         ("", "not JSON"),
         ('{"schema_version": 1, "ki', "not JSON"),
-        ("[1, 2]", "no analysis of emoact"),
-        ('{"schema_version": 1, "kind": "extract"}', "no analysis of emoact"),
+        ("[1, 2]", "expected a JSON object"),
+        ('{"schema_version": 1, "kind": "extract"}', "missing"),
         ('{"schema_version": 99, "kind": "analysis"}', "newer emoact"),
         ('{"schema_version": 1, "kind": "analysis"}', "missing"),
     ],
@@ -274,16 +268,20 @@ def test_a_description_that_is_not_ours_is_refused_and_listed_with_the_reason(
     assert row.id == saved.id
     assert said in (row.problem or "")
     with pytest.raises(RequestError, match="there is no analysis"):
-        newest_analysis(root)
+        read_analysis(root.path)
 
 
-def test_settings_that_are_not_allowed_are_refused(saved: SavedAnalysis) -> None:
+def test_what_is_not_allowed_in_a_description_is_refused_by_name(saved: SavedAnalysis) -> None:
     path = saved.path / "analysis.json"
     fields = json.loads(path.read_text())
-    fields["settings"]["n_permutations"] = 5
-    path.write_text(json.dumps(fields))
-    with pytest.raises(FileRefusedError, match="n_permutations is 5"):
-        SavedAnalysis.open(saved.path)
+    settings = {**fields["settings"], "n_permutations": 5}
+    for changed, said in (
+        ({"settings": settings}, "n_permutations is 5"),
+        ({"kind": "extract"}, "kind is 'extract'; allowed are analysis"),
+    ):
+        path.write_text(json.dumps({**fields, **changed}))
+        with pytest.raises(FileRefusedError, match=said):
+            SavedAnalysis.open(saved.path)
 
 
 def test_what_the_analysis_does_not_have_is_named(saved: SavedAnalysis, root: ResultsRoot) -> None:
@@ -291,9 +289,9 @@ def test_what_the_analysis_does_not_have_is_named(saved: SavedAnalysis, root: Re
         saved.table("heads")
     with pytest.raises(RequestError, match="it has gpt2, other at resid_pre, mlp_out"):
         saved.directions("gpt3", "resid_pre")
-    assert find_analysis(root, saved.id[:6]).id == saved.id
+    assert read_analysis(root.path, saved.id[:6]).id == saved.id
     with pytest.raises(RequestError, match="there is no analysis") as error:
-        find_analysis(root, f"x{saved.id[1:]}")
+        read_analysis(root.path, f"x{saved.id[1:]}")
     assert error.value.remedy == f"Did you mean {saved.id}?"
 
 

@@ -12,9 +12,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emoact.analysis.inputs import FileHashes
-from emoact.analysis.request import input_of
-from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.report.document import Table
 from emoact.report.making import make_report
@@ -22,10 +19,6 @@ from emoact.report.material import gather
 from emoact.report.parts_phase3 import phase3
 from emoact.report.words import words_of
 from emoact.stats.across.between import CREDIBLE
-from emoact.stats.features import features_of
-from emoact.stats.full import analyse_grid
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
 from emoact.views import catalogue
 from emoact.views.analysed import Analysed
 from emoact.views.view import Shown, View
@@ -39,12 +32,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SavedAnaly
     folder = tmp_path_factory.mktemp("analysed")
     plant_scenarios(folder, "gpt2")
     plant_scenarios(folder, "pythia-160m", provenance={"random_weights": True})
-    root, units = ResultsRoot(folder), read_all(folder).units
-    hashes = FileHashes(root)
-    inputs = [input_of(root, unit, hashes.compute(unit.path)) for unit in units]
-    features = [features_of(unit, sites=FAST.sites, model=unit.folder) for unit in units]
-    found = analyse_grid(features, FAST, workers=1)
-    return folder, save_analysis(root, found, inputs, run_id="planted")
+    return folder, plant_analysis(folder)
 
 
 def shown(results: Path, lang: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emoact.decode import decode, encode
 from emoact.errors import CancelledError, RequestError
 from emoact.sites import SiteName
 from emoact.stats import catalogue
@@ -497,9 +498,9 @@ def test_settings_are_checked_when_built(field: str, value: Any) -> None:
 
 def test_settings_survive_json() -> None:
     settings = dataclasses.replace(FAST, probes=("lda",), sites=("mlp_out",))
-    assert AnalysisSettings.from_json(settings.to_json()) == settings
-    with pytest.raises(RequestError, match="unknown setting 'speed'"):
-        AnalysisSettings.from_json({"speed": 3})
+    assert decode(AnalysisSettings, encode(settings)) == settings
+    with pytest.raises(RequestError, match="speed: this field is unknown"):
+        decode(AnalysisSettings, {"speed": 3})
 
 
 def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> None:
