@@ -287,11 +287,14 @@ def _print_headline(found: SavedAnalysis) -> None:
 
 
 def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
+    from emoact.stats.across.geometry import HEADLINE
+
     fields = ("id", "created_at", "run_id", "settings", "inputs", "sentences", "badges")
     return {
         "path": str(found.path),
         "existing": existing,
         **{name: encode(getattr(found, name)) for name in (*fields, "findings", "refusals")},
+        "across_headline": HEADLINE,
         "lacks": encode(found.lacks),
         **{
             name: found.table(name).to_dict("records")

@@ -11,6 +11,7 @@ import numpy as np
 from emoact.errors import RequestError
 from emoact.measures import Cell, Kind, Measure
 from emoact.stats.across import between
+from emoact.stats.across import geometry as shared
 from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
 from emoact.stats.norms import tables as norms
@@ -144,7 +145,7 @@ TABLES: tuple[Table, ...] = (
         "across",
         "Directions of one emotion in two models at matched layers",
         "model_a model_b site emotion layer_a layer_b",
-        between.MEASURES,
+        (*shared.MEASURES, *between.MEASURES),
     ),
     _table(
         "maps",

@@ -13,7 +13,8 @@ from emoact.measures import Cell
 from emoact.schema import Finding
 from emoact.sites import SiteName
 from emoact.stats import catalogue
-from emoact.stats.across.between import Side, common_rows, compare_models
+from emoact.stats.across.between import Side, common_rows, compare_models, matched_layers
+from emoact.stats.across.geometry import Geometry, judged_columns, measure_geometry
 from emoact.stats.comparable import Difference
 from emoact.stats.cosine import ZeroDirectionWarning
 from emoact.stats.directions.emotion import Contrast, EmotionFigures, analyse_emotion, emotion_cells
@@ -50,12 +51,14 @@ class _Found:
         emotions: Figures that significance and findings need.
         probes: Probes that headlines and baselines need.
         texts: Word baselines by model and emotion.
+        geometry: Geometry of emotions by pair of models and site.
     """
 
     columns: dict[int, list[tuple[str, catalogue.Columns]]] = field(default_factory=dict)
     emotions: dict[Place, EmotionFigures] = field(default_factory=dict)
     probes: dict[Place, ProbeGrid] = field(default_factory=dict)
     texts: dict[tuple[str, str], TextBaselines] = field(default_factory=dict)
+    geometry: dict[tuple[str, str, SiteName], Geometry | None] = field(default_factory=dict)
 
 
 def analyse_grid(
@@ -86,7 +89,7 @@ def analyse_grid(
     found, missing_pairs = _Found(), list[Finding]()
     work = [each for one in prepared for each in _model_steps(one, found, settings)]
     for first, second in combinations(prepared, 2):
-        work.extend(_pair_steps(first, second, missing_pairs, settings))
+        work.extend(_pair_steps(first, second, found, missing_pairs, settings))
     with warnings.catch_warnings():
         # A zero direction becomes a finding below, once, with its place.
         warnings.simplefilter("ignore", ZeroDirectionWarning)
@@ -143,9 +146,13 @@ def _model_steps(
 
 
 def _pair_steps(
-    first: Prepared, second: Prepared, missing: list[Finding], settings: AnalysisSettings
+    first: Prepared,
+    second: Prepared,
+    found: _Found,
+    missing: list[Finding],
+    settings: AnalysisSettings,
 ) -> Iterator[tuple[str, Callable[[], Iterable[Cell]]]]:
-    """One comparison per site; none, and a finding in `missing`, where prompts are not shared."""
+    """Comparisons per site; none, and a finding in `missing`, where prompts are not shared."""
     names = (first.model.model, second.model.model)
     try:
         rows = common_rows(first.model, second.model)
@@ -178,7 +185,15 @@ def _pair_steps(
         )
         return compare_models(here, there, settings)
 
+    def geometry(site: SiteName) -> Iterable[Cell]:
+        here, there = (side.model for side in sides)
+        layers_b = matched_layers(here.sites[site].shape[1], there.sites[site].shape[1])
+        measured = measure_geometry(here, there, site, layers_b, settings)
+        found.geometry[names[0], names[1], site] = measured
+        return []
+
     for site in settings.sites:
+        yield f"geometry of {names[0]} and {names[1]} {site}", functools.partial(geometry, site)
         yield f"{names[0]} against {names[1]} {site}", functools.partial(compare, site)
 
 
@@ -220,6 +235,8 @@ def _assemble(
         tested = Judged(site=emotion.site, significance=significance, alpha=settings.alpha)
         cell = Cell(table="strength", ids={}, source=tested)
         own.update(catalogue.computed(cell, judged=True))
+    for own, values in judged_columns(columns["across"], found.geometry, judged, settings.alpha):
+        own.update(values)
     cells = [
         cell
         for model, site, name in places

@@ -45,9 +45,19 @@ _BETWEEN = " ~ "
 WHOLE: Mapping[str, Measure] = {
     name: Measure(name=name, table="similarity", label=label, axis=axis, definition=definition)
     for name, label, axis, definition in (
-        ("cka", "CKA", "unbiased CKA", "Similarity of all prompts' vectors"),
-        ("cka_within", "CKA within classes", "unbiased CKA", "The same without class means"),
-        ("rsa", "RSA", "Spearman correlation", "Correlation of dissimilarities between prompts"),
+        ("cka", "CKA (shared prompts)", "unbiased CKA", "Similarity of all prompts' vectors"),
+        (
+            "cka_within",
+            "CKA within classes (shared prompts)",
+            "unbiased CKA",
+            "The same without class means",
+        ),
+        (
+            "rsa",
+            "RSA (shared prompts)",
+            "Spearman correlation",
+            "Correlation of dissimilarities between prompts",
+        ),
     )
 }
 """Values of the column `measure` of the table `similarity`: measures of the models as wholes."""

@@ -271,8 +271,8 @@ def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
             name="procrustes",
             table="across",
             definition="Held-out cosine of the directions after at most 50 principal components "
-            "and a rotation, mean over 5 folds",
-            label="Procrustes",
+            "and a rotation fitted on shared prompts, mean over 5 folds",
+            label="Procrustes (shared prompts)",
             axis="held-out cosine",
             formula="cos(R d_A, d_B)",
             source="Schönemann 1966",
@@ -337,8 +337,8 @@ MEASURES = (
         name="score_corr",
         table="across",
         definition="Correlation of the two models' held-out projections of the same prompts given "
-        "the classes, over its ceiling; not clipped",
-        label="score correlation",
+        "the classes, over its ceiling; about shared prompts and not about emotion; not clipped",
+        label="score correlation (shared prompts)",
         axis="Spearman correlation",
         formula="score_corr_raw / ceiling",
         source="Spearman 1904",

@@ -32,6 +32,10 @@ class Significance:
     p_holm: float
     p_holm_layers: Float64[np.ndarray, " column"]
 
+    def at(self, site: SiteName) -> Float64[np.ndarray, " layer"]:
+        """Holm-adjusted p-value of each layer of a site."""
+        return self.p_holm_layers[self.columns[site]]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
@@ -55,7 +59,7 @@ class Judged:
     @property
     def p_holm(self) -> Float64[np.ndarray, " layer"]:
         """Holm-adjusted p-value of each layer."""
-        return self.significance.p_holm_layers[self.columns]
+        return self.significance.at(self.site)
 
 
 def judge_families(

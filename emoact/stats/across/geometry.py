@@ -1,0 +1,337 @@
+"""Geometry of emotions in two models: the headline across models, with its controls and test."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+from emoact.measures import Measure, ends
+from emoact.sites import SiteName
+from emoact.stats.across.agreement import (
+    WIDEST,
+    Agreement,
+    Draws,
+    compare_layer,
+    draws_of,
+    join_layers,
+    normalised,
+)
+from emoact.stats.across.words import without_words, word_predictors, word_vectors
+from emoact.stats.features import ModelFeatures
+from emoact.stats.null.permutation import max_statistic_test
+from emoact.stats.null.significance import Significance
+from emoact.stats.settings import AnalysisSettings
+
+HEADLINE = "emotion_geometry"
+"""Column of the table `across` that is the headline across models."""
+
+CONTROL_DRAWS = 200
+"""Relabellings behind the controls."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Geometry:
+    """Two models at one site, at matched layers.
+
+    Attributes:
+        labels: Classes in the order of the arrays.
+        models: The two models.
+        words_first: The first model and random word vectors; None where texts are missing.
+        words_second: Random word vectors and the second model.
+        partial: The two models with words and length partialled out.
+    """
+
+    labels: tuple[str, ...]
+    models: Agreement
+    words_first: Agreement | None
+    words_second: Agreement | None
+    partial: Agreement | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedGeometry:
+    """One emotion of a `Geometry`, where both models show the emotion.
+
+    Attributes:
+        geometry: All classes.
+        label: The class.
+        shown: Layers at which both directions are significant.
+        p_max: Corrected p-value of the two models.
+        partial_p_max: The same without words and length.
+        alpha: Largest p-value of a model's own product for which its agreement is shown.
+    """
+
+    geometry: Geometry
+    label: int
+    shown: Bool[np.ndarray, " layer"]
+    p_max: Float64[np.ndarray, " layer"]
+    partial_p_max: Float64[np.ndarray, " layer"]
+    alpha: float
+
+    def value(self, found: Agreement | None) -> Float64[np.ndarray, " layer"]:
+        """Agreement of the emotion; NaN where either side is noise or the interval too wide."""
+        if found is None:
+            return np.full(len(self.shown), np.nan)
+        usable = self.shown & (found.own_p[:, self.label] <= self.alpha)
+        usable &= 1.96 * found.se[:, self.label] <= WIDEST
+        return np.where(usable, found.value[:, self.label], np.nan)
+
+    def beside(self, values: Float64[np.ndarray, "layer label"]) -> Float64[np.ndarray, " layer"]:
+        """Figures of the emotion where its agreement has a value."""
+        return self.where_shown(values[:, self.label])
+
+    def where_shown(self, values: Float64[np.ndarray, " layer"]) -> Float64[np.ndarray, " layer"]:
+        """Figures of all classes where the agreement about the emotion has a value."""
+        return np.where(np.isfinite(self.value(self.geometry.models)), values, np.nan)
+
+    @property
+    def interval(self) -> Float64[np.ndarray, "2 layer"]:
+        """Ends of the 95 % interval of the agreement."""
+        models = self.geometry.models
+        return np.stack([self.beside(models.value + side * models.se) for side in (-1.96, 1.96)])
+
+    @property
+    def null(self) -> Float64[np.ndarray, "2 layer"]:
+        """Central 95 % of the agreement under relabelling, in its units."""
+        models = self.geometry.models
+        low, high = np.quantile(models.draws[1:], (0.025, 0.975), axis=0) / models.scale
+        return np.stack([self.beside(low), self.beside(high)])
+
+    @property
+    def p(self) -> Float64[np.ndarray, " layer"]:
+        """p-value of each layer alone."""
+        tested = max_statistic_test(self.geometry.models.draws[:, :, self.label])
+        return np.where(self.shown, tested.p, np.nan)
+
+
+def measure_geometry(
+    first: ModelFeatures,
+    second: ModelFeatures,
+    site: SiteName,
+    layers_b: Int[np.ndarray, " layer"],
+    settings: AnalysisSettings,
+) -> Geometry | None:
+    """Geometry of two models with the same prompts; None for fewer than three classes.
+
+    Two classes have one distance, and no shape that two models could share.
+    """
+    design = first.design
+    if len(design.labels) < 3 or design.n_scenarios < 4:
+        return None
+    draws, few = (
+        draws_of(design, min(n, settings.n_permutations), seed=settings.seed)
+        for n in (settings.n_permutations, CONTROL_DRAWS)
+    )
+    words = word_vectors(first.texts, seed=settings.seed)
+    pairs = [
+        (normalised(first.sites[site][:, a]), normalised(second.sites[site][:, b]))
+        for a, b in enumerate(layers_b)
+    ]
+    known = None if words is None else normalised(words)
+    return Geometry(
+        labels=design.labels,
+        models=join_layers([compare_layer(a, b, draws) for a, b in pairs]),
+        words_first=None
+        if known is None
+        else join_layers([compare_layer(a, known, few) for a, _ in pairs]),
+        words_second=None
+        if known is None
+        else join_layers([compare_layer(known, b, few) for _, b in pairs]),
+        partial=None if words is None else _partial(pairs, words, first, second, few),
+    )
+
+
+def _partial(
+    pairs: Sequence[tuple[Float64[np.ndarray, "prompt _"], Float64[np.ndarray, "prompt _"]]],
+    words: Float64[np.ndarray, "prompt word_dimension"],
+    first: ModelFeatures,
+    second: ModelFeatures,
+    draws: Draws,
+) -> Agreement:
+    here, there = (word_predictors(words, model.n_tokens) for model in (first, second))
+    return join_layers(
+        [
+            compare_layer(
+                without_words(a, here, draws.blocks), without_words(b, there, draws.blocks), draws
+            )
+            for a, b in pairs
+        ]
+    )
+
+
+def judged_columns(
+    cells: Sequence[dict[str, Any]],
+    geometry: Mapping[tuple[str, str, SiteName], Geometry | None],
+    judged: Mapping[tuple[str, str], Significance],
+    alpha: float,
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each cell of the table `across`, with the columns that need every model and emotion.
+
+    Args:
+        cells: Columns that were computed before, one cell per pair of models, site and emotion.
+        geometry: By the two models and the site.
+        judged: Test of each emotion in each model.
+        alpha: Largest p-value with which a model shows an emotion.
+    """
+    by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in cells:
+        by_pair.setdefault((cell["model_a"], cell["model_b"]), []).append(cell)
+    for (first, second), own in by_pair.items():
+        known = {cell["site"]: geometry[first, second, cell["site"]] for cell in own}
+        sites = {site: each for site, each in known.items() if each is not None}
+        emotions = list(dict.fromkeys(cell["emotion"] for cell in own))
+        main = _corrected({s: each.models for s, each in sites.items()}, sites, emotions)
+        partial = _corrected({s: each.partial for s, each in sites.items()}, sites, emotions)
+        for cell in own:
+            place = (cell["site"], cell["emotion"])
+            measured = sites.get(cell["site"])
+            if measured is None:
+                yield cell, dict.fromkeys((each.name for each in MEASURES), np.nan)
+                continue
+            significant = [
+                judged[model, cell["emotion"]].at(cell["site"])[cell[layers]] <= alpha
+                for model, layers in ((first, "layer_a"), (second, "layer_b"))
+            ]
+            shown = significant[0] & significant[1]
+            source = JudgedGeometry(
+                geometry=measured,
+                label=measured.labels.index(cell["emotion"]),
+                shown=shown,
+                p_max=_over_pairs(main.get(place), shown, len(by_pair)),
+                partial_p_max=_over_pairs(partial.get(place), shown, len(by_pair)),
+                alpha=alpha,
+            )
+            yield cell, {each.name: each.compute(source) for each in MEASURES if each.compute}
+
+
+def _corrected(
+    found: Mapping[SiteName, Agreement | None],
+    sites: Mapping[SiteName, Geometry],
+    emotions: Sequence[str],
+) -> dict[tuple[SiteName, str], Float64[np.ndarray, " layer"]]:
+    """p-values of a pair of models against the maximum over sites, layers and emotions.
+
+    Every place uses the same relabellings, so that the maximum keeps the chance of any false alarm
+    in the pair (Westfall & Young).
+    """
+    places = [
+        (site, emotion, each.draws[:, :, sites[site].labels.index(emotion)])
+        for site, each in found.items()
+        if each is not None
+        for emotion in emotions
+    ]
+    if not places:
+        return {}
+    p_max = max_statistic_test(np.concatenate([draws for _, _, draws in places], axis=1)).p_max
+    ends_at = np.cumsum([draws.shape[1] for _, _, draws in places])
+    parts = np.split(p_max, ends_at[:-1])
+    return {(s, emotion): part for (s, emotion, _), part in zip(places, parts, strict=True)}
+
+
+def _over_pairs(
+    p_max: Float64[np.ndarray, " layer"] | None, shown: Bool[np.ndarray, " layer"], n_pairs: int
+) -> Float64[np.ndarray, " layer"]:
+    """Times the number of all pairs: strong control, whichever pairs share something."""
+    if p_max is None:
+        return np.full(len(shown), np.nan)
+    return np.where(shown, np.minimum(p_max * n_pairs, 1.0), np.nan)
+
+
+_SHOWN = "blank where either model does not show the emotion"
+_INTERVAL = (f"{HEADLINE}_low", f"{HEADLINE}_high")
+_NULL = (f"{HEADLINE}_null_low", f"{HEADLINE}_null_high")
+
+MEASURES = tuple(
+    dataclasses.replace(each, judged=True)
+    for each in (
+        Measure(
+            name=HEADLINE,
+            table="across",
+            definition="Agreement of the two models, each on other scenarios, on where the emotion "
+            f"lies among the classes; 1 for the same geometry, {_SHOWN}; not clipped",
+            label="emotion geometry",
+            axis="agreement",
+            formula="Σ_b K_A[e,b] K_B[e,b] / √(Σ_b K_A[e,b]² Σ_b K_B[e,b]²), K the centred, "
+            "cross-validated, noise-normalised products of class means; both factors of a product "
+            "from disjoint halves",
+            source="Diedrichsen et al. 2021; Walther et al. 2016",
+            interval=_INTERVAL,
+            null=_NULL,
+            compute=lambda judged: judged.value(judged.geometry.models),
+        ),
+        *ends(
+            *_INTERVAL,
+            table="across",
+            of=f"the 95 % interval of {HEADLINE}, from a jackknife over at most 25 groups of "
+            "scenarios",
+            compute=lambda judged: judged.interval,
+        ),
+        *ends(
+            *_NULL,
+            table="across",
+            of=f"the 95 % band of {HEADLINE} when labels are swapped within scenarios, alike in "
+            "both models",
+            compute=lambda judged: judged.null,
+        ),
+        Measure(
+            name=f"{HEADLINE}_p",
+            table="across",
+            definition=f"Permutation p-value of {HEADLINE} of one layer alone; {_SHOWN}",
+            compute=lambda judged: judged.p,
+        ),
+        Measure(
+            name=f"{HEADLINE}_p_max",
+            table="across",
+            definition="The same against the maximum over sites, layers and emotions, times the "
+            f"number of pairs of models; {_SHOWN}",
+            source="Westfall & Young 1993",
+            compute=lambda judged: judged.p_max,
+        ),
+        Measure(
+            name=f"{HEADLINE}_other",
+            table="across",
+            definition=f"Mean of {HEADLINE} over the wrong matchings of the classes of one model "
+            "with those of the other: what unlike classes alone give",
+            compute=lambda judged: judged.beside(judged.geometry.models.other),
+        ),
+        Measure(
+            name=f"{HEADLINE}_rank",
+            table="across",
+            definition="Share of all matchings of the classes of one model with those of the other "
+            "that agree at least as well as the true one, all classes together; 1/24 at best with "
+            "four classes",
+            compute=lambda judged: judged.where_shown(judged.geometry.models.rank),
+        ),
+        Measure(
+            name=f"{HEADLINE}_words_a",
+            table="across",
+            definition="The same agreement of the first model with random word vectors; blank "
+            "where words alone do not show the emotion",
+            compute=lambda judged: judged.value(judged.geometry.words_first),
+        ),
+        Measure(
+            name=f"{HEADLINE}_words_b",
+            table="across",
+            definition="The same agreement of the second model with random word vectors",
+            compute=lambda judged: judged.value(judged.geometry.words_second),
+        ),
+        Measure(
+            name=f"{HEADLINE}_partial",
+            table="across",
+            definition=f"{HEADLINE} of what words and length do not predict linearly; blank where "
+            "nothing significant is left",
+            compute=lambda judged: judged.value(judged.geometry.partial),
+        ),
+        Measure(
+            name=f"{HEADLINE}_partial_p_max",
+            table="across",
+            definition=f"Its p-value, corrected like {HEADLINE}_p_max",
+            compute=lambda judged: judged.partial_p_max,
+        ),
+    )
+)
