@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from emoact.errors import RequestError
 from emoact.models.source import OnStep, Step
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
@@ -37,6 +38,27 @@ class Tokenised:
     def is_truncated(self) -> bool:
         """True when tokens were cut off to fit the context."""
         return self.full_length > len(self.ids)
+
+
+def check_prompt(named: str, prompt: Tokenised, options: ExtractionOptions, model: str) -> None:
+    """Refuse a prompt without tokens, or one that would have to be cut.
+
+    Args:
+        named: Name of the prompt in the message.
+        prompt: Its tokens.
+        options: Says whether it may be cut.
+        model: Name of the model.
+
+    Raises:
+        RequestError: It is such a prompt.
+    """
+    if len(prompt.ids) == prompt.content_start:
+        raise RequestError(f"{named} has no tokens in {model}", remedy="Leave it out.")
+    if prompt.is_truncated and not options.truncate:
+        raise RequestError(
+            f"{named} has {prompt.full_length:,} tokens; {model} takes at most {len(prompt.ids):,}",
+            remedy="Shorten it, or pass --truncate to cut it, which the provenance then says.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +123,18 @@ class Engine(Protocol):
         """The same loaded model for other prompts, sites or a given plan, as a new one would be."""
 
 
+UnitEvent = Literal["unit_planned", "unit_started", "unit_progress", "unit_saved", "unit_skipped"]
+"""Event of a unit, and its fields.
+
+`unit_planned`: The unit will be computed; `n_samples`, `n_tokens`.
+`unit_started`: Its first pass begins.
+`unit_progress`: A pass is done; `samples_done`, `tokens_done` are totals within the unit.
+`unit_saved`: Its file is on disk and acknowledged; `path`, `size` in bytes, `sha256`, `seconds` of
+wall time from its first pass on, `n_samples`, `n_tokens`.
+`unit_skipped`: It is on disk already; `path`, `reason`.
+"""
+
+
 @runtime_checkable
 class Reporter(Protocol):
     """Receives the events of a run. `model` is always the name of the model's folder."""
@@ -116,33 +150,8 @@ class Reporter(Protocol):
     ) -> None:
         """The step under way; `done` and `total` are bytes while something is fetched."""
 
-    def unit_planned(self, *, model: str, emotion: str, n_samples: int, n_tokens: int) -> None:
-        """The size of a unit that will be computed."""
-
-    def unit_started(self, *, model: str, emotion: str) -> None:
-        """Its first pass begins."""
-
-    def unit_progress(
-        self, *, model: str, emotion: str, samples_done: int, tokens_done: int
-    ) -> None:
-        """A pass is done; the counts are totals within the unit."""
-
-    def unit_saved(
-        self,
-        *,
-        model: str,
-        emotion: str,
-        path: str,
-        size: int,
-        sha256: str,
-        seconds: float,
-        n_samples: int,
-        n_tokens: int,
-    ) -> None:
-        """Its pickle is on disk and acknowledged; seconds of wall time from its first pass on."""
-
-    def unit_skipped(self, *, model: str, emotion: str, path: str, reason: str) -> None:
-        """It is on disk already."""
+    def unit(self, event: UnitEvent, *, model: str, emotion: str, **fields: Any) -> None:
+        """An event of a unit, with the fields that `UnitEvent` names."""
 
     def note(self, text: str) -> None:
         """A remark for the user."""

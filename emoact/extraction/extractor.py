@@ -11,8 +11,8 @@ from typing import Any, overload
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from emoact.errors import RequestError
-from emoact.extraction.engine import Engine, EngineFacts, Tokenised
+from emoact.data.rows import shown
+from emoact.extraction.engine import Engine, EngineFacts, Tokenised, check_prompt
 from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
@@ -129,7 +129,7 @@ class ActivationExtractor:
         several = [texts] if isinstance(texts, str) else list(texts)
         prompts = self._engine.tokenise(several)
         for text, prompt in zip(several, prompts, strict=True):
-            check_prompt(text, prompt, self.options, self._source.name)
+            check_prompt(f"the text {shown(text)}", prompt, self.options, self._source.name)
         found: list[dict[tuple[SiteName, int], np.ndarray]] = [{} for _ in several]
 
         def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
@@ -187,23 +187,6 @@ class ActivationExtractor:
         return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
 
 
-def check_prompt(text: str, prompt: Tokenised, options: ExtractionOptions, model: str) -> None:
-    """Refuse a text without tokens, or one that would have to be cut.
-
-    Raises:
-        RequestError: It is such a text.
-    """
-    shown = repr(text if len(text) <= 60 else text[:57] + "...")
-    if len(prompt.ids) == prompt.content_start:
-        raise RequestError(f"the text {shown} has no tokens in {model}")
-    if prompt.is_truncated and not options.truncate:
-        raise RequestError(
-            f"the text {shown} has {prompt.full_length:,} tokens; {model} takes "
-            f"at most {len(prompt.ids):,}",
-            remedy="Shorten it, or set truncate in the options.",
-        )
-
-
 def _sample(
     text: str,
     prompt: Tokenised,
@@ -238,7 +221,7 @@ class Quiet:
     def step(self, *_: object, **__: object) -> None:
         """Nothing is shown."""
 
-    unit_planned = unit_started = unit_progress = unit_saved = unit_skipped = note = step
+    unit = note = step
 
     def check_cancelled(self) -> None:
         """Never cancelled."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from emoact.data import read_prompts
 from emoact.errors import FileRefusedError, RequestError
-from emoact.extraction.engine import Engine, Reporter, Tokenised
+from emoact.extraction.engine import Engine, Reporter, check_prompt
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
 from emoact.models.effort import let_threads_sleep
@@ -144,10 +144,15 @@ def _run_model(
     for emotion in waiting:
         tokenised = engine.tokenise(texts[emotion])
         prompts = dataset.of(emotion)
-        _check_lengths(tokenised, [prompt.id for prompt in prompts], config, source)
+        for prompt, row in zip(prompts, tokenised, strict=True):
+            check_prompt(f"prompt {prompt.id}", row, config.options, source.name)
         n_tokens = sum(len(prompt.ids) for prompt in tokenised)
-        reporter.unit_planned(
-            model=source.folder, emotion=emotion, n_samples=len(prompts), n_tokens=n_tokens
+        reporter.unit(
+            "unit_planned",
+            model=source.folder,
+            emotion=emotion,
+            n_samples=len(prompts),
+            n_tokens=n_tokens,
         )
         configuration = _configuration(config, source, dataset, emotion)
         jobs.append(
@@ -215,8 +220,12 @@ def _is_saved(
     asked = _configuration(config, source, dataset, emotion)
     differing = differences(known.configuration, asked) if known is not None else []
     if state == "saved" and not differing:
-        reporter.unit_skipped(
-            model=source.folder, emotion=emotion, path=str(path), reason="already on disk"
+        reporter.unit(
+            "unit_skipped",
+            model=source.folder,
+            emotion=emotion,
+            path=str(path),
+            reason="already on disk",
         )
         return True
     if state == "missing" or config.overwrite or (state == "damaged" and not differing):
@@ -238,20 +247,3 @@ def _writer(path: Path) -> str | None:
     except FileRefusedError:
         return None
     return None if provenance is None else provenance.get("run_id")
-
-
-def _check_lengths(
-    tokenised: Sequence[Tokenised], ids: Sequence[str], config: RunConfig, source: ModelSource
-) -> None:
-    for prompt_id, prompt in zip(ids, tokenised, strict=True):
-        if len(prompt.ids) == prompt.content_start:
-            raise RequestError(
-                f"prompt {prompt_id} has no tokens in {source.name}",
-                remedy="Remove it from the data set.",
-            )
-        if prompt.is_truncated and not config.options.truncate:
-            raise RequestError(
-                f"prompt {prompt_id} has {prompt.full_length:,} tokens; {source.name} takes at "
-                f"most {len(prompt.ids):,}",
-                remedy="Shorten it, or pass --truncate to cut it, which the provenance then says.",
-            )

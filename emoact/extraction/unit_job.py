@@ -74,7 +74,7 @@ def compute_and_save(
         d_head=facts.d_head,
     )
     began, started_at = time.perf_counter(), now()
-    reporter.unit_started(model=folder, emotion=job.emotion)
+    reporter.unit("unit_started", model=folder, emotion=job.emotion)
     reporter.step("extract", model=folder, detail=job.emotion)
     shard = UnitShard.create(root.shard_path(job.config.run_id, folder, job.emotion), layout=layout)
     try:
@@ -112,7 +112,8 @@ def compute_and_save(
         # The unit is in one format only; the other file was to be replaced.
         manifest.forget(root, folder, job.emotion, store=store_of(before).name)
         before.unlink()
-    reporter.unit_saved(
+    reporter.unit(
+        "unit_saved",
         model=folder,
         emotion=job.emotion,
         path=str(path),
@@ -130,7 +131,8 @@ def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Report
     def on_pass(samples: int, tokens: int) -> None:
         nonlocal samples_done, tokens_done
         samples_done, tokens_done = samples_done + samples, tokens_done + tokens
-        reporter.unit_progress(
+        reporter.unit(
+            "unit_progress",
             model=job.source.folder,
             emotion=job.emotion,
             samples_done=samples_done,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from emoact import sites as known
-from emoact.extraction.extractor import check_prompt
+from emoact.data.rows import shown
+from emoact.extraction.engine import check_prompt
 from emoact.host.warm import WarmModel
 from emoact.models.alike import Loading, ModelRequest, installed_source, loading_of
 from emoact.positions import pool_sample, position_norms
@@ -55,7 +56,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     source = installed_source(asked.request)
     engine = warm.engine_like(source, options)
     (prompt,) = engine.tokenise([asked.text])
-    check_prompt(asked.text, prompt, options, source.name)
+    check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
     found: dict[tuple[SiteName, int], np.ndarray] = {}
 
     def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:

@@ -114,27 +114,10 @@ class RunReporter:
         # Progress within a step is shown in the status and not kept as an event.
         self._record("step", fields, keep=not same)
 
-    # The fields of these events are the arguments that `extraction.engine.Reporter` names.
-
-    def unit_planned(self, **fields: Any) -> None:
-        """Record that the tokens of a unit are counted."""
-        self._record("unit_planned", fields)
-
-    def unit_started(self, **fields: Any) -> None:
-        """Record the first pass of a unit."""
-        self._record("unit_started", fields)
-
-    def unit_progress(self, **fields: Any) -> None:
-        """Show the progress of a unit in the status; it is not kept as an event."""
-        self._record("unit_progress", fields, keep=False)
-
-    def unit_saved(self, **fields: Any) -> None:
-        """Record that a unit is on disk and acknowledged."""
-        self._record("unit_saved", fields)
-
-    def unit_skipped(self, **fields: Any) -> None:
-        """Record that a unit was on disk already."""
-        self._record("unit_skipped", fields)
+    def unit(self, event: EventKind, **fields: Any) -> None:
+        """Record an event of a unit, with the fields that `extraction.engine.UnitEvent` names."""
+        # Progress is shown in the status and not kept as an event.
+        self._record(event, fields, keep=event != "unit_progress")
 
     def made(self, *, path: str, size: int, existing: bool = False) -> None:
         """Record something else that a job left on disk, or found there."""
