@@ -3,11 +3,10 @@
 import streamlit as st
 
 from emoact.ui import activation_page, frame
-from emoact.ui.folders import results_folder
 from emoact.ui.reading import unit_cards
 
 frame.enter()
 st.title("Activations")
 st.caption("Are these activations sane? What stands out, and where to see it.")
-results = results_folder()
+results = frame.results_folder()
 activation_page.show(results, unit_cards(results))

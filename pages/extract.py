@@ -3,8 +3,7 @@
 import streamlit as st
 
 from emoact.ui import extract_form, frame, links
-from emoact.ui.current_run import current_run, forget_run
-from emoact.ui.folders import results_folder
+from emoact.ui.current_run import close_button, current_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
 
@@ -15,7 +14,7 @@ st.caption(
     "layer at every token."
 )
 
-results = results_folder()
+results = frame.results_folder()
 notes = st.container()
 run_id = current_run(results)
 view = show_run(results, run_id) if run_id else None
@@ -27,6 +26,6 @@ if run_id is None:
 else:
     extract_form.show_folded(results)
     if view is not None and not view.summary.active:
-        st.button("Close this run", on_click=forget_run, icon=":material/close:")
+        close_button()
 with notes:
     links.show_ignored()

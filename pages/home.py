@@ -3,15 +3,14 @@
 import streamlit as st
 
 from emoact.ui import frame, home, links
-from emoact.ui.folders import results_folder
+from emoact.ui.current_run import runs_of
 from emoact.ui.reading import unit_cards
-from emoact.ui.run_table import runs_of
 
 frame.enter()
 st.title("emoact")
 st.caption("How a language model represents an emotion inside, and whether to trust what you see.")
 
-results = results_folder()
+results = frame.results_folder()
 links.show_ignored()
 runs = runs_of(results)
 cards = unit_cards(results)

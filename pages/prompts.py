@@ -4,18 +4,17 @@ import streamlit as st
 
 from emoact.ui import audit_view, frame, links, prompt_import, prompt_list
 from emoact.ui.boxes import error_box, next_step
-from emoact.ui.folders import results_folder
 from emoact.ui.prompt_data import read_dataset
 
 frame.enter()
 st.title("Prompts")
 st.caption("Texts that the models read, and an audit for confounds of the emotion.")
 
-results = results_folder()
+results = frame.results_folder()
 above = st.container()
 path = prompt_import.pick(results)
 read = read_dataset(path)
-if read.dataset is None:
+if read.value is None:
     if read.error is not None:
         error_box(read.error, title="The data set cannot be read")
     links.show_ignored()
@@ -23,7 +22,7 @@ if read.dataset is None:
     st.stop()
 
 with above:
-    report = audit_view.say(path, read.dataset)
+    report = audit_view.say(path, read.value)
 with st.container(horizontal=True):
     next_step(
         "Extract with these prompts",
@@ -33,9 +32,9 @@ with st.container(horizontal=True):
         primary=report is not None and report.ok,
     )
 prompt_import.show(results)
-choice = prompt_list.pick(read.dataset)
+choice = prompt_list.pick(read.value)
 links.show_ignored()
-prompt_list.show(read.dataset, choice)
+prompt_list.show(read.value, choice)
 if report is not None:
     st.header("Audit")
     audit_view.show(report, path)

@@ -3,14 +3,13 @@
 import streamlit as st
 
 from emoact.ui import frame, report_page
-from emoact.ui.folders import results_folder
 from emoact.ui.reading import unit_files
 
 frame.enter()
 st.title("Report")
 st.caption("Models, files, norms, findings, audit and phase 3 of this folder in one document.")
 
-results = results_folder()
+results = frame.results_folder()
 files = unit_files(results)
 report_page.say(results, files, report_page.reports_of(results))
 report_page.make(report_page.ask(results), possible=bool(files))

@@ -3,15 +3,15 @@
 import streamlit as st
 
 from emoact.ui import frame, links, run_table
-from emoact.ui.folders import results_folder
+from emoact.ui.current_run import runs_of
 from emoact.ui.run_details import compare, show_details
 
 frame.enter()
 st.title("Runs")
 st.caption("Select one run to open it, two to compare what they were asked to do.")
 
-results = results_folder()
-runs = run_table.runs_of(results)
+results = frame.results_folder()
+runs = runs_of(results)
 chosen = run_table.chosen_runs(runs)
 links.show_ignored()
 run_table.say(results, runs)

@@ -16,9 +16,9 @@ from emoact.host.client import MOST_CHARACTERS, is_warm, look_at
 from emoact.models.alike import check_bos, request_alike
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.ui import configuration
-from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.boxes import answer, error_box, to_extract
+from emoact.ui.chart import current_scheme
 from emoact.ui.reading import UnitCard, measures
-from emoact.ui.scheme import current_scheme
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views import norms
 from emoact.views.activations import Activations, findings, layer_sites
@@ -221,4 +221,4 @@ def _empty(results: str, cards: Sequence[UnitCard]) -> None:
             f"There are no activations in {mono(results)} yet. A run of the embedded model over "
             "the shipped prompts makes them in about a minute."
         )
-    next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+    to_extract()

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import streamlit as st
 
 from emoact import numbers
-from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
-from emoact.errors import EmoactError, RequestError
-from emoact.jobs import launch
+from emoact.errors import EmoactError
+from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
-from emoact.store.layout import ResultsRoot
 from emoact.ui import analyses, links
-from emoact.ui.boxes import answer, error_box, next_step
-from emoact.ui.current_run import forget_run, watch_run, watched_job
+from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
 from emoact.ui.reading import UnitFile, unit_files
-from emoact.ui.run_panel import show_run
 from emoact.views.text import listed, md, mono
 
 _REFERENCES: tuple[Reference, ...] = get_args(Reference)
 _OVERRIDE = "analyse-mixed"
 _NEUTRAL = "neutral"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Checked:
-    """A request that may start, or why it may not."""
-
-    n_units: int = 0
-    existing: str | None = None
-    problems: tuple[str, ...] = ()
-    error: EmoactError | None = None
 
 
 def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalysis | None:
@@ -46,7 +32,10 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
         needs: What the page wants to show, to complete "... needs an analysis".
         n_models: Models that an analysis has to hold.
     """
-    _watch(results)
+    watched = watched_job(results, "analyze")
+    made = None if watched is None else made_by_job(results, watched)
+    if made is not None:
+        _show(made.name)
     saved = analyses.saved_analyses(results)
     for row in saved:
         if row.problem is not None:
@@ -83,7 +72,7 @@ def _offer(results: str, found: SavedAnalysis | None, *, needs: str, n_models: i
             f"{mono(results)} yet. A run of the embedded model over the shipped prompts makes them "
             "in about a minute."
         )
-        next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+        to_extract()
         return
     if len(folders) < n_models:
         answer(
@@ -91,7 +80,7 @@ def _offer(results: str, found: SavedAnalysis | None, *, needs: str, n_models: i
             f"settings; {mono(results)} holds {listed([mono(folder) for folder in folders])} "
             "alone. Extract another model with the same data set, then analyse both together."
         )
-        next_step("Extract another model", page="pages/extract.py", icon=":material/play_circle:")
+        to_extract("Extract another model")
         return
     if found is None:
         answer(
@@ -156,12 +145,15 @@ def _form(results: str, files: list[UnitFile]) -> None:
         ),
     )
     checked = _check(asked, tuple(file for file in files if file.folder in chosen))
-    _refusal(checked, asked)
-    if checked.existing:
-        st.caption(f"These files were analysed so already: {mono(checked.existing)}.")
-    for problem in checked.problems:
-        st.caption(f":material/warning: left out: {md(problem)}")
-    what = numbers.plural(checked.n_units, "unit") if checked.n_units else "these units"
+    _refusal(checked.error, asked)
+    what = "these units"
+    if checked.value is not None:
+        if checked.value.existing:
+            existing = mono(checked.value.existing.id)
+            st.caption(f"These files were analysed so already: {existing}.")
+        for problem in checked.value.problems:
+            st.caption(f":material/warning: left out: {md(problem)}")
+        what = numbers.plural(len(checked.value.config.request["units"]), "unit")
     label = f"Analyse {what}{' although they differ' if asked.settings.allow_mixed else ''}"
     if st.button(
         label,
@@ -173,11 +165,11 @@ def _form(results: str, files: list[UnitFile]) -> None:
         _start(asked)
 
 
-def _refusal(checked: _Checked, asked: AnalyzeRequest) -> None:
+def _refusal(error: EmoactError | None, asked: AnalyzeRequest) -> None:
     """Why the request may not start; a mixture may be allowed, and is marked from then on."""
-    if checked.error is not None:
-        error_box(checked.error, title="These units are not analysed as they are")
-    mixed = checked.error is not None and "not made alike" in checked.error.message
+    if error is not None:
+        error_box(error, title="These units are not analysed as they are")
+    mixed = error is not None and "not made alike" in error.message
     if mixed or asked.settings.allow_mixed:
         st.checkbox(
             "Analyse them although they differ: every chart and export says so",
@@ -187,50 +179,26 @@ def _refusal(checked: _Checked, asked: AnalyzeRequest) -> None:
 
 
 # What is on disk is part of the key; whether it was analysed already changes without it.
-@st.cache_data(max_entries=32, ttl=10, show_spinner="Checking the units")
-def _check(asked: AnalyzeRequest, files: tuple[UnitFile, ...]) -> _Checked:
+@st.cache_resource(max_entries=32, ttl=10, show_spinner="Checking the units")
+def _check(asked: AnalyzeRequest, files: tuple[UnitFile, ...]) -> Outcome[PreparedAnalysis]:
     del files
-    try:
-        prepared = prepare_analysis(asked)
-    except EmoactError as error:
-        return _Checked(error=RequestError(error.message, remedy=error.remedy))
-    return _Checked(
-        n_units=len(prepared.config.request["units"]),
-        existing=prepared.existing.id if prepared.existing else None,
-        problems=prepared.problems,
-    )
+    return outcome(lambda: prepare_analysis(asked))
 
 
 def _start(asked: AnalyzeRequest) -> None:
-    try:
+    def prepare() -> JobConfig:
         prepared = prepare_analysis(asked)
         if prepared.existing is not None:
             _show(prepared.existing.id)
-        started = launch.start(prepared.config)
-    except EmoactError as error:
-        error_box(error, title="The analysis could not start")
-        return
-    watch_run(started.run_id)
-    st.rerun()
+        return prepared.config
 
-
-def _watch(results: str) -> None:
-    """The analysis at work, or the one that the address names, until it has ended well."""
-    watched = watched_job(results, "analyze")
-    if watched is None:
-        return
-    view = show_run(results, watched)
-    if view is None or view.summary.active:
-        return
-    made = next((Path(each.path).name for each in view.made), None)
-    there = made is not None and ResultsRoot(results).analysis_dir(made).is_dir()
-    if made is not None and there and view.state == "finished":
-        _show(made)
-    st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")
+    run_id = launched(prepare, title="The analysis could not start")
+    if run_id is not None:
+        watch_run(run_id)
+        st.rerun()
 
 
 def _show(analysis: str) -> None:
-    """Open this analysis in the next run of the page, and stop watching its run."""
-    forget_run()
+    """Open this analysis in the next run of the page."""
     analyses.open_next(analysis)
     st.rerun()

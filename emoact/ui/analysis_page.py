@@ -18,12 +18,12 @@ from emoact.errors import EmoactError
 from emoact.models.cache import known_sha256
 from emoact.store.layout import ResultsRoot
 from emoact.ui import analyse_panel, analyses, configuration
-from emoact.ui.boxes import error_box
-from emoact.ui.folders import results_folder
-from emoact.ui.reading import texts_of, unit_cards, unit_files
-from emoact.ui.scheme import current_scheme
+from emoact.ui.boxes import download, error_box
+from emoact.ui.chart import current_scheme
+from emoact.ui.frame import results_folder
+from emoact.ui.reading import unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
-from emoact.views.analysed import Analysed
+from emoact.views.analysed import Analysed, texts_in
 from emoact.views.text import listed, md, mono, prose
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
@@ -59,7 +59,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         Analysed(
             saved=saved,
             read=lambda name: analyses.table(saved, name),
-            texts=lambda model: texts_of(results, model),
+            texts=lambda model: _texts(results, str(saved.path), model),
         ),
         Surroundings(
             styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
@@ -71,6 +71,11 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         ),
     )
     analyse_panel.show_form(results)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _texts(results: str, analysis: str, model: str) -> dict[tuple[str, str], str]:
+    return texts_in(results, SavedAnalysis.open(analysis), model)
 
 
 def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
@@ -125,21 +130,6 @@ def view_command(results: str, saved: SavedAnalysis, view: View[Any], choice: Ch
     return shlex.join(["python", "-m", "emoact", "view", view.name, "--choice", *asked, *where])
 
 
-def command(results: str, saved: SavedAnalysis) -> str:
-    """The shell command that makes this analysis."""
-    from emoact.analysis.request import AnalyzeRequest, analyze_command
-
-    folders = saved.models
-    on_disk = {file.folder for file in unit_files(results)}
-    return analyze_command(
-        AnalyzeRequest(
-            results=results,
-            settings=saved.settings,
-            models=None if on_disk <= set(folders) else folders,
-        )
-    )
-
-
 def _settings(saved: SavedAnalysis, results: str) -> None:
     """Settings of the analysis, its files with their hashes, and its remarks."""
     with st.expander("Settings of the analysis and of its units", icon=":material/tune:"):
@@ -150,7 +140,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             *((name, _plain(value)) for name, value in encode(saved.settings).items()),
             *((f"version of {name}", value) for name, value in saved.versions.items()),
         ]
-        st.caption(f"In a shell: {mono(command(results, saved))}")
+        st.caption(f"In a shell: {mono(saved.command)}")
         left, right = st.columns([2, 3])
         with left:
             st.dataframe(
@@ -215,13 +205,11 @@ def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
                 except EmoactError as error:
                     error_box(error, title="These directions are damaged")
                     continue
-                st.download_button(
+                download(
                     f"{site} ({numbers.size(path.stat().st_size)})",
                     path.read_bytes(),
-                    file_name=path.name,
+                    name=path.name,
                     mime="application/octet-stream",
-                    icon=":material/download:",
-                    on_click="ignore",
                     key=f"directions-{site}",
                 )
 

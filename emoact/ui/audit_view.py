@@ -8,8 +8,8 @@ import streamlit as st
 from emoact import numbers
 from emoact.schema import Dataset
 from emoact.stats.audit.outcome import AuditReport, Check, Test
-from emoact.ui.boxes import answer, error_box
-from emoact.ui.prompt_data import Audited, audit_of, version_of
+from emoact.ui.boxes import Outcome, answer, error_box
+from emoact.ui.prompt_data import audit_of, version_of
 from emoact.views.text import listed, md, mono
 
 AUTOMATIC = 1000
@@ -33,15 +33,13 @@ def say(path: str, dataset: Dataset) -> AuditReport | None:
             st.session_state.setdefault(_ASKED, set()).add((path, version_of(path)))
             st.rerun()
         return None
-    if audited.report is None:
+    if audited.value is None:
         answer(shape_sentence(dataset))
         if audited.error is not None:
             error_box(audited.error, title="The audit failed")
         return None
-    answer(
-        shape_sentence(dataset), verdict_sentence(audited.report), lexis_sentence(audited.report)
-    )
-    return audited.report
+    answer(shape_sentence(dataset), verdict_sentence(audited.value), lexis_sentence(audited.value))
+    return audited.value
 
 
 def shape_sentence(dataset: Dataset) -> str:
@@ -129,7 +127,7 @@ def explain() -> None:
         )
 
 
-def _audited(path: str, dataset: Dataset) -> Audited | None:
+def _audited(path: str, dataset: Dataset) -> Outcome[AuditReport] | None:
     """Audit of a data set; None for a large one before the click."""
     asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
     if len(dataset.prompts) > AUTOMATIC and not asked:

@@ -1,14 +1,17 @@
-"""Errors and empty states, worded and drawn the same on every page."""
+"""Errors, empty states and downloads, worded and drawn the same on every page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 from emoact.errors import EmoactError
 from emoact.views.text import prose
 
+T = TypeVar("T")
 _PAGE_WORDS = {
     "pass --overwrite": 'tick "Overwrite files of another configuration"',
     "pass --truncate": 'tick "Truncate long prompts"',
@@ -27,6 +30,22 @@ _PAGE_WORDS = {
     "--dtype": "the precision",
     "--device": "the device",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[T]):
+    """A value, or the error that came in its place."""
+
+    value: T | None = None
+    error: EmoactError | None = None
+
+
+def outcome(make: Callable[[], T]) -> Outcome[T]:
+    """The outcome of a call, to be kept between runs of a page: errors without their traceback."""
+    try:
+        return Outcome(value=make())
+    except EmoactError as error:
+        return Outcome(error=EmoactError(error.message, remedy=error.remedy))
 
 
 def error_box(error: EmoactError, *, title: str) -> None:
@@ -64,3 +83,29 @@ def next_step(
     """A button that leads to another page."""
     if st.button(label, icon=icon, type="primary" if primary else "secondary"):
         st.switch_page(page, query_params=dict(parameters or {}))
+
+
+def to_extract(label: str = "Set up an extraction") -> None:
+    """The button that leads to the form of an extraction."""
+    next_step(label, page="pages/extract.py", icon=":material/play_circle:")
+
+
+def download(label: str, data: Any, *, name: str, mime: str, **options: Any) -> None:
+    """A button that saves a file; the script does not run again.
+
+    Args:
+        label: Of the button.
+        data: Text, bytes, or a function that gives them.
+        name: Of the file.
+        mime: Type of its content.
+        options: Passed to `st.download_button`.
+    """
+    st.download_button(
+        label,
+        data,
+        file_name=name,
+        mime=mime,
+        icon=":material/download:",
+        on_click="ignore",
+        **options,
+    )

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from emoact.ui.boxes import download
 from emoact.views.plotly_chart import with_caption
 from emoact.views.text import mono
 from emoact.views.theme import Scheme
@@ -58,6 +59,11 @@ _save_buttons = st.components.v2.component("emoact_save_chart", html=_PARTS, css
 _BUTTONS_WIDTH = 136
 
 
+def current_scheme() -> Scheme:
+    """`dark` when the reader's browser says so, else `light`."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
 def show_chart(
     figure: go.Figure,
     *,
@@ -65,7 +71,6 @@ def show_chart(
     name: str,
     caption: str,
     alt: str,
-    scheme: Scheme,
     badges: Sequence[str] = (),
     **options: Any,
 ) -> Any:
@@ -77,13 +82,12 @@ def show_chart(
         name: Of image files, without an ending.
         caption: What it shows and of what, for a reader who has only the image.
         alt: The chart in one sentence.
-        scheme: Light or dark.
         badges: What marks the figure wherever it goes.
         options: Passed to `st.plotly_chart`.
     """
     with st.container(key=_box(key)):
         return st.plotly_chart(
-            with_caption(figure, caption, badges=badges, scheme=scheme),
+            with_caption(figure, caption, badges=badges, scheme=current_scheme()),
             theme=None,
             key=key,
             alt=alt,
@@ -116,13 +120,11 @@ def export_row(
         images: Offer the chart; False where a table stands alone.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
+        download(
             "CSV",
             csv_of(data, badges),
-            file_name=f"{file_name(name)}.csv",
+            name=f"{file_name(name)}.csv",
             mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
             key=f"{key}-csv",
             help="The table above, every figure in full.",
         )

@@ -1,18 +1,20 @@
-"""The run that a page watches: the one in its address, else an active one."""
+"""The run that a page starts or watches: the one in its address, else an active one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.jobs import progress
-from emoact.jobs.config import JobKind, RunKind
+from emoact.jobs import launch, progress
+from emoact.jobs.config import AnyConfig, JobKind, RunKind
 from emoact.jobs.views import RunSummary
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.folders import PARAMETER as FOLDER
+from emoact.ui.frame import FOLDER
+from emoact.ui.run_panel import show_run
 
 PARAMETER = "run"
 _MISSING: Mapping[RunKind, str] = {
@@ -22,6 +24,53 @@ _MISSING: Mapping[RunKind, str] = {
 }
 START = "start"
 """Key of the button under the form; it has a state while the form is on screen."""
+
+
+def runs_of(results: str) -> list[RunSummary]:
+    """All runs, newest first; a folder that cannot be listed becomes a box."""
+    try:
+        return progress.list_runs(results)
+    except EmoactError as error:
+        error_box(error, title="The runs cannot be listed")
+        return []
+
+
+def launched(prepare: Callable[[], AnyConfig], *, title: str) -> str | None:
+    """The id of the run that was started; None when it could not, which becomes a box.
+
+    Args:
+        prepare: Makes the config of the run.
+        title: Of the box.
+    """
+    try:
+        started = launch.start(prepare())
+    except EmoactError as error:
+        error_box(error, title=title)
+        return None
+    if started.existing:
+        links.remark("This run was under way already; no second one was started.")
+    return started.run_id
+
+
+def made_by_job(results: str, run_id: str) -> Path | None:
+    """Draw an analysis or a report at work; what it made once it has ended well.
+
+    Then the page leaves the run.
+    """
+    view = show_run(results, run_id)
+    if view is None or view.summary.active:
+        return None
+    made = next((Path(each.path) for each in view.made), None)
+    if view.state == "finished" and made is not None and made.exists():
+        forget_run()
+        return made
+    close_button()
+    return None
+
+
+def close_button() -> None:
+    """The button that leaves the run which the page shows."""
+    st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")
 
 
 def current_run(results: str) -> str | None:
@@ -63,11 +112,7 @@ def watched_job(results: str, kind: JobKind) -> str | None:
 def _runs(results: str, kind: RunKind) -> tuple[list[RunSummary], str | None]:
     """The runs of a kind, and the one in the address; another id is ignored with a note."""
     named = st.query_params.get(PARAMETER) or None
-    try:
-        runs = [run for run in progress.list_runs(results) if run.kind == kind]
-    except EmoactError as error:
-        error_box(error, title="The runs cannot be listed")
-        return [], None
+    runs = [run for run in runs_of(results) if run.kind == kind]
     if named is None or any(run.id == named for run in runs):
         return runs, named
     links.ignore(f"{PARAMETER}={named[:80]}", _MISSING[kind])

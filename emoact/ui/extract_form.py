@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
 import streamlit as st
 
 from emoact import numbers
-from emoact.errors import EmoactError
-from emoact.jobs import launch, request
+from emoact import sites as known
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs import executor, request
 from emoact.jobs.config import Estimate, RunConfig
-from emoact.jobs.request import ExtractRequest
+from emoact.jobs.executor import Executor
+from emoact.jobs.request import ExtractRequest, LargeDownloadError
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
+from emoact.store import protocol
+from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.checked_request import Checked, check, labels_of
-from emoact.ui.current_run import START, watch_run
-from emoact.ui.extract_options import ask_options, ask_places
+from emoact.ui.current_run import START, launched, watch_run
+from emoact.ui.prompt_data import read_dataset, version_of
 from emoact.views.text import listed, md, mono, prose
 
+_CHOICES: tuple[tuple[str, str, Any, str], ...] = (
+    (
+        "bos",
+        "BOS",
+        BosPolicy,
+        "Prepend the tokenizer's beginning-of-sequence token. Without it the first word becomes "
+        "the attention sink.",
+    ),
+    (
+        "processing",
+        "Weights",
+        Processing,
+        "raw: what Hugging Face computes. tl_compat: LayerNorm folded and weights centred as "
+        "TransformerLens 2 did, which changes norms.",
+    ),
+    (
+        "dtype",
+        "Precision",
+        DType,
+        "Type of the forward pass; files hold float32. bfloat16 is faster and off by about 2 %.",
+    ),
+    ("device", "Device", Device, "auto takes a GPU where there is one."),
+)
+"""Parameter, title, values and help of the options with few values; the first is the default."""
+_SWITCHES = (
+    (
+        "truncate",
+        "Truncate long prompts",
+        "Cut prompts that exceed the model's context, and record which. Else such a prompt is "
+        "refused.",
+    ),
+    (
+        "nonadditive",
+        "Allow a non-additive MLP hook",
+        "Accept a model whose MLP hook is not what the layer adds to the stream.",
+    ),
+    (
+        "pickles",
+        "Allow weights stored as pickles",
+        "Loading a pickle can run code that its author put in; safetensors cannot.",
+    ),
+    (
+        "overwrite",
+        "Overwrite files of another configuration",
+        "Else a file in the way that was made with other settings stops the run before it starts.",
+    ),
+)
 DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"
 _AGREED = "agreed-to-download"
@@ -25,6 +81,21 @@ _NEEDS = {
     "download": "to be downloaded",
     "convert": "to be converted",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A request that may start, or why it may not.
+
+    Attributes:
+        config: What would start.
+        error: What is wrong with the request.
+        large: Nothing is wrong but that the user has to agree to a download first.
+    """
+
+    config: RunConfig | None = None
+    error: EmoactError | None = None
+    large: bool = False
 
 
 def show(results: str) -> None:
@@ -47,7 +118,7 @@ def show(results: str) -> None:
         disabled=checked.config is None,
         key=START,
     ):
-        run_id = launched(asked)
+        run_id = start(asked)
         if run_id is not None:
             watch_run(run_id)
             st.session_state.pop(_FOLDED, None)
@@ -64,16 +135,27 @@ def show_folded(results: str) -> None:
             show(results)
 
 
-def launched(asked: ExtractRequest) -> str | None:
-    """The id of the run that was started; None when it could not, which becomes a box."""
+def check(asked: ExtractRequest) -> Checked:
+    """Check a request; the same request is not checked again for ten seconds."""
+    return _check(asked, version_of(os.fspath(asked.dataset)))
+
+
+# Whether a model is there and which files are on disk changes without the request changing.
+@st.cache_data(max_entries=64, ttl=10, show_spinner="Checking the request")
+def _check(asked: ExtractRequest, version: tuple[int, int]) -> Checked:
+    del version  # part of the key: a data set that was changed is read again
     try:
-        started = launch.start(request.prepare(asked))
+        return Checked(config=request.prepare(asked))
+    except LargeDownloadError as error:
+        remedy = "Agree to the download below, or choose a model that is on this machine."
+        return Checked(error=RequestError(error.message, remedy=remedy), large=True)
     except EmoactError as error:
-        error_box(error, title="The run could not start")
-        return None
-    if started.existing:
-        links.remark("This run was under way already; no second one was started.")
-    return started.run_id
+        return Checked(error=RequestError(error.message, remedy=error.remedy))
+
+
+def start(asked: ExtractRequest) -> str | None:
+    """The id of the run that was started; None when it could not, which becomes a box."""
+    return launched(lambda: request.prepare(asked), title="The run could not start")
 
 
 def _ask(results: str) -> ExtractRequest | None:
@@ -98,39 +180,105 @@ def _ask(results: str) -> ExtractRequest | None:
             help="A JSONL, JSON, CSV, TSV or Parquet file whose rows have text and emotion. The "
             "shipped one has 200 sentences of our own, 50 for each of four classes.",
         )
-    labels = labels_of(dataset or "")
-    if labels.error is not None:
-        error_box(labels.error, title="The data set cannot be read")
+    read = read_dataset(dataset or "")
+    if read.error is not None:
+        error_box(read.error, title="The data set cannot be read")
+    if read.value is None:
         return None
-    links.note_ignored("emotions", labels.counts)
+    labels = list(dict.fromkeys(prompt.emotion for prompt in read.value.prompts))
+    links.note_ignored("emotions", labels)
     emotions = st.pills(
         "Emotions",
-        list(labels.counts),
+        labels,
         selection_mode="multi",
-        default=list(labels.counts),
+        default=labels,
         key="emotions",
         bind="query-params",
         help="Class labels of the data set; each becomes one file for each model.",
     )
-    options = ask_options()
+    options = _ask_options()
     if not models or not emotions or options is None:
         missing = "a model" if not models else "an emotion" if not emotions else "a site"
         st.caption(f"Choose at least {missing}.")
         return None
-    chosen = tuple(label for label in labels.counts if label in emotions)
-    store, executor = ask_places()
+    chosen = tuple(label for label in labels if label in emotions)
     return ExtractRequest(
         models=tuple(models),
         dataset=dataset or DEFAULT_DATASET,
         results=results,
-        emotions=None if len(chosen) == len(labels.counts) else chosen,
+        emotions=None if len(chosen) == len(labels) else chosen,
         options=options,
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
         assume_yes=bool(st.session_state.get(_AGREED)),
-        executor=executor,
-        store=store,
+        store=_one_of("Format", "store", protocol.STORES, "Format of the files."),
+        executor=_one_of("Runs on", "executor", executor.EXECUTORS, "Where the work is done."),
     )
+
+
+def _ask_options() -> ExtractionOptions | None:
+    """Options that decide what an activation is; None while no site is chosen."""
+    names = known.site_names()
+    for parameter, _, allowed, _ in _CHOICES:
+        links.note_ignored(parameter, get_args(allowed))
+    links.note_ignored("sites", names)
+    with st.expander("Options", icon=":material/tune:"):
+        with st.container(horizontal=True, gap="medium"):
+            chosen = {
+                parameter: st.segmented_control(
+                    title,
+                    get_args(allowed),
+                    default=get_args(allowed)[0],
+                    required=True,
+                    key=parameter,
+                    bind="query-params",
+                    help=about,
+                )
+                for parameter, title, allowed, about in _CHOICES
+            }
+        sites = st.pills(
+            "Sites",
+            names,
+            selection_mode="multi",
+            default=list(known.saved_sites()),
+            key="sites",
+            bind="query-params",
+            help=f"Hook points. {known.definitions(names)} Attention patterns grow with the square "
+            "of the length.",
+        )
+        with st.container(horizontal=True, gap="large"):
+            ticked = {
+                parameter: st.checkbox(title, key=parameter, bind="query-params", help=about)
+                for parameter, title, about in _SWITCHES
+            }
+    if not sites:
+        return None
+    return ExtractionOptions(
+        **chosen,
+        sites=tuple(sites),
+        truncate=ticked["truncate"],
+        allow_nonadditive_mlp=ticked["nonadditive"],
+    )
+
+
+def _one_of(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
+    """Name of a store or an executor; asked for only where there is a choice."""
+    labels = {record.name: record.label for record in records}
+    if len(labels) == 1:
+        return records[0].name
+    links.note_ignored(key, labels)
+    said = " ".join(f"{record.label}: {record.about}." for record in records)
+    chosen = st.segmented_control(
+        title,
+        list(labels),
+        format_func=labels.__getitem__,
+        default=records[0].name,
+        required=True,
+        key=key,
+        bind="query-params",
+        help=f"{about} {said}",
+    )
+    return str(chosen)
 
 
 def _label(checked: Checked, asked: ExtractRequest) -> str:

@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from emoact.ui.folders import pick_results_folder
+from emoact.ui import links
+from emoact.views.text import mono, shortened
 
+FOLDER = "results"
+"""Parameter of the address that names the results folder."""
 _FRAMED = "framed"
+_PAGES = (
+    ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
+    ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),
+    ("Run", "pages/runs.py", "Runs", "Every run of this folder: watch, cancel, resume, compare."),
+    ("Look", "pages/prompts.py", "Prompts", "The data set: browse it, audit it, import your own."),
+    (
+        "Look",
+        "pages/activations.py",
+        "Activations",
+        "Layerwise norms of the residual stream and the MLP output.",
+    ),
+    (
+        "Analyse",
+        "pages/directions.py",
+        "Directions",
+        "How far each emotion lies from neutral, beyond chance and beyond words.",
+    ),
+    (
+        "Analyse",
+        "pages/distances.py",
+        "Distances",
+        "How alike the directions of emotions are, and prompts as points.",
+    ),
+    (
+        "Analyse",
+        "pages/across_models.py",
+        "Across models",
+        "What two models have in common, against what chance gives.",
+    ),
+    (
+        "Report",
+        "pages/report.py",
+        "Report",
+        "One document of everything in this folder, in English or Japanese.",
+    ),
+)
+"""Group, file, title and help of every page, in the order of the navigation."""
 
 
 def open_frame() -> Page:
@@ -15,7 +59,7 @@ def open_frame() -> Page:
     st.session_state[_FRAMED] = True
     page = _navigation()
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
-    pick_results_folder()
+    _pick_results_folder()
     return page
 
 
@@ -40,64 +84,41 @@ _ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 </g></svg>"""
 
 
+def results_folders(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The folders of `EMOACT_RESULTS`, in its order and each once; `results` when it is not set."""
+    named = environment.get("EMOACT_RESULTS", "").split(os.pathsep)
+    return list(dict.fromkeys(filter(None, named))) or ["results"]
+
+
+def results_folder() -> str:
+    """The results folder that was picked among those that the server was started with."""
+    folders = results_folders()
+    picked = st.session_state.get(FOLDER)
+    return picked if picked in folders else folders[0]
+
+
+def _pick_results_folder() -> None:
+    """Show the picker in the sidebar; with one folder there is nothing to pick and it is named."""
+    folders = results_folders()
+    with st.sidebar:
+        if len(folders) > 1:
+            links.note_ignored(FOLDER, folders)
+            st.selectbox(
+                "Results folder",
+                folders,
+                key=FOLDER,
+                bind="query-params",
+                help="The folders that the server was started with (EMOACT_RESULTS).",
+            )
+        else:
+            shown = mono(shortened(folders[0]))
+            st.caption(f"Results folder  \n{shown}", help=mono(str(Path(folders[0]).absolute())))
+
+
 def _navigation() -> Page:
     # No icons: the browser would fetch that of the page from a server far away as its favicon.
-    return st.navigation(
-        {
-            "Run": [
-                st.Page(
-                    "pages/home.py",
-                    title="Home",
-                    default=True,
-                    help="What is on disk, what is running, and the next sensible step.",
-                ),
-                st.Page(
-                    "pages/extract.py",
-                    title="Extract",
-                    help="Run prompts through models and save their activations.",
-                ),
-                st.Page(
-                    "pages/runs.py",
-                    title="Runs",
-                    help="Every run of this folder: watch, cancel, resume, compare, delete.",
-                ),
-            ],
-            "Look": [
-                st.Page(
-                    "pages/prompts.py",
-                    title="Prompts",
-                    help="The data set: browse it, audit it, import one of your own.",
-                ),
-                st.Page(
-                    "pages/activations.py",
-                    title="Activations",
-                    help="Layerwise norms of the residual stream and the MLP output.",
-                ),
-            ],
-            "Analyse": [
-                st.Page(
-                    "pages/directions.py",
-                    title="Directions",
-                    help="How far each emotion lies from neutral, beyond chance and beyond words.",
-                ),
-                st.Page(
-                    "pages/distances.py",
-                    title="Distances",
-                    help="How alike the directions of emotions are, and prompts as points.",
-                ),
-                st.Page(
-                    "pages/across_models.py",
-                    title="Across models",
-                    help="What two models have in common, against what chance gives.",
-                ),
-            ],
-            "Report": [
-                st.Page(
-                    "pages/report.py",
-                    title="Report",
-                    help="One document of everything in this folder, in English or Japanese.",
-                ),
-            ],
-        },
-        expanded=True,
-    )
+    groups: dict[str, list[Page]] = {}
+    for group, file, title, about in _PAGES:
+        page = st.Page(file, title=title, default=title == "Home", help=about)
+        groups.setdefault(group, []).append(page)
+    return st.navigation(groups, expanded=True)

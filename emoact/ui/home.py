@@ -14,9 +14,9 @@ from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.ui import configuration, extract_form, run_table
+from emoact.ui import configuration, extract_form
 from emoact.ui.boxes import answer, next_step
-from emoact.ui.checked_request import check
+from emoact.ui.current_run import runs_of
 from emoact.ui.reading import UnitCard
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.views.text import listed, mono
@@ -83,7 +83,7 @@ def show_active(results: str, runs: Sequence[RunSummary]) -> None:
 
 
 def _active_bars(results: str) -> None:
-    active = [run for run in run_table.runs_of(results) if run.active]
+    active = [run for run in runs_of(results) if run.active]
     if not active:
         st.rerun()
     for run in active:
@@ -161,7 +161,7 @@ def _first_request(results: str) -> ExtractRequest:
 
 
 def _first_run_cost(results: str) -> str:
-    config = check(_first_request(results)).config
+    config = extract_form.check(_first_request(results)).config
     if config is None or config.estimate is None:
         return ""
     what = numbers.plural(sum(config.counts.values()), "prompt")
@@ -174,7 +174,7 @@ def _first_run_cost(results: str) -> str:
 
 def _offer_first_run(results: str) -> None:
     request = _first_request(results)
-    config = check(request).config
+    config = extract_form.check(request).config
     n_prompts = sum(config.counts.values()) if config else 200
     if st.button(
         f"Extract {numbers.plural(n_prompts, 'prompt')} with {DEFAULT_MODEL}",
@@ -182,6 +182,6 @@ def _offer_first_run(results: str) -> None:
         icon=":material/play_circle:",
         key="first-run",
     ):
-        run_id = extract_form.launched(request)
+        run_id = extract_form.start(request)
         if run_id is not None:
             st.switch_page("pages/extract.py", query_params={"run": run_id})

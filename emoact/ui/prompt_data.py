@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,38 +10,22 @@ import streamlit as st
 
 from emoact.data import read_prompts
 from emoact.data.token_counts import count_tokens
-from emoact.errors import EmoactError, RequestError
 from emoact.models.resolve import list_models
 from emoact.schema import Dataset
 from emoact.stats.audit.command import audit_in_child
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.audit.text import words_of
+from emoact.ui.boxes import Outcome, outcome
 
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Read:
-    """Data set, or the error of reading it."""
-
-    dataset: Dataset | None = None
-    error: EmoactError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audited:
-    """Audit, or its error."""
-
-    report: AuditReport | None = None
-    error: EmoactError | None = None
-
-
-def read_dataset(path: str) -> Read:
+def read_dataset(path: str) -> Outcome[Dataset]:
     """Data set at a path."""
     return _read(path, version_of(path))
 
 
-def audit_of(path: str) -> Audited:
+def audit_of(path: str) -> Outcome[AuditReport]:
     """Audit of the data set at a path, computed in a child process."""
     return _audit(path, version_of(path))
 
@@ -99,21 +82,15 @@ def version_of(path: str) -> Version:
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the data set")
-def _read(path: str, version: Version) -> Read:
+def _read(path: str, version: Version) -> Outcome[Dataset]:
     del version  # part of the key: a changed file is read again
-    try:
-        return Read(dataset=read_prompts(path))
-    except EmoactError as error:
-        return Read(error=RequestError(error.message, remedy=error.remedy))
+    return outcome(lambda: read_prompts(path))
 
 
 @st.cache_data(max_entries=32, show_spinner="Auditing the prompts")
-def _audit(path: str, version: Version) -> Audited:
+def _audit(path: str, version: Version) -> Outcome[AuditReport]:
     del version
-    try:
-        return Audited(report=audit_in_child(path))
-    except EmoactError as error:
-        return Audited(error=EmoactError(error.message, remedy=error.remedy))
+    return outcome(lambda: audit_in_child(path))
 
 
 @st.cache_data(max_entries=32, show_spinner="Counting tokens")
@@ -121,8 +98,5 @@ def _tokens(
     sha256: str, model: str, version: Version, _dataset: Dataset, _path: Path
 ) -> list[int] | None:
     del sha256, model, version
-    try:
-        counts = count_tokens(_path, [prompt.text for prompt in _dataset.prompts])
-    except EmoactError:
-        return None
-    return [int(count) for count in counts]
+    counted = outcome(lambda: count_tokens(_path, [prompt.text for prompt in _dataset.prompts]))
+    return None if counted.value is None else [int(count) for count in counted.value]

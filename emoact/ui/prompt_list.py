@@ -11,6 +11,7 @@ from emoact import numbers
 from emoact.models.registry import DEFAULT_MODEL
 from emoact.schema import Dataset
 from emoact.ui import links
+from emoact.ui.boxes import download
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
 from emoact.views.theme import emotion_order
 
@@ -119,14 +120,8 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
         alt="Prompts with label, scenario and lengths",
     )
     _lengths(kept, list(tokens))
-    st.download_button(
-        "Download CSV",
-        kept.to_csv(index=False),
-        file_name="emoact-prompts.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    csv = kept.to_csv(index=False)
+    download("Download CSV", csv, name="emoact-prompts.csv", mime="text/csv")
 
 
 def _lengths(data: pd.DataFrame, models: list[str]) -> None:

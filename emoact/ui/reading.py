@@ -14,7 +14,6 @@ import streamlit as st
 
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read
 from emoact.store.summaries import known_measures, unit_measures
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.boxes import error_box
@@ -128,25 +127,3 @@ def measures(file: UnitFile) -> UnitMeasures:
         EmoactError: The file cannot be read.
     """
     return unit_measures(ResultsRoot(file.results), file.folder, file.emotion)
-
-
-def texts_of(results: str, folder: str) -> dict[tuple[str, str], str]:
-    """Texts of one model's files by emotion and prompt id, without unreadable files."""
-    return {
-        (file.emotion, prompt_id): text
-        for file in unit_files(results)
-        if file.folder == folder
-        for prompt_id, text in _texts(file).items()
-    }
-
-
-@st.cache_data(max_entries=512, show_spinner=False)
-def _texts(file: UnitFile) -> dict[str, str]:
-    try:
-        prompts = read(file.path).prompts or ()
-    except EmoactError:
-        return {}
-    return {
-        str(prompt.get("id", index)): str(prompt.get("text", ""))
-        for index, prompt in enumerate(prompts)
-    }

@@ -13,17 +13,15 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.errors import EmoactError
-from emoact.jobs import launch
 from emoact.report.html import POLICY
 from emoact.report.making import FORMATS
 from emoact.report.words import LANGUAGES, Language
 from emoact.report.worker import ReportRequest, prepare_report
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import answer, error_box
-from emoact.ui.current_run import forget_run, watch_run, watched_job
+from emoact.ui.boxes import answer, download, error_box
+from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
 from emoact.ui.reading import UnitFile
-from emoact.ui.run_panel import show_run
 from emoact.views.text import listed, mono
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
@@ -45,17 +43,12 @@ class ReportFile:
 
 def say(results: str, files: list[UnitFile], made: list[ReportFile]) -> None:
     """Say what a report will contain and how many exist."""
-    if not files:
-        answer(
-            f"There are no activations in {mono(results)} to report on yet.",
-            f"{numbers.plural(len(made), 'report')} made before." if made else "",
-        )
-        return
-    folders = list(dict.fromkeys(file.folder for file in files))
+    folders = [mono(folder) for folder in dict.fromkeys(file.folder for file in files)]
     answer(
-        f"A report on {numbers.plural(len(files), 'file')} of {listed([mono(f) for f in folders])} "
-        "takes a few seconds:",
-        "one file that can be sent to a colleague and opens without a network.",
+        f"A report on {numbers.plural(len(files), 'file')} of {listed(folders)} takes a few "
+        "seconds: one file that can be sent to a colleague and opens without a network."
+        if files
+        else f"There are no activations in {mono(results)} to report on yet.",
         f"{numbers.plural(len(made), 'report')} made before." if made else "",
     )
 
@@ -98,29 +91,15 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
         key="make",
     )
     if clicked:
-        try:
-            started = launch.start(prepare_report(asked))
-        except EmoactError as error:
-            error_box(error, title="The report could not be started")
-            return
-        watch_run(started.run_id)
-        st.rerun()
+        started = launched(lambda: prepare_report(asked), title="The report could not be started")
+        if started is not None:
+            watch_run(started)
+            st.rerun()
     st.caption(f"In a shell: {mono(asked.command)}")
-    if run_id is not None:
-        _watch(asked.results, run_id)
-
-
-def _watch(results: str, run_id: str) -> None:
-    """The report in the making; once it is there, it is opened and the run is left."""
-    view = show_run(results, run_id)
-    if view is None or view.summary.active:
-        return
-    made = next((Path(each.path) for each in view.made), None)
-    if view.state == "finished" and made is not None and made.is_file():
-        forget_run()
-        st.session_state[_NEXT] = made.name
+    report = None if run_id is None else made_by_job(asked.results, run_id)
+    if report is not None:
+        st.session_state[_NEXT] = report.name
         st.rerun()
-    st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")
 
 
 def show(made: list[ReportFile]) -> None:
@@ -173,24 +152,15 @@ def _open(report: ReportFile) -> None:
         error_box(failed, title="The report cannot be opened")
         return
     if report.path.suffix == ".md":
-        st.download_button(
+        download(
             "Download with its figures",
             _archive(report.path, data),
-            file_name=f"{report.path.stem}.zip",
+            name=f"{report.path.stem}.zip",
             mime="application/zip",
-            icon=":material/download:",
-            on_click="ignore",
         )
         st.code(data.decode("utf-8", errors="replace"), language="markdown", height=520)
         return
-    st.download_button(
-        "Download",
-        data,
-        file_name=report.path.name,
-        mime="text/html",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    download("Download", data, name=report.path.name, mime="text/html")
     if len(data) <= _PREVIEW_BYTES:
         # The folder may hold a file of another origin, so nothing in it may run.
         text = _HARMLESS + data.decode("utf-8", errors="replace")

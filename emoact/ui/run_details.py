@@ -15,7 +15,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import download, error_box
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
@@ -170,14 +170,7 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
 def _download_log(results: str, run_id: str) -> None:
     path = RunDirectory(ResultsRoot(results).run_dir(run_id)).log_path
     if path.is_file() and not path.is_symlink():
-        st.download_button(
-            "Download log",
-            path.read_bytes,
-            file_name=f"{run_id}.log",
-            mime="text/plain",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download("Download log", path.read_bytes, name=f"{run_id}.log", mime="text/plain")
 
 
 @st.dialog("Delete this run", icon=":material/delete:")

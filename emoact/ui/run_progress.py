@@ -12,7 +12,7 @@ from emoact import numbers
 from emoact.jobs.config import RunConfig
 from emoact.jobs.snapshot import Step
 from emoact.jobs.views import RunView, StepView, UnitView
-from emoact.ui.scheme import current_scheme
+from emoact.ui.chart import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.views.text import md, mono
 from emoact.views.theme import Scheme

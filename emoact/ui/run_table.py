@@ -10,25 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.errors import EmoactError
-from emoact.jobs import progress
 from emoact.jobs.views import RunSummary
 from emoact.ui import links
-from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.boxes import answer, to_extract
+from emoact.ui.current_run import PARAMETER, runs_of
 from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
-from emoact.views.text import md, mono
+from emoact.views.text import mono
 
-PARAMETER = "run"
 _MOST = 2
-
-
-def runs_of(results: str) -> list[RunSummary]:
-    """All runs, newest first; a folder that cannot be listed becomes a box."""
-    try:
-        return progress.list_runs(results)
-    except EmoactError as error:
-        error_box(error, title="The runs cannot be listed")
-        return []
 
 
 def chosen_runs(runs: Sequence[RunSummary]) -> list[str]:
@@ -48,7 +37,7 @@ def say(results: str, runs: Sequence[RunSummary]) -> None:
     """State the number of runs and their states."""
     if not runs:
         answer(f"There is no run in {mono(results)} yet.")
-        next_step("Set up an extraction", page="pages/extract.py", icon=":material/play_circle:")
+        to_extract()
         return
     states = Counter(
         run_look(run.state, cancel_requested=run.cancel_requested).word for run in runs
@@ -180,8 +169,3 @@ def _moment(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text).astimezone().replace(tzinfo=None) if text else None
     except ValueError:
         return None
-
-
-def describe(run: RunSummary) -> str:
-    """A run in a few words of Markdown, for lists."""
-    return f"{run_look(run.state).badge} {md(', '.join(run.models))} {mono(run.id)}"

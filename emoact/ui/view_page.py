@@ -14,8 +14,7 @@ from emoact import numbers
 from emoact.measures import Measure
 from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
-from emoact.ui.chart import export_row, show_chart
-from emoact.ui.scheme import current_scheme
+from emoact.ui.chart import current_scheme, export_row, show_chart
 from emoact.views import catalogue
 from emoact.views.plotly_chart import figure
 from emoact.views.text import md
@@ -237,7 +236,6 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
             name=shown.name,
             caption=f"{shown.caption} {around.made(choice)}".strip(),
             alt=shown.alt or f"{shown.caption} The table below holds the values.",
-            scheme=current_scheme(),
             badges=around.badges(choice),
             **({"on_select": "rerun", "selection_mode": "points"} if selects else {}),
         )
