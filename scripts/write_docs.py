@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from emoact.cli.reference import commands_markdown  # noqa: E402
+from emoact.cli.entry import commands_markdown  # noqa: E402
 from emoact.jobs import executor  # noqa: E402
 from emoact.sites import sites_markdown  # noqa: E402
 from emoact.stats import catalogue  # noqa: E402

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import (
-    Parser,
-    add_command,
-    add_json,
-    add_results,
-    add_seed,
-    add_start,
-    one_of,
-)
+from emoact.cli.parsing import Parser, add_command, add_options
 from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
 
@@ -50,8 +42,7 @@ def add(commands: Any) -> None:
         example="emoact analyze list --json",
         run=_list,
     )
-    add_results(listing)
-    add_json(listing)
+    add_options(listing, "--results", "--json")
     show = add_command(
         actions,
         "show",
@@ -62,14 +53,13 @@ def add(commands: Any) -> None:
     show.add_argument(
         "id", metavar="ID", help="its id or the beginning of it, or newest for the latest"
     )
-    add_results(show)
-    add_json(show)
+    add_options(show, "--results", "--json")
     export_command.add(actions)
 
 
 def _add_options(parser: Parser) -> None:
     what = parser.add_argument_group("what")
-    add_results(what)
+    add_options(what, "--results")
     what.add_argument(
         "--model",
         action="append",
@@ -85,7 +75,7 @@ def _add_options(parser: Parser) -> None:
     what.add_argument(
         "--site",
         action="append",
-        type=one_of(vector_sites()),
+        choices=vector_sites(),
         metavar="SITE",
         help=f"one of {', '.join(vector_sites())}; repeatable "
         f"(default: {' and '.join(analysed_sites())})",
@@ -99,19 +89,16 @@ def _add_options(parser: Parser) -> None:
     )
     how.add_argument(
         "--reference",
-        type=one_of(("neutral", "grand_mean")),
+        choices=("neutral", "grand_mean"),
         default="neutral",
-        metavar="{neutral,grand_mean}",
         help="measure from the neutral class, or from the mean of all classes, which needs no "
-        "neutral (default: %(default)s)",
+        "neutral",
     )
     how.add_argument(
         "--pooling",
-        type=one_of(("mean_content", "last", "mean_all")),
+        choices=("mean_content", "last", "mean_all"),
         default="mean_content",
-        metavar="{mean_content,last,mean_all}",
-        help="positions that make one vector of a prompt: all but BOS, the last, or all "
-        "(default: %(default)s)",
+        help="positions that make one vector of a prompt: all but BOS, the last, or all",
     )
     how.add_argument(
         "--permutations",
@@ -128,7 +115,7 @@ def _add_options(parser: Parser) -> None:
         help="chance of any false alarm over layers, sites, emotions and models "
         "(default: %(default)s)",
     )
-    add_seed(how, about="seed of all draws")
+    add_options(how, "--seed")
     how.add_argument(
         "--allow-mixed",
         action="store_true",
@@ -140,8 +127,7 @@ def _add_options(parser: Parser) -> None:
         help="leave out the prompts that hold NaN or infinite values, and name them",
     )
     run = parser.add_argument_group("run")
-    add_start(run)
-    add_json(run)
+    add_options(run, "--run-id", "--detach", "--json")
 
 
 def _analyze(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.cli.output import print_json, say
-from emoact.cli.parsing import add_command, add_dataset, add_json, add_seed
+from emoact.cli.parsing import add_command, add_options
 
 
 def add(commands: Any) -> None:
@@ -20,14 +20,14 @@ def add(commands: Any) -> None:
         example="emoact audit --dataset data/prompts.jsonl",
         run=_audit,
     )
-    add_dataset(parser)
+    add_options(parser, "--dataset")
     parser.add_argument(
         "--model",
         metavar="NAME|ID|PATH",
         help="installed model, to compare lengths in its tokens as well",
     )
-    add_seed(parser, about="seed of permutations and folds")
-    add_json(parser)
+    add_options(parser, "--seed", help="seed of permutations and folds")
+    add_options(parser, "--json")
 
 
 def _audit(arguments: argparse.Namespace) -> int:

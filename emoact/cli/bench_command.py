@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_dataset, add_json
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -27,22 +27,22 @@ def add(commands: Any) -> None:
         "--model",
         metavar="NAME|ID|PATH",
         default="smollm2-135m",
-        help="an installed model (default: %(default)s)",
+        help="an installed model",
     )
-    add_dataset(parser, about="prompts; each label is a unit")
+    add_options(parser, "--dataset", help="prompts; each label is a unit")
     parser.add_argument(
         "--repeat",
         type=int,
         default=3,
         metavar="N",
-        help="rounds; ratios are given with their spread over them (default: %(default)s)",
+        help="rounds; ratios are given with their spread over them",
     )
     parser.add_argument(
         "--every",
         type=int,
         default=1,
         metavar="N",
-        help="ways that take one prompt at a time take every Nth prompt (default: %(default)s)",
+        help="ways that take one prompt at a time take every Nth prompt",
     )
     parser.add_argument(
         "--quick",
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         help="one round, every 5th prompt for slow ways, no memory, no cost curves",
     )
     parser.add_argument("--speed-only", action="store_true", help="no memory, no cost curves")
-    add_json(parser)
+    add_options(parser, "--json")
 
 
 def _bench(arguments: argparse.Namespace) -> int:

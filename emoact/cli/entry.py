@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,19 @@ from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError
 from emoact.version import __version__
 
+_COMMANDS = (
+    model_commands,
+    extract_command,
+    run_commands,
+    file_commands,
+    sentence_command,
+    verify_command,
+    audit_command,
+    analyze_command,
+    view_command,
+    report_command,
+    bench_command,
+)
 _EPILOG = """\
 exit codes:
   0  done
@@ -69,15 +83,18 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"emoact {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    model_commands.add(commands)
-    extract_command.add(commands)
-    run_commands.add(commands)
-    file_commands.add(commands)
-    sentence_command.add(commands)
-    verify_command.add(commands)
-    audit_command.add(commands)
-    analyze_command.add(commands)
-    view_command.add(commands)
-    report_command.add(commands)
-    bench_command.add(commands)
+    for module in _COMMANDS:
+        module.add(commands)
     return parser
+
+
+def commands_markdown() -> str:
+    """Markdown table of commands: name and description."""
+    (commands,) = (
+        action
+        for action in build_parser()._actions  # noqa: SLF001 (argparse lists commands nowhere else)
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+    )
+    about = {choice.dest: choice.help or "" for choice in commands._choices_actions}  # noqa: SLF001
+    rows = [f"| `emoact {name}` | {about[name]} |" for name in commands.choices]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])

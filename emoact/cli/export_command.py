@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, say
-from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -32,18 +32,11 @@ def add(actions: Any) -> None:
     export.add_argument(
         "--format",
         required=True,
-        type=one_of(list(_FORMATS)),
-        metavar="{gguf,steering-vectors}",
+        choices=list(_FORMATS),
         help="control vector of repeng and llama.cpp, or fields of a SteeringVector for torch",
     )
     export.add_argument(
         "--model", metavar="NAME", help="folder of the model (default: the only one there is)"
-    )
-    export.add_argument(
-        "--analysis",
-        metavar="ID",
-        default="newest",
-        help="id of the analysis (default: %(default)s)",
     )
     export.add_argument(
         "--model-hint",
@@ -55,8 +48,7 @@ def add(actions: Any) -> None:
         metavar="FILE",
         help="path of the file (default: EMOTION_MODEL in the working directory)",
     )
-    add_results(export)
-    add_json(export)
+    add_options(export, "--analysis", "--results", "--json")
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import say
-from emoact.cli.parsing import (
-    add_command,
-    add_dataset,
-    add_json,
-    add_results,
-    add_start,
-    add_yes,
-    one_of,
-)
+from emoact.cli.parsing import add_command, add_options
 from emoact.jobs import executor
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.sites import saved_sites, site_names
@@ -57,34 +49,9 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help="label of the data set; repeatable (default: all of them)",
     )
-    add_dataset(what)
-    add_results(what)
+    add_options(what, "--dataset", "--results")
     _add_options(parser.add_argument_group("how"))
-    _add_effort(parser.add_argument_group("machine"))
-    run = parser.add_argument_group("run")
-    run.add_argument(
-        "--store",
-        type=one_of([store.name for store in protocol.STORES]),
-        default=protocol.STORES[0].name,
-        metavar="NAME",
-        help=f"format of the files; {protocol.described()} (default: %(default)s)",
-    )
-    run.add_argument(
-        "--executor",
-        type=one_of([one.name for one in executor.EXECUTORS]),
-        default=executor.EXECUTORS[0].name,
-        metavar="NAME",
-        help=f"where the work is done; {executor.described()} (default: %(default)s)",
-    )
-    run.add_argument(
-        "--overwrite", action="store_true", help="replace files of another configuration"
-    )
-    add_start(run)
-    add_yes(run)
-    add_json(run)
-
-
-def _add_effort(machine: argparse._ArgumentGroup) -> None:
+    machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--threads",
         metavar="N",
@@ -97,59 +64,51 @@ def _add_effort(machine: argparse._ArgumentGroup) -> None:
         help="most tokens that go through the model at once, which is what memory grows with "
         "(default: EMOACT_PASS_TOKENS, else 768, of which the plan takes as many as are cheapest)",
     )
+    run = parser.add_argument_group("run")
+    for name, records, about in (
+        ("--store", protocol.STORES, f"format of the files; {protocol.described()}"),
+        ("--executor", executor.EXECUTORS, f"where the work is done; {executor.described()}"),
+    ):
+        names = [record.name for record in records]
+        run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=about)
+    run.add_argument(
+        "--overwrite", action="store_true", help="replace files of another configuration"
+    )
+    add_options(run, "--run-id", "--detach", "--yes", "--json")
 
 
 def _add_options(how: argparse._ArgumentGroup) -> None:
-    how.add_argument(
-        "--bos",
-        type=one_of(get_args(BosPolicy)),
-        default="prepend",
-        metavar="{prepend,none}",
-        help="put the model's begin-of-sequence token first (default: %(default)s)",
-    )
-    how.add_argument(
-        "--processing",
-        type=one_of(get_args(Processing)),
-        default="raw",
-        metavar="{raw,tl_compat}",
-        help="weights as published, or folded and centred as TransformerLens 2 did "
-        "(default: %(default)s)",
-    )
-    how.add_argument(
-        "--dtype",
-        type=one_of(get_args(DType)),
-        default="float32",
-        metavar="{float32,bfloat16,float16}",
-        help="what the model computes in; files hold float32 (default: %(default)s)",
-    )
+    for name, allowed, about in (
+        ("--bos", BosPolicy, "put the model's begin-of-sequence token first"),
+        (
+            "--processing",
+            Processing,
+            "weights as published, or folded and centred as TransformerLens 2 did",
+        ),
+        ("--dtype", DType, "what the model computes in; files hold float32"),
+        ("--device", Device, "where the passes run"),
+    ):
+        how.add_argument(name, choices=get_args(allowed), default=get_args(allowed)[0], help=about)
     how.add_argument(
         "--site",
         action="append",
-        type=one_of(site_names()),
+        choices=site_names(),
         metavar="SITE",
         help=f"one of {', '.join(site_names())}; repeatable "
         f"(default: {' and '.join(saved_sites())})",
     )
-    how.add_argument(
-        "--device",
-        type=one_of(get_args(Device)),
-        default="auto",
-        metavar="{auto,cpu,cuda,mps}",
-        help="where the passes run (default: %(default)s)",
-    )
-    how.add_argument(
-        "--truncate", action="store_true", help="cut prompts that are longer than the context"
-    )
-    how.add_argument(
-        "--allow-nonadditive-mlp",
-        action="store_true",
-        help="take models whose MLP output is not what is added to the residual stream",
-    )
-    how.add_argument(
-        "--allow-pickle-weights",
-        action="store_true",
-        help="load weights stored as pickles, which can run code; only if you trust them",
-    )
+    for name, about in (
+        ("--truncate", "cut prompts that are longer than the context"),
+        (
+            "--allow-nonadditive-mlp",
+            "take models whose MLP output is not what is added to the residual stream",
+        ),
+        (
+            "--allow-pickle-weights",
+            "load weights stored as pickles, which can run code; only if you trust them",
+        ),
+    ):
+        how.add_argument(name, action="store_true", help=about)
 
 
 def _extract(arguments: argparse.Namespace) -> int:

@@ -6,27 +6,12 @@ import argparse
 import os
 from typing import Any
 
-from emoact.cli.output import print_csv, print_json, print_line, say, write_csv
-from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.cli.output import nothing_in, print_json, print_line, say, write_table
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 from emoact.sites import vector_sites
 
-_NORMS = ("l2", "l1", "rms")
 _TABLES = ("layer", "position", "prompt", "token", "length", "growth", "dimension")
-_COLUMNS = (
-    "model",
-    "emotion",
-    "site",
-    "layer",
-    "norm",
-    "position",
-    "mean",
-    "median",
-    "q25",
-    "q75",
-    "n",
-    "n_nonfinite",
-)
 
 
 def add(commands: Any) -> None:
@@ -41,7 +26,7 @@ def add(commands: Any) -> None:
     inspect.add_argument(
         "file", metavar="FILE", help="a file of activations; nothing in it is executed"
     )
-    add_json(inspect)
+    add_options(inspect, "--json")
     norms = add_command(
         commands,
         "norms",
@@ -49,53 +34,36 @@ def add(commands: Any) -> None:
         example="emoact norms --csv norms.csv",
         run=_norms,
     )
-    add_results(norms)
-    norms.add_argument(
-        "--norm",
-        type=one_of(_NORMS),
-        default="l2",
-        metavar="{l2,l1,rms}",
-        help="kind of norm (default: %(default)s)",
-    )
+    add_options(norms, "--results", "--norm")
     norms.add_argument(
         "--by",
-        type=one_of(_TABLES),
+        choices=_TABLES,
         default="layer",
-        metavar="{layer,position,prompt,token,length,growth,dimension}",
         help="unit of a row: a layer; a position of a layer; a prompt; a token with its largest "
-        "dimensions; a prompt's number of tokens; the step to the next layer; a dimension "
-        "(default: %(default)s)",
+        "dimensions; a prompt's number of tokens; the step to the next layer; a dimension",
     )
-    norms.add_argument(
-        "--relative",
-        action="store_true",
-        help="divide by each model's own scale, the median of its median residual norms",
-    )
-    for name, metavar, about in (
-        ("model", "FOLDER", "only this model, by its folder; may be given several times"),
-        ("emotion", "NAME", "only this emotion; may be given several times"),
+    for name, about in (
+        ("--relative", "divide by each model's own scale, the median of its residual norms"),
+        ("--content", "leave out position 0 where it is a BOS"),
+        ("--together", "by position: all prompts of a model as one class"),
     ):
-        norms.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=about)
+        norms.add_argument(name, action="store_true", help=about)
+    for name, metavar, about in (
+        ("--model", "FOLDER", "only this model, by its folder; may be given several times"),
+        ("--emotion", "NAME", "only this emotion; may be given several times"),
+    ):
+        norms.add_argument(name, action="append", default=[], metavar=metavar, help=about)
     norms.add_argument(
         "--site",
         action="append",
         default=[],
-        type=one_of(vector_sites()),
+        choices=vector_sites(),
         metavar="SITE",
         help=f"only this site, one of {', '.join(vector_sites())}; may be given several times",
     )
     norms.add_argument("--layer", type=int, metavar="N", help="only this layer, counted from 0")
     norms.add_argument("--prompt", metavar="ID", help="only this prompt")
-    norms.add_argument(
-        "--content", action="store_true", help="leave out position 0 where it is a BOS"
-    )
-    norms.add_argument(
-        "--together",
-        action="store_true",
-        help="by position: all prompts of a model as one class",
-    )
-    norms.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
-    add_json(norms)
+    add_options(norms, "--csv", "--json")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -142,39 +110,34 @@ def _words(value: Any) -> str:
 
 
 def _norms(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from emoact.stats import catalogue
     from emoact.stats.norms.norm_tables import NormTable
     from emoact.store.summaries import measures_of
 
     grid = measures_of(arguments.results)
     if not grid.units and not grid.problems:
-        raise RequestError(
-            f"there are no activations in {arguments.results}",
-            remedy="`emoact extract --model smollm2-135m` makes some.",
-        )
-    rows = (
-        NormTable(
-            by=arguments.by,
-            norm=arguments.norm,
-            relative=arguments.relative,
-            models=tuple(arguments.model),
-            emotions=tuple(arguments.emotion),
-            sites=tuple(arguments.site),
-            layer=arguments.layer,
-            prompt=arguments.prompt,
-            content=arguments.content,
-            together=arguments.together,
-        )
-        .frame(grid.units)
-        .to_dict("records")
-    )
+        raise nothing_in(arguments.results)
+    table = NormTable(
+        by=arguments.by,
+        norm=arguments.norm,
+        relative=arguments.relative,
+        models=tuple(arguments.model),
+        emotions=tuple(arguments.emotion),
+        sites=tuple(arguments.site),
+        layer=arguments.layer,
+        prompt=arguments.prompt,
+        content=arguments.content,
+        together=arguments.together,
+    ).frame(grid.units)
+    if not len(table):
+        table = pd.DataFrame(columns=[*catalogue.table_named(f"norms_{arguments.by}").columns])
     for problem in grid.problems:
         say(f"left out: {problem.where}: {problem.message}")
-    if arguments.csv and arguments.csv != "-":
-        write_csv(arguments.csv, rows, columns=_COLUMNS)
-        say(f"{len(rows):,} rows in {arguments.csv}")
     if arguments.json:
         problems = [problem.to_json() for problem in grid.problems]
-        print_json({"rows": rows, "problems": problems})
-    elif not arguments.csv or arguments.csv == "-":
-        print_csv(rows, columns=_COLUMNS)
+        print_json({"rows": table.to_dict("records"), "problems": problems})
+    if arguments.csv or not arguments.json:
+        write_table(table, arguments.csv)
     return 1 if grid.problems else 0

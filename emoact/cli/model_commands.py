@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_json, add_yes
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,17 +24,16 @@ def add(commands: Any) -> None:
         example="emoact models list",
         run=_list,
     )
-    add_json(models)
+    add_options(models, "--json")
     actions = models.add_subparsers(title="actions", metavar="ACTION")
-    add_json(
-        add_command(
-            actions,
-            "list",
-            about="List the models with a short name, and whether they are installed.",
-            example="emoact models list --json",
-            run=_list,
-        )
+    listing = add_command(
+        actions,
+        "list",
+        about="List the models with a short name, and whether they are installed.",
+        example="emoact models list --json",
+        run=_list,
     )
+    add_options(listing, "--json")
     install = add_command(
         actions,
         "install",
@@ -43,8 +42,7 @@ def add(commands: Any) -> None:
         run=_install,
     )
     install.add_argument("name", metavar="NAME", help="short name, hub id, or .gguf file")
-    add_yes(install)
-    add_json(install)
+    add_options(install, "--yes", "--json")
     path = add_command(
         actions,
         "path",
@@ -53,7 +51,7 @@ def add(commands: Any) -> None:
         run=_path,
     )
     path.add_argument("name", metavar="NAME", help="short name, hub id, folder or .gguf file")
-    add_json(path)
+    add_options(path, "--json")
 
 
 def _list(arguments: argparse.Namespace) -> int:

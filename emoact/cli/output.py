@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -34,22 +35,26 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def print_csv(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
-    """Print rows as CSV.
-
-    Args:
-        rows: Rows with the same columns.
-        columns: Columns of the header without rows.
-    """
-    sys.stdout.write(_csv(rows, columns))
-
-
-def write_csv(path: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> None:
-    """Write rows as CSV into a file, atomically."""
+def write_table(table: pd.DataFrame, path: str | None, *, badges: Sequence[str] = ()) -> None:
+    """Write a table as CSV into a file, atomically; without one, or for `-`, print it."""
     from emoact.store.atomic import replace_atomically
+    from emoact.views.view import csv_of
 
-    with replace_atomically(Path(path)) as file:
-        file.write(_csv(rows, columns).encode())
+    text = csv_of(table, badges)
+    if path in (None, "-"):
+        sys.stdout.write(text)
+        return
+    with replace_atomically(Path(str(path))) as file:
+        file.write(text.encode())
+    say(f"{len(table):,} rows in {path}")
+
+
+def nothing_in(results: str, purpose: str = "") -> RequestError:
+    """The error of a command that finds no activations."""
+    return RequestError(
+        f"there are no activations in {results}{purpose}",
+        remedy="`emoact extract --model smollm2-135m` makes some.",
+    )
 
 
 def say(text: str) -> None:
@@ -62,14 +67,6 @@ def print_error(error: EmoactError, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
     say(f"error: {error}")
-
-
-def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:

@@ -6,19 +6,31 @@ import argparse
 import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from emoact.errors import RequestError
 
-_CHOICE = re.compile(r"invalid choice: '(?P<found>.*?)' \(choose from (?P<allowed>.*)\)")
+_CHOICE = re.compile(
+    r"(argument (?P<option>--\S+): )?.*invalid choice: '(?P<found>.*?)' "
+    r"\(choose from (?P<allowed>.*)\)"
+)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help of a command; an option that takes a value names its default."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        silent = action.default in (None, False, argparse.SUPPRESS) or action.default == []
+        return text if silent or "default" in text else f"{text} (default: %(default)s)"
 
 
 class Parser(argparse.ArgumentParser):
     """Argument parser that raises `RequestError` and suggests a similar word."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _Help)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
@@ -47,8 +59,9 @@ class Parser(argparse.ArgumentParser):
             self.fail(message, None)
         allowed = re.findall(r"[\w-]+", match["allowed"])
         close = difflib.get_close_matches(match["found"], allowed, n=1)
+        where = f"{match['option']}: " if match["option"] else ""
         self.fail(
-            f"{match['found']!r} is unknown here; allowed are {', '.join(allowed)}",
+            f"{where}{match['found']!r} is unknown here; allowed are {', '.join(allowed)}",
             close[0] if close else None,
         )
 
@@ -58,21 +71,6 @@ class Parser(argparse.ArgumentParser):
         raise RequestError(
             f"{self.prog}: {message}", remedy=f"{hint}`{self.prog} --help` shows what there is."
         )
-
-
-def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
-    """Argument type that accepts only these words."""
-
-    def check(word: str) -> str:
-        if word in allowed:
-            return word
-        close = difflib.get_close_matches(word, allowed, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is unknown; allowed are {', '.join(allowed)}{hint}"
-        )
-
-    return check
 
 
 def add_command(
@@ -97,60 +95,47 @@ def add_command(
     return parser
 
 
-def add_json(parser: argparse._ActionsContainer) -> None:
-    """Add `--json`."""
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON document to standard output"
-    )
-
-
-def add_results(parser: argparse._ActionsContainer) -> None:
-    """Add `--results`."""
-    parser.add_argument(
-        "--results",
-        metavar="DIR",
-        default=default_results(),
-        help="results folder (default: %(default)s, or the first of EMOACT_RESULTS)",
-    )
-
-
-def add_dataset(
-    parser: argparse._ActionsContainer,
-    *,
-    about: str = "prompts as .jsonl, .json, .csv, .tsv or .parquet",
-) -> None:
-    """Add `--dataset`."""
-    parser.add_argument(
-        "--dataset",
-        metavar="FILE",
-        default="data/prompts.jsonl",
-        help=f"{about} (default: %(default)s)",
-    )
-
-
-def add_seed(parser: argparse._ActionsContainer, *, about: str) -> None:
-    """Add `--seed`."""
-    parser.add_argument("--seed", type=int, default=0, help=f"{about} (default: %(default)s)")
-
-
-def add_start(parser: argparse._ActionsContainer) -> None:
-    """Add `--run-id` and `--detach`."""
-    parser.add_argument(
-        "--run-id", metavar="ID", help="name of the run (default: made from the time)"
-    )
-    parser.add_argument(
-        "--detach", action="store_true", help="print the run's id and return without waiting"
-    )
-
-
-def add_yes(parser: argparse._ActionsContainer) -> None:
-    """Add `--yes`."""
-    parser.add_argument(
-        "--yes", action="store_true", help="download more than 200 MB without a question"
-    )
-
-
 def default_results() -> str:
     """First folder of `EMOACT_RESULTS`, or `results`."""
     named = [part for part in os.environ.get("EMOACT_RESULTS", "").split(os.pathsep) if part]
     return named[0] if named else "results"
+
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--json": {"action": "store_true", "help": "print one JSON document to standard output"},
+    "--results": {
+        "metavar": "DIR",
+        "help": "results folder (default: %(default)s, or the first of EMOACT_RESULTS)",
+    },
+    "--dataset": {
+        "metavar": "FILE",
+        "default": "data/prompts.jsonl",
+        "help": "prompts as .jsonl, .json, .csv, .tsv or .parquet",
+    },
+    "--seed": {"type": int, "default": 0, "help": "seed of all draws"},
+    "--run-id": {"metavar": "ID", "help": "name of the run (default: made from the time)"},
+    "--detach": {
+        "action": "store_true",
+        "help": "print the run's id and return without waiting",
+    },
+    "--yes": {"action": "store_true", "help": "download more than 200 MB without a question"},
+    "--norm": {"choices": ("l2", "l1", "rms"), "default": "l2", "help": "kind of norm"},
+    "--csv": {"metavar": "FILE", "help": "write the rows here; - is standard output"},
+    "--analysis": {"metavar": "ID", "default": "newest", "help": "id of the analysis"},
+}
+"""Options that several commands have."""
+
+
+def add_options(container: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
+    """Add shared options to a command or to a group of its options.
+
+    Args:
+        container: The command or the group.
+        names: Keys of `OPTIONS`.
+        changes: Fields of these options that differ in this command.
+    """
+    for name in names:
+        fields = {**OPTIONS[name], **changes}
+        if name == "--results":
+            fields["default"] = default_results()
+        container.add_argument(name, **fields)

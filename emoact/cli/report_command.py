@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.output import print_json, print_line, say
-from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.cli.parsing import add_command, add_options
 
 
 def add(commands: Any) -> None:
@@ -19,28 +19,25 @@ def add(commands: Any) -> None:
         example="emoact report --lang ja --out report.html",
         run=_report,
     )
-    add_results(parser)
+    add_options(parser, "--results")
     parser.add_argument(
         "--lang",
-        type=one_of(("en", "ja")),
+        choices=("en", "ja"),
         default="en",
-        metavar="{en,ja}",
-        help="language; Japanese follows the sections of the phase-2 report (default: %(default)s)",
+        help="language; Japanese follows the sections of the phase-2 report",
     )
     parser.add_argument(
         "--format",
-        type=one_of(("html", "md")),
+        choices=("html", "md"),
         default="html",
-        metavar="{html,md}",
-        help="html is one file that needs nothing else; md has its figures beside it (default: "
-        "%(default)s)",
+        help="html is one file that needs nothing else; md has its figures beside it",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
         help="path of the report (default: RESULTS/reports/report-TIME-LANG.html)",
     )
-    add_json(parser)
+    add_options(parser, "--json")
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_json, add_results
+from emoact.cli.parsing import Parser, add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,36 +24,28 @@ def add(commands: Any) -> None:
         example="emoact runs list",
         run=_list,
     )
-    _common(runs)
+    add_options(runs, "--results", "--json")
     actions = runs.add_subparsers(title="actions", metavar="ACTION")
-    _common(
-        add_command(
-            actions,
-            "list",
-            about="List all runs of a results folder, newest first.",
-            example="emoact runs list --json",
-            run=_list,
-        )
+    listing = add_command(
+        actions,
+        "list",
+        about="List all runs of a results folder, newest first.",
+        example="emoact runs list --json",
+        run=_list,
     )
+    add_options(listing, "--results", "--json")
     _of_one(actions, "show", "Where a run stands, unit by unit.", _show)
     _of_one(actions, "cancel", "Stop a run; what it saved stays.", _cancel)
     resume = _of_one(
         actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
     )
-    resume.add_argument("--detach", action="store_true", help="return without waiting")
+    add_options(resume, "--detach")
     logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
-    logs.add_argument(
-        "--lines", type=int, default=40, metavar="N", help="number of lines (default: %(default)s)"
-    )
+    logs.add_argument("--lines", type=int, default=40, metavar="N", help="number of lines")
     delete = _of_one(
         actions, "delete", "Remove a run's directory; the activations it wrote stay.", _delete
     )
-    delete.add_argument("--yes", action="store_true", help="delete without a question")
-
-
-def _common(parser: Parser) -> None:
-    add_results(parser)
-    add_json(parser)
+    add_options(delete, "--yes", help="delete without a question")
 
 
 def _of_one(actions: Any, name: str, about: str, run: Any) -> Parser:
@@ -61,7 +53,7 @@ def _of_one(actions: Any, name: str, about: str, run: Any) -> Parser:
         actions, name, about=about, example=f"emoact runs {name} 20260131-120000-a1b2", run=run
     )
     parser.add_argument("run_id", metavar="ID", help="name of the run, as `runs list` shows it")
-    _common(parser)
+    add_options(parser, "--results", "--json")
     return parser
 
 

@@ -7,18 +7,19 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import print_csv, print_json, print_line, print_table, say, write_csv
-from emoact.cli.parsing import add_command, add_json, add_results, one_of
+from emoact.cli.output import nothing_in, print_json, print_line, print_table, say, write_table
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 from emoact.sites import SiteName, site, vector_sites
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emoact.host.client import Looked
     from emoact.stats.norms.sentence import NearClasses
     from emoact.store.summaries.measures import UnitMeasures
 
 _TABLES = ("class", "token", "layer")
-_NORMS = ("l2", "l1", "rms")
 
 
 def add(commands: Any) -> None:
@@ -39,18 +40,17 @@ def add(commands: Any) -> None:
         help="whose files: a folder under activations, or the name it was extracted by; not needed "
         "where there is one model",
     )
-    add_results(sentence)
+    add_options(sentence, "--results")
     sentence.add_argument(
         "--by",
-        type=one_of(_TABLES),
+        choices=_TABLES,
         default="class",
-        metavar="{class,token,layer}",
         help="what a row is: a saved class and the distance to it; a token with its norm at a "
-        "layer; a layer with the sentence's norm beside the classes' (default: %(default)s)",
+        "layer; a layer with the sentence's norm beside the classes'",
     )
     sentence.add_argument(
         "--site",
-        type=one_of(_known()),
+        choices=_known(),
         metavar="SITE",
         help=f"one of {', '.join(_known())} (default: the first that was saved)",
     )
@@ -60,15 +60,8 @@ def add(commands: Any) -> None:
         metavar="N",
         help="of distances, counted from 0 (default: the middle one)",
     )
-    sentence.add_argument(
-        "--norm",
-        type=one_of(_NORMS),
-        default="l2",
-        metavar="{l2,l1,rms}",
-        help="kind of norm, by token and by layer (default: %(default)s)",
-    )
-    sentence.add_argument("--csv", metavar="FILE", help="write the rows here; - is standard output")
-    add_json(sentence)
+    add_options(sentence, "--norm", help="kind of norm, by token and by layer")
+    add_options(sentence, "--csv", "--json")
 
 
 def _sentence(arguments: argparse.Namespace) -> int:
@@ -87,36 +80,32 @@ def _sentence(arguments: argparse.Namespace) -> int:
         say(f"loading {request.model}; it stays for ten minutes after the last sentence")
     looked = look_at(request, text)
     check_bos(looked.bos, configurations[0] or {})
-    rows, near = _rows(own, looked, site, layer, arguments)
-    _tell(arguments, looked, rows, near, {"model": units[0].folder, "site": site, "layer": layer})
+    table, near = _table(own, looked, site, layer, arguments)
+    _tell(arguments, looked, table, near, {"model": units[0].folder, "site": site, "layer": layer})
     return 0
 
 
 def _tell(
     arguments: argparse.Namespace,
     looked: Looked,
-    rows: list[dict[str, Any]],
+    table: pd.DataFrame,
     near: NearClasses | None,
     where: Mapping[str, Any],
 ) -> None:
     said = list(near.sentences()) if near else []
     if looked.random_weights:
         said.append("The weights are random; this says nothing about emotion.")
-    if arguments.csv and arguments.csv != "-":
-        write_csv(arguments.csv, rows)
-        say(f"{len(rows):,} rows in {arguments.csv}")
     if arguments.json:
         named = {"text": looked.text, "tokens": looked.token_strings, **where}
+        rows = table.to_dict("records")
         print_json({**named, "sentences": said, "seconds": looked.seconds, "rows": rows})
-    elif arguments.csv == "-" or (arguments.by != "class" and not arguments.csv):
-        print_csv(rows)
-        for line in said:
-            say(line)
     else:
         for line in said:
-            print_line(line)
-        if not arguments.csv:
-            print_table(list(rows[0]), [_cells(row) for row in rows])
+            say(line) if arguments.csv or arguments.by != "class" else print_line(line)
+    if not (arguments.csv or arguments.json) and arguments.by == "class":
+        print_table(list(table), [_cells(row) for row in table.to_dict("records")])
+    elif arguments.csv or not arguments.json:
+        write_table(table, arguments.csv)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -124,13 +113,13 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [str(name), f"{distance:.3f}", "" if share is None else f"{100 * share:.0f} %"]
 
 
-def _rows(
+def _table(
     units: Sequence[UnitMeasures],
     looked: Looked,
     site: SiteName,
     layer: int,
     arguments: argparse.Namespace,
-) -> tuple[list[dict[str, Any]], NearClasses | None]:
+) -> tuple[pd.DataFrame, NearClasses | None]:
     from emoact.stats.norms import sentence
 
     if arguments.by == "class":
@@ -140,7 +129,7 @@ def _rows(
                 f"no saved prompt has finite values of {site} at layer {layer}",
                 remedy="Choose another --layer; `emoact verify` says what is wrong with the files.",
             )
-        return near.frame().to_dict("records"), near
+        return near.frame(), near
     norms = sentence.sentence_norms(looked.arrays, site, arguments.norm)
     if arguments.by == "token":
         found = sentence.sentence_token_table(norms, looked.token_strings)
@@ -148,7 +137,7 @@ def _rows(
         found = sentence.sentence_layer_table(
             norms, looked.content_start, units, site, arguments.norm
         )
-    return found.to_dict("records"), None
+    return found, None
 
 
 def _units(results: str, model: str | None) -> list[UnitMeasures]:
@@ -161,10 +150,7 @@ def _units(results: str, model: str | None) -> list[UnitMeasures]:
         say(f"left out: {problem.where}: {problem.message}")
     folders = list(dict.fromkeys(unit.folder for unit in grid.units))
     if not folders:
-        raise RequestError(
-            f"there are no activations in {results} to compare with",
-            remedy="`emoact extract --model smollm2-135m` makes some.",
-        )
+        raise nothing_in(results, " to compare with")
     if model is None and len(folders) > 1:
         raise RequestError(
             f"there are several models in {results}: {', '.join(folders)}",

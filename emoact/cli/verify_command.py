@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import print_json, print_line, say
-from emoact.cli.parsing import add_command, add_json, add_results, add_seed
+from emoact.cli.output import nothing_in, print_json, print_line, say
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ def add(commands: Any) -> None:
         example="emoact verify --results results --samples 3",
         run=_verify,
     )
-    add_results(verify)
+    add_options(verify, "--results")
     verify.add_argument(
         "--samples",
         type=int,
         default=2,
         metavar="N",
         help="prompts per file to recompute one at a time through TransformerLens, where the model "
-        "is installed; 0 leaves it out (default: %(default)s)",
+        "is installed; 0 leaves it out",
     )
-    add_seed(verify, about="seed of the sample of prompts")
-    add_json(verify)
+    add_options(verify, "--seed", help="seed of the sample of prompts")
+    add_options(verify, "--json")
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -44,10 +44,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         raise RequestError(f"--samples is {arguments.samples}; 0 or more is allowed")
     report = verify_files(arguments.results, on_file=lambda path: say(f"checking {path}"))
     if not report.n_files:
-        raise RequestError(
-            f"there are no activations in {arguments.results}",
-            remedy="`emoact extract --model smollm2-135m` makes some.",
-        )
+        raise nothing_in(arguments.results)
     parity, findings = _parity(report, arguments)
     found = (*report.findings, *findings)
     ok = is_ok(found)

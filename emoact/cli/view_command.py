@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_json, add_results
+from emoact.cli.output import print_json, print_table, write_table
+from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,19 +42,12 @@ def add(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="choices as in the address of the page; a name that takes several values is repeated",
     )
-    parser.add_argument(
-        "--analysis", metavar="ID", default="newest", help="which analysis (default: %(default)s)"
-    )
-    parser.add_argument("--csv", metavar="FILE", help="write here instead of standard output")
-    add_results(parser)
-    add_json(parser)
+    add_options(parser, "--analysis", "--csv", "--results", "--json")
 
 
 def _view(arguments: argparse.Namespace) -> int:
     from emoact.analysis.listing import read_analysis
-    from emoact.store.atomic import replace_atomically
     from emoact.views.analysed import Analysed, texts_in
-    from emoact.views.view import csv_of
 
     if arguments.name is None:
         _list(as_json=arguments.json)
@@ -71,12 +64,8 @@ def _view(arguments: argparse.Namespace) -> int:
     shown = view.show(source, choice)
     if arguments.json:
         _print(view, saved, choice, shown, view.answer(source, choice, shown))
-    elif arguments.csv:
-        with replace_atomically(arguments.csv) as file:
-            file.write(csv_of(shown.table, saved.badges).encode())
-        say(f"{len(shown.table)} rows in {arguments.csv}")
     else:
-        print_line(csv_of(shown.table, saved.badges).rstrip("\n"))
+        write_table(shown.table, arguments.csv, badges=saved.badges)
     return 0
 
 
@@ -137,8 +126,6 @@ def _choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[str]]) ->
 def _print(
     view: View[Any], saved: SavedAnalysis, choice: Choice, shown: Any, answer: Sequence[str]
 ) -> None:
-    import json
-
     print_json(
         {
             "view": view.name,
@@ -147,6 +134,6 @@ def _print(
             "badges": list(saved.badges),
             "answer": [sentence for sentence in answer if sentence],
             "caption": shown.caption,
-            "rows": json.loads(shown.table.to_json(orient="records", double_precision=15)),
+            "rows": shown.table.astype(object).to_dict("records"),
         }
     )
