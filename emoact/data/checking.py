@@ -59,7 +59,7 @@ class _Checker:
             raise self.refusal(
                 row,
                 f"text has {len(value):,} characters; {self.max_chars:,} are allowed",
-                "Shorten it, or raise max_chars (environment: EMOACT_MAX_CHARS).",
+                "Shorten it, or raise EMOACT_MAX_CHARS.",
             )
         self._check_characters(row, "text", value, _CONTROL)
         if not _has_visible(value):
@@ -144,14 +144,12 @@ def _has_visible(value: str) -> bool:
     return any(unicodedata.category(c)[0] not in "ZC" for c in value)
 
 
-def checked_prompts(
-    path: str, rows: Iterable[Row], *, max_chars: int, max_rows: int
-) -> tuple[Prompt, ...]:
+def checked_prompts(path: str, rows: Iterable[Row], *, max_chars: int) -> tuple[Prompt, ...]:
     """Prompts of all rows.
 
     Raises:
         RequestError: A row is malformed, an id occurs twice, two labels differ in case only, or
-            there are no rows or more than `max_rows`.
+            there are no rows.
     """
     checker = _Checker(path=path, max_chars=max_chars)
     prompts: list[Prompt] = []
@@ -159,12 +157,6 @@ def checked_prompts(
     labels: dict[str, tuple[str, str]] = {}
     with_id = False
     for ordinal, row in enumerate(rows, start=1):
-        if ordinal > max_rows:
-            raise checker.refusal(
-                row,
-                f"more than {max_rows:,} prompts",
-                "Split the data set, or raise max_rows (environment: EMOACT_MAX_ROWS).",
-            )
         if ordinal == 1:
             with_id = row.fields.get("id") not in (None, "")
         prompt = checker.prompt(row, ordinal, with_id=with_id)

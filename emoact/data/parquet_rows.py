@@ -1,19 +1,22 @@
 """Rows of Parquet files, unpacked in a child process.
 
 A damaged Parquet file can make pyarrow abort its process, which no `except` can catch. The child
-keeps such a crash away from the dashboard, and turns it into a refusal.
+keeps such a crash away from the dashboard, and turns it into a refusal. Bytes go in; one JSON list
+a line comes out: a kind of message and its content.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
-from emoact.data.rows import REQUIRED, Row, missing_field
+from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source
 from emoact.errors import RequestError
 
@@ -21,8 +24,14 @@ _MAGIC = b"PAR1"
 _ROOT = str(Path(__file__).resolve().parents[2])
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from emoact.data.parquet_child import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+    "from emoact.data.parquet_rows import unpack; unpack(int(sys.argv[2]), int(sys.argv[3]))"
 )
+_BATCH = 1024
+_EXPANSION = 20
+"""Largest unpacked size of the columns, as a multiple of the largest size of a file."""
+_MEMORY = 8 * 1024**3
+_SECONDS = 120
+_INTEGERS = ("id", "scenario_id")
 
 
 def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
@@ -41,48 +50,29 @@ def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[
         stderr=subprocess.DEVNULL,
     ) as child:
         try:
-            _hand_over(cast("IO[bytes]", child.stdin), source.data)
+            # A child that ended early has said why, or is taken for crashed.
+            with suppress(BrokenPipeError), cast("IO[bytes]", child.stdin) as pipe:
+                pipe.write(source.data)
             yield from _received(source, cast("IO[bytes]", child.stdout))
         finally:
             child.kill()
 
 
-def _hand_over(pipe: IO[bytes], data: bytes) -> None:
-    try:
-        with pipe:
-            pipe.write(data)
-    except BrokenPipeError:
-        return  # the child ended early; its messages decide
-
-
 def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
     """Rows from the messages of the child, up to the end mark."""
-    columns: list[str] = []
-    number = 0
-    for line in pipe:
-        message: Any = json.loads(line) if line.endswith(b"\n") else None
-        if isinstance(message, list):
-            number += 1
-            yield Row(f"row {number}", dict(zip(columns, message, strict=True)))
-        elif message is None:
-            break
-        elif "columns" in message:
-            columns = message["columns"]
-            _check_columns(source, columns)
-        elif "refused" in message:
-            raise source.refusal(*message["refused"][:2], remedy=message["refused"][2])
-        elif "damaged" in message:
-            raise _damaged(source, message["damaged"])
-        else:
+    for number, line in enumerate(pipe, start=1):
+        content: Any
+        kind, content = json.loads(line) if line.endswith(b"\n") else ("cut off", None)
+        if kind == "row":
+            yield Row(f"row {number}", content)
+        elif kind == "refused":
+            where, problem, remedy = content
+            raise source.refusal(where, problem, remedy=remedy)
+        elif kind == "damaged":
+            raise _damaged(source, content)
+        elif kind == "end":
             return
     raise _damaged(source, "the reader crashed, or took too much memory or time")
-
-
-def _check_columns(source: Source, columns: list[str]) -> None:
-    for field in REQUIRED:
-        if field not in columns:
-            problem, remedy = missing_field(field, columns)
-            raise source.refusal(None, problem, remedy=remedy)
 
 
 def _damaged(source: Source, reason: str) -> RequestError:
@@ -91,3 +81,117 @@ def _damaged(source: Source, reason: str) -> RequestError:
         f"this is not a readable Parquet file ({reason})",
         remedy="Write it again, for example with pandas' to_parquet, or correct its extension.",
     )
+
+
+class _RefusedError(Exception):
+    """Refusal: place or None, problem, remedy."""
+
+
+def unpack(max_bytes: int, max_chars: int) -> None:
+    """Read a Parquet file from standard input; write its rows and an end mark, or a refusal."""
+    import pyarrow as pa
+
+    data = sys.stdin.buffer.read()
+    limits = (
+        (resource.RLIMIT_AS, _MEMORY),
+        (resource.RLIMIT_CPU, _SECONDS),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for limit, value in limits:
+        # Where the system can limit the address space, a decompression bomb ends here.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, value))
+    errors = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError)
+    try:
+        for row in _content(data, max_bytes, max_chars):
+            _say("row", row)
+        _say("end", None)
+    except _RefusedError as refused:
+        _say("refused", refused.args)
+    except errors as error:
+        _say("damaged", shown(str(error), limit=120))
+    sys.stdout.flush()
+
+
+def _say(kind: str, content: object) -> None:
+    sys.stdout.write(json.dumps([kind, content]) + "\n")
+
+
+def _content(data: bytes, max_bytes: int, max_chars: int) -> Iterator[dict[str, object]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.ParquetFile(pa.BufferReader(data)).schema_arrow
+    columns = _columns(schema)
+    texts = [name for name in columns if not pa.types.is_integer(schema.field(name).type)]
+    # Dictionary columns stay dictionaries, so that a short file cannot expand to gigabytes.
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+    _check_expansion(file.metadata, max_bytes)
+    start = 0
+    for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+        values = [_values(name, batch.column(name), start, max_chars) for name in columns]
+        for record in zip(*values, strict=True):
+            yield dict(zip(columns, record, strict=True))
+        start += batch.num_rows
+
+
+def _columns(schema: Any) -> list[str]:
+    """Known columns of the file, each checked to have a readable type."""
+    import pyarrow as pa
+
+    names = list(schema.names)
+    for field in REQUIRED:
+        if field not in names:
+            raise _RefusedError(None, *missing_field(field, map(str, names)))
+    known = [field for field in FIELDS if field in names]
+    for field in known:
+        if names.count(field) > 1:
+            problem = f"the column {field!r} occurs {names.count(field)} times"
+            raise _RefusedError(None, problem, "Rename or remove all but one of them.")
+        kind = schema.field(field).type
+        value = kind.value_type if pa.types.is_dictionary(kind) else kind
+        text = (
+            pa.types.is_string(value)
+            or pa.types.is_large_string(value)
+            or pa.types.is_string_view(value)
+        )
+        number = pa.types.is_integer(kind) and field in _INTEGERS
+        absent = pa.types.is_null(kind) and field not in REQUIRED
+        if not (text or number or absent):
+            allowed = "text or integers" if field in _INTEGERS else "text"
+            problem = f"the column {field!r} holds {shown(str(kind))}; {allowed} is needed"
+            raise _RefusedError(None, problem, "Convert the column to strings before saving.")
+    return [field for field in known if not pa.types.is_null(schema.field(field).type)]
+
+
+def _check_expansion(metadata: Any, max_bytes: int) -> None:
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
+    size = sum(each.total_uncompressed_size for each in chunks if each.path_in_schema in FIELDS)
+    allowed = max_bytes * _EXPANSION
+    if size > allowed:
+        problem = f"its columns take {size:,} bytes unpacked; {allowed:,} are allowed"
+        raise _RefusedError(None, problem, "Split the data set, or raise EMOACT_MAX_BYTES.")
+
+
+def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+        # A character has at most four bytes.
+        too_long = pc.index(pc.greater(lengths, 4 * max_chars), True).as_py()
+        if too_long >= 0:
+            problem = f"{name} is longer than {max_chars:,} characters"
+            where = f"row {start + too_long + 1}"
+            raise _RefusedError(where, problem, "Shorten it, or raise EMOACT_MAX_CHARS.")
+    values: list[object] = []
+    for index, value in enumerate(column):
+        try:
+            values.append(value.as_py())
+        except UnicodeDecodeError:
+            where = f"row {start + index + 1}"
+            problem, remedy = f"{name} is not UTF-8", "Write the column again as Unicode text."
+            raise _RefusedError(where, problem, remedy) from None
+    return values

@@ -17,18 +17,13 @@ from emoact.errors import RequestError
 from emoact.schema import Dataset
 
 MAX_BYTES = 100_000_000
+"""Largest size of a file, unless `EMOACT_MAX_BYTES` says otherwise."""
 MAX_CHARS = 20_000
-MAX_ROWS = 1_000_000
+"""Most characters of a text, unless `EMOACT_MAX_CHARS` says otherwise."""
 EXTENSIONS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
-def read_prompts(
-    path: str | os.PathLike[str],
-    *,
-    max_bytes: int | None = None,
-    max_chars: int | None = None,
-    max_rows: int | None = None,
-) -> Dataset:
+def read_prompts(path: str | os.PathLike[str]) -> Dataset:
     """Checked prompts of a JSONL, JSON, CSV, TSV or Parquet file.
 
     Every row needs `text` and `emotion`; `id`, `scenario_id`, `subset` and `lang` are read where
@@ -37,40 +32,29 @@ def read_prompts(
 
     Args:
         path: File; its extension names its format. It is opened once.
-        max_bytes: Largest size of the file; None takes `EMOACT_MAX_BYTES`, or 100 million.
-        max_chars: Most characters of a text; None takes `EMOACT_MAX_CHARS`, or 20,000.
-        max_rows: Most prompts; None takes `EMOACT_MAX_ROWS`, or a million.
 
     Raises:
         RequestError: The file or one of its rows is malformed; the message names file, row,
             field, value and remedy.
     """
-    max_bytes = _limit("max_bytes", max_bytes, MAX_BYTES)
-    max_chars = _limit("max_chars", max_chars, MAX_CHARS)
-    max_rows = _limit("max_rows", max_rows, MAX_ROWS)
+    max_bytes = _limit("EMOACT_MAX_BYTES", MAX_BYTES)
+    max_chars = _limit("EMOACT_MAX_CHARS", MAX_CHARS)
     name = os.fspath(path)
     # Opened before its extension is checked, so that a missing file is reported as missing.
     with open_regular(name) as file:
         extension = _extension(name)
         source = read_source(file, path=name, max_bytes=max_bytes)
     rows = _rows(source, extension, max_bytes=max_bytes, max_chars=max_chars)
-    prompts = checked_prompts(name, rows, max_chars=max_chars, max_rows=max_rows)
+    prompts = checked_prompts(name, rows, max_chars=max_chars)
     return Dataset(source=name, sha256=source.sha256, prompts=prompts)
 
 
-def _limit(name: str, given: int | None, default: int) -> int:
-    """Limit from the argument, else the environment, else the default."""
-    variable = f"EMOACT_{name.upper()}"
-    limit = given
-    if limit is None:
-        text = os.environ.get(variable, str(default))
-        try:
-            limit = int(text)
-        except ValueError:
-            raise RequestError(f"{variable} is {text!r}; a whole number is expected") from None
-    if limit < 1:
-        raise RequestError(f"{name} is {limit}; it must be at least 1")
-    return limit
+def _limit(variable: str, default: int) -> int:
+    """Limit from the environment, else the default."""
+    text = os.environ.get(variable, str(default))
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise RequestError(f"{variable} is {text!r}; a whole number from 1 on is expected")
+    return int(text)
 
 
 def _rows(source: Source, extension: str, *, max_bytes: int, max_chars: int) -> Iterator[Row]:

@@ -91,7 +91,7 @@ def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
             path,
             None,
             f"the file is larger than {max_bytes:,} bytes",
-            remedy="Split the data set, or raise max_bytes (environment: EMOACT_MAX_BYTES).",
+            remedy="Split the data set, or raise EMOACT_MAX_BYTES.",
         )
     if not data:
         raise refusal(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
 
 REACH_SECONDS = 3.0
 """Longest wait for an answer of the hub."""
@@ -85,54 +85,47 @@ def remote_size(
     Raises:
         RequestError: The hub is switched off, cannot be reached, or does not have the model.
     """
+    from huggingface_hub.errors import HfHubHTTPError
+
     if is_offline():
         why = "the hub is switched off (HF_HUB_OFFLINE)"
         raise _missing(hub_id, revision, looked_in, why, suggestion)
     answer = _ask(hub_id, revision)
-    if isinstance(answer, urllib.error.HTTPError):
-        raise _refused(hub_id, revision, answer.code, suggestion)
+    if isinstance(answer, HfHubHTTPError):
+        raise _refused(hub_id, revision, answer.response.status_code, suggestion)
     if isinstance(answer, Exception):
-        reason = getattr(answer, "reason", None) or answer
-        why = f"the hub cannot be reached ({reason})"
+        why = f"the hub cannot be reached ({answer})"
         raise _missing(hub_id, revision, looked_in, why, suggestion)
-    files = [
-        (str(entry.get("rfilename", "")), int(entry.get("size") or 0))
-        for entry in answer.get("siblings", [])
-        if isinstance(entry, dict)
-    ]
     patterns = FILES + (PICKLED_FILES if allow_pickle_weights else ())
-    wanted = [(name, size) for name, size in files if _matches(name, patterns)]
-    if not any(name.endswith((".safetensors", ".bin")) for name, _ in wanted):
+    wanted = [file for file in answer.siblings or () if _matches(file.rfilename, patterns)]
+    if not any(file.rfilename.endswith((".safetensors", ".bin")) for file in wanted):
         raise RequestError(
             f"model {hub_id}@{revision} has no safetensors weights on the hub",
             remedy="Choose a revision that has them, or pass --allow-pickle-weights if you trust "
             "its publisher.",
         )
-    return RemoteSize(commit=str(answer.get("sha", "")), total=sum(size for _, size in wanted))
+    return RemoteSize(commit=answer.sha or "", total=sum(file.size or 0 for file in wanted))
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return "/" not in name and any(Path(name).match(pattern) for pattern in patterns)
 
 
-def _ask(hub_id: str, revision: str) -> dict[str, Any] | Exception:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    quoted = urllib.parse.quote(revision, safe="")
-    url = f"{endpoint}/api/models/{hub_id}/revision/{quoted}?blobs=true"
-    if urllib.parse.urlsplit(url).scheme not in {"https", "http"}:
-        return RequestError(f"HF_ENDPOINT is {endpoint!r}; an http(s) address is expected")
-    request = urllib.request.Request(url, headers={"user-agent": "emoact"})  # noqa: S310 checked above
-    token = _token()
-    if token:
-        request.add_unredirected_header("authorization", f"Bearer {token}")
-    outcome: list[dict[str, Any] | Exception] = []
+def _ask(hub_id: str, revision: str) -> ModelInfo | Exception:
+    """What the hub says of a model, or why it says nothing."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    ask = functools.partial(
+        api.model_info, hub_id, revision=revision, files_metadata=True, timeout=REACH_SECONDS
+    )
+    outcome: list[ModelInfo | Exception] = []
 
     def fetch() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=REACH_SECONDS) as response:  # noqa: S310
-                answer = json.load(response)
-            outcome.append(answer if isinstance(answer, dict) else ValueError("odd answer"))
-        except (OSError, ValueError) as error:
+            outcome.append(ask())
+        # The client has errors of its own, of its HTTP library and of JSON.
+        except Exception as error:  # noqa: BLE001
             outcome.append(error)
 
     # Name resolution has no time limit, so the wait is limited here.
@@ -140,12 +133,6 @@ def _ask(hub_id: str, revision: str) -> dict[str, Any] | Exception:
     thread.start()
     thread.join(REACH_SECONDS)
     return outcome[0] if outcome else TimeoutError(f"no answer within {REACH_SECONDS:.0f} s")
-
-
-def _token() -> str | None:
-    from huggingface_hub import get_token
-
-    return get_token()
 
 
 def _refused(hub_id: str, revision: str, status: int, suggestion: str) -> RequestError:

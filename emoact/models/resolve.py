@@ -10,11 +10,12 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
-from emoact.models.hub import RemoteSize, cached_snapshot, hub_cache, remote_size
+from emoact.models.hub import cached_snapshot, hub_cache, remote_size
 from emoact.models.registry import REGISTRY, ModelSpec, Wheel, content_folder, find_spec, hub_folder
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
 from emoact.models.source import ModelSource
@@ -83,9 +84,7 @@ def _did_you_mean(text: str) -> str:
 
 def _embedded(spec: ModelSpec, wheel: Wheel) -> ModelSource:
     directory = converted_dir(wheel.gguf_sha256)
-    ready = is_converted(directory)
-    config = read_config(directory) if ready else None
-    return ModelSource(
+    source = ModelSource(
         name=spec.name,
         model_name=spec.hub_id,
         kind="embedded",
@@ -93,12 +92,14 @@ def _embedded(spec: ModelSpec, wheel: Wheel) -> ModelSource:
         revision=wheel.requirement,
         commit=wheel.gguf_sha256,
         weight_source=wheel.source,
-        path=directory if ready else None,
-        needs=None if ready else "install",
-        download_bytes=None if ready else wheel.n_bytes,
-        shape=shape_of_config(config, directory) if config else spec.shape,
-        weight_bytes=(directory / "model.safetensors").stat().st_size if ready else None,
+        needs="install",
+        download_bytes=wheel.n_bytes,
+        shape=spec.shape,
     )
+    if not is_converted(directory):
+        return source
+    shape = shape_of_config(read_config(directory), directory)
+    return replace(source.ready(directory), shape=shape)
 
 
 def _registered(spec: ModelSpec) -> ModelSource:
@@ -111,7 +112,7 @@ def _registered(spec: ModelSpec) -> ModelSource:
         except RequestError:
             # An incomplete download counts as missing here; extraction names the missing file.
             snapshot = None
-    return _to_download(spec.hub_id, "main", size=None)
+    return _to_download(spec.hub_id, "main")
 
 
 def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource:
@@ -127,44 +128,35 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
         suggestion=_did_you_mean(hub_id),
         allow_pickle_weights=allow_pickle_weights,
     )
-    return _to_download(hub_id, revision, size=size)
+    source = _to_download(hub_id, revision)
+    return replace(source, commit=size.commit, download_bytes=size.total)
 
 
-def _to_download(hub_id: str, revision: str, *, size: RemoteSize | None) -> ModelSource:
+def _to_download(hub_id: str, revision: str) -> ModelSource:
+    folder = hub_folder(hub_id, revision)
     spec = next((spec for spec in REGISTRY if spec.hub_id == hub_id), None)
+    plain = hub_id if revision == "main" else f"{hub_id}@{revision}"
     return ModelSource(
-        name=_hub_name(hub_id, revision),
+        name=folder if find_spec(folder) is not None else plain,
         model_name=hub_id,
         kind="hub",
-        folder=hub_folder(hub_id, revision),
+        folder=folder,
         revision=revision,
-        commit=size.commit if size else None,
+        commit=None,
         weight_source="Hugging Face hub",
         needs="download",
-        download_bytes=size.total if size else None,
         shape=spec.shape if spec else None,
     )
-
-
-def _hub_name(hub_id: str, revision: str) -> str:
-    folder = hub_folder(hub_id, revision)
-    if find_spec(folder) is not None:
-        return folder
-    return hub_id if revision == "main" else f"{hub_id}@{revision}"
 
 
 def _from_snapshot(
     hub_id: str, revision: str, *, snapshot: Path, allow_pickle_weights: bool
 ) -> ModelSource:
-    return ModelSource(
-        name=_hub_name(hub_id, revision),
-        model_name=hub_id,
-        kind="hub",
-        folder=hub_folder(hub_id, revision),
-        revision=revision,
+    return replace(
+        _to_download(hub_id, revision),
         commit=snapshot.name,
-        weight_source="Hugging Face hub",
         path=snapshot,
+        needs=None,
         shape=shape_of_config(read_config(snapshot), snapshot),
         weight_bytes=_size(weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)),
     )
@@ -214,11 +206,9 @@ def _gguf(path: Path) -> ModelSource:
             remedy="Give the path of a .gguf file.",
         )
     path = path.resolve()
-    shape = shape_of_gguf(path)
     sha256 = file_sha256(path)
     directory = converted_dir(sha256)
-    ready = is_converted(directory)
-    return ModelSource(
+    source = ModelSource(
         name=path.name,
         model_name=path.name,
         kind="gguf",
@@ -226,9 +216,8 @@ def _gguf(path: Path) -> ModelSource:
         revision="",
         commit=sha256,
         weight_source=f"dequantised from {path.name}",
-        path=directory if ready else None,
         origin=path,
-        needs=None if ready else "convert",
-        shape=shape,
-        weight_bytes=(directory / "model.safetensors").stat().st_size if ready else None,
+        needs="convert",
+        shape=shape_of_gguf(path),
     )
+    return source.ready(directory) if is_converted(directory) else source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -70,6 +70,11 @@ class ModelSource:
     def installed(self) -> bool:
         """True when the model can be loaded without fetching or converting anything."""
         return self.needs is None
+
+    def ready(self, directory: Path) -> ModelSource:
+        """The same model, installed in a directory with one file of weights."""
+        size = (directory / "model.safetensors").stat().st_size
+        return replace(self, path=directory, needs=None, download_bytes=None, weight_bytes=size)
 
 
 Step = Literal["install", "download", "load", "self_check", "extract", "save"]

@@ -149,16 +149,17 @@ def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path) -> None
     long = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), ["x" * 3_000_000])
     pq.write_table(pa.table({"text": long, "emotion": ["b"] * 5_000}), path)
     assert path.stat().st_size < 1_000_000
-    check_refused(path, " row 1", "longer than 20,000 characters", "max_chars")
+    check_refused(path, " row 1", "longer than 20,000 characters", "EMOACT_MAX_CHARS")
 
 
 def test_parquet_columns_that_unpack_to_far_more_than_is_allowed_are_refused(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("EMOACT_MAX_BYTES", "10000")
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"text": ["x" * 900_000], "emotion": ["b"]}), path, compression="gzip")
     with pytest.raises(RequestError, match="unpacked; 200,000 are allowed"):
-        read_prompts(path, max_bytes=10_000)
+        read_prompts(path)
 
 
 def test_a_parquet_file_that_makes_its_library_abort_is_refused(tmp_path: Path) -> None:
@@ -172,8 +173,8 @@ def test_a_parquet_file_that_makes_its_library_abort_is_refused(tmp_path: Path) 
     "child",
     [
         "import os; os.abort()",
-        """print('{"columns": ["text", "emotion"]}\\n["a", "b"]')""",
-        """print('{"columns": ["text", "emotion"]}\\n["a", "b"', end='')""",
+        """print('["row", {"text": "a", "emotion": "b"}]')""",
+        """print('["row", {"text": "a", "emotion": ', end='')""",
         "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass",
     ],
     ids=["aborts", "ends before the end mark", "ends in a row", "runs out of time"],

@@ -199,7 +199,7 @@ class _Hub(BaseHTTPRequestHandler):
                 {"rfilename": "pytorch_model.bin", "size": 300_000_000},
                 {"rfilename": "modeling.py", "size": 10},
             ]
-            body = json.dumps({"sha": "e" * 40, "siblings": siblings}).encode()
+            body = json.dumps({"id": "lab/big", "sha": "e" * 40, "siblings": siblings}).encode()
             self.send_response(200)
             self.end_headers()
             self.wfile.write(body)
@@ -215,6 +215,8 @@ def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    # The hub's client reads it when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     yield
     server.shutdown()
