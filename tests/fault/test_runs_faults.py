@@ -17,9 +17,9 @@ from emoact.errors import EmoactError
 from emoact.jobs import control, launch, progress
 from emoact.store import manifest, reading
 from emoact.store.layout import ResultsRoot
-from tests.support.fault_runs import Ended, RunFaultServer
+from tests.support.fault_runs import run_server
 from tests.support.stand_in_world import EMOTIONS, World
-from tests.support.strace import why_not
+from tests.support.strace import Ended, FaultServer, why_not
 
 pytestmark = pytest.mark.fault
 
@@ -42,10 +42,10 @@ ERRORS = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFaultServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
     if reason := why_not():
         pytest.skip(reason)
-    server = RunFaultServer(tmp_path_factory.mktemp("fault_server"))
+    server = run_server(tmp_path_factory.mktemp("fault_server"))
     yield server
     server.close()
 
@@ -133,19 +133,19 @@ def chosen(ended: Ended, every: bool) -> list[tuple[str, int]]:
     return [point for turn, point in enumerate(points) if turn % 6 == 0 or point in kinds.values()]
 
 
-def finish(scene: Scene, server: RunFaultServer) -> None:
+def finish(scene: Scene, server: FaultServer) -> None:
     """Resume as a user would, and let the new worker do its work."""
     if scene.world.view("r1").state != "finished":
         control.resume(scene.world.results, "r1", worker=NOTHING)
         scene.settle()
-        assert server.run("work", str(scene.world.results), "r1").code == 0
+        assert server.fork("work", str(scene.world.results), "r1").code == 0
 
 
 def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
-    scene: Scene, server: RunFaultServer, record_property: RecordProperty, every: bool
+    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
 ) -> None:
     results = str(scene.world.results)
-    undisturbed = server.run("work", results, "r1")
+    undisturbed = server.fork("work", results, "r1")
     assert undisturbed.code == 0
     assert scene.world.view("r1").state == "finished"
     expected = scene.arrays()
@@ -155,7 +155,7 @@ def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
     complaints = []
     for name, count in points:
         scene.restore()
-        ended = server.run("work", results, "r1", inject=f"{name}:signal=KILL:when={count}")
+        ended = server.fork("work", results, "r1", inject=f"{name}:signal=KILL:when={count}")
         try:
             assert ended.code == -9, f"it was not killed but ended with {ended.code}"
             (row,) = progress.list_runs(results)
@@ -178,17 +178,17 @@ def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
 
 
 def test_a_disk_that_fails_under_a_worker_is_told(
-    scene: Scene, server: RunFaultServer, record_property: RecordProperty, every: bool
+    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
 ) -> None:
     results = str(scene.world.results)
-    points = chosen(server.run("work", results, "r1"), every)
+    points = chosen(server.fork("work", results, "r1"), every)
     expected = scene.arrays()
     complaints, tried = [], 0
     for turn, (name, count) in enumerate(points):
         codes = ERRORS[name]
         for code in codes if every else [codes[turn % len(codes)]]:
             scene.restore()
-            ended = server.run("work", results, "r1", inject=f"{name}:error={code}:when={count}")
+            ended = server.fork("work", results, "r1", inject=f"{name}:error={code}:when={count}")
             tried += 1
             try:
                 view = scene.world.view("r1")
@@ -212,19 +212,19 @@ def test_a_disk_that_fails_under_a_worker_is_told(
 
 @pytest.mark.parametrize("action", ["start", "resume", "delete"])
 def test_a_launcher_killed_at_any_system_call_leaves_a_run_or_none(
-    scene: Scene, server: RunFaultServer, record_property: RecordProperty, action: str
+    scene: Scene, server: FaultServer, record_property: RecordProperty, action: str
 ) -> None:
     results = str(scene.world.results)
     words = [action, results, "r1"]
     if action == "start":
         words.append(json.dumps(scene.config.to_json()))
     scene.restore(empty=action == "start")
-    points = server.run(*words).points()
+    points = server.fork(*words).points()
     assert len(points) >= 3
     complaints = []
     for name, count in points:
         scene.restore(empty=action == "start")
-        ended = server.run(*words, inject=f"{name}:signal=KILL:when={count}")
+        ended = server.fork(*words, inject=f"{name}:signal=KILL:when={count}")
         try:
             assert ended.code == -9, f"it was not killed but ended with {ended.code}"
             scene_of_one_run(scene, action)

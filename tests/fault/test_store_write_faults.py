@@ -24,8 +24,15 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from tests.support.fault_writer import EMOTIONS, FOLDER, unit_key_of, write_units
-from tests.support.strace import FaultServer, Outcome, state_changes, why_not
+from tests.support.fault_writer import (
+    EMOTIONS,
+    FOLDER,
+    Outcome,
+    WriterServer,
+    unit_key_of,
+    write_units,
+)
+from tests.support.strace import why_not
 
 pytestmark = pytest.mark.fault
 
@@ -46,10 +53,10 @@ ERRORS = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
     if reason := why_not():
         pytest.skip(reason)
-    server = FaultServer(tmp_path_factory.mktemp("fault_server"))
+    server = WriterServer(tmp_path_factory.mktemp("fault_server"))
     yield server
     server.close()
 
@@ -136,16 +143,16 @@ def scene(
     return Scene(tmp_path, overwrites=request.param, hashes=hashes)
 
 
-def _undisturbed(scene: Scene, server: FaultServer) -> Outcome:
+def _undisturbed(scene: Scene, server: WriterServer) -> Outcome:
     scene.restore()
     outcome = server.run(scene.results, NEW)
     assert (outcome.code, outcome.acknowledged) == (0, scene.hashes[NEW])
     return outcome
 
 
-def _points(scene: Scene, server: FaultServer, every: bool) -> list[tuple[str, int]]:
+def _points(scene: Scene, server: WriterServer, every: bool) -> list[tuple[str, int]]:
     """The system calls to disturb: all of them, or some of every kind."""
-    points = state_changes(_undisturbed(scene, server).trace)
+    points = _undisturbed(scene, server).points()
     assert len(points) >= 40
     if every:
         return points
@@ -154,7 +161,7 @@ def _points(scene: Scene, server: FaultServer, every: bool) -> list[tuple[str, i
 
 
 def test_a_writer_killed_at_any_system_call_loses_nothing_it_acknowledged(
-    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
+    scene: Scene, server: WriterServer, record_property: RecordProperty, every: bool
 ) -> None:
     points = _points(scene, server, every)
     complaints = []
@@ -170,7 +177,7 @@ def test_a_writer_killed_at_any_system_call_loses_nothing_it_acknowledged(
 
 
 def test_a_disk_that_fails_at_any_system_call_is_told_and_leaves_the_old_files(
-    scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
+    scene: Scene, server: WriterServer, record_property: RecordProperty, every: bool
 ) -> None:
     points = _points(scene, server, every)
     complaints, tried = [], 0
@@ -204,7 +211,7 @@ def _complaints_about_telling(outcome: Outcome, name: str, code: str) -> list[st
     return []
 
 
-def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: FaultServer) -> None:
+def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: WriterServer) -> None:
     """What a kill cannot show: nothing is named before it is on the disk, or acknowledged before.
 
     A file's bytes are synced before its rename, its folder after, and only then does the next file

@@ -1,9 +1,7 @@
 """A small run of the store alone: two units in one folder, acknowledged one after the other.
 
-As a script, `fault_writer.py RESULTS SEED [RUN_ID]` does it once. Without arguments it is a warm
-server that forks one such writer per line of standard input, so that hundreds of deaths take
-seconds; a forked writer waits for SIGUSR1 before its first call that matters, so that strace can
-hold it first.
+As a script, `fault_writer.py RESULTS SEED [RUN_ID]` does it once. Without arguments it is the warm
+process of `strace.FaultServer`, whose forks are such writers.
 """
 
 from __future__ import annotations
@@ -11,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,13 @@ from emoact.store.shard import UnitShard, remove_stale_shards
 from emoact.store.shard_layout import ShardLayout
 from emoact.store.unit_lock import unit_lock
 from emoact.store.write import write_unit
+from tests.support.strace import Ended, FaultServer, serve
+
+CALLS = (
+    "mkdir", "openat", "fallocate", "ftruncate", "pwrite64", "write", "fsync", "fdatasync",
+    "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir",
+)  # fmt: skip
+"""The system calls by which the store changes the disk."""
 
 FOLDER = "gpt2"
 EMOTIONS = ("anger", "joy")
@@ -115,32 +121,55 @@ def run_once(
     return 0
 
 
-def _serve() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    np.random.default_rng()  # loads the generators now and not in every fork
-    for line in sys.stdin:
-        results, seed, report_path = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _be_the_writer(results, seed, report_path)
-        print(child, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Ended):
+    """End of a writer."""
+
+    acknowledged: dict[str, str]
+    error: str | None
 
 
-def _be_the_writer(results: str, seed: int, report_path: str) -> None:
-    descriptor = os.open(report_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    signal.sigwait({signal.SIGUSR1})
+class WriterServer(FaultServer):
+    """A warm process whose forks are writers."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, module="tests.support.fault_writer", calls=CALLS)
+
+    def run(self, results: Path, seed: int, *, inject: str | None = None) -> Outcome:
+        """One writer, to its end.
+
+        Args:
+            results: The results folder.
+            seed: Which numbers it writes.
+            inject: What happens to it, as in `strace -e inject=...`.
+        """
+        report = self.folder / "report"
+        report.write_bytes(b"")
+        ended = self.fork(str(results), seed, str(report), inject=inject)
+        items: list[dict[str, Any]] = [json.loads(line) for line in report.read_text().splitlines()]
+        return Outcome(
+            code=ended.code,
+            acknowledged=dict(item["acknowledged"] for item in items if "acknowledged" in item),
+            error=next((item["error"] for item in items if "error" in item), None),
+            trace=ended.trace,
+        )
+
+
+def _write_and_report(results: str, seed: int, report_path: str) -> int:
+    # Opened without O_CREAT and written by writev, which no test makes fail: the report is the
+    # test's and not the store's.
+    descriptor = os.open(report_path, os.O_WRONLY)
 
     def report(item: dict[str, Any]) -> None:
-        # By writev, which no test makes fail: the report is the test's and not the store's.
         os.writev(descriptor, [json.dumps(item).encode() + b"\n"])
 
-    os._exit(run_once(results, seed, report))
+    return run_once(results, seed, report)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        _serve()
+        np.random.default_rng()  # loads the generators now and not in every fork
+        serve(_write_and_report)
     else:
         code = run_once(
             sys.argv[1], int(sys.argv[2]), lambda item: print(json.dumps(item)), *sys.argv[3:]

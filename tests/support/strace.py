@@ -1,4 +1,8 @@
-"""strace as a hand that kills a writer, or makes its disk fail, at one chosen system call."""
+"""strace as a hand that kills a process, or makes its disk fail, at one chosen system call.
+
+A warm process forks once for each death, so that hundreds of them take seconds. A fork waits for
+SIGUSR1 before its first system call that matters, until strace holds it.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +15,34 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-CALLS = (
-    "mkdir", "openat", "fallocate", "ftruncate", "pwrite64", "write", "fsync", "fdatasync",
-    "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir",
-)  # fmt: skip
-"""The system calls by which the store changes the disk."""
-
-_LINE = re.compile(r"(\w+)\((.*)")
+_LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """End of a writer."""
+class Ended:
+    """End of a fork: exit code, or minus the signal; and its system calls."""
 
     code: int
-    acknowledged: dict[str, str]
-    error: str | None
     trace: str
+
+    def points(self) -> list[tuple[str, int]]:
+        """Every call that changes the disk: its name, and the how many-th of that name."""
+        seen: Counter[str] = Counter()
+        found = []
+        for line in self.trace.splitlines():
+            if match := _LINE.match(line):
+                name, arguments = match.groups()
+                seen[name] += 1
+                if name != "openat" or "O_CREAT" in arguments:
+                    found.append((name, seen[name]))
+        return found
 
 
 @functools.cache
@@ -48,12 +57,19 @@ def why_not() -> str | None:
 
 
 class FaultServer:
-    """A warm writer process; every run is a fork of it in the hands of strace."""
+    """The warm process, seen from the tests.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: A folder of the test.
+        module: Module of the process, which calls `serve`.
+        calls: System calls by which it changes the disk.
+    """
+
+    def __init__(self, folder: Path, *, module: str, calls: Sequence[str]) -> None:
+        self.folder = folder
+        self._calls = calls
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", "tests.support.fault_writer"],
+            [sys.executable, "-B", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -62,26 +78,26 @@ class FaultServer:
         )
 
     def close(self) -> None:
-        """End the server."""
+        """End the process."""
         _pipe(self._process.stdin).close()
         self._process.wait()
         _pipe(self._process.stdout).close()
 
-    def run(self, results: Path, seed: int, *, inject: str | None = None) -> Outcome:
-        """One writer, to its end.
+    def fork(self, *asked: Any, inject: str | None = None) -> Ended:
+        """One fork, to its end.
 
         Args:
-            results: The results folder.
-            seed: Which numbers it writes.
+            asked: Arguments of the function that it calls.
             inject: What happens to it, as in `strace -e inject=...`.
         """
-        report, trace = self._folder / "report", self._folder / "trace"
+        trace = self.folder / "trace"
         commands, answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
-        commands.write(json.dumps([str(results), seed, str(report)]) + "\n")
+        commands.write(json.dumps(asked) + "\n")
         pid = int(answers.readline())
         faults = ["-e", f"inject={inject}"] if inject else []
+        calls = f"trace={','.join(self._calls)}"
         tracer = subprocess.Popen(
-            ["strace", "-p", str(pid), "-e", f"trace={','.join(CALLS)}", *faults, "-o", str(trace)],
+            ["strace", "-o", str(trace), "-p", str(pid), "-e", calls, *faults],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -94,29 +110,22 @@ class FaultServer:
         os.kill(pid, signal.SIGUSR1)
         code = int(answers.readline())
         tracer.communicate()
-        items: list[dict[str, Any]] = [json.loads(line) for line in report.read_text().splitlines()]
-        return Outcome(
-            code=code,
-            acknowledged=dict(item["acknowledged"] for item in items if "acknowledged" in item),
-            error=next((item["error"] for item in items if "error" in item), None),
-            trace=trace.read_text(),
-        )
+        return Ended(code=code, trace=trace.read_text())
 
 
-def state_changes(trace: str) -> list[tuple[str, int]]:
-    """Every call of a trace that changes the disk: its name, and the how many-th of that name."""
-    seen: Counter[str] = Counter()
-    found = []
-    for line in trace.splitlines():
-        if match := _LINE.match(line):
-            name, arguments = match.groups()
-            seen[name] += 1
-            if name != "openat" or "O_CREAT" in arguments:
-                found.append((name, seen[name]))
-    return found
+def serve(act: Callable[..., int]) -> None:
+    """Be the warm process: fork for every line of standard input, and call `act` in the fork."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            signal.sigwait({signal.SIGUSR1})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+            os._exit(act(*json.loads(line)))
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
-    if pipe is None:
-        raise RuntimeError("the process was started without pipes")
+    assert pipe is not None, "the process was started without pipes"
     return pipe
