@@ -1,4 +1,4 @@
-"""Across models: similarity of two models, with the raw cosine as a negative control."""
+"""Across models: geometry of the emotions in two models, with its controls."""
 
 import streamlit as st
 
@@ -6,5 +6,7 @@ from emoact.ui import analysis_page, frame
 
 frame.enter()
 st.title("Across models")
-st.caption("Whether two models treat the same prompts alike, against what chance gives.")
+st.caption(
+    "Whether two models arrange the emotions alike, against chance, words and wrong classes."
+)
 analysis_page.show("across", needs="A comparison across models", n_models=2)

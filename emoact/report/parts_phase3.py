@@ -23,6 +23,7 @@ from emoact.report.parts_views import view_blocks
 from emoact.report.phase3 import Phase3
 from emoact.report.words import Words
 from emoact.stats.across.between import CREDIBLE
+from emoact.stats.across.geometry import HEADLINE
 from emoact.views import catalogue
 from emoact.views.theme import emotion_order
 
@@ -154,24 +155,34 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
     for (a, b, emotion), own in rows.groupby(["model_a", "model_b", "emotion"], sort=False):
         # A correlation that was divided by almost no reliability is no estimate.
         scores = own["score_corr"].median()
-        middle = own[["ceiling", "procrustes", "raw_cos", "raw_low", "raw_high"]].median()
+        middle = own.drop(columns=["model_a", "model_b", "site", "emotion"]).median()
+        p = own[f"{HEADLINE}_p_max"]
         cells.append(
             [
                 f"{a} – {b}",
                 words.emotion(emotion),
+                f"{_two(middle[HEADLINE])} {_ends(middle, HEADLINE)}",
+                f"{significant(p.min(), 2)} ({p.notna().sum()})",
+                *(_two(middle[f"{HEADLINE}_{name}"]) for name in ("other", "words_a", "words_b")),
+                _two(middle[f"{HEADLINE}_partial"]),
                 _two(scores if abs(scores) <= CREDIBLE else math.nan),
-                *(_two(middle[name]) for name in ("ceiling", "procrustes", "raw_cos")),
-                f"[{_two(middle['raw_low'])}, {_two(middle['raw_high'])}]",
+                _two(middle["procrustes"]),
+                f"{_two(middle['raw_cos'])} {_ends(middle, 'raw')}",
             ]
         )
+    names = ("geometry", "geometry_p", "other", "words_a", "words_b", "partial")
     table = words.table(
-        ["models", "emotion", "score_corr", "ceiling", "procrustes", "raw_cos", "raw_band"],
+        ["models", "emotion", *names, "score_corr", "procrustes", "raw_cos"],
         cells,
-        numeric=range(2, 7),
+        numeric=range(2, 11),
         caption=words("across.caption", site=words.site(site)),
     )
     badge = [Remark(tone="warning", text=words("random.short"))] if random else []
     return [*badge, *_mixed_badge(found, words), table]
+
+
+def _ends(row: pd.Series, name: str) -> str:
+    return f"[{_two(row[f'{name}_low'])}, {_two(row[f'{name}_high'])}]"
 
 
 def _two(value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,19 +13,21 @@ from emoact.measures import Measure
 from emoact.numbers import plural
 from emoact.stats import catalogue
 from emoact.stats.across.between import CREDIBLE
+from emoact.stats.across.geometry import HEADLINE
+from emoact.views.across_answer import TERMS, control_sentence, geometry_sentences, prompts_sentence
 from emoact.views.analysed import (
     Analysed,
     by_emotion,
     measure_help,
     of,
     site_words,
-    two,
     vector_terms,
 )
 from emoact.views.chart import (
     Axis,
     Band,
     Chart,
+    Dash,
     Key,
     Level,
     Line,
@@ -33,11 +36,11 @@ from emoact.views.chart import (
     span,
     wrapped,
 )
-from emoact.views.text import listed, md, mono, prose
-from emoact.views.theme import emotion_order
+from emoact.views.text import prose
 from emoact.views.view import Choice, Control, Shown, View
 
 ALPHA = 0.05
+_NULL = ("null_low", "null_high")
 _BETWEEN = " ~ "
 """Cannot be part of a folder's name, so that a pair reads back as its two models."""
 
@@ -68,26 +71,50 @@ def measures() -> dict[str, Measure]:
     return {each.name: each for each in catalogue.labelled("across")} | dict(WHOLE)
 
 
-TERMS = {
-    "score_corr": "Spearman correlation of the two models' held-out projections of the same "
-    r"prompts, class labels partialled out, divided by $\sqrt{rel_A\,rel_B}$, the reliability "
-    "ceiling. The thin line is before dividing, the dotted line the ceiling. Not clipped: beyond "
-    "1.5 the ceiling is too low to divide by, and the value is in the table only. Its null pairs "
-    "prompts at random within classes.",
-    "procrustes": "principal components (at most 50) and a rotation fitted on training prompts, "
-    r"then $\cos(R d_A, d_B)$ on the others. Its null re-pairs prompts within classes.",
-    "cka": "linear CKA with the unbiased HSIC estimator ([Kornblith et al. "
-    "1905.00414](https://arxiv.org/abs/1905.00414); [Nguyen et al. "
-    "2010.15327](https://arxiv.org/abs/2010.15327)); the biased one gives .79 for independent "
-    "noise of 200 prompts. `cka_within` removes class means first.",
-    "rsa": "Spearman correlation of the two models' dissimilarities between prompts (Kriegeskorte "
-    "2008).",
-    "raw_cos": "the plan's cosine between the directions of two models; a negative control without "
-    "a common basis, and only where d_model is equal. The grey band holds 95 % under shuffled "
-    "labels; isotropic noise would give the narrower $1.96/\\sqrt{d}$.",
-    "matched layers": "layer *l* of the first model is compared with the layer of the second at "
-    "the same relative depth.",
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A line beside that of a measure.
+
+    Attributes:
+        column: Of the table `across`.
+        words: In the legend.
+        dash: Of the line.
+        of_emotion: In the colour of the emotion.
+    """
+
+    column: str
+    words: str
+    dash: Dash
+    of_emotion: bool = False
+
+
+LINES: Mapping[str, Mapping[str, Beside]] = {
+    HEADLINE: {
+        "other": Beside(column=f"{HEADLINE}_other", words="classes matched wrongly", dash="dot"),
+        "words_a": Beside(
+            column=f"{HEADLINE}_words_a", words="first model and random words", dash="dashdot"
+        ),
+        "words_b": Beside(
+            column=f"{HEADLINE}_words_b", words="second model and random words", dash="longdashdot"
+        ),
+        "partial": Beside(
+            column=f"{HEADLINE}_partial",
+            words="without words and length",
+            dash="dash",
+            of_emotion=True,
+        ),
+    },
+    "score_corr": {
+        "uncorrected": Beside(
+            column="score_corr_raw",
+            words="before dividing by it (thin)",
+            dash="solid",
+            of_emotion=True,
+        ),
+        "ceiling": Beside(column="ceiling", words="reliability ceiling", dash="dot"),
+    },
 }
+"""Lines beside a measure, by the name of their column in the table of the view."""
 
 
 def pairs(source: Analysed) -> dict[str, tuple[str, str]]:
@@ -131,17 +158,17 @@ def rows_of(source: Analysed, choice: Choice, table_name: str) -> pd.DataFrame:
 def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.DataFrame:
     """One row for each (emotion, layer).
 
-    Columns that a measure lacks are NaN. `null_low` to `null_high` holds 95 % of its null, which
-    for `score_corr` is that of the uncorrected correlation.
+    `low` to `high` is the 95 % interval of the value, NaN where the measure has none; `null_low` to
+    `null_high` holds 95 % of its null, which for `score_corr` is that of the uncorrected
+    correlation. The columns of `LINES` come last.
 
     Args:
         across: Rows of the table of one pair and site.
         similarity: Likewise.
         measure: Key of `measures`.
     """
-    names = (
-        {"uncorrected": "score_corr_raw", "ceiling": "ceiling"} if measure == "score_corr" else {}
-    )
+    lines = LINES.get(measure, {})
+    names = {name: line.column for name, line in lines.items()}
     if measure not in WHOLE:
         rows = across
         names |= {"value": measure, "p": f"{measure}_p", "p_max": f"{measure}_p_max"}
@@ -150,20 +177,15 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
         rows = of(similarity, measure=measure).assign(emotion="")
         names |= {"value": "value", "p": "p", "p_max": "p_max"}
         centre, spread = "null_mean", "null_sd"
-    known = rows.rename(columns={column: name for name, column in names.items()})
-    band = measures()[measure].null
-    if band is not None:
-        known = known.rename(columns=dict(zip(band, ("null_low", "null_high"), strict=True)))
-    elif centre in rows:
+    record = measures()[measure]
+    for bounds, columns in ((("low", "high"), record.interval), (_NULL, record.null)):
+        names |= dict(zip(bounds, columns or (), strict=False))
+    drawn = rows[["model_a", "model_b", "site", "emotion", "layer_a", "layer_b"]].copy()
+    for name in ("value", "low", "high", *_NULL, "p", "p_max", *lines):
+        drawn[name] = rows.get(names.get(name, ""), math.nan)
+    if record.null is None and centre in rows:
         reach = 1.96 * rows[spread]
-        known = known.assign(null_low=rows[centre] - reach, null_high=rows[centre] + reach)
-    columns = [
-        *("model_a", "model_b", "site", "emotion", "layer_a", "layer_b", "value", "uncorrected"),
-        *("ceiling", "null_low", "null_high", "p", "p_max"),
-    ]
-    drawn = known.reindex(columns=columns)
-    if measure != "score_corr":
-        drawn[["uncorrected", "ceiling"]] = math.nan
+        drawn[_NULL[0]], drawn[_NULL[1]] = rows[centre] - reach, rows[centre] + reach
     return drawn.reset_index(drop=True)
 
 
@@ -176,12 +198,10 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
     """
     # One such value would flatten every other; the table has it, and the caption says so.
     drawn = drawn.assign(value=drawn["value"].mask(beyond(drawn)))
+    shown = ("value", "low", "high", *_NULL, *LINES.get(measure, {}))
     y = Axis(
         title=measures()[measure].axis_title,
-        range=span(
-            *(drawn[c] for c in ("value", "uncorrected", "ceiling", "null_low", "null_high")),
-            at_least=(0.0, 0.5),
-        ),
+        range=span(*(drawn[column] for column in shown), at_least=(0.0, 0.5)),
     )
     panels = [
         Panel(
@@ -201,32 +221,26 @@ def _marks(part: pd.DataFrame, measure: str, emotion: str) -> list[Band | Level 
     colour = of_emotion(emotion) if emotion else "accent"
     marks: list[Band | Level | Line] = [
         Band(x=layers, low=part["null_low"], high=part["null_high"], colour="null"),
+        Band(x=layers, low=part["low"], high=part["high"], colour=colour),
         Level(at=0.0, colour="axis", dash="solid"),
     ]
-    if part["ceiling"].notna().any():
-        marks += [
-            Line(
-                x=layers,
-                y=part["ceiling"],
-                colour="text",
-                name="ceiling",
-                dash="dot",
-                width=1.4,
-                hover="%{y:.3f}",
-            ),
-            Line(
-                x=layers,
-                y=part["uncorrected"],
-                colour=colour,
-                name="uncorrected",
-                width=1.2,
-                hover="%{y:.3f}",
-            ),
-        ]
+    marks += [
+        Line(
+            x=layers,
+            y=part[name],
+            colour=colour if line.of_emotion else "text",
+            name=line.words,
+            dash=line.dash,
+            width=1.3,
+            hover="%{y:.3f}",
+        )
+        for name, line in LINES.get(measure, {}).items()
+        if part[name].notna().any()
+    ]
     said = (
         "chance %{customdata[2]:.2f} to %{customdata[3]:.2f}"
         if measure == "raw_cos"
-        else "p over layers %{customdata[1]:.3f}"
+        else "corrected p %{customdata[1]:.3f}"
     )
     value = Line(
         x=layers,
@@ -256,18 +270,26 @@ def _outside(part: pd.DataFrame) -> list[bool]:
 
 def _key(drawn: pd.DataFrame, measure: str) -> list[Key]:
     tested = drawn["p_max"].notna().any()
-    standing = "p ≤ .05 over all layers" if tested else "outside the chance band"
+    standing = "corrected p ≤ .05" if tested else "outside the chance band"
     key = [
         Key(name=standing, kind="marker", symbol="circle"),
         Key(name="p > .05" if tested else "inside it", kind="marker", symbol="circle-open"),
     ]
-    if drawn["ceiling"].notna().any():
-        key += [
-            Key(name="reliability ceiling", kind="line", dash="dot"),
-            Key(name="before dividing by it (thin)", kind="line", colour="muted"),
-        ]
+    key += [
+        Key(
+            name=line.words,
+            kind="line",
+            dash=line.dash,
+            colour="accent" if line.of_emotion else "text",
+        )
+        for name, line in LINES.get(measure, {}).items()
+        if drawn[name].notna().any()
+    ]
+    if drawn["low"].notna().any():
+        key.append(Key(name="95 % interval", kind="band", colour="accent"))
     if drawn["null_low"].notna().any():
-        words = "relabelled data" if measure == "raw_cos" else "re-paired prompts"
+        relabelled = measure in (HEADLINE, "raw_cos")
+        words = "relabelled data" if relabelled else "re-paired prompts"
         words += ", uncorrected" if measure == "score_corr" else ""
         key.append(Key(name=f"95 % of {words}", kind="band", colour="null"))
     return key
@@ -305,71 +327,19 @@ def show(source: Analysed, choice: Choice) -> Shown:
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
-    """Score correlation, the models as wholes, and the negative control."""
+    """Shared emotion, what words alone give, shared prompts, and the negative control."""
     across, similarity = (rows_of(source, choice, name) for name in ("across", "similarity"))
-    said = [similarity_sentence(similarity)]
+    said = [prompts_sentence(across, similarity)]
     if len(across):
-        refused = _raw_refusal(source, choice)
-        said = [scores_sentence(across), *said, control_sentence(across, refused)]
-    return said
-
-
-def scores_sentence(across: pd.DataFrame) -> str:
-    """Agreement of two models on the order of the same prompts along an emotion.
-
-    Args:
-        across: Rows of one pair of models and one site.
-    """
-    parts = []
-    for emotion in emotion_order(across["emotion"]):
-        rows = across[across["emotion"] == emotion]
-        tested = rows["score_corr_p_max"].dropna()
-        parts.append(
-            f"{md(emotion)} {_corrected(rows['score_corr'].median())} "
-            f"({two(rows['score_corr_raw'].median())} before correction, beyond re-paired prompts "
-            f"at {int((tested <= ALPHA).sum())} of {len(tested)} layers)"
+        classes = [
+            {each.emotion for each in source.saved.inputs if each.folder == model}
+            for model in pairs(source)[choice["pair"]]
+        ]
+        shared = geometry_sentences(
+            across, alpha=source.saved.settings.alpha, n_classes=len(classes[0] & classes[1])
         )
-    first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
-    site = site_words(str(across["site"].iloc[0]))
-    return (
-        f"**{first} and {second}, {site}:** median score correlation over matched layers, "
-        f"corrected for reliability where it is known: {listed(parts)}."
-    )
-
-
-def similarity_sentence(similarity: pd.DataFrame) -> str:
-    """The models as wholes, before and after the class means are removed."""
-    medians = similarity.groupby("measure")["value"].median()
-    if not len(medians) or "cka" not in medians:
-        return ""
-    return (
-        f"As wholes they share {two(medians['cka'])} unbiased CKA, "
-        f"{two(medians.get('cka_within', math.nan))} once class means are removed, and "
-        f"{two(medians.get('rsa', math.nan))} RSA (medians)."
-    )
-
-
-def control_sentence(across: pd.DataFrame, reason: str = "") -> str:
-    """The plan's raw cosine as a negative control.
-
-    Args:
-        across: Rows of one pair of models and one site.
-        reason: Why there is no raw cosine, if there is none.
-    """
-    known = across[across["raw_cos"].notna()]
-    if not len(known):
-        why = reason or "the models have different widths"
-        return f"The plan's raw cosine is refused: {md(why)}."
-    inside = known["raw_cos"].between(known["raw_low"], known["raw_high"])
-    return (
-        "The plan's raw cosine is a negative control, because the models have no basis in common: "
-        f"{int(inside.sum())} of {len(known)} values lie inside the chance band "
-        f"(largest {known['raw_cos'].abs().max():.2f})."
-    )
-
-
-def _corrected(median: float) -> str:
-    return "no value, its reliability is near 0" if abs(median) > CREDIBLE else two(median)
+        said = [*shared, *said, control_sentence(across, _raw_refusal(source, choice))]
+    return said
 
 
 def _raw_refusal(source: Analysed, choice: Choice) -> str:
@@ -399,7 +369,7 @@ BY_LAYER = View[Analysed](
     name="by_layer",
     page="across",
     title="Two models by layer",
-    question="Do two models treat the same prompts alike, at layers of the same relative depth?",
+    question="Do two models arrange the emotions alike, at layers of the same relative depth?",
     controls=(PAIR, HOOK, measure_control(measures)),
     show=show,
     answer=answer,

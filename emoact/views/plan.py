@@ -11,6 +11,9 @@ from emoact.views.view import Choice, Control, Shown, View
 _COLUMNS = {
     "model_a": "model_a", "model_b": "model_b", "emotion": "emotion",
     "layer_a": "layer_a", "layer_b": "layer_b",
+    "emotion_geometry": "emotion_geometry",
+    "emotion_geometry_low": "geometry low", "emotion_geometry_high": "geometry high",
+    "emotion_geometry_p_max": "geometry corrected p", "emotion_geometry_other": "matched wrongly",
     "raw_cos": "raw_cos (control)", "raw_low": "chance low", "raw_high": "chance high",
     "score_corr": "score_corr", "ceiling": "ceiling", "score_corr_p_max": "p over layers",
     "procrustes": "procrustes", "procrustes_null": "procrustes null",
@@ -73,8 +76,9 @@ PLAN = View[Analysed](
     show=show,
     answer=lambda _source, _choice, _shown: [
         "**raw_cos is a negative control:** two models share no basis, so their directions have no "
-        "reason to be similar, and values inside the chance band are expected. The other columns "
-        "compare how the models respond to the same prompts."
+        "reason to be similar, and values inside the chance band are expected. emotion_geometry is "
+        "about emotion, blank where either model does not show it; score_corr, procrustes, cka and "
+        "rsa compare how the models respond to the same prompts, with or without emotion."
     ],
     tab=False,
 )

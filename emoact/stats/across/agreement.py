@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int
 from emoact.stats.design import Design
 from emoact.stats.gram import centre, divide_by_sd
 from emoact.stats.null.p_values import permutation_p
+from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.null.relabelling import shuffled_groups
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import jackknife_se
@@ -74,7 +75,8 @@ class Agreement:
     Attributes:
         value: Cosine of the two models' rows of class products, corrected for noise.
         se: Jackknife standard error of it over groups of scenarios.
-        draws: Product of the rows under each relabelling; row 0 as labelled.
+        draws: Product of the rows under each relabelling, row 0 as labelled: of both models alike,
+            of the first alone, and of the second alone.
         scale: Geometric mean of the models' own products, which divides them.
         own_p: Permutation p-value of each model's own product; the larger of the two.
         other: Mean agreement where the classes of the second model are matched otherwise.
@@ -84,7 +86,7 @@ class Agreement:
 
     value: Float64[np.ndarray, "layer label"]
     se: Float64[np.ndarray, "layer label"]
-    draws: Float64[np.ndarray, "draw layer label"]
+    draws: Float64[np.ndarray, "3 draw layer label"]
     scale: Float64[np.ndarray, "layer label"]
     own_p: Float64[np.ndarray, "layer label"]
     other: Float64[np.ndarray, "layer label"]
@@ -157,15 +159,15 @@ def compare_layer(
 
     Source: Diedrichsen et al. 2021 (cosine of whitened, unbiased distances); Walther et al. 2016.
     """
-    own, own_second, cross = _rows(first, second, draws, draws.relabelled)
+    own, own_second, *crosses = _rows(first, second, draws, draws.relabelled)
     kept = _rows(first, second, draws, draws.left_out)
     replicates = _ratio(kept[2], kept[0] * kept[1])
     scale = _root(own[0] * own_second[0])
     matched = _matchings(first, second, draws)
     return Agreement(
-        value=(cross[0] / scale)[None],
+        value=(crosses[0][0] / scale)[None],
         se=jackknife_se(replicates[1:])[None],
-        draws=cross[:, None],
+        draws=np.stack(crosses)[:, :, None],
         scale=scale[None],
         own_p=np.maximum(_p(own), _p(own_second))[None],
         other=matched[0][None],
@@ -177,7 +179,7 @@ def join_layers(layers: list[Agreement]) -> Agreement:
     """The layers one after the other."""
     names = ("value", "se", "scale", "own_p", "other", "rank")
     parts = {name: np.concatenate([getattr(each, name) for each in layers]) for name in names}
-    return Agreement(draws=np.concatenate([each.draws for each in layers], axis=1), **parts)
+    return Agreement(draws=np.concatenate([each.draws for each in layers], axis=2), **parts)
 
 
 def _halves(n_blocks: int) -> Float64[np.ndarray, "split 2 block"]:
@@ -223,39 +225,64 @@ def _of_halves(
     return np.asarray(np.einsum("shbc,dbxcy->shdxy", pairs, products, optimize=True))
 
 
+def agreement_test(
+    draws: Float[np.ndarray, "3 draw place"],
+) -> tuple[Float64[np.ndarray, " place"], Float64[np.ndarray, " place"]]:
+    """p-value of each place alone, and against the maximum over all places.
+
+    Of the three relabellings the largest p-value counts: labels of both models alike, which keeps
+    what shared prompts have in common, and of either model alone, for two models of which one has
+    no emotion: against the true labels of the other, noise varies more than against noise.
+    """
+    tests = [max_statistic_test(each) for each in draws]
+    return (
+        np.maximum.reduce([test.p for test in tests]),
+        np.maximum.reduce([test.p_max for test in tests]),
+    )
+
+
 def _rows(
     first: Float64[np.ndarray, "prompt _"],
     second: Float64[np.ndarray, "prompt _"],
     draws: Draws,
     labels: Labels,
-) -> tuple[
-    Float64[np.ndarray, "draw label"],
-    Float64[np.ndarray, "draw label"],
-    Float64[np.ndarray, "draw label"],
-]:
-    """Products of rows over disjoint halves: the first with itself, the second, and both."""
+) -> tuple[Float64[np.ndarray, "draw label"], ...]:
+    """Products of rows over disjoint halves, for every draw.
+
+    Of the first model with itself, of the second with itself, of both with the same draw, and of
+    either as labelled with the draws of the other: the first's draws before the second's.
+    """
     width = max(first.shape[1], second.shape[1], len(draws.blocks))
     size = max(1, _CHUNK_BYTES // (8 * width * N_BLOCKS * len(draws.design.labels)))
+    labelled, other = (class_products(x, draws, labels.rows(0, 1)) for x in (first, second))
     parts = []
     for start in range(0, len(labels.of), size):
         chunk = labels.rows(start, start + size)
         here, there = (class_products(each, draws, chunk) for each in (first, second))
-        parts.append((_over_halves(here, here), _over_halves(there, there), _both(here, there)))
-    one, two, both = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return one, two, both
+        parts.append(
+            (
+                _over_halves(here, here),
+                _over_halves(there, there),
+                _both(here, there),
+                _both(here, other),
+                _both(labelled, there),
+            )
+        )
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 def _over_halves(
-    first: Float64[np.ndarray, "split 2 draw label label"],
-    second: Float64[np.ndarray, "split 2 draw label label"],
-) -> Float64[np.ndarray, "draw label"]:
-    return np.asarray(np.einsum("sdeb,sdeb->de", first[:, 0], second[:, 1]) / len(first))
+    first: Float64[np.ndarray, "split 2 #draw label label"],
+    second: Float64[np.ndarray, "split 2 #draw label label"],
+) -> Float64[np.ndarray, "_ label"]:
+    here, there = np.broadcast_arrays(first[:, 0], second[:, 1])
+    return np.asarray(np.einsum("sdeb,sdeb->de", here, there) / len(first))
 
 
 def _both(
-    first: Float64[np.ndarray, "split 2 draw label label"],
-    second: Float64[np.ndarray, "split 2 draw label label"],
-) -> Float64[np.ndarray, "draw label"]:
+    first: Float64[np.ndarray, "split 2 #draw label label"],
+    second: Float64[np.ndarray, "split 2 #draw label label"],
+) -> Float64[np.ndarray, "_ label"]:
     return np.asarray((_over_halves(first, second) + _over_halves(second, first)) / 2)
 
 

@@ -16,6 +16,7 @@ from emoact.stats.across.agreement import (
     WIDEST,
     Agreement,
     Draws,
+    agreement_test,
     compare_layer,
     draws_of,
     join_layers,
@@ -23,7 +24,6 @@ from emoact.stats.across.agreement import (
 )
 from emoact.stats.across.words import without_words, word_predictors, word_vectors
 from emoact.stats.features import ModelFeatures
-from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.null.significance import Significance
 from emoact.stats.settings import AnalysisSettings
 
@@ -99,14 +99,14 @@ class JudgedGeometry:
     def null(self) -> Float64[np.ndarray, "2 layer"]:
         """Central 95 % of the agreement under relabelling, in its units."""
         models = self.geometry.models
-        low, high = np.quantile(models.draws[1:], (0.025, 0.975), axis=0) / models.scale
+        low, high = np.quantile(models.draws[0, 1:], (0.025, 0.975), axis=0) / models.scale
         return np.stack([self.beside(low), self.beside(high)])
 
     @property
     def p(self) -> Float64[np.ndarray, " layer"]:
         """p-value of each layer alone."""
-        tested = max_statistic_test(self.geometry.models.draws[:, :, self.label])
-        return np.where(self.shown, tested.p, np.nan)
+        alone, _ = agreement_test(self.geometry.models.draws[..., self.label])
+        return np.where(self.shown, alone, np.nan)
 
 
 def measure_geometry(
@@ -220,15 +220,15 @@ def _corrected(
     in the pair (Westfall & Young).
     """
     places = [
-        (site, emotion, each.draws[:, :, sites[site].labels.index(emotion)])
+        (site, emotion, each.draws[..., sites[site].labels.index(emotion)])
         for site, each in found.items()
         if each is not None
         for emotion in emotions
     ]
     if not places:
         return {}
-    p_max = max_statistic_test(np.concatenate([draws for _, _, draws in places], axis=1)).p_max
-    ends_at = np.cumsum([draws.shape[1] for _, _, draws in places])
+    _, p_max = agreement_test(np.concatenate([draws for _, _, draws in places], axis=2))
+    ends_at = np.cumsum([draws.shape[2] for _, _, draws in places])
     parts = np.split(p_max, ends_at[:-1])
     return {(s, emotion): part for (s, emotion, _), part in zip(places, parts, strict=True)}
 
@@ -281,7 +281,8 @@ MEASURES = tuple(
         Measure(
             name=f"{HEADLINE}_p",
             table="across",
-            definition=f"Permutation p-value of {HEADLINE} of one layer alone; {_SHOWN}",
+            definition=f"Permutation p-value of {HEADLINE} of one layer alone, the largest of "
+            "three: labels exchanged in both models alike, in the first, and in the second",
             compute=lambda judged: judged.p,
         ),
         Measure(

@@ -89,7 +89,7 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
         sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
         section = next(section for section in sections if section.name == "across")
         (drawn,) = (block for block in section.blocks if isinstance(block, Table))
-        return {row[2] for row in drawn.rows}
+        return {row[8] for row in drawn.rows}
 
     assert cells(0.7) == {"0.70"}
     assert cells(CREDIBLE + 0.2) == cells(-CREDIBLE - 0.2) == cells(math.nan) == {"–"}

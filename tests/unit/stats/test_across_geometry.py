@@ -7,14 +7,19 @@ import pandas as pd
 import pytest
 
 from emoact.schema import Finding
-from emoact.stats.across.agreement import class_products, compare_layer, draws_of, normalised
+from emoact.stats.across.agreement import (
+    agreement_test,
+    class_products,
+    compare_layer,
+    draws_of,
+    normalised,
+)
 from emoact.stats.across.geometry import HEADLINE
 from emoact.stats.across.words import without_words, word_predictors, word_vectors
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import design_of
 from emoact.stats.features import PromptInfo, UnitFeatures
 from emoact.stats.full import analyse_grid
-from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.settings import AnalysisSettings
 
 LABELS = ("gratitude", "anger", "apology", "neutral")
@@ -64,7 +69,8 @@ def compared(features: list[np.ndarray]):  # type: ignore[no-untyped-def]
 
 
 def p_value(draws: np.ndarray) -> float:
-    return max_statistic_test(draws[:, 0]).p_family
+    _, p_max = agreement_test(draws[:, :, 0])
+    return float(p_max.min())
 
 
 def test_class_products_are_those_of_pairs_of_different_scenarios_of_a_half() -> None:
@@ -117,10 +123,17 @@ def test_a_model_agrees_exactly_with_a_rotated_copy_of_itself() -> None:
     np.testing.assert_allclose(found.se, 0, atol=1e-9)
 
 
-def test_shared_prompts_without_emotion_raise_no_more_false_alarms_than_stated() -> None:
+@pytest.mark.parametrize("emotion_in_one", [False, True])
+def test_without_emotion_in_both_models_false_alarms_are_as_rare_as_stated(
+    emotion_in_one: bool,
+) -> None:
     n, alarms = 60, 0
     for seed in range(n):
-        alarms += p_value(compared(sharing_prompts(np.random.default_rng([3, seed]))).draws) <= 0.05
+        rng = np.random.default_rng([3, seed])
+        first, second = sharing_prompts(rng)
+        if emotion_in_one:
+            first = first + embedded(rng, 4 * SHAPE[DESIGN.label_of], 20)
+        alarms += p_value(compared([first, second]).draws) <= 0.05
     assert alarms <= n * 0.05 + 3 * np.sqrt(n * 0.05 * 0.95)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, layer_map
+from emoact.views.across_answer import geometry_sentences, prompts_sentence
 from emoact.views.chart import Chart
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import emotion_styles
@@ -91,29 +93,73 @@ def test_a_map_has_the_first_model_along_x(tables: Tables) -> None:
     assert trace.z[3][1] == pytest.approx(cell)
 
 
-def scores(score_corr: list[float]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "model_a": "gpt2",
-            "model_b": "pythia-160m",
-            "site": "resid_pre",
-            "emotion": "anger",
-            "score_corr": score_corr,
-            "score_corr_raw": 0.12,
-            "score_corr_p_max": 0.5,
-        }
-    )
+def shared(**columns: Any) -> pd.DataFrame:
+    """Three layers of one emotion that both models show at the last two."""
+    known = {
+        "model_a": "gpt2",
+        "model_b": "pythia-160m",
+        "site": "resid_pre",
+        "emotion": "anger",
+        "layer_a": [0, 1, 2],
+        "layer_b": [0, 1, 3],
+        HEADLINE: [math.nan, 0.9, 1.0],
+        f"{HEADLINE}_low": [math.nan, 0.8, 0.9],
+        f"{HEADLINE}_high": [math.nan, 1.0, 1.1],
+        f"{HEADLINE}_p_max": [math.nan, 0.01, 0.01],
+        f"{HEADLINE}_other": [math.nan, 0.7, 0.7],
+        f"{HEADLINE}_rank": [math.nan, 1 / 24, 1 / 24],
+        f"{HEADLINE}_words_a": [math.nan, 0.5, 0.5],
+        f"{HEADLINE}_words_b": math.nan,
+        f"{HEADLINE}_partial": [math.nan, 0.6, 0.6],
+        f"{HEADLINE}_partial_p_max": [math.nan, 0.02, 0.3],
+    }
+    return pd.DataFrame({**known, **{f"{HEADLINE}{name}": each for name, each in columns.items()}})
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "anger 0.95 [0.85, 1.05] (corrected p ≤ 0.05 at 2 of 2 layers where both show it"),
+        ({}, "at 2 of 2 layers none of the 24 matchings agrees better than the true one"),
+        ({"_rank": 0.25}, "it is not shown that the same classes lie near one another"),
+        ({"_p_max": 0.4}, "anger 0.95 [0.85, 1.05] (not beyond relabelled data"),
+        ({"": math.nan}, "anger too noisy a value (corrected p ≤ 0.05 at 2 of 2 layers"),
+        ({"_p_max": math.nan}, "no emotion is significant in both models"),
+        ({}, "A model of random word vectors agrees with `gpt2` 0.50 (medians)"),
+        ({}, "1 of 2 figures stay beyond relabelled data (median agreement 0.60)"),
+        ({"_partial_p_max": 0.3}, "no emotion is shown to be shared beyond words"),
+    ],
+)
+def test_the_answer_says_what_is_shared_and_what_is_not(columns: dict[str, Any], said: str) -> None:
+    assert said in " ".join(geometry_sentences(shared(**columns), alpha=0.05, n_classes=4))
+
+
+def test_two_classes_have_no_figure_about_emotion() -> None:
+    (said,) = geometry_sentences(shared(), alpha=0.05, n_classes=2)
+    assert "a geometry needs three classes" in said
+
+
+def whole() -> pd.DataFrame:
+    return pd.DataFrame({"measure": ["cka", "cka_within", "rsa"], "value": [0.8, 0.7, 0.6]})
 
 
 @pytest.mark.parametrize(
     ("score_corr", "said"),
     [
-        ([0.2, 0.4, 0.6], "anger 0.40 (0.12 before correction"),
-        ([1.0, 1.1, 1.2], "anger 1.10 (0.12 before correction"),
-        ([1.7, 1.8, 1.9], "anger no value, its reliability is near 0 (0.12 before correction"),
-        ([-1.9, -1.8], "anger no value, its reliability is near 0 (0.12 before correction"),
-        ([float("nan")] * 2, "anger – (0.12 before correction"),
+        ([0.2, 0.4, 0.6], "score correlation 0.40 (anger)"),
+        ([1.7, 1.8, 1.9], "score correlation without a value, its reliability is near 0 (anger)"),
+        ([math.nan] * 3, "score correlation – (anger)"),
     ],
 )
 def test_a_correction_by_almost_nothing_is_no_figure(score_corr: list[float], said: str) -> None:
-    assert said in by_layer.scores_sentence(scores(score_corr))
+    sentence = prompts_sentence(shared().assign(score_corr=score_corr), whole())
+    assert said in sentence
+    assert "not about emotion" in sentence
+
+
+def test_controls_are_drawn_beside_the_headline(tables: Tables) -> None:
+    drawn = by_layer.table(shared(), tables["similarity"], HEADLINE)
+    assert drawn["partial"].tolist() == pytest.approx([math.nan, 0.6, 0.6], nan_ok=True)
+    names = {trace.name for trace in draw(by_layer.chart(drawn, HEADLINE)).data}
+    assert {"classes matched wrongly", "without words and length"} <= names
+    assert "second model and random words" not in names

@@ -1,0 +1,199 @@
+"""Answer of the page Across models: shared emotion first, then words, then shared prompts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from emoact.numbers import plural, significant
+from emoact.stats.across.between import CREDIBLE
+from emoact.stats.across.geometry import HEADLINE
+from emoact.views.analysed import site_words, two
+from emoact.views.text import listed, md, mono
+from emoact.views.theme import emotion_order
+from emoact.views.view import Remark
+
+TERMS: Mapping[str, str] = {
+    "emotion_geometry": r"$\sum_b K_A[e,b]\,K_B[e,b]$ over the root of the models' own products, "
+    "$K$ the centred, cross-validated, noise-normalised products of class means; both factors of a "
+    "product come from disjoint halves of the scenarios, so that shared prompts cannot correlate. "
+    "1 is the same geometry, and a copy of a model reads 1. Its null exchanges the labels within "
+    "scenarios, alike in both models. Blank where either model does not show the emotion "
+    "(Diedrichsen et al. 2021; Walther et al. 2016).",
+    "classes matched wrongly": "the same agreement with the classes of one model matched with "
+    "other classes of the other, mean over all wrong matchings: what unlike classes give.",
+    "random words": "the same agreement with a model of random word vectors, which knows the words "
+    "that occur and nothing of what they mean.",
+    "without words and length": "the same agreement of what a ridge regression of other scenarios "
+    "on random word vectors and length does not predict.",
+    "score_corr": "Spearman correlation of the two models' held-out projections of the same "
+    r"prompts, class labels partialled out, divided by $\sqrt{rel_A\,rel_B}$, the reliability "
+    "ceiling. It is about shared prompts: models that share prompts and no emotion read .6 to .8. "
+    "Not clipped: beyond 1.5 the ceiling is too low to divide by, and the value is in the table "
+    "only. Its null pairs prompts at random within classes.",
+    "procrustes": "principal components (at most 50) and a rotation fitted on training prompts, "
+    r"then $\cos(R d_A, d_B)$ on the others. Its null re-pairs prompts within classes; what the "
+    "prompts share is not in it.",
+    "cka": "linear CKA with the unbiased HSIC estimator ([Kornblith et al. "
+    "1905.00414](https://arxiv.org/abs/1905.00414); [Nguyen et al. "
+    "2010.15327](https://arxiv.org/abs/2010.15327)); the biased one gives .79 for independent "
+    "noise of 200 prompts. `cka_within` removes class means first. About shared prompts.",
+    "rsa": "Spearman correlation of the two models' dissimilarities between prompts (Kriegeskorte "
+    "2008). About shared prompts.",
+    "raw_cos": "the plan's cosine between the directions of two models; a negative control without "
+    "a common basis, and only where d_model is equal. The grey band holds 95 % under shuffled "
+    "labels; isotropic noise would give the narrower $1.96/\\sqrt{d}$.",
+    "matched layers": "layer *l* of the first model is compared with the layer of the second at "
+    "the same relative depth.",
+}
+
+
+def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) -> list[str]:
+    """Where the emotions lie among the classes in both models, and what words alone give.
+
+    Args:
+        across: Rows of one pair of models and one site.
+        alpha: Largest accepted chance of any false alarm.
+        n_classes: Classes that both models have.
+    """
+    first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
+    lead = f"**{first} and {second}, {site_words(str(across['site'].iloc[0]))}:**"
+    if n_classes < 3:
+        return [f"{lead} no figure about emotion: a geometry needs three classes, here are two."]
+    tested = across[across[f"{HEADLINE}_p_max"].notna()]
+    if not len(tested):
+        return [
+            f"{lead} no figure about emotion: no emotion is significant in both models at layers "
+            "of the same relative depth."
+        ]
+    parts = [
+        _emotion(across[across["emotion"] == emotion], emotion, alpha)
+        for emotion in emotion_order(across["emotion"])
+    ]
+    said = [
+        f"{lead} agreement on where each emotion lies among the classes, each model on other "
+        f"scenarios (1 is the same geometry; medians over layers): {'; '.join(parts)}."
+    ]
+    if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
+        said.append(_matching_sentence(tested, n_classes))
+    return [*said, *_word_sentences(tested, first, second, alpha)]
+
+
+def _emotion(rows: pd.DataFrame, emotion: str, alpha: float) -> str:
+    tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
+    if not len(tested):
+        return f"{md(emotion)} no figure, not both models show it"
+    p = tested[f"{HEADLINE}_p_max"]
+    reached = int((p <= alpha).sum())
+    beyond = (
+        f"corrected p ≤ {alpha:g} at {reached} of "
+        f"{plural(len(tested), 'layer')} where both show it, smallest {significant(p.min(), 2)}"
+        if reached
+        else f"not beyond relabelled data, corrected p at least {significant(p.min(), 2)}"
+    )
+    middle = tested[[HEADLINE, f"{HEADLINE}_low", f"{HEADLINE}_high"]].median()
+    value, low, high = (two(each) for each in middle)
+    figure = f"{value} [{low}, {high}]" if math.isfinite(middle[HEADLINE]) else "too noisy a value"
+    return f"{md(emotion)} {figure} ({beyond})"
+
+
+def _matching_sentence(tested: pd.DataFrame, n_classes: int) -> str:
+    """The other matchings of the classes: whether it is these classes that lie alike."""
+    by_layer = tested.dropna(subset=[f"{HEADLINE}_rank"]).drop_duplicates("layer_a")
+    wrong = two(tested[f"{HEADLINE}_other"].median())
+    n_matchings = math.factorial(n_classes)
+    best = int((by_layer[f"{HEADLINE}_rank"] <= 1.5 / n_matchings).sum()) if n_classes <= 5 else 0
+    where = f"at {best} of {plural(len(by_layer), 'layer')}"
+    if n_classes > 5 or not len(by_layer):
+        return f"With the classes of one model matched wrongly the agreement is {wrong}."
+    if best > len(by_layer) / 2:
+        return (
+            f"With the classes of one model matched wrongly it is {wrong}; {where} none of the "
+            f"{n_matchings} matchings agrees better than the true one. By accident the true one is "
+            f"the best with a chance of 1 in {n_matchings}."
+        )
+    return (
+        f"With the classes of one model matched wrongly it is {wrong}, and only {where} is the "
+        f"true matching the best of {n_matchings}: both models tell the classes apart, but it is "
+        "not shown that the same classes lie near one another."
+    )
+
+
+def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float) -> list[str]:
+    """Random words in place of either model, and both models without words and length."""
+    words = [
+        f"{who} {two(value)}"
+        for who, value in (
+            (first, tested[f"{HEADLINE}_words_a"].median()),
+            (second, tested[f"{HEADLINE}_words_b"].median()),
+        )
+        if math.isfinite(value)
+    ]
+    said = []
+    if words:
+        said.append(
+            f"A model of random word vectors agrees with {listed(words)} (medians): so much does "
+            "knowing the words alone give."
+        )
+    p = tested[f"{HEADLINE}_partial_p_max"].dropna()
+    if len(p):
+        reached = int((p <= alpha).sum())
+        value = two(tested[f"{HEADLINE}_partial"].median())
+        figures = f"{reached} of {len(p)} figures"
+        said.append(
+            f"Without what words and length predict, {figures} stay beyond relabelled data "
+            f"(median agreement {value})."
+            if reached
+            else "Without what words and length predict, nothing is beyond relabelled data "
+            f"(corrected p at least {significant(p.min(), 2)}): no emotion is shown to be shared "
+            "beyond words."
+        )
+    return said
+
+
+def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
+    """What the models share of the prompts: the models as wholes, and the score correlation.
+
+    Args:
+        across: Rows of one pair of models and one site.
+        similarity: Likewise.
+    """
+    medians = similarity.groupby("measure")["value"].median()
+    if not len(medians) or "cka" not in medians:
+        return ""
+    parts = [
+        f"{two(medians['cka'])} unbiased CKA, {two(medians.get('cka_within', math.nan))} once "
+        f"class means are removed, {two(medians.get('rsa', math.nan))} RSA"
+    ]
+    for emotion in emotion_order(across["emotion"]) if len(across) else []:
+        rows = across[across["emotion"] == emotion]
+        parts.append(f"score correlation {_corrected(rows['score_corr'].median())} ({md(emotion)})")
+    return (
+        "What the same prompts have in common in both models, which is not about emotion (medians "
+        f"over layers): {', '.join(parts)}."
+    )
+
+
+def control_sentence(across: pd.DataFrame, reason: str = "") -> Remark:
+    """The plan's raw cosine as a negative control.
+
+    Args:
+        across: Rows of one pair of models and one site.
+        reason: Why there is no raw cosine, if there is none.
+    """
+    known = across[across["raw_cos"].notna()]
+    if not len(known):
+        why = reason or "the models have different widths"
+        return Remark(f"The plan's raw cosine is refused: {md(why)}.")
+    inside = known["raw_cos"].between(known["raw_low"], known["raw_high"])
+    return Remark(
+        "The plan's raw cosine is a negative control, because the models have no basis in common: "
+        f"{int(inside.sum())} of {len(known)} values lie inside the chance band "
+        f"(largest {known['raw_cos'].abs().max():.2f})."
+    )
+
+
+def _corrected(median: float) -> str:
+    return "without a value, its reliability is near 0" if abs(median) > CREDIBLE else two(median)
