@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from emoact.stats.audit.register import MARKERS, is_english, sentences_of
 from emoact.stats.audit.separation import (
     Association,
-    Exchange,
     Guessing,
+    Relabelled,
     associate,
     guess,
     unit_rows,
@@ -99,14 +100,6 @@ def category_view(values: Sequence[str | None], phrase: str, *, rare: int = _RAR
     return _counted(rows, rare=rare)
 
 
-def opening_view(texts: Texts) -> View:
-    """The first two and the first three words."""
-    rows: list[Mapping[str, int]] = []
-    for two, three in zip(texts.opening(2), texts.opening(3), strict=True):
-        rows.append({f'"{opening}" as opening': 1 for opening in {two, three}})
-    return _counted(rows)
-
-
 def pronoun_view(texts: Texts) -> View:
     """English pronouns, one by one and by person."""
     rows = []
@@ -118,12 +111,21 @@ def pronoun_view(texts: Texts) -> View:
     return _counted(rows)
 
 
-def lexical_view(texts: Texts) -> View:
-    """Occurrence of each word, weighted by its inverse document frequency."""
-    rows = [Counter(set(words)) for words in texts.words]
-    view = _counted(rows, rare=2)
-    shares = np.maximum((view.features > 0).mean(axis=0), 1e-12)
-    return View(names=view.names, features=view.features * np.log(1.0 / shares))
+def word_view(texts: Texts, *, rare: int = _RARE) -> View:
+    """Presence of each word."""
+    return _counted([{f'"{word}"': 1 for word in words} for words in texts.words], rare=rare)
+
+
+def register_view(texts: Texts, aspect: str) -> View:
+    """Presence of each class of words or forms of one aspect of register."""
+    markers = MARKERS[aspect]
+    found = [sentences_of(prompt.text) for prompt in texts.prompts]
+    return _counted(
+        [
+            {name: int(any(has(*one) for one in sentences)) for name, has in markers.items()}
+            for sentences in found
+        ]
+    )
 
 
 def _counted(rows: Sequence[Mapping[str, int]], *, rare: int = _RARE) -> View:
@@ -159,10 +161,10 @@ class Aspect:
 
     name: str
     title: str
-    sees: str
+    sees: str = ""
     remedy: str
     view: Callable[[Texts], View]
-    seen: Callable[[View], Features] | None
+    seen: Callable[[View], Features] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,7 +177,7 @@ class Measured:
     guessing: Guessing | None
 
 
-ASPECTS = (
+FORM = (
     Aspect(
         name="length",
         title="Length",
@@ -219,14 +221,6 @@ ASPECTS = (
         seen=lambda view: unit_rows(view.features),
     ),
     Aspect(
-        name="opening",
-        title="Opening words",
-        sees="the opening words",
-        remedy="Vary how the prompts of an emotion open, or open those of the others alike.",
-        view=opening_view,
-        seen=None,
-    ),
-    Aspect(
         name="pronouns",
         title="Pronouns",
         sees="pronouns",
@@ -237,24 +231,49 @@ ASPECTS = (
 )
 
 
+def _of_register(name: str, title: str, remedy: str) -> Aspect:
+    return Aspect(
+        name=name, title=title, remedy=remedy, view=lambda texts: register_view(texts, name)
+    )
+
+
+REGISTER = (
+    _of_register("numbers", "Numbers", "Use numerals, weekdays and months in every emotion alike."),
+    _of_register("negation", "Negation", "Negate as often in every emotion."),
+    _of_register("connectives", "Connectives", "Give reasons and orders in every emotion alike."),
+    _of_register("evaluation", "Evaluation", "Let the prompts of every emotion judge and stress."),
+    _of_register("mood", "Mood", "Ask and request as often in every emotion."),
+    _of_register("tenses", "Tenses", "Use the same tenses and modal verbs in every emotion."),
+    _of_register("agents", "Agents", "Let I, you and others act as often in every emotion."),
+)
+"""Aspects of register, from English word lists."""
+
+WORDS = Aspect(
+    name="single_words",
+    title="Single words",
+    remedy="Use these words equally often in every emotion, unless they name it.",
+    view=word_view,
+)
+ASPECTS = (*FORM, *REGISTER, WORDS)
+
+
 def measure(
     texts: Texts,
-    exchange: Exchange,
-    draws: Int64[np.ndarray, "draw prompt"],
+    labels: Relabelled,
     folds: Int64[np.ndarray, "partition prompt"] | None,
     *,
     on_step: Callable[[str], None],
 ) -> Iterator[Measured]:
-    """All aspects in order; without folds only by association."""
+    """All aspects that apply, in order; without folds only by association."""
+    english = is_english(texts)
     for aspect in ASPECTS:
+        if aspect in REGISTER and not english:
+            continue
         on_step(aspect.name)
         view = aspect.view(texts)
-        guessing = None
+        association = guessing = None
+        if view.names:
+            association = associate(view.features, labels.block, labels.draws)
         if aspect.seen is not None and folds is not None and view.names:
-            guessing = guess(aspect.seen(view), folds, draws)
-        yield Measured(
-            aspect=aspect,
-            view=view,
-            association=associate(view.features, exchange.block, draws) if view.names else None,
-            guessing=guessing,
-        )
+            guessing = guess(aspect.seen(view), folds, labels.draws)
+        yield Measured(aspect=aspect, view=view, association=association, guessing=guessing)

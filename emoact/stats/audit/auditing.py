@@ -11,27 +11,25 @@ from jaxtyping import Int64
 
 from emoact.errors import RequestError
 from emoact.schema import Dataset
-from emoact.stats.audit.aspects import measure
+from emoact.stats.audit.aspects import REGISTER, measure
 from emoact.stats.audit.counts import (
     count_check,
     duplicate_check,
     near_duplicate_check,
     template_check,
 )
-from emoact.stats.audit.lexis import lexical_check
-from emoact.stats.audit.outcome import AuditReport, Check, Test
-from emoact.stats.audit.separation import Exchange, exchange, folds_of
+from emoact.stats.audit.outcome import AuditReport, Check
+from emoact.stats.audit.register import is_english
+from emoact.stats.audit.separation import ALPHA, LEAST_UNITS, Relabelled, folds_of, relabelled
 from emoact.stats.audit.text import Texts
-from emoact.stats.audit.verdict import ALPHA, balance_of, judged, judged_balance, raw_tests
+from emoact.stats.audit.verdict import aspect_draft, balance_drafts, lexical_check
 from emoact.stats.null.p_values import adjust
 
 DEFAULT_PERMUTATIONS = 1000
 _LEAST_PERMUTATIONS = 400
-_LEAST_UNITS = 5
 _MOST_SUBSETS = 6
 _SAMPLE = 2000
 """Most prompts in the permutation tests, so that an audit takes seconds."""
-_BALANCED = ("scenario_id", "subset", "lang")
 
 
 def audit_dataset(
@@ -76,10 +74,7 @@ def audit_dataset(
         )
     texts = Texts(prompts=dataset.prompts, token_counts=token_counts)
     sample = texts.rows(_sampled_rows(texts, seed))
-    labels = exchange(
-        [prompt.emotion for prompt in sample.prompts],
-        [prompt.scenario_id for prompt in sample.prompts],
-    )
+    labels = relabelled(sample.prompts, permutations, seed=seed)
     on_step("counts")
     checks = [count_check(texts)]
     on_step("duplicates")
@@ -87,7 +82,7 @@ def audit_dataset(
     if len(texts.emotions) > 1:
         # Many small matrix products run faster on one thread.
         with threadpool_limits(limits=1):
-            checks += _tested_checks(texts, sample, labels, seed, permutations, on_step)
+            checks += _tested_checks(texts, sample, labels, seed, on_step)
             checks += _lexical_checks(sample, seed, permutations, on_step)
     return AuditReport(
         source=dataset.source,
@@ -105,46 +100,42 @@ def audit_dataset(
 def _tested_checks(
     texts: Texts,
     sample: Texts,
-    labels: Exchange,
+    labels: Relabelled,
     seed: int,
-    permutations: int,
     on_step: Callable[[str], None],
 ) -> list[Check]:
-    """All permutation tests, corrected together."""
-    rng = np.random.default_rng(seed)
-    draws = labels.relabelled(rng, permutations=permutations)
-    folds = folds_of(labels.unit, rng) if int(labels.unit.max()) + 1 >= _LEAST_UNITS else None
-    measured = list(measure(sample, labels, draws, folds, on_step=on_step))
+    """All permutation tests, with Holm's correction over all of them."""
+    folds = None
+    if int(labels.unit.max()) + 1 >= LEAST_UNITS:
+        folds = folds_of(labels.unit, np.random.default_rng(seed))
+    drafts = [aspect_draft(one, sample) for one in measure(sample, labels, folds, on_step=on_step)]
     on_step("scenarios")
-    balances = [
-        balance_of(sample, field, seed=seed, permutations=permutations) for field in _BALANCED
-    ]
-    raw = [raw_tests(one) for one in measured]
-    raw += [[] if one.test is None else [one.test] for one in balances]
-    corrected = _corrected(raw)
-    checks = [
-        judged(one, tests, sample)
-        for one, tests in zip(measured, corrected[: len(measured)], strict=True)
-    ]
-    checks += [
-        judged_balance(one, tests[0] if tests else None)
-        for one, tests in zip(balances, corrected[len(measured) :], strict=True)
-        if one.values > 1 or one.uneven or one.field == "scenario_id"
-    ]
-    return [*checks, _power_check(labels, sum(map(len, raw)), len(texts.prompts), sample)]
+    drafts += balance_drafts(sample, seed=seed, permutations=len(labels.draws) - 1)
+    p = np.array([test.p for draft in drafts for test in draft.tests])
+    adjusted = iter(adjust(p).adjusted.tolist())
+    checks = []
+    for draft in drafts:
+        tests = tuple(dataclasses.replace(one, p_adjusted=next(adjusted)) for one in draft.tests)
+        checks.append(draft.judge(tests, len(p)))
+    if not is_english(sample):
+        checks.append(_foreign_check())
+    return [*checks, _power_check(labels, len(p), len(texts.prompts), sample)]
 
 
-def _corrected(raw: list[list[Test]]) -> list[tuple[Test, ...]]:
-    """Tests with Holm's correction over all of them."""
-    flat = [test for tests in raw for test in tests]
-    adjusted = iter(adjust(np.array([test.p for test in flat])).adjusted.tolist())
-    return [
-        tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in tests)
-        for tests in raw
-    ]
+def _foreign_check() -> Check:
+    listed = ", ".join(aspect.title.lower() for aspect in REGISTER)
+    return Check(
+        aspect="register",
+        title="Register",
+        outcome="note",
+        verdict=f"Not tested: {listed}. Their word lists are English, and most of these prompts "
+        "are not. Single words were tested in the language of the prompts.",
+        remedy="Compare by hand how often each emotion counts, negates, gives reasons, judges and "
+        "asks.",
+    )
 
 
-def _power_check(labels: Exchange, n_tests: int, n_prompts: int, sample: Texts) -> Check:
+def _power_check(labels: Relabelled, n_tests: int, n_prompts: int, sample: Texts) -> Check:
     """Smallest p-value that the permutation tests can reach."""
     smallest = 10.0 ** -min(labels.log10_arrangements, 300.0)
     blind = smallest * max(n_tests, 1) > ALPHA

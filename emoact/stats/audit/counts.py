@@ -56,42 +56,16 @@ def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]]
     return pairs, True
 
 
-_FRAME_WORD_SHARE = 0.2
-"""Words in at least this share of a class belong to the frame; others are gaps."""
-_FRAME_WORDS = 3
-
-
 def commonest_opening(words: Sequence[Sequence[str]]) -> tuple[str, int]:
     """Most frequent three-word opening, and its number of texts."""
     openings = Counter(" ".join(text[:3]) for text in words if len(text) >= 3)
     return openings.most_common(1)[0] if openings else ("", 0)
 
 
-def commonest_frame(words: Sequence[Sequence[str]]) -> tuple[str, int]:
-    """Most frequent sentence frame, and its number of texts.
-
-    Rare words of the class become gaps. The rest is a frame when it has at least three words and
-    a gap.
-    """
-    present = Counter(word for text in words for word in set(text))
-    least = max(2.0, _FRAME_WORD_SHARE * len(words))
-    frames: Counter[str] = Counter()
-    for text in words:
-        parts: list[str] = []
-        for word in text:
-            part = word if present[word] >= least else "___"
-            if part != "___" or parts[-1:] != ["___"]:
-                parts.append(part)
-        if "___" in parts and len(parts) - parts.count("___") >= _FRAME_WORDS:
-            frames[" ".join(parts)] += 1
-    return frames.most_common(1)[0] if frames else ("", 0)
-
-
 _FEW = 10
 _UNEQUAL = 1.2
 _VERY_UNEQUAL = 3.0
 _OPENING_SHARE = 0.06
-_FRAME_SHARE = 0.2
 _ALWAYS_ALLOWED = 3
 
 
@@ -204,24 +178,21 @@ def near_duplicate_check(texts: Texts) -> Check:
 
 
 def template_check(texts: Texts) -> Check:
-    """Openings and frames that many prompts of an emotion share."""
+    """Openings that many prompts of an emotion share."""
     found: list[str] = []
     table: dict[str, dict[str, Figure]] = {}
     for emotion in texts.emotions:
         words = [texts.words[row] for row in texts.of(emotion)]
         opening, opened = commonest_opening(words)
-        frame, framed = commonest_frame(words)
         table[emotion] = {"commonest opening": opening, "prompts with it": opened}
         if opened > max(_ALWAYS_ALLOWED, math.ceil(_OPENING_SHARE * len(words))):
             found.append(f'{opened} of {len(words)} {emotion} prompts open with "{opening} ..."')
-        if framed > max(_ALWAYS_ALLOWED, math.ceil(_FRAME_SHARE * len(words))):
-            found.append(f'{framed} of {len(words)} {emotion} prompts have the form "{frame}"')
     if not found:
         return Check(
             aspect="templates",
             title="Templates",
             outcome="ok",
-            verdict="No opening and no sentence frame recurs much within an emotion.",
+            verdict="No opening recurs much within an emotion.",
             by_emotion=table,
         )
     return Check(

@@ -3,97 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
+from emoact.schema import Prompt
+from emoact.stats.design import Design, design_of
 from emoact.stats.null import p_values
+from emoact.stats.null.relabelling import shuffled_groups
 
 Scheme = Literal["within scenario", "over all prompts", "over scenarios", "mixed"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Exchange:
-    """Prompts whose labels are exchangeable under the null hypothesis.
-
-    Scenarios that hold several emotions exchange labels inside. All others (and prompts without a
-    scenario) form one pool in which whole scenarios exchange labels.
+class Relabelled:
+    """Labels of prompts under the null hypothesis.
 
     Attributes:
-        label: Index of the emotion of each prompt.
+        draws: Index of the emotion of each prompt; observed in row 0, permuted in the others.
         unit: Index of the scenario of each prompt; prompts without one are a unit each.
-        block: Index of the block of each prompt; 0 is the pool.
+        block: Index of the prompts that exchange labels: a scenario of several emotions, or 0 for
+            the pool of all others, in which whole scenarios exchange labels.
         scheme: Name of the kind of exchange.
+        log10_arrangements: Number of distinguishable relabellings, as a power of ten.
     """
 
-    label: Int64[np.ndarray, " prompt"]
+    draws: Int64[np.ndarray, "draw prompt"]
     unit: Int64[np.ndarray, " prompt"]
     block: Int64[np.ndarray, " prompt"]
     scheme: Scheme
-
-    @property
-    def log10_arrangements(self) -> float:
-        """Number of distinguishable relabellings, as a power of ten."""
-        total = 0.0
-        for block in np.unique(self.block):
-            inside = self.block == block
-            if block == 0:
-                _, first = np.unique(self.unit[inside], return_index=True)
-                labels = self.label[inside][first]
-            else:
-                labels = self.label[inside]
-            counts = Counter(labels.tolist()).values()
-            total += math.lgamma(len(labels) + 1) - sum(math.lgamma(n + 1) for n in counts)
-        return total / math.log(10)
-
-    def relabelled(
-        self, rng: np.random.Generator, *, permutations: int
-    ) -> Int64[np.ndarray, "draw prompt"]:
-        """Observed labels in row 0, permuted labels in the other rows."""
-        draws = np.tile(self.label, (permutations + 1, 1))
-        inside = np.flatnonzero(self.block)
-        by_block = inside[np.argsort(self.block[inside], kind="stable")]
-        pool = np.flatnonzero(self.block == 0)
-        units, first, member = np.unique(self.unit[pool], return_index=True, return_inverse=True)
-        unit_label = self.label[pool][first]
-        for draw in draws[1:]:
-            shuffled = inside[np.lexsort((rng.random(len(inside)), self.block[inside]))]
-            draw[by_block] = self.label[shuffled]
-            draw[pool] = unit_label[rng.permutation(len(units))][member]
-        return draws
+    log10_arrangements: float
 
 
-def exchange(emotions: Sequence[str], scenarios: Sequence[str | None]) -> Exchange:
-    """Exchangeable prompts, given the label and the scenario of each prompt."""
-    order = {emotion: index for index, emotion in enumerate(dict.fromkeys(emotions))}
-    label = np.array([order[emotion] for emotion in emotions], dtype=np.int64)
-    # A tuple is never equal to the name of a scenario.
-    keys = [(index,) if name is None else name for index, name in enumerate(scenarios)]
-    names = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    unit = np.array([names[key] for key in keys], dtype=np.int64)
-    held: dict[int, set[int]] = {}
-    for one_unit, one_label in zip(unit.tolist(), label.tolist(), strict=True):
-        held.setdefault(one_unit, set()).add(one_label)
-    crossed = np.array([len(held[one]) > 1 for one in unit.tolist()], dtype=bool)
-    block = np.where(crossed, unit + 1, 0)
-    return Exchange(label=label, unit=unit, block=block, scheme=_scheme(crossed, unit))
+def relabelled(
+    prompts: Sequence[Prompt], permutations: int, *, seed: int = 0, by_scenario: bool = True
+) -> Relabelled:
+    """Labels exchanged as the analysis exchanges them, or over all prompts."""
+    scenarios = [prompt.scenario_id for prompt in prompts] if by_scenario else None
+    design = design_of([prompt.emotion for prompt in prompts], scenarios)
+    crossed = ((design.counts > 0).sum(axis=0) > 1)[design.scenario_of]
+    return Relabelled(
+        draws=shuffled_groups(design, design.label_of, permutations, seed=seed),
+        unit=design.scenario_of,
+        block=np.where(crossed, design.scenario_of + 1, 0),
+        scheme=_scheme(design, crossed),
+        log10_arrangements=_log10_arrangements(design),
+    )
 
 
-def _scheme(crossed: np.ndarray, unit: np.ndarray) -> Scheme:
-    if crossed.all():
-        return "within scenario"
+def _scheme(design: Design, crossed: Bool[np.ndarray, " prompt"]) -> Scheme:
     if crossed.any():
-        return "mixed"
-    single = len(np.unique(unit)) == len(unit)
-    return "over all prompts" if single else "over scenarios"
+        return "within scenario" if crossed.all() else "mixed"
+    return "over scenarios" if design.n_scenarios < design.n_prompts else "over all prompts"
+
+
+def _log10_arrangements(design: Design) -> float:
+    held = design.counts > 0
+    crossed = held.sum(axis=0) > 1
+    tables = [*design.counts[:, crossed].T, held[:, ~crossed].sum(axis=1)]
+    total = sum(
+        math.lgamma(table.sum() + 1) - sum(math.lgamma(n + 1) for n in table) for table in tables
+    )
+    return total / math.log(10)
 
 
 _ASSOCIATED_AT_ONCE = 64
 _ROUNDING = 1e-9
+ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,11 +85,16 @@ class Association:
             of the blocks in which labels are exchanged are taken out.
         p: (1 + #{null >= observed}) / (1 + B) of the maximum, or the sum, over the features; it
             is corrected for the number of features.
+        n_features: Number of features that vary.
+        separating: Columns whose own ratio reaches the 95 % quantile of the null maximum, the
+            largest ratio first.
     """
 
     strongest: int
     eta_squared: float
     p: float
+    n_features: int
+    separating: tuple[int, ...]
 
 
 def associate(
@@ -146,11 +130,15 @@ def associate(
         statistics[start : start + len(eta)] = combined
         if start == 0:
             observed = eta[0]
-    strongest = int(observed.argmax())
+    order = np.argsort(-observed, kind="stable")
+    null = np.broadcast_to(statistics[1:, None], (len(draws) - 1, len(order)))
+    each = p_values.permutation_p(null, observed[order] - _ROUNDING)
     return Association(
-        strongest=int(columns[strongest]),
-        eta_squared=float(observed[strongest]),
+        strongest=int(columns[order[0]]),
+        eta_squared=float(observed[order[0]]),
         p=permutation_p(statistics),
+        n_features=len(columns),
+        separating=tuple(columns[order[each <= ALPHA]].tolist()) if over == "max" else (),
     )
 
 
@@ -182,6 +170,8 @@ def _centred(
 
 
 _FOLDS = 5
+LEAST_UNITS = 5
+"""Fewer scenarios cannot be split into folds."""
 _PARTITIONS = 4
 _GUESSED_AT_ONCE = 128
 _RIDGE = 0.1
@@ -220,7 +210,8 @@ def guess(
     """Accuracy of the nearest class mean on held-out folds, for observed and permuted labels.
 
     A thousand permutations take a few matrix products, because the features do not depend on the
-    labels, and the sums of the training folds are all sums minus those of the held-out fold.
+    labels, and the sums of the training folds are all sums minus those of the held-out fold. Of k
+    emotions that are equally near each counts as the 1/k part of an answer.
 
     Args:
         features: From `whitened` or `unit_rows`.
@@ -230,16 +221,16 @@ def guess(
     Source: nearest centroid, Tibshirani et al. 2002 (without shrinkage).
     """
     n_labels = int(draws.max()) + 1
-    small = _shortened(features).astype(np.float32)
+    small = _shortened(features)
     accuracies = np.empty(len(draws))
     for start in range(0, len(draws), _GUESSED_AT_ONCE):
         rows = draws[start : start + _GUESSED_AT_ONCE]
         chosen = rows[:, None, :] == np.arange(n_labels)[None, :, None]
-        flat = chosen.reshape(-1, rows.shape[1]).astype(np.float32)
+        flat = chosen.reshape(-1, rows.shape[1]).astype(np.float64)
         sums = flat @ small
         right = np.zeros(rows.shape)
         for partition in folds:
-            right += _predicted(small, partition, flat, sums, n_labels) == rows
+            right += _right(small, partition, flat, sums, rows, n_labels)
         accuracies[start : start + len(rows)] = _mean_recall(right / len(folds), rows, n_labels)
     return Guessing(
         accuracy=float(accuracies[0]),
@@ -258,17 +249,17 @@ def _mean_recall(
     return total / n_labels
 
 
-def _predicted(
-    features: Float32[np.ndarray, "prompt feature"],
+def _right(
+    features: Float64[np.ndarray, "prompt feature"],
     fold: Int64[np.ndarray, " prompt"],
-    chosen: Float32[np.ndarray, "draw_label prompt"],
-    sums: Float32[np.ndarray, "draw_label feature"],
+    chosen: Float64[np.ndarray, "draw_label prompt"],
+    sums: Float64[np.ndarray, "draw_label feature"],
+    rows: Int64[np.ndarray, "draw prompt"],
     n_labels: int,
-) -> Int64[np.ndarray, "draw prompt"]:
-    """Label with the nearest training mean, for each draw and prompt."""
-    n_draws = len(chosen) // n_labels
+) -> Float64[np.ndarray, "draw prompt"]:
+    """1 where the label has the nearest training mean, 1/k where k means are equally near."""
     counts = chosen.sum(axis=1)
-    predicted = np.empty((n_draws, len(features)), dtype=np.int64)
+    right = np.empty(rows.shape)
     for held_out in np.unique(fold):
         test = np.flatnonzero(fold == held_out)
         inside = chosen[:, test]
@@ -277,8 +268,11 @@ def _predicted(
         # Negative half of the squared distance, without the term that all classes share.
         closeness = means @ features[test].T - 0.5 * (means**2).sum(axis=1)[:, None]
         closeness[kept == 0] = -np.inf
-        predicted[:, test] = closeness.reshape(n_draws, n_labels, -1).argmax(axis=1)
-    return predicted
+        closeness = closeness.reshape(len(rows), n_labels, -1)
+        nearest = closeness >= closeness.max(axis=1, keepdims=True) - _ROUNDING
+        own = np.take_along_axis(nearest, rows[:, None, test], axis=1)[:, 0]
+        right[:, test] = own / nearest.sum(axis=1)
+    return right
 
 
 def _shortened(

@@ -1,26 +1,50 @@
-"""Judged checks of aspects and of the balance of scenarios, subsets and languages."""
+"""Judged checks: aspects, balance of scenarios, subsets and languages, bag of words."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from emoact.stats.audit.aspects import Measured, View, category_view
+from emoact.stats.audit.aspects import REGISTER, WORDS, Measured, category_view, word_view
 from emoact.stats.audit.outcome import Check, Figure, Outcome, Test
-from emoact.stats.audit.separation import associate, exchange
+from emoact.stats.audit.register import FUNCTION_WORDS
+from emoact.stats.audit.separation import (
+    ALPHA,
+    LEAST_UNITS,
+    associate,
+    folds_of,
+    guess,
+    relabelled,
+    unit_rows,
+)
 from emoact.stats.audit.text import Texts, listed, means_by_emotion, p_value, percent, some
 
-ALPHA = 0.05
 _LEAST_ETA_SQUARED = 0.01
 _LEAST_GAIN = 0.02
 """Smaller effects are notes, even when they are significant in a large data set."""
+_MOST_WORDS = 8
 
 
-def raw_tests(measured: Measured) -> list[Test]:
-    """Permutation tests of an aspect, without correction."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draft:
+    """Check before the correction over all tests.
+
+    Attributes:
+        tests: Permutation tests without correction.
+        judge: Makes the check from the corrected tests and the number of tests of the audit.
+    """
+
+    tests: tuple[Test, ...]
+    judge: Callable[[tuple[Test, ...], int], Check]
+
+
+def aspect_draft(measured: Measured, texts: Texts) -> Draft:
+    """Check of an aspect."""
     tests = []
     if measured.association is not None:
         tests.append(
@@ -40,12 +64,11 @@ def raw_tests(measured: Measured) -> list[Test]:
                 p=measured.guessing.p,
             )
         )
-    return tests
+    return Draft(tests=tuple(tests), judge=functools.partial(_judged, measured, texts))
 
 
-def judged(measured: Measured, tests: tuple[Test, ...], texts: Texts) -> Check:
-    """Check of an aspect, from its corrected tests."""
-    aspect, view = measured.aspect, measured.view
+def _judged(measured: Measured, texts: Texts, tests: tuple[Test, ...], n_tests: int) -> Check:
+    aspect = measured.aspect
     if not tests:
         return Check(
             aspect=aspect.name,
@@ -53,24 +76,29 @@ def judged(measured: Measured, tests: tuple[Test, ...], texts: Texts) -> Check:
             outcome="ok",
             verdict=f"{aspect.title}: no feature differs between prompts and recurs.",
         )
-    outcome = worst([severity(test) for test in tests])
-    parts = [_phrase(test, measured, texts) for test in tests]
-    chance = _chance_remark(tests) if outcome == "ok" else ""
-    lead = {
-        "ok": "does not separate the emotions",
-        "note": "differs between emotions by a negligible amount",
-    }.get(outcome, "separates the emotions")
-    verb = lead if aspect.name not in ("capitals", "pronouns", "opening") else _plural(lead)
-    strongest = measured.association.strongest if measured.association else None
+    outcome = max(map(severity, tests), key=("ok", "note", "warning").index)
+    found = measured.association
+    columns = [] if found is None else [found.strongest]
+    if aspect is WORDS and found is not None and outcome != "ok":
+        columns = list(found.separating)
+        telling = {measured.view.names[column].strip('"') for column in columns}
+        outcome = "warning" if telling & FUNCTION_WORDS else "note"
+    if aspect is WORDS or aspect in REGISTER:
+        verdict = _occurrences(measured, texts, columns, tests[0], n_tests)
+    else:
+        verdict = "; ".join(_phrase(test, measured, texts) for test in tests) + "."
+        verdict += _chance_remark(tests) if outcome == "ok" else ""
+    if outcome == "ok" or not (aspect is WORDS or aspect in REGISTER):
+        verdict = f"{_lead(aspect.title, outcome)}: {verdict}"
     return Check(
         aspect=aspect.name,
         title=aspect.title,
         outcome=outcome,
-        verdict=f"{aspect.title} {verb}: {'; '.join(parts)}.{chance}",
+        verdict=verdict,
         remedy=aspect.remedy if outcome != "ok" else "",
         tests=tests,
-        by_emotion=_table(measured, texts, strongest),
-        examples=() if outcome == "ok" or strongest is None else _examples(view, texts, strongest),
+        by_emotion=_table(measured, texts, columns),
+        examples=_examples(measured, texts, columns) if outcome != "ok" else (),
     )
 
 
@@ -84,10 +112,42 @@ def severity(test: Test) -> Outcome:
     return "warning" if gain >= _LEAST_GAIN else "note"
 
 
-def worst(outcomes: list[Outcome]) -> Outcome:
-    """Most severe of several outcomes."""
-    order: tuple[Outcome, ...] = ("ok", "note", "warning", "error")
-    return max(outcomes, key=order.index, default="ok")
+def _lead(title: str, outcome: Outcome) -> str:
+    plural = title.endswith("s")
+    if outcome == "ok":
+        return f"{title} {'do' if plural else 'does'} not separate the emotions"
+    if outcome == "note":
+        return f"{title} differ{'' if plural else 's'} between emotions by a negligible amount"
+    return f"{title} separate{'' if plural else 's'} the emotions"
+
+
+def _occurrences(
+    measured: Measured, texts: Texts, columns: list[int], test: Test, n_tests: int
+) -> str:
+    """Prompts with each feature, in the emotions with the largest and the smallest share."""
+    sizes = Counter(prompt.emotion for prompt in texts.prompts)
+    parts = []
+    for column in columns[:_MOST_WORDS]:
+        shares = means_by_emotion(texts, measured.view.features[:, column])
+        ordered = sorted(shares, key=lambda emotion: -shares[emotion])
+        counts = [
+            f"{shares[emotion] * sizes[emotion]:.0f} of {sizes[emotion]} {emotion} prompts"
+            for emotion in (ordered[0], ordered[-1])
+        ]
+        verb = "occurs" if measured.aspect is WORDS else "occur"
+        parts.append(f"{measured.view.names[column]} {verb} in {counts[0]} and {counts[1]}")
+    sentence = "; ".join(parts)
+    if len(columns) > _MOST_WORDS:
+        sentence += f"; and {len(columns) - _MOST_WORDS} more"
+    family = f"{n_tests} tests"
+    if measured.aspect is WORDS and measured.association is not None:
+        family = f"{measured.association.n_features:,} words and {family}"
+    p = test.p if test.p_adjusted is None else test.p_adjusted
+    first = " for the first" if len(columns) > 1 else ""
+    sentence += f" ({p_value(p)}{first}, corrected over {family})."
+    if severity(test) == "ok":
+        return sentence
+    return f"{sentence[0].upper()}{sentence[1:]} A probe can tell the classes by this."
 
 
 def _phrase(test: Test, measured: Measured, texts: Texts) -> str:
@@ -112,125 +172,150 @@ def _chance_remark(tests: tuple[Test, ...]) -> str:
     )
 
 
-def _plural(lead: str) -> str:
-    return (
-        lead.replace("does not", "do not")
-        .replace("differs", "differ")
-        .replace("separates", "separate")
-    )
-
-
-def _table(measured: Measured, texts: Texts, strongest: int | None) -> dict[str, dict[str, Figure]]:
-    """Means of the most frequent features and of the strongest, by emotion."""
-    columns = list(range(min(6, len(measured.view.names))))
-    if strongest is not None and strongest not in columns:
-        columns.append(strongest)
+def _table(measured: Measured, texts: Texts, columns: list[int]) -> dict[str, dict[str, Figure]]:
+    """Means of the most frequent features and of the separating ones, by emotion."""
+    shown = dict.fromkeys([*range(min(6, len(measured.view.names))), *columns[:_MOST_WORDS]])
     table: dict[str, dict[str, Figure]] = {emotion: {} for emotion in texts.emotions}
-    for column in columns:
+    for column in shown:
         name = measured.view.names[column]
         for emotion, mean in means_by_emotion(texts, measured.view.features[:, column]).items():
             table[emotion][name] = round(mean, 4)
     return table
 
 
-def _examples(view: View, texts: Texts, strongest: int) -> tuple[str, ...]:
+def _examples(measured: Measured, texts: Texts, columns: list[int]) -> tuple[str, ...]:
     """Prompts with the largest values of the strongest feature."""
-    values = view.features[:, strongest]
+    if not columns:
+        return ()
+    values = measured.view.features[:, columns[0]]
     rows = np.argsort(-values, kind="stable")[:5]
     return tuple(texts.prompts[row].id for row in rows if values[row] > 0)
 
 
-_REMEDIES = {
+_FIELDS = {
     "scenario_id": "Write every scenario once in each emotion, so that topics cannot stand for "
     "emotions.",
     "subset": "Give every emotion the same share of each subset.",
     "lang": "Give every emotion the same share of each language.",
 }
+"""Fields that every emotion should share alike, with the remedy."""
 _TITLES = {"scenario_id": "Scenarios", "subset": "Subsets", "lang": "Languages"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Balance:
-    """Distribution of one field of the data set over the emotions.
+def balance_drafts(texts: Texts, *, seed: int, permutations: int) -> list[Draft]:
+    """Distribution of scenarios, subsets and languages, tested where it is not balanced."""
+    drafts = []
+    for field in _FIELDS:
+        values: list[str | None] = [getattr(prompt, field) for prompt in texts.prompts]
+        different = list(dict.fromkeys(value for value in values if value is not None))
+        uneven = _uneven(texts, values, different)
+        if len(different) <= 1 and not uneven and field != "scenario_id":
+            continue
+        tests: tuple[Test, ...] = ()
+        recurring = len(different) < sum(value is not None for value in values)
+        if uneven and recurring and (len(different) > 1 or None in values):
+            tests = _balance_tests(texts, values, seed=seed, permutations=permutations)
+        judge = functools.partial(_judged_field, field, len(different), uneven)
+        drafts.append(Draft(tests=tests, judge=judge))
+    return drafts
 
-    Attributes:
-        field: `scenario_id`, `subset` or `lang`.
-        uneven: Values whose share differs between emotions.
-        values: Number of different values.
-        test: Chi-squared-like test against labels permuted over all prompts; None where the
-            field is balanced exactly, or has no recurring value.
-    """
 
-    field: str
-    uneven: tuple[str, ...]
-    values: int
-    test: Test | None
-
-
-def balance_of(texts: Texts, field: str, *, seed: int, permutations: int) -> Balance:
-    """Distribution of a field, tested where it is not balanced."""
-    values: Sequence[str | None] = [getattr(prompt, field) for prompt in texts.prompts]
+def _uneven(texts: Texts, values: list[str | None], different: list[str]) -> tuple[str, ...]:
+    """Values whose share differs between emotions."""
     sizes = Counter(prompt.emotion for prompt in texts.prompts)
     cells = Counter(
         (value, prompt.emotion) for value, prompt in zip(values, texts.prompts, strict=True)
     )
-    different = [value for value in dict.fromkeys(values) if value is not None]
-    uneven = tuple(
+    return tuple(
         value
         for value in different
         if len({cells[value, emotion] / sizes[emotion] for emotion in sizes}) > 1
     )
-    test = None
-    recurring = len(different) < sum(value is not None for value in values)
-    if uneven and recurring and (len(different) > 1 or None in values):
-        test = _test(texts, values, seed=seed, permutations=permutations)
-    return Balance(field=field, uneven=uneven, values=len(different), test=test)
 
 
-def judged_balance(balance: Balance, test: Test | None) -> Check:
-    """Check of a field, from its corrected test."""
-    title = _TITLES[balance.field]
-    outcome: Outcome = "ok" if test is None else severity(test)
-    noun = title.lower()
-    if balance.values == 0:
-        verdict = f"No prompt has a {balance.field}."
-        if balance.field == "scenario_id":
+def _balance_tests(
+    texts: Texts, values: list[str | None], *, seed: int, permutations: int
+) -> tuple[Test, ...]:
+    """Test like chi-squared against labels permuted over all prompts."""
+    labels = relabelled(texts.prompts, permutations, seed=seed, by_scenario=False)
+    view = category_view(values, "{}", rare=1)
+    found = associate(view.features, labels.block, labels.draws, over="sum")
+    if found is None:
+        return ()
+    feature = view.names[found.strongest]
+    return (Test(kind="association", feature=feature, value=found.eta_squared, p=found.p),)
+
+
+def _judged_field(
+    field: str, n_values: int, uneven: tuple[str, ...], tests: tuple[Test, ...], _: int
+) -> Check:
+    outcome = severity(tests[0]) if tests else "ok"
+    noun = _TITLES[field].lower()
+    if n_values == 0:
+        verdict = f"No prompt has a {field}."
+        if field == "scenario_id":
             verdict += " Every prompt counts as one scenario."
-    elif not balance.uneven:
-        verdict = f"All {balance.values} {noun} are spread evenly over the emotions."
+    elif not uneven:
+        verdict = f"All {n_values} {noun} are spread evenly over the emotions."
     else:
-        count = len(balance.uneven)
-        verdict = f"{count} of {balance.values} {noun} are not spread evenly over the emotions"
-        verdict += f" ({some(balance.uneven)})"
-        if test is not None:
+        verdict = f"{len(uneven)} of {n_values} {noun} are not spread evenly over the emotions"
+        verdict += f" ({some(uneven)})"
+        for test in tests:
             verdict += f"; {'more' if outcome != 'ok' else 'not more'} than by chance"
             verdict += f" ({p_value(test.p)})"
         verdict += "."
     return Check(
-        aspect={"scenario_id": "scenarios", "subset": "subsets", "lang": "languages"}[
-            balance.field
-        ],
-        title=title,
+        aspect=noun,
+        title=_TITLES[field],
         outcome=outcome,
         verdict=verdict,
-        remedy=_REMEDIES[balance.field] if outcome != "ok" else "",
-        tests=() if test is None else (test,),
-        examples=balance.uneven[:10],
+        remedy=_FIELDS[field] if outcome != "ok" else "",
+        tests=tests,
+        examples=uneven[:10],
     )
 
 
-def _test(
-    texts: Texts, values: Sequence[str | None], *, seed: int, permutations: int
-) -> Test | None:
-    labels = exchange([prompt.emotion for prompt in texts.prompts], [None] * len(values))
-    draws = labels.relabelled(np.random.default_rng(seed), permutations=permutations)
-    view = category_view(values, "{}", rare=1)
-    found = associate(view.features, labels.block, draws, over="sum")
-    if found is None:
+def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> Check | None:
+    """Accuracy of a bag of words; None with too few emotions or scenarios."""
+    labels = relabelled(texts.prompts, permutations, seed=seed)
+    view = word_view(texts, rare=2)
+    if len(texts.emotions) < 2 or int(labels.unit.max()) + 1 < LEAST_UNITS or not view.names:
         return None
-    return Test(
-        kind="association",
-        feature=view.names[found.strongest],
-        value=found.eta_squared,
-        p=found.p,
+    # Each word weighs by its inverse document frequency.
+    weighted = unit_rows(view.features * -np.log(view.features.mean(axis=0)))
+    found = guess(weighted, folds_of(labels.unit, np.random.default_rng(seed)), labels.draws)
+    test = Test(kind="classifier", value=found.accuracy, chance=found.chance, p=found.p)
+    telling = found.p <= ALPHA
+    verdict = (
+        f"A classifier that sees only which words occur is right in {percent(found.accuracy)} of "
+        f"cases, by chance in {percent(found.chance)} ({p_value(found.p)}); two emotions share "
+        f"{percent(_shared_vocabulary(texts))} of their words on average."
     )
+    if telling:
+        verdict += " This is the baseline of every probe: only a higher held-out accuracy shows "
+        verdict += "more than words."
+    return Check(
+        aspect="lexis",
+        title="Words" if where == "dataset" else f"Words, subset {where}",
+        outcome="note" if telling else "ok",
+        verdict=verdict,
+        remedy="Report this accuracy beside every probe, and test the probe on prompts that do not "
+        "name the emotion."
+        if telling
+        else "",
+        where=where,
+        tests=(test,),
+    )
+
+
+def _shared_vocabulary(texts: Texts) -> float:
+    """Mean Jaccard index of the vocabularies of two emotions."""
+    vocabularies = [
+        {word for row in texts.of(emotion) for word in texts.words[row]}
+        for emotion in texts.emotions
+    ]
+    shares = [
+        len(one & other) / max(1, len(one | other))
+        for one, other in itertools.combinations(vocabularies, 2)
+    ]
+    return float(np.mean(shares))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoact.stats.audit import counts
-from emoact.stats.audit.counts import commonest_frame, commonest_opening, similar_pairs
+from emoact.stats.audit.counts import commonest_opening, similar_pairs
 from emoact.stats.audit.text import words_of
 
 WORDS = st.lists(st.sampled_from("abcdefghij"), max_size=9)
@@ -47,15 +47,8 @@ def test_words_are_letters_in_any_script_with_their_apostrophes() -> None:
     assert words_of("... !?") == ()
 
 
-def test_the_commonest_opening_and_frame_are_found() -> None:
+def test_the_commonest_opening_is_found() -> None:
     texts = [words_of(f"I am so cross about the {thing} today") for thing in ("cup", "dog", "car")]
     others = [words_of(text) for text in ("Where did it all go", "Nobody told me at all")]
     assert commonest_opening([*texts, *others]) == ("i am so", 3)
-    assert commonest_frame([*texts, *others])[1] == 3
-    assert commonest_frame([*texts, *others])[0] == "i am so cross about the ___ today"
-
-
-def test_texts_without_anything_in_common_have_no_frame() -> None:
-    texts = [words_of(text) for text in ("one two three four", "five six seven", "eight nine", "")]
-    assert commonest_frame(texts) == ("", 0)
     assert commonest_opening([("a",), ()]) == ("", 0)

@@ -82,10 +82,10 @@ def test_a_planted_confound_is_named_with_its_figures_and_a_remedy(
     assert min(adjusted) <= 0.05
 
 
-def test_an_exclamation_mark_is_a_confound_of_punctuation_only() -> None:
+def test_an_exclamation_mark_for_every_mark_takes_the_questions_away_and_nothing_else() -> None:
     change = of("anger", lambda text: text.rstrip(".!?") + "!")
     report = audit_dataset(planted(MATCHED, change))
-    assert warned(report) == {"punctuation"}
+    assert warned(report) == {"punctuation", "mood"}
     classifier = next(t for t in check(report, "punctuation").tests if t.kind == "classifier")
     assert classifier.value > 0.4
     assert classifier.chance == pytest.approx(0.25, abs=0.02)
@@ -129,7 +129,7 @@ def test_near_duplicates_are_found_but_not_between_versions_of_a_scenario() -> N
     assert f"{prompts[0].id} ~ {prompts[4].id}" in across.verdict
 
 
-def test_one_template_is_named_with_its_slots() -> None:
+def test_a_template_is_named_by_its_opening() -> None:
     def template(text: str) -> str:
         words = re.findall(r"\w+", text.lower())
         return f"I am so cross about the {words[0]}{words[1]} that you {words[2]}{words[3]}."
@@ -138,8 +138,7 @@ def test_one_template_is_named_with_its_slots() -> None:
     found = check(report, "templates")
     assert found.outcome == "warning"
     assert '50 of 50 anger prompts open with "i am so ..."' in found.verdict
-    assert '"i am so cross about the ___ that you ___"' in found.verdict
-    assert {"templates", "opening", "first_word"} <= warned(report)
+    assert {"templates", "first_word", "single_words"} <= warned(report)
 
 
 def test_topics_of_one_emotion_each_are_named() -> None:
@@ -195,5 +194,7 @@ def test_lexis_is_a_note_and_reported_for_each_subset() -> None:
     assert lexis["explicit"].outcome == "note"
     assert lexis["explicit"].tests[0].value > 0.5
     assert lexis["implicit"].outcome == "ok"
-    assert "zzfury" in str(lexis["explicit"].by_emotion["anger"]["typical words"])
+    words = check(report, "single_words")
+    assert words.outcome == "note"
+    assert '"zzfury" occurs in 25 of 50 anger prompts and 0 of 50' in words.verdict
     assert all(test.p_adjusted is None for one in lexis.values() for test in one.tests)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,61 +11,43 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import NearestCentroid
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from emoact.schema import Prompt
 from emoact.stats.audit.separation import (
+    Relabelled,
     associate,
-    exchange,
     folds_of,
     guess,
     permutation_p,
+    relabelled,
     unit_rows,
     whitened,
 )
 
 
-def test_labels_of_matched_scenarios_are_exchanged_inside() -> None:
-    emotions = ["anger", "joy", "neutral"] * 20
-    scenarios = [f"s{index}" for index in range(20) for _ in range(3)]
-    found = exchange(emotions, scenarios)
-    draws = found.relabelled(np.random.default_rng(0), permutations=200)
-    assert found.scheme == "within scenario"
-    assert draws[0].tolist() == [0, 1, 2] * 20
-    assert (np.sort(draws.reshape(201, 20, 3), axis=2) == np.arange(3)).all()
+def labels_of(emotions: list[str], scenarios: list[str | None], draws: int) -> Relabelled:
+    prompts = [
+        Prompt(id=f"p{row}", text="x", emotion=emotion, scenario_id=scenario)
+        for row, (emotion, scenario) in enumerate(zip(emotions, scenarios, strict=True))
+    ]
+    return relabelled(prompts, draws, seed=5)
 
 
-def test_every_arrangement_within_a_scenario_is_equally_likely() -> None:
-    found = exchange(["a", "b", "c"], ["s", "s", "s"])
-    draws = found.relabelled(np.random.default_rng(1), permutations=6000)[1:]
-    counts = Counter(map(tuple, draws.tolist()))
-    assert set(counts) == set(itertools.permutations(range(3)))
-    assert max(abs(count - 1000) for count in counts.values()) < 5 * math.sqrt(1000)
-
-
-def test_labels_without_scenarios_are_exchanged_over_all_prompts() -> None:
-    emotions = ["a"] * 3 + ["b"] * 2
-    found = exchange(emotions, [None] * 5)
-    draws = found.relabelled(np.random.default_rng(2), permutations=4000)[1:]
-    counts = Counter(map(tuple, draws.tolist()))
-    assert found.scheme == "over all prompts"
-    assert len(counts) == 10
-    assert min(counts.values()) > 400 - 5 * 20
-
-
-def test_scenarios_of_one_emotion_exchange_labels_as_a_whole() -> None:
-    emotions = ["a"] * 6 + ["b"] * 6
-    scenarios = [f"s{index // 3}" for index in range(12)]
-    found = exchange(emotions, scenarios)
-    draws = found.relabelled(np.random.default_rng(3), permutations=100)
-    assert found.scheme == "over scenarios"
-    assert all(len(set(row)) == 1 for draw in draws for row in draw.reshape(4, 3))
-    assert len({tuple(draw) for draw in draws.tolist()}) == 6
-
-
-def test_mixed_designs_exchange_inside_crossed_scenarios_and_over_the_rest() -> None:
-    found = exchange(["a", "b", "a", "b", "b"], ["s", "s", None, None, "t"])
-    draws = found.relabelled(np.random.default_rng(4), permutations=500)
-    assert found.scheme == "mixed"
-    assert {tuple(row) for row in draws[:, :2].tolist()} == {(0, 1), (1, 0)}
-    assert {tuple(row) for row in draws[:, 2:].tolist()} == {(0, 1, 1), (1, 0, 1), (1, 1, 0)}
+@pytest.mark.parametrize(
+    ("scenarios", "scheme", "block"),
+    [
+        (["s", "s", "t", "t"], "within scenario", [1, 1, 2, 2]),
+        ([None] * 4, "over all prompts", [0] * 4),
+        (["s", "t", "s", "t"], "over scenarios", [0] * 4),
+        (["1", "1", None, None], "mixed", [1, 1, 0, 0]),
+    ],
+)
+def test_the_kind_of_exchange_follows_from_the_scenarios(
+    scenarios: list[str | None], scheme: str, block: list[int]
+) -> None:
+    found = labels_of(["a", "b", "a", "b"], scenarios, 10)
+    assert found.scheme == scheme
+    assert found.block.tolist() == block
+    assert found.draws[0].tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,15 +64,9 @@ def test_mixed_designs_exchange_inside_crossed_scenarios_and_over_the_rest() -> 
 def test_the_number_of_arrangements_is_that_of_a_full_listing(
     emotions: list[str], scenarios: list[str | None], arrangements: int
 ) -> None:
-    found = exchange(emotions, scenarios)
-    draws = found.relabelled(np.random.default_rng(5), permutations=2000)
-    assert len({tuple(row) for row in draws.tolist()}) == arrangements
+    found = labels_of(emotions, scenarios, 2000)
+    assert len({tuple(row) for row in found.draws.tolist()}) == arrangements
     assert 10**found.log10_arrangements == pytest.approx(arrangements)
-
-
-def test_a_scenario_may_bear_any_name() -> None:
-    found = exchange(["a", "b", "a"], ["1", None, "1"])
-    assert found.unit.tolist() == [0, 1, 0]
 
 
 def test_eta_squared_is_that_of_an_analysis_of_variance() -> None:
@@ -142,7 +116,8 @@ def test_the_strongest_feature_is_named_and_its_p_pays_for_the_choice() -> None:
     planted[:, 17] += label
     found = associate(planted, block, draws)
     assert found is not None
-    assert (found.strongest, found.p) == (17, 1 / 500)
+    assert (found.strongest, found.p, found.n_features) == (17, 1 / 500, 40)
+    assert found.separating == (17,)
 
 
 def test_the_sum_finds_what_is_spread_over_many_features() -> None:
@@ -222,6 +197,20 @@ def test_a_feature_that_says_everything_is_found_and_one_that_says_nothing_is_no
     noise = guess(rng.normal(size=(200, 3)), folds, draws)
     assert noise.p > 0.05
     assert noise.chance == pytest.approx(0.25, abs=0.01)
+
+
+def test_equally_near_emotions_share_the_answer_whatever_their_order() -> None:
+    # Worked by hand: where the feature is 1 only emotion 0 is nearest; elsewhere all four are.
+    label = np.tile(np.arange(4), 10)
+    feature = np.zeros((40, 1))
+    folds = np.repeat(np.arange(10), 4)[None] % 5
+    draws = np.array([label, label])
+    assert guess(feature, folds, draws).accuracy == 0.25
+    feature[::8] = 1.0
+    told = (0.5 * 1 + 0.5 * 0 + 3 / 3) / 4
+    for order in itertools.permutations(range(4)):
+        renamed = np.array(order)[draws]
+        assert guess(feature, folds, renamed).accuracy == pytest.approx(told)
 
 
 def test_a_class_that_training_lacks_is_never_guessed() -> None:
