@@ -13,6 +13,7 @@ from emoact.errors import EmoactError
 from emoact.models.cache import file_sha256
 from emoact.stats import catalogue
 from emoact.stats.settings import AnalysisSettings
+from emoact.store.controls import CONTROLS_VERSION
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
@@ -92,6 +93,7 @@ def analysis_id(inputs: Sequence[InputFile], settings: AnalysisSettings) -> str:
         "method_version": METHOD_VERSION,
         "columns": columns,
         "settings": encode(settings),
+        **({"controls_version": CONTROLS_VERSION} if settings.control_shuffles else {}),
         "inputs": sorted([each.folder, each.emotion, each.sha256] for each in inputs),
     }
     canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -14,6 +14,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.jobs.controls import ControlsCost, estimate_controls, request_controls
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.cache import known_sha256
@@ -22,6 +23,7 @@ from emoact.stats.comparable import Configuration
 from emoact.stats.directions.emotion import check_labels
 from emoact.stats.prepared import check_units
 from emoact.stats.settings import AnalysisSettings
+from emoact.store.controls import ControlSettings
 from emoact.store.grid import Grid
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.reading import read_all
@@ -56,11 +58,13 @@ class PreparedAnalysis:
         existing: The analysis that is there already, so that there is nothing to start; None also
             where files have not been hashed yet.
         problems: Files that are left out because they cannot be read, in words.
+        controls: Cost of the control extractions; None where none are asked for.
     """
 
     config: JobConfig
     existing: SavedAnalysis | None
     problems: tuple[str, ...]
+    controls: ControlsCost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +80,9 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     """Check a request; writes nothing and computes nothing.
 
     Raises:
-        RequestError: There is nothing to analyse, a name is unknown, a class or site is missing, or
-            the files were made differently.
+        RequestError: There is nothing to analyse, a name is unknown, a class or site is missing,
+            the files were made differently, or control extractions are asked for and a model is
+            not on this machine.
     """
     worker_slots()
     root = ResultsRoot(request.results)
@@ -88,6 +93,12 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     hashes = [known_sha256(unit.path) for unit in units]
     known = [input_of(root, unit, sha) for unit, sha in zip(units, hashes, strict=True) if sha]
     names = [[unit.folder, unit.path.name] for unit in units]
+    whole = len(known) == len(units)
+    existing = saved_already(root, known, request.settings) if whole else None
+    cost, controls = None, None
+    if request.settings.control_shuffles and existing is None:
+        controls = request_controls(root, units, control_settings(request.settings))
+        cost = estimate_controls(root, units, controls)
     return PreparedAnalysis(
         config=JobConfig(
             kind="analyze",
@@ -96,11 +107,27 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
             models=tuple(dict.fromkeys(unit.folder for unit in units)),
             emotions=tuple(dict.fromkeys(unit.emotion for unit in units)),
             results=os.path.realpath(root.path),
-            request={"settings": encode(request.settings), "units": names},
+            request={
+                "settings": encode(request.settings),
+                "units": names,
+                **({} if controls is None else {"controls": encode(controls)}),
+            },
             command=redact(analyze_command(request)),
+            needs_model=controls is not None,
         ),
-        existing=saved_already(root, known, request.settings) if len(known) == len(units) else None,
+        existing=existing,
         problems=tuple(f"{problem.where}: {problem.message}" for problem in grid.problems),
+        controls=cost,
+    )
+
+
+def control_settings(settings: AnalysisSettings) -> ControlSettings:
+    """What decides the control extractions of an analysis."""
+    return ControlSettings(
+        sites=settings.sites,
+        pooling=settings.pooling,
+        n_shuffles=settings.control_shuffles,
+        seed=settings.seed,
     )
 
 
@@ -167,6 +194,8 @@ def analyze_command(request: AnalyzeRequest) -> str:
     for site in settings.sites:
         words += ["--site", site]
     words += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
+    if settings.control_shuffles:
+        words += ["--controls", str(settings.control_shuffles)]
     if settings.alpha != default.alpha:
         words += ["--alpha", str(settings.alpha)]
     words += ["--allow-mixed"] if settings.allow_mixed else []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from emoact.analysis.direction_files import write_directions
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile, analysis_id
-from emoact.analysis.saved import DESCRIPTION, Description, FileState, SavedAnalysis
+from emoact.analysis.saved import DESCRIPTION, ControlsUsed, Description, FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.analysis.table_files import write_table
 from emoact.decode import encode
@@ -30,7 +30,12 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "safetensor
 
 
 def save_analysis(
-    root: ResultsRoot, result: AnalysisResult, inputs: Sequence[InputFile], *, run_id: str = ""
+    root: ResultsRoot,
+    result: AnalysisResult,
+    inputs: Sequence[InputFile],
+    *,
+    run_id: str = "",
+    controls: Sequence[ControlsUsed] = (),
 ) -> SavedAnalysis:
     """Write `results/analysis/<id>/` and read it back; a complete one is left as it is.
 
@@ -42,7 +47,7 @@ def save_analysis(
     hidden = root.analysis / f"{_HIDDEN}{key}-{secrets.token_hex(4)}"
     try:
         make_folder(hidden)
-        _write(hidden, key, result, inputs, run_id)
+        _write(hidden, key, result, inputs, run_id, controls)
         for path in (*hidden.rglob("*"), hidden):
             _flush(path)
         if target.is_dir() and not _is_whole(target):
@@ -60,7 +65,12 @@ def save_analysis(
 
 
 def _write(
-    folder: Path, key: str, result: AnalysisResult, inputs: Sequence[InputFile], run_id: str
+    folder: Path,
+    key: str,
+    result: AnalysisResult,
+    inputs: Sequence[InputFile],
+    run_id: str,
+    controls: Sequence[ControlsUsed],
 ) -> None:
     badges = badges_of(result)
     tables = result.tables
@@ -81,6 +91,7 @@ def _write(
         refusals=tuple(found for found in result.findings if found.code in _REFUSALS),
         random_weights=tuple(result.random_weights),
         rows={name: len(table) for name, table in tables.items()},
+        controls=tuple(controls),
         files={
             path.relative_to(folder).as_posix(): FileState(
                 size=path.stat().st_size, sha256=hash_of(path)

@@ -37,6 +37,29 @@ class FileState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlsUsed:
+    """Control extractions of one unit.
+
+    Attributes:
+        folder: Folder of the model.
+        emotion: Class label.
+        key: Folder of the vectors below `results/controls`.
+        n_tokens: Distinct tokens that were run without context.
+        n_shuffles: Shuffles of the words of every prompt.
+        n_one_word: Prompts of one word, which are their own shuffle.
+        behind_bos: False where no BOS was prepended, so that a token without context stood alone.
+    """
+
+    folder: str
+    emotion: str
+    key: str
+    n_tokens: int
+    n_shuffles: int
+    n_one_word: int
+    behind_bos: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Description:
     """Content of `analysis.json`, apart from the settings.
 
@@ -55,6 +78,7 @@ class Description:
         versions: Of emoact and of the libraries that computed.
         random_weights: Models with random weights.
         rows: Length of every table.
+        controls: The control extractions of each unit; empty for an analysis without them.
     """
 
     id: str
@@ -71,6 +95,7 @@ class Description:
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: tuple[str, ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
+    controls: tuple[ControlsUsed, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from emoact.analysis.key import InputFile, check_unchanged, input_of
 from emoact.analysis.listing import saved_already
-from emoact.analysis.request import check_heads
-from emoact.analysis.saved import SavedAnalysis
+from emoact.analysis.request import check_heads, control_settings
+from emoact.analysis.saved import ControlsUsed, SavedAnalysis
+from emoact.data.controls import count_one_word, lone_tokens
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.snapshot import Step
 from emoact.models.cache import file_sha256
-from emoact.stats.features import features_of
+from emoact.stats.features import Controls, features_of
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
+from emoact.store.controls import UnitControls
 from emoact.store.layout import ResultsRoot
-from emoact.store.protocol import split_unit_file_name
-from emoact.store.reading import read
+from emoact.store.reading import read_named
 from emoact.store.unit import Unit
 
 READING_SHARE = 0.05
@@ -46,10 +49,12 @@ class AnalysisWork:
     Attributes:
         settings: Settings of the analysis.
         units: Folder and file name of every unit.
+        controls: What is extracted first; None for an analysis without control extractions.
     """
 
     settings: AnalysisSettings
     units: tuple[tuple[str, str], ...]
+    controls: ControlsRequest | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,10 +63,13 @@ class Computed:
 
     result: AnalysisResult
     inputs: tuple[InputFile, ...]
+    controls: tuple[ControlsUsed, ...] = ()
 
 
 def compute_analysis(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | SavedAnalysis:
     """The analysis that is on disk already, or else a new result.
+
+    Control extractions that it uses must be on disk.
 
     Raises:
         EmoactError: A file cannot be read or changed meanwhile, or its figures cannot be made.
@@ -75,7 +83,7 @@ def compute_analysis(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Compu
 
 def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | SavedAnalysis:
     settings, n_units = work.settings, len(work.units)
-    units = [_read(root, folder, name) for folder, name in work.units]
+    units = [read_named(root, folder, name) for folder, name in work.units]
     check_heads(units, settings)
     inputs = []
     for number, unit in enumerate(units):
@@ -85,12 +93,15 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing
-    features = []
+    features, controls = [], list[ControlsUsed]()
     for number, unit in enumerate(units):
         _tell_reading(tell, unit, number, n_units, part=0.5)
-        features.append(
-            features_of(unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder)
-        )
+        found = features_of(unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder)
+        if settings.control_shuffles:
+            saved = UnitControls(root=root, unit=unit, settings=control_settings(settings))
+            found = dataclasses.replace(found, controls=_controls(saved))
+            controls.append(_description(saved))
+        features.append(found)
 
     def on_progress(done: int, total: int, label: str) -> None:
         share = READING_SHARE + (WRITING_SHARE - READING_SHARE) * done / max(total, 1)
@@ -98,12 +109,25 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
 
     result = analyse_grid(features, settings, on_progress)
     check_unchanged(root, inputs)
-    return Computed(result=result, inputs=tuple(inputs))
+    return Computed(result=result, inputs=tuple(inputs), controls=tuple(controls))
 
 
-def _read(root: ResultsRoot, folder: str, name: str) -> Unit:
-    emotion, store = split_unit_file_name(name) or (name, None)
-    return read(root.unit_path(folder, emotion, store=None if store is None else store.name))
+def _controls(saved: UnitControls) -> Controls:
+    contextless, *shuffled = (saved.read(name) for name in saved.settings.names)
+    return Controls(contextless=contextless, shuffled=tuple(shuffled))
+
+
+def _description(saved: UnitControls) -> ControlsUsed:
+    unit = saved.unit
+    return ControlsUsed(
+        folder=unit.folder,
+        emotion=unit.emotion,
+        key=saved.key,
+        n_tokens=len(lone_tokens(unit.tokens, content_start=unit.content_start)),
+        n_shuffles=saved.settings.n_shuffles,
+        n_one_word=count_one_word(saved.texts),
+        behind_bos=unit.content_start > 0,
+    )
 
 
 def _tell_reading(tell: Tell, unit: Unit, number: int, n_units: int, *, part: float) -> None:

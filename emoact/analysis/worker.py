@@ -35,26 +35,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_worker(argv, analyze, module="emoact.analysis.worker")
 
 
-def analyze(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
-    """Compute what the config asks for, and save it."""
+def analyze(
+    directory: RunDirectory, config: AnyConfig, reporter: RunReporter, *, done: float = 0.0
+) -> None:
+    """Compute what the config asks for, and save it.
+
+    Args:
+        directory: The run.
+        config: Its request.
+        reporter: Receives the progress.
+        done: Share of the run that lies behind.
+    """
     if not isinstance(config, JobConfig) or config.kind != "analyze":
         raise RequestError(f"run {config.run_id!r} is no analysis but {config.kind!r}")
     root = ResultsRoot(config.results)
     work = decode(AnalysisWork, config.request, where="the request of an analysis")
-    found = _computed(root, work, reporter)
+    found = _computed(root, work, reporter, behind=done)
     existing = isinstance(found, SavedAnalysis)
     if isinstance(found, Computed):
-        reporter.step("write", model="", share=WRITING_SHARE)
+        reporter.step("write", model="", share=done + (1 - done) * WRITING_SHARE)
         for finding in found.result.findings:
             if finding.severity != "note":
                 reporter.note(f"{finding.where}: {finding.message}")
-        found = save_analysis(root, found.result, found.inputs, run_id=directory.run_id)
+        controls = found.controls
+        found = save_analysis(
+            root, found.result, found.inputs, run_id=directory.run_id, controls=controls
+        )
     size = sum(state.size for state in found.files.values())
     reporter.made(path=str(found.path), size=size, existing=existing)
 
 
 def _computed(
-    root: ResultsRoot, work: AnalysisWork, reporter: RunReporter
+    root: ResultsRoot, work: AnalysisWork, reporter: RunReporter, *, behind: float
 ) -> Computed | SavedAnalysis:
     """Compute on a thread of its own, so that a cancelled run ends at once.
 
@@ -70,7 +82,10 @@ def _computed(
     def tell(step: Step, *, detail: str, done: int | None, total: int | None, share: float) -> None:
         if stopped.is_set():
             raise CancelledError("the run was cancelled")
-        told.append({"step": step, "detail": detail, "done": done, "total": total, "share": share})
+        overall = behind + (1 - behind) * share
+        told.append(
+            {"step": step, "detail": detail, "done": done, "total": total, "share": overall}
+        )
 
     thread = ThreadPoolExecutor(1, thread_name_prefix="analysis")
     computing = thread.submit(compute_analysis, root, work, tell)

@@ -115,6 +115,17 @@ def _add_options(parser: Parser) -> None:
         help="chance of any false alarm over layers, sites, emotions and models "
         "(default: %(default)s)",
     )
+    how.add_argument(
+        "--controls",
+        type=int,
+        nargs="?",
+        const=20,
+        default=0,
+        metavar="N",
+        help="extract every token without context and N shuffles of the words of every prompt too, "
+        "at least 20 (default without N: %(const)s); without them no verdict says more than "
+        "inconclusive",
+    )
     add_options(how, "--seed")
     how.add_argument(
         "--allow-mixed",
@@ -145,6 +156,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
             _print(prepared.existing, as_json=arguments.json, existing=True)
         return 0
     config = prepared.config
+    if prepared.controls is not None:
+        say(prepared.controls.sentence)
     return start_and_follow(
         arguments.results,
         config.run_id,
@@ -171,6 +184,7 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
             sites=in_order(arguments.site or analysed_sites()),
             alpha=arguments.alpha,
             n_permutations=arguments.permutations,
+            control_shuffles=arguments.controls,
             seed=arguments.seed,
             allow_mixed=arguments.allow_mixed,
             leave_out_nonfinite=arguments.leave_out_nonfinite,

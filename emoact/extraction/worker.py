@@ -30,17 +30,24 @@ def main(
         module: Name of the module that is run, for its usage message.
     """
 
-    def extract(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
-        if not isinstance(config, RunConfig):
-            raise RequestError(f"run {config.run_id!r} is no extraction but {config.kind!r}")
-        try:
-            run_units(
-                config,
-                reporter=reporter,
-                plans=FrozenChoices(directory.plan_path),
-                engine_for=engine_for,
-            )
-        finally:
-            learn(config, reporter.snapshot)
+    def work(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
+        extract(directory, config, reporter, engine_for=engine_for)
 
-    return run_worker(argv, extract, module=module)
+    return run_worker(argv, work, module=module)
+
+
+def extract(
+    directory: RunDirectory, config: AnyConfig, reporter: RunReporter, *, engine_for: EngineFor
+) -> None:
+    """Compute and save what the config asks for."""
+    if not isinstance(config, RunConfig):
+        raise RequestError(f"run {config.run_id!r} is no extraction but {config.kind!r}")
+    try:
+        run_units(
+            config,
+            reporter=reporter,
+            plans=FrozenChoices(directory.plan_path),
+            engine_for=engine_for,
+        )
+    finally:
+        learn(config, reporter.snapshot)

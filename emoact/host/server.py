@@ -20,10 +20,11 @@ from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.host.requests import REQUESTS, Answer
 from emoact.host.warm import WarmModel
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import AnyConfig, RunConfig
+from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.models import hosts
-from emoact.models.alike import Loading
+from emoact.models.alike import Loading, loading_of
 
 Task = Callable[[], object]
 RunTask = Callable[[Path, int], Callable[[], int]]
@@ -172,9 +173,10 @@ class Server:
     def _take_run(self, connection: socket.socket, content: Mapping[str, Any]) -> None:
         """Take a run over: say that it fits, receive the lock's open file, begin."""
         directory = _directory(content.get("asked"))
-        config = _extraction(directory)
-        why = self._refusal(content, _loading(config))
-        frozen = FrozenChoices(directory.plan_path).get(config.models[0].folder)
+        config = directory.config()
+        loading = _loading(config)
+        why = self._refusal(content, loading)
+        frozen = FrozenChoices(directory.plan_path).get(loading.folder)
         if not why and not self._warm.threads_fit(frozen):
             why = "the run computes with another number of threads"
         if not why and not self._claim():
@@ -243,15 +245,10 @@ def _directory(asked: Any) -> RunDirectory:
     return directory
 
 
-def _extraction(directory: RunDirectory) -> RunConfig:
-    config = directory.config()
+def _loading(config: AnyConfig) -> Loading:
+    """The way in which the first model of a run is loaded."""
     if not isinstance(config, RunConfig):
-        raise RequestError(f"run {config.run_id!r} is no extraction")
-    return config
-
-
-def _loading(config: RunConfig) -> Loading:
-    """The way in which the first model of an extraction is loaded."""
+        return loading_of(controls_of(config).models[0])
     return Loading.of(
         config.models[0].folder,
         config.models[0].commit,

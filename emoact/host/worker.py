@@ -20,15 +20,20 @@ from pathlib import Path
 
 from emoact.decode import decode
 from emoact.errors import EmoactError
+from emoact.extraction.controls import make_controls
 from emoact.extraction.pipeline import EngineFor, bridge_engine
-from emoact.extraction.worker import main as work_off
+from emoact.extraction.worker import extract
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
-from emoact.jobs.attempt import leave
+from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.config import AnyConfig, RunConfig
+from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.reporter import RunReporter
 from emoact.models import hosts
 from emoact.models.alike import Loading
 from emoact.models.effort import let_threads_sleep
+from emoact.store.layout import ResultsRoot
 
 PROGRAM = "emoact.host.worker"
 _SUMMARISER = "emoact.store.summaries.writing"
@@ -83,7 +88,7 @@ def main(
 
 
 class _Runs:
-    """Works extraction runs off with the model of this host."""
+    """Works off the runs that need a model with that of this host."""
 
     def __init__(
         self, warm: WarmModel, *, program: str, summarise: bool, host_log: Path | None
@@ -97,9 +102,7 @@ class _Runs:
 
         def work() -> int:
             _print_to(RunDirectory(directory).log_path)
-            code = work_off(
-                [os.fspath(directory), *lock], engine_for=self._warm, module=self._program
-            )
+            code = run_worker([os.fspath(directory), *lock], self._work, module=self._program)
             if self._host_log is not None:
                 _print_to(self._host_log)
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,6 +115,18 @@ class _Runs:
             return code
 
         return work
+
+    def _work(self, directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
+        """Extract, or extract the controls of an analysis and then compute it."""
+        if isinstance(config, RunConfig):
+            extract(directory, config, reporter, engine_for=self._warm)
+            return
+        # An extraction starts sooner without the libraries of the statistics.
+        from emoact.analysis.worker import analyze
+
+        root, request = ResultsRoot(config.results), controls_of(config)
+        done = make_controls(root, request, reporter=reporter, engine_for=self._warm)
+        analyze(directory, config, reporter, done=done)
 
 
 def _print_to(log: Path) -> None:

@@ -251,6 +251,7 @@ class JobConfig:
         request: What is asked for, in plain JSON; the kind's own code checks it.
         command: The shell command that makes this run.
         executor: Name of the executor that works it off.
+        needs_model: True where a model is asked first, so that a model host works it off.
     """
 
     kind: JobKind
@@ -262,6 +263,7 @@ class JobConfig:
     request: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     executor: str = "local"
+    needs_model: bool = False
 
     @property
     def model_names(self) -> tuple[str, ...]:

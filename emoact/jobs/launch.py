@@ -24,7 +24,7 @@ from emoact.store.atomic import make_folder, write_error, write_json
 from emoact.store.layout import ResultsRoot
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
-"""The command of an extraction's worker; the run directory and the lock are added to it."""
+"""The command of a worker with a model; the run directory and the lock are added to it."""
 
 _NEW = ".new-"
 _DELETED = ".deleted-"
@@ -111,7 +111,7 @@ def active_twin(runs: Path, config: AnyConfig) -> str | None:
 
 def worker_of(config: AnyConfig) -> Sequence[str]:
     """The command that works off a run of this kind."""
-    if config.kind == "extract":
+    if config.kind == "extract" or config.needs_model:
         return WORKER
     return (sys.executable, "-P", "-m", JOB_WORKERS[config.kind])
 

@@ -89,4 +89,7 @@ def _without(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> UnitFea
         unit,
         prompts=tuple(p for p, bad in zip(unit.prompts, broken, strict=True) if not bad),
         sites={site: pooled[~broken] for site, pooled in unit.sites.items()},
+        controls=None
+        if unit.controls is None
+        else unit.controls.rows(np.flatnonzero(~broken).tolist()),
     )

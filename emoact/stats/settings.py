@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from emoact.data.controls import LEAST_SHUFFLES
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
 from emoact.sites import SiteName, analysed_sites, site, vector_sites
@@ -30,6 +31,8 @@ class AnalysisSettings:
         n_pairings: Null pairings of prompts between two models.
         n_rotations: Null pairings for Procrustes, which costs the most.
         n_shuffles: Relabellings that the label-shuffled probe is averaged over.
+        control_shuffles: Shuffles of the words of every prompt among the control extractions; 0
+            analyses without control extractions, and 20 or more with them.
         neutral_variance: Share of neutral variance whose components are projected out.
         probes: Which probes to fit.
         seed: Of every random draw.
@@ -49,6 +52,7 @@ class AnalysisSettings:
     n_pairings: int = 200
     n_rotations: int = 100
     n_shuffles: int = 3
+    control_shuffles: int = 0
     neutral_variance: float = 0.5
     probes: tuple[ProbeKind, ...] = PROBE_KINDS
     seed: int = 0
@@ -73,6 +77,12 @@ class AnalysisSettings:
         for name in ("n_bootstrap", "n_splits", "n_pairings", "n_rotations", "n_shuffles"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _check(0 <= self.neutral_variance <= 1, "neutral_variance", self.neutral_variance, "0 to 1")
+        _check(
+            self.control_shuffles == 0 or self.control_shuffles >= LEAST_SHUFFLES,
+            "control_shuffles",
+            self.control_shuffles,
+            f"0 or at least {LEAST_SHUFFLES}",
+        )
         unknown = [kind for kind in self.probes if kind not in PROBE_KINDS]
         _check(not unknown, "probes", self.probes, ", ".join(PROBE_KINDS))
         _check(

@@ -93,6 +93,10 @@ class ResultsRoot:
         """Directory of one saved analysis."""
         return self._inside("analysis", check_id(analysis_id, kind="analysis id"))
 
+    def controls_dir(self, key: str) -> Path:
+        """Directory of the control extractions of one unit."""
+        return self._inside("controls", check_id(key, kind="key of control extractions"))
+
     def report_path(self, name: str) -> Path:
         """File of one written report."""
         return self._inside("reports", check_id(name, kind="report name"))

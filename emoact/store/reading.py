@@ -35,6 +35,16 @@ def read(path: str | os.PathLike[str]) -> Unit:
     return store_of(Path(path)).read(Path(path))
 
 
+def read_named(root: ResultsRoot, folder: str, name: str) -> Unit:
+    """The unit of a model folder in the file of that name.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    emotion, store = split_unit_file_name(name) or (name, None)
+    return read(root.unit_path(folder, emotion, store=None if store is None else store.name))
+
+
 def read_pickle(path: Path) -> Unit:
     """The unit in a contract pickle.
 

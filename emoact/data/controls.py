@@ -1,0 +1,59 @@
+"""Derived data sets: the tokens of prompts without context, and their words without order.
+
+A direction that both still hold is about words and not about what is said with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+Ids = Int64[np.ndarray, "_"]
+
+DERIVATION = 1
+"""Version of the derivation; another one has other texts, so that saved vectors do not fit."""
+
+LEAST_SHUFFLES = 20
+"""Fewer shuffles say too little about the spread of what is left without word order."""
+
+
+def lone_tokens(prompts: Sequence[Ids], *, content_start: int) -> list[Ids]:
+    """Every distinct content token by itself, behind what stands before the content.
+
+    Args:
+        prompts: Token ids of each prompt, BOS included where one was prepended.
+        content_start: First content position; 0 without BOS, where a token stands alone.
+    """
+    distinct = {int(token) for ids in prompts for token in ids[content_start:]}
+    before = prompts[0][:content_start]
+    return [np.append(before, token).astype(np.int64) for token in sorted(distinct)]
+
+
+def shuffle_words(text: str, *, prompt_id: str, number: int, seed: int) -> str:
+    """The whitespace-separated words of a prompt in a random order.
+
+    Every order is equally likely, the original one included. It depends on the arguments alone, and
+    not on the label, on other prompts or on a library's random generator.
+
+    Args:
+        text: The prompt; punctuation stays with its word.
+        prompt_id: Id of the prompt.
+        number: Number of the shuffle, from 0.
+        seed: Seed of all draws.
+    """
+    words = text.split()
+
+    def rank(position: int) -> bytes:
+        drawn = json.dumps([seed, prompt_id, text, number, position])
+        return hashlib.sha256(drawn.encode()).digest()
+
+    return " ".join(words[position] for position in sorted(range(len(words)), key=rank))
+
+
+def count_one_word(texts: Sequence[str]) -> int:
+    """Number of prompts whose only shuffle is the prompt itself."""
+    return sum(len(text.split()) < 2 for text in texts)

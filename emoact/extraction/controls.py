@@ -1,0 +1,272 @@
+"""Control extractions: derived prompts through the model of their unit, pooled as they come.
+
+One data set of one unit is one file. A run that was stopped continues at the first missing file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from emoact.data.controls import count_one_word, lone_tokens, shuffle_words
+from emoact.errors import EmoactError, FileRefusedError
+from emoact.extraction.engine import Engine, Tokenised
+from emoact.extraction.pipeline import EngineFor
+from emoact.jobs.controls import ControlsRequest
+from emoact.jobs.reporter import RunReporter
+from emoact.models.alike import ModelRequest, check_bos, installed_source
+from emoact.models.source import Step
+from emoact.positions import pool_layers
+from emoact.sites import SiteName, site
+from emoact.store.controls import CONTEXTLESS, UnitControls
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_named
+
+Pooled = Float32[np.ndarray, "prompt _ _"]
+Rows = Mapping[SiteName, Sequence[np.ndarray]]
+"""Activations `[pos, ...]` of one derived prompt at every layer of each site."""
+OnPart = Callable[[float], None]
+"""Receives the share of a data set that is done, after each pass; may raise to stop."""
+
+CONTROLS_SHARE = 0.7
+"""Rough share of the time of an analysis that the extraction of its controls takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Missing:
+    """One data set of one unit that is not on disk."""
+
+    controls: UnitControls
+    name: str
+
+    @property
+    def folder(self) -> str:
+        return self.controls.unit.folder
+
+
+def make_controls(
+    root: ResultsRoot, request: ControlsRequest, *, reporter: RunReporter, engine_for: EngineFor
+) -> float:
+    """Extract and save what is missing; returns the share of the run that this took.
+
+    Args:
+        root: The results folder.
+        request: Units and their models.
+        reporter: Receives the progress, and can cancel between passes.
+        engine_for: Loads a model; not called where nothing is missing.
+
+    Raises:
+        CancelledError: The reporter was asked to stop.
+        EmoactError: A model or the disk failed, or a model no longer reads the prompts as before.
+    """
+    units = [
+        UnitControls(root=root, unit=read_named(root, folder, name), settings=request.settings)
+        for folder, name in request.units
+    ]
+    for unit in units:
+        _note_one_word(unit, reporter)
+    missing = [each for unit in units for each in _missing(unit, reporter)]
+    done = 0
+    for model in request.models:
+        own = [each for each in missing if each.folder == model.folder]
+        if not own:
+            continue
+        engine = _engine(
+            model, [u for u in units if u.unit.folder == model.folder], reporter, engine_for
+        )
+        for each in own:
+            on_part = _progress(each, reporter, done=done, total=len(missing))
+            on_part(0.0)
+            pooled = compute_controls(each.controls, each.name, engine, on_part)
+            each.controls.write(each.name, pooled)
+            done += 1
+    return CONTROLS_SHARE if missing else 0.0
+
+
+def compute_controls(
+    controls: UnitControls, name: str, engine: Engine, on_part: OnPart
+) -> dict[SiteName, Pooled]:
+    """The pooled vectors of one derived data set by site.
+
+    Args:
+        controls: The unit and what is asked for.
+        name: Name of the data set.
+        engine: The loaded model of the unit.
+        on_part: Receives the progress.
+    """
+    return (_contextless if name == CONTEXTLESS else _shuffled)(controls, name, engine, on_part)
+
+
+def _contextless(
+    controls: UnitControls, _name: str, engine: Engine, on_part: OnPart
+) -> dict[SiteName, Pooled]:
+    """Every position holds the vector of its token alone; then the positions are pooled."""
+    unit, start = controls.unit, controls.unit.content_start
+    lone = lone_tokens(unit.tokens, content_start=start)
+    alone: dict[int, Rows] = {}
+
+    def take(sample: int, rows: Rows) -> None:
+        alone[int(lone[sample][-1])] = rows
+
+    _run(engine, [_tokenised(ids, start) for ids in lone], controls, take, on_part)
+    # What stands before the content is the same before every token.
+    before = next(iter(alone.values()))
+    pooled = _empty(controls)
+    for prompt, ids in enumerate(unit.tokens):
+        tokens = [alone[int(token)] for token in ids[start:]]
+        for name in pooled:
+            layers = [
+                np.concatenate(
+                    [before[name][layer][:start], *(t[name][layer][start:] for t in tokens)]
+                )
+                for layer in range(len(before[name]))
+            ]
+            pooled[name][prompt] = _pool(controls, layers)
+    return pooled
+
+
+def _shuffled(
+    controls: UnitControls, name: str, engine: Engine, on_part: OnPart
+) -> dict[SiteName, Pooled]:
+    number = controls.settings.names.index(name) - 1
+    texts = [
+        shuffle_words(text, prompt_id=prompt_id, number=number, seed=controls.settings.seed)
+        for prompt_id, text in zip(controls.ids, controls.texts, strict=True)
+    ]
+    pooled = _empty(controls)
+
+    def take(sample: int, rows: Rows) -> None:
+        for name, layers in rows.items():
+            pooled[name][sample] = _pool(controls, layers)
+
+    _run(engine, engine.tokenise(texts), controls, take, on_part)
+    return pooled
+
+
+def _run(
+    engine: Engine,
+    prompts: Sequence[Tokenised],
+    controls: UnitControls,
+    take: Callable[[int, Rows], None],
+    on_part: OnPart,
+) -> None:
+    """Give each prompt to `take` once all its sites and layers are there, and keep it no longer."""
+    layers = {
+        name: site(name).layer_range(controls.unit.n_layers) for name in controls.settings.sites
+    }
+    n_arrays = sum(map(len, layers.values()))
+    gathered: dict[int, dict[tuple[SiteName, int], np.ndarray]] = {}
+    done = 0
+
+    def put(name: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
+        own = gathered.setdefault(sample, {})
+        # Copied, because a view would keep the whole pass in memory.
+        own[name, layer] = rows.copy()
+        if len(own) == n_arrays:
+            del gathered[sample]
+            take(sample, {name: [own[name, at] for at in layers[name]] for name in layers})
+
+    def on_pass(samples: int, _tokens: int) -> None:
+        nonlocal done
+        done += samples
+        on_part(done / len(prompts))
+
+    engine.forward(prompts, put=put, on_pass=on_pass)
+
+
+def _pool(controls: UnitControls, layers: Sequence[np.ndarray]) -> Float32[np.ndarray, "layer d"]:
+    one_prompt = [[rows] for rows in layers]
+    pooled = pool_layers(
+        one_prompt, pooling=controls.settings.pooling, content_start=controls.unit.content_start
+    )
+    first: np.ndarray = pooled[0]
+    return first
+
+
+def _empty(controls: UnitControls) -> dict[SiteName, Pooled]:
+    return {name: np.empty(shape, dtype=np.float32) for name, shape in controls.shapes.items()}
+
+
+def _tokenised(ids: np.ndarray, content_start: int) -> Tokenised:
+    return Tokenised(
+        ids=ids,
+        strings=tuple(str(token) for token in ids),
+        content_start=content_start,
+        full_length=len(ids),
+    )
+
+
+def _missing(controls: UnitControls, reporter: RunReporter) -> list[_Missing]:
+    """Data sets without a file, or with a damaged one, which is made anew."""
+    absent = set(controls.absent())
+    for name in controls.settings.names:
+        reporter.check_cancelled()
+        if name not in absent:
+            try:
+                controls.read(name)
+            except FileRefusedError as error:
+                reporter.note(f"{error.message}; it is extracted again")
+                absent.add(name)
+    return [
+        _Missing(controls=controls, name=name) for name in controls.settings.names if name in absent
+    ]
+
+
+def _note_one_word(controls: UnitControls, reporter: RunReporter) -> None:
+    count = count_one_word(controls.texts)
+    if count:
+        reporter.note(
+            f"{count} of {len(controls.texts)} prompts of {controls.unit.folder} "
+            f"{controls.unit.emotion} are one word, which is its own shuffle"
+        )
+
+
+def _progress(each: _Missing, reporter: RunReporter, *, done: int, total: int) -> OnPart:
+    def on_part(part: float) -> None:
+        reporter.step(
+            "extract",
+            model=each.folder,
+            detail=f"control extractions, {each.controls.unit.emotion}: {each.name}",
+            done=done,
+            total=total,
+            share=CONTROLS_SHARE * (done + part) / total,
+        )
+
+    return on_part
+
+
+def _engine(
+    model: ModelRequest,
+    units: Sequence[UnitControls],
+    reporter: RunReporter,
+    engine_for: EngineFor,
+) -> Engine:
+    """The loaded model, which must read the prompts as it did when the units were extracted."""
+
+    def on_step(
+        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+    ) -> None:
+        reporter.step(step, model=model.folder, detail=detail, done=done, total=total)
+
+    engine = engine_for(
+        installed_source(model),
+        model.options,
+        texts=units[0].texts,
+        frozen=None,
+        allow_pickle_weights=model.allow_pickle_weights,
+        on_step=on_step,
+    )
+    for controls in units:
+        check_bos(engine.facts.bos, controls.unit.configuration or {})
+        found = engine.tokenise(controls.texts)
+        for prompt_id, prompt, saved in zip(controls.ids, found, controls.unit.tokens, strict=True):
+            if not np.array_equal(prompt.ids, saved):
+                raise EmoactError(
+                    f"{model.model} reads prompt {prompt_id} of {controls.unit.emotion} as other "
+                    "tokens than those that were saved",
+                    remedy="Extract the unit again with the model that is installed now.",
+                )
+    return engine

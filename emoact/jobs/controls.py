@@ -1,0 +1,178 @@
+"""Request of control extractions within an analysis: which units, by which model, at what cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emoact import numbers
+from emoact.data.controls import lone_tokens
+from emoact.decode import decode
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.rates import rate_key, read_rates
+from emoact.models.alike import ModelRequest, request_like
+from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlsRequest:
+    """What the run of an analysis extracts first.
+
+    Attributes:
+        settings: What decides the vectors.
+        units: Folder and file name of every unit.
+        models: The model of every folder, with the settings of its units.
+    """
+
+    settings: ControlSettings
+    units: tuple[tuple[str, str], ...]
+    models: tuple[ModelRequest, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlsCost:
+    """Cost of the control extractions that are not on disk.
+
+    Attributes:
+        n_units: Units that lack some.
+        n_prompts: Derived prompts to compute.
+        n_tokens: Their tokens, BOS included.
+        seconds: Expected time, or None where a model has no known rate on this machine.
+        n_bytes: Size of the new files.
+    """
+
+    n_units: int
+    n_prompts: int
+    n_tokens: int
+    seconds: float | None
+    n_bytes: int
+
+    @property
+    def sentence(self) -> str:
+        """The cost in words."""
+        if not self.n_units:
+            return "All control extractions are on disk: no model is loaded."
+        took = "" if self.seconds is None else f", about {numbers.duration(self.seconds)}"
+        return (
+            f"Control extractions: {self.n_prompts:,} short prompts with {self.n_tokens:,} tokens "
+            f"for {numbers.plural(self.n_units, 'unit')}{took}, {numbers.size(self.n_bytes)} on "
+            "disk. They are kept, and the next analysis uses them again."
+        )
+
+
+def request_controls(
+    root: ResultsRoot, units: Sequence[Unit], settings: ControlSettings
+) -> ControlsRequest:
+    """The request for these units; their models are looked for on this machine.
+
+    Raises:
+        RequestError: A unit holds no texts or does not say how it was made, the units of one folder
+            were made differently, or their model is not installed here.
+    """
+    for unit in units:
+        UnitControls(root=root, unit=unit, settings=settings)
+    folders = dict.fromkeys(unit.folder for unit in units)
+    return ControlsRequest(
+        settings=settings,
+        units=tuple((unit.folder, unit.path.name) for unit in units),
+        models=tuple(
+            _model([unit for unit in units if unit.folder == folder], root, settings)
+            for folder in folders
+        ),
+    )
+
+
+def controls_of(config: AnyConfig) -> ControlsRequest:
+    """The request in the config of an analysis.
+
+    Raises:
+        RequestError: It asks for no control extractions.
+    """
+    fields = config.request.get("controls") if isinstance(config, JobConfig) else None
+    if fields is None:
+        raise RequestError(f"run {config.run_id!r} asks for no control extractions")
+    return decode(ControlsRequest, fields, where="controls")
+
+
+def estimate_controls(
+    root: ResultsRoot, units: Sequence[Unit], request: ControlsRequest
+) -> ControlsCost:
+    """The cost of what is not on disk; a damaged file counts as being there."""
+    rates = read_rates().models
+    options = {model.folder: model.options for model in request.models}
+    n_units = n_prompts = n_tokens = n_bytes = 0
+    seconds: float | None = 0.0
+    waits = dict[str, float]()
+    for unit in units:
+        controls = UnitControls(root=root, unit=unit, settings=request.settings)
+        absent = controls.absent()
+        if not absent:
+            continue
+        lone = lone_tokens(unit.tokens, content_start=unit.content_start)
+        shuffles = len(absent) - (CONTEXTLESS in absent)
+        prompts, tokens = shuffles * unit.n_samples, shuffles * sum(unit.lengths)
+        if CONTEXTLESS in absent:
+            prompts, tokens = prompts + len(lone), tokens + sum(map(len, lone))
+        n_units, n_prompts, n_tokens = n_units + 1, n_prompts + prompts, n_tokens + tokens
+        n_bytes += len(absent) * controls.n_bytes
+        how = options[unit.folder]
+        rate = rates.get(rate_key(unit.folder, dtype=how.dtype, device=how.device))
+        if rate is None or seconds is None:
+            seconds = None
+        else:
+            seconds += tokens / rate.tokens_per_s
+            waits[unit.folder] = rate.ready_s
+    return ControlsCost(
+        n_units=n_units,
+        n_prompts=n_prompts,
+        n_tokens=n_tokens,
+        seconds=None if seconds is None else seconds + sum(waits.values()),
+        n_bytes=n_bytes,
+    )
+
+
+def _model(units: Sequence[Unit], root: ResultsRoot, settings: ControlSettings) -> ModelRequest:
+    """The model of one folder, as its units were extracted."""
+    first = units[0]
+    for unit in units[1:]:
+        if _made(unit) != _made(first):
+            raise RequestError(
+                f"the files of {first.folder} were not made alike ({first.emotion}, "
+                f"{unit.emotion}), so no other text can be treated as all of them were",
+                remedy="Extract them again with one configuration.",
+            )
+    name, from_pickle = _known_as(first, root)
+    found = request_like(
+        first.folder,
+        first.configuration,
+        settings.sites,
+        name=name,
+        allow_pickle_weights=from_pickle,
+    )
+    # Both were agreed to when the unit was extracted, or do not apply to it. A shuffle can have a
+    # few tokens more than its prompt, so that one at the limit of the context is cut.
+    options = dataclasses.replace(found.options, truncate=True, allow_nonadditive_mlp=True)
+    return dataclasses.replace(found, options=options)
+
+
+def _made(unit: Unit) -> dict[str, object]:
+    """Settings of a unit; the prompts may differ from those of its neighbours."""
+    return {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
+
+
+def _known_as(unit: Unit, root: ResultsRoot) -> tuple[str | None, bool]:
+    """What the run of a unit called its model, and whether it took weights from a pickle."""
+    run_id = (unit.provenance or {}).get("run_id")
+    try:
+        config = RunDirectory(root.run_dir(str(run_id))).config()
+    except EmoactError:
+        return None, False
+    if not isinstance(config, RunConfig):
+        return None, False
+    asked = [model.asked for model in config.models if model.folder == unit.folder]
+    return (asked[0] if asked else None), config.allow_pickle_weights

@@ -1,0 +1,203 @@
+"""Control extractions on disk: pooled vectors of the derived prompts of a unit, found by a key.
+
+`results/controls/<key>/` holds one safetensors file for the contextless vectors and one for each
+shuffle. The key names everything that decides the vectors, so that a file is found again or is
+another one. The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from emoact.data.controls import DERIVATION
+from emoact.errors import FileRefusedError, RequestError
+from emoact.positions import Pooling, vectors
+from emoact.sites import SiteName
+from emoact.store.atomic import replace_atomically
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
+
+Pooled = Float32[np.ndarray, "prompt _ _"]
+
+CONTROLS_VERSION = 1
+"""Version of the files; raised when their vectors or their form change."""
+
+CONTEXTLESS = "contextless"
+
+_SUFFIX = ".safetensors"
+_DIGITS = 20
+
+
+def shuffle_name(number: int) -> str:
+    """Name of the data set of one shuffle."""
+    return f"shuffle-{number:03}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSettings:
+    """What decides control extractions beside the unit.
+
+    Attributes:
+        sites: Sites of the vectors.
+        pooling: How positions become one vector, as in the analysis.
+        n_shuffles: Shuffles of the words of each prompt.
+        seed: Of the shuffles.
+    """
+
+    sites: tuple[SiteName, ...]
+    pooling: Pooling
+    n_shuffles: int
+    seed: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the derived data sets."""
+        return (CONTEXTLESS, *map(shuffle_name, range(self.n_shuffles)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitControls:
+    """The control extractions of one unit.
+
+    Attributes:
+        root: The results folder.
+        unit: The unit.
+        settings: What is asked for.
+    """
+
+    root: ResultsRoot
+    unit: Unit
+    settings: ControlSettings
+
+    def __post_init__(self) -> None:
+        if self.unit.prompts is None:
+            raise RequestError(
+                f"{self.unit.path} holds no texts, and control extractions need them",
+                remedy="Extract the unit with emoact, or analyse without --controls.",
+            )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The prompts."""
+        return tuple(str(prompt["text"]) for prompt in self.unit.prompts or ())
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the prompts; their number where the file has none."""
+        return tuple(
+            str(prompt.get("id", index)) for index, prompt in enumerate(self.unit.prompts or ())
+        )
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Hash of prompts, tokens, model, settings and versions; the number of shuffles apart.
+
+        Each shuffle is a file of its own, so that more of them add files and repeat none.
+        """
+        made = {k: v for k, v in (self.unit.configuration or {}).items() if k != "dataset"}
+        asked = {
+            "version": [CONTROLS_VERSION, DERIVATION],
+            "configuration": made,
+            "content_start": self.unit.content_start,
+            "prompts": [list(self.ids), list(self.texts)],
+            "tokens": [[int(token) for token in ids] for ids in self.unit.tokens],
+            "sites": list(self.settings.sites),
+            "pooling": self.settings.pooling,
+            "seed": self.settings.seed,
+        }
+        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS]
+
+    @functools.cached_property
+    def shapes(self) -> dict[SiteName, tuple[int, int, int]]:
+        """`(prompt, layer, d)` of each site."""
+        found = {}
+        for site in self.settings.sites:
+            layers = self.unit.site(site)
+            found[site] = (self.unit.n_samples, len(layers), vectors(layers[0][0]).shape[1])
+        return found
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the vectors of one data set."""
+        return 4 * sum(math.prod(shape) for shape in self.shapes.values())
+
+    def path(self, name: str) -> Path:
+        """File of one data set."""
+        return self.root.controls_dir(self.key) / f"{name}{_SUFFIX}"
+
+    def absent(self) -> tuple[str, ...]:
+        """Data sets without a file of the right size; contents are not looked at."""
+        return tuple(name for name in self.settings.names if not self._is_there(name))
+
+    def _is_there(self, name: str) -> bool:
+        path = self.path(name)
+        return path.is_file() and path.stat().st_size > self.n_bytes
+
+    def read(self, name: str) -> dict[SiteName, Pooled]:
+        """The vectors of one data set.
+
+        Raises:
+            FileRefusedError: The file is missing, damaged, or not what was written.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path(name)
+        if not path.is_file():
+            raise _refused(path, "it is missing")
+        try:
+            with safe_open(path, framework="np") as file:
+                stated: Mapping[str, str] = file.metadata() or {}
+                found = {site: file.get_tensor(site) for site in self.settings.sites}
+        except (SafetensorError, OSError) as error:
+            raise _refused(path, str(error)) from error
+        for site, array in found.items():
+            if array.dtype != np.float32 or array.shape != self.shapes[site]:
+                raise _refused(path, f"{site} is {array.dtype} {array.shape}")
+        if stated.get("sha256") != _digest(found) or stated.get("key") != self.key:
+            raise _refused(path, "its content is not what was written")
+        return found
+
+    def write(self, name: str, pooled: Mapping[SiteName, Pooled]) -> None:
+        """Put the file of one data set in place, whole or not at all.
+
+        Raises:
+            EmoactError: It could not be written.
+        """
+        from safetensors.numpy import save
+
+        ordered = {site: np.ascontiguousarray(pooled[site]) for site in self.settings.sites}
+        about = {
+            "version": str(CONTROLS_VERSION),
+            "key": self.key,
+            "data_set": name,
+            "model": self.unit.model_name,
+            "pooling": self.settings.pooling,
+            "seed": str(self.settings.seed),
+            "sha256": _digest(ordered),
+        }
+        data = save(ordered, metadata=about)
+        with replace_atomically(self.path(name), need=len(data)) as file:
+            file.write(data)
+
+
+def _digest(arrays: Mapping[SiteName, Pooled]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays.values():
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _refused(path: Path, why: str) -> FileRefusedError:
+    return FileRefusedError(
+        why, path=str(path), remedy="Analyse again with --controls; what is missing is extracted."
+    )

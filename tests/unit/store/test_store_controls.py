@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.errors import FileRefusedError, RequestError
+from emoact.store.controls import ControlSettings, UnitControls
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read, read_all
+from emoact.store.unit import Unit
+from tests.support.planted_scenarios import plant_scenarios
+
+SETTINGS = ControlSettings(
+    sites=("resid_pre", "mlp_out"), pooling="mean_content", n_shuffles=20, seed=0
+)
+
+
+@pytest.fixture
+def controls(tmp_path: Path) -> UnitControls:
+    (path,) = plant_scenarios(tmp_path, emotions=("anger",), n=4)
+    return UnitControls(root=ResultsRoot(tmp_path), unit=read(path), settings=SETTINGS)
+
+
+def vectors(controls: UnitControls, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        site: rng.normal(size=shape).astype(np.float32) for site, shape in controls.shapes.items()
+    }
+
+
+def with_metadata(unit: Unit, **changes: object) -> Unit:
+    return dataclasses.replace(unit, metadata={**unit.metadata, **changes})
+
+
+def test_what_was_written_is_read_and_no_longer_absent(controls: UnitControls) -> None:
+    assert controls.absent() == controls.settings.names
+    assert len(controls.settings.names) == 21
+    made = vectors(controls)
+    controls.write("shuffle-003", made)
+    assert set(controls.settings.names) - set(controls.absent()) == {"shuffle-003"}
+    for site, array in controls.read("shuffle-003").items():
+        np.testing.assert_array_equal(array, made[site])
+
+
+def test_controls_are_no_units(controls: UnitControls) -> None:
+    controls.write("contextless", vectors(controls))
+    grid = read_all(controls.root.path)
+    assert [unit.emotion for unit in grid.units] == ["anger"]
+    assert not grid.problems
+
+
+@pytest.mark.parametrize("at", [20, -1, None])
+def test_a_damaged_file_is_refused(controls: UnitControls, at: int | None) -> None:
+    controls.write("contextless", vectors(controls))
+    path = controls.path("contextless")
+    data = bytearray(path.read_bytes())
+    if at is None:
+        data = data[:-1]
+    else:
+        data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(FileRefusedError):
+        controls.read("contextless")
+
+
+def test_a_file_of_another_key_is_refused(controls: UnitControls) -> None:
+    other = dataclasses.replace(controls, settings=dataclasses.replace(SETTINGS, seed=1))
+    other.write("contextless", vectors(controls))
+    controls.path("contextless").parent.mkdir(parents=True)
+    other.path("contextless").rename(controls.path("contextless"))
+    with pytest.raises(FileRefusedError, match="not what was written"):
+        controls.read("contextless")
+
+
+def test_the_key_names_what_decides_the_vectors(controls: UnitControls) -> None:
+    unit = controls.unit
+    prompts = [dict(prompt) for prompt in unit.prompts or ()]
+    texts = [{**prompts[0], "text": "Another one."}, *prompts[1:]]
+    ids = [{**prompts[0], "id": "other"}, *prompts[1:]]
+    provenance = dict(unit.provenance or {})
+    changed = {
+        controls.key,
+        dataclasses.replace(controls, unit=with_metadata(unit, prompts=texts)).key,
+        dataclasses.replace(controls, unit=with_metadata(unit, prompts=ids)).key,
+        dataclasses.replace(
+            controls, unit=with_metadata(unit, provenance={**provenance, "commit": "c" * 40})
+        ).key,
+        dataclasses.replace(
+            controls, unit=with_metadata(unit, provenance={**provenance, "dtype": "float16"})
+        ).key,
+        dataclasses.replace(controls, unit=with_metadata(unit, content_start=0)).key,
+        dataclasses.replace(
+            controls, unit=dataclasses.replace(unit, tokens=tuple(reversed(unit.tokens[:-1])))
+        ).key,
+        *(
+            dataclasses.replace(controls, settings=dataclasses.replace(SETTINGS, **change)).key
+            for change in ({"sites": ("resid_pre",)}, {"pooling": "last"}, {"seed": 1})
+        ),
+    }
+    assert len(changed) == 10
+
+
+def test_the_key_is_that_of_the_same_prompts_elsewhere(
+    controls: UnitControls, tmp_path: Path
+) -> None:
+    provenance = {
+        **(controls.unit.provenance or {}),
+        "run_id": "another",
+        "dataset": {"source": "copy.csv", "sha256": "a" * 64},
+    }
+    unit = with_metadata(controls.unit, provenance=provenance, emotion_label="fury")
+    more = dataclasses.replace(SETTINGS, n_shuffles=40)
+    same = UnitControls(root=ResultsRoot(tmp_path / "other"), unit=unit, settings=more)
+    assert same.key == controls.key
+
+
+def test_a_unit_without_texts_has_no_controls(controls: UnitControls) -> None:
+    with pytest.raises(RequestError, match="holds no texts"):
+        dataclasses.replace(controls, unit=with_metadata(controls.unit, prompts=None))
