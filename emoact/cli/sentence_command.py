@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say, write_table
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
-from emoact.sites import SiteName, site, vector_sites
+from emoact.sites import site, vector_sites
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from emoact.host.client import Looked
-    from emoact.stats.norms.sentence import NearClasses
     from emoact.store.summaries.measures import UnitMeasures
 
 _TABLES = ("class", "token", "layer")
@@ -48,11 +45,12 @@ def add(commands: Any) -> None:
         help="what a row is: a saved class and the distance to it; a token with its norm at a "
         "layer; a layer with the sentence's norm beside the classes'",
     )
+    sites = [name for name in vector_sites() if site(name).layers == "all"]
     sentence.add_argument(
         "--site",
-        choices=_known(),
+        choices=sites,
         metavar="SITE",
-        help=f"one of {', '.join(_known())} (default: the first that was saved)",
+        help=f"one of {', '.join(sites)} (default: the first that was saved)",
     )
     sentence.add_argument(
         "--layer",
@@ -65,40 +63,50 @@ def add(commands: Any) -> None:
 
 
 def _sentence(arguments: argparse.Namespace) -> int:
+    from emoact.cli.view_command import checked_choice
     from emoact.host.client import check_text, is_warm, look_at
     from emoact.models.alike import check_bos, request_alike
+    from emoact.views import sentence as views
+    from emoact.views.activations import Activations
 
     text = check_text(arguments.text)
     units = _units(arguments.results, arguments.model)
-    site = _site(units, arguments.site)
-    own = [unit for unit in units if site in unit.sites]
-    layer = _layer(own, site, arguments.layer)
+    source = Activations(results=arguments.results, units=units)
+    given = {name: getattr(arguments, name) for name in ("site", "layer", "norm")}
+    asked = {name: [str(value)] for name, value in given.items() if value is not None}
+    choice = checked_choice(views.SENTENCE, source, {"model": source.folders, **asked})
     configurations = [unit.configuration for unit in units]
     # All sites, as the page asks for them, so that both are answered by one worker.
-    request = request_alike(units[0].folder, configurations, _sites(units))
+    request = request_alike(units[0].folder, configurations, tuple(source.sites))
     if not is_warm(request):
         say(f"loading {request.model}; it stays for ten minutes after the last sentence")
     looked = look_at(request, text)
     check_bos(looked.bos, configurations[0] or {})
-    table, near = _table(own, looked, site, layer, arguments)
-    _tell(arguments, looked, table, near, {"model": units[0].folder, "site": site, "layer": layer})
-    return 0
-
-
-def _tell(
-    arguments: argparse.Namespace,
-    looked: Looked,
-    table: pd.DataFrame,
-    near: NearClasses | None,
-    where: Mapping[str, Any],
-) -> None:
+    source = dataclasses.replace(source, typed=looked)
+    near = views.near(source, choice) if arguments.by == "class" else None
+    view = {"token": views.SENTENCE_TOKENS, "layer": views.SENTENCE_LAYERS}.get(arguments.by)
+    table = (view or views.SENTENCE).show(source, choice).table
+    if not len(table):
+        raise RequestError(
+            f"no saved prompt has finite values of {choice['site'][0]} at layer {choice['layer']}",
+            remedy="Choose another --layer; `emoact verify` says what is wrong with the files.",
+        )
     said = list(near.sentences()) if near else []
     if looked.random_weights:
         said.append("The weights are random; this says nothing about emotion.")
     if arguments.json:
-        named = {"text": looked.text, "tokens": looked.token_strings, **where}
-        rows = table.to_dict("records")
-        print_json({**named, "sentences": said, "seconds": looked.seconds, "rows": rows})
+        print_json(
+            {
+                "text": looked.text,
+                "tokens": looked.token_strings,
+                "model": units[0].folder,
+                "site": choice["site"][0],
+                "layer": choice["layer"],
+                "sentences": said,
+                "seconds": looked.seconds,
+                "rows": table.to_dict("records"),
+            }
+        )
     else:
         for line in said:
             say(line) if arguments.csv or arguments.by != "class" else print_line(line)
@@ -106,6 +114,7 @@ def _tell(
         print_table(list(table), [_cells(row) for row in table.to_dict("records")])
     elif arguments.csv or not arguments.json:
         write_table(table, arguments.csv)
+    return 0
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -113,34 +122,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [str(name), f"{distance:.3f}", "" if share is None else f"{100 * share:.0f} %"]
 
 
-def _table(
-    units: Sequence[UnitMeasures],
-    looked: Looked,
-    site: SiteName,
-    layer: int,
-    arguments: argparse.Namespace,
-) -> tuple[pd.DataFrame, NearClasses | None]:
-    from emoact.stats.norms import sentence
-
-    if arguments.by == "class":
-        near = sentence.near_classes(units, site, layer, looked.arrays[f"{site}.pooled"][layer])
-        if near is None:
-            raise RequestError(
-                f"no saved prompt has finite values of {site} at layer {layer}",
-                remedy="Choose another --layer; `emoact verify` says what is wrong with the files.",
-            )
-        return near.frame(), near
-    norms = sentence.sentence_norms(looked.arrays, site, arguments.norm)
-    if arguments.by == "token":
-        found = sentence.sentence_token_table(norms, looked.token_strings)
-    else:
-        found = sentence.sentence_layer_table(
-            norms, looked.content_start, units, site, arguments.norm
-        )
-    return found, None
-
-
-def _units(results: str, model: str | None) -> list[UnitMeasures]:
+def _units(results: str, model: str | None) -> tuple[UnitMeasures, ...]:
     from emoact.models.resolve import resolve_model
     from emoact.store.summaries import measures_of
     from emoact.views.theme import emotion_order
@@ -168,36 +150,4 @@ def _units(results: str, model: str | None) -> list[UnitMeasures]:
         )
     own = [unit for unit in grid.units if unit.folder == folder]
     order = emotion_order(unit.emotion for unit in own)
-    return sorted(own, key=lambda unit: order.index(unit.emotion))
-
-
-def _known() -> tuple[SiteName, ...]:
-    """Sites that a sentence is compared at: with vectors, at every layer."""
-    return tuple(name for name in vector_sites() if site(name).layers == "all")
-
-
-def _sites(units: Sequence[UnitMeasures]) -> tuple[SiteName, ...]:
-    saved = {name for unit in units for name in unit.sites}
-    return tuple(name for name in _known() if name in saved)
-
-
-def _site(units: Sequence[UnitMeasures], asked: SiteName | None) -> SiteName:
-    sites = _sites(units)
-    if asked is None and sites:
-        return sites[0]
-    if asked is None or asked not in sites:
-        raise RequestError(
-            f"{asked or 'a site'} was not saved for {units[0].folder}; there is "
-            f"{', '.join(sites) or 'none'}",
-            remedy="Choose one that was, or extract with --site.",
-        )
-    return asked
-
-
-def _layer(units: Sequence[UnitMeasures], site: SiteName, asked: int | None) -> int:
-    n_layers = min(unit.sites[site].n_layers for unit in units)
-    if asked is None:
-        return n_layers // 2
-    if not 0 <= asked < n_layers:
-        raise RequestError(f"--layer is {asked}; {units[0].folder} has layers 0 to {n_layers - 1}")
-    return asked
+    return tuple(sorted(own, key=lambda unit: order.index(unit.emotion)))

@@ -60,7 +60,7 @@ def _view(arguments: argparse.Namespace) -> int:
         read=saved.table,
         texts=lambda model: texts_in(arguments.results, saved, model),
     )
-    choice = _choice(view, source, _asked(arguments.choice))
+    choice = checked_choice(view, source, _asked(arguments.choice))
     shown = view.show(source, choice)
     if arguments.json:
         _print(view, saved, choice, shown, view.answer(source, choice, shown))
@@ -107,8 +107,12 @@ def _asked(words: Sequence[str]) -> dict[str, list[str]]:
     return asked
 
 
-def _choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[str]]) -> Choice:
-    """The choice, with unknown names and values refused."""
+def checked_choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[str]]) -> Choice:
+    """The choice of a view.
+
+    Raises:
+        RequestError: A name or a value is unknown to the view.
+    """
     choice = view.choice(source, asked)
     unknown = [name for name in asked if name not in choice]
     if unknown:

@@ -46,7 +46,8 @@ def _command(source: Activations, choice: Choice, by: str) -> list[str]:
     return [*command, "--", text] if text.startswith("-") else [*command, text]
 
 
-def _near(source: Activations, choice: Choice) -> NearClasses | None:
+def near(source: Activations, choice: Choice) -> NearClasses | None:
+    """The classes of saved prompts by their distance; None without finite values."""
     _, site = one(choice)
     units, layer = source.of_one(choice), choice["layer"]
     if source.typed is None or not units:
@@ -57,9 +58,9 @@ def _near(source: Activations, choice: Choice) -> NearClasses | None:
 
 def show(source: Activations, choice: Choice) -> Shown:
     """Table of the distance to each class, nearest first."""
-    (folder, site), near = one(choice), _near(source, choice)
+    (folder, site), found = one(choice), near(source, choice)
     return Shown(
-        table=near.frame() if near else pd.DataFrame(),
+        table=found.frame() if found else pd.DataFrame(),
         chart=None,
         caption="",
         name=f"sentence-near-classes-{folder}-{site}-layer{choice['layer']}",
@@ -68,11 +69,11 @@ def show(source: Activations, choice: Choice) -> Shown:
 
 def answer(source: Activations, choice: Choice, _shown: Shown) -> list[str]:
     """The nearest class, and the accuracy of the rule on saved prompts."""
-    said, near = list[str](), _near(source, choice)
-    if source.typed is not None and near is not None:
+    said, found = list[str](), near(source, choice)
+    if source.typed is not None and found is not None:
         said += [
             *same_width(source.of_one(choice))[1],
-            " ".join(near.sentences(name=lambda name: f"**{md(name)}**", code=mono)),
+            " ".join(found.sentences(name=lambda name: f"**{md(name)}**", code=mono)),
             Remark(f"Answered in {numbers.duration(source.typed.seconds)}."),
         ]
     return said

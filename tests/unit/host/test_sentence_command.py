@@ -57,9 +57,9 @@ def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
     ("words", "code", "said"),
     [
         ([" "], 2, "the sentence is empty"),
-        (["hello", "--layer", "4"], 2, "gpt2 has layers 0 to 3"),
-        (["hello", "--layer", "-1"], 2, "gpt2 has layers 0 to 3"),
-        (["hello", "--site", "attn_out"], 2, "there is resid_pre, mlp_out"),
+        (["hello", "--layer", "4"], 2, "allowed are 0, 1, 2, 3"),
+        (["hello", "--layer", "-1"], 2, "allowed are 0, 1, 2, 3"),
+        (["hello", "--site", "attn_out"], 2, "allowed are resid_pre, mlp_out"),
         (["hello", "--model", "no/such"], 2, "there are gpt2"),
         (["hello", "--by", "mood"], 2, "class, token, layer"),
         (["refuse"], 2, "too many tokens"),
