@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from emoact.ui.boxes import download
-from emoact.views.plotly_chart import with_caption
+from emoact.views.chart import Chart
+from emoact.views.plotly_chart import figure
 from emoact.views.text import mono
-from emoact.views.theme import Scheme
+from emoact.views.theme import EmotionStyle, Scheme
 from emoact.views.view import csv_of
 
 _PARTS = """
@@ -65,8 +65,9 @@ def current_scheme() -> Scheme:
 
 
 def show_chart(
-    figure: go.Figure,
+    chart: Chart,
     *,
+    styles: Mapping[str, EmotionStyle],
     key: str,
     name: str,
     caption: str,
@@ -74,10 +75,11 @@ def show_chart(
     badges: Sequence[str] = (),
     **options: Any,
 ) -> Any:
-    """Draw a figure with its caption, and return what was selected in it.
+    """Draw a chart with its caption, and return what was selected in it.
 
     Args:
-        figure: Not changed.
+        chart: At least one panel.
+        styles: A style for every emotion among its marks.
         key: Of the chart on its page; letters, digits and hyphens.
         name: Of image files, without an ending.
         caption: What it shows and of what, for a reader who has only the image.
@@ -87,7 +89,7 @@ def show_chart(
     """
     with st.container(key=_box(key)):
         return st.plotly_chart(
-            with_caption(figure, caption, badges=badges, scheme=current_scheme()),
+            figure(chart, styles=styles, scheme=current_scheme(), caption=caption, badges=badges),
             theme=None,
             key=key,
             alt=alt,

@@ -14,9 +14,8 @@ from emoact import numbers
 from emoact.measures import Measure
 from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
-from emoact.ui.chart import current_scheme, export_row, show_chart
+from emoact.ui.chart import export_row, show_chart
 from emoact.views import catalogue
-from emoact.views.plotly_chart import figure
 from emoact.views.text import md
 from emoact.views.theme import EmotionStyle
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, word
@@ -164,8 +163,10 @@ def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
 
 def _note_other_tabs(tabs: Sequence[View[Any]], view: View[Any], source: Any) -> None:
     """Name unknown values of parameters that only another tab has."""
-    asked = {name: st.query_params.get_all(name) for name in st.query_params}
     seen = {control.name for control in view.controls}
+    asked = {name: st.query_params.get_all(name) for name in st.query_params}
+    if not (set(asked) - seen) & {control.name for other in tabs for control in other.controls}:
+        return
     for other in tabs:
         choice = other.choice(source, asked)
         for control in other.controls:
@@ -231,7 +232,8 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
     if shown.chart is not None:
         selects = view.selected is not None and not shown.chart.solid
         event = show_chart(
-            figure(shown.chart, styles=around.styles, scheme=current_scheme()),
+            shown.chart,
+            styles=around.styles,
             key=key,
             name=shown.name,
             caption=f"{shown.caption} {around.made(choice)}".strip(),

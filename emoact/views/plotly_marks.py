@@ -1,4 +1,7 @@
-"""Marks of a chart as plotly traces, and what a trace needs to know about its panel."""
+"""Marks of a chart as plotly traces, and what a trace needs to know about its panel.
+
+Traces are mappings, which plotly checks once, when they become a figure.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
-
-import plotly.graph_objects as go
 
 from emoact.views.chart import (
     Band,
@@ -27,6 +28,7 @@ from emoact.views.chart import (
 )
 from emoact.views.theme import INK, EmotionStyle, Scheme, plain
 
+Trace = dict[str, Any]
 _MOST_MARKERS = 12
 _MOST_POINTS = 300
 _GLYPHS: Mapping[str, str] = {
@@ -89,7 +91,7 @@ class Paint:
         return [[0.0, "#E0914A"], [0.5, "#23282E"], [1.0, "#4CC3CF"]]
 
 
-def traces_of(mark: Mark, panel: Panel, paint: Paint) -> list[Any]:
+def traces_of(mark: Mark, panel: Panel, paint: Paint) -> list[Trace]:
     """The traces of a mark, in the order in which they are drawn."""
     match mark:
         case Line():
@@ -106,7 +108,7 @@ def traces_of(mark: Mark, panel: Panel, paint: Paint) -> list[Any]:
             return [_box(mark, paint)]
 
 
-def _line(mark: Line, paint: Paint) -> go.Scatter:
+def _line(mark: Line, paint: Paint) -> Trace:
     colour, marker = paint.colour(mark.colour), None
     if mark.symbol is not None:
         shape = paint.symbol(mark.symbol)
@@ -118,20 +120,21 @@ def _line(mark: Line, paint: Paint) -> go.Scatter:
         else:
             # A marker at every layer of a deep model would hide the dashes.
             marker["maxdisplayed"] = _MOST_MARKERS
-    return go.Scatter(
-        x=list(mark.x),
-        y=list(mark.y),
-        mode="lines" if marker is None else "lines+markers",
-        name=plain(mark.name),
-        line={"color": colour, "width": mark.width, "dash": mark.dash},
-        marker=marker,
-        customdata=list(mark.data) or None,
-        hovertemplate=mark.hover,
-        showlegend=mark.legend,
-    )
+    return {
+        "type": "scatter",
+        "x": list(mark.x),
+        "y": list(mark.y),
+        "mode": "lines" if marker is None else "lines+markers",
+        "name": plain(mark.name),
+        "line": {"color": colour, "width": mark.width, "dash": mark.dash},
+        "marker": marker,
+        "customdata": list(mark.data) or None,
+        "hovertemplate": mark.hover,
+        "showlegend": mark.legend,
+    }
 
 
-def _band(mark: Band, paint: Paint) -> go.Scatter:
+def _band(mark: Band, paint: Paint) -> Trace:
     x: list[Any] = []
     y: list[Any] = []
     points = zip(mark.x, mark.low, mark.high, strict=True)
@@ -141,36 +144,38 @@ def _band(mark: Band, paint: Paint) -> go.Scatter:
             gap = [None] if x else []
             x += gap + [at for at, _, _ in forth] + [at for at, _, _ in reversed(forth)]
             y += gap + [top for *_, top in forth] + [end for _, end, _ in reversed(forth)]
-    return go.Scatter(
-        x=x,
-        y=y,
-        fill="toself",
-        fillcolor=paint.fill(mark.colour),
-        line={"width": 0},
-        mode="lines",
-        name=plain(mark.name),
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    return {
+        "type": "scatter",
+        "x": x,
+        "y": y,
+        "fill": "toself",
+        "fillcolor": paint.fill(mark.colour),
+        "line": {"width": 0},
+        "mode": "lines",
+        "name": plain(mark.name),
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
-def _level(mark: Level, panel: Panel, paint: Paint) -> go.Scatter:
+def _level(mark: Level, panel: Panel, paint: Paint) -> Trace:
     if panel.x.scale == "layer":
         ends = [-0.4, last_of(panel, "x") + 0.4]
     else:
         own = list(panel.x.range or values_of(panel, "x") or [0.0])
         ends = [min(own), max(own)]
-    return go.Scatter(
-        x=ends,
-        y=[mark.at, mark.at],
-        mode="lines",
-        line={"color": paint.colour(mark.colour), "width": 1.2, "dash": mark.dash},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    return {
+        "type": "scatter",
+        "x": ends,
+        "y": [mark.at, mark.at],
+        "mode": "lines",
+        "line": {"color": paint.colour(mark.colour), "width": 1.2, "dash": mark.dash},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
-def _points(mark: Points, paint: Paint) -> go.Scatter | go.Scatter3d:
+def _points(mark: Points, paint: Paint) -> Trace:
     colour, symbol = paint.colour(mark.colour), paint.symbol(mark.symbol)
     fields: dict[str, Any] = {
         "x": list(mark.x),
@@ -187,7 +192,7 @@ def _points(mark: Points, paint: Paint) -> go.Scatter | go.Scatter3d:
     if len(mark.z):
         symbol = _IN_SPACE.get(symbol, "x")
         marker = {"symbol": symbol, "size": 4, "color": colour, "opacity": 0.9}
-        return go.Scatter3d(z=list(mark.z), marker=marker, **fields)
+        return {"type": "scatter3d", "z": list(mark.z), "marker": marker, **fields}
     if mark.error:
         fields["error_x"] = {
             "type": "data",
@@ -205,33 +210,34 @@ def _points(mark: Points, paint: Paint) -> go.Scatter | go.Scatter3d:
         "opacity": mark.opacity,
         "line": {"width": 0 if mark.filled else 1.4},
     }
-    return go.Scatter(marker=marker, **fields)
+    return {"type": "scatter", "marker": marker, **fields}
 
 
 def _minus(one: Number, other: Number) -> Number:
     return math.nan if one is None or other is None else one - other
 
 
-def _cells(mark: Cells, paint: Paint) -> list[Any]:
+def _cells(mark: Cells, paint: Paint) -> list[Trace]:
     values = [[_number(value) for value in row] for row in mark.values]
     shown = [[_log10(value) for value in row] for row in values] if mark.log else values
     x, y = ([plain(n) if isinstance(n, str) else n for n in names] for names in (mark.x, mark.y))
     texts = mark.data or [[""] * len(row) for row in values]
     gaps = 2 if mark.text else 0
     traces = [
-        go.Heatmap(
-            z=shown,
-            x=x,
-            y=y,
-            coloraxis="coloraxis",
-            xgap=gaps,
-            ygap=gaps,
-            customdata=[
+        {
+            "type": "heatmap",
+            "z": shown,
+            "x": x,
+            "y": y,
+            "coloraxis": "coloraxis",
+            "xgap": gaps,
+            "ygap": gaps,
+            "customdata": [
                 [[value, plain(text)] for value, text in zip(row, said, strict=True)]
                 for row, said in zip(values, texts, strict=True)
             ],
-            hovertemplate=f"{mark.hover}<extra></extra>",
-        )
+            "hovertemplate": f"{mark.hover}<extra></extra>",
+        }
     ]
     if any(value is None for row in shown for value in row):
         # A cell without a value must not look like 0.
@@ -239,17 +245,18 @@ def _cells(mark: Cells, paint: Paint) -> list[Any]:
         missing = [[1 if value is None else None for value in row] for row in shown]
         traces.insert(
             0,
-            go.Heatmap(
-                z=missing,
-                x=x,
-                y=y,
-                xgap=gaps,
-                ygap=gaps,
-                showscale=False,
-                hoverinfo="skip",
-                colorscale=[[0, grey], [1, grey]],
-                name="no value",
-            ),
+            {
+                "type": "heatmap",
+                "z": missing,
+                "x": x,
+                "y": y,
+                "xgap": gaps,
+                "ygap": gaps,
+                "showscale": False,
+                "hoverinfo": "skip",
+                "colorscale": [[0, grey], [1, grey]],
+                "name": "no value",
+            },
         )
     if mark.text:
         traces.append(_cell_words(mark, values, x, y, paint))
@@ -258,20 +265,21 @@ def _cells(mark: Cells, paint: Paint) -> list[Any]:
 
 def _cell_words(
     mark: Cells, values: Sequence[Sequence[float | None]], x: list[Any], y: list[Any], paint: Paint
-) -> go.Scatter:
+) -> Trace:
     """Words in the cells, each in the colour that is legible on its cell."""
     ink, turn = INK[paint.scheme], _LEGIBLE[paint.scheme]
     largest = max(abs(mark.low or 0), abs(mark.high or 0)) or 1.0
     strong = [value is not None and abs(value) / largest > turn for row in values for value in row]
-    return go.Scatter(
-        x=[name for _ in y for name in x],
-        y=[name for name in y for _ in x],
-        text=[plain(word) for row in mark.text for word in row],
-        mode="text",
-        textfont={"size": 12, "color": [ink.page if each else ink.text for each in strong]},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    return {
+        "type": "scatter",
+        "x": [name for _ in y for name in x],
+        "y": [name for name in y for _ in x],
+        "text": [plain(word) for row in mark.text for word in row],
+        "mode": "text",
+        "textfont": {"size": 12, "color": [ink.page if each else ink.text for each in strong]},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def _finite(*bounds: Number) -> bool:
@@ -313,32 +321,33 @@ def colour_bar(cells: Sequence[Cells], paint: Paint) -> dict[str, Any]:
     }
 
 
-def _box(mark: Box, paint: Paint) -> go.Box:
+def _box(mark: Box, paint: Paint) -> Trace:
     colour, values = paint.colour(mark.colour), list(mark.values)
-    return go.Box(
-        x=values,
-        name=plain(mark.name),
-        orientation="h",
-        boxpoints="all" if len(values) <= _MOST_POINTS else "outliers",
-        jitter=0.5,
-        pointpos=0,
-        width=0.6,
-        text=[plain(text) for text in mark.texts],
-        marker={
+    return {
+        "type": "box",
+        "x": values,
+        "name": plain(mark.name),
+        "orientation": "h",
+        "boxpoints": "all" if len(values) <= _MOST_POINTS else "outliers",
+        "jitter": 0.5,
+        "pointpos": 0,
+        "width": 0.6,
+        "text": [plain(text) for text in mark.texts],
+        "marker": {
             "color": colour,
             "symbol": paint.symbol(mark.symbol),
             "size": 5,
             "opacity": 0.7,
         },
-        line={"color": colour, "width": 1.6},
-        fillcolor=paint.fill(mark.colour),
-        hovertemplate="%{text}: %{x:,.4~r}<extra></extra>",
-        hoveron="points+boxes",
-        showlegend=False,
-    )
+        "line": {"color": colour, "width": 1.6},
+        "fillcolor": paint.fill(mark.colour),
+        "hovertemplate": "%{text}: %{x:,.4~r}<extra></extra>",
+        "hoveron": "points+boxes",
+        "showlegend": False,
+    }
 
 
-def key_trace(key: Key, paint: Paint) -> go.Scatter:
+def key_trace(key: Key, paint: Paint) -> Trace:
     """A trace without data, which explains a mark in the legend."""
     colour = paint.colour(key.colour)
     line, marker, mode = None, None, "markers"
@@ -356,15 +365,16 @@ def key_trace(key: Key, paint: Paint) -> go.Scatter:
     else:
         fill = paint.fill(key.colour, 0.25)
         marker = {"symbol": "square", "size": 12, "color": fill, "line": {"width": 0}}
-    return go.Scatter(
-        x=[None],
-        y=[None],
-        name=plain(key.name),
-        mode=mode,
-        line=line,
-        marker=marker if mode != "lines" else None,
-        showlegend=True,
-    )
+    return {
+        "type": "scatter",
+        "x": [None],
+        "y": [None],
+        "name": plain(key.name),
+        "mode": mode,
+        "line": line,
+        "marker": marker if mode != "lines" else None,
+        "showlegend": True,
+    }
 
 
 def log_ticks(values: Sequence[float], *, exponents: bool = False) -> dict[str, Any]:
