@@ -9,6 +9,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
+from emoact.data.controls import LEAST_SHUFFLES
 from emoact.errors import EmoactError
 from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
@@ -130,6 +131,13 @@ def _form(results: str, files: list[UnitFile]) -> None:
         key="analyse-leave-out",
         help="They are named in a badge. Without this, an analysis stops at the first of them.",
     )
+    controls = st.checkbox(
+        "Control extractions",
+        key="analyse-controls",
+        help="Every token of the prompts by itself, and the words of every prompt in "
+        f"{LEAST_SHUFFLES} random orders, run through the model of the units. A probe that reads "
+        "more than words is better than both. Without them every verdict is inconclusive at best.",
+    )
     if not chosen:
         st.caption("Choose at least one model.")
         return
@@ -142,6 +150,7 @@ def _form(results: str, files: list[UnitFile]) -> None:
             neutral=neutral,
             allow_mixed=bool(st.session_state.get(_OVERRIDE)),
             leave_out_nonfinite=leave_out,
+            control_shuffles=LEAST_SHUFFLES if controls else 0,
         ),
     )
     checked = _check(asked, tuple(file for file in files if file.folder in chosen))
@@ -151,6 +160,8 @@ def _form(results: str, files: list[UnitFile]) -> None:
         if checked.value.existing:
             existing = mono(checked.value.existing.id)
             st.caption(f"These files were analysed so already: {existing}.")
+        if checked.value.controls:
+            st.caption(f":material/labs: {checked.value.controls.sentence}")
         for problem in checked.value.problems:
             st.caption(f":material/warning: left out: {md(problem)}")
         what = numbers.plural(len(checked.value.config.request["units"]), "unit")

@@ -47,6 +47,12 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
             st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
         for change in changes_since(results, saved):
             st.caption(f":material/update: {change} Analyse again to update the figures.")
+        if st.session_state.get("view") == "separation" and not saved.settings.control_shuffles:
+            st.caption(
+                ":material/labs: This analysis has no control extractions, so no verdict says more "
+                "than inconclusive. Analyse again with them below, or in a shell: "
+                f"{mono(saved.command + ' --controls')}"
+            )
 
     def details(choice: Choice) -> None:
         if page == "directions":

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from emoact import numbers
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import JobConfig, RunConfig
 from emoact.jobs.snapshot import Step
 from emoact.jobs.views import RunView, StepView, UnitView
 from emoact.ui.chart import current_scheme
-from emoact.ui.states import FETCHING, JOB_STEPS, STEP_WORDS, UNIT_WORDS
+from emoact.ui.states import FETCHING, JOB_STEPS, MODEL_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.views.text import md, mono
 from emoact.views.theme import Scheme
 from emoact.views.throughput import throughput_figure
@@ -39,7 +39,8 @@ def _job(view: RunView) -> None:
     summary, step = view.summary, view.step
     if not summary.active:
         return
-    _step_line(view, list(JOB_STEPS[summary.kind]))
+    first = MODEL_STEPS if isinstance(view.config, JobConfig) and view.config.needs_model else ()
+    _step_line(view, [*first, *JOB_STEPS[summary.kind]])
     counted = (
         f"{step.done:,.0f} of {step.total:,.0f}"
         if step and step.done is not None and step.total
@@ -87,7 +88,7 @@ def _step_line(view: RunView, names: Sequence[Step]) -> None:
 def _step_names(view: RunView) -> list[Step]:
     """The steps of the model at work, with what it had to fetch first."""
     step = view.step
-    names: list[Step] = ["load", "self_check", "extract"]
+    names = list(MODEL_STEPS)
     models = view.config.models if isinstance(view.config, RunConfig) else ()
     needs = next((model.needs for model in models if step and model.asked == step.model), None)
     if needs == "download" or (step is not None and step.name == "download"):

@@ -81,6 +81,9 @@ JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {
 }
 """The steps of each kind of job, in their order."""
 
+MODEL_STEPS: tuple[Step, ...] = ("load", "self_check", "extract")
+"""The steps of a model before it has computed what was asked for."""
+
 KIND_WORDS: Mapping[RunKind, str] = {
     "extract": "extraction",
     "analyze": "analysis",

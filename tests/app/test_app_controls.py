@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from emoact.jobs import launch
+from emoact.models import hosts
+from tests.app.conftest import OpenPage
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
+from tests.support.stand_in_worker import WORKER
+from tests.support.stand_in_world import World
+
+
+def captions(app: AppTest) -> str:
+    return "\n".join(str(element.value) for element in app.caption)
+
+
+def test_controls_are_offered_with_their_cost(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(hosts.IDLE, "0")
+    monkeypatch.setattr(launch, "WORKER", WORKER)
+    world = World(tmp_path)
+    config = world.config(world.model())
+    launch.start(config)
+    assert world.wait(config.run_id).state == "finished"
+    app = open_page("directions")
+    assert "short prompts" not in captions(app)
+    assert not app.checkbox(key="analyse-controls").value
+    app.checkbox(key="analyse-controls").check().run()
+    # Of each unit, seven distinct tokens and twenty orders of three prompts.
+    assert f"{2 * (7 + 20 * 3)} short prompts" in captions(app)
+    assert not app.button(key="analyse").disabled
+    app.checkbox(key="analyse-controls").uncheck().run()
+    assert "short prompts" not in captions(app)
+
+
+def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_scenarios(results, "smollm2-135m")
+    app = open_page("directions")
+    assert not app.button(key="analyse").disabled
+    app.checkbox(key="analyse-controls").check().run()
+    assert "smollm2-135m is not installed here" in app.error[0].value.replace("\\", "")
+    assert app.button(key="analyse").disabled
+
+
+def test_separation_without_controls_names_the_command_that_extracts_them(
+    open_page: OpenPage, results: Path
+) -> None:
+    plant_scenarios(results)
+    saved = plant_analysis(results)
+    assert f"{saved.command} --controls" in captions(open_page("directions", view="separation"))
+    assert "--controls" not in captions(open_page("directions", view="strength"))
