@@ -16,13 +16,13 @@ from pathlib import Path
 from tokenizers import ByteLevelBPETokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
-PROMPTS = ROOT / "data" / "prompts.jsonl"
+DATA = (ROOT / "data" / "prompts.jsonl", ROOT / "data" / "contrast.jsonl")
 COUNTS = ROOT / "tests" / "contract" / "gpt2_token_counts.json"
 
 
 def main() -> None:
     """Write token count and SHA-256 of the text for every prompt id."""
-    parser = argparse.ArgumentParser(description="Count the GPT-2 tokens of data/prompts.jsonl.")
+    parser = argparse.ArgumentParser(description="Count the GPT-2 tokens of the files in data/.")
     parser.add_argument("encoder_json", type=Path, help="GPT-2's vocabulary: token -> number")
     parser.add_argument("vocab_bpe", type=Path, help="GPT-2's merges")
     arguments = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> None:
         str(arguments.encoder_json), str(arguments.vocab_bpe), add_prefix_space=False
     )
     counts: dict[str, dict[str, int | str]] = {}
-    for line in PROMPTS.read_text(encoding="utf-8").splitlines():
+    for line in (line for path in DATA for line in path.read_text("utf-8").splitlines()):
         prompt = json.loads(line)
         text: str = prompt["text"]
         counts[prompt["id"]] = {
