@@ -66,11 +66,13 @@ class Dataset:
         source: The path as the user gave it.
         sha256: Hash of the file's bytes.
         prompts: At least one.
+        notes: Sentences about rows of the file that are not among the prompts.
     """
 
     source: str
     sha256: str
     prompts: tuple[Prompt, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def emotions(self) -> tuple[str, ...]:

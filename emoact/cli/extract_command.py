@@ -143,6 +143,8 @@ def _extract(arguments: argparse.Namespace) -> int:
         store=arguments.store,
     )
     config = _prepare(request)
+    for note in config.dataset.notes:
+        say(note)
     _say_estimate(config)
     return start_and_follow(
         arguments.results,

@@ -6,6 +6,15 @@ import csv
 import io
 from collections.abc import Iterator
 
+from emoact.data.goemotions import (
+    LABELS,
+    SeveralLabels,
+    has_label_columns,
+    is_numbered,
+    numbered_comments,
+    rated_comments,
+    single_labels,
+)
 from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source, decode
 from emoact.errors import RequestError
@@ -21,10 +30,8 @@ def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:
             or quotes do not match.
     """
     text = decode(source)
-    # A process-wide limit of the csv module; the length of each field is checked later.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     header: list[str] | None = None
-    for line, record in _records(source, text, delimiter):
+    for line, record in records(source, text, delimiter):
         if header is None:
             header = record
             _check_header(source, header, delimiter, line)
@@ -34,8 +41,14 @@ def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:
             yield Row(f"line {line}", dict(zip(header, record, strict=True)))
 
 
-def _records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank, each with its first line number."""
+def records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Records that are not blank, each with its first line number.
+
+    Raises:
+        RequestError: Quotes do not match.
+    """
+    # A process-wide limit of the csv module; the length of each field is checked later.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -47,6 +60,32 @@ def _records(source: Source, text: str, delimiter: str) -> Iterator[tuple[int, l
             raise _quoting(source, line, str(error), delimiter) from None
         if record and not (len(record) == 1 and not record[0].strip()):
             yield line, record
+
+
+def goemotions_rows(
+    source: Source, *, delimiter: str, several: SeveralLabels
+) -> tuple[list[Row], tuple[str, ...]] | None:
+    """Rows of GoEmotions and notes on what is left out; None for a file of another layout.
+
+    Raises:
+        RequestError: A record has more or fewer values than the header, or quotes do not match.
+    """
+    text = decode(source)
+    lines = text.split("\n")
+    if delimiter == "\t" and is_numbered(lines[0]):
+        # Not by the csv module: this file does not quote its double quotes.
+        return single_labels(numbered_comments(lines), several)
+    if not all(label in lines[0] for label in LABELS):
+        return None
+    (_, header), *rated = records(source, text, delimiter)
+    if not has_label_columns(header) or {"emotion"} & set(header):
+        return None
+    rows = []
+    for line, record in rated:
+        if len(record) != len(header):
+            raise _ragged(source, line, len(record), len(header), delimiter)
+        rows.append((f"line {line}", dict(zip(header, record, strict=True))))
+    return single_labels(rated_comments(rows), several)
 
 
 def _check_header(source: Source, header: list[str], delimiter: str, line: int) -> None:

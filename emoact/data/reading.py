@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from emoact.data.checking import checked_prompts
-from emoact.data.delimited_rows import delimited_rows
+from emoact.data.delimited_rows import delimited_rows, goemotions_rows
+from emoact.data.goemotions import SEVERAL_LABELS
 from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.parquet_rows import parquet_rows
 from emoact.data.rows import Row, refusal, shown
@@ -30,6 +31,11 @@ def read_prompts(path: str | os.PathLike[str]) -> Dataset:
     present, other columns are ignored. Prompts without ids are numbered p0001, p0002, ...
     Texts are kept character by character; labels and identifiers are normalised to NFC.
 
+    GoEmotions is read in its own layouts: TSV without a header (text, label numbers, comment id),
+    and CSV with a column of 0 and 1 for each label and a row for each rater. Comments with several
+    labels are left out and counted in `Dataset.notes`; `EMOACT_SEVERAL_LABELS=first` takes their
+    first label.
+
     Args:
         path: File; its extension names its format. It is opened once.
 
@@ -44,9 +50,22 @@ def read_prompts(path: str | os.PathLike[str]) -> Dataset:
     with open_regular(name) as file:
         extension = _extension(name)
         source = read_source(file, path=name, max_bytes=max_bytes)
-    rows = _rows(source, extension, max_bytes=max_bytes, max_chars=max_chars)
+    known = _goemotions(source, extension)
+    rows, notes = known or (_rows(source, extension, max_bytes=max_bytes, max_chars=max_chars), ())
     prompts = checked_prompts(name, rows, max_chars=max_chars)
-    return Dataset(source=name, sha256=source.sha256, prompts=prompts)
+    return Dataset(source=name, sha256=source.sha256, prompts=prompts, notes=notes)
+
+
+def _goemotions(source: Source, extension: str) -> tuple[list[Row], tuple[str, ...]] | None:
+    several = os.environ.get("EMOACT_SEVERAL_LABELS", "leave_out")
+    if several not in SEVERAL_LABELS:
+        raise RequestError(
+            f"EMOACT_SEVERAL_LABELS is {several!r}; allowed: {', '.join(SEVERAL_LABELS)}"
+        )
+    delimiter = {".csv": ",", ".tsv": "\t"}.get(extension)
+    if delimiter is None:
+        return None
+    return goemotions_rows(source, delimiter=delimiter, several=several)
 
 
 def _limit(variable: str, default: int) -> int:

@@ -60,11 +60,13 @@ class DatasetRef:
         source: The path as the user gave it.
         path: The same, absolute, so that the worker finds it from anywhere.
         sha256: Hash of the file's bytes; a worker that finds another file refuses it.
+        notes: Sentences about rows of the file that are not among the prompts.
     """
 
     source: str
     path: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 RateSource = Literal["measured", "guessed"]

@@ -127,6 +127,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
             source=os.fspath(request.dataset),
             path=os.fspath(Path(request.dataset).absolute()),
             sha256=dataset.sha256,
+            notes=dataset.notes,
         ),
         options=request.options,
         overwrite=request.overwrite,

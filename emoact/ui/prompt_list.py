@@ -13,6 +13,7 @@ from emoact.schema import Dataset
 from emoact.ui import links
 from emoact.ui.boxes import download
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
+from emoact.views.text import prose
 from emoact.views.theme import emotion_order
 
 _NONE = "(none)"
@@ -94,6 +95,8 @@ def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
 
 def show(dataset: Dataset, choice: PromptChoice) -> None:
     """Show the number of matching prompts, the prompts, and their lengths by emotion."""
+    for note in dataset.notes:
+        st.caption(prose(note))
     tokens = token_columns(dataset, choice.models)
     data = prompt_frame(dataset, tokens)
     kept = matching(data, choice)
