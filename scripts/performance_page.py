@@ -30,9 +30,6 @@ def page(numbers: Mapping[str, Any]) -> str:
         *(_ways(row) for row in numbers["rows"]),
         "## Memory\n",
         _memory(embedded),
-        "## Cost\n",
-        _curves(embedded),
-        _sizes([*(row["result"] for row in numbers["rows"][::2]), numbers["small"]]),
         NOTES.read_text(encoding="utf-8"),
     ]
     return "\n".join(parts)
@@ -139,50 +136,17 @@ def _memory(result: Result) -> str:
         [way["name"], _megabytes(way["model_bytes"]), _megabytes(way["peak_bytes"])]
         for way in result["ways"]
     ]
-    points = [point for point in result["curve"] if point["axis"] == "memory"]
     rows += [
-        [f"whole run, {point['value']} prompts in a class", "", _megabytes(point["peak_bytes"])]
-        for point in points
+        [f"whole run, {point['n_prompts']} prompts in a class", "", _megabytes(point["peak_bytes"])]
+        for point in result["memory"]
     ]
     head = f"{result['model']['name']}, each way in a process of its own, resident.\n\n"
     return head + _table(["way", "model loaded", "peak of the loop"], rows)
 
 
-def _curves(result: Result) -> str:
-    text = f"{result['model']['name']}, emoact's own choice of plan.\n\n"
-    for axis, words in (("prompts", "prompts"), ("tokens", "tokens of each prompt")):
-        points = [point for point in result["curve"] if point["axis"] == axis]
-        rows = [
-            [
-                f"{point['value']:,}",
-                f"{point['n_tokens']:,}",
-                f"{point['n_nodes']:,}",
-                f"{point['seconds']:.2f}",
-                f"{1e3 * point['seconds'] / point['n_nodes']:.2f}",
-            ]
-            for point in points
-        ]
-        header = [words, "tokens", "distinct prefixes", "seconds", "ms per prefix"]
-        text += _table(header, rows) + "\n"
-    return text
-
-
-def _sizes(results: Iterable[Result]) -> str:
-    rows = [
-        [
-            f"{result['model']['n_layers']} layers of {result['model']['d_model']}",
-            f"{result['model']['block_parameters'] / 1e6:.0f} M",
-            f"{_chosen(result)['tokens_per_s']['median']:,.0f}",
-            f"{_chosen(result)['share_of_limit']['median']:.0%}",
-        ]
-        for result in sorted(results, key=lambda result: result["model"]["block_parameters"])
-    ]
-    return _table(["model", "parameters of the blocks", "tokens/s", "limit"], rows)
-
-
 def _growth(result: Result) -> str:
     """Ratio of the largest to the smallest peak; empty where memory was not measured."""
-    points = [point["peak_bytes"] for point in result["curve"] if point["axis"] == "memory"]
+    points = [point["peak_bytes"] for point in result["memory"]]
     return f"{points[-1] / points[0]:.2f} ×" if points else ""
 
 

@@ -32,8 +32,7 @@ DATASETS = {
 }
 MODELS = ("gpt2", "pythia-160m", "gpt-neo-125m", "smollm2-135m")
 FULL = ("gpt2", "smollm2-135m")
-"""Models whose memory and cost curves are measured as well."""
-SMALL = "pythia-70m"
+"""Models whose memory is measured as well."""
 NUMBERS = ROOT / "docs" / "performance.json"
 
 
@@ -54,8 +53,8 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Results of every model on both data sets; memory and cost curves of two models."""
-    small = save_models(folder, arguments.vocabulary)
+    """Results of every model on both data sets; memory of two models."""
+    save_models(folder, arguments.vocabulary)
     began = time.perf_counter()
     rows = []
     for name in MODELS:
@@ -65,14 +64,11 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             if not full:
                 options.append("--speed-only")
             rows.append({"dataset": label, "result": run_bench(name, dataset, options, folder)})
-    few = ["--repeat", "1", "--every", "50", "--speed-only"]
-    sizes = run_bench(str(small), DATASETS["shipped"], few, folder)
     return {
         "gpt2_vocabulary": arguments.vocabulary is not None,
         "every": arguments.every,
         "seconds": time.perf_counter() - began,
         "rows": rows,
-        "small": sizes,
     }
 
 
@@ -90,9 +86,9 @@ def run_bench(model: str, dataset: Path, options: list[str], folder: Path) -> di
     return result
 
 
-def save_models(folder: Path, vocabulary: Path | None) -> Path:
-    """Save models with random weights into a hub cache; returns the folder of a smaller one."""
-    from transformers import GPTNeoXConfig, PreTrainedTokenizerFast
+def save_models(folder: Path, vocabulary: Path | None) -> None:
+    """Save models with random weights into a hub cache."""
+    from transformers import PreTrainedTokenizerFast
 
     from tests.support import tiny_models
 
@@ -110,18 +106,6 @@ def save_models(folder: Path, vocabulary: Path | None) -> Path:
     for hub_id in tiny_models.TWINS:
         snapshot = tiny_models.save_twin(hub_id, folder)
         tokenizer.save_pretrained(snapshot)
-    config = GPTNeoXConfig(
-        num_hidden_layers=6,
-        hidden_size=512,
-        num_attention_heads=8,
-        intermediate_size=2048,
-        vocab_size=50_304,
-        max_position_embeddings=2048,
-    )
-    small = folder / SMALL
-    tiny_models.seeded_model(config).save_pretrained(small)
-    tokenizer.save_pretrained(small)
-    return small
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from emoact.bench.contest import (
     Say,
     Timings,
     contest,
-    cost_curve,
     largest_differences,
     memory_curve,
 )
@@ -43,8 +42,7 @@ class Request:
         dataset: File for `read_prompts`; each label is a unit.
         repeat: Number of rounds.
         every: Ways that take one prompt at a time take every nth prompt of a unit.
-        memory: Measure the memory of each way, in a child process.
-        curve: Measure the cost of more and longer prompts.
+        memory: Measure the memory of each way and of more prompts, in child processes.
     """
 
     model: str
@@ -52,11 +50,10 @@ class Request:
     repeat: int = 3
     every: int = 1
     memory: bool = True
-    curve: bool = True
 
 
 def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
-    """Time every way, and measure memory and cost curves where requested.
+    """Time every way, and measure memory where requested.
 
     Raises:
         RequestError: The model or the data set is not available.
@@ -78,9 +75,6 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
     chosen = f"emoact_{subject.engine.facts.plan['plan']}"
     whole_run = _whole_run(subject, ways, chosen, repeat=request.repeat, say=say)
     peaks = _peaks(subject, ways, say=say) if request.memory else {}
-    curve = cost_curve(subject, say=say) if request.curve else []
-    if request.memory:
-        curve += memory_curve(subject, say=say)
     results = tuple(
         _way_result(way, groups(way), timings, differences, peaks, subject.flop_per_token)
         for way in ways
@@ -101,7 +95,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         ratios=tuple(_ratio(results, chosen, other) for other in results if other.name != chosen),
         limit_gflops=timings.limit_gflops,
         whole_run=whole_run,
-        curve=tuple(curve),
+        memory=tuple(memory_curve(subject, say=say)) if request.memory else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Timed rounds of all ways, and the cost of more and longer prompts."""
+"""Timed rounds of all ways, their differences, and the memory that more prompts take."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import numpy as np
 
 from emoact.bench.limit import Shape, product_rate
 from emoact.bench.peak import peak_of
-from emoact.bench.result import Point
+from emoact.bench.result import MemoryPoint
 from emoact.bench.subject import RUN, Subject
-from emoact.bench.ways import Prompts, Way, by_plan
-from emoact.extraction.bridge_engine import cut
-from emoact.extraction.engine import Tokenised
-from emoact.extraction.plan import count_nodes
+from emoact.bench.ways import Prompts, Way
 from emoact.extraction.self_check import relative_difference
 from emoact.sites import SiteName
 
@@ -93,71 +90,21 @@ def _drop(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
     """Discard the array; only the time counts."""
 
 
-MULTIPLES = (1, 4, 16)
-LENGTHS = (10, 50, 200)
-MEMORY_MULTIPLES = (1, 4, 10)
-"""Multiples of one unit's prompts for the memory curve."""
+MULTIPLES = (1, 4, 10)
 
 
-def cost_curve(subject: Subject, *, say: Say) -> list[Point]:
-    """Time for 1, 4 and 16 times one unit's prompts, and for 10, 50 and 200 tokens each.
-
-    Copies of a prompt start with a number, so that they share only BOS.
-    """
-    unit = subject.texts[0]
-    points = []
-    for times in MULTIPLES:
-        say(f"cost of {times * len(unit):,} prompts")
-        prompts = subject.engine.tokenise(numbered(unit, times))
-        points.append(_point(subject, "prompts", len(prompts), prompts))
-    running = " ".join(unit)
-    for length in LENGTHS:
-        say(f"cost of {length} tokens a prompt")
-        long_ones = subject.engine.tokenise([f"{number} {running}" for number in range(len(unit))])
-        if len(long_ones[0].ids) < length:
-            break
-        points.append(_point(subject, "tokens", length, [cut(p, length) for p in long_ones]))
-    return points
-
-
-def memory_curve(subject: Subject, *, say: Say) -> list[Point]:
+def memory_curve(subject: Subject, *, say: Say) -> list[MemoryPoint]:
     """Peak memory of the pipeline for one, four and ten times one unit's prompts."""
     points = []
-    for times in MEMORY_MULTIPLES:
+    for times in MULTIPLES:
         texts = numbered(subject.texts[0], times)
         say(f"memory of {len(texts):,} prompts")
-        prompts = subject.engine.tokenise(texts)
-        began = time.perf_counter()
         peak = peak_of(subject.asked, RUN, [texts])
-        points.append(
-            Point(
-                axis="memory",
-                value=len(texts),
-                n_tokens=sum(len(prompt.ids) for prompt in prompts),
-                n_nodes=count_nodes([prompt.ids for prompt in prompts]),
-                seconds=time.perf_counter() - began,
-                peak_bytes=peak.most,
-            )
-        )
+        points.append(MemoryPoint(n_prompts=len(texts), peak_bytes=peak.most))
     return points
 
 
 def numbered(texts: Sequence[str], times: int) -> list[str]:
-    """Texts, followed by copies that start with a number."""
+    """Texts, followed by copies that start with a number, so that they share only BOS."""
     more = [f"{number} {text}" for number in range(2, times + 1) for text in texts]
     return [*texts, *more]
-
-
-def _point(subject: Subject, axis: str, value: int, prompts: list[Tokenised]) -> Point:
-    plan = subject.engine.facts.plan
-    direct = bool(plan["direct"])
-    way = by_plan(subject.engine.bridge, plan["plan"], plan["budget"], direct=direct)
-    began = time.perf_counter()
-    way.run([prompts], lambda *_: None)
-    return Point(
-        axis=axis,
-        value=value,
-        n_tokens=sum(len(prompt.ids) for prompt in prompts),
-        n_nodes=count_nodes([prompt.ids for prompt in prompts]),
-        seconds=time.perf_counter() - began,
-    )

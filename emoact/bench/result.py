@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -71,24 +71,11 @@ class Ratio:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """One point of a cost curve.
+class MemoryPoint:
+    """Peak memory in bytes of the pipeline, with the model, for one unit of so many prompts."""
 
-    Attributes:
-        axis: `prompts`, `tokens` or `memory`.
-        value: Number of prompts, or of tokens of each.
-        n_tokens: Tokens of all prompts.
-        n_nodes: Distinct prefixes.
-        seconds: Wall time.
-        peak_bytes: Peak memory, with the model; None when not measured.
-    """
-
-    axis: str
-    value: int
-    n_tokens: int
-    n_nodes: int
-    seconds: float
-    peak_bytes: int | None = None
+    n_prompts: int
+    peak_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +105,7 @@ class BenchResult:
         ratios: Speed of the chosen plan as a multiple of every other way.
         limit_gflops: Rate of float32 products at the model's shapes, for each repetition.
         whole_run: Times of the pipeline.
-        curve: Cost curves; empty when not requested.
+        memory: Peak memory by number of prompts; empty when not requested.
     """
 
     model: Mapping[str, Any]
@@ -130,7 +117,7 @@ class BenchResult:
     ratios: tuple[Ratio, ...]
     limit_gflops: tuple[float, ...]
     whole_run: WholeRun
-    curve: tuple[Point, ...] = field(default=())
+    memory: tuple[MemoryPoint, ...] = ()
 
     def way(self, name: str) -> WayResult:
         """Result of the named way."""

@@ -47,9 +47,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round, every 5th prompt for slow ways, no memory, no cost curves",
+        help="one round, every 5th prompt for slow ways, no memory",
     )
-    parser.add_argument("--speed-only", action="store_true", help="no memory, no cost curves")
+    parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
 
 
@@ -70,7 +70,6 @@ def _bench(arguments: argparse.Namespace) -> int:
             repeat=1 if quick else arguments.repeat,
             every=5 if quick else arguments.every,
             memory=not (quick or arguments.speed_only),
-            curve=not (quick or arguments.speed_only),
         ),
         say=say,
     )
@@ -121,12 +120,8 @@ def _print(result: BenchResult) -> None:
         f"tokenising, saving and bookkeeping take {overhead.median:.0%} of the passes' time "
         f"({overhead.lowest:.0%} to {overhead.highest:.0%})"
     )
-    for point in result.curve:
-        memory = "" if point.peak_bytes is None else f", {point.peak_bytes / 1e6:,.0f} MB"
-        print_line(
-            f"{point.axis} {point.value:,}: {point.n_tokens:,} tokens, {point.n_nodes:,} distinct "
-            f"prefixes, {point.seconds:.2f} s{memory}"
-        )
+    for point in result.memory:
+        print_line(f"{point.n_prompts:,} prompts: at most {point.peak_bytes / 1e6:,.0f} MB")
 
 
 def _times(spread: Spread) -> str:

@@ -11,7 +11,9 @@ import pytest
 from emoact.bench.bench import Request, bench
 from emoact.bench.contest import numbered
 from emoact.bench.limit import Shape, linear_shapes, product_rate
+from emoact.bench.peak import peak_of
 from emoact.bench.result import BenchResult, Spread
+from emoact.bench.subject import RUN
 from emoact.cli import main
 from emoact.data import read_prompts
 from tests.support.tiny_models import FAMILIES, save_tiny, seeded_model, tiny_config
@@ -38,9 +40,7 @@ def dataset(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_way_gives_the_same_activations(family: str, dataset: Path, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / family)
-    request = Request(
-        model=str(folder), dataset=dataset, repeat=1, every=2, memory=False, curve=False
-    )
+    request = Request(model=str(folder), dataset=dataset, repeat=1, every=2, memory=False)
     result = bench(request)
     assert [way.name for way in result.ways] == WAYS
     assert max(way.difference for way in result.ways) < 1e-5
@@ -63,7 +63,7 @@ def _check_counts(result: BenchResult) -> None:
         assert ratio.spread.median == pytest.approx(expected)
 
 
-def test_the_command_prints_one_document_with_curves(
+def test_the_command_prints_one_document(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = save_tiny("llama", tmp_path / "llama")
@@ -72,22 +72,13 @@ def test_the_command_prints_one_document_with_curves(
     document = json.loads(capsys.readouterr().out)
     assert len(document["ways"][0]["seconds"]) == 2
     assert document["limit_gflops"][0] > 0
-    assert document["curve"] == []
+    assert document["memory"] == []
 
 
-def test_the_cost_curve_grows_by_prompts_and_by_tokens(dataset: Path, tmp_path: Path) -> None:
-    folder = save_tiny("gpt2", tmp_path / "gpt2")
-    result = bench(Request(model=str(folder), dataset=dataset, repeat=1, memory=False))
-    points = [(point.axis, point.value) for point in result.curve]
-    # 200 tokens are more than this model takes.
-    assert points == [
-        ("prompts", 5),
-        ("prompts", 20),
-        ("prompts", 80),
-        ("tokens", 10),
-        ("tokens", 50),
-    ]
-    assert [point.n_tokens for point in result.curve[3:]] == [50, 250]
+def test_the_memory_of_a_way_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
+    peak = peak_of(str(save_tiny("gpt2", tmp_path)), RUN, [["one two", "three"], ["four"]])
+    # A process with torch, and at least the model.
+    assert 50_000_000 < peak.before <= peak.most
 
 
 def test_copies_of_prompts_share_nothing_but_their_beginning() -> None:
