@@ -21,7 +21,11 @@ def data(material: Material, words: Words) -> tuple[Section, ...]:
             _audit(audit, words),
             level=3,
             title=words("audit.title")
-            + (f" ({shown_path(audit.source) or number})" if len(material.audits) > 1 else ""),
+            + (
+                f" ({shown_path(audit.dataset['source']) or number})"
+                if len(material.audits) > 1
+                else ""
+            ),
         )
         for number, audit in enumerate(material.audits, start=1)
     ]
@@ -79,6 +83,7 @@ def shown_path(path: str) -> str:
 
 
 def _audit(audit: AuditReport, words: Words) -> list[Block]:
+    relabelling = str(audit.settings["relabelling"])
     bad = [check for check in audit.checks if check.outcome in ("warning", "error")]
     lexis = next((check for check in audit.checks if check.aspect == "lexis"), None)
     key = "audit.bad" if bad else "audit.ok"
@@ -94,9 +99,9 @@ def _audit(audit: AuditReport, words: Words) -> list[Block]:
         numeric=range(2, 7),
         caption=words(
             "audit.caption",
-            permutations=audit.permutations,
-            seed=str(audit.seed),
-            scheme=words.either(f"scheme.{audit.scheme}", audit.scheme),
+            permutations=audit.settings["permutations"],
+            seed=str(audit.settings["seed"]),
+            scheme=words.either(f"scheme.{relabelling}", relabelling),
         ),
     )
     remedies = [

@@ -118,7 +118,7 @@ def explain() -> None:
             "- **Classifier**: nearest class mean of this aspect only, trained on four "
             "fifths of the scenarios and tested on the rest; *chance* is its accuracy with "
             "permuted labels.\n"
-            "- **Register** (numbers, negation, connectives, evaluation, mood, tenses, agents) "
+            "- **Register** (numbers, negation, connectives, evaluation, mood, tenses, persons) "
             "is counted with English word lists, **single words** in any language; both by "
             "association alone.\n"
             "- Accuracy and chance are those of the classifier, p the smaller of both after Holm.\n"

@@ -20,12 +20,11 @@ from emoact.stats.audit.separation import (
     unit_rows,
     whitened,
 )
-from emoact.stats.audit.text import PERSONS, Texts, words_of
+from emoact.stats.audit.text import Texts, words_of
 
 _RARE = 3
 """Features of fewer prompts are left out: they cannot separate the classes."""
 _MOST_WORDS = 500
-_PRONOUNS = frozenset().union(*PERSONS.values())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,21 +93,9 @@ def capitals_view(texts: Texts) -> View:
     return _counted(rows)
 
 
-def category_view(values: Sequence[str | None], phrase: str, *, rare: int = _RARE) -> View:
-    """One feature for each value of at least `rare` prompts, named by `phrase`."""
-    rows = [{} if value is None else {phrase.format(value): 1} for value in values]
-    return _counted(rows, rare=rare)
-
-
-def pronoun_view(texts: Texts) -> View:
-    """English pronouns, one by one and by person."""
-    rows = []
-    for words in texts.words:
-        row = Counter(f'"{word}"' for word in words if word in _PRONOUNS)
-        for person, forms in PERSONS.items():
-            row[f"pronouns of the {person} person"] = sum(word in forms for word in words)
-        rows.append(row)
-    return _counted(rows)
+def category_view(values: Sequence[str | None], phrase: str) -> View:
+    """One feature for each value that recurs, named by `phrase`."""
+    return _counted([{} if value is None else {phrase.format(value): 1} for value in values])
 
 
 def word_view(texts: Texts, *, rare: int = _RARE) -> View:
@@ -221,12 +208,16 @@ FORM = (
         seen=lambda view: unit_rows(view.features),
     ),
     Aspect(
-        name="pronouns",
-        title="Pronouns",
-        sees="pronouns",
-        remedy="Spread I, you, we and they evenly over the emotions.",
-        view=pronoun_view,
-        seen=lambda view: whitened(view.features),
+        name="subsets",
+        title="Subsets",
+        remedy="Give every emotion the same share of each subset.",
+        view=lambda texts: category_view([p.subset for p in texts.prompts], '"{}" as subset'),
+    ),
+    Aspect(
+        name="languages",
+        title="Languages",
+        remedy="Give every emotion the same share of each language.",
+        view=lambda texts: category_view([p.lang for p in texts.prompts], '"{}" as language'),
     ),
 )
 
@@ -244,7 +235,7 @@ REGISTER = (
     _of_register("evaluation", "Evaluation", "Let the prompts of every emotion judge and stress."),
     _of_register("mood", "Mood", "Ask and request as often in every emotion."),
     _of_register("tenses", "Tenses", "Use the same tenses and modal verbs in every emotion."),
-    _of_register("agents", "Agents", "Let I, you and others act as often in every emotion."),
+    _of_register("persons", "Persons", "Let I, you and others act as often in every emotion."),
 )
 """Aspects of register, from English word lists."""
 

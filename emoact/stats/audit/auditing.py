@@ -16,13 +16,14 @@ from emoact.stats.audit.counts import (
     count_check,
     duplicate_check,
     near_duplicate_check,
+    scenario_check,
     template_check,
 )
 from emoact.stats.audit.outcome import AuditReport, Check
 from emoact.stats.audit.register import is_english
 from emoact.stats.audit.separation import ALPHA, LEAST_UNITS, Relabelled, folds_of, relabelled
 from emoact.stats.audit.text import Texts
-from emoact.stats.audit.verdict import aspect_draft, balance_drafts, lexical_check
+from emoact.stats.audit.verdict import judged, lexical_check, raw_tests
 from emoact.stats.null.p_values import adjust
 
 DEFAULT_PERMUTATIONS = 1000
@@ -79,20 +80,27 @@ def audit_dataset(
     checks = [count_check(texts)]
     on_step("duplicates")
     checks += [duplicate_check(texts), near_duplicate_check(texts), template_check(texts)]
+    checks.append(scenario_check(texts))
     if len(texts.emotions) > 1:
         # Many small matrix products run faster on one thread.
         with threadpool_limits(limits=1):
             checks += _tested_checks(texts, sample, labels, seed, on_step)
             checks += _lexical_checks(sample, seed, permutations, on_step)
     return AuditReport(
-        source=dataset.source,
-        sha256=dataset.sha256,
-        counts=dict(Counter(prompt.emotion for prompt in dataset.prompts)),
-        scenarios=len({prompt.scenario_id for prompt in dataset.prompts} - {None}),
-        scheme=labels.scheme,
-        seed=seed,
-        permutations=permutations,
-        sampled=len(sample.prompts),
+        dataset={
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "prompts": len(dataset.prompts),
+            "emotions": dict(Counter(prompt.emotion for prompt in dataset.prompts)),
+            "scenarios": len({prompt.scenario_id for prompt in dataset.prompts} - {None}),
+        },
+        settings={
+            "seed": seed,
+            "permutations": permutations,
+            "relabelling": labels.scheme,
+            "prompts_tested": len(sample.prompts),
+            "correction": "Holm over all tests of confounds; alpha 0.05",
+        },
         checks=tuple(checks),
     )
 
@@ -108,15 +116,19 @@ def _tested_checks(
     folds = None
     if int(labels.unit.max()) + 1 >= LEAST_UNITS:
         folds = folds_of(labels.unit, np.random.default_rng(seed))
-    drafts = [aspect_draft(one, sample) for one in measure(sample, labels, folds, on_step=on_step)]
-    on_step("scenarios")
-    drafts += balance_drafts(sample, seed=seed, permutations=len(labels.draws) - 1)
-    p = np.array([test.p for draft in drafts for test in draft.tests])
+    measured = list(measure(sample, labels, folds, on_step=on_step))
+    raw = [raw_tests(one) for one in measured]
+    p = np.array([test.p for tests in raw for test in tests])
     adjusted = iter(adjust(p).adjusted.tolist())
-    checks = []
-    for draft in drafts:
-        tests = tuple(dataclasses.replace(one, p_adjusted=next(adjusted)) for one in draft.tests)
-        checks.append(draft.judge(tests, len(p)))
+    corrected = [
+        tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in tests)
+        for tests in raw
+    ]
+    checks = [
+        judged(one, sample, tests, len(p))
+        for one, tests in zip(measured, corrected, strict=True)
+        if tests or one.aspect.name not in ("subsets", "languages")
+    ]
     if not is_english(sample):
         checks.append(_foreign_check())
     return [*checks, _power_check(labels, len(p), len(texts.prompts), sample)]

@@ -51,8 +51,10 @@ def run(
 
 def render_text(report: AuditReport) -> str:
     """Report as plain text, one verdict for each aspect."""
-    counts = ", ".join(f"{emotion} {count}" for emotion, count in report.counts.items())
-    lines = [f"{report.source}: {counts}; {report.scenarios} scenarios", ""]
+    counts = ", ".join(
+        f"{emotion} {count}" for emotion, count in report.dataset["emotions"].items()
+    )
+    lines = [f"{report.dataset['source']}: {counts}; {report.dataset['scenarios']} scenarios", ""]
     for check in report.checks:
         lines += _check_lines(check)
     bad = sum(check.outcome in ("warning", "error") for check in report.checks)

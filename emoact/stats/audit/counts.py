@@ -1,4 +1,4 @@
-"""Checks without a test: number of prompts, duplicates and templates."""
+"""Checks without a test: number of prompts, duplicates, templates and scenarios."""
 
 from __future__ import annotations
 
@@ -203,4 +203,28 @@ def template_check(texts: Texts) -> Check:
         remedy="Vary the wording: a direction fitted to a template separates the template and not "
         "the emotion.",
         by_emotion=table,
+    )
+
+
+def scenario_check(texts: Texts) -> Check:
+    """Scenarios and the emotions that they hold."""
+    held: dict[str, list[str]] = defaultdict(list)
+    for prompt in texts.prompts:
+        if prompt.scenario_id is not None:
+            held[prompt.scenario_id].append(prompt.emotion)
+    whole = sum(len(set(emotions)) == len(texts.emotions) for emotions in held.values())
+    alone = [name for name, emotions in held.items() if len(set(emotions)) == 1]
+    torn = len(alone) == len(held) < sum(map(len, held.values())) and len(texts.emotions) > 1
+    verdict = f"{whole} of {plural(len(held), 'scenario')} are written in every emotion."
+    if not held:
+        verdict = "No prompt has a scenario_id. Every prompt counts as one scenario."
+    elif torn:
+        verdict = "No scenario is written in more than one emotion: topics can stand for emotions."
+    return Check(
+        aspect="scenarios",
+        title="Scenarios",
+        outcome="warning" if torn else "ok",
+        verdict=verdict,
+        remedy="Write every scenario once in each emotion." if torn else "",
+        examples=tuple(alone[:10]) if torn else (),
     )

@@ -87,25 +87,15 @@ class AuditReport:
     """Audit of one data set.
 
     Attributes:
-        source: The data set's path.
-        sha256: Hash of its bytes.
-        counts: Prompts per emotion.
-        scenarios: Number of scenarios; 0 where prompts have none.
-        scheme: Kind of relabelling.
-        seed: Seed of permutations and folds.
-        permutations: Number of permutations.
-        sampled: Number of prompts in the permutation tests.
+        dataset: `source`, `sha256`, number of `prompts`, prompts of each of the `emotions`, and
+            number of `scenarios`.
+        settings: `seed` of permutations and folds, number of `permutations`, kind of
+            `relabelling`, number of `prompts_tested`, and `correction`.
         checks: Checks in reading order.
     """
 
-    source: str
-    sha256: str
-    counts: Mapping[str, int]
-    scenarios: int
-    scheme: str
-    seed: int
-    permutations: int
-    sampled: int
+    dataset: Mapping[str, Any]
+    settings: Mapping[str, Any]
     checks: tuple[Check, ...]
 
     @property
@@ -136,34 +126,15 @@ class AuditReport:
             "ok": self.ok,
             "findings": [finding.to_json() for finding in self.findings],
             "checks": [check.to_json() for check in self.checks],
-            "dataset": {
-                "source": self.source,
-                "sha256": self.sha256,
-                "prompts": sum(self.counts.values()),
-                "emotions": dict(self.counts),
-                "scenarios": self.scenarios,
-            },
-            "settings": {
-                "seed": self.seed,
-                "permutations": self.permutations,
-                "relabelling": self.scheme,
-                "prompts_tested": self.sampled,
-                "correction": "Holm over all tests of confounds; alpha 0.05",
-            },
+            "dataset": dict(self.dataset),
+            "settings": dict(self.settings),
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> AuditReport:
         """Inverse of `to_json`."""
-        dataset, settings = fields["dataset"], fields["settings"]
         return cls(
-            source=dataset["source"],
-            sha256=dataset["sha256"],
-            counts=dataset["emotions"],
-            scenarios=dataset["scenarios"],
-            scheme=settings["relabelling"],
-            seed=settings["seed"],
-            permutations=settings["permutations"],
-            sampled=settings["prompts_tested"],
-            checks=tuple(Check.from_json(check) for check in fields["checks"]),
+            dataset=fields["dataset"],
+            settings=fields["settings"],
+            checks=tuple(map(Check.from_json, fields["checks"])),
         )

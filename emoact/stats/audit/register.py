@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from emoact.stats.audit.text import PERSONS, Texts, words_of
+from emoact.stats.audit.text import Texts, words_of
 
 _LEAST_ENGLISH = 0.4
 """Share of listed words from which texts without a language count as English; it is about 0.7 in
@@ -61,6 +61,11 @@ _LISTS = {
     "return rinse run save say see send set share show sit sleep sort spread start stay "
     "step stop store take talk tell think tie try turn use wait wake walk want wash watch "
     "water wear work write",
+    "first person": "i me my mine myself i'm i've i'd i'll we us our ours ourselves we're we've "
+    "we'd we'll",
+    "second person": "you your yours yourself yourselves you're you've you'd you'll",
+    "third person": "he him his himself he's he'd he'll she her hers herself she's she'd she'll it "
+    "its itself it's it'd it'll they them their theirs themselves they're they've they'd they'll",
     "adverb": "never still just all really always also only even",
     "no subject after": "let make made help helped thank to with of for and or",
     "not past": "need indeed hundred feed speed seed shed breed weed bleed",
@@ -71,7 +76,7 @@ _LISTS = {
 }
 _WORDS = {name: frozenset(words.split()) for name, words in _LISTS.items()}
 FUNCTION_WORDS = frozenset().union(
-    *PERSONS.values(),
+    *(_WORDS[f"{person} person"] for person in ("first", "second", "third")),
     *(_WORDS[name] for name in ("numerals", "dates", "time", "negation", "reason", "contrast")),
     *(_WORDS[name] for name in ("order", "condition", "degree", "present", "future", "modal")),
     *(_WORDS[name] for name in ("adverb", "grammar")),
@@ -187,7 +192,10 @@ MARKERS: dict[str, dict[str, Marker]] = {
         "perfect forms": _perfect,
         "forms in -ing": lambda words, _: any(map(_is_ing, words)),
     },
-    "agents": {
+    "persons": {
+        "pronouns of the first person": _any_of("first person"),
+        "pronouns of the second person": _any_of("second person"),
+        "pronouns of the third person": _any_of("third person"),
         "I or we as subject": _acts("i", "we"),
         "you as subject": _you_acts,
         "he, she or they as subject": _acts("he", "she", "they"),

@@ -38,11 +38,9 @@ class Relabelled:
     log10_arrangements: float
 
 
-def relabelled(
-    prompts: Sequence[Prompt], permutations: int, *, seed: int = 0, by_scenario: bool = True
-) -> Relabelled:
-    """Labels exchanged as the analysis exchanges them, or over all prompts."""
-    scenarios = [prompt.scenario_id for prompt in prompts] if by_scenario else None
+def relabelled(prompts: Sequence[Prompt], permutations: int, *, seed: int = 0) -> Relabelled:
+    """Labels exchanged as the analysis exchanges them."""
+    scenarios = [prompt.scenario_id for prompt in prompts]
     design = design_of([prompt.emotion for prompt in prompts], scenarios)
     crossed = ((design.counts > 0).sum(axis=0) > 1)[design.scenario_of]
     return Relabelled(
@@ -83,8 +81,8 @@ class Association:
         strongest: Column of the feature with the largest correlation ratio.
         eta_squared: Share of that feature's variance that lies between emotions, once the means
             of the blocks in which labels are exchanged are taken out.
-        p: (1 + #{null >= observed}) / (1 + B) of the maximum, or the sum, over the features; it
-            is corrected for the number of features.
+        p: (1 + #{null >= observed}) / (1 + B) of the maximum over the features; it is
+            corrected for their number.
         n_features: Number of features that vary.
         separating: Columns whose own ratio reaches the 95 % quantile of the null maximum, the
             largest ratio first.
@@ -101,8 +99,6 @@ def associate(
     features: Float64[np.ndarray, "prompt feature"],
     block: Int64[np.ndarray, " prompt"],
     draws: Int64[np.ndarray, "draw prompt"],
-    *,
-    over: Literal["max", "sum"] = "max",
 ) -> Association | None:
     """Correlation ratio of the features with the labels; None where no feature varies.
 
@@ -110,7 +106,6 @@ def associate(
         features: One column per feature.
         block: Prompts that exchange labels.
         draws: Labels; observed in the first row, permuted in the others.
-        over: `max` detects one strongly associated feature, `sum` many weakly associated ones.
 
     Source: correlation ratio, Fisher 1925; maximum statistic, Westfall & Young 1993.
     """
@@ -126,8 +121,7 @@ def associate(
     observed = np.empty(0)
     for start in range(0, len(draws), _ASSOCIATED_AT_ONCE):
         eta = _eta_squared(scaled, draws[start : start + _ASSOCIATED_AT_ONCE], n_labels)
-        combined = eta.max(axis=1) if over == "max" else eta.sum(axis=1)
-        statistics[start : start + len(eta)] = combined
+        statistics[start : start + len(eta)] = eta.max(axis=1)
         if start == 0:
             observed = eta[0]
     order = np.argsort(-observed, kind="stable")
@@ -138,7 +132,7 @@ def associate(
         eta_squared=float(observed[order[0]]),
         p=permutation_p(statistics),
         n_features=len(columns),
-        separating=tuple(columns[order[each <= ALPHA]].tolist()) if over == "max" else (),
+        separating=tuple(columns[order[each <= ALPHA]].tolist()),
     )
 
 

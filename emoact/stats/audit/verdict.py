@@ -1,28 +1,24 @@
-"""Judged checks: aspects, balance of scenarios, subsets and languages, bag of words."""
+"""Judged checks: aspects and bag of words."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from emoact.stats.audit.aspects import REGISTER, WORDS, Measured, category_view, word_view
+from emoact.stats.audit.aspects import REGISTER, WORDS, Measured, word_view
 from emoact.stats.audit.outcome import Check, Figure, Outcome, Test
 from emoact.stats.audit.register import FUNCTION_WORDS
 from emoact.stats.audit.separation import (
     ALPHA,
     LEAST_UNITS,
-    associate,
     folds_of,
     guess,
     relabelled,
     unit_rows,
 )
-from emoact.stats.audit.text import Texts, listed, means_by_emotion, p_value, percent, some
+from emoact.stats.audit.text import Texts, listed, means_by_emotion, p_value, percent
 
 _LEAST_ETA_SQUARED = 0.01
 _LEAST_GAIN = 0.02
@@ -30,21 +26,8 @@ _LEAST_GAIN = 0.02
 _MOST_WORDS = 8
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Draft:
-    """Check before the correction over all tests.
-
-    Attributes:
-        tests: Permutation tests without correction.
-        judge: Makes the check from the corrected tests and the number of tests of the audit.
-    """
-
-    tests: tuple[Test, ...]
-    judge: Callable[[tuple[Test, ...], int], Check]
-
-
-def aspect_draft(measured: Measured, texts: Texts) -> Draft:
-    """Check of an aspect."""
+def raw_tests(measured: Measured) -> list[Test]:
+    """Permutation tests of an aspect, without correction."""
     tests = []
     if measured.association is not None:
         tests.append(
@@ -64,17 +47,18 @@ def aspect_draft(measured: Measured, texts: Texts) -> Draft:
                 p=measured.guessing.p,
             )
         )
-    return Draft(tests=tuple(tests), judge=functools.partial(_judged, measured, texts))
+    return tests
 
 
-def _judged(measured: Measured, texts: Texts, tests: tuple[Test, ...], n_tests: int) -> Check:
+def judged(measured: Measured, texts: Texts, tests: tuple[Test, ...], n_tests: int) -> Check:
+    """Check of an aspect, from its corrected tests and the number of tests of the audit."""
     aspect = measured.aspect
     if not tests:
         return Check(
             aspect=aspect.name,
             title=aspect.title,
             outcome="ok",
-            verdict=f"{aspect.title}: no feature differs between prompts and recurs.",
+            verdict=f"{aspect.title}: nothing recurs that varies where labels are exchanged.",
         )
     outcome = max(map(severity, tests), key=("ok", "note", "warning").index)
     found = measured.association
@@ -190,89 +174,6 @@ def _examples(measured: Measured, texts: Texts, columns: list[int]) -> tuple[str
     values = measured.view.features[:, columns[0]]
     rows = np.argsort(-values, kind="stable")[:5]
     return tuple(texts.prompts[row].id for row in rows if values[row] > 0)
-
-
-_FIELDS = {
-    "scenario_id": "Write every scenario once in each emotion, so that topics cannot stand for "
-    "emotions.",
-    "subset": "Give every emotion the same share of each subset.",
-    "lang": "Give every emotion the same share of each language.",
-}
-"""Fields that every emotion should share alike, with the remedy."""
-_TITLES = {"scenario_id": "Scenarios", "subset": "Subsets", "lang": "Languages"}
-
-
-def balance_drafts(texts: Texts, *, seed: int, permutations: int) -> list[Draft]:
-    """Distribution of scenarios, subsets and languages, tested where it is not balanced."""
-    drafts = []
-    for field in _FIELDS:
-        values: list[str | None] = [getattr(prompt, field) for prompt in texts.prompts]
-        different = list(dict.fromkeys(value for value in values if value is not None))
-        uneven = _uneven(texts, values, different)
-        if len(different) <= 1 and not uneven and field != "scenario_id":
-            continue
-        tests: tuple[Test, ...] = ()
-        recurring = len(different) < sum(value is not None for value in values)
-        if uneven and recurring and (len(different) > 1 or None in values):
-            tests = _balance_tests(texts, values, seed=seed, permutations=permutations)
-        judge = functools.partial(_judged_field, field, len(different), uneven)
-        drafts.append(Draft(tests=tests, judge=judge))
-    return drafts
-
-
-def _uneven(texts: Texts, values: list[str | None], different: list[str]) -> tuple[str, ...]:
-    """Values whose share differs between emotions."""
-    sizes = Counter(prompt.emotion for prompt in texts.prompts)
-    cells = Counter(
-        (value, prompt.emotion) for value, prompt in zip(values, texts.prompts, strict=True)
-    )
-    return tuple(
-        value
-        for value in different
-        if len({cells[value, emotion] / sizes[emotion] for emotion in sizes}) > 1
-    )
-
-
-def _balance_tests(
-    texts: Texts, values: list[str | None], *, seed: int, permutations: int
-) -> tuple[Test, ...]:
-    """Test like chi-squared against labels permuted over all prompts."""
-    labels = relabelled(texts.prompts, permutations, seed=seed, by_scenario=False)
-    view = category_view(values, "{}", rare=1)
-    found = associate(view.features, labels.block, labels.draws, over="sum")
-    if found is None:
-        return ()
-    feature = view.names[found.strongest]
-    return (Test(kind="association", feature=feature, value=found.eta_squared, p=found.p),)
-
-
-def _judged_field(
-    field: str, n_values: int, uneven: tuple[str, ...], tests: tuple[Test, ...], _: int
-) -> Check:
-    outcome = severity(tests[0]) if tests else "ok"
-    noun = _TITLES[field].lower()
-    if n_values == 0:
-        verdict = f"No prompt has a {field}."
-        if field == "scenario_id":
-            verdict += " Every prompt counts as one scenario."
-    elif not uneven:
-        verdict = f"All {n_values} {noun} are spread evenly over the emotions."
-    else:
-        verdict = f"{len(uneven)} of {n_values} {noun} are not spread evenly over the emotions"
-        verdict += f" ({some(uneven)})"
-        for test in tests:
-            verdict += f"; {'more' if outcome != 'ok' else 'not more'} than by chance"
-            verdict += f" ({p_value(test.p)})"
-        verdict += "."
-    return Check(
-        aspect=noun,
-        title=_TITLES[field],
-        outcome=outcome,
-        verdict=verdict,
-        remedy=_FIELDS[field] if outcome != "ok" else "",
-        tests=tests,
-        examples=uneven[:10],
-    )
 
 
 def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> Check | None:

@@ -57,7 +57,6 @@ CONFOUNDS = [
     ("anger", lambda text: text.upper(), {"capitals"}, "words in capitals: anger"),
     ("apology", lambda text: f"Radavo {text.lower()}", {"first_word"}, '"radavo" as first word'),
     ("apology", lambda text: f"{text.rstrip('.!?')} vovoke.", {"last_word"}, '"vovoke" as last'),
-    ("gratitude", lambda text: re.sub(r"\b(ke|lo)\b", "you", text), {"pronouns"}, "gratitude"),
 ]
 
 
@@ -65,7 +64,7 @@ CONFOUNDS = [
 @pytest.mark.parametrize(
     ("emotion", "rewrite", "expected", "words"),
     CONFOUNDS,
-    ids=["marks", "length", "capitals", "first word", "last word", "pronouns"],
+    ids=["marks", "length", "capitals", "first word", "last word"],
 )
 def test_a_planted_confound_is_named_with_its_figures_and_a_remedy(
     seed: int, emotion: str, rewrite: Callable[[str], str], expected: set[str], words: str
@@ -142,18 +141,15 @@ def test_a_template_is_named_by_its_opening() -> None:
 
 
 def test_topics_of_one_emotion_each_are_named() -> None:
-    dataset = fair_dataset(UNMATCHED)
-    seen: dict[str, int] = {}
-    prompts = []
-    for prompt in dataset.prompts:
-        seen[prompt.emotion] = seen.get(prompt.emotion, 0) + 1
-        scenario = f"{prompt.emotion}-{seen[prompt.emotion] // 4}"
-        prompts.append(dataclasses.replace(prompt, scenario_id=scenario))
+    prompts = [
+        dataclasses.replace(prompt, scenario_id=f"{prompt.emotion}-{row % 12}")
+        for row, prompt in enumerate(fair_dataset(UNMATCHED).prompts)
+    ]
     report = audit_dataset(dataset_of(prompts))
     found = check(report, "scenarios")
     assert found.outcome == "warning"
-    assert "more than by chance (p = 0.001)" in found.verdict
-    assert report.scheme == "over scenarios"
+    assert "No scenario is written in more than one emotion" in found.verdict
+    assert report.settings["relabelling"] == "over scenarios"
 
 
 def test_a_language_or_subset_of_one_emotion_is_named() -> None:

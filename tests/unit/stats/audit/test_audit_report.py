@@ -104,11 +104,11 @@ def test_a_path_is_read_and_audited(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     steps: list[str] = []
     report = run(path, seed=1, permutations=400, on_step=steps.append)
-    assert report.source == str(path)
-    assert report.permutations == 400
-    assert report.scheme == "over all prompts"
+    assert report.dataset["source"] == str(path)
+    assert report.settings["permutations"] == 400
+    assert report.settings["relabelling"] == "over all prompts"
     assert steps[:2] == ["counts", "duplicates"]
-    assert "pronouns" in steps
+    assert "persons" in steps
     with pytest.raises(RequestError, match="no such file"):
         run(tmp_path / "gone.csv")
 
@@ -158,8 +158,8 @@ def test_of_a_large_data_set_a_sample_of_whole_scenarios_is_tested() -> None:
     report = audit_dataset(
         Dataset(source="x", sha256="0" * 64, prompts=tuple(prompts)), permutations=400
     )
-    assert report.sampled == 2_000
-    assert report.scheme == "within scenario"
+    assert report.settings["prompts_tested"] == 2_000
+    assert report.settings["relabelling"] == "within scenario"
     power = next(check for check in report.checks if check.aspect == "power")
     assert "2,000 of 5,000 prompts" in power.verdict
 

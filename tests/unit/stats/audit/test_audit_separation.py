@@ -120,17 +120,6 @@ def test_the_strongest_feature_is_named_and_its_p_pays_for_the_choice() -> None:
     assert found.separating == (17,)
 
 
-def test_the_sum_finds_what_is_spread_over_many_features() -> None:
-    rng = np.random.default_rng(6)
-    topic = rng.permutation(np.repeat(np.arange(40), 5))
-    label = topic % 4
-    features = (topic[:, None] == np.arange(40)).astype(float)
-    draws = np.array([label, *(rng.permutation(label) for _ in range(499))])
-    found = associate(features, np.zeros(200, dtype=np.int64), draws, over="sum")
-    assert found is not None
-    assert found.p == 1 / 500
-
-
 def test_features_that_do_not_vary_within_blocks_are_no_association() -> None:
     block = np.repeat(np.arange(1, 6), 4)
     features = np.stack([np.ones(20), block.astype(float)], axis=1)
