@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 emoact analyze
+emoact analyze --controls
 emoact analyze --model smollm2-135m --pooling last --site resid_pre --json"""
 
 _HEADLINE_TABLES = ("headline", "baselines", "similarity", "across")
@@ -258,6 +259,12 @@ def _print(found: SavedAnalysis, *, as_json: bool, existing: bool) -> None:
             f"note: {table}: not saved by emoact {found.versions.get('emoact', '(unknown)')}: "
             f"{', '.join(columns)}; `{found.command}` computes them"
         )
+    if found.controls:
+        tokens = sum(each.n_tokens for each in found.controls)
+        print_line(
+            f"control extractions of {len(found.controls)} units: {tokens:,} tokens without "
+            f"context, {found.settings.control_shuffles} orders of the words of every prompt"
+        )
     if "headline" in found.tables:
         print_line("")
         _print_headline(found)
@@ -289,7 +296,7 @@ def _print_headline(found: SavedAnalysis) -> None:
 def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
     from emoact.stats.across.geometry import HEADLINE
 
-    fields = ("id", "created_at", "run_id", "settings", "inputs", "sentences", "badges")
+    fields = ("id", "created_at", "run_id", "settings", "inputs", "controls", "sentences", "badges")
     return {
         "path": str(found.path),
         "existing": existing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
+from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.jobs import control, launch
 from emoact.jobs.views import RunView
@@ -147,6 +149,23 @@ def test_the_cost_is_counted_before_anything_starts(world: World) -> None:
     assert cost.n_bytes == N_SETS * N_BYTES
     assert f"{cost.n_prompts}" in cost.sentence
     assert not (world.results / "controls").exists()
+
+
+def test_the_command_line_says_the_cost_first_and_the_controls_in_its_document(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["analyze", "--results", str(world.results), "--permutations", "1000"]
+    assert main([*words, "--controls", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Control extractions: 260 short prompts")
+    document = json.loads(captured.out)
+    assert document["settings"]["control_shuffles"] == 20
+    assert {each["key"] for each in document["controls"]} == {
+        path.parent.name for path in files(world)
+    }
+    assert main(["analyze", "show", "newest", "--results", str(world.results)]) == 0
+    said = capsys.readouterr().out
+    assert "2 units: 20 tokens without context, 20 orders of the words" in said
 
 
 def test_the_command_of_a_run_asks_for_the_same_controls(world: World) -> None:
