@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ import numpy as np
 
 from emoact.schema import Dataset, Prompt
 from emoact.stats.audit import AuditReport, Check, audit_dataset
+from emoact.stats.audit.separation import ALPHA
 
 SEEDS = range(200)
 ALLOWED = 16
@@ -32,21 +31,6 @@ _REGISTER = (
     *("looked", "making", "put", "please", "the", "a", "for", "to", "with", "that", "and", "on"),
 )
 _MARKS = (".", ".", ".", ".", "!", "?", "", "...")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Audit of one fair data set.
-
-    Attributes:
-        seed: Seed of the data set and of the audit.
-        warned: Aspects with a warning or an error, or with single words that separate.
-        p_values: p-values of all tests, by aspect and kind.
-    """
-
-    seed: int
-    warned: tuple[str, ...]
-    p_values: tuple[tuple[str, float], ...]
 
 
 def fair_dataset(seed: int) -> Dataset:
@@ -137,26 +121,15 @@ def _word(rank: int) -> str:
     return "".join(parts)
 
 
-def verdict_on(seed: int, *, permutations: int = 1000) -> Verdict:
+def report_on(seed: int) -> AuditReport:
     """Audit of one fair data set."""
-    report = audit_dataset(fair_dataset(seed), seed=seed, permutations=permutations)
-    return Verdict(
-        seed=seed,
-        warned=tuple(check.aspect for check in report.checks if _accuses(check)),
-        p_values=tuple(_p_values(report)),
-    )
+    return audit_dataset(fair_dataset(seed), seed=seed)
 
 
-def _accuses(check: Check) -> bool:
+def accuses(check: Check) -> bool:
     """True for a warning, an error, and a note on single words, which would be false, too."""
     bad = check.outcome in ("warning", "error")
     return bad or (check.aspect == "single_words" and check.outcome != "ok")
-
-
-def _p_values(report: AuditReport) -> Iterator[tuple[str, float]]:
-    for check in report.checks:
-        for test in check.tests:
-            yield f"{check.aspect}, {test.kind}", test.p
 
 
 def main() -> int:
@@ -167,21 +140,22 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with ProcessPoolExecutor(options.workers) as pool:
-        verdicts = list(pool.map(verdict_on, range(options.first, options.first + options.seeds)))
-    warned = [verdict for verdict in verdicts if verdict.warned]
-    for verdict in warned:
-        design = DESIGNS[verdict.seed % len(DESIGNS)]
-        print(f"seed {verdict.seed} ({design}): {', '.join(verdict.warned)}")
-    below: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for name, p in (pair for verdict in verdicts for pair in verdict.p_values):
-        total[name] += 1
-        below[name] += p <= 0.05
+        reports = list(pool.map(report_on, range(options.first, options.first + options.seeds)))
+    warned = 0
+    small: dict[str, list[bool]] = {}
+    for report in reports:
+        aspects = [check.aspect for check in report.checks if accuses(check)]
+        if aspects:
+            warned += 1
+            print(f"{report.dataset['source']}: {', '.join(aspects)}")
+        for check in report.checks:
+            for test in check.tests:
+                small.setdefault(f"{check.aspect}, {test.kind}", []).append(test.p <= ALPHA)
     print("\nshare of p-values up to 0.05 (expected 0.05):")
-    for name, count in total.items():
-        print(f"  {name:28} {below[name] / count:.3f}  of {count}")
-    print(f"\n{len(warned)} of {options.seeds} fair data sets with a warning")
-    return int(len(warned) > ALLOWED)
+    for name, those in small.items():
+        print(f"  {name:28} {np.mean(those):.3f}  of {len(those)}")
+    print(f"\n{warned} of {options.seeds} fair data sets with a warning")
+    return int(warned > ALLOWED)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from emoact.stats.audit.outcome import Test
 from emoact.stats.audit.register import MARKERS, is_english, sentences_of
 from emoact.stats.audit.separation import (
     Association,
-    Guessing,
     Relabelled,
     associate,
     guess,
@@ -156,12 +156,12 @@ class Aspect:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """Aspect with its two tests; a test is None where no feature varies."""
+    """Aspect with its tests, without correction; a test is missing where no feature varies."""
 
     aspect: Aspect
     view: View
     association: Association | None
-    guessing: Guessing | None
+    tests: tuple[Test, ...]
 
 
 FORM = (
@@ -262,9 +262,13 @@ def measure(
             continue
         on_step(aspect.name)
         view = aspect.view(texts)
-        association = guessing = None
+        found = None
+        tests = []
         if view.names:
-            association = associate(view.features, labels.block, labels.draws)
+            found = associate(view.features, labels.block, labels.draws)
+        if found is not None:
+            name = view.names[found.strongest]
+            tests.append(Test(kind="association", feature=name, value=found.eta_squared, p=found.p))
         if aspect.seen is not None and folds is not None and view.names:
-            guessing = guess(aspect.seen(view), folds, labels.draws)
-        yield Measured(aspect=aspect, view=view, association=association, guessing=guessing)
+            tests.append(guess(aspect.seen(view), folds, labels.draws))
+        yield Measured(aspect=aspect, view=view, association=found, tests=tuple(tests))

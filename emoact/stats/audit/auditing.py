@@ -23,7 +23,7 @@ from emoact.stats.audit.outcome import AuditReport, Check
 from emoact.stats.audit.register import is_english
 from emoact.stats.audit.separation import ALPHA, LEAST_UNITS, Relabelled, folds_of, relabelled
 from emoact.stats.audit.text import Texts
-from emoact.stats.audit.verdict import judged, lexical_check, raw_tests
+from emoact.stats.audit.verdict import judged, lexical_check
 from emoact.stats.null.p_values import adjust
 
 DEFAULT_PERMUTATIONS = 1000
@@ -117,18 +117,13 @@ def _tested_checks(
     if int(labels.unit.max()) + 1 >= LEAST_UNITS:
         folds = folds_of(labels.unit, np.random.default_rng(seed))
     measured = list(measure(sample, labels, folds, on_step=on_step))
-    raw = [raw_tests(one) for one in measured]
-    p = np.array([test.p for tests in raw for test in tests])
+    p = np.array([test.p for one in measured for test in one.tests])
     adjusted = iter(adjust(p).adjusted.tolist())
-    corrected = [
-        tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in tests)
-        for tests in raw
-    ]
-    checks = [
-        judged(one, sample, tests, len(p))
-        for one, tests in zip(measured, corrected, strict=True)
-        if tests or one.aspect.name not in ("subsets", "languages")
-    ]
+    checks = []
+    for one in measured:
+        tests = tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in one.tests)
+        if tests or one.aspect.name not in ("subsets", "languages"):
+            checks.append(judged(one, sample, tests, len(p)))
     if not is_english(sample):
         checks.append(_foreign_check())
     return [*checks, _power_check(labels, len(p), len(texts.prompts), sample)]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from emoact.schema import Prompt
+from emoact.stats.audit.outcome import Test
 from emoact.stats.design import Design, design_of
 from emoact.stats.null import p_values
 from emoact.stats.null.relabelling import shuffled_groups
@@ -171,21 +172,6 @@ _GUESSED_AT_ONCE = 128
 _RIDGE = 0.1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Guessing:
-    """Held-out accuracy, against its permutation null.
-
-    Attributes:
-        accuracy: Balanced accuracy (mean recall of the emotions), averaged over partitions.
-        chance: Mean accuracy with permuted labels; slightly below 1/classes in small matched sets.
-        p: (1 + #{null >= observed}) / (1 + B).
-    """
-
-    accuracy: float
-    chance: float
-    p: float
-
-
 def folds_of(
     unit: Int64[np.ndarray, " prompt"], rng: np.random.Generator
 ) -> Int64[np.ndarray, "partition prompt"]:
@@ -200,8 +186,11 @@ def guess(
     features: Float64[np.ndarray, "prompt feature"],
     folds: Int64[np.ndarray, "partition prompt"],
     draws: Int64[np.ndarray, "draw prompt"],
-) -> Guessing:
-    """Accuracy of the nearest class mean on held-out folds, for observed and permuted labels.
+) -> Test:
+    """Balanced accuracy of the nearest class mean on held-out folds, against permuted labels.
+
+    The value is the mean recall of the emotions, averaged over partitions, and chance its mean with
+    permuted labels, which is slightly below 1/classes in small matched sets.
 
     A thousand permutations take a few matrix products, because the features do not depend on the
     labels, and the sums of the training folds are all sums minus those of the held-out fold. Of k
@@ -226,8 +215,9 @@ def guess(
         for partition in folds:
             right += _right(small, partition, flat, sums, rows, n_labels)
         accuracies[start : start + len(rows)] = _mean_recall(right / len(folds), rows, n_labels)
-    return Guessing(
-        accuracy=float(accuracies[0]),
+    return Test(
+        kind="classifier",
+        value=float(accuracies[0]),
         chance=float(accuracies[1:].mean()),
         p=permutation_p(accuracies),
     )

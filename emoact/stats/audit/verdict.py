@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 
 import numpy as np
@@ -24,30 +23,6 @@ _LEAST_ETA_SQUARED = 0.01
 _LEAST_GAIN = 0.02
 """Smaller effects are notes, even when they are significant in a large data set."""
 _MOST_WORDS = 8
-
-
-def raw_tests(measured: Measured) -> list[Test]:
-    """Permutation tests of an aspect, without correction."""
-    tests = []
-    if measured.association is not None:
-        tests.append(
-            Test(
-                kind="association",
-                feature=measured.view.names[measured.association.strongest],
-                value=measured.association.eta_squared,
-                p=measured.association.p,
-            )
-        )
-    if measured.guessing is not None:
-        tests.append(
-            Test(
-                kind="classifier",
-                value=measured.guessing.accuracy,
-                chance=measured.guessing.chance,
-                p=measured.guessing.p,
-            )
-        )
-    return tests
 
 
 def judged(measured: Measured, texts: Texts, tests: tuple[Test, ...], n_tests: int) -> Check:
@@ -184,13 +159,11 @@ def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> 
         return None
     # Each word weighs by its inverse document frequency.
     weighted = unit_rows(view.features * -np.log(view.features.mean(axis=0)))
-    found = guess(weighted, folds_of(labels.unit, np.random.default_rng(seed)), labels.draws)
-    test = Test(kind="classifier", value=found.accuracy, chance=found.chance, p=found.p)
-    telling = found.p <= ALPHA
+    test = guess(weighted, folds_of(labels.unit, np.random.default_rng(seed)), labels.draws)
+    telling = test.p <= ALPHA
     verdict = (
-        f"A classifier that sees only which words occur is right in {percent(found.accuracy)} of "
-        f"cases, by chance in {percent(found.chance)} ({p_value(found.p)}); two emotions share "
-        f"{percent(_shared_vocabulary(texts))} of their words on average."
+        f"A classifier that sees only which words occur is right in {percent(test.value)} of "
+        f"cases, by chance in {percent(test.chance or 0.0)} ({p_value(test.p)})."
     )
     if telling:
         verdict += " This is the baseline of every probe: only a higher held-out accuracy shows "
@@ -207,16 +180,3 @@ def lexical_check(texts: Texts, *, where: str, seed: int, permutations: int) -> 
         where=where,
         tests=(test,),
     )
-
-
-def _shared_vocabulary(texts: Texts) -> float:
-    """Mean Jaccard index of the vocabularies of two emotions."""
-    vocabularies = [
-        {word for row in texts.of(emotion) for word in texts.words[row]}
-        for emotion in texts.emotions
-    ]
-    shares = [
-        len(one & other) / max(1, len(one | other))
-        for one, other in itertools.combinations(vocabularies, 2)
-    ]
-    return float(np.mean(shares))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoact.stats.audit import counts
-from emoact.stats.audit.counts import commonest_opening, similar_pairs
+from emoact.stats.audit.counts import similar_pairs
 from emoact.stats.audit.text import words_of
 
 WORDS = st.lists(st.sampled_from("abcdefghij"), max_size=9)
@@ -45,10 +45,3 @@ def test_words_are_letters_in_any_script_with_their_apostrophes() -> None:
     )
     assert words_of("ありがとう、田中さん ok") == (*"ありがとう田中さん", "ok")
     assert words_of("... !?") == ()
-
-
-def test_the_commonest_opening_is_found() -> None:
-    texts = [words_of(f"I am so cross about the {thing} today") for thing in ("cup", "dog", "car")]
-    others = [words_of(text) for text in ("Where did it all go", "Nobody told me at all")]
-    assert commonest_opening([*texts, *others]) == ("i am so", 3)
-    assert commonest_opening([("a",), ()]) == ("", 0)

@@ -160,7 +160,7 @@ def test_accuracies_are_those_of_scikit_learn_for_every_permutation(n_features: 
     found = guess(features, folds, draws)
     with threadpool_limits(limits=1):  # many tiny fits; threads would only wait for one another
         expected = [_scikit_learn(features, folds, row) for row in draws]
-    assert found.accuracy == pytest.approx(expected[0])
+    assert found.value == pytest.approx(expected[0])
     assert found.chance == pytest.approx(np.mean(expected[1:]))
     assert found.p == (1 + sum(one >= expected[0] - 1e-9 for one in expected[1:])) / 10
 
@@ -180,9 +180,9 @@ def test_a_feature_that_says_everything_is_found_and_one_that_says_nothing_is_no
     draws = np.array([label, *(rng.permutation(label) for _ in range(499))])
     folds = folds_of(np.repeat(np.arange(50), 4), rng)
     told = guess((label[:, None] == np.arange(4)).astype(float), folds, draws)
-    assert (told.accuracy, told.p) == (1.0, 1 / 500)
+    assert (told.value, told.p) == (1.0, 1 / 500)
     blind = guess(np.zeros((200, 1)), folds, draws)
-    assert (blind.accuracy, blind.p) == (0.25, 1.0)
+    assert (blind.value, blind.p) == (0.25, 1.0)
     noise = guess(rng.normal(size=(200, 3)), folds, draws)
     assert noise.p > 0.05
     assert noise.chance == pytest.approx(0.25, abs=0.01)
@@ -194,12 +194,12 @@ def test_equally_near_emotions_share_the_answer_whatever_their_order() -> None:
     feature = np.zeros((40, 1))
     folds = np.repeat(np.arange(10), 4)[None] % 5
     draws = np.array([label, label])
-    assert guess(feature, folds, draws).accuracy == 0.25
+    assert guess(feature, folds, draws).value == 0.25
     feature[::8] = 1.0
     told = (0.5 * 1 + 0.5 * 0 + 3 / 3) / 4
     for order in itertools.permutations(range(4)):
         renamed = np.array(order)[draws]
-        assert guess(feature, folds, renamed).accuracy == pytest.approx(told)
+        assert guess(feature, folds, renamed).value == pytest.approx(told)
 
 
 def test_a_class_that_training_lacks_is_never_guessed() -> None:
@@ -207,7 +207,7 @@ def test_a_class_that_training_lacks_is_never_guessed() -> None:
     folds = np.array([[0, 1, 2, 3, 4, 0, 1, 2, 3]])
     features = np.array([0.0, 1, 0, 1, 0, 1, 0, 1, 9])[:, None]
     found = guess(features, folds, np.array([label, label]))
-    assert found.accuracy == pytest.approx(0.5)
+    assert found.value == pytest.approx(0.5)
 
 
 def test_whitening_forgets_units_and_correlation() -> None:
