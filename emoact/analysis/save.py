@@ -18,8 +18,9 @@ from emoact.decode import encode
 from emoact.errors import EmoactError
 from emoact.models.cache import hash_of
 from emoact.stats.result import AnalysisResult
-from emoact.store.atomic import make_folder, write_error, write_json
+from emoact.store.atomic import write_error, write_json
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import make_folder
 from emoact.version import versions
 
 _HIDDEN = ".new-"

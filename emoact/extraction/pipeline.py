@@ -23,9 +23,9 @@ from emoact.store import manifest
 from emoact.store.configuration import unit_configuration
 from emoact.store.keys import differences, unit_key
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import remove_stale_files
+from emoact.store.manifest import unit_lock
 from emoact.store.reading import read
-from emoact.store.shard import remove_stale_shards
-from emoact.store.unit_lock import unit_lock
 
 
 @runtime_checkable
@@ -86,14 +86,14 @@ def run_units(
             f"{dataset.sha256[:12]}, expected {config.dataset.sha256[:12]})",
             remedy="Start a new run on the new file, or put the old one back and resume.",
         )
-    remove_stale_shards(root.partial)
+    remove_stale_files(root.partial)
     try:
         for model in config.models:
             reporter.check_cancelled()
             _run_model(config, model, dataset, root, reporter, plans, engine_for)
     finally:
         # Removes the run's empty folder of work in progress too.
-        remove_stale_shards(root.partial)
+        remove_stale_files(root.partial)
 
 
 def _run_model(

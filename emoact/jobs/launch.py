@@ -20,8 +20,9 @@ from emoact.jobs.look import look
 from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.jobs.snapshot import Snapshot
 from emoact.jobs.status import Status, write_status
-from emoact.store.atomic import make_folder, write_error, write_json
+from emoact.store.atomic import write_error, write_json
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import make_folder
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a worker with a model; the run directory and the lock are added to it."""

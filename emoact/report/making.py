@@ -21,8 +21,9 @@ from emoact.report.parts_models import conclusion, limits, models, overview, whe
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification
 from emoact.report.words import Words, words_of
-from emoact.store.atomic import make_folder, replace_atomically, write_error
+from emoact.store.atomic import replace_atomically, write_error
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import make_folder
 
 Format = Literal["html", "md"]
 FORMATS: tuple[Format, ...] = get_args(Format)

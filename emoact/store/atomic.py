@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emoact.errors import EmoactError
+from emoact.store.locks import FOLDER_FLAGS, create_locked, make_folder, remove_if_stale
 
 _TEMPORARY = re.compile(r"\.emoact-[0-9a-f]{16}\.tmp")
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -44,12 +42,12 @@ def replace_atomically(
     written = 0
     try:
         make_folder(target.parent)
-        folder = os.open(target.parent, _FOLDER_FLAGS)
+        folder = os.open(target.parent, FOLDER_FLAGS)
     except OSError as error:
         raise write_error(error, path=target, need=need) from error
     try:
         _remove_stale(folder)
-        _check_room(folder, need)
+        check_room(folder, need)
         name, file = _open_temporary(folder)
         try:
             with file:
@@ -84,25 +82,6 @@ def write_json(path: str | os.PathLike[str], content: Any, *, durable: bool = Tr
         file.write(text)
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
-    """Create a folder and its missing parents, each on the disk before the next.
-
-    Raises:
-        OSError: The file system refused.
-    """
-    folder = Path(path)
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-    parent = os.open(folder.parent, _FOLDER_FLAGS)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
-
-
 def check_folder(path: str | os.PathLike[str], *, need: int = 0) -> None:
     """Create the folder where it is missing, and try whether files can be written in it.
 
@@ -112,10 +91,10 @@ def check_folder(path: str | os.PathLike[str], *, need: int = 0) -> None:
     target = Path(path)
     try:
         make_folder(target)
-        folder = os.open(target, _FOLDER_FLAGS)
+        folder = os.open(target, FOLDER_FLAGS)
         try:
             _remove_stale(folder)
-            _check_room(folder, need)
+            check_room(folder, need)
             name, file = _open_temporary(folder)
             with file:
                 os.unlink(name, dir_fd=folder)
@@ -167,56 +146,34 @@ def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) 
     )
 
 
-def try_lock(descriptor: int, *, wait: bool = False) -> bool | None:
-    """Take the exclusive lock of an open file; None where the file system has no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        raise
-    return True
-
-
 def _open_temporary(folder: int) -> tuple[str, BinaryIO]:
     """A new file under a recognisable name, locked as long as its writer runs."""
     while True:
         name = f".emoact-{secrets.token_hex(8)}.tmp"
-        descriptor = os.open(
-            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder
-        )
-        file = os.fdopen(descriptor, "wb")
-        try:
-            try_lock(descriptor, wait=True)
-            # Between its creation and its lock it looked like a dead writer's file.
-            if os.fstat(descriptor).st_nlink:
-                return name, file
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=folder)
-            file.close()
-            raise
-        file.close()
+        descriptor = create_locked(name, folder=folder)
+        if descriptor is not None:
+            return name, os.fdopen(descriptor, "wb")
 
 
 def _remove_stale(folder: int) -> None:
     """Remove the temporary files of writers that died."""
     for name in os.listdir(folder):
-        if not _TEMPORARY.fullmatch(name):
-            continue
-        with contextlib.suppress(OSError):
-            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
-            try:
-                if try_lock(descriptor):
-                    os.unlink(name, dir_fd=folder)
-            finally:
-                os.close(descriptor)
+        if _TEMPORARY.fullmatch(name):
+            with contextlib.suppress(OSError):
+                remove_if_stale(name, folder=folder)
 
 
-def _check_room(folder: int, need: int) -> None:
-    if need and need > _free(os.fstatvfs(folder)):
+def check_room(descriptor: int, need: int) -> None:
+    """Refuse a disk with fewer than `need` bytes free.
+
+    Args:
+        descriptor: Open file or folder on the disk.
+        need: Bytes; 0 where it is not known.
+
+    Raises:
+        OSError: There is no room (ENOSPC).
+    """
+    if need and need > _free(os.fstatvfs(descriptor)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emoact.store.atomic import make_folder, replace_atomically, write_error
+from emoact.store.atomic import replace_atomically, write_error
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import make_folder
 
 
 def keep_dataset(root: ResultsRoot, file_name: str, data: bytes) -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -18,16 +17,17 @@ from typing import Any, Literal
 from emoact.decode import decode, encode, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
-from emoact.store.atomic import make_folder, try_lock, write_error, write_json
+from emoact.store.atomic import write_error, write_json
 from emoact.store.configuration import store_in
 from emoact.store.layout import ResultsRoot
+from emoact.store.locks import acquire, make_folder, open_locked
 
 UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_BYTES = 1_000_000_000
 _PATIENCE_S = 60.0
-_PAUSE_S = 0.01
+_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +165,46 @@ def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> Uni
         raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def unit_lock(
+    root: ResultsRoot,
+    folder: str,
+    emotion: str,
+    *,
+    while_waiting: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Keep other runs from this unit, from before its state is looked at until it is recorded.
+
+    Without it, two runs could put their files and their records in place crosswise, and the record
+    would describe the other run's file. It ends with its process, however that ends. Where the file
+    system has no locks, no other run is kept out here; recording refuses to work there.
+
+    Args:
+        root: The results folder.
+        folder: Folder of the model.
+        emotion: Label.
+        while_waiting: Called again and again until the unit is free; may raise to give up.
+
+    Raises:
+        EmoactError: The lock file cannot be made.
+    """
+    path = root.lock_path(folder, emotion)
+    try:
+        while (descriptor := open_locked(path)) is None:
+            if while_waiting:
+                while_waiting()
+            time.sleep(_PAUSE_S)
+    except OSError as error:
+        raise write_error(error, path=path) from error
+    try:
+        yield
+    finally:
+        # Before it is let go, or the next one's file would go.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
 def _read(root: ResultsRoot) -> dict[str, Any]:
     path = root.manifest
     try:
@@ -221,20 +261,15 @@ def _locked(root: ResultsRoot) -> Iterator[None]:
     path = root.manifest_lock
     try:
         make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = acquire(path, patience_s=_PATIENCE_S)
     except OSError as error:
         raise write_error(error, path=path) from error
+    if descriptor is None:
+        raise EmoactError(
+            f"{path} has been held by another process for {_PATIENCE_S:.0f} s",
+            remedy="End the process that hangs (fuser shows it), then resume the run.",
+        )
     try:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not (locked := try_lock(descriptor)):
-            if locked is None:
-                raise write_error(OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), path=path)
-            if time.monotonic() > deadline:
-                raise EmoactError(
-                    f"{path} has been held by another process for {_PATIENCE_S:.0f} s",
-                    remedy="End the process that hangs (fuser shows it), then resume the run.",
-                )
-            time.sleep(_PAUSE_S)
         yield
     finally:
         os.close(descriptor)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float32
 
 from emoact.errors import EmoactError
 from emoact.sites import SiteName
-from emoact.store.atomic import write_error
-from emoact.store.shard_file import allocate, open_locked, read_at, remove_stale_shards, write_at
+from emoact.store.atomic import check_room, write_error
+from emoact.store.locks import open_locked
 from emoact.store.shard_layout import ITEM_SIZE, ShardLayout, shard_header
 
-__all__ = ["ShardLayout", "UnitShard", "remove_stale_shards"]
+_NO_ALLOCATION = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 class UnitShard:
@@ -60,8 +60,8 @@ class UnitShard:
             )
         shard = cls(target, layout, descriptor)
         try:
-            allocate(descriptor, need)
-            write_at(descriptor, shard._header, 0)
+            _allocate(descriptor, need)
+            _write_at(descriptor, shard._header, 0)
         except OSError as error:
             shard.close_and_remove()
             raise write_error(error, path=target, need=need) from error
@@ -76,95 +76,41 @@ class UnitShard:
             EmoactError: The disk refused.
             ValueError: The shape is not the one that the layout says.
         """
-        self._check_sample(sample)
+        position = self._position(site, layer, sample)
         expected = self.layout.shape(site, sample)
         if rows.shape != expected:
             raise ValueError(
                 f"{site} layer {layer} sample {sample} has shape {rows.shape}, not {expected}"
             )
-        self._write(site, layer, sample, sample + 1, rows)
-
-    def put_rows(
-        self,
-        site: SiteName,
-        layer: int,
-        first_sample: int,
-        rows: Float32[np.ndarray, "rows *width"],
-    ) -> None:
-        """Save the arrays of consecutive samples, one after the other in one array.
-
-        Args:
-            site: Hook point kind.
-            layer: Layer.
-            first_sample: The sample that the first row belongs to.
-            rows: Whole samples, positions of all of them in the first dimension; of patterns all
-                numbers in one dimension.
-
-        Raises:
-            EmoactError: The disk refused.
-            ValueError: The rows do not end where a sample ends.
-        """
-        self._check_sample(first_sample)
-        offsets = self._offsets[site]
-        end = int(offsets[first_sample]) + rows.shape[0]
-        after = int(np.searchsorted(offsets, end, side="right")) - 1
-        width = self.layout.row_shape(site)
-        if after < first_sample or offsets[after] != end or rows.shape[1:] != width:
-            raise ValueError(
-                f"{site} layer {layer}: rows of shape {rows.shape} from sample {first_sample} on "
-                f"do not fill whole samples of width {width}"
-            )
-        self._write(site, layer, first_sample, after, rows)
+        data = np.ascontiguousarray(rows, dtype="<f4").tobytes()
+        try:
+            _write_at(self._descriptor, data, position)
+        except OSError as error:
+            raise write_error(error, path=self.path, need=len(data)) from error
+        self._put[site, layer][sample] = True
 
     def rows(self, site: SiteName, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
-        """One sample's array as it was put, fresh and writable.
+        """One sample's array as it was put, fresh and read-only.
 
         Raises:
             EmoactError: It was never put, or the disk failed.
         """
-        self._check_sample(sample)
-        array = np.empty(self.layout.shape(site, sample), dtype="<f4")
-        if array.size:
-            self.read_into(site, layer, sample, sample + 1, [array.data.cast("B")])
-        return array
-
-    def read_into(
-        self,
-        site: SiteName,
-        layer: int,
-        first: int,
-        after: int,
-        buffers: Sequence[memoryview],
-        *,
-        skip: int = 0,
-    ) -> None:
-        """Fill buffers with the bytes of the samples from `first` up to `after`.
-
-        Args:
-            site: Hook point kind.
-            layer: Layer.
-            first: First sample.
-            after: The sample after the last.
-            buffers: Writable bytes; filled one after the other as if they were one.
-            skip: Bytes of the first sample to leave out.
-
-        Raises:
-            EmoactError: A sample was never put, or the disk failed.
-        """
-        missing = np.flatnonzero(~self._put[site, layer][first:after])
-        if missing.size:
+        position = self._position(site, layer, sample)
+        if not self._put[site, layer][sample]:
             raise EmoactError(
-                f"{self.path}: {site} layer {layer} sample {first + int(missing[0])} was never "
-                "computed; the unit is incomplete and is not saved",
+                f"{self.path}: {site} layer {layer} sample {sample} was never computed; the unit "
+                "is incomplete and is not saved",
                 remedy="Resume the run; if it happens again, please report it.",
             )
+        shape = self.layout.shape(site, sample)
         try:
-            read_at(self._descriptor, buffers, self._position(site, layer, first) + skip)
+            data = _read_at(self._descriptor, math.prod(shape) * ITEM_SIZE, position)
         except OSError as error:
             raise EmoactError(
                 f"{self.path} could not be read back: {error.strerror}",
                 remedy="Check the disk (its messages are in the system log), then resume the run.",
             ) from error
+        return np.frombuffer(data, dtype="<f4").reshape(shape)
 
     def close_and_remove(self) -> None:
         """Close and remove the file; a second call does nothing."""
@@ -176,26 +122,44 @@ class UnitShard:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _write(
-        self,
-        site: SiteName,
-        layer: int,
-        first: int,
-        after: int,
-        rows: Float32[np.ndarray, "*shape"],
-    ) -> None:
-        data = np.ascontiguousarray(rows, dtype="<f4").data.cast("B") if rows.size else b""
-        try:
-            write_at(self._descriptor, data, self._position(site, layer, first))
-        except OSError as error:
-            raise write_error(error, path=self.path, need=len(data)) from error
-        self._put[site, layer][first:after] = True
-
-    def _check_sample(self, sample: int) -> None:
-        # A negative index would write into another layer.
+    def _position(self, site: SiteName, layer: int, sample: int) -> int:
+        # A negative index would reach into another layer.
         if not 0 <= sample < self.layout.n_samples:
             raise IndexError(f"sample {sample} of {self.layout.n_samples}")
-
-    def _position(self, site: SiteName, layer: int, sample: int) -> int:
         row_bytes = math.prod(self.layout.row_shape(site)) * ITEM_SIZE
         return self._starts[site, layer] + int(self._offsets[site][sample]) * row_bytes
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Reserve the space, so that a full disk is found before the work starts."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in _NO_ALLOCATION:
+            raise
+    except AttributeError:  # macOS
+        pass
+    else:
+        return
+    check_room(descriptor, size)
+    os.ftruncate(descriptor, size)
+
+
+def _write_at(descriptor: int, data: bytes, position: int) -> None:
+    """Write all of the data, in as many system calls as it takes."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(descriptor, view, position)
+        view, position = view[done:], position + done
+
+
+def _read_at(descriptor: int, size: int, position: int) -> bytes:
+    """Read `size` bytes, in as many system calls as it takes; OSError where the file is shorter."""
+    pieces: list[bytes] = []
+    while size:
+        piece = os.pread(descriptor, size, position)
+        if not piece:
+            raise OSError(errno.EIO, "the file is shorter than it was")
+        pieces.append(piece)
+        size, position = size - len(piece), position + len(piece)
+    return b"".join(pieces)

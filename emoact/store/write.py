@@ -1,22 +1,30 @@
-"""A unit's contract pickle on the disk, hashed while it is written."""
+"""A unit's contract pickle: the same bytes for the same unit, hashed while they are written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
+from emoact import sites
 from emoact.errors import EmoactError
+from emoact.sites import Site
+from emoact.store import pickle_values as values
 from emoact.store.atomic import replace_atomically
-from emoact.store.encode import encode_unit
+from emoact.store.pickle_arrays import ARRAY_END, array_start, token_tensor
 from emoact.store.protocol import Written
 from emoact.store.shard import UnitShard
+
+_Piece = bytes | memoryview
+
+BLOCK = 1 << 20
+"""Bytes that are written and hashed at once, or up to twice as many."""
 
 _BLOCKS_BEHIND = 8
 """Blocks that hashing may lag behind writing; as many are in memory at most."""
@@ -33,24 +41,14 @@ def write_unit(
 ) -> Written:
     """Put a unit's pickle in place of `target`, whole and on the disk, or leave `target` alone.
 
-    Args:
-        target: The contract pickle.
-        shard: The activations; every one of them put. The caller removes it afterwards.
-        tokens: Token ids of each sample, [pos].
-        token_strings: The same as strings.
-        labels: One per sample.
-        metadata: Plain values; written as they are, nothing added.
+    The arguments are those of `Store.write`.
 
     Raises:
         EmoactError: The parts do not fit together, or the file could not be written.
     """
     _check_parts(shard.layout.lengths, tokens, token_strings, labels)
     blocks = encode_unit(
-        shard=shard,
-        tokens=tokens,
-        token_strings=token_strings,
-        labels=labels,
-        metadata=metadata,
+        shard=shard, tokens=tokens, token_strings=token_strings, labels=labels, metadata=metadata
     )
     digest = hashlib.sha256()
     size = 0
@@ -69,6 +67,107 @@ def write_unit(
         for hashed in behind:
             hashed.result()
     return Written(sha256=digest.hexdigest(), size=size)
+
+
+def encode_unit(
+    *,
+    shard: UnitShard,
+    tokens: Sequence[Int64[np.ndarray, "..."]],
+    token_strings: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> Iterator[bytearray]:
+    """The bytes of a contract pickle, block after block; the arguments are those of `Store.write`.
+
+    Raises:
+        EmoactError: An activation was never put, or the metadata hold other than plain values;
+            the latter is raised before the first block.
+    """
+    return _blocks(
+        _Encoder(shard).pieces(
+            tokens,
+            values.plain([list(strings) for strings in token_strings], "token_strings"),
+            values.plain(list(labels), "labels"),
+            values.plain(dict(metadata), "metadata"),
+        )
+    )
+
+
+def _blocks(pieces: Iterable[_Piece]) -> Iterator[bytearray]:
+    """The same bytes in blocks of `BLOCK` to twice as many bytes; the last may be smaller."""
+    block = bytearray()
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), BLOCK):
+            block += view[start : start + BLOCK]
+            if len(block) >= BLOCK:
+                yield block
+                block = bytearray()
+    yield block
+
+
+class _Encoder:
+    """Generator of the pieces of a unit, with the number of bytes so far."""
+
+    def __init__(self, shard: UnitShard) -> None:
+        self._shard = shard
+        self._position = 0
+        self._first_array = True
+
+    def pieces(
+        self,
+        tokens: Sequence[Int64[np.ndarray, "..."]],
+        token_strings: bytes,
+        labels: bytes,
+        metadata: bytes,
+    ) -> Iterator[_Piece]:
+        for piece in self._unit(tokens, token_strings, labels, metadata):
+            self._position += len(piece)
+            yield piece
+
+    def _unit(
+        self,
+        tokens: Sequence[Int64[np.ndarray, "..."]],
+        token_strings: bytes,
+        labels: bytes,
+        metadata: bytes,
+    ) -> Iterator[_Piece]:
+        yield values.START + values.DICT + values.MARK
+        for site in sites.SITES:
+            if site.is_saved:
+                yield from self._site(site)
+        yield values.text("tokens") + values.LIST + values.MARK
+        for index, ids in enumerate(tokens):
+            yield token_tensor(ids, first=index == 0)
+        yield values.LIST_END
+        yield values.text("token_strings") + token_strings
+        yield values.text("labels") + labels
+        yield values.text("metadata") + metadata
+        # Hashes outlive versions of emoact, so this order stays: vectors by key, then patterns.
+        for site in sorted(sites.SITES, key=lambda site: (not site.has_vectors, site.key)):
+            if not site.is_saved and site.name in self._shard.layout.sites:
+                yield from self._site(site)
+        yield values.DICT_END + values.STOP
+
+    def _site(self, site: Site) -> Iterator[_Piece]:
+        """A list of layers, each a list of arrays; of a site of the last layer that one alone."""
+        layout = self._shard.layout
+        yield values.text(site.key)
+        if site.layers == "all":
+            yield values.LIST + values.MARK
+        for layer in layout.layers(site.name) if site.name in layout.sites else ():
+            yield values.LIST + values.MARK
+            for sample in range(layout.n_samples):
+                shape = layout.shape(site.name, sample)
+                yield array_start(shape, position=self._position, first=self._first_array)
+                self._first_array = False
+                # As bytes without a copy; a view of an empty array has to be flat for that.
+                rows = self._shard.rows(site.name, layer, sample).reshape(-1)
+                yield memoryview(rows.view(np.uint8))
+                yield ARRAY_END
+            yield values.LIST_END
+        if site.layers == "all":
+            yield values.LIST_END
 
 
 def _check_parts(

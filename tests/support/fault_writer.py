@@ -21,10 +21,10 @@ from emoact.errors import EmoactError
 from emoact.sites import SiteName
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from emoact.store.manifest import ManifestEntry
-from emoact.store.shard import UnitShard, remove_stale_shards
+from emoact.store.locks import remove_stale_files
+from emoact.store.manifest import ManifestEntry, unit_lock
+from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
-from emoact.store.unit_lock import unit_lock
 from emoact.store.write import write_unit
 from tests.support.strace import Ended, FaultServer, serve
 
@@ -56,7 +56,7 @@ def write_units(
     """Save the units that are not saved yet, after any earlier crash."""
     root = ResultsRoot(results)
     root.check_writable()
-    remove_stale_shards(root.partial)
+    remove_stale_files(root.partial)
     layout = ShardLayout(sites=SITES, n_layers=2, d_model=d_model, lengths=LENGTHS)
     for emotion in EMOTIONS:
         with unit_lock(root, FOLDER, emotion):
@@ -76,8 +76,9 @@ def _save_unless_saved(
     try:
         for site in SITES:
             for layer in layout.layers(site):
-                rows = rng.standard_normal(layout.tensor_shape(site)).astype(np.float32)
-                shard.put_rows(site, layer, 0, rows)
+                for sample in range(layout.n_samples):
+                    rows = rng.standard_normal(layout.shape(site, sample)).astype(np.float32)
+                    shard.put(site, layer, sample, rows)
         written = write_unit(
             root.unit_path(FOLDER, emotion),
             shard=shard,

@@ -16,12 +16,11 @@ import pytest
 from emoact.errors import EmoactError
 from emoact.store.atomic import (
     check_folder,
-    make_folder,
     replace_atomically,
-    try_lock,
     write_error,
     write_json,
 )
+from emoact.store.locks import make_folder, try_lock
 
 
 def _names(folder: Path) -> list[str]:

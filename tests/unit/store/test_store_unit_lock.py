@@ -12,8 +12,8 @@ import pytest
 
 from emoact.errors import CancelledError, EmoactError
 from emoact.store.layout import ResultsRoot
-from emoact.store.shard import remove_stale_shards
-from emoact.store.unit_lock import unit_lock
+from emoact.store.locks import remove_stale_files
+from emoact.store.manifest import unit_lock
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_many_runs_are_inside_one_at_a_time_even_while_others_sweep_up(root: Res
 
     def run(worker: int) -> None:
         for _ in range(5):
-            remove_stale_shards(root.partial)
+            remove_stale_files(root.partial)
             with unit_lock(root, "gpt2", "joy"):
                 inside.append(worker)
                 most.append(len(inside))
@@ -86,7 +86,7 @@ def test_whoever_waits_can_give_up(root: ResultsRoot) -> None:
 def test_the_lock_of_a_killed_run_is_free(root: ResultsRoot) -> None:
     script = (
         "import os, sys; from emoact.store.layout import ResultsRoot;"
-        "from emoact.store.unit_lock import unit_lock\n"
+        "from emoact.store.manifest import unit_lock\n"
         "with unit_lock(ResultsRoot(sys.argv[1]), 'gpt2', 'joy'): os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run(
