@@ -28,6 +28,11 @@ class RequestError(EmoactError):
     exit_code = 2
 
 
+def as_request_error(error: EmoactError) -> RequestError:
+    """The same error as a wrong request: no work has started."""
+    return RequestError(error.message, remedy=error.remedy)
+
+
 class CancelledError(EmoactError):
     """Cancellation by the user (exit code 130)."""
 

@@ -24,9 +24,8 @@ from emoact.stats.directions.emotion import check_labels
 from emoact.stats.prepared import check_units
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.controls import ControlSettings
-from emoact.store.grid import Grid
 from emoact.store.layout import ResultsRoot, check_id
-from emoact.store.reading import read_all
+from emoact.store.reading import Grid, read_all
 from emoact.store.unit import Unit
 
 

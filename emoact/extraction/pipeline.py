@@ -20,8 +20,7 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
 from emoact.schema import Dataset, ExtractionOptions
 from emoact.store import manifest
-from emoact.store.configuration import unit_configuration
-from emoact.store.keys import differences, unit_key
+from emoact.store.keys import differences, unit_configuration, unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import unit_lock

@@ -15,7 +15,7 @@ from emoact.jobs.config import RunConfig
 from emoact.models.source import ModelSource
 from emoact.schema import SCHEMA_VERSION, Prompt
 from emoact.store import manifest
-from emoact.store.configuration import store_in
+from emoact.store.keys import store_in
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import find_store, store_of

@@ -36,7 +36,7 @@ from emoact.models.effort import let_threads_sleep
 from emoact.store.layout import ResultsRoot
 
 PROGRAM = "emoact.host.worker"
-_SUMMARISER = "emoact.store.summaries.writing"
+_SUMMARISER = "emoact.store.summaries.grid"
 _USABLE = (os.EX_OK, 2, 130)
 """Exit codes of runs after which the model can be used again: finished, refused, cancelled."""
 _LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

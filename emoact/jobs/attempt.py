@@ -16,14 +16,13 @@ from typing import Any, NoReturn
 
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.jobs.config import AnyConfig
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.lock import QueueNote, RunLock, WorkerProcess
 from emoact.jobs.look import look
 from emoact.jobs.queue import wait_for_turn, worker_slots
 from emoact.jobs.redact import RedactedStream, redact
 from emoact.jobs.reporter import RunReporter
 from emoact.jobs.snapshot import RunError, Snapshot
-from emoact.jobs.status import Status, write_status
 
 Work = Callable[[RunDirectory, AnyConfig, RunReporter], None]
 """Does what a config asks for; raises `CancelledError` when told to stop."""

@@ -135,40 +135,49 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Everything a worker needs to know; what `config.json` holds.
+class _AnyRun:
+    """Part of `config.json` that all kinds of run have.
 
     Attributes:
         run_id: Name of the run directory.
         created_at: ISO 8601 with offset.
+        emotions: Labels, in the order of work.
+        results: Absolute path of the results root.
+        command: The shell command that makes this run.
+        executor: Name of the executor that works it off.
+    """
+
+    run_id: str
+    created_at: str
+    emotions: tuple[str, ...]
+    results: str
+    command: str = ""
+    executor: str = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(_AnyRun):
+    """Everything that the worker of an extraction needs to know; what `config.json` holds.
+
+    Attributes:
         models: In the order asked for; at least one, no folder twice.
-        emotions: In the order of work; at least one.
         counts: Number of prompts of each emotion.
         dataset: Where the prompts come from.
         options: Everything beside model and prompts that decides what an activation is.
         overwrite: True replaces units of another configuration.
         allow_pickle_weights: True loads weights that are stored as pickles.
-        results: Absolute path of the results root.
-        command: The shell command that makes this run.
-        executor: Name of the executor that works it off.
         store: Name of the store that writes the files.
         estimate: What the run was expected to take, or None.
     """
 
     kind: ClassVar[Literal["extract"]] = "extract"
 
-    run_id: str
-    created_at: str
     models: tuple[RunModel, ...]
-    emotions: tuple[str, ...]
     counts: Mapping[str, int]
     dataset: DatasetRef
     options: ExtractionOptions
-    results: str
     overwrite: bool = False
     allow_pickle_weights: bool = False
-    command: str = ""
-    executor: str = "local"
     store: str = "pickle"
     estimate: Estimate | None = field(default=None, compare=False)
 
@@ -240,31 +249,19 @@ JOB_WORKERS: Mapping[JobKind, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobConfig:
-    """Everything a worker of this kind needs to know; what `config.json` holds.
+class JobConfig(_AnyRun):
+    """Everything that the worker of another kind of run needs to know.
 
     Attributes:
-        kind: Which worker reads `request`.
-        run_id: Name of the run directory.
-        created_at: ISO 8601 with offset.
-        models: What to call them on screen.
-        emotions: Labels, for the table of runs.
-        results: Absolute path of the results root.
+        kind: Worker that reads `request`.
+        models: Their names on screen.
         request: What is asked for, in plain JSON; the kind's own code checks it.
-        command: The shell command that makes this run.
-        executor: Name of the executor that works it off.
         needs_model: True where a model is asked first, so that a model host works it off.
     """
 
     kind: JobKind
-    run_id: str
-    created_at: str
     models: tuple[str, ...]
-    emotions: tuple[str, ...]
-    results: str
     request: Mapping[str, Any] = field(default_factory=dict)
-    command: str = ""
-    executor: str = "local"
     needs_model: bool = False
 
     @property

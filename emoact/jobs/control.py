@@ -15,15 +15,15 @@ from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.executor import LOCAL, Capability, Executor, find_executor
 from emoact.jobs.launch import (
     Started,
     active_twin,
-    as_request_error,
     aside,
     check_settings,
     enter_queue,
+    not_started,
     remove_leftovers,
     start,
     submit,
@@ -32,7 +32,6 @@ from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time, run_directories
 from emoact.jobs.snapshot import RESUMABLE
-from emoact.jobs.status import Status, write_status
 from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
 
@@ -114,7 +113,7 @@ def resume(
         try:
             _launch_again(directory, config, worker=worker)
         except (OSError, EmoactError) as error:
-            raise as_request_error(error, path=directory.path) from error
+            raise not_started(error, path=directory.path) from error
     return Started(run_id=run_id, existing=False)
 
 

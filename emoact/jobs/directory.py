@@ -1,29 +1,106 @@
-"""Files of a run directory, for readers: nothing here but `FrozenChoices` writes."""
+"""Files of a run directory: their paths and readers, and the writers of status and plan."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping
+import time
+from collections import UserDict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from emoact.decode import decode, read_json, read_regular, versioned
+from emoact.decode import decode, encode, read_json, read_regular, versioned
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, config_from_json
-from emoact.jobs.events import EventBatch, read_events
-from emoact.jobs.lock import LockReading, read_lock
+from emoact.jobs.events import Event, read_events
+from emoact.jobs.lock import LockReading, WorkerProcess, read_lock
+from emoact.jobs.machine import this_machine
 from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.status import Status, read_status
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import write_json
+
+T = TypeVar("T")
 
 _MAX_BYTES = 50_000_000
 _TAIL_BYTES = 64_000
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Content of `status.json`.
+
+    Attributes:
+        snapshot: Where the run stands.
+        worker: The process that writes it, or None before there is one.
+        machine: Where `beat` was read.
+        beat: That machine's monotonic clock at the last heartbeat.
+    """
+
+    snapshot: Snapshot
+    worker: WorkerProcess | None
+    machine: str
+    beat: float
+
+    @classmethod
+    def now(cls, snapshot: Snapshot, worker: WorkerProcess | None) -> Status:
+        """The status with a heartbeat of this moment."""
+        return cls(snapshot=snapshot, worker=worker, machine=this_machine(), beat=time.monotonic())
+
+    def silent_s(self) -> float | None:
+        """Seconds since the last heartbeat; None on another machine or after a reboot."""
+        if self.machine != this_machine():
+            return None
+        return max(0.0, time.monotonic() - self.beat)
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of plain scalars, lists and mappings."""
+        return {"schema_version": SCHEMA_VERSION, **encode(self)}
+
+    @classmethod
+    def from_json(cls, fields: Any) -> Status:
+        """The inverse of `to_json`.
+
+        Raises:
+            RequestError: The mapping is of a newer emoact, or is no such mapping.
+        """
+        return decode(cls, versioned(fields, version=SCHEMA_VERSION, what="status"))
+
+
+def write_status(path: Path, status: Status, *, durable: bool) -> None:
+    """Replace `status.json`.
+
+    A durable one is the final status of an attempt. On a full disk, where a new file has no room,
+    the old one is overwritten in place.
+
+    Raises:
+        EmoactError: It could not be written at all.
+    """
+    try:
+        write_json(path, status.to_json(), durable=durable)
+    except EmoactError:
+        if not durable or not path.is_file():
+            raise
+        content = json.dumps(status.to_json()).encode()
+        try:
+            _overwrite(path, content)
+        except OSError:
+            raise EmoactError(f"{path} could not be written") from None
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        room = os.fstat(descriptor).st_size
+        os.pwrite(descriptor, content.ljust(room), 0)
+        os.ftruncate(descriptor, max(room, len(content)))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -86,11 +163,7 @@ class RunDirectory:
         Raises:
             RequestError: `config.json` is missing, torn, foreign or newer; says which.
         """
-        document = read_json(self.config_path, limit=_MAX_BYTES)
-        try:
-            config = config_from_json(document)
-        except RequestError as error:
-            raise RequestError(f"config.json: {error.message}", remedy=error.remedy) from None
+        config = _read(self.config_path, config_from_json)
         if config.run_id != self.run_id:
             raise RequestError(
                 f"config.json belongs to run {config.run_id!r:.100}, not to {self.run_id!r}",
@@ -106,7 +179,7 @@ class RunDirectory:
         Raises:
             RequestError: `status.json` is missing, torn, foreign or newer; says which.
         """
-        return read_status(self.status_path)
+        return _read(self.status_path, Status.from_json)
 
     def snapshot_from_events(self, config: AnyConfig) -> Snapshot:
         """State of the run by its events alone, where there is no status to read.
@@ -115,17 +188,17 @@ class RunDirectory:
             RequestError: The events cannot be read, or are not ours.
         """
         try:
-            return Snapshot.before(config).after_all(self.events().events)
+            return Snapshot.before(config).after_all(self.events())
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(f"events.jsonl: a field is missing or odd ({error!r})") from None
 
-    def events(self, after: int = 0) -> EventBatch:
-        """The events from byte `after` on.
+    def events(self) -> tuple[Event, ...]:
+        """The events, in the order of the file.
 
         Raises:
             RequestError: The file is missing or cannot be read.
         """
-        return read_events(self.events_path, after=after)
+        return read_events(self.events_path)
 
     def log_tail(self, lines: int = 40) -> tuple[str, ...]:
         """The last lines of the worker's log as plain text; empty where there is none."""
@@ -169,7 +242,7 @@ class _Plans:
     models: Mapping[str, Mapping[str, Any]]
 
 
-class FrozenChoices(MutableMapping[str, Mapping[str, Any]]):
+class FrozenChoices(UserDict[str, Mapping[str, Any]]):
     """The choices of one run by model folder, on the disk as soon as they are set.
 
     Args:
@@ -180,37 +253,35 @@ class FrozenChoices(MutableMapping[str, Mapping[str, Any]]):
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._models = self._read()
-
-    def __getitem__(self, folder: str) -> Mapping[str, Any]:
-        return self._models[folder]
+        if not path.exists():
+            return
+        try:
+            document = read_json(path, limit=_MAX_BYTES)
+            stated = versioned(document, version=SCHEMA_VERSION, what="plan")
+            self.data.update(decode(_Plans, stated).models)
+        except RequestError:
+            raise EmoactError(
+                f"{path} is damaged, and the run cannot go on as it began without it",
+                remedy="Start a new run.",
+            ) from None
 
     def __setitem__(self, folder: str, choices: Mapping[str, Any]) -> None:
-        if folder in self._models:
+        if folder in self.data:
             raise KeyError(f"the choices for {folder} are frozen")
-        models = {**self._models, folder: dict(choices)}
+        models = {**self.data, folder: dict(choices)}
         write_json(self._path, {"schema_version": SCHEMA_VERSION, "models": models})
-        self._models = models
+        self.data = models
 
     def __delitem__(self, folder: str) -> None:
         raise KeyError(f"the choices for {folder} are frozen")
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._models)
 
-    def __len__(self) -> int:
-        return len(self._models)
-
-    def _read(self) -> dict[str, Mapping[str, Any]]:
-        if not self._path.exists():
-            return {}
-        try:
-            document = read_json(self._path, limit=_MAX_BYTES)
-            stated = versioned(document, version=SCHEMA_VERSION, what="plan")
-            return dict(decode(_Plans, stated).models)
-        except RequestError:
-            raise EmoactError(
-                f"{self._path} is damaged, and the run cannot go on as it began without it",
-                remedy="Start a new run.",
-            ) from None
+def _read(path: Path, build: Callable[[Any], T]) -> T:
+    """The value in a JSON file of the directory; an error names the file."""
+    document = read_json(path, limit=_MAX_BYTES)
+    try:
+        return build(document)
+    except RequestError as error:
+        raise RequestError(f"{path.name}: {error.message}", remedy=error.remedy) from None

@@ -13,9 +13,10 @@ from emoact import sites
 from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError
 from emoact.jobs.config import Estimate, ModelEstimate, RunModel
-from emoact.jobs.machine import cores, free_disk, free_memory
+from emoact.jobs.machine import cores, free_memory
 from emoact.jobs.rates import Rates, rate_key, read_rates
 from emoact.schema import ExtractionOptions
+from emoact.store.atomic import free_bytes
 
 _FLOPS_PER_CORE = 40e9
 """Multiplications and additions that a core of a laptop does in a second, for the first guess."""
@@ -58,7 +59,7 @@ def estimate_run(
         largest_unit = max(largest_unit, largest)
     disk = sum(model.disk_bytes for model in models)
     memory = max((model.memory_bytes for model in models), default=0)
-    free = free_disk(results), free_memory()
+    free = free_bytes(results), free_memory()
     # A unit is gathered in a file of its own before it becomes the pickle.
     peak_disk = disk + largest_unit
     return Estimate(

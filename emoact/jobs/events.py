@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,8 +14,8 @@ from emoact.decode import decode, read_regular
 from emoact.errors import RequestError
 from emoact.store.atomic import write_error
 
-MAX_BYTES = 64_000_000
-"""More than this is read in further steps; a run writes a few hundred lines."""
+_MAX_BYTES = 64_000_000
+"""Later events are not read; a run writes a few hundred lines."""
 
 EventKind = Literal[
     "started",
@@ -61,36 +62,18 @@ class Event:
         return json.dumps(document, ensure_ascii=True).encode() + b"\n"
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventBatch:
-    """Events of one reading of `events.jsonl`.
-
-    Attributes:
-        events: In the order of the file.
-        offset: Where to read on; after the last line that is whole.
-        unreadable: Number of whole lines that are no event of ours.
-    """
-
-    events: tuple[Event, ...]
-    offset: int
-    unreadable: int
-
-
-def read_events(path: Path, *, after: int = 0) -> EventBatch:
-    """The events of a file from byte `after` on; a last line without its newline is left for later.
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The events of a file; lines that are no events, or have no end yet, are passed over.
 
     Raises:
         RequestError: The file is missing or cannot be read.
     """
-    data = read_regular(path, after=after, limit=MAX_BYTES)
-    whole = data[: data.rfind(b"\n") + 1]
-    events, unreadable = [], 0
-    for line in whole.splitlines():
-        try:
+    data = read_regular(path, limit=_MAX_BYTES)
+    events = []
+    for line in data[: data.rfind(b"\n") + 1].splitlines():
+        with contextlib.suppress(ValueError, RecursionError, RequestError):
             events.append(decode(Event, json.loads(line)))
-        except (ValueError, RecursionError, RequestError):
-            unreadable += 1
-    return EventBatch(events=tuple(events), offset=after + len(whole), unreadable=unreadable)
+    return tuple(events)
 
 
 class EventLog:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ GRACE_S = 10.0
 """Seconds that a worker has to end after SIGTERM before it is killed."""
 
 _FLAG_S = 1.0
+_ANSWER_S = 10.0
 _PAUSE_S = 0.05
 
 
@@ -103,12 +107,8 @@ class LocalExecutor:
         Raises:
             OSError: The system refused.
         """
-        # Imported here: a command that only lists runs starts without numpy.
-        from emoact.jobs.warm import hand_over
-        from emoact.models.hosts import child_environment
-
-        environment = child_environment()
-        if hand_over(directory, lock, program=command[-1], environment=environment):
+        environment = _hosts().child_environment()
+        if _hand_over(directory, lock, program=command[-1], environment=environment):
             return
         words = [*command, os.fspath(directory.path.absolute())]
         words += ["--lock-fd", str(lock.descriptor)]
@@ -146,6 +146,60 @@ class LocalExecutor:
                 if worker is not None:
                     worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
             time.sleep(_PAUSE_S)
+
+
+def _hand_over(
+    directory: RunDirectory, lock: RunLock, *, program: str, environment: Mapping[str, str]
+) -> bool:
+    """Give a run to a warm host; False where none takes it and a worker has to be started.
+
+    The host has the run's model loaded already and computes the run as a new worker would, under
+    its own process number. It gets the open file of the run's lock, so that the lock is held
+    without a gap.
+
+    Args:
+        directory: The run.
+        lock: Its lock, held by this process.
+        program: Module of the worker that would be started otherwise.
+        environment: Environment variables that this worker would get.
+    """
+    hosts = _hosts()
+    try:
+        folders = hosts.hosts() if hosts.idle_s() > 0 else []
+        stamp = hosts.stamp(program, environment) if folders else ""
+    except (EmoactError, OSError):
+        # A cache that cannot be used is no obstacle to a run.
+        return False
+    return any(_taken(folder, directory, lock, stamp) for folder in folders)
+
+
+def _taken(folder: Path, directory: RunDirectory, lock: RunLock, stamp: str) -> bool:
+    hosts, asked = _hosts(), {"directory": os.fspath(directory.path.absolute())}
+    try:
+        connection = hosts.connect(folder, timeout_s=_ANSWER_S)
+        if connection is None:
+            return False
+        with connection:
+            hosts.send(connection, {"request": "run", "stamp": stamp, "asked": asked})
+            content, _ = hosts.receive(connection)
+            if not content.get("ok"):
+                return False
+            socket.send_fds(connection, [b"\0"], [lock.descriptor])
+            try:
+                content, _ = hosts.receive(connection)
+            except TimeoutError:
+                # It has the lock's open file and may be at work; a second worker must not be.
+                return True
+            return bool(content.get("ok"))
+    except (OSError, EOFError, ValueError, EmoactError):
+        return False
+
+
+def _hosts() -> ModuleType:
+    # Imported when asked: a command that only lists runs starts without numpy.
+    from emoact.models import hosts
+
+    return hosts
 
 
 def _worker(directory: RunDirectory, attempt: int) -> WorkerProcess | None:

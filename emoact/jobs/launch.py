@@ -11,15 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import JOB_WORKERS, AnyConfig
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.executor import can, find_executor
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.status import Status, write_status
 from emoact.store.atomic import write_error, write_json
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import make_folder
@@ -64,7 +63,7 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
     try:
         make_folder(runs)
     except OSError as error:
-        raise as_request_error(error, path=runs) from error
+        raise not_started(error, path=runs) from error
     with one_at_a_time(runs):
         remove_leftovers(runs)
         active = active_twin(runs, config)
@@ -142,10 +141,9 @@ def remove_leftovers(runs: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def as_request_error(error: OSError | EmoactError, *, path: Path) -> RequestError:
+def not_started(error: OSError | EmoactError, *, path: Path) -> RequestError:
     """The error as a wrong request (exit code 2): no work has started."""
-    failed = write_error(error, path=path) if isinstance(error, OSError) else error
-    return RequestError(failed.message, remedy=failed.remedy)
+    return as_request_error(write_error(error, path=path) if isinstance(error, OSError) else error)
 
 
 def aside(directory: RunDirectory) -> Path:
@@ -171,5 +169,5 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         if lock is not None:
             lock.close()
         shutil.rmtree(hidden.path, ignore_errors=True)
-        raise as_request_error(error, path=hidden.path) from error
+        raise not_started(error, path=hidden.path) from error
     return lock

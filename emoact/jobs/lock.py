@@ -10,24 +10,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import functools
 import os
-import platform
 import re
 import signal
-import time
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from emoact.errors import RequestError
+from emoact.jobs.machine import this_machine
+from emoact.store.locks import acquire, try_lock
 
-Phase = Literal["waiting", "working", "ended"]
+Phase = typing.Literal["waiting", "working", "ended"]
 
 _LINE = re.compile(rb"(\d{12}) (waiting|working|ended  )\n")
-_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +65,16 @@ class RunLock:
 
         Raises:
             OSError: The file cannot be made.
-            RequestError: The file system knows no locks.
+            RequestError: The file system has no locks.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        deadline = time.monotonic() + patience_s
+        # Readers hold it shared for an instant when they look.
         try:
-            # Readers hold it shared for an instant when they look.
-            while not _try(descriptor, fcntl.LOCK_EX, path):
-                if time.monotonic() >= deadline:
-                    os.close(descriptor)
-                    return None
-                time.sleep(_PAUSE_S)
-        except BaseException:
-            os.close(descriptor)
+            descriptor = acquire(path, patience_s=patience_s)
+        except OSError as error:
+            if error.errno == errno.ENOLCK:
+                raise _no_locks(path) from error
             raise
-        return cls(descriptor)
+        return None if descriptor is None else cls(descriptor)
 
     @classmethod
     def adopt(cls, descriptor: int) -> RunLock:
@@ -119,6 +111,7 @@ def read_lock(path: Path) -> LockReading:
 
     Raises:
         OSError: The file is there and cannot be opened.
+        RequestError: The file system has no locks.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -128,7 +121,10 @@ def read_lock(path: Path) -> LockReading:
     try:
         # The line first: a lock found free afterwards makes it void.
         note = _parse(os.pread(descriptor, 64, 0))
-        return LockReading(held=not _try(descriptor, fcntl.LOCK_SH, path), note=note)
+        free = try_lock(descriptor, shared=True)
+        if free is None:
+            raise _no_locks(path)
+        return LockReading(held=not free, note=note)
     finally:
         os.close(descriptor)
 
@@ -137,36 +133,15 @@ def _parse(line: bytes) -> QueueNote | None:
     match = _LINE.match(line)
     if match is None:
         return None
-    phase: Phase = "waiting"
-    if match[2] == b"working":
-        phase = "working"
-    elif match[2] != b"waiting":
-        phase = "ended"
+    phase = typing.cast("Phase", match[2].decode().strip())
     return QueueNote(ticket=int(match[1]), phase=phase)
 
 
-def _try(descriptor: int, kind: int, path: Path) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _BUSY:
-            return False
-        raise RequestError(
-            f"{path} cannot be locked ({os.strerror(error.errno or 0)}); runs need a file system "
-            "with locks",
-            remedy="Choose a folder on a local disk with --results.",
-        ) from error
-    return True
-
-
-@functools.cache
-def this_machine() -> str:
-    """A name of this machine since its last start; pids and monotonic clocks hold within it."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        boot = ""
-    return f"{platform.node()}/{boot}"
+def _no_locks(path: Path) -> RequestError:
+    return RequestError(
+        f"{path} cannot be locked; runs need a file system with locks",
+        remedy="Choose a folder on a local disk with --results.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,74 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from emoact.errors import RequestError
 from emoact.jobs.config import AnyConfig
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status
 from emoact.jobs.executor import LOCAL, Executor, find_executor
 from emoact.jobs.lock import LockReading
 from emoact.jobs.snapshot import ACTIVE, ENDED, Snapshot, State, derive_state
-from emoact.jobs.status import Status
 
-T = TypeVar("T")
-
-
-class Remembered(Generic[T]):
-    """A bounded memory of parsed files, by path, size, time and inode; safe between threads.
-
-    A refused file is remembered too: a damaged one costs no more than a good one.
-    """
-
-    def __init__(self, capacity: int = 1000) -> None:
-        self._capacity = capacity
-        self._entries: OrderedDict[str, tuple[tuple[int, ...], T | RequestError]] = OrderedDict()
-        self._guard = threading.Lock()
-
-    def get(self, path: Path, read: Callable[[], T]) -> T:
-        """Result of `read` for the file as it is now.
-
-        Raises:
-            RequestError: `read` raised it.
-        """
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return read()
-        mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        key = os.fspath(path)
-        with self._guard:
-            known = self._entries.get(key)
-        if known is not None and known[0] == mark:
-            return _given(known[1])
-        found: T | RequestError
-        try:
-            found = read()
-        except RequestError as error:
-            found = error
-        with self._guard:
-            self._entries[key] = (mark, found)
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
-        return _given(found)
-
-
-def _given(found: T | RequestError) -> T:
-    if isinstance(found, RequestError):
-        raise found.with_traceback(None)
-    return found
-
-
-_configs: Remembered[AnyConfig] = Remembered()
-_statuses: Remembered[Status] = Remembered()
+_REMEMBERED = 1000
 _LOOKS = 5
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    """Size, times and inode of a file, by which it is known again; None where it is missing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _config(
+    directory: RunDirectory, _mark: tuple[int, ...] | None
+) -> tuple[AnyConfig | None, tuple[str, ...]]:
+    """The config, or why it is refused: a damaged file costs no more than a good one."""
+    try:
+        return directory.config(), ()
+    except RequestError as error:
+        return None, (error.message,)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _status(
+    directory: RunDirectory, _mark: tuple[int, ...] | None
+) -> tuple[Status | None, tuple[str, ...]]:
+    """The status, or why it is refused."""
+    try:
+        return directory.status(), ()
+    except RequestError as error:
+        return None, (error.message,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +89,14 @@ def look(directory: RunDirectory) -> Look:
 
 
 def _look_once(directory: RunDirectory) -> Look:
-    problems = []
-    lock = LockReading(held=False, note=None)
-    config = status = snapshot = None
     executor: Executor = LOCAL
+    config, refused = _config(directory, _mark(directory.config_path))
+    problems = list(refused)
     try:
-        config = _configs.get(directory.config_path, directory.config)
-        executor = find_executor(config.executor)
+        executor = LOCAL if config is None else find_executor(config.executor)
     except RequestError as error:
         problems.append(error.message)
+    lock = LockReading(held=False, note=None)
     try:
         # Before the status: a worker that is found gone has written its last status by then.
         lock = executor.watch(directory)
@@ -128,13 +104,11 @@ def _look_once(directory: RunDirectory) -> Look:
         problems.append(f"lock ({error.strerror})")
     except RequestError as error:
         problems.append(error.message)
-    try:
-        status = _statuses.get(directory.status_path, directory.status)
-        snapshot = status.snapshot
-    except RequestError as error:
-        problems.append(error.message)
-        if config is not None:
-            snapshot = _by_events(directory, config)
+    status, refused = _status(directory, _mark(directory.status_path))
+    problems += refused
+    snapshot = None if status is None else status.snapshot
+    if status is None and config is not None:
+        snapshot = _by_events(directory, config)
     cancel_requested = directory.cancel_requested()
     stated = None if snapshot is None else snapshot.state
     return Look(

@@ -1,13 +1,24 @@
-"""Resources of this machine: free disk, free memory, cores."""
+"""This machine: its names, its cores and its free memory."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+@functools.cache
+def this_machine() -> str:
+    """A name of this machine since its last start; pids and monotonic clocks hold within it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{platform.node()}/{boot}"
 
 
 def machine_id() -> str:
@@ -26,17 +37,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def free_disk(path: str | os.PathLike[str]) -> int | None:
-    """Bytes free for us where `path` is or will be; None when the system does not say."""
-    for place in (Path(path), *Path(path).absolute().parents):
-        try:
-            status = os.statvfs(place)
-        except OSError:
-            continue
-        return status.f_bavail * status.f_frsize
-    return None
 
 
 def free_memory() -> int | None:

@@ -14,9 +14,6 @@ from emoact.jobs.snapshot import UnitProgress
 from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
 
-SILENT_S = 20.0
-"""Seconds without a heartbeat after which a page says so."""
-
 _LOG_LINES = 20
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from emoact.errors import RequestError
+from emoact.errors import RequestError, as_request_error
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import LockReading, QueueNote, RunLock
 from emoact.store.atomic import write_error
@@ -49,8 +49,7 @@ def one_at_a_time(runs: Path) -> Iterator[None]:
     try:
         mutex = RunLock.acquire(path, patience_s=_PATIENCE_S)
     except OSError as error:
-        failed = write_error(error, path=path)
-        raise RequestError(failed.message, remedy=failed.remedy) from error
+        raise as_request_error(write_error(error, path=path)) from error
     if mutex is None:
         raise RequestError(
             f"{path} has been locked for {_PATIENCE_S:.0f} s by another emoact process",

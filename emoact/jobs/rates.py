@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,10 +15,11 @@ from emoact.jobs.machine import machine_id
 from emoact.jobs.snapshot import Snapshot, UnitProgress
 from emoact.models.cache import cache_root
 from emoact.store.atomic import write_json
+from emoact.store.locks import acquire
 
 _MAX_BYTES = 10_000_000
+_PATIENCE_S = 10.0
 _NEW_WEIGHT = 0.5
-_OUTCOMES = 50
 _DONE = ("saved", "skipped")
 _FIRST_SHARE = 0.1
 """Share of a job below which its remaining time is not estimated."""
@@ -41,38 +41,14 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """An estimate beside the truth.
-
-    Attributes:
-        run_id: The run.
-        models: Folders of its models.
-        estimated_s: Seconds expected before the start.
-        actual_s: Seconds it took.
-    """
-
-    run_id: str
-    models: tuple[str, ...]
-    estimated_s: float
-    actual_s: float
-
-    @property
-    def ratio(self) -> float:
-        """Actual over estimated: 1.2 means that it took a fifth longer than said."""
-        return self.actual_s / self.estimated_s
-
-
-@dataclass(frozen=True, kw_only=True)
 class Rates:
     """Everything learnt so far.
 
     Attributes:
         models: By `rate_key`.
-        outcomes: Of the latest runs, oldest first.
     """
 
     models: Mapping[str, Rate] = field(default_factory=dict)
-    outcomes: tuple[Outcome, ...] = ()
 
 
 def rate_key(folder: str, *, dtype: str, device: str) -> str:
@@ -83,24 +59,15 @@ def rate_key(folder: str, *, dtype: str, device: str) -> str:
 def read_rates() -> Rates:
     """Rates in the cache; empty where the file is missing or damaged."""
     try:
-        return decode(Rates, read_json(_path(), limit=_MAX_BYTES))
+        return decode(Rates, read_json(_path(), limit=_MAX_BYTES), ignore_unknown=True)
     except RequestError:
         return Rates()
-
-
-def last_outcome(folders: frozenset[str] | None = None) -> Outcome | None:
-    """The latest finished run that was estimated, of just these models where given."""
-    for outcome in reversed(read_rates().outcomes):
-        if folders is None or frozenset(outcome.models) == folders:
-            return outcome
-    return None
 
 
 def learn(config: RunConfig, snapshot: Snapshot) -> None:
     """Improve the rates by what an attempt measured; a cache that cannot be written is no error."""
     with suppress(OSError, EmoactError), _alone():
-        rates = read_rates()
-        models = dict(rates.models)
+        models = dict(read_rates().models)
         for folder, ready_s in snapshot.ready_s.items():
             done = [unit for unit in snapshot.units if unit.folder == folder and unit.seconds]
             seconds = sum(unit.seconds or 0.0 for unit in done if unit.state == "saved")
@@ -108,9 +75,7 @@ def learn(config: RunConfig, snapshot: Snapshot) -> None:
             if tokens and seconds:
                 key = rate_key(folder, dtype=config.options.dtype, device=config.options.device)
                 models[key] = _mixed(models.get(key), tokens / seconds, ready_s)
-        outcomes = (*rates.outcomes, *_outcome(config, snapshot))[-_OUTCOMES:]
-        new = Rates(models=models, outcomes=outcomes)
-        write_json(_path(), encode(new), durable=False)
+        write_json(_path(), encode(Rates(models=models)), durable=False)
 
 
 def _mixed(old: Rate | None, tokens_per_s: float, ready_s: float) -> Rate:
@@ -124,23 +89,6 @@ def _mixed(old: Rate | None, tokens_per_s: float, ready_s: float) -> Rate:
     )
 
 
-def _outcome(config: RunConfig, snapshot: Snapshot) -> tuple[Outcome, ...]:
-    estimate = config.estimate
-    whole = snapshot.attempt == 1 and all(
-        unit.state in ("saved", "skipped") for unit in snapshot.units
-    )
-    if estimate is None or not whole or estimate.seconds <= 0 or snapshot.elapsed_s <= 0:
-        return ()
-    return (
-        Outcome(
-            run_id=config.run_id,
-            models=tuple(model.folder for model in config.models),
-            estimated_s=estimate.seconds,
-            actual_s=snapshot.elapsed_s,
-        ),
-    )
-
-
 def _path() -> Path:
     return cache_root() / "rates.json"
 
@@ -150,9 +98,10 @@ def _alone() -> Iterator[None]:
     """Holds a lock, so that two runs that end together are both recorded."""
     path = _path().with_name(".rates.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = acquire(path, patience_s=_PATIENCE_S)
+    if descriptor is None:
+        raise EmoactError(f"{path} is held by another process")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

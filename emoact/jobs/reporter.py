@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from emoact.errors import CancelledError, EmoactError
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.events import Event, EventKind, EventLog
 from emoact.jobs.lock import WorkerProcess
 from emoact.jobs.redact import redact
 from emoact.jobs.snapshot import RunError, Snapshot, State, Step
-from emoact.jobs.status import Status, write_status
 
 BEAT_S = 0.5
 

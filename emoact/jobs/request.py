@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.data import read_prompts
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import DatasetRef, RunConfig, RunModel, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
 from emoact.jobs.executor import find_executor
@@ -22,9 +22,7 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import Dataset, ExtractionOptions, Prompt, check_emotion
 from emoact.store import manifest
-from emoact.store.atomic import check_folder
-from emoact.store.configuration import unit_configuration
-from emoact.store.keys import differences
+from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.protocol import find_store
 
@@ -100,7 +98,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
     dataset = read_prompts(request.dataset)
     emotions = _emotions(request, dataset)
     sources = _sources(request)
-    _check_writable(root)
+    root.check_writable()
     skipped = {
         source.folder: units_on_disk(
             root,
@@ -222,17 +220,6 @@ def _n_parameters(source: ModelSource) -> int | None:
     return 12 * shape.n_layers * shape.d_model**2 + shape.d_vocab * shape.d_model
 
 
-def _check_writable(root: ResultsRoot) -> None:
-    """Try to write where the results will go; what is not there yet is not made for that."""
-    place = root.path.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    try:
-        check_folder(place)
-    except EmoactError as error:
-        raise RequestError(error.message, remedy=error.remedy) from error
-
-
 def _work(
     model: RunModel,
     source: ModelSource,
@@ -310,7 +297,7 @@ def units_on_disk(
     try:
         known = manifest.load(root).units
     except EmoactError as error:
-        raise RequestError(error.message, remedy=error.remedy) from error
+        raise as_request_error(error) from error
     there = set()
     for emotion, chosen in prompts.items():
         path = root.unit_path(source.folder, emotion)

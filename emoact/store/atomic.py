@@ -82,26 +82,23 @@ def write_json(path: str | os.PathLike[str], content: Any, *, durable: bool = Tr
         file.write(text)
 
 
-def check_folder(path: str | os.PathLike[str], *, need: int = 0) -> None:
-    """Create the folder where it is missing, and try whether files can be written in it.
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Try whether files can be written in a folder that is there.
 
     Raises:
-        EmoactError: They cannot, or fewer than `need` bytes are free.
+        EmoactError: They cannot.
     """
-    target = Path(path)
     try:
-        make_folder(target)
-        folder = os.open(target, FOLDER_FLAGS)
+        folder = os.open(path, FOLDER_FLAGS)
         try:
             _remove_stale(folder)
-            check_room(folder, need)
             name, file = _open_temporary(folder)
             with file:
                 os.unlink(name, dir_fd=folder)
         finally:
             os.close(folder)
     except OSError as error:
-        raise write_error(error, path=target, need=need) from error
+        raise write_error(error, path=path) from error
 
 
 def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) -> EmoactError:
@@ -116,7 +113,7 @@ def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) 
     said = f"{os.strerror(code)} ({errno.errorcode.get(code, code)})" if code else str(error)
     if code in _NO_ROOM:
         wanted = f"{need:,} bytes are needed and " if need else ""
-        free = _free_bytes(path)
+        free = free_bytes(path)
         room = f"{free:,} bytes are free" if free is not None else "the free space is unknown"
         why = {
             errno.ENOSPC: "the disk is full",
@@ -177,7 +174,8 @@ def check_room(descriptor: int, need: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _free_bytes(path: str | os.PathLike[str]) -> int | None:
+def free_bytes(path: str | os.PathLike[str]) -> int | None:
+    """Bytes free for this user where `path` is or will be; None when the system does not say."""
     for place in (Path(path), *Path(path).absolute().parents):
         with contextlib.suppress(OSError):
             return _free(os.statvfs(place))

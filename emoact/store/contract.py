@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from emoact import sites
 from emoact.schema import Finding
-from emoact.store.array_checks import Geometry, check_labels, check_site, check_tokens
-from emoact.store.findings import Findings
-from emoact.store.metadata_checks import REPAIR, check_metadata, integer
+from emoact.store.metadata_checks import REPAIR, Findings, check_metadata, integer
+from emoact.store.read.tokens import BFloat16Array
 from emoact.store.unit import Unit
+
+_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_INTEGERS = frozenset("iu")
 
 
 def check_contract(payload: object) -> list[Finding]:
@@ -28,10 +31,10 @@ def check_contract(payload: object) -> list[Finding]:
     metadata = check_metadata(payload.get("metadata"), findings)
     if metadata is None:
         return list(findings)
-    check_labels(payload, metadata, findings)
-    lengths = check_tokens(payload, metadata, findings)
+    _check_labels(payload, metadata, findings)
+    lengths = _check_tokens(payload, metadata, findings)
     if lengths:
-        geometry = Geometry(
+        geometry = _Geometry(
             n_layers=int(metadata["n_layers"]), d_model=int(metadata["d_model"]), lengths=lengths
         )
         _check_sites(payload, metadata, geometry, findings)
@@ -45,7 +48,7 @@ def check_contract(payload: object) -> list[Finding]:
 
 
 def _check_sites(
-    payload: Mapping[Any, Any], metadata: Mapping[str, Any], geometry: Geometry, findings: Findings
+    payload: Mapping[Any, Any], metadata: Mapping[str, Any], geometry: _Geometry, findings: Findings
 ) -> None:
     saved = 0
     for site in sites.SITES:
@@ -54,7 +57,7 @@ def _check_sites(
         saved += present
         _check_flag(site, present, metadata, findings)
         if present:
-            check_site(site, value, geometry, findings)
+            _check_site(site, value, geometry, findings)
     if not saved:
         findings.error("no_activations", "residual_stream", "there are no activations", REPAIR)
     named = metadata.get("sites")
@@ -102,6 +105,166 @@ def _check_content(
                 f"tokens[{sample}]",
                 f"{length} position(s), content starts at {start}: nothing is left to look at",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Geometry:
+    """Sizes that every array is checked against.
+
+    Attributes:
+        n_layers: Layers of the model.
+        d_model: Width.
+        lengths: Positions of every sample.
+    """
+
+    n_layers: int
+    d_model: int
+    lengths: tuple[int, ...]
+
+
+def token_array(value: object) -> np.ndarray[Any, np.dtype[Any]] | None:
+    """Token ids as int64 `[pos]`, from an array, a one-row array or a list; None if neither."""
+    if isinstance(value, list | tuple):
+        if not all(type(item) is int and -(1 << 63) <= item < 1 << 63 for item in value):
+            return None
+        return np.array(value, dtype=np.int64)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in _INTEGERS:
+        return None
+    row: np.ndarray[Any, np.dtype[Any]] = (
+        value[0] if value.ndim == 2 and value.shape[0] == 1 else value
+    )
+    return row.astype(np.int64, copy=False) if row.ndim == 1 else None
+
+
+def _check_tokens(
+    payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings
+) -> tuple[int, ...]:
+    """Positions of every sample by its tokens; empty where they cannot be used."""
+    n_samples = int(metadata["n_samples"])
+    vocabulary = integer(metadata.get("d_vocab")) or 1 << 62
+    tokens = _listed(payload, "tokens", n_samples, findings)
+    strings = _listed(payload, "token_strings", n_samples, findings)
+    if tokens is None or strings is None:
+        return ()
+    lengths = []
+    for sample, value in enumerate(tokens):
+        ids = token_array(value)
+        if ids is None or not ids.size:
+            where = f"tokens[{sample}]"
+            findings.error("tokens", where, "integers of shape [pos] are needed", REPAIR)
+            return ()
+        lengths.append(ids.size)
+        if ids.min() < 0 or ids.max() >= vocabulary:
+            findings.warning(
+                "token_range", f"tokens[{sample}]", f"an id is outside 0 to {vocabulary - 1:,}"
+            )
+        if isinstance(value, np.ndarray) and value.ndim == 2:
+            findings.note("tokens_row", f"tokens[{sample}]", "it is [1, pos] instead of [pos]")
+        texts = strings[sample]
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            findings.error(
+                "token_strings", f"token_strings[{sample}]", "a list of str is needed", REPAIR
+            )
+        elif len(texts) != ids.size:
+            findings.error(
+                "token_strings",
+                f"token_strings[{sample}]",
+                f"{len(texts):,} strings for {ids.size:,} tokens",
+                REPAIR,
+            )
+    return tuple(lengths)
+
+
+def _check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings) -> None:
+    """Check one label per sample."""
+    labels = _listed(payload, "labels", int(metadata["n_samples"]), findings)
+    for sample, label in enumerate(labels or ()):
+        where = f"labels[{sample}]"
+        if not isinstance(label, str):
+            findings.error("labels", where, "a str is needed", REPAIR)
+        elif label != metadata["emotion_label"]:
+            findings.warning(
+                "labels_differ", where, f"it is not {metadata['emotion_label']!r} as metadata says"
+            )
+
+
+def _listed(
+    payload: dict[Any, Any], key: str, n_samples: int, findings: Findings
+) -> Sequence[Any] | None:
+    found = payload.get(key)
+    if isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "U":
+        found = found.tolist()
+    if not isinstance(found, list | tuple):
+        findings.error(key, key, "a list with one entry per sample is needed", REPAIR)
+        return None
+    if len(found) != n_samples:
+        findings.error(
+            key, key, f"{len(found):,} entries; metadata.n_samples is {n_samples:,}", REPAIR
+        )
+        return None
+    return found
+
+
+def _check_site(site: sites.Site, value: object, geometry: _Geometry, findings: Findings) -> None:
+    """Check the arrays of a site, `[layer][sample]`, or `[sample]` where it has one layer."""
+    if site.layers == "last":
+        _check_samples(site.key, value, site, geometry, findings)
+        return
+    if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
+        findings.error(
+            "layers", site.key, f"a list of {geometry.n_layers} layers is needed", REPAIR
+        )
+        return
+    for layer, samples in enumerate(value):
+        _check_samples(f"{site.key}[{layer}]", samples, site, geometry, findings)
+
+
+def _check_samples(
+    where: str, value: object, site: sites.Site, geometry: _Geometry, findings: Findings
+) -> None:
+    samples = _one_per_sample(where, value, geometry, findings)
+    # A file does not say how many heads there are, or how wide: the first array of a layer does.
+    found = getattr(samples[0], "shape", ()) if samples else ()
+    sizes = {"head": 1, "d_head": 1, **dict(zip(site.shape.split(), found, strict=False))}
+    shapes = {
+        length: site.array_shape(
+            length, d_model=geometry.d_model, n_heads=sizes["head"], d_head=sizes["d_head"]
+        )
+        for length in set(geometry.lengths)
+    }
+    for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
+        usual = type(array) is np.ndarray and array.dtype == np.float32
+        if not usual or array.shape != shapes[length] or not array.flags.c_contiguous:
+            _describe(f"{where}[{sample}]", array, shapes[length], findings)
+
+
+def _one_per_sample(
+    where: str, value: object, geometry: _Geometry, findings: Findings
+) -> Sequence[Any]:
+    n_samples = len(geometry.lengths)
+    if isinstance(value, list | tuple) and len(value) == n_samples:
+        return value
+    found = f"{len(value):,} entries" if isinstance(value, list | tuple) else "no list"
+    findings.error("samples", where, f"{found}; {n_samples:,} samples are needed", REPAIR)
+    return ()
+
+
+def _describe(where: str, array: object, shape: tuple[int, ...], findings: Findings) -> None:
+    if not isinstance(array, np.ndarray | BFloat16Array):
+        findings.error("not_an_array", where, "an array of floats is needed", REPAIR)
+        return
+    dtype = "bfloat16" if isinstance(array, BFloat16Array) else array.dtype.name
+    if dtype not in _FLOATS:
+        findings.error("dtype", where, f"dtype {dtype}; float32 is needed", REPAIR)
+        return
+    if array.shape != shape:
+        findings.error("shape", where, f"shape {array.shape}; {shape} is needed", REPAIR)
+        return
+    if dtype != "float32":
+        findings.note(f"stored_as_{dtype}", where, f"{dtype}; it is read as float32")
+    contiguous = array.bits if isinstance(array, BFloat16Array) else array
+    if not contiguous.flags.c_contiguous:
+        findings.note("not_contiguous", where, "the array is not C-contiguous in the file")
 
 
 def check_finite(unit: Unit) -> list[Finding]:

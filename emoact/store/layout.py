@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.schema import check_emotion
 from emoact.store import protocol
 from emoact.store.atomic import check_folder
@@ -149,19 +149,19 @@ class ResultsRoot:
                 if _is_emotion(emotion):
                     yield folder, emotion, self.unit_path(folder, emotion)
 
-    def check_writable(self, *, need: int = 0) -> None:
-        """Create the root where it is missing and try to write a file in it.
-
-        Args:
-            need: Bytes that the work ahead will write at most, where known.
+    def check_writable(self) -> None:
+        """Try to write a file where the results will go; folders that are missing are not made.
 
         Raises:
-            RequestError: It cannot be written, or has less than `need` bytes free.
+            RequestError: It cannot be written.
         """
+        place = self.path.absolute()
+        while not os.path.lexists(place):
+            place = place.parent
         try:
-            check_folder(self.path, need=need)
+            check_folder(place)
         except EmoactError as error:
-            raise RequestError(error.message, remedy=error.remedy) from error
+            raise as_request_error(error) from error
 
     def _unit(self, folder: str, emotion: str, store: str | None) -> tuple[str, str, str]:
         stores = protocol.STORES if store is None else (protocol.find_store(store),)

@@ -18,7 +18,7 @@ from emoact.decode import decode, encode, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import write_error, write_json
-from emoact.store.configuration import store_in
+from emoact.store.keys import store_in
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import acquire, make_folder, open_locked
 

@@ -1,23 +1,63 @@
-"""Checks of metadata: required fields, in the types that the contract allows."""
+"""Findings of the contract check, and the checks of metadata: required fields and their types."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from emoact import sites
 from emoact.errors import RequestError
-from emoact.schema import check_emotion
-from emoact.store.findings import Findings
-from emoact.store.provenance import missing_fields, prompts_of
+from emoact.schema import Finding, Severity, check_emotion
+from emoact.store.unit import missing_fields, prompts_of
 
 _COUNTS = ("n_layers", "d_model", "n_samples")
 _MAX_NAME = 300
 _MAX_COUNT = 1 << 31
 REPAIR = "Extract the file again, or correct the field where the file was made."
+
+
+class Findings:
+    """Findings of one check: of each code the first is kept and the rest are counted."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Finding] = {}
+        self._count: dict[str, int] = {}
+
+    def _add(self, code: str, severity: Severity, where: str, message: str, remedy: str) -> None:
+        self._count[code] = self._count.get(code, 0) + 1
+        if code not in self._first:
+            self._first[code] = Finding(
+                code=code, severity=severity, where=where, message=message, remedy=remedy
+            )
+
+    def error(self, code: str, where: str, message: str, remedy: str = "") -> None:
+        """Note at `where`, the name of a field, something that makes the file unusable."""
+        self._add(code, "error", where, message, remedy)
+
+    def warning(self, code: str, where: str, message: str, remedy: str = "") -> None:
+        """Note something that is wrong, in a file that can still be used."""
+        self._add(code, "warning", where, message, remedy)
+
+    def note(self, code: str, where: str, message: str, remedy: str = "") -> None:
+        """Note something that a reader should know."""
+        self._add(code, "note", where, message, remedy)
+
+    def __iter__(self) -> Iterator[Finding]:
+        for code, finding in self._first.items():
+            more = self._count[code] - 1
+            if more:
+                message = f"{finding.message} (and {more:,} more like it)"
+                finding = replace(finding, message=message)
+            yield finding
+
+    @property
+    def has_errors(self) -> bool:
+        """True when the file is unusable."""
+        return any(finding.severity == "error" for finding in self._first.values())
 
 
 def integer(value: object) -> int | None:

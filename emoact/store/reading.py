@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from emoact import sites
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Finding
-from emoact.store.array_checks import token_array
-from emoact.store.contract import check_contract, check_finite, has_values
-from emoact.store.description import describe
-from emoact.store.grid import Grid
-from emoact.store.layers import Layers
+from emoact.store.contract import check_contract, check_finite, has_values, token_array
 from emoact.store.layout import ResultsRoot
 from emoact.store.protocol import Verified, split_unit_file_name, store_of
-from emoact.store.read.closed import load_closed, map_path, refusing
-from emoact.store.unit import Unit
+from emoact.store.read.closed import load_closed, map_file, refusing
+from emoact.store.read.tokens import BFloat16Array
+from emoact.store.unit import Layers, Unit
+
+_LONGEST_TEXT = 2000
 
 
 def read(path: str | os.PathLike[str]) -> Unit:
@@ -122,6 +124,42 @@ def _read_only(array: Any) -> Any:
     return view
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Grid:
+    """Units in the order of folder and emotion; iterating gives the units.
+
+    Attributes:
+        units: The files that keep the contract.
+        problems: One finding per refused file; `where` is its path.
+    """
+
+    units: tuple[Unit, ...]
+    problems: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        """Numbers of units and refused files, with the names of models and emotions."""
+        return (
+            f"Grid({len(self.units)} units: {', '.join(self.folders) or 'no models'}; "
+            f"{', '.join(self.emotions) or 'no emotions'}; {len(self.problems)} refused)"
+        )
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units)
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Model folders that have a unit."""
+        return tuple(dict.fromkeys(unit.folder for unit in self.units))
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Emotions that have a unit."""
+        return tuple(dict.fromkeys(unit.emotion for unit in self.units))
+
+
 def read_all(results: str | os.PathLike[str]) -> Grid:
     """Every unit of a results folder; files that are refused become problems, not errors."""
     units, problems = [], []
@@ -175,12 +213,12 @@ def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """
     document: dict[str, Any] = {"path": str(path), "ok": False, "refused": None, "findings": []}
     try:
-        file = map_path(path)
-        document["size"] = file.data.nbytes
-        document["sha256"] = hashlib.sha256(file.data).hexdigest()
+        data = map_file(path)
+        document["size"] = data.nbytes
+        document["sha256"] = hashlib.sha256(data).hexdigest()
     except FileRefusedError as error:
         return {**document, "refused": _refused(error)}
-    found = store_of(file.path).verify(file.path)
+    found = store_of(Path(path)).verify(Path(path))
     document["findings"] = [finding.to_json() for finding in found.findings]
     if found.refusal is not None:
         document["refused"] = _refused(found.refusal)
@@ -192,3 +230,50 @@ def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 def _refused(error: FileRefusedError) -> dict[str, Any]:
     return {"reason": error.reason, "offset": error.offset, "remedy": error.remedy}
+
+
+def describe(unit: Unit) -> dict[str, Any]:
+    """Model, emotion, sizes, sites, token statistics and provenance of a unit."""
+    lengths = np.array(unit.lengths)
+    return {
+        "model": unit.model_name,
+        "emotion": unit.emotion,
+        "n_samples": unit.n_samples,
+        "n_layers": unit.n_layers,
+        "d_model": unit.d_model,
+        "d_vocab": plain(unit.metadata.get("d_vocab")),
+        "sites": list(unit.sites),
+        "tokens": {
+            "total": int(lengths.sum()),
+            "min": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "max": int(lengths.max()),
+        },
+        "content_start": unit.content_start,
+        "prompts": unit.prompts is not None,
+        "configuration_known": unit.configuration is not None,
+        "random_weights": unit.random_weights,
+        "provenance": plain(unit.provenance),
+        "metadata_keys": sorted(map(str, unit.metadata)),
+    }
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON types; other values are described by kind and size."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | BFloat16Array):
+        return f"array of shape {value.shape}"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    return str(value)

@@ -2,19 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.schema import Finding
 from emoact.sites import SiteName, site_names
-from emoact.store.layers import Layers
-from emoact.store.provenance import configuration_of, prompts_of
+from emoact.store.read.tokens import BFloat16Array, Leaf
+
+COMPARED: tuple[str, ...] = (
+    "schema_version",
+    "model_name",
+    "revision",
+    "weight_source",
+    "processing",
+    "bos",
+    "dtype",
+    "dataset",
+)
+"""Fields of provenance that a comparison looks at."""
+
+
+def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:
+    """Read-only float32 values: the view itself where it is float32, else a converted copy."""
+    if isinstance(values, BFloat16Array):
+        wide: np.ndarray[Any, np.dtype[Any]] = values.float32()
+    elif values.dtype == np.float32 and values.dtype.isnative:
+        wide = values.view()
+    else:
+        # A float64 beyond float32 becomes inf, which the check of values reports.
+        with np.errstate(over="ignore"):
+            wide = values.astype(np.float32)
+    wide.flags.writeable = False
+    return wide
+
+
+class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
+    """The arrays of one layer, one per sample.
+
+    Args:
+        values: Arrays as they are in the file.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Sequence[Leaf]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, sample: int) -> Float32[np.ndarray, "..."]: ...
+    @overload
+    def __getitem__(self, sample: slice) -> Samples: ...
+    def __getitem__(self, sample: int | slice) -> Float32[np.ndarray, "..."] | Samples:
+        if isinstance(sample, slice):
+            return Samples(self._values[sample])
+        return as_float32(self._values[sample])
+
+    def __repr__(self) -> str:
+        return f"Samples({len(self)})"
+
+
+class Layers(Sequence[Samples]):
+    """`layers[layer][sample]`; empty where the site was not saved.
+
+    Args:
+        layers: One list of arrays per layer.
+    """
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, layers: Sequence[Sequence[Leaf]] = ()) -> None:
+        self._layers = tuple(Samples(layer) for layer in layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    @overload
+    def __getitem__(self, layer: int) -> Samples: ...
+    @overload
+    def __getitem__(self, layer: slice) -> tuple[Samples, ...]: ...
+    def __getitem__(self, layer: int | slice) -> Samples | tuple[Samples, ...]:
+        return self._layers[layer]
+
+    def __repr__(self) -> str:
+        return f"Layers({len(self)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -55,21 +134,6 @@ class Unit:
     def mlp_output(self) -> Layers:
         """Output of every layer's MLP, `[layer][sample]`, float32 `[pos, d_model]`."""
         return self.by_site["mlp_out"]
-
-    @property
-    def attn_output(self) -> Layers:
-        """Output of every layer's attention, `[layer][sample]`, float32 `[pos, d_model]`."""
-        return self.by_site["attn_out"]
-
-    @property
-    def residual_post(self) -> Layers:
-        """The residual stream after the last layer, as one layer: `[0][sample]`."""
-        return self.by_site["resid_post"]
-
-    @property
-    def attention_pattern(self) -> Layers:
-        """Attention weights, `[layer][sample]`, float32 `[head, pos, pos]`."""
-        return self.by_site["pattern"]
 
     @property
     def sites(self) -> tuple[SiteName, ...]:
@@ -149,3 +213,38 @@ class Unit:
     def random_weights(self) -> bool:
         """True when the model's weights are random."""
         return bool((self.provenance or {}).get("random_weights", False))
+
+
+def missing_fields(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """The compared fields that a provenance does not have."""
+    return tuple(field for field in COMPARED if field not in provenance)
+
+
+def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The compared fields, or None where one of them is unknown.
+
+    `bos` is the policy with its token, `dataset` the hash of the data set's file, and `revision`
+    the commit that was loaded where it is known.
+    """
+    if provenance is None or missing_fields(provenance):
+        return None
+    chosen = {field: provenance[field] for field in COMPARED}
+    chosen["revision"] = provenance.get("commit") or chosen["revision"]
+    dataset = chosen["dataset"]
+    if isinstance(dataset, Mapping):
+        chosen["dataset"] = dataset.get("sha256")
+    return chosen
+
+
+def prompts_of(metadata: Mapping[str, Any], n_samples: int) -> tuple[Mapping[str, Any], ...] | None:
+    """One mapping with a `text` per sample, or None where the file has no such thing.
+
+    A plain list of texts counts: other people's files have that.
+    """
+    found = metadata.get("prompts")
+    if not isinstance(found, list | tuple) or len(found) != n_samples:
+        return None
+    prompts = tuple({"text": prompt} if isinstance(prompt, str) else prompt for prompt in found)
+    if all(isinstance(each, Mapping) and isinstance(each.get("text"), str) for each in prompts):
+        return prompts
+    return None

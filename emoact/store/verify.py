@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def verify_files(
     try:
         known = manifest.load(root)
     except EmoactError as error:
-        findings.append(_error("manifest_damaged", str(root.manifest), error))
+        findings.append(_refused("manifest_damaged", root.manifest, error))
         known = Manifest(units={})
     grid = read_all(results)
     findings += [problem for problem in grid.problems if problem.code == "name_refused"]
@@ -77,18 +77,28 @@ def verify_files(
             on_file(path)
         entry = paths.get(path)
         if path not in present and entry is not None:
-            findings.append(_missing(path, entry))
+            findings.append(
+                _error(
+                    "file_missing",
+                    path,
+                    f"it was saved by run {entry.run_id} ({entry.size:,} bytes) and is not there",
+                    "Restore it from a copy, or extract the unit again.",
+                )
+            )
             continue
         n_bytes += path.stat().st_size
         findings += _check_record(path, entry)
         verified = store_of(path).verify(path)
         if verified.refusal is not None:
-            findings.append(_error("file_refused", str(path), verified.refusal))
+            findings.append(_refused("file_refused", path, verified.refusal))
         if verified.unit is None:
             continue
         unit = verified.unit
         units.append(unit)
-        findings += _at(path, verified.findings)
+        findings += [
+            replace(found, where=f"{path}: {found.where}" if found.where else str(path))
+            for found in verified.findings
+        ]
         findings += _check_identity(path, unit, entry)
         findings += _check_sum(path, unit)
     return FilesReport(
@@ -104,36 +114,12 @@ def is_ok(findings: tuple[Finding, ...]) -> bool:
     return all(finding.severity == "note" for finding in findings)
 
 
-def _error(code: str, where: str, error: EmoactError) -> Finding:
-    return Finding(
-        code=code,
-        severity="error",
-        where=where,
-        message=error.message,
-        remedy=error.remedy or _AGAIN,
-    )
+def _error(code: str, where: str | Path, message: str, remedy: str = _AGAIN) -> Finding:
+    return Finding(code=code, severity="error", where=str(where), message=message, remedy=remedy)
 
 
-def _at(path: Path, findings: tuple[Finding, ...]) -> Iterator[Finding]:
-    for finding in findings:
-        field = f": {finding.where}" if finding.where else ""
-        yield Finding(
-            code=finding.code,
-            severity=finding.severity,
-            where=f"{path}{field}",
-            message=finding.message,
-            remedy=finding.remedy,
-        )
-
-
-def _missing(path: Path, entry: ManifestEntry) -> Finding:
-    return Finding(
-        code="file_missing",
-        severity="error",
-        where=str(path),
-        message=f"it was saved by run {entry.run_id} ({entry.size:,} bytes) and is not there",
-        remedy="Restore it from a copy, or extract the unit again.",
-    )
+def _refused(code: str, path: Path, error: EmoactError) -> Finding:
+    return _error(code, path, error.message, error.remedy or _AGAIN)
 
 
 def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
@@ -147,49 +133,37 @@ def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
         return
     size = path.stat().st_size
     if size != entry.size:
-        yield Finding(
-            code="size_mismatch",
-            severity="error",
-            where=str(path),
-            message=f"it has {size:,} bytes; {entry.size:,} were saved",
-            remedy=_AGAIN,
-        )
+        yield _error("size_mismatch", path, f"it has {size:,} bytes; {entry.size:,} were saved")
         return
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 != entry.sha256:
-        yield Finding(
-            code="hash_mismatch",
-            severity="error",
-            where=str(path),
-            message=f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved",
-            remedy=_AGAIN,
+        yield _error(
+            "hash_mismatch",
+            path,
+            f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved",
         )
 
 
 def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iterator[Finding]:
-    """The file's own word on what it is, against the manifest and its own tokens."""
+    """Compare what the file says of itself with the manifest and with its own tokens."""
     if entry is None:
         return
     stated = (unit.provenance or {}).get("unit_key")
     computed = unit_key(entry.configuration, list(unit.tokens))
     for name, key in (("metadata.provenance.unit_key", stated), ("tokens", computed)):
         if key is not None and key != entry.key:
-            yield Finding(
-                code="key_mismatch",
-                severity="error",
-                where=f"{path}: {name}",
-                message=f"it belongs to the unit key {str(key)[:16]}...; the manifest has "
+            yield _error(
+                "key_mismatch",
+                f"{path}: {name}",
+                f"it belongs to the unit key {str(key)[:16]}...; the manifest has "
                 f"{entry.key[:16]}...",
-                remedy=_AGAIN,
             )
     if unit.model_name != entry.model:
-        yield Finding(
-            code="model_mismatch",
-            severity="error",
-            where=f"{path}: metadata.model_name",
-            message=f"it is {unit.model_name!r}; the manifest has {entry.model!r}",
-            remedy=_AGAIN,
+        yield _error(
+            "model_mismatch",
+            f"{path}: metadata.model_name",
+            f"it is {unit.model_name!r}; the manifest has {entry.model!r}",
         )
 
 
@@ -214,11 +188,9 @@ def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
             if not error <= worst:
                 worst, where = error, f"layer {layer}, sample {sample}"
     if not worst <= ADDITIVITY:
-        yield Finding(
-            code="not_additive",
-            severity="error",
-            where=f"{path}: {where}",
-            message=f"{' + '.join(['resid_pre', *sorted(parts)])} differs from the next resid_pre "
+        yield _error(
+            "not_additive",
+            f"{path}: {where}",
+            f"{' + '.join(['resid_pre', *sorted(parts)])} differs from the next resid_pre "
             f"by {worst:.2g} of its norm; {ADDITIVITY:g} is allowed",
-            remedy=_AGAIN,
         )

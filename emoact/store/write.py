@@ -15,9 +15,8 @@ from jaxtyping import Int64
 from emoact import sites
 from emoact.errors import EmoactError
 from emoact.sites import Site
-from emoact.store import pickle_values as values
+from emoact.store import pickle_opcodes as opcodes
 from emoact.store.atomic import replace_atomically
-from emoact.store.pickle_arrays import ARRAY_END, array_start, token_tensor
 from emoact.store.protocol import Written
 from emoact.store.shard import UnitShard
 
@@ -86,9 +85,9 @@ def encode_unit(
     return _blocks(
         _Encoder(shard).pieces(
             tokens,
-            values.plain([list(strings) for strings in token_strings], "token_strings"),
-            values.plain(list(labels), "labels"),
-            values.plain(dict(metadata), "metadata"),
+            opcodes.plain([list(strings) for strings in token_strings], "token_strings"),
+            opcodes.plain(list(labels), "labels"),
+            opcodes.plain(dict(metadata), "metadata"),
         )
     )
 
@@ -132,42 +131,42 @@ class _Encoder:
         labels: bytes,
         metadata: bytes,
     ) -> Iterator[_Piece]:
-        yield values.START + values.DICT + values.MARK
+        yield opcodes.START + opcodes.DICT + opcodes.MARK
         for site in sites.SITES:
             if site.is_saved:
                 yield from self._site(site)
-        yield values.text("tokens") + values.LIST + values.MARK
+        yield opcodes.text("tokens") + opcodes.LIST + opcodes.MARK
         for index, ids in enumerate(tokens):
-            yield token_tensor(ids, first=index == 0)
-        yield values.LIST_END
-        yield values.text("token_strings") + token_strings
-        yield values.text("labels") + labels
-        yield values.text("metadata") + metadata
+            yield opcodes.token_tensor(ids, first=index == 0)
+        yield opcodes.LIST_END
+        yield opcodes.text("token_strings") + token_strings
+        yield opcodes.text("labels") + labels
+        yield opcodes.text("metadata") + metadata
         # Hashes outlive versions of emoact, so this order stays: vectors by key, then patterns.
         for site in sorted(sites.SITES, key=lambda site: (not site.has_vectors, site.key)):
             if not site.is_saved and site.name in self._shard.layout.sites:
                 yield from self._site(site)
-        yield values.DICT_END + values.STOP
+        yield opcodes.DICT_END + opcodes.STOP
 
     def _site(self, site: Site) -> Iterator[_Piece]:
         """A list of layers, each a list of arrays; of a site of the last layer that one alone."""
         layout = self._shard.layout
-        yield values.text(site.key)
+        yield opcodes.text(site.key)
         if site.layers == "all":
-            yield values.LIST + values.MARK
+            yield opcodes.LIST + opcodes.MARK
         for layer in layout.layers(site.name) if site.name in layout.sites else ():
-            yield values.LIST + values.MARK
+            yield opcodes.LIST + opcodes.MARK
             for sample in range(layout.n_samples):
                 shape = layout.shape(site.name, sample)
-                yield array_start(shape, position=self._position, first=self._first_array)
+                yield opcodes.array_start(shape, position=self._position, first=self._first_array)
                 self._first_array = False
                 # As bytes without a copy; a view of an empty array has to be flat for that.
                 rows = self._shard.rows(site.name, layer, sample).reshape(-1)
-                yield memoryview(rows.view(np.uint8))
-                yield ARRAY_END
-            yield values.LIST_END
+                yield rows.view(np.uint8).data
+                yield opcodes.ARRAY_END
+            yield opcodes.LIST_END
         if site.layers == "all":
-            yield values.LIST_END
+            yield opcodes.LIST_END
 
 
 def _check_parts(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
 from emoact import numbers
 from emoact.data.importing import Import, check_import
 from emoact.errors import EmoactError
-from emoact.store.imported import keep_dataset, kept_datasets
+from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import answer, error_box
@@ -25,7 +27,7 @@ DATASET = "file"
 
 def pick(results: str) -> str:
     """Show the choice of the data set, and return its path."""
-    options = [DEFAULT_DATASET, *map(str, kept_datasets(ResultsRoot(results)))]
+    options = [DEFAULT_DATASET, *map(str, kept_datasets(results))]
     chosen = st.selectbox(
         "Data set",
         options,
@@ -97,9 +99,27 @@ def _preview(results: str, found: Import) -> None:
 
 def _keep(results: str, found: Import) -> None:
     try:
-        path = keep_dataset(ResultsRoot(results), found.file_name, found.data)
+        path = keep_dataset(results, found)
     except EmoactError as error:
         st.session_state[_REFUSED] = error
         return
     st.session_state[DATASET] = str(path)
     st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1
+
+
+def keep_dataset(results: str, found: Import) -> Path:
+    """Keep a data set and return its path; its name holds its hash, so equal bytes are kept once.
+
+    Raises:
+        EmoactError: It cannot be written.
+    """
+    path = ResultsRoot(results).dataset_path(found.file_name)
+    with replace_atomically(path, need=len(found.data)) as file:
+        file.write(found.data)
+    return path
+
+
+def kept_datasets(results: str) -> list[Path]:
+    """The data sets that were imported, by name."""
+    entries = sorted(ResultsRoot(results).datasets.glob("[!.]*"))
+    return [path for path in entries if path.is_file()]

@@ -226,7 +226,7 @@ def _show_config(view: RunView) -> None:
 
 def _show_events(results: str, run_id: str) -> None:
     try:
-        events = RunDirectory(ResultsRoot(results).run_dir(run_id)).events().events
+        events = RunDirectory(ResultsRoot(results).run_dir(run_id)).events()
     except EmoactError as error:
         error_box(error, title="The events cannot be read")
         return

@@ -179,7 +179,7 @@ def test_three_runs_wait_for_their_turn(
 
     # Must not happen: two at work at once, or a file of the run that never had its turn.
     root = ResultsRoot(server.results)
-    first, third = (RunDirectory(root.run_dir(run_id)).events().events for run_id in ids[::2])
+    first, third = (RunDirectory(root.run_dir(run_id)).events() for run_id in ids[::2])
     ended = next(event.at for event in first if event.kind == "ended")
     began = next(event.at for event in third if event.kind == "turn")
     assert ended <= began

@@ -256,7 +256,7 @@ def printed(world: World, *, moving: bool) -> str:
         ],
         [an_event("unit_saved", 3.0, **SAVED), an_event("note", 3.0, text="a remark")],
     ]
-    from emoact.jobs.status import Status, write_status
+    from emoact.jobs.directory import Status, write_status
     from tests.support.run_files import hold
 
     shown: list[str] = []

@@ -45,7 +45,7 @@ def directory_of(config: RunConfig) -> RunDirectory:
 
 
 def loaded(config: RunConfig) -> bool:
-    events = directory_of(config).events().events
+    events = directory_of(config).events()
     return any(event.kind == "step" and event.fields["step"] == "load" for event in events)
 
 

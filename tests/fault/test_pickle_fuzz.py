@@ -13,9 +13,8 @@ import pytest
 
 from emoact.errors import FileRefusedError
 from emoact.store.contract import check_finite
-from emoact.store.description import describe
-from emoact.store.read.closed import MappedFile, interpret
-from emoact.store.reading import unit_of
+from emoact.store.read.closed import interpret
+from emoact.store.reading import describe, unit_of
 from tests.support.honest import difference
 from tests.support.mutations import mutate, seeds
 
@@ -30,11 +29,11 @@ SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
 
 def use(data: bytes) -> None:
     """Do with a file what pages do: open it, describe it, touch every value."""
-    file = MappedFile(path=Path("damaged.pkl"), data=memoryview(data))
-    value = interpret(file)
+    path = Path("damaged.pkl")
+    value = interpret(memoryview(data), path)
     # What the closed reader takes holds closed names only, so pickle may say what it means.
     assert difference(value, pickle.loads(data)) is None
-    unit = unit_of(file.path, value)
+    unit = unit_of(path, value)
     describe(unit)
     check_finite(unit)
     for site in unit.sites:

@@ -106,7 +106,7 @@ class Scene:
 
     def saved_events(self) -> list[str]:
         """The units that the run told anybody were saved."""
-        events = self.world.directory("r1").events().events
+        events = self.world.directory("r1").events()
         return [event.fields["emotion"] for event in events if event.kind == "unit_saved"]
 
     def leftovers(self) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from emoact.errors import FileRefusedError
 from emoact.store.contract import check_finite
-from emoact.store.read.closed import MappedFile, interpret
+from emoact.store.read.closed import interpret
 from emoact.store.reading import unit_of
 from tests.support.honest import payload
 from tests.support.planted import plant_unit
@@ -26,8 +26,8 @@ def places(data: bytes, every: bool) -> range:
 
 
 def use(data: bytes) -> None:
-    file = MappedFile(path=Path("torn.pkl"), data=memoryview(data))
-    unit = unit_of(file.path, interpret(file))
+    path = Path("torn.pkl")
+    unit = unit_of(path, interpret(memoryview(data), path))
     check_finite(unit)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoact.sites import SiteName, site_names
-from emoact.store.pickle_values import plain
+from emoact.store.pickle_opcodes import plain
 from emoact.store.shard import UnitShard
 from emoact.store.shard_layout import ShardLayout
 from emoact.store.write import encode_unit

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from emoact.store.read.closed import MappedFile, interpret
+from emoact.store.read.closed import interpret
 from tests.support.honest import difference, dump_in_python, without_frames
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -90,5 +90,5 @@ def test_any_honest_value_reads_equal_to_pickle_load(
     value: object, protocol: int, pickler: Callable[[Any, int], bytes]
 ) -> None:
     stream = pickler(value, protocol)
-    ours = interpret(MappedFile(path=Path("a.pkl"), data=memoryview(stream)))
+    ours = interpret(memoryview(stream), Path("a.pkl"))
     assert difference(ours, pickle.loads(stream)) is None

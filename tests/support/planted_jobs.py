@@ -6,10 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from emoact.jobs.config import JobConfig, JobKind
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.lock import RunLock
 from emoact.jobs.snapshot import Snapshot, State
-from emoact.jobs.status import Status, write_status
 from emoact.store.atomic import write_json
 from tests.support.run_files import hold
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emoact.jobs.config import DatasetRef, RunConfig, RunModel
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.events import Event
 from emoact.jobs.lock import QueueNote, RunLock
 from emoact.jobs.snapshot import (
@@ -19,7 +19,6 @@ from emoact.jobs.snapshot import (
     UnitProgress,
     UnitState,
 )
-from emoact.jobs.status import Status, write_status
 from emoact.models.registry import find_spec
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json

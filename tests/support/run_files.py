@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from emoact.jobs.config import DatasetRef, Estimate, ModelEstimate, RunConfig, RunModel
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.events import Event, EventKind, EventLog
 from emoact.jobs.lock import QueueNote, RunLock
 from emoact.jobs.snapshot import Snapshot, State
-from emoact.jobs.status import Status, write_status
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import write_json
 

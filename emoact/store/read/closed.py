@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,19 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-def map_file(path: Path) -> memoryview:
+def map_file(path: str | os.PathLike[str]) -> memoryview:
     """Bytes of a regular file, mapped read-only; nothing is read yet.
 
     The map lives as long as the view and all slices of it.
 
     Raises:
-        Refused: The path is not a regular file, cannot be opened, or is empty.
+        FileRefusedError: The path is not a regular file, cannot be opened, or is empty.
     """
+    with refusing(path):
+        return _map(Path(path))
+
+
+def _map(path: Path) -> memoryview:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags)
@@ -60,18 +64,13 @@ def map_file(path: Path) -> memoryview:
             )
         if found.st_size == 0:
             raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
-        return memoryview(_map(descriptor))
+        # Python 3.13 can close the descriptor; before it every mapped file holds one.
+        options = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ, **options))
     except OSError as error:
         raise Refused(f"it cannot be mapped: {error.strerror}", remedy="") from error
     finally:
         os.close(descriptor)
-
-
-def _map(descriptor: int) -> mmap.mmap:
-    # Python 3.13 can close the descriptor; before it every mapped file holds one.
-    if sys.version_info >= (3, 13):
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ, trackfd=False)
-    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
 
 def _unopened(path: Path, error: OSError) -> Refused:
@@ -126,42 +125,25 @@ def _zip(head: bytes) -> Refused:
     return Refused("it is a zip archive", remedy="Unpack it first.", offset=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MappedFile:
-    """Regular file, mapped and not read.
+def interpret(data: memoryview, path: str | os.PathLike[str]) -> Any:
+    """Value of a pickle: plain Python values and read-only views of the data.
 
-    Attributes:
-        path: Path as given.
+    Tensors arrive as numpy arrays, bfloat16 ones as `BFloat16Array`.
+
+    Args:
         data: Bytes of the file.
-    """
-
-    path: Path
-    data: memoryview
-
-
-def map_path(path: str | os.PathLike[str]) -> MappedFile:
-    """Mapped file at a path.
-
-    Raises:
-        FileRefusedError: The path is not a regular file, is empty, or cannot be opened.
-    """
-    with refusing(path):
-        return MappedFile(path=Path(path), data=map_file(Path(path)))
-
-
-def interpret(file: MappedFile) -> Any:
-    """Value of the pickle in a file.
+        path: Path of the file, for messages.
 
     Raises:
         FileRefusedError: The file holds other values than plain ones, numpy arrays and CPU tensors.
     """
-    with refusing(file.path), _no_collection():
-        check_format(file.data)
-        limits = Limits.for_size(file.data.nbytes)
-        machine = Machine(file.data, limits)
+    with refusing(path), _no_collection():
+        check_format(data)
+        limits = Limits.for_size(data.nbytes)
+        machine = Machine(data, limits)
         value = run(machine, HANDLERS)
         del machine  # the memo can be as large as the value
-        return Resolver(file.data, limits).resolve(value)
+        return Resolver(data, limits).resolve(value)
 
 
 @contextmanager
@@ -177,15 +159,13 @@ def _no_collection() -> Iterator[None]:
 
 
 def load_closed(path: str | os.PathLike[str]) -> Any:
-    """Value of a pickle: plain Python values and read-only views of the mapped file.
-
-    Tensors arrive as numpy arrays, bfloat16 ones as `BFloat16Array`.
+    """Value of the pickle at a path; its arrays are read-only views of the mapped file.
 
     Raises:
         FileRefusedError: The file is not regular, or holds other values than plain ones, numpy
             arrays and CPU tensors.
     """
-    return interpret(map_path(path))
+    return interpret(map_file(path), path)
 
 
 @contextmanager

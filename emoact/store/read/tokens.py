@@ -36,11 +36,6 @@ class BFloat16Array:
         """Bytes of the bfloat16 values, not of their float32 copy."""
         return self.bits.nbytes
 
-    @property
-    def dtype_name(self) -> str:
-        """Always `bfloat16`."""
-        return "bfloat16"
-
     def float32(self) -> Float32[np.ndarray, "..."]:
         """A float32 array with exactly these values.
 

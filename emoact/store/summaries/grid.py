@@ -1,8 +1,14 @@
-"""The measures of every unit of a results folder."""
+"""The measures of every unit of a results folder, and a process that writes the summaries.
+
+A run starts it as `python -m emoact.store.summaries.grid RESULTS` after its last file, so that the
+files are measured before a page asks.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emoact.errors import EmoactError, FileRefusedError
@@ -10,6 +16,9 @@ from emoact.schema import Finding
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries.keeping import unit_measures
 from emoact.store.summaries.measures import UnitMeasures
+
+_NICE = 10
+"""Niceness of the process, so that computations have priority."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +53,21 @@ def measures_of(results: str | os.PathLike[str]) -> Measured:
                 )
             )
     return Measured(units=tuple(units), problems=tuple(problems))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the summaries that are missing; returns 0 even where a file is refused."""
+    parser = argparse.ArgumentParser(description="Measure saved activations for the pages.")
+    parser.add_argument("results", help="a results folder")
+    arguments = parser.parse_args(argv)
+    os.nice(_NICE)
+    try:
+        measures_of(arguments.results)
+    except EmoactError as error:
+        # No page waits for this process; a page that needs a measure reports the error itself.
+        print(f"the measures for the pages were not written: {error.message}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -8,7 +8,6 @@ hash.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -45,18 +44,18 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
         look = _look(path)
         sha256 = _noted_hash(root, folder, emotion, look) or _hash(path)
         with contextlib.suppress(UnusableError):
-            measures = open_summary(
-                _summary(root, sha256),
-                sha256=sha256,
-                again=functools.partial(measure_file, path),
-            )
+            measures = open_summary(_summary(root, sha256), sha256=sha256)
             if (measures.folder, measures.emotion) == (path.parent.name, emotion):
                 _note(root, folder, emotion, look, sha256)
                 return measures
         measures = measure_file(path)
         # A file that was replaced in between was hashed before and measured after.
         if _look(path) == look:
-            return _keep(root, folder, emotion, look, sha256, measures)
+            with contextlib.suppress(EmoactError):
+                save_summary(_summary(root, sha256), measures, sha256=sha256)
+                _note(root, folder, emotion, look, sha256)
+                _sweep(root)
+            return measures
     raise EmoactError(
         f"{path} changes faster than it can be read", remedy="Wait until its run is done."
     )
@@ -68,14 +67,11 @@ def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures 
     Raises:
         EmoactError: The file cannot be read.
     """
-    path = root.unit_path(folder, emotion)
-    sha256 = _noted_hash(root, folder, emotion, _look(path))
+    sha256 = _noted_hash(root, folder, emotion, _look(root.unit_path(folder, emotion)))
     if sha256 is None:
         return None
     with contextlib.suppress(UnusableError):
-        return open_summary(
-            _summary(root, sha256), sha256=sha256, again=functools.partial(measure_file, path)
-        )
+        return open_summary(_summary(root, sha256), sha256=sha256)
     return None
 
 
@@ -96,23 +92,6 @@ def known_measures(
     """
     kept = kept_measures(root, folder, emotion)
     return kept or unmeasured_file(root.unit_path(folder, emotion), measure)
-
-
-def _keep(
-    root: ResultsRoot,
-    folder: str,
-    emotion: str,
-    look: Mapping[str, int],
-    sha256: str,
-    measures: UnitMeasures,
-) -> UnitMeasures:
-    try:
-        save_summary(_summary(root, sha256), measures, sha256=sha256)
-    except EmoactError:
-        return measures
-    _note(root, folder, emotion, look, sha256)
-    _sweep(root)
-    return measures
 
 
 def _look(path: Path) -> dict[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from emoact.store.summaries.measures import (
     ARRAYS,
     STEPS,
     SiteMeasures,
+    UnitFacts,
     UnitMeasures,
     measure_site,
     measure_steps,
@@ -99,22 +102,13 @@ def _has_steps(unit: Unit) -> bool:
 def _measures(
     unit: Unit, sites: Mapping[SiteName, SiteMeasures], steps: Mapping[str, np.ndarray]
 ) -> UnitMeasures:
-    provenance, configuration = unit.provenance, unit.configuration
-    return UnitMeasures(
-        folder=unit.folder,
-        emotion=unit.emotion,
-        model_name=unit.model_name,
-        n_layers=unit.n_layers,
-        d_model=unit.d_model,
-        content_start=unit.content_start,
-        lengths=unit.lengths,
-        token_strings=unit.token_strings,
-        prompts=unit.prompts,
-        configuration=None if configuration is None else dict(configuration),
-        provenance=None if provenance is None else dict(provenance),
-        random_weights=unit.random_weights,
-        notes=tuple(note.message for note in unit.notes),
-        saved_sites=unit.sites,
-        sites=sites,
-        steps=steps,
-    )
+    facts: dict[str, Any] = {
+        field.name: getattr(unit, field.name)
+        for field in fields(UnitFacts)
+        if field.name != "saved_sites"
+    }
+    for name in ("configuration", "provenance"):
+        facts[name] = None if facts[name] is None else dict(facts[name])
+    facts["notes"] = tuple(note.message for note in unit.notes)
+    facts["saved_sites"] = unit.sites
+    return UnitMeasures(**facts, sites=sites, steps=steps)

@@ -1,20 +1,18 @@
 """One summary on disk: a safetensors file with the facts of a unit in its metadata.
 
-Reading takes one array at a time. The library maps the file for that, and a mapped file that is cut
-short ends the process; the header is therefore read here.
+The file stays mapped while its measures are in use, also when it has been removed meanwhile.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from emoact.decode import decode, encode
@@ -28,10 +26,6 @@ SUMMARY_VERSION = 1
 """Version of the measures; a summary of another version is measured again."""
 
 _KEY = "emoact_summary"
-_DTYPES = {"F64": np.float64, "F32": np.float32, "I32": np.int32}
-_LONGEST_HEADER = 512_000_000
-
-
 _DAMAGE = (
     OSError,
     ValueError,
@@ -40,6 +34,7 @@ _DAMAGE = (
     AttributeError,
     RecursionError,
     RequestError,
+    SafetensorError,
 )
 """Errors of reading a file that is cut short or changed."""
 
@@ -64,83 +59,46 @@ def save_summary(path: Path, measures: UnitMeasures, *, sha256: str) -> None:
         file.write(content)
 
 
-def open_summary(
-    path: Path, *, sha256: str, again: Callable[[], UnitMeasures] | None = None
-) -> UnitMeasures:
+def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
     """The measures in a summary; arrays are read when asked for.
 
     Args:
         path: The summary.
         sha256: Hash of the file of activations that it has to be of.
-        again: Measures the file again, should the summary be gone when an array is asked for.
 
     Raises:
         UnusableError: It is missing, damaged, or of another file or version.
     """
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            size = os.fstat(file.fileno()).st_size
-            if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
-                raise UnusableError("no header")
-            header = json.loads(file.read(length))
-        words = json.loads(header.pop("__metadata__")[_KEY])
+        file: Any = safe_open(path, framework="numpy")
+        words = json.loads(file.metadata()[_KEY])
         if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):
             raise UnusableError("of another file or version")
-        entries = {name: _Entry(entry, 8 + length, size) for name, entry in header.items()}
-        return _measures(path, words, entries, again)
+        return _measures(file, words)
     except _DAMAGE as error:
         raise UnusableError(str(error)) from error
 
 
-class _Entry:
-    """Place, type and shape of one array in the file."""
-
-    def __init__(self, entry: Mapping[str, Any], begin: int, size: int) -> None:
-        self.dtype = np.dtype(_DTYPES[entry["dtype"]])
-        self.shape = tuple(int(n) for n in entry["shape"])
-        start, stop = (int(n) for n in entry["data_offsets"])
-        self.at, self.nbytes = begin + start, stop - start
-        expected = math.prod(self.shape) * self.dtype.itemsize
-        if start < 0 or min(self.shape, default=0) < 0 or self.nbytes != expected:
-            raise ValueError(f"{expected} bytes expected, {self.nbytes} found")
-        if begin + stop > size:
-            raise ValueError("the file is cut short")
-
-
 class _FileArrays(Mapping[str, np.ndarray]):
-    """Arrays that are read from a summary when asked for, and measured again without the file."""
+    """Arrays of one part of a summary, read when asked for."""
 
-    def __init__(
-        self,
-        path: Path,
-        entries: Mapping[str, _Entry],
-        again: Callable[[], Mapping[str, np.ndarray]] | None,
-    ) -> None:
-        self._path, self._entries, self._again = path, entries, again
+    def __init__(self, file: Any, part: str, names: tuple[str, ...]) -> None:
+        self._file, self._part, self._names = file, part, names
 
     def __getitem__(self, name: str) -> np.ndarray:
-        entry = self._entries[name]
-        buffer = bytearray(entry.nbytes)
-        try:
-            with self._path.open("rb") as file:
-                file.seek(entry.at)
-                complete = file.readinto(buffer) == entry.nbytes
-        except OSError:
-            complete = False
-        if not complete:
-            if self._again is None:
-                raise UnusableError(f"{self._path} is gone")
-            return self._again()[name]
-        array = np.frombuffer(buffer, dtype=entry.dtype).reshape(entry.shape)
+        array: np.ndarray = self._file.get_tensor(f"{self._part}.{name}")
         array.flags.writeable = False
         return array
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._names)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array, without reading it."""
+        return tuple(self._file.get_slice(f"{self._part}.{name}").get_shape())
 
 
 def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
@@ -149,12 +107,7 @@ def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
     return {**stamp, **encode(facts)}
 
 
-def _measures(
-    path: Path,
-    words: Mapping[str, Any],
-    entries: Mapping[str, _Entry],
-    again: Callable[[], UnitMeasures] | None,
-) -> UnitMeasures:
+def _measures(file: Any, words: Mapping[str, Any]) -> UnitMeasures:
     # Texts of thousands of tokens: checking the type of each would take longer than reading them.
     texts: dict[str, Any] = {
         "token_strings": tuple(tuple(map(str, tokens)) for tokens in words["token_strings"]),
@@ -162,40 +115,32 @@ def _measures(
     }
     plain = {**words, "token_strings": [], "prompts": None}
     facts = replace(decode(UnitFacts, plain, ignore_unknown=True), **texts)
-    sites = {}
     if not set(words["sites"]) <= set(site_names()):
         raise UnusableError("of a version with other sites")
+    sites = {}
     for site in words["sites"]:
-        own = {name: entries[f"{site}.{name}"] for name in ARRAYS}
-        n_layers = own["l2"].shape[0]
+        arrays = _FileArrays(file, site, ARRAYS)
+        n_layers = arrays.shape("l2")[0]
         # Where a position has heads, the arrays themselves say how many numbers that makes.
-        width = facts.d_model if known_site(site).shape == "pos d_model" else own["mean"].shape[-1]
-        _check(own, n_layers, sum(facts.lengths), facts.n_samples, width)
-        sites[site] = SiteMeasures(
-            arrays=_FileArrays(path, own, _site_again(again, site)), n_layers=n_layers
-        )
-    steps = {name: entries[f"steps.{name}"] for name in STEPS if f"steps.{name}" in entries}
+        is_plain = known_site(site).shape == "pos d_model"
+        width = facts.d_model if is_plain else arrays.shape("mean")[-1]
+        _check(arrays, n_layers, sum(facts.lengths), facts.n_samples, width)
+        sites[site] = SiteMeasures(arrays=arrays, n_layers=n_layers)
+    there = set(file.keys())
+    steps = tuple(name for name in STEPS if f"steps.{name}" in there)
     return UnitMeasures(
         **{field.name: getattr(facts, field.name) for field in fields(UnitFacts)},
         sites=sites,
-        steps=_FileArrays(path, steps, None if again is None else lambda: again().steps),
+        steps=_FileArrays(file, "steps", steps),
     )
 
 
-def _site_again(
-    again: Callable[[], UnitMeasures] | None, site: Any
-) -> Callable[[], Mapping[str, np.ndarray]] | None:
-    return None if again is None else lambda: again().sites[site].arrays
-
-
-def _check(
-    own: Mapping[str, _Entry], n_layers: int, n_tokens: int, n_prompts: int, width: int
-) -> None:
+def _check(arrays: _FileArrays, n_layers: int, n_tokens: int, n_prompts: int, width: int) -> None:
     expected = {
         **dict.fromkeys(("l2", "l1", "n_bad"), (n_layers, n_tokens)),
         **dict.fromkeys(("mean", "sd", "typical"), (n_layers, width)),
         "pooled": (n_layers, n_prompts, width),
     }
     for name, shape in expected.items():
-        if own[name].shape != shape:
-            raise ValueError(f"{name} has shape {own[name].shape}, not {shape}")
+        if arrays.shape(name) != shape:
+            raise ValueError(f"{name} has shape {arrays.shape(name)}, not {shape}")

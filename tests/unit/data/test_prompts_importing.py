@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from emoact.data.importing import check_import
 from emoact.errors import RequestError
-from emoact.store.imported import keep_dataset, kept_datasets
 from emoact.store.layout import ResultsRoot
+from emoact.ui.prompt_import import keep_dataset, kept_datasets
 
 GOOD = b"text,emotion\nHello there.,joy\nStill.,calm\n"
 
@@ -33,10 +33,9 @@ def test_a_refusal_names_the_file_as_its_owner_does() -> None:
 
 
 def test_the_same_bytes_are_kept_once_and_unchanged(tmp_path: Path) -> None:
-    root = ResultsRoot(tmp_path)
     found = check_import("mine.csv", GOOD)
-    paths = {keep_dataset(root, found.file_name, found.data) for _ in range(2)}
-    assert kept_datasets(root) == tuple(paths)
+    paths = {keep_dataset(str(tmp_path), found) for _ in range(2)}
+    assert kept_datasets(str(tmp_path)) == list(paths)
     assert paths.pop().read_bytes() == GOOD
     other = check_import("mine.csv", GOOD + b"More.,joy\n")
     assert other.file_name != found.file_name

@@ -80,7 +80,7 @@ def worker_of(config: RunConfig) -> int:
 
 
 def steps_of(config: RunConfig) -> list[str]:
-    events = directory_of(config).events().events
+    events = directory_of(config).events()
     return [event.fields["step"] for event in events if event.kind == "step"]
 
 

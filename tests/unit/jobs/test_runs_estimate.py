@@ -7,12 +7,13 @@ import pytest
 
 from emoact.jobs import estimate as estimating
 from emoact.jobs.estimate import ModelWork, count_or_guess, estimate_run, unit_bytes
-from emoact.jobs.machine import cores, free_disk, free_memory, machine_id
-from emoact.jobs.rates import Rate, Rates, last_outcome, learn, rate_key, read_rates
+from emoact.jobs.machine import cores, free_memory, machine_id
+from emoact.jobs.rates import Rate, Rates, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
 from emoact.schema import ExtractionOptions
+from emoact.store.atomic import free_bytes
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
-from tests.support.run_files import ESTIMATE, SAVED, a_config, a_model, an_event
+from tests.support.run_files import SAVED, a_config, a_model, an_event
 from tests.support.stand_in_world import World
 
 ALL_SITES = ExtractionOptions(sites=("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern"))
@@ -99,13 +100,13 @@ def test_the_peak_holds_the_largest_unit_twice(cache: Path, tmp_path: Path) -> N
 def test_too_little_disk_or_memory_gives_a_warning_with_figures(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimating, "free_disk", lambda _path: 1_000_000)
+    monkeypatch.setattr(estimating, "free_bytes", lambda _path: 1_000_000)
     monkeypatch.setattr(estimating, "free_memory", lambda: 50_000_000)
     estimate = estimate_run([some_work()], ExtractionOptions(), results=tmp_path)
     disk, memory = estimate.warnings
     assert "1 MB free" in disk
     assert "50 MB of memory" in memory
-    monkeypatch.setattr(estimating, "free_disk", lambda _path: None)
+    monkeypatch.setattr(estimating, "free_bytes", lambda _path: None)
     monkeypatch.setattr(estimating, "free_memory", lambda: None)
     assert estimate_run([some_work()], ExtractionOptions(), results=tmp_path).warnings == ()
 
@@ -157,20 +158,6 @@ def test_a_run_teaches_its_rate_and_loading_time(cache: Path, tmp_path: Path) ->
     assert read_rates().models[key] == Rate(tokens_per_s=22.5, ready_s=4.0, runs=2)
 
 
-def test_the_estimate_is_kept_beside_the_truth(cache: Path, tmp_path: Path) -> None:
-    assert last_outcome() is None
-    learn(a_config(tmp_path, estimate=ESTIMATE), finished(tmp_path))
-    outcome = last_outcome(frozenset({"tiny"}))
-    assert outcome is not None
-    assert outcome.ratio == pytest.approx(2.0)
-    assert last_outcome(frozenset({"other"})) is None
-
-
-def test_a_run_in_two_goes_teaches_its_rate_but_no_outcome(cache: Path, tmp_path: Path) -> None:
-    learn(a_config(tmp_path, estimate=ESTIMATE), finished(tmp_path).again())
-    assert read_rates() == Rates()
-
-
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"models": {"x": 1}}', b"\xff" * 100])
 def test_a_damaged_memory_is_forgotten_and_made_anew(
     cache: Path, tmp_path: Path, content: bytes
@@ -209,6 +196,6 @@ def test_the_estimate_of_the_second_run_is_closer(world: World) -> None:
 def test_the_machine_says_what_it_has(tmp_path: Path) -> None:
     assert cores() >= 1
     assert machine_id() == machine_id()
-    assert (free_disk(tmp_path / "not" / "there") or 0) > 0
+    assert (free_bytes(tmp_path / "not" / "there") or 0) > 0
     memory = free_memory()
     assert memory is None or memory > 1_000_000

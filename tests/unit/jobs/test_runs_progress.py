@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import RequestError
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.lock import RunLock, WorkerProcess
 from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import RunError, Snapshot
-from emoact.jobs.status import Status, write_status
 from tests.support.run_files import (
     ESTIMATE,
     SAVED,

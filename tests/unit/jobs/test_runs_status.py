@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs import status as status_module
-from emoact.jobs.directory import FrozenChoices
-from emoact.jobs.lock import WorkerProcess, this_machine
+from emoact.jobs import directory as directory_module
+from emoact.jobs.directory import FrozenChoices, RunDirectory, Status, write_status
+from emoact.jobs.lock import WorkerProcess
+from emoact.jobs.machine import this_machine
 from emoact.jobs.redact import RedactedStream, redact
 from emoact.jobs.snapshot import Snapshot
-from emoact.jobs.status import Status, read_status, write_status
 from tests.support.run_files import a_config, in_state
 
 
@@ -30,10 +30,10 @@ def test_the_last_word_arrives_on_a_full_disk(
     config = a_config(tmp_path)
     write_status(path, Status.now(in_state(config, "running"), None), durable=False)
     inode = path.stat().st_ino
-    monkeypatch.setattr(status_module, "write_json", no_room)
+    monkeypatch.setattr(directory_module, "write_json", no_room)
     ended = Status.now(in_state(config, "failed"), None)
     write_status(path, ended, durable=True)
-    assert read_status(path) == ended
+    assert RunDirectory(tmp_path).status() == ended
     assert path.stat().st_ino == inode
 
 
@@ -43,10 +43,10 @@ def test_a_sign_of_life_on_a_full_disk_leaves_the_old_one(
     path = tmp_path / "status.json"
     first = Status.now(Snapshot(), None)
     write_status(path, first, durable=False)
-    monkeypatch.setattr(status_module, "write_json", no_room)
+    monkeypatch.setattr(directory_module, "write_json", no_room)
     with pytest.raises(EmoactError):
         write_status(path, Status.now(Snapshot(), None), durable=False)
-    assert read_status(path) == first
+    assert RunDirectory(tmp_path).status() == first
 
 
 def test_a_signal_reaches_only_a_worker_that_holds_its_lock() -> None:
@@ -130,4 +130,4 @@ def test_a_log_on_a_full_disk_does_not_end_a_run() -> None:
 def test_a_newer_status_says_so(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text('{"schema_version": 5}')
     with pytest.raises(RequestError, match="written by a newer emoact"):
-        read_status(tmp_path / "status.json")
+        RunDirectory(tmp_path).status()

@@ -18,7 +18,7 @@ import torch
 from emoact.errors import EmoactError
 from emoact.sites import SiteName, saved_sites, site_names
 from emoact.store import write
-from emoact.store.pickle_values import integer, plain
+from emoact.store.pickle_opcodes import integer, plain
 from emoact.store.write import encode_unit
 from tests.support.units import SampleUnit, sample_unit
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from emoact.errors import FileRefusedError
-from emoact.store.read.closed import MappedFile, interpret
+from emoact.store.read.closed import interpret
 
 P = b"\x80\x04"
 
 
 def interpreted(data: bytes) -> object:
-    return interpret(MappedFile(path=Path("a.pkl"), data=memoryview(data)))
+    return interpret(memoryview(data), Path("a.pkl"))
 
 
 @pytest.mark.parametrize(

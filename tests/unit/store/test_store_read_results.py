@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.errors import RequestError
 from emoact.store.reading import inspect_file, read_all
 from tests.support.honest import payload
 from tests.support.planted import plant_grid, plant_unit
@@ -36,10 +35,6 @@ def test_units_come_in_the_order_of_folder_and_emotion(tmp_path: Path) -> None:
     ]
     assert grid.folders == ("gpt2", "pythia-160m")
     assert grid.emotions == ("anger", "neutral")
-    assert [unit.emotion for unit in grid.of("gpt2")] == ["anger", "neutral"]
-    assert grid.unit("gpt2", "neutral") is grid.units[1]
-    with pytest.raises(RequestError, match="no readable file of 'joy'"):
-        grid.unit("gpt2", "joy")
 
 
 def damage_link(path: Path) -> None:

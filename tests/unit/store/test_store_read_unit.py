@@ -11,9 +11,8 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.sites import site_names
-from emoact.store.layers import Layers
 from emoact.store.reading import read
-from emoact.store.unit import Unit
+from emoact.store.unit import Layers, Unit
 from tests.support.honest import payload
 from tests.support.planted import plant_unit
 
@@ -65,7 +64,7 @@ def test_layers_and_samples_are_sequences(old: Unit) -> None:
 
 def test_a_site_that_was_not_saved_is_empty_and_says_so(old: Unit) -> None:
     assert old.sites == ("resid_pre", "mlp_out")
-    assert len(old.attn_output) == len(old.residual_post) == len(old.attention_pattern) == 0
+    assert [len(old.by_site[name]) for name in ("attn_out", "resid_post", "pattern")] == [0, 0, 0]
     with pytest.raises(RequestError, match="attn_out was not saved; the file has resid_pre"):
         old.site("attn_out")
 
@@ -80,7 +79,7 @@ def test_every_site_that_emoact_writes_is_found_in_its_shape(tmp_path: Path) -> 
     path = plant_unit(tmp_path, n_layers=3, d_model=4, n_samples=2, sites=("resid_pre", "attn_out"))
     unit = read(path)
     assert unit.sites == ("resid_pre", "attn_out")
-    assert (len(unit.attn_output), unit.attn_output[2][1].shape) == (3, (5, 4))
+    assert (len(unit.site("attn_out")), unit.site("attn_out")[2][1].shape) == (3, (5, 4))
     assert {note.code for note in unit.notes} <= {"said_twice"}
 
 
@@ -89,9 +88,9 @@ def test_the_stream_after_the_last_layer_is_one_layer(tmp_path: Path) -> None:
     value["residual_post"] = value["residual_stream"][1]
     value["attention_pattern"] = [[np.ones((2, n, n), np.float32) for n in LENGTHS]] * 2
     unit = unit_of(tmp_path, value)
-    assert len(unit.residual_post) == 1
-    np.testing.assert_array_equal(unit.residual_post[0][2], unit.residual_stream[1][2])
-    assert unit.attention_pattern[1][1].shape == (2, 5, 5)
+    assert len(unit.site("resid_post")) == 1
+    np.testing.assert_array_equal(unit.site("resid_post")[0][2], unit.residual_stream[1][2])
+    assert unit.site("pattern")[1][1].shape == (2, 5, 5)
     assert unit.sites == ("resid_pre", "mlp_out", "resid_post", "pattern")
     assert all(len(unit.site(site)) for site in unit.sites)
     assert set(unit.by_site) == set(site_names())

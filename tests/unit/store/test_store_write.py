@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from emoact import sites
 from emoact.errors import EmoactError
 from emoact.sites import site_names
 from emoact.store.protocol import Written
@@ -49,12 +50,13 @@ def test_a_plain_pickle_load_and_the_closed_reader_agree(tmp_path: Path) -> None
     closed = read(tmp_path / "unit.pkl")
     for layer in range(3):
         for sample in range(3):
-            for key in ("residual_stream", "mlp_output", "attn_output", "attention_pattern"):
+            for site in ("resid_pre", "mlp_out", "attn_out", "pattern"):
+                expected = plain[sites.site(site).key][layer][sample]
                 np.testing.assert_array_equal(
-                    getattr(closed, key)[layer][sample], plain[key][layer][sample], strict=True
+                    closed.site(site)[layer][sample], expected, strict=True
                 )
     for sample, array in enumerate(plain["residual_post"]):
-        np.testing.assert_array_equal(closed.residual_post[0][sample], array, strict=True)
+        np.testing.assert_array_equal(closed.by_site["resid_post"][0][sample], array, strict=True)
     assert [ids.tolist() for ids in closed.tokens] == [ids.tolist() for ids in plain["tokens"]]
     assert all(isinstance(ids, torch.Tensor) for ids in plain["tokens"])
 
