@@ -55,7 +55,7 @@ def test_a_bomb_is_refused_within_a_second_and_200_mb(
     path.unlink()
     assert "died" not in told
     assert told["refused"]
-    assert "unforeseen" not in told["reason"]
+    assert "malformed" not in told["reason"]
     assert "memory" not in told["reason"]
     assert told["cpu_seconds"] < CPU_SECONDS
 

@@ -34,17 +34,17 @@ def test_the_same_values_without_the_forgery_are_read(tmp_path: Path) -> None:
 
 def test_every_forged_value_is_refused_at_a_byte_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
-    accepted, unforeseen, seen = [], [], 0
+    accepted, malformed, seen = [], [], 0
     for title, content in forged():
         path.write_bytes(content)
         seen += 1
         try:
             load_closed(path)
         except FileRefusedError as error:
-            if "unforeseen" in error.reason:
-                unforeseen.append(f"{title}: {error.reason}")
+            if "malformed" in error.reason:
+                malformed.append(f"{title}: {error.reason}")
         else:
             accepted.append(title)
     assert accepted == []
-    assert unforeseen == []
+    assert malformed == []
     assert seen > 2_000

@@ -58,7 +58,7 @@ def assert_refused(path: Path, stream: bytes, canary: Path) -> FileRefusedError:
     path.write_bytes(stream)
     with nothing_runs(canary), pytest.raises(FileRefusedError) as caught:
         load_closed(path)
-    assert "unforeseen" not in caught.value.reason
+    assert "malformed" not in caught.value.reason
     return caught.value
 
 
