@@ -19,8 +19,7 @@ from emoact.store.keys import store_in
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import find_store, store_of
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 
 _PROMPT_FIELDS = ("id", "scenario_id", "subset", "text", "lang")
 

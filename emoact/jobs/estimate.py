@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoact import sites
+from emoact import numbers, sites
 from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError
 from emoact.jobs.config import Estimate, ModelEstimate, RunModel
@@ -149,19 +149,15 @@ def _warnings(
     warnings = []
     if free_disk_bytes is not None and peak_disk > free_disk_bytes:
         warnings.append(
-            f"The results folder has {_size(free_disk_bytes)} free; the run needs about "
-            f"{_size(peak_disk)}. Free some space or choose another results folder."
+            f"The results folder has {numbers.size(free_disk_bytes)} free; the run needs about "
+            f"{numbers.size(peak_disk)}. Free some space or choose another results folder."
         )
     if free_memory_bytes is not None and memory > free_memory_bytes:
         warnings.append(
-            f"{_size(free_memory_bytes)} of memory are available; the run needs about "
-            f"{_size(memory)}. Close other programs or choose a smaller model."
+            f"{numbers.size(free_memory_bytes)} of memory are available; the run needs about "
+            f"{numbers.size(memory)}. Close other programs or choose a smaller model."
         )
     return tuple(warnings)
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoact.sites import SiteName, site_names
 from emoact.store.pickle_opcodes import plain
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 from emoact.store.write import encode_unit
 from tests.support.units import sample_unit
 
@@ -67,20 +67,35 @@ def test_units_of_every_shape_come_back_equal(
         shard.close_and_remove()
     pickletools.dis(data, out=io.StringIO())
     found, expected = pickle.loads(data), unit.payload()
-    assert repr(found["metadata"]) == repr(metadata)
-    assert found["labels"] == expected["labels"]
-    assert found["token_strings"] == expected["token_strings"]
-    assert [ids.tolist() for ids in found["tokens"]] == [ids.tolist() for ids in unit.tokens]
-    for key in set(expected) - {"metadata", "labels", "token_strings", "tokens"}:
-        layers = (
-            [[found[key]], [expected[key]]]
-            if key == "residual_post"
-            else [found[key], expected[key]]
-        )
-        assert [len(layer) for layer in layers[0]] == [len(layer) for layer in layers[1]]
-        for ours, theirs in zip(*layers, strict=True):
-            for array, other in zip(ours, theirs, strict=True):
-                np.testing.assert_array_equal(array, other, strict=True)
+    assert repr(found.pop("metadata")) == repr(expected.pop("metadata"))
+    _assert_same(found, {key: expected[key] for key in found})
+    assert set(found) == set(expected)
+    assert list(found)[:5] == [
+        "residual_stream", "mlp_output", "tokens", "token_strings", "labels"
+    ]  # fmt: skip
+
+
+def _assert_same(found: Any, expected: Any) -> None:
+    """Equal values and types, tokens as torch tensors, arrays as numpy makes them."""
+    if isinstance(found, torch.Tensor):
+        assert found.dtype == torch.int64
+        np.testing.assert_array_equal(found.numpy(), expected, strict=True)
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(found, expected, strict=True)
+        assert type(found) is np.ndarray
+        assert found.flags.c_contiguous
+        assert found.flags.writeable
+        assert found.flags.aligned
+    elif isinstance(expected, dict):
+        assert list(found) == list(expected)
+        for key, value in expected.items():
+            _assert_same(found[key], value)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            _assert_same(one, other)
+    else:
+        assert found == expected
 
 
 @settings(deadline=None, max_examples=60)

@@ -23,8 +23,7 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import ManifestEntry, unit_lock
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 from emoact.store.write import write_unit
 from tests.support.strace import Ended, FaultServer, serve
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from emoact.models.registry import find_spec
 from emoact.sites import SiteName, saved_sites
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 from emoact.store.write import write_unit
 
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")

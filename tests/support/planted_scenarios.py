@@ -11,8 +11,7 @@ import numpy as np
 
 from emoact.sites import SiteName, saved_sites
 from emoact.stats.settings import AnalysisSettings
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 from emoact.store.write import write_unit
 
 LABELS = ("anger", "gratitude", "neutral")

@@ -10,8 +10,7 @@ import numpy as np
 
 from emoact.sites import SiteName, site_names
 from emoact.sites import site as site_of
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Activations = dict[tuple[SiteName, int], list[Array]]

@@ -104,8 +104,8 @@ def test_too_little_disk_or_memory_gives_a_warning_with_figures(
     monkeypatch.setattr(estimating, "free_memory", lambda: 50_000_000)
     estimate = estimate_run([some_work()], ExtractionOptions(), results=tmp_path)
     disk, memory = estimate.warnings
-    assert "1 MB free" in disk
-    assert "50 MB of memory" in memory
+    assert "1.00 MB free" in disk
+    assert "50.0 MB of memory" in memory
     monkeypatch.setattr(estimating, "free_bytes", lambda _path: None)
     monkeypatch.setattr(estimating, "free_memory", lambda: None)
     assert estimate_run([some_work()], ExtractionOptions(), results=tmp_path).warnings == ()

@@ -16,8 +16,7 @@ from safetensors import safe_open
 from emoact.errors import EmoactError
 from emoact.sites import site_names
 from emoact.store.locks import remove_stale_files
-from emoact.store.shard import UnitShard
-from emoact.store.shard_layout import ShardLayout
+from emoact.store.shard import ShardLayout, UnitShard
 from tests.support.units import sample_unit
 
 UNIT = sample_unit(sites=site_names())
