@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from emoact.errors import EmoactError
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries.measures import UnitMeasures
@@ -27,6 +27,7 @@ from emoact.store.summaries.summary_file import (
 )
 
 _ATTEMPTS = 3
+_NOTE_BYTES = 100_000
 _LOOKED_AT = ("size", "modified_ns", "changed_ns", "inode")
 
 
@@ -126,8 +127,8 @@ def _note_path(root: ResultsRoot, folder: str, emotion: str) -> Path:
 
 def _read_note(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = read_json(path, limit=_NOTE_BYTES)
+    except RequestError:
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("sha256"), str) else {}
 

@@ -70,6 +70,8 @@ def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
         UnusableError: It is missing, damaged, or of another file or version.
     """
     try:
+        if not path.is_file():
+            raise UnusableError("missing, or no regular file")
         file: Any = safe_open(path, framework="numpy")
         words = json.loads(file.metadata()[_KEY])
         if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):

@@ -148,7 +148,17 @@ def test_a_damaged_note_costs_a_hash_and_nothing_else(
         assert len(json.loads(note.read_text())["sha256"]) == 64
 
 
-def test_arrays_are_measured_again_when_the_summary_goes_while_it_is_used(tmp_path: Path) -> None:
+def test_pipes_in_place_of_summary_and_note_do_not_block(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    for kept in list(root.summaries.iterdir()):
+        kept.unlink()
+        os.mkfifo(kept)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+
+
+def test_measures_outlive_the_removal_of_their_summary(tmp_path: Path) -> None:
     path = plant_unit(tmp_path, "gpt2", "anger")
     root = ResultsRoot(tmp_path)
     unit_measures(root, "gpt2", "anger")
