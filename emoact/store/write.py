@@ -82,14 +82,13 @@ def encode_unit(
         EmoactError: An activation was never put, or the metadata hold other than plain values;
             the latter is raised before the first block.
     """
-    return _blocks(
-        _Encoder(shard).pieces(
-            tokens,
-            opcodes.plain([list(strings) for strings in token_strings], "token_strings"),
-            opcodes.plain(list(labels), "labels"),
-            opcodes.plain(dict(metadata), "metadata"),
-        )
-    )
+    fields = {
+        "token_strings": [list(strings) for strings in token_strings],
+        "labels": list(labels),
+        "metadata": dict(metadata),
+    }
+    plain = {name: opcodes.plain(value, name) for name, value in fields.items()}
+    return _blocks(_Encoder(shard, tokens, plain).pieces())
 
 
 def _blocks(pieces: Iterable[_Piece]) -> Iterator[bytearray]:
@@ -108,40 +107,32 @@ def _blocks(pieces: Iterable[_Piece]) -> Iterator[bytearray]:
 class _Encoder:
     """Generator of the pieces of a unit, with the number of bytes so far."""
 
-    def __init__(self, shard: UnitShard) -> None:
-        self._shard = shard
+    def __init__(
+        self,
+        shard: UnitShard,
+        tokens: Sequence[Int64[np.ndarray, "..."]],
+        plain: Mapping[str, bytes],
+    ) -> None:
+        self._shard, self._tokens, self._plain = shard, tokens, plain
         self._position = 0
         self._first_array = True
 
-    def pieces(
-        self,
-        tokens: Sequence[Int64[np.ndarray, "..."]],
-        token_strings: bytes,
-        labels: bytes,
-        metadata: bytes,
-    ) -> Iterator[_Piece]:
-        for piece in self._unit(tokens, token_strings, labels, metadata):
+    def pieces(self) -> Iterator[_Piece]:
+        for piece in self._unit():
             self._position += len(piece)
             yield piece
 
-    def _unit(
-        self,
-        tokens: Sequence[Int64[np.ndarray, "..."]],
-        token_strings: bytes,
-        labels: bytes,
-        metadata: bytes,
-    ) -> Iterator[_Piece]:
+    def _unit(self) -> Iterator[_Piece]:
         yield opcodes.START + opcodes.DICT + opcodes.MARK
         for site in sites.SITES:
             if site.is_saved:
                 yield from self._site(site)
         yield opcodes.text("tokens") + opcodes.LIST + opcodes.MARK
-        for index, ids in enumerate(tokens):
+        for index, ids in enumerate(self._tokens):
             yield opcodes.token_tensor(ids, first=index == 0)
         yield opcodes.LIST_END
-        yield opcodes.text("token_strings") + token_strings
-        yield opcodes.text("labels") + labels
-        yield opcodes.text("metadata") + metadata
+        for name, value in self._plain.items():
+            yield opcodes.text(name) + value
         # Hashes outlive versions of emoact, so this order stays: vectors by key, then patterns.
         for site in sorted(sites.SITES, key=lambda site: (not site.has_vectors, site.key)):
             if not site.is_saved and site.name in self._shard.layout.sites:

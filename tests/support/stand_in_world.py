@@ -18,12 +18,28 @@ from emoact.jobs.look import look
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_all
 from tests.support import stand_in_job
 from tests.support.numpy_engine import stand_in_model
 from tests.support.stand_in_worker import WORKER
 
 LONGEST_WAIT_S = 60.0
 EMOTIONS = ("anger", "neutral")
+
+
+def saved_arrays(results: str | os.PathLike[str]) -> dict[str, list[bytes]]:
+    """The arrays of every unit, in a form that compares bit for bit; refuses damaged files."""
+    grid = read_all(results)
+    assert grid.problems == ()
+    return {
+        f"{unit.folder}/{unit.emotion}": [
+            rows.tobytes()
+            for layers in (unit.residual_stream, unit.mlp_output)
+            for samples in layers
+            for rows in samples
+        ]
+        for unit in grid
+    }
 
 
 @dataclass(frozen=True)

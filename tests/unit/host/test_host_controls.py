@@ -65,7 +65,7 @@ def files(world: World) -> list[Path]:
 
 
 def steps(world: World, view: RunView) -> set[str]:
-    events = world.directory(view.summary.id).events().events
+    events = world.directory(view.summary.id).events()
     return {event.fields["step"] for event in events if event.kind == "step"}
 
 

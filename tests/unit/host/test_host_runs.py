@@ -23,10 +23,9 @@ from emoact.jobs.snapshot import State
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
-from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave
 from tests.support.stand_in_worker import WORKER
-from tests.support.stand_in_world import World
+from tests.support.stand_in_world import World, saved_arrays
 
 LONGEST_WAIT_S = 20.0
 
@@ -84,19 +83,6 @@ def steps_of(config: RunConfig) -> list[str]:
     return [event.fields["step"] for event in events if event.kind == "step"]
 
 
-def arrays_of(config: RunConfig) -> dict[str, list[bytes]]:
-    """The arrays of every unit, in a form that compares bit for bit."""
-    return {
-        f"{unit.folder}/{unit.emotion}": [
-            rows.tobytes()
-            for layers in (unit.residual_stream, unit.mlp_output)
-            for samples in layers
-            for rows in samples
-        ]
-        for unit in read_all(config.results)
-    }
-
-
 def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World) -> None:
     model = world.model()
     first = world.config(model)
@@ -106,8 +92,8 @@ def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World)
     assert "load" in steps_of(first)
     assert "load" not in steps_of(second)
     assert any("was warm" in line for line in directory_of(second).log_tail())
-    assert len(arrays_of(first)) == 2
-    assert arrays_of(first) == arrays_of(second)
+    assert len(saved_arrays(first.results)) == 2
+    assert saved_arrays(first.results) == saved_arrays(second.results)
     # The run's own log and lock are closed; what is printed later goes to the host's.
     open_files = [os.fspath(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
     assert not [path for path in open_files if str(world.path / "second") in path]
@@ -169,7 +155,7 @@ def test_a_killed_host_crashes_its_run_which_resumes_to_the_same_files(world: Wo
     assert directory_of(killed).plan_path.read_bytes() == plan
     again = in_another_folder(world, model, "again")
     finished(again)
-    assert arrays_of(killed) == arrays_of(again)
+    assert saved_arrays(killed.results) == saved_arrays(again.results)
 
 
 def test_a_sentence_goes_to_the_host_that_a_run_left(
@@ -239,7 +225,7 @@ def test_of_two_runs_at_once_one_gets_the_host_and_both_finish(world: World) -> 
         until(config, "finished")
     workers = [worker_of(config) for config in runs]
     assert workers[0] == pid != workers[1]
-    assert arrays_of(runs[0]) == arrays_of(runs[1])
+    assert saved_arrays(runs[0].results) == saved_arrays(runs[1].results)
 
 
 @pytest.mark.parametrize("other", ["dtype", "processing", "model", "threads", "pickle weights"])

@@ -11,22 +11,8 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs import control, executor, launch, progress
-from emoact.store import reading
 from tests.support.numpy_engine import behave
-from tests.support.stand_in_world import EMOTIONS, World, running
-
-
-def saved(world: World) -> dict[str, list[bytes]]:
-    """The arrays of every unit, in a form that compares bit for bit."""
-    return {
-        f"{unit.folder}/{unit.emotion}": [
-            rows.tobytes()
-            for layers in (unit.residual_stream, unit.mlp_output)
-            for samples in layers
-            for rows in samples
-        ]
-        for unit in reading.read_all(world.results)
-    }
+from tests.support.stand_in_world import EMOTIONS, World, running, saved_arrays
 
 
 def test_a_run_saves_every_unit_and_ends_finished(world: World) -> None:
@@ -120,8 +106,8 @@ def test_a_resumed_run_is_identical_to_an_undisturbed_one(world: World) -> None:
     undisturbed.path.mkdir()
     undisturbed.write_dataset()
     undisturbed.wait(undisturbed.start(undisturbed.config(model)).run_id)
-    assert saved(world) == saved(undisturbed)
-    assert len(saved(world)) == 2
+    assert saved_arrays(world.results) == saved_arrays(undisturbed.results)
+    assert len(saved_arrays(world.results)) == 2
 
 
 def test_cancel_takes_effect_within_a_batch(world: World) -> None:
@@ -242,7 +228,7 @@ def test_more_slots_let_runs_work_at_once_with_the_same_result(
     ids = [world.start(world.config(model)).run_id for model in models]
     world.wait(ids[0], lambda view: running(view) and running(world.view(ids[1])))
     assert {world.wait(run_id).state for run_id in ids} == {"finished"}
-    assert len(saved(world)) == 4
+    assert len(saved_arrays(world.results)) == 4
 
 
 def test_only_what_has_ended_can_be_deleted_and_its_files_stay(world: World) -> None:
@@ -252,7 +238,7 @@ def test_only_what_has_ended_can_be_deleted_and_its_files_stay(world: World) -> 
     world.wait(run_id)
     control.delete(world.results, run_id)
     assert progress.list_runs(world.results) == []
-    assert len(saved(world)) == 2
+    assert len(saved_arrays(world.results)) == 2
     with pytest.raises(RequestError, match="there is no run"):
         control.delete(world.results, run_id)
 
@@ -302,7 +288,7 @@ def test_a_results_folder_that_was_moved_resumes_where_it_lies(world: World) -> 
     world.results.rename(moved.results)
     moved.resume(run_id)
     assert moved.wait(run_id).state == "finished"
-    assert len(saved(moved)) == 2
+    assert len(saved_arrays(moved.results)) == 2
     assert not world.results.exists()
 
 
