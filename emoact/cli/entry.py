@@ -17,6 +17,7 @@ from emoact.cli import (
     report_command,
     run_commands,
     sentence_command,
+    transfer_command,
     verify_command,
     view_command,
 )
@@ -35,6 +36,7 @@ _COMMANDS = (
     audit_command,
     analyze_command,
     view_command,
+    transfer_command,
     report_command,
     bench_command,
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from emoact.errors import RequestError
 from emoact.measures import Cell, Kind, Measure
-from emoact.stats.across import between
+from emoact.stats.across import between, transfer_table
 from emoact.stats.across import geometry as shared
 from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
@@ -52,6 +52,8 @@ _IDENTIFIERS: Mapping[str, tuple[Kind, str]] = {
     "evaluation": ("str", "cross_validated, or explicit_to_implicit"),
     "measure": ("str", "Name of the similarity"),
     "prompt_id": ("str", "Id of the prompt"),
+    "target": ("str", "Label of the second data set"),
+    "classifier": ("str", "mass_mean (the direction), lda or logistic, or a baseline of texts"),
     "basis": ("str", "fixed (one basis for all layers), or per_layer"),
     "axis": ("int", "Principal axis, from 0"),
 }
@@ -183,13 +185,30 @@ NORM_TABLES: tuple[Table, ...] = tuple(
 """The tables of `emoact norms`, by its option `--by`."""
 
 
+TRANSFER_TABLES: tuple[Table, ...] = (
+    _table(
+        "transfer",
+        "Directions, probes and baselines of one data set, tested on another",
+        "model emotion target site classifier",
+        transfer_table.MEASURES,
+    ),
+    _table(
+        "transfer_layers",
+        "The same of each layer",
+        "model emotion target site layer probe",
+        transfer_table.MEASURES,
+    ),
+)
+"""The tables of `emoact transfer`."""
+
+
 def table_named(name: str) -> Table:
     """The table of this name.
 
     Raises:
         RequestError: There is none.
     """
-    for table in (*TABLES, *NORM_TABLES):
+    for table in (*TABLES, *NORM_TABLES, *TRANSFER_TABLES):
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)

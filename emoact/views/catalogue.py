@@ -23,6 +23,7 @@ from emoact.views.sentence import SENTENCE, SENTENCE_LAYERS, SENTENCE_TOKENS
 from emoact.views.separation import SEPARATION
 from emoact.views.stability import STABILITY
 from emoact.views.strength import STRENGTH
+from emoact.views.transfer import TRANSFER
 from emoact.views.view import View
 
 VIEWS: tuple[View[Any], ...] = (
@@ -39,6 +40,7 @@ VIEWS: tuple[View[Any], ...] = (
     STRENGTH,
     STABILITY,
     SEPARATION,
+    TRANSFER,
     COSINES,
     MATRIX,
     PROMPTS,

@@ -193,6 +193,19 @@ def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
     assert plan["cka"].notna().all()
 
 
+def test_another_results_folder_is_tested_from_the_page(
+    open_page: OpenPage, saved: SavedAnalysis, tmp_path: Path
+) -> None:
+    app = open_page("directions", view="transfer", model="gpt2")
+    assert "There is no second data set to test on yet" in words(app)
+    plant_scenarios(tmp_path, "gpt2", n=15)
+    app = open_page("directions", view="transfer", model="gpt2", to=str(tmp_path))
+    assert len(app.get("plotly_chart")) == 1
+    assert "The logistic probe is" in words(app)
+    app = open_page("directions", view="transfer", model="gpt2", to="/nowhere")
+    assert "no activations in /nowhere" in words(app)
+
+
 def test_a_map_shows_every_layer_against_every_layer(
     open_page: OpenPage, saved: SavedAnalysis
 ) -> None:

@@ -1,0 +1,164 @@
+"""Directions and probes of one results folder, tested on another folder of the same model."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emoact.errors import RequestError
+from emoact.positions import Pooling
+from emoact.sites import SiteName
+from emoact.stats import catalogue
+from emoact.stats.across.transfer import check_configurations, mapped_labels, transfer_cells
+from emoact.stats.comparable import Configuration
+from emoact.stats.features import ModelFeatures, features_of, join_units
+from emoact.stats.finite import finite_units
+from emoact.store.grid import Grid
+from emoact.store.reading import read_all
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Version = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferRequest:
+    """What to train on, and what to test on.
+
+    Attributes:
+        source: Results folder for training.
+        target: Results folder for tests.
+        labels: Label of the target by label of the source; others match where they are the same.
+        model: Folder of the model; the one that both have when None.
+        sites: Which sites to test.
+        pooling: How positions become one vector.
+        neutral: Label of the source that directions are measured from.
+        seed: Of folds and bootstrap draws.
+    """
+
+    source: str
+    target: str
+    labels: tuple[tuple[str, str], ...] = ()
+    model: str | None = None
+    sites: tuple[SiteName, ...] = ("resid_pre",)
+    pooling: Pooling = "mean_content"
+    neutral: str = "neutral"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transferred:
+    """Figures of a transfer.
+
+    Attributes:
+        request: What was asked for, with the model that was found.
+        labels: Label of the target by label of the source.
+        left_out: Labels of the source without a counterpart.
+        tables: `transfer` and `transfer_layers`.
+    """
+
+    request: TransferRequest
+    labels: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def compute_transfer(request: TransferRequest) -> Transferred:
+    """Train on one folder and test on the other; the result is kept while no file changes.
+
+    Raises:
+        RequestError: A folder has no activations, no model or no label is in both, or the files
+            were made differently; the message names the field.
+    """
+    versions = tuple(
+        tuple((os.fspath(unit.path), unit.path.stat().st_mtime_ns) for unit in _grid(folder).units)
+        for folder in (request.source, request.target)
+    )
+    return _computed(request, versions)
+
+
+@functools.lru_cache(maxsize=4)
+def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Transferred:
+    del versions  # part of the key: changed files are read again
+    grids = [_grid(folder) for folder in (request.source, request.target)]
+    model = _model(request, grids)
+    chosen = [[unit for unit in grid.units if unit.folder == model] for grid in grids]
+    check_configurations(*(_configurations(units, request) for units in chosen))
+    known = [[unit.emotion for unit in units] for units in chosen]
+    labels = mapped_labels(known[0], known[1], dict(request.labels), request.neutral)
+    wanted = [set(labels), set(labels.values())]
+    first, second = (
+        _features([unit for unit in units if unit.emotion in names], model, request)
+        for units, names in zip(chosen, wanted, strict=True)
+    )
+    cells = list(
+        transfer_cells(
+            first, second, labels, neutral=request.neutral, sites=request.sites, seed=request.seed
+        )
+    )
+    return Transferred(
+        request=request,
+        labels=labels,
+        left_out=tuple(label for label in known[0] if label not in labels),
+        tables={
+            name: catalogue.frame(name, [catalogue.computed(c) for c in cells if c.table == name])
+            for name in ("transfer", "transfer_layers")
+        },
+    )
+
+
+def _grid(folder: str) -> Grid:
+    grid = read_all(folder)
+    if not grid.units:
+        raise RequestError(
+            f"there are no activations in {folder}", remedy="`emoact extract` makes some."
+        )
+    return grid
+
+
+def _model(request: TransferRequest, grids: list[Grid]) -> str:
+    shared = [folder for folder in grids[0].folders if folder in grids[1].folders]
+    there = "; ".join(
+        f"{folder} has {', '.join(grid.folders)}"
+        for folder, grid in zip((request.source, request.target), grids, strict=True)
+    )
+    if request.model is not None and request.model not in shared:
+        raise RequestError(f"model {request.model!r} is not in both folders: {there}")
+    if not shared:
+        raise RequestError(
+            f"the field model differs: {there}", remedy="Extract both with the same model."
+        )
+    if request.model is None and len(shared) > 1:
+        raise RequestError(
+            f"both folders have {', '.join(shared)}", remedy=f"Choose one: --model {shared[0]}."
+        )
+    return request.model or shared[0]
+
+
+def _configurations(units: list[Unit], request: TransferRequest) -> dict[str, Configuration]:
+    return {
+        unit.emotion: Configuration.from_provenance(
+            unit.model_name,
+            unit.provenance,
+            pooling=request.pooling,
+            content_start=unit.content_start,
+        )
+        for unit in units
+    }
+
+
+def _features(units: list[Unit], model: str, request: TransferRequest) -> ModelFeatures:
+    for unit in units:
+        missing = [site for site in request.sites if site not in unit.sites]
+        if missing:
+            raise RequestError(f"{unit.path} has no {missing[0]}; it has {', '.join(unit.sites)}")
+    pooled = [
+        features_of(unit, sites=request.sites, pooling=request.pooling, model=model)
+        for unit in units
+    ]
+    return join_units(finite_units(pooled)[0])

@@ -1,0 +1,102 @@
+"""`emoact transfer`: directions and probes of one results folder, tested on another."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.parsing import add_command, add_options
+from emoact.positions import POOLINGS
+from emoact.sites import in_order, vector_sites
+
+_EXAMPLE = """\
+emoact transfer --from results --to results_goemotions
+emoact transfer --from results --to results_goemotions --map apology=remorse --json"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "transfer",
+        about="Test directions and probes of one data set on another data set of the same model, "
+        "beside classifiers of the texts.",
+        example=_EXAMPLE,
+        run=_transfer,
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="RESULTS",
+        required=True,
+        help="results folder to train on",
+    )
+    parser.add_argument(
+        "--to", dest="target", metavar="RESULTS", required=True, help="results folder to test on"
+    )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="LABEL=LABEL",
+        help="label of the first folder and its counterpart in the second; repeatable (default: "
+        "labels of the same name)",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="folder of the model (default: the one that both have)"
+    )
+    parser.add_argument(
+        "--site",
+        action="append",
+        choices=vector_sites(),
+        metavar="SITE",
+        help=f"one of {', '.join(vector_sites())}; repeatable (default: resid_pre)",
+    )
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, default="mean_content", help="positions that make a vector"
+    )
+    parser.add_argument(
+        "--neutral",
+        metavar="LABEL",
+        default="neutral",
+        help="class of the first folder that directions are measured from",
+    )
+    add_options(parser, "--seed", "--csv", "--json")
+
+
+def _transfer(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.transfer import TransferRequest, compute_transfer
+    from emoact.views.transfer import label_pairs, sentences
+
+    sites = in_order(arguments.site or ("resid_pre",))
+    found = compute_transfer(
+        TransferRequest(
+            source=arguments.source,
+            target=arguments.target,
+            labels=label_pairs(" ".join(arguments.map)),
+            model=arguments.model,
+            sites=sites,
+            pooling=arguments.pooling,
+            neutral=arguments.neutral,
+            seed=arguments.seed,
+        )
+    )
+    said = [sentence for site in sites for sentence in sentences(found, site)]
+    if arguments.json:
+        print_json(
+            {
+                "from": arguments.source,
+                "to": arguments.target,
+                "labels": dict(found.labels),
+                "left_out": list(found.left_out),
+                "answer": said,
+                **{name: table.to_dict("records") for name, table in found.tables.items()},
+            }
+        )
+        return 0
+    for sentence in dict.fromkeys(said):
+        (say if arguments.csv else print_line)(sentence)
+    if arguments.csv:
+        write_table(found.tables["transfer"], arguments.csv, badges=())
+    return 0

@@ -1,0 +1,172 @@
+"""Transfer from one results folder to another: figures, refusals, command and view."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from emoact.analysis.transfer import TransferRequest, compute_transfer
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.stats.across.transfer_table import auroc, balanced
+from emoact.store.reading import read
+from emoact.views.transfer import label_pairs
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two data sets of one model; the second has other scenarios and names of its own."""
+    first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+    plant_scenarios(first, "gpt2", n_layers=4)
+
+    def change(rows: np.ndarray, site: str, layer: int, sample: int) -> None:
+        rows += np.float32(0.2 * np.sin(sample))
+
+    plant_scenarios(second, "gpt2", n=15, n_layers=4, change=change)
+    plant_scenarios(second, "other", n=6)
+    return first, second
+
+
+def test_weighted_figures_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    scores = np.round(rng.normal(size=60), 1)
+    labels = rng.random(60) < 0.4
+    weights = np.vstack([np.ones(60), rng.integers(4, size=(3, 60))]).astype(float)
+    expected = [roc_auc_score(labels, scores, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(auroc(scores, labels, weights), expected)
+    scores[scores == 0] = 0.1
+    expected = [balanced_accuracy_score(labels, scores > 0, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(balanced(scores, labels, weights), expected)
+
+
+def vectors(folder: Path, emotion: str, layer: int) -> np.ndarray:
+    unit = read(folder / "activations" / "gpt2" / f"activations_{emotion}.pkl")
+    return np.stack([np.asarray(x)[1:].mean(0) for x in unit.site("resid_pre")[layer]])
+
+
+def test_a_direction_of_the_first_folder_decides_on_the_second(folders: tuple[Path, Path]) -> None:
+    first, second = folders
+    found = compute_transfer(TransferRequest(source=str(first), target=str(second)))
+    assert found.labels == {"anger": "anger", "gratitude": "gratitude", "neutral": "neutral"}
+    rows = found.tables["transfer_layers"]
+    for layer in range(4):
+        a, n = (vectors(first, name, layer) for name in ("anger", "neutral"))
+        x = np.concatenate([a, n])
+        direction = (a.mean(0) - n.mean(0)) / x.std(0) ** 2
+        tested = np.concatenate([vectors(second, name, layer) for name in ("anger", "neutral")])
+        scores = (tested - (a.mean(0) + n.mean(0)) / 2) @ direction
+        labels = np.arange(30) < 15
+        row = rows[
+            (rows["emotion"] == "anger") & (rows["layer"] == layer) & (rows["probe"] == "mass_mean")
+        ].iloc[0]
+        assert row["auroc"] == pytest.approx(roc_auc_score(labels, scores))
+        assert row["balanced_accuracy"] == pytest.approx(
+            balanced_accuracy_score(labels, scores > 0)
+        )
+        assert row["balanced_low"] <= row["balanced_accuracy"] <= row["balanced_high"]
+
+
+def test_the_headline_is_the_median_over_the_middle_half_beside_the_best_words(
+    folders: tuple[Path, Path],
+) -> None:
+    first, second = folders
+    found = compute_transfer(TransferRequest(source=str(first), target=str(second)))
+    whole, layers = found.tables["transfer"], found.tables["transfer_layers"]
+    own = whole[(whole["emotion"] == "anger") & (whole["classifier"] == "lda")].iloc[0]
+    band = layers[
+        (layers["emotion"] == "anger") & (layers["probe"] == "lda") & layers["layer"].isin([1, 2])
+    ]
+    assert own["layers"] == "1-2"
+    assert own["balanced_accuracy"] == pytest.approx(band["balanced_accuracy"].median())
+    assert own["n_train"] == 24
+    assert own["n"] == 30
+    words = whole[(whole["emotion"] == "anger") & (whole["classifier"] == own["baseline"])].iloc[0]
+    # The planted texts name their emotion.
+    assert words["balanced_accuracy"] == 1
+    assert own["difference"] == pytest.approx(own["balanced_accuracy"] - 1)
+    assert {"tfidf", "char_tfidf", "bag_of_words", "length", "layer_0"} <= set(whole["classifier"])
+
+
+def test_labels_are_matched_on_request_and_the_others_named(folders: tuple[Path, Path]) -> None:
+    first, second = (str(folder) for folder in folders)
+    found = compute_transfer(
+        TransferRequest(source=first, target=second, labels=label_pairs("anger=gratitude"))
+    )
+    targets = found.tables["transfer"].set_index("emotion")["target"]
+    assert set(targets.loc["anger"]) == {"gratitude"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": (("joy", "anger"),)}, "'joy' .* is no label of the first data set"),
+        ({"labels": (("anger", "joy"),)}, "'joy' .* is no label of the second data set"),
+        ({"neutral": "calm"}, "without a counterpart"),
+        ({"model": "other"}, "model 'other' is not in both folders"),
+        ({"sites": ("resid_mid",)}, "has no resid_mid"),
+    ],
+)
+def test_what_cannot_be_matched_is_named(
+    folders: tuple[Path, Path], changes: dict[str, Any], message: str
+) -> None:
+    first, second = (str(folder) for folder in folders)
+    with pytest.raises(RequestError, match=message):
+        compute_transfer(TransferRequest(**{"source": first, "target": second, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("provenance", "field"),
+    [
+        ({"dtype": "bfloat16"}, "dtype is float32 .* and bfloat16"),
+        ({"bos": {"policy": "none"}}, "bos is prepend .* and none"),
+        ({"revision": "other"}, "revision is main .* and other"),
+    ],
+)
+def test_folders_made_differently_are_refused_with_the_field(
+    folders: tuple[Path, Path], tmp_path: Path, provenance: dict[str, Any], field: str
+) -> None:
+    plant_scenarios(tmp_path, "gpt2", provenance=provenance, n_layers=4)
+    with pytest.raises(RequestError, match=field):
+        compute_transfer(TransferRequest(source=str(folders[0]), target=str(tmp_path)))
+
+
+def test_the_command_prints_the_answer_and_one_document(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("transfer", "--from", str(folders[0]), "--to", str(folders[1]))
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "layers 1-2" in said
+    assert "not shown to be better than words" in said
+    assert main((*words, "--map", "anger=gratitude", "--json")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["labels"]["anger"] == "gratitude"
+    assert document["transfer"][0]["n_train"] == 24
+    assert main((*words, "--map", "anger")) == 2
+
+
+def test_the_view_of_an_analysis_shows_the_same_figures(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (str(folder) for folder in folders)
+    plant_analysis(folders[0])
+    words = ("view", "transfer", "--results", first, "--json")
+    assert main((*words, "--choice", f"to={second}", "map=anger=gratitude")) == 0
+    shown = json.loads(capsys.readouterr().out)
+    found = compute_transfer(
+        TransferRequest(source=first, target=second, labels=(("anger", "gratitude"),))
+    )
+    expected = found.tables["transfer"].to_dict("records")
+    assert [row["auroc"] for row in shown["rows"]] == [row["auroc"] for row in expected]
+    assert "anger as gratitude" in " ".join(shown["answer"])
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == []
+    assert main((*words, "--choice", "to=/nowhere")) == 0
+    assert "no activations" in " ".join(json.loads(capsys.readouterr().out)["answer"])
