@@ -24,8 +24,8 @@ class Measure:
         kind: Type of the values.
         compute: From the source of a cell to one value, or to one value for each row of the cell.
             Identifier columns have none: the cell names them.
-        judged: The value needs the significance over all emotions and models; `compute` gets a
-            `Judged`. Other measures are computed earlier, on several threads.
+        judged: The value needs the significance over all emotions and models; its table computes it
+            at the end.
         label: Name in pickers; a measure without a label is in no picker.
         axis: Axis title; the label and the unit where it is empty.
         unit: Unit of the values; empty for a pure number.

@@ -21,8 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import held_out_scores, measure_separation
-from emoact.stats.gram import centred_gram
-from emoact.stats.null.permutation import permuted_strengths
+from emoact.stats.null.permutation import permuted_strengths, prepare_relabellings
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families
 from emoact.stats.null.splits import scenario_folds
@@ -35,6 +34,7 @@ from emoact.stats.probes.probes import (
     cross_validated_decisions,
     nested_layers,
 )
+from emoact.stats.products import centre, inverse_noise
 
 SEED = 7_2024
 MODELS, LAYERS, WIDTH, SCENARIOS = 3, 8, 128, 50
@@ -132,18 +132,19 @@ def run_grid(condition: Condition, seed: tuple[int, ...]) -> Outcome:
     rng = np.random.default_rng(seed)
     families, d_primes = [], []
     for model in range(MODELS):
-        x = activations(condition, rng, planted=model == 0)
-        gram = centred_gram(x)
+        vectors = centre(activations(condition, rng, planted=model == 0))
+        normalised = vectors * inverse_noise(DESIGN, vectors)
         for emotion in EMOTIONS:
             contrast = contrast_against(DESIGN, emotion, "neutral")
             draws = relabellings(
                 DESIGN, emotion, ("neutral",), PERMUTATIONS, seed=int(rng.integers(2**31))
             )
             pool = contrast[DESIGN.label_of] != 0
-            families.append({"resid_pre": permuted_strengths(DESIGN, gram, draws, pool)})
+            plan = prepare_relabellings(DESIGN, draws, pool)
+            families.append({"resid_pre": permuted_strengths(plan, normalised).studentised})
             if model == 0 and emotion == EMOTIONS[0]:
-                scores = held_out_scores(DESIGN, gram, contrast, FOLDS)
-                separation = measure_separation(scores, x, DESIGN, contrast, FOLDS)
+                scores = held_out_scores(DESIGN, vectors, contrast, FOLDS)
+                separation = measure_separation(scores, vectors, DESIGN, contrast, FOLDS)
                 d_primes.append(separation.d_prime[PLANTED_FROM:].mean())
     judged = judge_families(families)
     return Outcome(
@@ -174,7 +175,7 @@ def run_verdict(condition: Condition, seed: tuple[int, ...]) -> Outcome:
             for layer in range(LAYERS)
         ]
     )
-    chosen = nested_layers(DESIGN, centred_gram(x, standardise=True), contrast, FOLDS)[FOLDS]
+    chosen = nested_layers(DESIGN, x, contrast, FOLDS)[FOLDS]
     words: dict[str, np.ndarray] = {
         kind: correct(baseline_cross_validated(kind, texts, n_tokens, is_emotion, used, FOLDS))
         for kind in LEXICAL_KINDS
@@ -204,10 +205,10 @@ def effect_for_d_prime_one(condition: Condition, pool: Pool, code: int) -> Condi
 def run_d_prime(condition: Condition, seed: tuple[int, ...]) -> Outcome:
     """Held-out d' of the planted emotion."""
     rng = np.random.default_rng(seed)
-    x = activations(condition, rng, planted=True)[:, PLANTED_FROM:]
+    vectors = centre(activations(condition, rng, planted=True)[:, PLANTED_FROM:])
     contrast = contrast_against(DESIGN, EMOTIONS[0], "neutral")
-    scores = held_out_scores(DESIGN, centred_gram(x), contrast, FOLDS)
-    d_prime = measure_separation(scores, x, DESIGN, contrast, FOLDS).d_prime.mean()
+    scores = held_out_scores(DESIGN, vectors, contrast, FOLDS)
+    d_prime = measure_separation(scores, vectors, DESIGN, contrast, FOLDS).d_prime.mean()
     return Outcome(anywhere=False, planted=False, d_prime=float(d_prime))
 
 
@@ -305,9 +306,9 @@ Written by `python scripts/calibrate_analysis.py`; do not edit. Seeds are fixed 
 Each simulated grid holds {MODELS} models, {len(EMOTIONS)} emotions and neutral, {LAYERS} layers of
 width {WIDTH} and {SCENARIOS} scenarios with one prompt per class. Neighbouring layers correlate
 at about .8 and norms grow with depth. A grid counts when any emotion of any model is significant at
-any layer: cross-validated strength against {PERMUTATIONS} relabellings within scenarios, maximum
-over layers, Holm over emotions and models, alpha = {ALPHA}. Widths and layer counts are smaller
-than a real model's so that the page takes minutes; the code is the same.
+any layer: noise-normalised cross-validated strength against {PERMUTATIONS} relabellings within
+scenarios, maximum over layers, Holm over emotions and models, alpha = {ALPHA}. Widths and layer
+counts are smaller than a real model's so that the page takes minutes; the code is the same.
 
 ## Without an emotion
 

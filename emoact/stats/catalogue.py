@@ -232,16 +232,11 @@ def labelled(table: str) -> tuple[Measure, ...]:
     return tuple(each for each in table_named(table).measures if each.label)
 
 
-def computed(cell: Cell, *, judged: bool = False) -> Columns:
-    """Identifier columns and measures of one cell.
-
-    Args:
-        cell: Rows to compute.
-        judged: Compute the measures that need the significance, and no other column.
-    """
-    columns: Columns = {} if judged else dict(cell.ids)
+def computed(cell: Cell) -> Columns:
+    """Identifier columns of one cell, and the measures that need no significance."""
+    columns = dict(cell.ids)
     for each in table_named(cell.table).measures:
-        if each.compute is not None and each.judged == judged:
+        if each.compute is not None and not each.judged:
             columns[each.name] = each.compute(cell.source)
     return columns
 

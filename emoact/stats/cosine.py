@@ -56,7 +56,7 @@ def cross_validated_cosine(
     first: Float[np.ndarray, " label"],
     second: Float[np.ndarray, " label"],
 ) -> CrossValidatedCosine:
-    """The cosine of two contrasts from `unbiased_products` (the exact form; no splits)."""
+    """The cosine of two contrasts from `class_products` (the exact form; no splits)."""
     return _cosine_of(
         product=contrast_product(products, first, second),
         square_first=contrast_product(products, first, first),

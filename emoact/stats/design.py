@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,16 @@ class Design:
     Scenarios are the unit of every split, fold, permutation, bootstrap and jackknife. A prompt
     without a scenario is a unit of its own.
 
+    Random draws follow the order of scenarios, and of prompts in them, so that this order comes
+    from their names and never from labels or from the order of files.
+
     Attributes:
         labels: Distinct class labels in order of first appearance.
         label_of: Index into `labels`.
-        scenario_of: 0 ... n_scenarios - 1, in order of first appearance.
+        scenario_of: 0 ... n_scenarios - 1, in the order of their names.
         n_scenarios: Number of scenarios.
         has_scenarios: False where no prompt names a scenario, so that prompts are resampled.
+        rank: Place of each prompt in the order of their names.
     """
 
     labels: tuple[str, ...]
@@ -31,6 +36,7 @@ class Design:
     scenario_of: Int[np.ndarray, " prompt"]
     n_scenarios: int
     has_scenarios: bool
+    rank: Int[np.ndarray, " prompt"]
 
     @property
     def n_prompts(self) -> int:
@@ -57,6 +63,18 @@ class Design:
         np.add.at(counts, (self.label_of, self.scenario_of), 1)
         return counts
 
+    @property
+    def is_matched(self) -> bool:
+        """True where at least half of the scenarios hold two classes or more."""
+        return bool(((self.counts > 0).sum(axis=0) > 1).mean() >= 0.5)
+
+    @property
+    def pattern_of(self) -> Int[np.ndarray, " scenario"]:
+        """Number of the set of classes that each scenario holds, in order of first appearance."""
+        held = [tuple(classes) for classes in (self.counts > 0).T.tolist()]
+        numbers = {classes: number for number, classes in enumerate(dict.fromkeys(held))}
+        return np.array([numbers[classes] for classes in held], dtype=np.int64)
+
     def index(self, label: str) -> int:
         """Position of a label in `labels`.
 
@@ -74,33 +92,57 @@ class Design:
         return design_of(
             [self.labels[label] for label in self.label_of[keep]],
             [str(s) for s in self.scenario_of[keep]] if self.has_scenarios else None,
+            [(rank,) for rank in self.rank[keep].tolist()],
         )
 
 
-def design_of(labels: Sequence[str], scenarios: Sequence[str | None] | None = None) -> Design:
+def design_of(
+    labels: Sequence[str],
+    scenarios: Sequence[str | None] | None = None,
+    names: Sequence[tuple[Hashable, ...]] | None = None,
+) -> Design:
     """The design of prompts with these labels and scenarios.
 
     Args:
         labels: One per prompt.
         scenarios: One per prompt; None for a prompt that shares its scenario with no other.
+        names: What orders the prompts, one tuple of words or numbers per prompt; their order here
+            when None. Words with numbers in them are in the order of the numbers.
 
     Raises:
-        RequestError: There is no prompt, or the two differ in length.
+        RequestError: There is no prompt, or the arguments differ in length.
     """
     if not labels:
         raise RequestError("there is no prompt to analyse")
     named = list(scenarios) if scenarios is not None else [None] * len(labels)
     if len(named) != len(labels):
         raise RequestError(f"{len(labels)} labels but {len(named)} scenarios; they go in pairs")
-    keys = [("prompt", str(i)) if s is None else ("scenario", s) for i, s in enumerate(named)]
-    order = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    distinct = tuple(dict.fromkeys(labels))
+    order = list(range(len(labels)))
+    keys = [("prompt", i) if s is None else ("scenario", s) for i, s in enumerate(named)]
+    if names is not None:
+        by_name = [tuple(_natural(part) for part in name) for name in names]
+        order = sorted(
+            order, key=lambda i: (named[i] is None, _natural(named[i] or ""), by_name[i])
+        )
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[order] = np.arange(len(labels))
+    number = {key: i for i, key in enumerate(dict.fromkeys(keys[i] for i in order))}
+    distinct = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return Design(
-        labels=distinct,
-        label_of=np.array([distinct.index(label) for label in labels], dtype=np.int64),
-        scenario_of=np.array([order[key] for key in keys], dtype=np.int64),
-        n_scenarios=len(order),
+        labels=tuple(distinct),
+        label_of=np.array([distinct[label] for label in labels], dtype=np.int64),
+        scenario_of=np.array([number[key] for key in keys], dtype=np.int64),
+        n_scenarios=len(number),
         has_scenarios=any(s is not None for s in named),
+        rank=rank,
+    )
+
+
+def _natural(word: object) -> tuple[tuple[bool, int, str], ...]:
+    """Sort key under which `s2` comes before `s10`."""
+    parts = re.split(r"(\d+)", str(word))
+    return tuple(
+        (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -183,7 +184,11 @@ class ModelFeatures:
         labels = [self.design.labels[self.design.label_of[row]] for row in order]
         return ModelFeatures(
             model=self.model,
-            design=design_of(labels, [prompt.scenario_id for prompt in prompts]),
+            design=design_of(
+                labels,
+                [prompt.scenario_id for prompt in prompts],
+                [(rank,) for rank in self.design.rank[list(order)].tolist()],
+            ),
             prompts=prompts,
             sites={site: pooled[list(order)] for site, pooled in self.sites.items()},
             random_weights=self.random_weights,
@@ -247,12 +252,22 @@ def join_units(units: Sequence[UnitFeatures]) -> ModelFeatures:
         design=design_of(
             [unit.emotion for unit in units for _ in unit.prompts],
             [prompt.scenario_id for prompt in prompts],
+            [name for unit in units for name in _names(unit)],
         ),
         prompts=prompts,
         sites={site: np.concatenate([unit.sites[site] for unit in units]) for site in first.sites},
         random_weights=any(unit.random_weights for unit in units),
         controls=_join_controls(units),
     )
+
+
+def _names(unit: UnitFeatures) -> list[tuple[str, str, int]]:
+    """What orders the prompts of a unit: ids, texts, and vectors where files hold neither."""
+    vectors = next(iter(unit.sites.values()))[:, -1]
+    return [
+        (prompt.id, prompt.text, zlib.crc32(vector.tobytes()))
+        for prompt, vector in zip(unit.prompts, vectors, strict=True)
+    ]
 
 
 def _join_controls(units: Sequence[UnitFeatures]) -> Controls | None:

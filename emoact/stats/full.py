@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+
+import numpy as np
 
 from emoact.errors import RequestError
 from emoact.measures import Cell
@@ -17,8 +20,15 @@ from emoact.stats.across.between import Side, common_rows, compare_models, match
 from emoact.stats.across.geometry import Geometry, judged_columns, measure_geometry
 from emoact.stats.comparable import Difference
 from emoact.stats.cosine import ZeroDirectionWarning
-from emoact.stats.directions.emotion import Contrast, EmotionFigures, analyse_emotion, emotion_cells
-from emoact.stats.distances.distances import measure_distances
+from emoact.stats.directions.emotion import (
+    Contrast,
+    EmotionFigures,
+    analyse_emotion,
+    beside,
+    emotion_cells,
+    join_layers,
+)
+from emoact.stats.distances.distances import JudgedPair, PairFigures, measure_pair
 from emoact.stats.distances.geometry import projection_cells
 from emoact.stats.features import UnitFeatures
 from emoact.stats.findings.remarks import remarks_on
@@ -34,6 +44,7 @@ from emoact.stats.probes.grid import (
     probe_emotion,
 )
 from emoact.stats.probes.headline import headline_cells
+from emoact.stats.products import centred_gram, share_vectors
 from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import OnProgress, Step, run_steps
@@ -48,14 +59,16 @@ class _Found:
 
     Attributes:
         columns: Tables with the columns of their cells, by the number of the step.
-        emotions: Figures that significance and findings need.
+        emotions: Figures of every layer.
+        pairs: Figures of two emotions at every layer, by model, site and place in `Prepared`.
         probes: Probes that headlines and baselines need.
         texts: Word baselines by model and emotion.
         geometry: Geometry of emotions by pair of models and site.
     """
 
     columns: dict[int, list[tuple[str, catalogue.Columns]]] = field(default_factory=dict)
-    emotions: dict[Place, EmotionFigures] = field(default_factory=dict)
+    emotions: dict[Place, dict[int, EmotionFigures]] = field(default_factory=dict)
+    pairs: dict[tuple[str, SiteName, int], dict[int, PairFigures]] = field(default_factory=dict)
     probes: dict[Place, ProbeGrid] = field(default_factory=dict)
     texts: dict[tuple[str, str], TextBaselines] = field(default_factory=dict)
     geometry: dict[tuple[str, str, SiteName], Geometry | None] = field(default_factory=dict)
@@ -112,34 +125,35 @@ def _model_steps(
     model = prepared.model
     bind = functools.partial
 
-    def emotion(site: SiteName, contrast: Contrast) -> Iterable[Cell]:
-        gram = prepared.grams[site]
-        figures = analyse_emotion(model, site, contrast, gram=gram, settings=settings)
-        found.emotions[model.model, site, contrast.emotion] = figures
-        return emotion_cells(figures)
+    def layer(site: SiteName, number: int) -> Iterable[Cell]:
+        shared = share_vectors(model.design, model.sites[site][:, number : number + 1])
+        for contrast in prepared.contrasts:
+            figures = analyse_emotion(model, site, contrast, shared=shared, settings=settings)
+            found.emotions[model.model, site, contrast.emotion][number] = figures
+        for place, pair in enumerate(prepared.pairs):
+            found.pairs[model.model, site, place][number] = measure_pair(pair, model.design, shared)
+        return []
 
     def probe(site: SiteName, contrast: Contrast) -> Iterable[Cell]:
-        twin_gram = prepared.twin_grams[site]
-        grid = probe_emotion(model, site, contrast, twin_gram=twin_gram, settings=settings)
+        grid = probe_emotion(model, site, contrast, settings=settings)
         found.probes[model.model, site, contrast.emotion] = grid
         return [grid.cell]
-
-    def distances(site: SiteName) -> Iterable[Cell]:
-        gram, twin_gram = prepared.grams[site], prepared.twin_grams[site]
-        return measure_distances(
-            model, site, prepared.contrasts, gram=gram, twin_gram=twin_gram, settings=settings
-        )
 
     def texts(contrast: Contrast) -> Iterable[Cell]:
         found.texts[model.model, contrast.emotion] = judge_texts(model, contrast)
         return []
 
-    for site in prepared.grams:
+    for site in settings.sites:
         for contrast in prepared.contrasts:
-            place = f"{model.model} {site} {contrast.emotion}"
-            yield f"directions of {place}", bind(emotion, site, contrast)
-            yield f"probes of {place}", bind(probe, site, contrast)
-        yield f"distances in {model.model} {site}", bind(distances, site)
+            found.emotions[model.model, site, contrast.emotion] = {}
+        for place in range(len(prepared.pairs)):
+            found.pairs[model.model, site, place] = {}
+        for number in range(model.sites[site].shape[1]):
+            label = f"directions of {model.model} {site} layer {number}"
+            yield label, bind(layer, site, number)
+        for contrast in prepared.contrasts:
+            label = f"probes of {model.model} {site} {contrast.emotion}"
+            yield label, bind(probe, site, contrast)
         yield f"projections of {model.model} {site}", bind(projection_cells, model, site)
     for contrast in prepared.contrasts:
         yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
@@ -178,7 +192,7 @@ def _pair_steps(
             Side(
                 model=side.model,
                 site=site,
-                gram=side.grams[site],
+                gram=centred_gram(side.model.sites[site]),
                 contrasts=tuple(contrasts[emotion] for emotion in shared),
             )
             for side, contrasts in zip(sides, by_emotion, strict=True)
@@ -206,46 +220,29 @@ def _assemble(
 ) -> AnalysisResult:
     """All tables and directions; significance is judged here, because it needs every emotion."""
     models = [each.model for each in prepared]
-    families = [(each.model.model, c.emotion) for each in prepared for c in each.contrasts]
-    judged = dict(
-        zip(
-            families,
-            judge_families(
-                [
-                    {site: found.emotions[model, site, emotion].permuted for site in settings.sites}
-                    for model, emotion in families
-                ]
-            ),
-            strict=True,
-        )
-    )
-    places = [
-        (each.model.model, site, c.emotion)
-        for each in prepared
-        for site in settings.sites
-        for c in each.contrasts
-    ]
-    emotions = [found.emotions[place] for place in places]
+    figures = _judged_figures(prepared, found, settings)
     columns: dict[str, list[catalogue.Columns]] = {each.name: [] for each in catalogue.TABLES}
     for number in sorted(found.columns):
         for name, values in found.columns[number]:
             columns[name].append(values)
-    for own, emotion in zip(columns["strength"], emotions, strict=True):
-        significance = judged[emotion.model.model, emotion.contrast.emotion]
-        tested = Judged(site=emotion.site, significance=significance, alpha=settings.alpha)
-        cell = Cell(table="strength", ids={}, source=tested)
-        own.update(catalogue.computed(cell, judged=True))
+    judged = {
+        (model, emotion): each.judged.significance
+        for (model, _, emotion), each in figures.items()
+        if each.judged is not None
+    }
     for own, values in judged_columns(columns["across"], found.geometry, judged, settings.alpha):
         own.update(values)
-    cells = [
+    cells = [cell for each in figures.values() for cell in emotion_cells(each)]
+    cells += _pair_cells(prepared, found, figures, settings)
+    cells += [
         cell
-        for model, site, name in places
+        for (model, site, name), each in figures.items()
+        if each.judged is not None
         for cell in headline_cells(
             found.probes[model, site, name],
             found.texts[model, name],
             _first_layer(found, model, name),
-            judged[model, name],
-            settings.alpha,
+            each.judged,
         )
     ]
     cells += [
@@ -261,7 +258,7 @@ def _assemble(
         columns[cell.table].append(catalogue.computed(cell))
     return AnalysisResult(
         settings=settings,
-        findings=(*findings, *remarks_on(models, emotions, settings)),
+        findings=(*findings, *remarks_on(models, figures.values(), settings)),
         differences=differences,
         random_weights=tuple(model.model for model in models if model.random_weights),
         directions={
@@ -272,11 +269,65 @@ def _assemble(
                 kind=kind,
                 main=kind == each.main,
             ): direction
-            for each in emotions
+            for each in figures.values()
             for kind, direction in each.directions.items()
         },
         tables={name: catalogue.frame(name, each) for name, each in columns.items()},
     )
+
+
+def _judged_figures(
+    prepared: Sequence[Prepared], found: _Found, settings: AnalysisSettings
+) -> dict[Place, EmotionFigures]:
+    """Figures of all layers with their significance, in the order of the rows."""
+    families = [(each.model.model, c.emotion) for each in prepared for c in each.contrasts]
+    figures = {
+        place: join_layers([layers[number] for number in sorted(layers)])
+        for place, layers in found.emotions.items()
+    }
+    tests = judge_families(
+        [
+            {site: figures[model, site, emotion].statistic for site in settings.sites}
+            for model, emotion in families
+        ]
+    )
+    significance = dict(zip(families, tests, strict=True))
+    return {
+        (model, site, emotion): dataclasses.replace(
+            each,
+            judged=Judged(
+                site=site, significance=significance[model, emotion], alpha=settings.alpha
+            ),
+        )
+        for (model, site, emotion), each in figures.items()
+    }
+
+
+def _pair_cells(
+    prepared: Sequence[Prepared],
+    found: _Found,
+    figures: Mapping[Place, EmotionFigures],
+    settings: AnalysisSettings,
+) -> Iterator[Cell]:
+    """Cells of the table `distances`."""
+    for each in prepared:
+        name = each.model.model
+        for site in settings.sites:
+            for place, pair in enumerate(each.pairs):
+                layers = found.pairs[name, site, place]
+                source = JudgedPair(
+                    first=figures[name, site, pair.first.emotion],
+                    second=figures[name, site, pair.second.emotion],
+                    figures=beside([layers[number] for number in sorted(layers)]),
+                )
+                ids = {
+                    "model": name,
+                    "site": site,
+                    "layer": np.arange(len(layers)),
+                    "emotion_a": pair.first.emotion,
+                    "emotion_b": pair.second.emotion,
+                }
+                yield Cell(table="distances", ids=ids, source=source)
 
 
 def _first_layer(found: _Found, model: str, emotion: str) -> Mapping[str, Correct] | None:

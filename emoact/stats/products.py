@@ -1,18 +1,149 @@
-"""Inner products of class means without the bias that shared noise brings."""
+"""Inner products of the prompts' vectors, and products of class means without shared noise.
+
+A direction is a weighted sum of prompts, so that every figure of directions is made of inner
+products of weighted sums. Sums over classes and scenarios give them at a cost that grows linearly
+with prompts, one layer at a time.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float, Float64
+from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from emoact.errors import RequestError
 from emoact.stats.design import Design
 
+Vectors = Float64[np.ndarray, "prompt layer d_model"]
+"""Vectors about the mean of all prompts, at each layer."""
+
 Gram = Float64[np.ndarray, "layer prompt prompt"]
+
+MAX_BYTES = 3 * 2**30
+"""Largest size in bytes of the products of all pairs of prompts of one model and site."""
 
 _ROUNDING = 1e-12
 
 
-def unbiased_products(design: Design, gram: Gram) -> Float64[np.ndarray, "layer label label"]:
+def centre(features: Float[np.ndarray, "prompt *rest"]) -> Float64[np.ndarray, "prompt *rest"]:
+    """The vectors about their mean, in float64; exactly zero where all prompts agree.
+
+    The weights of a direction add to zero, so that centring changes no direction and keeps a large
+    common offset out of the rounding.
+    """
+    offset = features.astype(np.float64)
+    offset -= offset[:1].copy()
+    offset -= offset.mean(axis=0)
+    return np.asarray(offset)
+
+
+def centred_gram(features: Float[np.ndarray, "prompt layer d_model"]) -> Gram:
+    """Inner products of all pairs of prompts at each layer, about the mean of all prompts.
+
+    Time and memory grow with the square of the number of prompts.
+
+    Raises:
+        RequestError: They would take more than `MAX_BYTES`.
+    """
+    n_prompts, n_layers, _ = features.shape
+    needed = 8 * n_layers * n_prompts**2
+    if needed > MAX_BYTES:
+        raise RequestError(
+            f"products of all pairs of {n_prompts} prompts at {n_layers} layers would hold "
+            f"{needed / 2**30:.1f} GiB; at most {MAX_BYTES / 2**30:.0f} GiB are allowed",
+            remedy="Analyse one model at a time, or compare models on fewer prompts.",
+        )
+    layers = (centre(features[:, layer]) for layer in range(features.shape[1]))
+    return np.stack([vectors @ vectors.T for vectors in layers])
+
+
+def inverse_sd(sd: Float64[np.ndarray, "*rest d_model"]) -> Float64[np.ndarray, "*rest d_model"]:
+    """1 / sd, and 0 for dimensions that never change."""
+    largest = sd.max(axis=-1, keepdims=True, initial=0.0)
+    alive = sd > 1e-12 * np.maximum(largest, np.finfo(np.float64).tiny)
+    return np.asarray(np.divide(1.0, sd, out=np.zeros_like(sd), where=alive))
+
+
+def divide_by_sd(
+    centred: Float64[np.ndarray, "prompt *rest"],
+) -> Float64[np.ndarray, "prompt *rest"]:
+    """Each dimension over its standard deviation over all prompts; zero where it never changes."""
+    return np.asarray(centred * inverse_sd(centred.std(axis=0)))
+
+
+def inverse_noise(design: Design, vectors: Vectors) -> Float64[np.ndarray, "layer d_model"]:
+    """1 / standard deviation of the noise of each dimension; 0 for one that never changes.
+
+    The noise is what classes leave, and scenarios too where they are matched.
+
+    Source: Walther et al. 2016 (noise normalisation with a diagonal covariance).
+    """
+    member = design.members.T.astype(np.float64)
+    if design.is_matched:
+        member = without_scenarios(design.scenario_of, member)
+    basis, sizes, _ = np.linalg.svd(member, full_matrices=False)
+    basis = basis[:, sizes > 1e-9 * max(sizes.max(initial=0.0), 1.0)]
+    n_removed = basis.shape[1] + design.is_matched * design.n_scenarios
+    variance = np.empty(vectors.shape[1:])
+    for layer in range(vectors.shape[1]):
+        own = vectors[:, layer]
+        if design.is_matched:
+            own = without_scenarios(design.scenario_of, own)
+        squares = np.einsum("pd,pd->d", own, own)
+        rest = squares - ((basis.T @ own) ** 2).sum(axis=0)
+        rest = np.where(rest > _ROUNDING * squares, rest, 0.0)
+        variance[layer] = rest / max(design.n_prompts - n_removed, 1)
+    return inverse_sd(np.sqrt(variance))
+
+
+def without_scenarios(
+    scenario_of: Int[np.ndarray, " prompt"], vectors: Float64[np.ndarray, "prompt d_model"]
+) -> Float64[np.ndarray, "prompt d_model"]:
+    """Vectors about the mean of their scenario.
+
+    Args:
+        scenario_of: Scenario of each row; every number up to the largest occurs.
+        vectors: The rows.
+    """
+    order = np.argsort(scenario_of, kind="stable")
+    size = np.bincount(scenario_of)
+    sums = np.add.reduceat(vectors[order], np.cumsum(size) - size, axis=0)
+    return np.asarray(vectors - (sums / size[:, None])[scenario_of])
+
+
+def compact(
+    vectors: Float64[np.ndarray, "row d_model"], n_draws: int
+) -> Float64[np.ndarray, "row coordinate"]:
+    """Rows with the same inner products and fewer coordinates, where that is cheaper.
+
+    There are never more coordinates than rows. Many weighted sums of few rows cost less in them.
+
+    Args:
+        vectors: The rows.
+        n_draws: Number of weighted sums that will be taken.
+    """
+    n_rows, d_model = vectors.shape
+    if n_draws * (d_model - n_rows) <= 3 * n_rows * d_model:
+        return vectors
+    triangle: np.ndarray = np.asarray(np.linalg.qr(vectors.T, mode="r"))
+    return triangle.T
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassProducts:
+    """Unbiased products of class means, and the same with each scenario left out.
+
+    Attributes:
+        whole: From all scenarios.
+        left_out: With one scenario left out in turn.
+    """
+
+    whole: Float64[np.ndarray, "layer label label"]
+    left_out: Float64[np.ndarray, "scenario layer label label"]
+
+
+def class_products(design: Design, vectors: Vectors) -> ClassProducts:
     r"""Estimates of mu_a . mu_b for every two classes, from prompts of different scenarios only.
 
     P[a, b] = mean of x_i . x_j over i of class a, j of class b, scenario(i) != scenario(j).
@@ -24,18 +155,55 @@ def unbiased_products(design: Design, gram: Gram) -> Float64[np.ndarray, "layer 
 
     Source: Walther et al. 2016 (cross-validated distances), Kriegeskorte et al. 2007.
     """
-    totals, counts, _, _ = _sums(design, gram)
-    return _ratio(totals, counts)
+    parts = _scenario_parts(design, vectors)
+    counts = _scenario_parts(design, np.ones((design.n_prompts, 1, 1)))
+    total, count = parts.sum(axis=0), counts.sum(axis=0)
+    return ClassProducts(
+        whole=_ratio(total, count),
+        left_out=_ratio(
+            total - parts - parts.swapaxes(-1, -2), count - counts - counts.swapaxes(-1, -2)
+        ),
+    )
 
 
-def jackknife_products(
-    design: Design, gram: Gram
-) -> Float64[np.ndarray, "scenario layer label label"]:
-    """`unbiased_products` with each scenario left out in turn."""
-    totals, counts, total_parts, count_parts = _sums(design, gram)
-    return _ratio(
-        totals[None] - total_parts - total_parts.swapaxes(-1, -2),
-        counts[None] - count_parts - count_parts.swapaxes(-1, -2),
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedVectors:
+    """Vectors of one or more layers of a site, with what all emotions of the model share.
+
+    Attributes:
+        features: Pooled vectors.
+        vectors: The same about the mean of all prompts.
+        normalised: The same with each dimension over the standard deviation of its noise.
+        inverse_sd: 1 / standard deviation of each dimension over all prompts.
+        products: Class products of `vectors`.
+        normalised_products: Class products of `normalised`.
+        zscored_products: Class products of the vectors over these standard deviations.
+    """
+
+    features: Float[np.ndarray, "prompt layer d_model"]
+    vectors: Vectors
+    normalised: Vectors
+    inverse_sd: Float64[np.ndarray, "layer d_model"]
+    products: ClassProducts
+    normalised_products: ClassProducts
+    zscored_products: ClassProducts
+
+
+def share_vectors(
+    design: Design, features: Float[np.ndarray, "prompt layer d_model"]
+) -> SharedVectors:
+    """Centred and noise-normalised vectors, and the class products of both."""
+    vectors = centre(features)
+    normalised = vectors * inverse_noise(design, vectors)
+    scale = inverse_sd(vectors.std(axis=0))
+    return SharedVectors(
+        features=features,
+        vectors=vectors,
+        normalised=normalised,
+        inverse_sd=scale,
+        products=class_products(design, vectors),
+        normalised_products=class_products(design, normalised),
+        zscored_products=class_products(design, vectors * scale),
     )
 
 
@@ -63,31 +231,46 @@ def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*re
     return root
 
 
-def _sums(
-    design: Design, gram: Gram
-) -> tuple[
-    Float64[np.ndarray, "layer label label"],
-    Float64[np.ndarray, "#layer label label"],
-    Float64[np.ndarray, "scenario layer label label"],
-    Float64[np.ndarray, "scenario #layer label label"],
-]:
-    different = (design.scenario_of[:, None] != design.scenario_of[None, :]).astype(np.float64)
-    member = design.members.T.astype(np.float64)
-    scenario = (np.arange(design.n_scenarios)[:, None] == design.scenario_of).astype(np.float64)
+def class_sums(
+    design: Design, vectors: Float64[np.ndarray, "prompt d_model"]
+) -> tuple[Float64[np.ndarray, "part d_model"], dict[int, slice]]:
+    """Sums over the prompts of one class and scenario, one class after the other.
 
-    def sums(
-        pairs: Float64[np.ndarray, "layer prompt prompt"],
-    ) -> tuple[
-        Float64[np.ndarray, "layer label label"],
-        Float64[np.ndarray, "scenario layer label label"],
-    ]:
-        rows = np.einsum("pa,lpb->plab", member, pairs @ member)
-        parts = np.tensordot(scenario, rows, axes=1)
-        return parts.sum(axis=0), parts
+    Returns:
+        The sums, and where those of each class lie. Those of a class are in the order of the
+        scenarios that hold it.
+    """
+    code = design.label_of * design.n_scenarios + design.scenario_of
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    label_of = design.label_of[order][starts]
+    edges = np.searchsorted(label_of, np.arange(len(design.labels) + 1))
+    return np.add.reduceat(vectors[order], starts, axis=0), {
+        label: slice(edges[label], edges[label + 1]) for label in range(len(design.labels))
+    }
 
-    totals, total_parts = sums(gram * different)
-    counts, count_parts = sums(different[None])
-    return totals, counts, total_parts, count_parts
+
+def _scenario_parts(
+    design: Design, vectors: Vectors
+) -> Float64[np.ndarray, "scenario layer label label"]:
+    """Sum of x_i . x_j over i of one class in the scenario and j of another class outside of it."""
+    n_layers, n_labels = vectors.shape[1], len(design.labels)
+    parts = np.zeros((design.n_scenarios, n_layers, n_labels, n_labels))
+    held = design.counts > 0
+    place = np.cumsum(held, axis=1) - 1
+    for layer in range(n_layers):
+        sums, of_label = class_sums(design, vectors[:, layer])
+        totals = np.stack([sums[own].sum(axis=0) for own in of_label.values()])
+        for a, own in of_label.items():
+            parts[held[a], layer, a] += sums[own] @ totals.T
+            for b in range(a, n_labels):
+                both = held[a] & held[b]
+                here, there = sums[own][place[a, both]], sums[of_label[b]][place[b, both]]
+                inside = np.einsum("sd,sd->s", here, there)
+                parts[both, layer, a, b] -= inside
+                if b != a:
+                    parts[both, layer, b, a] -= inside
+    return parts
 
 
 def _ratio(

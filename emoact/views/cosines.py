@@ -37,9 +37,10 @@ TERMS = {
     "activations is steep "
     "([Ethayarajh 1909.00512](https://aclanthology.org/D19-1006/)).",
     "cross-validated": "numerator and denominator from disjoint scenarios, so that neither shared "
-    "noise nor shared neutral inflates it. Blank unless both strengths are positive. Not clipped: "
-    "noise may carry it beyond 1. The band is ± 1.96 jackknife standard errors (Walther et al. "
-    "2016).",
+    "noise nor shared neutral inflates it. Shown only at layers where both directions are "
+    "significant and its standard error is finite: a cosine of two weak directions is selected "
+    "noise. Not clipped: noise may carry it beyond 1. The band is ± 1.96 jackknife "
+    "standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
     "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
     "top 3 dimensions": r"share of $\sum_i |a_i b_i|$ that the three largest terms carry; rogue "
@@ -61,6 +62,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "layer",
         "cv_cosine",
         "cv_se",
+        "cv_status",
         "cosine",
         "expectation",
         "null_mean",
@@ -215,7 +217,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 
 def cosine_sentence(distances: pd.DataFrame) -> str:
-    """The cross-validated cosines of every pair over the layers.
+    """The cross-validated cosines of every pair over the layers at which they are shown.
 
     Args:
         distances: Rows of one model and site.
@@ -227,16 +229,17 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
         if len(finite):
             parts.append(
                 f"{md(one)}–{md(other)} {two(finite.median())} "
-                f"({two(finite.min())} to {two(finite.max())})"
+                f"({two(finite.min())} to {two(finite.max())}, {len(finite)} of "
+                f"{plural(len(rows), 'layer')})"
             )
     if not parts:
         return (
-            "There is no cross-validated cosine: it needs two emotions with a positive "
-            "cross-validated strength."
+            "No cross-validated cosine is shown: it needs a layer at which the directions of both "
+            "emotions are significant."
         )
     return (
-        f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))}, median over "
-        f"layers and range: {listed(parts)}."
+        f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))} at layers "
+        f"where both directions are significant, median and range: {listed(parts)}."
     )
 
 

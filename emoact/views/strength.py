@@ -52,8 +52,12 @@ TERMS = {
     "projection. A direction that follows length says little about emotion.",
     "null band": "95 % of the same figure when the labels of emotion and reference are swapped "
     "at random within scenarios.",
-    "significant": "the largest standardised value over all layers and sites lies above "
-    "those of relabelled data; Holm over emotions and models. A filled marker means this.",
+    "cv_normalised": "the cross-validated strength with every dimension divided by the standard "
+    "deviation of its noise, which is estimated without the labels, so that no large dimension "
+    "dominates. The permutation test uses it (Walther et al. 2016).",
+    "significant": "a filled marker: this layer of this emotion is significant, with at most a 5 % "
+    "chance of any false marker over all layers, sites, emotions and models. The p-value is that "
+    "of the maximum over layers and sites, times the number of emotions and models.",
 }
 
 
@@ -69,7 +73,7 @@ def table(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     for bounds, columns in ((("low", "high"), measure.interval), (_NULL, measure.null)):
         for name, column in zip(bounds, columns or (None, None), strict=True):
             drawn[name] = math.nan if column is None else rows[column] / scale
-    known = rows[["p_holm", "significant", "length_corr"]]
+    known = rows[["p_strong", "significant", "length_corr"]]
     return pd.concat([drawn, known], axis=1).reset_index(drop=True)
 
 
@@ -117,7 +121,7 @@ def chart(drawn: pd.DataFrame, measure: Measure) -> Chart:
                             dash=known.site(site).dash,
                             symbol=of_emotion(emotion),
                             filled=part["significant"].tolist(),
-                            data=part[["low", "high", *_NULL, "p_holm"]].to_numpy().tolist(),
+                            data=part[["low", "high", *_NULL, "p_strong"]].to_numpy().tolist(),
                             hover=_hover(measure),
                         ),
                     ],
@@ -136,13 +140,13 @@ def _hover(measure: Measure) -> str:
         parts.append("(95 % %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})")
     if measure.null:
         parts.append("null %{customdata[2]:,.3~r} to %{customdata[3]:,.3~r},")
-    return " ".join([*parts, "Holm p %{customdata[4]:.3~g}"])
+    return " ".join([*parts, "p over all layers %{customdata[4]:.3~g}"])
 
 
 def _key(measure: Measure) -> list[Key]:
     key = [
-        Key(name="direction significant (Holm)", kind="marker", symbol="circle"),
-        Key(name="not significant", kind="marker", symbol="circle-open"),
+        Key(name="significant at this layer", kind="marker", symbol="circle"),
+        Key(name="not significant at this layer", kind="marker", symbol="circle-open"),
     ]
     if measure.interval:
         key.append(Key(name="95 % interval", kind="band", colour="accent"))

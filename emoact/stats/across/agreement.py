@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from emoact.stats.design import Design
-from emoact.stats.gram import centre, divide_by_sd
-from emoact.stats.null.p_values import permutation_p
-from emoact.stats.null.permutation import max_statistic_test
+from emoact.stats.null.permutation import max_statistic_test, permutation_p
 from emoact.stats.null.relabelling import shuffled_groups
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import jackknife_se
+from emoact.stats.products import centre, divide_by_sd
 
 N_BLOCKS = 6
 """Blocks of scenarios; half of them for one model, the others for the other, in every way."""

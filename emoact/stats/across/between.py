@@ -28,7 +28,7 @@ from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.products import Gram
+from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
 
 _Test = Callable[[Gram, Gram, Int[np.ndarray, "draw prompt"]], PairingTest]
@@ -178,12 +178,13 @@ def _scores(
     ranks, reliabilities = [], []
     for side, contrast in ((first, here), (second, there)):
         design = side.model.design
-        scores = held_out_scores(design, side.gram, contrast.weights, contrast.folds)
+        vectors = centre(side.model.sites[side.site])
+        scores = held_out_scores(design, vectors, contrast.weights, contrast.folds)
         ranks.append(partial_ranks(scores, design, contrast.weights))
         reliabilities.append(
             score_reliability(
                 design,
-                side.gram,
+                vectors,
                 contrast.weights,
                 contrast.folds,
                 contrast.halves[:RELIABILITY_SPLITS],

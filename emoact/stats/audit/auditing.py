@@ -24,7 +24,7 @@ from emoact.stats.audit.register import is_english
 from emoact.stats.audit.separation import ALPHA, LEAST_UNITS, Relabelled, folds_of, relabelled
 from emoact.stats.audit.text import Texts
 from emoact.stats.audit.verdict import judged, lexical_check
-from emoact.stats.null.p_values import adjust
+from emoact.stats.null.permutation import adjust
 
 DEFAULT_PERMUTATIONS = 1000
 _LEAST_PERMUTATIONS = 400
@@ -118,7 +118,7 @@ def _tested_checks(
         folds = folds_of(labels.unit, np.random.default_rng(seed))
     measured = list(measure(sample, labels, folds, on_step=on_step))
     p = np.array([test.p for one in measured for test in one.tests])
-    adjusted = iter(adjust(p).adjusted.tolist())
+    adjusted = iter(adjust(p).tolist())
     checks = []
     for one in measured:
         tests = tuple(dataclasses.replace(test, p_adjusted=next(adjusted)) for test in one.tests)

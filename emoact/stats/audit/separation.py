@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from emoact.schema import Prompt
 from emoact.stats.audit.outcome import Test
 from emoact.stats.design import Design, design_of
-from emoact.stats.null import p_values
+from emoact.stats.null import permutation
 from emoact.stats.null.relabelling import shuffled_groups
 
 Scheme = Literal["within scenario", "over all prompts", "over scenarios", "mixed"]
@@ -127,7 +127,7 @@ def associate(
             observed = eta[0]
     order = np.argsort(-observed, kind="stable")
     null = np.broadcast_to(statistics[1:, None], (len(draws) - 1, len(order)))
-    each = p_values.permutation_p(null, observed[order] - _ROUNDING)
+    each = permutation.permutation_p(null, observed[order] - _ROUNDING)
     return Association(
         strongest=int(columns[order[0]]),
         eta_squared=float(observed[order[0]]),
@@ -139,7 +139,7 @@ def associate(
 
 def permutation_p(statistics: Float64[np.ndarray, " draw"]) -> float:
     """(1 + #{null >= observed}) / (1 + B); the first value is the observed one."""
-    return float(p_values.permutation_p(statistics[1:], float(statistics[0]) - _ROUNDING))
+    return float(permutation.permutation_p(statistics[1:], float(statistics[0]) - _ROUNDING))
 
 
 def _eta_squared(

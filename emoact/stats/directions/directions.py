@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 
 from emoact.errors import RequestError
 from emoact.stats.design import (
@@ -15,7 +15,7 @@ from emoact.stats.design import (
     contrast_grand_mean,
     contrast_prompt_weights,
 )
-from emoact.stats.gram import centre
+from emoact.stats.products import centre
 
 DirectionKind = Literal["plain", "grand_mean", "within_scenario", "neutral_projected"]
 
@@ -54,32 +54,31 @@ def within_scenario_direction(
     Raises:
         RequestError: No scenario holds both classes.
     """
-    return _weighted_sum(
-        scenario_difference_weights(design, contrast_against(design, emotion, neutral)).mean(
-            axis=0
-        ),
-        features,
-    )
+    contrast = contrast_against(design, emotion, neutral)
+    matched = matched_scenarios(design, contrast)
+    inside = matched[design.scenario_of]
+    size = design.counts[design.label_of, design.scenario_of]
+    weights = np.where(inside, contrast[design.label_of] / size / matched.sum(), 0.0)
+    return _weighted_sum(weights, features)
 
 
-def scenario_difference_weights(
+def matched_scenarios(
     design: Design, contrast: Float[np.ndarray, " label"]
-) -> Float64[np.ndarray, "matched prompt"]:
-    """One row per scenario that holds every class of the contrast: weights of its difference.
+) -> Bool[np.ndarray, " scenario"]:
+    """True for the scenarios that hold every class of the contrast.
 
     Raises:
         RequestError: No scenario holds them all.
     """
     used = contrast != 0
-    matched = np.flatnonzero((design.counts[used] > 0).all(axis=0))
-    if not len(matched):
+    matched: Bool[np.ndarray, " scenario"] = (design.counts[used] > 0).all(axis=0)
+    if not matched.any():
         names = ", ".join(design.labels[i] for i in np.flatnonzero(used))
         raise RequestError(
             f"no scenario holds all of {names}, so there is no difference within a scenario",
             remedy="Give matching prompts the same scenario_id, or use the plain direction.",
         )
-    keep = np.arange(design.n_scenarios) == matched[:, None]
-    return contrast_prompt_weights(class_weights(design, keep), contrast)
+    return matched
 
 
 def neutral_components(
@@ -94,13 +93,26 @@ def neutral_components(
     """
     if not 0 <= variance <= 1:
         raise RequestError(f"neutral variance is {variance}; it is a share between 0 and 1")
-    _, singular, axes = np.linalg.svd(centre(neutral), full_matrices=False)
-    squared = singular**2
+    axes, squared = principal_axes(centre(neutral))
     if variance == 0 or squared.sum() == 0:
         return np.empty((0, neutral.shape[1]))
     shares = np.cumsum(squared) / squared.sum()
     n_components = min(int(np.searchsorted(shares, variance - 1e-12)) + 1, len(shares))
     return np.asarray(axes[:n_components], dtype=np.float64)
+
+
+def principal_axes(
+    centred: Float64[np.ndarray, "prompt d_model"],
+) -> tuple[Float64[np.ndarray, "axis d_model"], Float64[np.ndarray, " axis"]]:
+    """Orthonormal principal axes and the sums of squares along them, the largest first.
+
+    The cost grows linearly with prompts.
+    """
+    if len(centred) <= centred.shape[1]:
+        _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+        return axes, singular**2
+    squares, vectors = np.linalg.eigh(centred.T @ centred)
+    return vectors[:, ::-1].T, np.maximum(squares[::-1], 0.0)
 
 
 def project_out(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.errors import RequestError
 from emoact.measures import Cell, Measure
@@ -34,15 +36,27 @@ from emoact.stats.directions.stability import (
 )
 from emoact.stats.directions.strength import Strength, measure_strength
 from emoact.stats.features import ModelFeatures
-from emoact.stats.null.permutation import permuted_strengths
+from emoact.stats.null.permutation import (
+    Relabellings,
+    permuted_statistics,
+    permuted_strengths,
+    prepare_relabellings,
+)
 from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.significance import Judged
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts
-from emoact.stats.products import Gram
+from emoact.stats.products import SharedVectors, Vectors
 from emoact.stats.rank import spearman
 from emoact.stats.settings import AnalysisSettings
 
 RELIABILITY_SPLITS = 20
+
+LAYERED = (Strength, Separation)
+"""Records inside of figures that hold one value per layer, too."""
+
+BAND_DRAWS = 500
+"""Relabellings behind a band of the null; a band needs fewer than a small p-value."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +72,7 @@ class Contrast:
         halves: Disjoint halves of scenarios.
         draws: Bootstrap draws of scenarios.
         relabelled: True for prompts that count as the emotion; row 0 is the truth.
+        plan: The same, ready for sums.
     """
 
     emotion: str
@@ -68,6 +83,7 @@ class Contrast:
     halves: Bool[np.ndarray, "split scenario"]
     draws: Int[np.ndarray, "draw scenario"]
     relabelled: Bool[np.ndarray, "permutation prompt"]
+    plan: Relabellings
 
     @property
     def is_emotion(self) -> Bool[np.ndarray, " prompt"]:
@@ -77,7 +93,9 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmotionFigures:
-    """Figures of one emotion at every layer of one site of one model.
+    """Figures of one emotion at some or all layers of one site of one model.
+
+    Layers are the last axis of every array but the directions.
 
     Attributes:
         model: Vectors and prompts.
@@ -85,10 +103,12 @@ class EmotionFigures:
         directions: By kind; the analysis itself uses `main`.
         main: Kind of the direction that the contrast defines.
         n_components: Neutral components projected out, per layer.
-        permuted: Cross-validated squared strength; row 0 as labelled, the others relabelled.
-        scores: Held-out projections.
-        reliability: Of those scores.
-        length_corr: Spearman of length and score.
+        statistic: Statistic of the permutation test; row 0 as labelled, the others relabelled.
+        null_band: 2.5 % and 97.5 % quantiles of the relabelled cross-validated square.
+        normalised_band: The same of the noise-normalised square.
+        reliability: Of held-out projections.
+        length_corr: Spearman of length and projection.
+        judged: Significance; None until all emotions and models are known.
     """
 
     model: ModelFeatures
@@ -102,10 +122,12 @@ class EmotionFigures:
     split_half: Float64[np.ndarray, "split layer"]
     leave_one_out: Float64[np.ndarray, "scenario layer"]
     pairwise: Float64[np.ndarray, " layer"]
-    permuted: Float64[np.ndarray, "permutation layer"]
-    scores: Float64[np.ndarray, "layer prompt"]
+    statistic: Float64[np.ndarray, "permutation layer"]
+    null_band: Float64[np.ndarray, "2 layer"]
+    normalised_band: Float64[np.ndarray, "2 layer"]
     reliability: Float64[np.ndarray, " layer"]
     length_corr: Float64[np.ndarray, " layer"]
+    judged: Judged | None = None
 
     @property
     def direction(self) -> Float64[np.ndarray, "layer d_model"]:
@@ -143,6 +165,37 @@ def emotion_cells(figures: EmotionFigures) -> Iterator[Cell]:
             yield Cell(table="variants", ids={**ids, "kind": kind}, source=source)
 
 
+def join_layers(parts: Sequence[EmotionFigures]) -> EmotionFigures:
+    """Figures of several layers side by side."""
+    first = parts[0]
+    directions = {
+        kind: np.concatenate([part.directions[kind] for part in parts]) for kind in first.directions
+    }
+    return beside(parts, directions=directions)
+
+
+Layered = TypeVar("Layered")
+
+
+def beside(parts: Sequence[Layered], **others: Any) -> Layered:
+    """One record of many: arrays, also inside records, are joined along their last axis.
+
+    Args:
+        parts: Records of the layers.
+        others: Fields that are joined already.
+    """
+    first: Any = parts[0]
+    values = {**others}
+    for each in dataclasses.fields(first):
+        own = [getattr(part, each.name) for part in parts]
+        if each.name not in others and isinstance(own[0], np.ndarray):
+            values[each.name] = np.concatenate(own, axis=-1)
+        elif isinstance(own[0], LAYERED):
+            values[each.name] = beside(own)
+    joined: Layered = dataclasses.replace(first, **values)
+    return joined
+
+
 def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
     """The contrast that the settings ask for, with its seeded draws.
 
@@ -155,17 +208,20 @@ def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> C
     else:
         reference = tuple(label for label in design.labels if label != emotion)
         weights = contrast_grand_mean(design, emotion)
+    used = weights[design.label_of] != 0
+    relabelled = relabellings(
+        design, emotion, reference, settings.n_permutations, seed=settings.seed
+    )
     return Contrast(
         emotion=emotion,
         reference=reference,
         weights=weights,
-        used=weights[design.label_of] != 0,
+        used=used,
         folds=scenario_folds(design, settings.n_folds, seed=settings.seed),
         halves=scenario_halves(design, settings.n_splits, seed=settings.seed),
         draws=bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=relabellings(
-            design, emotion, reference, settings.n_permutations, seed=settings.seed
-        ),
+        relabelled=relabelled,
+        plan=prepare_relabellings(design, relabelled, used),
     )
 
 
@@ -174,16 +230,25 @@ def analyse_emotion(
     site: SiteName,
     contrast: Contrast,
     *,
-    gram: Gram,
+    shared: SharedVectors,
     settings: AnalysisSettings,
 ) -> EmotionFigures:
-    """Directions, strength, separation, stability and the permutation null of one emotion."""
-    features, design, weights = model.sites[site], model.design, contrast.weights
+    """Directions, strength, separation, stability and the permutation null of one emotion.
+
+    Args:
+        model: Its prompts.
+        site: Which vectors.
+        contrast: The emotion and its reference.
+        shared: Vectors of the layers to analyse.
+        settings: Choices of the analysis.
+    """
+    design, weights, vectors = model.design, contrast.weights, shared.vectors
     main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
-    directions, n_components = _directions(model, site, contrast, settings, main)
-    scores = held_out_scores(design, gram, weights, contrast.folds)
+    directions, n_components = _directions(shared.features, design, contrast, settings, main)
+    scores = held_out_scores(design, vectors, weights, contrast.folds)
     used = contrast.used
-    lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(gram), used.sum()))
+    lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(scores), used.sum()))
+    some = contrast.plan.part(BAND_DRAWS)
     return EmotionFigures(
         model=model,
         contrast=contrast,
@@ -191,38 +256,42 @@ def analyse_emotion(
         main=main,
         directions=directions,
         n_components=n_components,
-        strength=measure_strength(features, design, weights, gram=gram),
-        separation=measure_separation(scores, features, design, weights, contrast.folds),
-        split_half=split_half_cosines(design, gram, weights, contrast.halves),
-        leave_one_out=leave_one_out_cosines(design, gram, weights),
-        pairwise=_pairwise(design, gram, weights),
-        permuted=permuted_strengths(design, gram, contrast.relabelled, used)
-        * _share_of_difference(contrast) ** 2,
-        scores=scores,
+        strength=measure_strength(shared, design, weights),
+        separation=measure_separation(scores, vectors, design, weights, contrast.folds),
+        split_half=split_half_cosines(design, vectors, weights, contrast.halves),
+        leave_one_out=leave_one_out_cosines(design, vectors, weights),
+        pairwise=_pairwise(design, vectors, weights),
+        statistic=permuted_statistics(contrast.plan, vectors, shared.inverse_sd),
+        null_band=_band(permuted_strengths(some, vectors).squared, contrast),
+        normalised_band=_band(permuted_strengths(some, shared.normalised).squared, contrast),
         reliability=score_reliability(
-            design, gram, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
+            design, vectors, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
         ),
         length_corr=spearman(scores[:, used], lengths),
     )
 
 
-def _share_of_difference(contrast: Contrast) -> float:
-    """Share of the difference emotion minus reference that the direction is.
+def _band(
+    squared: Float64[np.ndarray, "draw layer"], contrast: Contrast
+) -> Float64[np.ndarray, "2 layer"]:
+    """Central 95 % of the relabelled squares in the units of the strength.
 
-    All of it against neutral; (C - 1) / C of it against the grand mean of C classes, which holds
-    the emotion itself. The null of a strength is in the units of that strength.
+    The direction is all of the difference emotion minus reference against neutral, and (C - 1) / C
+    of it against the grand mean of C classes, which holds the emotion itself.
     """
-    return float(contrast.weights.max())
+    share = float(contrast.weights.max())
+    usable = np.isfinite(squared).all(axis=0)
+    band = np.quantile(np.where(usable, squared[1:], 0.0), (0.025, 0.975), axis=0)
+    return np.where(usable, band * share**2, np.nan)
 
 
 def _directions(
-    model: ModelFeatures,
-    site: SiteName,
+    features: Float[np.ndarray, "prompt layer d_model"],
+    design: Design,
     contrast: Contrast,
     settings: AnalysisSettings,
     main: DirectionKind,
 ) -> tuple[dict[DirectionKind, Float64[np.ndarray, "layer d_model"]], Int[np.ndarray, " layer"]]:
-    features, design = model.sites[site], model.design
     used = contrast_direction(features, design, contrast.weights)
     directions: dict[DirectionKind, Float64[np.ndarray, "layer d_model"]] = {main: used}
     if len(design.labels) > 1:
@@ -244,11 +313,11 @@ def _directions(
 
 
 def _pairwise(
-    design: Design, gram: Gram, weights: Float64[np.ndarray, " label"]
+    design: Design, vectors: Vectors, weights: Float64[np.ndarray, " label"]
 ) -> Float64[np.ndarray, " layer"]:
     if not _shares_scenarios(design, weights):
-        return np.full(len(gram), np.nan)
-    return pairwise_difference_cosine(design, gram, weights)
+        return np.full(vectors.shape[1], np.nan)
+    return pairwise_difference_cosine(design, vectors, weights)
 
 
 def _shares_scenarios(design: Design, weights: Float64[np.ndarray, " label"]) -> bool:

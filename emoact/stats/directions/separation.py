@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Measure, ends
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
-from emoact.stats.products import Gram
+from emoact.stats.products import Vectors, compact
 
 _NEARLY_APART = 0.98
 """AUROC above which its interval is that of d' on the normal curve."""
@@ -34,7 +34,7 @@ class Separation:
 
 def held_out_scores(
     design: Design,
-    gram: Gram,
+    vectors: Vectors,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
 ) -> Float64[np.ndarray, "layer prompt"]:
@@ -43,14 +43,14 @@ def held_out_scores(
     Positive is towards the emotion. NaN for classes that the contrast leaves out, and in folds
     whose training prompts lack a class or whose direction is zero.
     """
-    scores = np.full((len(gram), design.n_prompts), np.nan)
+    scores = np.full((vectors.shape[1], design.n_prompts), np.nan)
     in_contrast = contrast[design.label_of] != 0
     for fold in np.unique(folds):
         train_scenarios = np.ones(design.n_scenarios, dtype=bool)
         train_scenarios[design.scenario_of[folds == fold]] = False
         test = np.flatnonzero((folds == fold) & in_contrast)
         scores[:, test] = projected_scores(
-            gram,
+            vectors,
             class_weights(design, train_scenarios),
             contrast,
             test,
@@ -59,7 +59,7 @@ def held_out_scores(
 
 
 def projected_scores(
-    gram: Gram,
+    vectors: Vectors,
     weights: Float64[np.ndarray, "*draw label prompt"],
     contrast: Float[np.ndarray, " label"],
     test: Int[np.ndarray, " test"],
@@ -74,15 +74,26 @@ def projected_scores(
         contrast_prompt_weights(weights, positive / positive.sum())
         + contrast_prompt_weights(weights, negative / negative.sum())
     ) / 2
-    # One product for all draws: [layer, prompt, prompt] x [prompt, draw].
-    flat = direction.reshape(-1, direction.shape[-1])
-    projections = np.moveaxis(gram @ flat.T, -1, 0)
-    squares = np.einsum("dlp,dp->dl", projections, flat)
-    floor = 1e-13 * np.einsum("lpp->lp", gram).max(axis=1, initial=0.0)
-    length = np.sqrt(np.where(squares > floor, squares, np.nan))
-    centre = np.einsum("dlp,dp->dl", projections, middle.reshape(flat.shape))
-    scores = (projections[..., test] - centre[..., None]) / length[..., None]
-    return np.asarray(scores.reshape(*direction.shape[:-1], *scores.shape[1:]))
+    flat = np.concatenate([direction, middle]).reshape(2, -1, direction.shape[-1])
+    used = (flat != 0).any(axis=(0, 1))
+    used[test] = True
+    place = (np.cumsum(used) - 1)[test]
+    scores = np.empty((flat.shape[1], vectors.shape[1], len(test)))
+    for layer in range(vectors.shape[1]):
+        rows = compact(vectors[used, layer], 2 * flat.shape[1])
+        made, between = flat[:, :, used] @ rows
+        squares = (made**2).sum(axis=1)
+        length = np.sqrt(
+            np.where(squares > 1e-13 * largest_square(vectors[:, layer]), squares, np.nan)
+        )
+        offset = (made * between).sum(axis=1)
+        scores[:, layer] = ((made @ rows[place].T) - offset[:, None]) / length[:, None]
+    return scores.reshape(*direction.shape[:-1], *scores.shape[1:])
+
+
+def largest_square(vectors: Float64[np.ndarray, "prompt d_model"]) -> float:
+    """Largest squared norm of a row."""
+    return float(np.einsum("pd,pd->p", vectors, vectors).max(initial=0.0))
 
 
 def measure_separation(

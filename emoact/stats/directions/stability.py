@@ -7,16 +7,16 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Measure, ends
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
-from emoact.stats.directions.directions import scenario_difference_weights
-from emoact.stats.directions.separation import projected_scores
+from emoact.stats.directions.directions import matched_scenarios
+from emoact.stats.directions.separation import largest_square, projected_scores
 from emoact.stats.null.uncertainty import percentile_interval
-from emoact.stats.products import Gram
+from emoact.stats.products import Vectors, class_sums, compact
 from emoact.stats.rank import unit_ranks
 
 
 def split_half_cosines(
     design: Design,
-    gram: Gram,
+    vectors: Vectors,
     contrast: Float[np.ndarray, " label"],
     halves: Bool[np.ndarray, "split scenario"],
 ) -> Float64[np.ndarray, "split layer"]:
@@ -26,24 +26,39 @@ def split_half_cosines(
     """
     first = contrast_prompt_weights(class_weights(design, halves), contrast)
     second = contrast_prompt_weights(class_weights(design, ~halves), contrast)
-    return weight_cosines(gram, first, second)
+    return weight_cosines(vectors, first, second)
 
 
 def leave_one_out_cosines(
-    design: Design, gram: Gram, contrast: Float[np.ndarray, " label"]
+    design: Design, vectors: Vectors, contrast: Float[np.ndarray, " label"]
 ) -> Float64[np.ndarray, "scenario layer"]:
     """Cosine of the whole direction with the one that leaves each scenario out.
 
     Always near 1, also for noise ((n - 1) / n of the data are shared): never show it alone.
     """
-    keep = ~np.eye(design.n_scenarios, dtype=bool)
-    left_out = contrast_prompt_weights(class_weights(design, keep), contrast)
-    whole = contrast_prompt_weights(class_weights(design), contrast)
-    return weight_cosines(gram, np.broadcast_to(whole, left_out.shape), left_out)
+    cosines = np.empty((design.n_scenarios, vectors.shape[1]))
+    sizes = design.counts.sum(axis=1)
+    for layer in range(vectors.shape[1]):
+        sums, of_label = class_sums(design, vectors[:, layer])
+        left_out = np.zeros((design.n_scenarios, vectors.shape[2]))
+        whole = np.zeros(vectors.shape[2])
+        for label in np.flatnonzero(contrast).tolist():
+            own, counts = sums[of_label[label]], design.counts[label]
+            total, held = own.sum(axis=0), counts > 0
+            rest = (sizes[label] - counts[held])[:, None].astype(np.float64)
+            mean = total / sizes[label]
+            without = np.divide(total - own, rest, out=np.full(own.shape, np.nan), where=rest > 0)
+            whole += contrast[label] * mean
+            left_out[held] += contrast[label] * without
+            left_out[~held] += contrast[label] * mean
+        cosines[:, layer] = _cosines(
+            left_out, whole[None], floor=1e-13 * largest_square(vectors[:, layer])
+        )
+    return cosines
 
 
 def pairwise_difference_cosine(
-    design: Design, gram: Gram, contrast: Float[np.ndarray, " label"]
+    design: Design, vectors: Vectors, contrast: Float[np.ndarray, " label"]
 ) -> Float64[np.ndarray, " layer"]:
     """Mean cosine over pairs of scenarios of their within-scenario differences.
 
@@ -54,48 +69,63 @@ def pairwise_difference_cosine(
 
     Source: Braun et al. 2505.22637 (agreement of difference vectors tells when steering works).
     """
-    weights = scenario_difference_weights(design, contrast)
-    products = weights @ gram @ weights.T
-    squares = np.einsum("lss->ls", products)
-    defined = squares > 1e-12 * squares.max(axis=1, keepdims=True, initial=0.0)
-    inverse = np.where(defined, 1 / np.sqrt(np.where(defined, squares, 1.0)), 0.0)
-    cosines = products * inverse[:, :, None] * inverse[:, None, :]
-    n = defined.sum(axis=1)
-    total = cosines.sum(axis=(1, 2)) - np.einsum("lss->l", cosines)
-    pairs = (n * (n - 1)).astype(np.float64)
-    mean: Float64[np.ndarray, " layer"] = np.divide(
-        total, pairs, out=np.full(total.shape, np.nan), where=pairs > 0
-    )
+    matched = matched_scenarios(design, contrast)
+    place = np.cumsum(design.counts > 0, axis=1) - 1
+    mean = np.full(vectors.shape[1], np.nan)
+    for layer in range(vectors.shape[1]):
+        sums, of_label = class_sums(design, vectors[:, layer])
+        difference = np.zeros((int(matched.sum()), vectors.shape[2]))
+        for label in np.flatnonzero(contrast).tolist():
+            own = sums[of_label[label]][place[label, matched]]
+            difference += contrast[label] * own / design.counts[label, matched][:, None]
+        squares = np.einsum("sd,sd->s", difference, difference)
+        defined = squares > 1e-12 * squares.max()
+        units = difference[defined] / np.sqrt(squares[defined])[:, None]
+        n = len(units)
+        if n > 1:
+            mean[layer] = ((units.sum(axis=0) ** 2).sum() - n) / (n * (n - 1))
     return mean
 
 
 def weight_cosines(
-    gram: Gram,
+    vectors: Vectors,
     first: Float[np.ndarray, "draw prompt"],
     second: Float[np.ndarray, "draw prompt"],
 ) -> Float64[np.ndarray, "draw layer"]:
-    """Cosines of the directions `first @ features` and `second @ features`, per draw and layer.
+    """Cosines of the directions `first @ vectors` and `second @ vectors`, per draw and layer.
 
     NaN where one of them is zero or was made from an empty class.
     """
     usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     left, right = first[usable], second[usable]
-    left_gram, right_gram = left @ gram, right @ gram
-    product = np.einsum("lrp,rp->rl", left_gram, right)
-    square_left = np.einsum("lrp,rp->rl", left_gram, left)
-    square_right = np.einsum("lrp,rp->rl", right_gram, right)
-    # A direction that vanishes leaves rounding error of this size, whose cosine means nothing.
-    floor = 1e-13 * np.einsum("lpp->lp", gram).max(axis=1, initial=0.0)
-    defined = (square_left > floor) & (square_right > floor)
-    scale = np.sqrt(np.where(defined, square_left, 1.0) * np.where(defined, square_right, 1.0))
-    cosines = np.full((len(first), len(gram)), np.nan)
-    cosines[usable] = np.where(defined, product / scale, np.nan)
+    used = (left != 0).any(axis=0) | (right != 0).any(axis=0)
+    left, right = left[:, used], right[:, used]
+    cosines = np.full((len(first), vectors.shape[1]), np.nan)
+    for layer in range(vectors.shape[1]):
+        rows = compact(vectors[used, layer], 2 * len(left))
+        # A direction that vanishes leaves rounding error of this size, whose cosine means nothing.
+        floor = 1e-13 * largest_square(vectors[:, layer])
+        cosines[usable, layer] = _cosines(left @ rows, right @ rows, floor=floor)
     return cosines
+
+
+def _cosines(
+    first: Float64[np.ndarray, "draw d_model"],
+    second: Float64[np.ndarray, "#draw d_model"],
+    *,
+    floor: float,
+) -> Float64[np.ndarray, " draw"]:
+    """Cosines of rows; NaN where a square is not above the floor."""
+    product = (first * second).sum(axis=1)
+    squares = (first**2).sum(axis=1), (second**2).sum(axis=1)
+    defined = (squares[0] > floor) & (squares[1] > floor)
+    scale = np.sqrt(np.where(defined, squares[0], 1.0) * np.where(defined, squares[1], 1.0))
+    return np.where(defined, product / scale, np.nan)
 
 
 def score_reliability(
     design: Design,
-    gram: Gram,
+    vectors: Vectors,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
     halves: Bool[np.ndarray, "split scenario"],
@@ -110,7 +140,7 @@ def score_reliability(
     Source: Spearman 1910, Brown 1910.
     """
     first, second = (
-        _scores_from_half(design, gram, contrast, folds, side) for side in (halves, ~halves)
+        _scores_from_half(design, vectors, contrast, folds, side) for side in (halves, ~halves)
     )
     used = contrast[design.label_of] != 0
     groups = design.label_of[used]
@@ -120,23 +150,23 @@ def score_reliability(
     finite = np.isfinite(per_split)
     n = finite.sum(axis=0)
     total = np.where(finite, per_split, 0.0).sum(axis=0)
-    mean = np.divide(total, n, out=np.full(len(gram), np.nan), where=n > 0)
+    mean = np.divide(total, n, out=np.full(vectors.shape[1], np.nan), where=n > 0)
     return np.where(mean > 0, 2 * mean / (1 + np.where(mean > 0, mean, 0.0)), np.nan)
 
 
 def _scores_from_half(
     design: Design,
-    gram: Gram,
+    vectors: Vectors,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
     half: Bool[np.ndarray, "split scenario"],
 ) -> Float64[np.ndarray, "split layer prompt"]:
-    scores = np.full((len(half), len(gram), design.n_prompts), np.nan)
+    scores = np.full((len(half), vectors.shape[1], design.n_prompts), np.nan)
     for fold in np.unique(folds):
         held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[folds == fold])
-        test = np.flatnonzero(folds == fold)
+        test = np.flatnonzero((folds == fold) & (contrast[design.label_of] != 0))
         scores[..., test] = projected_scores(
-            gram, class_weights(design, half & ~held_out), contrast, test
+            vectors, class_weights(design, half & ~held_out), contrast, test
         )
     return scores
 

@@ -11,15 +11,10 @@ from emoact.measures import Measure, ends
 from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import (
-    Gram,
-    contrast_product,
-    jackknife_products,
-    signed_root,
-    unbiased_products,
-)
+from emoact.stats.products import ClassProducts, SharedVectors, contrast_product, signed_root
+
+Layers = Float64[np.ndarray, " layer"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,55 +26,52 @@ class Strength:
         l2: Euclidean norm of it; E l2^2 = ||d||^2 + tr(S_e)/n_e + tr(S_n)/n_n, so it is never 0.
         squared: Cross-validated estimate of ||d||^2; unbiased, negative values stay.
         squared_se: Its jackknife standard error over scenarios.
-        signed: sign(squared) * sqrt(|squared|), in the units of the activations.
+        normalised: The same with each dimension over the standard deviation of its noise.
+        normalised_se: Its jackknife standard error over scenarios.
         scale: Median norm of the pooled vectors of all prompts of the layer.
-        relative: l2 / scale.
-        signed_relative: signed / scale.
         top_share: Share of l2^2 that the three largest dimensions carry.
     """
 
-    l1: Float64[np.ndarray, " layer"]
-    l2: Float64[np.ndarray, " layer"]
-    squared: Float64[np.ndarray, " layer"]
-    squared_se: Float64[np.ndarray, " layer"]
-    signed: Float64[np.ndarray, " layer"]
-    scale: Float64[np.ndarray, " layer"]
-    relative: Float64[np.ndarray, " layer"]
-    signed_relative: Float64[np.ndarray, " layer"]
-    top_share: Float64[np.ndarray, " layer"]
+    l1: Layers
+    l2: Layers
+    squared: Layers
+    squared_se: Layers
+    normalised: Layers
+    normalised_se: Layers
+    scale: Layers
+    top_share: Layers
 
 
 def measure_strength(
-    features: Float[np.ndarray, "prompt layer d_model"],
-    design: Design,
-    contrast: Float[np.ndarray, " label"],
-    *,
-    gram: Gram | None = None,
+    shared: SharedVectors, design: Design, contrast: Float[np.ndarray, " label"]
 ) -> Strength:
     """Every strength of the direction of one contrast.
 
     Args:
-        features: Pooled vectors.
-        design: Their classes and scenarios.
+        shared: Vectors of the layers.
+        design: Classes and scenarios of the prompts.
         contrast: Weight of each class.
-        gram: `centred_gram(features)` where it is at hand.
     """
-    gram = centred_gram(features) if gram is None else gram
-    direction = contrast_direction(features, design, contrast)
-    l2 = np.sqrt(np.einsum("ld,ld->l", direction, direction))
-    scale = layer_scale(features)
-    squared = contrast_product(unbiased_products(design, gram), contrast, contrast)
-    replicates = contrast_product(jackknife_products(design, gram), contrast, contrast)
-    signed = signed_root(squared)
+    direction = contrast_direction(shared.features, design, contrast)
+    touched = touched_scenarios(design, contrast)
+
+    def both(products: ClassProducts) -> tuple[Layers, Layers]:
+        left_out = contrast_product(products.left_out, contrast, contrast)
+        return (
+            contrast_product(products.whole, contrast, contrast),
+            jackknife_se(left_out, touched),
+        )
+
+    squared, squared_se = both(shared.products)
+    normalised, normalised_se = both(shared.normalised_products)
     return Strength(
         l1=np.abs(direction).sum(axis=1),
-        l2=l2,
+        l2=np.sqrt(np.einsum("ld,ld->l", direction, direction)),
         squared=squared,
-        squared_se=jackknife_se(replicates, touched_scenarios(design, contrast)),
-        signed=signed,
-        scale=scale,
-        relative=_over(l2, scale),
-        signed_relative=_over(signed, scale),
+        squared_se=squared_se,
+        normalised=normalised,
+        normalised_se=normalised_se,
+        scale=layer_scale(shared.features),
         top_share=top_share(direction, direction),
     )
 
@@ -88,11 +80,12 @@ def layer_scale(
     features: Float[np.ndarray, "prompt layer d_model"],
 ) -> Float64[np.ndarray, " layer"]:
     """Median over prompts of the norm of the pooled vector, per layer."""
-    exact = features.astype(np.float64)
-    scale: Float64[np.ndarray, " layer"] = np.asarray(
-        np.median(np.sqrt(np.einsum("pld,pld->pl", exact, exact)), axis=0)
+    norms = (
+        np.sqrt(np.einsum("pd,pd->p", exact, exact))
+        for layer in range(features.shape[1])
+        for exact in [features[:, layer].astype(np.float64)]
     )
-    return scale
+    return np.array([np.median(each) for each in norms])
 
 
 def participation_ratio(
@@ -122,7 +115,15 @@ def _over(
     return ratio
 
 
+def _interval(
+    squared: Layers, se: Layers
+) -> tuple[Float64[np.ndarray, " layer"], Float64[np.ndarray, " layer"]]:
+    return signed_root(squared - 1.96 * se), signed_root(squared + 1.96 * se)
+
+
 _CV, _NULL = ("cv_low", "cv_high"), ("null_low", "null_high")
+_NORMALISED = ("cv_normalised_low", "cv_normalised_high")
+_NORMALISED_NULL = ("null_normalised_low", "null_normalised_high")
 
 
 MEASURES = (
@@ -153,7 +154,7 @@ MEASURES = (
         label="plain, relative",
         axis="L2 norm / median norm",
         formula="l2 / scale",
-        compute=lambda cell: cell.strength.relative,
+        compute=lambda cell: _over(cell.strength.l2, cell.strength.scale),
     ),
     Measure(
         name="cv_squared",
@@ -183,17 +184,14 @@ MEASURES = (
         source="Walther et al. 2016",
         interval=_CV,
         null=_NULL,
-        compute=lambda cell: cell.strength.signed,
+        compute=lambda cell: signed_root(cell.strength.squared),
     ),
     *ends(
         *_CV,
         table="strength",
         of="the 95 % interval of cv: the signed root of cv_squared ± 1.96 cv_squared_se",
         unit="model units",
-        compute=lambda cell: [
-            signed_root(cell.strength.squared + side * 1.96 * cell.strength.squared_se)
-            for side in (-1, 1)
-        ],
+        compute=lambda cell: _interval(cell.strength.squared, cell.strength.squared_se),
     ),
     Measure(
         name="cv_relative",
@@ -205,7 +203,39 @@ MEASURES = (
         interval=_CV,
         null=_NULL,
         per="scale",
-        compute=lambda cell: cell.strength.signed_relative,
+        compute=lambda cell: _over(signed_root(cell.strength.squared), cell.strength.scale),
+    ),
+    Measure(
+        name="crossnobis",
+        table="strength",
+        definition="cv_squared with each dimension over the standard deviation of its noise: the "
+        "input of the permutation test, which no large dimension can dominate",
+        formula="cᵀ P c of x_j / σ_j, see Noise normalisation",
+        source="Walther et al. 2016",
+        since="0.2.0",
+        compute=lambda cell: cell.strength.normalised,
+    ),
+    Measure(
+        name="cv_normalised",
+        table="strength",
+        definition="Cross-validated strength in standard deviations of the noise of each dimension",
+        label="cross-validated, noise-normalised",
+        axis="strength, standard deviations",
+        unit="standard deviations",
+        formula="sign(crossnobis) √|crossnobis|",
+        source="Walther et al. 2016",
+        interval=_NORMALISED,
+        null=_NORMALISED_NULL,
+        since="0.2.0",
+        compute=lambda cell: signed_root(cell.strength.normalised),
+    ),
+    *ends(
+        *_NORMALISED,
+        table="strength",
+        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± 1.96 jackknife "
+        "standard errors",
+        unit="standard deviations",
+        compute=lambda cell: _interval(cell.strength.normalised, cell.strength.normalised_se),
     ),
     Measure(
         name="scale",

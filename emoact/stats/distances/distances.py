@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.measures import Cell, Measure, ends
-from emoact.sites import SiteName
+from emoact.measures import Measure, ends
 from emoact.stats.cosine import (
     cross_validated_cosine,
     noise_expectation,
@@ -18,125 +18,200 @@ from emoact.stats.cosine import (
     top_share,
     twin_differs,
 )
+from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.directions.emotion import Contrast
+from emoact.stats.directions.emotion import BAND_DRAWS, Contrast, EmotionFigures
+from emoact.stats.directions.stability import weight_cosines
 from emoact.stats.directions.strength import touched_scenarios
-from emoact.stats.distances.cosine_null import CosineNull, shuffled_cosines
-from emoact.stats.features import ModelFeatures
-from emoact.stats.gram import divided_features
+from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import Gram, jackknife_products, unbiased_products
+from emoact.stats.products import ClassProducts, SharedVectors, Vectors
 from emoact.stats.settings import AnalysisSettings
 
 Layers = Float64[np.ndarray, " layer"]
 
+CosineStatus = Literal["shown", "not_significant", "no_interval"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmotionPair:
-    """Two emotions at every layer of one site of one model.
+    """Two emotions with the draws that all layers and sites share.
 
     Attributes:
         first: Contrast of the first emotion; `second` of the other.
-        sizes: Prompts of each class.
-        a: Direction of the first emotion; `b` of the other.
-        zscored: Cosine of the directions with each dimension over its standard deviation.
-        cv_cosine: Cosine from unbiased products; `cv_zscored` with standardised dimensions.
-        cv_se: Jackknife standard error of `cv_cosine`.
-        null: Null distribution of the plain cosine; blank for the grand mean.
+        groups: Shuffled groups of the prompts: 0 and 1 for the emotions, 2 for neutral; None where
+            the two have no reference in common.
     """
 
     first: Contrast
     second: Contrast
-    sizes: Int[np.ndarray, " label"]
-    a: Float64[np.ndarray, "layer d_model"]
-    b: Float64[np.ndarray, "layer d_model"]
+    groups: Int[np.ndarray, "draw prompt"] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairFigures:
+    """Two emotions at some or all layers of one site of one model.
+
+    Attributes:
+        zscored: Cosine of the directions with each dimension over its standard deviation.
+        cv_cosine: Cosine from unbiased products.
+        cv_se: Jackknife standard error of `cv_cosine`.
+        cv_zscored: The same as `cv_cosine` with standardised dimensions.
+        cv_normalised: The same as `cv_cosine` with noise-normalised dimensions.
+        cv_normalised_se: Its jackknife standard error.
+        null_mean: Mean of the plain cosine with the labels of both emotions and of neutral shuffled
+            in scenarios: about 1/2 for equal classes, which subtract one neutral; blank for the
+            grand mean.
+        null_band: 2.5 % and 97.5 % quantiles; much wider than 1.96 / sqrt(d_model) on real spectra.
+    """
+
     zscored: Layers
     cv_cosine: Layers
     cv_se: Layers
     cv_zscored: Layers
-    null: CosineNull
+    cv_normalised: Layers
+    cv_normalised_se: Layers
+    null_mean: Layers
+    null_band: Float64[np.ndarray, "2 layer"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedPair:
+    """Two emotions with the significance of their directions.
+
+    A cosine of two weak directions is selected noise: shown wherever both cross-validated squares
+    happen to be positive, data without an emotion give values of +1 and more.
+    """
+
+    first: EmotionFigures
+    second: EmotionFigures
+    figures: PairFigures
+
+    @property
+    def status(self) -> list[CosineStatus]:
+        """At each layer: `shown`, or the reason why the cross-validated cosine is blank."""
+        both = self._significant
+        finite = np.isfinite(self.figures.cv_cosine) & np.isfinite(self.figures.cv_se)
+        return [
+            "not_significant" if not strong else "shown" if known else "no_interval"
+            for strong, known in zip(both.tolist(), finite.tolist(), strict=True)
+        ]
 
     @property
     def twin_differs(self) -> Bool[np.ndarray, " layer"]:
-        """Few dimensions decide the cosine; by the cross-validated cosines where both exist."""
-        both = np.isfinite(self.cv_cosine) & np.isfinite(self.cv_zscored)
+        """Few dimensions decide the cosine; by the cross-validated cosines where both are shown."""
+        value, twin = self.gated("cv_cosine"), self.gated("cv_zscored")
+        plain = plain_cosine(self.first.direction, self.second.direction)
         return np.where(
-            both,
-            twin_differs(self.cv_cosine, self.cv_zscored),
-            twin_differs(plain_cosine(self.a, self.b), self.zscored),
+            np.isfinite(value) & np.isfinite(twin),
+            twin_differs(value, twin),
+            twin_differs(plain, self.figures.zscored),
         )
 
+    def gated(self, name: str, *, se: str = "") -> Layers:
+        """A figure at the layers where both directions are significant; NaN elsewhere.
 
-def measure_distances(
-    model: ModelFeatures,
-    site: SiteName,
-    contrasts: Sequence[Contrast],
-    *,
-    gram: Gram,
-    twin_gram: Gram,
-    settings: AnalysisSettings,
-) -> list[Cell]:
-    """One cell of the table `distances` for each pair of emotions.
+        Args:
+            name: Of the figure.
+            se: Standard error that must be finite, too.
+        """
+        values: Layers = getattr(self.figures, name)
+        known = np.isfinite(getattr(self.figures, se or name))
+        return np.where(self._significant & known, values, np.nan)
+
+    @property
+    def _significant(self) -> Bool[np.ndarray, " layer"]:
+        judged = [each.judged for each in (self.first, self.second)]
+        significant = [each.significant for each in judged if each is not None]
+        return np.asarray(np.logical_and.reduce(significant))
+
+
+def pair_emotions(
+    design: Design, contrasts: Sequence[Contrast], settings: AnalysisSettings
+) -> tuple[EmotionPair, ...]:
+    """Each pair of emotions, with the relabellings of its null."""
+    found = []
+    for first, second in combinations(contrasts, 2):
+        groups = None
+        if first.reference == second.reference:
+            names = (first.emotion, second.emotion, settings.neutral)
+            groups = shuffled_pair(
+                design, names, min(settings.n_permutations, BAND_DRAWS), seed=settings.seed
+            )
+        found.append(EmotionPair(first=first, second=second, groups=groups))
+    return tuple(found)
+
+
+def measure_pair(pair: EmotionPair, design: Design, shared: SharedVectors) -> PairFigures:
+    """Cosines between two emotions at the layers of the vectors."""
+    weights = (pair.first.weights, pair.second.weights)
+    touched = touched_scenarios(design, weights[0]) | touched_scenarios(design, weights[1])
+    twins = (
+        contrast_direction(shared.features, design, each) * shared.inverse_sd for each in weights
+    )
+
+    def cosine(products: ClassProducts) -> tuple[Layers, Layers]:
+        left_out = cross_validated_cosine(products.left_out, *weights).value
+        return (
+            cross_validated_cosine(products.whole, *weights).value,
+            jackknife_se(left_out, touched),
+        )
+
+    plain, normalised = cosine(shared.products), cosine(shared.normalised_products)
+    null_mean, null_band = cosine_null(shared.vectors, pair.groups)
+    return PairFigures(
+        zscored=plain_cosine(*twins),
+        cv_cosine=plain[0],
+        cv_se=plain[1],
+        cv_zscored=cross_validated_cosine(shared.zscored_products.whole, *weights).value,
+        cv_normalised=normalised[0],
+        cv_normalised_se=normalised[1],
+        null_mean=null_mean,
+        null_band=null_band,
+    )
+
+
+def shuffled_pair(
+    design: Design, names: tuple[str, str, str], n_draws: int, *, seed: int = 0
+) -> Int[np.ndarray, "draw prompt"]:
+    """Groups 0, 1 and 2 of the prompts of two emotions and of neutral, shuffled in scenarios.
+
+    Raises:
+        RequestError: A label is missing.
+    """
+    groups = np.full(design.n_prompts, OUTSIDE)
+    for group, label in enumerate(names):
+        groups[design.label_of == design.index(label)] = group
+    return shuffled_groups(design, groups, n_draws, seed=seed)[1:]
+
+
+def cosine_null(
+    vectors: Vectors, groups: Int[np.ndarray, "draw prompt"] | None
+) -> tuple[Layers, Float64[np.ndarray, "2 layer"]]:
+    """Mean and 95 % band of the plain cosine between two emotions under relabelling.
 
     Args:
-        model: Its pooled vectors.
-        site: Which of them.
-        contrasts: The emotions.
-        gram: `centred_gram` of the site.
-        twin_gram: The same with `standardise=True`.
-        settings: Number of permutations and seed.
+        vectors: Vectors of the layers.
+        groups: From `shuffled_pair`; None for a blank null.
     """
-    features, design = model.sites[site], model.design
-    divided = divided_features(features)
-    products, replicates = unbiased_products(design, gram), jackknife_products(design, gram)
-    twin_products = unbiased_products(design, twin_gram)
-    cells = []
-    for first, second in combinations(contrasts, 2):
-        weights = (first.weights, second.weights)
-        a, b = (contrast_direction(features, design, each) for each in weights)
-        twins = (contrast_direction(divided, design, each) for each in weights)
-        touched = touched_scenarios(design, weights[0]) | touched_scenarios(design, weights[1])
-        pair = EmotionPair(
-            first=first,
-            second=second,
-            sizes=design.counts.sum(axis=1),
-            a=a,
-            b=b,
-            zscored=plain_cosine(*twins),
-            cv_cosine=cross_validated_cosine(products, *weights).value,
-            cv_se=jackknife_se(cross_validated_cosine(replicates, *weights).value, touched),
-            cv_zscored=cross_validated_cosine(twin_products, *weights).value,
-            null=_null(model, gram, first, second, settings),
-        )
-        ids = {
-            "model": model.model,
-            "site": site,
-            "layer": np.arange(len(gram)),
-            "emotion_a": first.emotion,
-            "emotion_b": second.emotion,
-        }
-        cells.append(Cell(table="distances", ids=ids, source=pair))
-    return cells
+    if groups is None:
+        blank = np.full((3, vectors.shape[1]), np.nan)
+        return blank[0], blank[1:]
+    first, second, base = (_means(groups == group) for group in range(3))
+    cosines = weight_cosines(vectors, first - base, second - base)
+    usable = np.isfinite(cosines).all(axis=0)
+    clean = np.where(usable, cosines, 0.0)
+    blank = np.where(usable, 0.0, np.nan)
+    return clean.mean(axis=0) + blank, np.quantile(clean, (0.025, 0.975), axis=0) + blank
 
 
-def _null(
-    model: ModelFeatures,
-    gram: Gram,
-    first: Contrast,
-    second: Contrast,
-    settings: AnalysisSettings,
-) -> CosineNull:
-    if first.reference != second.reference:
-        blank = np.full(len(gram), np.nan)
-        return CosineNull(mean=blank, band=np.stack([blank, blank]))
-    return shuffled_cosines(
-        model.design,
-        gram,
-        (first.emotion, second.emotion),
-        settings.neutral,
-        settings.n_permutations,
-        seed=settings.seed,
-    )
+def _means(chosen: Bool[np.ndarray, "draw prompt"]) -> Float64[np.ndarray, "draw prompt"]:
+    return np.asarray(chosen / chosen.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _expectation(pair: JudgedPair) -> float:
+    sizes = pair.first.model.design.counts.sum(axis=1)
+    return noise_expectation(pair.first.contrast.weights, pair.second.contrast.weights, sizes)
 
 
 MEASURES = (
@@ -147,7 +222,7 @@ MEASURES = (
         label="plain",
         axis="cosine",
         null=("null_low", "null_high"),
-        compute=lambda pair: plain_cosine(pair.a, pair.b),
+        compute=lambda pair: plain_cosine(pair.first.direction, pair.second.direction),
     ),
     Measure(
         name="expectation",
@@ -156,14 +231,14 @@ MEASURES = (
         ".5 for equal classes, −1/(C − 1) from the grand mean",
         formula="Σ c_a c′_a/n_a / √(Σ c_a²/n_a · Σ c′_a²/n_a); against one neutral class "
         "(1/n_0) / √((1/n_1 + 1/n_0)(1/n_2 + 1/n_0))",
-        compute=lambda pair: noise_expectation(pair.first.weights, pair.second.weights, pair.sizes),
+        compute=_expectation,
     ),
     Measure(
         name="null_mean",
         table="distances",
         definition="Mean of the cosine when the labels of the emotions and of neutral are shuffled "
         "within scenarios; blank from the grand mean",
-        compute=lambda pair: pair.null.mean,
+        compute=lambda pair: pair.figures.null_mean,
     ),
     *ends(
         "null_low",
@@ -171,24 +246,49 @@ MEASURES = (
         table="distances",
         of="the 95 % band of these cosines; wider than ±1.96/√d_model, because spectra of "
         "activations are steep (Ethayarajh 2019)",
-        compute=lambda pair: pair.null.band,
+        compute=lambda pair: pair.figures.null_band,
     ),
     Measure(
         name="cv_cosine",
         table="distances",
-        definition="Cross-validated cosine; blank unless both squares are positive, not clipped",
+        definition="Cross-validated cosine at layers where both directions are significant and its "
+        "standard error is finite; blank elsewhere, not clipped",
         label="cross-validated",
         axis="cosine",
         formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
         source="Walther et al. 2016",
-        compute=lambda pair: pair.cv_cosine,
+        compute=lambda pair: pair.gated("cv_cosine", se="cv_se"),
     ),
     Measure(
         name="cv_se",
         table="distances",
         definition="Jackknife standard error of cv_cosine over scenarios",
         source="Efron & Stein 1981",
-        compute=lambda pair: pair.cv_se,
+        compute=lambda pair: pair.gated("cv_se"),
+    ),
+    Measure(
+        name="cv_status",
+        table="distances",
+        kind="str",
+        definition="shown; or why cv_cosine is blank: not_significant (a direction is not "
+        "significant at this layer), no_interval (a jackknife square is not positive)",
+        compute=lambda pair: pair.status,
+    ),
+    Measure(
+        name="cv_normalised",
+        table="distances",
+        definition="cv_cosine with each dimension over the standard deviation of its noise; blank "
+        "by the same rule",
+        formula="cv_cosine of x_j / σ_j, see Noise normalisation",
+        source="Walther et al. 2016",
+        compute=lambda pair: pair.gated("cv_normalised", se="cv_normalised_se"),
+    ),
+    Measure(
+        name="cv_normalised_se",
+        table="distances",
+        definition="Jackknife standard error of cv_normalised over scenarios",
+        source="Efron & Stein 1981",
+        compute=lambda pair: pair.gated("cv_normalised_se"),
     ),
     Measure(
         name="zscored",
@@ -196,13 +296,14 @@ MEASURES = (
         definition="Plain cosine with each dimension over its standard deviation over all prompts",
         label="z-scored",
         axis="cosine",
-        compute=lambda pair: pair.zscored,
+        compute=lambda pair: pair.figures.zscored,
     ),
     Measure(
         name="cv_zscored",
         table="distances",
-        definition="Cross-validated cosine with each dimension over its standard deviation",
-        compute=lambda pair: pair.cv_zscored,
+        definition="Cross-validated cosine with each dimension over its standard deviation; blank "
+        "unless both directions are significant at this layer",
+        compute=lambda pair: pair.gated("cv_zscored"),
     ),
     Measure(
         name="top_share",
@@ -210,14 +311,14 @@ MEASURES = (
         definition="Share of the cosine's terms that the three largest dimensions carry",
         formula="largest three |d_j d′_j| / Σ_j |d_j d′_j|, unit directions",
         source="Timkey & van Schijndel 2021",
-        compute=lambda pair: top_share(pair.a, pair.b),
+        compute=lambda pair: top_share(pair.first.direction, pair.second.direction),
     ),
     Measure(
         name="twin_differs",
         table="distances",
         kind="bool",
         definition="Standardising the dimensions changes the cosine by more than .2 (the "
-        "cross-validated one where it exists): few dimensions decide it",
+        "cross-validated one where it is shown): few dimensions decide it",
         compute=lambda pair: pair.twin_differs,
     ),
 )

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from emoact.measures import Cell, Measure
 from emoact.sites import SiteName
 from emoact.stats.features import ModelFeatures
-from emoact.stats.gram import centre
+from emoact.stats.products import centre
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

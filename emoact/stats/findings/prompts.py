@@ -10,7 +10,7 @@ import pandas as pd
 from emoact import numbers
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.pool import SitePool, where
-from emoact.stats.null.p_values import permutation_p
+from emoact.stats.null.permutation import permutation_p
 from emoact.store.summaries.measures import UnitMeasures
 
 _FACTOR = 2.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from emoact.stats.null.p_values import permutation_p
+from emoact.stats.null.permutation import permutation_p
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

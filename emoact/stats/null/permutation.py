@@ -1,90 +1,238 @@
-"""Permutation test of the cross-validated strength of a direction."""
+"""Permutation test of the noise-normalised, cross-validated strength of a direction."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
-from emoact.stats.null.p_values import permutation_p
-from emoact.stats.products import Gram
+from emoact.stats.products import Vectors, compact, without_scenarios
+
+_CHUNK = 256
+"""Relabellings whose sums are held in memory at once."""
+
+_LEAST_RESIDUAL = 1e-9
+"""Smallest share of the variance of a dimension that counts as left by the class."""
+
+_LEAST_NOISE = 0.05
+"""Smallest noise of a relabelling, as a share of the mean over all of them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Relabellings:
+    """Relabellings of the prompts of one contrast, ready for sums of any vectors.
+
+    A scenario of one prompt of each side adds the same whichever way its labels lie, plus one
+    difference of two prompts: half as many rows to sum.
+
+    Attributes:
+        used: Places of the prompts that take part.
+        chosen: True for the used prompts that count as the emotion; row 0 is the truth.
+        scenario_of: Scenario of each used prompt, without gaps.
+        first: Used prompts whose scenario holds one prompt of each side; `second` their partners.
+        alone: All other used prompts.
+        mixed: True for the used prompts whose scenario holds both sides.
+        blocks: Prompts of scenarios that hold more, one array for each number of prompts.
+        pairs: Numbers of all pairs of prompts, and of those that share a scenario: emotion with
+            itself, emotion with reference, reference with itself.
+    """
+
+    used: Int[np.ndarray, " used"]
+    chosen: Bool[np.ndarray, "draw used"]
+    scenario_of: Int[np.ndarray, " used"]
+    first: Int[np.ndarray, " pair"]
+    second: Int[np.ndarray, " pair"]
+    alone: Int[np.ndarray, " rest"]
+    mixed: Bool[np.ndarray, " used"]
+    blocks: tuple[Int[np.ndarray, "_ _"], ...]
+    pairs: Float64[np.ndarray, "2 3 draw"]
+
+    @property
+    def is_matched(self) -> bool:
+        """True where at least half of the scenarios hold both sides."""
+        held = len(np.unique(self.scenario_of[self.mixed]))
+        return bool(2 * held >= self.scenario_of.max() + 1)
+
+    def part(self, n_draws: int) -> Relabellings:
+        """The truth and the first relabellings."""
+        kept = slice(0, 1 + n_draws)
+        return dataclasses.replace(self, chosen=self.chosen[kept], pairs=self.pairs[..., kept])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PermutedStrengths:
+    """Strength under each relabelling.
+
+    Attributes:
+        squared: Cross-validated ||mean(emotion) - mean(reference)||^2; NaN without a pair.
+        plain: The plain square, which noise inflates.
+    """
+
+    squared: Float64[np.ndarray, "draw layer"]
+    plain: Float64[np.ndarray, "draw layer"]
+
+    @property
+    def studentised(self) -> Float64[np.ndarray, "draw layer"]:
+        """Cross-validated square over the noise of the same relabelling.
+
+        The noise is the square that the plain one has too much. Where classes differ in size and
+        spread, relabelled classes do not have the noise of the true ones, and a statistic without
+        this division rejects too often.
+
+        Source: Janssen 1997; Chung & Romano 2013.
+        """
+        noise = self.plain - self.squared
+        least = _LEAST_NOISE * np.abs(noise).mean(axis=0)
+        scale = np.maximum(noise, least)
+        return np.where(scale > 0, self.squared / np.where(scale > 0, scale, 1.0), 0 * self.squared)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PermutationTest:
-    """Cross-validated strength against its permutation null, with the maximum over layers.
+    """A statistic against its permutation null, with the maximum over layers.
 
     Attributes:
-        statistic: Cross-validated ||d||^2 per layer.
-        z: statistic over its permutation standard deviation (its null mean is 0).
-        null_sd: That standard deviation, in the units of the statistic.
-        null_band: 2.5 % and 97.5 % quantiles of the null of one layer, not of the maximum.
+        z: Statistic less its mean over all relabellings, over its standard deviation.
         p: (1 + #{null >= observed}) / (1 + B), one layer at a time; NaN without a statistic.
         p_max: The same against the null of the maximum over all layers: family-wise over layers.
         p_family: The smallest p_max, the p-value of the whole set of layers; NaN without any.
-        n_permutations: B.
     """
 
-    statistic: Float64[np.ndarray, " layer"]
     z: Float64[np.ndarray, " layer"]
-    null_sd: Float64[np.ndarray, " layer"]
-    null_band: Float64[np.ndarray, "2 layer"]
     p: Float64[np.ndarray, " layer"]
     p_max: Float64[np.ndarray, " layer"]
     p_family: float
-    n_permutations: int
 
 
-def permuted_strengths(
-    design: Design,
-    gram: Gram,
-    draws: Bool[np.ndarray, "draw prompt"],
-    pool: Bool[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, "draw layer"]:
-    """Cross-validated ||mean(emotion) - mean(reference)||^2 under each relabelling.
+def prepare_relabellings(
+    design: Design, draws: Bool[np.ndarray, "draw prompt"], pool: Bool[np.ndarray, " prompt"]
+) -> Relabellings:
+    """Relabellings of the prompts of a pool.
 
     Args:
         design: Classes and scenarios.
-        gram: Inner products of the prompts.
         draws: From `relabellings`.
         pool: The prompts of the emotion and of the reference.
     """
-    scenario = design.scenario_of[pool]
-    different = (scenario[:, None] != scenario[None, :]).astype(np.float64)
-    chosen = draws[:, pool].astype(np.float64)
-    counts = _quadratic_parts(different, chosen)
-    strengths = np.empty((len(draws), len(gram)))
-    for layer, products in enumerate(gram):
-        parts = _quadratic_parts(products[np.ix_(pool, pool)] * different, chosen)
-        emotion, cross, reference = (
-            # Without a pair the sum is rounding error and no zero.
-            np.divide(part, count, out=np.full(len(draws), np.nan), where=count > 0.5)
-            for part, count in zip(parts, counts, strict=True)
+    used = np.flatnonzero(pool)
+    chosen = draws[:, used]
+    scenario_of = np.unique(design.scenario_of[used], return_inverse=True)[1].ravel()
+    size = np.bincount(scenario_of)
+    order = np.argsort(scenario_of, kind="stable")
+    starts = np.cumsum(size) - size
+    pairs = order[starts[size == 2][:, None] + np.arange(2)]
+    split = chosen[0, pairs[:, 0]] != chosen[0, pairs[:, 1]]
+    first, second = pairs[split].T
+    alone = np.ones(len(used), dtype=bool)
+    alone[pairs[split]] = False
+    share = np.bincount(scenario_of, chosen[0]) / size
+    blocks = []
+    for number in np.unique(size[size > 1]).tolist():
+        members = order[starts[size == number][:, None] + np.arange(number)]
+        blocks.append(pairs[~split] if number == 2 else members)
+    plan = Relabellings(
+        used=used,
+        chosen=chosen,
+        scenario_of=scenario_of,
+        first=first,
+        second=second,
+        alone=np.flatnonzero(alone),
+        mixed=((share > 0) & (share < 1))[scenario_of],
+        blocks=tuple(each for each in blocks if len(each)),
+        pairs=np.zeros((2, 3, len(draws))),
+    )
+    return dataclasses.replace(plan, pairs=_sums(plan, np.ones((len(used), 1))))
+
+
+def permuted_statistics(
+    plan: Relabellings, vectors: Vectors, scale: Float64[np.ndarray, "layer d_model"]
+) -> Float64[np.ndarray, "draw layer"]:
+    """Noise-normalised statistic under each relabelling.
+
+    In matched scenarios it is the mean over dimensions of the F of the class, with scenarios as
+    blocks: the squared paired t where a scenario holds one prompt of each side. The noise of each
+    dimension is estimated anew under each relabelling. Elsewhere it is the cross-validated square
+    of standardised dimensions over the noise of the relabelling: an F for each dimension would add
+    up small errors of its noise over all dimensions where classes differ in size and spread.
+
+    Args:
+        plan: The relabellings.
+        vectors: Vectors of the layers.
+        scale: 1 / standard deviation over all prompts, which no relabelling changes.
+
+    Source: Srivastava & Du 2008 (sum of squared t); Janssen 1997, Chung & Romano 2013.
+    """
+    if not plan.is_matched:
+        return permuted_strengths(plan, vectors * scale).studentised
+    layers = range(vectors.shape[1])
+    return np.stack([_mean_f(plan, vectors[plan.used, layer]) for layer in layers], axis=1)
+
+
+def permuted_strengths(plan: Relabellings, vectors: Vectors) -> PermutedStrengths:
+    """Cross-validated and plain squared strength under each relabelling."""
+    shape = (len(plan.chosen), vectors.shape[1])
+    squared, plain = np.empty(shape), np.empty(shape)
+    n_all, n_shared = plan.pairs
+    n_apart = n_all - n_shared
+    signs = np.array([[1.0], [-2.0], [1.0]])
+    for layer in range(shape[1]):
+        together, shared = _sums(plan, vectors[plan.used, layer])
+        # Without a pair the sum is rounding error and no zero.
+        parts = np.divide(
+            together - shared, n_apart, out=np.full(n_all.shape, np.nan), where=n_apart > 0.5
         )
-        value = emotion - 2 * cross + reference
-        magnitude = np.abs(emotion) + 2 * np.abs(cross) + np.abs(reference)
-        strengths[:, layer] = np.where(np.abs(value) <= 1e-12 * magnitude, 0.0, value)
-    return strengths
+        value = (signs * parts).sum(axis=0)
+        rounding = 1e-12 * np.abs(signs * parts).sum(axis=0)
+        squared[:, layer] = np.where(np.abs(value) <= rounding, 0.0, value)
+        plain[:, layer] = (signs * together / n_all).sum(axis=0)
+    return PermutedStrengths(squared=squared, plain=plain)
 
 
-def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> PermutationTest:
+def permutation_p(
+    null: Float[np.ndarray, "draw *rest"], observed: Float[np.ndarray, "*rest"] | float
+) -> Float64[np.ndarray, "*rest"]:
+    """(1 + #{null >= observed}) / (1 + B), with B draws in the first axis.
+
+    Source: Phipson & Smyth 2010.
+    """
+    return np.asarray((1 + (null >= observed).sum(axis=0)) / (1 + len(null)))
+
+
+def adjust(p: Float[np.ndarray, " family"]) -> Float64[np.ndarray, " family"]:
+    """Adjusted p-values that keep the chance of any false alarm over all families at alpha.
+
+    A family that could not be tested has NaN and counts like one with the p-value 1. Families with
+    equal p-values have equal adjusted ones, so that their order does not matter.
+
+    Source: Holm 1979.
+    """
+    tested = np.isfinite(p)
+    known = np.where(tested, p, 1.0)
+    order = np.argsort(known, kind="stable")
+    factors = len(p) - np.arange(len(p))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * known[order]), 1.0)
+    return np.where(tested, adjusted, np.nan)
+
+
+def max_statistic_test(statistics: Float[np.ndarray, "draw layer"]) -> PermutationTest:
     """The test of row 0 against the other rows, alone and with the maximum over the columns.
 
-    Each column is divided by its standard deviation over all rows (the observed one too, so that
-    the test stays exact) before the maximum is taken; otherwise the layers with the largest norms
-    would decide alone. A column that is not finite was not tested and has no p-value; one that
-    never varies has the p-value 1.
+    Each column is standardised over all rows (the observed one too, so that the test stays exact)
+    before the maximum is taken; otherwise the layers with the largest values would decide alone. A
+    column that is not finite was not tested and has no p-value; one that never varies has the
+    p-value 1.
 
     Source: Westfall & Young 1993; Phipson & Smyth 2010 for the (1 + #) / (1 + B).
     """
-    usable = np.isfinite(strengths).all(axis=0)
-    clean = np.where(usable, strengths, 0.0)
-    sd = np.sqrt((clean**2).mean(axis=0))
-    alive = usable & (sd > 0)
-    z = np.where(alive, clean / np.where(alive, sd, 1.0), -np.inf)
-    n_permutations = len(strengths) - 1
+    usable = np.isfinite(statistics).all(axis=0)
+    clean = np.where(usable, statistics, 0.0)
+    mean, sd = clean.mean(axis=0), clean.std(axis=0)
+    alive = usable & (sd > 1e-12 * np.abs(mean))
+    z = np.where(alive, (clean - mean) / np.where(alive, sd, 1.0), -np.inf)
     # A relabelling that gives the same classes again must tie, in any order of summation.
     observed = z[0] - 1e-9 * np.where(alive, np.abs(z[0]), 0.0)
     largest = z.max(axis=1, initial=-np.inf)
@@ -92,26 +240,80 @@ def max_statistic_test(strengths: Float[np.ndarray, "draw layer"]) -> Permutatio
     maxima = np.broadcast_to(largest[1:, None], z[1:].shape)
     p_max = np.where(alive, permutation_p(maxima, observed), 1.0)
     untested = np.where(usable, 0.0, np.nan)
-    quantiles = (0.025, 0.975)
-    band = np.quantile(clean[1:], quantiles, axis=0)
     return PermutationTest(
-        statistic=np.where(usable, strengths[0], np.nan).astype(np.float64),
         z=np.where(alive, z[0], np.nan),
-        null_sd=np.where(usable, sd, np.nan),
-        null_band=np.where(usable, band, np.nan),
         p=p + untested,
         p_max=p_max + untested,
         p_family=float(p_max[usable].min()) if usable.any() else float("nan"),
-        n_permutations=n_permutations,
     )
 
 
-def _quadratic_parts(
-    products: Float64[np.ndarray, "pool pool"], chosen: Float64[np.ndarray, "draw pool"]
-) -> tuple[
-    Float64[np.ndarray, " draw"], Float64[np.ndarray, " draw"], Float64[np.ndarray, " draw"]
-]:
-    """Sums of products within the chosen, between chosen and the rest, and within the rest."""
-    within = np.einsum("dp,dp->d", chosen @ products, chosen)
-    with_all = chosen @ products.sum(axis=1)
-    return within, with_all - within, products.sum() - 2 * with_all + within
+def _mean_f(
+    plan: Relabellings, vectors: Float64[np.ndarray, "used d_model"]
+) -> Float64[np.ndarray, " draw"]:
+    size = np.bincount(plan.scenario_of)
+    chosen = np.bincount(plan.scenario_of, plan.chosen[0])
+    mixed = (chosen > 0) & (chosen < size)
+    leverage = float((chosen * (size - chosen) / size)[mixed].sum())
+    freedom = int((size[mixed] - 1).sum()) - 1
+    inside = without_scenarios(plan.scenario_of, vectors)
+    within = np.einsum("pd,pd->d", inside[plan.mixed], inside[plan.mixed])
+    alive = within > 1e-12 * within.max(initial=0.0)
+    if freedom < 1:
+        return np.full(len(plan.chosen), np.nan)
+    statistics = np.zeros(len(plan.chosen))
+    if not alive.any():
+        return statistics
+    inside, within = inside[:, alive], within[alive]
+    rest = plan.alone[plan.mixed[plan.alone]]
+    columns = np.concatenate([plan.first, rest])
+    rows = np.vstack([inside[plan.first] - inside[plan.second], inside[rest]])
+    constant = inside[plan.second].sum(axis=0)
+    for start in range(0, len(plan.chosen), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        weights = plan.chosen[part][:, columns].astype(np.float64)
+        explained = (weights @ rows + constant) ** 2 / leverage
+        residual = np.maximum(within - explained, _LEAST_RESIDUAL * within)
+        statistics[part] = (explained / residual).mean(axis=1) * freedom
+    return statistics
+
+
+def _sums(
+    plan: Relabellings, vectors: Float64[np.ndarray, "used d_model"]
+) -> Float64[np.ndarray, "2 3 draw"]:
+    """Products of the sums of the two sides, and their part from prompts of one scenario."""
+    n_draws = len(plan.chosen)
+    total = np.zeros((plan.scenario_of.max() + 1, vectors.shape[1]))
+    np.add.at(total, plan.scenario_of, vectors)
+    own = np.einsum("pd,pd->p", vectors, vectors)
+    beside = np.einsum("pd,pd->p", vectors, total[plan.scenario_of])
+    rows = np.vstack(
+        [
+            vectors[plan.first] - vectors[plan.second],
+            vectors[plan.alone],
+            vectors[plan.second].sum(axis=0)[None],
+            vectors.sum(axis=0)[None],
+        ]
+    )
+    rows = compact(rows, n_draws)
+    varying, constant, whole = rows[:-2], rows[-2], rows[-1]
+    columns = np.concatenate([plan.first, plan.alone])
+    blocks = [
+        np.einsum("skd,sjd->skj", vectors[members], vectors[members])
+        * (1 - np.eye(members.shape[1]))
+        for members in plan.blocks
+    ]
+    both, either = np.empty((2, n_draws)), np.empty((2, n_draws))
+    for start in range(0, n_draws, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        weights = plan.chosen[part].astype(np.float64)
+        emotion = weights[:, columns] @ varying + constant
+        both[0, part] = np.einsum("bd,bd->b", emotion, emotion)
+        either[0, part] = emotion @ whole
+        both[1, part] = weights @ own
+        either[1, part] = weights @ beside
+        for members, products in zip(plan.blocks, blocks, strict=True):
+            inside = weights[:, members].swapaxes(0, 1)
+            both[1, part] += (inside @ products * inside).sum(axis=(0, 2))
+    every = np.array([[whole @ whole], [np.einsum("sd,sd->", total, total)]])
+    return np.stack([both, either - both, every - 2 * either + both], axis=1)

@@ -41,7 +41,8 @@ def shuffled_groups(
 
     Labels move between the prompts of one scenario only; shuffling them over scenarios too would
     test another null. Scenarios that hold a single group exchange it as wholes; without scenarios
-    that is a shuffle of the prompts.
+    that is a shuffle of the prompts. The draws depend on the order of the names of scenarios and
+    prompts, and neither on the labels nor on the order of the files.
 
     Raises:
         RequestError: Fewer than 1 permutation is asked for.
@@ -49,18 +50,21 @@ def shuffled_groups(
     if n_permutations < 1:
         raise RequestError(f"n_permutations is {n_permutations}; at least 1 is needed")
     rng = np.random.default_rng([seed, 4])
+    groups = groups.astype(np.int16)
     draws = np.tile(groups, (1 + n_permutations, 1))
     wholes: list[Int[np.ndarray, " member"]] = []
-    for scenario in range(design.n_scenarios):
-        members = np.flatnonzero((design.scenario_of == scenario) & (groups != OUTSIDE))
-        if len(np.unique(groups[members])) > 1:
-            order = rng.random((n_permutations, len(members))).argsort(axis=1)
-            draws[1:, members] = groups[members][order]
+    order = np.lexsort((design.rank, design.scenario_of))
+    order = order[groups[order] != OUTSIDE]
+    starts = np.flatnonzero(np.diff(design.scenario_of[order])) + 1
+    for members in np.split(order, starts):
+        if len(set(groups[members].tolist())) > 1:
+            moved = rng.random((n_permutations, len(members))).argsort(axis=1)
+            draws[1:, members] = groups[members][moved]
         elif len(members):
             wholes.append(members)
     if wholes:
         held = np.array([groups[members[0]] for members in wholes])
-        moved = held[rng.random((n_permutations, len(wholes))).argsort(axis=1)]
+        exchanged = held[rng.random((n_permutations, len(wholes))).argsort(axis=1)]
         for column, members in enumerate(wholes):
-            draws[1:, members] = moved[:, [column]]
+            draws[1:, members] = exchanged[:, [column]]
     return draws

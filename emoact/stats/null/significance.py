@@ -1,18 +1,17 @@
-"""Significance: one permutation test per emotion and model over layers and sites, then Holm."""
+"""Significance on three levels: one layer alone, an emotion anywhere, and one layer among all."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 
 from emoact.measures import Measure, ends
 from emoact.sites import SiteName
-from emoact.stats.null.p_values import adjust
-from emoact.stats.null.permutation import PermutationTest, max_statistic_test
+from emoact.stats.null.permutation import PermutationTest, adjust, max_statistic_test
 from emoact.stats.products import signed_root
 
 
@@ -23,23 +22,24 @@ class Significance:
     Attributes:
         test: Columns are the layers of all sites, one site after the other.
         columns: Where each site's layers lie among the columns.
-        p_holm: Holm-adjusted p-value of the whole.
-        p_holm_layers: Holm-adjusted p-value of every column.
+        p_holm: The emotion anywhere: Holm-adjusted p-value of the whole.
+        p_strong: This layer of this emotion: p-value of every column, adjusted for all columns of
+            all families.
     """
 
     test: PermutationTest
     columns: Mapping[SiteName, slice]
     p_holm: float
-    p_holm_layers: Float64[np.ndarray, " column"]
+    p_strong: Float64[np.ndarray, " column"]
 
     def at(self, site: SiteName) -> Float64[np.ndarray, " layer"]:
-        """Holm-adjusted p-value of each layer of a site."""
-        return self.p_holm_layers[self.columns[site]]
+        """p-value of each layer of a site, adjusted for all columns of all families."""
+        return self.p_strong[self.columns[site]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """One emotion, model and site, with the test of all layers and sites and Holm's correction.
+    """One emotion, model and site, with the test of all layers and sites.
 
     Attributes:
         site: The site.
@@ -57,9 +57,14 @@ class Judged:
         return self.significance.columns[self.site]
 
     @property
-    def p_holm(self) -> Float64[np.ndarray, " layer"]:
-        """Holm-adjusted p-value of each layer."""
+    def p_strong(self) -> Float64[np.ndarray, " layer"]:
+        """p-value of each layer, adjusted for all layers, sites, emotions and models."""
         return self.significance.at(self.site)
+
+    @property
+    def significant(self) -> Bool[np.ndarray, " layer"]:
+        """True for the layers at which the direction is significant."""
+        return np.asarray(self.p_strong <= self.alpha)
 
 
 def judge_families(
@@ -67,88 +72,97 @@ def judge_families(
 ) -> list[Significance]:
     """Tests of all (emotion, model) families together.
 
-    Within a family the maximum runs over layers and sites (Westfall & Young), across families the
-    p-values are adjusted by Holm, so that the chance of any false alarm anywhere is at most alpha.
+    Within a family the maximum runs over layers and sites (Westfall & Young). A family as a whole
+    is adjusted by Holm over the families. A single layer is adjusted by the full number of
+    families: with Holm's shrinking factor, a real layer in each of the other families would make a
+    layer without an effect significant too often.
 
     Args:
-        families: Cross-validated squared strengths by site; row 0 as labelled, the others
-            relabelled alike at every site.
+        families: Statistics by site; row 0 as labelled, the others relabelled alike at every site.
     """
     tests = [
         max_statistic_test(np.concatenate(list(family.values()), axis=1)) for family in families
     ]
-    holm = adjust(np.array([test.p_family for test in tests]))
+    adjusted = adjust(np.array([test.p_family for test in tests]))
     found = []
-    for index, (family, test) in enumerate(zip(families, tests, strict=True)):
+    for family, test, p_holm in zip(families, tests, adjusted, strict=True):
         columns, start = {}, 0
-        for site, strengths in family.items():
-            columns[site] = slice(start, start + strengths.shape[1])
-            start += strengths.shape[1]
-        layers = np.maximum(np.minimum(test.p_max * holm.factor[index], 1.0), holm.floor[index])
+        for site, statistics in family.items():
+            columns[site] = slice(start, start + statistics.shape[1])
+            start += statistics.shape[1]
         found.append(
             Significance(
                 test=test,
                 columns=columns,
-                p_holm=float(holm.adjusted[index]),
-                p_holm_layers=layers,
+                p_holm=float(p_holm),
+                p_strong=np.minimum(test.p_max * len(families), 1.0),
             )
         )
     return found
 
 
+def _of_test(name: str) -> Any:
+    return lambda cell: getattr(cell.judged.significance.test, name)[cell.judged.columns]
+
+
 MEASURES = (
-    *(
-        dataclasses.replace(end, judged=True)
-        for end in ends(
-            "null_low",
-            "null_high",
-            table="strength",
-            of="the 95 % band of cv at one layer when labels are swapped within scenarios",
-            unit="model units",
-            compute=lambda judged: signed_root(
-                judged.significance.test.null_band[:, judged.columns]
-            ),
-        )
+    *ends(
+        "null_low",
+        "null_high",
+        table="strength",
+        of="the 95 % band of cv at one layer when labels are swapped within scenarios (500 draws)",
+        unit="model units",
+        compute=lambda cell: signed_root(cell.null_band),
+    ),
+    *ends(
+        "null_normalised_low",
+        "null_normalised_high",
+        table="strength",
+        of="the 95 % band of cv_normalised at one layer under relabelling",
+        unit="standard deviations",
+        compute=lambda cell: signed_root(cell.normalised_band),
     ),
     Measure(
-        name="z",
+        name="z_normalised",
         table="strength",
-        definition="cv_squared over its standard deviation under relabelling",
+        definition="Noise-normalised statistic of the permutation test, less its mean under "
+        "relabelling, over its standard deviation",
+        formula="(T − mean T) / sd T, T = mean over dimensions of t_j² in matched scenarios",
         unit="standard deviations",
-        judged=True,
-        compute=lambda judged: judged.significance.test.z[judged.columns],
+        source="Srivastava & Du 2008",
+        compute=_of_test("z"),
     ),
     Measure(
         name="p",
         table="strength",
-        definition="Permutation p-value of one layer alone",
+        definition="This layer alone: permutation p-value of one layer, for a layer that was fixed "
+        "beforehand",
         formula="(1 + #{null ≥ observed}) / (1 + B)",
         source="Phipson & Smyth 2010",
-        judged=True,
-        compute=lambda judged: judged.significance.test.p[judged.columns],
+        compute=_of_test("p"),
     ),
     Measure(
         name="p_max",
         table="strength",
-        definition="p-value against the maximum over all layers and sites",
+        definition="p-value against the maximum over all layers and sites of this emotion and "
+        "model, for an emotion and a model that were fixed beforehand",
         source="Westfall & Young 1993",
-        judged=True,
-        compute=lambda judged: judged.significance.test.p_max[judged.columns],
+        compute=_of_test("p_max"),
     ),
     Measure(
-        name="p_holm",
+        name="p_strong",
         table="strength",
-        definition="p_max after Holm's correction over emotions and models",
-        source="Holm 1979",
-        judged=True,
-        compute=lambda judged: judged.p_holm,
+        definition="This layer of this emotion: p_max times the number of all emotions and models, "
+        "with strong control over layers, sites, emotions and models",
+        formula="min(1, p_max · emotions · models)",
+        source="Westfall & Young 1993",
+        compute=lambda cell: cell.judged.p_strong,
     ),
     Measure(
         name="significant",
         table="strength",
         kind="bool",
-        definition="p_holm is at most alpha (.05 by default)",
-        judged=True,
-        compute=lambda judged: judged.p_holm <= judged.alpha,
+        definition="This layer of this emotion: p_strong is at most alpha (.05 by default)",
+        compute=lambda cell: cell.judged.significant,
     ),
 )

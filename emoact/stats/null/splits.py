@@ -48,8 +48,7 @@ def scenario_folds(
 
 
 def _shuffled_by_pattern(design: Design, rng: np.random.Generator) -> Int[np.ndarray, " scenario"]:
-    _, pattern = np.unique(design.counts > 0, axis=1, return_inverse=True)
     order: Int[np.ndarray, " scenario"] = np.lexsort(
-        (rng.random(design.n_scenarios), pattern.ravel())
+        (rng.random(design.n_scenarios), design.pattern_of)
     )
     return order

@@ -13,8 +13,7 @@ def bootstrap_counts(
 ) -> Int[np.ndarray, "draw scenario"]:
     """Bootstrap counts of each scenario, drawn among those that hold the same classes."""
     rng = np.random.default_rng([seed, 3])
-    _, pattern = np.unique(design.counts > 0, axis=1, return_inverse=True)
-    pattern = pattern.ravel()
+    pattern = design.pattern_of
     counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int64)
     for value in range(int(pattern.max()) + 1):
         scenarios = np.flatnonzero(pattern == value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Cell, Measure, ends
 from emoact.sites import SiteName
@@ -33,7 +33,6 @@ from emoact.stats.probes.probes import (
     nested_layers,
     trained_decisions,
 )
-from emoact.stats.products import Gram
 from emoact.stats.settings import AnalysisSettings
 
 CROSS_VALIDATED = "cross_validated"
@@ -128,7 +127,6 @@ def probe_emotion(
     site: SiteName,
     contrast: Contrast,
     *,
-    twin_gram: Gram,
     settings: AnalysisSettings,
 ) -> ProbeGrid:
     """Every probe at every layer of one site.
@@ -137,7 +135,6 @@ def probe_emotion(
         model: Its pooled vectors.
         site: Which of them.
         contrast: The emotion.
-        twin_gram: `centred_gram(standardise=True)`: layers are chosen in the units that probes see.
         settings: Probes, shuffles and seed.
     """
     features = model.sites[site]
@@ -170,7 +167,7 @@ def probe_emotion(
         correct=every,
         accuracies=tuple(measure_accuracy(each, model.design, contrast.draws) for each in every),
         shuffled=tuple(shuffled),
-        nested=_nested(model, contrast, twin_gram, by_layer, sets, settings.seed),
+        nested=_nested(model, contrast, features, by_layer, sets, settings.seed),
         first_layer={evaluation: values[0] for evaluation, values in by_layer.items()},
         probe=headline,
     )
@@ -268,13 +265,13 @@ def _transferred(
 def _nested(
     model: ModelFeatures,
     contrast: Contrast,
-    gram: Gram,
+    features: Float[np.ndarray, "prompt layer d_model"],
     by_layer: Mapping[str, Float64[np.ndarray, "layer prompt"]],
     sets: tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]] | None,
     seed: int,
 ) -> dict[str, Correct]:
     layers: Int[np.ndarray, " fold"] = nested_layers(
-        model.design, gram, contrast.weights, contrast.folds, seed=seed
+        model.design, features, contrast.weights, contrast.folds, seed=seed
     )
     chosen = layers[contrast.folds]
     nested = by_layer[CROSS_VALIDATED][chosen, np.arange(len(chosen))]
@@ -283,7 +280,7 @@ def _nested(
         TRANSFER: np.full(len(chosen), np.nan),
     }
     if sets is not None:
-        layer = best_layer(model.design, gram, contrast.weights, sets[0], seed=seed)
+        layer = best_layer(model.design, features, contrast.weights, sets[0], seed=seed)
         if layer >= 0:
             result[TRANSFER] = by_layer[TRANSFER][layer]
     return result

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from emoact.measures import Cell, Measure, ends
-from emoact.stats.null.significance import Significance
+from emoact.stats.null.significance import Judged
 from emoact.stats.probes.accuracy import Accuracy, LexicalComparison, Verdict
 from emoact.stats.probes.grid import (
     CROSS_VALIDATED,
@@ -24,8 +24,7 @@ class Headline:
 
     Attributes:
         probes: Probes at the site.
-        significance: Permutation test over all layers and sites.
-        alpha: Largest accepted chance of any false alarm.
+        judged: Permutation test over all layers and sites.
         evaluation: `cross_validated`, or `explicit_to_implicit`.
         accuracy: Of the headline probe, with its layer chosen inside the training prompts.
         comparison: With the best baseline that sees words only.
@@ -33,8 +32,7 @@ class Headline:
     """
 
     probes: ProbeGrid
-    significance: Significance
-    alpha: float
+    judged: Judged
     evaluation: str
     accuracy: Accuracy
     comparison: LexicalComparison
@@ -43,13 +41,7 @@ class Headline:
     @property
     def significant(self) -> bool:
         """The classes differ by more than chance somewhere."""
-        return self.significance.p_holm <= self.alpha
-
-    @property
-    def layers(self) -> int:
-        """Layers of the site at which the direction is significant."""
-        columns = self.significance.columns[self.probes.site]
-        return int((self.significance.p_holm_layers[columns] <= self.alpha).sum())
+        return self.judged.significance.p_holm <= self.judged.alpha
 
     @property
     def verdict(self) -> Verdict:
@@ -66,8 +58,7 @@ def headline_cells(
     probes: ProbeGrid,
     texts: TextBaselines,
     first_layer: Mapping[str, Correct] | None,
-    significance: Significance,
-    alpha: float,
+    judged: Judged,
 ) -> Iterator[Cell]:
     """One cell of the table `headline` for each evaluation that the data allow."""
     ids = {
@@ -82,8 +73,7 @@ def headline_cells(
         if evaluation == CROSS_VALIDATED or accuracy.n:
             headline = Headline(
                 probes=probes,
-                significance=significance,
-                alpha=alpha,
+                judged=judged,
                 evaluation=evaluation,
                 accuracy=accuracy,
                 comparison=comparison,
@@ -96,31 +86,31 @@ MEASURES = (
     Measure(
         name="p_family",
         table="headline",
-        definition="Permutation p-value of the emotion over all layers and sites",
+        definition="Permutation p-value of the emotion in this model over all layers and sites",
         source="Westfall & Young 1993",
-        compute=lambda headline: headline.significance.test.p_family,
+        compute=lambda headline: headline.judged.significance.test.p_family,
     ),
     Measure(
         name="p_holm",
         table="headline",
-        definition="p_family after Holm's correction over emotions and models",
+        definition="This emotion anywhere: p_family after Holm over emotions and models",
         source="Holm 1979",
-        compute=lambda headline: headline.significance.p_holm,
+        compute=lambda headline: headline.judged.significance.p_holm,
     ),
     Measure(
         name="significant",
         table="headline",
         kind="bool",
-        definition="p_holm is at most alpha (.05 by default)",
+        definition="This emotion anywhere: p_holm is at most alpha (.05 by default)",
         compute=lambda headline: headline.significant,
     ),
     Measure(
         name="layers",
         table="headline",
         kind="int",
-        definition="Layers of the site at which the direction is significant",
+        definition="Layers of the site with p_strong at most alpha: this layer of this emotion",
         unit="layers",
-        compute=lambda headline: headline.layers,
+        compute=lambda headline: headline.judged.significant.sum(),
     ),
     Measure(
         name="probe",

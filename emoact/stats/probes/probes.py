@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 from emoact.stats.directions.separation import held_out_scores
-from emoact.stats.gram import inverse_sd
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import logistic_decisions
-from emoact.stats.products import Gram
+from emoact.stats.products import centre, divide_by_sd, inverse_sd
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
 Decide = Callable[
@@ -100,7 +99,7 @@ def correctness(
 
 def nested_layers(
     design: Design,
-    gram: Gram,
+    features: Float[np.ndarray, "prompt layer d_model"],
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
     *,
@@ -113,7 +112,7 @@ def nested_layers(
     """
     return np.array(
         [
-            best_layer(design, gram, contrast, folds != fold, seed=seed)
+            best_layer(design, features, contrast, folds != fold, seed=seed)
             for fold in range(int(folds.max()) + 1)
         ],
         dtype=np.int64,
@@ -122,7 +121,7 @@ def nested_layers(
 
 def best_layer(
     design: Design,
-    gram: Gram,
+    features: Float[np.ndarray, "prompt layer d_model"],
     contrast: Float[np.ndarray, " label"],
     train: Bool[np.ndarray, " prompt"],
     *,
@@ -141,10 +140,12 @@ def best_layer(
     if any(design.labels[label] not in inner.labels for label in used):
         return -1
     inner_contrast = np.array([contrast[design.index(label)] for label in inner.labels])
-    inner_gram = gram[:, chosen][:, :, chosen]
-    scores = held_out_scores(
-        inner, inner_gram, inner_contrast, scenario_folds(inner, seed=seed + 1)
-    )
+    folds = scenario_folds(inner, seed=seed + 1)
+    scores = np.empty((features.shape[1], inner.n_prompts))
+    for layer in range(features.shape[1]):
+        # Layers are chosen in the units that probes see.
+        vectors = divide_by_sd(centre(features[:, layer : layer + 1]))
+        scores[layer] = held_out_scores(inner, vectors[chosen], inner_contrast, folds)[0]
     side = inner_contrast[inner.label_of]
     ranks = rankdata(scores[:, side != 0], axis=1, nan_policy="propagate")
     auroc = ranks[:, side[side != 0] > 0].sum(axis=1)

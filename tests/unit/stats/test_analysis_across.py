@@ -18,10 +18,10 @@ from emoact.stats.across.score_corr import correlate_scores, partial_ranks
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.pairing import pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.splits import scenario_folds, scenario_halves
+from emoact.stats.products import centre, centred_gram
 from emoact.stats.rank import spearman
 
 N = 25
@@ -199,9 +199,9 @@ def corrected(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     folds, halves = scenario_folds(PAIR), scenario_halves(PAIR, 10)
     ranks, reliabilities = [], []
     for v in (x, y):
-        scores = held_out_scores(PAIR, gram(v), contrast, folds)
+        scores = held_out_scores(PAIR, centre(v[:, None]), contrast, folds)
         ranks.append(partial_ranks(scores, PAIR, contrast))
-        reliabilities.append(score_reliability(PAIR, gram(v), contrast, folds, halves))
+        reliabilities.append(score_reliability(PAIR, centre(v[:, None]), contrast, folds, halves))
     found = correlate_scores(ranks[0], ranks[1], reliabilities[0], reliabilities[1])
     return float(found.raw[0, 0]), float(found.ceiling[0, 0]), float(found.corrected[0, 0])
 
@@ -233,7 +233,7 @@ def test_reliability_is_that_of_held_out_scores_from_disjoint_halves() -> None:
         ]
         correlations.append(np.corrcoef(*residuals)[0, 1])
     r = np.mean(correlations)
-    found = score_reliability(PAIR, gram(x), contrast, folds, halves)
+    found = score_reliability(PAIR, centre(x[:, None]), contrast, folds, halves)
     assert found[0] == pytest.approx(2 * r / (1 + r), rel=1e-9)
 
 

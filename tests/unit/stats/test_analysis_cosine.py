@@ -18,10 +18,9 @@ from emoact.stats.design import (
     contrast_grand_mean,
     design_of,
 )
-from emoact.stats.distances.cosine_null import shuffled_cosines
-from emoact.stats.gram import centred_gram
+from emoact.stats.distances.distances import cosine_null, shuffled_pair
 from emoact.stats.null.splits import scenario_halves
-from emoact.stats.products import unbiased_products
+from emoact.stats.products import centre, centred_gram, class_products, inverse_sd
 from tests.support.split_estimates import split_cosine
 
 N = 12
@@ -65,7 +64,7 @@ def test_cross_validated_cosine_is_the_ratio_of_exact_forms() -> None:
     def exact(first: np.ndarray, second: np.ndarray) -> float:
         return float(sum(first[s] @ second[t] for s in range(N) for t in range(N) if s != t))
 
-    found = cross_validated_cosine(unbiased_products(DESIGN, centred_gram(x[:, None])), A, B)
+    found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, A, B)
     expected = exact(da, db) / np.sqrt(exact(da, da) * exact(db, db))
     assert found.value[0] == pytest.approx(expected, rel=1e-9)
 
@@ -142,24 +141,26 @@ def test_rogue_dimension_makes_the_twin_differ() -> None:
     x[: 2 * N, 0, 0] += 900
     x[:N, 0, 1:] += 1
     x[N : 2 * N, 0, 1:] -= 1
-    raw = cross_validated_cosine(unbiased_products(DESIGN, centred_gram(x)), A, B).value
-    twin = cross_validated_cosine(
-        unbiased_products(DESIGN, centred_gram(x, standardise=True)), A, B
-    ).value
+    vectors = centre(x)
+    scaled = vectors * inverse_sd(vectors.std(axis=0))
+    raw, twin = (
+        cross_validated_cosine(class_products(DESIGN, each).whole, A, B).value
+        for each in (vectors, scaled)
+    )
     assert raw[0] > 0.9
     assert twin_differs(raw, twin)[0]
 
 
 def test_null_of_the_cosine_is_one_half_and_not_zero() -> None:
     design = design_of(["a"] * 40 + ["b"] * 40 + ["n"] * 40, [str(i) for i in range(40)] * 3)
-    gram = centred_gram(RNG.normal(size=(120, 2, 300)))
-    null = shuffled_cosines(design, gram, ("a", "b"), "n", 300)
-    np.testing.assert_allclose(null.mean, 0.5, atol=0.02)
-    assert (null.band[0] > 0.3).all()
-    assert (null.band[1] < 0.7).all()
+    groups = shuffled_pair(design, ("a", "b", "n"), 300)
+    mean, band = cosine_null(centre(RNG.normal(size=(120, 2, 300))), groups)
+    np.testing.assert_allclose(mean, 0.5, atol=0.02)
+    assert (band[0] > 0.3).all()
+    assert (band[1] < 0.7).all()
 
 
 def test_null_of_vectors_that_are_all_alike_is_blank() -> None:
-    gram = centred_gram(np.ones((3 * N, 1, 4)))
-    null = shuffled_cosines(DESIGN, gram, ("a", "b"), "n", 20)
-    assert np.isnan(null.mean).all()
+    groups = shuffled_pair(DESIGN, ("a", "b", "n"), 20)
+    mean, _ = cosine_null(centre(np.ones((3 * N, 1, 4))), groups)
+    assert np.isnan(mean).all()

@@ -18,6 +18,7 @@ from emoact.stats.comparable import Configuration
 from emoact.stats.features import PromptInfo, UnitFeatures, features_of, join_units
 from emoact.stats.finite import finite_units
 from emoact.stats.full import analyse_grid
+from emoact.stats.products import centred_gram
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import Step, run_steps
@@ -143,7 +144,7 @@ def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
 ) -> None:
     for row in rows(result, "strength"):
         assert row.significant == (row.layer > 0), row
-        assert row.p <= row.p_max <= row.p_holm
+        assert row.p <= row.p_max <= row.p_strong
         if row.layer:
             assert row.auroc > 0.9
             assert row.cv > row.null_high
@@ -255,7 +256,7 @@ def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> 
         assert math.isnan(row.cv)
         assert math.isnan(row.auroc)
         assert math.isnan(row.p)
-        assert math.isnan(row.p_holm)
+        assert math.isnan(row.p_strong)
         assert not row.significant
     assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
 
@@ -362,10 +363,9 @@ def test_pooling_must_be_the_one_that_was_done() -> None:
         analyse_grid(make_grid(), dataclasses.replace(FAST, pooling="last"))
 
 
-def test_more_prompts_than_fit_in_memory_are_refused_before_work() -> None:
-    units = [make_unit(emotion=e, n=12000, n_layers=2, d_model=1) for e in ("anger", "neutral")]
-    with pytest.raises(RequestError, match="GiB of products"):
-        analyse_grid(units, FAST)
+def test_products_of_more_pairs_of_prompts_than_fit_in_memory_are_refused() -> None:
+    with pytest.raises(RequestError, match="would hold"):
+        centred_gram(np.zeros((30_000, 1, 1), dtype=np.float32))
 
 
 def test_unit_given_twice_is_refused() -> None:

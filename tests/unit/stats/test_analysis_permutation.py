@@ -8,12 +8,17 @@ from scipy.stats import false_discovery_control, monte_carlo_test
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design, contrast_against, design_of
-from emoact.stats.gram import centred_gram
-from emoact.stats.null.p_values import adjust, permutation_p
-from emoact.stats.null.permutation import max_statistic_test, permuted_strengths
+from emoact.stats.directions.directions import contrast_direction
+from emoact.stats.null.permutation import (
+    adjust,
+    max_statistic_test,
+    permutation_p,
+    permuted_strengths,
+    prepare_relabellings,
+)
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families
-from emoact.stats.products import contrast_product, unbiased_products
+from emoact.stats.products import centre, class_products, contrast_product
 
 
 def matched(n: int) -> Design:
@@ -67,26 +72,38 @@ def test_no_permutation_is_refused() -> None:
         relabellings(matched(3), "a", ("n",), 0)
 
 
+def strengths_of(
+    design: Design, x: np.ndarray, draws: np.ndarray, pool: np.ndarray | None = None
+) -> np.ndarray:
+    pool = np.ones(design.n_prompts, dtype=bool) if pool is None else pool
+    return permuted_strengths(prepare_relabellings(design, draws, pool), centre(x)).squared
+
+
+@pytest.mark.parametrize("width", [3, 40])
 @pytest.mark.parametrize(
     "design",
     [
         matched(7),
         design_of(["a"] * 6 + ["n"] * 8),
         design_of(["a"] * 4 + ["n"] * 4, list("xxyzxyyz")),
+        design_of(["a"] * 9 + ["n"] * 9, list("ttuuvwwwx") + list("tuuyyywwz")),
     ],
 )
-def test_strength_under_relabelling_is_that_of_relabelled_data(design: Design) -> None:
-    gram = centred_gram(np.random.default_rng(0).normal(size=(design.n_prompts, 2, 5)))
-    draws = relabellings(design, "a", ("n",), 6, seed=1)
+def test_strength_under_relabelling_is_that_of_relabelled_data(design: Design, width: int) -> None:
+    x = np.random.default_rng(0).normal(size=(design.n_prompts, 2, width))
+    draws = relabellings(design, "a", ("n",), 300, seed=1)
     pool = np.ones(design.n_prompts, dtype=bool)
-    strengths = permuted_strengths(design, gram, draws, pool)
-    for draw, strength in zip(draws, strengths, strict=True):
+    found = permuted_strengths(prepare_relabellings(design, draws, pool), centre(x))
+    for number in (0, 1, 2, 150, 299):
         relabelled = design_of(
-            ["a" if chosen else "n" for chosen in draw], [str(s) for s in design.scenario_of]
+            ["a" if chosen else "n" for chosen in draws[number]],
+            [str(s) for s in design.scenario_of],
         )
         contrast = contrast_against(relabelled, "a", "n")
-        expected = contrast_product(unbiased_products(relabelled, gram), contrast, contrast)
-        np.testing.assert_allclose(strength, expected, rtol=1e-9, atol=1e-12)
+        expected = contrast_product(class_products(relabelled, centre(x)).whole, contrast, contrast)
+        np.testing.assert_allclose(found.squared[number], expected, rtol=1e-8, atol=1e-10)
+        plain = contrast_direction(x, relabelled, contrast)
+        np.testing.assert_allclose(found.plain[number], (plain**2).sum(axis=1), rtol=1e-8)
 
 
 def test_p_agrees_with_all_sign_flips() -> None:
@@ -100,9 +117,7 @@ def test_p_agrees_with_all_sign_flips() -> None:
     exact = np.mean(squares >= (delta.sum(axis=0) ** 2).sum() - 1e-9)
     design = matched(n)
     draws = relabellings(design, "a", ("n",), 20000)
-    test = max_statistic_test(
-        permuted_strengths(design, centred_gram(x), draws, np.ones(2 * n, dtype=bool))
-    )
+    test = max_statistic_test(strengths_of(design, x, draws))
     assert test.p[0] == pytest.approx(exact, abs=4 * np.sqrt(exact / 20000) + 1e-4)
 
 
@@ -116,22 +131,21 @@ def test_p_is_never_below_what_its_count_can_give() -> None:
 
 def test_relabellings_that_change_nothing_tie_and_never_convince() -> None:
     design = matched(1)
-    gram = centred_gram(np.random.default_rng(0).normal(size=(2, 3, 4)))
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
     draws = relabellings(design, "a", ("n",), 1000)
-    test = max_statistic_test(permuted_strengths(design, gram, draws, np.ones(2, dtype=bool)))
+    test = max_statistic_test(strengths_of(design, x, draws))
     assert np.isnan(test.p_family)
     # A reference of one prompt has no pair: its sums of rounding error are no strength of 0.
     lone = design_of(["a"] * 12 + ["n"], [str(i) for i in range(12)] + ["0"])
     x = np.random.default_rng(1).normal(size=(13, 2, 8))
     draws = relabellings(lone, "a", ("n",), 50)
-    strengths = permuted_strengths(lone, centred_gram(x), draws, np.ones(13, dtype=bool))
+    strengths = strengths_of(lone, x, draws)
     assert np.isnan(strengths).all()
     two = matched(2)
-    strengths = permuted_strengths(
+    strengths = strengths_of(
         two,
-        centred_gram(np.random.default_rng(0).normal(size=(4, 1, 50)) + 9),
+        np.random.default_rng(0).normal(size=(4, 1, 50)) + 9,
         relabellings(two, "a", ("n",), 1000),
-        np.ones(4, dtype=bool),
     )
     assert max_statistic_test(strengths).p[0] > 0.4
 
@@ -168,27 +182,25 @@ def test_effect_at_one_layer_does_not_make_the_others_significant() -> None:
     x[:30, 1] += 0.5
     design = matched(30)
     draws = relabellings(design, "a", ("n",), 1000)
-    test = max_statistic_test(
-        permuted_strengths(design, centred_gram(x), draws, np.ones(60, dtype=bool))
-    )
+    test = max_statistic_test(strengths_of(design, x, draws))
     assert test.p_max[1] == pytest.approx(1 / 1001)
     assert test.p_max[[0, 2]].min() > 0.05
 
 
 def test_holm_by_hand() -> None:
     np.testing.assert_allclose(
-        adjust(np.array([0.01, 0.04, 0.03, 0.005])).adjusted, [0.03, 0.06, 0.06, 0.02]
+        adjust(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02]
     )
 
 
 def test_holm_counts_a_family_that_was_not_tested_and_gives_it_no_p() -> None:
-    adjusted = adjust(np.array([0.01, np.nan, 0.02])).adjusted
+    adjusted = adjust(np.array([0.01, np.nan, 0.02]))
     np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04])
 
 
 def test_holm_is_never_below_benjamini_hochberg_nor_above_bonferroni() -> None:
     p = np.random.default_rng(0).random(20) ** 3
-    adjusted = adjust(p).adjusted
+    adjusted = adjust(p)
     assert (adjusted >= false_discovery_control(p) - 1e-12).all()
     assert (adjusted <= np.minimum(1, 20 * p) + 1e-12).all()
     assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
@@ -203,9 +215,9 @@ def test_families_join_sites_and_models() -> None:
         families.append(sites)
     found = judge_families(families)
     assert found[0].p_holm == pytest.approx(3 / 1001)
-    layers = found[0].p_holm_layers[found[0].columns["mlp_out"]]
+    layers = found[0].p_strong[found[0].columns["mlp_out"]]
     assert layers[1] == pytest.approx(3 / 1001)
     assert layers[[0, 2]].min() > 0.05
     assert found[1].p_holm >= found[0].p_holm
     for each in found:
-        assert (each.p_holm_layers >= each.p_holm - 1e-12).all()
+        assert (each.p_strong >= each.p_holm - 1e-12).all()

@@ -10,7 +10,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from emoact.stats.design import contrast_against, design_of
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.accuracy import compare_with_words, measure_accuracy
@@ -186,7 +185,7 @@ def test_layer_is_chosen_inside_the_training_prompts() -> None:
     x[:n, 2] += 0.8
     contrast = contrast_against(design, "a", "n")
     folds = scenario_folds(design)
-    np.testing.assert_array_equal(nested_layers(design, centred_gram(x), contrast, folds), [2] * 5)
+    np.testing.assert_array_equal(nested_layers(design, x, contrast, folds), [2] * 5)
 
 
 def test_held_out_prompts_have_no_say_in_their_layer() -> None:
@@ -197,9 +196,9 @@ def test_held_out_prompts_have_no_say_in_their_layer() -> None:
     moved = 0
     for _ in range(12):
         x = rng.normal(size=(2 * n, 5, 6))
-        honest = nested_layers(design, centred_gram(x), contrast, folds)
+        honest = nested_layers(design, x, contrast, folds)
         x[folds == 3, 0] += 3 * np.where(design.label_of[folds == 3] == 0, 1, -1)[:, None]
-        found = nested_layers(design, centred_gram(x), contrast, folds)
+        found = nested_layers(design, x, contrast, folds)
         assert found[3] == honest[3]
         moved += int((found != honest).any())
     assert moved > 0
@@ -207,10 +206,10 @@ def test_held_out_prompts_have_no_say_in_their_layer() -> None:
 
 def test_layer_cannot_be_chosen_from_one_class() -> None:
     design = design_of(["a"] * 4 + ["n"] * 4)
-    gram = centred_gram(RNG.normal(size=(8, 2, 3)))
+    x = RNG.normal(size=(8, 2, 3))
     contrast = contrast_against(design, "a", "n")
-    assert best_layer(design, gram, contrast, np.arange(8) < 4) == -1
-    assert best_layer(design, gram, contrast, np.zeros(8, dtype=bool)) == -1
+    assert best_layer(design, x, contrast, np.arange(8) < 4) == -1
+    assert best_layer(design, x, contrast, np.zeros(8, dtype=bool)) == -1
 
 
 TEXTS = ["Thank you so much for the soup.", "I thank you for the lift today."] * 10 + [

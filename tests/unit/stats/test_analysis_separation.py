@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import Separation, held_out_scores, measure_separation
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_folds
+from emoact.stats.products import centre
 
 N = 30
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)
@@ -24,7 +24,7 @@ def features(seed: int = 0, effect: float = 0.5) -> np.ndarray:
 
 def test_scores_come_from_the_other_folds() -> None:
     x = features()
-    scores = held_out_scores(DESIGN, centred_gram(x), A, FOLDS)
+    scores = held_out_scores(DESIGN, centre(x), A, FOLDS)
     for fold in range(5):
         train, test = (fold != FOLDS), (fold == FOLDS)
         emotion, neutral = np.arange(3 * N) < N, np.arange(3 * N) >= 2 * N
@@ -69,7 +69,7 @@ def test_intervals_cover_the_separation_of_other_scenarios(effect: float, steep:
     truth, found = [], []
     for _ in range(repeats):
         x = rng.normal(size=(2 * n, n_layers, d)) * sd + is_a[:, None, None] * shift
-        scores = held_out_scores(design, centred_gram(x), contrast, folds)
+        scores = held_out_scores(design, centre(x), contrast, folds)
         found.append(measure_separation(scores, x, design, contrast, folds))
         for fold in range(5):
             direction = x[is_a & (folds != fold)].mean(0) - x[~is_a & (folds != fold)].mean(0)
@@ -85,14 +85,14 @@ def test_intervals_cover_the_separation_of_other_scenarios(effect: float, steep:
 
 def test_classes_that_are_apart_have_an_interval_that_ends_at_one() -> None:
     x = features(effect=1.6)
-    found = measured(held_out_scores(DESIGN, centred_gram(x), A, FOLDS), x)
+    found = measured(held_out_scores(DESIGN, centre(x), A, FOLDS), x)
     assert found.auroc[1] == 1
     assert 0.97 < found.auroc_interval[0, 1] < found.auroc_interval[1, 1] == 1
 
 
 def test_held_out_scores_of_noise_do_not_separate() -> None:
     aurocs = [
-        measured(held_out_scores(DESIGN, centred_gram(x), A, FOLDS), x).auroc
+        measured(held_out_scores(DESIGN, centre(x), A, FOLDS), x).auroc
         for x in (features(seed, 0.0) for seed in range(60))
     ]
     error = np.std(aurocs) / np.sqrt(np.size(aurocs))
@@ -101,7 +101,7 @@ def test_held_out_scores_of_noise_do_not_separate() -> None:
 
 def test_zero_direction_gives_nan_scores() -> None:
     x = np.ones((3 * N, 1, 4))
-    scores = held_out_scores(DESIGN, centred_gram(x), A, FOLDS)
+    scores = held_out_scores(DESIGN, centre(x), A, FOLDS)
     found = measured(scores, x)
     assert np.isnan(scores).all()
     assert np.isnan(found.auroc).all()
@@ -109,7 +109,7 @@ def test_zero_direction_gives_nan_scores() -> None:
 
 
 def test_separation_flips_when_the_classes_swap() -> None:
-    gram = centred_gram(features())
-    forward = held_out_scores(DESIGN, gram, A, FOLDS)
-    backward = held_out_scores(DESIGN, gram, -A, FOLDS)
+    vectors = centre(features())
+    forward = held_out_scores(DESIGN, vectors, A, FOLDS)
+    backward = held_out_scores(DESIGN, vectors, -A, FOLDS)
     np.testing.assert_allclose(backward[:, :N], -forward[:, :N], atol=1e-12)

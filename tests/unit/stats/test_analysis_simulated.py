@@ -19,9 +19,8 @@ from emoact.stats.cosine import (
 from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
 from emoact.stats.directions.directions import grand_mean_direction
 from emoact.stats.directions.stability import split_half_cosines
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_folds, scenario_halves
-from emoact.stats.products import contrast_product, unbiased_products
+from emoact.stats.products import centre, centred_gram, class_products, contrast_product
 from tests.support.split_estimates import plain_direction, split_cosine, split_strength
 
 D, N = 768, 50
@@ -96,7 +95,7 @@ def test_stability_with_disjoint_halves_of_neutral_reads_zero() -> None:
     cosines = [
         split_half_cosines(
             DESIGN,
-            centred_gram(noise(rng)[:, None]),
+            centre(noise(rng)[:, None]),
             G,
             scenario_halves(DESIGN, 1, seed=seed),
         )[0, 0]
@@ -151,7 +150,7 @@ def test_planted_directions_are_recovered_over_200_seeds_and_plain_ones_are_bias
         plain_norm.append(np.linalg.norm(gratitude))
         plain.append(plain_cosine(gratitude, anger))
         gram = centred_gram(x[:, None])
-        found = cross_validated_cosine(unbiased_products(DESIGN, gram), G, A)
+        found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, G, A)
         squared.append((found.square_first[0], found.square_second[0]))
         product.append(found.product[0])
         split = split_cosine(DESIGN, gram, (G, A), scenario_halves(DESIGN, 10, seed=seed))
@@ -173,7 +172,7 @@ def test_planted_directions_are_recovered_over_2000_seeds() -> None:
     squared, product = [], []
     for seed in range(2000):
         x = planted(np.random.default_rng([107, seed]))
-        found = cross_validated_cosine(unbiased_products(DESIGN, centred_gram(x[:, None])), G, A)
+        found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, G, A)
         squared.append((found.square_first[0], found.square_second[0]))
         product.append(found.product[0])
     assert_mean(np.array(squared)[:, 0], 16.0, stated=4.01**2, digits=1)
@@ -270,7 +269,7 @@ def test_held_out_procrustes_of_noise_is_zero() -> None:
 def test_unbiased_products_of_noise_are_zero_on_average() -> None:
     rng = np.random.default_rng(112)
     values = [
-        contrast_product(unbiased_products(DESIGN, centred_gram(noise(rng)[:, None])), G, G)[0]
+        contrast_product(class_products(DESIGN, centre(noise(rng)[:, None])).whole, G, G)[0]
         for _ in range(100)
     ]
     assert_mean(np.array(values), 0.0, stated=0.0, digits=0)

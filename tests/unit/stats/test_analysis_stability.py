@@ -10,14 +10,14 @@ from emoact.stats.directions.stability import (
     pairwise_difference_cosine,
     split_half_cosines,
 )
-from emoact.stats.gram import centred_gram
 from emoact.stats.null.splits import scenario_halves
+from emoact.stats.products import centre
 
 N = 8
 DESIGN = design_of(["a"] * N + ["n"] * N, [str(i) for i in range(N)] * 2)
 A = contrast_against(DESIGN, "a", "n")
 X = np.random.default_rng(0).normal(size=(2 * N, 2, 5))
-GRAM = centred_gram(X)
+VECTORS = centre(X)
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:
@@ -26,7 +26,7 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 def test_split_half_is_the_cosine_of_disjoint_halves() -> None:
     halves = scenario_halves(DESIGN, 5)
-    found = split_half_cosines(DESIGN, GRAM, A, halves)
+    found = split_half_cosines(DESIGN, VECTORS, A, halves)
     for row, half in enumerate(halves):
         first, second = (
             X[np.flatnonzero(side), 1].mean(0) - X[N + np.flatnonzero(side), 1].mean(0)
@@ -36,7 +36,7 @@ def test_split_half_is_the_cosine_of_disjoint_halves() -> None:
 
 
 def test_leave_one_out_leaves_the_whole_scenario_out() -> None:
-    found = leave_one_out_cosines(DESIGN, GRAM, A)
+    found = leave_one_out_cosines(DESIGN, VECTORS, A)
     whole = X[:N, 0].mean(0) - X[N:, 0].mean(0)
     for scenario in range(N):
         keep = np.arange(N) != scenario
@@ -46,17 +46,17 @@ def test_leave_one_out_leaves_the_whole_scenario_out() -> None:
 
 def test_leave_one_out_is_near_one_for_noise() -> None:
     design = design_of(["a"] * 50 + ["n"] * 50, [str(i) for i in range(50)] * 2)
-    gram = centred_gram(np.random.default_rng(1).normal(size=(100, 1, 300)))
+    vectors = centre(np.random.default_rng(1).normal(size=(100, 1, 300)))
     contrast = contrast_against(design, "a", "n")
-    assert leave_one_out_cosines(design, gram, contrast).min() > 0.98
+    assert leave_one_out_cosines(design, vectors, contrast).min() > 0.98
     halves = scenario_halves(design, 20)
-    assert abs(split_half_cosines(design, gram, contrast, halves).mean()) < 0.1
+    assert abs(split_half_cosines(design, vectors, contrast, halves).mean()) < 0.1
 
 
 def test_pairwise_is_the_mean_over_pairs_of_differences() -> None:
     deltas = X[:N, 1] - X[N:, 1]
     pairs = [cosine(deltas[s], deltas[t]) for s in range(N) for t in range(s)]
-    assert pairwise_difference_cosine(DESIGN, GRAM, A)[1] == pytest.approx(np.mean(pairs))
+    assert pairwise_difference_cosine(DESIGN, VECTORS, A)[1] == pytest.approx(np.mean(pairs))
 
 
 def test_difference_of_zero_is_left_out_of_the_pairs() -> None:
@@ -64,19 +64,17 @@ def test_difference_of_zero_is_left_out_of_the_pairs() -> None:
     x[0] = x[N]
     deltas = (x[:N, 0] - x[N:, 0])[1:]
     pairs = [cosine(deltas[s], deltas[t]) for s in range(N - 1) for t in range(s)]
-    assert pairwise_difference_cosine(DESIGN, centred_gram(x), A)[0] == pytest.approx(
-        np.mean(pairs)
-    )
+    assert pairwise_difference_cosine(DESIGN, centre(x), A)[0] == pytest.approx(np.mean(pairs))
 
 
 def test_everything_alike_is_nan_without_a_crash() -> None:
-    gram = centred_gram(np.ones((2 * N, 1, 4)))
-    assert np.isnan(split_half_cosines(DESIGN, gram, A, scenario_halves(DESIGN, 2))).all()
-    assert np.isnan(leave_one_out_cosines(DESIGN, gram, A)).all()
-    assert np.isnan(pairwise_difference_cosine(DESIGN, gram, A)).all()
+    vectors = centre(np.ones((2 * N, 1, 4)))
+    assert np.isnan(split_half_cosines(DESIGN, vectors, A, scenario_halves(DESIGN, 2))).all()
+    assert np.isnan(leave_one_out_cosines(DESIGN, vectors, A)).all()
+    assert np.isnan(pairwise_difference_cosine(DESIGN, vectors, A)).all()
 
 
 def test_pairs_need_a_scenario_of_both_classes() -> None:
     design = design_of(["a", "n"])
     with pytest.raises(RequestError, match="no scenario"):
-        pairwise_difference_cosine(design, np.eye(2)[None], contrast_against(design, "a", "n"))
+        pairwise_difference_cosine(design, np.eye(2)[:, None], contrast_against(design, "a", "n"))
