@@ -19,7 +19,7 @@ from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.reporter import RunReporter
 from emoact.models.alike import ModelRequest, check_bos, installed_source
 from emoact.models.source import Step
-from emoact.positions import pool_layers
+from emoact.positions import pool_layers, vectors
 from emoact.sites import SiteName, site
 from emoact.store.controls import CONTEXTLESS, UnitControls
 from emoact.store.layout import ResultsRoot
@@ -106,25 +106,24 @@ def _contextless(
     """Every position holds the vector of its token alone; then the positions are pooled."""
     unit, start = controls.unit, controls.unit.content_start
     lone = lone_tokens(unit.tokens, content_start=start)
-    alone: dict[int, Rows] = {}
+    row_of = {int(ids[-1]): row for row, ids in enumerate(lone)}
+    alone = {name: _room(len(lone), shape) for name, shape in controls.shapes.items()}
+    before: dict[SiteName, np.ndarray] = {}
 
     def take(sample: int, rows: Rows) -> None:
-        alone[int(lone[sample][-1])] = rows
+        for name, layers in rows.items():
+            by_layer = np.stack([vectors(each) for each in layers])
+            alone[name][sample] = by_layer[:, start]
+            # What stands before the content is the same before every token.
+            before[name] = by_layer[:, :start]
 
     _run(engine, [_tokenised(ids, start) for ids in lone], controls, take, on_part)
-    # What stands before the content is the same before every token.
-    before = next(iter(alone.values()))
     pooled = _empty(controls)
     for prompt, ids in enumerate(unit.tokens):
-        tokens = [alone[int(token)] for token in ids[start:]]
-        for name in pooled:
-            layers = [
-                np.concatenate(
-                    [before[name][layer][:start], *(t[name][layer][start:] for t in tokens)]
-                )
-                for layer in range(len(before[name]))
-            ]
-            pooled[name][prompt] = _pool(controls, layers)
+        rows = [row_of[int(token)] for token in ids[start:]]
+        for name, target in pooled.items():
+            content = alone[name][rows].swapaxes(0, 1)
+            target[prompt] = _pool(controls, list(np.concatenate([before[name], content], axis=1)))
     return pooled
 
 
@@ -187,7 +186,12 @@ def _pool(controls: UnitControls, layers: Sequence[np.ndarray]) -> Float32[np.nd
 
 
 def _empty(controls: UnitControls) -> dict[SiteName, Pooled]:
-    return {name: np.empty(shape, dtype=np.float32) for name, shape in controls.shapes.items()}
+    return {name: _room(shape[0], shape) for name, shape in controls.shapes.items()}
+
+
+def _room(n: int, shape: tuple[int, int, int]) -> Pooled:
+    """Room for `n` vectors at every layer of a site."""
+    return np.empty((n, *shape[1:]), dtype=np.float32)
 
 
 def _tokenised(ids: np.ndarray, content_start: int) -> Tokenised:
