@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from emoact.errors import FileRefusedError, RequestError
 from emoact.store.controls import ControlSettings, UnitControls
@@ -41,8 +42,11 @@ def test_what_was_written_is_read_and_no_longer_absent(controls: UnitControls) -
     made = vectors(controls)
     controls.write("shuffle-003", made)
     assert set(controls.settings.names) - set(controls.absent()) == {"shuffle-003"}
-    for site, array in controls.read("shuffle-003").items():
-        np.testing.assert_array_equal(array, made[site])
+    found = controls.read("shuffle-003")
+    by_library = load_file(controls.path("shuffle-003"))
+    for site in controls.settings.sites:
+        np.testing.assert_array_equal(found[site], made[site])
+        np.testing.assert_array_equal(by_library[site], made[site])
 
 
 def test_controls_are_no_units(controls: UnitControls) -> None:
