@@ -16,8 +16,7 @@ from emoact.stats.across.transfer import check_configurations, mapped_labels, tr
 from emoact.stats.comparable import Configuration
 from emoact.stats.features import ModelFeatures, features_of, join_units
 from emoact.stats.finite import finite_units
-from emoact.store.grid import Grid
-from emoact.store.reading import read_all
+from emoact.store.reading import Grid, read_all
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
