@@ -16,6 +16,7 @@ from emoact.bench.limit import Shape, linear_shapes
 from emoact.bench.ways import Prompts, Way, load_bare
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.engine import EngineRequest
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
 from emoact.extraction.plan import PLANS
@@ -43,7 +44,9 @@ class Subject:
             raise RequestError(f"{model} is not installed")
         self._path = self.source.path
         self.options = ExtractionOptions(device="cpu")
-        self.engine: BridgeEngine = load_engine(self.source, self.options, texts=self.texts[0])
+        self.engine: BridgeEngine = load_engine(
+            EngineRequest(source=self.source, options=self.options, texts=tuple(self.texts[0]))
+        )
         self.groups: list[Prompts] = [self.engine.tokenise(group) for group in self.texts]
 
     @cached_property
@@ -114,5 +117,5 @@ class Subject:
                 )
             )
             began = time.perf_counter()
-            run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_, **__: self.engine)
+            run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_: self.engine)
             return time.perf_counter() - began

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
@@ -21,8 +21,8 @@ from emoact.extraction.self_check import (
 )
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
-from emoact.models.source import ModelSource, OnStep, silent
-from emoact.schema import BosPolicy, ExtractionOptions
+from emoact.models.source import OnStep, silent
+from emoact.schema import BosPolicy
 from emoact.sites import site
 
 TREE_BUDGET = 768
@@ -37,34 +37,21 @@ class BridgeEngine:
 
     Args:
         model: The loaded model.
-        options: Settings that decide the values of an activation.
-        texts: Prompts of the run for the self-check; at least one.
-        frozen: Plan of an earlier start of the same run. It is used again without a check, so
-            that a resumed run computes the same bits.
-        allow_pickle_weights: Whether the weights may come from a pickle.
+        request: What it is checked for.
         on_step: Receives the step under way.
 
     Raises:
         RequestError: The model lacks a hook, or its hooks are not what the sites promise.
     """
 
-    def __init__(
-        self,
-        model: LoadedModel,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        allow_pickle_weights: bool,
-        on_step: OnStep,
-    ) -> None:
+    def __init__(self, model: LoadedModel, request: EngineRequest, on_step: OnStep) -> None:
+        options = request.options
         self._model, self._bridge, self._options = model, model.bridge, options
-        self._allow_pickle_weights = allow_pickle_weights
         on_step("self_check", detail="comparing with single prompts")
         check_hooks(self._bridge, options, model.source.name)
-        prompts = [prompt for prompt in self.tokenise(texts) if len(prompt.ids)]
-        checked = self._checked(prompts)
-        self._choice = self._plan(prompts, frozen)
+        prompts = [prompt for prompt in self.tokenise(request.texts) if len(prompt.ids)]
+        checked = self._checked(prompts, request)
+        self._choice = self._plan(prompts, request.frozen)
         self._reader = HookReader(
             self._bridge, options.sites, model.device, direct=self._choice.direct
         )
@@ -78,7 +65,7 @@ class BridgeEngine:
             bos=bos_facts(self._bridge, bos=options.bos),
             device=str(model.device),
             plan={
-                **(frozen or {}),
+                **(request.frozen or {}),
                 **dataclasses.asdict(self._choice),
                 "threads": torch.get_num_threads(),
             },
@@ -87,21 +74,15 @@ class BridgeEngine:
             random_weights=model.random_weights,
         )
 
-    def _checked(self, prompts: Sequence[Tokenised]) -> dict[str, Any]:
-        options, source = self._options, self._model.source
+    def _checked(self, prompts: Sequence[Tokenised], request: EngineRequest) -> dict[str, Any]:
+        options, source = request.options, self._model.source
         checked: dict[str, Any] = {}
         if any(site(name).is_added for name in options.sites):
             checked["additivity_error"] = check_additivity(
                 self._bridge, prompts[0].ids, options, source.name
             )
         if options.dtype != "float32":
-            checked["dtype_error"] = dtype_error(
-                self._model,
-                source,
-                options,
-                prompts,
-                allow_pickle_weights=self._allow_pickle_weights,
-            )
+            checked["dtype_error"] = dtype_error(self._model, request, prompts)
         return checked
 
     def _plan(self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None) -> PlanChoice:
@@ -153,61 +134,27 @@ class BridgeEngine:
 
         self._reader.run_all(passes, put, on_done)
 
-    def again(
-        self,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        on_step: OnStep,
-    ) -> BridgeEngine:
+    def again(self, request: EngineRequest, on_step: OnStep) -> BridgeEngine:
         """The same loaded model, checked anew for other prompts, sites or a given plan."""
-        return BridgeEngine(
-            self._model,
-            options,
-            texts=texts,
-            frozen=frozen,
-            allow_pickle_weights=self._allow_pickle_weights,
-            on_step=on_step,
-        )
+        return BridgeEngine(self._model, request, on_step)
 
 
-def load_engine(
-    source: ModelSource,
-    options: ExtractionOptions,
-    *,
-    texts: Sequence[str],
-    frozen: Mapping[str, Any] | None = None,
-    allow_pickle_weights: bool = False,
-    on_step: OnStep = silent,
-) -> BridgeEngine:
+def load_engine(request: EngineRequest, on_step: OnStep = silent) -> BridgeEngine:
     """Load a model, check it on prompts of the run, and choose its plan.
-
-    Args:
-        source: The model; ready to load.
-        options: As in `BridgeEngine`, like the arguments below.
-        texts: Prompts of the run.
-        frozen: Plan of an earlier start of the same run.
-        allow_pickle_weights: Load weights that are stored as pickles.
-        on_step: Receives the step under way.
 
     Raises:
         RequestError: The model lacks a hook, or its hooks are not what the sites promise.
         EmoactError: It cannot be loaded.
     """
-    threads = frozen.get("threads") if frozen else wanted(THREADS)
+    threads = request.frozen.get("threads") if request.frozen else wanted(THREADS)
     torch.set_num_threads(int(threads or _THREADS))
     # Other settings let float32 products round to bfloat16 or TF32 on some processors.
     torch.set_float32_matmul_precision("highest")
-    on_step("load", detail=f"loading {source.name}")
-    return BridgeEngine(
-        load_model(source, options, allow_pickle_weights=allow_pickle_weights),
-        options,
-        texts=texts,
-        frozen=frozen,
-        allow_pickle_weights=allow_pickle_weights,
-        on_step=on_step,
+    on_step("load", detail=f"loading {request.source.name}")
+    model = load_model(
+        request.source, request.options, allow_pickle_weights=request.allow_pickle_weights
     )
+    return BridgeEngine(model, request, on_step)
 
 
 def _budgets(bridge: Any) -> dict[PlanName, int]:

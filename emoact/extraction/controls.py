@@ -13,8 +13,7 @@ from jaxtyping import Float32
 
 from emoact.data.controls import count_one_word, lone_tokens, shuffle_words
 from emoact.errors import EmoactError, FileRefusedError
-from emoact.extraction.engine import Engine, Tokenised
-from emoact.extraction.pipeline import EngineFor
+from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Tokenised
 from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.reporter import RunReporter
 from emoact.models.alike import ModelRequest, check_bos, installed_source
@@ -255,14 +254,13 @@ def _engine(
     ) -> None:
         reporter.step(step, model=model.folder, detail=detail, done=done, total=total)
 
-    engine = engine_for(
-        installed_source(model),
-        model.options,
-        texts=units[0].texts,
-        frozen=None,
+    request = EngineRequest(
+        source=installed_source(model),
+        options=model.options,
+        texts=tuple(units[0].texts),
         allow_pickle_weights=model.allow_pickle_weights,
-        on_step=on_step,
     )
+    engine = engine_for(request, on_step)
     for controls in units:
         check_bos(engine.facts.bos, controls.unit.configuration or {})
         found = engine.tokenise(controls.texts)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
-from emoact.models.source import OnStep, Step
+from emoact.models.source import ModelSource, OnStep, Step
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 
@@ -98,6 +98,37 @@ OnPass = Callable[[int, int], None]
 """Called after each pass with the samples and tokens that it finished."""
 
 
+CHECK_TEXTS = (
+    "Thank you for the soup that you left at our door.",
+    "Thank you for the book.",
+    "The train to the coast leaves at nine.",
+    "You kept the keys again, and nobody could get in.",
+    "I lost the ticket that you gave me.",
+    "Rain.",
+)
+"""Texts of a self-check without a data set: shared beginnings and several lengths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRequest:
+    """A model, and what it is loaded and checked for.
+
+    Attributes:
+        source: The model; ready to load.
+        options: Settings that decide the values of an activation.
+        texts: Prompts for the self-check, at least one; those of the run where there is one.
+        frozen: Plan of an earlier start of the same run. It is used again without a check, so
+            that a resumed run computes the same bits.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    source: ModelSource
+    options: ExtractionOptions
+    texts: tuple[str, ...] = CHECK_TEXTS
+    frozen: Mapping[str, Any] | None = None
+    allow_pickle_weights: bool = False
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A loaded model."""
@@ -112,16 +143,12 @@ class Engine(Protocol):
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         """Compute the activations of one unit and hand each over exactly once."""
 
-    def again(
-        self,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        on_step: OnStep,
-    ) -> Engine:
+    def again(self, request: EngineRequest, on_step: OnStep) -> Engine:
         """The same loaded model for other prompts, sites or a given plan, as a new one would be."""
 
+
+EngineFor = Callable[[EngineRequest, OnStep], Engine]
+"""Loads and checks the model of a request."""
 
 UnitEvent = Literal["unit_planned", "unit_started", "unit_progress", "unit_saved", "unit_skipped"]
 """Event of a unit, and its fields.

@@ -6,30 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.data.rows import shown
-from emoact.extraction.engine import Engine, EngineFacts, Tokenised, check_prompt
+from emoact.extraction.engine import EngineFacts, EngineRequest, Tokenised, check_prompt
 from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource, OnStep, silent
+from emoact.models.source import OnStep, silent
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot
-
-CHECK_TEXTS = (
-    "Thank you for the soup that you left at our door.",
-    "Thank you for the book.",
-    "The train to the coast leaves at nine.",
-    "You kept the keys again, and nobody could get in.",
-    "I lost the ticket that you gave me.",
-    "Rain.",
-)
-"""Texts of the self-check without a data set: shared beginnings and several lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +73,10 @@ class ActivationExtractor:
         self._source = ensure_model(
             resolve_model(model, allow_pickle_weights=allow_pickle_weights), on_step=on_step
         )
-        self._engine = bridge_engine(
-            self._source,
-            self.options,
-            texts=CHECK_TEXTS,
-            frozen=None,
-            allow_pickle_weights=allow_pickle_weights,
-            on_step=on_step,
+        request = EngineRequest(
+            source=self._source, options=self.options, allow_pickle_weights=allow_pickle_weights
         )
+        self._engine = bridge_engine(request, on_step)
 
     @property
     def facts(self) -> EngineFacts:
@@ -178,11 +164,7 @@ class ActivationExtractor:
             )
         )
 
-        def loaded(source: ModelSource, options: ExtractionOptions, **_: Any) -> Engine:
-            del source, options
-            return self._engine
-
-        run_units(config, reporter=Quiet(), plans={}, engine_for=loaded)
+        run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_: self._engine)
         root = ResultsRoot(results)
         return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
 

@@ -5,20 +5,20 @@ Only `engine_for` imports torch, so that tests can give a stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from emoact.data import read_prompts
 from emoact.errors import FileRefusedError, RequestError
-from emoact.extraction.engine import Engine, Reporter, check_prompt
+from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Reporter, check_prompt
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
-from emoact.schema import Dataset, ExtractionOptions
+from emoact.schema import Dataset
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration, unit_key
 from emoact.store.layout import ResultsRoot
@@ -27,32 +27,13 @@ from emoact.store.manifest import unit_lock
 from emoact.store.reading import read
 
 
-@runtime_checkable
-class EngineFor(Protocol):
-    """Loads the engine of one model."""
-
-    def __call__(
-        self,
-        source: ModelSource,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        allow_pickle_weights: bool,
-        on_step: OnStep,
-    ) -> Engine:
-        """The loaded engine; `texts` are prompts of the run to check it on."""
-
-
-def bridge_engine(
-    source: ModelSource, options: ExtractionOptions, *, on_step: OnStep, **how: Any
-) -> Engine:
-    """The engine of real models, as `EngineFor`. The call imports torch, which takes seconds."""
+def bridge_engine(request: EngineRequest, on_step: OnStep) -> Engine:
+    """The engine of real models. The call imports torch, which takes seconds."""
     on_step("load", detail="importing torch and TransformerLens")
     let_threads_sleep()
     from emoact.extraction.bridge_engine import load_engine
 
-    return load_engine(source, options, on_step=on_step, **how)
+    return load_engine(request, on_step)
 
 
 def run_units(
@@ -120,16 +101,15 @@ def _run_model(
         reporter.step(step, model=source.folder, detail=detail, done=done, total=total)
 
     source = ensure_model(source, on_step=on_step)
-    texts = {emotion: [prompt.text for prompt in dataset.of(emotion)] for emotion in waiting}
-    engine = engine_for(
-        source,
-        config.options,
+    request = EngineRequest(
+        source=source,
+        options=config.options,
         # Always prompts of the first emotion, so that a resumed run chooses the same plan.
-        texts=[prompt.text for prompt in dataset.of(config.emotions[0])],
+        texts=tuple(prompt.text for prompt in dataset.of(config.emotions[0])),
         frozen=plans.get(source.folder),
         allow_pickle_weights=config.allow_pickle_weights,
-        on_step=on_step,
     )
+    engine = engine_for(request, on_step)
     if source.folder not in plans:
         plans[source.folder] = engine.facts.plan
     error = engine.facts.self_check.get("dtype_error")
@@ -141,8 +121,8 @@ def _run_model(
         )
     jobs, started_at = [], now()
     for emotion in waiting:
-        tokenised = engine.tokenise(texts[emotion])
         prompts = dataset.of(emotion)
+        tokenised = engine.tokenise([prompt.text for prompt in prompts])
         for prompt, row in zip(prompts, tokenised, strict=True):
             check_prompt(f"prompt {prompt.id}", row, config.options, source.name)
         n_tokens = sum(len(prompt.ids) for prompt in tokenised)

@@ -13,11 +13,10 @@ from jaxtyping import Float, Float64
 
 from emoact import sites
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.engine import Tokenised
+from emoact.extraction.engine import EngineRequest, Tokenised
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
 from emoact.models.load import LoadedModel, load_model
-from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 
@@ -277,12 +276,7 @@ def own_error(
 
 
 def dtype_error(
-    model: LoadedModel,
-    source: ModelSource,
-    options: ExtractionOptions,
-    prompts: Sequence[Tokenised],
-    *,
-    allow_pickle_weights: bool = False,
+    model: LoadedModel, request: EngineRequest, prompts: Sequence[Tokenised]
 ) -> dict[str, Any]:
     """Relative differences per position, layer and site to the same model in float32.
 
@@ -292,10 +286,11 @@ def dtype_error(
         `dtype`, `against`, `n_prompts`, `largest`, `median`; infinite where half precision
         overflows.
     """
+    options = request.options
     exact = load_model(
-        source,
+        request.source,
         replace(options, dtype="float32"),
-        allow_pickle_weights=allow_pickle_weights,
+        allow_pickle_weights=request.allow_pickle_weights,
     )
     chosen = prompts[:: max(1, len(prompts) // _DTYPE_PROMPTS)][:_DTYPE_PROMPTS]
     found = []

@@ -21,14 +21,15 @@ from pathlib import Path
 from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.controls import make_controls
-from emoact.extraction.pipeline import EngineFor, bridge_engine
-from emoact.extraction.worker import extract
+from emoact.extraction.engine import EngineFor
+from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave, run_worker
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import FrozenChoices, RunDirectory
+from emoact.jobs.rates import learn
 from emoact.jobs.reporter import RunReporter
 from emoact.models import hosts
 from emoact.models.alike import Loading
@@ -119,7 +120,11 @@ class _Runs:
     def _work(self, directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
         """Extract, or extract the controls of an analysis and then compute it."""
         if isinstance(config, RunConfig):
-            extract(directory, config, reporter, engine_for=self._warm)
+            plans = FrozenChoices(directory.plan_path)
+            try:
+                run_units(config, reporter=reporter, plans=plans, engine_for=self._warm)
+            finally:
+                learn(config, reporter.snapshot)
             return
         # An extraction starts sooner without the libraries of the statistics.
         from emoact.analysis.worker import analyze

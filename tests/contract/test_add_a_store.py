@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 import emoact
 from emoact.cli import main
 from emoact.errors import FileRefusedError
-from emoact.extraction import worker
+from emoact.host import worker
 from emoact.jobs import launch
 from emoact.jobs.attempt import leave
 from emoact.report.making import make_report
@@ -211,4 +211,4 @@ def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.M
 
 if __name__ == "__main__":
     protocol.STORES = (*protocol.STORES, NpzStore())
-    leave(worker.main(engine_for=numpy_engine))
+    leave(worker.main(engine_for=numpy_engine, summarise=False))

@@ -13,7 +13,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from emoact.data.controls import shuffle_words
-from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.controls import compute_controls
 from emoact.extraction.extractor import ActivationExtractor
 from emoact.models.resolve import resolve_model
@@ -23,7 +23,7 @@ from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls, sh
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import save_tiny
+from tests.support.tiny_models import engine_of, save_tiny
 
 SITES = ("resid_pre", "mlp_out")
 TEXTS = (
@@ -59,7 +59,7 @@ def extracted(family: str, path: Path, bos: BosPolicy) -> Extracted:
         unit=read(file),
         settings=ControlSettings(sites=SITES, pooling="mean_content", n_shuffles=20, seed=3),
     )
-    engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
     return Extracted(controls, engine, hugging_face(folder), folder)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.models.cache import RECORD
 from emoact.models.install import ensure_model
 from emoact.models.registry import SMOLLM2_WHEEL
@@ -18,6 +18,7 @@ from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName, saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
+from tests.support.tiny_models import engine_of
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -34,7 +35,7 @@ def source() -> ModelSource:
 
 @pytest.fixture(scope="module")
 def engine(source: ModelSource) -> BridgeEngine:
-    return load_engine(source, ExtractionOptions(), texts=TEXTS)
+    return engine_of(source, ExtractionOptions(), texts=TEXTS)
 
 
 def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(

@@ -14,7 +14,7 @@ from transformer_lens.model_bridge.generalized_components.block import BlockBrid
 from transformers import AutoTokenizer
 
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.plan import PLANS
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
@@ -24,7 +24,7 @@ from tests.support.reference import (
     largest_difference,
     transformer_lens_activations,
 )
-from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, save_tiny
+from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, engine_of, save_tiny
 
 TEXTS = [
     "Thank you for the soup that you left at our door.",
@@ -50,7 +50,7 @@ class Family:
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
     folder = save_tiny(request.param, tmp_path_factory.mktemp("models") / request.param)
-    engine = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
     fresh = hugging_face(folder)
     bridge = TransformerBridge.boot_transformers(
         str(folder),
@@ -104,7 +104,7 @@ def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
     if plan == "prefix_tree" and family.name == "gpt_neo":
         budget = min(budget, WINDOW)
     frozen = {"plan": plan, "budget": budget, "difference": 0.0, "tolerance": 1e-5, "reason": ""}
-    engine = load_engine(
+    engine = engine_of(
         resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS, frozen=frozen
     )
     long_one = " ".join(TEXTS)
@@ -128,7 +128,7 @@ def test_a_tree_wider_than_a_local_window_would_be_caught_by_the_self_check(
         "emoact.extraction.bridge_engine._budgets",
         lambda _bridge: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
     )
-    engine = load_engine(resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS)
     assert engine.facts.plan["plan"] == "sorted_batches"
     assert "prefix_tree differs" in engine.facts.plan["reason"]
 
@@ -144,7 +144,7 @@ def test_tokens_are_those_of_transformer_lens_with_bos(family: Family) -> None:
 
 def test_without_bos_the_first_token_is_the_first_of_the_text(family: Family) -> None:
     options = ExtractionOptions(bos="none")
-    engine = load_engine(resolve_model(str(family.folder)), options, texts=TEXTS)
+    engine = engine_of(resolve_model(str(family.folder)), options, texts=TEXTS)
     (prompt,) = engine.tokenise([TEXTS[0]])
     assert prompt.content_start == 0
     assert "".join(prompt.strings) == TEXTS[0]
@@ -165,7 +165,7 @@ def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) 
 
 def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
     sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
-    engine = load_engine(
+    engine = engine_of(
         resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
     )
     prompts, found = _computed(engine, TEXTS)
@@ -189,9 +189,9 @@ def test_the_stream_before_the_mlp_holds_what_attention_added(family: Family) ->
     if family.name == "gpt_neox":
         # Attention and MLP work in parallel: there is no stream between them.
         with pytest.raises(RequestError, match=r"no hook blocks\.0\.hook_resid_mid, so resid_mid"):
-            load_engine(source, options, texts=TEXTS)
+            engine_of(source, options, texts=TEXTS)
         return
-    _, found = _computed(load_engine(source, options, texts=TEXTS), TEXTS)
+    _, found = _computed(engine_of(source, options, texts=TEXTS), TEXTS)
     for (site, layer, sample), rows in found.items():
         if site == "resid_mid":
             total = found["resid_pre", layer, sample] + found["attn_out", layer, sample]
@@ -201,8 +201,8 @@ def test_the_stream_before_the_mlp_holds_what_attention_added(family: Family) ->
 @pytest.mark.parametrize("family_name", ["gpt2", "gpt_neox", "gpt_neo"])
 def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_path: Path) -> None:
     folder = save_tiny(family_name, tmp_path)
-    raw = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
-    processed = load_engine(
+    raw = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    processed = engine_of(
         resolve_model(str(folder)), ExtractionOptions(processing="tl_compat"), texts=TEXTS
     )
     _, raw_found = _computed(raw, TEXTS)
@@ -214,7 +214,7 @@ def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_pa
 
 
 def test_half_precision_is_close_to_float32_and_saved_as_float32(family: Family) -> None:
-    engine = load_engine(
+    engine = engine_of(
         resolve_model(str(family.folder)), ExtractionOptions(dtype="bfloat16"), texts=TEXTS
     )
     _, exact = _computed(family.engine, TEXTS)
@@ -234,7 +234,7 @@ def test_float16_that_overflows_is_refused(tmp_path: Path) -> None:
     frozen = {"plan": "one_at_a_time", "budget": 1, "reason": ""}
     frozen |= {"difference": 0.0, "tolerance": 0.0}
     options = ExtractionOptions(dtype="float16", allow_nonadditive_mlp=True)
-    engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS, frozen=frozen)
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS, frozen=frozen)
     with pytest.raises(EmoactError, match=r"mlp_out of layer 1 overflows float16"):
         _computed(engine, TEXTS)
 
@@ -248,12 +248,12 @@ def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
         RequestError,
         match=r"mlp_out is not what is added to the stream.*\n.*--allow-nonadditive-mlp",
     ):
-        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
-    allowed = load_engine(
+        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    allowed = engine_of(
         resolve_model(str(folder)), ExtractionOptions(allow_nonadditive_mlp=True), texts=TEXTS
     )
     assert allowed.facts.self_check["additivity_error"] == 0.3
-    without = load_engine(
+    without = engine_of(
         resolve_model(str(folder)), ExtractionOptions(sites=("resid_pre",)), texts=TEXTS
     )
     assert without.facts.self_check == {}
@@ -270,19 +270,19 @@ def test_a_model_without_a_hook_is_refused_by_name_and_the_remedy_works(
         match=r"no hook blocks\.0\.hook_mlp_out, so mlp_out cannot be read\n"
         r"Leave the site mlp_out out\. This model has resid_pre, resid_post, attn_out",
     ):
-        load_engine(source, ExtractionOptions(), texts=TEXTS)
-    engine = load_engine(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
+        engine_of(source, ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
     _, found = _computed(engine, TEXTS)
     assert {site for site, _, _ in found} == {"resid_pre"}
     # What attention adds cannot be checked without what the MLP adds.
     with pytest.raises(RequestError, match="a hook is missing or overflows"):
-        load_engine(source, ExtractionOptions(sites=("attn_out",)), texts=TEXTS)
+        engine_of(source, ExtractionOptions(sites=("attn_out",)), texts=TEXTS)
 
 
 def test_bos_without_any_such_token_is_refused(tmp_path: Path) -> None:
     folder = save_tiny("gpt2", tmp_path, with_bos=False)
     with pytest.raises(RequestError, match="neither a BOS nor an end-of-text token"):
-        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emoact.extraction import worker
+from emoact.host import worker
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
+from emoact.models import hosts
 from tests.support.numpy_engine import numpy_engine
 from tests.support.strace import FaultServer, serve
 
@@ -38,7 +39,7 @@ def _do(action: str, results: str, run_id: str, *more: str) -> int:
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         if action == "work":
             directory = f"{results}/runs/{run_id}"
-            return worker.main([directory], engine_for=numpy_engine)
+            return worker.main([directory], engine_for=numpy_engine, summarise=False)
         if action == "start":
             launch.start(RunConfig.from_json(json.loads(more[0])), worker=nothing)
         elif action == "resume":
@@ -49,5 +50,7 @@ def _do(action: str, results: str, run_id: str, *more: str) -> int:
 
 
 if __name__ == "__main__":
+    # A fork ends with its run and becomes no host.
+    os.environ[hosts.IDLE] = "0"
     np.random.default_rng(1).standard_normal(1)  # loads the generators now and not in every fork
     serve(_do)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import EmoactError
-from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
@@ -80,16 +80,9 @@ class NumpyEngine:
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [self._tokenised(text) for text in texts]
 
-    def again(
-        self,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        on_step: OnStep,
-    ) -> NumpyEngine:
-        on_step("self_check", detail=f"{len(texts)} texts")
-        return NumpyEngine(self._source, options, frozen or _new_plan())
+    def again(self, request: EngineRequest, on_step: OnStep) -> NumpyEngine:
+        on_step("self_check", detail=f"{len(request.texts)} texts")
+        return NumpyEngine(self._source, request.options, request.frozen or _new_plan())
 
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         self._misbehave()
@@ -141,23 +134,16 @@ class NumpyEngine:
             time.sleep(0.01)
 
 
-def numpy_engine(
-    source: ModelSource,
-    options: ExtractionOptions,
-    *,
-    texts: Sequence[str],
-    frozen: Mapping[str, Any] | None,
-    allow_pickle_weights: bool,
-    on_step: OnStep,
-) -> NumpyEngine:
+def numpy_engine(request: EngineRequest, on_step: OnStep) -> NumpyEngine:
     """The stand-in's `EngineFor`; its plan says how often it was chosen anew."""
+    source = request.source
     assert source.path is not None
     on_step("load", detail="loading the stand-in")
     behaviour = json.loads((source.path / "stand_in.json").read_text())
     deadline = time.monotonic() + behaviour.get("load_s", 0)
     while time.monotonic() < deadline:
         time.sleep(0.01)
-    return NumpyEngine(source, options, frozen or _new_plan())
+    return NumpyEngine(source, request.options, request.frozen or _new_plan())
 
 
 def _new_plan() -> dict[str, Any]:

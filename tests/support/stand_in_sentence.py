@@ -10,14 +10,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from unittest import mock
 
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.engine import EngineFacts, OnPass, Put, Tokenised
+from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.host.worker import main
 from emoact.jobs.attempt import leave
 from emoact.models import alike
@@ -57,15 +56,8 @@ class StandIn:
                     put(site, layer, number, rows)
             on_pass(1, len(prompt.strings))
 
-    def again(
-        self,
-        options: ExtractionOptions,
-        *,
-        texts: Sequence[str],
-        frozen: Mapping[str, Any] | None,
-        on_step: OnStep,
-    ) -> StandIn:
-        return StandIn(options)
+    def again(self, request: EngineRequest, on_step: OnStep) -> StandIn:
+        return StandIn(request.options)
 
 
 def _tokenised(words: list[str]) -> Tokenised:
@@ -88,19 +80,11 @@ def _misbehave(words: Sequence[str]) -> None:
         time.sleep(0.4)
 
 
-def engine_for(
-    source: ModelSource,
-    options: ExtractionOptions,
-    *,
-    texts: Sequence[str],
-    frozen: Mapping[str, Any] | None,
-    allow_pickle_weights: bool,
-    on_step: OnStep,
-) -> StandIn:
+def engine_for(request: EngineRequest, on_step: OnStep) -> StandIn:
     """The stand-in; a folder called broken cannot be loaded."""
-    if source.folder == "broken":
+    if request.source.folder == "broken":
         raise EmoactError("the weights are gone", remedy="Install them again.")
-    return StandIn(options)
+    return StandIn(request.options)
 
 
 if __name__ == "__main__":

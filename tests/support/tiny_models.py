@@ -6,6 +6,7 @@ Random weights say nothing about emotion; they test loading, parity, size and sp
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from transformers import (
     LlamaConfig,
     PreTrainedTokenizerFast,
 )
+
+from emoact.extraction.bridge_engine import BridgeEngine, load_engine
+from emoact.extraction.engine import EngineRequest
+from emoact.models.source import ModelSource
+from emoact.schema import ExtractionOptions
 
 FAMILIES = ("gpt2", "gpt_neox", "gpt_neo", "llama")
 CONTEXT = 96
@@ -99,6 +105,13 @@ def save_tiny(family: str, folder: Path, *, seed: int = 0, with_bos: bool = True
     seeded_model(tiny_config(family, len(tokenizer)), seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def engine_of(
+    source: ModelSource, options: ExtractionOptions, *, texts: Sequence[str], **how: Any
+) -> BridgeEngine:
+    """The loaded and checked model."""
+    return load_engine(EngineRequest(source=source, options=options, texts=tuple(texts), **how))
 
 
 TWINS: dict[str, Any] = {

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from emoact.errors import CancelledError
-from emoact.extraction.bridge_engine import load_engine
 from emoact.extraction.forward import HookReader, Staging
 from emoact.extraction.plan import plan_passes
 from emoact.models.load import load_model
@@ -18,7 +17,7 @@ from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName, saved_sites
 from tests.support.reference import hugging_face
-from tests.support.tiny_models import save_tiny
+from tests.support.tiny_models import engine_of, save_tiny
 
 CPU = torch.device("cpu")
 IDS = [np.array(ids, dtype=np.int64) for ids in ([1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3], [9] * 9)]
@@ -103,7 +102,7 @@ def test_no_hook_stays_behind_when_somebody_stops_the_run(bridge: Any) -> None:
 
 def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) -> None:
     options = ExtractionOptions(dtype="bfloat16")
-    engine = load_engine(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
     error = engine.facts.self_check["dtype_error"]
     exact = hugging_face(folder)
     rough = hugging_face(folder).to(torch.bfloat16)
@@ -125,7 +124,7 @@ def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) 
 
 
 def test_float32_has_no_such_error(folder: Path) -> None:
-    engine = load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
     assert "dtype_error" not in engine.facts.self_check
 
 
@@ -133,7 +132,7 @@ def test_products_are_true_float32_whatever_was_set_before(folder: Path) -> None
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        load_engine(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
         assert torch.get_float32_matmul_precision() == "highest"
     finally:
         torch.set_float32_matmul_precision(before)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from emoact.extraction import self_check
-from emoact.extraction.bridge_engine import load_engine
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.plan import plan_passes
 from emoact.extraction.self_check import single_prompt
@@ -20,7 +19,7 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SITES, SiteName, saved_sites
-from tests.support.tiny_models import FAMILIES, save_tiny
+from tests.support.tiny_models import FAMILIES, engine_of, save_tiny
 
 IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
 
@@ -98,11 +97,11 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, texts = resolve_model(str(folder)), ["the soup was cold", "the soup was warm"]
-    plan = load_engine(source, ExtractionOptions(), texts=texts).facts.plan
+    plan = engine_of(source, ExtractionOptions(), texts=texts).facts.plan
     assert plan["direct"] is True
     # Processed weights are not in the modules that the components wrap.
     processed = ExtractionOptions(processing="tl_compat")
-    assert load_engine(source, processed, texts=texts).facts.plan["direct"] is False
+    assert engine_of(source, processed, texts=texts).facts.plan["direct"] is False
 
     class Rough(HookReader):
         def __init__(self, *arguments: object, direct: bool, **named: object) -> None:
@@ -116,6 +115,6 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
             super().run(one_pass, disturbed)  # type: ignore[arg-type]
 
     monkeypatch.setattr(self_check, "HookReader", Rough)
-    plan = load_engine(source, ExtractionOptions(), texts=texts).facts.plan
+    plan = engine_of(source, ExtractionOptions(), texts=texts).facts.plan
     assert (plan["plan"], plan["direct"]) == ("prefix_tree", False)
     assert "direct prefix_tree differs by 0.01" in plan["reason"]

@@ -9,11 +9,10 @@ import torch
 
 from emoact.cli import main
 from emoact.errors import RequestError
-from emoact.extraction.bridge_engine import load_engine
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
-from tests.support.tiny_models import save_tiny
+from tests.support.tiny_models import engine_of, save_tiny
 
 TEXTS = ["Thank you for the soup.", "The train leaves at nine."]
 
@@ -46,12 +45,12 @@ def test_a_run_takes_them_and_a_resumed_one_keeps_them(
     monkeypatch.setenv(THREADS, "1")
     monkeypatch.setenv(WIDTH, "20")
     try:
-        first = load_engine(source, ExtractionOptions(), texts=TEXTS)
+        first = engine_of(source, ExtractionOptions(), texts=TEXTS)
         assert (first.facts.plan["threads"], first.facts.plan["budget"]) == (1, 20)
         monkeypatch.setenv(THREADS, "2")
         monkeypatch.setenv(WIDTH, "30")
         plan = first.facts.plan
-        again = load_engine(source, ExtractionOptions(), texts=TEXTS, frozen=plan)
+        again = engine_of(source, ExtractionOptions(), texts=TEXTS, frozen=plan)
         assert again.facts.plan == plan
     finally:
         torch.set_num_threads(before)
