@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from emoact import sites as known
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError
 from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
+from emoact.models.alike import installed_source, request_like
 from emoact.models.load import load_model
-from emoact.models.registry import find_spec, parse_hub_folder
-from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions, Finding
+from emoact.schema import Finding
 from emoact.store.unit import Unit
 
 _ROUNDING_SAMPLES = 16
@@ -73,8 +71,10 @@ def check_parity(
         groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(unit)
     for group in groups.values():
         try:
-            source, options = _source(group[0])
-            model = load_model(source, options)
+            request = request_like(group[0].folder, group[0].configuration, group[0].sites)
+            # The file says which tokens to run, so that nothing is prepended to them.
+            options = dataclasses.replace(request.options, bos="none")
+            model = load_model(installed_source(request), options)
         except EmoactError as error:
             findings.append(
                 Finding(
@@ -100,33 +100,6 @@ def check_parity(
 def _load_fields(unit: Unit) -> tuple[object, ...]:
     provenance = unit.provenance or {}
     return tuple(provenance.get(name) for name in ("commit", "processing", "dtype", "revision"))
-
-
-def _source(unit: Unit) -> tuple[ModelSource, ExtractionOptions]:
-    provenance = unit.provenance
-    if provenance is None:
-        raise RequestError(f"{unit.path.name} does not say how it was made")
-    hub = parse_hub_folder(unit.folder)
-    if find_spec(unit.folder) is not None:
-        asked = unit.folder
-    elif hub is not None:
-        asked = f"{hub[0]}@{hub[1]}"
-    else:
-        raise RequestError("it came from a file or folder, whose path a result does not keep")
-    source = resolve_model(asked)
-    if not source.installed:
-        raise RequestError(f"{source.name} is not installed")
-    if source.commit != provenance.get("commit"):
-        raise RequestError(
-            f"another version of {source.name} is installed (commit {str(source.commit)[:12]}, "
-            f"saved with {str(provenance.get('commit'))[:12]})"
-        )
-    options = ExtractionOptions(
-        processing=provenance.get("processing", "raw"),
-        dtype=provenance.get("dtype", "float32"),
-        bos="none",
-    )
-    return source, options
 
 
 def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult:

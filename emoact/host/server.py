@@ -18,8 +18,7 @@ from typing import Any
 
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
-from emoact.host.requests import REQUESTS, Answer
-from emoact.host.warm import WarmModel
+from emoact.host.warm import Answer, Sentence, WarmModel, look
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
@@ -128,29 +127,32 @@ class Server:
                 self._changed.notify_all()
             hosts.send(connection, {"ok": True})
             return
-        request = REQUESTS.get(str(name))
         try:
             if name == "run":
                 self._take_run(connection, content)
-                return
-            if request is None:
-                raise RequestError(f"there is no request {name!r:.40}")
-            asked = decode(request.asked, content.get("asked"))
-            answering: Future[Answer] = Future()
-
-            def compute() -> None:
-                _settle(answering, lambda: request.answer(self._warm, asked))
-
-            probe = content.get("probe") is True
-            why = self._refusal(content, request.loading(asked))
-            why = why or self._enqueue(str(name), None if probe else compute)
-            if why or probe:
-                hosts.send(connection, {"not_here": why} if why else {"ok": True})
+            elif name == "sentence":
+                self._take_sentence(connection, content)
             else:
-                answer, arrays = answering.result()
-                hosts.send(connection, {"ok": True, **answer}, arrays)
+                raise RequestError(f"there is no request {name!r:.40}")
         except EmoactError as error:
             hosts.send(connection, _refused(error))
+
+    def _take_sentence(self, connection: socket.socket, content: Mapping[str, Any]) -> None:
+        """Answer a sentence on the main thread, or only say whether this host would."""
+        asked = decode(Sentence, content.get("asked"))
+        answering: Future[Answer] = Future()
+
+        def compute() -> None:
+            _settle(answering, lambda: look(self._warm, asked))
+
+        probe = content.get("probe") is True
+        why = self._refusal(content, loading_of(asked.request))
+        why = why or self._enqueue("sentence", None if probe else compute)
+        if why or probe:
+            hosts.send(connection, {"not_here": why} if why else {"ok": True})
+        else:
+            answer, arrays = answering.result()
+            hosts.send(connection, {"ok": True, **answer}, arrays)
 
     def _refusal(self, content: Mapping[str, Any], loading: Loading) -> str:
         """Why this host is not the one for a request; empty where it is."""

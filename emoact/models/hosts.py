@@ -2,8 +2,8 @@
 
 A model host is a process that keeps one loaded model. It listens on a Unix socket in a folder of
 its own below `hosts_folder()`, which only its user may enter. While the process lives, connecting
-works; once it has ended, the system refuses the connection. A message is JSON with its length,
-followed by plain arrays. Nothing in it can be executed.
+works; once it has ended, the system refuses the connection. A message is JSON and arrays in the
+format of safetensors, each with its length. Nothing in it can be executed.
 """
 
 from __future__ import annotations
@@ -36,12 +36,11 @@ IDLE = "EMOACT_HOST_IDLE_S"
 """Variable with the seconds that a host keeps its model without a request; 0 keeps none."""
 
 REQUEST = (64_000, 0)
-"""Most bytes of JSON and of each array that a host reads."""
+"""Most bytes of JSON and of arrays that a host reads."""
 ANSWER = (4_000_000, 1_000_000_000)
 """The same of its answers."""
 
 _IDLE_S = 600.0
-_DTYPES = {"float64": np.float64, "float32": np.float32}
 # Of `sockaddr_un`, on Linux 108 and on macOS 104 bytes with the final NUL.
 _LONGEST_SOCKET = 100
 _NAME_LENGTH = 16
@@ -256,14 +255,13 @@ def send(
     Raises:
         OSError: The connection is closed.
     """
-    arrays = arrays or {}
-    described = {
-        name: {"dtype": array.dtype.name, "shape": list(array.shape)}
-        for name, array in arrays.items()
-    }
-    header = json.dumps({"content": dict(content), "arrays": described}).encode()
-    body = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
-    connection.sendall(len(header).to_bytes(8, "big") + header + body)
+    header, body = json.dumps(dict(content)).encode(), b""
+    if arrays:
+        from safetensors.numpy import save
+
+        body = save(dict(arrays))
+    lengths = len(header).to_bytes(8, "big") + len(body).to_bytes(8, "big")
+    connection.sendall(lengths + header + body)
 
 
 def receive(
@@ -273,33 +271,37 @@ def receive(
 
     Args:
         connection: Where from.
-        limits: Most bytes of JSON, and of each array.
+        limits: Most bytes of JSON, and of arrays.
 
     Raises:
         EOFError: The connection was closed before the message was complete.
         ValueError: The bytes are no message, or the message is too long.
         OSError: The connection failed or timed out.
     """
-    length = int.from_bytes(_exactly(connection, 8), "big")
-    longest, longest_array = limits
-    if length > longest:
-        raise ValueError(f"a message of {length:,} bytes; at most {longest:,} are read")
+    lengths = [int.from_bytes(_exactly(connection, 8), "big") for _ in limits]
+    for length, longest in zip(lengths, limits, strict=True):
+        if length > longest:
+            raise ValueError(f"a message of {length:,} bytes; at most {longest:,} are read")
+    header, body = (_exactly(connection, length) for length in lengths)
     try:
-        header = json.loads(_exactly(connection, length))
-        content, described = header["content"], header["arrays"]
-        arrays = {}
-        for name, entry in described.items():
-            dtype = np.dtype(_DTYPES[entry["dtype"]])
-            size = math.prod(entry["shape"]) * dtype.itemsize
-            if not 0 <= size <= longest_array:
-                raise ValueError(f"an array of {size:,} bytes")
-            values = np.frombuffer(_exactly(connection, size), dtype=dtype)
-            arrays[name] = values.reshape(entry["shape"])
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no message of emoact ({type(error).__name__})") from None
+        content = json.loads(header)
+    except RecursionError as error:
+        raise ValueError("no message of emoact (nested too deeply)") from error
     if not isinstance(content, dict):
         raise ValueError("no message of emoact (no object)")  # noqa: TRY004
-    return content, arrays
+    return content, _arrays(body)
+
+
+def _arrays(body: bytes) -> dict[str, np.ndarray]:
+    if not body:
+        return {}
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(body)
+    except SafetensorError as error:
+        raise ValueError(f"no message of emoact ({error})") from error
 
 
 def _exactly(connection: socket.socket, length: int) -> bytes:

@@ -12,21 +12,13 @@ import pytest
 
 from emoact.host import client
 from emoact.models import alike, hosts
-from emoact.models.source import ModelSource
 from tests.app.conftest import ROOT, OpenPage
 from tests.support import stand_in_sentence
 from tests.support.planted import plant_grid, planted_norm
 from tests.support.shell import assert_same_rows, in_a_shell
+from tests.support.stand_in_sentence import installed
 
-SOURCE = ModelSource(
-    name="gpt2",
-    model_name="gpt2",
-    kind="hub",
-    folder="gpt2",
-    revision="main",
-    commit="main",
-    weight_source="Hugging Face hub",
-)
+SOURCE = installed()
 
 
 @pytest.fixture

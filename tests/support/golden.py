@@ -23,6 +23,7 @@ import pandas as pd
 
 import emoact
 from emoact.cli import main
+from tests.support.planted_scenarios import made_up_provenance
 
 FILES = Path(__file__).parents[1] / "golden"
 _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
@@ -161,14 +162,7 @@ def _payload(model: Model, emotion: str, number: int) -> dict[str, Any]:
                 for i, text in enumerate(texts)
             ],
             "provenance": {
-                "schema_version": 1,
-                "model_name": model.name,
-                "revision": "main",
-                "weight_source": "made up",
-                "processing": "raw",
-                "bos": {"policy": "prepend", "prepended": True, "token": "<s>", "token_id": 0},
-                "dtype": "float32",
-                "dataset": {"source": "p.jsonl", "sha256": "d" * 64, "prompts_sha256": "e" * 64},
+                **made_up_provenance(model.name),
                 **dict(model.provenance),
             },
         },

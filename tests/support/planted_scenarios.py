@@ -51,7 +51,7 @@ def plant_scenarios(
             emotion,
             ShardLayout(sites=tuple(sites), n_layers=n_layers, d_model=d_model, lengths=(3,) * n),
             scenario,
-            {**_provenance(folder), **(provenance or {})},
+            {**made_up_provenance(folder), **(provenance or {})},
             change,
         )
         for emotion in emotions
@@ -115,7 +115,8 @@ def _plant(
     return target
 
 
-def _provenance(folder: str) -> dict[str, Any]:
+def made_up_provenance(folder: str) -> dict[str, Any]:
+    """What a file says of its making."""
     return {
         "schema_version": 1,
         "model_name": folder,

@@ -27,6 +27,19 @@ WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_sentence")
 N_LAYERS, D_MODEL = 4, 12
 
 
+def installed(folder: str = "gpt2", commit: str | None = "main") -> ModelSource:
+    """A hub model that counts as installed."""
+    return ModelSource(
+        name=folder,
+        model_name=folder,
+        kind="hub",
+        folder=folder,
+        revision="main",
+        commit=commit,
+        weight_source="Hugging Face hub",
+    )
+
+
 class StandIn:
     """Every word is a token; its only dimension that is not 0 is its length."""
 
@@ -89,14 +102,6 @@ def engine_for(request: EngineRequest, on_step: OnStep) -> StandIn:
 
 if __name__ == "__main__":
     loading = json.loads(sys.argv[sys.argv.index("--loading") + 1])
-    installed = ModelSource(
-        name=loading["folder"],
-        model_name=loading["folder"],
-        kind="hub",
-        folder=loading["folder"],
-        revision="main",
-        commit=loading["commit"],
-        weight_source="Hugging Face hub",
-    )
-    with mock.patch.object(alike, "resolve_model", return_value=installed):
+    found = installed(loading["folder"], loading["commit"])
+    with mock.patch.object(alike, "resolve_model", return_value=found):
         leave(main(engine_for=engine_for, program=WORKER[-1]))

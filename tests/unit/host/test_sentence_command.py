@@ -9,18 +9,10 @@ import pytest
 
 from emoact.cli import main
 from emoact.models import alike
-from emoact.models.source import ModelSource
 from tests.support.planted import plant_grid
+from tests.support.stand_in_sentence import installed
 
-SOURCE = ModelSource(
-    name="gpt2",
-    model_name="gpt2",
-    kind="hub",
-    folder="gpt2",
-    revision="main",
-    commit="main",
-    weight_source="Hugging Face hub",
-)
+SOURCE = installed()
 
 
 @pytest.fixture

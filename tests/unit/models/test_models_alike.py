@@ -11,16 +11,9 @@ from emoact.errors import RequestError
 from emoact.models import alike as module
 from emoact.models.alike import ModelRequest, check_bos, loading_of, request_like
 from emoact.models.source import ModelSource
+from tests.support.stand_in_sentence import installed
 
-SOURCE = ModelSource(
-    name="gpt2",
-    model_name="gpt2",
-    kind="hub",
-    folder="gpt2",
-    revision="main",
-    commit="c" * 40,
-    weight_source="Hugging Face hub",
-)
+SOURCE = installed(commit="c" * 40)
 SAVED: dict[str, Any] = {
     "model_name": "gpt2",
     "revision": "c" * 40,
@@ -32,7 +25,7 @@ SAVED: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "resolve_model", lambda _, **__: SOURCE)
 
 
