@@ -48,21 +48,14 @@ def open_regular(path: str) -> BinaryIO:
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except FileNotFoundError:
-        raise refusal(
-            path, None, "there is no such file", remedy="Check the path given as the data set."
-        ) from None
-    except ValueError:
-        raise refusal(
-            path, None, "the path holds a NUL character", remedy="Give the path of a file."
-        ) from None
-    except OSError as error:
-        raise refusal(
-            path,
-            None,
-            f"the file cannot be opened ({error.strerror})",
-            remedy="Check the path and that you may read it.",
-        ) from None
+    except (OSError, ValueError) as error:
+        problem = "the path holds a NUL character"
+        if isinstance(error, OSError):
+            problem = f"the file cannot be opened ({error.strerror})"
+        if isinstance(error, FileNotFoundError):
+            problem = "there is no such file"
+        remedy = "Check the path of the data set, and that you may read it."
+        raise refusal(path, None, problem, remedy=remedy) from None
     try:
         _check_kind(path, os.fstat(descriptor))
     except RequestError:

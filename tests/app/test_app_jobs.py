@@ -8,8 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import Made, RunError, StepProgress
 from tests.app.conftest import OpenPage
-from tests.support.planted_jobs import JOB, plant_job
-from tests.support.planted_runs import plant_run
+from tests.support.planted_runs import JOB, plant_job, plant_run
 
 EXTRACTION = "20260131-140500-aaaa"
 

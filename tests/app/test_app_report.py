@@ -8,7 +8,7 @@ from emoact.report.html import POLICY
 from emoact.report.making import make_report
 from tests.app.conftest import OpenPage
 from tests.support.planted import plant_grid
-from tests.support.planted_jobs import JOB, plant_job
+from tests.support.planted_runs import JOB, plant_job
 
 
 def test_an_empty_folder_has_nothing_to_report_on(open_page: OpenPage) -> None:

@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from emoact.jobs.config import DatasetRef, RunConfig, RunModel
-from emoact.jobs.directory import RunDirectory, Status, write_status
-from emoact.jobs.events import Event
-from emoact.jobs.lock import QueueNote, RunLock
+from emoact.jobs.config import DatasetRef, JobConfig, JobKind, RunConfig, RunModel
+from emoact.jobs.lock import RunLock
 from emoact.jobs.snapshot import (
     ENDED,
     RunError,
@@ -21,8 +19,15 @@ from emoact.jobs.snapshot import (
 )
 from emoact.models.registry import find_spec
 from emoact.schema import ExtractionOptions
-from emoact.store.atomic import write_json
 from tests.support.planted import EMOTIONS
+from tests.support.run_files import (
+    a_config,
+    a_model,
+    an_event,
+    hold,
+    write_directory,
+    write_events,
+)
 
 _BEGAN = "2026-01-31T14:05:00+00:00"
 _ENDED = "2026-01-31T14:05:40+00:00"
@@ -47,8 +52,9 @@ def plant_run(
     Returns:
         The lock that stands in for a worker, or None. Close it to make the worker vanish.
     """
-    config = RunConfig(
-        run_id=run_id,
+    config = a_config(
+        results,
+        run_id,
         created_at=_BEGAN,
         models=tuple(_model(name) for name in models),
         emotions=tuple(emotions),
@@ -57,42 +63,59 @@ def plant_run(
             source="data/prompts.jsonl", path="/data/prompts.jsonl", sha256="d" * 64
         ),
         options=options or ExtractionOptions(),
-        results=str(results),
         command=f"python -m emoact extract --model {models[0]}",
     )
-    directory = RunDirectory(results / "runs" / run_id)
-    directory.path.mkdir(parents=True)
-    lock = (
-        RunLock.acquire(directory.lock_path) if state in ("pending", "loading", "running") else None
-    )
-    if lock is not None:
-        lock.write(QueueNote(ticket=1, phase="waiting" if state == "pending" else "working"))
-    write_json(directory.config_path, config.to_json())
     snapshot = _snapshot(config, state, done=done, notes=notes, error=error)
-    write_status(directory.status_path, Status.now(snapshot, None), durable=False)
-    events = [
-        Event(kind="started", at=_BEGAN, attempt=1, elapsed_s=0.0),
-        Event(kind="turn", at=_BEGAN, attempt=1, elapsed_s=0.1),
-        *(
-            Event(kind="note", at=_BEGAN, attempt=1, elapsed_s=0.2, fields={"text": n})
-            for n in notes
-        ),
-    ]
-    directory.events_path.write_bytes(b"".join(event.to_line() for event in events))
+    directory = write_directory(results, config, snapshot)
+    write_events(
+        directory.events_path,
+        an_event("started"),
+        an_event("turn", 0.1),
+        *(an_event("note", 0.2, text=note) for note in notes),
+    )
     directory.log_path.write_text(log)
-    return lock
+    if state not in ("pending", "loading", "running"):
+        return None
+    return hold(directory, phase="waiting" if state == "pending" else "working")
+
+
+JOB = "20260201-140500-cccc"
+
+
+def plant_job(
+    results: Path, state: State, *, kind: JobKind = "analyze", **changes: object
+) -> RunLock | None:
+    """Write a run that extracts nothing as its launcher or worker would leave it."""
+    config = JobConfig(
+        kind=kind,
+        run_id=JOB,
+        created_at="2026-02-01T14:05:00+00:00",
+        models=("gpt2", "pythia-160m"),
+        emotions=("anger", "neutral"),
+        results=str(results),
+        request={"settings": {"pooling": "last"}, "units": []},
+        command="python -m emoact analyze --pooling last",
+    )
+    snapshot = dataclasses.replace(
+        Snapshot.before(config),
+        state=state,
+        started_at="2026-02-01T14:05:01+00:00",
+        elapsed_s=20.0,
+        **changes,  # type: ignore[arg-type]
+    )
+    directory = write_directory(results, config, snapshot)
+    directory.log_path.write_text("a line of the worker\n")
+    return hold(directory, phase="working") if state == "running" else None
 
 
 def _model(name: str) -> RunModel:
     spec = find_spec(name)
-    return RunModel(
-        asked=name,
-        name=name,
+    return a_model(
+        name,
         model_name=spec.hub_id if spec else name,
-        folder=name,
-        revision="main",
         commit=None,
         weight_source="Hugging Face hub",
+        n_parameters=None,
         n_layers=12,
         d_model=768,
     )

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from emoact.jobs.config import DatasetRef, Estimate, ModelEstimate, RunConfig, RunModel
+from emoact.jobs.config import AnyConfig, DatasetRef, Estimate, ModelEstimate, RunConfig, RunModel
 from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.events import Event, EventKind, EventLog
 from emoact.jobs.lock import QueueNote, RunLock
@@ -49,11 +49,15 @@ def make_run(
 ) -> RunDirectory:
     """Write a directory as a launcher or worker leaves it, without a held lock."""
     config = a_config(results, run_id, **changes)
-    directory = RunDirectory(results / "runs" / run_id)
+    return write_directory(results, config, snapshot or Snapshot.before(config))
+
+
+def write_directory(results: Path, config: AnyConfig, snapshot: Snapshot) -> RunDirectory:
+    """Write a run directory whose status is this snapshot, without a held lock."""
+    directory = RunDirectory(results / "runs" / config.run_id)
     directory.path.mkdir(parents=True)
     write_json(directory.config_path, config.to_json())
-    shown = Snapshot.before(config) if snapshot is None else snapshot
-    write_status(directory.status_path, Status.now(shown, None), durable=False)
+    write_status(directory.status_path, Status.now(snapshot, None), durable=False)
     directory.events_path.touch()
     directory.lock_path.touch()
     return directory
