@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int, Int64
 
 from emoact.schema import Prompt
 from emoact.stats.audit.outcome import Test
@@ -32,7 +32,7 @@ class Relabelled:
         log10_arrangements: Number of distinguishable relabellings, as a power of ten.
     """
 
-    draws: Int64[np.ndarray, "draw prompt"]
+    draws: Int[np.ndarray, "draw prompt"]
     unit: Int64[np.ndarray, " prompt"]
     block: Int64[np.ndarray, " prompt"]
     scheme: Scheme
@@ -99,7 +99,7 @@ class Association:
 def associate(
     features: Float64[np.ndarray, "prompt feature"],
     block: Int64[np.ndarray, " prompt"],
-    draws: Int64[np.ndarray, "draw prompt"],
+    draws: Int[np.ndarray, "draw prompt"],
 ) -> Association | None:
     """Correlation ratio of the features with the labels; None where no feature varies.
 
@@ -144,7 +144,7 @@ def permutation_p(statistics: Float64[np.ndarray, " draw"]) -> float:
 
 def _eta_squared(
     scaled: Float64[np.ndarray, "prompt feature"],
-    draws: Int64[np.ndarray, "draw prompt"],
+    draws: Int[np.ndarray, "draw prompt"],
     n_labels: int,
 ) -> Float64[np.ndarray, "draw feature"]:
     between = np.zeros((len(draws), scaled.shape[1]))
@@ -185,7 +185,7 @@ def folds_of(
 def guess(
     features: Float64[np.ndarray, "prompt feature"],
     folds: Int64[np.ndarray, "partition prompt"],
-    draws: Int64[np.ndarray, "draw prompt"],
+    draws: Int[np.ndarray, "draw prompt"],
 ) -> Test:
     """Balanced accuracy of the nearest class mean on held-out folds, against permuted labels.
 
@@ -224,7 +224,7 @@ def guess(
 
 
 def _mean_recall(
-    right: Float64[np.ndarray, "draw prompt"], rows: Int64[np.ndarray, "draw prompt"], n_labels: int
+    right: Float64[np.ndarray, "draw prompt"], rows: Int[np.ndarray, "draw prompt"], n_labels: int
 ) -> Float64[np.ndarray, " draw"]:
     total = np.zeros(len(rows))
     for label in range(n_labels):
@@ -238,7 +238,7 @@ def _right(
     fold: Int64[np.ndarray, " prompt"],
     chosen: Float64[np.ndarray, "draw_label prompt"],
     sums: Float64[np.ndarray, "draw_label feature"],
-    rows: Int64[np.ndarray, "draw prompt"],
+    rows: Int[np.ndarray, "draw prompt"],
     n_labels: int,
 ) -> Float64[np.ndarray, "draw prompt"]:
     """1 where the label has the nearest training mean, 1/k where k means are equally near."""
