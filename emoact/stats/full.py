@@ -16,7 +16,13 @@ from emoact.measures import Cell
 from emoact.schema import Finding
 from emoact.sites import SiteName
 from emoact.stats import catalogue
-from emoact.stats.across.between import Side, common_rows, compare_models, matched_layers
+from emoact.stats.across.between import (
+    Side,
+    common_rows,
+    compare_models,
+    matched_layers,
+    sampled_rows,
+)
 from emoact.stats.across.geometry import Geometry, judged_columns, measure_geometry
 from emoact.stats.comparable import Difference
 from emoact.stats.cosine import ZeroDirectionWarning
@@ -173,6 +179,8 @@ def _pair_steps(
         sides = [
             part_of(each, own, settings) for each, own in zip((first, second), rows, strict=True)
         ]
+        kept = sampled_rows(sides[0].model.design, seed=settings.seed)
+        parts = [part_of(side, kept, settings) for side in sides]
     except RequestError as error:
         missing.append(
             Finding(
@@ -184,18 +192,18 @@ def _pair_steps(
             )
         )
         return
-    by_emotion = [{each.emotion: each for each in side.contrasts} for side in sides]
+    by_emotion = [{each.emotion: each for each in part.contrasts} for part in parts]
     shared = [emotion for emotion in by_emotion[0] if emotion in by_emotion[1]]
 
     def compare(site: SiteName) -> Iterable[Cell]:
         here, there = (
             Side(
-                model=side.model,
+                model=part.model,
                 site=site,
-                gram=centred_gram(side.model.sites[site]),
+                gram=centred_gram(part.model.sites[site]),
                 contrasts=tuple(contrasts[emotion] for emotion in shared),
             )
-            for side, contrasts in zip(sides, by_emotion, strict=True)
+            for part, contrasts in zip(parts, by_emotion, strict=True)
         )
         return compare_models(here, there, settings)
 

@@ -321,7 +321,9 @@ def _orders(n_labels: int) -> Iterator[Int[np.ndarray, " label"]]:
 
 def _p(draws: Float64[np.ndarray, "draw label"]) -> Float64[np.ndarray, " label"]:
     usable = np.isfinite(draws).all(axis=0)
-    return np.where(usable, permutation_p(draws[1:], draws[0]), np.nan)
+    # A relabelling that gives the same classes again must tie, in any order of summation.
+    observed = draws[0] - 1e-9 * np.abs(draws[0])
+    return np.where(usable, permutation_p(draws[1:], observed), np.nan)
 
 
 def _root(squares: Float64[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:

@@ -22,17 +22,22 @@ from emoact.stats.across.score_corr import (
     partial_ranks,
     score_corr_test,
 )
+from emoact.stats.design import Design
 from emoact.stats.directions.emotion import RELIABILITY_SPLITS, Contrast
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.splits import scenario_folds
 from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
 
 _Test = Callable[[Gram, Gram, Int[np.ndarray, "draw prompt"]], PairingTest]
 _Map = Callable[[Gram, Gram], Float64[np.ndarray, "first_layer second_layer"]]
+
+MAX_SHARED = 400
+"""Most prompts behind the measures of shared prompts, whose cost grows with their square."""
 
 RAW_DRAWS = 500
 """Relabellings behind the band of the raw cosine; a band needs fewer than a small p-value."""
@@ -108,6 +113,19 @@ def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int],
             remedy="Extract both with the same data set and emotions.",
         )
     return [row for row, _ in rows], [row for _, row in rows]
+
+
+def sampled_rows(design: Design, *, seed: int = 0) -> list[int]:
+    """Rows of at most `MAX_SHARED` prompts: all of them, or whole scenarios at random.
+
+    Scenarios that hold the same classes keep their share.
+    """
+    n_parts = -(-design.n_prompts // MAX_SHARED)
+    if n_parts < 2:
+        return list(range(design.n_prompts))
+    parts = scenario_folds(design, n_parts, seed=seed)
+    fits = [part for part in range(n_parts) if (parts == part).sum() <= MAX_SHARED]
+    return np.flatnonzero(parts == (fits or [0])[0]).tolist()
 
 
 def differing_texts(first: ModelFeatures, second: ModelFeatures) -> int:
@@ -330,7 +348,8 @@ MEASURES = (
         name="n_prompts",
         table="similarity",
         kind="int",
-        definition="Prompts that both models share",
+        definition="Shared prompts that are compared: all, or of more than 400 a random part of "
+        "whole scenarios",
         unit="prompts",
         compute=lambda similarity: similarity.n_prompts,
     ),

@@ -10,6 +10,7 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
+from emoact.stats.across.between import MAX_SHARED, sampled_rows
 from emoact.stats.across.cka import cka_test, u_centred, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import carried_cosines, held_out_procrustes
 from emoact.stats.across.raw_cosine import compare_raw, relabelled_directions
@@ -270,3 +271,13 @@ def test_raw_cosine_band_covers_noise_of_a_steep_spectrum() -> None:
         wide += int(found.band[1, 0] > 1.5 * found.isotropic)
     assert outside <= 60 * 0.05 + 3 * np.sqrt(60 * 0.05 * 0.95)
     assert wide == 60
+
+
+def test_of_many_shared_prompts_whole_scenarios_of_every_class_are_taken() -> None:
+    n = 450
+    many = design_of([label for label in LABELS for _ in range(n)], [str(i) for i in range(n)] * 3)
+    rows = sampled_rows(many)
+    assert MAX_SHARED / 2 < len(rows) <= MAX_SHARED
+    taken = many.take(np.isin(np.arange(3 * n), rows))
+    assert (taken.counts == 1).all()
+    assert sampled_rows(DESIGN) == list(range(DESIGN.n_prompts))
