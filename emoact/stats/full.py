@@ -16,14 +16,9 @@ from emoact.measures import Cell
 from emoact.schema import Finding
 from emoact.sites import SiteName
 from emoact.stats import catalogue
-from emoact.stats.across.between import (
-    Side,
-    common_rows,
-    compare_models,
-    matched_layers,
-    sampled_rows,
-)
+from emoact.stats.across.between import Side, compare_models, matched_layers
 from emoact.stats.across.geometry import Geometry, judged_columns, measure_geometry
+from emoact.stats.across.shared import common_rows, sampled_rows
 from emoact.stats.comparable import Difference
 from emoact.stats.cosine import ZeroDirectionWarning
 from emoact.stats.directions.emotion import (

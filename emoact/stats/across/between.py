@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int
 
-from emoact.errors import RequestError
 from emoact.measures import Cell, Measure, ends
 from emoact.sites import SiteName
 from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
@@ -22,22 +21,17 @@ from emoact.stats.across.score_corr import (
     partial_ranks,
     score_corr_test,
 )
-from emoact.stats.design import Design
 from emoact.stats.directions.emotion import RELIABILITY_SPLITS, Contrast
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.null.splits import scenario_folds
 from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
 
 _Test = Callable[[Gram, Gram, Int[np.ndarray, "draw prompt"]], PairingTest]
 _Map = Callable[[Gram, Gram], Float64[np.ndarray, "first_layer second_layer"]]
-
-MAX_SHARED = 400
-"""Most prompts behind the measures of shared prompts, whose cost grows with their square."""
 
 RAW_DRAWS = 500
 """Relabellings behind the band of the raw cosine; a band needs fewer than a small p-value."""
@@ -93,44 +87,6 @@ class Across:
     ) -> Float64[np.ndarray, " layer"]:
         """Values of the matched layers."""
         return np.asarray(values[np.arange(len(self.layers_b)), self.layers_b])
-
-
-def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int], list[int]]:
-    """Rows of either model that hold the same prompts of the same class, in one order.
-
-    Prompts that go by one id are the same unless both files hold their texts and these differ.
-
-    Raises:
-        RequestError: They have no prompt in common, or those of one class alone.
-    """
-    rows = [pair for pair in _namesakes(first, second) if _same_text(first, second, *pair)]
-    shared = {first.keys[row][0] for row, _ in rows}
-    if len(shared) < 2:
-        raise RequestError(
-            f"{first.model} and {second.model} have no prompt in common"
-            if not shared
-            else f"{first.model} and {second.model} share prompts of {', '.join(shared)} alone",
-            remedy="Extract both with the same data set and emotions.",
-        )
-    return [row for row, _ in rows], [row for _, row in rows]
-
-
-def sampled_rows(design: Design, *, seed: int = 0) -> list[int]:
-    """Rows of at most `MAX_SHARED` prompts: all of them, or whole scenarios at random.
-
-    Scenarios that hold the same classes keep their share.
-    """
-    n_parts = -(-design.n_prompts // MAX_SHARED)
-    if n_parts < 2:
-        return list(range(design.n_prompts))
-    parts = scenario_folds(design, n_parts, seed=seed)
-    fits = [part for part in range(n_parts) if (parts == part).sum() <= MAX_SHARED]
-    return np.flatnonzero(parts == (fits or [0])[0]).tolist()
-
-
-def differing_texts(first: ModelFeatures, second: ModelFeatures) -> int:
-    """Prompts that go by one id in both models and are not the same."""
-    return sum(not _same_text(first, second, *pair) for pair in _namesakes(first, second))
 
 
 def matched_layers(n_first: int, n_second: int) -> Int[np.ndarray, " first_layer"]:
@@ -261,26 +217,6 @@ def _raw(
         for features, drawn in zip((here, there), draws, strict=True)
     )
     return compare_raw(first_all[0], second_all[0], first_all[1:], second_all[1:])
-
-
-def _namesakes(first: ModelFeatures, second: ModelFeatures) -> list[tuple[int, int]]:
-    places = {key: row for row, key in enumerate(_keys(second))}
-    return [(row, places[key]) for row, key in enumerate(_keys(first)) if key in places]
-
-
-def _same_text(first: ModelFeatures, second: ModelFeatures, row: int, other: int) -> bool:
-    here, there = first.prompts[row].text, second.prompts[other].text
-    return not here or not there or here == there
-
-
-def _keys(model: ModelFeatures) -> Sequence[tuple[str, str, int]]:
-    """Prompt keys; the second prompt with one id counts as another one."""
-    seen: dict[tuple[str, str], int] = {}
-    keys = []
-    for key in model.keys:
-        seen[key] = seen.get(key, 0) + 1
-        keys.append((*key, seen[key]))
-    return keys
 
 
 def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:

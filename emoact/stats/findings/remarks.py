@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from emoact.schema import Finding
-from emoact.stats.across.between import differing_texts
+from emoact.stats.across.shared import differing_texts
 from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
 from emoact.stats.settings import AnalysisSettings

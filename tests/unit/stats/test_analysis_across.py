@@ -10,12 +10,12 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from emoact.stats.across.between import MAX_SHARED, sampled_rows
 from emoact.stats.across.cka import cka_test, u_centred, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import carried_cosines, held_out_procrustes
 from emoact.stats.across.raw_cosine import compare_raw, relabelled_directions
 from emoact.stats.across.rsa import rsa_map, rsa_test
 from emoact.stats.across.score_corr import correlate_scores, partial_ranks
+from emoact.stats.across.shared import MAX_SHARED, sampled_rows
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability

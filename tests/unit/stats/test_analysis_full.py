@@ -13,7 +13,8 @@ from emoact.decode import decode, encode
 from emoact.errors import CancelledError, RequestError
 from emoact.sites import SiteName
 from emoact.stats import catalogue
-from emoact.stats.across.between import common_rows, matched_layers
+from emoact.stats.across.between import matched_layers
+from emoact.stats.across.shared import common_rows
 from emoact.stats.comparable import Configuration
 from emoact.stats.features import PromptInfo, UnitFeatures, features_of, join_units
 from emoact.stats.finite import finite_units
