@@ -169,7 +169,7 @@ class UnitControls:
             }
             stated = header["__metadata__"]
             whole = stated["sha256"] == _digest(found) and stated["key"] == self.key
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
             raise _refused(path, f"it is damaged ({error})") from error
         if not whole:
             raise _refused(path, "its content is not what was written")
