@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
-from emoact.jobs.directory import RunDirectory
-from emoact.jobs.look import look
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models import hosts
 from emoact.store.reading import read_all
 from emoact.store.unit import Unit
-from tests.support.stand_in_world import World
+from tests.support.stand_in_world import World, finished, steps_of, worker_of
 from tests.support.tiny_models import save_tiny
-
-LONGEST_WAIT_S = 120.0
 
 
 def extracted(world: World, model: Path, results: str, emotions: tuple[str, ...]) -> RunConfig:
@@ -30,29 +24,8 @@ def extracted(world: World, model: Path, results: str, emotions: tuple[str, ...]
         emotions=emotions,
     )
     config = prepare(request)
-    launch.start(config)
-    directory = directory_of(config)
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    while look(directory).active or directory.lock_is_held():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert look(directory).state == "finished", directory.log_tail()
+    finished(config)
     return config
-
-
-def directory_of(config: RunConfig) -> RunDirectory:
-    return RunDirectory(Path(config.results) / "runs" / config.run_id)
-
-
-def loaded(config: RunConfig) -> bool:
-    events = directory_of(config).events()
-    return any(event.kind == "step" and event.fields["step"] == "load" for event in events)
-
-
-def worker_of(config: RunConfig) -> int:
-    worker = directory_of(config).status().worker
-    assert worker is not None
-    return worker.pid
 
 
 def content(unit: Unit) -> tuple[object, ...]:
@@ -88,12 +61,12 @@ def test_a_warm_run_writes_what_a_cold_one_does(
         other = extracted(world, model, "other", ("neutral", "gratitude"))
     finally:
         hosts.leave_others()
-    assert [loaded(config) for config in (first, same, other)] == [True, False, False]
+    assert ["load" in steps_of(run) for run in (first, same, other)] == [True, False, False]
     assert worker_of(first) == worker_of(same) == worker_of(other)
     cold = {unit.emotion: content(unit) for unit in read_all(first.results)}
     assert {unit.emotion: content(unit) for unit in read_all(same.results)} == cold
     monkeypatch.setenv(hosts.IDLE, "0")
     other_cold = extracted(world, model, "other-cold", ("neutral", "gratitude"))
-    assert loaded(other_cold)
+    assert "load" in steps_of(other_cold)
     expected = {unit.emotion: content(unit) for unit in read_all(other_cold.results)}
     assert {unit.emotion: content(unit) for unit in read_all(other.results)} == expected

@@ -16,6 +16,7 @@ from emoact.jobs.config import AnyConfig, JobConfig, JobKind, RunConfig, new_run
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.look import look
 from emoact.jobs.request import ExtractRequest, prepare
+from emoact.jobs.snapshot import State
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
@@ -138,3 +139,41 @@ def _worker_of(config: AnyConfig) -> Sequence[str]:
 def running(view: RunView) -> bool:
     """True when a pass may be under way."""
     return view.state == "running"
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Wait until this holds."""
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def directory_of(config: RunConfig) -> RunDirectory:
+    return RunDirectory(Path(config.results) / "runs" / config.run_id)
+
+
+def until(config: RunConfig, state: State) -> None:
+    """Wait until a run has this state."""
+    wait_for(lambda: look(directory_of(config)).state == state)
+
+
+def finished(config: RunConfig) -> int:
+    """Start a run and see it finish; returns the process that worked it off."""
+    launch.start(config)
+    directory = directory_of(config)
+    wait_for(lambda: not (look(directory).active or directory.lock_is_held()))
+    assert look(directory).state == "finished", directory.log_tail()
+    return worker_of(config)
+
+
+def worker_of(config: RunConfig) -> int:
+    worker = directory_of(config).status().worker
+    assert worker is not None
+    return worker.pid
+
+
+def steps_of(config: RunConfig) -> list[str]:
+    """Steps that the run has told."""
+    events = directory_of(config).events()
+    return [event.fields["step"] for event in events if event.kind == "step"]

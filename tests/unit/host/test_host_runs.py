@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,23 @@ from emoact.errors import RequestError
 from emoact.host import client
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
-from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import RunLock
-from emoact.jobs.look import look
 from emoact.jobs.request import prepare
-from emoact.jobs.snapshot import State
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import behave
 from tests.support.stand_in_worker import WORKER
-from tests.support.stand_in_world import World, saved_arrays
-
-LONGEST_WAIT_S = 20.0
+from tests.support.stand_in_world import (
+    World,
+    directory_of,
+    finished,
+    saved_arrays,
+    steps_of,
+    until,
+    wait_for,
+    worker_of,
+)
 
 
 @pytest.fixture
@@ -45,42 +48,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     wait_for(lambda: hosts.hosts() == [])
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def in_another_folder(world: World, model: Path, name: str, **changes: Any) -> RunConfig:
     request = world.request(model, results=world.path / name, **changes)
     return prepare(request)
-
-
-def finished(config: RunConfig) -> int:
-    """Start a run and see it finish; returns the process that worked it off."""
-    launch.start(config)
-    until(config, "finished")
-    return worker_of(config)
-
-
-def directory_of(config: RunConfig) -> RunDirectory:
-    return RunDirectory(Path(config.results) / "runs" / config.run_id)
-
-
-def until(config: RunConfig, state: State) -> None:
-    wait_for(lambda: look(directory_of(config)).state == state)
-
-
-def worker_of(config: RunConfig) -> int:
-    worker = directory_of(config).status().worker
-    assert worker is not None
-    return worker.pid
-
-
-def steps_of(config: RunConfig) -> list[str]:
-    events = directory_of(config).events()
-    return [event.fields["step"] for event in events if event.kind == "step"]
 
 
 def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World) -> None:
@@ -99,17 +69,11 @@ def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World)
     assert not [path for path in open_files if str(world.path / "second") in path]
 
 
-def test_a_run_without_idle_time_leaves_no_process(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", ["0", "0.3"])
+def test_a_process_ends_after_its_idle_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: str
 ) -> None:
-    monkeypatch.setenv(hosts.IDLE, "0")
-    pid = finished(world.config(world.model()))
-    wait_for(lambda: not Path(f"/proc/{pid}").exists())
-    assert hosts.hosts() == []
-
-
-def test_a_host_leaves_after_its_idle_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(hosts.IDLE, "0.3")
+    monkeypatch.setenv(hosts.IDLE, seconds)
     pid = finished(world.config(world.model()))
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
     assert hosts.hosts() == []
