@@ -106,10 +106,17 @@ def without_scenarios(
         scenario_of: Scenario of each row; every number up to the largest occurs.
         vectors: The rows.
     """
-    order = np.argsort(scenario_of, kind="stable")
+    means = scenario_sums(scenario_of, vectors) / np.bincount(scenario_of)[:, None]
+    return np.asarray(vectors - means[scenario_of])
+
+
+def scenario_sums(
+    scenario_of: Int[np.ndarray, " prompt"], vectors: Float64[np.ndarray, "prompt d_model"]
+) -> Float64[np.ndarray, "scenario d_model"]:
+    """Sums over the rows of each scenario; every number up to the largest occurs."""
     size = np.bincount(scenario_of)
-    sums = np.add.reduceat(vectors[order], np.cumsum(size) - size, axis=0)
-    return np.asarray(vectors - (sums / size[:, None])[scenario_of])
+    order = np.argsort(scenario_of, kind="stable")
+    return _sums_of_runs(vectors[order], np.cumsum(size) - size)
 
 
 def compact(
@@ -245,9 +252,22 @@ def class_sums(
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
     label_of = design.label_of[order][starts]
     edges = np.searchsorted(label_of, np.arange(len(design.labels) + 1))
-    return np.add.reduceat(vectors[order], starts, axis=0), {
+    return _sums_of_runs(vectors[order], starts), {
         label: slice(edges[label], edges[label + 1]) for label in range(len(design.labels))
     }
+
+
+def _sums_of_runs(
+    rows: Float64[np.ndarray, "row d_model"], starts: Int[np.ndarray, " run"]
+) -> Float64[np.ndarray, "run d_model"]:
+    """Sums over runs of rows; runs of one length are summed by adding slices."""
+    length, rest = divmod(len(rows), len(starts))
+    if rest or not np.array_equal(starts, length * np.arange(len(starts))):
+        return np.asarray(np.add.reduceat(rows, starts, axis=0))
+    sums = rows[::length].copy()
+    for place in range(1, length):
+        sums += rows[place::length]
+    return sums
 
 
 def _scenario_parts(

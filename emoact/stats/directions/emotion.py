@@ -106,6 +106,8 @@ class EmotionFigures:
         statistic: Statistic of the permutation test; row 0 as labelled, the others relabelled.
         null_band: 2.5 % and 97.5 % quantiles of the relabelled cross-validated square.
         normalised_band: The same of the noise-normalised square.
+        spread: Root mean square distance of the prompts of emotion and reference from the mean of
+            their class, in standardised dimensions.
         reliability: Of held-out projections.
         length_corr: Spearman of length and projection.
         judged: Significance; None until all emotions and models are known.
@@ -125,6 +127,7 @@ class EmotionFigures:
     statistic: Float64[np.ndarray, "permutation layer"]
     null_band: Float64[np.ndarray, "2 layer"]
     normalised_band: Float64[np.ndarray, "2 layer"]
+    spread: Float64[np.ndarray, "2 layer"]
     reliability: Float64[np.ndarray, " layer"]
     length_corr: Float64[np.ndarray, " layer"]
     judged: Judged | None = None
@@ -264,11 +267,23 @@ def analyse_emotion(
         statistic=permuted_statistics(contrast.plan, vectors, shared.inverse_sd),
         null_band=_band(permuted_strengths(some, vectors).squared, contrast),
         normalised_band=_band(permuted_strengths(some, shared.normalised).squared, contrast),
+        spread=_spread(shared, design, contrast),
         reliability=score_reliability(
             design, vectors, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
         ),
         length_corr=spearman(scores[:, used], lengths),
     )
+
+
+def _spread(
+    shared: SharedVectors, design: Design, contrast: Contrast
+) -> Float64[np.ndarray, "2 layer"]:
+    member = design.members.T.astype(np.float64)
+    means = np.tensordot((member / member.sum(axis=0)).T, shared.vectors, axes=1)
+    away = (shared.vectors - means[design.label_of]) * shared.inverse_sd
+    squares = np.einsum("pld,pld->pl", away, away) / shared.vectors.shape[2]
+    sides = contrast.is_emotion, contrast.used & ~contrast.is_emotion
+    return np.sqrt([squares[side].mean(axis=0) for side in sides])
 
 
 def _band(

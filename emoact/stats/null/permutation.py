@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
-from emoact.stats.products import Vectors, compact, without_scenarios
+from emoact.stats.products import Vectors, compact, scenario_sums, without_scenarios
 
 _CHUNK = 256
 """Relabellings whose sums are held in memory at once."""
@@ -283,8 +283,7 @@ def _sums(
 ) -> Float64[np.ndarray, "2 3 draw"]:
     """Products of the sums of the two sides, and their part from prompts of one scenario."""
     n_draws = len(plan.chosen)
-    total = np.zeros((plan.scenario_of.max() + 1, vectors.shape[1]))
-    np.add.at(total, plan.scenario_of, vectors)
+    total = scenario_sums(plan.scenario_of, vectors)
     own = np.einsum("pd,pd->p", vectors, vectors)
     beside = np.einsum("pd,pd->p", vectors, total[plan.scenario_of])
     rows = np.vstack(
