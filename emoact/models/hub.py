@@ -112,7 +112,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _ask(hub_id: str, revision: str) -> ModelInfo | Exception:
-    """What the hub says of a model, or why it says nothing."""
+    """Answer of the hub about a model, or the error in its place."""
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ def load_model(
         bridge=bridge,
         source=source,
         device=device,
-        random_weights=_says_random(source.path),
+        random_weights=bool(getattr(config, "emoact_random_weights", False)),
     )
 
 
@@ -142,14 +141,6 @@ def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) 
             f"the tokenizer of {source.name} has neither a BOS nor an end-of-text token to prepend",
             remedy="Pass --bos none; the first word is then the attention sink.",
         )
-
-
-def _says_random(path: Path) -> bool:
-    try:
-        config = json.loads((path / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    return bool(config.get("emoact_random_weights", False))
 
 
 def _first_line(error: Exception) -> str:

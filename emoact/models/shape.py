@@ -11,6 +11,10 @@ from emoact.errors import RequestError
 from emoact.models.source import ModelShape
 
 _MAX_CONFIG_BYTES = 4_000_000
+_LAYOUT = (
+    "A model directory holds config.json, tokenizer.json and *.safetensors, as `save_pretrained` "
+    "writes them."
+)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -25,8 +29,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     except OSError as error:
         raise RequestError(
             f"{directory} has no readable config.json ({error.strerror or error})",
-            remedy="A model directory holds config.json, tokenizer.json and *.safetensors, as "
-            "`save_pretrained` writes them.",
+            remedy=_LAYOUT,
         ) from error
     if len(raw) > _MAX_CONFIG_BYTES:
         raise RequestError(f"{path} is {len(raw):,} bytes; a model's configuration is far smaller")
@@ -162,6 +165,5 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
         )
     raise RequestError(
         f"{directory} holds no weights (model.safetensors or its index with the parts)",
-        remedy="A model directory holds config.json, tokenizer.json and *.safetensors, as "
-        "`save_pretrained` writes them.",
+        remedy=_LAYOUT,
     )

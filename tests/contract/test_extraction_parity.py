@@ -1,4 +1,4 @@
-"""What emoact saves is what the libraries compute, one prompt at a time, for all four families."""
+"""Saved activations are those of the libraries, one prompt at a time, for all four families."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_killed_run_of_the_real_model_resumes_to_identical_files(world: World)
 
 
 def _wait_for_summaries(results: Path) -> None:
-    """What was a worker measures the files for the pages, and nobody has to ask for it."""
+    """A worker whose run has ended measures the files for the pages."""
     deadline = time.monotonic() + 60
     while not all(
         kept_measures(ResultsRoot(results), "smollm2-135m", emotion) for emotion in EMOTIONS

@@ -116,7 +116,7 @@ def _plant(
 
 
 def made_up_provenance(folder: str) -> dict[str, Any]:
-    """What a file says of its making."""
+    """Provenance of a planted file."""
     return {
         "schema_version": 1,
         "model_name": folder,

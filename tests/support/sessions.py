@@ -63,7 +63,7 @@ class Session:
         state.page_name = self.page
         state.page_script_hash = self._hash
         state.fragment_id = part
-        # What asks by itself waits for its turn; a click would break into the script at work.
+        # A part that the clock draws again waits; a click would break into the script at work.
         state.is_auto_rerun = bool(part)
         connection.send(asked.SerializeToString())
 

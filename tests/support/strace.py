@@ -1,4 +1,4 @@
-"""strace as a hand that kills a process, or makes its disk fail, at one chosen system call.
+"""Processes that strace kills, or whose disk it makes fail, at one chosen system call.
 
 A warm process forks once for each death, so that hundreds of them take seconds. A fork waits for
 SIGUSR1 before its first system call that matters, until strace holds it.
@@ -33,7 +33,7 @@ class Ended:
     trace: str
 
     def points(self) -> list[tuple[str, int]]:
-        """Every call that changes the disk: its name, and the how many-th of that name."""
+        """Every call that changes the disk: its name, and its number among those of that name."""
         seen: Counter[str] = Counter()
         found = []
         for line in self.trace.splitlines():

@@ -85,7 +85,7 @@ def test_nothing_after_the_last_activation_asked_for_is_computed(bridge: Any) ->
             np.testing.assert_array_equal(rows, only[key])
 
 
-def test_no_hook_stays_behind_when_somebody_stops_the_run(bridge: Any) -> None:
+def test_no_hook_stays_behind_when_a_run_is_stopped(bridge: Any) -> None:
     def stop(_: object) -> None:
         raise CancelledError("stopped")
 
@@ -128,7 +128,7 @@ def test_float32_has_no_such_error(folder: Path) -> None:
     assert "dtype_error" not in engine.facts.self_check
 
 
-def test_products_are_true_float32_whatever_was_set_before(folder: Path) -> None:
+def test_products_are_true_float32_after_another_setting(folder: Path) -> None:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:

@@ -1,4 +1,4 @@
-"""What half precision costs is said while the run goes, and stands in the file."""
+"""The error of half precision is told during the run, and stands in the file."""
 
 from __future__ import annotations
 

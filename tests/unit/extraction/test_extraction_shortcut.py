@@ -1,4 +1,4 @@
-"""What is left out of the way computes nothing, changes nothing, and comes back."""
+"""Components that a pass goes around compute nothing, change nothing, and come back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _tree(bridge: Any) -> list[tuple[str, int]]:
 
 
 def _count_calls(bridge: Any, inside: Callable[[], None]) -> int:
-    """How often hooks of norms fire, which none of our sites reads."""
+    """Number of times that hooks of norms fire, which none of our sites reads."""
     calls = []
     names = [name for name in bridge.hook_dict if name.endswith("ln1.hook_out")]
     hooks = [(name, lambda _rows, hook: calls.append(hook.name)) for name in names]
@@ -63,7 +63,7 @@ def test_components_come_back_even_after_an_error(bridge: Any) -> None:
     assert bridge.original_model.config._attn_implementation == how
 
 
-def test_hooks_that_nobody_reads_do_not_fire(bridge: Any) -> None:
+def test_hooks_that_are_not_read_do_not_fire(bridge: Any) -> None:
     def run(*, direct: bool) -> None:
         reader = HookReader(bridge, saved_sites(), torch.device("cpu"), direct=direct)
         (one_pass,) = plan_passes(IDS[:1], plan="one_at_a_time", budget=1)

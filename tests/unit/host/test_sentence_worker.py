@@ -129,9 +129,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_leaves(stand_in: Path) -> No
     wait_until_cold(broken)
 
 
-def test_a_worker_that_nobody_asks_leaves_by_itself(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_worker_shuts_down(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(hosts.IDLE, "0.2")
     look_at(REQUEST, "hello")
     wait_until_cold(REQUEST)
@@ -179,7 +177,7 @@ def test_workers_leave_when_told(stand_in: Path) -> None:
     wait_until_cold(REQUEST)
 
 
-def test_a_worker_outlives_whoever_started_it(stand_in: Path) -> None:
+def test_a_worker_outlives_the_process_that_started_it(stand_in: Path) -> None:
     """Its session is its own, so that the end of a server's terminal does not reach it."""
     look_at(REQUEST, "hello")
     found = [
