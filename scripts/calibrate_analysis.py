@@ -26,14 +26,9 @@ from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
-from emoact.stats.probes.accuracy import compare_with_words
-from emoact.stats.probes.baselines import LEXICAL_KINDS, baseline_cross_validated
-from emoact.stats.probes.logistic import logistic_decisions
-from emoact.stats.probes.probes import (
-    correctness,
-    cross_validated_decisions,
-    nested_layers,
-)
+from emoact.stats.probes.accuracy import compare, measure_accuracies, median_over, p_beyond
+from emoact.stats.probes.baselines import TEXT_KINDS, TextClassifiers
+from emoact.stats.probes.probes import band, correctness, fold_splits, layer_decisions
 from emoact.stats.products import centre, inverse_noise
 
 SEED = 7_2024
@@ -164,28 +159,27 @@ def run_verdict(condition: Condition, seed: tuple[int, ...]) -> Outcome:
     texts = [" ".join(rng.choice(vocabulary, 11)) for _ in range(DESIGN.n_prompts)]
     n_tokens = np.full(DESIGN.n_prompts, 11)
 
-    def correct(decisions: np.ndarray) -> np.ndarray:
-        return correctness(decisions, is_emotion)
-
     probe = np.stack(
         [
-            correct(
-                cross_validated_decisions(logistic_decisions, x[:, layer], is_emotion, used, FOLDS)
+            correctness(
+                layer_decisions(x[:, layer], is_emotion, fold_splits(used, FOLDS), ["logistic"])[0],
+                is_emotion,
             )
-            for layer in range(LAYERS)
+            for layer in band(LAYERS)
         ]
     )
-    chosen = nested_layers(DESIGN, x, contrast, FOLDS)[FOLDS]
-    words: dict[str, np.ndarray] = {
-        kind: correct(baseline_cross_validated(kind, texts, n_tokens, is_emotion, used, FOLDS))
-        for kind in LEXICAL_KINDS
+    classifiers = TextClassifiers(texts, n_tokens)
+    words = {
+        kind: correctness(
+            classifiers.decisions(kind, is_emotion, fold_splits(used, FOLDS)), is_emotion
+        )
+        for kind in TEXT_KINDS
     }
-    majority = correct(
-        baseline_cross_validated("majority", texts, n_tokens, is_emotion, used, FOLDS)
-    )
-    nested = probe[chosen, np.arange(DESIGN.n_prompts)]
-    verdict = compare_with_words(nested, words, majority, DESIGN, DRAWS).verdict
-    said = verdict == "beyond_words"
+    medians = [
+        median_over(measure_accuracies(each, is_emotion, DESIGN, DRAWS))
+        for each in (probe, *(own[None] for own in words.values()))
+    ]
+    said = p_beyond([compare(medians[0], other) for other in medians[1:]]) <= ALPHA
     return Outcome(anywhere=said, planted=said, d_prime=np.nan)
 
 
@@ -334,8 +328,8 @@ two tokens longer and activations that follow length, it appears in {on} of {n_g
 correlation of length with the projection, the length baseline and the audit of the data set are
 there for this.
 
-The verdict "beyond words" (a logistic probe with its layer chosen inside the training prompts
-against the best of three word baselines, steep spectrum, random words, no emotion) is said in
+The verdict "beyond words" (a logistic probe, the median over the middle half of the layers,
+against every text baseline, steep spectrum, random words, no emotion) is said in
 {said} of {n_grids} simulations of one emotion. An analysis says it only where the
 permutation test finds a difference, too, which is not counted here and can only lower this.
 """

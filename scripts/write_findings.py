@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from emoact import read_analysis  # noqa: E402
 from emoact.analysis.saved import SavedAnalysis  # noqa: E402
+from emoact.analysis.sentences import probe_sentences  # noqa: E402
 from emoact.models.registry import DEFAULT_MODEL  # noqa: E402
 from emoact.numbers import significant  # noqa: E402
 
@@ -56,7 +57,7 @@ def findings(analysis: SavedAnalysis) -> list[str]:
     transfer = rows[rows["evaluation"] == "explicit_to_implicit"].to_dict("records")
     strength = analysis.table("strength")
     strength = strength[(strength["model"] == DEFAULT_MODEL) & (strength["site"] == SITE)]
-    return [_differ(transfer, strength), _words(transfer)]
+    return [_differ(transfer, strength), *probe_sentences(transfer)]
 
 
 def _differ(rows: list[dict[str, Any]], strength: Any) -> str:
@@ -73,26 +74,6 @@ def _differ(rows: list[dict[str, Any]], strength: Any) -> str:
     return (
         f"In {DEFAULT_MODEL} ({SITE}, mean over content tokens), {_listed(parts)}, by permutation "
         "within scenarios over all layers and both sites, Holm over emotions."
-    )
-
-
-def _words(rows: list[dict[str, Any]]) -> str:
-    parts = [
-        f"{row['accuracy']:.0%} for {row['emotion']} (words {row['baseline_accuracy']:.0%})"
-        for row in rows
-    ]
-    beyond = [row["emotion"] for row in rows if row["verdict"] == "beyond_words"]
-    evidence = (
-        f"evidence beyond words for {_listed(beyond)} and for none of the others"
-        if 0 < len(beyond) < len(rows)
-        else "evidence beyond words for all of them"
-        if beyond
-        else "no evidence beyond words for any of them"
-    )
-    return (
-        "But trained on explicit prompts and tested on implicit ones, a "
-        f"{rows[0]['probe']} probe is right in {_listed(parts)}, words being "
-        f"the best classifier that sees nothing else: {evidence}."
     )
 
 

@@ -31,7 +31,8 @@ Raised when a figure changes, so that an analysis with the old figure is not tak
 new column or table does not raise it: their names are part of the id.
 
 2: the null band and expected cosine of the grand mean; blank p where nothing could be tested.
-3: a noise-normalised, studentised test; single layers judged over all; cosines gated by it.
+3: a noise-normalised, studentised test; single layers judged over all; cosines gated by it;
+   intervals of d' and AUROC; probes with classes of equal weight and the median over the layers.
 """
 
 _DIGITS = 20

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from emoact.numbers import significant
+from emoact import sites as known
+from emoact.numbers import plural, significant
 from emoact.stats.result import AnalysisResult
 
-_TRANSFER = "explicit_to_implicit"
-_VERDICTS = {
-    "beyond_words": "beyond what words give",
-    "lexical_suffices": "no evidence beyond words",
-    "no_separation": "not reliably better than always naming the larger class",
-    "undecided": "undecided: too few prompts, or classes that do not differ by more than chance",
+TRANSFER = "explicit_to_implicit"
+_FLOOR = 0.0005
+_WORDS = {
+    "text": "text baseline",
+    "contextless": "tokens without context",
+    "shuffled_words": "shuffled words",
 }
+Row = Mapping[str, Any]
 
 
 def sentences_of(result: AnalysisResult) -> dict[str, str]:
@@ -45,13 +47,13 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
 
 def _paragraph(model: str, result: AnalysisResult) -> str:
     headline, strength = result.tables["headline"], result.tables["strength"]
-    rows = list(headline[headline["model"] == model].itertuples())
+    rows: list[Row] = headline[headline["model"] == model].to_dict("records")
     # Layers are judged together over all sites, so that either site's row has the same p-value.
-    first: dict[str, Any] = {}
+    first: dict[str, Row] = {}
     for row in rows:
-        first.setdefault(row.emotion, row)
+        first.setdefault(row["emotion"], row)
     held_out = set(strength["emotion"][(strength["model"] == model) & strength["cv"].notna()])
-    tested = [row for row in first.values() if row.emotion in held_out]
+    tested = [row for row in first.values() if row["emotion"] in held_out]
     reference = result.settings.neutral
     if result.settings.reference == "grand_mean":
         reference = "the other classes"
@@ -60,74 +62,173 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
             f"{model}: nothing can be held out in these data, so that nothing can be said beyond "
             "the plain directions and their norms."
         )
-    words = [_separation(tested, reference)]
-    chosen = _chosen(rows)
-    if chosen:
-        words.append(_probes(chosen))
+    floor = 1 / (1 + result.settings.n_permutations)
+    words = [_separation(tested, reference, result.settings.sites, floor)]
+    words += probe_sentences(rows)
+    pairs = result.tables["pairs"]
+    words += pair_sentences(pairs[pairs["model"] == model].to_dict("records"))
     if model in result.random_weights:
         words.append("Its weights are random: none of this says anything about emotion.")
     return f"{model}: {' '.join(words)}"
 
 
-def _separation(rows: Sequence[Any], reference: str) -> str:
-    apart = [row for row in rows if row.significant]
-    not_apart = [row for row in rows if not row.significant]
+def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor: float) -> str:
+    apart = [row for row in rows if row["significant"]]
+    not_apart = [row for row in rows if not row["significant"]]
+
+    def each(some: Sequence[Row]) -> str:
+        return _listed(
+            [
+                f"{row['emotion']} ({p_text(row['p_holm'], at_floor=row['p_family'] <= floor)})"
+                for row in some
+            ]
+        )
+
     parts = []
     if apart:
-        largest = max(row.p_holm for row in apart)
-        parts.append(
-            f"{_listed([row.emotion for row in apart])} {_verb(apart, 'differs', 'differ')} from "
-            f"{reference} by more than chance (p at most {significant(largest)})"
-        )
+        verb = "differs" if len(apart) == 1 else "differ"
+        parts.append(f"{each(apart)} {verb} from {reference} by more than chance")
     if not_apart:
-        smallest = min(row.p_holm for row in not_apart)
-        parts.append(
-            f"{_listed([row.emotion for row in not_apart])} "
-            # With few scenarios no permutation can give a small p, for any classes.
-            f"{_verb(not_apart, 'is', 'are')} not shown to differ from {reference} "
-            f"(p at least {significant(smallest)})"
-        )
+        verb = "is" if len(not_apart) == 1 else "are"
+        # With few scenarios no permutation can give a small p, for any classes.
+        parts.append(f"{each(not_apart)} {verb} not shown to differ from {reference}")
     return (
-        f"{'; '.join(parts)}, by permutation over all layers and sites, Holm over emotions and "
-        "models."
+        f"{'; '.join(parts)}, by permutation over all layers of {_listed(list(sites))}, Holm over "
+        "emotions and models."
     )
 
 
-def _chosen(rows: Sequence[Any]) -> list[Any]:
-    """Rows of the transfer where it exists, of one site: the residual stream if analysed."""
-    kept = [row for row in rows if math.isfinite(row.accuracy)]
-    for wanted in (_TRANSFER, "cross_validated"):
-        found = [row for row in kept if row.evaluation == wanted]
-        if found:
-            site = found[0].site
-            return [row for row in found if row.site == site]
-    return []
+def probe_sentences(
+    rows: Sequence[Row], name: Callable[[str], str] = str, evaluation: str | None = None
+) -> list[str]:
+    """One sentence for each site that was probed, with the verdict on every emotion.
+
+    Args:
+        rows: Rows of the table `headline` of one model.
+        name: How the name of an emotion is written.
+        evaluation: The evaluation to tell; the transfer where there is one when None.
+    """
+    rows = [row for row in rows if math.isfinite(row["accuracy"])]
+    told = {row["evaluation"] for row in rows}
+    evaluation = evaluation or (TRANSFER if TRANSFER in told else "cross_validated")
+    sentences = []
+    for site in dict.fromkeys(row["site"] for row in rows):
+        own = [row for row in rows if row["site"] == site and row["evaluation"] == evaluation]
+        if own:
+            figures = "; ".join(
+                f"{name(row['emotion'])} {_accuracy(row)}: {verdict_words(row)}" for row in own
+            )
+            sentences.append(f"{_how(own[0])}: {figures}.")
+    return sentences
 
 
-def _probes(rows: Sequence[Any]) -> str:
-    first = rows[0]
+def pair_sentences(rows: Sequence[Row], name: Callable[[str], str] = str) -> list[str]:
+    """One sentence for each site, with the accuracy for every two emotions.
+
+    Args:
+        rows: Rows of the table `pairs` of one model.
+        name: How the name of an emotion is written.
+    """
+    rows = [row for row in rows if math.isfinite(row["balanced_accuracy"])]
+    told = {row["evaluation"] for row in rows}
+    evaluation = TRANSFER if TRANSFER in told else "cross_validated"
+    sentences = []
+    for site in dict.fromkeys(row["site"] for row in rows):
+        own = [row for row in rows if row["site"] == site and row["evaluation"] == evaluation]
+        if own:
+            figures = "; ".join(
+                f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}, "
+                f"{p_text(row['p_holm'])}"
+                for row in own
+            )
+            sentences.append(
+                f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (Holm over pairs)."
+            )
+    return sentences
+
+
+def verdict_words(row: Row) -> str:
+    """The verdict on one row of `headline`, with the figures that it rests on."""
+    verdict = row["verdict"]
+    if verdict == "lexical_suffices":
+        return "no evidence beyond words, in the terms of an earlier emoact"
+    if verdict == "no_separation":
+        return "not shown to be better than chance, or classes not shown to differ"
+    if verdict == "undecided":
+        return "undecided, too few scenarios"
+    differences = {
+        name: row[f"{name}_difference"]
+        for name in _WORDS
+        if math.isfinite(row[f"{name}_difference"])
+    }
+    if not differences:
+        # A table of an earlier version has no such column.
+        return str(verdict).replace("_", " ")
+    closest = min(differences, key=lambda name: differences[name])
+    label = f"{_WORDS[closest]} {_share(row[f'{closest}_balanced_accuracy'])}"
+    if closest == "text":
+        label += f" ({row['baseline'].replace('_', ' ')})"
+    gain = (
+        f"{_points(differences[closest])} points "
+        f"[{_points(row[f'{closest}_difference_low'])}, "
+        f"{_points(row[f'{closest}_difference_high'])}] against {label}"
+    )
+    if verdict == "beyond_words":
+        return f"beyond words, {gain}, {p_text(row['p_beyond'])}"
+    if verdict == "words_suffice":
+        return f"words suffice within 5 points, {gain}, {p_text(row['p_words'])}"
+    if len(differences) < len(_WORDS):
+        return f"inconclusive, because controls are missing; {gain}"
+    return (
+        f"inconclusive, {gain}; these data could show a gain of {_points(row['detectable'])} "
+        f"points, {row['scenarios_needed']:,.0f} scenarios one of 10"
+    )
+
+
+def p_text(p: float, *, at_floor: bool = False) -> str:
+    """`p = 0.012`; `p ≤ 0.0005` where it is the smallest that can be given."""
+    if not math.isfinite(p):
+        return "p unknown"
+    if at_floor or p <= _FLOOR:
+        return f"p ≤ {significant(max(p, _FLOOR), 2)}"
+    return f"p = {significant(p, 2)}"
+
+
+def _how(row: Row) -> str:
     how = (
         "Trained on explicit prompts and tested on implicit ones"
-        if first.evaluation == _TRANSFER
+        if row["evaluation"] == TRANSFER
         else "On held-out scenarios"
     )
-    each = "; ".join(
-        f"{row.accuracy:.0%} for {row.emotion} ({_against(row)}{_VERDICTS[row.verdict]})"
-        for row in rows
+    if not row.get("n_prompts") or not math.isfinite(row["balanced_accuracy"]):
+        return f"{how}, accuracy of the {row['probe']} probe of the {known.words(row['site'])}"
+    prompts, scenarios = int(row["n_prompts"]), int(row["n_scenarios"])
+    first, last = int(row["layer_first"]), int(row["layer_last"])
+    layers = f"layer {first}" if first == last else f"median of layers {first} to {last}"
+    return (
+        f"{how} ({plural(prompts, 'prompt')} of {plural(scenarios, 'scenario')}), balanced "
+        f"accuracy of the {row['probe']} probe of the {known.words(row['site'])}, {layers}"
     )
-    return f"{how}, the {first.probe} probe at {first.site} is right in {each}."
 
 
-def _against(row: Any) -> str:
-    if not row.baseline or not math.isfinite(row.baseline_accuracy):
-        return ""
-    name = row.baseline.replace("_", " ")
-    return f"{name} {row.baseline_accuracy:.0%}: "
+def _accuracy(row: Row) -> str:
+    if not math.isfinite(row["balanced_accuracy"]):
+        return _share(row["accuracy"])
+    low, high = _share(row["balanced_low"]), _share(row["balanced_high"])
+    return f"{_share(row['balanced_accuracy'])} [{low}, {high}]"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.0f}"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _verb(rows: Sequence[Any], one: str, many: str) -> str:
-    return one if len(rows) == 1 else many

@@ -22,7 +22,7 @@ emoact analyze
 emoact analyze --controls
 emoact analyze --model smollm2-135m --pooling last --site resid_pre --json"""
 
-_HEADLINE_TABLES = ("headline", "baselines", "similarity", "across")
+_HEADLINE_TABLES = ("headline", "baselines", "pairs", "similarity", "across")
 
 
 def add(commands: Any) -> None:
@@ -283,8 +283,8 @@ def _print_headline(found: SavedAnalysis) -> None:
             numbers.significant(row["p_holm"]),
             str(row["layers"]),
             row["evaluation"],
-            numbers.significant(row["accuracy"]),
-            f"{row['baseline']} {numbers.significant(row['baseline_accuracy'])}",
+            numbers.significant(row["balanced_accuracy"]),
+            f"{row['baseline']} {numbers.significant(row['text_balanced_accuracy'])}",
             row["verdict"],
         ]
         for row in found.table("headline").to_dict("records")

@@ -28,6 +28,8 @@ from emoact.views import catalogue
 from emoact.views.theme import emotion_order
 
 _BASELINE = "cross_validated"
+_WORDS = ("text", "contextless", "shuffled_words")
+_ENDS = ("", "_low", "_high")
 
 
 def phase3(material: Material, words: Words) -> tuple[Section, ...]:
@@ -118,31 +120,42 @@ def _headline(found: Phase3, random: Collection[str], words: Words) -> list[Bloc
         beyond=int((real["verdict"] == "beyond_words").sum()),
         total=len(real),
     )
-    head = ["model", "emotion", "p_holm", "layers", "accuracy", "baseline", "difference", "verdict"]
+    head = ["model", "emotion", "p_holm", "layers", "balanced", *_WORDS, "verdict"]
     table = words.table(
         head,
         [_headline_row(row, words, random) for _, row in rows.iterrows()],
-        numeric=range(2, 7),
-        caption=words("directions.caption", site=words.site(site)),
+        numeric=range(2, 8),
+        caption=words("directions.caption", site=words.site(site), layers=_layers(rows)),
     )
     return [*([answer] if len(real) else []), *_mixed_badge(found, words), table]
 
 
 def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list[str]:
-    low, high = _two(row["difference_low"]), _two(row["difference_high"])
     evaluation = "" if row["evaluation"] == _BASELINE else words.plain("directions.transfer")
-    baseline = str(row["baseline"])
+    baseline = words.either(f"baseline.{row['baseline']}", str(row["baseline"]))
+    text, *others = (
+        _between(row, *(f"{name}_difference{end}" for end in _ENDS)) for name in _WORDS
+    )
     verdict = "random" if row["model"] in random else str(row["verdict"])
     return [
         str(row["model"]),
         words.emotion(str(row["emotion"])) + evaluation,
         significant(row["p_holm"], 2),
         str(row["layers"]),
-        _two(row["accuracy"]),
-        f"{_two(row['baseline_accuracy'])} ({words.either(f'baseline.{baseline}', baseline)})",
-        f"{_two(row['difference'])} [{low}, {high}]",
+        _between(row, "balanced_accuracy", "balanced_low", "balanced_high"),
+        f"{text} ({baseline})",
+        *others,
         words.plain(f"verdict.{verdict}"),
     ]
+
+
+def _between(row: pd.Series, value: str, low: str, high: str) -> str:
+    return f"{_two(row[value])} [{_two(row[low])}, {_two(row[high])}]"
+
+
+def _layers(rows: pd.DataFrame) -> str:
+    spans = rows[["layer_first", "layer_last"]].drop_duplicates().to_numpy(dtype=float)
+    return ", ".join(f"{first:.0f}–{last:.0f}" for first, last in spans)
 
 
 def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]:

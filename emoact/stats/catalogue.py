@@ -16,7 +16,7 @@ from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
 from emoact.stats.norms import tables as norms
 from emoact.stats.null import significance
-from emoact.stats.probes import grid, headline
+from emoact.stats.probes import candidates, grid, headline, pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,9 +133,15 @@ TABLES: tuple[Table, ...] = (
     ),
     _table(
         "baselines",
-        "Held-out accuracy of classifiers that see the text or layer 0 only",
+        "Held-out accuracy of classifiers that see words only",
         "model emotion baseline evaluation",
-        grid.MEASURES,
+        candidates.MEASURES,
+    ),
+    _table(
+        "pairs",
+        "Held-out accuracy of one emotion against another",
+        "model site emotion_a emotion_b evaluation",
+        pairs.MEASURES,
     ),
     _table(
         "similarity",

@@ -36,15 +36,10 @@ from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
 from emoact.stats.null.significance import Judged, judge_families
 from emoact.stats.prepared import Prepared, check_units, part_of, prepare_units
-from emoact.stats.probes.grid import (
-    Correct,
-    ProbeGrid,
-    TextBaselines,
-    baseline_cells,
-    judge_texts,
-    probe_emotion,
-)
-from emoact.stats.probes.headline import headline_cells
+from emoact.stats.probes.candidates import Candidates, judge_texts
+from emoact.stats.probes.grid import ProbeGrid, probe_emotion
+from emoact.stats.probes.headline import control_findings, headline_cells
+from emoact.stats.probes.pairs import EmotionPair, pair_cells, probe_pairs
 from emoact.stats.products import centred_gram, share_vectors
 from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.settings import AnalysisSettings
@@ -63,7 +58,8 @@ class _Found:
         emotions: Figures of every layer.
         pairs: Figures of two emotions at every layer, by model, site and place in `Prepared`.
         probes: Probes that headlines and baselines need.
-        texts: Word baselines by model and emotion.
+        texts: Text baselines by model and emotion.
+        probed_pairs: Probes of emotion against emotion, by model and site.
         geometry: Geometry of emotions by pair of models and site.
     """
 
@@ -71,7 +67,8 @@ class _Found:
     emotions: dict[Place, dict[int, EmotionFigures]] = field(default_factory=dict)
     pairs: dict[tuple[str, SiteName, int], dict[int, PairFigures]] = field(default_factory=dict)
     probes: dict[Place, ProbeGrid] = field(default_factory=dict)
-    texts: dict[tuple[str, str], TextBaselines] = field(default_factory=dict)
+    texts: dict[tuple[str, str], Candidates] = field(default_factory=dict)
+    probed_pairs: dict[tuple[str, SiteName], list[EmotionPair]] = field(default_factory=dict)
     geometry: dict[tuple[str, str, SiteName], Geometry | None] = field(default_factory=dict)
 
 
@@ -136,9 +133,14 @@ def _model_steps(
         return []
 
     def probe(site: SiteName, contrast: Contrast) -> Iterable[Cell]:
-        grid = probe_emotion(model, site, contrast, settings=settings)
+        grid = probe_emotion(model, site, contrast, settings)
         found.probes[model.model, site, contrast.emotion] = grid
         return [grid.cell]
+
+    def probe_each_pair(site: SiteName) -> Iterable[Cell]:
+        pairs = probe_pairs(model, site, prepared.contrasts, settings)
+        found.probed_pairs[model.model, site] = pairs
+        return []
 
     def texts(contrast: Contrast) -> Iterable[Cell]:
         found.texts[model.model, contrast.emotion] = judge_texts(model, contrast)
@@ -155,6 +157,7 @@ def _model_steps(
         for contrast in prepared.contrasts:
             label = f"probes of {model.model} {site} {contrast.emotion}"
             yield label, bind(probe, site, contrast)
+        yield f"pairs of emotions in {model.model} {site}", bind(probe_each_pair, site)
         yield f"projections of {model.model} {site}", bind(projection_cells, model, site)
     for contrast in prepared.contrasts:
         yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
@@ -237,31 +240,25 @@ def _assemble(
         own.update(values)
     cells = [cell for each in figures.values() for cell in emotion_cells(each)]
     cells += _pair_cells(prepared, found, figures, settings)
-    cells += [
-        cell
-        for (model, site, name), each in figures.items()
-        if each.judged is not None
-        for cell in headline_cells(
-            found.probes[model, site, name],
-            found.texts[model, name],
-            _first_layer(found, model, name),
-            each.judged,
-        )
-    ]
-    cells += [
-        cell
-        for each in prepared
-        for contrast in each.contrasts
-        for key in [(each.model.model, contrast.emotion)]
-        for cell in baseline_cells(
-            each.model, contrast, found.texts[key], _first_layer(found, *key)
-        )
-    ]
+    probes = [found.probes[place] for place in figures]
+    cells += headline_cells(probes, found.texts, judged, settings.alpha)
+    cells += pair_cells(
+        [
+            pair
+            for each in prepared
+            for site in settings.sites
+            for pair in found.probed_pairs[each.model.model, site]
+        ]
+    )
     for cell in cells:
         columns[cell.table].append(catalogue.computed(cell))
     return AnalysisResult(
         settings=settings,
-        findings=(*findings, *remarks_on(models, figures.values(), settings)),
+        findings=(
+            *findings,
+            *control_findings(probes),
+            *remarks_on(models, figures.values(), settings),
+        ),
         differences=differences,
         random_weights=tuple(model.model for model in models if model.random_weights),
         directions={
@@ -331,9 +328,3 @@ def _pair_cells(
                     "emotion_b": pair.second.emotion,
                 }
                 yield Cell(table="distances", ids=ids, source=source)
-
-
-def _first_layer(found: _Found, model: str, emotion: str) -> Mapping[str, Correct] | None:
-    """Correctness of the probe at layer 0 of the residual stream; None where it is not analysed."""
-    probes = found.probes.get((model, "resid_pre", emotion))
-    return None if probes is None else probes.first_layer

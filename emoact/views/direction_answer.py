@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
+from emoact.analysis.sentences import TRANSFER, p_text, pair_sentences, probe_sentences
 from emoact.numbers import significant
 from emoact.views.analysed import Analysed, names, site_words
 from emoact.views.text import md
@@ -13,20 +12,21 @@ from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown
 
 CROSS_VALIDATED = "cross_validated"
-TRANSFER = "explicit_to_implicit"
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
-    """Presence, the probe beside words alone, and the correlation with length."""
+    """Presence, the probes beside words alone, emotions among themselves, and length."""
     site, settings = choice["site"][0], source.saved.settings
     headline = source.rows("headline", model=choice["model"])
     strength = source.rows("strength", model=choice["model"], site=site)
-    own = headline[headline["site"] == site]
+    own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
+    pairs = source.rows("pairs", model=choice["model"], site=choice["site"])
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
         presence_sentence(headline, strength, reference),
-        words_sentence(own, CROSS_VALIDATED),
-        words_sentence(own, TRANSFER),
+        *probe_sentences(own, md, CROSS_VALIDATED),
+        *probe_sentences(own, md, TRANSFER),
+        *pair_sentences(pairs.to_dict("records"), md),
         length_sentence(strength),
     ]
 
@@ -51,7 +51,7 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
     if not found:
         return (
             f"**None of {len(order)} emotions lies away from {md(reference)}** by more than "
-            f"relabelled data do (smallest p {_p(each['p_holm'].min())}, {where}).{left}"
+            f"relabelled data do (smallest {p_text(each['p_holm'].min())}, {where}).{left}"
         )
     if found == order:
         subject = f"All {len(order)} emotions lie"
@@ -59,37 +59,9 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
         subject = f"{names(found)} {'lies' if len(found) == 1 else 'lie'}"
     return (
         f"**{subject} away from {md(reference)}** by more than relabelled data do "
-        f"(p ≤ {_p(each.loc[found, 'p_holm'].max())}, {where})"
+        f"(largest {p_text(each.loc[found, 'p_holm'].max())}, {where})"
         f"{_strongest(strength[strength['emotion'].isin(found)])}.{left}"
     )
-
-
-def words_sentence(headline: pd.DataFrame, evaluation: str) -> str:
-    """Gain of a probe over the best classifier of words alone, in the terms of the verdicts.
-
-    Args:
-        headline: Rows of one model and site.
-        evaluation: `CROSS_VALIDATED` or `TRANSFER`.
-    """
-    rows = headline[headline["evaluation"] == evaluation].set_index("emotion")
-    if not len(rows):
-        return ""
-    order = emotion_order(rows.index)
-    figures = ", ".join(
-        f"{md(name)} {_share(rows.loc[name, 'accuracy'])} "
-        f"(words {_share(rows.loc[name, 'baseline_accuracy'])})"
-        for name in order
-    )
-    start = (
-        "On held-out scenarios the probe is right on "
-        if evaluation == CROSS_VALIDATED
-        else "Trained on explicit prompts and tested on implicit ones: "
-    )
-    verdicts = [
-        _verdict(kind, [name for name in order if rows.loc[name, "verdict"] == kind], rows)
-        for kind in ("beyond_words", "lexical_suffices", "no_separation", "undecided")
-    ]
-    return f"{start}{figures}. {' '.join(verdict for verdict in verdicts if verdict)}"
 
 
 def length_sentence(strength: pd.DataFrame) -> str:
@@ -109,28 +81,6 @@ def length_sentence(strength: pd.DataFrame) -> str:
     )
 
 
-def _verdict(kind: str, labels: list[str], rows: pd.DataFrame) -> str:
-    if not labels:
-        return ""
-    who = names(labels)
-    if kind == "beyond_words":
-        gains = [
-            f"{_points(rows.loc[name, 'difference'])} "
-            f"[{_points(rows.loc[name, 'difference_low'])}, "
-            f"{_points(rows.loc[name, 'difference_high'])}]"
-            for name in labels
-        ]
-        return f"**Beyond words for {who}** ({', '.join(gains)} points, 95 % interval)."
-    if kind == "lexical_suffices":
-        return f"**Lexical information suffices for {who}; no evidence beyond words.**"
-    if kind == "no_separation":
-        return f"**No separation for {who}**: always naming the larger class may do as well."
-    return (
-        f"Undecided for {who}: too few held-out prompts, or classes that do not differ by more "
-        "than chance."
-    )
-
-
 def _strongest(strength: pd.DataFrame) -> str:
     known = strength[strength["cv_relative"].notna()]
     if not len(known):
@@ -145,15 +95,3 @@ def _strongest(strength: pd.DataFrame) -> str:
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
         f"cross-validated{caution}"
     )
-
-
-def _p(value: float) -> str:
-    return significant(value, 2)
-
-
-def _share(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{100 * value:.0f} %"
-
-
-def _points(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{100 * value:+.0f}"

@@ -121,14 +121,15 @@ def test_the_answer_of_directions_holds_the_figures_of_the_headline(
     rows = rows[rows["evaluation"] == "cross_validated"].set_index("emotion")
     answer = "\n".join(element.value for element in open_page("directions").markdown[:3])
     for emotion in ("anger", "gratitude"):
-        accuracy, best = (
+        accuracy, text = (
             f"{100 * rows.loc[emotion, column]:.0f} %"
-            for column in ("accuracy", "baseline_accuracy")
+            for column in ("balanced_accuracy", "text_balanced_accuracy")
         )
-        assert f"{emotion} {accuracy} (words {best})" in answer
-    # The planted texts give every class away, so that words have to suffice.
-    assert set(rows["verdict"]) == {"lexical_suffices"}
-    assert "no evidence beyond words" in answer
+        assert f"{emotion} {accuracy} [" in answer
+        assert f"text baseline {text}" in answer
+    # The planted files have no controls.
+    assert set(rows["verdict"]) == {"inconclusive"}
+    assert "because controls are missing" in answer
 
 
 @pytest.mark.parametrize("evaluation", ["cross_validated", "explicit_to_implicit"])
@@ -140,7 +141,7 @@ def test_every_baseline_stands_beside_the_probe(
     table = saved.table("baselines")
     table = table[(table["model"] == "gpt2") & (table["evaluation"] == evaluation)]
     whole = shown[shown["layer"].isna() & ~shown["classifier"].str.startswith("probe ")]
-    assert sorted(whole["accuracy"]) == pytest.approx(sorted(table["accuracy"]))
+    assert sorted(whole["balanced_accuracy"]) == pytest.approx(sorted(table["balanced_accuracy"]))
     assert {"majority", "length", "punctuation", "tfidf", "layer_0"} <= set(whole["classifier"])
 
 

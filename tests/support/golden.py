@@ -36,6 +36,7 @@ TABLES = (
     "distances",
     "probes",
     "baselines",
+    "pairs",
     "similarity",
     "across",
     "maps",

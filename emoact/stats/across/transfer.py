@@ -17,7 +17,7 @@ from emoact.stats.design import design_of
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
-from emoact.stats.probes.baselines import BaselineKind, baseline_decisions
+from emoact.stats.probes.baselines import BaselineKind, TextClassifiers
 from emoact.stats.probes.probes import DECIDERS, PROBE_KINDS, Decide, standardised
 
 N_DRAWS = 1000
@@ -252,7 +252,8 @@ def _by_text(
     train: Bool[np.ndarray, " prompt"],
     test: Bool[np.ndarray, " prompt"],
 ) -> Float64[np.ndarray, " test"]:
-    return baseline_decisions(kind, pair.texts, pair.n_tokens, pair.is_emotion, train, test)
+    classifiers = TextClassifiers(pair.texts, pair.n_tokens)
+    return np.asarray(classifiers.decisions(kind, pair.is_emotion, [(train, test)])[test])
 
 
 def _folds(pair: _Pair, seed: int) -> Iterator[tuple[Bool[np.ndarray, " prompt"], ...]]:

@@ -1,128 +1,276 @@
-"""Held-out accuracy with its interval, and its comparison with word baselines."""
+"""Balanced accuracy over scenarios, its comparison with what words give, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import percentile_interval
 
-Verdict = Literal["beyond_words", "lexical_suffices", "no_separation", "undecided"]
+Verdict = Literal["beyond_words", "words_suffice", "inconclusive", "no_separation", "undecided"]
 
 VERDICTS: dict[Verdict, str] = {
-    "beyond_words": "The probe does better than every classifier that sees words only.",
-    "lexical_suffices": "Lexical information suffices; no evidence beyond words.",
-    "no_separation": "The probe does not reliably do better than naming the larger class.",
-    "undecided": "Too few held-out prompts, or classes that do not differ by more than chance.",
+    "beyond_words": "The probe is better than the text baseline, than the same words without "
+    "context and than the same words in random order.",
+    "words_suffice": "A classifier that sees words only comes within 5 points of the probe.",
+    "inconclusive": "The data show neither a gain over words nor that words come within 5 points.",
+    "no_separation": "The classes are not shown to differ, or the probe is not shown to be better "
+    "than chance.",
+    "undecided": "Too few held-out scenarios.",
 }
-
 
 MIN_UNITS = 6
 """Fewest held-out scenarios for a verdict: five agree by chance with 2 ** -5 > 2.5 %."""
 
+MARGIN = 0.05
+"""Gain in balanced accuracy that counts as none: 5 points."""
 
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """Share of right held-out decisions.
+POWER = 0.8
+ASKED_GAIN = 0.1
+"""Gain for which the necessary number of scenarios is given: 10 points."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Accuracies:
+    """Held-out accuracy of several classifiers of the same prompts, one a row.
 
     Attributes:
-        value: The share; NaN where nothing was decided.
-        low: Lower end of the 95 % percentile bootstrap over scenarios.
-        high: Upper end.
+        accuracy: Share of right decisions; NaN where nothing was decided.
+        interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
+        balanced: Mean over the two classes of the share of right decisions.
+        balanced_interval: Its interval.
+        drawn: Accuracy and balanced accuracy of every bootstrap draw.
         n: Decided prompts.
+        n_scenarios: Their scenarios.
+    """
+
+    accuracy: Float64[np.ndarray, " row"]
+    interval: Float64[np.ndarray, "2 row"]
+    balanced: Float64[np.ndarray, " row"]
+    balanced_interval: Float64[np.ndarray, "2 row"]
+    drawn: Float64[np.ndarray, "2 draw row"]
+    n: Int[np.ndarray, " row"]
+    n_scenarios: Int[np.ndarray, " row"]
+
+
+def measure_accuracies(
+    correct: Float[np.ndarray, "row prompt"],
+    is_emotion: Bool[np.ndarray, " prompt"],
+    design: Design,
+    draws: Int[np.ndarray, "draw scenario"],
+) -> Accuracies:
+    """Accuracies of rows of `probes.correctness`, NaN for prompts without a decision."""
+    decided = np.isfinite(correct)
+    right = np.where(decided, correct, 0.0)
+    scenarios = np.zeros((design.n_prompts, design.n_scenarios))
+    scenarios[np.arange(design.n_prompts), design.scenario_of] = 1.0
+    often = np.vstack([np.ones(design.n_scenarios), draws])
+    sums, counts = [], []
+    for members in (is_emotion, ~is_emotion):
+        sums.append(often @ (scenarios.T @ (right * members).T))
+        counts.append(often @ (scenarios.T @ (decided * members).T))
+    recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
+    balanced = (recalls[0] + recalls[1]) / 2
+    plain = _share(sums[0] + sums[1], counts[0] + counts[1])
+    return Accuracies(
+        accuracy=plain[0],
+        interval=percentile_interval(plain[1:]),
+        balanced=balanced[0],
+        balanced_interval=percentile_interval(balanced[1:]),
+        drawn=np.stack([plain[1:], balanced[1:]]),
+        n=decided.sum(axis=1),
+        n_scenarios=((decided @ scenarios) > 0).sum(axis=1),
+    )
+
+
+def balanced_accuracy(
+    correct: Float[np.ndarray, " prompt"], is_emotion: Bool[np.ndarray, " prompt"]
+) -> float:
+    """Mean over both classes of the mean correctness of decided prompts; NaN without a class."""
+    decided = np.isfinite(correct)
+    sides = [correct[decided & members] for members in (is_emotion, ~is_emotion)]
+    return float(np.mean([side.mean() if len(side) else np.nan for side in sides]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Median:
+    """Balanced accuracy of a classifier as the median over its layers.
+
+    Attributes:
+        value: The median.
+        low: Lower end of its 95 % percentile bootstrap over scenarios.
+        high: Upper end.
+        drawn: The median of every draw.
+        accuracy: Median share of right decisions.
+        accuracy_interval: Its interval.
+        n: Decided prompts.
+        n_scenarios: Their scenarios.
     """
 
     value: float
     low: float
     high: float
+    drawn: Float64[np.ndarray, " draw"]
+    accuracy: float
+    accuracy_interval: tuple[float, float]
     n: int
+    n_scenarios: int
+
+    def p_chance(self, *, cross_validated: bool) -> float:
+        """One-sided p-value of a balanced accuracy that is not above 1/2.
+
+        Of classes that do not differ, a pair of scenarios of different folds is right or wrong
+        twice, once with either as the tested one. Cross-validation doubles the variance by that.
+        """
+        se = _standard_error(self.drawn, self.n) * math.sqrt(2 if cross_validated else 1)
+        return _p_above(self.value - 0.5, se, self.n_scenarios)
+
+
+def median_over(accuracies: Accuracies) -> Median:
+    """The median over the rows, in the data and in every draw."""
+    plain, drawn = np.median(accuracies.drawn, axis=2)
+    (least, low), (most, high) = percentile_interval(np.column_stack([plain, drawn]))
+    return Median(
+        value=float(np.median(accuracies.balanced)),
+        low=float(low),
+        high=float(high),
+        drawn=drawn,
+        accuracy=float(np.median(accuracies.accuracy)),
+        accuracy_interval=(float(least), float(most)),
+        n=int(accuracies.n.max(initial=0)),
+        n_scenarios=int(accuracies.n_scenarios.max(initial=0)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class LexicalComparison:
-    """Comparison of a probe with the best classifier that sees words only.
+class Comparison:
+    """A probe against a classifier that knows words, on the same prompts.
 
     Attributes:
-        verdict: Key of `VERDICTS`.
-        baseline: The word baseline with the highest accuracy.
-        difference: Accuracy of the probe minus that of the baseline, on the same prompts.
-        low: Lower end of its paired 95 % percentile bootstrap over scenarios.
+        value: Balanced accuracy of that classifier.
+        difference: Balanced accuracy of the probe minus that.
+        low: Lower end of its 95 % interval.
         high: Upper end.
+        se: Its paired standard error over scenarios.
+        p_better: One-sided p-value of a probe that is not better.
+        p_within: One-sided p-value of a probe that is better by more than `MARGIN`.
     """
 
-    verdict: Verdict
-    baseline: str
-    difference: float
-    low: float
-    high: float
+    value: float = math.nan
+    difference: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    se: float = math.nan
+    p_better: float = math.nan
+    p_within: float = math.nan
 
 
-def measure_accuracy(
-    correct: Float[np.ndarray, " prompt"], design: Design, draws: Int[np.ndarray, "draw scenario"]
-) -> Accuracy:
-    """The mean of `probes.correctness` over decided prompts, with its interval."""
-    decided = np.isfinite(correct)
-    if not decided.any():
-        return Accuracy(value=np.nan, low=np.nan, high=np.nan, n=0)
-    low, high = percentile_interval(_drawn_means(correct, design, draws))
-    return Accuracy(
-        value=float(correct[decided].mean()), low=float(low), high=float(high), n=int(decided.sum())
+def compare(probe: Median, words: Median) -> Comparison:
+    """The difference of two medians, with its standard error over the same draws of scenarios."""
+    from scipy.stats import t
+
+    difference = probe.value - words.value
+    se = _standard_error(probe.drawn - words.drawn, probe.n)
+    n = probe.n_scenarios
+    if not math.isfinite(difference) or not math.isfinite(se) or n < 2:
+        return Comparison(value=words.value)
+    reach = float(t.ppf(0.975, n - 1)) * se
+    return Comparison(
+        value=words.value,
+        difference=difference,
+        low=difference - reach,
+        high=difference + reach,
+        se=se,
+        p_better=_p_above(difference, se, n),
+        p_within=_p_above(MARGIN - difference, se, n),
     )
 
 
-def compare_with_words(
-    probe: Float[np.ndarray, " prompt"],
-    lexical: Mapping[str, Float[np.ndarray, " prompt"]],
-    majority: Float[np.ndarray, " prompt"],
-    design: Design,
-    draws: Int[np.ndarray, "draw scenario"],
-) -> LexicalComparison:
-    """Compare a probe with the best word baseline, and give the verdict.
+def p_beyond(comparisons: Sequence[Comparison]) -> float:
+    """p-value of a probe that is not better than all: the largest one (intersection-union).
 
-    All arguments are `probes.correctness` of the same prompts. The best lexical baseline is taken,
-    which can only lower the difference. Intervals of a handful of scenarios are too narrow, so that
-    the verdict below `MIN_UNITS` scenarios is `undecided`.
+    Source: Berger 1982.
     """
-    decided = np.isfinite(probe)
-    if not decided.any() or not lexical:
-        return LexicalComparison(
-            verdict="undecided", baseline="", difference=np.nan, low=np.nan, high=np.nan
-        )
-    best = max(lexical, key=lambda kind: _mean(lexical[kind]))
-    difference = probe - lexical[best]
-    low, high = percentile_interval(_drawn_means(difference, design, draws))
-    above, _ = percentile_interval(_drawn_means(probe - majority, design, draws))
-    verdict: Verdict
-    n_units = len(np.unique(design.scenario_of[decided]))
-    if n_units < MIN_UNITS or not np.isfinite(low) or not np.isfinite(above):
-        verdict = "undecided"
-    elif above <= 0:
-        verdict = "no_separation"
-    else:
-        verdict = "beyond_words" if low > 0 else "lexical_suffices"
-    return LexicalComparison(
-        verdict=verdict,
-        baseline=best,
-        difference=_mean(difference),
-        low=float(low),
-        high=float(high),
+    return float(np.max([each.p_better for each in comparisons]))
+
+
+def p_words(comparisons: Sequence[Comparison]) -> float:
+    """p-value of a probe that is better than each by more than `MARGIN`.
+
+    The smallest one, times the number of comparisons (Bonferroni). The other side of the two
+    one-sided tests, a probe that is worse than words, does not speak against words.
+
+    Source: Lakens 2017.
+    """
+    return min(1.0, len(comparisons) * float(np.min([each.p_within for each in comparisons])))
+
+
+def detectable_gain(comparisons: Sequence[Comparison], n_scenarios: int, alpha: float) -> float:
+    """Smallest true gain that is shown in `POWER` of such data sets, at this one-sided level."""
+    from scipy.stats import norm, t
+
+    if n_scenarios < 2:
+        return math.nan
+    return float(
+        (t.ppf(1 - alpha, n_scenarios - 1) + norm.ppf(POWER)) * max(each.se for each in comparisons)
     )
 
 
-def _drawn_means(
-    values: Float[np.ndarray, " prompt"], design: Design, draws: Int[np.ndarray, "draw scenario"]
-) -> Float[np.ndarray, " draw"]:
-    decided = np.isfinite(values)
-    weights = draws[:, design.scenario_of[decided]].astype(np.float64)
-    total = weights.sum(axis=1)
-    return np.asarray(weights @ values[decided] / np.where(total > 0, total, np.nan))
+def judge(
+    *,
+    n_scenarios: int,
+    separated: bool,
+    has_controls: bool,
+    p_beyond: float,
+    p_words: float,
+    alpha: float,
+) -> Verdict:
+    """The verdict.
+
+    Args:
+        n_scenarios: Held-out scenarios.
+        separated: The classes differ by the permutation test, and the probe is above chance.
+        has_controls: The same words without context and in random order were compared.
+        p_beyond: Of `p_beyond`, corrected for all verdicts of the analysis.
+        p_words: Of `p_words`, corrected likewise.
+        alpha: Largest accepted chance that any of the verdicts of the analysis is wrong.
+    """
+    if n_scenarios < MIN_UNITS:
+        return "undecided"
+    if not separated:
+        return "no_separation"
+    if has_controls and p_beyond <= alpha:
+        return "beyond_words"
+    return "words_suffice" if has_controls and p_words <= alpha else "inconclusive"
 
 
-def _mean(values: Float[np.ndarray, " prompt"]) -> float:
-    decided = np.isfinite(values)
-    return float(values[decided].mean()) if decided.any() else -np.inf
+def _share(
+    part: Float64[np.ndarray, "draw row"], count: Float64[np.ndarray, "draw row"]
+) -> Float64[np.ndarray, "draw row"]:
+    return np.asarray(part / np.where(count > 0, count, np.nan))
+
+
+def _standard_error(drawn: Float64[np.ndarray, " draw"], n: int) -> float:
+    """Standard deviation of the draws, with one prompt more that is right for one side only.
+
+    Without that prompt, two classifiers that agree on all of a few prompts would be equal for sure.
+
+    Source: Agresti & Min 2005.
+    """
+    finite = drawn[np.isfinite(drawn)]
+    return math.sqrt(float(finite.var()) + 1 / n**2) if len(finite) and n else math.nan
+
+
+def _p_above(value: float, se: float, n_scenarios: int) -> float:
+    """One-sided p-value of a value that is not above 0."""
+    from scipy.stats import t
+
+    if n_scenarios < 2 or not math.isfinite(value / se):
+        return math.nan
+    return float(t.sf(value / se, n_scenarios - 1))

@@ -4,74 +4,112 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.stats.probes.logistic import logistic_decisions
-from emoact.stats.probes.probes import trained_decisions
+from emoact.stats.probes.logistic import kernel_decisions, logistic_decisions
+from emoact.stats.probes.probes import MANY_PROMPTS, Split, standardised
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 BaselineKind = Literal["majority", "length", "punctuation", "bag_of_words", "tfidf", "char_tfidf"]
 
 BASELINE_KINDS: tuple[BaselineKind, ...] = get_args(BaselineKind)
-LEXICAL_KINDS: tuple[BaselineKind, ...] = ("bag_of_words", "tfidf", "char_tfidf")
+TEXT_KINDS: tuple[BaselineKind, ...] = BASELINE_KINDS[:0:-1]
+"""Candidates for the text baseline that counts; the first of equals is taken."""
 
 _TFIDF_C = 10.0
 """Rows of TF-IDF have length 1; C = 1 would keep all weights near 0."""
 
+_WORDS = r"(?u)\b\w+\b"
+"""Single letters are words too: "I" and "you" separate apology from anger."""
 
-def baseline_decisions(
-    kind: BaselineKind,
-    texts: Sequence[str],
-    n_tokens: Int[np.ndarray, " prompt"],
-    is_emotion: Bool[np.ndarray, " prompt"],
-    train: Bool[np.ndarray, " prompt"],
-    test: Bool[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, " test"]:
-    """Decision values of the test prompts; positive is the emotion.
 
-    They are NaN where the training prompts lack a class. `majority` follows the larger class,
-    `length` sees the number of tokens, `punctuation` counts of each punctuation mark and the last
-    character, `bag_of_words` word counts, `tfidf` weighted words and pairs of words, `char_tfidf`
-    weighted runs of two to four characters, which also serves languages that do not separate words.
+class TextClassifiers:
+    """The baselines of a list of texts; features are counted once and fitted for each split.
+
+    `majority` follows the larger class, `length` sees the number of tokens, `punctuation` counts
+    of each punctuation mark and the last character, `bag_of_words` word counts, `tfidf` weighted
+    words and pairs of words, `char_tfidf` weighted runs of two to four characters, which also
+    serves languages that do not separate words.
+
+    Args:
+        texts: Of all prompts.
+        n_tokens: Number of tokens of each.
     """
-    labels = is_emotion[train]
-    if labels.all() or not labels.any():
-        return np.full(int(test.sum()), np.nan)
-    if kind == "majority":
-        return np.full(int(test.sum()), float(labels.sum() - (~labels).sum()))
-    if kind == "length":
-        features = n_tokens[:, None].astype(np.float64)
-        return trained_decisions(logistic_decisions, features, is_emotion, train, test)
-    if kind == "punctuation":
-        features = punctuation_features(texts)
-        return trained_decisions(logistic_decisions, features, is_emotion, train, test)
-    penalty_c = 1.0 if kind == "bag_of_words" else _TFIDF_C
-    train_features, test_features = _word_features(
-        kind,
-        [text for text, chosen in zip(texts, train, strict=True) if chosen],
-        [text for text, chosen in zip(texts, test, strict=True) if chosen],
-    )
-    return logistic_decisions(train_features, labels, test_features, penalty_c=penalty_c)
 
+    def __init__(self, texts: Sequence[str], n_tokens: Int[np.ndarray, " prompt"]) -> None:
+        self._texts = list(texts)
+        self._lengths = n_tokens[:, None].astype(np.float64)
 
-def baseline_cross_validated(
-    kind: BaselineKind,
-    texts: Sequence[str],
-    n_tokens: Int[np.ndarray, " prompt"],
-    is_emotion: Bool[np.ndarray, " prompt"],
-    used: Bool[np.ndarray, " prompt"],
-    folds: Int[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, " prompt"]:
-    """Decision value of each used prompt by a baseline that saw the other folds; NaN elsewhere."""
-    decisions = np.full(len(texts), np.nan)
-    for fold in np.unique(folds[used]):
-        test = used & (folds == fold)
-        decisions[test] = baseline_decisions(
-            kind, texts, n_tokens, is_emotion, used & (folds != fold), test
+    @property
+    def kinds(self) -> tuple[BaselineKind, ...]:
+        """Every kind; without texts only those that need none."""
+        known = any(text.strip() for text in self._texts)
+        return BASELINE_KINDS if known else ("majority", "length")
+
+    def decisions(
+        self,
+        kind: BaselineKind,
+        is_emotion: Bool[np.ndarray, " prompt"],
+        splits: Sequence[Split],
+    ) -> Float64[np.ndarray, " prompt"]:
+        """Decision values of the tested prompts; positive is the emotion.
+
+        NaN for prompts that are in no test, and where the training prompts lack a class.
+        """
+        found = np.full(len(self._texts), np.nan)
+        for train, test in splits:
+            labels = is_emotion[train]
+            if test.any() and labels.any() and not labels.all():
+                found[test] = self._decide(kind, labels, train, test)
+        return found
+
+    def _decide(
+        self,
+        kind: BaselineKind,
+        labels: Bool[np.ndarray, " train"],
+        train: Bool[np.ndarray, " prompt"],
+        test: Bool[np.ndarray, " prompt"],
+    ) -> Float64[np.ndarray, " test"]:
+        if kind == "majority":
+            return np.full(int(test.sum()), float(labels.sum() - (~labels).sum()))
+        if kind in ("length", "punctuation"):
+            dense = self._lengths if kind == "length" else self._punctuation
+            here, there = standardised(dense[train], dense[test])
+            return logistic_decisions(here, labels, there)
+        counts = self._characters if kind == "char_tfidf" else self._words
+        return _sparse_decisions(
+            counts[:, self._single] if kind == "bag_of_words" else counts,
+            labels,
+            train,
+            test,
+            weighted=kind != "bag_of_words",
         )
-    return decisions
+
+    @cached_property
+    def _punctuation(self) -> Float64[np.ndarray, "prompt feature"]:
+        return punctuation_features(self._texts)
+
+    @cached_property
+    def _words(self) -> csr_matrix:
+        return self._counted_words[0]
+
+    @cached_property
+    def _single(self) -> Bool[np.ndarray, " feature"]:
+        return np.array([" " not in name for name in self._counted_words[1]], dtype=bool)
+
+    @cached_property
+    def _counted_words(self) -> tuple[csr_matrix, Sequence[str]]:
+        return _counted(self._texts, token_pattern=_WORDS, ngram_range=(1, 2))
+
+    @cached_property
+    def _characters(self) -> csr_matrix:
+        return _counted(self._texts, analyzer="char_wb", ngram_range=(2, 4))[0]
 
 
 def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt feature"]:
@@ -92,22 +130,42 @@ def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt fe
     )
 
 
-def _word_features(
-    kind: BaselineKind, train: Sequence[str], test: Sequence[str]
-) -> tuple[Float64[np.ndarray, "train feature"], Float64[np.ndarray, "test feature"]]:
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+def _counted(texts: Sequence[str], **options: Any) -> tuple[csr_matrix, Sequence[str]]:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
 
-    # Single letters are words too: "I" and "you" separate apology from anger.
-    words = r"(?u)\b\w+\b"
-    if kind == "bag_of_words":
-        vectoriser = CountVectorizer(token_pattern=words)
-    elif kind == "tfidf":
-        vectoriser = TfidfVectorizer(token_pattern=words, ngram_range=(1, 2), sublinear_tf=True)
-    else:
-        vectoriser = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    vectoriser = CountVectorizer(dtype=np.float64, **options)
     try:
-        train_features = vectoriser.fit_transform(train).toarray().astype(np.float64)
+        counts = vectoriser.fit_transform(texts)
     except ValueError:
         # Texts without a word leave an empty vocabulary and no feature.
-        return np.zeros((len(train), 1)), np.zeros((len(test), 1))
-    return train_features, vectoriser.transform(test).toarray().astype(np.float64)
+        return csr_matrix((len(texts), 1)), ["word"]
+    return counts, vectoriser.get_feature_names_out()
+
+
+def _sparse_decisions(
+    counts: csr_matrix,
+    labels: Bool[np.ndarray, " train"],
+    train: Bool[np.ndarray, " prompt"],
+    test: Bool[np.ndarray, " prompt"],
+    *,
+    weighted: bool,
+) -> Float64[np.ndarray, " test"]:
+    """Logistic decisions on counts, or on their TF-IDF, of the words of the training texts."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    here, there = counts[train], counts[test]
+    seen = np.asarray(here.sum(axis=0)).ravel() > 0
+    if not seen.any():
+        return np.zeros(int(test.sum()))
+    here, there = here[:, seen], there[:, seen]
+    if weighted:
+        transformer = TfidfTransformer(sublinear_tf=True)
+        here, there = transformer.fit_transform(here), transformer.transform(there)
+    penalty_c = _TFIDF_C if weighted else 1.0
+    if len(labels) <= MANY_PROMPTS:
+        products, with_test = (here @ here.T).toarray(), (there @ here.T).toarray()
+        return kernel_decisions(products, labels, with_test, penalty_c=penalty_c)
+    fitted = LogisticRegression(C=penalty_c, class_weight="balanced", tol=1e-3, max_iter=500)
+    return np.asarray(fitted.fit(here, labels).decision_function(there))

@@ -1,21 +1,37 @@
-"""The headline of one emotion, model and site: significance, nested probe and verdict."""
+"""The headline of every emotion, model and site: significance, probe, words and verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell, Measure, ends
-from emoact.stats.null.significance import Judged
-from emoact.stats.probes.accuracy import Accuracy, LexicalComparison, Verdict
-from emoact.stats.probes.grid import (
-    CROSS_VALIDATED,
-    TRANSFER,
-    Correct,
-    ProbeGrid,
-    TextBaselines,
-    compare_probe,
+from emoact.schema import Finding
+from emoact.stats.null.permutation import adjust
+from emoact.stats.null.significance import Significance
+from emoact.stats.probes.accuracy import (
+    ASKED_GAIN,
+    Comparison,
+    Median,
+    Verdict,
+    compare,
+    detectable_gain,
+    judge,
+    measure_accuracies,
+    median_over,
+    p_beyond,
+    p_words,
 )
+from emoact.stats.probes.candidates import Candidates, baseline_cells, chosen_baseline
+from emoact.stats.probes.grid import ProbeGrid
+from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS
+
+WORDS = ("text", "contextless", "shuffled_words")
+"""What a probe has to beat: the chosen text baseline, and two controls."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,62 +40,254 @@ class Headline:
 
     Attributes:
         probes: Probes at the site.
-        judged: Permutation test over all layers and sites.
+        significance: Permutation test over all layers and sites.
+        alpha: Largest accepted chance of any false alarm.
         evaluation: `cross_validated`, or `explicit_to_implicit`.
-        accuracy: Of the headline probe, with its layer chosen inside the training prompts.
-        comparison: With the best baseline that sees words only.
-        baseline_accuracy: Of that baseline.
+        median: Accuracy of the headline probe, the median over its layers.
+        baseline: Name of the chosen text baseline.
+        comparisons: With each of `WORDS`; without a value where it is missing.
+        p_beyond: Of `accuracy.p_beyond`; NaN where one of `WORDS` is missing.
+        p_words: Of `accuracy.p_words`; NaN likewise.
     """
 
     probes: ProbeGrid
-    judged: Judged
+    significance: Significance
+    alpha: float
     evaluation: str
-    accuracy: Accuracy
-    comparison: LexicalComparison
-    baseline_accuracy: float
+    median: Median
+    baseline: str
+    comparisons: Mapping[str, Comparison]
+    p_beyond: float
+    p_words: float
+
+    @property
+    def p_chance(self) -> float:
+        """p-value of a balanced accuracy that is not above 1/2."""
+        return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
 
     @property
     def significant(self) -> bool:
         """The classes differ by more than chance somewhere."""
-        return self.judged.significance.p_holm <= self.judged.alpha
+        return self.significance.p_holm <= self.alpha
+
+    @property
+    def layers(self) -> int:
+        """Layers of the site at which the direction is significant."""
+        return int((self.significance.at(self.probes.site) <= self.alpha).sum())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedHeadline:
+    """A headline with what depends on all headlines of the analysis.
+
+    Attributes:
+        headline: The headline.
+        p_beyond: Corrected for all verdicts by Holm.
+        p_words: Likewise.
+        n_verdicts: Number of verdicts.
+    """
+
+    headline: Headline
+    p_beyond: float
+    p_words: float
+    n_verdicts: int
 
     @property
     def verdict(self) -> Verdict:
-        """Verdict of the comparison; `undecided` where only the probe sees a difference.
+        """The verdict."""
+        own = self.headline
+        return judge(
+            n_scenarios=own.median.n_scenarios,
+            separated=own.significant and own.p_chance <= own.alpha,
+            has_controls=math.isfinite(own.p_beyond),
+            p_beyond=self.p_beyond,
+            p_words=self.p_words,
+            alpha=own.alpha,
+        )
 
-        Many probes are compared with words, and the permutation test alone controls the chance of
-        a false alarm over all of them.
-        """
-        verdict = self.comparison.verdict
-        return "undecided" if verdict == "beyond_words" and not self.significant else verdict
+    @property
+    def detectable(self) -> float:
+        """Smallest gain that is shown in 80 % of such data sets, over the known comparisons."""
+        known = [each for each in self.headline.comparisons.values() if math.isfinite(each.se)]
+        if not known:
+            return math.nan
+        level = self.headline.alpha / self.n_verdicts
+        return detectable_gain(known, self.headline.median.n_scenarios, level)
+
+    @property
+    def scenarios_needed(self) -> float:
+        """Scenarios with which a gain of 10 points is shown as often."""
+        n = self.headline.median.n_scenarios
+        return float(np.ceil(n * (self.detectable / ASKED_GAIN) ** 2))
 
 
 def headline_cells(
-    probes: ProbeGrid,
-    texts: TextBaselines,
-    first_layer: Mapping[str, Correct] | None,
-    judged: Judged,
+    probes: Sequence[ProbeGrid],
+    texts: Mapping[tuple[str, str], Candidates],
+    judged: Mapping[tuple[str, str], Significance],
+    alpha: float,
 ) -> Iterator[Cell]:
-    """One cell of the table `headline` for each evaluation that the data allow."""
-    ids = {
-        "model": probes.model.model,
-        "emotion": probes.contrast.emotion,
-        "site": probes.site,
+    """Cells of the tables `headline` and `baselines`.
+
+    Args:
+        probes: Of every model, site and emotion.
+        texts: Baselines by model and emotion.
+        judged: Significance by model and emotion.
+        alpha: Largest accepted chance of any false alarm.
+    """
+    first_layers = {
+        (each.model.model, each.contrast.emotion): each.first_layer
+        for each in probes
+        if each.first_layer is not None
     }
-    for evaluation in (CROSS_VALIDATED, TRANSFER):
-        accuracy, comparison, baseline = compare_probe(
-            probes.model, probes.contrast, texts, probes, first_layer, evaluation
+    headlines = list[Headline]()
+    baselines = dict[tuple[str, str], dict[tuple[str, str, str], Median]]()
+    for each in probes:
+        key = (each.model.model, each.contrast.emotion)
+        candidates = {**texts[key]}
+        if key in first_layers:
+            candidates["layer_0"] = first_layers[key]
+        named = baselines.setdefault(key, {})
+        for evaluation in EVALUATIONS:
+            if evaluation in each.correct:
+                for name, candidate in candidates.items():
+                    if (name, "", evaluation) not in named:
+                        found = _median(each, candidate.correct[evaluation][None])
+                        named[name, "", evaluation] = found
+                headline, controls = _headline(each, candidates, judged[key], alpha, evaluation)
+                headlines.append(headline)
+                for name, median in controls.items():
+                    named[name, each.site, evaluation] = median
+    beyond = adjust(np.array([each.p_beyond for each in headlines]))
+    words = adjust(np.array([each.p_words for each in headlines]))
+    for headline, first, second in zip(headlines, beyond, words, strict=True):
+        ids = {
+            "model": headline.probes.model.model,
+            "emotion": headline.probes.contrast.emotion,
+            "site": headline.probes.site,
+        }
+        source = JudgedHeadline(
+            headline=headline,
+            p_beyond=float(first),
+            p_words=float(second),
+            n_verdicts=len(headlines),
         )
-        if evaluation == CROSS_VALIDATED or accuracy.n:
-            headline = Headline(
-                probes=probes,
-                judged=judged,
-                evaluation=evaluation,
-                accuracy=accuracy,
-                comparison=comparison,
-                baseline_accuracy=baseline,
+        yield Cell(table="headline", ids=ids, source=source)
+    for (model, emotion), named in baselines.items():
+        yield from baseline_cells(model, emotion, named)
+
+
+def _headline(
+    probes: ProbeGrid,
+    candidates: Candidates,
+    significance: Significance,
+    alpha: float,
+    evaluation: str,
+) -> tuple[Headline, dict[str, Median]]:
+    median = _median(probes, probes.correct[evaluation])
+    baseline, correct = chosen_baseline(candidates, probes.contrast, evaluation)
+    controls = {
+        name: _median(probes, control[evaluation])
+        for name, control in (
+            ("contextless", probes.contextless),
+            ("shuffled_words", probes.reordered),
+        )
+        if control is not None
+    }
+    medians = {"text": _median(probes, correct[None]), **controls}
+    comparisons = {
+        name: compare(median, medians[name]) if name in medians else Comparison() for name in WORDS
+    }
+    complete = all(math.isfinite(each.se) for each in comparisons.values())
+    found = tuple(comparisons.values())
+    headline = Headline(
+        probes=probes,
+        significance=significance,
+        alpha=alpha,
+        evaluation=evaluation,
+        median=median,
+        baseline=baseline,
+        comparisons=comparisons,
+        p_beyond=p_beyond(found) if complete else math.nan,
+        p_words=p_words(found) if complete else math.nan,
+    )
+    return headline, controls
+
+
+def _median(probes: ProbeGrid, correct: np.ndarray) -> Median:
+    contrast = probes.contrast
+    return median_over(
+        measure_accuracies(correct, contrast.is_emotion, probes.model.design, contrast.draws)
+    )
+
+
+def control_findings(probes: Sequence[ProbeGrid]) -> list[Finding]:
+    """Controls that are missing, or hold a value that is not finite, by model."""
+    findings = []
+    for model in dict.fromkeys(each.model.model for each in probes):
+        own = [each for each in probes if each.model.model == model]
+        controls = own[0].model.controls
+        broken = sorted({name for each in own for name in each.nonfinite})
+        if broken:
+            findings.append(
+                Finding(
+                    code="nonfinite_control",
+                    severity="warning",
+                    where=model,
+                    message=f"{' and '.join(broken)}: values are not finite, so that there is no "
+                    "verdict on words",
+                    remedy="Run `emoact analyze --controls` to extract the controls again.",
+                )
             )
-            yield Cell(table="headline", ids=ids, source=headline)
+        missing = []
+        if controls is None or controls.contextless is None:
+            missing.append("the tokens without context")
+        n_shuffles = 0 if controls is None else len(controls.shuffled)
+        if n_shuffles < LEAST_SHUFFLES:
+            missing.append(f"shuffled words ({n_shuffles} of {LEAST_SHUFFLES} shuffles)")
+        if missing:
+            findings.append(
+                Finding(
+                    code="controls_missing",
+                    severity="note",
+                    where=model,
+                    message=f"{' and '.join(missing)} were not extracted; without them no verdict "
+                    "is beyond_words or words_suffice",
+                    remedy="Run `emoact analyze --controls`.",
+                )
+            )
+    return findings
+
+
+def _comparison_measures(name: str, title: str) -> tuple[Measure, ...]:
+    prefix = f"{name}_difference"
+    return (
+        Measure(
+            name=f"{name}_balanced_accuracy",
+            table="headline",
+            definition=f"Held-out balanced accuracy of {title} on the same prompts",
+            compute=lambda judged: judged.headline.comparisons[name].value,
+        ),
+        Measure(
+            name=prefix,
+            table="headline",
+            definition=f"Balanced accuracy of the probe minus that of {title}",
+            interval=(f"{prefix}_low", f"{prefix}_high"),
+            chance=0.0,
+            no_effect="no difference",
+            compute=lambda judged: judged.headline.comparisons[name].difference,
+        ),
+        *ends(
+            f"{prefix}_low",
+            f"{prefix}_high",
+            table="headline",
+            of=f"the 95 % interval of {prefix}, paired over scenarios",
+            compute=lambda judged: (
+                judged.headline.comparisons[name].low,
+                judged.headline.comparisons[name].high,
+            ),
+        ),
+    )
 
 
 MEASURES = (
@@ -88,21 +296,21 @@ MEASURES = (
         table="headline",
         definition="Permutation p-value of the emotion in this model over all layers and sites",
         source="Westfall & Young 1993",
-        compute=lambda headline: headline.judged.significance.test.p_family,
+        compute=lambda judged: judged.headline.significance.test.p_family,
     ),
     Measure(
         name="p_holm",
         table="headline",
         definition="This emotion anywhere: p_family after Holm over emotions and models",
         source="Holm 1979",
-        compute=lambda headline: headline.judged.significance.p_holm,
+        compute=lambda judged: judged.headline.significance.p_holm,
     ),
     Measure(
         name="significant",
         table="headline",
         kind="bool",
-        definition="This emotion anywhere: p_holm is at most alpha (.05 by default)",
-        compute=lambda headline: headline.significant,
+        definition="p_holm is at most alpha (.05 by default)",
+        compute=lambda judged: judged.headline.significant,
     ),
     Measure(
         name="layers",
@@ -110,71 +318,147 @@ MEASURES = (
         kind="int",
         definition="Layers of the site with p_strong at most alpha: this layer of this emotion",
         unit="layers",
-        compute=lambda headline: headline.judged.significant.sum(),
+        compute=lambda judged: judged.headline.layers,
     ),
     Measure(
         name="probe",
         table="headline",
         kind="str",
         definition="Probe of the accuracies: logistic where it was fitted",
-        compute=lambda headline: headline.probes.probe,
+        compute=lambda judged: judged.headline.probes.probe,
     ),
     Measure(
         name="evaluation",
         table="headline",
         kind="str",
         definition="cross_validated, or explicit_to_implicit",
-        compute=lambda headline: headline.evaluation,
+        compute=lambda judged: judged.headline.evaluation,
+    ),
+    Measure(
+        name="layer_first",
+        table="headline",
+        kind="int",
+        definition="First of the layers whose median accuracy is taken: the middle half, fixed "
+        "beforehand",
+        compute=lambda judged: judged.headline.probes.layers[0],
+    ),
+    Measure(
+        name="layer_last",
+        table="headline",
+        kind="int",
+        definition="Last of these layers",
+        compute=lambda judged: judged.headline.probes.layers[-1],
+    ),
+    Measure(
+        name="n_prompts",
+        table="headline",
+        kind="int",
+        definition="Held-out prompts with a decision",
+        unit="prompts",
+        compute=lambda judged: judged.headline.median.n,
+    ),
+    Measure(
+        name="n_scenarios",
+        table="headline",
+        kind="int",
+        definition="Scenarios of these prompts",
+        unit="scenarios",
+        compute=lambda judged: judged.headline.median.n_scenarios,
     ),
     Measure(
         name="accuracy",
         table="headline",
-        definition="Held-out accuracy with the layer chosen inside the training prompts",
+        definition="Share of held-out prompts that are classified correctly, median over the "
+        "layers",
         label="held-out accuracy",
         interval=("accuracy_low", "accuracy_high"),
-        compute=lambda headline: headline.accuracy.value,
+        compute=lambda judged: judged.headline.median.accuracy,
     ),
     *ends(
         "accuracy_low",
         "accuracy_high",
         table="headline",
         of="its 95 % bootstrap interval over scenarios",
-        compute=lambda headline: (headline.accuracy.low, headline.accuracy.high),
+        compute=lambda judged: judged.headline.median.accuracy_interval,
+    ),
+    Measure(
+        name="balanced_accuracy",
+        table="headline",
+        definition="Mean over the two classes of that share, median over the layers",
+        label="held-out balanced accuracy",
+        interval=("balanced_low", "balanced_high"),
+        chance=0.5,
+        no_effect="chance",
+        compute=lambda judged: judged.headline.median.value,
+    ),
+    *ends(
+        "balanced_low",
+        "balanced_high",
+        table="headline",
+        of="the 95 % bootstrap interval of balanced_accuracy over scenarios",
+        compute=lambda judged: (judged.headline.median.low, judged.headline.median.high),
+    ),
+    *ends(
+        "balanced_min",
+        "balanced_max",
+        table="headline",
+        of="the range of balanced accuracy over all layers at which the probe was fitted",
+        compute=lambda judged: judged.headline.probes.extremes[judged.headline.evaluation],
+    ),
+    Measure(
+        name="p_chance",
+        table="headline",
+        definition="One-sided p-value of a balanced accuracy that is not above 1/2",
+        compute=lambda judged: judged.headline.p_chance,
     ),
     Measure(
         name="baseline",
         table="headline",
         kind="str",
-        definition="Best baseline that sees words only; layer_0 is one of them",
-        compute=lambda headline: headline.comparison.baseline,
+        definition="Text baseline that is best among the training prompts, in most folds; layer_0 "
+        "is one of them",
+        compute=lambda judged: judged.headline.baseline,
+    ),
+    *_comparison_measures("text", "the text baseline that is best among the training prompts"),
+    *_comparison_measures("contextless", "a probe of the same tokens without context"),
+    *_comparison_measures("shuffled_words", "probes of the same words in random order"),
+    Measure(
+        name="p_beyond",
+        table="headline",
+        definition="p-value of a probe that is not better than all three: the largest of the three "
+        "one-sided ones; Holm over all verdicts",
+        source="Berger 1982; Holm 1979",
+        compute=lambda judged: judged.p_beyond,
     ),
     Measure(
-        name="baseline_accuracy",
+        name="p_words",
         table="headline",
-        definition="Held-out accuracy of that baseline on the same prompts",
-        compute=lambda headline: headline.baseline_accuracy,
+        definition="p-value of a probe that is better than each of the three by more than 5 "
+        "points: three times the smallest of the three one-sided ones; Holm over all verdicts",
+        source="Lakens 2017; Holm 1979",
+        compute=lambda judged: judged.p_words,
     ),
     Measure(
-        name="difference",
+        name="detectable",
         table="headline",
-        definition="Accuracy of the probe minus that of the baseline on the same prompts",
-        interval=("difference_low", "difference_high"),
-        chance=0.0,
-        no_effect="no difference",
-        compute=lambda headline: headline.comparison.difference,
+        definition="Smallest gain over words in balanced accuracy that is shown in 80 % of such "
+        "data sets, at alpha over the number of verdicts",
+        formula="(t + 0.84) se, se the largest of the three",
+        compute=lambda judged: judged.detectable,
     ),
-    *ends(
-        "difference_low",
-        "difference_high",
+    Measure(
+        name="scenarios_needed",
         table="headline",
-        of="its paired 95 % bootstrap interval over scenarios",
-        compute=lambda headline: (headline.comparison.low, headline.comparison.high),
+        definition="Scenarios with which a gain of 10 points is shown as often",
+        formula="n (detectable / 0.1)²",
+        unit="scenarios",
+        compute=lambda judged: judged.scenarios_needed,
     ),
     Measure(
         name="verdict",
         table="headline",
         kind="str",
-        definition="Verdict: no_separation, beyond_words, lexical_suffices or undecided",
-        compute=lambda headline: headline.verdict,
+        definition="Verdict: beyond_words, words_suffice, inconclusive, no_separation or undecided",
+        compute=lambda judged: judged.verdict,
     ),
 )

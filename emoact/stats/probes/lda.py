@@ -1,9 +1,11 @@
-"""Shrinkage LDA whose cost grows with prompts, not with dimensions."""
+"""Shrinkage LDA with classes of equal weight, at the smaller cost of prompts or dimensions."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
+
+_FEW = 100
 
 
 def lda_decisions(
@@ -13,43 +15,58 @@ def lda_decisions(
 ) -> Float64[np.ndarray, " test"]:
     """Decision values of two-class LDA with Ledoit-Wolf shrinkage; positive is the emotion.
 
-    The same numbers as scikit-learn's `LinearDiscriminantAnalysis(solver="lsqr",
-    shrinkage="auto")`. Its covariance is a diagonal plus one row per training prompt, so that the
-    linear system is solved in the space of the prompts (Woodbury) and not in that of d_model.
+    The same numbers as scikit-learn's `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto",
+    priors=[0.5, 0.5])`. Its covariance is a diagonal plus one row per training prompt. Where there
+    are fewer prompts than dimensions, the linear system is solved in their space (Woodbury).
 
     Source: Ledoit & Wolf 2004.
     """
-    exact = train.astype(np.float64)
-    n, d_model = exact.shape
-    diagonal = np.zeros(d_model)
-    low_rank: list[Float64[np.ndarray, "prompt d_model"]] = []
-    means, priors = [], []
+    # Few prompts may span no covariance that has an inverse, which `_solve` allows for.
+    many = len(train) > max(train.shape[1], _FEW)
+    exact = train if many else train.astype(np.float64)
+    diagonal = np.zeros(train.shape[1])
+    rows: list[Float[np.ndarray, "prompt d_model"]] = []
+    covariance = np.zeros((train.shape[1],) * 2) if many else None
+    means = []
     for members in (is_emotion, ~is_emotion):
         chosen = exact[members]
-        prior = len(chosen) / n
         mean = chosen.mean(axis=0)
         centred = chosen - mean
-        sd = centred.std(axis=0)
+        sd = centred.std(axis=0, dtype=np.float64)
         scale = np.where(sd > 0, sd, 1.0)
-        shrinkage, target = _ledoit_wolf(centred / scale)
-        diagonal += prior * shrinkage * target * scale**2
-        low_rank.append(centred * np.sqrt(prior * (1 - shrinkage) / len(chosen)))
-        means.append(mean)
-        priors.append(prior)
-    direction = _solve(diagonal, np.vstack(low_rank), means[0] - means[1])
-    middle = (means[0] + means[1]) / 2
-    offset = np.log(priors[0] / priors[1])
-    return np.asarray((test.astype(np.float64) - middle) @ direction + offset)
+        standard = centred / scale.astype(exact.dtype)
+        products = (standard.T @ standard if many else standard @ standard.T).astype(np.float64)
+        shrinkage, target = _ledoit_wolf(
+            products, (standard**2).sum(axis=1, dtype=np.float64), train.shape[1]
+        )
+        diagonal += shrinkage * target * scale**2 / 2
+        if covariance is None:
+            rows.append(centred * np.sqrt((1 - shrinkage) / 2 / len(chosen)))
+        else:
+            covariance += (1 - shrinkage) / 2 / len(chosen) * products * np.outer(scale, scale)
+        means.append(mean.astype(np.float64))
+    difference = means[0] - means[1]
+    if covariance is None:
+        direction = _solve(diagonal, np.vstack(rows), difference)
+    else:
+        # A dimension that never changes has no say.
+        spread = covariance.diagonal() + diagonal
+        covariance[np.diag_indices(len(diagonal))] = np.where(spread > 0, spread, 1.0)
+        direction = np.linalg.solve(covariance, difference)
+    return np.asarray((test.astype(np.float64) - (means[0] + means[1]) / 2) @ direction)
 
 
-def _ledoit_wolf(standardised: Float64[np.ndarray, "prompt d_model"]) -> tuple[float, float]:
+def _ledoit_wolf(
+    products: Float64[np.ndarray, "row row"], squares: Float64[np.ndarray, " prompt"], d_model: int
+) -> tuple[float, float]:
     """Shrinkage towards target * identity, and the target, of the covariance of centred rows.
 
-    The sums over pairs of dimensions of the usual formula are sums over pairs of prompts.
+    Args:
+        products: Of the dimensions with one another, or of the prompts: their squares add up alike.
+        squares: Squared length of each prompt.
+        d_model: Number of dimensions.
     """
-    n, d_model = standardised.shape
-    products = standardised @ standardised.T
-    squares = np.diag(products)
+    n = len(squares)
     target = float(squares.sum() / n / d_model)
     squared_norm = float((products**2).sum()) / n**2
     noise = (float((squares**2).sum()) / n - squared_norm) / (d_model * n)
@@ -71,5 +88,4 @@ def _solve(
         return np.asarray(
             target / diagonal - weighted.T @ np.linalg.solve(inner, weighted @ target)
         )
-    covariance = np.diag(diagonal) + rows.T @ rows
-    return np.asarray(np.linalg.lstsq(covariance, target, rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(np.diag(diagonal) + rows.T @ rows, target, rcond=None)[0])

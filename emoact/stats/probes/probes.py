@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
-from emoact.stats.design import Design
-from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import logistic_decisions
-from emoact.stats.products import centre, divide_by_sd, inverse_sd
+from emoact.stats.products import inverse_sd
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
 Decide = Callable[
@@ -23,6 +23,16 @@ Decide = Callable[
     ],
     Float64[np.ndarray, " test"],
 ]
+
+Split = tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]
+"""True for the training prompts, and for the tested ones."""
+
+MANY_PROMPTS = 1000
+"""Prompts of a contrast above which the logistic probe is not fitted at every layer."""
+
+CROSS_VALIDATED = "cross_validated"
+TRANSFER = "explicit_to_implicit"
+EVALUATIONS = (CROSS_VALIDATED, TRANSFER)
 
 PROBE_KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 
@@ -49,44 +59,68 @@ DECIDERS: dict[ProbeKind, Decide] = {
 
 def standardised(
     train: Float[np.ndarray, "train feature"], test: Float[np.ndarray, "test feature"]
-) -> tuple[Float64[np.ndarray, "train feature"], Float64[np.ndarray, "test feature"]]:
+) -> tuple[Float[np.ndarray, "train feature"], Float[np.ndarray, "test feature"]]:
     """Both in units of the training prompts' standard deviations, about their mean."""
     exact = train.astype(np.float64)
     mean = exact.mean(axis=0)
     scale = inverse_sd(exact.std(axis=0))
-    return (exact - mean) * scale, (test.astype(np.float64) - mean) * scale
+    here, there = (exact - mean) * scale, (test.astype(np.float64) - mean) * scale
+    # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
+    many = len(train) > MANY_PROMPTS
+    return (here.astype(np.float32), there.astype(np.float32)) if many else (here, there)
 
 
-def trained_decisions(
-    decide: Decide,
-    features: Float[np.ndarray, "prompt feature"],
+def band(n_layers: int) -> range:
+    """The middle half of the layers, whose median accuracy is the headline.
+
+    Layers floor(n/4) to ceil(3n/4) - 1, fixed before any accuracy is known. Layer 0, which holds
+    words and positions, is left out where there is another.
+    """
+    return range(max(n_layers // 4, min(1, n_layers - 1)), -(-3 * n_layers // 4))
+
+
+def layer_decisions(
+    values: Float[np.ndarray, "prompt feature"],
     is_emotion: Bool[np.ndarray, " prompt"],
-    train: Bool[np.ndarray, " prompt"],
-    test: Bool[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, " test"]:
-    """Decision values of the test prompts; NaN where the training prompts lack a class."""
-    labels = is_emotion[train]
-    if labels.all() or not labels.any():
-        return np.full(int(test.sum()), np.nan)
-    train_features, test_features = standardised(features[train], features[test])
-    return decide(train_features, labels, test_features)
+    splits: Sequence[Split],
+    kinds: Sequence[ProbeKind],
+) -> Float64[np.ndarray, "kind prompt"]:
+    """Decision values of the tested prompts by each kind of probe.
 
-
-def cross_validated_decisions(
-    decide: Decide,
-    features: Float[np.ndarray, "prompt feature"],
-    is_emotion: Bool[np.ndarray, " prompt"],
-    used: Bool[np.ndarray, " prompt"],
-    folds: Int[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, " prompt"]:
-    """Decision value of each used prompt by a probe that saw the other folds; NaN elsewhere."""
-    decisions = np.full(len(features), np.nan)
-    for fold in np.unique(folds[used]):
-        test = used & (folds == fold)
-        decisions[test] = trained_decisions(
-            decide, features, is_emotion, used & (folds != fold), test
-        )
+    NaN for prompts that are in no test, and where the training prompts lack a class.
+    """
+    decisions = np.full((len(kinds), len(values)), np.nan)
+    for train, test in splits:
+        labels = is_emotion[train]
+        if test.any() and labels.any() and not labels.all():
+            here, there = standardised(values[train], values[test])
+            for number, kind in enumerate(kinds):
+                decisions[number, test] = DECIDERS[kind](here, labels, there)
     return decisions
+
+
+def fold_splits(
+    used: Bool[np.ndarray, " prompt"], folds: Int[np.ndarray, " prompt"]
+) -> list[Split]:
+    """Each fold tested by a probe that saw the others."""
+    return [
+        (used & (folds != fold), used & (folds == fold)) for fold in np.unique(folds[used]).tolist()
+    ]
+
+
+def inner_splits(
+    used: Bool[np.ndarray, " prompt"], folds: Int[np.ndarray, " prompt"]
+) -> dict[tuple[int, int], Bool[np.ndarray, " prompt"]]:
+    """Training prompts without two folds, by the numbers of these folds.
+
+    A classifier that saw neither is tested on one for a choice that the other must not influence.
+    Of many prompts, neighbouring folds are enough.
+    """
+    names = np.unique(folds[used]).tolist()
+    pairs = list(combinations(names, 2))
+    if used.sum() > MANY_PROMPTS and len(names) > 2:
+        pairs = list(zip(names, names[1:] + names[:1], strict=True))
+    return {(a, b): used & (folds != a) & (folds != b) for a, b in pairs}
 
 
 def correctness(
@@ -97,56 +131,45 @@ def correctness(
     return np.asarray((sided + 1) / 2)
 
 
-def nested_layers(
-    design: Design,
-    features: Float[np.ndarray, "prompt layer d_model"],
-    contrast: Float[np.ndarray, " label"],
-    folds: Int[np.ndarray, " prompt"],
-    *,
-    seed: int = 0,
-) -> Int[np.ndarray, " fold"]:
-    """The layer chosen for each fold, by held-out AUROC inside its training prompts only.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Question:
+    """Two classes that probes and baselines tell apart, and on which prompts.
 
-    A layer chosen by its held-out accuracy would bias that accuracy upwards. -1 where the training
-    prompts do not allow a choice.
+    Attributes:
+        is_emotion: True for the prompts of the first class.
+        used: The prompts of either class.
+        folds: Fold of each prompt.
+        splits: Training and tested prompts by evaluation.
     """
-    return np.array(
-        [
-            best_layer(design, features, contrast, folds != fold, seed=seed)
-            for fold in range(int(folds.max()) + 1)
-        ],
-        dtype=np.int64,
-    )
+
+    is_emotion: Bool[np.ndarray, " prompt"]
+    used: Bool[np.ndarray, " prompt"]
+    folds: Int[np.ndarray, " prompt"]
+    splits: Mapping[str, Sequence[Split]]
+
+    @property
+    def many(self) -> bool:
+        """There are so many prompts that not every probe is fitted everywhere."""
+        return int(self.used.sum()) > MANY_PROMPTS
 
 
-def best_layer(
-    design: Design,
-    features: Float[np.ndarray, "prompt layer d_model"],
-    contrast: Float[np.ndarray, " label"],
-    train: Bool[np.ndarray, " prompt"],
-    *,
-    seed: int = 0,
-) -> int:
-    """The first layer with the highest cross-validated AUROC among these prompts, or -1."""
-    from scipy.stats import rankdata
+def ask(
+    subsets: Sequence[str | None],
+    is_emotion: Bool[np.ndarray, " prompt"],
+    used: Bool[np.ndarray, " prompt"],
+    folds: Int[np.ndarray, " prompt"],
+) -> Question:
+    """The question, with the transfer where both subsets hold both classes.
 
-    from emoact.stats.null.splits import scenario_folds
-
-    chosen = train & (contrast[design.label_of] != 0)
-    if not chosen.any():
-        return -1
-    inner = design.take(chosen)
-    used = np.flatnonzero(contrast)
-    if any(design.labels[label] not in inner.labels for label in used):
-        return -1
-    inner_contrast = np.array([contrast[design.index(label)] for label in inner.labels])
-    folds = scenario_folds(inner, seed=seed + 1)
-    scores = np.empty((features.shape[1], inner.n_prompts))
-    for layer in range(features.shape[1]):
-        # Layers are chosen in the units that probes see.
-        vectors = divide_by_sd(centre(features[:, layer : layer + 1]))
-        scores[layer] = held_out_scores(inner, vectors[chosen], inner_contrast, folds)[0]
-    side = inner_contrast[inner.label_of]
-    ranks = rankdata(scores[:, side != 0], axis=1, nan_policy="propagate")
-    auroc = ranks[:, side[side != 0] > 0].sum(axis=1)
-    return int(np.nanargmax(auroc)) if np.isfinite(auroc).any() else -1
+    Args:
+        subsets: Subset of every prompt.
+        is_emotion: True for the prompts of the first class.
+        used: The prompts of either class.
+        folds: Fold of each prompt.
+    """
+    splits: dict[str, Sequence[Split]] = {CROSS_VALIDATED: fold_splits(used, folds)}
+    named = np.array([subset or "" for subset in subsets])
+    sets = [(named == subset) & used for subset in ("explicit", "implicit")]
+    if all(is_emotion[each].any() and not is_emotion[each].all() for each in sets):
+        splits[TRANSFER] = [(sets[0], sets[1])]
+    return Question(is_emotion=is_emotion, used=used, folds=folds, splits=splits)

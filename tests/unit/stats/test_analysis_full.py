@@ -109,6 +109,7 @@ def test_every_table_has_its_rows(result: AnalysisResult) -> None:
         "distances": 2 * layers,
         "probes": 2 * 2 * layers * 3 * 2,
         "baselines": 2 * 2 * 2 * 7,
+        "pairs": 2 * 2 * 2,
         "similarity": 2 * 3 * pairs,
         "across": 2 * 2 * pairs,
         "maps": 2 * (3 + 2) * 3 * 4,
@@ -149,17 +150,6 @@ def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
         if row.layer:
             assert row.auroc > 0.9
             assert row.cv > row.null_high
-
-
-def test_words_that_give_the_class_away_leave_no_evidence_beyond_them(
-    result: AnalysisResult,
-) -> None:
-    evaluations: dict[str, set[str]] = {}
-    for row in rows(result, "headline"):
-        evaluations.setdefault(row.evaluation, set()).add(row.verdict)
-    assert evaluations["cross_validated"] == {"lexical_suffices"}
-    assert evaluations["explicit_to_implicit"] <= {"lexical_suffices", "no_separation"}
-    assert all(row.baseline_accuracy == 1 for row in rows(result, "headline"))
 
 
 def test_distance_of_orthogonal_emotions_is_lifted_plainly_and_not_cross_validated(
@@ -502,46 +492,6 @@ def test_settings_survive_json() -> None:
     assert decode(AnalysisSettings, encode(settings)) == settings
     with pytest.raises(RequestError, match="speed: this field is unknown"):
         decode(AnalysisSettings, {"speed": 3})
-
-
-def test_emotion_that_is_there_at_layer_zero_is_not_evidence_beyond_words() -> None:
-    rng = np.random.default_rng(9)
-    units = []
-    for unit in (make_unit(emotion=e, n=30) for e in ("anger", "neutral")):
-        pooled = rng.normal(size=(30, 3, 10)).astype(np.float32)
-        if unit.emotion == "anger":
-            pooled += 2
-        prompts = tuple(dataclasses.replace(p, text="the same words.") for p in unit.prompts)
-        units.append(dataclasses.replace(unit, prompts=prompts, sites=dict.fromkeys(SITES, pooled)))
-    found = rows(analyse_grid(units, FAST), "headline")
-    assert {(row.baseline, row.verdict) for row in found} == {("layer_0", "lexical_suffices")}
-    without = rows(analyse_grid(units, dataclasses.replace(FAST, sites=("mlp_out",))), "headline")
-    assert {row.verdict for row in without} == {"beyond_words"}
-    # Where the permutation test tells no difference, a probe that looks good decides nothing.
-    strict = dataclasses.replace(FAST, sites=("mlp_out",), alpha=1e-4)
-    assert {row.verdict for row in rows(analyse_grid(units, strict), "headline")} == {"undecided"}
-
-
-def test_layer_of_the_transfer_is_chosen_on_explicit_prompts() -> None:
-    rng = np.random.default_rng(4)
-    units = []
-    for unit in (make_unit(emotion=e, n=40, sites=("resid_pre",)) for e in ("anger", "neutral")):
-        pooled = rng.normal(size=(40, 3, 10)).astype(np.float32)
-        explicit = np.array([prompt.subset == "explicit" for prompt in unit.prompts])
-        if unit.emotion == "anger":
-            pooled[explicit, 1] += 3
-            pooled[explicit, 2] += 1
-            pooled[~explicit, 2] += 3
-        units.append(dataclasses.replace(unit, sites={"resid_pre": pooled}))
-    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
-    (row,) = (row for row in rows(found, "headline") if row.evaluation == "explicit_to_implicit")
-    (cheating,) = (
-        row.accuracy
-        for row in rows(found, "probes")
-        if (row.layer, row.probe, row.evaluation) == (2, "logistic", "explicit_to_implicit")
-    )
-    assert cheating > 0.8
-    assert row.accuracy < 0.7
 
 
 def test_length_that_the_direction_follows_is_told() -> None:

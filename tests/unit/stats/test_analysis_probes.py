@@ -1,40 +1,55 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.stats import t, ttest_1samp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from emoact.stats.design import contrast_against, design_of
+from emoact.stats.design import design_of
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
-from emoact.stats.probes.accuracy import compare_with_words, measure_accuracy
+from emoact.stats.probes.accuracy import (
+    MARGIN,
+    Comparison,
+    Median,
+    balanced_accuracy,
+    compare,
+    detectable_gain,
+    judge,
+    measure_accuracies,
+    median_over,
+    p_beyond,
+    p_words,
+)
 from emoact.stats.probes.baselines import (
     BASELINE_KINDS,
-    LEXICAL_KINDS,
     BaselineKind,
-    baseline_cross_validated,
-    baseline_decisions,
+    TextClassifiers,
     punctuation_features,
 )
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import logistic_decisions
 from emoact.stats.probes.probes import (
-    DECIDERS,
+    MANY_PROMPTS,
     PROBE_KINDS,
     ProbeKind,
-    best_layer,
+    band,
     correctness,
-    cross_validated_decisions,
+    fold_splits,
+    inner_splits,
+    layer_decisions,
     mass_mean_decisions,
-    nested_layers,
 )
 
-RNG = np.random.default_rng(0)
+LEXICAL_KINDS: tuple[BaselineKind, ...] = ("bag_of_words", "tfidf", "char_tfidf")
 
 
 def problem(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,10 +60,12 @@ def problem(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.n
     return x, labels, rng.normal(size=(17, d))
 
 
-@pytest.mark.parametrize(("n", "d"), [(20, 5), (15, 60), (25, 300)])
+@pytest.mark.parametrize(("n", "d"), [(20, 5), (15, 60), (25, 300), (120, 30)])
 def test_lda_agrees_with_scikit_learn(n: int, d: int) -> None:
     x, labels, test = problem(n, d)
-    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, labels)
+    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
+        x, labels
+    )
     np.testing.assert_allclose(
         lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
     )
@@ -63,7 +80,9 @@ def test_lda_of_two_prompts_a_class_agrees_with_scikit_learn() -> None:
             np.array([True, True, False, False]),
             rng.normal(size=(9, d)),
         )
-        oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, labels)
+        oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
+            x, labels
+        )
         np.testing.assert_allclose(
             lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
         )
@@ -72,28 +91,36 @@ def test_lda_of_two_prompts_a_class_agrees_with_scikit_learn() -> None:
 def test_lda_agrees_with_scikit_learn_on_dimensions_that_never_change() -> None:
     x, labels, test = problem(15, 40)
     x[:, 3] = test[:, 3] = 2.0
-    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, labels)
+    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
+        x, labels
+    )
     np.testing.assert_allclose(
         lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
     )
 
 
-@pytest.mark.parametrize(("n", "d", "penalty_c"), [(20, 3, 1.0), (15, 60, 1.0), (25, 300, 10.0)])
-def test_logistic_agrees_with_scikit_learn(n: int, d: int, penalty_c: float) -> None:
+@pytest.mark.parametrize(
+    ("n", "d", "penalty_c", "tolerance"),
+    [(20, 3, 1.0, 1e-3), (150, 40, 1.0, 1e-3), (15, 60, 1.0, 1e-8), (25, 300, 10.0, 1e-8)],
+)
+def test_logistic_agrees_with_scikit_learn(
+    n: int, d: int, penalty_c: float, tolerance: float
+) -> None:
     x, labels, test = problem(n, d)
-    oracle = LogisticRegression(C=penalty_c, solver="newton-cg", tol=1e-13, max_iter=1000)
-    oracle.fit(x, labels)
+    oracle = LogisticRegression(
+        C=penalty_c, solver="newton-cg", tol=1e-13, max_iter=1000, class_weight="balanced"
+    ).fit(x, labels)
     np.testing.assert_allclose(
         logistic_decisions(x, labels, test, penalty_c=penalty_c),
         oracle.decision_function(test),
-        rtol=1e-8,
-        atol=1e-8,
+        atol=tolerance,
     )
 
 
-def test_logistic_of_features_that_never_change_gives_the_prior() -> None:
-    decisions = logistic_decisions(np.ones((8, 3)), np.arange(8) < 6, np.ones((2, 3)))
-    np.testing.assert_allclose(decisions, np.log(3), rtol=1e-8)
+def test_classes_weigh_the_same_whatever_their_sizes() -> None:
+    unequal = np.arange(8) < 6
+    decisions = logistic_decisions(np.ones((8, 3)), unequal, np.ones((2, 3)))
+    np.testing.assert_allclose(decisions, 0, atol=1e-8)
 
 
 def test_mass_mean_is_the_projection_from_the_midpoint() -> None:
@@ -107,12 +134,13 @@ def test_mass_mean_is_the_projection_from_the_midpoint() -> None:
 def test_cross_validation_is_that_of_a_pipeline_over_groups(kind: ProbeKind) -> None:
     n = 20
     design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
-    x, _, _ = problem(n, 30)
+    x, _, _ = problem(n, 50)
     labels = np.arange(2 * n) < n
     folds = np.empty(2 * n, dtype=np.int64)
     for fold, (_, test) in enumerate(GroupKFold(5).split(x, labels, design.scenario_of)):
         folds[test] = fold
-    found = cross_validated_decisions(DECIDERS[kind], x, labels, np.ones(2 * n, dtype=bool), folds)
+    splits = fold_splits(np.ones(2 * n, dtype=bool), folds)
+    found = layer_decisions(x, labels, splits, [kind])[0]
     model = (
         LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         if kind == "lda"
@@ -129,22 +157,17 @@ def test_prompts_outside_the_contrast_are_neither_seen_nor_decided() -> None:
     x, _, _ = problem(10, 6)
     labels = np.arange(20) < 5
     used = np.arange(20) % 4 != 3
-    folds = np.arange(20) % 5
-    before = cross_validated_decisions(mass_mean_decisions, x, labels, used, folds)
+    splits = fold_splits(used, np.arange(20) % 5)
+    before = layer_decisions(x, labels, splits, PROBE_KINDS)
     x[~used] = 1e9
-    after = cross_validated_decisions(mass_mean_decisions, x, labels, used, folds)
-    np.testing.assert_array_equal(before, after)
-    assert np.isnan(before[~used]).all()
+    np.testing.assert_array_equal(before, layer_decisions(x, labels, splits, PROBE_KINDS))
+    assert np.isnan(before[:, ~used]).all()
 
 
 def test_fold_without_a_class_in_training_decides_nothing() -> None:
-    decisions = cross_validated_decisions(
-        mass_mean_decisions,
-        np.ones((4, 2)),
-        np.array([True, False, False, False]),
-        np.ones(4, dtype=bool),
-        np.array([0, 1, 1, 2]),
-    )
+    labels = np.array([True, False, False, False])
+    splits = fold_splits(np.ones(4, dtype=bool), np.array([0, 1, 1, 2]))
+    (decisions,) = layer_decisions(np.ones((4, 2)), labels, splits, ["mass_mean"])
     assert np.isnan(decisions[0])
     assert np.isfinite(decisions[1:]).all()
 
@@ -160,56 +183,34 @@ def test_correctness_counts_a_tie_as_half() -> None:
 def test_probes_of_noise_are_at_chance(kind: ProbeKind) -> None:
     n = 20
     folds = scenario_folds(design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2))
-    labels = np.arange(2 * n) < n
+    labels, splits = np.arange(2 * n) < n, fold_splits(np.ones(2 * n, dtype=bool), folds)
     rng = np.random.default_rng(5)
     accuracy = [
         correctness(
-            cross_validated_decisions(
-                DECIDERS[kind],
-                rng.normal(size=(2 * n, 30)),
-                labels,
-                np.ones(2 * n, dtype=bool),
-                folds,
-            ),
-            labels,
+            layer_decisions(rng.normal(size=(2 * n, 30)), labels, splits, [kind])[0], labels
         ).mean()
         for _ in range(60)
     ]
     assert abs(np.mean(accuracy) - 0.5) < 3 * np.std(accuracy) / np.sqrt(60)
 
 
-def test_layer_is_chosen_inside_the_training_prompts() -> None:
-    n = 30
-    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
-    x = np.random.default_rng(1).normal(size=(2 * n, 4, 10))
-    x[:n, 2] += 0.8
-    contrast = contrast_against(design, "a", "n")
-    folds = scenario_folds(design)
-    np.testing.assert_array_equal(nested_layers(design, x, contrast, folds), [2] * 5)
+@pytest.mark.parametrize(
+    ("n_layers", "first", "last"),
+    [(1, 0, 0), (2, 1, 1), (3, 1, 2), (4, 1, 2), (12, 3, 8), (30, 7, 22)],
+)
+def test_headline_is_of_the_middle_half_of_the_layers(n_layers: int, first: int, last: int) -> None:
+    assert list(band(n_layers)) == list(range(first, last + 1))
 
 
-def test_held_out_prompts_have_no_say_in_their_layer() -> None:
-    n = 20
-    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
-    contrast, folds = contrast_against(design, "a", "n"), scenario_folds(design)
-    rng = np.random.default_rng(2)
-    moved = 0
-    for _ in range(12):
-        x = rng.normal(size=(2 * n, 5, 6))
-        honest = nested_layers(design, x, contrast, folds)
-        x[folds == 3, 0] += 3 * np.where(design.label_of[folds == 3] == 0, 1, -1)[:, None]
-        found = nested_layers(design, x, contrast, folds)
-        assert found[3] == honest[3]
-        moved += int((found != honest).any())
-    assert moved > 0
-
-
-def test_layer_cannot_be_chosen_from_one_class() -> None:
-    design = design_of(["a"] * 4 + ["n"] * 4)
-    x = RNG.normal(size=(8, 2, 3))
-    contrast = contrast_against(design, "a", "n")
-    assert best_layer(design, x, contrast, np.arange(8) < 4) == -1
-    assert best_layer(design, x, contrast, np.zeros(8, dtype=bool)) == -1
+@pytest.mark.parametrize("n", [40, 2 * MANY_PROMPTS])
+def test_choice_for_a_fold_sees_neither_the_fold_nor_the_one_it_is_judged_on(n: int) -> None:
+    used, folds = np.arange(n) % 7 != 0, np.arange(n) % 5
+    found = inner_splits(used, folds)
+    assert {fold for pair in found for fold in pair} == set(range(5))
+    for pair, train in found.items():
+        assert not np.isin(folds[train], pair).any()
+        assert used[train].all()
+        assert train.sum() == used[~np.isin(folds, pair)].sum()
 
 
 TEXTS = ["Thank you so much for the soup.", "I thank you for the lift today."] * 10 + [
@@ -222,7 +223,8 @@ FOLDS = np.arange(40) // 2 % 5
 
 
 def accuracy(kind: BaselineKind, texts: list[str], lengths: np.ndarray) -> float:
-    decisions = baseline_cross_validated(kind, texts, lengths, LABELS, USED, FOLDS)
+    splits = fold_splits(USED, FOLDS)
+    decisions = TextClassifiers(texts, lengths).decisions(kind, LABELS, splits)
     return float(correctness(decisions, LABELS).mean())
 
 
@@ -269,64 +271,154 @@ def test_punctuation_features_count_and_look_at_the_end() -> None:
 
 def test_tfidf_baseline_agrees_with_scikit_learn() -> None:
     train = np.arange(40) % 4 != 0
-    found = baseline_decisions("tfidf", TEXTS, SAME_LENGTH, LABELS, train, ~train)
+    found = TextClassifiers(TEXTS, SAME_LENGTH).decisions("tfidf", LABELS, [(train, ~train)])
     oracle = make_pipeline(
         TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), sublinear_tf=True),
         LogisticRegression(C=10.0, solver="newton-cg", tol=1e-13, max_iter=1000),
     ).fit([t for t, k in zip(TEXTS, train, strict=True) if k], LABELS[train])
     expected = oracle.decision_function([t for t, k in zip(TEXTS, ~train, strict=True) if k])
-    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(found[~train], expected, rtol=1e-7, atol=1e-8)
 
 
 N = 40
 DESIGN = design_of(["a"] * N + ["n"] * N, [str(i) for i in range(N)] * 2)
 DRAWS = bootstrap_counts(DESIGN, 400)
-CHANCE = np.full(2 * N, 0.5)
+IS_A = np.arange(2 * N) < N
 
 
 def right(share: float, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).random(2 * N) < share).astype(np.float64)
 
 
-def test_accuracy_has_an_interval_around_it() -> None:
-    found = measure_accuracy(right(0.8, 0), DESIGN, DRAWS)
-    assert found.value == right(0.8, 0).mean()
-    assert found.low < found.value < found.high
-    assert found.high - found.low == pytest.approx(4 * np.sqrt(0.8 * 0.2 / 80), rel=0.35)
-    nothing = measure_accuracy(np.full(2 * N, np.nan), DESIGN, DRAWS)
-    assert nothing.n == 0
-    assert np.isnan(nothing.value)
+def median(*correct: np.ndarray) -> Median:
+    return median_over(measure_accuracies(np.stack(correct), IS_A, DESIGN, DRAWS))
+
+
+def test_accuracies_and_intervals_are_those_of_scikit_learn_and_of_a_bootstrap_by_hand() -> None:
+    correct = right(0.8, 0)
+    correct[:7] = np.nan
+    found = measure_accuracies(correct[None], IS_A, DESIGN, DRAWS)
+    decided = np.isfinite(correct)
+    said = np.where(correct == 1, IS_A, ~IS_A)
+    assert found.accuracy[0] == pytest.approx(correct[decided].mean())
+    expected = balanced_accuracy_score(IS_A[decided], said[decided])
+    assert found.balanced[0] == pytest.approx(expected)
+    assert balanced_accuracy(correct, IS_A) == pytest.approx(expected)
+    values = []
+    for counts in DRAWS:
+        rows = np.repeat(np.arange(2 * N), counts[DESIGN.scenario_of])
+        rows = rows[decided[rows]]
+        values.append(balanced_accuracy_score(IS_A[rows], said[rows]))
+    np.testing.assert_allclose(found.drawn[1, :, 0], values)
+    np.testing.assert_allclose(found.balanced_interval[:, 0], np.quantile(values, [0.025, 0.975]))
+    assert (found.n[0], found.n_scenarios[0]) == (2 * N - 7, N)
+
+
+def test_larger_class_has_no_more_say_than_the_smaller_one() -> None:
+    is_small = np.arange(2 * N) < 8
+    always_large = (~is_small).astype(np.float64)
+    found = measure_accuracies(always_large[None], is_small, DESIGN, DRAWS)
+    assert found.accuracy[0] == pytest.approx(0.9)
+    assert found.balanced[0] == 0.5
+
+
+def test_headline_is_the_median_and_no_layer_of_saturated_accuracy_is_picked() -> None:
+    layers = [right(share, seed) for seed, share in enumerate((0.6, 0.7, 1.0))]
+    assert median(*layers).value == pytest.approx(balanced_accuracy(layers[1], IS_A))
+
+
+def test_nothing_decided_has_no_accuracy() -> None:
+    found = median(np.full(2 * N, np.nan))
+    assert (found.n, found.n_scenarios) == (0, 0)
+    assert np.isnan([found.value, found.low, found.p_chance(cross_validated=True)]).all()
+
+
+def test_paired_comparison_agrees_with_the_t_test_over_scenarios() -> None:
+    probe, words = right(0.85, 1), right(0.65, 2)
+    found = compare(median(probe), median(words))
+    by_scenario = (probe - words).reshape(2, N).mean(axis=0)
+    expected = ttest_1samp(by_scenario, 0, alternative="greater")
+    assert found.difference == pytest.approx(by_scenario.mean())
+    assert found.se == pytest.approx(by_scenario.std(ddof=1) / np.sqrt(N), rel=0.1)
+    assert found.p_better == pytest.approx(expected.pvalue, rel=0.5)
+    assert found.low < found.difference < found.high
+
+
+def test_agreement_on_few_prompts_is_no_proof_of_equality() -> None:
+    few = design_of(["a"] * 8 + ["n"] * 8, [str(i) for i in range(8)] * 2)
+    correct = measure_accuracies(
+        np.ones((1, 16)), np.arange(16) < 8, few, bootstrap_counts(few, 200)
+    )
+    same = compare(median_over(correct), median_over(correct))
+    assert same.difference == 0
+    assert same.p_within > 0.05
+    assert compare(median(np.ones(2 * N)), median(np.ones(2 * N))).p_within < 0.05
+
+
+def test_beyond_needs_all_comparisons_and_words_need_one_with_its_price() -> None:
+    three = [
+        Comparison(se=0.02, p_better=better, p_within=within)
+        for better, within in ((0.001, 0.9), (0.03, 0.6), (0.01, 0.02))
+    ]
+    assert p_beyond(three) == 0.03
+    assert p_words(three) == pytest.approx(0.06)
+
+
+def test_detectable_gain_is_shown_in_eighty_percent_of_data_sets() -> None:
+    n, se = 30, 0.03
+    gain = detectable_gain([Comparison(se=se), Comparison(se=0.01)], n, 0.01)
+    rng = np.random.default_rng(0)
+    x = gain + se * np.sqrt(n) * rng.normal(size=(4000, n))
+    power = (ttest_1samp(x, 0, axis=1, alternative="greater").pvalue <= 0.01).mean()
+    assert power == pytest.approx(0.8, abs=0.04)
 
 
 @pytest.mark.parametrize(
-    ("probe", "words", "verdict"),
+    ("changed", "verdict"),
     [
-        (right(0.97, 1), right(0.6, 2), "beyond_words"),
-        (right(0.9, 1), right(0.9, 2), "lexical_suffices"),
-        (right(0.75, 1), right(0.97, 2), "lexical_suffices"),
-        (right(0.5, 1), right(0.5, 2), "no_separation"),
-        (np.full(2 * N, np.nan), right(0.5, 2), "undecided"),
+        ({"p_beyond": 0.01}, "beyond_words"),
+        ({"p_words": 0.01}, "words_suffice"),
+        ({"p_beyond": 0.01, "p_words": 0.01}, "beyond_words"),
+        ({}, "inconclusive"),
+        ({"p_beyond": 0.01, "p_words": 0.01, "has_controls": False}, "inconclusive"),
+        ({"p_beyond": 0.01, "separated": False}, "no_separation"),
+        ({"p_beyond": 0.01, "n_scenarios": 5}, "undecided"),
     ],
 )
-def test_verdict_follows_the_numbers(probe: np.ndarray, words: np.ndarray, verdict: str) -> None:
-    found = compare_with_words(probe, {"tfidf": words}, CHANCE, DESIGN, DRAWS)
-    assert found.verdict == verdict
+def test_verdict_follows_the_p_values(changed: dict[str, Any], verdict: str) -> None:
+    asked: dict[str, Any] = {
+        "n_scenarios": 6,
+        "separated": True,
+        "has_controls": True,
+        "p_beyond": 0.3,
+        "p_words": 0.3,
+        "alpha": 0.05,
+    }
+    assert judge(**{**asked, **changed}) == verdict
 
 
-@pytest.mark.parametrize(("n", "verdict"), [(5, "undecided"), (6, "beyond_words")])
-def test_a_handful_of_scenarios_decides_nothing(n: int, verdict: str) -> None:
+@pytest.mark.parametrize("cross_validated", [True, False])
+def test_accuracy_of_classes_that_do_not_differ_is_rarely_above_chance(
+    cross_validated: bool,
+) -> None:
+    n, d = 25, 20
     design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
-    right_all, wrong_all = np.ones(2 * n), np.zeros(2 * n)
-    found = compare_with_words(
-        right_all, {"tfidf": wrong_all}, np.full(2 * n, 0.5), design, bootstrap_counts(design, 200)
+    draws, labels = bootstrap_counts(design, 100), np.arange(2 * n) < n
+    half = np.arange(2 * n) % n < n // 2
+    splits = (
+        fold_splits(np.ones(2 * n, dtype=bool), scenario_folds(design))
+        if cross_validated
+        else [(half, ~half)]
     )
-    assert found.verdict == verdict
+    rng, above = np.random.default_rng(7), 0
+    for _ in range(150):
+        decisions = layer_decisions(rng.normal(size=(2 * n, d)), labels, splits, ["mass_mean"])
+        correct = correctness(decisions, labels)
+        found = median_over(measure_accuracies(correct, labels, design, draws))
+        above += int(found.p_chance(cross_validated=cross_validated) <= 0.05)
+    assert above <= 15
 
 
-def test_best_word_baseline_is_the_one_compared() -> None:
-    weak, strong = right(0.5, 3), right(0.9, 4)
-    found = compare_with_words(
-        right(0.9, 1), {"bag_of_words": weak, "tfidf": strong}, CHANCE, DESIGN, DRAWS
-    )
-    assert found.baseline == "tfidf"
-    assert found.difference == pytest.approx(right(0.9, 1).mean() - strong.mean())
+def test_margin_is_five_points() -> None:
+    far = compare(median(np.ones(2 * N)), median(np.ones(2 * N)))
+    assert far.p_within == pytest.approx(t.sf(MARGIN / far.se, N - 1))

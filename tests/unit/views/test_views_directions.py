@@ -88,11 +88,11 @@ def test_separation_shows_every_baseline_of_the_table(tables: Tables) -> None:
     headline = tables["headline"]
     for emotion in ("gratitude", "anger"):
         shown = {y: x for t in dots if t.name == emotion for y, x in zip(t.y, t.x, strict=True)}
-        rows = own[own["emotion"] == emotion].set_index("baseline")["accuracy"]
+        rows = own[own["emotion"] == emotion].set_index("baseline")["balanced_accuracy"]
         assert {separation.BASELINES[n]: rows[n] for n in rows.index}.items() <= shown.items()
         best = headline[
             (headline["emotion"] == emotion) & (headline["evaluation"] == "cross_validated")
-        ].set_index("site")["accuracy"]
+        ].set_index("site")["balanced_accuracy"]
         assert shown["probe, residual stream"] == best["resid_pre"]
         assert shown["probe, MLP output"] == best["mlp_out"]
 

@@ -1,0 +1,174 @@
+"""Probes of one emotion against another, which no register of neutral prompts can help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from emoact.measures import Cell, Measure, ends
+from emoact.sites import SiteName
+from emoact.stats.directions.emotion import Contrast
+from emoact.stats.features import ModelFeatures
+from emoact.stats.null.permutation import adjust
+from emoact.stats.probes.accuracy import Accuracies, Median, measure_accuracies, median_over
+from emoact.stats.probes.grid import band_correctness, headline_probe
+from emoact.stats.probes.probes import CROSS_VALIDATED, ProbeKind, ask, band
+from emoact.stats.settings import AnalysisSettings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmotionPair:
+    """Two emotions of one model told apart at one site, in one evaluation.
+
+    Attributes:
+        emotions: First and second emotion.
+        layers: Layers whose median is taken.
+        accuracies: By layer.
+        median: Over the layers.
+    """
+
+    model: str
+    site: SiteName
+    emotions: tuple[str, str]
+    evaluation: str
+    probe: ProbeKind
+    layers: range
+    accuracies: Accuracies
+    median: Median
+
+    @property
+    def p_chance(self) -> float:
+        """p-value of a balanced accuracy that is not above 1/2."""
+        return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedPair:
+    """A pair with its p-value corrected for all pairs of the analysis by Holm."""
+
+    pair: EmotionPair
+    p_holm: float
+
+
+def probe_pairs(
+    model: ModelFeatures, site: SiteName, contrasts: Sequence[Contrast], settings: AnalysisSettings
+) -> list[EmotionPair]:
+    """The headline probe for every two emotions, at the layers of the headline."""
+    features, design, kind = model.sites[site], model.design, headline_probe(settings)
+    layers, subsets = band(features.shape[1]), [prompt.subset for prompt in model.prompts]
+    emotions = [each.emotion for each in contrasts if each.emotion != settings.neutral]
+    found = []
+    for first, second in combinations(emotions, 2):
+        is_first = design.label_of == design.index(first)
+        used = is_first | (design.label_of == design.index(second))
+        question = ask(subsets, is_first, used, contrasts[0].folds)
+        for name, correct in band_correctness(features, layers, question, kind).items():
+            accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
+            found.append(
+                EmotionPair(
+                    model=model.model,
+                    site=site,
+                    emotions=(first, second),
+                    evaluation=name,
+                    probe=kind,
+                    layers=layers,
+                    accuracies=accuracies,
+                    median=median_over(accuracies),
+                )
+            )
+    return found
+
+
+def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
+    """Cells of the table `pairs`."""
+    corrected = adjust(np.array([each.p_chance for each in pairs]))
+    for pair, p_holm in zip(pairs, corrected, strict=True):
+        ids = {
+            "model": pair.model,
+            "site": pair.site,
+            "emotion_a": pair.emotions[0],
+            "emotion_b": pair.emotions[1],
+            "evaluation": pair.evaluation,
+        }
+        yield Cell(table="pairs", ids=ids, source=JudgedPair(pair=pair, p_holm=float(p_holm)))
+
+
+MEASURES = (
+    Measure(
+        name="probe",
+        table="pairs",
+        kind="str",
+        definition="Probe of the accuracies: logistic where it was fitted",
+        compute=lambda judged: judged.pair.probe,
+    ),
+    *(
+        Measure(
+            name=name,
+            table="pairs",
+            kind="int",
+            definition=f"{title} of the layers whose median accuracy is taken: the middle half",
+            compute=lambda judged, place=place: judged.pair.layers[place],  # type: ignore[misc]
+        )
+        for name, title, place in (("layer_first", "First", 0), ("layer_last", "Last", -1))
+    ),
+    Measure(
+        name="n_prompts",
+        table="pairs",
+        kind="int",
+        definition="Held-out prompts with a decision",
+        unit="prompts",
+        compute=lambda judged: judged.pair.median.n,
+    ),
+    Measure(
+        name="n_scenarios",
+        table="pairs",
+        kind="int",
+        definition="Scenarios of these prompts",
+        unit="scenarios",
+        compute=lambda judged: judged.pair.median.n_scenarios,
+    ),
+    Measure(
+        name="balanced_accuracy",
+        table="pairs",
+        definition="Mean over the two emotions of the share of held-out prompts that are "
+        "classified correctly, median over the layers",
+        label="held-out balanced accuracy",
+        interval=("balanced_low", "balanced_high"),
+        chance=0.5,
+        no_effect="chance",
+        compute=lambda judged: judged.pair.median.value,
+    ),
+    *ends(
+        "balanced_low",
+        "balanced_high",
+        table="pairs",
+        of="its 95 % bootstrap interval over scenarios",
+        compute=lambda judged: (judged.pair.median.low, judged.pair.median.high),
+    ),
+    *ends(
+        "balanced_min",
+        "balanced_max",
+        table="pairs",
+        of="the range of balanced accuracy over these layers",
+        compute=lambda judged: (
+            judged.pair.accuracies.balanced.min(),
+            judged.pair.accuracies.balanced.max(),
+        ),
+    ),
+    Measure(
+        name="p_chance",
+        table="pairs",
+        definition="One-sided p-value of a balanced accuracy that is not above 1/2",
+        compute=lambda judged: judged.pair.p_chance,
+    ),
+    Measure(
+        name="p_holm",
+        table="pairs",
+        definition="p_chance after Holm's correction over all pairs, sites, evaluations and models",
+        source="Holm 1979",
+        compute=lambda judged: judged.p_holm,
+    ),
+)

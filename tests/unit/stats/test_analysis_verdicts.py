@@ -1,0 +1,299 @@
+"""Verdicts on planted activations whose relation to words is known."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emoact.analysis.sentences import sentences_of, verdict_words
+from emoact.data.controls import LEAST_SHUFFLES
+from emoact.stats.comparable import Configuration
+from emoact.stats.features import Controls, PromptInfo, UnitFeatures
+from emoact.stats.full import analyse_grid
+from emoact.stats.result import AnalysisResult
+from emoact.stats.settings import AnalysisSettings
+
+SETTINGS = AnalysisSettings(
+    sites=("resid_pre",),
+    n_permutations=1000,
+    n_bootstrap=200,
+    n_splits=4,
+    n_pairings=9,
+    n_rotations=1,
+    n_shuffles=1,
+    probes=("logistic",),
+)
+N, LAYERS, WIDTH = 40, 4, 24
+EMOTIONS = ("anger", "neutral")
+VOCABULARY = [f"word{i}" for i in range(60)]
+
+
+def plant(
+    vectors: np.ndarray,
+    *,
+    contextless: np.ndarray | None = None,
+    shuffled: Sequence[np.ndarray] = (),
+    texts: Sequence[str] | None = None,
+    lengths: Sequence[int] | None = None,
+    emotions: Sequence[str] = EMOTIONS,
+    model: str = "m0",
+) -> list[UnitFeatures]:
+    """Units of `[emotion · prompt, layer, d_model]` vectors, scenarios matched."""
+    units = []
+    for number, emotion in enumerate(emotions):
+        rows = slice(number * N, (number + 1) * N)
+        prompts = tuple(
+            PromptInfo(
+                id=f"{emotion}-{i}",
+                scenario_id=f"s{i}",
+                subset=None,
+                text="the same words" if texts is None else texts[number * N + i],
+                n_tokens=7 if lengths is None else lengths[number * N + i],
+            )
+            for i in range(N)
+        )
+        units.append(
+            UnitFeatures(
+                model=model,
+                emotion=emotion,
+                prompts=prompts,
+                sites={"resid_pre": vectors[rows].astype(np.float32)},
+                configuration=Configuration(
+                    model=model,
+                    processing="raw",
+                    bos="prepend",
+                    dtype="float32",
+                    dataset="abc",
+                    pooling="mean_content",
+                ),
+                controls=Controls(
+                    contextless=None
+                    if contextless is None
+                    else {"resid_pre": contextless[rows].astype(np.float32)},
+                    shuffled=tuple(
+                        {"resid_pre": each[rows].astype(np.float32)} for each in shuffled
+                    ),
+                ),
+            )
+        )
+    return units
+
+
+def noise(rng: np.random.Generator, n_classes: int = 2) -> np.ndarray:
+    return rng.normal(size=(n_classes * N, LAYERS, WIDTH))
+
+
+def shift(size: float, n_classes: int = 2) -> np.ndarray:
+    """An effect of the first class at every layer but the first."""
+    moved = np.zeros((n_classes * N, LAYERS, WIDTH))
+    moved[:N, 1:, :6] = size
+    return moved
+
+
+def headline(found: AnalysisResult) -> list[Any]:
+    return list(found.tables["headline"].itertuples())
+
+
+def analyse(units: Sequence[UnitFeatures], **changed: Any) -> AnalysisResult:
+    return analyse_grid(units, dataclasses.replace(SETTINGS, **changed), workers=1)
+
+
+def test_emotion_that_no_control_knows_is_beyond_words() -> None:
+    rng = np.random.default_rng(0)
+    found = analyse(
+        plant(
+            noise(rng) + shift(1.0),
+            contextless=noise(rng),
+            shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+        )
+    )
+    (row,) = headline(found)
+    assert row.verdict == "beyond_words"
+    assert (row.layer_first, row.layer_last, row.n_prompts, row.n_scenarios) == (1, 2, 2 * N, N)
+    assert row.balanced_min < 0.7 < row.balanced_accuracy <= row.balanced_max
+    assert row.p_beyond < 0.05 < row.p_words
+    assert {"contextless", "shuffled_words", "layer_0", "length"} <= set(
+        found.tables["baselines"]["baseline"]
+    )
+    sentence = sentences_of(found)["m0"]
+    for part in ("layers 1 to 2", "80 prompts of 40 scenarios", "beyond words", "p ≤ 0.0005"):
+        assert part in sentence
+
+
+def test_model_of_words_is_never_beyond_words() -> None:
+    said = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        vectors = rng.normal(size=(len(VOCABULARY), WIDTH))
+        chances = np.ones((2, len(VOCABULARY)))
+        chances[0, :10] *= 3
+        words = [
+            rng.choice(len(VOCABULARY), 8, p=chances[kind] / chances[kind].sum())
+            for kind in (0, 1)
+            for _ in range(N)
+        ]
+        mean = np.stack([vectors[own].mean(axis=0) for own in words])[:, None]
+
+        def pooled(rng: np.random.Generator = rng, mean: np.ndarray = mean) -> np.ndarray:
+            return np.asarray(mean + 0.1 * noise(rng))
+
+        found = analyse(
+            plant(
+                pooled(),
+                contextless=pooled(),
+                shuffled=[pooled() for _ in range(LEAST_SHUFFLES)],
+                texts=[" ".join(VOCABULARY[word] for word in own) for own in words],
+            )
+        )
+        said += [row.verdict for row in headline(found)]
+    assert "beyond_words" not in said
+
+
+def test_words_do_not_suffice_where_the_gain_is_far_above_the_margin() -> None:
+    said = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        found = analyse(
+            plant(
+                noise(rng) + shift(0.55),
+                contextless=noise(rng) + shift(0.35),
+                shuffled=[noise(rng) + shift(0.35) for _ in range(LEAST_SHUFFLES)],
+            )
+        )
+        said += [row.verdict for row in headline(found)]
+    assert "words_suffice" not in said
+
+
+def test_words_suffice_where_they_are_right_as_often() -> None:
+    rng = np.random.default_rng(1)
+    same = noise(rng) + shift(3.0)
+    (row,) = headline(analyse(plant(same, contextless=same, shuffled=[same] * LEAST_SHUFFLES)))
+    assert row.verdict == "words_suffice"
+    assert row.contextless_difference == 0
+
+
+def test_length_alone_is_not_beyond_words() -> None:
+    rng = np.random.default_rng(2)
+    lengths = [*(8 + rng.integers(3, size=N)), *(12 + rng.integers(3, size=N))]
+    follows = noise(rng)
+    follows[:, 1:, 3] += 3 * np.array(lengths)[:, None]
+    found = analyse(
+        plant(
+            follows,
+            contextless=noise(rng),
+            shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+            lengths=[int(length) for length in lengths],
+        )
+    )
+    (row,) = headline(found)
+    assert row.baseline == "length"
+    assert row.text_balanced_accuracy == 1
+    assert row.verdict == "words_suffice"
+
+
+def test_layer_zero_counts_among_the_words() -> None:
+    rng = np.random.default_rng(3)
+    units = plant(
+        noise(rng) + 3 * (np.arange(2 * N) < N)[:, None, None],
+        contextless=noise(rng),
+        shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+    )
+    (row,) = headline(analyse(units))
+    assert (row.baseline, row.text_balanced_accuracy) == ("layer_0", 1)
+    assert row.verdict != "beyond_words"
+
+
+def test_layer_with_the_best_accuracy_is_not_picked() -> None:
+    rng = np.random.default_rng(4)
+    vectors = noise(rng)
+    vectors[:N, 3, :6] += 3
+    (row,) = headline(analyse(plant(vectors)))
+    assert row.balanced_max == 1
+    assert row.balanced_accuracy < 0.75
+    assert row.verdict == "no_separation"
+
+
+def test_no_verdict_on_words_without_controls_and_the_finding_names_the_model() -> None:
+    rng = np.random.default_rng(5)
+    with_controls = plant(
+        noise(rng) + shift(1.5),
+        contextless=noise(rng),
+        shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+    )
+    without = plant(
+        noise(rng) + shift(1.5),
+        contextless=noise(rng),
+        shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES - 1)],
+        model="m1",
+    )
+    found = analyse([*with_controls, *without])
+    assert {row.model: row.verdict for row in headline(found)} == {
+        "m0": "beyond_words",
+        "m1": "inconclusive",
+    }
+    (finding,) = (each for each in found.findings if each.code == "controls_missing")
+    assert finding.where == "m1"
+    assert "19 of 20 shuffles" in finding.message
+    assert "emoact analyze --controls" in finding.remedy
+    assert "controls are missing" in sentences_of(found)["m1"]
+
+
+def test_control_that_is_not_finite_is_found_and_gives_no_verdict() -> None:
+    rng = np.random.default_rng(6)
+    broken = noise(rng)
+    broken[3, 2, 1] = np.nan
+    found = analyse(
+        plant(
+            noise(rng) + shift(1.5),
+            contextless=broken,
+            shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+        )
+    )
+    (row,) = headline(found)
+    assert row.verdict == "inconclusive"
+    assert np.isnan(row.contextless_difference)
+    assert "nonfinite_control" in {each.code for each in found.findings}
+
+
+def test_verdicts_are_corrected_for_one_another_by_holm() -> None:
+    rng = np.random.default_rng(7)
+    emotions = ("anger", "joy", "pride", "neutral")
+    units = plant(
+        noise(rng, 4) + np.roll(shift(0.7, 4), N, axis=0),
+        contextless=noise(rng, 4),
+        shuffled=[noise(rng, 4)] * LEAST_SHUFFLES,
+        emotions=emotions,
+    )
+    found = analyse(units).tables["headline"].set_index("emotion")
+    alone = analyse([units[1], units[3]]).tables["headline"].set_index("emotion")
+    for name in ("p_beyond", "detectable", "scenarios_needed"):
+        assert found.loc["joy", name] > alone.loc["joy", name], name
+    assert (found["detectable"] > 0).all()
+    expected = np.ceil(found["n_scenarios"] * (found["detectable"] / 0.1) ** 2)
+    assert found["scenarios_needed"].tolist() == expected.tolist()
+
+
+def test_emotions_that_differ_from_neutral_alike_do_not_differ_from_each_other() -> None:
+    rng = np.random.default_rng(8)
+    emotions = ("anger", "joy", "pride", "neutral")
+    moved = shift(2.0, 4) + np.roll(shift(2.0, 4), N, axis=0)
+    moved[2 * N : 3 * N, 1:, 10:16] = 2.0
+    pairs = analyse(plant(noise(rng, 4) + moved, emotions=emotions)).tables["pairs"]
+    found = {(row.emotion_a, row.emotion_b): row for row in pairs.itertuples()}
+    assert found["anger", "joy"].p_holm > 0.05
+    assert found["anger", "pride"].balanced_accuracy > 0.9
+    assert found["joy", "pride"].p_holm < 0.05
+
+
+@pytest.mark.parametrize("verdict", ["lexical_suffices", "beyond_words", "no_separation"])
+def test_row_of_an_earlier_version_can_still_be_told(verdict: str) -> None:
+    names = ("text", "contextless", "shuffled_words")
+    row = pd.Series(
+        {"verdict": verdict} | {f"{name}_difference": np.nan for name in names}
+    ).to_dict()
+    assert verdict_words(row)
