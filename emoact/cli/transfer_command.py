@@ -7,7 +7,6 @@ from typing import Any
 
 from emoact.cli.output import print_json, print_line, say, write_table
 from emoact.cli.parsing import add_command, add_options
-from emoact.positions import POOLINGS
 from emoact.sites import in_order, vector_sites
 
 _EXAMPLE = """\
@@ -54,7 +53,10 @@ def add(commands: Any) -> None:
         help=f"one of {', '.join(vector_sites())}; repeatable (default: resid_pre)",
     )
     parser.add_argument(
-        "--pooling", choices=POOLINGS, default="mean_content", help="positions that make a vector"
+        "--pooling",
+        choices=("mean_content", "last", "mean_all"),
+        default="mean_content",
+        help="positions that make a vector",
     )
     parser.add_argument(
         "--neutral",
