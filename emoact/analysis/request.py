@@ -112,7 +112,7 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
                 **({} if controls is None else {"controls": encode(controls)}),
             },
             command=redact(analyze_command(request)),
-            needs_model=controls is not None,
+            needs_model=controls is not None and bool(controls.models),
         ),
         existing=existing,
         problems=tuple(f"{problem.where}: {problem.message}" for problem in grid.problems),

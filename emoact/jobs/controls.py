@@ -26,7 +26,8 @@ class ControlsRequest:
     Attributes:
         settings: What decides the vectors.
         units: Folder and file name of every unit.
-        models: The model of every folder, with the settings of its units.
+        models: The model of every folder, with the settings of its units. One that is not here is
+            left out where all its control extractions are.
     """
 
     settings: ControlSettings
@@ -71,19 +72,23 @@ def request_controls(
     """The request for these units; their models are looked for on this machine.
 
     Raises:
-        RequestError: A unit holds no texts or does not say how it was made, the units of one folder
-            were made differently, or their model is not installed here.
+        RequestError: A unit holds no texts or does not say how it was made, or something has to be
+            extracted and the units of one folder were made differently or their model is not
+            installed here.
     """
-    for unit in units:
-        UnitControls(root=root, unit=unit, settings=settings)
-    folders = dict.fromkeys(unit.folder for unit in units)
+    models = []
+    for folder in dict.fromkeys(unit.folder for unit in units):
+        own = [unit for unit in units if unit.folder == folder]
+        controls = [UnitControls(root=root, unit=unit, settings=settings) for unit in own]
+        try:
+            models.append(_model(own, root, settings))
+        except RequestError:
+            if any(each.absent() for each in controls):
+                raise
     return ControlsRequest(
         settings=settings,
         units=tuple((unit.folder, unit.path.name) for unit in units),
-        models=tuple(
-            _model([unit for unit in units if unit.folder == folder], root, settings)
-            for folder in folders
-        ),
+        models=tuple(models),
     )
 
 

@@ -207,5 +207,7 @@ def _digest(arrays: Mapping[SiteName, Pooled]) -> str:
 
 def _refused(path: Path, why: str) -> FileRefusedError:
     return FileRefusedError(
-        why, path=str(path), remedy="Analyse again with --controls; what is missing is extracted."
+        why,
+        path=str(path),
+        remedy="Install its model and analyse again with --controls: what is missing is extracted.",
     )

@@ -180,6 +180,17 @@ def test_a_model_that_is_not_on_this_machine_is_named_before_anything_starts(wor
     prepared(world, control_shuffles=0)
 
 
+def test_controls_that_are_on_disk_need_no_model_on_this_machine(world: World) -> None:
+    analysed(world)
+    shutil.rmtree(world.path / "models" / "tiny")
+    config = prepared(world, alpha=0.01).config
+    assert not config.needs_model
+    launch.start(config)
+    assert world.wait(config.run_id).state == "finished"
+    with pytest.raises(RequestError, match="models/tiny does not exist"):
+        prepared(world, control_shuffles=21)
+
+
 def test_another_model_at_the_same_place_is_refused(world: World) -> None:
     (world.path / "models" / "tiny" / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(RequestError, match="revision of the files is"):
