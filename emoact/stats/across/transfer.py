@@ -18,7 +18,14 @@ from emoact.stats.features import ModelFeatures
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.baselines import BaselineKind, TextClassifiers
-from emoact.stats.probes.probes import DECIDERS, PROBE_KINDS, Decide, standardised
+from emoact.stats.probes.probes import (
+    MANY_PROMPTS,
+    PROBE_KINDS,
+    Split,
+    band,
+    fold_splits,
+    layer_decisions,
+)
 
 N_DRAWS = 1000
 TEXT_KINDS: tuple[BaselineKind, ...] = ("tfidf", "char_tfidf", "bag_of_words", "length")
@@ -36,6 +43,7 @@ class _Pair:
         rows: Rows of either that belong to the emotion or to neutral.
         is_emotion: True for the emotion.
         train: True for the first data set.
+        texts: Classifiers of the texts of both.
         draws: Weights of the tested prompts; row 0 counts each once.
     """
 
@@ -44,24 +52,18 @@ class _Pair:
     rows: tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
     is_emotion: Bool[np.ndarray, " prompt"]
     train: Bool[np.ndarray, " prompt"]
+    texts: TextClassifiers
     draws: Float64[np.ndarray, "draw test"]
+
+    @property
+    def split(self) -> Split:
+        """Training prompts, and tested ones."""
+        return self.train, ~self.train
 
     def values(self, site: SiteName, layer: int) -> Float[np.ndarray, "prompt d_model"]:
         """Vectors of both at one layer."""
         sides = zip((self.first, self.second), self.rows, strict=True)
         return np.concatenate([side.sites[site][rows, layer] for side, rows in sides])
-
-    @property
-    def texts(self) -> list[str]:
-        """Texts of both."""
-        sides = zip((self.first, self.second), self.rows, strict=True)
-        return [side.prompts[row].text for side, rows in sides for row in rows]
-
-    @property
-    def n_tokens(self) -> Int[np.ndarray, " prompt"]:
-        """Lengths of both."""
-        sides = zip((self.first, self.second), self.rows, strict=True)
-        return np.concatenate([side.n_tokens[rows] for side, rows in sides])
 
     def scores(self, decisions: Sequence[Float64[np.ndarray, " test"]]) -> Scores:
         """Scores of decision values of the tested prompts, one for each layer."""
@@ -95,34 +97,36 @@ def transfer_cells(
         pair = _pair(first, second, labels, emotion, neutral, seed=seed)
         names = {"model": first.model, "emotion": emotion, "target": labels[emotion]}
         words: dict[str, Scores] = {
-            kind: pair.scores([_by_text(pair, kind, pair.train, ~pair.train)])
+            kind: pair.scores(
+                [pair.texts.decisions(kind, pair.is_emotion, [pair.split])[~pair.train]]
+            )
             for kind in TEXT_KINDS
-            if kind == "length" or any(text.strip() for text in pair.texts)
+            if kind in pair.texts.kinds
         }
-        within: dict[str, float] = {
-            kind: _within(pair, kind, seed=seed) for kind in TEXT_KINDS if kind in words
-        }
+        within = {kind: _within(pair, kind, sites[0], seed=seed) for kind in words}
         sizes = {
             "n_train": int(pair.train.sum()),
             "n": int((~pair.train).sum()),
             "n_scenarios": len(np.unique(second.design.scenario_of[pair.rows[1]])),
         }
         for site in sites:
+            n_layers = first.sites[site].shape[1]
+            chosen = band(n_layers)
+            decisions = np.stack(
+                [
+                    _decided(pair, site, layer, fully=layer in (0, *chosen))
+                    for layer in range(n_layers)
+                ],
+                axis=1,
+            )
             found = {
-                probe: pair.scores(
-                    [
-                        _by_vector(pair.values(site, layer), pair, DECIDERS[probe])
-                        for layer in range(first.sites[site].shape[1])
-                    ]
-                )
-                for probe in PROBE_KINDS
+                probe: pair.scores(list(own))
+                for probe, own in zip(PROBE_KINDS, decisions, strict=True)
             }
             if site == "resid_pre":
                 words[LAYER_0] = found["logistic"].over([0])
-                within[LAYER_0] = _within_layer(pair, site, seed=seed)
+                within[LAYER_0] = _within(pair, LAYER_0, site, seed=seed)
             best = max(within, key=lambda kind: within[kind])
-            n_layers = first.sites[site].shape[1]
-            chosen = band(n_layers)
             for probe, scores in found.items():
                 ids = {**names, "site": site, "layer": np.arange(n_layers), "probe": probe}
                 yield Cell(table="transfer_layers", ids=ids, source=scores)
@@ -152,11 +156,6 @@ def transfer_cells(
             )
             ids = {**names, "site": "resid_pre" if kind == LAYER_0 else "", "classifier": kind}
             yield Cell(table="transfer", ids=ids, source=source)
-
-
-def band(n_layers: int) -> range:
-    """The middle half of the layers, fixed before any figure is known."""
-    return range(max(n_layers // 4, min(1, n_layers - 1)), -(-3 * n_layers // 4))
 
 
 def mapped_labels(
@@ -221,12 +220,15 @@ def _pair(
     seed: int,
 ) -> _Pair:
     asked = ((first, (emotion, neutral)), (second, (labels[emotion], labels[neutral])))
-    rows, sides = [], []
+    rows, sides, lengths = [], [], []
+    texts = list[str]()
     for side, wanted in asked:
         numbers = [side.design.index(label) for label in wanted]
         own = np.flatnonzero(np.isin(side.design.label_of, numbers))
         rows.append(own)
         sides.append(side.design.label_of[own] == numbers[0])
+        texts += [side.prompts[row].text for row in own]
+        lengths.append(side.n_tokens[own])
     design = design_of(["x"] * len(rows[1]), [second.prompts[row].scenario_id for row in rows[1]])
     often = bootstrap_counts(design, N_DRAWS, seed=seed)[:, design.scenario_of]
     return _Pair(
@@ -235,54 +237,39 @@ def _pair(
         rows=(rows[0], rows[1]),
         is_emotion=np.concatenate(sides),
         train=np.arange(len(rows[0]) + len(rows[1])) < len(rows[0]),
+        texts=TextClassifiers(texts, np.concatenate(lengths)),
         draws=np.vstack([np.ones(len(rows[1])), often]).astype(np.float64),
     )
 
 
-def _by_vector(
-    values: Float[np.ndarray, "prompt d_model"], pair: _Pair, decide: Decide
-) -> Float64[np.ndarray, " test"]:
-    here, there = standardised(values[pair.train], values[~pair.train])
-    return decide(here, pair.is_emotion[pair.train], there)
+def _decided(
+    pair: _Pair, site: SiteName, layer: int, *, fully: bool
+) -> Float64[np.ndarray, "probe test"]:
+    """Decisions of every probe; of many prompts the logistic one is NaN unless `fully`."""
+    fitted = fully or pair.train.sum() <= MANY_PROMPTS
+    kinds = [kind for kind in PROBE_KINDS if fitted or kind != "logistic"]
+    values = pair.values(site, layer)
+    found = layer_decisions(values, pair.is_emotion, [pair.split], kinds)[:, ~pair.train]
+    blank = np.full(found.shape[1], np.nan)
+    return np.stack([found[kinds.index(k)] if k in kinds else blank for k in PROBE_KINDS])
 
 
-def _by_text(
-    pair: _Pair,
-    kind: BaselineKind,
-    train: Bool[np.ndarray, " prompt"],
-    test: Bool[np.ndarray, " prompt"],
-) -> Float64[np.ndarray, " test"]:
-    classifiers = TextClassifiers(pair.texts, pair.n_tokens)
-    return np.asarray(classifiers.decisions(kind, pair.is_emotion, [(train, test)])[test])
-
-
-def _folds(pair: _Pair, seed: int) -> Iterator[tuple[Bool[np.ndarray, " prompt"], ...]]:
+def _folds(pair: _Pair, seed: int) -> list[Split]:
     """Training and tested prompts within the first data set."""
     own = [pair.first.prompts[row].scenario_id for row in pair.rows[0]]
     labels = [str(value) for value in pair.is_emotion[pair.train]]
     folds = np.full(len(pair.train), -1)
     folds[pair.train] = scenario_folds(design_of(labels, own), seed=seed)
-    for fold in range(int(folds.max()) + 1):
-        yield pair.train & (folds != fold), folds == fold
+    return fold_splits(pair.train, folds)
 
 
-def _within(pair: _Pair, kind: BaselineKind, *, seed: int) -> float:
+def _within(pair: _Pair, kind: str, site: SiteName, *, seed: int) -> float:
     """Cross-validated balanced accuracy within the first data set: what the choice rests on."""
-    decisions = np.full(len(pair.train), np.nan)
-    for train, test in _folds(pair, seed):
-        decisions[test] = _by_text(pair, kind, train, test)
-    return _balanced_within(pair, decisions)
-
-
-def _within_layer(pair: _Pair, site: SiteName, *, seed: int) -> float:
-    """The same of the logistic probe at layer 0."""
-    values, decisions = pair.values(site, 0), np.full(len(pair.train), np.nan)
-    for train, test in _folds(pair, seed):
-        here, there = standardised(values[train], values[test])
-        decisions[test] = DECIDERS["logistic"](here, pair.is_emotion[train], there)
-    return _balanced_within(pair, decisions)
-
-
-def _balanced_within(pair: _Pair, decisions: Float64[np.ndarray, " prompt"]) -> float:
+    splits = _folds(pair, seed)
+    if kind == LAYER_0:
+        decisions = layer_decisions(pair.values(site, 0), pair.is_emotion, splits, ["logistic"])[0]
+    else:
+        (known,) = (each for each in TEXT_KINDS if each == kind)
+        decisions = pair.texts.decisions(known, pair.is_emotion, splits)
     own = decisions[pair.train]
     return float(balanced(own, pair.is_emotion[pair.train], np.ones((1, len(own))))[0])

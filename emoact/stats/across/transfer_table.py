@@ -79,6 +79,8 @@ def auroc(
     weights: Float[np.ndarray, "draw test"],
 ) -> Float64[np.ndarray, " draw"]:
     """Weighted probability that a prompt of the emotion scores above one of neutral; ties half."""
+    if not np.isfinite(scores).all():
+        return np.full(len(weights), np.nan)
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) != 0)
     own, other = (
