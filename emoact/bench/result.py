@@ -118,7 +118,3 @@ class BenchResult:
     limit_gflops: tuple[float, ...]
     whole_run: WholeRun
     memory: tuple[MemoryPoint, ...] = ()
-
-    def way(self, name: str) -> WayResult:
-        """Result of the named way."""
-        return next(way for way in self.ways if way.name == name)

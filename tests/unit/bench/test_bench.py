@@ -48,17 +48,18 @@ def test_every_way_gives_the_same_activations(family: str, dataset: Path, tmp_pa
 
 
 def _check_counts(result: BenchResult) -> None:
-    single, tree = result.way("transformer_lens"), result.way("emoact_prefix_tree")
+    ways = {way.name: way for way in result.ways}
+    single, tree = ways["transformer_lens"], ways["emoact_prefix_tree"]
     assert single.n_samples == 6, "every second prompt of two units of five"
     assert tree.n_samples == 10
     assert tree.n_tokens == result.dataset["n_tokens"]
     # A local window cuts trees, and a cut computes what both sides share twice.
     assert result.dataset["distinct_nodes"] <= tree.n_computed < tree.n_tokens
-    batches = result.way("hugging_face_batches")
+    batches = ways["hugging_face_batches"]
     assert batches.n_computed >= tree.n_tokens
     assert {ratio.slow for ratio in result.ratios} == set(WAYS) - {"emoact_prefix_tree"}
     for ratio in result.ratios:
-        slow = result.way(ratio.slow)
+        slow = ways[ratio.slow]
         expected = (tree.n_samples / tree.seconds[0]) / (slow.n_samples / slow.seconds[0])
         assert ratio.spread.median == pytest.approx(expected)
 
