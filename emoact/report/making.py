@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -87,7 +88,10 @@ def make_report(
         RequestError: Language or format is unknown, or there is nothing to report on.
         EmoactError: The report cannot be written.
     """
-    words, chosen = words_of(lang), chosen_format(form)
+    words = words_of(lang)
+    chosen = next((known for known in FORMATS if known == form), None)
+    if chosen is None:
+        raise RequestError(f"format is {form!r}; allowed are {', '.join(FORMATS)}")
     made = now or datetime.now(UTC)
     target = (
         report_path(results, lang=words.lang, form=chosen, made=made) if out is None else Path(out)
@@ -124,14 +128,10 @@ def report_path(
     results: str | os.PathLike[str], *, lang: str, form: Format, made: datetime
 ) -> Path:
     """Default path of a report; a name that is taken gets a number."""
-    root = ResultsRoot(results)
-    stem = f"report-{made.astimezone(UTC):%Y%m%d-%H%M%S}-{lang}"
-    path = root.report_path(f"{stem}.{form}")
-    number = 2
-    while os.path.lexists(path):
-        path = root.report_path(f"{stem}-{number}.{form}")
-        number += 1
-    return path
+    root, stem = ResultsRoot(results), f"report-{made.astimezone(UTC):%Y%m%d-%H%M%S}-{lang}"
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    paths = (root.report_path(f"{stem}{ending}.{form}") for ending in endings)
+    return next(path for path in paths if not os.path.lexists(path))
 
 
 def compose(material: Material, words: Words, *, made: datetime) -> Document:
@@ -160,18 +160,6 @@ def compose(material: Material, words: Words, *, made: datetime) -> Document:
             conclusion(material, words),
         ),
     )
-
-
-def chosen_format(form: str) -> Format:
-    """The format of that name.
-
-    Raises:
-        RequestError: There is none.
-    """
-    for known in FORMATS:
-        if form == known:
-            return known
-    raise RequestError(f"format is {form!r}; allowed are {', '.join(FORMATS)}")
 
 
 def _write(path: Path, text: str) -> None:

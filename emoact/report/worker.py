@@ -16,8 +16,8 @@ from emoact.jobs.config import AnyConfig, JobConfig, new_run_id, now
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.reporter import RunReporter
-from emoact.report.making import STEPS, Format, chosen_format, make_report
-from emoact.report.words import Language, words_of
+from emoact.report.making import STEPS, Format, make_report
+from emoact.report.words import Language
 from emoact.store.layout import ResultsRoot
 
 
@@ -68,18 +68,6 @@ def prepare_report(request: ReportRequest) -> JobConfig:
     )
 
 
-def asked_for(config: JobConfig) -> ReportRequest:
-    """The request of a run.
-
-    Raises:
-        RequestError: It is no request for a report.
-    """
-    lang, form = config.request.get("lang"), config.request.get("form")
-    if config.kind != "report" or not isinstance(lang, str) or not isinstance(form, str):
-        raise RequestError(f"run {config.run_id!r} is no request for a report")
-    return ReportRequest(results=config.results, lang=words_of(lang).lang, form=chosen_format(form))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a report; returns the exit code of the command line's conventions.
 
@@ -91,9 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
     """Write what the config asks for into the results folder."""
-    if not isinstance(config, JobConfig):
+    if not isinstance(config, JobConfig) or config.kind != "report":
         raise RequestError(f"run {directory.run_id!r} is no report but {config.kind!r}")
-    asked = asked_for(config)
+    lang, form = (str(config.request.get(name)) for name in ("lang", "form"))
 
     def on_step(step: str) -> None:
         done = STEPS.index(step)
@@ -107,7 +95,7 @@ def report(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) ->
         )
 
     try:
-        made = make_report(asked.results, lang=asked.lang, form=asked.form, on_step=on_step)
+        made = make_report(config.results, lang=lang, form=form, on_step=on_step)
     except RequestError as error:
         # What shows only in the files themselves is a failure and not a wrong request.
         raise EmoactError(error.message, remedy=error.remedy) from error

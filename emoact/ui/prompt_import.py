@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -15,6 +15,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import answer, error_box
 from emoact.ui.extract_form import DEFAULT_DATASET
+from emoact.ui.prompt_data import prompt_frame
 from emoact.views.text import md, mono
 
 _PREVIEW = 20
@@ -65,21 +66,13 @@ def show(results: str) -> None:
 
 def _preview(results: str, found: Import) -> None:
     prompts = found.dataset.prompts
+    shown = dataclasses.replace(found.dataset, prompts=prompts[:_PREVIEW])
     counts = ", ".join(
         f"{md(emotion)} {len(found.dataset.of(emotion)):,}" for emotion in found.dataset.emotions
     )
     answer(f"{mono(found.name)} can be used:", shape_sentence(found.dataset), f"{counts}.")
     st.dataframe(
-        pd.DataFrame(
-            {
-                "id": prompt.id,
-                "emotion": prompt.emotion,
-                "scenario": prompt.scenario_id,
-                "subset": prompt.subset,
-                "text": prompt.text,
-            }
-            for prompt in prompts[:_PREVIEW]
-        ),
+        prompt_frame(shown, {}),
         hide_index=True,
         column_config={"text": st.column_config.TextColumn(width=520)},
         placeholder=numbers.MISSING,

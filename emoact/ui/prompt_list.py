@@ -1,4 +1,4 @@
-"""Table of prompts: search, filters, token counts and lengths."""
+"""Table of prompts: search, filters and token counts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
 
 
 def show(dataset: Dataset, choice: PromptChoice) -> None:
-    """Show the number of matching prompts, the prompts, and their lengths by emotion."""
+    """Show the number of matching prompts, and the prompts."""
     for note in dataset.notes:
         st.caption(prose(note))
     tokens = token_columns(dataset, choice.models)
@@ -122,37 +122,5 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
         placeholder=numbers.MISSING,
         alt="Prompts with label, scenario and lengths",
     )
-    _lengths(kept, list(tokens))
     csv = kept.to_csv(index=False)
     download("Download CSV", csv, name="emoact-prompts.csv", mime="text/csv")
-
-
-def _lengths(data: pd.DataFrame, models: list[str]) -> None:
-    """Show mean lengths by emotion, in words and in the tokens of each model."""
-    if data.empty:
-        return
-    columns = ["words", *(f"tokens {model}" for model in models)]
-    grouped = data.groupby("emotion")
-    order = emotion_order(data["emotion"])
-    table = pd.concat(
-        {
-            "prompts": grouped.size(),
-            **{f"mean {name}": grouped[name].mean() for name in columns},
-            **{f"range of {name}": _range(data, name) for name in columns},
-        },
-        axis=1,
-    ).loc[order]
-    with st.expander("Lengths by emotion", icon=":material/straighten:"):
-        st.dataframe(
-            table.reset_index(names="emotion"),
-            hide_index=True,
-            column_config={
-                f"mean {name}": st.column_config.NumberColumn(format="%.1f") for name in columns
-            },
-            alt="Mean and range of lengths by emotion",
-        )
-
-
-def _range(data: pd.DataFrame, column: str) -> pd.Series:
-    grouped = data.groupby("emotion")[column]
-    return grouped.min().astype(str) + " to " + grouped.max().astype(str)

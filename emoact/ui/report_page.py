@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -103,7 +102,7 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
 
 
 def show(made: list[ReportFile]) -> None:
-    """The reports on disk, newest first: one of them opened, all of them listed."""
+    """The reports on disk, newest first, one of them opened."""
     if not made:
         return
     st.header("Reports")
@@ -114,20 +113,8 @@ def show(made: list[ReportFile]) -> None:
         st.session_state[_REPORT] = wanted
     name = st.selectbox("Report", names, key=_REPORT, bind="query-params", width=460)
     chosen = next((report for report in made if report.path.name == name), made[0])
+    st.caption(f"Made {chosen.made:%Y-%m-%d %H:%M} UTC, {numbers.size(chosen.size)}.")
     _open(chosen)
-    with st.expander("All reports", icon=":material/folder_open:"):
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "file": report.path.name,
-                    "made": f"{report.made:%Y-%m-%d %H:%M} UTC",
-                    "size": numbers.size(report.size),
-                }
-                for report in made
-            ),
-            hide_index=True,
-            alt="Reports in the results folder, newest first",
-        )
 
 
 def reports_of(results: str) -> list[ReportFile]:

@@ -15,7 +15,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import download, error_box
+from emoact.ui.boxes import error_box
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
@@ -115,7 +115,6 @@ def _actions(results: str, view: RunView) -> None:
     summary = view.summary
     with st.container(horizontal=True):
         _offer_again(results, view)
-        _download_log(results, view.id)
         if summary.can_delete and st.button("Delete run", icon=":material/delete:"):
             _confirm_delete(results, view.id)
 
@@ -165,12 +164,6 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
     places = {"store": (config.store, "pickle"), "executor": (config.executor, "local")}
     chosen |= {name: value for name, (value, default) in places.items() if value != default}
     return chosen
-
-
-def _download_log(results: str, run_id: str) -> None:
-    path = RunDirectory(ResultsRoot(results).run_dir(run_id)).log_path
-    if path.is_file() and not path.is_symlink():
-        download("Download log", path.read_bytes, name=f"{run_id}.log", mime="text/plain")
 
 
 @st.dialog("Delete this run", icon=":material/delete:")

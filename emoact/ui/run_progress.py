@@ -15,11 +15,11 @@ from emoact.jobs.views import RunView, StepView, UnitView
 from emoact.ui.chart import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, MODEL_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.views.text import md, mono
-from emoact.views.theme import Scheme
-from emoact.views.throughput import throughput_figure
+from emoact.views.theme import INK, Scheme, template
 
 _RATES_HEIGHT = 120
 _FRAME_HEIGHT = 34
+_FILL = {"light": "rgba(14,110,107,0.12)", "dark": "rgba(92,200,192,0.16)"}
 
 
 def show_progress(view: RunView) -> None:
@@ -122,7 +122,7 @@ def _rates(view: RunView) -> None:
             st.caption(f"Tokens/s over time {empty}.")
             return
         st.plotly_chart(
-            _throughput(tuple(view.history), current_scheme()),
+            throughput_figure(tuple(view.history), current_scheme()),
             theme=None,
             key=f"throughput-{view.id}",
             config={"displayModeBar": False},
@@ -131,12 +131,51 @@ def _rates(view: RunView) -> None:
 
 
 @functools.lru_cache(maxsize=32)
-def _throughput(history: tuple[tuple[float, float], ...], scheme: Scheme) -> go.Figure:
-    """The chart, drawn once for all who watch: putting one together is most of a live part's time.
+def throughput_figure(history: tuple[tuple[float, float], ...], scheme: Scheme) -> go.Figure:
+    """A small area of tokens/s against elapsed seconds, from zero.
 
-    A figure that was given to Streamlit is not changed afterwards.
+    Drawn once for all who watch: putting a figure together is most of a live part's time. A figure
+    that was given to Streamlit is not changed afterwards.
+
+    Args:
+        history: (elapsed seconds, tokens/s), at least one point.
+        scheme: Light or dark.
     """
-    return throughput_figure(history, scheme=scheme, height=_RATES_HEIGHT - _FRAME_HEIGHT)
+    ink = INK[scheme]
+    small = {"size": 11, "color": ink.muted}
+    area = {
+        "type": "scatter",
+        "x": [seconds for seconds, _ in history],
+        "y": [rate for _, rate in history],
+        "mode": "lines+markers" if len(history) == 1 else "lines",
+        "line": {"color": ink.accent, "width": 2},
+        "fill": "tozeroy",
+        "fillcolor": _FILL[scheme],
+        "hovertemplate": "%{y:,.3~r} tokens/s after %{x:.0f} s<extra></extra>",
+    }
+    layout = {
+        "template": template(scheme),
+        "height": _RATES_HEIGHT - _FRAME_HEIGHT,
+        "showlegend": False,
+        "margin": {"l": 4, "r": 16, "t": 6, "b": 4},
+        "xaxis": {
+            "ticksuffix": " s",
+            "nticks": 4,
+            "tickfont": small,
+            "showgrid": False,
+            "fixedrange": True,
+            "tickformat": "d",
+        },
+        "yaxis": {
+            "title": {"text": "tokens/s", "font": small, "standoff": 4},
+            "rangemode": "tozero",
+            "nticks": 3,
+            "tickfont": small,
+            "fixedrange": True,
+            "tickformat": ",.3~r",
+        },
+    }
+    return go.Figure({"data": [area], "layout": layout})
 
 
 def _figures(view: RunView) -> list[tuple[str, str, str]]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
-from tests.app.conftest import OpenPage
+from tests.app.conftest import OpenPage, ended, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
@@ -36,12 +35,6 @@ def saved(analysed: Path, results: Path) -> SavedAnalysis:
     shutil.copytree(analysed, results, dirs_exist_ok=True)
     (row,) = list_analyses(ResultsRoot(results))
     return SavedAnalysis.open(results / "analysis" / row.id)
-
-
-def words(app: AppTest) -> str:
-    said = [*app.markdown, *app.warning, *app.caption, *app.error, *app.info]
-    # Names stand escaped in Markdown.
-    return "\n".join(str(element.value) for element in said).replace("\\", "")
 
 
 def figure(app: AppTest) -> dict[str, Any]:
@@ -93,10 +86,7 @@ def test_a_click_analyses_the_units_in_a_run_and_shows_what_it_found(
     button.click().run()
     (run,) = list_runs(results)
     assert run.kind == "analyze"
-    deadline = time.monotonic() + 60
-    while list_runs(results)[0].active:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    ended(results)
     app.run()
     assert not app.exception, app.exception
     (row,) = list_analyses(ResultsRoot(results))
@@ -130,31 +120,6 @@ def test_the_answer_of_directions_holds_the_figures_of_the_headline(
     # The planted files have no controls.
     assert set(rows["verdict"]) == {"inconclusive"}
     assert "because controls are missing" in answer
-
-
-@pytest.mark.parametrize("evaluation", ["cross_validated", "explicit_to_implicit"])
-def test_every_baseline_stands_beside_the_probe(
-    open_page: OpenPage, saved: SavedAnalysis, evaluation: str
-) -> None:
-    app = open_page("directions", model="gpt2", view="separation", evaluation=evaluation)
-    shown = app.dataframe[0].value
-    table = saved.table("baselines")
-    table = table[(table["model"] == "gpt2") & (table["evaluation"] == evaluation)]
-    whole = shown[shown["layer"].isna() & ~shown["classifier"].str.startswith("probe ")]
-    assert sorted(whole["balanced_accuracy"]) == pytest.approx(sorted(table["balanced_accuracy"]))
-    assert {"majority", "length", "punctuation", "tfidf", "layer_0"} <= set(whole["classifier"])
-
-
-def test_stability_is_raw_and_never_the_left_out_scenario_alone(
-    open_page: OpenPage, saved: SavedAnalysis
-) -> None:
-    app = open_page("directions", view="stability", site=["resid_pre"])
-    drawn = [trace["name"] for trace in figure(app)["data"] if trace.get("name")]
-    assert drawn.count("one scenario left out") == drawn.count("within-scenario differences")
-    table = saved.table("stability")
-    assert len(app.dataframe[0].value) == len(
-        table[(table["model"] == "gpt2") & (table["site"] == "resid_pre")]
-    )
 
 
 def test_cosines_carry_the_expectation_of_noise(open_page: OpenPage, saved: SavedAnalysis) -> None:
@@ -205,18 +170,6 @@ def test_another_results_folder_is_tested_from_the_page(
     assert "The logistic probe is" in words(app)
     app = open_page("directions", view="transfer", model="gpt2", to="/nowhere")
     assert "no activations in /nowhere" in words(app)
-
-
-def test_a_map_shows_every_layer_against_every_layer(
-    open_page: OpenPage, saved: SavedAnalysis
-) -> None:
-    app = open_page("across_models", view="layer_map", measure="cka", hook="resid_pre")
-    (trace,) = figure(app)["data"]
-    table = saved.table("maps")
-    table = table[(table["measure"] == "cka") & (table["site"] == "resid_pre")]
-    assert (len(trace["z"]), len(trace["z"][0])) == (4, 3)
-    cell = table[(table["layer_a"] == 2) & (table["layer_b"] == 3)]["value"].item()
-    assert trace["z"][3][2] == pytest.approx(cell)
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,18 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from emoact.jobs import launch, progress, request
+from emoact.jobs import launch, request
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
 from emoact.jobs.request import ExtractRequest, LargeDownloadError
 from emoact.jobs.snapshot import RunError
-from tests.app.conftest import OpenPage
+from tests.app.conftest import OpenPage, boxes, click, ended, words
 from tests.support.numpy_engine import stand_in_model
 from tests.support.planted_runs import plant_run
 from tests.support.stand_in_worker import WORKER
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.warning])
-
-
-def boxes(app: AppTest) -> str:
-    return "\n".join(f"{box.proto.title}\n{box.value}" for box in app.error)
 
 
 @pytest.fixture
@@ -41,13 +31,6 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "WORKER", WORKER)
-
-
-def finished(results: Path, run_id: str) -> None:
-    deadline = time.monotonic() + 60
-    while progress.read_run(results, run_id).summary.active:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_button_says_what_happens_with_the_shipped_data(open_page: OpenPage) -> None:
@@ -96,7 +79,7 @@ def test_a_run_starts_is_watched_and_shows_what_it_wrote(
     app.button(key="start").click().run()
     run_id = app.query_params["run"]
     assert isinstance(run_id, str)
-    finished(results, run_id)
+    ended(results, run_id)
     app.run()
     assert not app.exception
     assert "finished" in words(app)
@@ -104,7 +87,7 @@ def test_a_run_starts_is_watched_and_shows_what_it_wrote(
     assert table["emotion"].tolist() == ["joy", "neutral"]
     assert table["state"].tolist() == ["saved", "saved"]
     assert all((results / file).is_file() for file in table["file"])
-    next(button for button in app.button if button.label == "Look at the activations").click().run()
+    click(app, "Look at the activations")
     assert app.title[0].value == "Activations"
     assert app.get("plotly_chart")
 
@@ -144,7 +127,7 @@ def test_a_file_in_the_way_is_refused_before_the_start(
     parameters: dict[str, str | list[str]] = {"models": [str(model)], "dataset": str(prompts)}
     app = open_page("extract", **parameters)
     app.button(key="start").click().run()
-    finished(results, str(app.query_params["run"]))
+    ended(results, str(app.query_params["run"]))
     app = open_page("extract", **parameters, bos="none")
     assert "This request cannot start" in boxes(app)
     assert app.button(key="start").disabled
@@ -246,7 +229,7 @@ def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(
     assert lock is not None
     app = open_page("extract", models=["gpt2", "smollm2-135m"])
     assert app.multiselect(key="models").value == ["gpt2", "smollm2-135m"]
-    next(button for button in app.button if button.label == "Watch the run at work").click().run()
+    click(app, "Watch the run at work")
     assert app.query_params["run"] == "20260131-150000-run1"
     assert "running" in words(app)
     lock.close()

@@ -7,14 +7,10 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import Made, RunError, StepProgress
-from tests.app.conftest import OpenPage
+from tests.app.conftest import OpenPage, words
 from tests.support.planted_runs import JOB, plant_job, plant_run
 
 EXTRACTION = "20260131-140500-aaaa"
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.warning])
 
 
 def buttons(app: AppTest) -> dict[str, bool]:
@@ -44,7 +40,7 @@ def test_a_running_analysis_shows_its_step_and_can_be_cancelled(
     lock = plant_job(results, "running", step=step, share=0.25)
     app = open_page("runs", run=[JOB])
     assert "Analysis of `gpt2` and `pythia-160m`, 25% done" in words(app)
-    assert "probes of gpt2 mlp_out anger" in words(app).replace("\\", "")
+    assert "probes of gpt2 mlp_out anger" in words(app)
     assert {metric.label: metric.value for metric in app.metric} == {
         "Elapsed": "20 s",
         "Remaining": "1 m 00 s",
@@ -81,7 +77,7 @@ def test_a_failed_analysis_says_why(open_page: OpenPage, results: Path) -> None:
     error = RunError(message="gpt2/anger: NaN values", remedy="Leave them out.", exit_code=1)
     plant_job(results, "failed", error=error)
     app = open_page("runs", run=[JOB])
-    shown = (words(app) + "\n".join(box.value for box in app.error)).replace("\\", "")
+    shown = words(app)
     assert "gpt2/anger: NaN values" in shown
     assert "Leave them out." in shown
     assert "Resume run" in buttons(app)

@@ -5,18 +5,13 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from tests.app.conftest import OpenPage
+from tests.app.conftest import OpenPage, click, words
 
 GOOD = "text,emotion\n" + "".join(
     f"Sentence number {number} is about the {word} shed.,{emotion}\n"
     for number, word in enumerate(("red", "old", "big", "new", "wet", "dry"))
     for emotion in ("joy", "calm")
 )
-
-
-def words(app: AppTest) -> str:
-    elements = [*app.markdown, *app.caption, *app.warning, *app.error]
-    return "\n".join(str(element.value) for element in elements)
 
 
 def upload(app: AppTest, name: str, data: str) -> AppTest:
@@ -92,17 +87,14 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(
     app = upload(open_page("prompts"), "Mein Satz (1).CSV", GOOD)
     assert "12 prompts" in words(app)
     assert not (results / "datasets").exists()
-    use = next(button for button in app.button if button.label == "Use 12 prompts")
-    use.click().run()
-    assert not app.exception, app.exception
+    click(app, "Use 12 prompts")
     (kept,) = (results / "datasets").iterdir()
     assert kept.read_text() == GOOD
     assert kept.name.startswith("Mein-Satz-1-")
     assert kept.suffix == ".csv"
     assert app.selectbox(key="file").value == str(kept)
     assert app.markdown[0].value.startswith("**12 prompts** of 2 emotions")
-    next(button for button in app.button if button.label.startswith("Extract with")).click().run()
-    assert not app.exception, app.exception
+    click(app, "Extract with these prompts")
     assert app.title[0].value == "Extract"
     assert app.text_input(key="dataset").value == str(kept)
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from emoact.jobs.progress import list_runs
 from emoact.report.html import POLICY
 from emoact.report.making import make_report
-from tests.app.conftest import OpenPage
+from tests.app.conftest import OpenPage, ended, words
 from tests.support.planted import plant_grid
 from tests.support.planted_runs import JOB, plant_job
 
@@ -25,10 +24,7 @@ def test_the_button_makes_a_report_in_a_run_of_its_own(open_page: OpenPage, resu
     assert "4 files of `gpt2`" in app.markdown[0].value
     app.button(key="make").click().run()
     assert not app.exception, app.exception
-    deadline = time.monotonic() + 60
-    while list_runs(results)[0].active:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    ended(results)
     (run,) = list_runs(results)
     assert (run.kind, run.state) == ("report", "finished")
     app.run()
@@ -43,8 +39,7 @@ def test_the_button_makes_a_report_in_a_run_of_its_own(open_page: OpenPage, resu
 
 def test_an_odd_language_in_the_address_is_ignored_with_a_note(open_page: OpenPage) -> None:
     app = open_page("report", lang="fr")
-    notes = "\n".join(caption.value for caption in app.caption)
-    assert "`lang=fr` in the address was ignored; allowed are en, ja" in notes
+    assert "`lang=fr` in the address was ignored; allowed are en, ja" in words(app)
 
 
 def test_a_markdown_report_is_offered_with_its_figures(open_page: OpenPage, results: Path) -> None:
@@ -65,8 +60,7 @@ def test_a_report_in_the_making_is_found_again_after_a_refresh(
     assert app.query_params["run"] == JOB
     lock.close()
     app = open_page("report", run="never")
-    notes = "\n".join(caption.value for caption in app.caption)
-    assert "`run=never` in the address was ignored: there is no such report run" in notes
+    assert "`run=never` in the address was ignored: there is no such report run" in words(app)
 
 
 def test_nothing_in_a_file_among_the_reports_may_run(open_page: OpenPage, results: Path) -> None:

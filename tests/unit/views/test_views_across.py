@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,28 +8,7 @@ import pytest
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, layer_map
 from emoact.views.across_answer import geometry_sentences, prompts_sentence
-from emoact.views.chart import Chart
-from emoact.views.plotly_chart import figure
-from emoact.views.theme import emotion_styles
-from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_scenarios import LABELS, plant_scenarios
-
-STYLES = emotion_styles(LABELS, "light")
-Tables = dict[str, pd.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """Every table of two small models that were analysed together."""
-    results = tmp_path_factory.mktemp("tables")
-    plant_scenarios(results, "gpt2")
-    plant_scenarios(results, "other", n_layers=4)
-    saved = plant_analysis(results)
-    return {name: saved.table(name) for name in saved.rows}
-
-
-def draw(chart: Chart) -> Any:
-    return figure(chart, styles=STYLES, scheme="light")
+from tests.unit.views.conftest import Tables, draw, lines
 
 
 @pytest.mark.parametrize("measure", list(by_layer.measures()))
@@ -46,7 +24,7 @@ def test_models_are_compared_at_the_values_of_the_table(tables: Tables, measure:
         if of_emotion
         else similarity[similarity["measure"] == measure]["value"]
     )
-    curves = [t for t in picture.data if t.mode == "lines+markers" and t.x[0] is not None]
+    curves = lines(picture)
     assert len(curves) == (2 if of_emotion else 1)
     assert list(curves[0].y) == pytest.approx(rows.tolist(), nan_ok=True)
     assert drawn["null_low"].notna().any()

@@ -11,12 +11,9 @@ from emoact.store.summaries.measures import UnitMeasures
 from emoact.views import catalogue
 from emoact.views.activations import Activations, token_label
 from emoact.views.heatmap import grid_chart
-from emoact.views.plotly_chart import figure
-from emoact.views.theme import emotion_styles
 from emoact.views.view import Shown, View
 from tests.support.measured import Arrays, gaussian_unit
-
-STYLES = emotion_styles(["anger", "neutral", "<b>joy</b>"], "light")
+from tests.unit.views.conftest import draw
 
 
 def source(*units: UnitMeasures) -> Activations:
@@ -34,9 +31,9 @@ def shown(of: Activations, name: str, **asked: str | list[str]) -> tuple[Shown, 
     return found, list(view.answer(of, choice, found))
 
 
-def draw(found: Shown) -> Any:
+def drawn_of(found: Shown) -> Any:
     assert found.chart is not None
-    return figure(found.chart, styles=STYLES, scheme="light")
+    return draw(found.chart)
 
 
 VIEWS = [view for view in catalogue.of_page("activations") if "sentence" not in view.name]
@@ -54,7 +51,7 @@ def test_every_view_shows_the_table_that_its_command_writes(view: View[Any]) -> 
         assert command[0] == "norms"
         assert command[-4:-2] == ["--results", "r"]
     if found.chart is not None:
-        draw(found)
+        drawn_of(found)
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -67,7 +64,7 @@ def test_a_cell_holds_its_norm_whatever_the_scale_and_a_gap_where_there_is_none(
         hover=["position 0, <b>", "position 1, x"],
         log=log,
     )
-    drawn = figure(chart, styles=STYLES, scheme="dark")
+    drawn = draw(chart)
     missing, cells = drawn.data
     assert cells.z[1][1] is None
     assert missing.z[1][1] == 1
@@ -93,7 +90,7 @@ def test_the_heatmap_holds_the_medians_by_position_of_all_prompts_together() -> 
         for unit in of.units
         for sample in range(unit.n_samples)
     ]
-    (cells,) = draw(found).data
+    (cells,) = drawn_of(found).data
     assert cells.customdata[2][3][0] == pytest.approx(np.median(norms))
     assert said.startswith("The most uneven layer of `mlp_out` is ")
 
@@ -101,7 +98,7 @@ def test_the_heatmap_holds_the_medians_by_position_of_all_prompts_together() -> 
 def test_boxes_stand_in_the_order_of_emotions_and_name_every_point() -> None:
     units = gaussian_unit("neutral", n_samples=2), gaussian_unit("<b>joy</b>", n_samples=301)
     found, (said,) = shown(source(*units), "distribution", scale="log", layer="1")
-    drawn = draw(found)
+    drawn = drawn_of(found)
     assert [trace.name for trace in drawn.data] == ["&lt;b&gt;joy&lt;/b&gt;", "neutral"]
     assert list(drawn.layout.yaxis.categoryarray) == ["neutral", "&lt;b&gt;joy&lt;/b&gt;"]
     many, few = drawn.data
@@ -117,7 +114,7 @@ def test_dimensions_above_ten_times_the_median_stand_above_the_line() -> None:
             sample[:, 7] += 60.0
 
     found, (said,) = shown(source(gaussian_unit(d_model=50, plant=plant)), "dimensions", layer="1")
-    points, level, _ = draw(found).data
+    points, level, _ = drawn_of(found).data
     typical = found.table.set_index("dimension")["typical"]
     assert points.y[7] == typical[7]
     assert list(level.y) == pytest.approx([10 * typical.median()] * 2)
@@ -128,7 +125,7 @@ def test_dimensions_above_ten_times_the_median_stand_above_the_line() -> None:
 
 def test_growth_has_a_panel_for_the_factor_and_one_for_the_share() -> None:
     found, (said,) = shown(source(), "growth")
-    drawn = draw(found)
+    drawn = drawn_of(found)
     titles = [annotation.text for annotation in drawn.layout.annotations]
     assert titles == ["<b>Growth factor</b>", "<b>Share of the MLP in the step</b>"]
     lines = [t for t in drawn.data if t.name == "anger" and t.x[0] is not None and t.mode != "none"]
@@ -183,7 +180,7 @@ def test_a_sentence_stands_over_the_classes() -> None:
     assert set(near.table["class"]) == {"anger", "neutral"}
     assert "At layer 2 of `resid_pre` the sentence lies closest to" in said[0]
     beside, _ = shown(of, "sentence-layers")
-    own = draw(beside).data[-1]
+    own = drawn_of(beside).data[-1]
     assert (own.name, list(own.y)) == ("your sentence", norms[:, 1:].mean(axis=1).tolist())
     tokens, _ = shown(of, "sentence-tokens")
     pd.testing.assert_series_equal(tokens.table["norm"], pd.Series(norms.ravel(), name="norm"))

@@ -2,33 +2,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from emoact.measures import Measure
 from emoact.stats.catalogue import labelled, measure
 from emoact.views import separation, stability, strength
-from emoact.views.plotly_chart import figure
-from emoact.views.theme import emotion_styles
-from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_scenarios import LABELS, plant_scenarios
+from tests.unit.views.conftest import Tables, draw, lines
 
 RELATIVE = measure("strength", "cv_relative")
-STYLES = emotion_styles(LABELS, "light")
-Tables = dict[str, pd.DataFrame]
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """Every table of a small model."""
-    results = tmp_path_factory.mktemp("tables")
-    plant_scenarios(results, "gpt2")
-    saved = plant_analysis(results)
-    return {name: saved.table(name) for name in saved.rows}
-
-
-def draw(chart: Any) -> Any:
-    return figure(chart, styles=STYLES, scheme="light")
+@pytest.fixture
+def tables(tables: Tables) -> Tables:
+    """The rows of one of the models."""
+    return {
+        name: table[table["model"] == "gpt2"] if "model" in table else table
+        for name, table in tables.items()
+    }
 
 
 def titles(drawn: Any) -> list[str]:
@@ -42,7 +32,7 @@ def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: Measure) 
     for site, emotion, trace in zip(
         ["resid_pre"] * 2 + ["mlp_out"] * 2,
         ["gratitude", "anger"] * 2,
-        [t for t in drawn.data if t.mode == "lines+markers" and t.x[0] is not None],
+        lines(drawn),
         strict=True,
     ):
         rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
@@ -97,38 +87,19 @@ def test_separation_shows_every_baseline_of_the_table(tables: Tables) -> None:
         assert shown["probe, MLP output"] == best["mlp_out"]
 
 
-def test_the_headline_probe_of_every_site_is_drawn(tables: Tables) -> None:
-    table = separation.table(
-        tables["probes"].replace({"site": {"mlp_out": "attn_out"}}),
-        tables["baselines"],
-        tables["headline"].replace({"site": {"mlp_out": "attn_out"}}),
-        evaluation="cross_validated",
-        probe="logistic",
-    )
-    shown = {y for t in draw(separation.chart(table)).data if t.error_x.array for y in t.y}
-    assert {"probe, residual stream", "probe, attention output"} <= shown
-
-
 def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
     tables: Tables,
 ) -> None:
     table = tables["strength"].replace({"emotion": {"anger": "<b>joy</b>"}})
     chart = strength.chart(strength.table(table, RELATIVE), RELATIVE)
-    styles = emotion_styles(["gratitude", "<b>joy</b>"], "light")
-    first, second, *_ = titles(figure(chart, styles=styles, scheme="light"))
+    first, second, *_ = titles(draw(chart))
     assert first.endswith("<b>gratitude</b>  Residual stream")
     assert second.endswith("<b>&lt;b&gt;joy&lt;/b&gt;</b>  Residual stream")
 
 
 def test_caption_and_badges_are_part_of_the_image_and_are_no_markup(tables: Tables) -> None:
     chart = stability.chart(stability.table(tables["stability"]))
-    marked = figure(
-        chart,
-        styles=STYLES,
-        scheme="dark",
-        caption="<b>What</b> it shows",
-        badges=["mixed: <dtype>"],
-    )
+    marked = draw(chart, caption="<b>What</b> it shows", badges=["mixed: <dtype>"])
     text = titles(marked)[-1]
     assert "mixed: &lt;dtype&gt;" in text
     assert "&lt;b&gt;What&lt;/b&gt; it shows" in text

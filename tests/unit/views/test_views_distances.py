@@ -1,35 +1,13 @@
 from __future__ import annotations
 
 import html
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from emoact.views import cosines, matrix, prompts
-from emoact.views.chart import Chart
-from emoact.views.plotly_chart import figure
-from emoact.views.theme import emotion_styles
-from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_scenarios import LABELS, plant_scenarios
-
-STYLES = emotion_styles(LABELS, "light")
-Tables = dict[str, pd.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """Every table of two small models that were analysed together."""
-    results = tmp_path_factory.mktemp("tables")
-    plant_scenarios(results, "gpt2")
-    plant_scenarios(results, "other", n_layers=4)
-    saved = plant_analysis(results)
-    return {name: saved.table(name) for name in saved.rows}
-
-
-def draw(chart: Chart) -> Any:
-    return figure(chart, styles=STYLES, scheme="light")
+from tests.unit.views.conftest import Tables, draw, lines
 
 
 def of_gpt2(tables: Tables, name: str) -> pd.DataFrame:
@@ -41,9 +19,9 @@ def test_cosines_are_drawn_at_their_values(tables: Tables, measure: str) -> None
     drawn = cosines.table(of_gpt2(tables, "distances"))
     picture = draw(cosines.chart(drawn, measure))
     column = {"cosine": "cv_cosine", "zscored": "cv_zscored", "top_share": "top_share"}[measure]
-    lines = [t for t in picture.data if t.mode == "lines+markers" and t.x[0] is not None]
+    curve = lines(picture)[0]
     rows = drawn[drawn["site"] == "resid_pre"]
-    assert list(lines[0].y) == pytest.approx(rows[column].tolist(), nan_ok=True)
+    assert list(curve.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
     levels = [list(t.y) for t in picture.data if t.line.dash == "dot" and t.x[0] is not None]
     expected = drawn["expectation"].iloc[0]
     assert ([expected, expected] in levels) == (measure == "cosine")

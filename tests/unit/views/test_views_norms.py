@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +8,9 @@ import pytest
 
 from emoact.sites import SiteName
 from emoact.views.norms import chart
-from emoact.views.plotly_chart import figure
-from emoact.views.theme import emotion_styles
+from tests.unit.views.conftest import STYLES, draw
 
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
-STYLES = emotion_styles([*EMOTIONS, "<b>joy</b>"], "light")
 Row = dict[str, Any]
 
 
@@ -57,14 +54,9 @@ def rows(*, n_layers: int = 4, models: tuple[str, ...] = ("gpt2",)) -> list[Row]
     ]
 
 
-def norm_figure(rows: Sequence[Row], *, log: bool = False, show_first: bool = False) -> Any:
-    choice = {
-        "norm": "l2",
-        "units": "raw",
-        "scale": "log" if log else "linear",
-        "first": show_first,
-    }
-    return figure(chart(pd.DataFrame(rows), choice), styles=STYLES, scheme="light")
+def norm_figure(rows: Sequence[Row], *, show_first: bool = False) -> Any:
+    choice = {"norm": "l2", "units": "raw", "scale": "linear", "first": show_first}
+    return draw(chart(pd.DataFrame(rows), choice))
 
 
 def lines(drawn: Any) -> list[Any]:
@@ -102,11 +94,6 @@ def test_each_emotion_stands_in_the_legend_once() -> None:
         assert sum(trace.name == name for trace in lines(drawn)) == 4
 
 
-def test_position_zero_is_left_out_unless_asked_for() -> None:
-    drawn = norm_figure(rows())
-    assert max(max(trace.y) for trace in lines(drawn)) < 100
-
-
 def test_position_zero_is_dotted_and_apart() -> None:
     drawn = norm_figure(rows(), show_first=True)
     dotted = [trace for trace in lines(drawn) if trace.line.dash == "dot"]
@@ -134,32 +121,3 @@ def test_models_have_rows_of_their_own_with_their_name_in_the_title() -> None:
         "<b>&lt;i&gt;x&lt;/i&gt;</b>  Residual stream",
         "<b>&lt;i&gt;x&lt;/i&gt;</b>  MLP output",
     ]
-
-
-@pytest.mark.parametrize("log", [False, True])
-def test_axes_carry_a_name_a_unit_and_the_scale(log: bool) -> None:
-    drawn = norm_figure(rows(), log=log)
-    assert drawn.layout.xaxis.title.text == "layer"
-    expected = "median L2 norm, model units" + (", log scale" if log else "")
-    assert drawn.layout.yaxis.title.text == expected
-    assert drawn.layout.yaxis.type == ("log" if log else None)
-
-
-def test_a_layer_without_finite_values_leaves_a_gap_in_line_and_band() -> None:
-    broken = [row(0, 2.0), row(1, 2.0), row(2, math.nan), row(3, 4.0), row(4, 5.0)]
-    drawn = norm_figure(broken)
-    (line,), (band,) = lines(drawn), bands(drawn)
-    assert math.isnan(line.y[2])
-    assert list(band.x) == [0, 1, 1, 0, None, 3, 4, 4, 3]
-
-
-def test_markup_in_a_label_is_not_read() -> None:
-    drawn = norm_figure([row(0, 1.0, emotion="<b>joy</b>")])
-    assert lines(drawn)[0].name == "&lt;b&gt;joy&lt;/b&gt;"
-
-
-def test_every_layer_fits_into_its_panel() -> None:
-    drawn = norm_figure([row(layer, 1.0) for layer in range(30)])
-    low, high = drawn.layout.xaxis.range
-    assert low < 0
-    assert high > 29
