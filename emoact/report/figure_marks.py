@@ -169,22 +169,12 @@ def _draw_line(mark: Line, panel: Panel, axes: Axes, drawing: Drawing, colour: s
             kinds.setdefault((filled, at % every == 0), []).append(at)
     for (filled, seen), shown in kinds.items():
         said = [
-            f"{drawing.say(mark.name)} · {drawing.say(panel.x.title)} {names[at]} · "
-            + _filled_in(drawing.say(mark.hover), y=ys[at], row=mark.data[at] if mark.data else ())
+            _said(mark, drawing, at, f"{drawing.say(panel.x.title)} {names[at]}", y=ys[at])
             for at in shown
         ]
-        _scatter(
-            axes,
-            drawing,
-            [xs[at] for at in shown],
-            ys[shown],
-            colour,
-            mark.symbol,
-            size=(5.2 if filled else 4.2) if seen else 9.0,
-            filled=filled,
-            seen=seen,
-            said=said,
-        )
+        size = (5.2 if filled else 4.2) if seen else 9.0
+        places = [xs[at] for at in shown], ys[shown]
+        _scatter(mark, axes, drawing, places, said, size=size, filled=filled, seen=seen)
 
 
 def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colour: str) -> None:
@@ -193,39 +183,14 @@ def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colou
     for (low, high), y in zip(mark.error, ys, strict=False):
         axes.plot(_floats([low, high]), [y, y], color=colour, linewidth=1.6)
     shown = [int(at) for at in np.flatnonzero(np.isfinite(xs) & np.isfinite(ys))]
-    said = [
-        " · ".join(
-            part
-            for part in (
-                drawing.say(mark.name),
-                mark.text[at] if mark.text else "",
-                mark.hovertexts[at].replace("<br>", " ") if mark.hovertexts else "",
-                _filled_in(
-                    drawing.say(mark.hover),
-                    y=ys[at],
-                    x=xs[at],
-                    row=mark.data[at] if mark.data else (),
-                ),
-            )
-            if part
-        )
-        for at in shown
-    ]
-    _scatter(
-        axes,
-        drawing,
-        xs[shown],
-        ys[shown],
-        colour,
-        mark.symbol,
-        size=mark.size - 1,
-        filled=mark.filled,
-        said=said,
-    )
+    said = []
     for at in shown:
-        if mark.text and mark.text[at]:
+        text = mark.text[at] if mark.text else ""
+        hover = mark.hovertexts[at].replace("<br>", " ") if mark.hovertexts else ""
+        said.append(_said(mark, drawing, at, text, hover, x=xs[at], y=ys[at]))
+        if text:
             axes.annotate(
-                drawing.say(mark.text[at]),
+                drawing.say(text),
                 (xs[at], ys[at]),
                 xytext=(6, 4),
                 textcoords="offset points",
@@ -233,31 +198,39 @@ def _draw_points(mark: Points, panel: Panel, axes: Axes, drawing: Drawing, colou
                 fontsize=11,
                 parse_math=False,
             )
+    places = xs[shown], ys[shown]
+    _scatter(mark, axes, drawing, places, said, size=mark.size - 1, filled=mark.filled)
+
+
+def _said(
+    mark: Line | Points, drawing: Drawing, at: int, *parts: str, y: float, x: float = math.nan
+) -> str:
+    """Text of one value on hovering: its name, these parts, and the words of its mark."""
+    row = mark.data[at] if mark.data else ()
+    hover = _filled_in(drawing.say(mark.hover), x=x, y=y, row=row)
+    return " · ".join(part for part in (drawing.say(mark.name), *parts, hover) if part)
 
 
 def _scatter(
+    mark: Line | Points,
     axes: Axes,
     drawing: Drawing,
-    xs: Any,
-    ys: Any,
-    colour: str,
-    symbol: str,
+    places: tuple[Any, Any],
+    said: list[str],
     *,
     size: float,
     filled: bool,
-    said: list[str],
     seen: bool = True,
 ) -> None:
     """Markers that show a text on hovering; where they are not to be seen, the text alone."""
     if not said:
         return
-    group = f"values{len(drawing.hovers)}"
+    colour, group = drawing.colour(mark.colour), f"values{len(drawing.hovers)}"
     drawing.hovers[group] = said
     axes.plot(
-        xs,
-        ys,
+        *places,
         linestyle="",
-        marker=drawing.symbol(symbol),
+        marker=drawing.symbol(mark.symbol or ""),
         markersize=size,
         markerfacecolor=colour if filled else drawing.colour("page"),
         markeredgecolor=colour,

@@ -116,7 +116,7 @@ def _figure(drawing: Drawing) -> Figure:
             if column == 0 or panel.y.title != row[column - 1].y.title:
                 axes.set_ylabel(drawing.axis_title(panel.y), parse_math=False)
             if grid is not None and column == len(row) - 1:
-                _colour_bar(figure, grid, axes, drawing, title=_cells_title(panel))
+                _colour_bar(figure, grid, axes, drawing, panel)
         if chart.share_y:
             _share(drawn)
         top += height + _TITLE + _BELOW
@@ -132,7 +132,8 @@ def _share(drawn: Sequence[Axes]) -> None:
         axes.tick_params(labelleft=axes is drawn[0])
 
 
-def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, *, title: str) -> None:
+def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, panel: Panel) -> None:
+    title = next((mark.title for mark in panel.marks if isinstance(mark, Cells)), "")
     place = axes.get_position()
     own = figure.add_axes((place.x1 + 14 / _WIDTH, place.y0, 12 / _WIDTH, place.height))
     bar = figure.colorbar(grid, cax=own)
@@ -141,46 +142,23 @@ def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, *, titl
     own.tick_params(color=drawing.colour("axis"), labelcolor=drawing.colour("muted"), labelsize=11)
 
 
-def _cells_title(panel: Panel) -> str:
-    return next((mark.title for mark in panel.marks if isinstance(mark, Cells)), "")
-
-
 def _names_width(panel: Panel) -> float:
     return 30 + max(map(_text_width, categories(panel, vertical=True)), default=0.0)
 
 
 def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
-    """The panel's title; the emotions that it begins with are bold, each in its own colour."""
-    ink = drawing.colour("text")
-    names = [
-        (drawing.say(emotion), drawing.colour(f"emotion:{emotion}"), "bold")
-        for emotion in panel.emotions
-    ]
-    joined = [part for name in names for part in (("–", ink, "normal"), name)][1:]
-    parts = [
-        *joined,
-        (drawing.say(panel.lead), ink, "bold"),
-        (drawing.say(panel.title), ink, "normal" if panel.lead or panel.emotions else "bold"),
-    ]
-    room = axes.get_position().width * _WIDTH
-    at = 0.0
-    for text, colour, weight in parts:
-        wide = 1.08 * _text_width(text)
-        if not text or (at and at + wide > room):
-            continue
-        axes.annotate(
-            text,
-            (0, 1),
-            xycoords="axes fraction",
-            xytext=(at, 10),
-            textcoords="offset points",
-            color=colour,
-            fontsize=13,
-            fontweight=weight,
-            parse_math=False,
-            annotation_clip=False,
-        )
-        at += 8 + wide
+    """The panel's title, after its emotions; in the colour of the emotion where there is one."""
+    names = " – ".join(drawing.say(emotion) for emotion in panel.emotions)
+    parts = (names, drawing.say(panel.lead), drawing.say(panel.title))
+    role = f"emotion:{panel.emotions[0]}" if len(panel.emotions) == 1 else "text"
+    axes.set_title(
+        " · ".join(part for part in parts if part),
+        loc="left",
+        color=drawing.colour(role),
+        fontsize=13,
+        fontweight="bold",
+        parse_math=False,
+    )
 
 
 def _entries(chart: Chart) -> list[Key]:

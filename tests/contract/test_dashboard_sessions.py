@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.browser.conftest import serving
 from tests.support.planted_runs import plant_run
+from tests.support.server import serving
 from tests.support.sessions import Session, visit_together
 
 RUNS = {"20260131-140500-aaaa": "gpt2", "20260131-140600-bbbb": "pythia-160m"}
