@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
@@ -28,8 +24,6 @@ from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.views.activations import findings as findings_of
 from emoact.views.theme import emotion_order
-
-SHIPPED = "data/prompts.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,7 +141,7 @@ def gather(
     on_step("findings")
     findings = findings_of(units)
     on_step("audit")
-    audits = tuple(audit_dataset(dataset) for dataset in datasets_of(root, units))
+    audits = tuple(audit_dataset(dataset) for dataset in datasets_of(units))
     on_step("analysis")
     phase3, unread = newest_phase3(root, {unit.sha256 for unit in units})
     return Material(
@@ -195,42 +189,11 @@ def _executors(root: ResultsRoot, units: Sequence[UnitFacts]) -> tuple[str, ...]
     return tuple(found)
 
 
-def datasets_of(root: ResultsRoot, units: Sequence[UnitFacts]) -> list[Dataset]:
-    """Every data set that the files were made with, once.
-
-    The file of that hash where it is still there; else what the activation files hold of it, which
-    lacks the emotions that were not extracted.
-    """
-    found: dict[str, Dataset] = {}
-    by_hash: dict[str, list[UnitFacts]] = {}
+def datasets_of(units: Sequence[UnitFacts]) -> list[Dataset]:
+    """The prompts of each data set that the files were made with, as the files hold them."""
+    by_hash: dict[str, dict[tuple[str, str], Prompt]] = {}
     for unit in units:
-        by_hash.setdefault(str(unit.stated("dataset", "sha256") or ""), []).append(unit)
-    for sha256, own in by_hash.items():
-        dataset = _file_of(root, sha256, own) if sha256 else None
-        dataset = dataset or _from_units(own)
-        if dataset is not None:
-            found.setdefault(dataset.sha256, dataset)
-    return list(found.values())
-
-
-def _file_of(root: ResultsRoot, sha256: str, units: Sequence[UnitFacts]) -> Dataset | None:
-    """The data set's file, when one that is known has just this content."""
-    named = [unit.stated("dataset", "source") for unit in units]
-    imported = sorted(root.datasets.glob("*"))
-    candidates = dict.fromkeys([*filter(None, map(str, named)), SHIPPED, *map(str, imported)])
-    for path in candidates:
-        with contextlib.suppress(EmoactError, OSError, ValueError):
-            if not Path(path).is_file():
-                continue
-            dataset = read_prompts(path)
-            if dataset.sha256 == sha256:
-                return dataset
-    return None
-
-
-def _from_units(units: Sequence[UnitFacts]) -> Dataset | None:
-    prompts: dict[tuple[str, str], Prompt] = {}
-    for unit in units:
+        prompts = by_hash.setdefault(str(unit.stated("dataset", "sha256") or ""), {})
         for number, stated in enumerate(unit.prompts or ()):
             prompt = Prompt(
                 id=str(stated.get("id") or f"{unit.emotion}-{number}"),
@@ -241,13 +204,11 @@ def _from_units(units: Sequence[UnitFacts]) -> Dataset | None:
                 lang=_text(stated.get("lang")),
             )
             prompts.setdefault((unit.emotion, prompt.id), prompt)
-    if not prompts:
-        return None
-    listed = [dataclasses.asdict(prompt) for prompt in prompts.values()]
-    canonical = json.dumps(listed, ensure_ascii=True, sort_keys=True).encode()
-    return Dataset(
-        source="", sha256=hashlib.sha256(canonical).hexdigest(), prompts=tuple(prompts.values())
-    )
+    return [
+        Dataset(source="", sha256=sha256, prompts=tuple(prompts.values()))
+        for sha256, prompts in by_hash.items()
+        if prompts
+    ]
 
 
 def _text(value: Any) -> str | None:

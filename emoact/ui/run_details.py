@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import error_box, outcome
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
@@ -54,38 +55,23 @@ def compare(results: str, one: str, other: str) -> None:
     """Settings of two runs side by side, differences first."""
     configs = []
     for run_id in (one, other):
-        try:
-            config = progress.read_run(results, run_id).config
-        except EmoactError as error:
-            error_box(error, title="A run cannot be read")
+        read = outcome(functools.partial(progress.read_run, results, run_id))
+        if read.value is None or read.value.config is None:
+            error = read.error or EmoactError(f"{run_id}: config.json cannot be read")
+            error_box(error, title="The runs cannot be compared")
             return
-        if config is None:
-            error_box(EmoactError(f"{run_id}: config.json cannot be read"), title="No comparison")
-            return
-        configs.append(flat(config))
-    first, second = configs
-    fields = list(dict.fromkeys([*first, *second]))
-    rows = [
-        {
-            "setting": field,
-            one: first.get(field, ""),
-            other: second.get(field, ""),
-            "compared": "differs" if first.get(field) != second.get(field) else "same",
-        }
-        for field in fields
-    ]
-    rows.sort(key=lambda row: row["compared"] != "differs")
-    n_differing = sum(row["compared"] == "differs" for row in rows)
+        configs.append(flat(read.value.config))
+    table = pd.DataFrame(dict(zip((one, other), configs, strict=True))).fillna("")
+    differs = table[one] != table[other]
+    table = table.assign(compared=differs.map({True: "differs", False: "same"}))
+    table = pd.concat([table[differs], table[~differs]]).reset_index(names="setting")
     st.header("Two runs compared", anchor=False)
     st.markdown(
-        f"{numbers.plural(n_differing, 'setting')} of {len(rows)} "
-        f"{'differs' if n_differing == 1 else 'differ'}."
+        f"{numbers.plural(int(differs.sum()), 'setting')} of {len(table)} "
+        f"{'differs' if differs.sum() == 1 else 'differ'}."
     )
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        alt="Settings of both runs, those that differ first",
-    )
+    alt = "Settings of both runs, those that differ first"
+    st.dataframe(table, hide_index=True, alt=alt)
 
 
 def flat(config: AnyConfig) -> dict[str, str]:

@@ -83,40 +83,28 @@ def _heading(results: str, view: RunView) -> None:
 
 
 def _in_words(view: RunView) -> str:
-    summary = view.summary
-    if summary.kind != "extract":
-        return _job_in_words(view)
-    what = f"{numbers.plural(summary.n_samples, 'prompt')} with {listed(_models(view))}"
+    summary, extracts = view.summary, view.summary.kind == "extract"
+    models = listed([mono(model) for model in summary.models])
+    what = f"{KIND_WORDS[summary.kind].capitalize()} of {models}"
+    if extracts:
+        what = f"{numbers.plural(summary.n_samples, 'prompt')} with {models}"
+    elapsed = numbers.duration(summary.elapsed_s or 0.0)
     if view.state == "pending":
         place = "next" if summary.place == 1 else f"number {summary.place}"
         return f"{what}, {place} in the queue" if summary.place else what
-    if summary.active:
-        return f"{what}, {summary.samples_done:,} done"
-    if view.state == "finished":
+    if view.state == "finished" and extracts:
         skipped = sum(unit.state == "skipped" for unit in view.units)
         written = f"{numbers.plural(len(view.written), 'file')}, {numbers.size(summary.size)}"
         kept = f"; {numbers.plural(skipped, 'file')} already on disk" if skipped else ""
-        return f"{what} in {numbers.duration(summary.elapsed_s or 0.0)}: {written}{kept}"
-    return f"{what}, {summary.samples_done:,} of {summary.n_samples:,} done"
-
-
-def _job_in_words(view: RunView) -> str:
-    summary = view.summary
-    what = f"{KIND_WORDS[summary.kind].capitalize()} of {listed(_models(view))}"
-    if view.state == "pending":
-        place = "next" if summary.place == 1 else f"number {summary.place}"
-        return f"{what}, {place} in the queue" if summary.place else what
+        return f"{what} in {elapsed}: {written}{kept}"
     if view.state == "finished":
-        there = all(made.existing for made in view.made) and bool(view.made)
-        if there:
+        if view.made and all(made.existing for made in view.made):
             return f"{what}: saved by an earlier run with the same files and settings"
-        return f"{what} in {numbers.duration(summary.elapsed_s or 0.0)}"
-    done = "" if summary.share is None else f", {summary.share:.0%} done"
-    return f"{what}{done}"
-
-
-def _models(view: RunView) -> list[str]:
-    return [mono(model) for model in view.summary.models]
+        return f"{what} in {elapsed}"
+    if extracts:
+        of = "" if summary.active else f" of {summary.n_samples:,}"
+        return f"{what}, {summary.samples_done:,}{of} done"
+    return what if summary.share is None else f"{what}, {summary.share:.0%} done"
 
 
 def _cancel(results: str, run_id: str) -> None:
