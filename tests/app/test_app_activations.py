@@ -27,14 +27,6 @@ def traces(app: AppTest) -> list[dict[str, Any]]:
     return [trace for trace in figure["data"] if trace.get("fill") != "toself"]
 
 
-def test_an_empty_folder_says_how_to_get_data_and_leads_there(open_page: OpenPage) -> None:
-    app = open_page("activations")
-    assert "There are no activations in" in app.markdown[0].value
-    assert not app.get("plotly_chart")
-    app.button[0].click().run()
-    assert app.title[0].value == "Extract"
-
-
 def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(
     open_page: OpenPage, results: Path
 ) -> None:
@@ -169,21 +161,31 @@ def test_the_folder_is_picked_among_those_the_server_was_started_with(
     assert app.dataframe[0].value["model"].tolist() == ["gpt2"]
 
 
-VIEWS = ("norms", "heatmap", "distribution", "dimensions", "growth", "prompt")
+VIEWS = ("heatmap", "distribution", "dimensions", "growth", "prompt")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        *({"view": view} for view in VIEWS),
+        {"norm": "l1", "first": "true"},
+        {"view": "heatmap", "norm": "rms", "first": "true", "emotion": "anger"},
+        {"view": "distribution", "of": "tokens", "layer": "2"},
+        {"view": "distribution", "of": "lengths"},
+    ],
+    ids=lambda chosen: "-".join(chosen.values()),
+)
 def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
-    open_page: OpenPage, results: Path, view: str
+    open_page: OpenPage, results: Path, chosen: dict[str, str]
 ) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], n_samples=10)
-    app = open_page("activations", view=view, model=["pythia-160m"], site=["mlp_out"])
+    app = open_page("activations", model=["pythia-160m"], site=["mlp_out"], **chosen)
     # The default is left out of the address.
-    assert app.query_params.get("view", "norms") == view
+    assert app.query_params.get("view", "norms") == chosen.get("view", "norms")
     assert len(app.get("plotly_chart")) == 1
     assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
     # The view of one prompt has the table of its nearest prompts as well.
-    assert len(app.get("download_button")) == (2 if view == "prompt" else 1)
+    assert len(app.get("download_button")) == (2 if chosen.get("view") == "prompt" else 1)
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     # The caption is part of the figure, so that a saved image tells what it shows.
@@ -222,24 +224,6 @@ def test_relative_norms_are_divided_by_the_models_median_residual_norm(
     expected = shown[shown["site"] == "mlp_out"]["median"]
     assert part["median"].tolist() == pytest.approx(expected.tolist())
     assert_same_rows(in_a_shell(app, results), part)
-
-
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        {"norm": "l1", "first": "true"},
-        {"view": "heatmap", "norm": "rms", "first": "true", "emotion": "anger"},
-        {"view": "distribution", "of": "tokens", "layer": "2"},
-        {"view": "distribution", "of": "lengths"},
-    ],
-    ids=lambda chosen: "-".join(chosen.values()),
-)
-def test_the_command_makes_the_same_table_whatever_is_chosen(
-    open_page: OpenPage, results: Path, chosen: dict[str, str]
-) -> None:
-    plant_grid(results, ["gpt2", "pythia-160m"], n_samples=6)
-    app = open_page("activations", model=["gpt2"], site=["mlp_out"], **chosen)
-    assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
 
 
 def test_a_finding_says_what_it_means_and_leads_to_its_view(

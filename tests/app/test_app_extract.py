@@ -8,7 +8,6 @@ from emoact.jobs import launch, request
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
 from emoact.jobs.request import ExtractRequest, LargeDownloadError
-from emoact.jobs.snapshot import RunError
 from tests.app.conftest import OpenPage, boxes, click, ended, words
 from tests.support.numpy_engine import stand_in_model
 from tests.support.planted_runs import plant_run
@@ -115,12 +114,6 @@ def test_a_wrong_request_is_a_box_and_nothing_can_start(
     assert all(button.disabled for button in app.button if button.key == "start")
 
 
-def test_markup_in_a_name_is_shown_as_text(open_page: OpenPage) -> None:
-    app = open_page("extract", models=["/tmp/<script>alert(1)</script>[x](javascript:1)"])
-    assert "\\<script\\>" in boxes(app)
-    assert "\\[x\\]\\(javascript\\:" in boxes(app)
-
-
 def test_a_file_in_the_way_is_refused_before_the_start(
     open_page: OpenPage, results: Path, prompts: Path, model: Path, stand_in: None
 ) -> None:
@@ -192,27 +185,6 @@ def test_cancel_asks_the_worker_to_stop(open_page: OpenPage, results: Path) -> N
     assert app.button(key="cancel-20260131-150000-run1").label == "Cancelling"
     assert app.button(key="cancel-20260131-150000-run1").disabled
     lock.close()
-
-
-def test_a_worker_that_vanished_shows_as_crashed(open_page: OpenPage, results: Path) -> None:
-    lock = plant_run(results, "20260131-150000-run1", "running")
-    assert lock is not None
-    app = open_page("extract", run="20260131-150000-run1")
-    assert "running" in app.markdown[0].value
-    lock.close()
-    app.run()
-    assert "crashed" in app.markdown[0].value
-    assert "The worker was killed" in boxes(app)
-    assert not [button for button in app.button if button.label == "Cancel run"]
-
-
-def test_a_failed_run_says_why_and_what_would_help(open_page: OpenPage, results: Path) -> None:
-    error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
-    plant_run(results, "20260131-150000-run1", "failed", error=error)
-    app = open_page("extract", run="20260131-150000-run1")
-    assert "The run failed" in boxes(app)
-    assert "the disk is full" in boxes(app)
-    assert "Free some space" in boxes(app)
 
 
 def test_a_run_that_does_not_exist_is_ignored_with_a_note(open_page: OpenPage) -> None:

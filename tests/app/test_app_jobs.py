@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from emoact.jobs.snapshot import Made, RunError, StepProgress
+from emoact.jobs.snapshot import Made, StepProgress
 from tests.app.conftest import OpenPage, words
 from tests.support.planted_runs import JOB, plant_job, plant_run
 
@@ -71,20 +71,3 @@ def test_a_finished_analysis_shows_what_it_left_and_runs_again(
     settings = dict(zip(config["setting"], config["value"], strict=True))
     assert settings["request.settings.pooling"] == "last"
     assert "python -m emoact analyze --pooling last" in [code.value for code in app.code]
-
-
-def test_a_failed_analysis_says_why(open_page: OpenPage, results: Path) -> None:
-    error = RunError(message="gpt2/anger: NaN values", remedy="Leave them out.", exit_code=1)
-    plant_job(results, "failed", error=error)
-    app = open_page("runs", run=[JOB])
-    shown = words(app)
-    assert "gpt2/anger: NaN values" in shown
-    assert "Leave them out." in shown
-    assert "Resume run" in buttons(app)
-
-
-def test_an_analysis_and_an_extraction_can_be_compared(open_page: OpenPage, results: Path) -> None:
-    plant_run(results, EXTRACTION)
-    plant_job(results, "cancelled")
-    app = open_page("runs", run=[JOB, EXTRACTION])
-    assert "Two runs compared" in [header.value for header in app.header]

@@ -111,14 +111,6 @@ def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path
     assert "Remedy:" in box.value
 
 
-def test_text_with_markup_stays_text(open_page: OpenPage, tmp_path: Path) -> None:
-    path = tmp_path / "evil.csv"
-    path.write_text("text,emotion\n<b>bold</b> *stars*,joy\n<script>x</script> two,calm\n")
-    app = open_page("prompts", file=str(path))
-    assert "<b>bold</b> *stars*" in set(app.dataframe[0].value["text"])
-    assert "<b>" not in words(app)
-
-
 def test_a_path_that_is_no_data_set_says_so(open_page: OpenPage) -> None:
     app = open_page("prompts", file="/nowhere/prompts.csv")
     assert "there is no such file" in app.error[0].value

@@ -17,13 +17,6 @@ def ids(app: AppTest) -> list[str]:
     return app.dataframe[0].value["id"].tolist()  # type: ignore[no-any-return]
 
 
-def test_no_run_yet_leads_to_extract(open_page: OpenPage) -> None:
-    app = open_page("runs")
-    assert "There is no run in" in app.markdown[0].value
-    app.button[0].click().run()
-    assert app.title[0].value == "Extract"
-
-
 def test_every_run_is_a_row_newest_first(open_page: OpenPage, results: Path) -> None:
     plant_run(results, TWO, "cancelled")
     plant_run(results, ONE, "finished", models=("gpt2", "pythia-160m"))
@@ -159,10 +152,3 @@ def test_a_run_of_the_address_that_is_not_there_is_ignored_with_a_note(
     app = open_page("runs", run=["nope", ONE])
     assert "there is no such run" in words(app)
     assert app.query_params["run"] == ONE
-
-
-def test_markup_in_a_run_stays_text(open_page: OpenPage, results: Path) -> None:
-    plant_run(results, ONE, "finished", models=("<img src=x>",), notes=["[x](javascript:1)"])
-    app = open_page("runs", run=ONE)
-    assert "`<img src=x>`" in app.markdown[1].value
-    assert "\\[x\\]\\(javascript\\:1\\)" in "".join(caption.value for caption in app.caption)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration
@@ -33,52 +34,37 @@ def unit(
     )
 
 
-def test_files_made_alike_need_no_word() -> None:
-    assert configuration.warnings([unit(), unit(emotion="neutral")]) == []
+PYTHIA: dict[str, Any] = {
+    "model_name": "EleutherAI/pythia-160m",
+    "revision": "step3000",
+    "bos": {"policy": "prepend", "prepended": True, "token": "<|endoftext|>", "token_id": 0},
+}
 
 
-def test_a_file_of_unknown_origin_is_named() -> None:
-    (warning,) = configuration.warnings([unit(), unit(emotion="joy", known=False)])
-    assert "`gpt2` (joy) is unknown" in warning
-
-
-def test_a_field_that_differs_is_named() -> None:
-    (warning,) = configuration.warnings([unit(), unit(emotion="neutral", dtype="bfloat16")])
-    assert "differ in `dtype`" in warning
-
-
-def test_two_models_may_differ_in_what_belongs_to_the_model() -> None:
-    other = unit(
-        "pythia-160m",
-        model_name="EleutherAI/pythia-160m",
-        revision="step3000",
-        bos={"policy": "prepend", "prepended": True, "token": "<|endoftext|>", "token_id": 0},
-    )
-    assert configuration.warnings([unit(), other]) == []
-
-
-def test_two_revisions_within_one_folder_are_mixed() -> None:
-    (warning,) = configuration.warnings([unit(), unit(emotion="neutral", revision="other")])
-    assert "`revision`" in warning
-
-
-def test_a_bos_beside_none_is_mixed_between_models_too() -> None:
-    bare = unit("pythia-160m", model_name="p", bos={"policy": "none", "prepended": False})
-    (warning,) = configuration.warnings([unit(), bare])
-    assert "`bos`" in warning
-
-
-def test_random_weights_carry_a_warning() -> None:
-
-    (warning,) = configuration.warnings([dataclasses.replace(unit(), random_weights=True)])
-    assert "random weights" in warning
-    assert "nothing about emotion" in warning
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (unit(emotion="neutral"), []),
+        # Two models may differ in what belongs to the model, two files of a folder may not.
+        (unit("pythia-160m", **PYTHIA), []),
+        (unit(emotion="neutral", revision="other"), ["`revision`"]),
+        (unit(emotion="neutral", dtype="bfloat16"), ["differ in `dtype`"]),
+        (unit("pythia-160m", bos={"policy": "none", "prepended": False}), ["`bos`"]),
+        (unit(emotion="joy", known=False), ["`gpt2` (joy) is unknown"]),
+        (
+            dataclasses.replace(unit(), random_weights=True),
+            ["random weights", "nothing about emotion"],
+        ),
+    ],
+)
+def test_a_warning_names_what_differs_or_is_unknown(other: UnitMeasures, words: list[str]) -> None:
+    warnings = configuration.warnings([unit(), other])
+    assert len(warnings) == bool(words)
+    assert all(word in warnings[0] for word in words)
 
 
 def test_footnotes_of_the_models_shown() -> None:
-    pythia = unit("pythia-160m")
-
-    pythia = dataclasses.replace(pythia, model_name="EleutherAI/pythia-160m")
+    pythia = dataclasses.replace(unit("pythia-160m"), model_name="EleutherAI/pythia-160m")
     assert configuration.footnotes([unit(), pythia]) == [
         "pythia-160m: Attention and MLP read the same residual stream in parallel."
     ]
