@@ -101,15 +101,13 @@ class Figure:
     Attributes:
         name: File name without extension where it is a file.
         chart: What is drawn.
-        caption: What it shows.
-        alt: The figure in one sentence, for readers who cannot see it.
+        caption: What it shows, in one sentence and without marks.
         say: Translation of the words of the chart.
     """
 
     name: str
     chart: Chart
     caption: str
-    alt: str
     say: Callable[[str], str] = str
 
     def svg(self, labels: Sequence[str]) -> str:
@@ -121,7 +119,7 @@ class Figure:
         # matplotlib takes most of a second to import, and the dashboard draws no such figure.
         from emoact.report.figures import to_svg
 
-        return to_svg(self.chart, name=self.name, title=self.alt, labels=labels, say=self.say)
+        return to_svg(self.chart, name=self.name, title=self.caption, labels=labels, say=self.say)
 
 
 Block = str | Remark | Table | Figure
@@ -179,8 +177,9 @@ class Document:
             parts.append(f"{'#' * section.level} {section.title}")
             for block in section.blocks:
                 if isinstance(block, Figure):
-                    parts.append(f"![{marked(block.alt)}]({figure_folder}/{block.name}.svg)")
-                    parts.append(f"*{block.caption}*")
+                    caption = marked(block.caption)
+                    parts.append(f"![{caption}]({figure_folder}/{block.name}.svg)")
+                    parts.append(f"*{caption}*")
                 elif isinstance(block, Table):
                     parts += [part for part in (block.caption, block.markdown) if part]
                 else:

@@ -75,6 +75,6 @@ def _block(block: Block, labels: Sequence[str]) -> Iterable[str]:
     elif isinstance(block, Figure):
         yield "<figure>"
         yield block.svg(labels)
-        yield f"<figcaption>{_MARKDOWN.renderInline(block.caption)}</figcaption></figure>"
+        yield f"<figcaption>{escape(block.caption)}</figcaption></figure>"
     else:
         yield _MARKDOWN.render(block)

@@ -63,9 +63,8 @@ def view_blocks(
             elif not own:
                 blocks += _answer(view.answer(source, choice, each))
             caption = words.plain(f"{key}.caption", **said) if own else each.caption
-            alt = caption if own else each.alt or caption
             name = f"{view.name.replace('_', '-')}-{number}"
-            blocks += [*badges, _drawn(each, words, caption=caption, alt=alt, name=name)]
+            blocks += [*badges, _drawn(each, words, caption=caption, name=name)]
     return blocks
 
 
@@ -79,11 +78,10 @@ def _answer(sentences: Sequence[str]) -> list[Block]:
     ]
 
 
-def _drawn(shown: Shown, words: Words, *, caption: str, alt: str, name: str) -> Figure | Table:
+def _drawn(shown: Shown, words: Words, *, caption: str, name: str) -> Figure | Table:
     """The figure of a view; without one its table, the first rows where it is long."""
     if shown.chart is not None:
-        text = marked(caption)
-        return Figure(name=name, chart=shown.chart, caption=text, alt=alt, say=words.term)
+        return Figure(name=name, chart=shown.chart, caption=caption, say=words.term)
     rows = shown.table
     return Table(
         head=[words.term(str(column)) for column in rows],

@@ -237,7 +237,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
             key=key,
             name=shown.name,
             caption=f"{shown.caption} {around.made(choice)}".strip(),
-            alt=shown.alt or f"{shown.caption} The table below holds the values.",
+            alt=f"{shown.caption} The table below holds the values.",
             badges=around.badges(choice),
             **({"on_select": "rerun", "selection_mode": "points"} if selects else {}),
         )

@@ -58,7 +58,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         f"tokens at layer {layer}; numbers name the largest dimensions.",
         columns="norms_dimension",
         name=f"dimensions-{folder}-{site}-layer{layer}",
-        alt=f"Median magnitude by dimension for {folder}, {site}, layer {layer}",
     )
 
 

@@ -69,7 +69,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         "times that; points are single values.",
         columns=f"norms_{of.removesuffix('s')}",
         name=f"distribution-{of}-{folder}-{site}-layer{choice.get('layer', 0)}",
-        alt=f"Box plot of {title} by emotion for {folder}{where}",
     )
 
 

@@ -31,7 +31,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         "step's square. Lines are medians over prompts, bands quartiles.",
         columns="norms_growth",
         name="-".join(["growth", *choice["model"][:2]]),
-        alt="Growth factor and share of the MLP by layer; the table below holds the values",
     )
 
 

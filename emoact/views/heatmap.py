@@ -113,7 +113,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         f"of {emotion} that are long enough.",
         columns="norms_position",
         name=f"norms-by-position-{folder}-{site}",
-        alt=f"Heatmap of median norms by layer and position for {folder}, {site}, {emotion}",
     )
 
 

@@ -76,8 +76,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         f"positions ({first}); bands reach from the first to the third quartile of prompts.",
         columns="norms_layer",
         name="-".join(["norms", wanted.norm, *choice["model"][:2]]),
-        alt=f"Median {kind} by layer of {', '.join(wanted.sites)} for {', '.join(wanted.models)}; "
-        "the table below holds the values",
     )
 
 

@@ -89,7 +89,6 @@ def show(source: Activations, choice: Choice) -> Shown:
         "layer.",
         columns="norms_token",
         name=f"prompt-{folder}-{site}-{prompt}",
-        alt=f"Norms of the tokens of prompt {prompt} by layer; the table below holds the values",
     )
 
 

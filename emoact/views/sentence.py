@@ -119,7 +119,6 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
         ),
         caption=f"{kind} of the {words(site)} of every token of a typed sentence by layer.",
         name=f"sentence-{folder}-{site}",
-        alt="Norms of the tokens of the sentence by layer",
     )
 
 
@@ -158,7 +157,6 @@ def show_layers(source: Activations, choice: Choice) -> Shown:
         caption=f"Mean {kind} of the {words(site)} over the content positions of a typed "
         "sentence, beside medians and quartiles of the saved prompts.",
         name=f"sentence-beside-classes-{folder}-{site}",
-        alt="Mean norm of the sentence by layer beside the medians of the saved classes",
     )
 
 

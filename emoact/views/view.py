@@ -106,9 +106,9 @@ class Shown:
     Attributes:
         table: Exactly what the figure draws, tidy; the CSV export.
         chart: None where a table says it all, or there is nothing to draw.
-        caption: What the figure shows and of what, for a reader who has only the image.
+        caption: What the figure shows and of what, for a reader who has only the image or who
+            cannot see it.
         name: Of exported files, without an ending.
-        alt: The figure in one sentence.
         columns: Name of the table in `emoact.stats.catalogue` that describes the columns.
     """
 
@@ -116,7 +116,6 @@ class Shown:
     chart: Chart | None
     caption: str
     name: str
-    alt: str = ""
     columns: str = ""
 
 

@@ -273,15 +273,15 @@ def test_values_of_the_address_that_a_view_does_not_know_are_named(
 @pytest.mark.parametrize(
     ("planted", "refusal"),
     [
-        ({"known": False}, "do not say how they were made"),
-        ({"provenance": {"dtype": "bfloat16"}}, "were not made alike"),
+        ([{"known": False}], "do not say how they were made"),
+        ([{}, {"provenance": {"dtype": "bfloat16"}}], "were not made alike"),
     ],
 )
 def test_a_sentence_needs_files_made_alike_that_say_how(
-    open_page: OpenPage, results: Path, planted: dict[str, Any], refusal: str
+    open_page: OpenPage, results: Path, planted: list[dict[str, Any]], refusal: str
 ) -> None:
-    plant_unit(results, "gpt2", "anger", **planted)
-    plant_unit(results, "gpt2", "neutral")
+    for emotion, options in zip(EMOTIONS, planted, strict=False):
+        plant_unit(results, "gpt2", emotion, **options)
     app = open_page("activations", view="sentence")
     assert refusal in app.error[0].value
     assert not app.text_input
