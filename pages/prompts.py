@@ -26,8 +26,7 @@ with above:
 with st.container(horizontal=True):
     next_step(
         "Extract with these prompts",
-        page="pages/extract.py",
-        icon=":material/play_circle:",
+        "extract",
         parameters={"dataset": path},
         primary=report is not None and report.ok,
     )

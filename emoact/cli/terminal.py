@@ -112,35 +112,21 @@ def _end_line(view: RunView) -> str:
 
 def _bar_line(view: RunView) -> str:
     step, summary = view.step, view.summary
-    if summary.kind != "extract":
-        return _job_line(view)
-    if step is not None and step.done is not None and step.total:
-        what = f"{_STEPS[step.name]} {step.model}"
-        of = f"{numbers.size(step.done)} of {numbers.size(step.total)}"
-        return f"{_bar(step.done / step.total)} {what} {of}"
+    work = view.state if step is None else f"{_STEPS[step.name]} {step.model}".rstrip()
+    done, total = (step.done, step.total) if step is not None else (None, None)
+    if summary.kind == "extract" and done is not None and total:
+        return f"{_bar(done / total)} {work} {numbers.size(done)} of {numbers.size(total)}"
     now = next((unit for unit in view.units if unit.state in ("running", "saving")), None)
-    parts = [_bar(summary.samples_done / summary.n_samples if summary.n_samples else 0.0)]
     if now is not None:
-        parts.append(f"{now.model} {now.emotion} {now.samples_done} of {now.n_samples}")
-        if now.samples_per_s is not None:
-            parts.append(f"{numbers.significant(now.samples_per_s)} prompts/s")
-    elif step is not None:
-        parts.append(f"{_STEPS[step.name]} {step.model}")
-    else:
-        parts.append(view.state)
+        work = f"{now.model} {now.emotion} {now.samples_done} of {now.n_samples}"
+    elif done and total:
+        work += f" {done:,.0f} of {total:,.0f}"
+    parts = [_bar(summary.share or 0.0), work]
+    if now is not None and now.samples_per_s is not None:
+        parts.append(f"{numbers.significant(now.samples_per_s)} prompts/s")
     if view.remaining_s is not None:
         parts.append(f"{numbers.duration(view.remaining_s)} left")
-    return "  ".join(parts)
-
-
-def _job_line(view: RunView) -> str:
-    step, parts = view.step, [_bar(view.summary.share or 0.0)]
-    if step is not None:
-        counted = f" {step.done:,.0f} of {step.total:,.0f}" if step.done and step.total else ""
-        parts.append(f"{_STEPS[step.name]}{counted}")
-    if view.remaining_s is not None:
-        parts.append(f"{numbers.duration(view.remaining_s)} left")
-    if step is not None and step.detail:
+    if summary.kind != "extract" and step is not None and step.detail:
         parts.append(step.detail)
     return "  ".join(parts)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.schema import Dataset
 from emoact.stats.audit.outcome import AuditReport, Check, Test
-from emoact.ui.boxes import Outcome, answer, error_box
+from emoact.ui.boxes import answer, error_box
 from emoact.ui.prompt_data import audit_of, version_of
 from emoact.views.text import listed, md, mono
 
@@ -20,9 +20,9 @@ _OUTCOMES = {"ok": "ok", "note": "note", "warning": "confound", "error": "error"
 
 
 def say(path: str, dataset: Dataset) -> AuditReport | None:
-    """Show the answer of the page, and return its audit or None."""
-    audited = _audited(path, dataset)
-    if audited is None:
+    """Show the answer of the page, and return its audit or None; large ones need a click."""
+    asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
+    if len(dataset.prompts) > AUTOMATIC and not asked:
         answer(shape_sentence(dataset))
         if st.button(
             f"Audit {numbers.plural(len(dataset.prompts), 'prompt')}",
@@ -33,13 +33,13 @@ def say(path: str, dataset: Dataset) -> AuditReport | None:
             st.session_state.setdefault(_ASKED, set()).add((path, version_of(path)))
             st.rerun()
         return None
-    if audited.value is None:
-        answer(shape_sentence(dataset))
-        if audited.error is not None:
-            error_box(audited.error, title="The audit failed")
-        return None
-    answer(shape_sentence(dataset), verdict_sentence(audited.value), lexis_sentence(audited.value))
-    return audited.value
+    audited = audit_of(path)
+    report = audited.value
+    found = [verdict_sentence(report), lexis_sentence(report)] if report is not None else []
+    answer(shape_sentence(dataset), *found)
+    if audited.error is not None:
+        error_box(audited.error, title="The audit failed")
+    return report
 
 
 def shape_sentence(dataset: Dataset) -> str:
@@ -128,14 +128,6 @@ def explain() -> None:
             "probe with a higher held-out accuracy shows more than words.\n\n"
             "`docs/audit.md` has the details and the calibration on 200 fair data sets."
         )
-
-
-def _audited(path: str, dataset: Dataset) -> Outcome[AuditReport] | None:
-    """Audit of a data set; None for a large one before the click."""
-    asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
-    if len(dataset.prompts) > AUTOMATIC and not asked:
-        return None
-    return audit_of(path)
 
 
 def _row(check: Check) -> dict[str, str]:

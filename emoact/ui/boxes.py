@@ -12,6 +12,13 @@ from emoact.errors import EmoactError
 from emoact.views.text import prose
 
 T = TypeVar("T")
+_PAGE_ICONS = {
+    "extract": "play_circle",
+    "runs": "visibility",
+    "activations": "stacked_line_chart",
+    "directions": "north_east",
+    "report": "description",
+}
 _PAGE_WORDS = {
     "pass --overwrite": 'tick "Overwrite files of another configuration"',
     "pass --truncate": 'tick "Truncate long prompts"',
@@ -74,20 +81,27 @@ def answer(*sentences: str) -> None:
 
 def next_step(
     label: str,
-    *,
     page: str,
-    icon: str,
+    *,
     parameters: Mapping[str, str | list[str]] | None = None,
     primary: bool = True,
 ) -> None:
-    """A button that leads to another page."""
+    """A button that leads to another page, with the icon of that page.
+
+    Args:
+        label: Of the button.
+        page: File name below `pages`, without an ending.
+        parameters: Of its address.
+        primary: False for a step beside the one that is most sensible.
+    """
+    icon = f":material/{_PAGE_ICONS[page]}:"
     if st.button(label, icon=icon, type="primary" if primary else "secondary"):
-        st.switch_page(page, query_params=dict(parameters or {}))
+        st.switch_page(f"pages/{page}.py", query_params=dict(parameters or {}))
 
 
 def to_extract(label: str = "Set up an extraction") -> None:
     """The button that leads to the form of an extraction."""
-    next_step(label, page="pages/extract.py", icon=":material/play_circle:")
+    next_step(label, "extract")
 
 
 def download(label: str, data: Any, *, name: str, mime: str, **options: Any) -> None:

@@ -49,30 +49,15 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
         if active:
             next_step(
                 "Watch the run",
-                page="pages/extract.py" if active[-1].kind == "extract" else "pages/runs.py",
-                icon=":material/visibility:",
+                "extract" if active[-1].kind == "extract" else "runs",
                 parameters={"run": active[-1].id},
             )
         elif not cards:
             _offer_first_run(results)
-            next_step(
-                "Choose models and data",
-                page="pages/extract.py",
-                icon=":material/tune:",
-                primary=False,
-            )
+            next_step("Choose models and data", "extract", primary=False)
         else:
-            next_step(
-                "Look at the activations",
-                page="pages/activations.py",
-                icon=":material/stacked_line_chart:",
-            )
-            next_step(
-                "Extract more",
-                page="pages/extract.py",
-                icon=":material/play_circle:",
-                primary=False,
-            )
+            next_step("Look at the activations", "activations")
+            next_step("Extract more", "extract", primary=False)
 
 
 def show_active(results: str, runs: Sequence[RunSummary]) -> None:

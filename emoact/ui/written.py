@@ -25,8 +25,7 @@ def show_written(view: RunView) -> None:
         return
     next_step(
         "Look at the activations",
-        page="pages/activations.py",
-        icon=":material/stacked_line_chart:",
+        "activations",
         parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
         primary=view.state == "finished",
     )
@@ -59,12 +58,11 @@ def _show_made(view: RunView) -> None:
     if view.summary.kind == "analyze":
         next_step(
             "Look at the directions",
-            page="pages/directions.py",
-            icon=":material/north_east:",
+            "directions",
             parameters={"analysis": Path(view.made[0].path).name},
         )
     elif view.summary.kind == "report":
-        next_step("Open the reports", page="pages/report.py", icon=":material/description:")
+        next_step("Open the reports", "report")
     st.dataframe(
         pd.DataFrame(
             {

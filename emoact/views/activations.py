@@ -101,6 +101,13 @@ NORM = Control[Activations](
 SCALE = Control[Activations](
     name="scale", label="Scale", kind="one", options=lambda _source, _choice: ("linear", "log")
 )
+EMOTION = Control[Activations](
+    name="emotion",
+    label="Emotion",
+    kind="select",
+    options=lambda source, choice: source.emotions(choice),
+    width=220,
+)
 FIRST = Control[Activations](
     name="first",
     label="Position 0",

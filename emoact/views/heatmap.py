@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from emoact import numbers
 from emoact.sites import words
 from emoact.stats.norms.norm_tables import TOGETHER, NormTable
 from emoact.views.activations import (
+    EMOTION,
     FIRST,
     KIND_TITLES,
     MODELS,
@@ -23,15 +25,11 @@ from emoact.views.activations import (
 )
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.text import mono
-from emoact.views.view import Choice, Control, Shown, View
+from emoact.views.view import Choice, Shown, View
 
 _LAYER_HEIGHT, _SMALLEST, _LARGEST = 15, 260, 620
-EMOTION = Control[Activations](
-    name="emotion",
-    label="Emotion",
-    kind="select",
-    options=lambda source, choice: [TOGETHER, *source.emotions(choice)],
-    width=220,
+_EMOTION = dataclasses.replace(
+    EMOTION, options=lambda source, choice: [TOGETHER, *source.emotions(choice)]
 )
 
 
@@ -143,7 +141,7 @@ HEATMAP = View[Activations](
     page="activations",
     title="Norms by layer and position",
     question="At which layers and positions are the activations large?",
-    controls=(MODELS, SITES, NORM, SCALE, FIRST, EMOTION),
+    controls=(MODELS, SITES, NORM, SCALE, FIRST, _EMOTION),
     single=("model", "site"),
     show=show,
     answer=answer,

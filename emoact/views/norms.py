@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ from emoact.views.activations import (
     findings,
     norm_terms,
 )
-from emoact.views.chart import Axis, Band, Chart, Line, Panel, of_emotion
+from emoact.views.chart import Axis, Band, Chart, Dash, Line, Panel, of_emotion
 from emoact.views.text import md, mono
 from emoact.views.view import Caution, Choice, Control, Shown, View
 
@@ -123,37 +124,29 @@ def _content(rows: pd.DataFrame, site: str) -> list[Band | Line]:
         for emotion, own in parts
     ]
     dash = known.site(site).dash
-    lines = [_line(own, emotion, dash=dash, legend=True) for emotion, own in parts]
-    return [*bands, *lines]
+    return [*bands, *(_line(own, emotion, dash, legend=True) for emotion, own in parts)]
 
 
 def _first(rows: pd.DataFrame) -> list[Line]:
     parts = by_emotion(rows)
     medians = rows.pivot(index="layer", columns="emotion", values="median")
+    lines = [_line(own, emotion, "dot") for emotion, own in parts]
     if len(parts) > 1 and np.isclose(medians, medians.iloc[:, :1], rtol=1e-4).all():
         # After a BOS every prompt has the same position 0; four equal lines would hide three.
-        _, own = parts[0]
-        return [_line(own, "every emotion", dash="dot", colour="text", symbol="circle")]
-    return [_line(own, emotion, dash="dot") for emotion, own in parts]
+        every = dataclasses.replace(lines[0], name="every emotion", colour="text", symbol="circle")
+        return [every]
+    return lines
 
 
-def _line(
-    rows: pd.DataFrame,
-    name: str,
-    *,
-    dash: str,
-    legend: bool = False,
-    colour: str = "",
-    symbol: str = "",
-) -> Line:
+def _line(rows: pd.DataFrame, emotion: str, dash: Dash, *, legend: bool = False) -> Line:
     return Line(
         x=rows["layer"],
         y=rows["median"],
         data=rows[["q25", "q75", "n"]].to_numpy().tolist(),
-        colour=colour or of_emotion(name),
-        symbol=symbol or of_emotion(name),
-        name=name,
-        dash=dash,  # type: ignore[arg-type]
+        colour=of_emotion(emotion),
+        symbol=of_emotion(emotion),
+        name=emotion,
+        dash=dash,
         hover=_HOVER,
         legend=legend,
     )

@@ -12,6 +12,7 @@ from emoact.stats.norms.norm_tables import NormTable
 from emoact.stats.norms.tables import token_norms
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.views.activations import (
+    EMOTION,
     FIRST,
     KIND_TITLES,
     MODELS,
@@ -38,13 +39,6 @@ def _ids(source: Activations, choice: Choice) -> list[str]:
     return [unit.prompt_id(sample) for sample in range(unit.n_samples)] if unit else []
 
 
-EMOTION = Control[Activations](
-    name="emotion",
-    label="Emotion",
-    kind="select",
-    options=lambda source, choice: source.emotions(choice),
-    width=220,
-)
 PROMPT = Control[Activations](name="prompt", label="Prompt", kind="select", options=_ids, width=220)
 
 

@@ -165,7 +165,7 @@ class View(Generic[Source]):
     title: str
     question: str
     show: Callable[[Source, Choice], Shown]
-    answer: Callable[[Source, Choice, Shown], Sequence[str]]
+    answer: Callable[[Source, Choice, Shown], Sequence[str]] = lambda _source, _choice, _shown: ()
     controls: Sequence[Control[Source]] = ()
     terms: Mapping[str, str] | Callable[[Source, Choice], Mapping[str, str]] = field(
         default_factory=dict
