@@ -1,4 +1,4 @@
-"""Where things stand, and the next sensible step."""
+"""Home: files on disk, active runs, and the next sensible step."""
 
 import streamlit as st
 

@@ -120,7 +120,7 @@ def _cancel(results: str, run_id: str) -> bool:
         find_run(results, run_id)
     except RequestError:
         return False
-    # It may have ended by itself in the meantime.
+    # It may have ended in the meantime.
     with suppress(RequestError):
         cancel(results, run_id, wait=True)
     return True

@@ -67,7 +67,7 @@ def _block(block: Block, labels: Sequence[str]) -> Iterable[str]:
         yield f'<p class="remark {block.tone}" role="note">{text}</p>'
     elif isinstance(block, Table):
         caption = _MARKDOWN.renderInline(block.caption)
-        # A wide table scrolls by itself and does not widen the page; a keyboard has to reach that.
+        # A wide table scrolls and does not widen the page; a keyboard has to reach that.
         name = escape(block.caption or ", ".join(block.head))
         yield f'<div class="wide" tabindex="0" role="region" aria-label="{name}">'
         top = f"<table><caption>{caption}</caption>" if caption else "<table>"

@@ -135,7 +135,7 @@ def _two(value: float | None) -> str:
 
 
 def _p(test: Test | None) -> str:
-    """Corrected where it can accuse."""
+    """Corrected p of a test that enters the verdict, else the p itself."""
     if test is None:
         return MISSING
     return f"{test.p if test.p_adjusted is None else test.p_adjusted:.3f}"

@@ -56,7 +56,7 @@ def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
         (each for each in (st.session_state.get(key), st.query_params.get(key)) if each in options),
         value,
     )
-    # Always: a widget of another page with this key does not hand its state on by itself.
+    # Always: a widget of another page with this key does not hand its state on.
     st.session_state[key] = chosen
     if key not in st.query_params:
         # Once a widget is bound to it, the parameter follows the widget and cannot be set.

@@ -198,7 +198,7 @@ def of_site(found: Transferred, site: str) -> pd.DataFrame:
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
-    """What transfers, or why nothing can be said."""
+    """The classifiers that transfer, or the reason for which there is no answer."""
     if not choice["to"].strip():
         return [Remark("Write the results folder of another data set of the same model above.")]
     found = _transferred(source, choice)
