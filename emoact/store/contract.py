@@ -26,7 +26,7 @@ def check_contract(payload: object) -> list[Finding]:
     """
     findings = Findings()
     if not isinstance(payload, dict):
-        findings.error("not_a_dict", "", "the pickle holds no dict", REPAIR)
+        findings.error("not_a_dict", "", "the pickle holds no dict")
         return list(findings)
     metadata = check_metadata(payload.get("metadata"), findings)
     if metadata is None:
@@ -59,16 +59,13 @@ def _check_sites(
         if present:
             _check_site(site, value, geometry, findings)
     if not saved:
-        findings.error("no_activations", "residual_stream", "there are no activations", REPAIR)
+        findings.error("no_activations", "residual_stream", "there are no activations")
     named = metadata.get("sites")
     if isinstance(named, list | tuple):
         for site in sites.SITES:
             if (site.name in named) != has_values(payload.get(site.key)):
                 findings.error(
-                    "sites_differ",
-                    site.key,
-                    f"metadata.sites is {list(named)}, the file differs",
-                    REPAIR,
+                    "sites_differ", site.key, f"metadata.sites is {list(named)}, the file differs"
                 )
 
 
@@ -90,8 +87,11 @@ def _check_flag(
         findings.warning("flag", f"metadata.{flag}", f"it is False, but {key} is there")
     else:
         # Other people's files say "attention" of any output of attention, patterns or not.
-        add = findings.error if site.is_saved else findings.warning
-        add("flag", f"metadata.{flag}", f"it is True, but {key} is missing", REPAIR)
+        said_where, missing = f"metadata.{flag}", f"it is True, but {key} is missing"
+        if site.is_saved:
+            findings.error("flag", said_where, missing)
+        else:
+            findings.warning("flag", said_where, missing, REPAIR)
 
 
 def _check_content(
@@ -151,7 +151,7 @@ def _check_tokens(
         ids = token_array(value)
         if ids is None or not ids.size:
             where = f"tokens[{sample}]"
-            findings.error("tokens", where, "integers of shape [pos] are needed", REPAIR)
+            findings.error("tokens", where, "integers of shape [pos] are needed")
             return ()
         lengths.append(ids.size)
         if ids.min() < 0 or ids.max() >= vocabulary:
@@ -162,15 +162,12 @@ def _check_tokens(
             findings.note("tokens_row", f"tokens[{sample}]", "it is [1, pos] instead of [pos]")
         texts = strings[sample]
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            findings.error(
-                "token_strings", f"token_strings[{sample}]", "a list of str is needed", REPAIR
-            )
+            findings.error("token_strings", f"token_strings[{sample}]", "a list of str is needed")
         elif len(texts) != ids.size:
             findings.error(
                 "token_strings",
                 f"token_strings[{sample}]",
                 f"{len(texts):,} strings for {ids.size:,} tokens",
-                REPAIR,
             )
     return tuple(lengths)
 
@@ -181,7 +178,7 @@ def _check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings
     for sample, label in enumerate(labels or ()):
         where = f"labels[{sample}]"
         if not isinstance(label, str):
-            findings.error("labels", where, "a str is needed", REPAIR)
+            findings.error("labels", where, "a str is needed")
         elif label != metadata["emotion_label"]:
             findings.warning(
                 "labels_differ", where, f"it is not {metadata['emotion_label']!r} as metadata says"
@@ -195,12 +192,10 @@ def _listed(
     if isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "U":
         found = found.tolist()
     if not isinstance(found, list | tuple):
-        findings.error(key, key, "a list with one entry per sample is needed", REPAIR)
+        findings.error(key, key, "a list with one entry per sample is needed")
         return None
     if len(found) != n_samples:
-        findings.error(
-            key, key, f"{len(found):,} entries; metadata.n_samples is {n_samples:,}", REPAIR
-        )
+        findings.error(key, key, f"{len(found):,} entries; metadata.n_samples is {n_samples:,}")
         return None
     return found
 
@@ -211,9 +206,7 @@ def _check_site(site: sites.Site, value: object, geometry: _Geometry, findings: 
         _check_samples(site.key, value, site, geometry, findings)
         return
     if not isinstance(value, list | tuple) or len(value) != geometry.n_layers:
-        findings.error(
-            "layers", site.key, f"a list of {geometry.n_layers} layers is needed", REPAIR
-        )
+        findings.error("layers", site.key, f"a list of {geometry.n_layers} layers is needed")
         return
     for layer, samples in enumerate(value):
         _check_samples(f"{site.key}[{layer}]", samples, site, geometry, findings)
@@ -245,20 +238,20 @@ def _one_per_sample(
     if isinstance(value, list | tuple) and len(value) == n_samples:
         return value
     found = f"{len(value):,} entries" if isinstance(value, list | tuple) else "no list"
-    findings.error("samples", where, f"{found}; {n_samples:,} samples are needed", REPAIR)
+    findings.error("samples", where, f"{found}; {n_samples:,} samples are needed")
     return ()
 
 
 def _describe(where: str, array: object, shape: tuple[int, ...], findings: Findings) -> None:
     if not isinstance(array, np.ndarray | BFloat16Array):
-        findings.error("not_an_array", where, "an array of floats is needed", REPAIR)
+        findings.error("not_an_array", where, "an array of floats is needed")
         return
     dtype = "bfloat16" if isinstance(array, BFloat16Array) else array.dtype.name
     if dtype not in _FLOATS:
-        findings.error("dtype", where, f"dtype {dtype}; float32 is needed", REPAIR)
+        findings.error("dtype", where, f"dtype {dtype}; float32 is needed")
         return
     if array.shape != shape:
-        findings.error("shape", where, f"shape {array.shape}; {shape} is needed", REPAIR)
+        findings.error("shape", where, f"shape {array.shape}; {shape} is needed")
         return
     if dtype != "float32":
         findings.note(f"stored_as_{dtype}", where, f"{dtype}; it is read as float32")

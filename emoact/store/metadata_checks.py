@@ -34,9 +34,9 @@ class Findings:
                 code=code, severity=severity, where=where, message=message, remedy=remedy
             )
 
-    def error(self, code: str, where: str, message: str, remedy: str = "") -> None:
+    def error(self, code: str, where: str, message: str) -> None:
         """Note at `where`, the name of a field, something that makes the file unusable."""
-        self._add(code, "error", where, message, remedy)
+        self._add(code, "error", where, message, REPAIR)
 
     def warning(self, code: str, where: str, message: str, remedy: str = "") -> None:
         """Note something that is wrong, in a file that can still be used."""
@@ -70,7 +70,7 @@ def integer(value: object) -> int | None:
 def check_metadata(metadata: object, findings: Findings) -> Mapping[str, Any] | None:
     """The metadata when its required fields can be used."""
     if not isinstance(metadata, dict):
-        findings.error("metadata_missing", "metadata", "there is no dict of metadata", REPAIR)
+        findings.error("metadata_missing", "metadata", "there is no dict of metadata")
         return None
     if not all(isinstance(key, str) for key in metadata):
         findings.note("metadata_key", "metadata", "a key is not a str")
@@ -102,7 +102,6 @@ def _check_count(field: str, metadata: Mapping[str, Any], findings: Findings) ->
             "metadata_count",
             f"metadata.{field}",
             f"it is {shown}; a positive whole number is needed",
-            REPAIR,
         )
 
 
@@ -113,18 +112,15 @@ def _check_names(metadata: Mapping[str, Any], findings: Findings) -> None:
             "model_name",
             "metadata.model_name",
             f"a printable name of 1 to {_MAX_NAME} characters is needed",
-            REPAIR,
         )
     label = metadata.get("emotion_label")
     try:
         normal = check_emotion(label) if isinstance(label, str) else None
     except RequestError as error:
-        findings.error("emotion_label", "metadata.emotion_label", error.message, REPAIR)
+        findings.error("emotion_label", "metadata.emotion_label", error.message)
         return
     if normal is None or normal != label:
-        findings.error(
-            "emotion_label", "metadata.emotion_label", "a label in NFC is needed", REPAIR
-        )
+        findings.error("emotion_label", "metadata.emotion_label", "a label in NFC is needed")
 
 
 def _printable(text: str) -> bool:
@@ -136,9 +132,7 @@ def _printable(text: str) -> bool:
 def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
     start = integer(metadata.get("content_start", 1))
     if start is None or start not in (0, 1):
-        findings.error(
-            "content_start", "metadata.content_start", "0 or 1 is needed (0: no BOS)", REPAIR
-        )
+        findings.error("content_start", "metadata.content_start", "0 or 1 is needed (0: no BOS)")
     n_samples = integer(metadata["n_samples"]) or 0
     if metadata.get("prompts") is not None and prompts_of(metadata, n_samples) is None:
         findings.warning(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.schema import Finding
 from emoact.store.layout import ResultsRoot
-from emoact.store.summaries.keeping import unit_measures
+from emoact.store.summaries.keeping import remove_unused, unit_measures
 from emoact.store.summaries.measures import UnitMeasures
 
 _NICE = 10
@@ -52,6 +52,7 @@ def measures_of(results: str | os.PathLike[str]) -> Measured:
                     remedy=error.remedy or "",
                 )
             )
+    remove_unused(root)
     return Measured(units=tuple(units), problems=tuple(problems))
 
 
