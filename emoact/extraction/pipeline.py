@@ -168,15 +168,8 @@ def _source(model: RunModel, config: RunConfig) -> ModelSource:
 def _configuration(
     config: RunConfig, source: ModelSource, dataset: Dataset, emotion: str
 ) -> dict[str, Any]:
-    return unit_configuration(
-        model_name=source.model_name,
-        revision=source.revision,
-        commit=source.commit,
-        weight_source=source.weight_source,
-        options=config.options,
-        prompts=dataset.of(emotion),
-        store=config.store,
-    )
+    prompts = dataset.of(emotion)
+    return unit_configuration(source, prompts, options=config.options, store=config.store)
 
 
 def _is_saved(

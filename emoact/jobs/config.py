@@ -13,24 +13,16 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from emoact.decode import decode, encode, versioned
 from emoact.errors import RequestError
-from emoact.models.source import Need
+from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunModel:
-    """A model of a run, as it was resolved before the start.
+class RunModel(ModelIdentity):
+    """A model of a run, as it was resolved before the start; its folder tells it from the others.
 
     Attributes:
         asked: What resolves to it: short name, hub id with revision, absolute path.
-        name: What to call it on screen.
-        model_name: The `model_name` of its pickles.
-        folder: Its folder under `results/activations`; tells the models of a run apart.
-        revision: Revision that was asked for; empty for files.
-        commit: Commit or content hash, or None where it is not known before the download.
-        weight_source: Where the weights come from, in the words of the provenance.
-        needs: What the run has to do before it can load the model.
-        download_bytes: Size of the download that this means; None when unknown or nothing.
         n_layers: Number of transformer blocks, or None where not known yet.
         d_model: Width of the residual stream, or None where not known yet.
         n_heads: Attention heads, or None where not known yet.
@@ -38,14 +30,6 @@ class RunModel:
     """
 
     asked: str
-    name: str
-    model_name: str
-    folder: str
-    revision: str
-    commit: str | None
-    weight_source: str
-    needs: Need | None = None
-    download_bytes: int | None = None
     n_layers: int | None = None
     d_model: int | None = None
     n_heads: int | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import hashlib
 import os
 import shutil
 import threading
@@ -32,6 +31,7 @@ from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time, run_directories
 from emoact.jobs.snapshot import RESUMABLE
+from emoact.models.cache import hash_of
 from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
 
@@ -212,8 +212,7 @@ def _take(directory: RunDirectory) -> RunLock:
 def _check_dataset(config: RunConfig) -> None:
     path = Path(config.dataset.path)
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hash_of(path)
     except OSError as error:
         raise RequestError(
             f"the data set {path} cannot be read ({error.strerror})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import shlex
@@ -19,7 +20,7 @@ from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.registry import REGISTRY
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
+from emoact.models.source import ModelIdentity, ModelSource
 from emoact.schema import Dataset, ExtractionOptions, Prompt, check_emotion
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
@@ -193,15 +194,8 @@ def _asked(text: str, source: ModelSource) -> str:
 def _run_model(asked: str, source: ModelSource) -> RunModel:
     shape = source.shape
     return RunModel(
+        **{field.name: getattr(source, field.name) for field in dataclasses.fields(ModelIdentity)},
         asked=asked,
-        name=source.name,
-        model_name=source.model_name,
-        folder=source.folder,
-        revision=source.revision,
-        commit=source.commit,
-        weight_source=source.weight_source,
-        needs=source.needs,
-        download_bytes=source.download_bytes,
         n_layers=None if shape is None else shape.n_layers,
         d_model=None if shape is None else shape.d_model,
         n_heads=None if shape is None else shape.n_heads,
@@ -304,15 +298,7 @@ def units_on_disk(
         if not path.exists():
             continue
         entry = known.get(root.unit_name(source.folder, emotion))
-        asked = unit_configuration(
-            model_name=source.model_name,
-            revision=source.revision,
-            commit=source.commit,
-            weight_source=source.weight_source,
-            options=options,
-            prompts=chosen,
-            store=store,
-        )
+        asked = unit_configuration(source, chosen, options=options, store=store)
         differing = [] if entry is None else _differences(entry.configuration, asked)
         if entry is not None and not differing:
             # A damaged file is computed again without a question.

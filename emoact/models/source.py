@@ -32,37 +32,46 @@ class ModelShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSource:
-    """Origin of a model, and folder of its results.
+class ModelIdentity:
+    """Name of a model, its weights, and folder of its results.
 
     Attributes:
         name: Name on screen: the short name, the hub id, or the file's name.
         model_name: `model_name` of its pickles: the hub id, or the file's name.
-        kind: Kind of source.
         folder: Name of its folder under `results/activations`.
         revision: Requested revision; empty for files.
         commit: Commit of the revision in the cache, or content hash of a file; None before an
             installation.
         weight_source: One line for the provenance, such as `dequantised from Q4_1 ...`.
-        path: Hugging Face directory ready to load, or None while `needs` names a missing step.
-        origin: GGUF file to convert first, or None.
         needs: Step before the model can be loaded; None when it is ready.
         download_bytes: Size of the download; None when unknown, or without a download.
-        shape: Sizes, when they are known without loading.
-        weight_bytes: Size of the weights on disk, or None.
     """
 
     name: str
     model_name: str
-    kind: SourceKind
     folder: str
     revision: str
     commit: str | None
     weight_source: str
-    path: Path | None = None
-    origin: Path | None = None
     needs: Need | None = None
     download_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(ModelIdentity):
+    """Origin of a model.
+
+    Attributes:
+        kind: Kind of source.
+        path: Hugging Face directory ready to load, or None while `needs` names a missing step.
+        origin: GGUF file to convert first, or None.
+        shape: Sizes, when they are known without loading.
+        weight_bytes: Size of the weights on disk, or None.
+    """
+
+    kind: SourceKind
+    path: Path | None = None
+    origin: Path | None = None
     shape: ModelShape | None = None
     weight_bytes: int | None = None
 

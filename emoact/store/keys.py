@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from emoact.errors import EmoactError
+from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 
 
@@ -24,32 +25,26 @@ def prompts_sha256(prompts: Sequence[Prompt]) -> str:
 
 
 def unit_configuration(
-    *,
-    model_name: str,
-    revision: str,
-    commit: str | None,
-    weight_source: str,
-    options: ExtractionOptions,
+    model: ModelIdentity,
     prompts: Sequence[Prompt],
+    *,
+    options: ExtractionOptions,
     store: str = "pickle",
 ) -> dict[str, Any]:
     """Content of the unit key, tokens apart.
 
     Args:
-        model_name: As in the metadata.
-        revision: The requested revision.
-        commit: Commit or content hash; None where it is not known before a download.
-        weight_source: Origin of the weights.
-        options: Settings that decide the values of an activation.
+        model: The model; its commit is None where it is not known before a download.
         prompts: Those of the unit's emotion, in order.
+        options: Settings that decide the values of an activation.
         store: Name of the store; stated for others than pickles only, whose keys are older.
     """
     stored = {} if store == "pickle" else {"store": store}
     return {
-        "model_name": model_name,
-        "revision": revision,
-        "commit": commit,
-        "weight_source": weight_source,
+        "model_name": model.model_name,
+        "revision": model.revision,
+        "commit": model.commit,
+        "weight_source": model.weight_source,
         "processing": options.processing,
         "dtype": options.dtype,
         "sites": list(options.sites),

@@ -5,7 +5,6 @@ Recomputing activations needs a model and is done in `emoact.extraction.parity`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 
 from emoact import sites
 from emoact.errors import EmoactError
+from emoact.models.cache import hash_of
 from emoact.schema import Finding
 from emoact.store import manifest
 from emoact.store.keys import unit_key
@@ -135,8 +135,7 @@ def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
     if size != entry.size:
         yield _error("size_mismatch", path, f"it has {size:,} bytes; {entry.size:,} were saved")
         return
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = hash_of(path)
     if sha256 != entry.sha256:
         yield _error(
             "hash_mismatch",
