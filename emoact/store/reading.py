@@ -21,7 +21,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.protocol import Verified, split_unit_file_name, store_of
 from emoact.store.read.closed import load_closed, map_file, refusing
 from emoact.store.read.tokens import BFloat16Array
-from emoact.store.unit import Layers, Unit
+from emoact.store.unit import Layers, Samples, Unit
 
 _LONGEST_TEXT = 2000
 
@@ -114,8 +114,8 @@ def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -
 
 def _layers(site: sites.Site, value: Any) -> Layers:
     if not has_values(value):
-        return Layers()
-    return Layers([value] if site.layers == "last" else value)
+        return ()
+    return tuple(map(Samples, [value] if site.layers == "last" else value))
 
 
 def _read_only(array: Any) -> Any:

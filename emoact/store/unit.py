@@ -70,30 +70,8 @@ class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
         return f"Samples({len(self)})"
 
 
-class Layers(Sequence[Samples]):
-    """`layers[layer][sample]`; empty where the site was not saved.
-
-    Args:
-        layers: One list of arrays per layer.
-    """
-
-    __slots__ = ("_layers",)
-
-    def __init__(self, layers: Sequence[Sequence[Leaf]] = ()) -> None:
-        self._layers = tuple(Samples(layer) for layer in layers)
-
-    def __len__(self) -> int:
-        return len(self._layers)
-
-    @overload
-    def __getitem__(self, layer: int) -> Samples: ...
-    @overload
-    def __getitem__(self, layer: slice) -> tuple[Samples, ...]: ...
-    def __getitem__(self, layer: int | slice) -> Samples | tuple[Samples, ...]:
-        return self._layers[layer]
-
-    def __repr__(self) -> str:
-        return f"Layers({len(self)})"
+Layers = tuple[Samples, ...]
+"""`layers[layer][sample]`; empty where the site was not saved."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

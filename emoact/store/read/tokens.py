@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -46,35 +46,22 @@ class BFloat16Array:
 
 
 class Global(Enum):
-    """Names that files of plain values, arrays and tensors use."""
+    """Names that files of plain values, arrays and tensors use, each as `module name`."""
 
-    NDARRAY = auto()
-    DTYPE = auto()
-    RECONSTRUCT = auto()
-    FROMBUFFER = auto()
-    SCALAR = auto()
-    ENCODE = auto()
-    BYTES = auto()
-    ORDERED_DICT = auto()
-    REBUILD_TENSOR = auto()
-    LOAD_STORAGE = auto()
+    NDARRAY = ("numpy ndarray",)
+    DTYPE = ("numpy dtype",)
+    RECONSTRUCT = ("numpy._core.multiarray _reconstruct", "numpy.core.multiarray _reconstruct")
+    FROMBUFFER = ("numpy._core.numeric _frombuffer", "numpy.core.numeric _frombuffer")
+    SCALAR = ("numpy._core.multiarray scalar", "numpy.core.multiarray scalar")
+    ENCODE = ("_codecs encode",)
+    BYTES = ("__builtin__ bytes", "builtins bytes")
+    ORDERED_DICT = ("collections OrderedDict",)
+    REBUILD_TENSOR = ("torch._utils _rebuild_tensor_v2",)
+    LOAD_STORAGE = ("torch.storage _load_from_bytes",)
 
 
-GLOBALS: dict[tuple[str, str], Global] = {
-    ("numpy", "ndarray"): Global.NDARRAY,
-    ("numpy", "dtype"): Global.DTYPE,
-    ("numpy._core.multiarray", "_reconstruct"): Global.RECONSTRUCT,
-    ("numpy.core.multiarray", "_reconstruct"): Global.RECONSTRUCT,
-    ("numpy._core.numeric", "_frombuffer"): Global.FROMBUFFER,
-    ("numpy.core.numeric", "_frombuffer"): Global.FROMBUFFER,
-    ("numpy._core.multiarray", "scalar"): Global.SCALAR,
-    ("numpy.core.multiarray", "scalar"): Global.SCALAR,
-    ("_codecs", "encode"): Global.ENCODE,
-    ("__builtin__", "bytes"): Global.BYTES,
-    ("builtins", "bytes"): Global.BYTES,
-    ("collections", "OrderedDict"): Global.ORDERED_DICT,
-    ("torch._utils", "_rebuild_tensor_v2"): Global.REBUILD_TENSOR,
-    ("torch.storage", "_load_from_bytes"): Global.LOAD_STORAGE,
+GLOBALS: dict[tuple[str, ...], Global] = {
+    tuple(spelling.split(" ")): name for name in Global for spelling in name.value
 }
 
 

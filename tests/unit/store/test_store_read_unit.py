@@ -12,7 +12,7 @@ import pytest
 from emoact.errors import RequestError
 from emoact.sites import site_names
 from emoact.store.reading import read
-from emoact.store.unit import Layers, Unit
+from emoact.store.unit import Unit
 from tests.support.honest import payload
 from tests.support.planted import plant_unit
 
@@ -131,8 +131,3 @@ def test_a_unit_outlives_its_file_being_replaced(tmp_path: Path) -> None:
     path.unlink()
     path.write_bytes(b"something else")
     np.testing.assert_array_equal(unit.residual_stream[0][0], before)
-
-
-def test_layers_without_anything_are_empty() -> None:
-    assert len(Layers()) == 0
-    assert list(Layers()) == []
