@@ -208,19 +208,6 @@ class RunConfig(_AnyRun):
         """A mapping of plain scalars, lists and mappings."""
         return {"schema_version": SCHEMA_VERSION, "kind": self.kind, **encode(self)}
 
-    @classmethod
-    def from_json(cls, fields: Any) -> RunConfig:
-        """The inverse of `to_json`.
-
-        Raises:
-            RequestError: The mapping is of a newer emoact, or is no such mapping.
-        """
-        stated = versioned(fields, version=SCHEMA_VERSION, what="run")
-        kind = stated.pop("kind", None)
-        if kind != cls.kind:
-            raise RequestError(f"no run that this emoact knows (kind {kind!r:.40})")
-        return decode(cls, stated)
-
 
 JobKind = Literal["analyze", "report"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -266,18 +253,6 @@ class JobConfig(_AnyRun):
         """A mapping of plain scalars, lists and mappings."""
         return {"schema_version": SCHEMA_VERSION, **encode(self)}
 
-    @classmethod
-    def from_json(cls, fields: Any) -> JobConfig:
-        """The inverse of `to_json`.
-
-        Raises:
-            RequestError: The mapping is of a newer emoact, or is no such mapping.
-        """
-        found = decode(cls, versioned(fields, version=SCHEMA_VERSION, what="run"))
-        if not found.models:
-            raise RequestError("models: at least one is expected")
-        return found
-
 
 def new_run_id() -> str:
     """A new name that sorts by time."""
@@ -294,14 +269,22 @@ AnyConfig: TypeAlias = RunConfig | JobConfig
 
 
 def config_from_json(fields: Any) -> AnyConfig:
-    """The config of a run of any kind.
+    """The config of a run of any kind; the inverse of `to_json`.
 
     Raises:
         RequestError: The mapping is of a newer emoact, of an unknown kind, or is no such mapping.
     """
-    if isinstance(fields, Mapping) and fields.get("kind") in JOB_KINDS:
-        return JobConfig.from_json(fields)
-    return RunConfig.from_json(fields)
+    stated = versioned(fields, version=SCHEMA_VERSION, what="run")
+    kind = stated.get("kind")
+    if kind == RunConfig.kind:
+        del stated["kind"]
+        return decode(RunConfig, stated)
+    if kind not in JOB_KINDS:
+        raise RequestError(f"no run that this emoact knows (kind {kind!r:.40})")
+    found = decode(JobConfig, stated)
+    if not found.models:
+        raise RequestError("models: at least one is expected")
+    return found
 
 
 def _sha256(asked: Mapping[str, Any]) -> str:

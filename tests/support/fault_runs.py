@@ -16,7 +16,7 @@ import numpy as np
 
 from emoact.host import worker
 from emoact.jobs import control, launch
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import config_from_json
 from emoact.models import hosts
 from tests.support.numpy_engine import numpy_engine
 from tests.support.strace import FaultServer, serve
@@ -41,7 +41,7 @@ def _do(action: str, results: str, run_id: str, *more: str) -> int:
             directory = f"{results}/runs/{run_id}"
             return worker.main([directory], engine_for=numpy_engine, summarise=False)
         if action == "start":
-            launch.start(RunConfig.from_json(json.loads(more[0])), worker=nothing)
+            launch.start(config_from_json(json.loads(more[0])), worker=nothing)
         elif action == "resume":
             control.resume(results, run_id, worker=nothing)
         else:
