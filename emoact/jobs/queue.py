@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from emoact.errors import RequestError, as_request_error
+from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import LockReading, QueueNote, RunLock
-from emoact.store.atomic import write_error
+from emoact.store.atomic import lock_held, write_error
 from emoact.store.layout import check_id
 
 _PAUSE_S = 0.1
@@ -45,20 +45,12 @@ def one_at_a_time(runs: Path) -> Iterator[None]:
     Raises:
         RequestError: The folder cannot be written, or has been locked for 30 s.
     """
-    path = runs / _MUTEX
-    try:
-        mutex = RunLock.acquire(path, patience_s=_PATIENCE_S)
-    except OSError as error:
-        raise as_request_error(write_error(error, path=path)) from error
-    if mutex is None:
-        raise RequestError(
-            f"{path} has been locked for {_PATIENCE_S:.0f} s by another emoact process",
-            remedy="Look for a stopped emoact process that uses this folder, and end it.",
-        )
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock_held(runs / _MUTEX, patience_s=_PATIENCE_S))
+        except EmoactError as error:
+            raise as_request_error(error) from error
         yield
-    finally:
-        mutex.close()
 
 
 def run_directories(runs: Path) -> list[RunDirectory]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.machine import machine_id
 from emoact.jobs.snapshot import Snapshot, UnitProgress
 from emoact.models.cache import cache_root
-from emoact.store.atomic import write_json
-from emoact.store.locks import acquire
+from emoact.store.atomic import lock_held, write_json
 
 _MAX_BYTES = 10_000_000
 _PATIENCE_S = 10.0
@@ -66,7 +64,9 @@ def read_rates() -> Rates:
 
 def learn(config: RunConfig, snapshot: Snapshot) -> None:
     """Improve the rates by what an attempt measured; a cache that cannot be written is no error."""
-    with suppress(OSError, EmoactError), _alone():
+    lock = _path().with_name(".rates.lock")
+    # Two runs that end together are both recorded.
+    with suppress(OSError, EmoactError), lock_held(lock, patience_s=_PATIENCE_S):
         models = dict(read_rates().models)
         for folder, ready_s in snapshot.ready_s.items():
             done = [unit for unit in snapshot.units if unit.folder == folder and unit.seconds]
@@ -91,20 +91,6 @@ def _mixed(old: Rate | None, tokens_per_s: float, ready_s: float) -> Rate:
 
 def _path() -> Path:
     return cache_root() / "rates.json"
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Holds a lock, so that two runs that end together are both recorded."""
-    path = _path().with_name(".rates.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = acquire(path, patience_s=_PATIENCE_S)
-    if descriptor is None:
-        raise EmoactError(f"{path} is held by another process")
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def remaining_seconds(snapshot: Snapshot, config: AnyConfig | None) -> float | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emoact.errors import EmoactError
-from emoact.store.locks import FOLDER_FLAGS, create_locked, make_folder, remove_if_stale
+from emoact.store.locks import FOLDER_FLAGS, acquire, create_locked, make_folder, remove_if_stale
 
 _TEMPORARY = re.compile(r"\.emoact-[0-9a-f]{16}\.tmp")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -80,6 +80,34 @@ def write_json(path: str | os.PathLike[str], content: Any, *, durable: bool = Tr
     text = json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
     with replace_atomically(path, need=len(text), durable=durable) as file:
         file.write(text)
+
+
+@contextlib.contextmanager
+def lock_held(path: Path, *, patience_s: float) -> Iterator[None]:
+    """Hold the lock of a file among all threads and processes; its folder is made where missing.
+
+    Args:
+        path: File of the lock.
+        patience_s: Seconds to wait for another holder.
+
+    Raises:
+        EmoactError: The file cannot be made, another process holds it too long, or the file system
+            has no locks.
+    """
+    try:
+        make_folder(path.parent)
+        descriptor = acquire(path, patience_s=patience_s)
+    except OSError as error:
+        raise write_error(error, path=path) from error
+    if descriptor is None:
+        raise EmoactError(
+            f"{path} has been held by another process for {patience_s:g} s",
+            remedy="End the process that hangs (fuser shows it), then try again.",
+        )
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

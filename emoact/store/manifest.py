@@ -17,10 +17,10 @@ from typing import Any, Literal
 from emoact.decode import decode, encode, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.schema import SCHEMA_VERSION
-from emoact.store.atomic import write_error, write_json
+from emoact.store.atomic import lock_held, write_error, write_json
 from emoact.store.keys import store_in
 from emoact.store.layout import ResultsRoot
-from emoact.store.locks import acquire, make_folder, open_locked
+from emoact.store.locks import open_locked
 
 UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
 
@@ -115,7 +115,7 @@ def record(root: ResultsRoot, entry: ManifestEntry) -> None:
         EmoactError: The manifest is damaged or could not be written; the unit is not acknowledged.
     """
     name = root.unit_name(entry.folder, entry.emotion, store=entry.store)
-    with _locked(root):
+    with lock_held(root.manifest_lock, patience_s=_PATIENCE_S):
         content = _read(root)
         content["units"][name] = entry.to_json()
         _write(root, content)
@@ -128,7 +128,7 @@ def forget(root: ResultsRoot, folder: str, emotion: str, *, store: str | None = 
         EmoactError: The manifest is damaged or could not be written.
     """
     name = root.unit_name(folder, emotion, store=store)
-    with _locked(root):
+    with lock_held(root.manifest_lock, patience_s=_PATIENCE_S):
         content = _read(root)
         if content["units"].pop(name, None) is None:
             return False
@@ -253,23 +253,3 @@ def _damaged(root: ResultsRoot, why: str) -> EmoactError:
 def _write(root: ResultsRoot, content: dict[str, Any]) -> None:
     content["units"] = dict(sorted(content["units"].items()))
     write_json(root.manifest, content)
-
-
-@contextlib.contextmanager
-def _locked(root: ResultsRoot) -> Iterator[None]:
-    """Alone with the manifest among all threads and processes."""
-    path = root.manifest_lock
-    try:
-        make_folder(path.parent)
-        descriptor = acquire(path, patience_s=_PATIENCE_S)
-    except OSError as error:
-        raise write_error(error, path=path) from error
-    if descriptor is None:
-        raise EmoactError(
-            f"{path} has been held by another process for {_PATIENCE_S:.0f} s",
-            remedy="End the process that hangs (fuser shows it), then resume the run.",
-        )
-    try:
-        yield
-    finally:
-        os.close(descriptor)
