@@ -91,7 +91,7 @@ class Scene:
         return found
 
     def saved_events(self) -> list[str]:
-        """The units that the run told anybody were saved."""
+        """The units that the run reported as saved."""
         events = self.world.directory("r1").events()
         return [event.fields["emotion"] for event in events if event.kind == "unit_saved"]
 
@@ -221,7 +221,7 @@ def test_a_launcher_killed_at_any_system_call_leaves_a_run_or_none(
 
 
 def scene_of_one_run(scene: Scene, action: str) -> None:
-    """Whatever is there is a whole run, and a start after it works and cleans up."""
+    """Check that there is a whole run or none, and that a start after it works and cleans up."""
     rows = progress.list_runs(scene.world.results)
     if rows:
         scene.settle()

@@ -1,4 +1,4 @@
-"""Whatever people do to runs, in any order, the states shown are those that the rules allow."""
+"""After any sequence of operations on runs, the states shown are those that the rules allow."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class RunsMachine(RuleBasedStateMachine):
         for place, run_id in enumerate(self.queue):
             row = rows[run_id]
             assert row.state in ACTIVE
-            # Nobody works before those who came earlier.
+            # No run works before those that came earlier.
             assert place == 0 or row.state == "pending"
         assert all(row.problem is None for row in rows.values())
 

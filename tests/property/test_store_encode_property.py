@@ -1,4 +1,4 @@
-"""Whatever a unit holds, `pickle.load` gives back exactly that."""
+"""Any unit comes back from `pickle.load` exactly as it was."""
 
 from __future__ import annotations
 

@@ -174,11 +174,11 @@ def test_a_failed_run_says_why_and_resumes(world: World) -> None:
 
 
 def test_an_unforeseen_error_leaves_its_traceback_in_the_log(world: World) -> None:
-    run_id = world.start(world.config(world.model(crash="nobody thought of this"))).run_id
+    run_id = world.start(world.config(world.model(crash="this was not foreseen"))).run_id
     view = world.wait(run_id)
     assert view.state == "failed"
     assert view.error is not None
-    assert view.error.message == "ZeroDivisionError: nobody thought of this"
+    assert view.error.message == "ZeroDivisionError: this was not foreseen"
     assert any("Traceback" in line for line in view.error.log_tail)
 
 

@@ -1,4 +1,4 @@
-"""Reading runs, whatever somebody did to their directories."""
+"""Reading runs whose directories are damaged, foreign or changing."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def a_run(results: Path, run_id: str) -> tuple[RunDirectory, RunLock]:
 
 
 def never() -> None:
-    """Nobody cancels."""
+    """No cancellation."""
 
 
 def take_turn(directory: RunDirectory, lock: RunLock, slots: int = 1) -> list[int]:
@@ -116,7 +116,7 @@ def test_two_slots_let_two_work_and_the_third_wait(tmp_path: Path) -> None:
     assert places_of_a_waiter(*runs[2], slots=2) == [1]
 
 
-def test_nobody_overtakes_a_waiter_even_when_a_slot_is_free(tmp_path: Path) -> None:
+def test_no_run_overtakes_a_waiting_one_even_when_a_slot_is_free(tmp_path: Path) -> None:
     runs = [a_run(tmp_path, name) for name in "abc"]
     for _, lock in runs:
         join(tmp_path / "runs", lock)

@@ -160,7 +160,7 @@ def test_a_file_of_another_configuration_is_in_the_way(world: World) -> None:
     assert world.wait(replaced.run_id).state == "finished"
 
 
-def test_a_file_that_nobody_knows_is_in_the_way(world: World) -> None:
+def test_a_file_that_is_not_recorded_is_in_the_way(world: World) -> None:
     model = world.model()
     config = world.config(model)
     folder = world.results / "activations" / config.models[0].folder

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever fails on the way."""
+"""Files that are whole or absent after any failure."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_file_system_without_locks_still_writes(
     stale.touch()
     with replace_atomically(tmp_path / "file") as file:
         file.write(b"x")
-    # Nobody can tell whether its writer lives, so it stays.
+    # It cannot be known whether its writer lives, so it stays.
     assert _names(tmp_path) == [stale.name, "file"]
 
 

@@ -94,7 +94,7 @@ def test_every_array_starts_at_a_cache_line_of_the_file(tmp_path: Path) -> None:
             assert data.index(array.tobytes()) % 64 == 0
 
 
-def test_the_same_unit_gives_the_same_bytes_whatever_order_it_was_put_in(tmp_path: Path) -> None:
+def test_the_same_unit_gives_the_same_bytes_in_any_order_of_puts(tmp_path: Path) -> None:
     unit = sample_unit(sites=site_names())
     # Fresh strings too: which of them are one object in memory must not show.
     turned = dataclasses.replace(
@@ -133,9 +133,7 @@ def test_the_size_of_a_block_does_not_show_in_the_bytes(
     assert _encode(unit, tmp_path) == expected
 
 
-def test_no_block_is_larger_than_said_whatever_the_unit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_block_is_larger_than_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "BLOCK", 4096)
     unit = sample_unit(lengths=(400, *range(1, 60)), d_model=8)
     shard = unit.shard(tmp_path / "s.safetensors")

@@ -128,7 +128,7 @@ def test_differences_name_the_field_and_both_values() -> None:
     ]
 
 
-def test_equal_configurations_do_not_differ_whatever_their_order() -> None:
+def test_equal_configurations_do_not_differ_in_any_order() -> None:
     turned = dict(reversed(CONFIGURATION.items())) | {"sites": ("resid_pre", "mlp_out")}
     assert differences(CONFIGURATION, turned) == []
 

@@ -217,7 +217,7 @@ class TestUnitState:
         self._record(root, b"content", key="c" * 64)
         assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "other"
 
-    def test_a_file_that_nobody_acknowledged_is_unrecorded(
+    def test_a_file_that_was_not_acknowledged_is_unrecorded(
         self, root: ResultsRoot, path: Path
     ) -> None:
         path.write_bytes(b"content")
@@ -253,7 +253,7 @@ def test_processes_that_record_at_once_lose_nothing(workers: int, root: ResultsR
         )
         for worker in range(workers)
     ]
-    # Whoever reads meanwhile finds a whole manifest every time.
+    # A reader finds a whole manifest at every moment.
     while any(process.poll() is None for process in processes):
         manifest.load(root)
     assert [process.wait() for process in processes] == [0] * workers

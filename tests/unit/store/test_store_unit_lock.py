@@ -71,7 +71,7 @@ def test_other_units_are_not_kept_waiting(root: ResultsRoot) -> None:
         assert len(list(root.partial.rglob("*.lock"))) == 3
 
 
-def test_whoever_waits_can_give_up(root: ResultsRoot) -> None:
+def test_a_waiting_run_can_give_up(root: ResultsRoot) -> None:
     def give_up() -> None:
         raise CancelledError("cancelled")
 
