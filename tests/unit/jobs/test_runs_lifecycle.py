@@ -36,15 +36,6 @@ def test_a_start_leaves_nothing_but_the_run_and_its_files(world: World) -> None:
     assert sorted(path.name for path in (world.results / "runs").iterdir()) == [".lock", run_id]
 
 
-def test_a_second_start_of_an_active_request_returns_the_first_run(world: World) -> None:
-    model = world.model(pass_s=0.05)
-    first = world.start(world.config(model))
-    again = world.start(world.config(model))
-    assert again.run_id == first.run_id
-    assert (first.existing, again.existing) == (False, True)
-    assert [row.id for row in progress.list_runs(world.results)] == [first.run_id]
-
-
 def test_concurrent_starts_make_one_run(world: World) -> None:
     configs = [world.config(world.model(pass_s=0.1))]
     configs += [world.config(world.path / "models" / "tiny") for _ in range(7)]
@@ -212,14 +203,6 @@ def test_a_cancelled_waiter_leaves_the_queue_and_the_next_moves_up(world: World)
     assert world.wait(third).state == "finished"
 
 
-def test_a_killed_worker_lets_the_next_begin(world: World) -> None:
-    models = [world.model("a", pass_s=30), world.model("b")]
-    first, second = (world.start(world.config(model)).run_id for model in models)
-    world.wait(first, running)
-    world.kill(first)
-    assert world.wait(second).state == "finished"
-
-
 def test_more_slots_let_runs_work_at_once_with_the_same_result(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,16 +226,6 @@ def test_only_what_has_ended_can_be_deleted_and_its_files_stay(world: World) -> 
         control.delete(world.results, run_id)
 
 
-def test_what_has_ended_can_be_neither_cancelled_nor_resumed(world: World) -> None:
-    run_id = world.start(world.config(world.model())).run_id
-    world.wait(run_id)
-    with pytest.raises(RequestError, match="cannot be cancelled: it is finished"):
-        control.cancel(world.results, run_id)
-    with pytest.raises(RequestError, match="is finished"):
-        world.resume(run_id)
-    assert not world.directory(run_id).cancel_requested()
-
-
 def test_a_taken_run_id_is_refused(world: World) -> None:
     model = world.model()
     world.wait(world.start(world.config(model, run_id="mine")).run_id)
@@ -267,15 +240,6 @@ def test_a_changed_data_set_is_not_resumed(world: World) -> None:
     with pytest.raises(RequestError, match="has changed since run"):
         world.resume(run_id)
     assert world.view(run_id).state == "failed"
-
-
-def test_a_resume_while_a_twin_works_returns_the_twin(world: World) -> None:
-    model = world.model(fail="no")
-    first = world.start(world.config(model)).run_id
-    world.wait(first)
-    behave(model, pass_s=0.2)
-    second = world.start(world.config(model)).run_id
-    assert world.resume(first) == launch.Started(run_id=second, existing=True)
 
 
 def test_a_results_folder_that_was_moved_resumes_where_it_lies(world: World) -> None:

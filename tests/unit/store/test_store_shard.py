@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -214,26 +213,6 @@ def test_a_folder_swept_up_before_its_shard_was_made_is_made_again(
     assert len(sweeps) == 1
     assert shard.path.exists()
     shard.close_and_remove()
-
-
-def test_runs_that_start_while_others_sweep_up_all_get_their_shards(tmp_path: Path) -> None:
-    failures: list[BaseException] = []
-
-    def run(worker: int) -> None:
-        try:
-            for _ in range(60):
-                remove_stale_files(tmp_path / ".partial")
-                path = tmp_path / ".partial" / f"r{worker}" / "gpt2" / "s.safetensors"
-                UnitShard.create(path, layout=LAYOUT).close_and_remove()
-        except BaseException as error:  # noqa: BLE001
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 def test_a_shard_taken_for_a_dead_ones_between_creation_and_lock_is_made_again(
