@@ -91,7 +91,7 @@ class Controls:
         """The controls of some of the prompts, in this order."""
         chosen = list(order)
 
-        def part(sites: Mapping[SiteName, Pooled]) -> Mapping[SiteName, Pooled]:
+        def part(sites: Mapping[SiteName, np.ndarray]) -> Mapping[SiteName, np.ndarray]:
             return {site: pooled[chosen] for site, pooled in sites.items()}
 
         return Controls(

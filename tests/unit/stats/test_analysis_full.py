@@ -16,7 +16,7 @@ from emoact.stats import catalogue
 from emoact.stats.across.between import matched_layers
 from emoact.stats.across.shared import common_rows
 from emoact.stats.comparable import Configuration
-from emoact.stats.features import PromptInfo, UnitFeatures, features_of, join_units
+from emoact.stats.features import Controls, PromptInfo, UnitFeatures, features_of, join_units
 from emoact.stats.finite import finite_units
 from emoact.stats.full import analyse_grid
 from emoact.stats.products import centred_gram
@@ -308,6 +308,19 @@ def test_nan_is_named_and_left_out_on_request_only() -> None:
     assert sizes["m1", "anger"] == 12
     assert {row.n_prompts for row in rows(found, "similarity")} == {35}
     assert all(math.isfinite(row.l2) for row in rows(found, "strength"))
+
+
+def test_a_prompt_that_is_left_out_is_left_out_of_the_controls_too() -> None:
+    unit = make_unit()
+    controls = Controls(contextless=unit.sites, shuffled=(unit.sites,))
+    broken = dataclasses.replace(with_nan(unit, 3), controls=controls)
+    (kept,), _ = finite_units([broken], leave_out=True)
+    assert kept.controls is not None
+    assert kept.controls.contextless is not None
+    for pooled in (kept.controls.contextless, *kept.controls.shuffled):
+        np.testing.assert_array_equal(
+            pooled["resid_pre"], np.delete(unit.sites["resid_pre"], 3, axis=0)
+        )
 
 
 def test_prompt_without_content_is_not_called_broken() -> None:
