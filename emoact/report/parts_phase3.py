@@ -154,8 +154,8 @@ def _between(row: pd.Series, value: str, low: str, high: str) -> str:
 
 
 def _layers(rows: pd.DataFrame) -> str:
-    spans = rows[["layer_first", "layer_last"]].drop_duplicates().to_numpy(dtype=float)
-    return ", ".join(f"{first:.0f}–{last:.0f}" for first, last in spans)
+    spans = rows[["layer_first", "layer_last"]].dropna().drop_duplicates().to_numpy(dtype=int)
+    return ", ".join(f"{first}–{last}" for first, last in spans) or MISSING
 
 
 def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]:

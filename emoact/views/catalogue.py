@@ -16,6 +16,7 @@ from emoact.views.heatmap import HEATMAP
 from emoact.views.layer_map import LAYER_MAP
 from emoact.views.matrix import MATRIX
 from emoact.views.norms import NORMS
+from emoact.views.pairs import PAIRS
 from emoact.views.plan import PLAN
 from emoact.views.prompt import NEAREST, PROMPT_VIEW
 from emoact.views.prompts import PROMPTS
@@ -40,6 +41,7 @@ VIEWS: tuple[View[Any], ...] = (
     STRENGTH,
     STABILITY,
     SEPARATION,
+    PAIRS,
     TRANSFER,
     COSINES,
     MATRIX,

@@ -20,13 +20,15 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     headline = source.rows("headline", model=choice["model"])
     strength = source.rows("strength", model=choice["model"], site=site)
     own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
-    pairs = source.rows("pairs", model=choice["model"], site=choice["site"])
+    # An analysis of an earlier version has no such table.
+    known = "pairs" in source.saved.tables
+    pairs = source.of_choice("pairs", choice).to_dict("records") if known else []
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
         presence_sentence(headline, strength, reference),
         *probe_sentences(own, md, CROSS_VALIDATED),
         *probe_sentences(own, md, TRANSFER),
-        *pair_sentences(pairs.to_dict("records"), md),
+        *pair_sentences(pairs, md),
         length_sentence(strength),
     ]
 

@@ -66,15 +66,19 @@ def measure_accuracies(
     draws: Int[np.ndarray, "draw scenario"],
 ) -> Accuracies:
     """Accuracies of rows of `probes.correctness`, NaN for prompts without a decision."""
+    from scipy.sparse import csr_matrix
+
     decided = np.isfinite(correct)
     right = np.where(decided, correct, 0.0)
-    scenarios = np.zeros((design.n_prompts, design.n_scenarios))
-    scenarios[np.arange(design.n_prompts), design.scenario_of] = 1.0
+    n, prompts = design.n_prompts, np.arange(design.n_prompts)
+    scenarios = csr_matrix(
+        (np.ones(n), (design.scenario_of, prompts)), shape=(design.n_scenarios, n)
+    )
     often = np.vstack([np.ones(design.n_scenarios), draws])
     sums, counts = [], []
     for members in (is_emotion, ~is_emotion):
-        sums.append(often @ (scenarios.T @ (right * members).T))
-        counts.append(often @ (scenarios.T @ (decided * members).T))
+        sums.append(often @ (scenarios @ (right * members).T))
+        counts.append(often @ (scenarios @ (decided * members).T))
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
@@ -85,7 +89,7 @@ def measure_accuracies(
         balanced_interval=percentile_interval(balanced[1:]),
         drawn=np.stack([plain[1:], balanced[1:]]),
         n=decided.sum(axis=1),
-        n_scenarios=((decided @ scenarios) > 0).sum(axis=1),
+        n_scenarios=((scenarios @ decided.T) > 0).sum(axis=0),
     )
 
 

@@ -117,7 +117,7 @@ def _by_features(
         np.zeros(train.shape[1] + 1),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 500, "maxcor": 20, "gtol": 1e-4, "ftol": 1e-12},
+        options={"maxiter": 500, "maxcor": 20, "gtol": 1e-6 * len(train), "ftol": 1e-11},
     ).x
     return np.asarray((test - mean) @ weights_of(found) + found[-1] / unit, dtype=np.float64)
 

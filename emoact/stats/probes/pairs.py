@@ -56,7 +56,10 @@ class JudgedPair:
 def probe_pairs(
     model: ModelFeatures, site: SiteName, contrasts: Sequence[Contrast], settings: AnalysisSettings
 ) -> list[EmotionPair]:
-    """The headline probe for every two emotions, at the layers of the headline."""
+    """The headline probe for every two emotions, at the layers of the headline.
+
+    Of many prompts, every second of these layers is enough.
+    """
     features, design, kind = model.sites[site], model.design, headline_probe(settings)
     layers, subsets = band(features.shape[1]), [prompt.subset for prompt in model.prompts]
     emotions = [each.emotion for each in contrasts if each.emotion != settings.neutral]
@@ -65,7 +68,8 @@ def probe_pairs(
         is_first = design.label_of == design.index(first)
         used = is_first | (design.label_of == design.index(second))
         question = ask(subsets, is_first, used, contrasts[0].folds)
-        for name, correct in band_correctness(features, layers, question, kind).items():
+        probed = layers[::2] if question.many else layers
+        for name, correct in band_correctness(features, probed, question, kind).items():
             accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
             found.append(
                 EmotionPair(

@@ -61,13 +61,12 @@ def standardised(
     train: Float[np.ndarray, "train feature"], test: Float[np.ndarray, "test feature"]
 ) -> tuple[Float[np.ndarray, "train feature"], Float[np.ndarray, "test feature"]]:
     """Both in units of the training prompts' standard deviations, about their mean."""
-    exact = train.astype(np.float64)
-    mean = exact.mean(axis=0)
-    scale = inverse_sd(exact.std(axis=0))
-    here, there = (exact - mean) * scale, (test.astype(np.float64) - mean) * scale
     # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
-    many = len(train) > MANY_PROMPTS
-    return (here.astype(np.float32), there.astype(np.float32)) if many else (here, there)
+    kind = np.float32 if len(train) > MANY_PROMPTS else np.float64
+    mean = train.mean(axis=0, dtype=np.float64)
+    here, there = ((side - mean.astype(kind)).astype(kind) for side in (train, test))
+    scale = inverse_sd(np.sqrt(np.einsum("pf,pf->f", here, here, dtype=np.float64) / len(here)))
+    return here * scale.astype(kind), there * scale.astype(kind)
 
 
 def band(n_layers: int) -> range:

@@ -101,7 +101,7 @@ def test_lda_agrees_with_scikit_learn_on_dimensions_that_never_change() -> None:
 
 @pytest.mark.parametrize(
     ("n", "d", "penalty_c", "tolerance"),
-    [(20, 3, 1.0, 1e-3), (150, 40, 1.0, 1e-3), (15, 60, 1.0, 1e-8), (25, 300, 10.0, 1e-8)],
+    [(20, 3, 1.0, 3e-3), (150, 40, 1.0, 3e-3), (15, 60, 1.0, 1e-8), (25, 300, 10.0, 1e-8)],
 )
 def test_logistic_agrees_with_scikit_learn(
     n: int, d: int, penalty_c: float, tolerance: float

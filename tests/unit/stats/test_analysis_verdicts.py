@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pytest
 
-from emoact.analysis.sentences import sentences_of, verdict_words
+from emoact.analysis.sentences import probe_sentences, sentences_of
 from emoact.data.controls import LEAST_SHUFFLES
+from emoact.stats import catalogue
 from emoact.stats.comparable import Configuration
 from emoact.stats.features import Controls, PromptInfo, UnitFeatures
 from emoact.stats.full import analyse_grid
@@ -290,10 +289,14 @@ def test_emotions_that_differ_from_neutral_alike_do_not_differ_from_each_other()
     assert found["joy", "pride"].p_holm < 0.05
 
 
-@pytest.mark.parametrize("verdict", ["lexical_suffices", "beyond_words", "no_separation"])
-def test_row_of_an_earlier_version_can_still_be_told(verdict: str) -> None:
-    names = ("text", "contextless", "shuffled_words")
-    row = pd.Series(
-        {"verdict": verdict} | {f"{name}_difference": np.nan for name in names}
-    ).to_dict()
-    assert verdict_words(row)
+def test_headline_of_an_earlier_version_can_still_be_told() -> None:
+    row = dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | {
+        "emotion": "anger",
+        "site": "resid_pre",
+        "evaluation": "cross_validated",
+        "probe": "logistic",
+        "accuracy": 0.91,
+        "verdict": "lexical_suffices",
+    }
+    (sentence,) = probe_sentences([row])
+    assert "anger 91 %: no evidence beyond words" in sentence

@@ -6,7 +6,7 @@ import pytest
 
 from emoact.measures import Measure
 from emoact.stats.catalogue import labelled, measure
-from emoact.views import separation, stability, strength
+from emoact.views import pairs, separation, stability, strength
 from tests.unit.views.conftest import Tables, draw, lines
 
 RELATIVE = measure("strength", "cv_relative")
@@ -85,6 +85,15 @@ def test_separation_shows_every_baseline_of_the_table(tables: Tables) -> None:
         ].set_index("site")["balanced_accuracy"]
         assert shown["probe, residual stream"] == best["resid_pre"]
         assert shown["probe, MLP output"] == best["mlp_out"]
+
+
+def test_every_two_emotions_are_drawn_with_their_interval(tables: Tables) -> None:
+    table = pairs.table(tables["pairs"], "cross_validated")
+    dots = [t for t in draw(pairs.chart(table)).data if t.error_x.array is not None]
+    assert len(dots) == len(table) == 2
+    for dot, row in zip(dots, table.itertuples(), strict=True):
+        assert list(dot.y) == [f"{row.emotion_a} – {row.emotion_b}"]
+        assert list(dot.x) == [row.balanced_accuracy]
 
 
 def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
