@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64
 
 from emoact.measures import Cell, Measure
 from emoact.sites import SiteName
+from emoact.stats.directions.directions import principal_axes
 from emoact.stats.features import ModelFeatures
 from emoact.stats.products import centre
 
@@ -41,24 +42,32 @@ def project_fixed(
     distances are shares of the layer's own spread.
     """
     n_prompts, n_layers, d_model = features.shape
-    scaled = np.empty((n_layers, n_prompts, d_model))
-    for layer in range(n_layers):
-        centred = centre(features[:, layer])
-        spread = np.sqrt((centred**2).sum() / n_prompts)
-        scaled[layer] = centred / spread if spread > 0 else centred
-    flat = scaled.reshape(-1, d_model)
-    if len(flat) > d_model:
-        _, vectors = np.linalg.eigh(flat.T @ flat)
-        axes = vectors[:, ::-1].T[:n_axes]
+    layers = range(n_layers)
+    if n_layers * n_prompts > d_model:
+        covariance = np.zeros((d_model, d_model))
+        for layer in layers:
+            scaled = _scaled(features[:, layer])
+            covariance += scaled.T @ scaled
+        axes = np.linalg.eigh(covariance)[1][:, ::-1].T[:n_axes]
     else:
+        flat = np.concatenate([_scaled(features[:, layer]) for layer in layers])
         axes = np.linalg.svd(flat, full_matrices=False)[2][:n_axes]
     axes = _signed(axes)
-    coordinates = scaled @ axes.T
+    coordinates, totals = np.empty((n_layers, n_prompts, len(axes))), np.empty(n_layers)
+    for layer in layers:
+        scaled = _scaled(features[:, layer])
+        coordinates[layer] = scaled @ axes.T
+        totals[layer] = (scaled**2).sum()
     return Projection(
-        coordinates=coordinates,
-        explained=_shares(coordinates, (scaled**2).sum(axis=(1, 2))),
-        fixed_basis=True,
+        coordinates=coordinates, explained=_shares(coordinates, totals), fixed_basis=True
     )
+
+
+def _scaled(features: Float[np.ndarray, "prompt d_model"]) -> Float64[np.ndarray, "prompt d_model"]:
+    """The vectors about their mean, with a mean square of 1 where they vary."""
+    centred = centre(features)
+    spread = np.sqrt((centred**2).sum() / len(centred))
+    return np.asarray(centred / spread if spread > 0 else centred)
 
 
 def project_per_layer(
@@ -71,7 +80,7 @@ def project_per_layer(
     total = np.empty(n_layers)
     for layer in range(n_layers):
         centred = centre(features[:, layer])
-        axes = np.linalg.svd(centred, full_matrices=False)[2][:n_axes]
+        axes = principal_axes(centred)[0][:n_axes]
         coordinates[layer] = centred @ _signed(axes).T
         total[layer] = (centred**2).sum()
     return Projection(
