@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +17,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.snapshot import Step
 from emoact.models.cache import file_sha256
-from emoact.stats.features import Controls, features_of
+from emoact.stats.features import Controls, UnitFeatures, features_of
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
@@ -93,21 +94,25 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing
-    features, controls = [], list[ControlsUsed]()
-    for number, unit in enumerate(units):
-        _tell_reading(tell, unit, number, n_units, part=0.5)
-        found = features_of(unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder)
-        if settings.control_shuffles:
-            saved = UnitControls(root=root, unit=unit, settings=control_settings(settings))
-            found = dataclasses.replace(found, controls=_controls(saved))
-            controls.append(_description(saved))
-        features.append(found)
+    controls: list[ControlsUsed] = []
+
+    def pooled() -> Iterator[UnitFeatures]:
+        for number, unit in enumerate(units):
+            _tell_reading(tell, unit, number, n_units, part=0.5)
+            found = features_of(
+                unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder
+            )
+            if settings.control_shuffles:
+                saved = UnitControls(root=root, unit=unit, settings=control_settings(settings))
+                found = dataclasses.replace(found, controls=_controls(saved))
+                controls.append(_description(saved))
+            yield found
 
     def on_progress(done: int, total: int, label: str) -> None:
         share = READING_SHARE + (WRITING_SHARE - READING_SHARE) * done / max(total, 1)
         tell("analyze", detail=label, done=done, total=total, share=share)
 
-    result = analyse_grid(features, settings, on_progress)
+    result = analyse_grid(pooled(), settings, on_progress)
     check_unchanged(root, inputs)
     return Computed(result=result, inputs=tuple(inputs), controls=tuple(controls))
 

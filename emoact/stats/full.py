@@ -73,7 +73,7 @@ class _Found:
 
 
 def analyse_grid(
-    units: Sequence[UnitFeatures],
+    units: Iterable[UnitFeatures],
     settings: AnalysisSettings | None = None,
     on_progress: OnProgress | None = None,
     *,
@@ -84,7 +84,8 @@ def analyse_grid(
     The result depends on units, settings and seed alone, not on the number of workers.
 
     Args:
-        units: Pooled vectors, one per (model, emotion); at least one model with two classes.
+        units: Pooled vectors, one per (model, emotion); at least one model with two classes. Those
+            of a generator are let go once the units of a model are joined, which halves the memory.
         settings: Choices of the analysis; the defaults when None.
         on_progress: Called after every step; may raise to stop.
         workers: Threads; as many as there are cores, at most 4, when None.
@@ -94,9 +95,11 @@ def analyse_grid(
             differently, or vectors are not finite; the remedy names the option or command.
     """
     settings = settings or AnalysisSettings()
-    differences = check_units(units, settings)
-    units, left_out = finite_units(units, leave_out=settings.leave_out_nonfinite)
-    prepared = prepare_units(units, settings)
+    given = list(units)
+    differences = check_units(given, settings)
+    kept, left_out = finite_units(given, leave_out=settings.leave_out_nonfinite)
+    prepared = prepare_units(kept, settings)
+    del given, kept
     found, missing_pairs = _Found(), list[Finding]()
     work = [each for one in prepared for each in _model_steps(one, found, settings)]
     for first, second in combinations(prepared, 2):

@@ -30,6 +30,9 @@ from emoact.stats.settings import AnalysisSettings
 
 Layers = Float64[np.ndarray, " layer"]
 
+_CHUNK = 125
+"""Relabellings whose weights are held in memory at once."""
+
 CosineStatus = Literal["shown", "not_significant", "no_interval"]
 
 
@@ -197,8 +200,12 @@ def cosine_null(
     if groups is None:
         blank = np.full((3, vectors.shape[1]), np.nan)
         return blank[0], blank[1:]
-    first, second, base = (_means(groups == group) for group in range(3))
-    cosines = weight_cosines(vectors, first - base, second - base)
+    parts = []
+    for start in range(0, len(groups), _CHUNK):
+        drawn = groups[start : start + _CHUNK]
+        first, second, base = (_means(drawn == group) for group in range(3))
+        parts.append(weight_cosines(vectors, first - base, second - base))
+    cosines = np.concatenate(parts)
     usable = np.isfinite(cosines).all(axis=0)
     clean = np.where(usable, cosines, 0.0)
     blank = np.where(usable, 0.0, np.nan)
