@@ -58,12 +58,14 @@ class Transferred:
         request: What was asked for, with the model that was found.
         labels: Label of the target by label of the source.
         left_out: Labels of the source without a counterpart.
+        n_repeated: Prompts of the target that the source has too; they are not tested.
         tables: `transfer` and `transfer_layers`.
     """
 
     request: TransferRequest
     labels: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    n_repeated: int = 0
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
@@ -95,6 +97,9 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
         _features([unit for unit in units if unit.emotion in names], model, request)
         for units, names in zip(chosen, wanted, strict=True)
     )
+    new = _new_rows(first, second, labels)
+    n_repeated = len(second.prompts) - len(new)
+    second = second.rows(new)
     cells = list(
         transfer_cells(
             first, second, labels, neutral=request.neutral, sites=request.sites, seed=request.seed
@@ -104,11 +109,30 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
         request=request,
         labels=labels,
         left_out=tuple(label for label in known[0] if label not in labels),
+        n_repeated=n_repeated,
         tables={
             name: catalogue.frame(name, [catalogue.computed(c) for c in cells if c.table == name])
             for name in ("transfer", "transfer_layers")
         },
     )
+
+
+def _new_rows(first: ModelFeatures, second: ModelFeatures, labels: Mapping[str, str]) -> list[int]:
+    """Rows of the target whose text the source does not have.
+
+    Raises:
+        RequestError: A label has none.
+    """
+    seen = {text.strip() for text in first.texts} - {""}
+    rows = [row for row, text in enumerate(second.texts) if text.strip() not in seen]
+    there = {second.design.labels[second.design.label_of[row]] for row in rows}
+    missing = [label for label in dict.fromkeys(labels.values()) if label not in there]
+    if missing:
+        raise RequestError(
+            f"every prompt of {', '.join(missing)} in the second folder is in the first as well",
+            remedy="Test on other prompts than those of the training.",
+        )
+    return rows
 
 
 def _grid(folder: str) -> Grid:

@@ -92,6 +92,7 @@ def _transfer(arguments: argparse.Namespace) -> int:
                 "to": arguments.target,
                 "labels": dict(found.labels),
                 "left_out": list(found.left_out),
+                "n_repeated": found.n_repeated,
                 "answer": said,
                 **{name: table.to_dict("records") for name, table in found.tables.items()},
             }

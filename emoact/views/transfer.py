@@ -117,11 +117,18 @@ def sentences(found: Transferred, site: str) -> list[str]:
         f"accuracy on {plural(int(first['n_scenarios']), 'unit')} of resampling of the second data "
         "set, with 95 % intervals."
     )
+    repeated = [
+        Remark(
+            f"{plural(found.n_repeated, 'prompt')} of the second data set stand in the first as "
+            "well and are left out."
+        )
+        for _ in range(min(found.n_repeated, 1))
+    ]
     left = [
         Remark(f"Without a counterpart in the second data set: {listed(list(found.left_out))}.")
         for _ in found.left_out[:1]
     ]
-    return [head, *(f"{each}." for each in said), *left]
+    return [head, *(f"{each}." for each in said), *repeated, *left]
 
 
 def _figure(row: pd.Series) -> str:

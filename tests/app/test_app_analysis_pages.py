@@ -143,7 +143,7 @@ def test_another_results_folder_is_tested_from_the_page(
 ) -> None:
     app = open_page("directions", view="transfer", model="gpt2")
     assert "There is no second data set to test on yet" in words(app)
-    plant_scenarios(tmp_path, "gpt2", n=15)
+    plant_scenarios(tmp_path, "gpt2", n=15, noun="bread")
     app = open_page("directions", view="transfer", model="gpt2", to=str(tmp_path))
     assert len(app.get("plotly_chart")) == 1
     assert "The logistic probe is" in words(app)

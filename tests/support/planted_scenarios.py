@@ -42,6 +42,7 @@ def plant_scenarios(
     scenario: Callable[[int], str] = "s{}".format,
     provenance: Mapping[str, Any] | None = None,
     change: Change | None = None,
+    noun: str = "soup",
 ) -> list[Path]:
     """Write one file per emotion, all prompts of three positions; layer 0 holds noise alone."""
     return [
@@ -53,6 +54,7 @@ def plant_scenarios(
             scenario,
             {**made_up_provenance(folder), **(provenance or {})},
             change,
+            noun,
         )
         for emotion in emotions
     ]
@@ -66,6 +68,7 @@ def _plant(
     scenario: Callable[[int], str],
     provenance: Mapping[str, Any],
     change: Change | None,
+    noun: str,
 ) -> Path:
     seed = LABELS.index(emotion) if emotion in LABELS else len(LABELS)
     rng = np.random.default_rng([seed, len(folder), ord(folder[-1])])
@@ -104,7 +107,7 @@ def _plant(
                         "id": f"{emotion}-{i}",
                         "scenario_id": scenario(i),
                         "subset": "explicit" if i % 2 else "implicit",
-                        "text": f"{_CUES.get(emotion, 'word')} {'abcdefgh'[i % 8]} soup {i}.",
+                        "text": f"{_CUES.get(emotion, 'word')} {'abcdefgh'[i % 8]} {noun} {i}.",
                     }
                     for i in range(n)
                 ],

@@ -29,7 +29,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     def change(rows: np.ndarray, site: str, layer: int, sample: int) -> None:
         rows += np.float32(0.2 * np.sin(sample))
 
-    plant_scenarios(second, "gpt2", n=15, n_layers=4, change=change)
+    plant_scenarios(second, "gpt2", n=15, n_layers=4, change=change, noun="bread")
     plant_scenarios(second, "other", n=6)
     return first, second
 
@@ -135,6 +135,19 @@ def test_folders_made_differently_are_refused_with_the_field(
     plant_scenarios(tmp_path, "gpt2", provenance=provenance, n_layers=4)
     with pytest.raises(RequestError, match=field):
         compute_transfer(TransferRequest(source=str(folders[0]), target=str(tmp_path)))
+
+
+def test_prompts_that_both_folders_have_are_not_tested(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    longer, same = tmp_path / "longer", tmp_path / "same"
+    plant_scenarios(longer, "gpt2", n=18, n_layers=4)
+    found = compute_transfer(TransferRequest(source=str(folders[0]), target=str(longer)))
+    assert found.n_repeated == 3 * 12
+    assert set(found.tables["transfer"]["n"]) == {2 * 6}
+    plant_scenarios(same, "gpt2", n=12, n_layers=4)
+    with pytest.raises(RequestError, match="every prompt of anger, gratitude, neutral"):
+        compute_transfer(TransferRequest(source=str(folders[0]), target=str(same)))
 
 
 def test_the_command_prints_the_answer_and_one_document(
