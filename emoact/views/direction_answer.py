@@ -84,16 +84,17 @@ def length_sentence(strength: pd.DataFrame) -> str:
 
 
 def _strongest(strength: pd.DataFrame) -> str:
-    known = strength[strength["cv_relative"].notna()]
+    known = strength[strength["cv_relative"].notna() & strength["significant"].astype(bool)]
     if not len(known):
-        return ""
+        return "; no single layer is significant among all layers"
     row = known.loc[known["cv_relative"].idxmax()]
     words_only = int(row["layer"]) == 0 and row["site"] == "resid_pre"
     caution = (
         " (layer 0 holds token embeddings and positions, that is, words)" if words_only else ""
     )
     return (
-        f"; the strongest is {md(str(row['emotion']))} at layer {int(row['layer'])} of the "
+        "; of the layers that are significant among all, the strongest is "
+        f"{md(str(row['emotion']))} at layer {int(row['layer'])} of the "
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
         f"cross-validated{caution}"
     )
