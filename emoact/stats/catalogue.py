@@ -16,7 +16,7 @@ from emoact.stats.directions import emotion, separation, stability, strength
 from emoact.stats.distances import distances, geometry
 from emoact.stats.norms import tables as norms
 from emoact.stats.null import significance
-from emoact.stats.probes import candidates, grid, headline, pairs
+from emoact.stats.probes import candidates, grid, headline_columns, pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,12 @@ def _table(name: str, title: str, identifiers: str, measures: Iterable[Measure])
 
 
 TABLES: tuple[Table, ...] = (
-    _table("headline", "Test and verdict of each emotion", "model emotion site", headline.MEASURES),
+    _table(
+        "headline",
+        "Test and verdict of each emotion",
+        "model emotion site",
+        headline_columns.MEASURES,
+    ),
     _table(
         "strength",
         "Strength, significance and held-out separation of each direction by layer",
