@@ -9,6 +9,7 @@ import pandas as pd
 from emoact.analysis.transfer import Transferred, TransferRequest, compute_transfer
 from emoact.errors import EmoactError, RequestError
 from emoact.numbers import plural
+from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.views.analysed import MODEL, Analysed, site_words, two, vector_terms
 from emoact.views.by_layer import HOOK
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, of_emotion, span, wrapped
@@ -99,23 +100,26 @@ def sentences(found: Transferred, site: str) -> list[str]:
         direction, probe = at.loc["mass_mean"], at.loc["logistic"]
         words = rows[(rows["emotion"] == emotion) & (rows["classifier"] == probe["baseline"])]
         target = "" if probe["target"] == emotion else f" as {md(str(probe['target']))}"
+        n = (int(probe["n_emotion"]), int(probe["n"] - probe["n_emotion"]))
         gain = (
-            "better than words"
+            "not compared with words, there are too few prompts"
+            if min(n) < MIN_UNITS
+            else "better than words"
             if probe["difference_low"] > 0
             else "worse than words"
             if probe["difference_high"] < 0
             else "not shown to be better than words"
         )
         said.append(
-            f"{md(emotion)}{target}: direction {_figure(direction)}, AUROC {_auroc(direction)}; "
+            f"{md(emotion)}{target} ({n[0]} prompts against {n[1]}): direction "
+            f"{_figure(direction)}, AUROC {_auroc(direction)}; "
             f"logistic probe {_figure(probe)}; "
             f"{CLASSIFIERS[str(probe['baseline'])]} {_figure(words.iloc[0])}. The logistic probe "
             f"is {gain} ({_points(probe)} points)"
         )
     head = (
         f"**{mono(str(first['model']))}, {site_words(site)}, layers {first['layers']}:** balanced "
-        f"accuracy on {plural(int(first['n_scenarios']), 'unit')} of resampling of the second data "
-        "set, with 95 % intervals."
+        "accuracy on the second data set, with 95 % intervals each."
     )
     repeated = [
         Remark(

@@ -107,6 +107,7 @@ def transfer_cells(
         sizes = {
             "n_train": int(pair.train.sum()),
             "n": int((~pair.train).sum()),
+            "n_emotion": int(pair.is_emotion[~pair.train].sum()),
             "n_scenarios": len(np.unique(second.design.scenario_of[pair.rows[1]])),
         }
         for site in sites:

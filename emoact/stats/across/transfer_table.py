@@ -46,6 +46,7 @@ class Tested:
         words: Scores of that baseline; None for baselines.
         n_train: Prompts of the first data set.
         n: Prompts of the second.
+        n_emotion: Those of the emotion.
         n_scenarios: Their scenarios.
     """
 
@@ -56,6 +57,7 @@ class Tested:
     words: Scores | None
     n_train: int
     n: int
+    n_emotion: int
     n_scenarios: int
 
 
@@ -195,6 +197,7 @@ MEASURES = (
         for name, definition in (
             ("n_train", "Prompts of the first data set"),
             ("n", "Prompts of the second data set"),
+            ("n_emotion", "Those of the emotion; the others are neutral"),
             ("n_scenarios", "Scenarios of the second data set, prompts where it has none"),
         )
     ),
