@@ -18,7 +18,8 @@ from emoact.views.view import Remark
 TERMS: Mapping[str, str] = {
     "emotion_geometry": r"$\sum_b K_A[e,b]\,K_B[e,b]$ over the root of the models' own products, "
     "$K$ the centred, cross-validated, noise-normalised products of class means; both factors of a "
-    "product come from disjoint halves of the scenarios, so that shared prompts cannot correlate. "
+    "product come from disjoint halves of the scenarios, so that noise of a prompt cannot "
+    "correlate; words and marks that go with a class can. "
     "1 is the same geometry, and a copy of a model reads 1. Its null exchanges the labels within "
     "scenarios, alike in both models. Blank where either model does not show the emotion "
     "(Diedrichsen et al. 2021; Walther et al. 2016).",
@@ -135,7 +136,7 @@ def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float)
     if words:
         said.append(
             f"A model of random word vectors agrees with {listed(words)} (medians): so much does "
-            "knowing the words alone give."
+            "knowing which words occur give, without their meaning, order or punctuation."
         )
     p = tested[f"{HEADLINE}_partial_p_max"].dropna()
     if len(p):

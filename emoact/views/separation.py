@@ -73,9 +73,9 @@ TERMS = {
     "([Hewitt & Liang 1909.03368](https://arxiv.org/abs/1909.03368)).",
     "verdict": "the headline is the median over the middle half of the layers, fixed beforehand. "
     "*Beyond words*: better than the text baseline that is best on the training prompts, than "
-    "tokens without context and than shuffled words. *Words suffice*: one of the three comes "
-    "within 5 points. Each by paired tests over scenarios, Holm over all verdicts; otherwise the "
-    "data are inconclusive.",
+    "tokens without context and than shuffled words. *Words suffice*: one of the three is "
+    "shown to come within 5 points. Each by paired tests over scenarios, Holm over all verdicts; "
+    "otherwise the data are inconclusive.",
 }
 
 _PROBE = "probe "

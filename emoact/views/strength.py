@@ -47,14 +47,14 @@ TERMS = {
     r"$E\|\hat d\|^2 = \|d\|^2 + \mathrm{tr}\,\Sigma_e/n_e + \mathrm{tr}\,\Sigma_n/n_n$, so that "
     "classes that do not differ still have a norm. `relative` is l2 divided by the median norm.",
     "d_prime, auroc": "separation of held-out projections onto a direction made of other "
-    "scenarios, with 95 % bootstrap intervals over scenarios. 0 and .5 mean no separation.",
+    "scenarios, with 95 % intervals for other scenarios. 0 and .5 mean no separation.",
     "length_corr": "Spearman correlation of a prompt's number of tokens and its held-out "
     "projection. A direction that follows length says little about emotion.",
     "null band": "95 % of the same figure when the labels of emotion and reference are swapped "
     "at random within scenarios.",
     "cv_normalised": "the cross-validated strength with every dimension divided by the standard "
-    "deviation of its noise, which is estimated without the labels, so that no large dimension "
-    "dominates. The permutation test uses it (Walther et al. 2016).",
+    "deviation of its noise, what classes and scenarios leave, so that no large dimension "
+    "dominates (Walther et al. 2016).",
     "significant": "a filled marker: this layer of this emotion is significant, with at most a 5 % "
     "chance of any false marker over all layers, sites, emotions and models. The p-value is that "
     "of the maximum over layers and sites, times the number of emotions and models.",

@@ -208,8 +208,8 @@ MEASURES = (
     Measure(
         name="crossnobis",
         table="strength",
-        definition="cv_squared with each dimension over the standard deviation of its noise: the "
-        "input of the permutation test, which no large dimension can dominate",
+        definition="cv_squared with each dimension over the standard deviation of its noise, so "
+        "that no large dimension can dominate it",
         formula="cᵀ P c of x_j / σ_j, see Noise normalisation",
         source="Walther et al. 2016",
         since="0.2.0",

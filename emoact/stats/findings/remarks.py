@@ -67,6 +67,17 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> list[Finding]
                 "matched between models by their order",
             )
         )
+    repeated = _repeated(model)
+    if repeated:
+        findings.append(
+            _warning(
+                "repeated_prompts",
+                model.model,
+                f"{repeated} prompts are copies of a prompt of their class in another "
+                f"{design.unit}; copies are counted as independent, so that p-values and intervals "
+                "are too small",
+            )
+        )
     if settings.pooling == "last":
         findings.append(
             _note(
@@ -77,6 +88,21 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> list[Finding]
             )
         )
     return findings
+
+
+def _repeated(model: ModelFeatures) -> int:
+    """Prompts with text and vector of an earlier one of their class in another scenario."""
+    last = next(iter(model.sites.values()))[:, -1].astype(np.float64)
+    first: dict[tuple[int, str | bytes], int] = {}
+    repeated = 0
+    for row, prompt in enumerate(model.prompts):
+        key = (int(model.design.label_of[row]), prompt.text or last[row].tobytes())
+        other = first.setdefault(key, row)
+        apart = model.design.scenario_of[row] != model.design.scenario_of[other]
+        size = float(np.linalg.norm(last[row]))
+        # Batches of other sizes round otherwise; a vector of zeros is a layer without values.
+        repeated += bool(apart and np.linalg.norm(last[row] - last[other]) < 1e-3 * size)
+    return repeated
 
 
 def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:

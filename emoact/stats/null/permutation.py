@@ -152,11 +152,12 @@ def permuted_statistics(
 ) -> Float64[np.ndarray, "draw layer"]:
     """Noise-normalised statistic under each relabelling.
 
-    In matched scenarios it is the mean over dimensions of the F of the class, with scenarios as
-    blocks: the squared paired t where a scenario holds one prompt of each side. The noise of each
-    dimension is estimated anew under each relabelling. Elsewhere it is the cross-validated square
-    of standardised dimensions over the noise of the relabelling: an F for each dimension would add
-    up small errors of its noise over all dimensions where classes differ in size and spread.
+    In matched scenarios it is the mean over dimensions of the squared paired t of the scenarios'
+    means of both sides. A scenario counts once however many prompts it holds: its prompts of one
+    class may be alike, and classes may differ in number and spread. The noise of each dimension is
+    estimated anew under each relabelling. Elsewhere it is the cross-validated square of
+    standardised dimensions over the noise of the relabelling: a t for each dimension would add up
+    small errors of its noise over all dimensions where classes differ in size and spread.
 
     Args:
         plan: The relabellings.
@@ -168,7 +169,7 @@ def permuted_statistics(
     if not plan.is_matched:
         return permuted_strengths(plan, vectors * scale).studentised
     layers = range(vectors.shape[1])
-    return np.stack([_mean_f(plan, vectors[plan.used, layer]) for layer in layers], axis=1)
+    return np.stack([_mean_t(plan, vectors[plan.used, layer]) for layer in layers], axis=1)
 
 
 def permuted_strengths(plan: Relabellings, vectors: Vectors) -> PermutedStrengths:
@@ -248,33 +249,40 @@ def max_statistic_test(statistics: Float[np.ndarray, "draw layer"]) -> Permutati
     )
 
 
-def _mean_f(
+def _mean_t(
     plan: Relabellings, vectors: Float64[np.ndarray, "used d_model"]
 ) -> Float64[np.ndarray, " draw"]:
     size = np.bincount(plan.scenario_of)
     chosen = np.bincount(plan.scenario_of, plan.chosen[0])
     mixed = (chosen > 0) & (chosen < size)
-    leverage = float((chosen * (size - chosen) / size)[mixed].sum())
-    freedom = int((size[mixed] - 1).sum()) - 1
+    n = int(mixed.sum())
+    if n < 2:
+        return np.full(len(plan.chosen), np.nan)
     inside = without_scenarios(plan.scenario_of, vectors)
     within = np.einsum("pd,pd->d", inside[plan.mixed], inside[plan.mixed])
     alive = within > 1e-12 * within.max(initial=0.0)
-    if freedom < 1:
-        return np.full(len(plan.chosen), np.nan)
     statistics = np.zeros(len(plan.chosen))
     if not alive.any():
         return statistics
-    inside, within = inside[:, alive], within[alive]
+    inside = inside[:, alive]
+    pairs = inside[plan.first] - inside[plan.second]
     rest = plan.alone[plan.mixed[plan.alone]]
-    columns = np.concatenate([plan.first, rest])
-    rows = np.vstack([inside[plan.first] - inside[plan.second], inside[rest]])
-    constant = inside[plan.second].sum(axis=0)
+    larger = [rest[plan.scenario_of[rest] == each] for each in np.unique(plan.scenario_of[rest])]
     for start in range(0, len(plan.chosen), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        weights = plan.chosen[part][:, columns].astype(np.float64)
-        explained = (weights @ rows + constant) ** 2 / leverage
-        residual = np.maximum(within - explained, _LEAST_RESIDUAL * within)
-        statistics[part] = (explained / residual).mean(axis=1) * freedom
+        weights = plan.chosen[start : start + _CHUNK].astype(np.float64)
+        total = (2 * weights[:, plan.first] - 1) @ pairs
+        squares = np.tile((pairs**2).sum(axis=0), (len(weights), 1))
+        for members in larger:
+            emotion = weights[:, members]
+            n_emotion = emotion[0].sum()
+            share = emotion / n_emotion - (1 - emotion) / (len(members) - n_emotion)
+            difference = share @ inside[members]
+            total += difference
+            squares += difference**2
+        explained = total**2 / n
+        residual = np.maximum(squares - explained, _LEAST_RESIDUAL * squares)
+        ratio = np.divide(explained, residual, out=np.zeros_like(total), where=residual > 0)
+        statistics[start : start + _CHUNK] = ratio.mean(axis=1) * (n - 1)
     return statistics
 
 

@@ -40,9 +40,11 @@ def shuffled_groups(
     """Groups of the prompts; row 0 is the truth, the others are shuffled.
 
     Labels move between the prompts of one scenario only; shuffling them over scenarios too would
-    test another null. Scenarios that hold a single group exchange it as wholes; without scenarios
-    that is a shuffle of the prompts. The draws depend on the order of the names of scenarios and
-    prompts, and neither on the labels nor on the order of the files.
+    test another null. A scenario that holds equally many prompts of each of its groups exchanges
+    the groups as wholes, because prompts of one scenario and class may be alike. Scenarios that
+    hold a single group exchange it as wholes; without scenarios that is a shuffle of the prompts.
+    The draws depend on the order of the names of scenarios and prompts, and neither on the labels
+    nor on the order of the files.
 
     Raises:
         RequestError: Fewer than 1 permutation is asked for.
@@ -57,14 +59,20 @@ def shuffled_groups(
     order = order[groups[order] != OUTSIDE]
     starts = np.flatnonzero(np.diff(design.scenario_of[order])) + 1
     for members in np.split(order, starts):
-        if len(set(groups[members].tolist())) > 1:
-            moved = rng.random((n_permutations, len(members))).argsort(axis=1)
-            draws[1:, members] = groups[members][moved]
+        own = groups[members].tolist()
+        names = list(dict.fromkeys(own))
+        if len(names) > 1:
+            equal = len({own.count(name) for name in names}) == 1
+            # What is exchanged: the groups of the scenario, or its single prompts.
+            held = np.array(names if equal else own, dtype=groups.dtype)
+            place = [names.index(name) for name in own] if equal else list(range(len(own)))
+            moved = rng.random((n_permutations, len(held))).argsort(axis=1)
+            draws[1:, members] = held[moved][:, place]
         elif len(members):
             wholes.append(members)
     if wholes:
-        held = np.array([groups[members[0]] for members in wholes])
-        exchanged = held[rng.random((n_permutations, len(wholes))).argsort(axis=1)]
+        single = np.array([groups[members[0]] for members in wholes])
+        exchanged = single[rng.random((n_permutations, len(wholes))).argsort(axis=1)]
         for column, members in enumerate(wholes):
             draws[1:, members] = exchanged[:, [column]]
     return draws

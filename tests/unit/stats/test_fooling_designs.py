@@ -1,0 +1,133 @@
+"""False claims on data that were planted to deceive the analysis: no class differs in its mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from emoact.stats.design import design_of
+from emoact.stats.full import analyse_grid
+from emoact.stats.null.permutation import (
+    max_statistic_test,
+    permuted_statistics,
+    prepare_relabellings,
+)
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.products import centre, inverse_sd
+from tests.support.planted_features import QUICK, units_of
+
+WIDTH, LAYERS, N = 16, 3, 20
+Planted = tuple[np.ndarray, np.ndarray, list[str]]
+"""Vectors of emotion and of neutral, and the scenarios of both, one after the other."""
+
+
+def noise(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Neighbouring layers correlate."""
+    shared = rng.normal(size=(n, 1, WIDTH))
+    return np.asarray(0.8 * shared + 0.6 * rng.normal(size=(n, LAYERS, WIDTH)))
+
+
+def one_each(emotion: np.ndarray, neutral: np.ndarray) -> Planted:
+    return emotion, neutral, [str(i) for i in range(len(emotion))] * 2
+
+
+def scenarios_shift_both(rng: np.random.Generator) -> Planted:
+    shift = 5 * noise(rng, N)
+    return one_each(noise(rng, N) + shift, noise(rng, N) + shift)
+
+
+def heavy_tails(rng: np.random.Generator) -> Planted:
+    return one_each(*rng.standard_t(2, size=(2, N, LAYERS, WIDTH)))
+
+
+def one_outlier(rng: np.random.Generator) -> Planted:
+    emotion = noise(rng, N)
+    emotion[0] += 100 * rng.normal(size=WIDTH)
+    return one_each(emotion, noise(rng, N))
+
+
+def one_class_spreads_more(rng: np.random.Generator) -> Planted:
+    return one_each(4 * noise(rng, N), noise(rng, N))
+
+
+def rogue_noise(rng: np.random.Generator) -> Planted:
+    scale = np.where(np.arange(WIDTH) < 3, 100.0, 1.0)
+    return one_each(noise(rng, N) * scale, noise(rng, N) * scale)
+
+
+def labels_swapped_in_half_of_the_scenarios(rng: np.random.Generator) -> Planted:
+    side = rng.choice([-1.0, 1.0], size=(N, 1, 1)) * 3 * rng.normal(size=WIDTH)
+    return one_each(noise(rng, N) + side, noise(rng, N))
+
+
+def noise_grows_with_the_order(rng: np.random.Generator) -> Planted:
+    time = np.linspace(-3, 3, N)[:, None, None]
+    return one_each(*(noise(rng, N) * np.exp(time / 3) + time for _ in range(2)))
+
+
+def constant_layer_and_dimensions(rng: np.random.Generator) -> Planted:
+    classes = [noise(rng, N) for _ in range(2)]
+    for each in classes:
+        each[:, 0], each[:, :, :4] = 1.0, 2.0
+    return one_each(*classes)
+
+
+def seven_scenarios(rng: np.random.Generator) -> Planted:
+    return one_each(noise(rng, 7), noise(rng, 7))
+
+
+def prompts_of_a_scenario_and_class_alike(rng: np.random.Generator) -> Planted:
+    classes = [np.repeat(noise(rng, N), 2, axis=0) + 0.5 * noise(rng, 2 * N) for _ in range(2)]
+    return classes[0], classes[1], [str(i // 2) for i in range(2 * N)] * 2
+
+
+def few_wide_against_many_narrow(rng: np.random.Generator) -> Planted:
+    scenarios = [str(i) for i in range(N)] + [str(i // 4) for i in range(4 * N)]
+    return 4 * noise(rng, N), noise(rng, 4 * N), scenarios
+
+
+DESIGNS: tuple[Callable[[np.random.Generator], Planted], ...] = (
+    scenarios_shift_both,
+    heavy_tails,
+    one_outlier,
+    one_class_spreads_more,
+    rogue_noise,
+    labels_swapped_in_half_of_the_scenarios,
+    noise_grows_with_the_order,
+    constant_layer_and_dimensions,
+    seven_scenarios,
+    prompts_of_a_scenario_and_class_alike,
+    few_wide_against_many_narrow,
+)
+
+
+@pytest.mark.parametrize("plant", DESIGNS, ids=lambda plant: plant.__name__)
+def test_classes_of_one_mean_seldom_differ_significantly(
+    plant: Callable[[np.random.Generator], Planted],
+) -> None:
+    n, alarms = 60, 0
+    for seed in range(n):
+        emotion, neutral, scenarios = plant(np.random.default_rng([21, seed]))
+        design = design_of(["a"] * len(emotion) + ["n"] * len(neutral), scenarios)
+        vectors = centre(np.concatenate([emotion, neutral]))
+        draws = relabellings(design, "a", ("n",), 300, seed=seed)
+        plan = prepare_relabellings(design, draws, np.ones(design.n_prompts, dtype=bool))
+        found = permuted_statistics(plan, vectors, inverse_sd(vectors.std(axis=0)))
+        alarms += int(max_statistic_test(found).p_family <= 0.05)
+    assert alarms <= binom.ppf(0.999, n, 0.07)
+
+
+def test_copies_of_scenarios_are_named() -> None:
+    classes = {name: noise(np.random.default_rng(k), 10) for k, name in enumerate(("a", "neutral"))}
+    copied = {name: np.concatenate([x, x[:4]]) for name, x in classes.items()}
+    (finding,) = (
+        each
+        for each in analyse_grid(units_of(copied), QUICK, workers=1).findings
+        if each.code == "repeated_prompts"
+    )
+    assert "8 prompts are copies" in finding.message
+    codes = {each.code for each in analyse_grid(units_of(classes), QUICK, workers=1).findings}
+    assert "repeated_prompts" not in codes
