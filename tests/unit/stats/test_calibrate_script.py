@@ -1,53 +1,80 @@
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from scripts import calibrate_analysis, calibration_designs
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[3] / "scripts" / "calibrate_analysis.py"
-    spec = importlib.util.spec_from_file_location("calibrate_analysis", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["calibrate_analysis"] = module
-    spec.loader.exec_module(module)
-    return module
+PAGE = Path(__file__).parents[3] / "docs" / "calibration.md"
 
 
-def test_grid_is_a_function_of_its_seed(script: ModuleType) -> None:
-    condition = script.Condition(name="null", spectrum=script.steep_spectrum(), scenario=1.0)
-    assert script.run_grid(condition, (1, 2)) == script.run_grid(condition, (1, 2))
+def section(name: str) -> list[list[str]]:
+    """Cells of the rows of a section of the page."""
+    text = PAGE.read_text(encoding="utf-8").split(f"<!-- {name} -->")[1].split("<!--")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return rows[2:]
 
 
-def test_page_keeps_the_promised_rates(script: ModuleType) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "calibration.md").read_text()
-    rows = re.findall(r"\| (\d+) \| (\d+) \| at (most|least) (\d+) \| (\w+) \|", page)
-    # Four kinds of data without an emotion, two with one; 5 % and two standard errors are 28.
-    assert [row[2:] for row in rows] == [("most", "28", "yes")] * 4 + [("least", "320", "yes")] * 2
-    for found, of, side, limit, _ in rows:
-        assert int(of) == 400
-        assert int(found) <= int(limit) if side == "most" else int(found) >= int(limit)
+def counted(cell: str) -> tuple[int, int]:
+    found = re.match(r"(\d+) of (\d+)", cell)
+    assert found is not None
+    return int(found[1]), int(found[2])
 
 
-def test_strong_effect_is_found_and_vanishes_with_its_labels(script: ModuleType) -> None:
-    condition = script.Condition(name="planted", spectrum=np.ones(script.WIDTH), effect=8.0)
-    found = script.run_grid(condition, (1, 0))
-    assert found.planted
-    assert found.d_prime > 3
-    shuffled = script.run_grid(dataclasses.replace(condition, shuffled=True), (1, 0))
-    assert abs(shuffled.d_prime) < 1
+def test_data_set_is_a_function_of_its_seed() -> None:
+    arguments = ("matched", "one emotion", "steep, rotated", (1, 2))
+    first = calibration_designs.judge_grid(*arguments)
+    assert first == calibration_designs.judge_grid(*arguments)
 
 
-def test_spectrum_has_the_participation_ratio_that_the_page_states(script: ModuleType) -> None:
-    variances = script.steep_spectrum() ** 2
-    assert variances.sum() ** 2 / (variances**2).sum() == pytest.approx(5, rel=1e-6)
-    assert variances.mean() == pytest.approx(1)
+def test_planted_effect_of_any_kind_is_not_counted_as_a_false_alarm() -> None:
+    for part in calibration_designs.PARTS:
+        found = calibration_designs.judge_grid("matched", part, "isotropic", (3, 1))
+        assert found.alone < 0.3
+
+
+@pytest.mark.parametrize("spectrum", calibration_designs.SPECTRA)
+def test_spectrum_has_the_mean_variance_of_white_noise(spectrum: str) -> None:
+    matrix = calibration_designs.spread_of(spectrum, np.random.default_rng(0))
+    assert np.trace(matrix.T @ matrix) / len(matrix) == pytest.approx(1)
+
+
+def test_section_of_the_page_is_exchanged_alone() -> None:
+    page = calibrate_analysis.put(calibrate_analysis.put("", "words", "old"), "power", "kept")
+    changed = calibrate_analysis.put(page, "words", "new")
+    assert "old" not in changed
+    assert changed.index("kept") < changed.index("new")
+
+
+def test_page_holds_every_condition_and_marks_what_is_above() -> None:
+    rows = section("significance")
+    designs = calibration_designs
+    n_rows = len(designs.LAYOUTS) * len(designs.PARTS) * len(designs.SPECTRA)
+    assert len(rows) == n_rows
+    for row in rows:
+        for cell in row[4:]:
+            if cell != "–":
+                count, of = counted(cell)
+                above = count > of * 0.05 + 2 * np.sqrt(of * 0.05 * 0.95)
+                assert ("above" in cell) == above
+
+
+def test_false_alarms_of_matched_scenarios_are_at_most_five_percent_on_the_page() -> None:
+    for layout, _, _, _, *cells in section("significance"):
+        if layout == "matched":
+            assert not any("above" in cell for cell in cells)
+
+
+def test_words_are_seldom_called_beyond_words_on_the_page() -> None:
+    for _, cell, *_ in section("words"):
+        assert "above" not in cell
+
+
+def test_ten_points_are_seldom_called_none_on_the_page() -> None:
+    rows = [row for row in section("gains") if row[0] == "10 points"]
+    assert rows
+    for row in rows:
+        assert float(row[4].rstrip(" %")) <= 5 + 200 * np.sqrt(0.05 * 0.95 / counted(row[3])[1])

@@ -1,0 +1,343 @@
+"""Planted data of `calibrate_analysis.py`, and what the analysis says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from emoact.stats.comparable import Configuration
+from emoact.stats.design import Design, design_of
+from emoact.stats.directions.emotion import make_contrast
+from emoact.stats.directions.separation import held_out_scores, measure_separation
+from emoact.stats.directions.strength import measure_strength
+from emoact.stats.features import Controls, PromptInfo, UnitFeatures
+from emoact.stats.full import analyse_grid
+from emoact.stats.null.permutation import permuted_statistics
+from emoact.stats.null.significance import judge_families
+from emoact.stats.products import share_vectors
+from emoact.stats.settings import AnalysisSettings
+
+Seed = tuple[int, ...]
+
+EMOTIONS = ("gratitude", "anger", "apology")
+LABELS = (*EMOTIONS, "neutral")
+MODELS, LAYERS, WIDTH, PERMUTATIONS = 3, 6, 48, 1000
+SETTINGS = AnalysisSettings(
+    sites=("resid_pre",),
+    n_permutations=PERMUTATIONS,
+    n_bootstrap=300,
+    n_splits=10,
+    n_pairings=10,
+    n_rotations=10,
+    n_shuffles=1,
+    probes=("logistic",),
+)
+
+LAYOUTS = ("matched", "unmatched, 30 against 30", "unmatched, 12 against 48, sd 3 : 1")
+SPECTRA = ("isotropic", "steep", "steep, rotated", "rogue dimensions", "two blocks")
+FAMILIES = {"none": True, "one layer": False, "one emotion": True, "one model": True}
+"""Kinds of effect; True where emotions without an effect remain."""
+PARTS = tuple(FAMILIES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """False alarms of one data set at the three levels.
+
+    Attributes:
+        alone: Share of layers without an effect that are significant alone.
+        anywhere: An emotion without an effect is significant.
+        strong: A layer without an effect is significant among all.
+    """
+
+    alone: float
+    anywhere: bool
+    strong: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """Verdict on one data set.
+
+    Attributes:
+        verdict: The word.
+        gain: Balanced accuracy of the probe minus that of the best of words.
+    """
+
+    verdict: str
+    gain: float
+
+
+def spread_of(spectrum: str, rng: np.random.Generator) -> np.ndarray:
+    """Matrix that white noise is multiplied by, `[d_model, d_model]`, of mean variance 1."""
+    sd: np.ndarray = np.ones(WIDTH)
+    if spectrum.startswith("steep"):
+        sd = np.arange(1, WIDTH + 1) ** -0.75
+    elif spectrum == "rogue dimensions":
+        sd[:3] = 30.0
+    elif spectrum == "two blocks":
+        sd[: WIDTH // 4] = 4.0
+    matrix = np.diag(sd / np.sqrt((sd**2).mean()))
+    if spectrum.endswith("rotated"):
+        matrix = matrix @ np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))[0]
+    return np.asarray(matrix)
+
+
+def design_with(layout: str, n_scenarios: int = 40) -> Design:
+    """Classes and scenarios of a layout."""
+    if layout == "matched":
+        scenarios = [str(scenario) for scenario in range(n_scenarios)]
+        return design_of([label for label in LABELS for _ in scenarios], scenarios * len(LABELS))
+    sizes = (30, 30) if "30" in layout else (12, 48)
+    labels = [label for emotion in EMOTIONS for label in [emotion] * sizes[0]]
+    return design_of([*labels, *["neutral"] * sizes[1]])
+
+
+def noise(design: Design, layout: str, spread: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Vectors `[prompt, layer, d_model]` without an effect; neighbouring layers correlate."""
+    shape = (design.n_prompts, WIDTH)
+    shared = rng.standard_normal((design.n_scenarios, WIDTH))[design.scenario_of]
+    if layout != "matched":
+        shared = np.zeros(shape)
+    width = np.ones((design.n_prompts, 1))
+    if "sd 3" in layout:
+        width[design.label_of != design.index("neutral")] = 3.0
+    state, layers = rng.standard_normal(shape), []
+    for layer in range(LAYERS):
+        state = 0.8 * state + 0.6 * rng.standard_normal(shape)
+        layers.append((width * state + shared) @ spread * (1 + layer))
+    return np.stack(layers, axis=1)
+
+
+def has_effect(part: str, model: int, emotion: int) -> np.ndarray:
+    """True for the layers at which an emotion of a model has an effect."""
+    layers = np.zeros(LAYERS, dtype=bool)
+    if part == "one layer":
+        layers[LAYERS // 2] = True
+    elif (part == "one emotion" and emotion == 0) or (part == "one model" and model == 0):
+        layers[:] = True
+    return layers
+
+
+def judge_grid(layout: str, part: str, spectrum: str, seed: Seed) -> Levels:
+    """The three levels of significance in one data set."""
+    rng = np.random.default_rng(seed)
+    design = design_with(layout)
+    spread = spread_of(spectrum, rng)
+    families, planted = [], []
+    for model in range(MODELS):
+        vectors = noise(design, layout, spread, rng)
+        for emotion in range(len(EMOTIONS)):
+            real = has_effect(part, model, emotion)
+            direction = 1.5 * rng.standard_normal(WIDTH) @ spread
+            depth = (1 + np.arange(LAYERS))[:, None]
+            vectors[design.label_of == emotion] += real[:, None] * depth * direction
+            planted.append(real)
+        families += statistics_of(design, vectors, int(rng.integers(2**31)))
+    judged = judge_families(families)
+    null = ~np.array(planted)
+    alone = np.array([each.test.p for each in judged])
+    strong = np.array([each.p_strong for each in judged])
+    whole = np.array([each.p_holm for each in judged])
+    return Levels(
+        alone=float((alone[null] <= SETTINGS.alpha).mean()),
+        anywhere=bool((whole[null.all(axis=1)] <= SETTINGS.alpha).any()),
+        strong=bool((strong[null] <= SETTINGS.alpha).any()),
+    )
+
+
+def statistics_of(design: Design, vectors: np.ndarray, seed: int) -> list[dict[Any, np.ndarray]]:
+    """Statistics of every emotion of a model under relabelling, by site."""
+    settings = AnalysisSettings(**{**vars(SETTINGS), "seed": seed})
+    shared = share_vectors(design, vectors)
+    return [
+        {
+            "resid_pre": permuted_statistics(
+                make_contrast(design, emotion, settings).plan, shared.vectors, shared.inverse_sd
+            )
+        }
+        for emotion in EMOTIONS
+    ]
+
+
+def power_of_test(n_scenarios: int, seed: Seed) -> bool:
+    """True where the one emotion with an effect is found."""
+    rng = np.random.default_rng(seed)
+    design = design_with("matched", n_scenarios)
+    spread = spread_of("steep", rng)
+    families = []
+    for model in range(MODELS):
+        vectors = noise(design, "matched", spread, rng)
+        if model == 0:
+            direction = 0.25 * rng.standard_normal(WIDTH) @ spread
+            depth = 1 + np.arange(LAYERS // 2, LAYERS)[:, None]
+            vectors[design.label_of == 0, LAYERS // 2 :] += depth * direction
+        families += statistics_of(design, vectors, int(rng.integers(2**31)))
+    return bool(judge_families(families)[0].p_holm <= SETTINGS.alpha)
+
+
+def covered(n_scenarios: int, effect: float, seed: Seed) -> list[tuple[float, float, float]]:
+    """Value and interval of squared strength, d' and AUROC at one layer."""
+    rng = np.random.default_rng(seed)
+    design = design_with("matched", n_scenarios)
+    spread = spread_of("steep", np.random.default_rng(0))
+    vectors = noise(design, "matched", spread, rng)[:, :1]
+    direction = np.random.default_rng(1).standard_normal(WIDTH)
+    direction = effect * direction / np.linalg.norm(direction)
+    vectors[design.label_of == 0] += direction @ spread
+    contrast = make_contrast(design, EMOTIONS[0], SETTINGS)
+    shared = share_vectors(design, vectors)
+    strength = measure_strength(shared, design, contrast.weights)
+    scores = held_out_scores(design, shared.vectors, contrast.weights, contrast.folds)
+    found = measure_separation(scores, shared.vectors, design, contrast.weights, contrast.folds)
+    square, se = float(strength.squared[0]), float(strength.squared_se[0])
+    (d_low, d_high), (a_low, a_high) = found.d_prime_interval[:, 0], found.auroc_interval[:, 0]
+    return [
+        (square, square - 1.96 * se, square + 1.96 * se),
+        (float(found.d_prime[0]), float(d_low), float(d_high)),
+        (float(found.auroc[0]), float(a_low), float(a_high)),
+    ]
+
+
+WORD_MODELS = (
+    "random word vectors",
+    "words through a nonlinearity",
+    "pairs of words in any order",
+    "length only",
+)
+GAINS = (0.0, 0.1, 0.2)
+
+_D, _DEPTH, _SHUFFLES, _VOCABULARY, _TELLING = 24, 4, 20, 120, 12
+"""Width, layers, shuffles, words, and words that one of the classes prefers."""
+
+Words = list[int]
+
+_CONFIGURATION = Configuration.from_provenance(
+    "planted", None, pooling="mean_content", content_start=1
+)
+
+
+def make_words(emotional: bool, design: str, rng: np.random.Generator) -> Words:
+    """Words of one prompt; the first words of the vocabulary tell the classes in part."""
+    n_words = int(rng.integers(8, 13))
+    if design == "length only":
+        return list(rng.integers(0, _VOCABULARY, n_words + (0 if emotional else 4)))
+    words = list(rng.integers(_TELLING, _VOCABULARY, n_words))
+    if design == "pairs of words in any order":
+        # Two words of each of two kinds: equal kinds are the emotion, unequal ones are not.
+        first = int(rng.integers(2))
+        second = first if emotional else 1 - first
+        words[:2] = [first, 2 + second]
+        rng.shuffle(words)
+    elif rng.random() < 0.9:
+        half = _TELLING // 2
+        own = rng.integers(0, half) + (0 if emotional == (rng.random() < 0.9) else half)
+        words[int(rng.integers(n_words))] = int(own)
+    return words
+
+
+def vectors_of(
+    words: Words, design: str, weights: dict[str, np.ndarray], *, alone: bool = False
+) -> np.ndarray:
+    """Vector of a prompt at each layer, `[layer, d_model]`, by words and neighbours alone.
+
+    Args:
+        words: In their order.
+        design: One of `WORD_MODELS`.
+        weights: Random vectors of words and of pairs.
+        alone: Without context: every word by itself.
+    """
+    own = weights["word"][words]
+    layers = [own.mean(axis=0)]
+    for layer in range(1, _DEPTH):
+        mixed = own @ weights["mix"][layer]
+        value = mixed.mean(axis=0)
+        if design == "words through a nonlinearity":
+            value = np.tanh(2 * mixed).mean(axis=0)
+        if not alone:
+            neighbours = np.array(words[:-1]) * 7 + np.array(words[1:]) * 13
+            value = value + 0.5 * weights["pair"][neighbours % len(weights["pair"])].mean(axis=0)
+            if design == "pairs of words in any order":
+                code = [words.count(kind) for kind in range(4)]
+                value = value + (code[0] * code[2] + code[1] * code[3]) * weights["meaning"]
+            if design == "length only":
+                value = value + 0.2 * len(words) * weights["meaning"]
+        layers.append(value)
+    return np.stack(layers)
+
+
+def say_verdict(design: str, n_scenarios: int, effect: float, seed: Seed) -> Verdicts:
+    """Verdict on one emotion.
+
+    Args:
+        design: One of `WORD_MODELS`.
+        n_scenarios: Scenarios, each with a version of either class.
+        effect: Size of what the activations know and no word does.
+        seed: Of the data.
+    """
+    rng = np.random.default_rng(seed)
+    weights = {
+        "word": rng.standard_normal((_VOCABULARY, _D)),
+        "pair": rng.standard_normal((997, _D)),
+        "mix": rng.standard_normal((_DEPTH, _D, _D)) / np.sqrt(_D),
+        "meaning": rng.standard_normal(_D) / np.sqrt(_D),
+    }
+    # Words that tell the classes stand out, as a model's would; the probe then finds them.
+    weights["word"][:_TELLING] *= 3
+    units = []
+    for label in ("gratitude", "neutral"):
+        emotional = label == "gratitude"
+        texts = [make_words(emotional, design, rng) for _ in range(n_scenarios)]
+        part = vectors_of
+        real = np.stack([part(words, design, weights) for words in texts])
+        real[:, 1:] += (1 if emotional else -1) * effect * weights["meaning"]
+        shuffles = []
+        for _ in range(_SHUFFLES):
+            moved = [list(rng.permutation(words)) for words in texts]
+            shuffles.append(np.stack([part(words, design, weights) for words in moved]))
+        lone = np.stack([part(words, design, weights, alone=True) for words in texts])
+        units.append(
+            UnitFeatures(
+                model="planted",
+                emotion=label,
+                prompts=tuple(
+                    PromptInfo(
+                        id=f"{label}{number}",
+                        scenario_id=str(number),
+                        subset=None,
+                        text=" ".join(f"word{word}" for word in words),
+                        n_tokens=len(words),
+                    )
+                    for number, words in enumerate(texts)
+                ),
+                sites={"resid_pre": real.astype(np.float32)},
+                configuration=_CONFIGURATION,
+                controls=Controls(
+                    contextless={"resid_pre": lone.astype(np.float32)},
+                    shuffled=tuple({"resid_pre": each.astype(np.float32)} for each in shuffles),
+                ),
+            )
+        )
+    result = analyse_grid(units, SETTINGS, workers=1)
+    row = result.tables["headline"].iloc[0]
+    words_know = max(
+        row[f"{name}_balanced_accuracy"] for name in ("text", "contextless", "shuffled_words")
+    )
+    return Verdicts(verdict=str(row["verdict"]), gain=float(row["balanced_accuracy"] - words_know))
+
+
+def size_of_gain(gain: float, pool: Callable[..., list[Any]], seeds: Sequence[Seed]) -> float:
+    """Effect that gives the probe a mean gain over the best of words, by bisection."""
+    if gain == 0:
+        return 0.0
+    low, high = 0.0, 0.6
+    for _ in range(6):
+        middle = (low + high) / 2
+        found = pool(partial(say_verdict, "random word vectors", 50, middle), seeds)
+        mean = np.mean([each.gain for each in found])
+        low, high = (low, middle) if mean > gain else (middle, high)
+    return (low + high) / 2
