@@ -157,7 +157,8 @@ def permuted_statistics(
     class may be alike, and classes may differ in number and spread. The noise of each dimension is
     estimated anew under each relabelling. Elsewhere it is the cross-validated square of
     standardised dimensions over the noise of the relabelling: a t for each dimension would add up
-    small errors of its noise over all dimensions where classes differ in size and spread.
+    small errors of its noise over all dimensions where classes differ in size and spread. NaN for
+    a single scenario, of which nothing can be said beyond itself.
 
     Args:
         plan: The relabellings.
@@ -166,9 +167,11 @@ def permuted_statistics(
 
     Source: Srivastava & Du 2008 (sum of squared t); Janssen 1997, Chung & Romano 2013.
     """
+    layers = range(vectors.shape[1])
+    if plan.scenario_of.max() < 1:
+        return np.full((len(plan.chosen), len(layers)), np.nan)
     if not plan.is_matched:
         return permuted_strengths(plan, vectors * scale).studentised
-    layers = range(vectors.shape[1])
     return np.stack([_mean_t(plan, vectors[plan.used, layer]) for layer in layers], axis=1)
 
 
