@@ -1,6 +1,7 @@
-"""Write the findings of the newest analysis of the embedded model into README.md.
+"""Write what the newest analysis says of every model without random weights into README.md.
 
-    python -m emoact extract --model smollm2-135m && python -m emoact analyze --model smollm2-135m
+    python -m emoact extract --model smollm2-135m
+    python -m emoact analyze --model smollm2-135m --controls
     python scripts/write_findings.py [--results results] [--readme README.md]
 
 The text between the two markers is replaced.
@@ -14,7 +15,6 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,12 +22,10 @@ sys.path.insert(0, str(ROOT))
 from emoact import read_analysis  # noqa: E402
 from emoact.analysis.saved import SavedAnalysis  # noqa: E402
 from emoact.analysis.sentences import probe_sentences  # noqa: E402
-from emoact.models.registry import DEFAULT_MODEL  # noqa: E402
-from emoact.numbers import significant  # noqa: E402
+from emoact.stats.probes.probes import CROSS_VALIDATED  # noqa: E402
 
 BEGIN = "<!-- findings: written by scripts/write_findings.py -->"
 END = "<!-- end of findings -->"
-SITE = "resid_pre"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,8 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     arguments = parser.parse_args(argv)
     text = arguments.readme.read_text(encoding="utf-8")
-    found = " ".join(findings(read_analysis(arguments.results)))
-    section = "\n".join([BEGIN, *textwrap.wrap(found, 136, break_on_hyphens=False), END])
+    bullets = [
+        textwrap.fill(f"- {each}", 136, subsequent_indent="  ", break_on_hyphens=False)
+        for each in findings(read_analysis(arguments.results))
+    ]
+    section = "\n".join([BEGIN, *bullets, END])
     pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
     if len(pattern.findall(text)) != 1:
         raise SystemExit(f"{arguments.readme} does not have each marker once")
@@ -46,39 +47,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def findings(analysis: SavedAnalysis) -> list[str]:
-    """Two sentences: difference of the classes, and comparison with their words."""
-    if DEFAULT_MODEL not in analysis.models or analysis.badges:
-        raise SystemExit(
-            f"analysis {analysis.id} is not an unmixed analysis with {DEFAULT_MODEL}; "
-            "run `python -m emoact analyze`"
-        )
+    """Sentences of each model, and those on held-out scenarios where these tell of a transfer."""
+    real = [model for model in analysis.models if model not in analysis.random_weights]
+    if not real:
+        raise SystemExit(f"analysis {analysis.id} has no model with trained weights")
     headline = analysis.table("headline")
-    rows = headline[(headline["model"] == DEFAULT_MODEL) & (headline["site"] == SITE)]
-    transfer = rows[rows["evaluation"] == "explicit_to_implicit"].to_dict("records")
-    strength = analysis.table("strength")
-    strength = strength[(strength["model"] == DEFAULT_MODEL) & (strength["site"] == SITE)]
-    return [_differ(transfer, strength), *probe_sentences(transfer)]
-
-
-def _differ(rows: list[dict[str, Any]], strength: Any) -> str:
-    n_layers = strength["layer"].nunique()
-    parts = []
-    for row in rows:
-        own = strength[strength["emotion"] == row["emotion"]]
-        said = "differs" if row["significant"] else "does not differ"
-        parts.append(
-            f"{row['emotion']} {said} from neutral (p {significant(row['p_holm'])}, "
-            f"{row['layers']} of {n_layers} layers, held-out AUROC {own['auroc'].min():.2f} to "
-            f"{own['auroc'].max():.2f})"
-        )
-    return (
-        f"In {DEFAULT_MODEL} ({SITE}, mean over content tokens), {_listed(parts)}, by permutation "
-        "within scenarios over all layers and both sites, Holm over emotions."
-    )
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    told = []
+    for model in real:
+        sentences = re.split(r"(?<=\.)\s+(?=[A-Z])", analysis.sentences[model])
+        rows = headline[headline["model"] == model].to_dict("records")
+        held_out = probe_sentences(rows, evaluation=CROSS_VALIDATED)
+        told += [*sentences, *(each for each in held_out if each not in sentences)]
+    return told
 
 
 if __name__ == "__main__":
