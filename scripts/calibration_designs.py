@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
@@ -180,26 +181,47 @@ def power_of_test(n_scenarios: int, seed: Seed) -> bool:
     return bool(judge_families(families)[0].p_holm <= SETTINGS.alpha)
 
 
-def covered(n_scenarios: int, effect: float, seed: Seed) -> list[tuple[float, float, float]]:
-    """Value and interval of squared strength, d' and AUROC at one layer."""
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One figure with its interval, and what it estimates."""
+
+    truth: float
+    low: float
+    high: float
+
+
+def covered(n_scenarios: int, effect: float, seed: Seed) -> list[Estimate]:
+    """Squared strength, d' and AUROC at one layer.
+
+    What d' estimates is that of new prompts on the directions of the folds: w . delta / sqrt(w' S
+    w), with S twice the covariance of the noise, because scenarios have as much.
+    """
     rng = np.random.default_rng(seed)
     design = design_with("matched", n_scenarios)
     spread = spread_of("steep", np.random.default_rng(0))
     vectors = noise(design, "matched", spread, rng)[:, :1]
     direction = np.random.default_rng(1).standard_normal(WIDTH)
-    direction = effect * direction / np.linalg.norm(direction)
-    vectors[design.label_of == 0] += direction @ spread
+    delta = (effect * direction / np.linalg.norm(direction)) @ spread
+    vectors[design.label_of == 0] += delta
     contrast = make_contrast(design, EMOTIONS[0], SETTINGS)
     shared = share_vectors(design, vectors)
     strength = measure_strength(shared, design, contrast.weights)
     scores = held_out_scores(design, shared.vectors, contrast.weights, contrast.folds)
     found = measure_separation(scores, shared.vectors, design, contrast.weights, contrast.folds)
+    truths = []
+    for fold in np.unique(contrast.folds):
+        kept = contrast.folds != fold
+        emotion, neutral = design.label_of == 0, design.label_of == design.index("neutral")
+        learnt = vectors[kept & emotion, 0].mean(axis=0) - vectors[kept & neutral, 0].mean(axis=0)
+        truths.append(learnt @ delta / np.linalg.norm(np.sqrt(2) * learnt @ spread.T))
     square, se = float(strength.squared[0]), float(strength.squared_se[0])
     (d_low, d_high), (a_low, a_high) = found.d_prime_interval[:, 0], found.auroc_interval[:, 0]
+    truth = float(np.mean(truths))
+    area = float(norm.cdf(np.array(truths) / np.sqrt(2)).mean())
     return [
-        (square, square - 1.96 * se, square + 1.96 * se),
-        (float(found.d_prime[0]), float(d_low), float(d_high)),
-        (float(found.auroc[0]), float(a_low), float(a_high)),
+        Estimate(truth=float(delta @ delta), low=square - 1.96 * se, high=square + 1.96 * se),
+        Estimate(truth=truth, low=float(d_low), high=float(d_high)),
+        Estimate(truth=area, low=float(a_low), high=float(a_high)),
     ]
 
 

@@ -27,9 +27,9 @@ from emoact.version import __version__
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.conftest import serving  # noqa: E402
 from tests.support.planted import plant_grid  # noqa: E402
 from tests.support.planted_runs import plant_run  # noqa: E402
+from tests.support.server import serving  # noqa: E402
 from tests.support.sessions import Session, visit_together  # noqa: E402
 
 WATCHED = "20260131-140500-aaaa"

@@ -4,33 +4,69 @@ from __future__ import annotations
 
 import pandas as pd
 
-from emoact.analysis.sentences import TRANSFER, p_text, pair_sentences, probe_sentences
+from emoact.analysis.sentences import TRANSFER, p_text, probe_sentences
 from emoact.numbers import significant
 from emoact.views.analysed import Analysed, names, site_words
 from emoact.views.text import md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown
 
-CROSS_VALIDATED = "cross_validated"
+EVALUATIONS = {
+    "cross_validated": "on held-out scenarios",
+    TRANSFER: "trained on explicit prompts and tested on implicit ones",
+}
+
+_VERDICTS = {
+    "beyond_words": "beyond words",
+    "words_suffice": "words suffice within 5 points",
+    "inconclusive": "inconclusive",
+    "no_separation": "not shown to be better than chance",
+    "undecided": "too few scenarios",
+}
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
-    """Presence, the probes beside words alone, emotions among themselves, and length."""
+    """Presence, the verdicts on words, and length."""
     site, settings = choice["site"][0], source.saved.settings
     headline = source.rows("headline", model=choice["model"])
     strength = source.rows("strength", model=choice["model"], site=site)
-    own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
-    # An analysis of an earlier version has no such table.
-    known = "pairs" in source.saved.tables
-    pairs = source.of_choice("pairs", choice).to_dict("records") if known else []
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
         presence_sentence(headline, strength, reference),
-        *probe_sentences(own, md, CROSS_VALIDATED),
-        *probe_sentences(own, md, TRANSFER),
-        *pair_sentences(pairs, md),
+        verdict_sentence(headline[headline["site"].isin(list(choice["site"]))]),
         length_sentence(strength),
     ]
+
+
+def separation_answer(source: Analysed, choice: Choice, shown: Shown) -> list[str]:
+    """The same, and the probes beside words alone with their figures."""
+    headline = source.rows("headline", model=choice["model"])
+    own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
+    figures = (probe_sentences(own, md, evaluation) for evaluation in EVALUATIONS)
+    return [*answer(source, choice, shown), *(each for some in figures for each in some)]
+
+
+def verdict_sentence(headline: pd.DataFrame) -> str:
+    """Verdicts of every evaluation and site, and where their figures are.
+
+    Args:
+        headline: Rows of one model.
+    """
+    parts = []
+    for (evaluation, site), rows in headline.groupby(["evaluation", "site"], sort=False):
+        said = [
+            f"{names(emotion_order(own['emotion']))} {_VERDICTS.get(verdict, md(verdict))}"
+            for verdict, own in rows.groupby("verdict", sort=False)
+        ]
+        parts.append((EVALUATIONS[evaluation], f"{'; '.join(said)} ({site_words(site)})"))
+    told = [
+        f"{how}: {' · '.join(text for other, text in parts if other == how)}."
+        for how in dict.fromkeys(how for how, _ in parts)
+    ]
+    if not told:
+        return ""
+    sentences = " ".join(each[:1].upper() + each[1:] for each in told)
+    return f"Does a probe know more than words? {sentences} The tab separation has the figures."
 
 
 def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference: str) -> str:

@@ -27,7 +27,7 @@ from emoact.views.chart import (
     of_emotion,
     span,
 )
-from emoact.views.direction_answer import answer
+from emoact.views.direction_answer import separation_answer
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
@@ -301,7 +301,7 @@ SEPARATION = View[Analysed](
         ),
     ),
     show=show,
-    answer=answer,
+    answer=separation_answer,
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: no prompt can be held out in these data.",
 )

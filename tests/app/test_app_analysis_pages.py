@@ -93,7 +93,8 @@ def test_the_answer_of_directions_holds_the_figures_of_the_headline(
     headline = saved.table("headline")
     rows = headline[(headline["model"] == "gpt2") & (headline["site"] == "resid_pre")]
     rows = rows[rows["evaluation"] == "cross_validated"].set_index("emotion")
-    answer = "\n".join(element.value for element in open_page("directions").markdown[:3])
+    assert "gratitude and anger inconclusive" in words(open_page("directions"))
+    answer = words(open_page("directions", view="separation"))
     for emotion in ("anger", "gratitude"):
         accuracy, text = (
             f"{100 * rows.loc[emotion, column]:.0f} %"

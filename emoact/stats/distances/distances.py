@@ -33,6 +33,9 @@ Layers = Float64[np.ndarray, " layer"]
 _CHUNK = 125
 """Relabellings whose weights are held in memory at once."""
 
+LARGEST_SE = 0.5
+"""Largest standard error of a cosine that is reported: its 95 % interval spans half of [-1, 1]."""
+
 CosineStatus = Literal["shown", "not_significant", "no_interval"]
 
 
@@ -94,7 +97,7 @@ class JudgedPair:
     def status(self) -> list[CosineStatus]:
         """At each layer: `shown`, or the reason why the cross-validated cosine is blank."""
         both = self._significant
-        finite = np.isfinite(self.figures.cv_cosine) & np.isfinite(self.figures.cv_se)
+        finite = np.isfinite(self.figures.cv_cosine) & (self.figures.cv_se <= LARGEST_SE)
         return [
             "not_significant" if not strong else "shown" if known else "no_interval"
             for strong, known in zip(both.tolist(), finite.tolist(), strict=True)
@@ -116,10 +119,11 @@ class JudgedPair:
 
         Args:
             name: Of the figure.
-            se: Standard error that must be finite, too.
+            se: Its standard error, at most `LARGEST_SE`; none is asked for when empty.
         """
         values: Layers = getattr(self.figures, name)
-        known = np.isfinite(getattr(self.figures, se or name))
+        values_se = getattr(self.figures, se) if se else np.zeros(values.shape)
+        known = np.isfinite(values) & (values_se <= LARGEST_SE)
         return np.where(self._significant & known, values, np.nan)
 
     @property
@@ -259,7 +263,7 @@ MEASURES = (
         name="cv_cosine",
         table="distances",
         definition="Cross-validated cosine at layers where both directions are significant and its "
-        "standard error is finite; blank elsewhere, not clipped",
+        "standard error is at most .5; blank elsewhere, not clipped",
         label="cross-validated",
         axis="cosine",
         formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
@@ -278,7 +282,8 @@ MEASURES = (
         table="distances",
         kind="str",
         definition="shown; or why cv_cosine is blank: not_significant (a direction is not "
-        "significant at this layer), no_interval (a jackknife square is not positive)",
+        "significant at this layer), no_interval (a jackknife square is not positive, or the "
+        "standard error is above .5, so that the interval spans most of what a cosine can be)",
         compute=lambda pair: pair.status,
     ),
     Measure(

@@ -65,7 +65,8 @@ def sharing_emotion(
 
 
 def compared(features: list[np.ndarray]):  # type: ignore[no-untyped-def]
-    return compare_layer(*(normalised(x) for x in features), DRAWS)
+    first, second = (normalised(x) for x in features)
+    return compare_layer(first, second, DRAWS)
 
 
 def p_value(draws: np.ndarray) -> float:
@@ -175,7 +176,7 @@ def test_models_of_words_agree_with_random_words_and_share_nothing_without_them(
     assert compared([models[0], vectors[2]]).value[0] == pytest.approx([1] * 4, abs=0.1)
     predictors = word_predictors(vectors[2], np.full(4 * N, 5) + np.arange(4 * N) % 3)
     left = [without_words(x, predictors, DRAWS.blocks) for x in models]
-    before, after = compare_layer(*models, DRAWS), compare_layer(*left, DRAWS)
+    before, after = (compare_layer(each[0], each[1], DRAWS) for each in (models, left))
     assert p_value(before.draws) == pytest.approx(1 / 201)
     assert (after.scale[0] < 0.1 * before.scale[0]).sum() + np.isnan(after.scale[0]).sum() == 4
 

@@ -78,7 +78,7 @@ def test_intervals_cover_the_separation_of_other_scenarios(effect: float, steep:
         ("d_prime_interval", np.mean(truth)),
         ("auroc_interval", norm.cdf(np.array(truth) / np.sqrt(2)).mean()),
     ):
-        low, high = np.moveaxis([getattr(each, name) for each in found], 1, 0)
+        low, high = np.stack([getattr(each, name) for each in found], axis=1)
         covered = ((low <= value) & (value <= high)).mean()
         assert 0.91 < covered < 0.995, (name, covered)
 
