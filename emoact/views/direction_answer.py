@@ -113,7 +113,7 @@ def length_sentence(strength: pd.DataFrame) -> str:
         return ""
     row = known.loc[known["length_corr"].abs().idxmax()]
     return (
-        "Held-out projections correlate with prompt length by at most "
+        "Of all correlations of held-out projections with prompt length, the largest in size is "
         f"{float(row['length_corr']):+.2f} ({md(str(row['emotion']))}, layer {int(row['layer'])}, "
         "Spearman)."
     )
