@@ -74,10 +74,3 @@ def test_false_alarms_of_all_rows_of_a_layout_are_five_percent_on_the_page(layou
 def test_words_are_seldom_called_beyond_words_on_the_page() -> None:
     for _, cell, *_ in section("words"):
         assert "above" not in cell
-
-
-def test_ten_points_are_seldom_called_none_on_the_page() -> None:
-    rows = [row for row in section("gains") if row[0] == "10 points"]
-    assert rows
-    for row in rows:
-        assert float(row[4].rstrip(" %")) <= 5 + 200 * np.sqrt(0.05 * 0.95 / counted(row[3])[1])
