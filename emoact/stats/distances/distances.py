@@ -106,7 +106,7 @@ class JudgedPair:
     @property
     def twin_differs(self) -> Bool[np.ndarray, " layer"]:
         """Few dimensions decide the cosine; by the cross-validated cosines where both are shown."""
-        value, twin = self.gated("cv_cosine"), self.gated("cv_zscored")
+        value, twin = self.gated("cv_cosine", se="cv_se"), self.gated("cv_zscored")
         plain = plain_cosine(self.first.direction, self.second.direction)
         return np.where(
             np.isfinite(value) & np.isfinite(twin),
