@@ -527,7 +527,7 @@ def test_length_that_the_direction_follows_is_told() -> None:
 
 
 def test_twin_is_judged_cross_validated_where_it_can_be() -> None:
-    units = make_grid({"m0": {"sites": ("resid_pre",), "n": 20}})
+    units = make_grid({"m0": {"sites": ("resid_pre",), "n": 60}})
     for index, unit in enumerate(units):
         pooled = unit.sites["resid_pre"].copy()
         pooled[..., 9] *= 12

@@ -74,3 +74,11 @@ def test_false_alarms_of_all_rows_of_a_layout_are_five_percent_on_the_page(layou
 def test_words_are_seldom_called_beyond_words_on_the_page() -> None:
     for _, cell, *_ in section("words"):
         assert "above" not in cell
+
+
+def test_ten_points_are_seldom_called_none_on_the_page() -> None:
+    gains = [row for row in section("gains") if float(row[2].split()[0]) >= 9]
+    assert len(gains) >= 3
+    for row in gains:
+        of = counted(row[3])[1]
+        assert float(row[4].rstrip(" %")) <= 5 + 200 * np.sqrt(0.05 * 0.95 / of)
