@@ -122,16 +122,19 @@ def probe_sentences(
     return sentences
 
 
-def pair_sentences(rows: Sequence[Row], name: Callable[[str], str] = str) -> list[str]:
+def pair_sentences(
+    rows: Sequence[Row], name: Callable[[str], str] = str, evaluation: str | None = None
+) -> list[str]:
     """One sentence for each site, with the accuracy for every two emotions.
 
     Args:
         rows: Rows of the table `pairs` of one model.
         name: How the name of an emotion is written.
+        evaluation: The evaluation to tell; the transfer where there is one when None.
     """
     rows = [row for row in rows if math.isfinite(row["balanced_accuracy"])]
     told = {row["evaluation"] for row in rows}
-    evaluation = TRANSFER if TRANSFER in told else "cross_validated"
+    evaluation = evaluation or (TRANSFER if TRANSFER in told else "cross_validated")
     sentences = []
     for site in dict.fromkeys(row["site"] for row in rows):
         own = [row for row in rows if row["site"] == site and row["evaluation"] == evaluation]

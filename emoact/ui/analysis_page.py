@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.decode import encode
 from emoact.errors import EmoactError
 from emoact.models.cache import known_sha256
+from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
 from emoact.ui import analyse_panel, analyses, configuration
 from emoact.ui.boxes import download, error_box
 from emoact.ui.chart import current_scheme
@@ -87,13 +89,18 @@ def _texts(results: str, analysis: str, model: str) -> dict[tuple[str, str], str
 def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     """Differences between the files on disk and those that were analysed, in Markdown."""
     root = ResultsRoot(results)
+    recorded = _recorded(root)
     missing, other = [], []
     for each in saved.inputs:
         path = root.path / each.file
         name = mono(f"{each.folder}/{each.emotion}")
         if not path.exists():
             missing.append(name)
-        elif known_sha256(path) not in (None, each.sha256) or _newer(path, each.size, saved):
+            continue
+        entry = recorded.get(each.file)
+        sha256 = known_sha256(path) or (entry.sha256 if entry else None)
+        changed = sha256 != each.sha256 if sha256 else _newer(path, saved)
+        if changed or path.stat().st_size != each.size:
             other.append(name)
     known = {each.folder for each in saved.inputs}
     analysed = {(each.folder, each.emotion) for each in saved.inputs}
@@ -224,13 +231,18 @@ def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _newer(path: Path, size: int, saved: SavedAnalysis) -> bool:
+def _recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
+    """Units of the manifest; none where it is damaged, which the page Runs tells."""
+    try:
+        return manifest.load(root).units
+    except EmoactError:
+        return {}
+
+
+def _newer(path: Path, saved: SavedAnalysis) -> bool:
     """True when the file was written after the analysis; for files whose hash is not known."""
-    status = path.stat()
-    if status.st_size != size:
-        return True
     try:
         made = datetime.fromisoformat(saved.created_at).timestamp()
     except ValueError:
         return False
-    return status.st_mtime > made
+    return path.stat().st_mtime > made

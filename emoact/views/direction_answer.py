@@ -39,11 +39,10 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 
 def separation_answer(source: Analysed, choice: Choice, shown: Shown) -> list[str]:
-    """The same, and the probes beside words alone with their figures."""
+    """The same, and the probes of the chosen evaluation beside words alone with their figures."""
     headline = source.rows("headline", model=choice["model"])
     own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
-    figures = (probe_sentences(own, md, evaluation) for evaluation in EVALUATIONS)
-    return [*answer(source, choice, shown), *(each for some in figures for each in some)]
+    return [*answer(source, choice, shown), *probe_sentences(own, md, choice["evaluation"])]
 
 
 def verdict_sentence(headline: pd.DataFrame) -> str:

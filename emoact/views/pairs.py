@@ -99,8 +99,9 @@ def show(source: Analysed, choice: Choice) -> Shown:
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
-    """One sentence for each site."""
-    return pair_sentences(source.of_choice("pairs", choice).to_dict("records"), md)
+    """One sentence for each site, of the chosen evaluation."""
+    rows = source.of_choice("pairs", choice).to_dict("records")
+    return pair_sentences(rows, md, choice["evaluation"])
 
 
 PAIRS = View[Analysed](

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,15 @@ def test_random_weights_mark_the_page_and_the_image(
     app = open_page("directions")
     assert "random weights, which say nothing about emotion" in words(app)
     assert "random weights, which say nothing about emotion: other" in caption(app)
+
+
+def test_a_copied_folder_is_as_fresh_as_the_one_it_was_copied_from(
+    open_page: OpenPage, saved: SavedAnalysis, results: Path
+) -> None:
+    # A copy has later times and the same content.
+    for each in saved.inputs:
+        os.utime(results / each.file, (time.time() + 3600, time.time() + 3600))
+    assert "since this analysis was made" not in words(open_page("directions"))
 
 
 def test_files_that_were_written_again_or_added_are_named(
