@@ -87,28 +87,74 @@ class Cell:
     source: Any
 
 
-def ends(
-    low: str, high: str, *, table: str, of: str, unit: str = "", compute: Callable[[Any], Any]
-) -> tuple[Measure, Measure]:
-    """The two columns of an interval or a band.
+@dataclass(frozen=True)
+class Columns:
+    """Declaration of the columns of one table, so that the table is named once.
 
-    Args:
-        low: Column of the lower end.
-        high: Column of the upper end.
-        table: Their table.
-        of: The interval, such as "the 95 % interval of cv".
-        unit: Unit of both.
-        compute: From the source of a cell to both ends.
+    Attributes:
+        table: Name of the table.
+        judged: As in `Measure`, for every column.
     """
-    sides = ((low, "Lower", 0), (high, "Upper", 1))
-    first, second = (
-        Measure(
+
+    table: str
+    judged: bool = False
+
+    def __call__(
+        self, name: str, definition: str, compute: Callable[[Any], Any], **facts: Any
+    ) -> Measure:
+        """One column; `facts` are further fields of `Measure`."""
+        return Measure(
             name=name,
-            table=table,
-            definition=f"{side} end of {of}",
-            unit=unit,
-            compute=lambda source, index=index: compute(source)[index],  # type: ignore[misc]
+            table=self.table,
+            definition=definition,
+            compute=compute,
+            judged=self.judged,
+            **facts,
         )
-        for name, side, index in sides
-    )
-    return first, second
+
+    def ends(
+        self, low: str, high: str, of: str, compute: Callable[[Any], Any], *, unit: str = ""
+    ) -> tuple[Measure, Measure]:
+        """The two columns of an interval or a band.
+
+        Args:
+            low: Column of the lower end.
+            high: Column of the upper end.
+            of: The interval, such as "the 95 % interval of cv".
+            compute: From the source of a cell to both ends.
+            unit: Unit of both.
+        """
+        return (
+            self(low, f"Lower end of {of}", lambda source: compute(source)[0], unit=unit),
+            self(high, f"Upper end of {of}", lambda source: compute(source)[1], unit=unit),
+        )
+
+    def estimate(
+        self,
+        name: str,
+        definition: str,
+        compute: Callable[[Any], Any],
+        *,
+        ends: Callable[[Any], Any],
+        of: str,
+        stem: str | None = None,
+        unit: str = "",
+        **facts: Any,
+    ) -> tuple[Measure, ...]:
+        """A column, and after it the two columns of its interval.
+
+        Args:
+            name: Column of the estimate.
+            definition: One line of plain text.
+            compute: From the source of a cell to the estimate.
+            ends: From the source of a cell to both ends of the interval.
+            of: The interval, as in `ends`.
+            stem: The columns of the interval are `stem_low` and `stem_high`, or `low` and `high`
+                where it is empty; the name of the estimate when None.
+            unit: Unit of all three.
+            facts: Further fields of `Measure`.
+        """
+        prefix = f"{name if stem is None else stem}_".lstrip("_")
+        low, high = f"{prefix}low", f"{prefix}high"
+        first = self(name, definition, compute, unit=unit, interval=(low, high), **facts)
+        return (first, *self.ends(low, high, of, ends, unit=unit))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
-from emoact.measures import Cell, Measure, ends
+from emoact.measures import Cell, Columns, Measure
 from emoact.sites import SiteName
 from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import held_out_procrustes
@@ -219,138 +219,117 @@ def _raw(
     return compare_raw(first_all[0], second_all[0], first_all[1:], second_all[1:])
 
 
+_across = Columns("across")
+_maps = Columns("maps")
+_similarity = Columns("similarity")
+
+
 def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
-    """Columns of a figure against its null distribution; Procrustes has its own value, too."""
-    if prefix == "procrustes":
-        yield Measure(
-            name="procrustes",
-            table="across",
-            definition="Held-out cosine of the directions after at most 50 principal components "
-            "and a rotation fitted on shared prompts, mean over 5 folds",
-            label="Procrustes (shared prompts)",
-            axis="held-out cosine",
-            formula="cos(R d_A, d_B)",
-            source="Schönemann 1966",
-            compute=lambda across: across.procrustes.value,
-        )
+    """Columns of a figure against its null distribution."""
     for suffix, field, definition in (
         ("null", "null_mean", "Mean of {} when the prompts are paired at random within classes"),
         ("null_sd", "null_sd", "Standard deviation of {} when the prompts are paired at random"),
         ("p", "p", "p-value of {} of one layer alone"),
         ("p_max", "p_max", "p-value of {} against the maximum over layers"),
     ):
-        yield Measure(
-            name=f"{prefix}_{suffix}",
-            table="across",
-            definition=definition.format(what),
-            compute=operator.attrgetter(f"{test}.{field}"),
+        yield _across(
+            f"{prefix}_{suffix}", definition.format(what), operator.attrgetter(f"{test}.{field}")
         )
 
 
 MEASURES = (
-    Measure(
-        name="value",
-        table="similarity",
-        definition="Similarity of the two models at matched layers: cka, cka_within or rsa",
+    _similarity(
+        "value",
+        "Similarity of the two models at matched layers: cka, cka_within or rsa",
+        lambda similarity: similarity.test.value,
         label="similarity",
-        compute=lambda similarity: similarity.test.value,
     ),
-    Measure(
-        name="null_mean",
-        table="similarity",
-        definition="Its mean when the prompts are paired at random within classes",
-        compute=lambda similarity: similarity.test.null_mean,
+    _similarity(
+        "null_mean",
+        "Its mean when the prompts are paired at random within classes",
+        lambda similarity: similarity.test.null_mean,
     ),
-    Measure(
-        name="null_sd",
-        table="similarity",
-        definition="Its standard deviation when the prompts are paired at random within classes",
-        compute=lambda similarity: similarity.test.null_sd,
+    _similarity(
+        "null_sd",
+        "Its standard deviation when the prompts are paired at random within classes",
+        lambda similarity: similarity.test.null_sd,
     ),
-    Measure(
-        name="p",
-        table="similarity",
-        definition="p-value of one layer alone",
+    _similarity(
+        "p",
+        "p-value of one layer alone",
+        lambda similarity: similarity.test.p,
         formula="(1 + #{null ≥ value}) / (1 + B)",
-        compute=lambda similarity: similarity.test.p,
     ),
-    Measure(
-        name="p_max",
-        table="similarity",
-        definition="p-value against the maximum over layers",
-        compute=lambda similarity: similarity.test.p_max,
+    _similarity(
+        "p_max", "p-value against the maximum over layers", lambda similarity: similarity.test.p_max
     ),
-    Measure(
-        name="n_prompts",
-        table="similarity",
+    _similarity(
+        "n_prompts",
+        "Shared prompts that are compared: all, or of more than 400 a random part of whole "
+        "scenarios",
+        lambda similarity: similarity.n_prompts,
         kind="int",
-        definition="Shared prompts that are compared: all, or of more than 400 a random part of "
-        "whole scenarios",
         unit="prompts",
-        compute=lambda similarity: similarity.n_prompts,
     ),
-    Measure(
-        name="score_corr",
-        table="across",
-        definition="Correlation of the two models' held-out projections of the same prompts given "
-        "the classes, over its ceiling; about shared prompts and not about emotion; not clipped",
+    _across(
+        "score_corr",
+        "Correlation of the two models' held-out projections of the same prompts given the "
+        "classes, over its ceiling; about shared prompts and not about emotion; not clipped",
+        lambda across: across.at_matched(across.correlation.corrected),
         label="score correlation (shared prompts)",
         axis="Spearman correlation",
         formula="score_corr_raw / ceiling",
         source="Spearman 1904",
-        compute=lambda across: across.at_matched(across.correlation.corrected),
     ),
-    Measure(
-        name="score_corr_raw",
-        table="across",
-        definition="Spearman correlation of these projections, class means of the ranks removed",
-        compute=lambda across: across.at_matched(across.correlation.raw),
+    _across(
+        "score_corr_raw",
+        "Spearman correlation of these projections, class means of the ranks removed",
+        lambda across: across.at_matched(across.correlation.raw),
     ),
-    Measure(
-        name="ceiling",
-        table="across",
-        definition="Largest correlation that the reliabilities of the two models allow",
+    _across(
+        "ceiling",
+        "Largest correlation that the reliabilities of the two models allow",
+        lambda across: across.at_matched(across.correlation.ceiling),
         formula="√(reliability_a · reliability_b)",
         source="Spearman 1904",
-        compute=lambda across: across.at_matched(across.correlation.ceiling),
     ),
-    *(
-        measure
-        for prefix, what, test in (
-            ("score_corr", "score_corr_raw", "scores"),
-            ("procrustes", "procrustes", "procrustes"),
-        )
-        for measure in _tested(prefix, what, test)
+    *_tested("score_corr", "score_corr_raw", "scores"),
+    _across(
+        "procrustes",
+        "Held-out cosine of the directions after at most 50 principal components and a rotation "
+        "fitted on shared prompts, mean over 5 folds",
+        lambda across: across.procrustes.value,
+        label="Procrustes (shared prompts)",
+        axis="held-out cosine",
+        formula="cos(R d_A, d_B)",
+        source="Schönemann 1966",
     ),
-    Measure(
-        name="raw_cos",
-        table="across",
-        definition="Cosine of the two directions without a common basis, a negative control; blank "
-        "where the widths differ",
+    *_tested("procrustes", "procrustes", "procrustes"),
+    _across(
+        "raw_cos",
+        "Cosine of the two directions without a common basis, a negative control; blank where the "
+        "widths differ",
+        lambda across: np.nan if across.raw is None else across.raw.value,
         label="raw cosine (negative control)",
         axis="cosine",
         null=("raw_low", "raw_high"),
-        compute=lambda across: np.nan if across.raw is None else across.raw.value,
     ),
-    *ends(
+    *_across.ends(
         "raw_low",
         "raw_high",
-        table="across",
-        of="the 95 % band of raw_cos under independently shuffled labels (500 draws)",
-        compute=lambda across: (np.nan, np.nan) if across.raw is None else across.raw.band,
+        "the 95 % band of raw_cos under independently shuffled labels (500 draws)",
+        lambda across: (np.nan, np.nan) if across.raw is None else across.raw.band,
     ),
-    Measure(
-        name="raw_isotropic",
-        table="across",
-        definition="Half-width of the 95 % band of isotropic noise; too narrow for activations",
+    _across(
+        "raw_isotropic",
+        "Half-width of the 95 % band of isotropic noise; too narrow for activations",
+        lambda across: np.nan if across.raw is None else across.raw.isotropic,
         formula="1.96 / √d_model",
-        compute=lambda across: np.nan if across.raw is None else across.raw.isotropic,
     ),
-    Measure(
-        name="value",
-        table="maps",
-        definition="Similarity of a layer of the first model and a layer of the second",
+    _maps(
+        "value",
+        "Similarity of a layer of the first model and a layer of the second",
+        lambda layer_map: layer_map.ravel(),
         label="similarity",
-        compute=lambda layer_map: layer_map.ravel(),
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.sites import SiteName
 from emoact.stats.across.agreement import (
     WIDEST,
@@ -243,96 +242,78 @@ def _over_pairs(
 
 
 _SHOWN = "blank where either model does not show the emotion"
-_INTERVAL = (f"{HEADLINE}_low", f"{HEADLINE}_high")
 _NULL = (f"{HEADLINE}_null_low", f"{HEADLINE}_null_high")
 
-MEASURES = tuple(
-    dataclasses.replace(each, judged=True)
-    for each in (
-        Measure(
-            name=HEADLINE,
-            table="across",
-            definition="Agreement of the two models, each on other scenarios, on where the emotion "
-            f"lies among the classes; 1 for the same geometry, {_SHOWN}; not clipped",
-            label="emotion geometry",
-            axis="agreement",
-            formula="Σ_b K_A[e,b] K_B[e,b] / √(Σ_b K_A[e,b]² Σ_b K_B[e,b]²), K the centred, "
-            "cross-validated, noise-normalised products of class means; both factors of a product "
-            "from disjoint halves",
-            source="Diedrichsen et al. 2021; Walther et al. 2016",
-            interval=_INTERVAL,
-            null=_NULL,
-            compute=lambda judged: judged.value(judged.geometry.models),
-        ),
-        *ends(
-            *_INTERVAL,
-            table="across",
-            of=f"the 95 % interval of {HEADLINE}, from a jackknife over at most 25 groups of "
-            "scenarios",
-            compute=lambda judged: judged.interval,
-        ),
-        *ends(
-            *_NULL,
-            table="across",
-            of=f"the 95 % band of {HEADLINE} when labels are swapped within scenarios, alike in "
-            "both models",
-            compute=lambda judged: judged.null,
-        ),
-        Measure(
-            name=f"{HEADLINE}_p",
-            table="across",
-            definition=f"Permutation p-value of {HEADLINE} of one layer alone, the largest of "
-            "three: labels exchanged in both models alike, in the first, and in the second",
-            compute=lambda judged: judged.p,
-        ),
-        Measure(
-            name=f"{HEADLINE}_p_max",
-            table="across",
-            definition="The same against the maximum over sites, layers and emotions, times the "
-            f"number of pairs of models; {_SHOWN}",
-            source="Westfall & Young 1993",
-            compute=lambda judged: judged.p_max,
-        ),
-        Measure(
-            name=f"{HEADLINE}_other",
-            table="across",
-            definition=f"Mean of {HEADLINE} over the wrong matchings of the classes of one model "
-            "with those of the other: what unlike classes alone give",
-            compute=lambda judged: judged.beside(judged.geometry.models.other),
-        ),
-        Measure(
-            name=f"{HEADLINE}_rank",
-            table="across",
-            definition="Share of all matchings of the classes of one model with those of the other "
-            "that agree at least as well as the true one, all classes together; 1/24 at best with "
-            "four classes",
-            compute=lambda judged: judged.where_shown(judged.geometry.models.rank),
-        ),
-        Measure(
-            name=f"{HEADLINE}_words_a",
-            table="across",
-            definition="The same agreement of the first model with random word vectors; blank "
-            "where words alone do not show the emotion",
-            compute=lambda judged: judged.value(judged.geometry.words_first),
-        ),
-        Measure(
-            name=f"{HEADLINE}_words_b",
-            table="across",
-            definition="The same agreement of the second model with random word vectors",
-            compute=lambda judged: judged.value(judged.geometry.words_second),
-        ),
-        Measure(
-            name=f"{HEADLINE}_partial",
-            table="across",
-            definition=f"{HEADLINE} of what words and length do not predict linearly; blank where "
-            "nothing significant is left",
-            compute=lambda judged: judged.value(judged.geometry.partial),
-        ),
-        Measure(
-            name=f"{HEADLINE}_partial_p_max",
-            table="across",
-            definition=f"Its p-value, corrected like {HEADLINE}_p_max",
-            compute=lambda judged: judged.partial_p_max,
-        ),
-    )
+_across = Columns("across", judged=True)
+
+MEASURES = (
+    *_across.estimate(
+        HEADLINE,
+        "Agreement of the two models, each on other scenarios, on where the emotion lies "
+        f"among the classes; 1 for the same geometry, {_SHOWN}; not clipped",
+        lambda judged: judged.value(judged.geometry.models),
+        ends=lambda judged: judged.interval,
+        of=f"the 95 % interval of {HEADLINE}, from a jackknife over at most 25 groups of scenarios",
+        label="emotion geometry",
+        axis="agreement",
+        formula="Σ_b K_A[e,b] K_B[e,b] / √(Σ_b K_A[e,b]² Σ_b K_B[e,b]²), K the centred, "
+        "cross-validated, noise-normalised products of class means; both factors of a product "
+        "from disjoint halves",
+        source="Diedrichsen et al. 2021; Walther et al. 2016",
+        null=_NULL,
+    ),
+    *_across.ends(
+        *_NULL,
+        f"the 95 % band of {HEADLINE} when labels are swapped within scenarios, alike in both "
+        "models",
+        lambda judged: judged.null,
+    ),
+    _across(
+        f"{HEADLINE}_p",
+        f"Permutation p-value of {HEADLINE} of one layer alone, the largest of three: labels "
+        "exchanged in both models alike, in the first, and in the second",
+        lambda judged: judged.p,
+    ),
+    _across(
+        f"{HEADLINE}_p_max",
+        "The same against the maximum over sites, layers and emotions, times the number of "
+        f"pairs of models; {_SHOWN}",
+        lambda judged: judged.p_max,
+        source="Westfall & Young 1993",
+    ),
+    _across(
+        f"{HEADLINE}_other",
+        f"Mean of {HEADLINE} over the wrong matchings of the classes of one model with those "
+        "of the other: what unlike classes alone give",
+        lambda judged: judged.beside(judged.geometry.models.other),
+    ),
+    _across(
+        f"{HEADLINE}_rank",
+        "Share of all matchings of the classes of one model with those of the other that "
+        "agree at least as well as the true one, all classes together; 1/24 at best with four "
+        "classes",
+        lambda judged: judged.where_shown(judged.geometry.models.rank),
+    ),
+    _across(
+        f"{HEADLINE}_words_a",
+        "The same agreement of the first model with random word vectors; blank where words "
+        "alone do not show the emotion",
+        lambda judged: judged.value(judged.geometry.words_first),
+    ),
+    _across(
+        f"{HEADLINE}_words_b",
+        "The same agreement of the second model with random word vectors",
+        lambda judged: judged.value(judged.geometry.words_second),
+    ),
+    _across(
+        f"{HEADLINE}_partial",
+        f"{HEADLINE} of what words and length do not predict linearly; blank where nothing "
+        "significant is left",
+        lambda judged: judged.value(judged.geometry.partial),
+    ),
+    _across(
+        f"{HEADLINE}_partial_p_max",
+        f"Its p-value, corrected like {HEADLINE}_p_max",
+        lambda judged: judged.partial_p_max,
+    ),
 )

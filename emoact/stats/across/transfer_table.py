@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.stats.null.uncertainty import percentile_interval
 
 
@@ -94,11 +95,9 @@ def auroc(
     return np.asarray((own * below).sum(axis=1) / np.where(total > 0, total, np.nan))
 
 
-def _ends(
-    values: Float64[np.ndarray, "draw layer"], layer: int | None = 0
-) -> Float64[np.ndarray, "2 *_"]:
-    found = percentile_interval(values[1:])
-    return np.asarray(found if layer is None else found[:, layer])
+def _ends(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " 2"]:
+    """Interval of the first column of the draws."""
+    return percentile_interval(values[1:, 0])
 
 
 def _difference(tested: Tested) -> Float64[np.ndarray, " draw"]:
@@ -109,135 +108,103 @@ def _difference(tested: Tested) -> Float64[np.ndarray, " draw"]:
 
 _OVER = "over scenarios of the second data set; the training prompts are taken as given"
 
+_transfer = Columns("transfer")
+_layers = Columns("transfer_layers")
+
 MEASURES = (
-    Measure(
-        name="layers",
-        table="transfer",
+    _transfer(
+        "layers",
+        "First and last layer, the middle half of the layers, fixed beforehand; empty for "
+        "classifiers of texts",
+        lambda tested: tested.layers,
         kind="str",
-        definition="First and last layer, the middle half of the layers, fixed beforehand; empty "
-        "for classifiers of texts",
-        compute=lambda tested: tested.layers,
     ),
-    Measure(
-        name="balanced_accuracy",
-        table="transfer",
-        definition="Mean over the two classes of the share of right decisions on the second data "
-        "set, median over the layers",
+    *_transfer.estimate(
+        "balanced_accuracy",
+        "Mean over the two classes of the share of right decisions on the second data set, median "
+        "over the layers",
+        lambda tested: tested.scores.balanced[0, 0],
+        ends=lambda tested: _ends(tested.scores.balanced),
+        of=f"its 95 % bootstrap interval {_OVER}",
+        stem="balanced",
+        label="balanced accuracy",
+        chance=0.5,
+        no_effect="chance",
+    ),
+    _transfer(
+        "smallest",
+        "Smallest balanced accuracy over the layers",
+        lambda tested: tested.extremes[0],
+    ),
+    _transfer(
+        "largest", "Largest balanced accuracy over the layers", lambda tested: tested.extremes[1]
+    ),
+    *_transfer.estimate(
+        "auroc",
+        "Probability that a prompt of the emotion scores above a neutral one, median over the "
+        "layers",
+        lambda tested: tested.scores.auroc[0, 0],
+        ends=lambda tested: _ends(tested.scores.auroc),
+        of=f"the 95 % bootstrap interval of auroc {_OVER}",
+        label="AUROC",
+        chance=0.5,
+        no_effect="chance",
+    ),
+    _transfer(
+        "baseline",
+        "The baseline that is best by cross-validation within the first data set",
+        lambda tested: tested.baseline,
+        kind="str",
+    ),
+    *_transfer.estimate(
+        "difference",
+        "Balanced accuracy minus that of the baseline; blank for baselines",
+        lambda tested: _difference(tested)[0],
+        ends=lambda tested: percentile_interval(_difference(tested)[1:]),
+        of="the paired 95 % bootstrap interval of difference",
+        chance=0.0,
+    ),
+    *(
+        _transfer(name, definition, operator.attrgetter(name), kind="int", unit=unit)
+        for name, unit, definition in (
+            ("n_train", "prompts", "Prompts of the first data set"),
+            ("n", "prompts", "Prompts of the second data set"),
+            ("n_emotion", "prompts", "Those of the emotion; the others are neutral"),
+            (
+                "n_scenarios",
+                "scenarios",
+                "Scenarios of the second data set, prompts where it has none",
+            ),
+        )
+    ),
+    _layers(
+        "balanced_accuracy",
+        "Mean over the two classes of the share of right decisions on the second data set",
+        lambda scores: scores.balanced[0],
         label="balanced accuracy",
         interval=("balanced_low", "balanced_high"),
         chance=0.5,
         no_effect="chance",
-        compute=lambda tested: tested.scores.balanced[0, 0],
     ),
-    *ends(
-        "balanced_low",
-        "balanced_high",
-        table="transfer",
-        of=f"its 95 % bootstrap interval {_OVER}",
-        compute=lambda tested: _ends(tested.scores.balanced),
-    ),
-    *(
-        Measure(
-            name=name,
-            table="transfer",
-            definition=f"{which} balanced accuracy over the layers",
-            compute=lambda tested, side=side: tested.extremes[side],  # type: ignore[misc]
-        )
-        for side, (name, which) in enumerate((("smallest", "Smallest"), ("largest", "Largest")))
-    ),
-    Measure(
-        name="auroc",
-        table="transfer",
-        definition="Probability that a prompt of the emotion scores above a neutral one, median "
-        "over the layers",
+    _layers(
+        "auroc",
+        "Probability that a prompt of the emotion scores above a neutral one",
+        lambda scores: scores.auroc[0],
         label="AUROC",
         interval=("auroc_low", "auroc_high"),
         chance=0.5,
         no_effect="chance",
-        compute=lambda tested: tested.scores.auroc[0, 0],
     ),
-    *ends(
+    *_layers.ends(
+        "balanced_low",
+        "balanced_high",
+        f"the 95 % bootstrap interval of balanced_accuracy {_OVER}",
+        lambda scores: percentile_interval(scores.balanced[1:]),
+    ),
+    *_layers.ends(
         "auroc_low",
         "auroc_high",
-        table="transfer",
-        of=f"the 95 % bootstrap interval of auroc {_OVER}",
-        compute=lambda tested: _ends(tested.scores.auroc),
-    ),
-    Measure(
-        name="baseline",
-        table="transfer",
-        kind="str",
-        definition="The baseline that is best by cross-validation within the first data set",
-        compute=lambda tested: tested.baseline,
-    ),
-    Measure(
-        name="difference",
-        table="transfer",
-        definition="Balanced accuracy minus that of the baseline; blank for baselines",
-        interval=("difference_low", "difference_high"),
-        chance=0.0,
-        compute=lambda tested: _difference(tested)[0],
-    ),
-    *ends(
-        "difference_low",
-        "difference_high",
-        table="transfer",
-        of="the paired 95 % bootstrap interval of difference",
-        compute=lambda tested: percentile_interval(_difference(tested)[1:, None])[:, 0],
-    ),
-    *(
-        Measure(
-            name=name,
-            table="transfer",
-            kind="int",
-            definition=definition,
-            unit="prompts" if name != "n_scenarios" else "scenarios",
-            compute=lambda tested, name=name: getattr(tested, name),  # type: ignore[misc]
-        )
-        for name, definition in (
-            ("n_train", "Prompts of the first data set"),
-            ("n", "Prompts of the second data set"),
-            ("n_emotion", "Those of the emotion; the others are neutral"),
-            ("n_scenarios", "Scenarios of the second data set, prompts where it has none"),
-        )
-    ),
-    *(
-        Measure(
-            name=name,
-            table="transfer_layers",
-            definition=definition,
-            label=label,
-            interval=(f"{short}_low", f"{short}_high"),
-            chance=0.5,
-            no_effect="chance",
-            compute=lambda scores, field=field: getattr(scores, field)[0],  # type: ignore[misc]
-        )
-        for name, short, field, label, definition in (
-            (
-                "balanced_accuracy",
-                "balanced",
-                "balanced",
-                "balanced accuracy",
-                "Mean over the two classes of the share of right decisions on the second data set",
-            ),
-            (
-                "auroc",
-                "auroc",
-                "auroc",
-                "AUROC",
-                "Probability that a prompt of the emotion scores above a neutral one",
-            ),
-        )
-    ),
-    *(
-        end
-        for field, of in (("balanced", "balanced_accuracy"), ("auroc", "auroc"))
-        for end in ends(
-            f"{field}_low",
-            f"{field}_high",
-            table="transfer_layers",
-            of=f"the 95 % bootstrap interval of {of} {_OVER}",
-            compute=lambda scores, field=field: _ends(getattr(scores, field), None),  # type: ignore[misc]
-        )
+        f"the 95 % bootstrap interval of auroc {_OVER}",
+        lambda scores: percentile_interval(scores.auroc[1:]),
     ),
 )

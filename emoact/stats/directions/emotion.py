@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.errors import RequestError
-from emoact.measures import Cell, Measure
+from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.cosine import plain_cosine
 from emoact.stats.design import (
@@ -373,71 +373,64 @@ def check_labels(
     return labels
 
 
+_strength = Columns("strength")
+_variants = Columns("variants")
+
 MEASURES = (
-    Measure(
-        name="length_corr",
-        table="strength",
-        definition="Spearman correlation of held-out projection and number of tokens of a prompt",
+    _strength(
+        "length_corr",
+        "Spearman correlation of held-out projection and number of tokens of a prompt",
+        lambda cell: cell.length_corr,
         label="correlation with length",
         axis="Spearman correlation",
         chance=0.0,
         no_effect="no correlation",
-        compute=lambda cell: cell.length_corr,
     ),
-    Measure(
-        name="reliability",
-        table="strength",
-        definition="Reliability of held-out projections given the classes, from disjoint halves of "
-        "the training scenarios over 20 splits; blank unless positive",
+    _strength(
+        "reliability",
+        "Reliability of held-out projections given the classes, from disjoint halves of the "
+        "training scenarios over 20 splits; blank unless positive",
+        lambda cell: cell.reliability,
         formula="2r / (1 + r), r the mean correlation of the two halves' projections",
         source="Spearman 1910; Brown 1910",
-        compute=lambda cell: cell.reliability,
     ),
-    Measure(
-        name="n_emotion",
-        table="strength",
+    _strength(
+        "n_emotion",
+        "Prompts of the emotion",
+        lambda cell: cell.n_prompts(cell.contrast.emotion),
         kind="int",
-        definition="Prompts of the emotion",
         unit="prompts",
-        compute=lambda cell: cell.n_prompts(cell.contrast.emotion),
     ),
-    Measure(
-        name="n_reference",
-        table="strength",
+    _strength(
+        "n_reference",
+        "Prompts of the reference",
+        lambda cell: cell.n_prompts(*cell.contrast.reference),
         kind="int",
-        definition="Prompts of the reference",
         unit="prompts",
-        compute=lambda cell: cell.n_prompts(*cell.contrast.reference),
     ),
-    Measure(
-        name="l1",
-        table="variants",
-        definition="Sum of absolute values of this kind of direction",
+    _variants(
+        "l1",
+        "Sum of absolute values of this kind of direction",
+        lambda variant: np.abs(variant.direction).sum(axis=1),
         unit="model units",
-        compute=lambda variant: np.abs(variant.direction).sum(axis=1),
     ),
-    Measure(
-        name="l2",
-        table="variants",
-        definition="Euclidean norm of this kind of direction",
+    _variants(
+        "l2",
+        "Euclidean norm of this kind of direction",
+        lambda variant: np.sqrt((variant.direction**2).sum(axis=1)),
         unit="model units",
-        compute=lambda variant: np.sqrt((variant.direction**2).sum(axis=1)),
     ),
-    Measure(
-        name="cosine",
-        table="variants",
-        definition="Cosine with the direction that the analysis uses",
-        compute=lambda variant: plain_cosine(variant.figures.direction, variant.direction),
+    _variants(
+        "cosine",
+        "Cosine with the direction that the analysis uses",
+        lambda variant: plain_cosine(variant.figures.direction, variant.direction),
     ),
-    Measure(
-        name="n_components",
-        table="variants",
+    _variants(
+        "n_components",
+        "Principal components of neutral prompts that were projected out",
+        lambda variant: variant.figures.n_components if variant.kind == "neutral_projected" else 0,
         kind="int",
-        definition="Principal components of neutral prompts that were projected out",
         unit="components",
         source="Zou et al. 2023",
-        compute=lambda variant: (
-            variant.figures.n_components if variant.kind == "neutral_projected" else 0
-        ),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.products import Vectors, compact
 
@@ -256,44 +256,32 @@ def _placement_influence(
     return influence
 
 
+_strength = Columns("strength")
+
 MEASURES = (
-    Measure(
-        name="d_prime",
-        table="strength",
-        definition="Held-out separation of emotion and reference along the direction",
+    *_strength.estimate(
+        "d_prime",
+        "Held-out separation of emotion and reference along the direction",
+        lambda cell: cell.separation.d_prime,
+        ends=lambda cell: cell.separation.d_prime_interval,
+        of="the 95 % interval of d_prime for other scenarios",
         label="held-out d′",
         axis="d′",
         unit="standard deviations",
         formula="(mean − mean) / √((var + var)/2) of held-out projections, variances over n − 1",
-        interval=("d_prime_low", "d_prime_high"),
         chance=0.0,
         no_effect="no separation",
-        compute=lambda cell: cell.separation.d_prime,
     ),
-    *ends(
-        "d_prime_low",
-        "d_prime_high",
-        table="strength",
-        of="the 95 % interval of d_prime for other scenarios",
-        compute=lambda cell: cell.separation.d_prime_interval,
-    ),
-    Measure(
-        name="auroc",
-        table="strength",
-        definition="Probability that a held-out prompt of the emotion projects higher than one of "
-        "the reference; ties count one half",
+    *_strength.estimate(
+        "auroc",
+        "Probability that a held-out prompt of the emotion projects higher than one of the "
+        "reference; ties count one half",
+        lambda cell: cell.separation.auroc,
+        ends=lambda cell: cell.separation.auroc_interval,
+        of="the 95 % interval of auroc for other scenarios",
         label="held-out AUROC",
         axis="AUROC",
-        interval=("auroc_low", "auroc_high"),
         chance=0.5,
         no_effect="no separation",
-        compute=lambda cell: cell.separation.auroc,
-    ),
-    *ends(
-        "auroc_low",
-        "auroc_high",
-        table="strength",
-        of="the 95 % interval of auroc for other scenarios",
-        compute=lambda cell: cell.separation.auroc_interval,
     ),
 )

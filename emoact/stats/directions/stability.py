@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import matched_scenarios
 from emoact.stats.directions.separation import largest_square, projected_scores
@@ -182,48 +182,38 @@ def _smallest(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, 
     return np.where(np.isfinite(least), least, np.nan)
 
 
+_stability = Columns("stability")
+
 MEASURES = (
-    Measure(
-        name="split_half",
-        table="stability",
-        definition="Mean cosine of the directions of two disjoint halves of the scenarios, each "
-        "with its own reference prompts; not corrected to the full sample",
+    *_stability.estimate(
+        "split_half",
+        "Mean cosine of the directions of two disjoint halves of the scenarios, each with its own "
+        "reference prompts; not corrected to the full sample",
+        lambda cell: _finite_mean(cell.split_half),
+        ends=lambda cell: percentile_interval(cell.split_half),
+        of="the central 95 % of that cosine over 100 splits",
         label="split half",
         axis="cosine",
-        interval=("split_half_low", "split_half_high"),
         chance=0.0,
-        compute=lambda cell: _finite_mean(cell.split_half),
     ),
-    *ends(
-        "split_half_low",
-        "split_half_high",
-        table="stability",
-        of="the central 95 % of that cosine over 100 splits",
-        compute=lambda cell: percentile_interval(cell.split_half),
-    ),
-    Measure(
-        name="leave_one_out",
-        table="stability",
-        definition="Mean cosine with the direction that leaves one scenario out; near 1 for noise "
-        "too, so it is never shown alone",
+    _stability(
+        "leave_one_out",
+        "Mean cosine with the direction that leaves one scenario out; near 1 for noise too, so it "
+        "is never shown alone",
+        lambda cell: _finite_mean(cell.leave_one_out),
         label="one scenario left out",
         axis="cosine",
-        compute=lambda cell: _finite_mean(cell.leave_one_out),
     ),
-    Measure(
-        name="leave_one_out_min",
-        table="stability",
-        definition="Smallest of these cosines",
-        compute=lambda cell: _smallest(cell.leave_one_out),
+    _stability(
+        "leave_one_out_min", "Smallest of these cosines", lambda cell: _smallest(cell.leave_one_out)
     ),
-    Measure(
-        name="pairwise",
-        table="stability",
-        definition="Mean cosine between within-scenario differences of two scenarios",
+    _stability(
+        "pairwise",
+        "Mean cosine between within-scenario differences of two scenarios",
+        lambda cell: cell.pairwise,
         label="within-scenario differences",
         axis="cosine",
         source="Braun et al. 2025",
         chance=0.0,
-        compute=lambda cell: cell.pairwise,
     ),
 )

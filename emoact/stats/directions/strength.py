@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
@@ -121,147 +121,120 @@ def _interval(
     return signed_root(squared - 1.96 * se), signed_root(squared + 1.96 * se)
 
 
-_CV, _NULL = ("cv_low", "cv_high"), ("null_low", "null_high")
-_NORMALISED = ("cv_normalised_low", "cv_normalised_high")
-_NORMALISED_NULL = ("null_normalised_low", "null_normalised_high")
-
+_strength = Columns("strength")
 
 MEASURES = (
-    Measure(
-        name="l1",
-        table="strength",
-        definition="Sum of absolute values of the plain direction; biased upwards by noise",
+    _strength(
+        "l1",
+        "Sum of absolute values of the plain direction; biased upwards by noise",
+        lambda cell: cell.strength.l1,
         label="plain L1",
         axis="L1 norm, model units",
         unit="model units",
         formula="Σ_j |d_j|",
-        compute=lambda cell: cell.strength.l1,
     ),
-    Measure(
-        name="l2",
-        table="strength",
-        definition="Euclidean norm of the plain direction; biased upwards by noise",
+    _strength(
+        "l2",
+        "Euclidean norm of the plain direction; biased upwards by noise",
+        lambda cell: cell.strength.l2,
         label="plain L2",
         axis="L2 norm, model units",
         unit="model units",
         formula="√(Σ_j d_j²); its square has the expectation ‖δ‖² + tr Σ_e/n_e + tr Σ_n/n_n",
-        compute=lambda cell: cell.strength.l2,
     ),
-    Measure(
-        name="relative",
-        table="strength",
-        definition="l2 over the scale of the layer; the only plain strength to compare over layers",
+    _strength(
+        "relative",
+        "l2 over the scale of the layer; the only plain strength to compare over layers",
+        lambda cell: _over(cell.strength.l2, cell.strength.scale),
         label="plain, relative",
         axis="L2 norm / median norm",
         formula="l2 / scale",
-        compute=lambda cell: _over(cell.strength.l2, cell.strength.scale),
     ),
-    Measure(
-        name="cv_squared",
-        table="strength",
-        definition="Cross-validated squared strength; unbiased, and negative values stay",
+    _strength(
+        "cv_squared",
+        "Cross-validated squared strength; unbiased, and negative values stay",
+        lambda cell: cell.strength.squared,
         unit="model units²",
         formula="cᵀ P c, see Unbiased products",
         source="Walther et al. 2016",
-        compute=lambda cell: cell.strength.squared,
     ),
-    Measure(
-        name="cv_squared_se",
-        table="strength",
-        definition="Jackknife standard error of cv_squared over scenarios",
+    _strength(
+        "cv_squared_se",
+        "Jackknife standard error of cv_squared over scenarios",
+        lambda cell: cell.strength.squared_se,
         unit="model units²",
         source="Efron & Stein 1981",
-        compute=lambda cell: cell.strength.squared_se,
     ),
-    Measure(
-        name="cv",
-        table="strength",
-        definition="Cross-validated strength: the signed root of cv_squared",
+    *_strength.estimate(
+        "cv",
+        "Cross-validated strength: the signed root of cv_squared",
+        lambda cell: signed_root(cell.strength.squared),
+        ends=lambda cell: _interval(cell.strength.squared, cell.strength.squared_se),
+        of="the 95 % interval of cv: the signed root of cv_squared ± 1.96 cv_squared_se",
         label="cross-validated",
         axis="strength, model units",
         unit="model units",
         formula="sign(cv_squared) √|cv_squared|",
         source="Walther et al. 2016",
-        interval=_CV,
-        null=_NULL,
-        compute=lambda cell: signed_root(cell.strength.squared),
+        null=("null_low", "null_high"),
     ),
-    *ends(
-        *_CV,
-        table="strength",
-        of="the 95 % interval of cv: the signed root of cv_squared ± 1.96 cv_squared_se",
-        unit="model units",
-        compute=lambda cell: _interval(cell.strength.squared, cell.strength.squared_se),
-    ),
-    Measure(
-        name="cv_relative",
-        table="strength",
-        definition="cv over the scale of the layer, for comparisons over layers",
+    _strength(
+        "cv_relative",
+        "cv over the scale of the layer, for comparisons over layers",
+        lambda cell: _over(signed_root(cell.strength.squared), cell.strength.scale),
         label="cross-validated, relative",
         axis="strength / median norm",
         formula="cv / scale",
-        interval=_CV,
-        null=_NULL,
+        interval=("cv_low", "cv_high"),
+        null=("null_low", "null_high"),
         per="scale",
-        compute=lambda cell: _over(signed_root(cell.strength.squared), cell.strength.scale),
     ),
-    Measure(
-        name="crossnobis",
-        table="strength",
-        definition="cv_squared with each dimension over the standard deviation of its noise, so "
-        "that no large dimension can dominate it",
+    _strength(
+        "crossnobis",
+        "cv_squared with each dimension over the standard deviation of its noise, so that no "
+        "large dimension can dominate it",
+        lambda cell: cell.strength.normalised,
         formula="cᵀ P c of x_j / σ_j, see Noise normalisation",
         source="Walther et al. 2016",
         since="0.2.0",
-        compute=lambda cell: cell.strength.normalised,
     ),
-    Measure(
-        name="cv_normalised",
-        table="strength",
-        definition="Cross-validated strength in standard deviations of the noise of each dimension",
+    *_strength.estimate(
+        "cv_normalised",
+        "Cross-validated strength in standard deviations of the noise of each dimension",
+        lambda cell: signed_root(cell.strength.normalised),
+        ends=lambda cell: _interval(cell.strength.normalised, cell.strength.normalised_se),
+        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± 1.96 jackknife "
+        "standard errors",
         label="cross-validated, noise-normalised",
         axis="strength, standard deviations",
         unit="standard deviations",
         formula="sign(crossnobis) √|crossnobis|",
         source="Walther et al. 2016",
-        interval=_NORMALISED,
-        null=_NORMALISED_NULL,
+        null=("null_normalised_low", "null_normalised_high"),
         since="0.2.0",
-        compute=lambda cell: signed_root(cell.strength.normalised),
     ),
-    *ends(
-        *_NORMALISED,
-        table="strength",
-        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± 1.96 jackknife "
-        "standard errors",
-        unit="standard deviations",
-        compute=lambda cell: _interval(cell.strength.normalised, cell.strength.normalised_se),
-    ),
-    Measure(
-        name="scale",
-        table="strength",
-        definition="Median over all prompts of the norm of the pooled vector at the layer",
+    _strength(
+        "scale",
+        "Median over all prompts of the norm of the pooled vector at the layer",
+        lambda cell: cell.strength.scale,
         unit="model units",
         formula="median_i ‖x_i‖",
-        compute=lambda cell: cell.strength.scale,
     ),
-    Measure(
-        name="top_share",
-        table="strength",
-        definition="Share of the squared norm that the three largest dimensions carry",
+    _strength(
+        "top_share",
+        "Share of the squared norm that the three largest dimensions carry",
+        lambda cell: cell.strength.top_share,
         formula="largest three d_j² / Σ_j d_j²",
         source="Timkey & van Schijndel 2021",
-        compute=lambda cell: cell.strength.top_share,
     ),
-    Measure(
-        name="participation_ratio",
-        table="strength",
-        definition="Effective number of dimensions of the direction: 1 for one dimension, d_model "
-        "for entries of equal size",
+    _strength(
+        "participation_ratio",
+        "Effective number of dimensions of the direction: 1 for one dimension, d_model for "
+        "entries of equal size",
+        lambda cell: participation_ratio(cell.direction),
         label="effective dimensions",
         axis="effective dimensions",
         unit="dimensions",
         formula="(Σ_j d_j²)² / Σ_j d_j⁴",
-        compute=lambda cell: participation_ratio(cell.direction),
     ),
 )

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.stats.cosine import (
     cross_validated_cosine,
     noise_expectation,
@@ -225,112 +225,101 @@ def _expectation(pair: JudgedPair) -> float:
     return noise_expectation(pair.first.contrast.weights, pair.second.contrast.weights, sizes)
 
 
+_distances = Columns("distances")
+
 MEASURES = (
-    Measure(
-        name="cosine",
-        table="distances",
-        definition="Cosine of the plain directions of the two emotions",
+    _distances(
+        "cosine",
+        "Cosine of the plain directions of the two emotions",
+        lambda pair: plain_cosine(pair.first.direction, pair.second.direction),
         label="plain",
         axis="cosine",
         null=("null_low", "null_high"),
-        compute=lambda pair: plain_cosine(pair.first.direction, pair.second.direction),
     ),
-    Measure(
-        name="expectation",
-        table="distances",
-        definition="Expected cosine of noise, because both directions subtract the same prompts; "
-        ".5 for equal classes, −1/(C − 1) from the grand mean",
-        formula="Σ c_a c′_a/n_a / √(Σ c_a²/n_a · Σ c′_a²/n_a); against one neutral class "
-        "(1/n_0) / √((1/n_1 + 1/n_0)(1/n_2 + 1/n_0))",
-        compute=_expectation,
+    _distances(
+        "expectation",
+        "Expected cosine of noise, because both directions subtract the same prompts; .5 for "
+        "equal classes, −1/(C − 1) from the grand mean",
+        _expectation,
+        formula="Σ c_a c′_a/n_a / √(Σ c_a²/n_a · Σ c′_a²/n_a); against one neutral class (1/n_0) "
+        "/ √((1/n_1 + 1/n_0)(1/n_2 + 1/n_0))",
     ),
-    Measure(
-        name="null_mean",
-        table="distances",
-        definition="Mean of the cosine when the labels of the emotions and of neutral are shuffled "
-        "within scenarios; blank from the grand mean",
-        compute=lambda pair: pair.figures.null_mean,
+    _distances(
+        "null_mean",
+        "Mean of the cosine when the labels of the emotions and of neutral are shuffled within "
+        "scenarios; blank from the grand mean",
+        lambda pair: pair.figures.null_mean,
     ),
-    *ends(
+    *_distances.ends(
         "null_low",
         "null_high",
-        table="distances",
-        of="the 95 % band of these cosines; wider than ±1.96/√d_model, because spectra of "
+        "the 95 % band of these cosines; wider than ±1.96/√d_model, because spectra of "
         "activations are steep (Ethayarajh 2019)",
-        compute=lambda pair: pair.figures.null_band,
+        lambda pair: pair.figures.null_band,
     ),
-    Measure(
-        name="cv_cosine",
-        table="distances",
-        definition="Cross-validated cosine at layers where both directions are significant and its "
-        "standard error is at most .5; blank elsewhere, not clipped",
+    _distances(
+        "cv_cosine",
+        "Cross-validated cosine at layers where both directions are significant and its standard "
+        "error is at most .5; blank elsewhere, not clipped",
+        lambda pair: pair.gated("cv_cosine", se="cv_se"),
         label="cross-validated",
         axis="cosine",
         formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
         source="Walther et al. 2016",
-        compute=lambda pair: pair.gated("cv_cosine", se="cv_se"),
     ),
-    Measure(
-        name="cv_se",
-        table="distances",
-        definition="Jackknife standard error of cv_cosine over scenarios",
+    _distances(
+        "cv_se",
+        "Jackknife standard error of cv_cosine over scenarios",
+        lambda pair: pair.gated("cv_se"),
         source="Efron & Stein 1981",
-        compute=lambda pair: pair.gated("cv_se"),
     ),
-    Measure(
-        name="cv_status",
-        table="distances",
+    _distances(
+        "cv_status",
+        "shown; or why cv_cosine is blank: not_significant (a direction is not significant at "
+        "this layer), no_interval (a jackknife square is not positive, or the standard error is "
+        "above .5, so that the interval spans most of what a cosine can be)",
+        lambda pair: pair.status,
         kind="str",
-        definition="shown; or why cv_cosine is blank: not_significant (a direction is not "
-        "significant at this layer), no_interval (a jackknife square is not positive, or the "
-        "standard error is above .5, so that the interval spans most of what a cosine can be)",
-        compute=lambda pair: pair.status,
     ),
-    Measure(
-        name="cv_normalised",
-        table="distances",
-        definition="cv_cosine with each dimension over the standard deviation of its noise; blank "
-        "by the same rule",
+    _distances(
+        "cv_normalised",
+        "cv_cosine with each dimension over the standard deviation of its noise; blank by the "
+        "same rule",
+        lambda pair: pair.gated("cv_normalised", se="cv_normalised_se"),
         formula="cv_cosine of x_j / σ_j, see Noise normalisation",
         source="Walther et al. 2016",
-        compute=lambda pair: pair.gated("cv_normalised", se="cv_normalised_se"),
     ),
-    Measure(
-        name="cv_normalised_se",
-        table="distances",
-        definition="Jackknife standard error of cv_normalised over scenarios",
+    _distances(
+        "cv_normalised_se",
+        "Jackknife standard error of cv_normalised over scenarios",
+        lambda pair: pair.gated("cv_normalised_se"),
         source="Efron & Stein 1981",
-        compute=lambda pair: pair.gated("cv_normalised_se"),
     ),
-    Measure(
-        name="zscored",
-        table="distances",
-        definition="Plain cosine with each dimension over its standard deviation over all prompts",
+    _distances(
+        "zscored",
+        "Plain cosine with each dimension over its standard deviation over all prompts",
+        lambda pair: pair.figures.zscored,
         label="z-scored",
         axis="cosine",
-        compute=lambda pair: pair.figures.zscored,
     ),
-    Measure(
-        name="cv_zscored",
-        table="distances",
-        definition="Cross-validated cosine with each dimension over its standard deviation; blank "
-        "unless both directions are significant at this layer",
-        compute=lambda pair: pair.gated("cv_zscored"),
+    _distances(
+        "cv_zscored",
+        "Cross-validated cosine with each dimension over its standard deviation; blank unless "
+        "both directions are significant at this layer",
+        lambda pair: pair.gated("cv_zscored"),
     ),
-    Measure(
-        name="top_share",
-        table="distances",
-        definition="Share of the cosine's terms that the three largest dimensions carry",
+    _distances(
+        "top_share",
+        "Share of the cosine's terms that the three largest dimensions carry",
+        lambda pair: top_share(pair.first.direction, pair.second.direction),
         formula="largest three |d_j d′_j| / Σ_j |d_j d′_j|, unit directions",
         source="Timkey & van Schijndel 2021",
-        compute=lambda pair: top_share(pair.first.direction, pair.second.direction),
     ),
-    Measure(
-        name="twin_differs",
-        table="distances",
+    _distances(
+        "twin_differs",
+        "Standardising the dimensions changes the cosine by more than .2 (the cross-validated one "
+        "where it is shown): few dimensions decide it",
+        lambda pair: pair.twin_differs,
         kind="bool",
-        definition="Standardising the dimensions changes the cosine by more than .2 (the "
-        "cross-validated one where it is shown): few dimensions decide it",
-        compute=lambda pair: pair.twin_differs,
     ),
 )

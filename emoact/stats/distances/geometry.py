@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from emoact.measures import Cell, Measure
+from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.directions.directions import principal_axes
 from emoact.stats.features import ModelFeatures
@@ -131,21 +131,22 @@ def _coordinate(projection: Projection, axis: int) -> Float64[np.ndarray, " row"
     return projection.coordinates[..., axis].ravel()
 
 
+_axes = Columns("axes")
+_points = Columns("points")
+
 MEASURES = (
     *(
-        Measure(
-            name=f"pc{number + 1}",
-            table="points",
-            definition=f"Coordinate on principal axis {number + 1}, about the mean of the layer",
+        _points(
+            f"pc{number + 1}",
+            f"Coordinate on principal axis {number + 1}, about the mean of the layer",
+            functools.partial(_coordinate, axis=number),
             unit="model units (per_layer), or shares of the layer's spread (fixed)",
-            compute=functools.partial(_coordinate, axis=number),
         )
         for number in range(3)
     ),
-    Measure(
-        name="explained",
-        table="axes",
-        definition="Share of the layer's variance along the axis",
-        compute=lambda projection: projection.explained.ravel(),
+    _axes(
+        "explained",
+        "Share of the layer's variance along the axis",
+        lambda projection: projection.explained.ravel(),
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.measures import Measure, ends
+from emoact.measures import Columns
 from emoact.sites import SiteName
 from emoact.stats.null.permutation import PermutationTest, adjust, max_statistic_test
 from emoact.stats.products import signed_root
@@ -105,64 +105,58 @@ def _of_test(name: str) -> Any:
     return lambda cell: getattr(cell.judged.significance.test, name)[cell.judged.columns]
 
 
+_strength = Columns("strength")
+
 MEASURES = (
-    *ends(
+    *_strength.ends(
         "null_low",
         "null_high",
-        table="strength",
-        of="the 95 % band of cv at one layer when labels are swapped within scenarios (500 draws)",
+        "the 95 % band of cv at one layer when labels are swapped within scenarios (500 draws)",
+        lambda cell: signed_root(cell.null_band),
         unit="model units",
-        compute=lambda cell: signed_root(cell.null_band),
     ),
-    *ends(
+    *_strength.ends(
         "null_normalised_low",
         "null_normalised_high",
-        table="strength",
-        of="the 95 % band of cv_normalised at one layer under relabelling",
+        "the 95 % band of cv_normalised at one layer under relabelling",
+        lambda cell: signed_root(cell.normalised_band),
         unit="standard deviations",
-        compute=lambda cell: signed_root(cell.normalised_band),
     ),
-    Measure(
-        name="z_normalised",
-        table="strength",
-        definition="Noise-normalised statistic of the permutation test, less its mean under "
-        "relabelling, over its standard deviation",
+    _strength(
+        "z_normalised",
+        "Noise-normalised statistic of the permutation test, less its mean under relabelling, "
+        "over its standard deviation",
+        _of_test("z"),
         formula="(T − mean T) / sd T, T = mean over dimensions of t_j² in matched scenarios",
         unit="standard deviations",
         source="Srivastava & Du 2008",
-        compute=_of_test("z"),
     ),
-    Measure(
-        name="p",
-        table="strength",
-        definition="This layer alone: permutation p-value of one layer, for a layer that was fixed "
-        "beforehand",
+    _strength(
+        "p",
+        "This layer alone: permutation p-value of one layer, for a layer that was fixed beforehand",
+        _of_test("p"),
         formula="(1 + #{null ≥ observed}) / (1 + B)",
         source="Phipson & Smyth 2010",
-        compute=_of_test("p"),
     ),
-    Measure(
-        name="p_max",
-        table="strength",
-        definition="p-value against the maximum over all layers and sites of this emotion and "
-        "model, for an emotion and a model that were fixed beforehand",
+    _strength(
+        "p_max",
+        "p-value against the maximum over all layers and sites of this emotion and model, for an "
+        "emotion and a model that were fixed beforehand",
+        _of_test("p_max"),
         source="Westfall & Young 1993",
-        compute=_of_test("p_max"),
     ),
-    Measure(
-        name="p_strong",
-        table="strength",
-        definition="This layer of this emotion: p_max times the number of all emotions and models, "
-        "with strong control over layers, sites, emotions and models",
+    _strength(
+        "p_strong",
+        "This layer of this emotion: p_max times the number of all emotions and models, with "
+        "strong control over layers, sites, emotions and models",
+        lambda cell: cell.judged.p_strong,
         formula="min(1, p_max · emotions · models)",
         source="Westfall & Young 1993",
-        compute=lambda cell: cell.judged.p_strong,
     ),
-    Measure(
-        name="significant",
-        table="strength",
+    _strength(
+        "significant",
+        "This layer of this emotion: p_strong is at most alpha (.05 by default)",
+        lambda cell: cell.judged.significant,
         kind="bool",
-        definition="This layer of this emotion: p_strong is at most alpha (.05 by default)",
-        compute=lambda cell: cell.judged.significant,
     ),
 )

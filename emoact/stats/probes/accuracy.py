@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
+from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import percentile_interval
 
@@ -42,7 +43,7 @@ class Accuracies:
 
     Attributes:
         accuracy: Share of right decisions; NaN where nothing was decided.
-        interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
+        accuracy_interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
         balanced: Mean over the two classes of the share of right decisions.
         balanced_interval: Its interval.
         drawn: Accuracy and balanced accuracy of every bootstrap draw.
@@ -51,7 +52,7 @@ class Accuracies:
     """
 
     accuracy: Float64[np.ndarray, " row"]
-    interval: Float64[np.ndarray, "2 row"]
+    accuracy_interval: Float64[np.ndarray, "2 row"]
     balanced: Float64[np.ndarray, " row"]
     balanced_interval: Float64[np.ndarray, "2 row"]
     drawn: Float64[np.ndarray, "2 draw row"]
@@ -84,7 +85,7 @@ def measure_accuracies(
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
     return Accuracies(
         accuracy=plain[0],
-        interval=percentile_interval(plain[1:]),
+        accuracy_interval=percentile_interval(plain[1:]),
         balanced=balanced[0],
         balanced_interval=percentile_interval(balanced[1:]),
         drawn=np.stack([plain[1:], balanced[1:]]),
@@ -107,9 +108,8 @@ class Median:
     """Balanced accuracy of a classifier as the median over its layers.
 
     Attributes:
-        value: The median.
-        low: Lower end of its 95 % percentile bootstrap over scenarios.
-        high: Upper end.
+        balanced: The median.
+        balanced_interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
         drawn: The median of every draw.
         accuracy: Median share of right decisions.
         accuracy_interval: Its interval.
@@ -117,9 +117,8 @@ class Median:
         n_scenarios: Their scenarios.
     """
 
-    value: float
-    low: float
-    high: float
+    balanced: float
+    balanced_interval: tuple[float, float]
     drawn: Float64[np.ndarray, " draw"]
     accuracy: float
     accuracy_interval: tuple[float, float]
@@ -133,7 +132,7 @@ class Median:
         twice, once with either as the tested one. Cross-validation doubles the variance by that.
         """
         se = _standard_error(self.drawn, self.n) * math.sqrt(2 if cross_validated else 1)
-        return _p_above(self.value - 0.5, se, self.n_scenarios)
+        return _p_above(self.balanced - 0.5, se, self.n_scenarios)
 
 
 def median_over(accuracies: Accuracies) -> Median:
@@ -141,14 +140,62 @@ def median_over(accuracies: Accuracies) -> Median:
     plain, drawn = np.median(accuracies.drawn, axis=2)
     (least, low), (most, high) = percentile_interval(np.column_stack([plain, drawn]))
     return Median(
-        value=float(np.median(accuracies.balanced)),
-        low=float(low),
-        high=float(high),
+        balanced=float(np.median(accuracies.balanced)),
+        balanced_interval=(float(low), float(high)),
         drawn=drawn,
         accuracy=float(np.median(accuracies.accuracy)),
         accuracy_interval=(float(least), float(most)),
         n=int(accuracies.n.max(initial=0)),
         n_scenarios=int(accuracies.n_scenarios.max(initial=0)),
+    )
+
+
+def n_prompts(column: Columns, name: str, read: Callable[[Any], Any]) -> Measure:
+    """The column of the decided prompts, of `Accuracies` or of a `Median`."""
+    definition = "Held-out prompts with a decision"
+    return column(name, definition, lambda source: read(source).n, kind="int", unit="prompts")
+
+
+def balanced_columns(
+    column: Columns,
+    definition: str,
+    read: Callable[[Any], Any],
+    *,
+    of: str = "the 95 % bootstrap interval of balanced_accuracy over scenarios",
+) -> tuple[Measure, ...]:
+    """Balanced accuracy and its interval, of `Accuracies` or of a `Median`.
+
+    Args:
+        column: Declares columns of the table.
+        definition: Definition of the balanced accuracy.
+        read: From the source of a cell to the accuracies.
+        of: The interval.
+    """
+    return column.estimate(
+        "balanced_accuracy",
+        definition,
+        lambda source: read(source).balanced,
+        ends=lambda source: read(source).balanced_interval,
+        of=of,
+        stem="balanced",
+        label="held-out balanced accuracy",
+        chance=0.5,
+        no_effect="chance",
+    )
+
+
+def accuracy_columns(
+    column: Columns, definition: str, read: Callable[[Any], Any], *, stem: str = ""
+) -> tuple[Measure, ...]:
+    """Accuracy and its interval; the arguments are those of `balanced_columns`."""
+    return column.estimate(
+        "accuracy",
+        definition,
+        lambda source: read(source).accuracy,
+        ends=lambda source: read(source).accuracy_interval,
+        of="its 95 % bootstrap interval over scenarios",
+        stem=stem,
+        label="held-out accuracy",
     )
 
 
@@ -159,8 +206,7 @@ class Comparison:
     Attributes:
         value: Balanced accuracy of that classifier.
         difference: Balanced accuracy of the probe minus that.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        interval: Its 95 % interval.
         se: Its paired standard error over scenarios.
         p_better: One-sided p-value of a probe that is not better.
         p_within: One-sided p-value of a probe that is better by more than `MARGIN`.
@@ -168,8 +214,7 @@ class Comparison:
 
     value: float = math.nan
     difference: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
     se: float = math.nan
     p_better: float = math.nan
     p_within: float = math.nan
@@ -179,17 +224,16 @@ def compare(probe: Median, words: Median) -> Comparison:
     """The difference of two medians, with its standard error over the same draws of scenarios."""
     from scipy.stats import t
 
-    difference = probe.value - words.value
+    difference = probe.balanced - words.balanced
     se = _standard_error(probe.drawn - words.drawn, probe.n)
     n = probe.n_scenarios
     if not math.isfinite(difference) or not math.isfinite(se) or n < 2:
-        return Comparison(value=words.value)
+        return Comparison(value=words.balanced)
     reach = float(t.ppf(0.975, n - 1)) * se
     return Comparison(
-        value=words.value,
+        value=words.balanced,
         difference=difference,
-        low=difference - reach,
-        high=difference + reach,
+        interval=(difference - reach, difference + reach),
         se=se,
         p_better=_p_above(difference, se, n),
         p_within=_p_above(MARGIN - difference, se, n),

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from emoact.measures import Cell, Measure, ends
+from emoact.measures import Cell, Columns
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
-from emoact.stats.probes.accuracy import Median, balanced_accuracy
+from emoact.stats.probes.accuracy import (
+    Median,
+    accuracy_columns,
+    balanced_accuracy,
+    balanced_columns,
+    n_prompts,
+)
 from emoact.stats.probes.baselines import TEXT_KINDS, BaselineKind, TextClassifiers
 from emoact.stats.probes.probes import (
     CROSS_VALIDATED,
@@ -129,55 +135,27 @@ def baseline_cells(
             yield Cell(table="baselines", ids=ids, source=(site, median))
 
 
+_baselines = Columns("baselines")
+
 MEASURES = (
-    Measure(
-        name="accuracy",
-        table="baselines",
-        definition="Share of held-out prompts that the baseline classifies correctly; of several "
-        "layers the median",
-        label="held-out accuracy",
-        interval=("low", "high"),
-        compute=lambda found: found[1].accuracy,
+    *accuracy_columns(
+        _baselines,
+        "Share of held-out prompts that the baseline classifies correctly; of several layers the "
+        "median",
+        lambda found: found[1],
     ),
-    *ends(
-        "low",
-        "high",
-        table="baselines",
-        of="its 95 % bootstrap interval over scenarios",
-        compute=lambda found: found[1].accuracy_interval,
+    *balanced_columns(
+        _baselines,
+        "Mean over the two classes of the share of held-out prompts that are classified correctly; "
+        "of several layers the median",
+        lambda found: found[1],
     ),
-    Measure(
-        name="balanced_accuracy",
-        table="baselines",
-        definition="Mean over the two classes of the share of held-out prompts that are classified "
-        "correctly; of several layers the median",
-        label="held-out balanced accuracy",
-        interval=("balanced_low", "balanced_high"),
-        chance=0.5,
-        no_effect="chance",
-        compute=lambda found: found[1].value,
-    ),
-    *ends(
-        "balanced_low",
-        "balanced_high",
-        table="baselines",
-        of="the 95 % bootstrap interval of balanced_accuracy over scenarios",
-        compute=lambda found: (found[1].low, found[1].high),
-    ),
-    Measure(
-        name="n",
-        table="baselines",
-        kind="int",
-        definition="Held-out prompts with a decision",
-        unit="prompts",
-        compute=lambda found: found[1].n,
-    ),
-    Measure(
-        name="site",
-        table="baselines",
+    n_prompts(_baselines, "n", lambda found: found[1]),
+    _baselines(
+        "site",
+        "Hook point of contextless and shuffled_words, which are probed at the layers of the "
+        "headline; empty for the others",
+        lambda found: found[0],
         kind="str",
-        definition="Hook point of contextless and shuffled_words, which are probed at the layers "
-        "of the headline; empty for the others",
-        compute=lambda found: found[0],
     ),
 )

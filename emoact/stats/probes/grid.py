@@ -9,11 +9,17 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from emoact.data.controls import LEAST_SHUFFLES
-from emoact.measures import Cell, Measure, ends
+from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
-from emoact.stats.probes.accuracy import Accuracies, measure_accuracies
+from emoact.stats.probes.accuracy import (
+    Accuracies,
+    accuracy_columns,
+    balanced_columns,
+    measure_accuracies,
+    n_prompts,
+)
 from emoact.stats.probes.candidates import Candidate, candidate, question_of
 from emoact.stats.probes.probes import (
     CROSS_VALIDATED,
@@ -213,55 +219,26 @@ def _shuffled(values: np.ndarray, kind: ProbeKind, contrast: Contrast, n_shuffle
     return float(np.mean(accuracies))
 
 
+_probes = Columns("probes")
+
 MEASURES = (
-    Measure(
-        name="accuracy",
-        table="probes",
-        definition="Share of held-out prompts that the probe classifies correctly",
-        label="held-out accuracy",
-        interval=("low", "high"),
-        compute=lambda grid: grid.accuracies.accuracy,
+    *accuracy_columns(
+        _probes,
+        "Share of held-out prompts that the probe classifies correctly",
+        lambda grid: grid.accuracies,
     ),
-    *ends(
-        "low",
-        "high",
-        table="probes",
-        of="its 95 % bootstrap interval over scenarios",
-        compute=lambda grid: grid.accuracies.interval,
+    *balanced_columns(
+        _probes,
+        "Mean over the two classes of the share of held-out prompts that are classified correctly",
+        lambda grid: grid.accuracies,
     ),
-    Measure(
-        name="balanced_accuracy",
-        table="probes",
-        definition="Mean over the two classes of the share of held-out prompts that are classified "
-        "correctly",
-        label="held-out balanced accuracy",
-        interval=("balanced_low", "balanced_high"),
-        chance=0.5,
-        no_effect="chance",
-        compute=lambda grid: grid.accuracies.balanced,
-    ),
-    *ends(
-        "balanced_low",
-        "balanced_high",
-        table="probes",
-        of="the 95 % bootstrap interval of balanced_accuracy over scenarios",
-        compute=lambda grid: grid.accuracies.balanced_interval,
-    ),
-    Measure(
-        name="shuffled",
-        table="probes",
-        definition="Accuracy of the same probe with labels permuted within scenarios, averaged "
-        "over 3 permutations; only for the cross-validated probe of the headline at its layers, "
-        "and for at most 1,000 prompts",
+    _probes(
+        "shuffled",
+        "Accuracy of the same probe with labels permuted within scenarios, averaged over 3 "
+        "permutations; only for the cross-validated probe of the headline at its layers, and for "
+        "at most 1,000 prompts",
+        lambda grid: grid.shuffled,
         source="in the spirit of Hewitt & Liang 2019",
-        compute=lambda grid: grid.shuffled,
     ),
-    Measure(
-        name="n",
-        table="probes",
-        kind="int",
-        definition="Held-out prompts with a decision",
-        unit="prompts",
-        compute=lambda grid: grid.accuracies.n,
-    ),
+    n_prompts(_probes, "n", lambda grid: grid.accuracies),
 )

@@ -8,12 +8,19 @@ from itertools import combinations
 
 import numpy as np
 
-from emoact.measures import Cell, Measure, ends
+from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.directions.emotion import Contrast
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.permutation import adjust
-from emoact.stats.probes.accuracy import Accuracies, Median, measure_accuracies, median_over
+from emoact.stats.probes.accuracy import (
+    Accuracies,
+    Median,
+    balanced_columns,
+    measure_accuracies,
+    median_over,
+    n_prompts,
+)
 from emoact.stats.probes.grid import band_correctness, headline_probe
 from emoact.stats.probes.probes import CROSS_VALIDATED, ProbeKind, ask, band
 from emoact.stats.settings import AnalysisSettings
@@ -100,79 +107,60 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
         yield Cell(table="pairs", ids=ids, source=JudgedPair(pair=pair, p_holm=float(p_holm)))
 
 
+_pairs = Columns("pairs")
+
 MEASURES = (
-    Measure(
-        name="probe",
-        table="pairs",
+    _pairs(
+        "probe",
+        "Probe of the accuracies: logistic where it was fitted",
+        lambda judged: judged.pair.probe,
         kind="str",
-        definition="Probe of the accuracies: logistic where it was fitted",
-        compute=lambda judged: judged.pair.probe,
     ),
-    *(
-        Measure(
-            name=name,
-            table="pairs",
-            kind="int",
-            definition=f"{title} of the layers whose median accuracy is taken: the middle half",
-            compute=lambda judged, place=place: judged.pair.layers[place],  # type: ignore[misc]
-        )
-        for name, title, place in (("layer_first", "First", 0), ("layer_last", "Last", -1))
-    ),
-    Measure(
-        name="n_prompts",
-        table="pairs",
+    _pairs(
+        "layer_first",
+        "First of the layers whose median accuracy is taken: the middle half",
+        lambda judged: judged.pair.layers[0],
         kind="int",
-        definition="Held-out prompts with a decision",
-        unit="prompts",
-        compute=lambda judged: judged.pair.median.n,
     ),
-    Measure(
-        name="n_scenarios",
-        table="pairs",
+    _pairs(
+        "layer_last",
+        "Last of the layers whose median accuracy is taken: the middle half",
+        lambda judged: judged.pair.layers[-1],
         kind="int",
-        definition="Scenarios of these prompts",
+    ),
+    n_prompts(_pairs, "n_prompts", lambda judged: judged.pair.median),
+    _pairs(
+        "n_scenarios",
+        "Scenarios of these prompts",
+        lambda judged: judged.pair.median.n_scenarios,
+        kind="int",
         unit="scenarios",
-        compute=lambda judged: judged.pair.median.n_scenarios,
     ),
-    Measure(
-        name="balanced_accuracy",
-        table="pairs",
-        definition="Mean over the two emotions of the share of held-out prompts that are "
-        "classified correctly, median over the layers",
-        label="held-out balanced accuracy",
-        interval=("balanced_low", "balanced_high"),
-        chance=0.5,
-        no_effect="chance",
-        compute=lambda judged: judged.pair.median.value,
-    ),
-    *ends(
-        "balanced_low",
-        "balanced_high",
-        table="pairs",
+    *balanced_columns(
+        _pairs,
+        "Mean over the two emotions of the share of held-out prompts that are classified "
+        "correctly, median over the layers",
+        lambda judged: judged.pair.median,
         of="its 95 % bootstrap interval over scenarios",
-        compute=lambda judged: (judged.pair.median.low, judged.pair.median.high),
     ),
-    *ends(
+    *_pairs.ends(
         "balanced_min",
         "balanced_max",
-        table="pairs",
-        of="the range of balanced accuracy over these layers",
-        compute=lambda judged: (
+        "the range of balanced accuracy over these layers",
+        lambda judged: (
             judged.pair.accuracies.balanced.min(),
             judged.pair.accuracies.balanced.max(),
         ),
     ),
-    Measure(
-        name="p_chance",
-        table="pairs",
-        definition="One-sided p-value of a balanced accuracy that is not above 1/2",
-        compute=lambda judged: judged.pair.p_chance,
+    _pairs(
+        "p_chance",
+        "One-sided p-value of a balanced accuracy that is not above 1/2",
+        lambda judged: judged.pair.p_chance,
     ),
-    Measure(
-        name="p_holm",
-        table="pairs",
-        definition="p_chance after Holm's correction over all pairs, sites, evaluations and models",
+    _pairs(
+        "p_holm",
+        "p_chance after Holm's correction over all pairs, sites, evaluations and models",
+        lambda judged: judged.p_holm,
         source="Holm 1979",
-        compute=lambda judged: judged.p_holm,
     ),
 )

@@ -324,13 +324,15 @@ def test_larger_class_has_no_more_say_than_the_smaller_one() -> None:
 
 def test_headline_is_the_median_and_no_layer_of_saturated_accuracy_is_picked() -> None:
     layers = [right(share, seed) for seed, share in enumerate((0.6, 0.7, 1.0))]
-    assert median(*layers).value == pytest.approx(balanced_accuracy(layers[1], IS_A))
+    assert median(*layers).balanced == pytest.approx(balanced_accuracy(layers[1], IS_A))
 
 
 def test_nothing_decided_has_no_accuracy() -> None:
     found = median(np.full(2 * N, np.nan))
     assert (found.n, found.n_scenarios) == (0, 0)
-    assert np.isnan([found.value, found.low, found.p_chance(cross_validated=True)]).all()
+    assert np.isnan(
+        [found.balanced, *found.balanced_interval, found.p_chance(cross_validated=True)]
+    ).all()
 
 
 def test_paired_comparison_agrees_with_the_t_test_over_scenarios() -> None:
@@ -341,7 +343,7 @@ def test_paired_comparison_agrees_with_the_t_test_over_scenarios() -> None:
     assert found.difference == pytest.approx(by_scenario.mean())
     assert found.se == pytest.approx(by_scenario.std(ddof=1) / np.sqrt(N), rel=0.1)
     assert found.p_better == pytest.approx(expected.pvalue, rel=0.5)
-    assert found.low < found.difference < found.high
+    assert found.interval[0] < found.difference < found.interval[1]
 
 
 def test_agreement_on_few_prompts_is_no_proof_of_equality() -> None:
