@@ -22,6 +22,8 @@ from emoact.errors import RequestError
 
 T = TypeVar("T")
 
+_LARGEST = 2**63
+
 
 def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool = False) -> T:
     """Build an instance of a dataclass from what `json.loads` gave.
@@ -127,12 +129,19 @@ def _value(hint: Any, value: Any, at: str) -> Any:
         return {key: _value(arguments[1], item, _at(at, key)) for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return decode(hint, value, where=at)
-    if hint is float and type(value) is int:
-        return float(value)
     # `bool` is an `int` in Python, not in JSON.
+    if hint in (int, float) and type(value) in (int, hint):
+        return _number(hint, value, at)
     if isinstance(hint, type) and type(value) is hint:
         return value
     raise RequestError(f"{at} is {_said(value)}; {_named(hint)} is expected")
+
+
+def _number(hint: Any, value: Any, at: str) -> Any:
+    """A number that every computation can take: 64 bits, and finite."""
+    if not abs(value) < _LARGEST:
+        raise RequestError(f"{at} is {value!r:.40}; no such number is expected")
+    return float(value) if hint is float else value
 
 
 def _either(arguments: tuple[Any, ...], value: Any, at: str) -> Any:

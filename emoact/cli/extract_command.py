@@ -103,12 +103,9 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
             "--allow-nonadditive-mlp",
             "take models whose MLP output is not what is added to the residual stream",
         ),
-        (
-            "--allow-pickle-weights",
-            "load weights stored as pickles, which can run code; only if you trust them",
-        ),
     ):
         how.add_argument(name, action="store_true", help=about)
+    add_options(how, "--allow-pickle-weights")
 
 
 def _extract(arguments: argparse.Namespace) -> int:

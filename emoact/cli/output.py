@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +16,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_ACTS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor, change its state or turn the direction of a line."""
+
+
+def visible(text: str) -> str:
+    """A text of one line for a terminal; characters that would act on it become escapes."""
+    return _ACTS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document; NaN and infinities, which JSON does not have, become null."""
-    json.dump(_plain(document), sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    text = json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False)
+    lines = (_ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
+    print("\n".join(lines))
 
 
 def print_line(text: str) -> None:
-    """Print one line of a result."""
-    print(text)
+    """Print a result of one or more lines."""
+    print("\n".join(map(visible, text.split("\n"))))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table with aligned columns."""
-    table = [list(header), *map(list, rows)]
+    table = [list(header), *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -59,7 +70,7 @@ def nothing_in(results: str, purpose: str = "") -> RequestError:
 
 def say(text: str) -> None:
     """Print a message to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def print_error(error: EmoactError, *, as_json: bool) -> None:

@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
     resume = _of_one(
         actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
     )
-    add_options(resume, "--detach")
+    add_options(resume, "--detach", "--allow-pickle-weights")
     logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
     logs.add_argument("--lines", type=int, default=40, metavar="N", help="number of lines")
     delete = _of_one(
@@ -158,7 +158,11 @@ def _resume(arguments: argparse.Namespace) -> int:
     return start_and_follow(
         arguments.results,
         arguments.run_id,
-        lambda: resume(arguments.results, arguments.run_id),
+        lambda: resume(
+            arguments.results,
+            arguments.run_id,
+            allow_pickle_weights=arguments.allow_pickle_weights,
+        ),
         detach=arguments.detach,
         as_json=arguments.json,
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from emoact import numbers
+from emoact.cli.output import visible
 from emoact.jobs.progress import read_run
 from emoact.jobs.views import RunView, UnitView
 
@@ -71,12 +72,12 @@ class Printer:
             self._once(_end_line(view))
         elif self._moving:
             width = shutil.get_terminal_size().columns - 1
-            self._write(_bar_line(view)[:width])
+            self._write(visible(_bar_line(view))[:width])
 
     def _once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
-            self._write(line + "\n")
+            self._write(visible(line) + "\n")
 
     def _clear(self) -> None:
         if self._moving:

@@ -81,7 +81,11 @@ def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) 
 
 
 def resume(
-    results: str | os.PathLike[str], run_id: str, *, worker: Sequence[str] | None = None
+    results: str | os.PathLike[str],
+    run_id: str,
+    *,
+    allow_pickle_weights: bool = False,
+    worker: Sequence[str] | None = None,
 ) -> Started:
     """Start a new worker for a run that failed, crashed or was cancelled.
 
@@ -89,7 +93,8 @@ def resume(
     run is returned.
 
     Raises:
-        RequestError: There is no such run, it has finished, or its data set has changed.
+        RequestError: There is no such run, it has finished, its data set has changed, or it loads
+            weights from pickles and this was not allowed again: the folder may be another's.
     """
     check_settings()
     directory = find_run(results, run_id)
@@ -106,6 +111,12 @@ def resume(
         config = directory.config()
         _executor(config, "resume")
         if isinstance(config, RunConfig):
+            if config.allow_pickle_weights and not allow_pickle_weights:
+                raise RequestError(
+                    f"run {run_id!r} loads weights that are stored as pickles, which can run code",
+                    remedy="If you trust the models that it names: "
+                    f"`emoact runs resume {run_id} --allow-pickle-weights`.",
+                )
             _check_dataset(config)
         twin = active_twin(directory.path.parent, config)
         if twin is not None:

@@ -15,6 +15,7 @@ from emoact.ui.boxes import download
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
 from emoact.views.text import prose
 from emoact.views.theme import emotion_order
+from emoact.views.view import csv_of
 
 _NONE = "(none)"
 
@@ -122,5 +123,5 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
         placeholder=numbers.MISSING,
         alt="Prompts with label, scenario and lengths",
     )
-    csv = kept.to_csv(index=False)
+    csv = csv_of(kept, ())
     download("Download CSV", csv, name="emoact-prompts.csv", mime="text/csv")

@@ -11,7 +11,7 @@ from emoact.cli import main
 from emoact.jobs import progress
 from emoact.jobs.snapshot import State
 from tests.support.numpy_engine import behave
-from tests.support.run_files import a_config, in_state, make_run
+from tests.support.run_files import a_config, a_model, in_state, make_run
 from tests.support.stand_in_world import World, running
 
 
@@ -68,6 +68,51 @@ def test_a_damaged_run_is_listed_with_its_problem(
     assert "config.json is not JSON" in capsys.readouterr().out
     assert runs(world, "show", "broken") == 0
     assert "problem: config.json is not JSON" in capsys.readouterr().out
+
+
+def test_a_number_beyond_all_numbers_costs_its_own_run_alone(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(world.results, "good")
+    status = make_run(world.results, "bad").status_path
+    fields = json.loads(status.read_text())
+    fields["snapshot"]["elapsed_s"] = 10**400
+    status.write_text(json.dumps(fields))
+    assert runs(world, "list") == 0
+    out = capsys.readouterr().out
+    assert "good" in out
+    assert "elapsed_s is 1000" in out
+    assert runs(world, "show", "bad") == 0
+
+
+def test_what_a_folder_says_does_not_act_on_the_terminal(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acts = "\x1b]0;title\x07\x9b31m\u202e"
+    make_run(
+        world.results,
+        "foreign",
+        command=f"python {acts}",
+        models=(a_model(asked=f"tiny{acts}", name=f"tiny{acts}"),),
+    )
+    for words in (["list"], ["show", "foreign"], ["show", "foreign", "--json"]):
+        assert runs(world, *words) == 0
+        out = capsys.readouterr().out
+        assert not set(out) & set("\x1b\x07\x9b\u202e")
+    assert "tiny" in out
+
+
+def test_a_received_run_does_not_load_pickles_unasked(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(
+        world.results,
+        "received",
+        snapshot=in_state(a_config(world.results), "failed"),
+        allow_pickle_weights=True,
+    )
+    assert runs(world, "resume", "received") == 2
+    assert "--allow-pickle-weights" in capsys.readouterr().err
 
 
 def test_show_tells_unit_by_unit(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,10 @@ def test_nested_values_arrive_in_their_types() -> None:
     ("change", "message"),
     [
         ({"number": "3"}, "number is str '3'; int is expected"),
+        ({"number": 10**400}, "number is 1000"),
+        ({"inner": [{"name": "x", "size": 10**400}]}, "inner[0].size is 1000"),
+        ({"inner": [{"name": "x", "size": float("inf")}]}, "inner[0].size is inf"),
+        ({"inner": [{"name": "x", "size": float("nan")}]}, "inner[0].size is nan"),
         ({"number": True}, "number is bool True; int is expected"),
         ({"number": 3.0}, "number is float 3.0; int is expected"),
         ({"number": None}, "number is NoneType None; int is expected"),

@@ -112,5 +112,7 @@ def test_markup_in_words_of_users_stays_text() -> None:
 def test_a_csv_file_says_what_marks_its_figures() -> None:
     rows = pd.DataFrame({"layer": [0, 1], "value": [0.1, 0.2]})
     assert csv_of(rows, []) == "layer,value\n0,0.1\n1,0.2\n"
+    texts = pd.DataFrame({"id": ["=1+1", "@x", "a-b"], "value": [-1.0, 0.0, 1.0]})
+    assert csv_of(texts, []) == "id,value\n'=1+1,-1.0\n'@x,0.0\na-b,1.0\n"
     assert csv_of(rows, ["mixed", "random"]).splitlines()[1] == "0,0.1,mixed; random"
     assert file_name("../a b/<c>") == "a-b-c"
