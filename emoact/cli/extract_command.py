@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
-from emoact.cli.output import say
+from emoact.cli.output import ask_to_agree, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.jobs import executor
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
@@ -153,19 +152,13 @@ def _extract(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(request: ExtractRequest) -> RunConfig:
-    """Checked request; on a terminal, a large download is confirmed by a question."""
-    from emoact.jobs.request import LargeDownloadError, prepare
+    """Checked request; on a terminal, downloads and terms are agreed to by one question."""
+    from emoact.jobs.request import AgreementError, prepare
 
     try:
         return prepare(request)
-    except LargeDownloadError as question:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise
-        say(f"{question.message}.")
-        sys.stderr.write("Download? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise
+    except AgreementError as question:
+        ask_to_agree(question)
         return prepare(dataclasses.replace(request, assume_yes=True))
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.output import ask_to_agree, print_json, print_line, print_table, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
@@ -88,6 +88,7 @@ def _document(source: ModelSource) -> dict[str, Any]:
         "revision": source.revision,
         "commit": source.commit,
         "weight_source": source.weight_source,
+        "terms": None if source.terms is None else source.terms.name,
         "family": None if shape is None else shape.model_type,
         "n_layers": None if shape is None else shape.n_layers,
         "d_model": None if shape is None else shape.d_model,
@@ -96,13 +97,19 @@ def _document(source: ModelSource) -> dict[str, Any]:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from emoact.jobs.request import agree_to_download
+    from emoact.jobs.request import AgreementError, check_agreed
     from emoact.models.install import ensure_model
     from emoact.models.resolve import resolve_model
 
     source = resolve_model(arguments.name)
-    agree_to_download(source, assume_yes=arguments.yes)
-    ready = ensure_model(source, on_step=_teller())
+    try:
+        check_agreed([source], assume_yes=arguments.yes)
+    except AgreementError as question:
+        ask_to_agree(question)
+    ready = ensure_model(source, accept_terms=True, on_step=_teller())
+    if ready.path is not None and ready.terms is not None:
+        kept = [ready.path / Path(member).name for member in ready.terms.members]
+        say(f"The {ready.terms.name} are kept in {kept[0]}.")
     if arguments.json:
         print_json(_document(ready))
     else:

@@ -15,6 +15,8 @@ from emoact.errors import EmoactError, RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from emoact.jobs.request import AgreementError
+
 
 _ACTS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, change its state or turn the direction of a line."""
@@ -71,6 +73,22 @@ def nothing_in(results: str, purpose: str = "") -> RequestError:
 def say(text: str) -> None:
     """Print a message to standard error."""
     print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
+
+
+def ask_to_agree(question: AgreementError) -> None:
+    """Return when the user agrees; without a terminal no question is asked.
+
+    Raises:
+        AgreementError: The user does not agree, or cannot be asked.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise question
+    say(f"{question.message}.")
+    accept = f" and accept the {question.terms}" if question.terms else ""
+    sys.stderr.write(f"Download{accept}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise question
 
 
 def print_error(error: EmoactError, *, as_json: bool) -> None:

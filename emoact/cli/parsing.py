@@ -122,7 +122,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "action": "store_true",
         "help": "load weights stored as pickles, which can run code; only if you trust them",
     },
-    "--yes": {"action": "store_true", "help": "download more than 200 MB without a question"},
+    "--yes": {
+        "action": "store_true",
+        "help": "download more than 200 MB, and accept a model's terms of use, without a question",
+    },
     "--norm": {"choices": ("l2", "l1", "rms"), "default": "l2", "help": "kind of norm"},
     "--csv": {"metavar": "FILE", "help": "write the rows here; - is standard output"},
     "--analysis": {"metavar": "ID", "default": "newest", "help": "id of the analysis"},

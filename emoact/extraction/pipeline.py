@@ -100,7 +100,8 @@ def _run_model(
         reporter.check_cancelled()
         reporter.step(step, model=source.folder, detail=detail, done=done, total=total)
 
-    source = ensure_model(source, on_step=on_step)
+    # The terms were accepted when the run was requested.
+    source = ensure_model(source, accept_terms=True, on_step=on_step)
     request = EngineRequest(
         source=source,
         options=config.options,

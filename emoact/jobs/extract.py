@@ -42,7 +42,7 @@ def extract(
         emotions: Labels to extract; all of them by default.
         overwrite: Replace files of another configuration.
         allow_pickle_weights: Load weights that are stored as pickles.
-        assume_yes: Download more than 200 MB without asking.
+        assume_yes: Download more than 200 MB, and accept terms of use, without asking.
         options: Fields of `ExtractionOptions`, such as `bos="none"`.
 
     Raises:

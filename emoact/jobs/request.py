@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class ExtractRequest:
         overwrite: Replace files of another configuration.
         allow_pickle_weights: Load weights that are stored as pickles.
         run_id: Name of the run; None makes one.
-        assume_yes: Download more than 200 MB without asking.
+        assume_yes: Download more than 200 MB, and accept terms of use, without asking.
         executor: Name of the executor that works the run off.
         store: Name of the store that writes the files.
     """
@@ -62,23 +62,36 @@ class ExtractRequest:
     store: str = "pickle"
 
 
-class LargeDownloadError(RequestError):
-    """A model has to be downloaded that is larger than what is fetched without asking.
+class AgreementError(RequestError):
+    """Models that are fetched only once the user has agreed to their size and terms.
 
     Args:
-        name: What to call the model.
-        n_bytes: Size of the download, or None when unknown.
+        sources: The models; at least one.
     """
 
-    def __init__(self, name: str, n_bytes: int | None) -> None:
-        size = "an unknown number of bytes" if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"
+    def __init__(self, sources: Sequence[ModelSource]) -> None:
+        named = {source.terms.name for source in sources if source.terms is not None}
+        terms = " and the ".join(sorted(named))
+        accept = f" and to accept the {terms}" if terms else ""
         super().__init__(
-            f"{name} is not on this machine; {size} have to be downloaded",
-            remedy="Pass --yes to download it, or choose a model that is installed "
+            "; ".join(_to_agree(source) for source in sources),
+            remedy=f"Pass --yes to download{accept}, or choose a model that is installed "
             "(`emoact models list`).",
         )
-        self.name = name
-        self.n_bytes = n_bytes
+        self.terms = terms
+
+
+def _to_agree(source: ModelSource) -> str:
+    size = "an unknown number of bytes"
+    if source.download_bytes is not None:
+        size = f"{source.download_bytes / 1e6:,.0f} MB"
+    text = f"{source.name} is not on this machine; {size} have to be downloaded"
+    if source.terms is not None:
+        text += (
+            f", and its weights are under the {source.terms.name} ({source.terms.url}; "
+            "a copy is kept beside the installed model)"
+        )
+    return text
 
 
 def prepare(request: ExtractRequest) -> RunConfig:
@@ -88,7 +101,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
     a model that is not on this machine.
 
     Raises:
-        LargeDownloadError: The user has to agree to a download first.
+        AgreementError: The user has to agree to a download or to terms of use first.
         RequestError: Something in the request is wrong; the message says what is allowed.
     """
     worker_slots()
@@ -139,15 +152,21 @@ def prepare(request: ExtractRequest) -> RunConfig:
     )
 
 
-def agree_to_download(source: ModelSource, *, assume_yes: bool) -> None:
-    """Return when a model may be fetched without a question.
+def check_agreed(sources: Iterable[ModelSource], *, assume_yes: bool) -> None:
+    """Return when the models may be fetched without a question.
 
     Raises:
-        LargeDownloadError: The user has to agree first.
+        AgreementError: The user has to agree first: to terms of use, or to a large download.
     """
+    asked = [source for source in sources if _asks(source)]
+    if asked and not assume_yes:
+        raise AgreementError(asked)
+
+
+def _asks(source: ModelSource) -> bool:
     large = source.download_bytes is None or source.download_bytes > ASK_FROM_BYTES
-    if source.needs == "download" and large and not assume_yes:
-        raise LargeDownloadError(source.name, source.download_bytes)
+    fetched = source.needs in ("install", "download")
+    return fetched and (large or source.terms is not None)
 
 
 def _emotions(request: ExtractRequest, dataset: Dataset) -> tuple[str, ...]:
@@ -179,8 +198,8 @@ def _sources(request: ExtractRequest) -> dict[str, ModelSource]:
         source = resolve_model(text, allow_pickle_weights=request.allow_pickle_weights)
         if source.folder in {known.folder for known in sources.values()}:
             continue
-        agree_to_download(source, assume_yes=request.assume_yes)
         sources[_asked(text, source)] = source
+    check_agreed(sources.values(), assume_yes=request.assume_yes)
     return sources
 
 

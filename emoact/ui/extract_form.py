@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from emoact import numbers
 from emoact import sites as known
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs import executor, request
-from emoact.jobs.config import Estimate, RunConfig
+from emoact.jobs.config import Estimate, ModelEstimate, RunConfig
 from emoact.jobs.executor import Executor
-from emoact.jobs.request import ExtractRequest, LargeDownloadError
+from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.store import protocol
@@ -75,7 +76,6 @@ _SWITCHES = (
 )
 DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"
-_AGREED = "agreed-to-download"
 _NEEDS = {
     "install": "to be installed",
     "download": "to be downloaded",
@@ -90,12 +90,13 @@ class Checked:
     Attributes:
         config: What would start.
         error: What is wrong with the request.
-        large: Nothing is wrong but that the user has to agree to a download first.
+        agreement: Nothing is wrong but that the user has to agree to a download or to terms of use;
+            what to agree to, as the label of a checkbox.
     """
 
     config: RunConfig | None = None
     error: EmoactError | None = None
-    large: bool = False
+    agreement: str = ""
 
 
 def show(results: str) -> None:
@@ -104,13 +105,16 @@ def show(results: str) -> None:
     if asked is None:
         return
     checked = check(asked)
-    if checked.error is not None:
-        title = "This model is a large download" if checked.large else "This request cannot start"
-        error_box(checked.error, title=title)
+    if checked.agreement and checked.error is not None:
+        st.info(prose(checked.error.message) + ".", icon=":material/download:")
+        agreed = dataclasses.replace(asked, assume_yes=True)
+        _expect(check(agreed))
+        if st.checkbox(checked.agreement, key=f"agreed-{','.join(asked.models)}"):
+            asked, checked = agreed, check(agreed)
+    elif checked.error is not None:
+        error_box(checked.error, title="This request cannot start")
     else:
         _expect(checked)
-    if checked.large or asked.assume_yes:
-        st.checkbox("Download it", key=_AGREED, persist_state="page")
     if st.button(
         _label(checked, asked),
         type="primary",
@@ -146,9 +150,9 @@ def _check(asked: ExtractRequest, version: tuple[int, int]) -> Checked:
     del version  # part of the key: a data set that was changed is read again
     try:
         return Checked(config=request.prepare(asked))
-    except LargeDownloadError as error:
-        remedy = "Agree to the download below, or choose a model that is on this machine."
-        return Checked(error=RequestError(error.message, remedy=remedy), large=True)
+    except AgreementError as error:
+        label = f"Download, and accept the {error.terms}" if error.terms else "Download"
+        return Checked(error=RequestError(error.message), agreement=label)
     except EmoactError as error:
         return Checked(error=RequestError(error.message, remedy=error.remedy))
 
@@ -210,7 +214,6 @@ def _ask(results: str) -> ExtractRequest | None:
         options=options,
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
-        assume_yes=bool(st.session_state.get(_AGREED)),
         store=_one_of("Format", "store", protocol.STORES, "Format of the files."),
         executor=_one_of("Runs on", "executor", executor.EXECUTORS, "Where the work is done."),
     )
@@ -321,6 +324,8 @@ def _estimate_line(estimate: Estimate) -> str:
 
 
 def _model_lines(config: RunConfig) -> list[str]:
+    estimates = config.estimate.models if config.estimate is not None else ()
+    costs = {estimate.folder: cost_words(estimate) for estimate in estimates}
     lines = []
     for model in config.models:
         shape = (
@@ -330,7 +335,16 @@ def _model_lines(config: RunConfig) -> list[str]:
         )
         size = f" ({numbers.size(model.download_bytes)})" if model.download_bytes else ""
         ready = f"has {_NEEDS[model.needs]} first{size}" if model.needs else "is ready"
+        cost = f": {costs[model.folder]}" if costs.get(model.folder) else ""
         lines.append(
-            f"{mono(model.asked)} {ready}{shape}; to {mono(f'activations/{model.folder}')}"
+            f"{mono(model.asked)} {ready}{shape}{cost}, to {mono(f'activations/{model.folder}')}"
         )
     return lines
+
+
+def cost_words(estimate: ModelEstimate) -> str:
+    """Time and space of one model of a run; empty where nothing is left to compute."""
+    if not estimate.n_samples:
+        return ""
+    seconds = estimate.prepare_s + estimate.extract_s
+    return f"about {numbers.duration(seconds)} and {numbers.size(estimate.disk_bytes)}"

@@ -12,7 +12,7 @@ import streamlit as st
 from emoact import numbers
 from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
-from emoact.models.registry import DEFAULT_MODEL
+from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form
 from emoact.ui.boxes import answer, next_step
@@ -139,34 +139,53 @@ def _problems(cards: Sequence[UnitCard]) -> str:
     return "; ".join(words)
 
 
-def _first_request(results: str) -> ExtractRequest:
+def _first_request(results: str, models: Sequence[str], *, agreed: bool) -> ExtractRequest:
     return ExtractRequest(
-        models=(DEFAULT_MODEL,), dataset=extract_form.DEFAULT_DATASET, results=results
+        models=tuple(models),
+        dataset=extract_form.DEFAULT_DATASET,
+        results=results,
+        assume_yes=agreed,
     )
 
 
 def _first_run_cost(results: str) -> str:
-    config = extract_form.check(_first_request(results)).config
+    """Cost of the first run for each embedded model."""
+    # The estimate needs no agreement; only a start does.
+    config = extract_form.check(_first_request(results, EMBEDDED_MODELS, agreed=True)).config
     if config is None or config.estimate is None:
         return ""
+    costs = []
+    for model, estimate in zip(config.models, config.estimate.models, strict=True):
+        cost = f"through {mono(model.name)} {'' if costs else 'take '}"
+        cost += extract_form.cost_words(estimate)
+        if model.download_bytes:
+            cost += f" with the download of {numbers.size(model.download_bytes)}"
+        costs.append(cost)
     what = numbers.plural(sum(config.counts.values()), "prompt")
-    return (
-        f"{what} through the embedded model {mono(DEFAULT_MODEL)} take about "
-        f"{numbers.duration(config.estimate.seconds)} and "
-        f"{numbers.size(config.estimate.disk_bytes)}."
-    )
+    return f"{what} {'; '.join(costs)}."
 
 
 def _offer_first_run(results: str) -> None:
-    request = _first_request(results)
-    config = extract_form.check(request).config
-    n_prompts = sum(config.counts.values()) if config else 200
-    if st.button(
-        f"Extract {numbers.plural(n_prompts, 'prompt')} with {DEFAULT_MODEL}",
-        type="primary",
-        icon=":material/play_circle:",
-        key="first-run",
+    """Buttons that start the main job: with the default model, and with all embedded models."""
+    for models, label, key in (
+        ((DEFAULT_MODEL,), DEFAULT_MODEL, "first-run"),
+        (EMBEDDED_MODELS, "both embedded models", "first-run-embedded"),
     ):
+        primary = key == "first-run"
+        request = _first_request(results, models, agreed=False)
+        checked = extract_form.check(request)
+        config = checked.config
+        n_prompts = sum(config.counts.values()) if config else 200
+        if not st.button(
+            f"Extract {numbers.plural(n_prompts, 'prompt')} with {label}",
+            type="primary" if primary else "secondary",
+            icon=":material/play_circle:",
+            key=key,
+        ):
+            continue
+        if checked.agreement:
+            # The form shows the terms and asks.
+            st.switch_page("pages/extract.py", query_params={"models": list(models)})
         run_id = extract_form.start(request)
         if run_id is not None:
             st.switch_page("pages/extract.py", query_params={"run": run_id})

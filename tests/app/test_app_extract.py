@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from emoact.jobs import launch, request
+from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
-from emoact.jobs.request import ExtractRequest, LargeDownloadError
 from tests.app.conftest import OpenPage, boxes, click, ended, words
 from tests.support.numpy_engine import stand_in_model
 from tests.support.planted_runs import plant_run
@@ -127,24 +126,33 @@ def test_a_file_in_the_way_is_refused_before_the_start(
     assert not open_page("extract", **parameters, bos="none", overwrite="true").error
 
 
-def test_a_large_download_starts_only_after_a_tick(
-    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
+    open_page: OpenPage, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = request.prepare
+    started: list[RunConfig] = []
 
-    def large(asked: ExtractRequest) -> RunConfig:
-        if not asked.assume_yes:
-            raise LargeDownloadError("gpt2", 548_000_000)
-        return prepare(asked)
+    def record(config: RunConfig) -> Started:
+        started.append(config)
+        plant_run(results, config.run_id)
+        return Started(run_id=config.run_id, existing=False)
 
-    monkeypatch.setattr(request, "prepare", large)
-    app = open_page("extract")
-    assert "548 MB have to be downloaded" in boxes(app)
-    assert "--yes" not in boxes(app).replace("\\", "")
-    assert app.button(key="start").disabled
-    app.checkbox(key="agreed-to-download").check().run()
+    monkeypatch.setattr(launch, "start", record)
+    app = open_page("extract", models=["smollm2-135m", "gemma-3-270m"])
     assert not app.error
-    assert not app.button(key="start").disabled
+    said = words(app)
+    assert "238 MB have to be downloaded" in said
+    assert "Gemma Terms of Use (https://ai.google.dev/gemma/terms" in said
+    # The cost of each model is known before anything is agreed to.
+    assert "smollm2-135m has to be installed first (92.9 MB)" in said.replace("`", "")
+    assert "gemma-3-270m has to be installed first (238 MB)" in said.replace("`", "")
+    assert said.count(": about ") == 2
+    assert app.button(key="start").disabled
+    (agree,) = [box for box in app.checkbox if "Gemma Terms of Use" in box.label]
+    agree.check().run()
+    app.button(key="start").click().run()
+    (config,) = started
+    assert [model.name for model in config.models] == ["smollm2-135m", "gemma-3-270m"]
+    assert "--yes" in config.command
 
 
 def test_without_a_model_the_page_asks_for_one(open_page: OpenPage) -> None:

@@ -36,6 +36,21 @@ def test_an_empty_folder_offers_the_main_job_in_one_click(
     assert app.query_params["run"] == config.run_id
 
 
+def test_an_empty_folder_offers_both_embedded_models_and_says_what_each_costs(
+    open_page: OpenPage, results: Path
+) -> None:
+    app = open_page("home")
+    said = app.markdown[0].value.replace("\\", "")
+    for model, size in (("smollm2-135m", "92.9 MB"), ("gemma-3-270m", "238 MB")):
+        assert f"through `{model}`" in said
+        assert f"download of {size}" in said
+    # The terms of Gemma are agreed to on the form.
+    app.button(key="first-run-embedded").click().run()
+    assert app.title[0].value == "Extract"
+    assert app.multiselect(key="models").value == ["smollm2-135m", "gemma-3-270m"]
+    assert [box for box in app.checkbox if "Gemma Terms of Use" in box.label]
+
+
 def test_the_grid_has_a_row_for_each_model_and_a_column_for_each_emotion(
     open_page: OpenPage, results: Path
 ) -> None:

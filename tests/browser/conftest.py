@@ -13,14 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from emoact.models.cache import converted_dir, is_converted
-from emoact.models.registry import SMOLLM2_WHEEL
+from emoact.models.registry import SMOLLM2
 from tests.support.server import ROOT, Server, serving
 
 ARTIFACTS = ROOT / "artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 needs_model = pytest.mark.skipif(
-    not is_converted(converted_dir(SMOLLM2_WHEEL.gguf_sha256)),
+    not is_converted(converted_dir(SMOLLM2.gguf_sha256)),
     reason="no embedded model; get it with `python -m emoact models install smollm2-135m`",
 )
 

@@ -12,7 +12,7 @@ import torch
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.models.cache import RECORD
 from emoact.models.install import ensure_model
-from emoact.models.registry import SMOLLM2_WHEEL
+from emoact.models.registry import SMOLLM2
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
@@ -47,7 +47,7 @@ def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(
     assert source.weight_source.startswith("dequantised from Q4_1")
     assert source.path is not None
     record = json.loads((source.path / RECORD).read_text())
-    assert record["gguf_sha256"] == SMOLLM2_WHEEL.gguf_sha256
+    assert record["gguf_sha256"] == SMOLLM2.gguf_sha256
     assert not list(source.path.glob("*.bin"))
 
 

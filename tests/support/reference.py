@@ -29,7 +29,7 @@ def blocks_of(model: Any) -> Any:
 
 @torch.no_grad()
 def hugging_face_activations(model: Any, ids: list[int]) -> Activations:
-    """Inputs of the blocks and outputs of their MLPs, by plain forward hooks."""
+    """Inputs of the blocks and what their MLPs add, by plain forward hooks."""
     found: Activations = {"resid_pre": [], "mlp_out": []}
     handles = []
     for block in blocks_of(model):
@@ -41,8 +41,10 @@ def hugging_face_activations(model: Any, ids: list[int]) -> Activations:
                 with_kwargs=True,
             )
         )
+        # Some families normalise the output of the MLP before they add it to the stream.
+        added = getattr(block, "post_feedforward_layernorm", block.mlp)
         handles.append(
-            block.mlp.register_forward_hook(
+            added.register_forward_hook(
                 lambda _module, _args, output: found["mlp_out"].append(
                     output[0].double().numpy().copy()
                 )

@@ -13,7 +13,7 @@ import pytest
 from emoact.errors import RequestError
 from emoact.jobs import request as request_module
 from emoact.jobs.config import new_run_id
-from emoact.jobs.request import LargeDownloadError, prepare
+from emoact.jobs.request import AgreementError, prepare
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 from tests.support.numpy_engine import stand_in_model
@@ -204,7 +204,7 @@ def test_a_large_download_is_asked_about_first(
     monkeypatch.setattr(request_module, "resolve_model", lambda *_, **__: to_download(n_bytes))
     asked = world.request(Path("some/big"))
     if asks:
-        with pytest.raises(LargeDownloadError) as caught:
+        with pytest.raises(AgreementError) as caught:
             prepare(asked)
         assert caught.value.exit_code == 2
         assert "--yes" in (caught.value.remedy or "")
