@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
+from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
@@ -89,9 +89,11 @@ class BridgeEngine:
         if frozen:
             names = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
             return PlanChoice(**{name: frozen[name] for name in names})
+        # Any plan agrees with a single prompt, and with prompts that are too long for a tree.
+        more = [prompt for prompt in self.tokenise(CHECK_TEXTS) if len(prompt.ids)]
         return choose_plan(
             self._bridge,
-            prompts,
+            [*prompts, *more],
             sites=self._options.sites,
             device=self._model.device,
             budgets=_budgets(self._bridge),

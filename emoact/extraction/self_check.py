@@ -71,20 +71,23 @@ def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[SiteName]) -> Re
 def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     """Largest over layers of ‖resid_pre + attn_out + mlp_out − next resid_pre‖ / ‖next resid_pre‖.
 
+    In a model with layers that have no attention, resid_mid stands for resid_pre + attn_out.
     Infinite where the model lacks one of the hooks, or overflows.
 
     Source: holds exactly where attention and MLP add to the residual stream, one after the other
     or in parallel.
     """
-    parts = [site.name for site in sites.SITES if site.is_added]
+    stream, parts = "resid_pre", [site.name for site in sites.SITES if site.is_added]
+    if not hook_names(["attn_out"], bridge.cfg.n_layers).keys() <= bridge.hook_dict.keys():
+        stream, parts = "resid_mid", [part for part in parts if part != "attn_out"]
     try:
-        found = single_prompt(bridge, ids, ("resid_pre", *parts, "resid_post"))
+        found = single_prompt(bridge, ids, ("resid_pre", stream, *parts, "resid_post"))
     except KeyError:
         return float("inf")
     worst = 0.0
     last = bridge.cfg.n_layers - 1
     for layer in range(last + 1):
-        total = found["resid_pre", layer] + sum(found[part, layer] for part in parts)
+        total = found[stream, layer] + sum(found[part, layer] for part in parts)
         after = found["resid_pre", layer + 1] if layer < last else found["resid_post", layer]
         # Half precision may have overflowed: the error is then infinite, not a warning.
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -170,7 +173,7 @@ def choose_plan(
 
     Args:
         bridge: The loaded model.
-        prompts: Prompts of the run.
+        prompts: Prompts of the run, and others with which they share passes.
         sites: Sites of the run; all of them are compared.
         device: Device of the weights.
         budgets: Tokens per pass of each plan.
@@ -218,8 +221,14 @@ def choose_plan(
     )
 
 
-def _breadth(one_pass: Pass) -> tuple[int, int]:
-    return one_pass.ids.size, len(one_pass.samples)
+def _breadth(one_pass: Pass) -> tuple[bool, int, int]:
+    n_tokens = one_pass.ids.size
+    if one_pass.visible is None:
+        is_shared = len(one_pass.samples) > 1
+    else:
+        # Where every token sees all before it, the pass is one prompt and its beginnings.
+        is_shared = int(one_pass.visible.sum()) < n_tokens * (n_tokens + 1) // 2
+    return is_shared, n_tokens, len(one_pass.samples)
 
 
 def _spread(samples: Sequence[int]) -> list[int]:

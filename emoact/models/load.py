@@ -22,6 +22,9 @@ from emoact.version import versions
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from transformer_lens.model_bridge import TransformerBridge
+    from transformer_lens.model_bridge.sources.transformers import (
+        determine_architecture_from_hf_config,
+    )
 
 TORCH_DTYPES = {
     "float32": torch.float32,
@@ -99,6 +102,7 @@ def load_model(
         config = AutoConfig.from_pretrained(
             source.path, local_files_only=True, trust_remote_code=False
         )
+        _check_architecture(config, source)
         model: Any = AutoModelForCausalLM.from_pretrained(
             source.path,
             config=config,
@@ -121,8 +125,7 @@ def load_model(
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise EmoactError(
             f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
-            remedy="The log of the run has the full traceback. emoact loads the architectures that "
-            "TransformerLens 4 has an adapter for.",
+            remedy="The log of the run has the full traceback.",
         ) from error
     return LoadedModel(
         bridge=bridge,
@@ -130,6 +133,22 @@ def load_model(
         device=device,
         random_weights=bool(getattr(config, "emoact_random_weights", False)),
     )
+
+
+def _check_architecture(config: Any, source: ModelSource) -> None:
+    """Refuse what TransformerLens has no adapter for, before the weights are read."""
+    # A configuration from a GGUF file may not name its architecture.
+    if not config.architectures:
+        return
+    try:
+        # Untyped in TransformerLens.
+        determine_architecture_from_hf_config(config)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise EmoactError(
+            f"{source.name} is a {config.architectures[0]}, for which TransformerLens has no "
+            "adapter",
+            remedy="Choose a model of a family that docs/models.md lists.",
+        ) from error
 
 
 def _tokenizer(path: Path) -> Any:

@@ -79,7 +79,9 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     sizes = {
         "n_layers": _first(config, "n_layer", "num_hidden_layers", "num_layers", "n_layers"),
         "d_model": _first(config, "n_embd", "hidden_size", "d_model", "n_embed"),
-        "n_heads": _first(config, "n_head", "num_attention_heads", "num_heads", "n_heads"),
+        "n_heads": _first(
+            config, "n_head", "num_attention_heads", "num_heads", "n_heads", "attention_heads"
+        ),
         "d_vocab": _first(config, "vocab_size"),
     }
     for name, size in sizes.items():
@@ -89,7 +91,9 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
                 f"(model_type {config.get('model_type')!r})",
                 remedy="emoact reads decoder-only (causal) language models.",
             )
-    context = _first(config, "n_positions", "max_position_embeddings", "n_ctx", "seq_length")
+    context = _first(
+        config, "n_positions", "max_position_embeddings", "n_ctx", "seq_length", "max_seq_len"
+    )
     known = {name: size for name, size in sizes.items() if size is not None}
     return ModelShape(
         model_type=str(config.get("model_type", "unknown")),

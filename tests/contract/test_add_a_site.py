@@ -29,9 +29,10 @@ from emoact.schema import ExtractionOptions
 from emoact.sites import Site, Wording
 from emoact.store.unit import Unit
 from emoact.views.separation import classifier_titles
+from tests.support.families import tiny_config
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
-from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer, tiny_config
+from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer
 
 ROOT = Path(__file__).parents[2]
 NORMED = Site(

@@ -18,13 +18,14 @@ from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.plan import PLANS
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
+from tests.support.families import CONTEXT, WINDOW
 from tests.support.reference import (
     hugging_face,
     hugging_face_activations,
     largest_difference,
     transformer_lens_activations,
 )
-from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, engine_of, save_tiny
+from tests.support.tiny_models import FOUR, engine_of, save_tiny
 
 TEXTS = [
     "Thank you for the soup that you left at our door.",
@@ -47,7 +48,7 @@ class Family:
     model: Any
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=FOUR)
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
     folder = save_tiny(request.param, tmp_path_factory.mktemp("models") / request.param)
     engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)

@@ -18,7 +18,8 @@ from emoact.schema import ExtractionOptions
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.verify import is_ok, verify_files
-from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer, tiny_config
+from tests.support.families import tiny_config
+from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer
 
 pytestmark = pytest.mark.fault
 

@@ -18,8 +18,9 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import saved_sites
+from tests.support.families import CONTEXT, WINDOW
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import CONTEXT, FAMILIES, WINDOW, save_tiny
+from tests.support.tiny_models import FOUR, save_tiny
 
 PARITY = 1e-5
 _SHORT = st.lists(st.integers(0, 3), min_size=1, max_size=8)
@@ -55,7 +56,7 @@ class _World:
         self.expected = expected
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=FOUR)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> _World:
     folder = save_tiny(request.param, tmp_path_factory.mktemp("parity") / request.param)
     return _World(request.param, folder)

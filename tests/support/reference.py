@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 Activations = dict[str, list[np.ndarray]]
@@ -21,37 +23,54 @@ def hugging_face(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return model.eval()
 
 
-def blocks_of(model: Any) -> Any:
-    """The list of transformer blocks."""
-    body = model.base_model
-    return body.h if hasattr(body, "h") else body.layers
+ADDED = ("post_feedforward_layernorm", "mlp")
+"""Some families normalise the output of the MLP before they add it to the stream."""
+
+
+def blocks_of(model: Any) -> list[Any]:
+    """The transformer blocks."""
+    n_layers = model.config.num_hidden_layers
+    lists = (each for each in model.modules() if isinstance(each, nn.ModuleList))
+    return next(list(each) for each in lists if len(each) == n_layers)
 
 
 @torch.no_grad()
-def hugging_face_activations(model: Any, ids: list[int]) -> Activations:
-    """Inputs of the blocks and what their MLPs add, by plain forward hooks."""
+def hugging_face_activations(
+    model: Any, ids: list[int], *, mlp: Sequence[str] = ADDED, scale: float = 1.0
+) -> Activations:
+    """Inputs of the blocks and what their MLPs add, by plain forward hooks.
+
+    Args:
+        model: The bare model.
+        ids: Tokens of one prompt.
+        mlp: Modules whose output is added to the stream: the first of them that a block has.
+        scale: Factor of what is added.
+    """
     found: Activations = {"resid_pre": [], "mlp_out": []}
+
+    def take(site: str, value: Any, factor: float) -> None:
+        rows = value[0] if isinstance(value, tuple) else value
+        found[site].append(factor * rows.reshape(len(ids), -1).double().numpy())
+
     handles = []
     for block in blocks_of(model):
         handles.append(
             block.register_forward_pre_hook(
-                lambda _module, args, kwargs: found["resid_pre"].append(
-                    (args[0] if args else kwargs["hidden_states"])[0].double().numpy().copy()
+                lambda _module, args, kwargs: take(
+                    "resid_pre", args[0] if args else kwargs["hidden_states"], 1.0
                 ),
                 with_kwargs=True,
             )
         )
-        # Some families normalise the output of the MLP before they add it to the stream.
-        added = getattr(block, "post_feedforward_layernorm", block.mlp)
+        inside = dict(block.named_modules())
+        added = next(inside[name] for name in mlp if name in inside)
         handles.append(
             added.register_forward_hook(
-                lambda _module, _args, output: found["mlp_out"].append(
-                    output[0].double().numpy().copy()
-                )
+                lambda _module, _args, output: take("mlp_out", output, scale)
             )
         )
     try:
-        model(torch.tensor([ids]))
+        model(input_ids=torch.tensor([ids]), use_cache=False)
     finally:
         for handle in handles:
             handle.remove()

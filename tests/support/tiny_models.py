@@ -1,4 +1,4 @@
-"""Seeded models of the four families: tiny ones for fast tests, full-size twins in a hub cache.
+"""Seeded models: tiny ones for fast tests, full-size twins in a hub cache.
 
 Random weights say nothing about emotion; they test loading, parity, size and speed only.
 """
@@ -17,7 +17,6 @@ from transformers import (
     GPT2Config,
     GPTNeoConfig,
     GPTNeoXConfig,
-    LlamaConfig,
     PreTrainedTokenizerFast,
 )
 
@@ -25,11 +24,10 @@ from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.engine import EngineRequest
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
+from tests.support.families import Family, tiny_config
 
-FAMILIES = ("gpt2", "gpt_neox", "gpt_neo", "llama")
-CONTEXT = 96
-WINDOW = 24
-"""Of GPT-Neo's local layers; smaller than the tree budget, so that fallback is exercised."""
+FOUR = ("gpt2", "gpt_neox", "gpt_neo", "llama")
+"""The families of the registry, on which every property is tested."""
 
 _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
 
@@ -52,41 +50,6 @@ def small_tokenizer(*, with_bos: bool = True, d_vocab: int = 600) -> PreTrainedT
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)  # type: ignore[no-untyped-call]
 
 
-def tiny_config(family: str, d_vocab: int) -> Any:
-    """A configuration of a few thousand parameters, with every peculiarity of its family."""
-    if family == "gpt2":
-        return GPT2Config(n_layer=3, n_embd=32, n_head=4, vocab_size=d_vocab, n_positions=CONTEXT)
-    if family == "gpt_neox":
-        return GPTNeoXConfig(
-            num_hidden_layers=3,
-            hidden_size=32,
-            num_attention_heads=4,
-            intermediate_size=64,
-            vocab_size=d_vocab,
-            max_position_embeddings=CONTEXT,
-            use_parallel_residual=True,
-        )
-    if family == "gpt_neo":
-        return GPTNeoConfig(
-            num_layers=4,
-            hidden_size=32,
-            num_heads=4,
-            vocab_size=d_vocab,
-            max_position_embeddings=CONTEXT,
-            attention_types=[[["global", "local"], 2]],
-            window_size=WINDOW,
-        )
-    return LlamaConfig(
-        num_hidden_layers=3,
-        hidden_size=32,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=64,
-        vocab_size=d_vocab,
-        max_position_embeddings=CONTEXT,
-    )
-
-
 def seeded_model(config: Any, seed: int = 0) -> Any:
     """A model with random weights, biases and norms included, large enough to matter."""
     torch.manual_seed(seed)
@@ -99,10 +62,12 @@ def seeded_model(config: Any, seed: int = 0) -> Any:
     return model.eval()
 
 
-def save_tiny(family: str, folder: Path, *, seed: int = 0, with_bos: bool = True) -> Path:
+def save_tiny(family: str | Family, folder: Path, *, seed: int = 0, with_bos: bool = True) -> Path:
     """A local Hugging Face directory of a tiny model; returns it."""
     tokenizer = small_tokenizer(with_bos=with_bos)
-    seeded_model(tiny_config(family, len(tokenizer)), seed).save_pretrained(folder)
+    n = len(tokenizer)
+    config = tiny_config(family, n) if isinstance(family, str) else family.config(n)
+    seeded_model(config, seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

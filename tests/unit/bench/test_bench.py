@@ -16,7 +16,8 @@ from emoact.bench.result import BenchResult, Spread
 from emoact.bench.subject import RUN
 from emoact.cli import main
 from emoact.data import read_prompts
-from tests.support.tiny_models import FAMILIES, save_tiny, seeded_model, tiny_config
+from tests.support.families import tiny_config
+from tests.support.tiny_models import FOUR, save_tiny, seeded_model
 
 SHORT = Path(__file__).parents[2] / "fixtures" / "short_prompts.jsonl"
 WAYS = [
@@ -37,7 +38,7 @@ def dataset(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FOUR)
 def test_every_way_gives_the_same_activations(family: str, dataset: Path, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / family)
     request = Request(model=str(folder), dataset=dataset, repeat=1, every=2, memory=False)

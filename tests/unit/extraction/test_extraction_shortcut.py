@@ -19,12 +19,12 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SITES, SiteName, saved_sites
-from tests.support.tiny_models import FAMILIES, engine_of, save_tiny
+from tests.support.tiny_models import FOUR, engine_of, save_tiny
 
 IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=FOUR)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(request.param, tmp_path_factory.mktemp("shortcut") / request.param)
 
