@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from emoact.errors import RequestError
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
+    from huggingface_hub.errors import HfHubHTTPError
 
 REACH_SECONDS = 3.0
 """Longest wait for an answer of the hub."""
@@ -92,7 +92,7 @@ def remote_size(
         raise _missing(hub_id, revision, looked_in, why, suggestion)
     answer = _ask(hub_id, revision)
     if isinstance(answer, HfHubHTTPError):
-        raise _refused(hub_id, revision, answer.response.status_code, suggestion)
+        raise _refused(hub_id, revision, answer, suggestion)
     if isinstance(answer, Exception):
         why = f"the hub cannot be reached ({answer})"
         raise _missing(hub_id, revision, looked_in, why, suggestion)
@@ -112,18 +112,21 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _ask(hub_id: str, revision: str) -> ModelInfo | Exception:
-    """Answer of the hub about a model, or the error in its place."""
+    """Answer of the hub about a model whose files may be read, or the error in its place."""
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    ask = functools.partial(
-        api.model_info, hub_id, revision=revision, files_metadata=True, timeout=REACH_SECONDS
-    )
     outcome: list[ModelInfo | Exception] = []
 
     def fetch() -> None:
         try:
-            outcome.append(ask())
+            info = api.model_info(
+                hub_id, revision=revision, files_metadata=True, timeout=REACH_SECONDS
+            )
+            if info.gated:
+                # The hub describes a gated model to everybody; its files are another matter.
+                api.auth_check(hub_id)
+            outcome.append(info)
         # The client has errors of its own, of its HTTP library and of JSON.
         except Exception as error:  # noqa: BLE001
             outcome.append(error)
@@ -135,19 +138,41 @@ def _ask(hub_id: str, revision: str) -> ModelInfo | Exception:
     return outcome[0] if outcome else TimeoutError(f"no answer within {REACH_SECONDS:.0f} s")
 
 
-def _refused(hub_id: str, revision: str, status: int, suggestion: str) -> RequestError:
+def _refused(hub_id: str, revision: str, error: HfHubHTTPError, suggestion: str) -> RequestError:
+    from huggingface_hub import get_token
+    from huggingface_hub.errors import GatedRepoError
+
+    status, has_token = error.response.status_code, get_token() is not None
+    named, page = f"{hub_id}@{revision}", f"https://huggingface.co/{hub_id}"
+    if status == 401 and has_token:
+        where = "HF_TOKEN" if os.environ.get("HF_TOKEN") else "`hf auth login`"
+        return RequestError(
+            f"the hub does not accept the access token of {where} (HTTP 401), so {named} cannot be "
+            "read: the token is expired, revoked or mistyped",
+            remedy="Make a new token on https://huggingface.co/settings/tokens and set HF_TOKEN or "
+            "run `hf auth login`. A public model needs none.",
+        )
+    if isinstance(error, GatedRepoError) and has_token:
+        return RequestError(
+            f"{named} is gated, and the account of the access token has no access to it "
+            f"(HTTP {status})",
+            remedy=f"Accept its terms on {page} with that account and wait until access is given. "
+            "A fine-grained token also needs the permission to read gated repositories.",
+        )
+    if isinstance(error, GatedRepoError):
+        return RequestError(
+            f"{named} is gated: its terms have to be accepted, and no access token is set "
+            f"(HTTP {status})",
+            remedy=f"Accept its terms on {page}, then set HF_TOKEN or run `hf auth login`.",
+        )
     if status in {401, 403}:
         return RequestError(
-            f"the hub does not offer {hub_id}@{revision} (HTTP {status}): it does not exist, "
-            "or its licence has to be accepted first",
-            remedy=f"{suggestion} For a gated model, accept its terms on its hub page and set "
-            "HF_TOKEN.",
+            f"the hub does not show {named} (HTTP {status}): it does not exist, or it is private",
+            remedy=f"{suggestion} For a private model set HF_TOKEN or run `hf auth login`.",
         )
     if status == 404:
-        return RequestError(f"the hub has no model {hub_id}@{revision}", remedy=suggestion)
-    return RequestError(
-        f"the hub answered HTTP {status} for {hub_id}@{revision}", remedy="Try again later."
-    )
+        return RequestError(f"the hub has no model {named}", remedy=suggestion)
+    return RequestError(f"the hub answered HTTP {status} for {named}", remedy="Try again later.")
 
 
 def _missing(

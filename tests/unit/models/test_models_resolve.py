@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -187,53 +184,3 @@ def test_a_broken_gguf_file_is_refused(tmp_path: Path) -> None:
     broken.write_bytes(b"GGUF\x03\0\0\0 nothing more")
     with pytest.raises(RequestError, match="cannot be read as a GGUF model"):
         resolve_model(str(broken))
-
-
-class _Hub(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/models/lab/big/revision/main"):
-            siblings = [
-                {"rfilename": "config.json", "size": 700},
-                {"rfilename": "model.safetensors", "size": 300_000_000},
-                {"rfilename": "onnx/model.onnx", "size": 900_000_000},
-                {"rfilename": "pytorch_model.bin", "size": 300_000_000},
-                {"rfilename": "modeling.py", "size": 10},
-            ]
-            body = json.dumps({"id": "lab/big", "sha": "e" * 40, "siblings": siblings}).encode()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-        else:
-            self.send_error(401 if "gated" in self.path else 404)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def _hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    # The hub's client reads it when it is imported.
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    yield
-    server.shutdown()
-
-
-@pytest.mark.usefixtures("_hub")
-def test_a_download_is_announced_with_its_commit_and_its_bytes() -> None:
-    source = resolve_model("lab/big")
-    assert source.needs == "download"
-    assert source.commit == "e" * 40
-    # Only the files that would be fetched count: no code, no second copy of the weights.
-    assert source.download_bytes == 300_000_700
-
-
-@pytest.mark.usefixtures("_hub")
-def test_a_model_that_the_hub_lacks_or_withholds_is_named() -> None:
-    with pytest.raises(RequestError, match="the hub has no model lab/nothing@main"):
-        resolve_model("lab/nothing")
-    with pytest.raises(RequestError, match=r"HTTP 401[^$]*HF_TOKEN"):
-        resolve_model("lab/gated")

@@ -1,0 +1,119 @@
+"""What the hub refuses is told apart before anything is downloaded, without a word of the token."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from huggingface_hub import constants
+
+from emoact.errors import RequestError
+from emoact.models.resolve import resolve_model
+from tests.support.families import tiny_config
+from tests.support.hub_server import COMMIT, EXPIRED, GOOD, OUTSIDER, hub_server
+from tests.support.tiny_models import seeded_model, small_tokenizer
+
+
+@pytest.fixture
+def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a hub that this process and its children ask, without any token."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    # The hub's client reads them when it is imported.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "hf" / "token"))
+    for name in ("HF_TOKEN", "HF_HUB_CACHE", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "repositories"
+    with hub_server(folder) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield folder
+
+
+def _file(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    os.truncate(path, size)
+
+
+def test_a_download_is_announced_with_its_commit_and_its_bytes(repositories: Path) -> None:
+    for name, size in {
+        "config.json": 700,
+        "model.safetensors": 300_000_000,
+        "onnx/model.onnx": 900_000_000,
+        "pytorch_model.bin": 300_000_000,
+        "modeling.py": 10,
+    }.items():
+        _file(repositories / "lab" / "big" / name, size)
+    source = resolve_model("lab/big")
+    assert (source.needs, source.commit) == ("download", COMMIT)
+    # Only the files that would be fetched count: no code, no second copy of the weights.
+    assert source.download_bytes == 300_000_700
+
+
+@pytest.mark.parametrize(
+    ("model", "token", "expected"),
+    [
+        ("lab/gated", None, r"is gated: its terms .* no access token is set[^$]*Accept its terms"),
+        ("lab/gated", OUTSIDER, r"account of the access token has no access[^$]*fine-grained"),
+        ("lab/gated", EXPIRED, r"does not accept the access token of HF_TOKEN[^$]*Make a new tok"),
+        ("lab/open", EXPIRED, r"does not accept the access token of HF_TOKEN"),
+        ("lab/nothing", None, r"does not show lab/nothing@main[^$]*For a private model"),
+        ("lab/nothing", GOOD, r"the hub has no model lab/nothing@main"),
+    ],
+)
+def test_what_the_hub_withholds_is_told_apart_with_the_remedy(
+    model: str,
+    token: str | None,
+    expected: str,
+    repositories: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("gated", "open"):
+        _file(repositories / "lab" / name / "model.safetensors", 8)
+    if token is not None:
+        monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(RequestError, match=expected) as caught:
+        resolve_model(model)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_token_of_a_login_is_named_so(repositories: Path) -> None:
+    _file(repositories / "lab" / "open" / "model.safetensors", 8)
+    login = Path(constants.HF_TOKEN_PATH)
+    login.parent.mkdir(parents=True)
+    login.write_text(EXPIRED)
+    with pytest.raises(RequestError, match="access token of `hf auth login`"):
+        resolve_model("lab/open")
+
+
+def test_a_gated_model_in_shards_comes_with_a_token_and_computes_as_the_whole(
+    repositories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emoact.extraction.extractor import ActivationExtractor
+
+    tokenizer = small_tokenizer()
+    model = seeded_model(tiny_config("llama", len(tokenizer)))
+    whole, sharded = repositories / "lab" / "whole", repositories / "lab" / "gated-shards"
+    for folder, size in ((whole, "1GB"), (sharded, "40KB")):
+        model.save_pretrained(folder, max_shard_size=size)
+        tokenizer.save_pretrained(folder)
+    assert len(list(sharded.glob("*.safetensors"))) > 2
+    monkeypatch.setenv("HF_TOKEN", GOOD)
+    done = subprocess.run(
+        [sys.executable, "-m", "emoact", "models", "install", "lab/gated-shards"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "canary" not in done.stdout + done.stderr
+    ours = ActivationExtractor("lab/gated-shards").extract("Thank you for the soup.")
+    theirs = ActivationExtractor(str(whole)).extract("Thank you for the soup.")
+    np.testing.assert_array_equal(ours.residual_stream, theirs.residual_stream)
