@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 _LARGEST = 2**63
 
+OPTIONAL: Mapping[str, bool] = {"optional": True}
+"""Metadata of a field that is left out where it is None, as in documents from before it."""
+
 
 def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool = False) -> T:
     """Build an instance of a dataclass from what `json.loads` gave.
@@ -59,7 +62,12 @@ def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool =
 def encode(value: Any) -> Any:
     """Plain JSON of a value: objects for dataclasses and mappings, lists for tuples."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        held = [(item, getattr(value, item.name)) for item in dataclasses.fields(value)]
+        return {
+            item.name: encode(each)
+            for item, each in held
+            if each is not None or "optional" not in item.metadata
+        }
     if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

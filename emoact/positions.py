@@ -11,14 +11,24 @@ from jaxtyping import Float, Float32, Float64
 
 from emoact.errors import RequestError
 
-Pooling = Literal["mean_content", "last", "mean_all"]
+Pooling = Literal["mean_content", "last", "mean_all", "last_template"]
 
 NormKind = Literal["l2", "l1", "rms"]
 
 NORM_KINDS: tuple[NormKind, ...] = get_args(NormKind)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
+Span = tuple[int, int]
+"""First position of the text in a prompt, and the first one after it.
+
+The rest is BOS or chat template."""
+
 _BLOCK_POSITIONS = 512
+
+
+def spans_from(lengths: Sequence[int], content_start: int) -> tuple[Span, ...]:
+    """Spans of prompts of these lengths whose text goes from `content_start` to the end."""
+    return tuple((min(content_start, length), length) for length in lengths)
 
 
 def vectors(sample: Float[np.ndarray, "pos *width"]) -> Float[np.ndarray, "pos d"]:
@@ -30,22 +40,31 @@ def pool_sample(
     sample: Float[np.ndarray, "pos *width"],
     *,
     pooling: Pooling = "mean_content",
-    content_start: int = 1,
+    content: Span | None = None,
 ) -> Float32[np.ndarray, " d"]:
     """The pooled vector of one prompt at one layer, summed in float64.
 
-    `mean_content` averages the positions from `content_start`, `last` takes the last position and
-    `mean_all` averages every position, the BOS too (diagnostic only: a first-token sink drowns the
-    rest). NaN where there is no such position.
+    `mean_content` averages the positions of the text, `last` takes the last one of them,
+    `last_template` takes the last position of all, behind which the answer begins, and `mean_all`
+    averages every position, the BOS too (diagnostic only: a first-token sink drowns the rest). NaN
+    where there is no such position.
+
+    Args:
+        sample: Activations of every position.
+        pooling: How positions become one vector.
+        content: Positions of the text; all but the first by default.
 
     Raises:
         RequestError: Another pooling is asked for.
     """
     sample = vectors(sample)
+    start, stop = (1, len(sample)) if content is None else content
     if pooling == "last":
-        chosen = sample[max(content_start, len(sample) - 1) :]
+        chosen = sample[max(start, stop - 1) : stop]
     elif pooling == "mean_content":
-        chosen = sample[content_start:]
+        chosen = sample[start:stop]
+    elif pooling == "last_template":
+        chosen = sample[-1:]
     elif pooling == "mean_all":
         chosen = sample
     else:
@@ -61,14 +80,14 @@ def pool_layers(
     layers: Sequence[Sequence[np.ndarray]],
     *,
     pooling: Pooling = "mean_content",
-    content_start: int = 1,
+    content: Sequence[Span] | None = None,
 ) -> Float32[np.ndarray, "prompt layer d"]:
     """The pooled vectors of every prompt at every layer of one site of one unit.
 
     Args:
         layers: Arrays `[pos, d_model]` or `[pos, head, d_head]` as `[layer][sample]`.
         pooling: How positions become one vector.
-        content_start: First content position.
+        content: Positions of the text of each prompt; all but the first by default.
 
     Raises:
         RequestError: There is no layer or no sample, or the pooling is unknown.
@@ -80,9 +99,8 @@ def pool_layers(
     )
     for layer, samples in enumerate(layers):
         for prompt, sample in enumerate(samples):
-            pooled[prompt, layer] = pool_sample(
-                sample, pooling=pooling, content_start=content_start
-            )
+            own = None if content is None else content[prompt]
+            pooled[prompt, layer] = pool_sample(sample, pooling=pooling, content=own)
     return pooled
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from emoact.decode import OPTIONAL
 from emoact.errors import RequestError
 from emoact.sites import SiteName, saved_sites, site, site_names
 
@@ -85,6 +87,32 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChatFormat:
+    """The tokenizer's own chat template around every prompt, which is the user's turn.
+
+    Attributes:
+        system: System prompt before it; None leaves it to the template.
+        assistant: Beginning of the answer, put behind the template as it is.
+    """
+
+    system: str | None = field(default=None, metadata=OPTIONAL)
+    assistant: str | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What files and keys say of it."""
+        said = {"system": self.system, "assistant": self.assistant}
+        return {"format": "template", **{name: text for name, text in said.items() if text}}
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any] | None) -> ChatFormat | None:
+        """The format that a file states; the inverse of `words`."""
+        if words is None:
+            return None
+        return cls(system=words.get("system"), assistant=words.get("assistant"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractionOptions:
     """Everything beside model and prompts that decides what an activation is."""
 
@@ -95,6 +123,7 @@ class ExtractionOptions:
     truncate: bool = False
     allow_nonadditive_mlp: bool = False
     device: Device = "auto"
+    chat: ChatFormat | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         _check_choice("bos", self.bos, get_args(BosPolicy))
@@ -103,6 +132,11 @@ class ExtractionOptions:
         _check_choice("device", self.device, get_args(Device))
         if not self.sites:
             raise RequestError(f"no site chosen; choose among {', '.join(site_names())}")
+        if self.chat is not None and (self.truncate or self.bos == "none"):
+            raise RequestError(
+                "a chat template decides the first token and must be whole",
+                remedy="Leave out --truncate and --bos none, or extract with --chat none.",
+            )
         asked = {site(name).name for name in self.sites}
         # One spelling for one request: the order in which sites were typed decides nothing.
         ordered = tuple(name for name in site_names() if name in asked)

@@ -33,7 +33,7 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
         badges.append(
             f"random weights, which say nothing about emotion: {', '.join(result.random_weights)}"
         )
-    if result.settings.pooling == "last":
+    if result.settings.pooling in ("last", "last_template"):
         badges.append(
             "last token pooled: layer 0 of the residual stream is lexical/positional only"
         )

@@ -128,7 +128,7 @@ def _description(saved: UnitControls) -> ControlsUsed:
         folder=unit.folder,
         emotion=unit.emotion,
         key=saved.key,
-        n_tokens=len(lone_tokens(unit.tokens, content_start=unit.content_start)),
+        n_tokens=len(lone_tokens(unit.tokens, unit.content)),
         n_shuffles=saved.settings.n_shuffles,
         n_one_word=count_one_word(saved.texts),
         behind_bos=unit.content_start > 0,

@@ -97,9 +97,10 @@ def _add_options(parser: Parser) -> None:
     )
     how.add_argument(
         "--pooling",
-        choices=("mean_content", "last", "mean_all"),
+        choices=("mean_content", "last", "mean_all", "last_template"),
         default="mean_content",
-        help="positions that make one vector of a prompt: all but BOS, the last, or all",
+        help="positions that make one vector of a prompt: those of its text, the last of them, "
+        "all, or with a chat template the last before the answer",
     )
     how.add_argument(
         "--permutations",

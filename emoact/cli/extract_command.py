@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
 from emoact.cli.parsing import add_command, add_options
+from emoact.errors import RequestError
 from emoact.jobs import executor
-from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
+from emoact.schema import BosPolicy, ChatFormat, Device, DType, ExtractionOptions, Processing
 from emoact.sites import saved_sites, site_names
 from emoact.store import protocol
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 emoact extract --model smollm2-135m
-emoact extract --model gpt2 --model pythia-160m --emotion anger --emotion neutral --detach"""
+emoact extract --model gpt2 --model pythia-160m --emotion anger --emotion neutral --detach
+emoact extract --model smollm2-135m --chat template --results results-chat"""
 
 
 def add(commands: Any) -> None:
@@ -89,6 +91,20 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
     ):
         how.add_argument(name, choices=get_args(allowed), default=get_args(allowed)[0], help=about)
     how.add_argument(
+        "--chat",
+        choices=("none", "template"),
+        default="none",
+        help="put every prompt into the chat template of the model, as the user's turn",
+    )
+    how.add_argument(
+        "--system", metavar="TEXT", help="system prompt before it, with --chat template"
+    )
+    how.add_argument(
+        "--assistant",
+        metavar="TEXT",
+        help="beginning of the answer behind it, with --chat template",
+    )
+    how.add_argument(
         "--site",
         action="append",
         choices=site_names(),
@@ -130,6 +146,7 @@ def _extract(arguments: argparse.Namespace) -> int:
             truncate=arguments.truncate,
             allow_nonadditive_mlp=arguments.allow_nonadditive_mlp,
             device=arguments.device,
+            chat=_chat(arguments),
         ),
         overwrite=arguments.overwrite,
         allow_pickle_weights=arguments.allow_pickle_weights,
@@ -149,6 +166,18 @@ def _extract(arguments: argparse.Namespace) -> int:
         detach=arguments.detach,
         as_json=arguments.json,
     )
+
+
+def _chat(arguments: argparse.Namespace) -> ChatFormat | None:
+    if arguments.chat == "template":
+        return ChatFormat(system=arguments.system or None, assistant=arguments.assistant or None)
+    for name in ("system", "assistant"):
+        if getattr(arguments, name) is not None:
+            raise RequestError(
+                f"--{name} is part of a chat format, and --chat is none",
+                remedy="Add --chat template.",
+            )
+    return None
 
 
 def _prepare(request: ExtractRequest) -> RunConfig:

@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--pooling",
-        choices=("mean_content", "last", "mean_all"),
+        choices=("mean_content", "last", "mean_all", "last_template"),
         default="mean_content",
         help="positions that make a vector",
     )

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from emoact.positions import Span
+
 Ids = Int64[np.ndarray, "_"]
 
 DERIVATION = 1
@@ -21,15 +23,19 @@ LEAST_SHUFFLES = 20
 """Fewer shuffles say too little about the spread of what is left without word order."""
 
 
-def lone_tokens(prompts: Sequence[Ids], *, content_start: int) -> list[Ids]:
+def lone_tokens(prompts: Sequence[Ids], content: Sequence[Span]) -> list[Ids]:
     """Every distinct content token by itself, behind what stands before the content.
 
     Args:
-        prompts: Token ids of each prompt, BOS included where one was prepended.
-        content_start: First content position; 0 without BOS, where a token stands alone.
+        prompts: Token ids of each prompt, with BOS or chat template where there is one.
+        content: Positions of the text of each prompt; without BOS a token stands alone.
     """
-    distinct = {int(token) for ids in prompts for token in ids[content_start:]}
-    before = prompts[0][:content_start]
+    distinct = {
+        int(token)
+        for ids, (start, stop) in zip(prompts, content, strict=True)
+        for token in ids[start:stop]
+    }
+    before = prompts[0][: content[0][0]]
     return [np.append(before, token).astype(np.int64) for token in sorted(distinct)]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
@@ -19,10 +20,12 @@ from emoact.extraction.self_check import (
     choose_plan,
     dtype_error,
 )
+from emoact.models.chat import ChatTemplate, formatted
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import OnStep, silent
-from emoact.schema import BosPolicy
+from emoact.positions import Span
+from emoact.schema import ExtractionOptions
 from emoact.sites import site
 
 TREE_BUDGET = 768
@@ -62,7 +65,10 @@ class BridgeEngine:
             d_vocab=int(self._bridge.original_model.config.vocab_size),
             n_heads=int(config.n_heads),
             d_head=int(config.d_head),
-            bos=bos_facts(self._bridge, bos=options.bos),
+            bos=bos_facts(self._bridge, options),
+            chat_template=None
+            if options.chat is None
+            else template_of(self._bridge, model.source.name).sha256,
             device=str(model.device),
             plan={
                 **(request.frozen or {}),
@@ -108,7 +114,7 @@ class BridgeEngine:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         """Token ids of each text, cut to the context; the pipeline checks `truncate`."""
-        prompts = tokenise(self._bridge, texts, bos=self._options.bos)
+        prompts = tokenise(self._bridge, texts, self._options, self._model.source.name)
         return [cut(prompt, self.context) for prompt in prompts]
 
     @property
@@ -173,42 +179,73 @@ def _budgets(bridge: Any) -> dict[PlanName, int]:
     return {"prefix_tree": min(limits), "sorted_batches": batches, "one_at_a_time": 1}
 
 
-def tokenise(bridge: Any, texts: Sequence[str], *, bos: BosPolicy) -> list[Tokenised]:
+def tokenise(
+    bridge: Any, texts: Sequence[str], options: ExtractionOptions, model: str = "the model"
+) -> list[Tokenised]:
     """Token ids of each text, not yet cut to the context.
 
     Args:
-        bridge: The loaded bridge; its `to_tokens` is the definition.
+        bridge: The loaded bridge; its `to_tokens` is the definition, and with a chat format its
+            tokenizer's `apply_chat_template`.
         texts: The prompts.
-        bos: `prepend` puts a BOS token in front.
+        options: Say what comes before and behind a text.
+        model: Name of the model in messages.
+
+    Raises:
+        RequestError: The chat template cannot be used, or the tokenizer knows no characters.
     """
     tokenizer = bridge.tokenizer
     results = []
-    for text in texts:
-        # TransformerLens truncates without a message unless told not to.
-        row = bridge.to_tokens(
-            text, prepend_bos=bos == "prepend", truncate=False, move_to_device=False
-        )[0]
-        ids = row.numpy().astype(np.int64)
+    for ids, span in _rows(bridge, texts, options, model):
         strings = tokenizer.batch_decode(
             [[token] for token in ids.tolist()], clean_up_tokenization_spaces=False
         )
-        starts = bos == "prepend" and len(ids) > 0 and int(ids[0]) == tokenizer.bos_token_id
+        may_start = options.chat is not None or options.bos == "prepend"
+        starts = may_start and len(ids) > 0 and int(ids[0]) == tokenizer.bos_token_id
         results.append(
             Tokenised(
                 ids=ids,
                 strings=tuple(strings),
                 content_start=1 if starts else 0,
                 full_length=len(ids),
+                span=span,
             )
         )
     return results
 
 
-def bos_facts(bridge: Any, *, bos: BosPolicy) -> dict[str, Any]:
-    """BOS policy, and the prepended token with its id."""
-    prepended = bos == "prepend" and tokenise(bridge, ["a"], bos=bos)[0].content_start == 1
+def _rows(
+    bridge: Any, texts: Sequence[str], options: ExtractionOptions, model: str
+) -> Iterator[tuple[Int64[np.ndarray, " pos"], Span | None]]:
+    """Token ids of each text, and where the text is in a chat template."""
+    if options.chat is None:
+        for text in texts:
+            # TransformerLens truncates without a message unless told not to.
+            row = bridge.to_tokens(
+                text, prepend_bos=options.bos == "prepend", truncate=False, move_to_device=False
+            )[0]
+            yield row.numpy().astype(np.int64), None
+        return
+    for prompt in formatted(template_of(bridge, model), options.chat, tuple(texts)):
+        row = bridge.tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)
+        yield np.array(row["input_ids"], dtype=np.int64), prompt.content(row["offset_mapping"])
+
+
+def template_of(bridge: Any, model: str) -> ChatTemplate:
+    """The chat template of the loaded tokenizer.
+
+    Raises:
+        RequestError: It has none.
+    """
+    tokenizer = bridge.tokenizer
+    return ChatTemplate.of(model, tokenizer.chat_template, tokenizer.special_tokens_map)
+
+
+def bos_facts(bridge: Any, options: ExtractionOptions) -> dict[str, Any]:
+    """BOS policy, and the prepended token with its id; a chat template has its own."""
+    prepended = tokenise(bridge, ["a"], options)[0].content_start == 1
     return {
-        "policy": bos,
+        "policy": options.bos if options.chat is None else "template",
         "prepended": prepended,
         "token": bridge.tokenizer.bos_token if prepended else None,
         "token_id": bridge.tokenizer.bos_token_id if prepended else None,
@@ -219,9 +256,6 @@ def cut(prompt: Tokenised, context: int) -> Tokenised:
     """The prompt's first `context` tokens; the same prompt where it already fits."""
     if len(prompt.ids) <= context:
         return prompt
-    return Tokenised(
-        ids=prompt.ids[:context].copy(),
-        strings=prompt.strings[:context],
-        content_start=prompt.content_start,
-        full_length=prompt.full_length,
+    return dataclasses.replace(
+        prompt, ids=prompt.ids[:context].copy(), strings=prompt.strings[:context]
     )

@@ -18,7 +18,7 @@ from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.reporter import RunReporter
 from emoact.models.alike import ModelRequest, check_bos, installed_source
 from emoact.models.source import Step
-from emoact.positions import pool_layers, vectors
+from emoact.positions import Span, pool_layers, vectors
 from emoact.sites import SiteName, site
 from emoact.store.controls import CONTEXTLESS, UnitControls
 from emoact.store.layout import ResultsRoot
@@ -103,8 +103,8 @@ def _contextless(
     controls: UnitControls, _name: str, engine: Engine, on_part: OnPart
 ) -> dict[SiteName, Pooled]:
     """Every position holds the vector of its token alone; then the positions are pooled."""
-    unit, start = controls.unit, controls.unit.content_start
-    lone = lone_tokens(unit.tokens, content_start=start)
+    unit, start = controls.unit, controls.unit.content[0][0]
+    lone = lone_tokens(unit.tokens, unit.content)
     row_of = {int(ids[-1]): row for row, ids in enumerate(lone)}
     alone = {name: _room(len(lone), shape) for name, shape in controls.shapes.items()}
     before: dict[SiteName, np.ndarray] = {}
@@ -118,11 +118,12 @@ def _contextless(
 
     _run(engine, [_tokenised(ids, start) for ids in lone], controls, take, on_part)
     pooled = _empty(controls)
-    for prompt, ids in enumerate(unit.tokens):
-        rows = [row_of[int(token)] for token in ids[start:]]
+    for prompt, (ids, (first, stop)) in enumerate(zip(unit.tokens, unit.content, strict=True)):
+        rows = [row_of[int(token)] for token in ids[first:stop]]
         for name, target in pooled.items():
             content = alone[name][rows].swapaxes(0, 1)
-            target[prompt] = _pool(controls, list(np.concatenate([before[name], content], axis=1)))
+            whole = np.concatenate([before[name], content], axis=1)
+            target[prompt] = _pool(controls, list(whole), (start, start + len(rows)))
     return pooled
 
 
@@ -134,13 +135,13 @@ def _shuffled(
         shuffle_words(text, prompt_id=prompt_id, number=number, seed=controls.settings.seed)
         for prompt_id, text in zip(controls.ids, controls.texts, strict=True)
     ]
-    pooled = _empty(controls)
+    pooled, prompts = _empty(controls), engine.tokenise(texts)
 
     def take(sample: int, rows: Rows) -> None:
         for name, layers in rows.items():
-            pooled[name][sample] = _pool(controls, layers)
+            pooled[name][sample] = _pool(controls, layers, prompts[sample].content)
 
-    _run(engine, engine.tokenise(texts), controls, take, on_part)
+    _run(engine, prompts, controls, take, on_part)
     return pooled
 
 
@@ -175,11 +176,11 @@ def _run(
     engine.forward(prompts, put=put, on_pass=on_pass)
 
 
-def _pool(controls: UnitControls, layers: Sequence[np.ndarray]) -> Float32[np.ndarray, "layer d"]:
+def _pool(
+    controls: UnitControls, layers: Sequence[np.ndarray], content: Span
+) -> Float32[np.ndarray, "layer d"]:
     one_prompt = [[rows] for rows in layers]
-    pooled = pool_layers(
-        one_prompt, pooling=controls.settings.pooling, content_start=controls.unit.content_start
-    )
+    pooled = pool_layers(one_prompt, pooling=controls.settings.pooling, content=[content])
     first: np.ndarray = pooled[0]
     return first
 

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.models.source import ModelSource, OnStep, Step
+from emoact.positions import Span
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 
@@ -27,12 +28,20 @@ class Tokenised:
         strings: One string per id.
         content_start: First position after BOS; 0 where none was prepended.
         full_length: Length before truncation; larger than `len(ids)` where it was cut.
+        span: Positions of the user's text in a chat template; None without one.
     """
 
     ids: Int64[np.ndarray, "pos"]
     strings: tuple[str, ...]
     content_start: int
     full_length: int
+    span: Span | None = None
+
+    @property
+    def content(self) -> Span:
+        """Positions of the text: the rest is BOS or chat template."""
+        start, stop = self.span or (self.content_start, len(self.ids))
+        return start, min(stop, len(self.ids))
 
     @property
     def is_truncated(self) -> bool:
@@ -52,7 +61,8 @@ def check_prompt(named: str, prompt: Tokenised, options: ExtractionOptions, mode
     Raises:
         RequestError: It is such a prompt.
     """
-    if len(prompt.ids) == prompt.content_start:
+    start, stop = prompt.content
+    if start >= stop:
         raise RequestError(f"{named} has no tokens in {model}", remedy="Leave it out.")
     if prompt.is_truncated and not options.truncate:
         raise RequestError(
@@ -71,6 +81,7 @@ class EngineFacts:
         d_vocab: Rows of the embedding.
         n_heads: Attention heads.
         d_head: Width of a head; 0 where it is unknown.
+        chat_template: SHA-256 of the chat template that was applied, or None.
         bos: `policy`, `prepended`, `token`, `token_id`.
         device: Device of the passes.
         plan: Layout of the passes, with the reason for its choice.
@@ -90,6 +101,7 @@ class EngineFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: bool = False
     d_head: int = 0
+    chat_template: str | None = None
 
 
 Put = Callable[[SiteName, int, int, Float32[np.ndarray, "..."]], None]

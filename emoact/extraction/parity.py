@@ -73,7 +73,7 @@ def check_parity(
         try:
             request = request_like(group[0].folder, group[0].configuration, group[0].sites)
             # The file says which tokens to run, so that nothing is prepended to them.
-            options = dataclasses.replace(request.options, bos="none")
+            options = dataclasses.replace(request.options, bos="none", chat=None)
             model = load_model(installed_source(request), options)
         except EmoactError as error:
             findings.append(

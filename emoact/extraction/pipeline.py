@@ -14,6 +14,7 @@ from emoact.errors import FileRefusedError, RequestError
 from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Reporter, check_prompt
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
+from emoact.models.chat import check_chat
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
@@ -102,6 +103,9 @@ def _run_model(
 
     # The terms were accepted when the run was requested.
     source = ensure_model(source, accept_terms=True, on_step=on_step)
+    if config.options.chat is not None and source.path is not None:
+        texts = [prompt.text for emotion in waiting for prompt in dataset.of(emotion)]
+        check_chat(source.path, source.name, config.options.chat, texts)
     request = EngineRequest(
         source=source,
         options=config.options,

@@ -159,6 +159,7 @@ def _metadata(
             {name: getattr(prompt, name) for name in _PROMPT_FIELDS} for prompt in job.prompts
         ],
         "content_start": max((prompt.content_start for prompt in job.tokenised), default=0),
+        **({"content_spans": [list(row.content) for row in job.tokenised]} if options.chat else {}),
         "sites": list(options.sites),
         "provenance": _provenance(job, engine, started_at=started_at, seconds=seconds),
     }
@@ -179,6 +180,11 @@ def _provenance(
         "random_weights": engine.random_weights,
         "processing": config.options.processing,
         "bos": dict(engine.bos),
+        **(
+            {"chat": config.options.chat.words, "chat_template_sha256": engine.chat_template}
+            if config.options.chat
+            else {}
+        ),
         "dtype": config.options.dtype,
         "device": engine.device,
         "sites": list(config.options.sites),

@@ -19,6 +19,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import RunLock
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest, loading_of
+from emoact.positions import Span
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a host; its folder and what it loads are added."""
@@ -39,7 +40,7 @@ class Looked:
     Attributes:
         text: The sentence.
         token_strings: Its tokens, the BOS included where one was prepended.
-        content_start: First position of the sentence itself.
+        content: Positions of the sentence itself; the rest is BOS or chat template.
         bos: What was prepended.
         random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
@@ -49,7 +50,7 @@ class Looked:
 
     text: str
     token_strings: tuple[str, ...]
-    content_start: int
+    content: Span
     bos: Mapping[str, Any]
     random_weights: bool
     arrays: Mapping[str, np.ndarray]
@@ -189,7 +190,7 @@ def _looked(
     return Looked(
         text=text,
         token_strings=tuple(map(str, content["token_strings"])),
-        content_start=int(content["content_start"]),
+        content=(int(content["content"][0]), int(content["content"][1])),
         bos=content["bos"],
         random_weights=bool(content["random_weights"]),
         arrays=arrays,

@@ -152,11 +152,11 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         layers = [found[key] for key in sorted(found) if key[0] == site]
         arrays[f"{site}.l2"] = np.stack([position_norms(rows, "l2") for rows in layers])
         arrays[f"{site}.l1"] = np.stack([position_norms(rows, "l1") for rows in layers])
-        pooled = [pool_sample(rows, content_start=prompt.content_start) for rows in layers]
+        pooled = [pool_sample(rows, content=prompt.content) for rows in layers]
         arrays[f"{site}.pooled"] = np.stack(pooled)
     return {
         "token_strings": list(prompt.strings),
-        "content_start": prompt.content_start,
+        "content": list(prompt.content),
         "bos": dict(engine.facts.bos),
         "random_weights": engine.facts.random_weights,
     }, arrays

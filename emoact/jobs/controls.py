@@ -76,6 +76,12 @@ def request_controls(
             extracted and the units of one folder were made differently or their model is not
             installed here.
     """
+    if settings.pooling in ("mean_all", "last_template") and any(u.content_spans for u in units):
+        raise RequestError(
+            f"pooling is {settings.pooling}, and a token without context has no chat template "
+            "behind it, so that control extractions say nothing about it",
+            remedy="Analyse without --controls, or take --pooling mean_content or last.",
+        )
     models = []
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
@@ -118,7 +124,7 @@ def estimate_controls(
         absent = controls.absent()
         if not absent:
             continue
-        lone = lone_tokens(unit.tokens, content_start=unit.content_start)
+        lone = lone_tokens(unit.tokens, unit.content)
         shuffles = len(absent) - (CONTEXTLESS in absent)
         prompts, tokens = shuffles * unit.n_samples, shuffles * sum(unit.lengths)
         if CONTEXTLESS in absent:
@@ -161,7 +167,8 @@ def _model(units: Sequence[Unit], root: ResultsRoot, settings: ControlSettings) 
     )
     # Both were agreed to when the unit was extracted, or do not apply to it. A shuffle can have a
     # few tokens more than its prompt, so that one at the limit of the context is cut.
-    options = dataclasses.replace(found.options, truncate=True, allow_nonadditive_mlp=True)
+    cut = found.options.chat is None
+    options = dataclasses.replace(found.options, truncate=cut, allow_nonadditive_mlp=True)
     return dataclasses.replace(found, options=options)
 
 

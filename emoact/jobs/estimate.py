@@ -84,7 +84,7 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
     for texts in work.texts.values():
         tokens = count_or_guess(work.directory, texts)
         counted = counted and tokens.counted
-        bos = len(texts) if options.bos == "prepend" else 0
+        bos = len(texts) if options.bos == "prepend" and options.chat is None else 0
         total = tokens.total + bos
         squared = tokens.total_squared + (2 * tokens.total + bos if bos else 0)
         size = unit_bytes(work, options, n_tokens=total, n_tokens_squared=squared)

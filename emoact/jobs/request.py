@@ -18,10 +18,11 @@ from emoact.jobs.estimate import ModelWork, estimate_run
 from emoact.jobs.executor import find_executor
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
+from emoact.models.chat import check_chat
 from emoact.models.registry import REGISTRY
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelIdentity, ModelSource
-from emoact.schema import Dataset, ExtractionOptions, Prompt, check_emotion
+from emoact.schema import ChatFormat, Dataset, ExtractionOptions, Prompt, check_emotion
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot, check_id
@@ -126,7 +127,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
     }
     models = tuple(_run_model(asked, source) for asked, source in sources.items())
     work = [
-        _work(model, source, dataset, emotions, skipped[source.folder])
+        _work(model, source, dataset, emotions, skipped[source.folder], request.options.chat)
         for model, source in zip(models, sources.values(), strict=True)
     ]
     return RunConfig(
@@ -239,15 +240,22 @@ def _work(
     dataset: Dataset,
     emotions: Sequence[str],
     skipped: frozenset[str],
+    chat: ChatFormat | None,
 ) -> ModelWork:
+    texts = {
+        emotion: [prompt.text for prompt in dataset.of(emotion)]
+        for emotion in emotions
+        if emotion not in skipped
+    }
+    if chat is not None and source.path is not None:
+        texts = {
+            emotion: check_chat(source.path, source.name, chat, own)
+            for emotion, own in texts.items()
+        }
     return ModelWork(
         **vars(model),
         directory=None if source.path is None else os.fspath(source.path),
-        texts={
-            emotion: [prompt.text for prompt in dataset.of(emotion)]
-            for emotion in emotions
-            if emotion not in skipped
-        },
+        texts=texts,
     )
 
 
@@ -287,6 +295,10 @@ def _options(options: ExtractionOptions) -> list[str]:
         words.append("--allow-nonadditive-mlp")
     if options.device != "auto":
         words += ["--device", options.device]
+    if options.chat is not None:
+        words += ["--chat", "template"]
+        words += [] if options.chat.system is None else ["--system", options.chat.system]
+        words += [] if options.chat.assistant is None else ["--assistant", options.chat.assistant]
     return words
 
 

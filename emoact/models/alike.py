@@ -10,7 +10,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.models.registry import find_spec, parse_hub_folder
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions
+from emoact.schema import ChatFormat, ExtractionOptions
 from emoact.sites import SiteName
 
 _LOCAL = ("local~", "gguf~")
@@ -136,16 +136,18 @@ def request_like(
             remedy=f"`emoact models install {source.name}` installs it.",
         )
     _compare(source, configuration)
-    bos = configuration["bos"]
+    bos, chat = configuration["bos"], ChatFormat.of(configuration.get("chat"))
+    prepended = isinstance(bos, Mapping) and bos.get("prepended")
     return ModelRequest(
         model=name,
         folder=folder,
         commit=source.commit,
         options=ExtractionOptions(
-            bos="prepend" if isinstance(bos, Mapping) and bos.get("prepended") else "none",
+            bos="prepend" if prepended or chat is not None else "none",
             processing=configuration["processing"],
             dtype=configuration["dtype"],
             sites=tuple(sites),
+            chat=chat,
         ),
         allow_pickle_weights=allow_pickle_weights,
     )

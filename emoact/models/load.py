@@ -157,7 +157,12 @@ def _tokenizer(path: Path) -> Any:
 
 def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) -> None:
     # TransformerLens would add "<|endoftext|>", which the model was not trained with.
-    if options.bos == "prepend" and tokenizer.bos_token is None and tokenizer.eos_token is None:
+    if (
+        options.chat is None
+        and options.bos == "prepend"
+        and tokenizer.bos_token is None
+        and tokenizer.eos_token is None
+    ):
         raise RequestError(
             f"the tokenizer of {source.name} has neither a BOS nor an end-of-text token to prepend",
             remedy="Pass --bos none; the first word is then the attention sink.",

@@ -90,7 +90,7 @@ def _sink(
         if (each.kind, each.model, each.site) == ("first_token_sink", folder, site):
             largest = pd.Series(each.figures)
     return words(
-        "sink.left_out" if all(unit.content_start > 0 for unit in units) else "sink.first_word",
+        "sink.first_word" if any(unit.first_is_text for unit in units) else "sink.left_out",
         ratio=numbers.significant(largest["ratio"]),
         layer=int(largest["layer"]),
     )

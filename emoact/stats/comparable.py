@@ -23,6 +23,7 @@ class Configuration:
         dtype: Number format of the forward pass.
         dataset: Hash of the data set's file.
         pooling: How positions became one vector.
+        chat: Chat format, `none` without one.
         revision: Of the model; compared between units of the same model only.
         weight_source: Where the weights came from; compared likewise.
     """
@@ -33,6 +34,7 @@ class Configuration:
     dtype: str | None = None
     dataset: str | None = None
     pooling: str | None = None
+    chat: str | None = None
     revision: str | None = None
     weight_source: str | None = None
 
@@ -53,8 +55,18 @@ class Configuration:
             pooling: How positions became one vector.
             content_start: First position that counts as content: all that a file without
                 provenance names its BOS policy.
+
+        Raises:
+            RequestError: `last_template` is asked for and the unit has no chat template.
         """
         known = provenance or {}
+        chat = known.get("chat")
+        if pooling == "last_template" and chat is None:
+            raise RequestError(
+                f"pooling is last_template, and the files of {model} have no chat template "
+                "(field chat)",
+                remedy="Take --pooling last, or extract them with --chat template.",
+            )
         bos, dataset = known.get("bos"), known.get("dataset")
         policy = _text(bos.get("policy") if isinstance(bos, Mapping) else bos)
         if policy is None and content_start is not None:
@@ -66,6 +78,7 @@ class Configuration:
             dtype=_text(known.get("dtype")),
             dataset=_text(dataset.get("sha256") if isinstance(dataset, Mapping) else dataset),
             pooling=pooling,
+            chat=None if provenance is None else _chat(chat),
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),
         )
@@ -93,7 +106,7 @@ class Difference:
         return f"{self.field} differs{f' within {self.model}' if self.model else ''}: {shown}"
 
 
-_SHARED = ("processing", "bos", "dtype", "dataset", "pooling")
+_SHARED = ("processing", "bos", "dtype", "dataset", "pooling", "chat")
 _PER_MODEL = ("revision", "weight_source")
 
 
@@ -155,6 +168,13 @@ def _difference(field: str, configurations: Mapping[str, Configuration]) -> Diff
         shown = UNKNOWN if value is None else str(value)
         values[shown] = (*values.get(shown, ()), unit)
     return Difference(field=field, values=values) if len(values) > 1 else None
+
+
+def _chat(words: object) -> str:
+    if not isinstance(words, Mapping):
+        return "none"
+    said = [f"{name} {text!r:.60}" for name, text in words.items() if name != "format"]
+    return ", ".join(["template", *said])
 
 
 def _text(value: object) -> str | None:

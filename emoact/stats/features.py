@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from emoact.errors import RequestError
-from emoact.positions import Pooling, pool_layers
+from emoact.positions import Pooling, Span, pool_layers
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
@@ -38,6 +38,10 @@ class ReadableUnit(Protocol):
     @property
     def content_start(self) -> int:
         """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
+
+    @property
+    def content(self) -> Sequence[Span]:
+        """Positions of the text of every prompt."""
 
     def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         """Arrays `[pos, d_model]` as `[layer][sample]`."""
@@ -217,7 +221,7 @@ def features_of(
         emotion=unit.emotion,
         prompts=_prompts(unit),
         sites={
-            site: pool_layers(unit.site(site), pooling=pooling, content_start=unit.content_start)
+            site: pool_layers(unit.site(site), pooling=pooling, content=unit.content)
             for site in sites
         },
         configuration=Configuration.from_provenance(
@@ -297,9 +301,9 @@ def _prompts(unit: ReadableUnit) -> tuple[PromptInfo, ...]:
             scenario_id=_optional(prompt.get("scenario_id")),
             subset=_optional(prompt.get("subset")),
             text=str(prompt.get("text", "")),
-            n_tokens=length - unit.content_start,
+            n_tokens=stop - start,
         )
-        for index, (prompt, length) in enumerate(zip(known, unit.lengths, strict=True))
+        for index, (prompt, (start, stop)) in enumerate(zip(known, unit.content, strict=True))
     )
 
 

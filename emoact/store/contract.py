@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from emoact import sites
+from emoact.positions import spans_from
 from emoact.schema import Finding
 from emoact.store.metadata_checks import REPAIR, Findings, check_metadata, integer
 from emoact.store.read.tokens import BFloat16Array
@@ -97,14 +98,39 @@ def _check_flag(
 def _check_content(
     metadata: Mapping[str, Any], lengths: tuple[int, ...], findings: Findings
 ) -> None:
-    start = integer(metadata.get("content_start", 1)) or 0
-    for sample, length in enumerate(lengths):
-        if length <= start:
+    content = spans_from(lengths, integer(metadata.get("content_start", 1)) or 0)
+    spans = metadata.get("content_spans")
+    if spans is not None:
+        if not _are_spans(spans, lengths):
+            findings.error(
+                "content_spans",
+                "metadata.content_spans",
+                f"{len(lengths):,} pairs of positions are needed, each within its prompt",
+            )
+            return
+        content = tuple((start, stop) for start, stop in spans)
+    for sample, (start, stop) in enumerate(content):
+        if stop <= start:
             findings.warning(
                 "no_content",
                 f"tokens[{sample}]",
-                f"{length} position(s), content starts at {start}: nothing is left to look at",
+                f"{lengths[sample]} position(s), content starts at {start}: nothing is left to "
+                "look at",
             )
+
+
+def _are_spans(spans: object, lengths: tuple[int, ...]) -> bool:
+    return (
+        isinstance(spans, list | tuple)
+        and len(spans) == len(lengths)
+        and all(
+            isinstance(span, list | tuple)
+            and len(span) == 2
+            and all(integer(each) is not None for each in span)
+            and 0 <= span[0] <= span[1] <= length
+            for span, length in zip(spans, lengths, strict=True)
+        )
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,9 @@ def unit_configuration(
         options: Settings that decide the values of an activation.
         store: Name of the store; stated for others than pickles only, whose keys are older.
     """
-    stored = {} if store == "pickle" else {"store": store}
+    stored: dict[str, Any] = {} if store == "pickle" else {"store": store}
+    if options.chat is not None:
+        stored["chat"] = options.chat.words
     return {
         "model_name": model.model_name,
         "revision": model.revision,

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
+from emoact.positions import Span, spans_from
 from emoact.schema import Finding
 from emoact.sites import SiteName, site_names
 from emoact.store.read.tokens import BFloat16Array, Leaf
@@ -172,6 +173,17 @@ class Unit:
         return int(self.metadata.get("content_start", 1))
 
     @property
+    def content_spans(self) -> tuple[Span, ...] | None:
+        """Positions of each prompt's text in its chat template; None without one."""
+        spans = self.metadata.get("content_spans")
+        return None if spans is None else tuple((int(start), int(stop)) for start, stop in spans)
+
+    @property
+    def content(self) -> tuple[Span, ...]:
+        """Positions of each prompt's text; the rest is BOS or chat template."""
+        return self.content_spans or spans_from(self.lengths, self.content_start)
+
+    @property
     def prompts(self) -> tuple[Mapping[str, Any], ...] | None:
         """One mapping per sample (id, scenario_id, subset, text, lang), or None without any."""
         return prompts_of(self.metadata, self.n_samples)
@@ -208,6 +220,8 @@ def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] 
         return None
     chosen = {field: provenance[field] for field in COMPARED}
     chosen["revision"] = provenance.get("commit") or chosen["revision"]
+    if "chat" in provenance:
+        chosen["chat"] = provenance["chat"]
     dataset = chosen["dataset"]
     if isinstance(dataset, Mapping):
         chosen["dataset"] = dataset.get("sha256")

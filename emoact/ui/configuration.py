@@ -85,7 +85,7 @@ def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
     values = defaultdict(set)
     for unit in units:
         several = len({other.folder for other in units}) > 1
-        for field, value in (unit.configuration or {}).items():
+        for field, value in {"chat": "none", **(unit.configuration or {})}.items():
             if field in _OF_THE_MODEL:
                 # Within one folder the model has to be one and the same.
                 values[field, unit.folder].add(_canonical(value))

@@ -182,7 +182,7 @@ def _model_sentence(
     if sink is not None:
         # The finding is about all classes together; the page must not give two figures.
         ratios = ratios[:1].assign(ratio=sink.figures["ratio"], layer=sink.figures["layer"])
-    starts = {unit.content_start for unit in of_model}
+    starts = {int(not unit.first_is_text) for unit in of_model}
     said = [
         massive_sentence(massive) if massive else "",
         # Files with and without a BOS have no position 0 in common; a warning names the setting.

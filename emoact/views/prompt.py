@@ -93,14 +93,14 @@ def answer(source: Activations, choice: Choice, _shown: Shown) -> list[str]:
         return said
     sample = _ids(source, choice).index(choice["prompt"])
     said.append(f"“{md(unit.prompt_text(sample))}”")
-    start, stop = (int(n) for n in unit.offsets[sample : sample + 2])
+    start, (first, stop) = int(unit.offsets[sample]), unit.content[sample]
     norms = token_norms(unit, one(choice)[1], choice["norm"])
-    content = norms[:, start + unit.content_start : stop]
+    content = norms[:, start + first : start + stop]
     if content.size and np.isfinite(content).any():
         with np.errstate(divide="ignore", invalid="ignore"):
             apart = np.nan_to_num(content / np.nanmedian(content, axis=1, keepdims=True))
         layer, at = (int(n) for n in np.unravel_index(np.argmax(apart), apart.shape))
-        position = at + unit.content_start
+        position = at + first
         said.append(
             f"Its largest content token is {mono(unit.token_strings[sample][position])} (position "
             f"{position}) at layer {layer}, with {numbers.significant(apart[layer, at])} times the "

@@ -127,7 +127,7 @@ def show_layers(source: Activations, choice: Choice) -> Shown:
     (folder, site), typed = one(choice), _typed(source)
     units = same_width(source.of_one(choice))[0]
     norms, kind = sentence_norms(typed.arrays, site, choice["norm"]), KIND_TITLES[choice["norm"]]
-    rows = sentence_layer_table(norms, typed.content_start, units, site, choice["norm"])
+    rows = sentence_layer_table(norms, typed.content, units, site, choice["norm"])
     emotions = [unit.emotion for unit in units]
     marks: list[Mark] = [
         Band(x=rows["layer"], low=rows[f"{e} q25"], high=rows[f"{e} q75"], colour=of_emotion(e))

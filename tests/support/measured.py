@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emoact.positions import spans_from
 from emoact.sites import SiteName
 from emoact.store.summaries.measures import UnitMeasures, measure_site, measure_steps
 
@@ -87,7 +88,7 @@ def measured_unit(
         notes=(),
         saved_sites=tuple(arrays),
         sites={
-            site: measure_site(own, lengths=held, content_start=content_start)
+            site: measure_site(own, lengths=held, content=spans_from(held, content_start))
             for site, own in arrays.items()
         },
         steps=measure_steps(arrays["resid_pre"], arrays["mlp_out"]) if both else {},

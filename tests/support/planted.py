@@ -43,8 +43,12 @@ def plant_unit(
     provenance: Mapping[str, Any] | None = None,
     known: bool = True,
     texts: Sequence[str] | None = None,
+    spans: Sequence[tuple[int, int]] | None = None,
 ) -> Path:
-    """Write one unit; position 0 is a sink at `SINK_LAYER` where a BOS was prepended."""
+    """Write one unit; position 0 is a sink at `SINK_LAYER` where a BOS was prepended.
+
+    With `spans` every other position is of a chat template, and NaN.
+    """
     rng = np.random.default_rng(zlib.crc32(f"{folder}/{emotion}".encode()))
     lengths = tuple(4 + sample % 3 for sample in range(n_samples))
     words = list(
@@ -63,6 +67,8 @@ def plant_unit(
                     rows *= SPREAD[sample % len(SPREAD)]
                     if layer == SINK_LAYER:
                         rows[0] *= SINK_RATIO
+                    if spans is not None:
+                        rows[: spans[sample][0]] = rows[spans[sample][1] :] = np.nan
                     shard.put(site, layer, sample, rows.astype(np.float32))
         spec = find_spec(folder)
         name = spec.hub_id if spec else folder
@@ -84,6 +90,9 @@ def plant_unit(
                 "sites": list(sites),
                 "provenance": {**_provenance(name, bos=bos), **(provenance or {})},
             }
+        if spans is not None:
+            metadata["content_spans"] = [list(span) for span in spans]
+            metadata["provenance"]["chat"] = {"format": "template"}
         write_unit(
             target,
             shard=shard,

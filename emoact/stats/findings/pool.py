@@ -141,7 +141,7 @@ class SitePool:
     def _by_prompt(self, of: Callable[..., np.ndarray]) -> np.ndarray:
         return np.concatenate(
             [
-                of(part.l2[: self.n_layers], unit.lengths, unit.content_start)
+                of(part.l2[: self.n_layers], unit.lengths, unit.content)
                 for unit, part in zip(self.units, self.parts, strict=True)
             ],
             axis=1,

@@ -82,9 +82,7 @@ def outlier_scores(pool: SitePool) -> tuple[np.ndarray, np.ndarray]:
         `[layer, prompt]` ratios, and robust z scores of their logarithms; NaN for prompts with too
         little content.
     """
-    content = np.array(
-        [pool.units[n].lengths[prompt] - pool.units[n].content_start for n, prompt in pool.prompts]
-    )
+    content = np.concatenate([unit.content_lengths for unit in pool.units])
     sizes = np.where(content >= _ENOUGH_CONTENT, pool.prompt_medians, np.nan)
     sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
     ratios, scores = np.full(sizes.shape, np.nan), np.full(sizes.shape, np.nan)
@@ -107,10 +105,7 @@ def unequal_lengths(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
         units: Of one model.
     """
     held = [unit for unit in units if unit.n_samples]
-    lengths = [
-        np.maximum(np.asarray(unit.lengths) - unit.content_start, 0).astype(np.float64)
-        for unit in held
-    ]
+    lengths = [unit.content_lengths.astype(np.float64) for unit in held]
     means = [float(own.mean()) for own in lengths]
     if len(held) < 2 or max(means) < _LONGER * min(means):
         return []

@@ -64,7 +64,8 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         name = unit.folder if models else unit.emotion
-        for field, value in (unit.configuration or {}).items():
+        known = {} if unit.configuration is None else {"chat": "none", **unit.configuration}
+        for field, value in known.items():
             shown = _bos(value, alike=models) if field == "bos" else _text(value)
             if name not in values[field][shown]:
                 values[field][shown].append(name)

@@ -100,7 +100,7 @@ def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
     if not layers:
         return []
     worst = int(np.nanargmax(ratios))
-    left_out = all(unit.content_start > 0 for unit in pool.units)
+    left_out = not any(unit.first_is_text for unit in pool.units)
     first = np.array([i for i, place in enumerate(pool.places) if place[2] == 0])
     dims, held = _dimensions(pool, worst, first)
     if left_out:

@@ -147,13 +147,16 @@ class NormTable:
         if self.by == "prompt":
             return tables.prompt_table(unit, site, self.norm, self.layer)
         if self.by == "token":
-            found = tables.token_table(unit, site, self.norm, prompt=self.prompt, layer=self.layer)
-        elif self.by == "position":
+            return tables.token_table(
+                unit, site, self.norm, prompt=self.prompt, layer=self.layer, content=self.content
+            )
+        if self.by == "position":
             found = tables.position_table(unit, site, self.norm)
-        else:
-            found = tables.layer_table(unit, site, self.norm)
-            return found[found["position"] == "content"] if self.content else found
-        return found[found["position"] >= unit.content_start] if self.content else found
+            own = [span for span in unit.content if span[0] < span[1]]
+            low, high = min((a for a, _ in own), default=1), max((b for _, b in own), default=1)
+            return found[found["position"].between(low, high - 1)] if self.content else found
+        found = tables.layer_table(unit, site, self.norm)
+        return found[found["position"] == "content"] if self.content else found
 
     def _rows(self, found: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """The wanted rows of tables one after another."""

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float32, Float64
 
 from emoact import numbers
-from emoact.positions import NormKind
+from emoact.positions import NormKind, Span
 from emoact.sites import SiteName
 from emoact.stats.distances.nearest import HeldOut, class_distances, held_out
 from emoact.stats.norms.tables import finite_quartiles, prompt_means, token_norms
@@ -141,7 +141,7 @@ def sentence_token_table(
 
 def sentence_layer_table(
     norms: Float64[np.ndarray, "layer pos"],
-    content_start: int,
+    content: Span,
     units: Sequence[UnitMeasures],
     site: SiteName,
     kind: NormKind,
@@ -152,10 +152,10 @@ def sentence_layer_table(
     """
     columns = {
         "layer": np.arange(len(norms)),
-        "sentence": prompt_means(norms, [norms.shape[1]], content_start)[:, 0],
+        "sentence": prompt_means(norms, [norms.shape[1]], [content])[:, 0],
     }
     for unit in units:
-        means = prompt_means(token_norms(unit, site, kind), unit.lengths, unit.content_start)
+        means = prompt_means(token_norms(unit, site, kind), unit.lengths, unit.content)
         quartiles = finite_quartiles(means[: len(norms)])
         for name, values in zip(("q25", "median", "q75"), quartiles, strict=True):
             columns[f"{unit.emotion} {name}"] = values

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from emoact.measures import Kind, Measure
-from emoact.positions import NormKind
+from emoact.positions import NormKind, Span
 from emoact.sites import SiteName
 from emoact.store.summaries.measures import SiteMeasures, UnitMeasures
 
@@ -33,32 +33,32 @@ def token_norms(
 
 
 def prompt_means(
-    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], start: int
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], content: Sequence[Span]
 ) -> Float64[np.ndarray, "layer prompt"]:
-    """Mean over the positions from `start` of each prompt; NaN where it has none."""
-    return _by_prompt(norms, lengths, start, np.mean)
+    """Mean over the positions of the text of each prompt; NaN where it has none."""
+    return _by_prompt(norms, lengths, content, np.mean)
 
 
 def prompt_medians(
-    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], start: int
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], content: Sequence[Span]
 ) -> Float64[np.ndarray, "layer prompt"]:
-    """Median over the positions from `start` of each prompt; NaN where it has none."""
-    return _by_prompt(norms, lengths, start, np.median)
+    """Median over the positions of the text of each prompt; NaN where it has none."""
+    return _by_prompt(norms, lengths, content, np.median)
 
 
 def prompt_ratios(
-    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], content_start: int
+    norms: Float64[np.ndarray, "layer token"], lengths: Sequence[int], content: Sequence[Span]
 ) -> Float64[np.ndarray, "layer prompt"]:
     """Position 0 over the median of the later content, for each prompt that has any.
 
     Source: Xiao et al. 2309.17453 (attention sinks), Sun et al. 2402.17762 (massive activations).
     """
     # Without a BOS the first word is content and may be the sink itself.
-    start = max(content_start, 1)
+    later = [(max(start, 1), stop) for start, stop in content]
     held = np.asarray(lengths, dtype=np.int64)
-    chosen = held > start
+    chosen = np.array([stop > start for start, stop in later], dtype=bool)
     first = norms[:, (np.cumsum(held) - held)[chosen]]
-    rest = prompt_medians(norms, lengths, start)[:, chosen]
+    rest = prompt_medians(norms, lengths, later)[:, chosen]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(rest == 0, np.nan, first / rest)
 
@@ -80,10 +80,10 @@ def layer_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd
     NaN or infinite value and are not left out, so that the statistics are NaN or infinite too.
     """
     norms, held = token_norms(unit, site, kind), np.asarray(unit.lengths, dtype=np.int64)
-    means = prompt_means(norms, unit.lengths, unit.content_start)
+    means = prompt_means(norms, unit.lengths, unit.content)
     by_position = {
         "first": norms[:, unit.offsets[:-1][held > 0]],
-        "content": means[:, held > unit.content_start],
+        "content": means[:, unit.content_lengths > 0],
     }
     found = [
         _table(
@@ -105,7 +105,7 @@ def layer_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd
 @functools.lru_cache(maxsize=_KEPT)
 def sink_table(unit: UnitMeasures, site: SiteName, kind: NormKind = "l2") -> pd.DataFrame:
     """By layer: the median over prompts of position 0 over the later content (`prompt_ratios`)."""
-    ratios = prompt_ratios(token_norms(unit, site, kind), unit.lengths, unit.content_start)
+    ratios = prompt_ratios(token_norms(unit, site, kind), unit.lengths, unit.content)
     return _table(
         unit,
         site=site,
@@ -142,7 +142,7 @@ def prompt_table(
     """Mean norm over the content of each prompt, at one layer or at all."""
     norms = token_norms(unit, site, kind)
     layers = _layers(norms, layer)
-    means = prompt_means(norms[layers], unit.lengths, unit.content_start)
+    means = prompt_means(norms[layers], unit.lengths, unit.content)
     return _table(
         unit,
         site=site,
@@ -150,13 +150,13 @@ def prompt_table(
         norm=kind,
         prompt=_ids(unit) * len(layers),
         mean=means.ravel(),
-        tokens=np.tile(_content_lengths(unit), len(layers)),
+        tokens=np.tile(unit.content_lengths, len(layers)),
     )
 
 
 def length_table(unit: UnitMeasures) -> pd.DataFrame:
     """Content tokens of each prompt, which are the same at every site and layer."""
-    return _table(unit, prompt=_ids(unit), tokens=_content_lengths(unit))
+    return _table(unit, prompt=_ids(unit), tokens=unit.content_lengths)
 
 
 def token_table(
@@ -166,25 +166,35 @@ def token_table(
     *,
     prompt: str | None = None,
     layer: int | None = None,
+    content: bool = False,
 ) -> pd.DataFrame:
-    """Norm of each token with its largest dimensions, of one prompt or layer or of all."""
+    """Norm of each token with its largest dimensions, of one prompt or layer or of all.
+
+    With a chat format, `part` says whether a token is of the text or of the template.
+    """
     norms, one, edges = token_norms(unit, site, kind), unit.sites[site], unit.offsets
     ids = _ids(unit)
     samples = [n for n in range(unit.n_samples) if prompt in (None, ids[n])]
-    lengths = [unit.lengths[n] for n in samples]
     layers = _layers(norms, layer)
-    tokens = np.concatenate([np.arange(edges[n], edges[n + 1]) for n in samples] or [np.zeros(0)])
-    at = np.ix_(np.array(layers), tokens.astype(np.int64))
+    places = [(n, at) for n in samples for at in range(unit.lengths[n])]
+    if content:
+        places = [(n, at) for n, at in places if unit.content[n][0] <= at < unit.content[n][1]]
+    tokens = np.array([edges[n] + at for n, at in places], dtype=np.int64)
+    at = np.ix_(np.array(layers), tokens)
     dims, values = one.top_dims[at], one.top_values[at]
     return _table(
         unit,
         site=site,
         layer=np.repeat(layers, len(tokens)),
         norm=kind,
-        prompt=[ids[n] for n, length in zip(samples, lengths, strict=True) for _ in range(length)]
-        * len(layers),
-        position=np.tile(np.concatenate([np.arange(n) for n in [0, *lengths]]), len(layers)),
-        token=[text for n in samples for text in unit.token_strings[n]] * len(layers),
+        prompt=[ids[n] for n, _ in places] * len(layers),
+        position=np.tile(np.array([at for _, at in places], dtype=np.int64), len(layers)),
+        token=[unit.token_strings[n][at] for n, at in places] * len(layers),
+        **(
+            {"part": np.where(unit.is_content[tokens], "text", "template").tolist() * len(layers)}
+            if unit.content_spans
+            else {}
+        ),
         value=norms[at].ravel(),
         **{
             f"top{rank + 1}": [
@@ -207,8 +217,8 @@ def growth_table(unit: UnitMeasures) -> pd.DataFrame:
     """
     if not len(unit.steps):
         return pd.DataFrame()
-    sizes = prompt_means(unit.sites["resid_pre"].l2, unit.lengths, unit.content_start)
-    shares = prompt_medians(unit.steps["mlp_share"], unit.lengths, unit.content_start)
+    sizes = prompt_means(unit.sites["resid_pre"].l2, unit.lengths, unit.content)
+    shares = prompt_medians(unit.steps["mlp_share"], unit.lengths, unit.content)
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = sizes[1:] / sizes[:-1]
     return _table(
@@ -254,6 +264,7 @@ def joined(units: Sequence[UnitMeasures], emotion: str) -> UnitMeasures:
         emotion=emotion,
         lengths=tuple(length for unit in units for length in unit.lengths),
         token_strings=tuple(texts for unit in units for texts in unit.token_strings),
+        content_spans=tuple(span for unit in units for span in unit.content),
         prompts=None,
         sites={
             site: SiteMeasures(
@@ -283,10 +294,6 @@ def _ids(unit: UnitMeasures) -> list[str]:
     return [unit.prompt_id(prompt) for prompt in range(unit.n_samples)]
 
 
-def _content_lengths(unit: UnitMeasures) -> np.ndarray:
-    return np.maximum(np.asarray(unit.lengths, dtype=np.int64) - unit.content_start, 0)
-
-
 def _quartiles(values: Float64[np.ndarray, "layer prompt"]) -> Float64[np.ndarray, "3 layer"]:
     """Quartiles of each layer; a NaN in a layer makes all three NaN."""
     if not values.shape[1]:
@@ -308,14 +315,17 @@ def _quartile_columns(values: Float64[np.ndarray, "3 row"], prefix: str = "") ->
 
 
 def _by_prompt(
-    norms: np.ndarray, lengths: Sequence[int], start: int, summary: Callable[..., Any]
+    norms: np.ndarray,
+    lengths: Sequence[int],
+    content: Sequence[Span],
+    summary: Callable[..., Any],
 ) -> np.ndarray:
     values = np.full((len(norms), len(lengths)), np.nan)
     at = 0
-    for prompt, length in enumerate(lengths):
-        if length > start:
+    for prompt, (length, (start, stop)) in enumerate(zip(lengths, content, strict=True)):
+        if stop > start:
             with np.errstate(invalid="ignore"):
-                values[:, prompt] = summary(norms[:, at + start : at + length], axis=1)
+                values[:, prompt] = summary(norms[:, at + start : at + stop], axis=1)
         at += length
     return values
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from emoact.positions import pool_sample, position_norms, vectors
+from emoact.decode import OPTIONAL
+from emoact.positions import Span, pool_sample, position_norms, spans_from, vectors
 from emoact.sites import SiteName
 
 TOP = 3
@@ -109,6 +110,7 @@ class UnitFacts:
         random_weights: True where the weights are random.
         notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
+        content_spans: Positions of each prompt's text in its chat template; None without one.
     """
 
     folder: str
@@ -125,6 +127,22 @@ class UnitFacts:
     random_weights: bool
     notes: tuple[str, ...]
     saved_sites: tuple[SiteName, ...]
+    content_spans: tuple[Span, ...] | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def content(self) -> tuple[Span, ...]:
+        """Positions of each prompt's text; the rest is BOS or chat template."""
+        return self.content_spans or spans_from(self.lengths, self.content_start)
+
+    @property
+    def content_lengths(self) -> Int64[np.ndarray, " prompt"]:
+        """Positions of each prompt's text."""
+        return np.array([stop - start for start, stop in self.content], dtype=np.int64)
+
+    @property
+    def first_is_text(self) -> bool:
+        """True where position 0 is the first word of a prompt, and neither BOS nor template."""
+        return any(start == 0 for start, _ in self.content)
 
     @property
     def n_samples(self) -> int:
@@ -139,7 +157,7 @@ class UnitFacts:
     @property
     def is_content(self) -> Bool[np.ndarray, " token"]:
         """True for the tokens of a prompt's text."""
-        return content_mask(self.lengths, self.content_start)
+        return content_mask(self.lengths, self.content)
 
     def prompt_id(self, sample: int) -> str:
         """Id of the prompt, or its place in the file."""
@@ -171,28 +189,31 @@ class UnitMeasures(UnitFacts):
     steps: Mapping[str, np.ndarray]
 
 
-def content_mask(lengths: Sequence[int], content_start: int) -> Bool[np.ndarray, " token"]:
+def content_mask(lengths: Sequence[int], content: Sequence[Span]) -> Bool[np.ndarray, " token"]:
     """True for the content tokens of prompts of these lengths."""
     if not lengths:
         return np.zeros(0, dtype=bool)
-    return np.concatenate([np.arange(length) >= content_start for length in lengths])
+    return np.concatenate(
+        [
+            (np.arange(length) >= start) & (np.arange(length) < stop)
+            for length, (start, stop) in zip(lengths, content, strict=True)
+        ]
+    )
 
 
 def measure_site(
-    layers: Sequence[Sequence[np.ndarray]], *, lengths: Sequence[int], content_start: int
+    layers: Sequence[Sequence[np.ndarray]], *, lengths: Sequence[int], content: Sequence[Span]
 ) -> SiteMeasures:
     """Measures of one site, holding one block of one layer at a time.
 
     Args:
         layers: Arrays `[pos, d_model]` as `[layer][sample]`.
         lengths: Positions of each sample.
-        content_start: First content position.
+        content: Positions of the text of each sample.
     """
-    content = content_mask(lengths, content_start)
-    sampled = _evenly(np.flatnonzero(content), _SAMPLED_TOKENS)
-    measured = [
-        _measure_layer(samples, lengths, content, sampled, content_start) for samples in layers
-    ]
+    mask = content_mask(lengths, content)
+    sampled = _evenly(np.flatnonzero(mask), _SAMPLED_TOKENS)
+    measured = [_measure_layer(samples, lengths, mask, sampled, content) for samples in layers]
     return SiteMeasures(
         arrays={name: np.stack([one[name] for one in measured]) for name in ARRAYS},
         n_layers=len(measured),
@@ -226,9 +247,9 @@ def measure_steps(
 def _measure_layer(
     samples: Sequence[np.ndarray],
     lengths: Sequence[int],
-    content: Bool[np.ndarray, " token"],
+    mask: Bool[np.ndarray, " token"],
     sampled: Int64[np.ndarray, " chosen"],
-    content_start: int,
+    content: Sequence[Span],
 ) -> dict[str, np.ndarray]:
     d_model = vectors(samples[0]).shape[1] if len(samples) else 0
     blocks, moments = [], _Moments(d_model)
@@ -238,7 +259,7 @@ def _measure_layer(
     for start, stop in _blocks(lengths):
         arrays = [vectors(samples[index]) for index in range(start, stop)]
         for index, array in enumerate(arrays, start=start):
-            pooled[index] = pool_sample(array, content_start=content_start)
+            pooled[index] = pool_sample(array, content=content[index])
         rows = np.concatenate(arrays) if arrays else np.empty((0, d_model), dtype=np.float32)
         end = at + len(rows)
         bad = np.count_nonzero(~np.isfinite(rows), axis=1).astype(np.int32)
@@ -252,7 +273,7 @@ def _measure_layer(
                 "top_values": np.take_along_axis(rows, top_dims, axis=1),
             }
         )
-        moments.add(rows[content[at:end] & (bad == 0)])
+        moments.add(rows[mask[at:end] & (bad == 0)])
         own = (sampled >= at) & (sampled < end)
         chosen[own] = rows[sampled[own] - at]
         at = end

@@ -34,9 +34,7 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
     return _measures(
         unit,
         {
-            site: measure_site(
-                unit.site(site), lengths=unit.lengths, content_start=unit.content_start
-            )
+            site: measure_site(unit.site(site), lengths=unit.lengths, content=unit.content)
             for site in _sites(unit)
         },
         measure_steps(unit.residual_stream, unit.mlp_output) if _has_steps(unit) else {},

@@ -104,7 +104,7 @@ class _FileArrays(Mapping[str, np.ndarray]):
 
 
 def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
-    facts = {field.name: getattr(measures, field.name) for field in fields(UnitFacts)}
+    facts = UnitFacts(**{field.name: getattr(measures, field.name) for field in fields(UnitFacts)})
     stamp = {"version": SUMMARY_VERSION, "sha256": sha256, "sites": list(measures.sites)}
     return {**stamp, **encode(facts)}
 

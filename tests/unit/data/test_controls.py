@@ -48,10 +48,10 @@ def test_one_word_is_its_own_shuffle_and_is_counted() -> None:
 
 def test_each_distinct_token_stands_alone_behind_bos() -> None:
     prompts = [np.array([9, 4, 2, 4]), np.array([9, 2, 7])]
-    found = lone_tokens(prompts, content_start=1)
+    found = lone_tokens(prompts, [(1, len(ids)) for ids in prompts])
     assert [ids.tolist() for ids in found] == [[9, 2], [9, 4], [9, 7]]
 
 
 def test_without_bos_each_token_stands_alone() -> None:
-    found = lone_tokens([np.array([4, 2, 4])], content_start=0)
+    found = lone_tokens([np.array([4, 2, 4])], [(0, 3)])
     assert [ids.tolist() for ids in found] == [[2], [4]]

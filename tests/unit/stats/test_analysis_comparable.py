@@ -73,7 +73,9 @@ def test_configuration_is_read_from_provenance() -> None:
         "revision": "main",
         "weight_source": "hub",
     }
-    assert Configuration.from_provenance("gpt2", provenance, pooling="mean_content") == BASE
+    assert Configuration.from_provenance(
+        "gpt2", provenance, pooling="mean_content"
+    ) == dataclasses.replace(BASE, chat="none")
     blank = Configuration.from_provenance("gpt2", None, pooling="last")
     assert blank == Configuration(model="gpt2", pooling="last")
 

@@ -447,6 +447,7 @@ class FakeUnit:
     n_layers: int = 2
     content_start: int = 1
     lengths: tuple[int, ...] = (4, 6)
+    content: tuple[tuple[int, int], ...] = ((1, 4), (1, 6))
     prompts: Sequence[Mapping[str, Any]] | None = None
     provenance: Mapping[str, Any] | None = None
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from emoact.positions import spans_from
 from emoact.stats.norms.tables import prompt_means, prompt_medians
 from emoact.store.summaries import measures
 from emoact.store.summaries.measures import measure_site, measure_steps
@@ -24,7 +25,7 @@ def test_every_statistic_agrees_with_numpy(
 ) -> None:
     monkeypatch.setattr(measures, "_BLOCK_TOKENS", block)
     arrays = layers()
-    found = measure_site(arrays, lengths=LENGTHS, content_start=start)
+    found = measure_site(arrays, lengths=LENGTHS, content=spans_from(LENGTHS, start))
     for layer, samples in enumerate(arrays):
         every = np.concatenate(samples).astype(np.float64)
         content = np.concatenate([sample[start:] for sample in samples]).astype(np.float64)
@@ -52,7 +53,7 @@ def test_every_statistic_agrees_with_numpy(
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
 def test_medians_of_odd_and_even_counts_are_numpys(count: int) -> None:
     rows = np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
-    (found,) = measure_site([[rows]], lengths=[count], content_start=0).typical
+    (found,) = measure_site([[rows]], lengths=[count], content=[(0, count)]).typical
     np.testing.assert_array_equal(found, np.median(np.abs(rows), axis=0))
 
 
@@ -60,7 +61,7 @@ def test_tokens_that_are_no_numbers_are_counted_and_left_out_of_dimensions() -> 
     arrays = layers()
     arrays[1][2][4, 6] = np.nan
     arrays[1][2][4, 7] = np.inf
-    found = measure_site(arrays, lengths=LENGTHS, content_start=1)
+    found = measure_site(arrays, lengths=LENGTHS, content=spans_from(LENGTHS, 1))
     assert found.n_bad.sum() == found.n_bad[1, 5 + 1 + 4] == 2
     assert np.isfinite(found.mean).all()
     assert np.isfinite(found.typical).all()
@@ -86,6 +87,8 @@ def test_the_share_of_the_mlp_is_one_where_it_does_everything() -> None:
 def test_means_and_medians_by_prompt_leave_out_what_comes_before_the_content() -> None:
     norms = np.arange(17.0)[None]
     np.testing.assert_array_equal(
-        prompt_means(norms, LENGTHS, 1), [[2.5, np.nan, (7 + 14) / 2, 16.0]]
+        prompt_means(norms, LENGTHS, spans_from(LENGTHS, 1)), [[2.5, np.nan, (7 + 14) / 2, 16.0]]
     )
-    np.testing.assert_array_equal(prompt_medians(norms, LENGTHS, 4), [[4.0, np.nan, 12.0, np.nan]])
+    np.testing.assert_array_equal(
+        prompt_medians(norms, LENGTHS, spans_from(LENGTHS, 4)), [[4.0, np.nan, 12.0, np.nan]]
+    )

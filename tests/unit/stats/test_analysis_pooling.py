@@ -10,18 +10,21 @@ SAMPLE = np.array([[100, 100], [1, 2], [3, 6], [5, 1]], dtype=np.float32)
 
 
 @pytest.mark.parametrize(
-    ("pooling", "content_start", "expected"),
+    ("pooling", "content", "expected"),
     [
-        ("mean_content", 1, [3, 3]),
-        ("mean_content", 0, [27.25, 27.25]),
-        ("last", 1, [5, 1]),
-        ("mean_all", 1, [27.25, 27.25]),
+        ("mean_content", (1, 4), [3, 3]),
+        ("mean_content", (0, 4), [27.25, 27.25]),
+        ("mean_content", (1, 3), [2, 4]),
+        ("last", (1, 4), [5, 1]),
+        ("last", (1, 3), [3, 6]),
+        ("last_template", (1, 3), [5, 1]),
+        ("mean_all", (1, 3), [27.25, 27.25]),
     ],
 )
 def test_pooling_takes_its_positions(
-    pooling: str, content_start: int, expected: list[float]
+    pooling: str, content: tuple[int, int], expected: list[float]
 ) -> None:
-    pooled = pool_sample(SAMPLE, pooling=pooling, content_start=content_start)  # type: ignore[arg-type]
+    pooled = pool_sample(SAMPLE, pooling=pooling, content=content)  # type: ignore[arg-type]
     np.testing.assert_allclose(pooled, expected)
     assert pooled.dtype == np.float32
 

@@ -166,7 +166,7 @@ def test_a_sentence_stands_over_the_classes() -> None:
     typed = Looked(
         text="- no",
         token_strings=("<s>", "a", "b"),
-        content_start=1,
+        content=(1, 3),
         bos={},
         random_weights=False,
         arrays={

@@ -1,0 +1,221 @@
+"""Prompts in the chat format of a model: its own template around the text, as the user's turn."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
+from emoact.models import chat_sandbox
+from emoact.positions import Span
+from emoact.schema import ChatFormat
+
+_TIMEOUT_S = 4 * chat_sandbox.CPU_S
+_LIMIT = 20_000_000
+_AT_ONCE = 2000
+"""Prompts that one process renders within its limit of time."""
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+"""What that process sees of the environment, which may hold tokens."""
+_PROBE = "\ue000probe\ue001"
+"""A text that no template holds; shows where a template puts the user's text."""
+_WITHOUT = "Extract with --chat none, or choose a model that was tuned on conversations."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatTemplate:
+    """The chat template of a model.
+
+    Attributes:
+        model: Name of the model in messages.
+        text: The Jinja template.
+        tokens: Special tokens that it may write, such as `bos_token`, by name.
+    """
+
+    model: str
+    text: str
+    tokens: tuple[tuple[str, str], ...]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the template's text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @classmethod
+    def of(cls, model: str, template: Any, tokens: Mapping[str, Any]) -> ChatTemplate:
+        """The template as transformers chooses it: of several named ones the default.
+
+        Raises:
+            RequestError: There is none.
+        """
+        if isinstance(template, list):
+            template = {each["name"]: each["template"] for each in template}
+        if isinstance(template, Mapping):
+            template = template.get("default")
+        if not isinstance(template, str) or not template:
+            raise RequestError(f"the tokenizer of {model} has no chat template", remedy=_WITHOUT)
+        named = {
+            name: value["content"] if isinstance(value, Mapping) else value
+            for name, value in tokens.items()
+            if name.endswith("_token")
+        }
+        strings = {name: value for name, value in named.items() if isinstance(value, str)}
+        return cls(model=model, text=template, tokens=tuple(sorted(strings.items())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formatted:
+    """One prompt in its chat format.
+
+    Attributes:
+        text: All of it.
+        start: First character of the user's text.
+        stop: First character after it.
+    """
+
+    text: str
+    start: int
+    stop: int
+
+    def content(self, offsets: Sequence[tuple[int, int]]) -> Span:
+        """Positions of the tokens that hold a character of the user's text.
+
+        Args:
+            offsets: First character of each token, and the first one after it.
+        """
+        own = [
+            position
+            for position, (first, end) in enumerate(offsets)
+            if max(first, self.start) < min(end, self.stop)
+        ]
+        return (own[0], own[-1] + 1) if own else (0, 0)
+
+
+def read_template(directory: Path, model: str) -> ChatTemplate:
+    """The template in a model's folder; imports neither torch nor transformers.
+
+    Raises:
+        RequestError: There is none, or the folder has no readable configuration of its tokenizer.
+    """
+    config = read_json(Path(directory, "tokenizer_config.json").resolve(), limit=_LIMIT)
+    file = directory / "chat_template.jinja"
+    template = file.read_text() if file.is_file() else config.get("chat_template")
+    return ChatTemplate.of(model, template, config)
+
+
+def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[str]) -> list[str]:
+    """Check a model's chat format on the prompts of a run; returns them in their format.
+
+    Raises:
+        RequestError: There is no template, the template refuses or changes a prompt or runs too
+            long, or the tokenizer changes a prompt, so that its text is not found again.
+    """
+    from tokenizers import Tokenizer
+
+    prompts = formatted(read_template(directory, model), chat, tuple(texts))
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise RequestError(
+            f"the tokenizer of {model} does not say which characters a token stands for "
+            "(tokenizer.json), so that the text cannot be told from the template",
+            remedy=_WITHOUT,
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the package raises no narrower type
+        raise EmoactError(f"{path}: this is not a readable tokenizer ({error!s:.120})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    encoded = tokenizer.encode_batch([each.text for each in prompts], add_special_tokens=False)
+    for text, prompt, tokens in zip(texts, prompts, encoded, strict=True):
+        start, stop = prompt.content(tokens.offsets)
+        again = tokenizer.decode(tokens.ids[start:stop], skip_special_tokens=False)
+        if unicodedata.normalize("NFC", text.strip()) not in unicodedata.normalize("NFC", again):
+            raise RequestError(
+                f"the tokenizer of {model} changes a prompt: {text!r:.80} is read as {again!r:.80}",
+                remedy=_WITHOUT,
+            )
+    return [each.text for each in prompts]
+
+
+@functools.lru_cache(maxsize=32)
+def formatted(
+    template: ChatTemplate, chat: ChatFormat, texts: tuple[str, ...]
+) -> tuple[Formatted, ...]:
+    """The texts as the user's turn, followed by the beginning of the answer.
+
+    White space around a text may be trimmed by a template; the rest of it must stay.
+
+    Raises:
+        RequestError: The template refuses a prompt, changes it, leaves the system prompt out, or
+            needs too much time or memory.
+    """
+    probe, *rendered = _rendered(template, chat, (_PROBE, *texts))
+    before, *after = probe.split(_PROBE)
+    if len(after) != 1:
+        raise _refused(template, f"it writes the user's text {len(after)} times, not once")
+    if chat.system and chat.system.strip() not in before:
+        raise _refused(template, "it leaves the system prompt out", "Extract without --system.")
+    prefix = chat.assistant or ""
+    found = []
+    for text, whole in zip(texts, rendered, strict=True):
+        stop = len(whole) - len(after[0])
+        own = whole[len(before) : stop]
+        if whole != before + own + after[0] or own not in (text, text.strip()):
+            raise _refused(template, f"it changes the prompt {text!r:.80}")
+        found.append(Formatted(text=whole + prefix, start=len(before), stop=stop))
+    return tuple(found)
+
+
+def _rendered(template: ChatTemplate, chat: ChatFormat, texts: Sequence[str]) -> list[str]:
+    system = [] if chat.system is None else [{"role": "system", "content": chat.system}]
+    found: list[str] = []
+    for first in range(0, len(texts), _AT_ONCE):
+        asked = {
+            "template": template.text,
+            "tokens": dict(template.tokens),
+            "conversations": [
+                [*system, {"role": "user", "content": text}]
+                for text in texts[first : first + _AT_ONCE]
+            ],
+        }
+        found += _ask(template, json.dumps(asked))
+    return found
+
+
+def _ask(template: ChatTemplate, asked: str) -> list[str]:
+    limits = f"{chat_sandbox.CPU_S} seconds or {chat_sandbox.MEMORY >> 20} MB of memory"
+    try:
+        done = subprocess.run(
+            # -P: the modules beside the script must not come before the standard library.
+            [sys.executable, "-P", chat_sandbox.__file__],
+            input=asked,
+            capture_output=True,
+            encoding="utf-8",
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        raise _refused(template, f"it was stopped after {limits}") from error
+    if "error" in answer:
+        remedy = "Extract without --system." if "system" in answer["error"].lower() else _WITHOUT
+        raise _refused(template, answer["error"], remedy)
+    texts: list[str] = answer["texts"]
+    return texts
+
+
+def _refused(template: ChatTemplate, why: str, remedy: str = _WITHOUT) -> RequestError:
+    return RequestError(
+        f"the chat template of {template.model} cannot be used: {why}", remedy=remedy
+    )

@@ -1,0 +1,133 @@
+"""The process that renders a chat template: a sandboxed Jinja with limits of time and memory.
+
+A template comes with a model and is a program. It runs in a process of its own, which imports the
+standard library and jinja2 only, reads one JSON document from standard input and writes one.
+The clock is not offered to it, so that a run can be repeated.
+"""
+
+import json
+import resource
+import sys
+from typing import Any
+
+CPU_S = 3
+MEMORY = 512 << 20
+MOST_CHARACTERS = 1_000_000
+"""Limits of one process: seconds of computing, bytes of memory, characters of a prompt."""
+
+
+def limit() -> None:
+    """Give this process its limits; it cannot raise them again and writes no file."""
+    for kind, most in (
+        (resource.RLIMIT_CPU, CPU_S),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):
+            # macOS has no limit of the address space; the other limits hold there.
+            continue
+
+
+def environment() -> Any:
+    """The Jinja environment of a chat template.
+
+    Source: `_cached_compile_jinja_template` of transformers 5.23, without its clock.
+    """
+    from jinja2 import nodes
+    from jinja2.exceptions import SecurityError, TemplateError
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.utils import Namespace
+
+    class Generation(Extension):
+        """`{% generation %}` marks what the assistant wrote; it is rendered as it is."""
+
+        tags = frozenset({"generation"})  # type: ignore[assignment]
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return nodes.Scope(body).set_lineno(line)
+
+    class OpenNamespace(Namespace):
+        """A namespace without the names that lead to Python's own objects."""
+
+        def __init__(*args: Any, **kwargs: Any) -> None:
+            fields = dict(*args[1:], **kwargs)
+            for name in fields:
+                _check_name(name)
+            Namespace.__init__(args[0], fields)
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            _check_name(name)
+            super().__setitem__(name, value)
+
+    def _check_name(name: object) -> None:
+        if isinstance(name, str) and name.startswith("_"):
+            raise SecurityError(f"{name!r} is no name of a field")
+
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
+    def tojson(value: Any, ensure_ascii: bool = False, **how: Any) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, **how)
+
+    def plain_dict(*args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    found = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    found.filters["tojson"] = tojson
+    found.globals |= {
+        "raise_exception": refuse,
+        "namespace": OpenNamespace,
+        "dict": plain_dict,
+    }
+    return found
+
+
+def render(asked: dict[str, Any]) -> list[str]:
+    """The text of each conversation.
+
+    Raises:
+        MemoryError: A text is longer than any prompt.
+    """
+    template = environment().from_string(asked["template"])
+    texts = []
+    for messages in asked["conversations"]:
+        parts, size = [], 0
+        for part in template.generate(
+            messages=messages,
+            tools=None,
+            documents=None,
+            add_generation_prompt=True,
+            **asked["tokens"],
+        ):
+            size += len(part)
+            if size > MOST_CHARACTERS:
+                raise MemoryError
+            parts.append(part)
+        texts.append("".join(parts))
+    return texts
+
+
+def main() -> None:
+    """Render what standard input asks for."""
+    asked = json.load(sys.stdin)
+    limit()
+    try:
+        answer: dict[str, Any] = {"texts": render(asked)}
+    except MemoryError:
+        answer = {"error": "it makes more text than a prompt can be, or needs too much memory"}
+    except RecursionError:
+        answer = {"error": "it calls itself without end"}
+    except Exception as error:  # noqa: BLE001 - a template can raise anything
+        answer = {"error": f"{type(error).__name__}: {error}"[:400]}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

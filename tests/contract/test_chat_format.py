@@ -1,0 +1,222 @@
+"""Chat formats of tiny real models, against transformers and plain Hugging Face."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.extraction.controls import compute_controls
+from emoact.extraction.extractor import ActivationExtractor
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.models.alike import request_like
+from emoact.models.resolve import resolve_model
+from emoact.schema import ChatFormat, ExtractionOptions
+from emoact.stats.features import features_of
+from emoact.stats.norms.norm_tables import NormTable
+from emoact.stats.settings import AnalysisSettings
+from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls, shuffle_name
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read
+from emoact.store.summaries.measuring import measure_file
+from tests.support.planted import plant_unit
+from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
+from tests.support.tiny_models import engine_of, save_tiny
+
+TEMPLATES = {
+    "roles": "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+    "instructions": "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content | trim }} "
+    "[/INST]{% else %}{{ m.content }} {% endif %}{% endfor %}",
+}
+TEXTS = (
+    "Thank you for the soup, thank you.",
+    "user",
+    "Sorry!",
+    "You kept the keys again, and nobody could get in.",
+)
+SITES = ("resid_pre", "mlp_out")
+
+
+@dataclass(frozen=True)
+class Model:
+    folder: Path
+    dataset: Path
+
+    @property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self.folder)
+
+
+def made(path: Path, family: str, template: str) -> Model:
+    folder = save_tiny(family, path / "model")
+    (folder / "chat_template.jinja").write_text(TEMPLATES[template])
+    rows = [f"{text}\t{emotion}\n" for emotion in ("anger", "neutral") for text in TEXTS]
+    (path / "prompts.tsv").write_text("text\temotion\n" + "".join(rows))
+    return Model(folder, path / "prompts.tsv")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return made(tmp_path_factory.mktemp("chat"), "gpt2", "roles")
+
+
+def extract(model: Model, results: Path, chat: ChatFormat | None) -> list[Path]:
+    options = ExtractionOptions(chat=chat)
+    extractor = ActivationExtractor(str(model.folder), options=options)
+    return extractor.extract_dataset(model.dataset, results=results)
+
+
+@pytest.fixture(scope="module")
+def files(model: Model, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return extract(model, tmp_path_factory.mktemp("results"), ChatFormat())
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_path: Path) -> None:
+    model = made(tmp_path, "llama", template)
+    plain = hugging_face(model.folder)
+    for system, prefix in itertools.product((None, "Be kind."), (None, " Well,")):
+        options = ExtractionOptions(chat=ChatFormat(system=system, assistant=prefix))
+        engine = engine_of(resolve_model(str(model.folder)), options, texts=TEXTS)
+        prompts = engine.tokenise(TEXTS)
+        found: dict[Any, np.ndarray] = {}
+        engine.forward(
+            prompts,
+            put=lambda site, layer, n, rows, to=found: to.update({(site, layer, n): rows.copy()}),
+            on_pass=lambda _samples, _tokens: None,
+        )
+        for number, (text, prompt) in enumerate(zip(TEXTS, prompts, strict=True)):
+            messages = [{"role": "user", "content": text}]
+            if system is not None:
+                messages.insert(0, {"role": "system", "content": system})
+            whole = model.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False
+            )
+            expected = model.tokenizer(whole + (prefix or ""), add_special_tokens=False).input_ids
+            if prefix is None:
+                assert expected == model.tokenizer.apply_chat_template(
+                    messages, add_generation_prompt=True, return_dict=False
+                )
+            assert prompt.ids.tolist() == expected
+            start, stop = prompt.content
+            assert "".join(prompt.strings[start:stop]).strip() == text
+            reference = hugging_face_activations(plain, expected)
+            for site, layers in reference.items():
+                for layer, rows in enumerate(layers):
+                    assert largest_difference(found[site, layer, number], rows) < 1e-5
+
+
+def test_files_say_where_the_text_is_and_what_was_around_it(
+    model: Model, files: list[Path]
+) -> None:
+    with files[0].open("rb") as file:
+        metadata = pickle.load(file)["metadata"]
+    assert metadata["content_start"] == 1
+    assert metadata["provenance"]["chat"] == {"format": "template"}
+    assert len(metadata["provenance"]["chat_template_sha256"]) == 64
+    unit = read(files[0])
+    assert not unit.notes
+    for text, strings, (start, stop) in zip(TEXTS, unit.token_strings, unit.content, strict=True):
+        assert "".join(strings[start:stop]) == text
+        assert 1 < start < stop < len(strings)
+    request = request_like(unit.folder, unit.configuration, SITES, name=str(model.folder))
+    assert request.options.chat == ChatFormat()
+
+
+def test_files_without_a_chat_format_say_nothing_of_it(model: Model, tmp_path: Path) -> None:
+    (file, _) = extract(model, tmp_path, None)
+    with file.open("rb") as opened:
+        metadata = pickle.load(opened)["metadata"]
+    assert not {"content_spans"} & set(metadata)
+    assert not {name for name in metadata["provenance"] if "chat" in name}
+    assert "chat" not in (read(file).configuration or {})
+
+
+def test_template_positions_never_enter_a_mean(tmp_path: Path) -> None:
+    spans = [(2, 3), (3, 4), (2, 5), (1, 3), (2, 4)]
+    path = plant_unit(tmp_path, spans=spans)
+    unit, measured = read(path), measure_file(path)
+    for site in SITES:
+        pooled = features_of(unit, sites=SITES).sites[site]
+        for layer, samples in enumerate(unit.site(site)):
+            own = [rows[a:b] for rows, (a, b) in zip(samples, spans, strict=True)]
+            means = np.stack([rows.mean(axis=0) for rows in own])
+            np.testing.assert_allclose(pooled[:, layer], means, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(
+                measured.sites[site].pooled[layer], means, rtol=1e-5, atol=1e-6
+            )
+            np.testing.assert_allclose(
+                measured.sites[site].mean[layer], np.concatenate(own).mean(axis=0), atol=1e-5
+            )
+    rows = NormTable(by="layer", content=True).frame([measured])
+    assert np.isfinite(rows["mean"]).all()
+    tokens = NormTable(by="token", content=True, prompt="p1").frame([measured])
+    assert set(tokens["position"]) == {3}
+    assert set(NormTable(by="token", prompt="p1").frame([measured])["part"]) == {
+        "text",
+        "template",
+    }
+    last = features_of(unit, sites=SITES, pooling="last").sites["resid_pre"]
+    assert np.isfinite(last).all()
+    assert np.isnan(features_of(unit, sites=SITES, pooling="last_template").sites["mlp_out"]).all()
+
+
+def test_formatted_and_plain_files_are_not_compared(
+    model: Model, files: list[Path], tmp_path: Path
+) -> None:
+    mixed = tmp_path / "activations" / files[0].parent.name
+    (_, plain) = extract(model, tmp_path / "plain", None)
+    mixed.mkdir(parents=True)
+    for file in (files[0], plain):
+        (mixed / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(RequestError, match=r"chat differs: template .*; none "):
+        prepare_analysis(AnalyzeRequest(results=tmp_path))
+    settings = AnalysisSettings(pooling="last_template")
+    with pytest.raises(RequestError, match=r"no chat template \(field chat\)"):
+        prepare_analysis(AnalyzeRequest(results=tmp_path / "plain", settings=settings))
+
+
+def test_a_file_of_another_format_is_in_the_way(model: Model, files: list[Path]) -> None:
+    request = ExtractRequest(
+        models=(str(model.folder),), dataset=model.dataset, results=files[0].parents[2]
+    )
+    with pytest.raises(RequestError, match=r'chat\.format: saved "template", asked nothing'):
+        prepare(request)
+
+
+def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
+    model: Model, files: list[Path]
+) -> None:
+    unit, plain = read(files[0]), hugging_face(model.folder)
+    controls = UnitControls(
+        root=ResultsRoot(files[0].parents[2]),
+        unit=unit,
+        settings=ControlSettings(sites=SITES, pooling="mean_content", n_shuffles=20, seed=0),
+    )
+    options = ExtractionOptions(chat=ChatFormat())
+    engine = engine_of(resolve_model(str(model.folder)), options, texts=TEXTS)
+    alone = compute_controls(controls, CONTEXTLESS, engine, lambda _: None)
+    ids, (start, stop) = unit.tokens[0], unit.content[0]
+    rows = [
+        hugging_face_activations(plain, [*ids[:start].tolist(), int(token)])["mlp_out"][1][-1]
+        for token in ids[start:stop]
+    ]
+    np.testing.assert_allclose(alone["mlp_out"][0, 1], np.mean(rows, axis=0), rtol=1e-4, atol=1e-5)
+    shuffled = compute_controls(controls, shuffle_name(0), engine, lambda _: None)
+    one_word = features_of(unit, sites=SITES).sites["mlp_out"][1]
+    np.testing.assert_allclose(shuffled["mlp_out"][1], one_word, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_a_format_need_the_format(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extract", "--model", "gpt2", "--system", "Be kind."]) == 2
+    assert "--chat template" in capsys.readouterr().err
