@@ -168,8 +168,8 @@ def _write_weights(
                 on_step(
                     "install",
                     detail=f"converting {gguf.name}, once",
-                    done=file.written,
-                    total=file.total,
+                    done=float(file.written),
+                    total=float(file.total),
                 )
                 found = processor.process(
                     weights=values,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
 from gguf import GGUFReader, GGUFValueType, dequantize
 
-_AT_ONCE = 16_000_000
+AT_ONCE = 16_000_000
 """Values of the embedding that are dequantised at once: 64 MB of float32."""
 
 
@@ -21,15 +21,16 @@ class GgufFile(GGUFReader):
     """
 
     def _get_field_parts(
-        self, orig_offs: int, raw_type: int
+        self, orig_offs: SupportsInt, raw_type: SupportsInt
     ) -> tuple[int, list[Any], list[int], list[GGUFValueType]]:
+        offset = int(orig_offs)
         if raw_type != GGUFValueType.ARRAY or self.byte_order != "I":
             found: tuple[int, list[Any], list[int], list[GGUFValueType]]
-            found = super()._get_field_parts(orig_offs, raw_type)
+            found = super()._get_field_parts(offset, int(raw_type))
             return found
-        kind = GGUFValueType(int(self._get(orig_offs, np.uint32)[0]))
-        length = int(self._get(orig_offs + 4, np.uint64)[0])
-        start = orig_offs + 12
+        kind = GGUFValueType(int(self._get(offset, np.uint32)[0]))
+        length = int(self._get(offset + 4, np.uint64)[0])
+        start = offset + 12
         if kind == GGUFValueType.STRING:
             values, end = self._strings(start, length)
         elif kind in self.gguf_scalar_to_np:
@@ -37,7 +38,7 @@ class GgufFile(GGUFReader):
             values, end = list(numbers.reshape(-1, 1)), start + numbers.nbytes
         else:
             raise ValueError(f"an array of {kind.name} within an array is not supported")
-        return end - orig_offs, values, list(range(length)), [GGUFValueType.ARRAY, kind]
+        return end - offset, values, list(range(length)), [GGUFValueType.ARRAY, kind]
 
     def _strings(self, start: int, length: int) -> tuple[list[Any], int]:
         plain: Any = np.asarray(self.data)
@@ -56,6 +57,6 @@ def blocks(tensor: Any) -> Iterator[np.ndarray]:
     """
     rows, step = tensor.data, len(tensor.data)
     if tensor.name == "token_embd.weight":
-        step = max(1, _AT_ONCE // int(tensor.shape[0]))
+        step = max(1, AT_ONCE // int(tensor.shape[0]))
     for start in range(0, len(rows), step):
         yield dequantize(rows[start : start + step], tensor.tensor_type)

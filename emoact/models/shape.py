@@ -109,10 +109,10 @@ def shape_of_gguf(path: Path) -> ModelShape:
         RequestError: The file is not a readable GGUF file, or lacks a size.
     """
     # Imported here to keep page loads fast.
-    from gguf import GGUFReader
+    from emoact.models.gguf_file import GgufFile
 
     try:
-        fields = GGUFReader(path).fields
+        fields = GgufFile(path).fields
         architecture = str(fields["general.architecture"].contents())
 
         def size(key: str) -> int:

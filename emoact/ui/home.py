@@ -154,7 +154,7 @@ def _first_run_cost(results: str) -> str:
     config = extract_form.check(_first_request(results, EMBEDDED_MODELS, agreed=True)).config
     if config is None or config.estimate is None:
         return ""
-    costs = []
+    costs: list[str] = []
     for model, estimate in zip(config.models, config.estimate.models, strict=True):
         cost = f"through {mono(model.name)} {'' if costs else 'take '}"
         cost += extract_form.cost_words(estimate)

