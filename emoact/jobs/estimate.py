@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -81,8 +82,9 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
     """The model's estimate, and the bytes of its largest unit."""
     n_tokens = largest = disk = 0
     counted = True
-    for texts in work.texts.values():
-        tokens = count_or_guess(work.directory, texts)
+    for texts, tokens in zip(
+        work.texts.values(), count_or_guess(work.directory, *work.texts.values()), strict=True
+    ):
         counted = counted and tokens.counted
         bos = len(texts) if options.bos == "prepend" and options.chat is None else 0
         total = tokens.total + bos
@@ -175,17 +177,25 @@ class TokenCount:
     counted: bool
 
 
-def count_or_guess(model_directory: str | None, texts: Sequence[str]) -> TokenCount:
-    """Tokens of the texts; of more than a thousand, a thousand spread evenly stand for all."""
-    sampled = tuple(texts[:: max(1, len(texts) // _SAMPLED)])
-    lengths = None if model_directory is None else _counted(Path(model_directory), sampled)
-    known = lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in sampled]
-    scale = len(texts) / len(sampled) if sampled else 0.0
-    return TokenCount(
-        total=round(sum(known) * scale),
-        total_squared=round(sum(length**2 for length in known) * scale),
-        counted=lengths is not None,
-    )
+def count_or_guess(model_directory: str | None, *lists: Sequence[str]) -> list[TokenCount]:
+    """Tokens of each list of texts; of a longer one, a thousand spread evenly stand for all."""
+    sampled = [tuple(texts[:: max(1, len(texts) // _SAMPLED)]) for texts in lists]
+    # A large vocabulary takes seconds to read, so all lists are counted at once.
+    every = tuple(itertools.chain(*sampled))
+    lengths = None if model_directory is None else _counted(Path(model_directory), every)
+    known = iter(lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in every])
+    counts = []
+    for texts, chosen in zip(lists, sampled, strict=True):
+        own = list(itertools.islice(known, len(chosen)))
+        scale = len(texts) / len(chosen) if chosen else 0.0
+        counts.append(
+            TokenCount(
+                total=round(sum(own) * scale),
+                total_squared=round(sum(length**2 for length in own) * scale),
+                counted=lengths is not None,
+            )
+        )
+    return counts
 
 
 def _counted(directory: Path, texts: tuple[str, ...]) -> list[int] | None:

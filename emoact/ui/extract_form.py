@@ -342,9 +342,14 @@ def _model_lines(config: RunConfig) -> list[str]:
     return lines
 
 
-def cost_words(estimate: ModelEstimate) -> str:
-    """Time and space of one model of a run; empty where nothing is left to compute."""
+def cost_words(estimate: ModelEstimate, about_time: str = "") -> str:
+    """Time and space of one model of a run; empty where nothing is left to compute.
+
+    Args:
+        estimate: Of the model.
+        about_time: Words after the time.
+    """
     if not estimate.n_samples:
         return ""
     seconds = estimate.prepare_s + estimate.extract_s
-    return f"about {numbers.duration(seconds)} and {numbers.size(estimate.disk_bytes)}"
+    return f"about {numbers.duration(seconds)}{about_time} and {numbers.size(estimate.disk_bytes)}"

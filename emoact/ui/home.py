@@ -154,15 +154,17 @@ def _first_run_cost(results: str) -> str:
     config = extract_form.check(_first_request(results, EMBEDDED_MODELS, agreed=True)).config
     if config is None or config.estimate is None:
         return ""
-    costs: list[str] = []
-    for model, estimate in zip(config.models, config.estimate.models, strict=True):
-        cost = f"through {mono(model.name)} {'' if costs else 'take '}"
-        cost += extract_form.cost_words(estimate)
-        if model.download_bytes:
-            cost += f" with the download of {numbers.size(model.download_bytes)}"
-        costs.append(cost)
     what = numbers.plural(sum(config.counts.values()), "prompt")
-    return f"{what} {'; '.join(costs)}."
+    lines = [f"The embedded models need no hub. For {what}:"]
+    for model, estimate in zip(config.models, config.estimate.models, strict=True):
+        install = ""
+        if model.download_bytes:
+            size = numbers.size(model.download_bytes)
+            install = f", its installation ({size} to download) included,"
+        lines.append(
+            f"- {mono(model.name)} takes {extract_form.cost_words(estimate, install)} on disk"
+        )
+    return "\n".join(lines)
 
 
 def _offer_first_run(results: str) -> None:

@@ -25,7 +25,7 @@ def test_an_empty_folder_offers_the_main_job_in_one_click(
     monkeypatch.setattr(launch, "start", record)
     app = open_page("home")
     assert "There are no activations" in app.markdown[0].value
-    assert "take about" in app.markdown[0].value
+    assert "`smollm2-135m` takes about" in app.markdown[0].value
     assert app.button(key="first-run").label == "Extract 200 prompts with smollm2-135m"
     app.button(key="first-run").click().run()
     (config,) = started
@@ -42,8 +42,8 @@ def test_an_empty_folder_offers_both_embedded_models_and_says_what_each_costs(
     app = open_page("home")
     said = app.markdown[0].value.replace("\\", "")
     for model, size in (("smollm2-135m", "92.9 MB"), ("gemma-3-270m", "238 MB")):
-        assert f"through `{model}`" in said
-        assert f"download of {size}" in said
+        assert f"`{model}` takes about" in said
+        assert f"its installation ({size} to download) included" in said
     # The terms of Gemma are agreed to on the form.
     app.button(key="first-run-embedded").click().run()
     assert app.title[0].value == "Extract"
