@@ -190,15 +190,24 @@ class Estimate:
     high: float
 
 
-def covered(n_scenarios: int, effect: float, seed: Seed) -> list[Estimate]:
+EFFECTS = {
+    "steep": (0.0, 5.0, 15.0),
+    "isotropic": (0.0, 2.0, 5.0),
+    "rogue dimensions": (0.0, 10.0, 30.0),
+}
+"""Lengths of the planted direction in units of noise, by spectrum."""
+
+
+def covered(spectrum: str, n_scenarios: int, effect: float, seed: Seed) -> list[Estimate]:
     """Squared strength, d' and AUROC at one layer.
 
-    What d' estimates is that of new prompts on the directions of the folds: w . delta / sqrt(w' S
-    w), with S twice the covariance of the noise, because scenarios have as much.
+    What d' and AUROC estimate is those of many new prompts that are scored as the held-out ones
+    are, each by the direction and midpoint of one of the folds. Their covariance is twice that of
+    the noise, because scenarios have as much.
     """
     rng = np.random.default_rng(seed)
     design = design_with("matched", n_scenarios)
-    spread = spread_of("steep", np.random.default_rng(0))
+    spread = spread_of(spectrum, np.random.default_rng(0))
     vectors = noise(design, "matched", spread, rng)[:, :1]
     direction = np.random.default_rng(1).standard_normal(WIDTH)
     delta = (effect * direction / np.linalg.norm(direction)) @ spread
@@ -208,18 +217,24 @@ def covered(n_scenarios: int, effect: float, seed: Seed) -> list[Estimate]:
     strength = measure_strength(shared, design, contrast.weights)
     scores = held_out_scores(design, shared.vectors, contrast.weights, contrast.folds)
     found = measure_separation(scores, shared.vectors, design, contrast.weights, contrast.folds)
-    truths = []
+    here, there, variance = [], [], []
     for fold in np.unique(contrast.folds):
         kept = contrast.folds != fold
         emotion, neutral = design.label_of == 0, design.label_of == design.index("neutral")
-        learnt = vectors[kept & emotion, 0].mean(axis=0) - vectors[kept & neutral, 0].mean(axis=0)
-        truths.append(learnt @ delta / np.linalg.norm(np.sqrt(2) * learnt @ spread.T))
-    square, se = float(strength.squared[0]), float(strength.squared_se[0])
+        mean_e, mean_n = (vectors[kept & side, 0].mean(axis=0) for side in (emotion, neutral))
+        unit = (mean_e - mean_n) / np.linalg.norm(mean_e - mean_n)
+        there.append(-unit @ (mean_e + mean_n) / 2)
+        here.append(there[-1] + unit @ delta)
+        variance.append(2 * np.linalg.norm(unit @ spread.T) ** 2)
+    pooled = np.mean(variance) + (np.var(here) + np.var(there)) / 2
+    truth = float((np.mean(here) - np.mean(there)) / np.sqrt(pooled))
+    apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(variance, variance))
+    area = float(norm.cdf(apart).mean())
+    square = float(strength.squared[0])
+    reach = strength.quantile * float(strength.squared_se[0])
     (d_low, d_high), (a_low, a_high) = found.d_prime_interval[:, 0], found.auroc_interval[:, 0]
-    truth = float(np.mean(truths))
-    area = float(norm.cdf(np.array(truths) / np.sqrt(2)).mean())
     return [
-        Estimate(truth=float(delta @ delta), low=square - 1.96 * se, high=square + 1.96 * se),
+        Estimate(truth=float(delta @ delta), low=square - reach, high=square + reach),
         Estimate(truth=truth, low=float(d_low), high=float(d_high)),
         Estimate(truth=area, low=float(a_low), high=float(a_high)),
     ]

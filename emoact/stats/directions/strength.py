@@ -30,6 +30,7 @@ class Strength:
         normalised_se: Its jackknife standard error over scenarios.
         scale: Median norm of the pooled vectors of all prompts of the layer.
         top_share: Share of l2^2 that the three largest dimensions carry.
+        quantile: 97.5 % quantile of t with one degree of freedom less than scenarios.
     """
 
     l1: Layers
@@ -40,6 +41,7 @@ class Strength:
     normalised_se: Layers
     scale: Layers
     top_share: Layers
+    quantile: float
 
 
 def measure_strength(
@@ -52,6 +54,8 @@ def measure_strength(
         design: Classes and scenarios of the prompts.
         contrast: Weight of each class.
     """
+    from scipy.stats import t
+
     direction = contrast_direction(shared.features, design, contrast)
     touched = touched_scenarios(design, contrast)
 
@@ -73,6 +77,7 @@ def measure_strength(
         normalised_se=normalised_se,
         scale=layer_scale(shared.features),
         top_share=top_share(direction, direction),
+        quantile=float(t.ppf(0.975, touched.sum() - 1)),
     )
 
 
@@ -115,10 +120,8 @@ def _over(
     return ratio
 
 
-def _interval(
-    squared: Layers, se: Layers
-) -> tuple[Float64[np.ndarray, " layer"], Float64[np.ndarray, " layer"]]:
-    return signed_root(squared - 1.96 * se), signed_root(squared + 1.96 * se)
+def _interval(squared: Layers, reach: Layers) -> tuple[Layers, Layers]:
+    return signed_root(squared - reach), signed_root(squared + reach)
 
 
 _strength = Columns("strength")
@@ -169,8 +172,11 @@ MEASURES = (
         "cv",
         "Cross-validated strength: the signed root of cv_squared",
         lambda cell: signed_root(cell.strength.squared),
-        ends=lambda cell: _interval(cell.strength.squared, cell.strength.squared_se),
-        of="the 95 % interval of cv: the signed root of cv_squared ± 1.96 cv_squared_se",
+        ends=lambda cell: _interval(
+            cell.strength.squared, cell.strength.quantile * cell.strength.squared_se
+        ),
+        of="the 95 % interval of cv: the signed root of cv_squared ± t cv_squared_se, t the "
+        "quantile with one degree of freedom less than scenarios",
         label="cross-validated",
         axis="strength, model units",
         unit="model units",
@@ -202,8 +208,10 @@ MEASURES = (
         "cv_normalised",
         "Cross-validated strength in standard deviations of the noise of each dimension",
         lambda cell: signed_root(cell.strength.normalised),
-        ends=lambda cell: _interval(cell.strength.normalised, cell.strength.normalised_se),
-        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± 1.96 jackknife "
+        ends=lambda cell: _interval(
+            cell.strength.normalised, cell.strength.quantile * cell.strength.normalised_se
+        ),
+        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± t jackknife "
         "standard errors",
         label="cross-validated, noise-normalised",
         axis="strength, standard deviations",
