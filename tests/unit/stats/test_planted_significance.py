@@ -226,6 +226,45 @@ def test_opposite_strong_directions_are_shown_and_opposite() -> None:
     assert math.isfinite(row.cv_se)
 
 
+def jackknifed_cosine(classes: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Cosine from products of different scenarios, and its standard error over scenarios."""
+    joy, anger, neutral = (classes[name][:, 0] for name in ("joy", "anger", "neutral"))
+
+    def cosine(kept: np.ndarray) -> float:
+        def product(a: np.ndarray, b: np.ndarray) -> float:
+            return float(a[kept].sum(axis=0) @ b[kept].sum(axis=0) - (a[kept] * b[kept]).sum())
+
+        first, second = joy - neutral, anger - neutral
+        with np.errstate(invalid="ignore"):
+            length = np.sqrt(product(first, first) * product(second, second))
+        return product(first, second) / length
+
+    n = len(joy)
+    left_out = np.array([cosine(np.arange(n) != scenario) for scenario in range(n)])
+    return cosine(np.ones(n, dtype=bool)), np.sqrt((n - 1) * left_out.var())
+
+
+def test_significant_directions_whose_cosine_is_too_uncertain_show_none() -> None:
+    """Many small dimensions make both significant; one noisy dimension decides the cosine."""
+    statuses = []
+    for seed in (0, 1, 4, 5, 6, 7):
+        classes = {
+            name: noise([16, seed, k], 30, width=40)
+            for k, name in enumerate(("joy", "anger", "neutral"))
+        }
+        for name, x in classes.items():
+            x[:, :, 1:] += 0.5 * (name != "neutral")
+            x[:, :, 0] *= 10
+        (row,) = distances(classes).itertuples()
+        value, se = jackknifed_cosine(classes)
+        statuses.append(row.cv_status)
+        assert row.cv_status == ("shown" if se <= 0.5 else "no_interval")
+        assert row.cv_cosine == pytest.approx(value if se <= 0.5 else math.nan, nan_ok=True)
+        assert math.isnan(row.cv_se) or row.cv_se == pytest.approx(se, rel=1e-5)
+    # The standard errors are .06, .26, .73, 1.5, .53 and not a number.
+    assert statuses == ["shown"] * 2 + ["no_interval"] * 4
+
+
 def test_unequal_spread_without_scenarios_is_a_finding_with_its_figures() -> None:
     classes = {"joy": 3 * noise([14], 10, width=8), "neutral": noise([15], 40, width=8)}
     found = analyse_grid(units_of(classes, scenarios=False), QUICK, workers=1).findings
