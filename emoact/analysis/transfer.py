@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Bool
+
 from emoact.errors import RequestError
 from emoact.positions import Pooling
 from emoact.sites import SiteName
@@ -59,6 +62,8 @@ class Transferred:
         labels: Label of the target by label of the source.
         left_out: Labels of the source without a counterpart.
         n_repeated: Prompts of the target that the source has too; they are not tested.
+        n_shared_scenarios: Others whose scenario the source has; they are not tested either,
+            because the training saw what the versions of a scenario have in common.
         tables: `transfer` and `transfer_layers`.
     """
 
@@ -66,6 +71,7 @@ class Transferred:
     labels: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     n_repeated: int = 0
+    n_shared_scenarios: int = 0
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
@@ -97,9 +103,8 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
         _features([unit for unit in units if unit.emotion in names], model, request)
         for units, names in zip(chosen, wanted, strict=True)
     )
-    new = _new_rows(first, second, labels)
-    n_repeated = len(second.prompts) - len(new)
-    second = second.rows(new)
+    repeated, shared = _known_rows(first, second, labels)
+    second = second.rows(np.flatnonzero(~(repeated | shared)).tolist())
     cells = list(
         transfer_cells(
             first, second, labels, neutral=request.neutral, sites=request.sites, seed=request.seed
@@ -109,7 +114,8 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
         request=request,
         labels=labels,
         left_out=tuple(label for label in known[0] if label not in labels),
-        n_repeated=n_repeated,
+        n_repeated=int(repeated.sum()),
+        n_shared_scenarios=int((shared & ~repeated).sum()),
         tables={
             name: catalogue.frame(name, [catalogue.computed(c) for c in cells if c.table == name])
             for name in ("transfer", "transfer_layers")
@@ -117,22 +123,34 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
     )
 
 
-def _new_rows(first: ModelFeatures, second: ModelFeatures, labels: Mapping[str, str]) -> list[int]:
-    """Rows of the target whose text the source does not have.
+def _known_rows(
+    first: ModelFeatures, second: ModelFeatures, labels: Mapping[str, str]
+) -> tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]:
+    """Prompts of the target whose text the source has, and those whose scenario it has.
 
     Raises:
-        RequestError: A label has none.
+        RequestError: Of a label no other prompt is left.
     """
-    seen = {text.strip() for text in first.texts} - {""}
-    rows = [row for row, text in enumerate(second.texts) if text.strip() not in seen]
-    there = {second.design.labels[second.design.label_of[row]] for row in rows}
-    missing = [label for label in dict.fromkeys(labels.values()) if label not in there]
-    if missing:
-        raise RequestError(
-            f"every prompt of {', '.join(missing)} in the second folder is in the first as well",
-            remedy="Test on other prompts than those of the training.",
-        )
-    return rows
+    texts = {text.strip() for text in first.texts} - {""}
+    scenarios = {prompt.scenario_id for prompt in first.prompts} - {None}
+    repeated = np.array([text.strip() in texts for text in second.texts], dtype=bool)
+    shared = np.array([prompt.scenario_id in scenarios for prompt in second.prompts], dtype=bool)
+    for known, what, remedy in (
+        (repeated, "is in the first as well", "Test on other prompts than those of the training."),
+        (
+            repeated | shared,
+            "has a scenario of the first",
+            "Test on other scenarios than those of the training. Scenarios are the same where "
+            "their scenario_id is; rename those that have a name in common only.",
+        ),
+    ):
+        there = {second.design.labels[label] for label in second.design.label_of[~known]}
+        missing = [label for label in dict.fromkeys(labels.values()) if label not in there]
+        if missing:
+            raise RequestError(
+                f"every prompt of {', '.join(missing)} in the second folder {what}", remedy=remedy
+            )
+    return repeated, shared
 
 
 def _grid(folder: str) -> Grid:

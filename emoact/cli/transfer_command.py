@@ -93,6 +93,7 @@ def _transfer(arguments: argparse.Namespace) -> int:
                 "labels": dict(found.labels),
                 "left_out": list(found.left_out),
                 "n_repeated": found.n_repeated,
+                "n_shared_scenarios": found.n_shared_scenarios,
                 "answer": said,
                 **{name: table.to_dict("records") for name, table in found.tables.items()},
             }

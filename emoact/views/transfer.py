@@ -128,6 +128,13 @@ def sentences(found: Transferred, site: str) -> list[str]:
         )
         for _ in range(min(found.n_repeated, 1))
     ]
+    repeated += [
+        Remark(
+            f"{plural(found.n_shared_scenarios, 'prompt')} of the second data set belong to "
+            "scenarios of the training and are left out."
+        )
+        for _ in range(min(found.n_shared_scenarios, 1))
+    ]
     left = [
         Remark(f"Without a counterpart in the second data set: {listed(list(found.left_out))}.")
         for _ in found.left_out[:1]

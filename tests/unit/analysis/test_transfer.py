@@ -29,7 +29,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     def change(rows: np.ndarray, site: str, layer: int, sample: int) -> None:
         rows += np.float32(0.2 * np.sin(sample))
 
-    plant_scenarios(second, "gpt2", n=15, n_layers=4, change=change, noun="bread")
+    plant_scenarios(
+        second, "gpt2", n=15, n_layers=4, scenario="t{}".format, change=change, noun="bread"
+    )
     plant_scenarios(second, "other", n=6)
     return first, second
 
@@ -135,6 +137,25 @@ def test_folders_made_differently_are_refused_with_the_field(
     plant_scenarios(tmp_path, "gpt2", provenance=provenance, n_layers=4)
     with pytest.raises(RequestError, match=field):
         compute_transfer(TransferRequest(source=str(folders[0]), target=str(tmp_path)))
+
+
+def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some, all_of_them = tmp_path / "some", tmp_path / "all"
+    plant_scenarios(some, "gpt2", n=20, n_layers=4, noun="bread")
+    words = ["transfer", "--from", str(folders[0]), "--to", str(some), "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_repeated"] == 0
+    assert found["n_shared_scenarios"] == 3 * 12
+    assert {row["n"] for row in found["transfer"]} == {2 * 8}
+    assert "36 prompts of the second data set belong to scenarios of the training" in str(
+        found["answer"]
+    )
+    plant_scenarios(all_of_them, "gpt2", n=12, n_layers=4, noun="bread")
+    with pytest.raises(RequestError, match=r"every prompt of anger, .* scenario"):
+        compute_transfer(TransferRequest(source=str(folders[0]), target=str(all_of_them)))
 
 
 def test_prompts_that_both_folders_have_are_not_tested(
