@@ -225,7 +225,7 @@ def _ends_of_d_prime(
     a, b = 1 - q**2 * square, d_prime - q**2 * linear
     if a < _WIDER:
         variance = constant - 2 * linear * d_prime + square * d_prime**2
-        return d_prime + quantiles * np.sqrt(variance)
+        return np.asarray(d_prime + quantiles * np.sqrt(variance))
     root = np.sqrt(max(b**2 - a * (d_prime**2 - q**2 * constant), 0.0))
     return np.array([(b - root) / a, (b + root) / a])
 
