@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from emoact.stats.norms.tables import layer_table
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import unit_measures
-from tests.app.conftest import OpenPage, words
+from tests.support.pages import assert_same_rows, in_a_shell, open_page, words
 from tests.support.planted import (
     EMOTIONS,
     SINK_LAYER,
@@ -19,7 +19,6 @@ from tests.support.planted import (
     plant_unit,
     planted_norm,
 )
-from tests.support.shell import assert_same_rows, in_a_shell
 
 
 def traces(app: AppTest) -> list[dict[str, Any]]:
@@ -27,9 +26,7 @@ def traces(app: AppTest) -> list[dict[str, Any]]:
     return [trace for trace in figure["data"] if trace.get("fill") != "toself"]
 
 
-def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=5)
     drawn = traces(open_page("activations"))
     assert [trace["name"] for trace in drawn] == [*EMOTIONS, *EMOTIONS]
@@ -38,23 +35,19 @@ def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(
         assert trace["y"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_answer_names_the_sink_and_says_that_it_is_left_out(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_the_answer_names_the_sink_and_says_that_it_is_left_out(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=5)
     answer = open_page("activations").markdown[0].value
     assert f"{SINK_RATIO:.1f} times the median residual stream norm at layer {SINK_LAYER}" in answer
     assert "left out of the medians below" in answer
 
 
-def test_without_a_bos_the_page_says_that_the_first_word_counts(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_without_a_bos_the_page_says_that_the_first_word_counts(results: Path) -> None:
     plant_unit(results, "gpt2", "anger", bos=False)
     assert "No BOS was prepended" in open_page("activations").markdown[0].value
 
 
-def test_the_address_decides_what_is_shown(open_page: OpenPage, results: Path) -> None:
+def test_the_address_decides_what_is_shown(results: Path) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], ["anger", "neutral"])
     app = open_page(
         "activations",
@@ -73,16 +66,12 @@ def test_the_address_decides_what_is_shown(open_page: OpenPage, results: Path) -
     assert set(table["site"]) == {"mlp_out"}
 
 
-def test_the_model_stands_in_the_address_even_when_nobody_chose_it(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_the_model_stands_in_the_address_even_when_nobody_chose_it(results: Path) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], ["anger"])
     assert open_page("activations").query_params["model"] == "gpt2"
 
 
-def test_a_wrong_value_in_the_address_is_ignored_with_a_note(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_wrong_value_in_the_address_is_ignored_with_a_note(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations", norm="l9", model=["nowhere"])
     notes = words(app)
@@ -91,9 +80,7 @@ def test_a_wrong_value_in_the_address_is_ignored_with_a_note(
     assert "norm" not in app.query_params
 
 
-def test_the_table_and_the_download_hold_the_rows_of_the_analysis(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_the_table_and_the_download_hold_the_rows_of_the_analysis(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations", site=["mlp_out"], first="true")
     expected = layer_table(unit_measures(ResultsRoot(results), "gpt2", "anger"), "mlp_out", "l2")
@@ -104,7 +91,7 @@ def test_the_table_and_the_download_hold_the_rows_of_the_analysis(
 
 
 def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_drawn(
-    open_page: OpenPage, results: Path
+    results: Path,
 ) -> None:
     plant_unit(results, "gpt2", "anger")
     (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
@@ -116,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_dr
     assert "does not begin like a pickle" in listed["problem"].iloc[0]
 
 
-def test_files_of_unknown_or_mixed_configuration_say_so(open_page: OpenPage, results: Path) -> None:
+def test_files_of_unknown_or_mixed_configuration_say_so(results: Path) -> None:
     plant_unit(results, "gpt2", "anger", known=False)
     plant_unit(results, "gpt2", "neutral")
     plant_unit(results, "gpt2", "apology", provenance={"dtype": "bfloat16"})
@@ -125,12 +112,12 @@ def test_files_of_unknown_or_mixed_configuration_say_so(open_page: OpenPage, res
     assert "differ in `dtype`" in warnings
 
 
-def test_random_weights_carry_a_warning(open_page: OpenPage, results: Path) -> None:
+def test_random_weights_carry_a_warning(results: Path) -> None:
     plant_unit(results, "gpt2", "anger", provenance={"random_weights": True})
     assert "random weights" in open_page("activations").warning[0].value
 
 
-def test_a_file_that_was_written_again_is_read_again(open_page: OpenPage, results: Path) -> None:
+def test_a_file_that_was_written_again_is_read_again(results: Path) -> None:
     first = plant_unit(results, "gpt2", "anger").stat().st_size
     app = open_page("activations")
     before = traces(app)[0]["y"]
@@ -139,7 +126,7 @@ def test_a_file_that_was_written_again_is_read_again(open_page: OpenPage, result
     assert traces(app)[0]["y"] == pytest.approx([3 * value for value in before], rel=1e-4)
 
 
-def test_nothing_chosen_asks_for_a_choice(open_page: OpenPage, results: Path) -> None:
+def test_nothing_chosen_asks_for_a_choice(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations")
     app.multiselect(key="model").set_value([]).run()
@@ -148,7 +135,7 @@ def test_nothing_chosen_asks_for_a_choice(open_page: OpenPage, results: Path) ->
 
 
 def test_the_folder_is_picked_among_those_the_server_was_started_with(
-    open_page: OpenPage, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other"
     plant_unit(results, "gpt2", "anger")
@@ -176,7 +163,7 @@ VIEWS = ("heatmap", "distribution", "dimensions", "growth", "prompt")
     ids=lambda chosen: "-".join(chosen.values()),
 )
 def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
-    open_page: OpenPage, results: Path, chosen: dict[str, str]
+    results: Path, chosen: dict[str, str]
 ) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], n_samples=10)
     app = open_page("activations", model=["pythia-160m"], site=["mlp_out"], **chosen)
@@ -193,9 +180,7 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
 
 
 @pytest.mark.parametrize("view", ["heatmap", "dimensions", "prompt"])
-def test_files_of_another_shape_in_one_folder_break_no_view(
-    open_page: OpenPage, results: Path, view: str
-) -> None:
+def test_files_of_another_shape_in_one_folder_break_no_view(results: Path, view: str) -> None:
     plant_unit(results, "gpt2", "gratitude")
     plant_unit(results, "gpt2", "anger", n_layers=3)
     plant_unit(results, "gpt2", "neutral", d_model=8)
@@ -206,9 +191,7 @@ def test_files_of_another_shape_in_one_folder_break_no_view(
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
 
 
-def test_relative_norms_are_divided_by_the_models_median_residual_norm(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_relative_norms_are_divided_by_the_models_median_residual_norm(results: Path) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], ["anger"])
     raw = open_page("activations", model=["gpt2", "pythia-160m"]).dataframe[0].value
     app = open_page("activations", model=["gpt2", "pythia-160m"], units="relative")
@@ -226,9 +209,7 @@ def test_relative_norms_are_divided_by_the_models_median_residual_norm(
     assert_same_rows(in_a_shell(app, results), part)
 
 
-def test_a_finding_says_what_it_means_and_leads_to_its_view(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_finding_says_what_it_means_and_leads_to_its_view(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=10)
     app = open_page("activations")
     text = words(app)
@@ -243,9 +224,7 @@ def test_a_finding_says_what_it_means_and_leads_to_its_view(
     assert set(app.dataframe[0].value["position"]) == {"first", "content"}
 
 
-def test_a_link_opens_one_prompt_and_its_nearest_neighbours(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_link_opens_one_prompt_and_its_nearest_neighbours(results: Path) -> None:
     plant_grid(results, ["gpt2"], ["anger", "neutral"], n_samples=6)
     app = open_page(
         "activations", view="prompt", model=["gpt2"], emotion="neutral", prompt="p4", layer="1"
@@ -259,9 +238,7 @@ def test_a_link_opens_one_prompt_and_its_nearest_neighbours(
     assert not ((near["prompt"] == "p4") & (near["emotion"] == "neutral")).any()
 
 
-def test_values_of_the_address_that_a_view_does_not_know_are_named(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_values_of_the_address_that_a_view_does_not_know_are_named(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations", view="prompt", prompt="nobody", layer="99")
     notes = words(app)
@@ -278,7 +255,7 @@ def test_values_of_the_address_that_a_view_does_not_know_are_named(
     ],
 )
 def test_a_sentence_needs_files_made_alike_that_say_how(
-    open_page: OpenPage, results: Path, planted: list[dict[str, Any]], refusal: str
+    results: Path, planted: list[dict[str, Any]], refusal: str
 ) -> None:
     for emotion, options in zip(EMOTIONS, planted, strict=False):
         plant_unit(results, "gpt2", emotion, **options)

@@ -15,7 +15,8 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
-from tests.app.conftest import OpenPage, ended, words
+from tests.app.conftest import ended
+from tests.support.pages import open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
@@ -49,9 +50,7 @@ def caption(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", [*PAGES, "activations", "runs"])
-def test_an_empty_folder_says_what_is_needed_and_leads_to_the_extraction(
-    open_page: OpenPage, page: str
-) -> None:
+def test_an_empty_folder_says_what_is_needed_and_leads_to_the_extraction(page: str) -> None:
     app = open_page(page)
     needs = {"activations": "There are no activations in", "runs": "There is no run in"}
     assert needs.get(page, "there are none in") in app.markdown[0].value
@@ -60,7 +59,7 @@ def test_an_empty_folder_says_what_is_needed_and_leads_to_the_extraction(
     assert app.title[0].value == "Extract"
 
 
-def test_one_model_on_disk_is_not_enough_to_compare(open_page: OpenPage, results: Path) -> None:
+def test_one_model_on_disk_is_not_enough_to_compare(results: Path) -> None:
     plant_scenarios(results)
     plant_analysis(results)
     app = open_page("across_models")
@@ -69,9 +68,7 @@ def test_one_model_on_disk_is_not_enough_to_compare(open_page: OpenPage, results
     assert [button.label for button in app.button] == ["Extract another model"]
 
 
-def test_a_click_analyses_the_units_in_a_run_and_shows_what_it_found(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_click_analyses_the_units_in_a_run_and_shows_what_it_found(results: Path) -> None:
     plant_scenarios(results)
     app = open_page("directions")
     assert "3 units of 1 model are on disk" in app.markdown[0].value
@@ -89,9 +86,7 @@ def test_a_click_analyses_the_units_in_a_run_and_shows_what_it_found(
     assert len(app.get("plotly_chart")) == 1
 
 
-def test_the_answer_of_directions_holds_the_figures_of_the_headline(
-    open_page: OpenPage, saved: SavedAnalysis
-) -> None:
+def test_the_answer_of_directions_holds_the_figures_of_the_headline(saved: SavedAnalysis) -> None:
     headline = saved.table("headline")
     rows = headline[(headline["model"] == "gpt2") & (headline["site"] == "resid_pre")]
     rows = rows[rows["evaluation"] == "cross_validated"].set_index("emotion")
@@ -109,16 +104,14 @@ def test_the_answer_of_directions_holds_the_figures_of_the_headline(
     assert "because controls are missing" in answer
 
 
-def test_cosines_carry_the_expectation_of_noise(open_page: OpenPage, saved: SavedAnalysis) -> None:
+def test_cosines_carry_the_expectation_of_noise(saved: SavedAnalysis) -> None:
     app = open_page("distances", model="gpt2", site=["resid_pre"])
     levels = [trace["y"] for trace in figure(app)["data"] if trace.get("line", {}).get("dash")]
     assert [0.5, 0.5] in levels
     assert "about 0.50, because all emotions subtract one neutral mean" in words(app)
 
 
-def test_the_layer_of_matrices_and_points_stands_in_the_address(
-    open_page: OpenPage, saved: SavedAnalysis
-) -> None:
+def test_the_layer_of_matrices_and_points_stands_in_the_address(saved: SavedAnalysis) -> None:
     for view in ("matrix", "prompts"):
         app = open_page("distances", model="gpt2", view=view, layer="1")
         assert set(app.dataframe[0].value["layer"]) == {1}
@@ -127,7 +120,7 @@ def test_the_layer_of_matrices_and_points_stands_in_the_address(
 
 
 def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
-    open_page: OpenPage, saved: SavedAnalysis
+    saved: SavedAnalysis,
 ) -> None:
     app = open_page("across_models", measure="raw_cos")
     assert not app.get("plotly_chart")
@@ -142,7 +135,7 @@ def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
 
 
 def test_another_results_folder_is_tested_from_the_page(
-    open_page: OpenPage, saved: SavedAnalysis, tmp_path: Path
+    saved: SavedAnalysis, tmp_path: Path
 ) -> None:
     app = open_page("directions", view="transfer", model="gpt2")
     assert "There is no second data set to test on yet" in words(app)
@@ -164,7 +157,7 @@ def test_another_results_folder_is_tested_from_the_page(
     ],
 )
 def test_wrong_values_in_the_address_are_ignored_with_a_note(
-    open_page: OpenPage, saved: SavedAnalysis, page: str, parameters: dict[str, Any]
+    saved: SavedAnalysis, page: str, parameters: dict[str, Any]
 ) -> None:
     app = open_page(page, **parameters)
     notes = words(app)
@@ -177,7 +170,7 @@ def test_wrong_values_in_the_address_are_ignored_with_a_note(
 
 
 def test_units_made_differently_are_refused_and_an_override_is_marked_everywhere(
-    open_page: OpenPage, results: Path
+    results: Path,
 ) -> None:
     plant_scenarios(results, "gpt2")
     plant_scenarios(results, "other", provenance={"dtype": "bfloat16"})
@@ -197,9 +190,7 @@ def test_units_made_differently_are_refused_and_an_override_is_marked_everywhere
         assert "dtype differs" in caption(app)
 
 
-def test_random_weights_mark_the_page_and_the_image(
-    open_page: OpenPage, saved: SavedAnalysis
-) -> None:
+def test_random_weights_mark_the_page_and_the_image(saved: SavedAnalysis) -> None:
     app = open_page("directions")
     assert "random weights, which say nothing about emotion" in words(app)
     assert "random weights, which say nothing about emotion: other" in caption(app)
@@ -215,7 +206,7 @@ def test_a_copied_folder_is_as_fresh_as_the_one_it_was_copied_from(
 
 
 def test_files_that_were_written_again_or_added_are_named(
-    open_page: OpenPage, saved: SavedAnalysis, results: Path
+    saved: SavedAnalysis, results: Path
 ) -> None:
     assert "since this analysis was made" not in words(open_page("directions"))
     plant_scenarios(results, "gpt2", ["anger"], change=lambda rows, *_: rows.__imul__(2))
@@ -225,16 +216,14 @@ def test_files_that_were_written_again_or_added_are_named(
     assert "`gpt2/joy` was added since" in said
 
 
-def test_a_damaged_table_becomes_a_box(
-    open_page: OpenPage, saved: SavedAnalysis, results: Path
-) -> None:
+def test_a_damaged_table_becomes_a_box(saved: SavedAnalysis, results: Path) -> None:
     path = saved.path / "tables" / "strength.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     app = open_page("directions")
     assert "truncated" in app.error[0].value
 
 
-def test_directions_are_offered_as_files(open_page: OpenPage, saved: SavedAnalysis) -> None:
+def test_directions_are_offered_as_files(saved: SavedAnalysis) -> None:
     app = open_page("directions")
     app.session_state["directions-files"] = True
     (expander,) = [box for box in app.expander if box.label == "Directions as files"]
@@ -245,7 +234,7 @@ def test_directions_are_offered_as_files(open_page: OpenPage, saved: SavedAnalys
 
 
 def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
-    open_page: OpenPage, saved: SavedAnalysis
+    saved: SavedAnalysis,
 ) -> None:
     app = open_page("across_models", measure="procrustes")
     for page in ("directions", "distances", "activations", "directions"):

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs import launch
 from emoact.models import hosts
-from tests.app.conftest import OpenPage
+from tests.support.pages import open_page
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_worker import WORKER
@@ -19,7 +19,7 @@ def captions(app: AppTest) -> str:
 
 
 def test_controls_are_offered_with_their_cost(
-    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(hosts.IDLE, "0")
     monkeypatch.setattr(launch, "WORKER", WORKER)
@@ -38,9 +38,7 @@ def test_controls_are_offered_with_their_cost(
     assert "short prompts" not in captions(app)
 
 
-def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(results: Path) -> None:
     plant_scenarios(results, "smollm2-135m")
     app = open_page("directions")
     assert not app.button(key="analyse").disabled
@@ -49,9 +47,7 @@ def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(
     assert app.button(key="analyse").disabled
 
 
-def test_separation_without_controls_names_the_command_that_extracts_them(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_separation_without_controls_names_the_command_that_extracts_them(results: Path) -> None:
     plant_scenarios(results)
     saved = plant_analysis(results)
     assert f"{saved.command} --controls" in captions(open_page("directions", view="separation"))

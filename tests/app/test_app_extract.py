@@ -7,8 +7,9 @@ import pytest
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
-from tests.app.conftest import OpenPage, boxes, click, ended, words
+from tests.app.conftest import ended
 from tests.support.numpy_engine import stand_in_model
+from tests.support.pages import boxes, click, open_page, words
 from tests.support.planted_runs import plant_run
 from tests.support.stand_in_worker import WORKER
 
@@ -31,7 +32,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "WORKER", WORKER)
 
 
-def test_the_button_says_what_happens_with_the_shipped_data(open_page: OpenPage) -> None:
+def test_the_button_says_what_happens_with_the_shipped_data() -> None:
     app = open_page("extract")
     assert app.button(key="start").label == "Extract 200 prompts with smollm2\\-135m"
     assert not app.button(key="start").disabled
@@ -39,7 +40,7 @@ def test_the_button_says_what_happens_with_the_shipped_data(open_page: OpenPage)
 
 
 def test_choices_come_from_the_address(
-    open_page: OpenPage, prompts: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    prompts: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[RunConfig] = []
 
@@ -71,7 +72,7 @@ def test_choices_come_from_the_address(
 
 
 def test_a_run_starts_is_watched_and_shows_what_it_wrote(
-    open_page: OpenPage, results: Path, prompts: Path, model: Path, stand_in: None
+    results: Path, prompts: Path, model: Path, stand_in: None
 ) -> None:
     app = open_page("extract", models=[str(model)], dataset=str(prompts))
     app.button(key="start").click().run()
@@ -104,7 +105,7 @@ def test_a_run_starts_is_watched_and_shows_what_it_wrote(
     ],
 )
 def test_a_wrong_request_is_a_box_and_nothing_can_start(
-    open_page: OpenPage, parameters: dict[str, str | list[str]], title: str, words_of_the_box: str
+    parameters: dict[str, str | list[str]], title: str, words_of_the_box: str
 ) -> None:
     app = open_page("extract", **parameters)
     assert title in boxes(app)
@@ -114,7 +115,7 @@ def test_a_wrong_request_is_a_box_and_nothing_can_start(
 
 
 def test_a_file_in_the_way_is_refused_before_the_start(
-    open_page: OpenPage, results: Path, prompts: Path, model: Path, stand_in: None
+    results: Path, prompts: Path, model: Path, stand_in: None
 ) -> None:
     parameters: dict[str, str | list[str]] = {"models": [str(model)], "dataset": str(prompts)}
     app = open_page("extract", **parameters)
@@ -127,7 +128,7 @@ def test_a_file_in_the_way_is_refused_before_the_start(
 
 
 def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
-    open_page: OpenPage, results: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[RunConfig] = []
 
@@ -155,14 +156,14 @@ def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
     assert "--yes" in config.command
 
 
-def test_without_a_model_the_page_asks_for_one(open_page: OpenPage) -> None:
+def test_without_a_model_the_page_asks_for_one() -> None:
     app = open_page("extract")
     app.multiselect(key="models").set_value([]).run()
     assert "Choose at least a model" in words(app)
     assert not [button for button in app.button if button.key == "start"]
 
 
-def test_the_run_at_work_is_found_from_disk(open_page: OpenPage, results: Path) -> None:
+def test_the_run_at_work_is_found_from_disk(results: Path) -> None:
     lock = plant_run(results, "20260131-150000-run1", "running", done=1)
     assert lock is not None
     app = open_page("extract")
@@ -184,7 +185,7 @@ def test_the_run_at_work_is_found_from_disk(open_page: OpenPage, results: Path) 
     lock.close()
 
 
-def test_cancel_asks_the_worker_to_stop(open_page: OpenPage, results: Path) -> None:
+def test_cancel_asks_the_worker_to_stop(results: Path) -> None:
     lock = plant_run(results, "20260131-150000-run1", "running")
     assert lock is not None
     app = open_page("extract")
@@ -195,16 +196,14 @@ def test_cancel_asks_the_worker_to_stop(open_page: OpenPage, results: Path) -> N
     lock.close()
 
 
-def test_a_run_that_does_not_exist_is_ignored_with_a_note(open_page: OpenPage) -> None:
+def test_a_run_that_does_not_exist_is_ignored_with_a_note() -> None:
     app = open_page("extract", run="../../etc/passwd")
     assert "there is no such extraction" in words(app)
     assert "run" not in app.query_params
     assert not app.button(key="start").disabled
 
 
-def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(results: Path) -> None:
     lock = plant_run(results, "20260131-150000-run1", "running")
     assert lock is not None
     app = open_page("extract", models=["gpt2", "smollm2-135m"])

@@ -7,13 +7,13 @@ import pytest
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
-from tests.app.conftest import OpenPage
+from tests.support.pages import open_page
 from tests.support.planted import EMOTIONS, plant_grid, plant_unit
 from tests.support.planted_runs import plant_run
 
 
 def test_an_empty_folder_offers_the_main_job_in_one_click(
-    open_page: OpenPage, results: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[RunConfig] = []
 
@@ -37,7 +37,7 @@ def test_an_empty_folder_offers_the_main_job_in_one_click(
 
 
 def test_an_empty_folder_offers_both_embedded_models_and_says_what_each_costs(
-    open_page: OpenPage, results: Path
+    results: Path,
 ) -> None:
     app = open_page("home")
     said = app.markdown[0].value.replace("\\", "")
@@ -51,9 +51,7 @@ def test_an_empty_folder_offers_both_embedded_models_and_says_what_each_costs(
     assert [box for box in app.checkbox if "Gemma Terms of Use" in box.label]
 
 
-def test_the_grid_has_a_row_for_each_model_and_a_column_for_each_emotion(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_the_grid_has_a_row_for_each_model_and_a_column_for_each_emotion(results: Path) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], ["anger", "neutral"], n_samples=7)
     plant_unit(results, "gpt2", "joy", n_samples=3)
     app = open_page("home")
@@ -66,7 +64,7 @@ def test_the_grid_has_a_row_for_each_model_and_a_column_for_each_emotion(
     assert "5 files of 2 models on disk" in app.markdown[0].value
 
 
-def test_problems_stand_in_the_grid(open_page: OpenPage, results: Path) -> None:
+def test_problems_stand_in_the_grid(results: Path) -> None:
     plant_unit(results, "gpt2", "anger", provenance={"random_weights": True})
     plant_unit(results, "gpt2", "neutral", provenance={"dtype": "bfloat16"})
     (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"\x80\x04N.")
@@ -79,7 +77,7 @@ def test_problems_stand_in_the_grid(open_page: OpenPage, results: Path) -> None:
     assert "1 file cannot be read" in app.markdown[0].value
 
 
-def test_a_run_at_work_is_shown_and_is_the_next_step(open_page: OpenPage, results: Path) -> None:
+def test_a_run_at_work_is_shown_and_is_the_next_step(results: Path) -> None:
     lock = plant_run(results, "20260131-150000-run1", "running", done=1)
     assert lock is not None
     app = open_page("home")
@@ -92,7 +90,7 @@ def test_a_run_at_work_is_shown_and_is_the_next_step(open_page: OpenPage, result
     lock.close()
 
 
-def test_with_files_on_disk_the_next_step_is_to_look(open_page: OpenPage, results: Path) -> None:
+def test_with_files_on_disk_the_next_step_is_to_look(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("home")
     assert app.button[0].label == "Look at the activations"

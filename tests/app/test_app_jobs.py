@@ -7,7 +7,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import Made, StepProgress
-from tests.app.conftest import OpenPage, words
+from tests.support.pages import open_page, words
 from tests.support.planted_runs import JOB, plant_job, plant_run
 
 EXTRACTION = "20260131-140500-aaaa"
@@ -17,7 +17,7 @@ def buttons(app: AppTest) -> dict[str, bool]:
     return {button.label: button.disabled for button in app.button}
 
 
-def test_an_analysis_stands_among_the_extractions(open_page: OpenPage, results: Path) -> None:
+def test_an_analysis_stands_among_the_extractions(results: Path) -> None:
     plant_run(results, EXTRACTION)
     plant_job(results, "finished")
     table = open_page("runs").dataframe[0].value
@@ -31,9 +31,7 @@ def test_an_analysis_stands_among_the_extractions(open_page: OpenPage, results: 
     assert found["id"].tolist() == [JOB]
 
 
-def test_a_running_analysis_shows_its_step_and_can_be_cancelled(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_running_analysis_shows_its_step_and_can_be_cancelled(results: Path) -> None:
     step = StepProgress(
         name="analyze", folder="", detail="probes of gpt2 mlp_out anger", done=5.0, total=40.0
     )
@@ -54,9 +52,7 @@ def test_a_running_analysis_shows_its_step_and_can_be_cancelled(
     lock.close()
 
 
-def test_a_finished_analysis_shows_what_it_left_and_runs_again(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_finished_analysis_shows_what_it_left_and_runs_again(results: Path) -> None:
     folder = results / "analysis" / "abc"
     plant_job(results, "finished", made=(Made(path=str(folder), size=2_000_000),))
     app = open_page("runs", run=[JOB])

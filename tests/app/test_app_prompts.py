@@ -5,7 +5,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from tests.app.conftest import OpenPage, click, words
+from tests.support.pages import click, open_page, words
 
 GOOD = "text,emotion\n" + "".join(
     f"Sentence number {number} is about the {word} shed.,{emotion}\n"
@@ -20,9 +20,7 @@ def upload(app: AppTest, name: str, data: str) -> AppTest:
     return app
 
 
-def test_the_answer_says_that_only_the_words_predict_the_shipped_classes(
-    open_page: OpenPage,
-) -> None:
+def test_the_answer_says_that_only_the_words_predict_the_shipped_classes() -> None:
     app = open_page("prompts")
     answer = app.markdown[0].value
     assert answer.startswith("**200 prompts**, 50 scenarios × 4 emotions. No confound found; only")
@@ -42,7 +40,7 @@ def test_the_answer_says_that_only_the_words_predict_the_shipped_classes(
     }
 
 
-def test_search_and_filters_stand_in_the_address_and_narrow_the_table(open_page: OpenPage) -> None:
+def test_search_and_filters_stand_in_the_address_and_narrow_the_table() -> None:
     app = open_page("prompts", q="UMBRELLA", emotion=["anger"])
     shown = app.dataframe[0].value
     assert len(shown)
@@ -54,7 +52,7 @@ def test_search_and_filters_stand_in_the_address_and_narrow_the_table(open_page:
     assert "`subset=odd` in the address was ignored" in words(open_page("prompts", subset="odd"))
 
 
-def test_a_broken_file_is_refused_with_file_row_field_and_remedy(open_page: OpenPage) -> None:
+def test_a_broken_file_is_refused_with_file_row_field_and_remedy() -> None:
     app = upload(open_page("prompts"), "mine.csv", "text,emotion\nHello there.,joy\nAgain.,\n")
     refusal = app.error[0].value
     assert "mine\\.csv" in refusal
@@ -66,7 +64,7 @@ def test_a_broken_file_is_refused_with_file_row_field_and_remedy(open_page: Open
     assert not [button for button in app.button if button.label.startswith("Use ")]
 
 
-def test_whatever_is_uploaded_never_breaks_the_page(open_page: OpenPage) -> None:
+def test_whatever_is_uploaded_never_breaks_the_page() -> None:
     app = open_page("prompts")
     for name, data in (
         ("image.png", b"\x89PNG\r\n"),
@@ -81,9 +79,7 @@ def test_whatever_is_uploaded_never_breaks_the_page(open_page: OpenPage) -> None
         assert "was not imported" in app.error[0].proto.title or app.error[0].value, name
 
 
-def test_a_good_file_is_previewed_kept_below_the_results_and_shown(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_good_file_is_previewed_kept_below_the_results_and_shown(results: Path) -> None:
     app = upload(open_page("prompts"), "Mein Satz (1).CSV", GOOD)
     assert "12 prompts" in words(app)
     assert not (results / "datasets").exists()
@@ -99,7 +95,7 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(
     assert app.text_input(key="dataset").value == str(kept)
 
 
-def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path) -> None:
+def test_a_confound_is_named_with_its_remedy(tmp_path: Path) -> None:
     path = tmp_path / "loud.csv"
     lines = GOOD.replace(".,joy", "!,joy").splitlines()
     path.write_text(
@@ -111,7 +107,7 @@ def test_a_confound_is_named_with_its_remedy(open_page: OpenPage, tmp_path: Path
     assert "Remedy:" in box.value
 
 
-def test_a_path_that_is_no_data_set_says_so(open_page: OpenPage) -> None:
+def test_a_path_that_is_no_data_set_says_so() -> None:
     app = open_page("prompts", file="/nowhere/prompts.csv")
     assert "there is no such file" in app.error[0].value
     # The page can still be left by importing another one.

@@ -5,18 +5,19 @@ from pathlib import Path
 from emoact.jobs.progress import list_runs
 from emoact.report.html import POLICY
 from emoact.report.making import make_report
-from tests.app.conftest import OpenPage, ended, words
+from tests.app.conftest import ended
+from tests.support.pages import open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_runs import JOB, plant_job
 
 
-def test_an_empty_folder_has_nothing_to_report_on(open_page: OpenPage) -> None:
+def test_an_empty_folder_has_nothing_to_report_on() -> None:
     app = open_page("report")
     assert "There are no activations in" in app.markdown[0].value
     assert app.button(key="make").disabled
 
 
-def test_the_button_makes_a_report_in_a_run_of_its_own(open_page: OpenPage, results: Path) -> None:
+def test_the_button_makes_a_report_in_a_run_of_its_own(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     earlier = make_report(results, out=results / "reports" / "zzz-earlier.html").path
     app = open_page("report", lang="ja")
@@ -37,12 +38,12 @@ def test_the_button_makes_a_report_in_a_run_of_its_own(open_page: OpenPage, resu
     assert len(app.get("iframe")) == 1
 
 
-def test_an_odd_language_in_the_address_is_ignored_with_a_note(open_page: OpenPage) -> None:
+def test_an_odd_language_in_the_address_is_ignored_with_a_note() -> None:
     app = open_page("report", lang="fr")
     assert "`lang=fr` in the address was ignored; allowed are en, ja" in words(app)
 
 
-def test_a_markdown_report_is_offered_with_its_figures(open_page: OpenPage, results: Path) -> None:
+def test_a_markdown_report_is_offered_with_its_figures(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     made = make_report(results, form="md")
     app = open_page("report")
@@ -50,9 +51,7 @@ def test_a_markdown_report_is_offered_with_its_figures(open_page: OpenPage, resu
     assert app.get("download_button")[0].proto.label == "Download with its figures"
 
 
-def test_a_report_in_the_making_is_found_again_after_a_refresh(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_report_in_the_making_is_found_again_after_a_refresh(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     lock = plant_job(results, "running", kind="report")
     assert lock is not None
@@ -63,7 +62,7 @@ def test_a_report_in_the_making_is_found_again_after_a_refresh(
     assert "`run=never` in the address was ignored: there is no such report run" in words(app)
 
 
-def test_nothing_in_a_file_among_the_reports_may_run(open_page: OpenPage, results: Path) -> None:
+def test_nothing_in_a_file_among_the_reports_may_run(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     foreign = results / "reports" / "foreign.html"
     foreign.parent.mkdir()

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import RunError
 from emoact.schema import ExtractionOptions
-from tests.app.conftest import OpenPage, click, words
+from tests.support.pages import click, open_page, words
 from tests.support.planted_runs import plant_run
 
 ONE = "20260131-140500-aaaa"
@@ -17,7 +17,7 @@ def ids(app: AppTest) -> list[str]:
     return app.dataframe[0].value["id"].tolist()  # type: ignore[no-any-return]
 
 
-def test_every_run_is_a_row_newest_first(open_page: OpenPage, results: Path) -> None:
+def test_every_run_is_a_row_newest_first(results: Path) -> None:
     plant_run(results, TWO, "cancelled")
     plant_run(results, ONE, "finished", models=("gpt2", "pythia-160m"))
     app = open_page("runs")
@@ -30,7 +30,7 @@ def test_every_run_is_a_row_newest_first(open_page: OpenPage, results: Path) -> 
     assert app.markdown[0].value == "2 runs: 1 finished, 1 cancelled."
 
 
-def test_runs_are_filtered_by_state_and_words(open_page: OpenPage, results: Path) -> None:
+def test_runs_are_filtered_by_state_and_words(results: Path) -> None:
     plant_run(results, TWO, "cancelled")
     plant_run(results, ONE, "finished", models=("gpt2",))
     assert ids(open_page("runs", state=["cancelled"])) == [TWO]
@@ -40,9 +40,7 @@ def test_runs_are_filtered_by_state_and_words(open_page: OpenPage, results: Path
     assert "No run matches" in words(app)
 
 
-def test_a_run_opens_from_the_address_with_settings_events_and_files(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_run_opens_from_the_address_with_settings_events_and_files(results: Path) -> None:
     plant_run(results, ONE, "finished", notes=["1 prompt was cut."])
     app = open_page("runs", run=ONE)
     assert app.header[0].value == ONE.replace("-", "\\-")
@@ -62,9 +60,7 @@ def test_a_run_opens_from_the_address_with_settings_events_and_files(
     assert "1 prompt was cut." in events["details"].iloc[2]
 
 
-def test_two_runs_are_compared_with_their_differences_first(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_two_runs_are_compared_with_their_differences_first(results: Path) -> None:
     plant_run(results, ONE)
     plant_run(results, TWO, options=ExtractionOptions(bos="none"))
     app = open_page("runs", run=[ONE, TWO])
@@ -73,7 +69,7 @@ def test_two_runs_are_compared_with_their_differences_first(
     assert (table["compared"] == "differs").sum() == 1
 
 
-def test_a_failed_run_says_why_and_can_resume(open_page: OpenPage, results: Path) -> None:
+def test_a_failed_run_says_why_and_can_resume(results: Path) -> None:
     error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
     plant_run(results, ONE, "failed", error=error)
     app = open_page("runs", run=ONE)
@@ -83,9 +79,7 @@ def test_a_failed_run_says_why_and_can_resume(open_page: OpenPage, results: Path
     assert any("was not resumed" in box.proto.title for box in app.error)
 
 
-def test_a_finished_run_offers_no_resume_and_an_active_one_no_deletion(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_finished_run_offers_no_resume_and_an_active_one_no_deletion(results: Path) -> None:
     plant_run(results, ONE, "finished")
     lock = plant_run(results, TWO, "running")
     assert lock is not None
@@ -98,7 +92,7 @@ def test_a_finished_run_offers_no_resume_and_an_active_one_no_deletion(
     lock.close()
 
 
-def test_a_run_is_deleted_only_after_a_second_word(open_page: OpenPage, results: Path) -> None:
+def test_a_run_is_deleted_only_after_a_second_word(results: Path) -> None:
     plant_run(results, ONE, "finished")
     plant_run(results, TWO, "finished")
     app = click(open_page("runs", run=ONE), "Delete run")
@@ -112,9 +106,7 @@ def test_a_run_is_deleted_only_after_a_second_word(open_page: OpenPage, results:
     assert "there is no such run" not in words(app)
 
 
-def test_run_again_fills_the_form_with_the_same_settings(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_run_again_fills_the_form_with_the_same_settings(results: Path) -> None:
     options = ExtractionOptions(bos="none", dtype="bfloat16", sites=("resid_pre", "attn_out"))
     plant_run(results, ONE, emotions=("anger", "neutral"), models=("gpt2",), options=options)
     app = click(open_page("runs", run=ONE), "Run again with these settings")
@@ -126,9 +118,7 @@ def test_run_again_fills_the_form_with_the_same_settings(
     assert "run" not in app.query_params
 
 
-def test_foreign_and_torn_directories_are_rows_with_a_problem(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_foreign_and_torn_directories_are_rows_with_a_problem(results: Path) -> None:
     plant_run(results, ONE, "finished")
     foreign = results / "runs" / "foreign"
     foreign.mkdir()
@@ -145,9 +135,7 @@ def test_foreign_and_torn_directories_are_rows_with_a_problem(
         assert opened.warning
 
 
-def test_a_run_of_the_address_that_is_not_there_is_ignored_with_a_note(
-    open_page: OpenPage, results: Path
-) -> None:
+def test_a_run_of_the_address_that_is_not_there_is_ignored_with_a_note(results: Path) -> None:
     plant_run(results, ONE)
     app = open_page("runs", run=["nope", ONE])
     assert "there is no such run" in words(app)

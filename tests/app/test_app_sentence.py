@@ -12,10 +12,9 @@ import pytest
 
 from emoact.host import client
 from emoact.models import alike, hosts
-from tests.app.conftest import ROOT, OpenPage
 from tests.support import stand_in_sentence
+from tests.support.pages import ROOT, assert_same_rows, in_a_shell, open_page
 from tests.support.planted import plant_grid, planted_norm
-from tests.support.shell import assert_same_rows, in_a_shell
 from tests.support.stand_in_sentence import installed
 
 SOURCE = installed()
@@ -44,7 +43,7 @@ def typed(app: Any, text: str) -> Any:
 
 
 def test_a_sentence_shows_its_norms_its_nearest_class_and_how_often_the_rule_is_right(
-    open_page: OpenPage, planted: Path
+    planted: Path,
 ) -> None:
     app = open_page("activations", view="sentence", site=["mlp_out"], layer="3")
     assert not app.get("plotly_chart")
@@ -77,9 +76,7 @@ def test_a_sentence_shows_its_norms_its_nearest_class_and_how_often_the_rule_is_
         ("die", "ended before it answered"),
     ],
 )
-def test_what_goes_wrong_is_said_and_the_page_goes_on(
-    open_page: OpenPage, planted: Path, text: str, said: str
-) -> None:
+def test_what_goes_wrong_is_said_and_the_page_goes_on(planted: Path, text: str, said: str) -> None:
     app = typed(open_page("activations", view="sentence"), text)
     assert said in app.error[0].value
     app = typed(app, "and again")
@@ -87,9 +84,7 @@ def test_what_goes_wrong_is_said_and_the_page_goes_on(
     assert len(app.get("plotly_chart")) == 2
 
 
-def test_a_model_that_begins_otherwise_than_the_files_is_refused(
-    open_page: OpenPage, planted: Path
-) -> None:
+def test_a_model_that_begins_otherwise_than_the_files_is_refused(planted: Path) -> None:
     plant_grid(
         planted,
         ["gpt2"],

@@ -13,17 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import emoact
 from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
 from emoact.measures import Measure
 from emoact.stats import catalogue
+from tests.support.pages import ROOT, figure, open_page
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
-
-ROOT = Path(__file__).parents[2]
 
 
 def largest(cell: Any) -> np.ndarray:
@@ -107,15 +105,11 @@ def test_it_is_in_the_picker_of_the_page_and_drawn(
 ) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(results))
     monkeypatch.chdir(ROOT)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    app.query_params["measure"] = "largest"
-    app.switch_page("pages/directions.py").run()
-    assert not app.exception, app.exception
+    app = open_page("directions", measure="largest")
     picker = app.selectbox(key="measure")
     assert "largest" in picker.options
     assert "`largest`: largest entry. Largest absolute entry of the direction." in picker.help
-    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    assert figure["layout"]["yaxis"]["title"]["text"] == "largest entry, model units"
+    assert figure(app)["layout"]["yaxis"]["title"]["text"] == "largest entry, model units"
     drawn = app.dataframe[0].value.sort_values(["emotion", "site", "layer"])["value"]
     table = saved.table("strength").sort_values(["emotion", "site", "layer"])["largest"]
     assert drawn.tolist() == table.tolist()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 
 import emoact
 from emoact import sites
@@ -30,11 +29,11 @@ from emoact.sites import Site, Wording
 from emoact.store.unit import Unit
 from emoact.views.separation import classifier_titles
 from tests.support.families import tiny_config
+from tests.support.pages import ROOT, choices, figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer
 
-ROOT = Path(__file__).parents[2]
 NORMED = Site(
     name="mlp_in",
     hook="blocks.{l}.mlp.hook_in",
@@ -111,10 +110,6 @@ def file(results: Path) -> Path:
 @pytest.fixture
 def unit(file: Path) -> Unit:
     return emoact.read(file)
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(str(element.value) for element in [*app.markdown, *app.caption])
 
 
 def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -260,33 +255,17 @@ def test_an_analysis_of_one_other_site_fills_the_report_and_the_separation(tmp_p
     assert classifier_titles(["probe attn_out"]) == {"probe attn_out": "probe, attention output"}
 
 
-def open_page(page: str, **parameters: Any) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.run()
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    app.switch_page(f"pages/{page}.py")
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def figure(app: AppTest) -> str:
-    return str(app.get("plotly_chart")[0].proto.spec)
-
-
 def test_pages_offer_and_draw_them(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     app = open_page("activations", site=["mlp_in", "z"], model=["lab~tiny@main"])
-    assert "MLP input" in figure(app)
-    assert "Head outputs" in figure(app)
-    assert "`blocks.{l}.attn.hook_z`: the output of each head before W_O" in said(app)
+    assert "MLP input" in str(figure(app))
+    assert "Head outputs" in str(figure(app))
+    assert "`blocks.{l}.attn.hook_z`: the output of each head before W_O" in words(app)
     app = open_page("directions", site=["z"])
-    assert "Head outputs" in figure(app)
-    assert "of the head outputs" in said(app)
+    assert "Head outputs" in str(figure(app))
+    assert "of the head outputs" in words(app)
     app = open_page("extract")
-    (pills,) = [group for group in app.button_group if group.label == "Sites"]
-    assert pills.options[-2:] == ["mlp_in", "z"]
+    assert choices(app)["Sites"][-2:] == ["mlp_in", "z"]
 
 
 def test_the_table_of_the_documents_has_them() -> None:

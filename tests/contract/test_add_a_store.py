@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import emoact
 from emoact.cli import main
@@ -30,9 +29,10 @@ from emoact.store.reading import unit_of
 from emoact.store.shard import UnitShard
 from emoact.store.unit import Unit
 from tests.support.numpy_engine import numpy_engine
+from tests.support.pages import ROOT, choices, open_page
+from tests.support.pages import words as page_words
 from tests.support.stand_in_world import EMOTIONS, World
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKER = (sys.executable, "-P", "-m", "tests.contract.test_add_a_store")
 """The worker of a run: this file as a process, see its end."""
 KEYS = {"resid_pre": "residual_stream", "mlp_out": "mlp_output"}
@@ -195,14 +195,8 @@ def test_help_lists_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(extracted.results))
     monkeypatch.chdir(ROOT)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    assert not app.exception
-    assert "2 files of 1 model on disk" in "\n".join(text.value for text in app.markdown)
-    app.switch_page("pages/extract.py").run()
-    assert not app.exception
-    # Streamlit's own name for a segmented control.
-    choices = {group.label: group.options for group in app.button_group}
-    assert choices["Format"] == ["Pickle", "NumPy archive"]
+    assert "2 files of 1 model on disk" in page_words(open_page("home"))
+    assert choices(open_page("extract"))["Format"] == ["Pickle", "NumPy archive"]
     text = make_report(extracted.results, lang="en").path.read_text()
     assert "activations_anger.npz" in text
     assert "NumPy archive" in text

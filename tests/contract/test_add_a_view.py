@@ -6,11 +6,9 @@ import io
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
@@ -19,10 +17,9 @@ from emoact.views import catalogue
 from emoact.views.analysed import MODEL, Analysed
 from emoact.views.chart import Axis, Chart, Line, Panel, of_emotion
 from emoact.views.view import Choice, Control, Shown, View
+from tests.support.pages import ROOT, figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
-
-ROOT = Path(__file__).parents[2]
 
 
 def show(source: Analysed, choice: Choice) -> Shown:
@@ -70,15 +67,6 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedAnalysis:
     return plant_analysis(tmp_path)
 
 
-def opened(**parameters: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    for name, value in parameters.items():
-        app.query_params[name] = value
-    app.switch_page("pages/directions.py").run()
-    assert not app.exception, app.exception
-    return app
-
-
 def expected(saved: SavedAnalysis, emotion: str) -> pd.DataFrame:
     rows = saved.table("strength")
     rows = rows[(rows["site"] == "resid_pre") & (rows["emotion"] == emotion)]
@@ -86,30 +74,30 @@ def expected(saved: SavedAnalysis, emotion: str) -> pd.DataFrame:
 
 
 def test_it_is_a_tab_with_controls_answer_chart_and_table(saved: SavedAnalysis) -> None:
-    app = opened(view="scale", of="gratitude")
+    app = open_page("directions", view="scale", of="gratitude")
     wanted = expected(saved, "gratitude")
     pd.testing.assert_frame_equal(app.dataframe[0].value, wanted)
-    spec: Any = json.loads(app.get("plotly_chart")[0].proto.spec)
+    spec = figure(app)
     assert spec["data"][0]["y"] == wanted["scale"].tolist()
     assert "Median norm by layer; gpt2." in spec["layout"]["annotations"][-1]["text"]
-    said = "\n".join(str(each.value) for each in (*app.markdown, *app.caption))
+    said = words(app)
     assert f"The largest median is {wanted['scale'].max()}." in said
     assert "How large are the vectors of each layer?" in said
     assert "median norm of the pooled vectors" in said
     assert "CSV" in {button.proto.label for button in app.get("download_button")}
-    assert "`of=nobody` in the address was ignored" in str(
-        [each.value for each in opened(view="scale", of="nobody").caption]
+    assert "`of=nobody` in the address was ignored" in words(
+        open_page("directions", view="scale", of="nobody")
     )
 
 
 def test_its_shell_command_writes_the_table_of_the_page(
     saved: SavedAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened(view="scale", of="gratitude")
+    app = open_page("directions", view="scale", of="gratitude")
     (line,) = (each.value for each in app.caption if "emoact view scale" in each.value)
-    _, _, program, *words = shlex.split(line.split("`")[1])
+    _, _, program, *typed = shlex.split(line.split("`")[1])
     monkeypatch.chdir(tmp_path)
-    assert (program, main(words)) == ("emoact", 0)
+    assert (program, main(typed)) == ("emoact", 0)
     pd.testing.assert_frame_equal(
         pd.read_csv("scale.csv"), app.dataframe[0].value, check_exact=True
     )

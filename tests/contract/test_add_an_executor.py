@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from emoact.cli import main
 from emoact.errors import RequestError
@@ -20,9 +19,8 @@ from emoact.jobs import control, executor, launch, progress
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.executor import Capability
 from emoact.jobs.lock import LockReading, RunLock, read_lock
+from tests.support.pages import ROOT, choices, open_page
 from tests.support.stand_in_world import World, running
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class NiceExecutor:
@@ -88,10 +86,7 @@ def test_the_runs_page_names_it(nice: World, monkeypatch: pytest.MonkeyPatch) ->
     assert main(words(nice, nice.model(), "--run-id", "mine")) == 0
     monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
     monkeypatch.chdir(ROOT)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    app.switch_page("pages/runs.py").run()
-    assert not app.exception
-    assert app.dataframe[0].value["executor"].tolist() == ["nice"]
+    assert open_page("runs").dataframe[0].value["executor"].tolist() == ["nice"]
 
 
 def test_it_is_cancelled_and_resumed(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,9 +137,6 @@ def test_help_and_page_list_it(
     assert "nice: a process of low priority" in " ".join(capsys.readouterr().out.split())
     monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
     monkeypatch.chdir(ROOT)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    app.switch_page("pages/extract.py").run()
-    assert not app.exception
-    choices = {group.label: group.options for group in app.button_group}
-    assert choices["Runs on"] == ["This machine", "In the background"]
-    assert "Format" not in choices
+    offered = choices(open_page("extract"))
+    assert offered["Runs on"] == ["This machine", "In the background"]
+    assert "Format" not in offered

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from emoact import read_analysis
 from emoact.cli.entry import build_parser
+from scripts import write_docs, write_findings
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 
@@ -76,25 +76,34 @@ def test_shell_lines_are_commands_with_options_that_exist(document: str, line: s
     assert build_parser().parse_words(shlex.split(line)).run is not None
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """The script that writes the tables."""
-    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "scripts/write_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_tables_are_what_the_code_says() -> None:
+    assert write_docs.main(["--check"]) == 0
 
 
-def test_tables_are_what_the_code_says(script: ModuleType) -> None:
-    assert script.main(["--check"]) == 0
-
-
-def test_a_table_that_is_out_of_date_is_written_anew(script: ModuleType) -> None:
+def test_a_table_that_is_out_of_date_is_written_anew() -> None:
     begin, end = "<!-- commands: written by scripts/write_docs.py -->\n", "<!-- end of commands -->"
-    assert script.written(f"a\n{begin}old\n{end}\nb").startswith(f"a\n{begin}| command |")
-    assert script.written(f"{begin}{end}").endswith(f"|\n{end}")
+    assert write_docs.written(f"a\n{begin}old\n{end}\nb").startswith(f"a\n{begin}| command |")
+    assert write_docs.written(f"{begin}{end}").endswith(f"|\n{end}")
+
+
+def test_the_findings_are_written_between_their_markers_from_the_analysis(planted: Path) -> None:
+    before = (ROOT / "README.md").read_text()
+    readme = planted / "README.md"
+    readme.write_text(before)
+    words = ["--results", str(planted / "results"), "--readme", str(readme)]
+    write_findings.main(words)
+    once = readme.read_text()
+    head, _, rest = once.partition(write_findings.BEGIN)
+    section, _, tail = rest.partition(write_findings.END)
+    assert before.startswith(head)
+    assert before.endswith(tail)
+    saved = read_analysis(planted / "results").sentences["smollm2-135m"]
+    assert saved in re.sub(r"\s+", " ", section.replace("\n- ", " "))
+    write_findings.main(words)
+    assert readme.read_text() == once
+    readme.write_text("no markers")
+    with pytest.raises(SystemExit, match="each marker once"):
+        write_findings.main(words)
 
 
 def test_every_command_is_in_the_readme() -> None:
