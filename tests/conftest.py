@@ -1,14 +1,22 @@
-"""What holds for every test: which run at all, and which may run beside others."""
+"""What every test may use, which tests run at all, and which may run beside others."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from emoact.host import client
+from emoact.jobs import launch
 from emoact.models import hosts
+from tests.support import stand_in_sentence, stand_in_worker
+from tests.support.stand_in_world import World
 
 # No process may outlive the test that started it; tests of hosts set a time of their own.
 os.environ[hosts.IDLE] = "0"
@@ -48,3 +56,30 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Which worker gets what, with `pytest -n 2`; xdist's own groups do not know pytest 9.2."""
     return _ByFile(config, log)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world of its own whose workers compute with the stand-in; none outlives the test."""
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
+    monkeypatch.delenv("EMOACT_RESULTS", raising=False)
+    monkeypatch.setattr(launch, "WORKER", stand_in_worker.WORKER)
+    world = World(tmp_path)
+    world.write_dataset()
+    yield world
+    world.end_all()
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Hosts of arithmetic in a cache folder of this test; they leave when it ends."""
+    # Sockets have short names, and pytest's folders are deep.
+    cache = Path(tempfile.mkdtemp(prefix="emoact-"))
+    monkeypatch.setenv("EMOACT_CACHE", str(cache))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
+    monkeypatch.setattr(client, "WORKER", stand_in_sentence.WORKER)
+    monkeypatch.setenv(hosts.IDLE, "30")
+    yield cache
+    hosts.leave_others()
+    shutil.rmtree(cache, ignore_errors=True)

@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emoact.stats.norms.tables import layer_table
-from emoact.store.layout import ResultsRoot
-from emoact.store.summaries import unit_measures
 from tests.support.pages import assert_same_rows, in_a_shell, open_page, words
 from tests.support.planted import (
     EMOTIONS,
@@ -40,11 +37,6 @@ def test_the_answer_names_the_sink_and_says_that_it_is_left_out(results: Path) -
     answer = open_page("activations").markdown[0].value
     assert f"{SINK_RATIO:.1f} times the median residual stream norm at layer {SINK_LAYER}" in answer
     assert "left out of the medians below" in answer
-
-
-def test_without_a_bos_the_page_says_that_the_first_word_counts(results: Path) -> None:
-    plant_unit(results, "gpt2", "anger", bos=False)
-    assert "No BOS was prepended" in open_page("activations").markdown[0].value
 
 
 def test_the_address_decides_what_is_shown(results: Path) -> None:
@@ -80,16 +72,6 @@ def test_a_wrong_value_in_the_address_is_ignored_with_a_note(results: Path) -> N
     assert "norm" not in app.query_params
 
 
-def test_the_table_and_the_download_hold_the_rows_of_the_analysis(results: Path) -> None:
-    plant_unit(results, "gpt2", "anger")
-    app = open_page("activations", site=["mlp_out"], first="true")
-    expected = layer_table(unit_measures(ResultsRoot(results), "gpt2", "anger"), "mlp_out", "l2")
-    shown = app.dataframe[0].value
-    assert shown["median"].tolist() == pytest.approx(expected["median"].tolist())
-    assert shown["position"].tolist() == expected["position"].tolist()
-    assert len(app.get("download_button")) == 1
-
-
 def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_drawn(
     results: Path,
 ) -> None:
@@ -110,11 +92,6 @@ def test_files_of_unknown_or_mixed_configuration_say_so(results: Path) -> None:
     warnings = "\n".join(warning.value for warning in open_page("activations").warning)
     assert "`gpt2` (anger) is unknown" in warnings
     assert "differ in `dtype`" in warnings
-
-
-def test_random_weights_carry_a_warning(results: Path) -> None:
-    plant_unit(results, "gpt2", "anger", provenance={"random_weights": True})
-    assert "random weights" in open_page("activations").warning[0].value
 
 
 def test_a_file_that_was_written_again_is_read_again(results: Path) -> None:

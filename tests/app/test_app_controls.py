@@ -6,11 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs import launch
-from emoact.models import hosts
 from tests.support.pages import open_page
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
-from tests.support.stand_in_worker import WORKER
 from tests.support.stand_in_world import World
 
 
@@ -19,11 +17,9 @@ def captions(app: AppTest) -> str:
 
 
 def test_controls_are_offered_with_their_cost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(hosts.IDLE, "0")
-    monkeypatch.setattr(launch, "WORKER", WORKER)
-    world = World(tmp_path)
+    monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
     config = world.config(world.model())
     launch.start(config)
     assert world.wait(config.run_id).state == "finished"

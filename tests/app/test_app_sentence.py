@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emoact.host import client
-from emoact.models import alike, hosts
-from tests.support import stand_in_sentence
-from tests.support.pages import ROOT, assert_same_rows, in_a_shell, open_page
+from emoact.models import alike
+from tests.support.pages import assert_same_rows, in_a_shell, open_page
 from tests.support.planted import plant_grid, planted_norm
 from tests.support.stand_in_sentence import installed
 
@@ -21,18 +16,11 @@ SOURCE = installed()
 
 
 @pytest.fixture
-def planted(results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def planted(results: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four classes of gpt2, and workers of arithmetic."""
-    cache = Path(tempfile.mkdtemp(prefix="emoact-"))
-    monkeypatch.setenv("EMOACT_CACHE", str(cache))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(client, "WORKER", stand_in_sentence.WORKER)
-    monkeypatch.setenv(hosts.IDLE, "30")
     monkeypatch.setattr(alike, "resolve_model", lambda _, **__: SOURCE)
     plant_grid(results, ["gpt2"], n_samples=10)
-    yield results
-    hosts.leave_others()
-    shutil.rmtree(cache, ignore_errors=True)
+    return results
 
 
 def typed(app: Any, text: str) -> Any:

@@ -31,11 +31,3 @@ def test_a_confounded_data_set_is_exit_code_1(
     assert document["findings"]
     assert main(["audit", "--dataset", str(world.dataset)]) == 1
     assert "WARNING" in capsys.readouterr().out
-
-
-def test_a_model_that_is_not_installed_is_a_wrong_request(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["audit", "--dataset", str(world.dataset), "--model", "smollm2-135m"]
-    assert main(words) == 2
-    assert "emoact models install smollm2-135m" in capsys.readouterr().err

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from emoact.cli import main
+from tests.support.disks import fill, mounted
 from tests.support.stand_in_world import World
 
 MODEL, DATASET, RESULTS = "{model}", "{dataset}", "{results}"
@@ -79,6 +78,16 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     "file that is not there": (["inspect", "no.pkl"], ["there is no file no.pkl"]),
     "norms of nothing": (["norms", "--results", RESULTS], ["there are no activations"]),
     "unknown norm": (["norms", "--norm", "l3"], ["l2, l1, rms"]),
+    "unknown table of norms": (["norms", "--by", "mood"], ["layer, position"]),
+    # The cache of this world is empty, so the embedded model is not installed in it.
+    "path of a model that is not installed": (
+        ["models", "path", "smollm2-135m"],
+        ["emoact models install smollm2-135m"],
+    ),
+    "audit with a model that is not installed": (
+        ["audit", "--dataset", DATASET, "--model", "smollm2-135m"],
+        ["emoact models install smollm2-135m"],
+    ),
 }
 
 DATA = {
@@ -167,23 +176,14 @@ def test_a_file_of_another_configuration_is_in_the_way_and_stays(
 def test_a_disk_that_takes_nothing_is_refused(
     world: World, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    mount = world.path / "disk"
-    mount.mkdir()
     options = "size=64k,nr_inodes=20" + (",ro" if kind == "read-only" else "")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with mounted(world.path / "disk", options) as disk:
         if kind == "full":
-            (mount / "ballast").write_bytes(b"x" * os.statvfs(mount).f_bavail * 4096)
+            fill(disk)
         model = world.model()
         words = ["extract", "--model", str(model), "--dataset", str(world.dataset)]
-        assert main([*words, "--results", str(mount / "results")]) == 2
+        assert main([*words, "--results", str(disk / "results")]) == 2
         err = capsys.readouterr().err
-        assert str(mount) in err
+        assert str(disk) in err
         assert ("Read-only" in err) if kind == "read-only" else ("the disk is full" in err)
-        assert not list(mount.glob("results/runs/[!.]*"))
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+        assert not list(disk.glob("results/runs/[!.]*"))

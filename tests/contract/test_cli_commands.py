@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import shlex
@@ -12,14 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from emoact.cli import main
 from emoact.cli.entry import build_parser
 from emoact.cli.parsing import Parser
 from emoact.cli.terminal import Printer
-from emoact.store import reading
 from tests.support.run_files import SAVED, a_config, an_event, in_state, make_run
 from tests.support.stand_in_world import World
 
@@ -151,14 +148,6 @@ def test_the_path_of_a_model_is_alone_on_the_last_line(
     assert capsys.readouterr().out.splitlines()[-1] == str(model)
 
 
-def test_a_model_that_is_not_there_says_how_to_get_it(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # The cache of this world is empty, so the embedded model is not installed in it.
-    assert main(["models", "path", "smollm2-135m"]) == 2
-    assert "emoact models install smollm2-135m" in capsys.readouterr().err
-
-
 @pytest.fixture
 def extracted(world: World) -> World:
     world.wait(world.start(world.config(world.model())).run_id)
@@ -189,31 +178,6 @@ def test_inspect_refuses_what_would_run_and_does_not_run_it(
     assert main(["inspect", str(evil), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["refused"]["reason"]
     assert not canary.exists()
-
-
-def test_norms_are_those_of_numpy(extracted: World, capsys: pytest.CaptureFixture[str]) -> None:
-    table = extracted.path / "norms.csv"
-    results = ["--results", str(extracted.results)]
-    assert main(["norms", *results, "--csv", str(table), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    assert len(rows) == 2 * 2 * 2 * 2  # emotions, sites, layers, positions
-    unit = reading.read(next(extracted.results.rglob("activations_anger.pkl")))
-    expected = np.median(
-        [np.linalg.norm(sample[1:], axis=1).mean() for sample in unit.residual_stream[1]]
-    )
-    (row,) = [
-        row
-        for row in rows
-        if (row["emotion"], row["site"], row["layer"], row["position"])
-        == ("anger", "resid_pre", 1, "content")
-    ]
-    assert row["median"] == pytest.approx(expected)
-    assert {"model", "norm", "mean", "q25", "q75", "n"} <= set(row)
-    with table.open() as file:
-        written = list(csv.DictReader(file))
-    assert [float(each["mean"]) for each in written] == [each["mean"] for each in rows]
-    assert main(["norms", *results]) == 0
-    assert capsys.readouterr().out == table.read_text()
 
 
 def test_norms_name_the_files_that_they_left_out(

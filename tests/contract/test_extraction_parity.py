@@ -86,17 +86,6 @@ def test_each_activation_equals_transformer_lens_one_prompt_at_a_time(family: Fa
                 assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
 
 
-def test_each_activation_equals_plain_hugging_face_under_forward_hooks(family: Family) -> None:
-    prompts, found = _computed(family.engine, TEXTS)
-    for sample, prompt in enumerate(prompts):
-        reference = hugging_face_activations(family.model, prompt.ids.tolist())
-        for site, layers in reference.items():
-            assert len(layers) == family.engine.facts.n_layers
-            for layer, expected in enumerate(layers):
-                ours = found[site, layer, sample]
-                assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
-
-
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("budget", [8, 31, 1000])
 def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs import control, progress
+from tests.support.disks import fill, make_read_only, mounted
 from tests.support.run_files import a_config, hold, in_state, make_run
 from tests.support.stand_in_world import World
 
@@ -19,36 +16,11 @@ pytestmark = pytest.mark.fault
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(world: World) -> Iterator[World]:
     """A world whose results lie on a disk of 400 kB."""
-    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
-    world = World(tmp_path)
-    world.results.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "emoact-test", str(world.results)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"mount not permitted: {mounted.stderr.strip()}")
-    try:
+    with mounted(world.results, "size=400k"):
         yield world
         world.end_all()
-    finally:
-        subprocess.run(["umount", "--lazy", str(world.results)], check=True)
-
-
-def fill(disk: Path, *, but: int = 0) -> Path:
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        for _ in range(1000):
-            status = os.statvfs(disk)
-            # The worker writes its signs of life meanwhile, so the figure may be old already.
-            with contextlib.suppress(OSError):
-                os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - but)
-                return ballast
-    raise AssertionError("the disk could not be filled")
 
 
 def test_a_run_that_fills_the_disk_says_so_and_resumes_when_there_is_room(world: World) -> None:
@@ -89,7 +61,7 @@ def test_runs_on_a_read_only_disk_are_shown_and_nothing_else_is_tried(world: Wor
     before = {row.id: row for row in progress.list_runs(world.results)}
     living.close()
     assert before["living"].state == "pending"
-    subprocess.run(["mount", "-o", "remount,ro", str(world.results)], check=True)
+    make_read_only(world.results)
     rows = {row.id: row for row in progress.list_runs(world.results)}
     assert (rows["ended"].state, rows["living"].state) == ("failed", "crashed")
     assert all(row.problem is None for row in rows.values())

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -51,12 +50,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
-    world = World(tmp_path)
+def world(world: World) -> World:
     world.write_dataset(n_samples=2)
-    yield world
-    world.end_all()
+    return world
 
 
 class Scene:

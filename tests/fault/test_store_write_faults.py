@@ -6,7 +6,6 @@ every call and try every error there.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -24,6 +23,7 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
+from tests.support.disks import fill, make_read_only, mounted
 from tests.support.fault_writer import (
     EMOTIONS,
     FOLDER,
@@ -298,20 +298,8 @@ def test_a_file_size_limit_is_told_and_leaves_the_old_files(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "emoact-test", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"mount not permitted: {mounted.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "disk", "size=2m") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 WIDTH = 2048  # 160 kB of activations a unit
@@ -328,8 +316,9 @@ def test_a_disk_that_fills_up_is_told_and_leaves_the_old_files(
         shutil.rmtree(results, ignore_errors=True)
         write_units(results, OLD, d_model=WIDTH)
         before = [_hash(results, emotion) for emotion in EMOTIONS]
-        with _only_free(small_disk, pages * 4096):
-            error = _error_of(results)
+        ballast = fill(small_disk, but=pages * 4096)
+        error = _error_of(results)
+        ballast.unlink()
         if error is not None:
             assert "the disk is full" in error
             assert "bytes are free" in error
@@ -361,23 +350,10 @@ def _error_of(results: Path) -> str | None:
     return None
 
 
-@contextlib.contextmanager
-def _only_free(disk: Path, size: int) -> Iterator[None]:
-    """Fill the disk but for `size` bytes, and give the space back afterwards."""
-    status = os.statvfs(disk)
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - size, 1))
-    try:
-        yield
-    finally:
-        ballast.unlink()
-
-
 def test_a_read_only_disk_is_a_wrong_request_that_shows_before_the_work(small_disk: Path) -> None:
     root = ResultsRoot(small_disk / "results")
     write_units(root.path, OLD)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    make_read_only(small_disk)
     with pytest.raises(RequestError, match="cannot be written: Read-only file system") as refusal:
         root.check_writable()
     assert refusal.value.exit_code == 2

@@ -24,6 +24,7 @@ import pandas as pd
 import emoact
 from emoact.cli import main
 from tests.support.planted_scenarios import made_up_provenance
+from tests.support.units import contract_metadata
 
 FILES = Path(__file__).parents[1] / "golden"
 _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
@@ -142,15 +143,14 @@ def _payload(model: Model, emotion: str, number: int) -> dict[str, Any]:
         "token_strings": words,
         "labels": [emotion] * N_SCENARIOS,
         "metadata": {
-            "model_name": model.name,
-            "n_layers": model.n_layers,
-            "d_model": model.d_model,
-            "d_vocab": 100,
-            "n_samples": N_SCENARIOS,
-            "emotion_label": emotion,
-            "save_residual_stream": True,
-            "save_mlp_output": True,
-            "save_attention": False,
+            **contract_metadata(
+                model.name,
+                emotion,
+                n_layers=model.n_layers,
+                d_model=model.d_model,
+                n_samples=N_SCENARIOS,
+                d_vocab=100,
+            ),
             "content_start": 1,
             "sites": ["resid_pre", "mlp_out"],
             "prompts": [

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from emoact.store.read.tokens import BFloat16Array
+from tests.support.units import contract_metadata
 
 Array = np.ndarray[Any, Any]
 
@@ -45,15 +46,9 @@ def payload(
         "token_strings": [[f"Ġt{at}" for at in range(length)] for length in lengths],
         "labels": ["anger"] * len(lengths),
         "metadata": {
-            "model_name": "gpt2",
-            "n_layers": n_layers,
-            "d_model": d_model,
-            "d_vocab": 50257,
-            "n_samples": len(lengths),
-            "emotion_label": "anger",
-            "save_residual_stream": True,
-            "save_mlp_output": True,
-            "save_attention": False,
+            **contract_metadata(
+                "gpt2", "anger", n_layers=n_layers, d_model=d_model, n_samples=len(lengths)
+            ),
             **(metadata or {}),
         },
     }

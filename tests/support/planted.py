@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 
 from emoact.models.registry import find_spec
 from emoact.sites import SiteName, saved_sites
-from emoact.store.shard import ShardLayout, UnitShard
-from emoact.store.write import write_unit
+from emoact.store.shard import ShardLayout
+from tests.support.units import contract_metadata, write_rows
 
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 SINK_LAYER = 2
@@ -54,55 +53,42 @@ def plant_unit(
     words = list(
         texts or [f"Prompt number {sample} about a bicycle." for sample in range(n_samples)]
     )
-    target = results / "activations" / folder / f"activations_{emotion}.pkl"
     layout = ShardLayout(sites=sites, n_layers=n_layers, d_model=d_model, lengths=lengths)
-    with tempfile.TemporaryDirectory() as scratch:
-        shard = UnitShard.create(Path(scratch) / "unit.safetensors", layout=layout)
-        for site in sites:
-            for layer in layout.layers(site):
-                for sample, length in enumerate(lengths):
-                    rows = rng.normal(size=(length, d_model))
-                    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-                    rows *= scale * planted_norm(site, layer, emotion)
-                    rows *= SPREAD[sample % len(SPREAD)]
-                    if layer == SINK_LAYER:
-                        rows[0] *= SINK_RATIO
-                    if spans is not None:
-                        rows[: spans[sample][0]] = rows[spans[sample][1] :] = np.nan
-                    shard.put(site, layer, sample, rows.astype(np.float32))
-        spec = find_spec(folder)
-        name = spec.hub_id if spec else folder
-        metadata: dict[str, Any] = {
-            "model_name": name,
-            "n_layers": n_layers,
-            "d_model": d_model,
-            "d_vocab": 50257,
-            "n_samples": n_samples,
-            "emotion_label": emotion,
-            "save_residual_stream": "resid_pre" in sites,
-            "save_mlp_output": "mlp_out" in sites,
-            "save_attention": False,
+    spec = find_spec(folder)
+    name = spec.hub_id if spec else folder
+    metadata = contract_metadata(
+        name, emotion, n_layers=n_layers, d_model=d_model, n_samples=n_samples, sites=sites
+    )
+    if known:
+        metadata |= {
+            "prompts": [{"id": f"p{i}", "text": text} for i, text in enumerate(words)],
+            "content_start": 1 if bos else 0,
+            "sites": list(sites),
+            "provenance": {**_provenance(name, bos=bos), **(provenance or {})},
         }
-        if known:
-            metadata |= {
-                "prompts": [{"id": f"p{i}", "text": text} for i, text in enumerate(words)],
-                "content_start": 1 if bos else 0,
-                "sites": list(sites),
-                "provenance": {**_provenance(name, bos=bos), **(provenance or {})},
-            }
+    if spans is not None:
+        metadata["content_spans"] = [list(span) for span in spans]
+        metadata["provenance"]["chat"] = {"format": "template"}
+
+    def rows(site: SiteName, layer: int, sample: int) -> np.ndarray:
+        drawn = rng.normal(size=(lengths[sample], d_model))
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        drawn *= scale * planted_norm(site, layer, emotion)
+        drawn *= SPREAD[sample % len(SPREAD)]
+        if layer == SINK_LAYER:
+            drawn[0] *= SINK_RATIO
         if spans is not None:
-            metadata["content_spans"] = [list(span) for span in spans]
-            metadata["provenance"]["chat"] = {"format": "template"}
-        write_unit(
-            target,
-            shard=shard,
-            tokens=[np.arange(length, dtype=np.int64) for length in lengths],
-            token_strings=[[f"t{position}" for position in range(length)] for length in lengths],
-            labels=[emotion] * n_samples,
-            metadata=metadata,
-        )
-        shard.close_and_remove()
-    return target
+            drawn[: spans[sample][0]] = drawn[spans[sample][1] :] = np.nan
+        return np.asarray(drawn)
+
+    return write_rows(
+        results / "activations" / folder / f"activations_{emotion}.pkl",
+        layout,
+        rows,
+        emotion=emotion,
+        tokens=[f"t{position}" for position in range(max(lengths, default=0))],
+        metadata=metadata,
+    )
 
 
 def plant_grid(

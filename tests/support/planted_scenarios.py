@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 
 from emoact.sites import SiteName, saved_sites
 from emoact.stats.settings import AnalysisSettings
-from emoact.store.shard import ShardLayout, UnitShard
-from emoact.store.write import write_unit
+from emoact.store.shard import ShardLayout
+from tests.support.units import contract_metadata, write_rows
 
 LABELS = ("anger", "gratitude", "neutral")
 FAST = AnalysisSettings(
@@ -45,63 +44,26 @@ def plant_scenarios(
     noun: str = "soup",
 ) -> list[Path]:
     """Write one file per emotion, all prompts of three positions; layer 0 holds noise alone."""
+    layout = ShardLayout(sites=tuple(sites), n_layers=n_layers, d_model=d_model, lengths=(3,) * n)
     return [
-        _plant(
+        write_rows(
             results / "activations" / folder / f"activations_{emotion}.pkl",
-            folder,
-            emotion,
-            ShardLayout(sites=tuple(sites), n_layers=n_layers, d_model=d_model, lengths=(3,) * n),
-            scenario,
-            {**made_up_provenance(folder), **(provenance or {})},
-            change,
-            noun,
-        )
-        for emotion in emotions
-    ]
-
-
-def _plant(
-    target: Path,
-    folder: str,
-    emotion: str,
-    layout: ShardLayout,
-    scenario: Callable[[int], str],
-    provenance: Mapping[str, Any],
-    change: Change | None,
-    noun: str,
-) -> Path:
-    seed = LABELS.index(emotion) if emotion in LABELS else len(LABELS)
-    rng = np.random.default_rng([seed, len(folder), ord(folder[-1])])
-    n = len(layout.lengths)
-    with tempfile.TemporaryDirectory() as scratch:
-        shard = UnitShard.create(Path(scratch) / "unit.safetensors", layout=layout)
-        for site in layout.sites:
-            for layer in layout.layers(site):
-                for sample in range(n):
-                    rows = rng.normal(size=(3, layout.d_model)).astype(np.float32)
-                    if layer and emotion != "neutral":
-                        rows[:, seed % layout.d_model] += 4
-                    if change is not None:
-                        change(rows, site, layer, sample)
-                    shard.put(site, layer, sample, rows)
-        write_unit(
-            target,
-            shard=shard,
-            tokens=[np.arange(3, dtype=np.int64)] * n,
-            token_strings=[["<s>", "a", "b"]] * n,
-            labels=[emotion] * n,
+            layout,
+            _rows(folder, emotion, d_model, change),
+            emotion=emotion,
+            tokens=["<s>", "a", "b"],
             metadata={
-                "model_name": folder,
-                "n_layers": layout.n_layers,
-                "d_model": layout.d_model,
-                "d_vocab": 100,
-                "n_samples": n,
-                "emotion_label": emotion,
-                "save_residual_stream": "resid_pre" in layout.sites,
-                "save_mlp_output": "mlp_out" in layout.sites,
-                "save_attention": False,
+                **contract_metadata(
+                    folder,
+                    emotion,
+                    n_layers=n_layers,
+                    d_model=d_model,
+                    n_samples=n,
+                    sites=sites,
+                    d_vocab=100,
+                ),
                 "content_start": 1,
-                "sites": list(layout.sites),
+                "sites": list(sites),
                 "prompts": [
                     {
                         "id": f"{emotion}-{i}",
@@ -111,11 +73,28 @@ def _plant(
                     }
                     for i in range(n)
                 ],
-                "provenance": dict(provenance),
+                "provenance": {**made_up_provenance(folder), **(provenance or {})},
             },
         )
-        shard.close_and_remove()
-    return target
+        for emotion in emotions
+    ]
+
+
+def _rows(
+    folder: str, emotion: str, d_model: int, change: Change | None
+) -> Callable[[SiteName, int, int], np.ndarray]:
+    seed = LABELS.index(emotion) if emotion in LABELS else len(LABELS)
+    rng = np.random.default_rng([seed, len(folder), ord(folder[-1])])
+
+    def rows(site: SiteName, layer: int, sample: int) -> np.ndarray:
+        drawn = rng.normal(size=(3, d_model)).astype(np.float32)
+        if layer and emotion != "neutral":
+            drawn[:, seed % d_model] += 4
+        if change is not None:
+            change(drawn, site, layer, sample)
+        return drawn
+
+    return rows
 
 
 def made_up_provenance(folder: str) -> dict[str, Any]:

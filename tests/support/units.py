@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from emoact.sites import SiteName, site_names
 from emoact.sites import site as site_of
 from emoact.store.shard import ShardLayout, UnitShard
+from emoact.store.write import write_unit
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Activations = dict[tuple[SiteName, int], list[Array]]
@@ -58,6 +61,67 @@ class SampleUnit:
         if "resid_post" in self.layout.sites:
             (layers["residual_post"],) = layers["residual_post"]
         return {**layers, **self.parts()}
+
+
+def contract_metadata(
+    model: str,
+    emotion: str,
+    *,
+    n_layers: int,
+    d_model: int,
+    n_samples: int,
+    sites: Sequence[SiteName] = ("resid_pre", "mlp_out"),
+    d_vocab: int = 50257,
+) -> dict[str, Any]:
+    """The metadata that every file of the contract has."""
+    return {
+        "model_name": model,
+        "n_layers": n_layers,
+        "d_model": d_model,
+        "d_vocab": d_vocab,
+        "n_samples": n_samples,
+        "emotion_label": emotion,
+        "save_residual_stream": "resid_pre" in sites,
+        "save_mlp_output": "mlp_out" in sites,
+        "save_attention": False,
+    }
+
+
+def write_rows(
+    target: Path,
+    layout: ShardLayout,
+    rows: Callable[[SiteName, int, int], Array],
+    *,
+    emotion: str,
+    tokens: Sequence[str],
+    metadata: dict[str, Any],
+) -> Path:
+    """Write a unit by emoact's own writer.
+
+    Args:
+        target: The file.
+        layout: Of its arrays.
+        rows: The array of a site, layer and sample.
+        emotion: Label of every sample.
+        tokens: Words of the first positions of every sample.
+        metadata: As it stands in the file.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        shard = UnitShard.create(Path(scratch) / "unit.safetensors", layout=layout)
+        for site in layout.sites:
+            for layer in layout.layers(site):
+                for sample in range(layout.n_samples):
+                    shard.put(site, layer, sample, rows(site, layer, sample).astype(np.float32))
+        write_unit(
+            target,
+            shard=shard,
+            tokens=[np.arange(length, dtype=np.int64) for length in layout.lengths],
+            token_strings=[list(tokens[:length]) for length in layout.lengths],
+            labels=[emotion] * layout.n_samples,
+            metadata=metadata,
+        )
+        shard.close_and_remove()
+    return target
 
 
 def sample_unit(

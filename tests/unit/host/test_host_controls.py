@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,9 @@ from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.jobs import control, launch
 from emoact.jobs.views import RunView
-from emoact.models import hosts
 from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave
 from tests.support.planted_scenarios import FAST
-from tests.support.stand_in_worker import WORKER
 from tests.support.stand_in_world import World, running
 
 SETTINGS = dataclasses.replace(FAST, control_shuffles=20)
@@ -31,19 +28,13 @@ N_BYTES = 6 * 2 * 2 * 4 * 4
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(world: World) -> World:
     """Two extracted units of one model; each run is a process of its own."""
-    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv(hosts.IDLE, "0")
-    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
-    monkeypatch.setattr(launch, "WORKER", WORKER)
-    world = World(tmp_path)
     world.write_dataset(n_samples=6)
     config = world.config(world.model())
     launch.start(config)
     assert world.wait(config.run_id).state == "finished"
-    yield world
-    world.end_all()
+    return world
 
 
 def prepared(world: World, **changes: object) -> PreparedAnalysis:

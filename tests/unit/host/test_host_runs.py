@@ -34,14 +34,9 @@ from tests.support.stand_in_world import (
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world whose workers become hosts; none outlives the test."""
-    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(hosts.IDLE, "60")
-    monkeypatch.delenv("EMOACT_WORKERS", raising=False)
-    monkeypatch.setattr(launch, "WORKER", WORKER)
-    world = World(tmp_path)
-    world.write_dataset()
     yield world
     world.end_all()
     hosts.leave_others()

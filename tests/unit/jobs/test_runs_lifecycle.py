@@ -54,13 +54,6 @@ def test_concurrent_starts_make_one_run(world: World) -> None:
     assert len(progress.list_runs(world.results)) == 1
 
 
-def test_other_options_make_another_run(world: World) -> None:
-    model = world.model(pass_s=0.05)
-    first = world.start(world.config(model))
-    other = world.start(world.config(model, emotions=("anger",)))
-    assert other.run_id != first.run_id
-
-
 def test_a_killed_worker_shows_as_crashed_at_once(world: World) -> None:
     run_id = world.start(world.config(world.model(pass_s=0.2))).run_id
     world.wait(run_id, running)
@@ -138,17 +131,6 @@ def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
     assert status.snapshot.state == "running", "the worker itself never got to say anything"
 
 
-def test_a_cancelled_run_resumes(world: World) -> None:
-    model = world.model(pass_s=0.1)
-    run_id = world.start(world.config(model)).run_id
-    world.wait(run_id, running)
-    control.cancel(world.results, run_id, wait=True)
-    world.resume(run_id)
-    view = world.wait(run_id)
-    assert view.state == "finished"
-    assert not world.directory(run_id).cancel_requested()
-
-
 def test_a_failed_run_says_why_and_resumes(world: World) -> None:
     model = world.model(fail="the model said no")
     run_id = world.start(world.config(model)).run_id
@@ -212,18 +194,6 @@ def test_more_slots_let_runs_work_at_once_with_the_same_result(
     world.wait(ids[0], lambda view: running(view) and running(world.view(ids[1])))
     assert {world.wait(run_id).state for run_id in ids} == {"finished"}
     assert len(saved_arrays(world.results)) == 4
-
-
-def test_only_what_has_ended_can_be_deleted_and_its_files_stay(world: World) -> None:
-    run_id = world.start(world.config(world.model(pass_s=0.1))).run_id
-    with pytest.raises(RequestError, match="cannot be deleted"):
-        control.delete(world.results, run_id)
-    world.wait(run_id)
-    control.delete(world.results, run_id)
-    assert progress.list_runs(world.results) == []
-    assert len(saved_arrays(world.results)) == 2
-    with pytest.raises(RequestError, match="there is no run"):
-        control.delete(world.results, run_id)
 
 
 def test_a_taken_run_id_is_refused(world: World) -> None:

@@ -45,7 +45,6 @@ def test_a_good_request_becomes_a_config_and_writes_nothing(world: World) -> Non
 def test_paths_hold_from_any_working_directory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.write_dataset()
     world.model()
     monkeypatch.chdir(world.path)
     config = prepare(
@@ -58,7 +57,6 @@ def test_paths_hold_from_any_working_directory(
 
 
 def test_the_command_asks_for_the_same_again(world: World) -> None:
-    world.write_dataset()
     options = ExtractionOptions(bos="none", sites=("mlp_out", "attn_out"), truncate=True)
     asked = world.request(world.model("a b"), emotions=("anger",), options=options, overwrite=True)
     words = shlex.split(prepare(asked).command)
@@ -75,13 +73,11 @@ def test_the_command_asks_for_the_same_again(world: World) -> None:
 
 
 def test_emotions_keep_the_order_asked_for_and_count_once(world: World) -> None:
-    world.write_dataset()
     config = prepare(world.request(world.model(), emotions=("neutral", "anger", "neutral")))
     assert config.emotions == ("neutral", "anger")
 
 
 def test_one_model_in_two_spellings_counts_once(world: World) -> None:
-    world.write_dataset()
     model = world.model()
     config = prepare(
         world.request(model, model / "..", model).__class__(
@@ -94,17 +90,7 @@ def test_one_model_in_two_spellings_counts_once(world: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"emotions": ("angr",)},
-            r"'angr' is not in .* has anger, neutral\nDid you mean anger\?",
-        ),
         ({"emotions": ()}, "no emotion chosen"),
-        ({"emotions": ("../x",)}, "cannot name a file"),
-        ({"models": ()}, "no model chosen"),
-        ({"models": ("/no/such/folder",)}, "does not exist"),
-        ({"dataset": "/no/such/file.jsonl"}, "there is no such file"),
-        ({"run_id": "../up"}, "run id"),
-        ({"run_id": ""}, "run id"),
         ({"results": "a\0b"}, "results folder"),
         ({"results": __file__}, "Not a directory"),
     ],
@@ -112,7 +98,6 @@ def test_one_model_in_two_spellings_counts_once(world: World) -> None:
 def test_a_wrong_request_is_refused_and_leaves_nothing(
     world: World, changes: dict[str, Any], message: str
 ) -> None:
-    world.write_dataset()
     model = world.model()
     fields = {"models": (str(model),), "dataset": world.dataset, "results": world.results}
     before = everything_below(world.path)
@@ -123,7 +108,6 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a folder immutable")
 def test_results_that_cannot_be_written_are_refused(world: World) -> None:
-    world.write_dataset()
     with pytest.raises(RequestError, match="/proc"):
         prepare(world.request(world.model(), results="/proc/emoact/results"))
 
@@ -131,7 +115,6 @@ def test_results_that_cannot_be_written_are_refused(world: World) -> None:
 def test_an_odd_number_of_workers_is_refused_before_the_start(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.write_dataset()
     monkeypatch.setenv("EMOACT_WORKERS", "many")
     with pytest.raises(RequestError, match="EMOACT_WORKERS"):
         prepare(world.request(world.model()))
@@ -147,17 +130,6 @@ def test_a_unit_that_is_there_already_costs_nothing(world: World) -> None:
     view = world.wait(world.start(config).run_id)
     assert [unit.state for unit in view.units] == ["skipped", "saved"]
     assert view.units[0].reason == "already on disk"
-
-
-def test_a_file_of_another_configuration_is_in_the_way(world: World) -> None:
-    model = world.model()
-    world.wait(world.start(world.config(model)).run_id)
-    other = ExtractionOptions(sites=("resid_pre",))
-    with pytest.raises(RequestError, match=r"is in the way: sites: saved .* asked") as caught:
-        world.config(model, options=other)
-    assert "--overwrite" in (caught.value.remedy or "")
-    replaced = world.start(world.config(model, options=other, overwrite=True))
-    assert world.wait(replaced.run_id).state == "finished"
 
 
 def test_a_file_that_is_not_recorded_is_in_the_way(world: World) -> None:
@@ -200,7 +172,6 @@ def to_download(n_bytes: int | None) -> ModelSource:
 def test_a_large_download_is_asked_about_first(
     world: World, monkeypatch: pytest.MonkeyPatch, n_bytes: int | None, asks: bool
 ) -> None:
-    world.write_dataset()
     monkeypatch.setattr(request_module, "resolve_model", lambda *_, **__: to_download(n_bytes))
     asked = world.request(Path("some/big"))
     if asks:

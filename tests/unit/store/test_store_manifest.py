@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -181,52 +180,37 @@ def test_a_hostile_entry_is_not_recorded(root: ResultsRoot) -> None:
     assert not root.path.exists()
 
 
-class TestUnitState:
-    @pytest.fixture
-    def path(self, root: ResultsRoot) -> Path:
-        path = root.unit_path("gpt2", "joy")
-        path.parent.mkdir(parents=True)
-        return path
+@pytest.mark.parametrize(
+    ("on_disk", "recorded", "key", "state"),
+    [
+        (None, None, KEY, "missing"),
+        (None, b"content", KEY, "missing"),
+        (b"content", b"content", KEY, "saved"),
+        (b"Content", b"content", KEY, "damaged"),
+        (b"conten", b"content", KEY, "damaged"),
+        (b"content!", b"content", KEY, "damaged"),
+        (b"", b"content", KEY, "damaged"),
+        (b"content", b"content", "c" * 64, "other"),
+        (b"content", None, KEY, "unrecorded"),
+    ],
+)
+def test_the_state_of_a_unit_follows_from_its_file_and_its_record(
+    root: ResultsRoot, on_disk: bytes | None, recorded: bytes | None, key: str, state: str
+) -> None:
+    path = root.unit_path("gpt2", "joy")
+    path.parent.mkdir(parents=True)
+    if on_disk is not None:
+        path.write_bytes(on_disk)
+    if recorded is not None:
+        digest = hashlib.sha256(recorded).hexdigest()
+        manifest.record(root, _entry(sha256=digest, size=len(recorded), key=key))
+    assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == state
 
-    def _record(self, root: ResultsRoot, content: bytes, key: str = KEY) -> None:
-        digest = hashlib.sha256(content).hexdigest()
-        manifest.record(root, _entry(sha256=digest, size=len(content), key=key))
 
-    def test_no_file_is_missing_even_when_it_was_acknowledged(
-        self, root: ResultsRoot, path: Path
-    ) -> None:
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "missing"
-        self._record(root, b"content")
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "missing"
-
-    def test_an_acknowledged_file_with_its_hash_is_saved(
-        self, root: ResultsRoot, path: Path
-    ) -> None:
-        path.write_bytes(b"content")
-        self._record(root, b"content")
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "saved"
-
-    @pytest.mark.parametrize("content", [b"Content", b"conten", b"content!", b""])
-    def test_a_changed_file_is_damaged(self, content: bytes, root: ResultsRoot, path: Path) -> None:
-        path.write_bytes(content)
-        self._record(root, b"content")
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "damaged"
-
-    def test_another_key_is_another_unit(self, root: ResultsRoot, path: Path) -> None:
-        path.write_bytes(b"content")
-        self._record(root, b"content", key="c" * 64)
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "other"
-
-    def test_a_file_that_was_not_acknowledged_is_unrecorded(
-        self, root: ResultsRoot, path: Path
-    ) -> None:
-        path.write_bytes(b"content")
-        assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == "unrecorded"
-
-    def test_a_folder_in_its_place_is_an_error(self, root: ResultsRoot, path: Path) -> None:
-        path.mkdir()
-        with pytest.raises(EmoactError, match="cannot be read: Is a directory"):
-            manifest.unit_state(root, "gpt2", "joy", key=KEY)
+def test_a_folder_in_place_of_a_unit_is_an_error(root: ResultsRoot) -> None:
+    root.unit_path("gpt2", "joy").mkdir(parents=True)
+    with pytest.raises(EmoactError, match="cannot be read: Is a directory"):
+        manifest.unit_state(root, "gpt2", "joy", key=KEY)
 
 
 WRITER = """
@@ -263,19 +247,6 @@ def test_processes_that_record_at_once_lose_nothing(workers: int, root: ResultsR
         for turn in (0, 1, 3, 4, 6, 7)
     }
     assert sorted(path.name for path in root.path.iterdir()) == [".manifest.lock", "manifest.json"]
-
-
-def test_threads_that_record_at_once_lose_nothing(root: ResultsRoot) -> None:
-    def work(worker: int) -> None:
-        for turn in range(5):
-            manifest.record(root, _entry(folder=f"m{worker}", emotion=f"e{turn}"))
-
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(manifest.load(root).units) == 30
 
 
 def test_a_pipe_in_its_place_is_an_error_and_does_not_block(tmp_path: Path) -> None:
