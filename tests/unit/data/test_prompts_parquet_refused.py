@@ -1,4 +1,4 @@
-"""CSV, TSV and Parquet files that are no data set."""
+"""Parquet files that are no data set."""
 
 from __future__ import annotations
 
@@ -23,51 +23,6 @@ ABORTS = (
     "DAs+YjYksvVFUy53c#Uq8?p9mA{5z}tG-v"
 )
 
-# (content, place, words of the problem, words of the remedy)
-CSV = [
-    ("\n\r\n \n", "", "no prompt in it", "at least one row"),
-    ("text,emotion\n", "", "no prompt in it", "at least one row"),
-    ("text,emotion\n\n  \n\n", "", "no prompt in it", "at least one row"),
-    ("Thanks.,gratitude\n", " line 1", "'text' is missing", "fields text and emotion"),
-    ("sentence,emotion\na,b\n", " line 1", "'text' is missing", "Rename 'sentence' to 'text'"),
-    ("Text,Emotion\na,b\n", " line 1", "'text' is missing", "Rename 'Text' to 'text'"),
-    ("text, emotion\na,b\n", " line 1", "'emotion' is missing", "Rename ' emotion'"),
-    ("text,label\na,b\n", " line 1", "'emotion' is missing", "Rename 'label' to 'emotion'"),
-    ("text\na\n", " line 1", "'emotion' is missing", "fields text and emotion"),
-    ("text;emotion\na;b\n", " line 1", "separated by semicolons", "commas between"),
-    ("text\temotion\na\tb\n", " line 1", "separated by tabs", "name the file .tsv"),
-    ("text,text,emotion\na,b,c\n", " line 1", "'text' occurs 2 times", "Rename or remove"),
-    ("emotion,text,emotion\na,b,c\n", " line 1", "'emotion' occurs 2 times", "Rename or remove"),
-    ("text,emotion,id,id,id\na,b,c,d,e\n", " line 1", "'id' occurs 3 times", "Rename or remove"),
-    ("text,emotion\na,b,c\n", " line 2", "3 values where the header has 2", "double quotes"),
-    ("text,emotion\na,b\nYes, sir,c\n", " line 3", "3 values where", "holds a comma"),
-    ("text,emotion\na\n", " line 2", "1 values where the header has 2", "Fill in"),
-    ("text,emotion,id\na,b,1\nc,d\n", " line 3", "2 values where the header has 3", "Fill in"),
-    ('text,emotion\n"a,b\n', " line 2", "never closed", "Close the quote"),
-    ('text,emotion\na,b\n"c,d\ne,f\n', " line 3", "never closed", "Close the quote"),
-    ('"text,emotion\na,b\n', " line 1", "never closed", "Close the quote"),
-    ('text,emotion\n"a"b,c\n', " line 2", "not followed by a", "twice"),
-    ('text,emotion\n"a" ,c\n', " line 2", "not followed by a", "twice"),
-    ('text,emotion\n"a,b\n"c,d\n', " line 2", "not followed by a", "Close the quote"),
-    ('text,emotion\n"one\ntwo",b\nthree\n', " line 4", "1 values", "Fill in"),
-    ("text,emotion\n,\n", " line 2", "text is empty", "remove the row"),
-    ("text,emotion\na,b\n,,\n", " line 3", "3 values", "double quotes"),
-    ('text,emotion\n"a\r\nb",c\n', " line 2", "U+000D", "line breaks"),
-    ("text,emotion,id\na,b,\nc,d,2\n", " line 3", "id is given here only", "numbered"),
-    ("text,emotion,id\na,b,1\nc,d,1\n", " line 3", "'1' is that of line 2", "of its own"),
-    ("text,emotion\na,Joy\nc,joy\n", " line 3", "differs from 'Joy' of line 2", "Use 'Joy'"),
-    ("text,emotion\na,\u00c9mu\nc,e\u0301mu\n", " line 3", "in capitals only", "or rename one"),
-    ('[{"text": "a", "emotion": "b"}]\n', " line 1", "'text' is missing", "text and emotion"),
-]
-TSV = [
-    ("text,emotion\na,b\n", " line 1", "separated by commas", "tabs between"),
-    ("text\temotion\na b\n", " line 2", "1 values where the header has 2", "Fill in"),
-    ("text\temotion\na\tb\tc\n", " line 2", "3 values where", "holds a tab"),
-    ('text\temotion\n"Hi" she said\tb\n', " line 2", "not followed by a tab", "twice"),
-    ('text\temotion\n"Hi\tb\n', " line 2", "never closed", "Close the quote"),
-    ("sentence\temotion\na\tb\n", " line 1", "'text' is missing", "Rename 'sentence'"),
-    ("text\temotion\n\t\n", " line 2", "text is empty", "remove the row"),
-]
 # (columns, place, words of the problem, words of the remedy)
 PARQUET = [
     ({"text": ["a"]}, "", "'emotion' is missing", "text and emotion"),
@@ -93,20 +48,6 @@ PARQUET = [
     ({"text": ["a"] * 3000, "emotion": ["b"] * 2999 + ["B"]}, " row 3000", "capitals", "Use 'b'"),
     ({"text": [], "emotion": []}, "", "holds 'null'", "to strings"),
 ]
-TEXT_CASES = [("csv", *case) for case in CSV] + [("tsv", *case) for case in TSV]
-
-
-@pytest.mark.parametrize(
-    ("form", "content", "place", "problem", "remedy"),
-    TEXT_CASES,
-    ids=[f"{case[0]}-{index}" for index, case in enumerate(TEXT_CASES)],
-)
-def test_a_malformed_table_is_refused_with_file_line_and_remedy(
-    tmp_path: Path, form: str, content: str, place: str, problem: str, remedy: str
-) -> None:
-    path = tmp_path / f"prompts.{form}"
-    path.write_bytes(content.encode())
-    check_refused(path, place, problem, remedy)
 
 
 @pytest.mark.parametrize(
