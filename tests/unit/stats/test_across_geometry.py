@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -16,11 +17,10 @@ from emoact.stats.across.agreement import (
 )
 from emoact.stats.across.geometry import HEADLINE
 from emoact.stats.across.words import without_words, word_predictors, word_vectors
-from emoact.stats.comparable import Configuration
 from emoact.stats.design import design_of
-from emoact.stats.features import PromptInfo, UnitFeatures
+from emoact.stats.features import UnitFeatures
 from emoact.stats.full import analyse_grid
-from emoact.stats.settings import AnalysisSettings
+from tests.support.planted_features import QUICK, SITE, unit_of
 
 LABELS = ("gratitude", "anger", "apology", "neutral")
 N = 24
@@ -30,16 +30,7 @@ CENTRING = np.eye(4) - 1 / 4
 # Six different distances, so that no other matching of the classes has the same.
 SHAPE = 1.2 * np.array([[0.0, 0.0], [3.0, 0.0], [3.5, 1.5], [0.0, 4.0]])
 OTHER_SHAPE = SHAPE[[3, 0, 1, 2]]
-FAST = AnalysisSettings(
-    sites=("resid_pre",),
-    n_permutations=1000,
-    n_bootstrap=20,
-    n_splits=4,
-    n_pairings=9,
-    n_rotations=4,
-    n_shuffles=1,
-    probes=("mass_mean",),
-)
+FAST = dataclasses.replace(QUICK, n_pairings=9, n_rotations=4)
 
 
 def embedded(rng: np.random.Generator, values: np.ndarray, d_model: int) -> np.ndarray:
@@ -199,32 +190,18 @@ def test_prompts_without_words_have_no_word_vectors() -> None:
 def units(name: str, x: np.ndarray, labels: tuple[str, ...] = LABELS) -> list[UnitFeatures]:
     """A model whose layer 0 is noise and whose layer 1 are these vectors."""
     noise = np.random.default_rng(len(name)).normal(size=x.shape)
-    layers = np.stack([noise, x], axis=1).astype(np.float32)
+    layers = np.stack([noise, x], axis=1)
+    own = [slice(row * N, (row + 1) * N) for row in range(len(labels))]
     return [
-        UnitFeatures(
-            model=name,
-            emotion=label,
-            prompts=tuple(
-                PromptInfo(
-                    id=f"{label}-{i}",
-                    scenario_id=f"s{i}",
-                    subset="explicit" if i % 2 else "implicit",
-                    text=texts()[row * N + i],
-                    n_tokens=5 + i % 3,
-                )
-                for i in range(N)
-            ),
-            sites={"resid_pre": layers[row * N : (row + 1) * N]},
-            configuration=Configuration(
-                model=name,
-                processing="raw",
-                bos="prepend",
-                dtype="float32",
-                dataset="abc",
-                pooling="mean_content",
-            ),
+        unit_of(
+            name,
+            label,
+            {SITE: layers[rows]},
+            subsets=("implicit", "explicit"),
+            texts=texts()[rows],
+            lengths=[5 + i % 3 for i in range(N)],
         )
-        for row, label in enumerate(labels)
+        for label, rows in zip(labels, own, strict=True)
     ]
 
 
@@ -267,7 +244,7 @@ def test_corrected_p_values_count_every_pair_of_models(three: pd.DataFrame) -> N
 def test_two_classes_have_no_geometry_that_models_could_share() -> None:
     pair = LABELS[1:3]
     x = sharing_emotion(np.random.default_rng(9))[0][: 2 * N]
-    settings = AnalysisSettings(**{**vars(FAST), "neutral": "apology"})
+    settings = dataclasses.replace(FAST, neutral="apology")
     models = [unit for name in ("a", "bb") for unit in units(name, x, pair)]
     found = analyse_grid(models, settings, workers=1).tables["across"]
     assert found[[name for name in found if name.startswith(HEADLINE)]].isna().all(axis=None)

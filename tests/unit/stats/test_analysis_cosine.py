@@ -19,9 +19,7 @@ from emoact.stats.design import (
     design_of,
 )
 from emoact.stats.distances.distances import cosine_null, shuffled_pair
-from emoact.stats.null.splits import scenario_halves
-from emoact.stats.products import centre, centred_gram, class_products, inverse_sd
-from tests.support.split_estimates import split_cosine
+from emoact.stats.products import centre, class_products, inverse_sd
 
 N = 12
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)
@@ -79,26 +77,6 @@ def test_cross_validated_cosine_is_blank_unless_both_squares_are_positive() -> N
 def test_cross_validated_cosine_is_not_clipped() -> None:
     products = np.array([[[1.0, 3.0, 0.0], [3.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
     assert cross_validated_cosine(products, A, B).value[0] == pytest.approx(3.0)
-
-
-def test_split_form_follows_its_formula() -> None:
-    x = RNG.normal(size=(3 * N, 9))
-    x[: 2 * N] += 1.5
-    halves = scenario_halves(DESIGN, 7, seed=2)
-    cross, g_square, a_square = [], [], []
-    for half in halves:
-        parts = []
-        for side in (half, ~half):
-            scenarios = np.flatnonzero(side)
-            neutral = x[2 * N + scenarios].mean(0)
-            parts.append((x[scenarios].mean(0) - neutral, x[N + scenarios].mean(0) - neutral))
-        (g1, a1), (g2, a2) = parts
-        cross.append((g1 @ a2 + g2 @ a1) / 2)
-        g_square.append(g1 @ g2)
-        a_square.append(a1 @ a2)
-    expected = np.mean(cross) / np.sqrt(np.mean(g_square) * np.mean(a_square))
-    found = split_cosine(DESIGN, centred_gram(x[:, None]), (A, B), halves)
-    assert found.value[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_shared_neutral_lifts_the_cosine_by_one_half() -> None:

@@ -23,17 +23,11 @@ from emoact.stats.products import centred_gram
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import Step, run_steps
+from tests.support.planted_features import unit_of
+from tests.support.planted_scenarios import FAST
 
 EMOTIONS = ("gratitude", "anger", "neutral")
 SITES: tuple[SiteName, ...] = ("resid_pre", "mlp_out")
-FAST = AnalysisSettings(
-    n_permutations=1000,
-    n_bootstrap=50,
-    n_splits=10,
-    n_pairings=19,
-    n_rotations=9,
-    n_shuffles=1,
-)
 CUES = {"gratitude": "thank you", "anger": "how dare you", "neutral": "there was"}
 
 
@@ -56,29 +50,16 @@ def make_unit(
         x = rng.normal(size=(n, n_layers, d_model))
         if emotion != "neutral":
             x[:, 1:, label % d_model] += 5
-        pooled[site] = x.astype(np.float32)
-    return UnitFeatures(
-        model=model,
-        emotion=emotion,
-        prompts=tuple(
-            PromptInfo(
-                id=f"{emotion}-{i}",
-                scenario_id=f"s{i}" if scenarios else None,
-                subset="explicit" if i % 2 else "implicit",
-                text=f"{CUES.get(emotion, 'word')} {'abcdefgh'[i % 8]} soup {i}.",
-                n_tokens=5 + i % 3,
-            )
-            for i in range(n)
-        ),
-        sites=pooled,
-        configuration=Configuration(
-            model=model,
-            processing="raw",
-            bos="prepend",
-            dtype="float32",
-            dataset="abc",
-            pooling="mean_content",
-        ),
+        pooled[site] = x
+    cue = CUES.get(emotion, "word")
+    return unit_of(
+        model,
+        emotion,
+        pooled,
+        scenarios=scenarios,
+        subsets=("implicit", "explicit"),
+        texts=[f"{cue} {'abcdefgh'[i % 8]} soup {i}." for i in range(n)],
+        lengths=[5 + i % 3 for i in range(n)],
     )
 
 

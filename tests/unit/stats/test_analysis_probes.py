@@ -60,15 +60,17 @@ def problem(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.n
     return x, labels, rng.normal(size=(17, d))
 
 
+def assert_lda(x: np.ndarray, labels: np.ndarray, test: np.ndarray) -> None:
+    """The decisions are those of scikit-learn."""
+    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
+    expected = oracle.fit(x, labels).decision_function(test)
+    np.testing.assert_allclose(lda_decisions(x, labels, test), expected, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize(("n", "d"), [(20, 5), (15, 60), (25, 300), (120, 30)])
 def test_lda_agrees_with_scikit_learn(n: int, d: int) -> None:
     x, labels, test = problem(n, d)
-    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
-        x, labels
-    )
-    np.testing.assert_allclose(
-        lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
-    )
+    assert_lda(x, labels, test)
 
 
 def test_lda_of_two_prompts_a_class_agrees_with_scikit_learn() -> None:
@@ -80,23 +82,13 @@ def test_lda_of_two_prompts_a_class_agrees_with_scikit_learn() -> None:
             np.array([True, True, False, False]),
             rng.normal(size=(9, d)),
         )
-        oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
-            x, labels
-        )
-        np.testing.assert_allclose(
-            lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
-        )
+        assert_lda(x, labels, test)
 
 
 def test_lda_agrees_with_scikit_learn_on_dimensions_that_never_change() -> None:
     x, labels, test = problem(15, 40)
     x[:, 3] = test[:, 3] = 2.0
-    oracle = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(
-        x, labels
-    )
-    np.testing.assert_allclose(
-        lda_decisions(x, labels, test), oracle.decision_function(test), rtol=1e-8, atol=1e-8
-    )
+    assert_lda(x, labels, test)
 
 
 @pytest.mark.parametrize(

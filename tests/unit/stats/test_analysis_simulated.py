@@ -21,7 +21,7 @@ from emoact.stats.directions.directions import grand_mean_direction
 from emoact.stats.directions.stability import split_half_cosines
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.products import centre, centred_gram, class_products, contrast_product
-from tests.support.split_estimates import plain_direction, split_cosine, split_strength
+from tests.support.split_estimates import plain_direction, split_strength
 
 D, N = 768, 50
 LABELS = ("gratitude", "anger", "apology", "neutral")
@@ -141,7 +141,7 @@ def test_splitting_the_classes_apart_reads_scenario_variance_as_negative_strengt
 
 
 def test_planted_directions_are_recovered_over_200_seeds_and_plain_ones_are_biased() -> None:
-    plain_norm, plain, squared, product, split_square, split_value = [], [], [], [], [], []
+    plain_norm, plain, squared, product = [], [], [], []
     for seed in range(200):
         x = planted(np.random.default_rng([1, seed]))
         neutral = class_of(x, 3)
@@ -149,36 +149,16 @@ def test_planted_directions_are_recovered_over_200_seeds_and_plain_ones_are_bias
         anger = plain_direction(class_of(x, 1), neutral)
         plain_norm.append(np.linalg.norm(gratitude))
         plain.append(plain_cosine(gratitude, anger))
-        gram = centred_gram(x[:, None])
         found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, G, A)
         squared.append((found.square_first[0], found.square_second[0]))
         product.append(found.product[0])
-        split = split_cosine(DESIGN, gram, (G, A), scenario_halves(DESIGN, 10, seed=seed))
-        split_square.append(split.square_first[0])
-        split_value.append(split.value[0])
     exact = np.array(product) / np.sqrt(np.prod(squared, axis=1))
     noise_square = 2 * D / N
     assert_mean(np.array(squared)[:, 0], 16.0, stated=4.01**2, digits=1)
-    assert_mean(np.array(split_square), 16.0, stated=4.01**2, digits=1)
     assert_mean(exact, 0.60, stated=0.599, digits=3)
-    assert_mean(np.array(split_value), 0.60, stated=0.599, digits=3)
     assert_mean(np.array(plain_norm), np.sqrt(16 + noise_square), stated=6.84, digits=2)
     biased = (16 * 0.60 + noise_square / 2) / (16 + noise_square)
     assert_mean(np.array(plain), biased, stated=0.535, digits=3)
-
-
-@pytest.mark.slow
-def test_planted_directions_are_recovered_over_2000_seeds() -> None:
-    squared, product = [], []
-    for seed in range(2000):
-        x = planted(np.random.default_rng([107, seed]))
-        found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, G, A)
-        squared.append((found.square_first[0], found.square_second[0]))
-        product.append(found.product[0])
-    assert_mean(np.array(squared)[:, 0], 16.0, stated=4.01**2, digits=1)
-    assert_mean(np.array(product), 9.6, stated=9.6, digits=1)
-    ratio = np.mean(product) / np.sqrt(np.prod(np.mean(squared, axis=0)))
-    assert ratio == pytest.approx(0.60, abs=0.006)
 
 
 def spectrum_of(participation_ratio: float, shape: str) -> np.ndarray:

@@ -11,21 +11,13 @@ import numpy as np
 from emoact.analysis.sentences import probe_sentences, sentences_of
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.stats import catalogue
-from emoact.stats.comparable import Configuration
-from emoact.stats.features import Controls, PromptInfo, UnitFeatures
+from emoact.stats.features import Controls, UnitFeatures
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
-from emoact.stats.settings import AnalysisSettings
+from tests.support.planted_features import QUICK, SITE, unit_of
 
-SETTINGS = AnalysisSettings(
-    sites=("resid_pre",),
-    n_permutations=1000,
-    n_bootstrap=200,
-    n_splits=4,
-    n_pairings=9,
-    n_rotations=1,
-    n_shuffles=1,
-    probes=("logistic",),
+SETTINGS = dataclasses.replace(
+    QUICK, n_bootstrap=200, n_pairings=9, n_rotations=1, probes=("logistic",)
 )
 N, LAYERS, WIDTH = 40, 4, 24
 EMOTIONS = ("anger", "neutral")
@@ -43,44 +35,23 @@ def plant(
     model: str = "m0",
 ) -> list[UnitFeatures]:
     """Units of `[emotion · prompt, layer, d_model]` vectors, scenarios matched."""
-    units = []
-    for number, emotion in enumerate(emotions):
-        rows = slice(number * N, (number + 1) * N)
-        prompts = tuple(
-            PromptInfo(
-                id=f"{emotion}-{i}",
-                scenario_id=f"s{i}",
-                subset=None,
-                text="the same words" if texts is None else texts[number * N + i],
-                n_tokens=7 if lengths is None else lengths[number * N + i],
-            )
-            for i in range(N)
+    own = [slice(number * N, (number + 1) * N) for number in range(len(emotions))]
+    return [
+        unit_of(
+            model,
+            emotion,
+            {SITE: vectors[rows]},
+            texts=texts and texts[rows],
+            lengths=lengths and lengths[rows],
+            controls=Controls(
+                contextless=None
+                if contextless is None
+                else {SITE: contextless[rows].astype(np.float32)},
+                shuffled=tuple({SITE: each[rows].astype(np.float32)} for each in shuffled),
+            ),
         )
-        units.append(
-            UnitFeatures(
-                model=model,
-                emotion=emotion,
-                prompts=prompts,
-                sites={"resid_pre": vectors[rows].astype(np.float32)},
-                configuration=Configuration(
-                    model=model,
-                    processing="raw",
-                    bos="prepend",
-                    dtype="float32",
-                    dataset="abc",
-                    pooling="mean_content",
-                ),
-                controls=Controls(
-                    contextless=None
-                    if contextless is None
-                    else {"resid_pre": contextless[rows].astype(np.float32)},
-                    shuffled=tuple(
-                        {"resid_pre": each[rows].astype(np.float32)} for each in shuffled
-                    ),
-                ),
-            )
-        )
-    return units
+        for emotion, rows in zip(emotions, own, strict=True)
+    ]
 
 
 def noise(rng: np.random.Generator, n_classes: int = 2) -> np.ndarray:
