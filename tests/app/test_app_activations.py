@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.support.pages import assert_same_rows, in_a_shell, open_page, words
+from tests.support.pages import assert_same_rows, figure, in_a_shell, open_page, words
 from tests.support.planted import (
     EMOTIONS,
     SINK_LAYER,
@@ -19,8 +19,7 @@ from tests.support.planted import (
 
 
 def traces(app: AppTest) -> list[dict[str, Any]]:
-    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    return [trace for trace in figure["data"] if trace.get("fill") != "toself"]
+    return [trace for trace in figure(app)["data"] if trace.get("fill") != "toself"]
 
 
 def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(results: Path) -> None:
@@ -49,9 +48,9 @@ def test_the_address_decides_what_is_shown(results: Path) -> None:
         scale="log",
         first="true",
     )
-    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    assert figure["layout"]["yaxis"]["type"] == "log"
-    assert figure["layout"]["yaxis"]["title"]["text"] == "median RMS, model units, log scale"
+    axis = figure(app)["layout"]["yaxis"]
+    assert axis["type"] == "log"
+    assert axis["title"]["text"] == "median RMS, model units, log scale"
     assert {trace["line"]["dash"] for trace in traces(app)} == {"dash", "dot"}
     table = app.dataframe[0].value
     assert set(table["model"]) == {"pythia-160m"}
@@ -151,9 +150,9 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     # The view of one prompt has the table of its nearest prompts as well.
     assert len(app.get("download_button")) == (2 if chosen.get("view") == "prompt" else 1)
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
-    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    layout = figure(app)["layout"]
     # The caption is part of the figure, so that a saved image tells what it shows.
-    assert "EleutherAI/pythia-160m" in json.dumps(figure["layout"]["annotations"])
+    assert "EleutherAI/pythia-160m" in json.dumps(layout["annotations"])
 
 
 @pytest.mark.parametrize("view", ["heatmap", "dimensions", "prompt"])

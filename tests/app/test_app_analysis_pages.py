@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import time
@@ -16,7 +15,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
 from tests.app.conftest import ended
-from tests.support.pages import open_page, words
+from tests.support.pages import figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
@@ -38,11 +37,6 @@ def saved(analysed: Path, results: Path) -> SavedAnalysis:
     shutil.copytree(analysed, results, dirs_exist_ok=True)
     (row,) = list_analyses(ResultsRoot(results))
     return SavedAnalysis.open(results / "analysis" / row.id)
-
-
-def figure(app: AppTest) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(app.get("plotly_chart")[0].proto.spec)
-    return found
 
 
 def caption(app: AppTest) -> str:
@@ -197,7 +191,7 @@ def test_random_weights_mark_the_page_and_the_image(saved: SavedAnalysis) -> Non
 
 
 def test_a_copied_folder_is_as_fresh_as_the_one_it_was_copied_from(
-    open_page: OpenPage, saved: SavedAnalysis, results: Path
+    saved: SavedAnalysis, results: Path
 ) -> None:
     # A copy has later times and the same content.
     for each in saved.inputs:

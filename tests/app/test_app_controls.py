@@ -3,17 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from emoact.jobs import launch
-from tests.support.pages import open_page
+from tests.support.pages import open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import World
-
-
-def captions(app: AppTest) -> str:
-    return "\n".join(str(element.value) for element in app.caption)
 
 
 def test_controls_are_offered_with_their_cost(
@@ -24,14 +19,14 @@ def test_controls_are_offered_with_their_cost(
     launch.start(config)
     assert world.wait(config.run_id).state == "finished"
     app = open_page("directions")
-    assert "short prompts" not in captions(app)
+    assert "short prompts" not in words(app)
     assert not app.checkbox(key="analyse-controls").value
     app.checkbox(key="analyse-controls").check().run()
     # Of each unit, seven distinct tokens and twenty orders of three prompts.
-    assert f"{2 * (7 + 20 * 3)} short prompts" in captions(app)
+    assert f"{2 * (7 + 20 * 3)} short prompts" in words(app)
     assert not app.button(key="analyse").disabled
     app.checkbox(key="analyse-controls").uncheck().run()
-    assert "short prompts" not in captions(app)
+    assert "short prompts" not in words(app)
 
 
 def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(results: Path) -> None:
@@ -46,5 +41,5 @@ def test_a_model_that_is_not_here_is_named_and_nothing_can_be_started(results: P
 def test_separation_without_controls_names_the_command_that_extracts_them(results: Path) -> None:
     plant_scenarios(results)
     saved = plant_analysis(results)
-    assert f"{saved.command} --controls" in captions(open_page("directions", view="separation"))
-    assert "--controls" not in captions(open_page("directions", view="strength"))
+    assert f"{saved.command} --controls" in words(open_page("directions", view="separation"))
+    assert "--controls" not in words(open_page("directions", view="strength"))

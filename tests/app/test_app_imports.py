@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.support.loaded import loaded
+from tests.support.pages import ROOT
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 
-ROOT = Path(__file__).resolve().parents[2]
-
 PROGRAM = """
-import json, sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
@@ -24,7 +19,6 @@ for page in sorted(Path("pages").glob("*.py")):
     assert not app.exception, (page, app.exception)
     charts = page.stem in ("activations", "directions", "distances", "across_models")
     assert not charts or app.get("plotly_chart"), page
-print(json.dumps([name for name in sys.modules if "." not in name]))
 """
 
 
@@ -34,26 +28,10 @@ def test_no_page_imports_what_only_a_worker_needs(results: Path) -> None:
     plant_scenarios(results, "pythia-160m")
     plant_scenarios(results, "gpt-neo-125m")
     plant_analysis(results, models=("pythia-160m", "gpt-neo-125m"))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert {"streamlit", "emoact", "plotly"} <= loaded
-    assert not loaded & {
-        "torch",
-        "transformers",
-        "transformer_lens",
-        "sklearn",
-        "scipy",
-        "matplotlib",
-    }
+    packages = loaded(PROGRAM)
+    assert {"streamlit", "emoact", "plotly"} <= packages
+    worker = {"torch", "transformers", "transformer_lens", "sklearn", "scipy", "matplotlib"}
+    assert not packages & worker
 
 
 def test_every_page_stands_in_the_navigation_and_enters_the_frame(results: Path) -> None:

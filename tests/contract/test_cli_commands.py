@@ -17,6 +17,7 @@ from emoact.cli import main
 from emoact.cli.entry import build_parser
 from emoact.cli.parsing import Parser
 from emoact.cli.terminal import Printer
+from tests.support.loaded import loaded
 from tests.support.run_files import SAVED, a_config, an_event, in_state, make_run
 from tests.support.stand_in_world import World
 
@@ -80,18 +81,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("emoact ")
 
 
-def loaded(*words: str) -> set[str]:
-    """The packages that a process has loaded after a command."""
-    code = "import sys; from emoact.cli import main; main(sys.argv[1:]); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
-    )
-    return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
-
-
 def test_help_loads_nothing_but_the_standard_library() -> None:
     heavy = {"torch", "numpy", "pandas", "streamlit", "transformers", "huggingface_hub", "gguf"}
-    assert not loaded("--help") & heavy
+    assert not loaded("from emoact.cli import main; main(['--help'])") & heavy
 
 
 @pytest.mark.parametrize(
@@ -104,10 +96,8 @@ def test_no_command_but_the_worker_loads_torch(
 ) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    monkeypatch.chdir(world.path)
     heavy = {"torch", "transformers", "transformer_lens", "streamlit", "sklearn", "scipy"}
-    assert not loaded(*words) & heavy
+    assert not loaded(f"from emoact.cli import main; main({words!r})") & heavy
 
 
 def test_a_reader_that_has_enough_is_no_error(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -76,16 +76,8 @@ class RunsMachine(RuleBasedStateMachine):
         self.remove_activations()
         there = self.twin(name)
         configs = [self.config(name) for _ in range(copies)]
-        found: list[Any] = []
-        threads = [
-            threading.Thread(target=lambda config=config: found.append(self.world.start(config)))
-            for config in configs
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(found) == copies
+        with ThreadPoolExecutor(copies) as pool:
+            found = list(pool.map(self.world.start, configs))
         (run_id,) = {started.run_id for started in found}
         assert sum(not started.existing for started in found) == (there is None)
         if there is None:

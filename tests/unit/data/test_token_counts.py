@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError, RequestError
+from tests.support.loaded import loaded
 
 TEXTS = ["Thank you for the soup.", "You ate it, all of it!", "é" * 30, "one"]
 
@@ -73,6 +72,4 @@ def test_a_file_that_is_no_tokenizer_is_an_error(tmp_path: Path) -> None:
 
 
 def test_neither_torch_nor_the_tokenizers_package_is_imported_before_a_count() -> None:
-    code = "import sys, emoact.data.token_counts; print({'torch', 'tokenizers'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert not loaded("import emoact.data.token_counts") & {"torch", "tokenizers"}

@@ -6,8 +6,8 @@ import shutil
 import signal
 import socket
 import stat
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +58,10 @@ def test_a_sentence_that_is_empty_or_too_long_starts_nothing(stand_in: Path, tex
 
 
 def test_two_tabs_at_once_share_one_model_and_get_their_own_answers(stand_in: Path) -> None:
-    answers: dict[int, client.Looked] = {}
-
-    def ask(number: int) -> None:
-        answers[number] = look_at(REQUEST, "slowly " + "x" * (number + 1))
-
-    tabs = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for tab in tabs:
-        tab.start()
-    for tab in tabs:
-        tab.join(timeout=30)
-    assert {number: looked.token_strings[2] for number, looked in answers.items()} == {
-        number: "x" * (number + 1) for number in range(4)
-    }
+    words = ["x", "xx", "xxx", "xxxx"]
+    with ThreadPoolExecutor(4) as tabs:
+        answers = tabs.map(lambda word: look_at(REQUEST, f"slowly {word}"), words, timeout=30)
+        assert [looked.token_strings[2] for looked in answers] == words
 
 
 def test_only_its_user_can_reach_a_worker(stand_in: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from emoact.errors import RequestError
-from emoact.jobs import control, executor, launch, progress
+from emoact.jobs import control, executor, progress
 from tests.support.numpy_engine import behave
 from tests.support.stand_in_world import EMOTIONS, World, running, saved_arrays
 
@@ -39,16 +40,8 @@ def test_a_start_leaves_nothing_but_the_run_and_its_files(world: World) -> None:
 def test_concurrent_starts_make_one_run(world: World) -> None:
     configs = [world.config(world.model(pass_s=0.1))]
     configs += [world.config(world.path / "models" / "tiny") for _ in range(7)]
-    started: list[launch.Started] = []
-    threads = [
-        threading.Thread(target=lambda config=config: started.append(world.start(config)))
-        for config in configs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(started) == 8
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(world.start, configs))
     assert len({each.run_id for each in started}) == 1
     assert sum(not each.existing for each in started) == 1
     assert len(progress.list_runs(world.results)) == 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,8 @@ def test_many_runs_are_inside_one_at_a_time_even_while_others_sweep_up(root: Res
                 inside.remove(worker)
             done.append(worker)
 
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
     assert max(most) == 1
     assert len(done) == 20
 
