@@ -53,14 +53,14 @@ def read_analysis(
 
     Args:
         results: The results folder.
-        key: Id, or the beginning of one; the analysis made last when None.
+        key: Id, or the beginning of one; the analysis made last when None or `newest`.
 
     Raises:
         RequestError: There is none, or several ids begin like this.
         FileRefusedError: It cannot be read.
     """
     root = ResultsRoot(results)
-    if key is None:
+    if key in (None, "newest"):
         readable = [row.id for row in list_analyses(root) if row.problem is None]
         if not readable:
             raise RequestError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_options
+from emoact.cli.parsing import Parser, add_command, add_list, add_options, add_sites
 from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
 
@@ -36,14 +36,8 @@ def add(commands: Any) -> None:
     )
     _add_options(parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    listing = add_command(
-        actions,
-        "list",
-        about="List all analyses of a results folder, newest first.",
-        example="emoact analyze list --json",
-        run=_list,
-    )
-    add_options(listing, "--results", "--json")
+    about = "List all analyses of a results folder, newest first."
+    add_list(actions, "analyze", "--results", about=about, run=_list)
     show = add_command(
         actions,
         "show",
@@ -61,33 +55,19 @@ def add(commands: Any) -> None:
 def _add_options(parser: Parser) -> None:
     what = parser.add_argument_group("what")
     add_options(what, "--results")
-    what.add_argument(
+    add_options(
+        what,
         "--model",
-        action="append",
-        metavar="NAME",
         help="folder or hub id of a model on disk; repeatable (default: all of them)",
     )
-    what.add_argument(
+    add_options(
+        what,
         "--emotion",
-        action="append",
-        metavar="NAME",
         help="label on disk; repeatable (default: all); the neutral class is always among them",
     )
-    what.add_argument(
-        "--site",
-        action="append",
-        choices=vector_sites(),
-        metavar="SITE",
-        help=f"one of {', '.join(vector_sites())}; repeatable "
-        f"(default: {' and '.join(analysed_sites())})",
-    )
+    add_sites(what, vector_sites(), f"; repeatable (default: {' and '.join(analysed_sites())})")
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--neutral",
-        metavar="LABEL",
-        default="neutral",
-        help="class that directions are measured from (default: %(default)s)",
-    )
+    add_options(how, "--neutral")
     how.add_argument(
         "--reference",
         choices=("neutral", "grand_mean"),
@@ -95,13 +75,7 @@ def _add_options(parser: Parser) -> None:
         help="measure from the neutral class, or from the mean of all classes, which needs no "
         "neutral",
     )
-    how.add_argument(
-        "--pooling",
-        choices=("mean_content", "last", "mean_all", "last_template"),
-        default="mean_content",
-        help="positions that make one vector of a prompt: those of its text, the last of them, "
-        "all, or with a chat template the last before the answer",
-    )
+    add_options(how, "--pooling")
     how.add_argument(
         "--permutations",
         type=int,
@@ -176,7 +150,7 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
 
     return AnalyzeRequest(
         results=arguments.results,
-        models=None if arguments.model is None else tuple(arguments.model),
+        models=tuple(arguments.model) or None,
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),
         run_id=arguments.run_id,
         settings=AnalysisSettings(
@@ -240,7 +214,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from emoact.analysis.listing import read_analysis
 
-    found = read_analysis(arguments.results, None if arguments.id == "newest" else arguments.id)
+    found = read_analysis(arguments.results, arguments.id)
     _print(found, as_json=arguments.json, existing=True)
     return 0
 

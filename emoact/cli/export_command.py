@@ -55,8 +55,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from emoact.analysis.listing import read_analysis
     from emoact.analysis.steering import block_vectors, write_control_vector
 
-    key = arguments.analysis
-    analysis = read_analysis(arguments.results, None if key == "newest" else key)
+    analysis = read_analysis(arguments.results, arguments.analysis)
     vectors = block_vectors(analysis, _folder(analysis, arguments.model), arguments.emotion)
     suffix = _FORMATS[arguments.format]
     out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.jobs import executor
 from emoact.schema import BosPolicy, ChatFormat, Device, DType, ExtractionOptions, Processing
@@ -36,20 +36,14 @@ def add(commands: Any) -> None:
         run=_extract,
     )
     what = parser.add_argument_group("what")
-    what.add_argument(
+    add_options(
+        what,
         "--model",
-        action="append",
-        default=[],
         metavar="NAME|ID|PATH",
         help="short name, hub id with or without @revision, Hugging Face folder or .gguf file; "
         "repeatable",
     )
-    what.add_argument(
-        "--emotion",
-        action="append",
-        metavar="NAME",
-        help="label of the data set; repeatable (default: all of them)",
-    )
+    add_options(what, "--emotion", help="label of the data set; repeatable (default: all of them)")
     add_options(what, "--dataset", "--results")
     _add_options(parser.add_argument_group("how"))
     machine = parser.add_argument_group("machine")
@@ -104,14 +98,7 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="beginning of the answer behind it, with --chat template",
     )
-    how.add_argument(
-        "--site",
-        action="append",
-        choices=site_names(),
-        metavar="SITE",
-        help=f"one of {', '.join(site_names())}; repeatable "
-        f"(default: {' and '.join(saved_sites())})",
-    )
+    add_sites(how, site_names(), f"; repeatable (default: {' and '.join(saved_sites())})")
     for name, about in (
         ("--truncate", "cut prompts that are longer than the context"),
         (

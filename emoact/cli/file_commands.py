@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.sites import vector_sites
 
@@ -48,19 +48,9 @@ def add(commands: Any) -> None:
         ("--together", "by position: all prompts of a model as one class"),
     ):
         norms.add_argument(name, action="store_true", help=about)
-    for name, metavar, about in (
-        ("--model", "FOLDER", "only this model, by its folder; may be given several times"),
-        ("--emotion", "NAME", "only this emotion; may be given several times"),
-    ):
-        norms.add_argument(name, action="append", default=[], metavar=metavar, help=about)
-    norms.add_argument(
-        "--site",
-        action="append",
-        default=[],
-        choices=vector_sites(),
-        metavar="SITE",
-        help=f"only this site, one of {', '.join(vector_sites())}; may be given several times",
-    )
+    add_options(norms, "--model", help="only this model, by its folder; repeatable")
+    add_options(norms, "--emotion", help="only this emotion; repeatable")
+    add_sites(norms, vector_sites(), "; only this site; repeatable")
     norms.add_argument("--layer", type=int, metavar="N", help="only this layer, counted from 0")
     norms.add_argument("--prompt", metavar="ID", help="only this prompt")
     add_options(norms, "--csv", "--json")
@@ -124,8 +114,8 @@ def _norms(arguments: argparse.Namespace) -> int:
         norm=arguments.norm,
         relative=arguments.relative,
         models=tuple(arguments.model),
-        emotions=tuple(arguments.emotion),
-        sites=tuple(arguments.site),
+        emotions=tuple(arguments.emotion or ()),
+        sites=tuple(arguments.site or ()),
         layer=arguments.layer,
         prompt=arguments.prompt,
         content=arguments.content,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import ask_to_agree, print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_list, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,14 +26,8 @@ def add(commands: Any) -> None:
     )
     add_options(models, "--json")
     actions = models.add_subparsers(title="actions", metavar="ACTION")
-    listing = add_command(
-        actions,
-        "list",
-        about="List the models with a short name, and whether they are installed.",
-        example="emoact models list --json",
-        run=_list,
-    )
-    add_options(listing, "--json")
+    about = "List the models with a short name, and whether they are installed."
+    add_list(actions, "models", about=about, run=_list)
     install = add_command(
         actions,
         "install",

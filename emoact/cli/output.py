@@ -70,24 +70,27 @@ def nothing_in(results: str, purpose: str = "") -> RequestError:
     )
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     """Print a message to standard error."""
-    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
+    print("\n".join(map(visible, text.split("\n"))), end=end, file=sys.stderr, flush=True)
+
+
+def confirmed(question: str) -> bool:
+    """True when the user answers yes; without a terminal no question is asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    say(f"{question} [y/N]", end=" ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def ask_to_agree(question: AgreementError) -> None:
-    """Return when the user agrees; without a terminal no question is asked.
+    """Return when the user agrees.
 
     Raises:
         AgreementError: The user does not agree, or cannot be asked.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise question
-    say(f"{question.message}.")
     accept = f" and accept the {question.terms}" if question.terms else ""
-    sys.stderr.write(f"Download{accept}? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not confirmed(f"{question.message}.\nDownload{accept}?"):
         raise question
 
 

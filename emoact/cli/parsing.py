@@ -112,6 +112,19 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": "data/prompts.jsonl",
         "help": "prompts as .jsonl, .json, .csv, .tsv or .parquet",
     },
+    "--model": {"action": "append", "default": [], "metavar": "NAME"},
+    "--emotion": {"action": "append", "metavar": "NAME"},
+    "--neutral": {
+        "metavar": "LABEL",
+        "default": "neutral",
+        "help": "class that directions are measured from",
+    },
+    "--pooling": {
+        "choices": ("mean_content", "last", "mean_all", "last_template"),
+        "default": "mean_content",
+        "help": "positions that make one vector of a prompt: those of its text, the last of them, "
+        "all, or with a chat template the last before the answer",
+    },
     "--seed": {"type": int, "default": 0, "help": "seed of all draws"},
     "--run-id": {"metavar": "ID", "help": "name of the run (default: made from the time)"},
     "--detach": {
@@ -146,3 +159,28 @@ def add_options(container: argparse._ActionsContainer, *names: str, **changes: A
         if name == "--results":
             fields["default"] = default_results()
         container.add_argument(name, **fields)
+
+
+def add_sites(
+    container: argparse._ActionsContainer, allowed: Sequence[str], about: str, **changes: Any
+) -> None:
+    """Add `--site`, which may be given several times.
+
+    Args:
+        container: The command or the group.
+        allowed: Names of sites.
+        about: End of the help text.
+        changes: Fields of the option that differ in this command.
+    """
+    fields = {"action": "append", "choices": allowed, "metavar": "SITE", **changes}
+    container.add_argument("--site", help=f"one of {', '.join(allowed)}{about}", **fields)
+
+
+def add_list(
+    actions: Any, command: str, *options: str, about: str, run: Callable[..., int]
+) -> None:
+    """Add the action `list`, which is what the command does without an action, too."""
+    listing = add_command(
+        actions, "list", about=about, example=f"emoact {command} list --json", run=run
+    )
+    add_options(listing, *options, "--json")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
-from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_options
+from emoact.cli.output import confirmed, print_json, print_line, print_table, say
+from emoact.cli.parsing import Parser, add_command, add_list, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,14 +25,8 @@ def add(commands: Any) -> None:
     )
     add_options(runs, "--results", "--json")
     actions = runs.add_subparsers(title="actions", metavar="ACTION")
-    listing = add_command(
-        actions,
-        "list",
-        about="List all runs of a results folder, newest first.",
-        example="emoact runs list --json",
-        run=_list,
-    )
-    add_options(listing, "--results", "--json")
+    about = "List all runs of a results folder, newest first."
+    add_list(actions, "runs", "--results", about=about, run=_list)
     _of_one(actions, "show", "Where a run stands, unit by unit.", _show)
     _of_one(actions, "cancel", "Stop a run; what it saved stays.", _cancel)
     resume = _of_one(
@@ -188,7 +181,8 @@ def _delete(arguments: argparse.Namespace) -> int:
     from emoact.jobs.control import delete, find_run
 
     find_run(arguments.results, arguments.run_id)
-    if not arguments.yes and not _agreed(arguments.run_id):
+    question = f"Delete run {arguments.run_id} with its log and events?"
+    if not arguments.yes and not confirmed(question):
         raise RequestError(
             f"run {arguments.run_id!r} was not deleted: it was not confirmed",
             remedy="Pass --yes to delete it without a question.",
@@ -198,11 +192,3 @@ def _delete(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"id": arguments.run_id, "deleted": True})
     return 0
-
-
-def _agreed(run_id: str) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    sys.stderr.write(f"Delete run {run_id} with its log and events? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say, write_table
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.sites import site, vector_sites
 
@@ -46,12 +46,7 @@ def add(commands: Any) -> None:
         "layer; a layer with the sentence's norm beside the classes'",
     )
     sites = [name for name in vector_sites() if site(name).layers == "all"]
-    sentence.add_argument(
-        "--site",
-        choices=sites,
-        metavar="SITE",
-        help=f"one of {', '.join(sites)} (default: the first that was saved)",
-    )
+    add_sites(sentence, sites, " (default: the first that was saved)", action="store")
     sentence.add_argument(
         "--layer",
         type=int,

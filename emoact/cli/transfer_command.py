@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.output import print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.sites import in_order, vector_sites
 
 _EXAMPLE = """\
@@ -45,26 +45,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="NAME", help="folder of the model (default: the one that both have)"
     )
-    parser.add_argument(
-        "--site",
-        action="append",
-        choices=vector_sites(),
-        metavar="SITE",
-        help=f"one of {', '.join(vector_sites())}; repeatable (default: resid_pre)",
-    )
-    parser.add_argument(
-        "--pooling",
-        choices=("mean_content", "last", "mean_all", "last_template"),
-        default="mean_content",
-        help="positions that make a vector",
-    )
-    parser.add_argument(
-        "--neutral",
-        metavar="LABEL",
-        default="neutral",
-        help="class of the first folder that directions are measured from",
-    )
-    add_options(parser, "--seed", "--csv", "--json")
+    add_sites(parser, vector_sites(), "; repeatable (default: resid_pre)")
+    add_options(parser, "--pooling", "--neutral", "--seed", "--csv", "--json")
 
 
 def _transfer(arguments: argparse.Namespace) -> int:

@@ -53,8 +53,7 @@ def _view(arguments: argparse.Namespace) -> int:
         _list(as_json=arguments.json)
         return 0
     view = _named(arguments.name)
-    key = arguments.analysis
-    saved = read_analysis(arguments.results, None if key == "newest" else key)
+    saved = read_analysis(arguments.results, arguments.analysis)
     source = Analysed(
         saved=saved,
         read=saved.table,
