@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from emoact.bench.subject import RUN, Subject
 from emoact.bench.ways import Prompts, Way
 from emoact.data import read_prompts
 from emoact.extraction.plan import count_nodes
-from emoact.jobs.machine import cores
+from emoact.jobs.machine import cores, processor
 from emoact.models.load import library_versions
 from emoact.schema import Dataset
 
@@ -83,7 +82,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         model=_model_facts(subject),
         dataset=_dataset_facts(dataset, subject),
         machine={
-            "processor": _processor(),
+            "processor": processor(),
             "cores": cores(),
             "threads": torch.get_num_threads(),
             "load_before": load_before,
@@ -194,15 +193,6 @@ def _dataset_facts(dataset: Dataset, subject: Subject) -> dict[str, Any]:
             count_nodes([prompt.ids for prompt in group]) for group in subject.groups
         ),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
 
 
 def _load_average() -> float | None:

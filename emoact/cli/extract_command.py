@@ -61,11 +61,12 @@ def add(commands: Any) -> None:
     )
     run = parser.add_argument_group("run")
     for name, records, about in (
-        ("--store", protocol.STORES, f"format of the files; {protocol.described()}"),
-        ("--executor", executor.EXECUTORS, f"where the work is done; {executor.described()}"),
+        ("--store", protocol.STORES, "format of the files"),
+        ("--executor", executor.EXECUTORS, "where the work is done"),
     ):
         names = [record.name for record in records]
-        run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=about)
+        told = "; ".join([about, *(f"{record.name}: {record.about}" for record in records)])
+        run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=told)
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
     )

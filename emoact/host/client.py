@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import RunLock
+from emoact.jobs.machine import start_apart
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest, loading_of
 from emoact.positions import Span
@@ -157,16 +156,8 @@ def _start_alone(request: ModelRequest) -> str:
     except OSError as error:
         raise EmoactError(f"{folder} cannot be written: {error.strerror}") from error
     try:
-        process = subprocess.Popen(
-            [*WORKER, "--folder", os.fspath(folder), "--loading", loading],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=hosts.child_environment(),
-            start_new_session=True,
-        )
-        # A child whose end is not waited for stays in the process table.
-        threading.Thread(target=process.wait, daemon=True, name="reap-host").start()
+        words = [*WORKER, "--folder", os.fspath(folder), "--loading", loading]
+        process = start_apart(words, log=log, env=hosts.child_environment())
         deadline = time.monotonic() + _START_S
         while process.poll() is None and time.monotonic() < deadline:
             if (folder / "socket").exists():

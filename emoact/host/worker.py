@@ -12,9 +12,7 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from emoact.jobs.attempt import leave, run_worker
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
+from emoact.jobs.machine import start_apart
 from emoact.jobs.rates import learn
 from emoact.jobs.reporter import RunReporter
 from emoact.models import hosts
@@ -149,13 +148,7 @@ def _write_summaries(run_directory: Path) -> None:
     """Measure what was saved in a process of low priority; the first page does what it does not."""
     results = run_directory.absolute().parent.parent
     with contextlib.suppress(OSError):
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _SUMMARISER, os.fspath(results)],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        # A child whose end is not waited for stays in the process table.
-        threading.Thread(target=process.wait, daemon=True, name="reap-summaries").start()
+        start_apart([sys.executable, "-P", "-m", _SUMMARISER, os.fspath(results)])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import LockReading, RunLock, read_lock
+from emoact.jobs.machine import start_apart
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
@@ -115,19 +114,9 @@ class LocalExecutor:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         log = os.open(directory.log_path, flags, 0o666)
         try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                pass_fds=(lock.descriptor,),
-                start_new_session=True,
-            )
+            start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
         finally:
             os.close(log)
-        # A child whose end is not collected stays in the process table as long as its parent.
-        threading.Thread(target=process.wait, daemon=True, name=f"reap-{directory.run_id}").start()
 
     def watch(self, directory: RunDirectory) -> LockReading:
         """State of the lock; the kernel frees it when the process is gone."""
@@ -233,8 +222,3 @@ def find_executor(name: str) -> Executor:
 def can(name: str, capability: Capability) -> bool:
     """True when the executor of that name is known here and has the capability."""
     return any(one.name == name and capability in one.capabilities for one in EXECUTORS)
-
-
-def described() -> str:
-    """Every executor with its description, for help texts."""
-    return "; ".join(f"{executor.name}: {executor.about}" for executor in EXECUTORS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from emoact.errors import RequestError
 from emoact.jobs.config import AnyConfig
@@ -13,6 +15,8 @@ from emoact.jobs.directory import RunDirectory, Status
 from emoact.jobs.executor import LOCAL, Executor, find_executor
 from emoact.jobs.lock import LockReading
 from emoact.jobs.snapshot import ACTIVE, ENDED, Snapshot, State, derive_state
+
+T = TypeVar("T")
 
 _REMEMBERED = 1000
 _LOOKS = 5
@@ -27,26 +31,23 @@ def _mark(path: Path) -> tuple[int, ...] | None:
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-@functools.lru_cache(_REMEMBERED)
-def _config(
-    directory: RunDirectory, _mark: tuple[int, ...] | None
-) -> tuple[AnyConfig | None, tuple[str, ...]]:
-    """The config, or why it is refused: a damaged file costs no more than a good one."""
-    try:
-        return directory.config(), ()
-    except RequestError as error:
-        return None, (error.message,)
+def _kept(read: Callable[[RunDirectory], T]) -> Callable[..., tuple[T | None, tuple[str, ...]]]:
+    """What is read, or why it is refused: a damaged file costs no more than a good one."""
+
+    @functools.lru_cache(_REMEMBERED)
+    def kept(
+        directory: RunDirectory, _mark: tuple[int, ...] | None
+    ) -> tuple[T | None, tuple[str, ...]]:
+        try:
+            return read(directory), ()
+        except RequestError as error:
+            return None, (error.message,)
+
+    return kept
 
 
-@functools.lru_cache(_REMEMBERED)
-def _status(
-    directory: RunDirectory, _mark: tuple[int, ...] | None
-) -> tuple[Status | None, tuple[str, ...]]:
-    """The status, or why it is refused."""
-    try:
-        return directory.status(), ()
-    except RequestError as error:
-        return None, (error.message,)
+_config = _kept(RunDirectory.config)
+_status = _kept(RunDirectory.status)
 
 
 @dataclass(frozen=True, kw_only=True)

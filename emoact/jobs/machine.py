@@ -1,4 +1,4 @@
-"""This machine: its names, its cores and its free memory."""
+"""This machine: its names, its cores, its free memory and further processes on it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import functools
 import hashlib
 import os
 import platform
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -21,14 +24,19 @@ def this_machine() -> str:
     return f"{platform.node()}/{boot}"
 
 
-def machine_id() -> str:
-    """Hash of the processor and the cores, equal for machines of the same speed."""
+def processor() -> str:
+    """Name of the processor, or of its kind."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        processor = next((line for line in lines if line.startswith("model name")), "")
     except OSError:
-        processor = platform.processor()
-    facts = f"{platform.system()}|{platform.machine()}|{processor}|{cores()}"
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def machine_id() -> str:
+    """Hash of the processor and the cores, equal for machines of the same speed."""
+    facts = f"{platform.system()}|{platform.machine()}|{processor()}|{cores()}"
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
 
@@ -62,3 +70,35 @@ def _container_memory() -> int | None:
         return None if limit == "max" else max(0, int(limit) - used)
     except (OSError, ValueError):
         return None
+
+
+def start_apart(
+    words: Sequence[str],
+    *,
+    log: int | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a process that outlives this one.
+
+    Args:
+        words: The command.
+        log: Open file that takes its output; that of this process when None.
+        env: Its environment; that of this process when None.
+        pass_fds: Open files that it gets.
+
+    Raises:
+        OSError: The system refused.
+    """
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=env,
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+    # A child whose end is not collected stays in the process table as long as its parent.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process

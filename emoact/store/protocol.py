@@ -170,8 +170,3 @@ def store_of(path: Path) -> Store:
         if path.name.endswith(store.suffix):
             return store
     return STORES[0]
-
-
-def described() -> str:
-    """Every store with its description, for help texts."""
-    return "; ".join(f"{store.name}: {store.about}" for store in STORES)
