@@ -28,6 +28,14 @@ def significant(number: SupportsFloat, digits: int = 3) -> str:
     return f"{rounded:,.{max(digits - 1 - magnitude, 0)}f}"
 
 
+def two(value: float | None) -> str:
+    """`0.12`: two decimals; an en dash for None, NaN and infinities."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    # Adding 0 makes a negative zero positive.
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def percent(share: SupportsFloat, digits: int = 2) -> str:
     """`6.5 %`: share in per cent."""
     return f"{significant(100 * float(share), digits)} %"

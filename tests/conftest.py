@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from emoact.host import client
 from emoact.jobs import launch
-from emoact.models import hosts
+from emoact.models import alike, hosts
 from tests.support import stand_in_sentence, stand_in_worker
 from tests.support.stand_in_world import World
 
@@ -79,6 +79,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("EMOACT_CACHE", str(cache))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     monkeypatch.setattr(client, "WORKER", stand_in_sentence.WORKER)
+    source = stand_in_sentence.installed()
+    monkeypatch.setattr(alike, "resolve_model", lambda _, **__: source)
     monkeypatch.setenv(hosts.IDLE, "30")
     yield cache
     hosts.leave_others()

@@ -108,18 +108,25 @@ def probe_sentences(
         name: How the name of an emotion is written.
         evaluation: The evaluation to tell; the transfer where there is one when None.
     """
-    rows = [row for row in rows if math.isfinite(row["accuracy"])]
+    sentences = []
+    for own in _by_site(rows, "accuracy", evaluation):
+        figures = "; ".join(
+            f"{name(row['emotion'])} {_accuracy(row)}: {verdict_words(row)}" for row in own
+        )
+        sentences.append(f"{_how(own[0])}: {figures}.")
+    return sentences
+
+
+def _by_site(rows: Sequence[Row], measured: str, evaluation: str | None) -> list[list[Row]]:
+    """Rows of one evaluation that have a value of this column, site by site."""
+    rows = [row for row in rows if math.isfinite(row[measured])]
     told = {row["evaluation"] for row in rows}
     evaluation = evaluation or (TRANSFER if TRANSFER in told else "cross_validated")
-    sentences = []
-    for site in dict.fromkeys(row["site"] for row in rows):
-        own = [row for row in rows if row["site"] == site and row["evaluation"] == evaluation]
-        if own:
-            figures = "; ".join(
-                f"{name(row['emotion'])} {_accuracy(row)}: {verdict_words(row)}" for row in own
-            )
-            sentences.append(f"{_how(own[0])}: {figures}.")
-    return sentences
+    own: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["evaluation"] == evaluation:
+            own.setdefault(row["site"], []).append(row)
+    return list(own.values())
 
 
 def pair_sentences(
@@ -132,21 +139,16 @@ def pair_sentences(
         name: How the name of an emotion is written.
         evaluation: The evaluation to tell; the transfer where there is one when None.
     """
-    rows = [row for row in rows if math.isfinite(row["balanced_accuracy"])]
-    told = {row["evaluation"] for row in rows}
-    evaluation = evaluation or (TRANSFER if TRANSFER in told else "cross_validated")
     sentences = []
-    for site in dict.fromkeys(row["site"] for row in rows):
-        own = [row for row in rows if row["site"] == site and row["evaluation"] == evaluation]
-        if own:
-            figures = "; ".join(
-                f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}, "
-                f"{p_text(row['p_holm'])}"
-                for row in own
-            )
-            sentences.append(
-                f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (Holm over pairs)."
-            )
+    for own in _by_site(rows, "balanced_accuracy", evaluation):
+        figures = "; ".join(
+            f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}, "
+            f"{p_text(row['p_holm'])}"
+            for row in own
+        )
+        sentences.append(
+            f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (Holm over pairs)."
+        )
     return sentences
 
 

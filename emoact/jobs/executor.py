@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 from emoact.jobs.machine import start_apart
+from emoact.store.protocol import find_named
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
@@ -212,11 +213,7 @@ def find_executor(name: str) -> Executor:
     Raises:
         RequestError: There is none.
     """
-    for executor in EXECUTORS:
-        if executor.name == name:
-            return executor
-    known = ", ".join(executor.name for executor in EXECUTORS)
-    raise RequestError(f"executor {name!r:.80} is unknown here; known are {known}")
+    return find_named(EXECUTORS, name, kind="executor")
 
 
 def can(name: str, capability: Capability) -> bool:

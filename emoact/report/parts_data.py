@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from pathlib import PurePath
 
-from emoact.numbers import MISSING, significant
+from emoact.numbers import MISSING, significant, two
 from emoact.report.document import Block, Marked, Section, Table, bullets, code
 from emoact.report.material import Material
 from emoact.report.words import Words
@@ -122,16 +122,12 @@ def _audit_row(check: Check, words: Words) -> list[str]:
     return [
         _title(check, words),
         words.plain(f"outcome.{check.outcome}"),
-        _two(None if association is None else association.value),
+        two(None if association is None else association.value),
         _p(association),
-        _two(None if classifier is None else classifier.value),
-        _two(None if classifier is None else classifier.chance),
+        two(None if classifier is None else classifier.value),
+        two(None if classifier is None else classifier.chance),
         _p(classifier),
     ]
-
-
-def _two(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2f}"
 
 
 def _p(test: Test | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from emoact.numbers import MISSING, significant
+from emoact.numbers import MISSING, significant, two
 from emoact.report.document import (
     Block,
     Marked,
@@ -150,7 +150,7 @@ def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list
 
 
 def _between(row: pd.Series, value: str, low: str, high: str) -> str:
-    return f"{_two(row[value])} [{_two(row[low])}, {_two(row[high])}]"
+    return f"{two(row[value])} [{two(row[low])}, {two(row[high])}]"
 
 
 def _layers(rows: pd.DataFrame) -> str:
@@ -174,13 +174,13 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
             [
                 f"{a} – {b}",
                 words.emotion(emotion),
-                f"{_two(middle[HEADLINE])} {_ends(middle, HEADLINE)}",
+                f"{two(middle[HEADLINE])} {_ends(middle, HEADLINE)}",
                 f"{significant(p.min(), 2)} ({p.notna().sum()})",
-                *(_two(middle[f"{HEADLINE}_{name}"]) for name in ("other", "words_a", "words_b")),
-                _two(middle[f"{HEADLINE}_partial"]),
-                _two(scores if abs(scores) <= CREDIBLE else math.nan),
-                _two(middle["procrustes"]),
-                f"{_two(middle['raw_cos'])} {_ends(middle, 'raw')}",
+                *(two(middle[f"{HEADLINE}_{name}"]) for name in ("other", "words_a", "words_b")),
+                two(middle[f"{HEADLINE}_partial"]),
+                two(scores if abs(scores) <= CREDIBLE else math.nan),
+                two(middle["procrustes"]),
+                f"{two(middle['raw_cos'])} {_ends(middle, 'raw')}",
             ]
         )
     names = ("geometry", "geometry_p", "other", "words_a", "words_b", "partial")
@@ -195,8 +195,4 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
 
 
 def _ends(row: pd.Series, name: str) -> str:
-    return f"[{_two(row[f'{name}_low'])}, {_two(row[f'{name}_high'])}]"
-
-
-def _two(value: float | None) -> str:
-    return MISSING if value is None or not math.isfinite(value) else f"{value:.2f}"
+    return f"[{two(row[f'{name}_low'])}, {two(row[f'{name}_high'])}]"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from emoact.errors import FileRefusedError, RequestError
 from emoact.schema import Finding
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from emoact.store.unit import Unit
 
 _PREFIX = "activations_"
+
+
+class Named(Protocol):
+    """A record that is found by its name."""
+
+    @property
+    def name(self) -> str:
+        """Value of an option, and of a field of a file."""
+
+
+T = TypeVar("T", bound=Named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +153,20 @@ def find_store(name: str) -> Store:
     Raises:
         RequestError: There is none.
     """
-    for store in STORES:
-        if store.name == name:
-            return store
-    known = ", ".join(store.name for store in STORES)
-    raise RequestError(f"store {name!r:.80} is unknown here; known are {known}")
+    return find_named(STORES, name, kind="store")
+
+
+def find_named(records: Sequence[T], name: str, *, kind: str) -> T:
+    """The record of that name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    for record in records:
+        if record.name == name:
+            return record
+    known = ", ".join(record.name for record in records)
+    raise RequestError(f"{kind} {name!r:.80} is unknown here; known are {known}")
 
 
 def unit_file_name(emotion: str, suffix: str) -> str:

@@ -137,15 +137,11 @@ def _row(check: Check) -> dict[str, str]:
     return {
         "aspect": md(check.title),
         "verdict": _OUTCOMES[check.outcome],
-        "accuracy": _two(None if classifier is None else classifier.value),
-        "chance": _two(None if classifier is None else classifier.chance),
+        "accuracy": numbers.two(None if classifier is None else classifier.value),
+        "chance": numbers.two(None if classifier is None else classifier.chance),
         "p": numbers.MISSING if smallest is None else f"{_corrected(smallest):.3f}",
         "what was found": f"{md(check.verdict)}{remedy}",
     }
-
-
-def _two(value: float | None) -> str:
-    return numbers.MISSING if value is None else f"{value:.2f}"
 
 
 def _corrected(test: Test) -> float:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from emoact.numbers import plural, significant
+from emoact.numbers import plural, significant, two
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
-from emoact.views.analysed import site_words, two
+from emoact.views.analysed import site_words
 from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
 from emoact.views.view import Remark

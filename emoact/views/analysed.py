@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -120,12 +119,6 @@ def site_words(site: str) -> str:
 def sites_words(choice: Choice) -> str:
     """The chosen sites within a sentence."""
     return " and ".join(map(site_words, choice["site"]))
-
-
-def two(value: float) -> str:
-    """Two decimals; an en dash for a missing value."""
-    # Adding 0 makes a negative zero positive.
-    return "–" if not math.isfinite(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def measure_help(measures: Iterable[Measure]) -> str:

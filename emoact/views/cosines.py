@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emoact import sites as known
-from emoact.numbers import plural
+from emoact.numbers import plural, two
 from emoact.views.analysed import (
     MODEL,
     SITES,
     Analysed,
     site_words,
     sites_words,
-    two,
     vector_terms,
 )
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, span, wrapped

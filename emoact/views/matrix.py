@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emoact import sites as known
+from emoact.numbers import two
 from emoact.views import cosines
-from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words, two
+from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown, View

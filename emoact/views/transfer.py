@@ -8,9 +8,9 @@ import pandas as pd
 
 from emoact.analysis.transfer import Transferred, TransferRequest, compute_transfer
 from emoact.errors import EmoactError, RequestError
-from emoact.numbers import plural
+from emoact.numbers import plural, two
 from emoact.stats.probes.accuracy import MIN_UNITS
-from emoact.views.analysed import MODEL, Analysed, site_words, two, vector_terms
+from emoact.views.analysed import MODEL, Analysed, site_words, vector_terms
 from emoact.views.by_layer import HOOK
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, of_emotion, span, wrapped
 from emoact.views.text import listed, md, mono, prose

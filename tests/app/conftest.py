@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from emoact.jobs import launch
+from emoact.jobs.config import RunConfig
+from emoact.jobs.launch import Started
 from emoact.jobs.progress import list_runs
 from tests.support.pages import ROOT
+from tests.support.planted_runs import plant_run
 
 
 def ended(results: Path, run_id: str | None = None) -> None:
@@ -28,3 +32,17 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(ROOT)
     return folder
+
+
+@pytest.fixture
+def started(results: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """The runs that pages start; each is there, and none works."""
+    found: list[RunConfig] = []
+
+    def record(config: RunConfig) -> Started:
+        found.append(config)
+        plant_run(results, config.run_id)
+        return Started(run_id=config.run_id, existing=False)
+
+    monkeypatch.setattr(launch, "start", record)
+    return found

@@ -6,7 +6,6 @@ import pytest
 
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
-from emoact.jobs.launch import Started
 from tests.app.conftest import ended
 from tests.support.numpy_engine import stand_in_model
 from tests.support.pages import boxes, click, open_page, words
@@ -40,15 +39,8 @@ def test_the_button_says_what_happens_with_the_shipped_data() -> None:
 
 
 def test_choices_come_from_the_address(
-    prompts: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    prompts: Path, model: Path, started: list[RunConfig]
 ) -> None:
-    asked: list[RunConfig] = []
-
-    def record(config: RunConfig) -> Started:
-        asked.append(config)
-        return Started(run_id=config.run_id, existing=False)
-
-    monkeypatch.setattr(launch, "start", record)
     app = open_page(
         "extract",
         models=[str(model)],
@@ -62,7 +54,7 @@ def test_choices_come_from_the_address(
     )
     assert app.button(key="start").label.startswith("Extract 3 prompts with")
     app.button(key="start").click().run()
-    (config,) = asked
+    (config,) = started
     assert config.emotions == ("joy",)
     assert config.options.bos == "none"
     assert config.options.dtype == "bfloat16"
@@ -128,16 +120,8 @@ def test_a_file_in_the_way_is_refused_before_the_start(
 
 
 def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
-    results: Path, monkeypatch: pytest.MonkeyPatch
+    started: list[RunConfig],
 ) -> None:
-    started: list[RunConfig] = []
-
-    def record(config: RunConfig) -> Started:
-        started.append(config)
-        plant_run(results, config.run_id)
-        return Started(run_id=config.run_id, existing=False)
-
-    monkeypatch.setattr(launch, "start", record)
     app = open_page("extract", models=["smollm2-135m", "gemma-3-270m"])
     assert not app.error
     said = words(app)

@@ -2,27 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
-from emoact.jobs.launch import Started
 from tests.support.pages import open_page
 from tests.support.planted import EMOTIONS, plant_grid, plant_unit
 from tests.support.planted_runs import plant_run
 
 
 def test_an_empty_folder_offers_the_main_job_in_one_click(
-    results: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, started: list[RunConfig]
 ) -> None:
-    started: list[RunConfig] = []
-
-    def record(config: RunConfig) -> Started:
-        started.append(config)
-        plant_run(results, config.run_id)
-        return Started(run_id=config.run_id, existing=False)
-
-    monkeypatch.setattr(launch, "start", record)
     app = open_page("home")
     assert "There are no activations" in app.markdown[0].value
     assert "`smollm2-135m` takes about" in app.markdown[0].value

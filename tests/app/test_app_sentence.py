@@ -7,18 +7,13 @@ from typing import Any
 
 import pytest
 
-from emoact.models import alike
 from tests.support.pages import assert_same_rows, in_a_shell, open_page
 from tests.support.planted import plant_grid, planted_norm
-from tests.support.stand_in_sentence import installed
-
-SOURCE = installed()
 
 
 @pytest.fixture
-def planted(results: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def planted(results: Path, stand_in: Path) -> Path:
     """Four classes of gpt2, and workers of arithmetic."""
-    monkeypatch.setattr(alike, "resolve_model", lambda _, **__: SOURCE)
     plant_grid(results, ["gpt2"], n_samples=10)
     return results
 

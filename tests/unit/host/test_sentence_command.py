@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 
 from emoact.cli import main
-from emoact.models import alike
 from tests.support.planted import plant_grid
-from tests.support.stand_in_sentence import installed
-
-SOURCE = installed()
 
 
 @pytest.fixture
-def results(tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(alike, "resolve_model", lambda _, **__: SOURCE)
+def results(tmp_path: Path, stand_in: Path) -> Path:
     plant_grid(tmp_path, ["gpt2"], n_samples=10)
     return tmp_path
 
