@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         commands,
         "bench",
         about="Time emoact on this machine beside other ways to get activations.",
-        example="emoact bench --quick\nemoact bench --model gpt2 --every 4 --json",
+        example="emoact bench --repeat 1 --every 5 --speed-only\nemoact bench --model gpt2 --json",
         run=_bench,
     )
     parser.add_argument(
@@ -44,11 +44,6 @@ def add(commands: Any) -> None:
         metavar="N",
         help="ways that take one prompt at a time take every Nth prompt",
     )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="one round, every 5th prompt for slow ways, no memory",
-    )
     parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
 
@@ -62,14 +57,13 @@ def _bench(arguments: argparse.Namespace) -> int:
     let_threads_sleep()
     from emoact.bench.bench import Request, bench
 
-    quick = arguments.quick
     result = bench(
         Request(
             model=arguments.model,
             dataset=arguments.dataset,
-            repeat=1 if quick else arguments.repeat,
-            every=5 if quick else arguments.every,
-            memory=not (quick or arguments.speed_only),
+            repeat=arguments.repeat,
+            every=arguments.every,
+            memory=not arguments.speed_only,
         ),
         say=say,
     )
