@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import stat
@@ -204,3 +205,9 @@ def read_regular(path: Path, *, limit: int, after: int = 0) -> bytes:
         raise RequestError(f"{path.name} ({error.strerror})") from error
     finally:
         os.close(descriptor)
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of JSON; the order of the fields of a mapping does not matter."""
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

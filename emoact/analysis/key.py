@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emoact.decode import encode
+from emoact.decode import encode, sha256_of
 from emoact.errors import EmoactError
 from emoact.models.cache import file_sha256
 from emoact.stats import catalogue
@@ -98,5 +96,4 @@ def analysis_id(inputs: Sequence[InputFile], settings: AnalysisSettings) -> str:
         **({"controls_version": CONTROLS_VERSION} if settings.control_shuffles else {}),
         "inputs": sorted([each.folder, each.emotion, each.sha256] for each in inputs),
     }
-    canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS]
+    return sha256_of(asked)[:_DIGITS]

@@ -12,7 +12,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.sites import SiteName
 from emoact.stats.settings import AnalysisSettings
-from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.layout import ResultsRoot, is_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +98,7 @@ def _names(root: ResultsRoot) -> list[str]:
             names = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
     except OSError:
         return []
-    return [name for name in names if _is_id(name)]
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return check_id(name, kind="analysis id") == name
-    except RequestError:
-        return False
+    return [name for name in names if is_id(name)]
 
 
 def _summary(root: ResultsRoot, name: str) -> AnalysisSummary:

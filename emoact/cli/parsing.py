@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from emoact.errors import RequestError
+from emoact.store.layout import results_folders
 
 _CHOICE = re.compile(
     r"(argument (?P<option>--\S+): )?.*invalid choice: '(?P<found>.*?)' "
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(
-    commands: Any, name: str, *, about: str, example: str, run: Callable[..., int] | None
+    commands: Any, name: str, *, about: str, example: str, run: Callable[..., int]
 ) -> Parser:
     """Add a command with its help and an example.
 
@@ -83,22 +83,14 @@ def add_command(
         name: Name of the command.
         about: Description in one sentence.
         example: One or more lines that run as they are.
-        run: Function of the arguments that returns the exit code; None when set later.
+        run: Function of the arguments that returns the exit code.
     """
     shown = "\n".join(f"  {line}" for line in example.splitlines())
     parser: Parser = commands.add_parser(
         name, help=about, description=about, epilog=f"example:\n{shown}\n"
     )
-    parser.set_defaults(parser=parser)
-    if run is not None:
-        parser.set_defaults(run=run)
+    parser.set_defaults(parser=parser, run=run)
     return parser
-
-
-def default_results() -> str:
-    """First folder of `EMOACT_RESULTS`, or `results`."""
-    named = [part for part in os.environ.get("EMOACT_RESULTS", "").split(os.pathsep) if part]
-    return named[0] if named else "results"
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -157,7 +149,7 @@ def add_options(container: argparse._ActionsContainer, *names: str, **changes: A
     for name in names:
         fields = {**OPTIONS[name], **changes}
         if name == "--results":
-            fields["default"] = default_results()
+            fields["default"] = results_folders()[0]
         container.add_argument(name, **fields)
 
 

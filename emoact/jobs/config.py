@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-from emoact.decode import decode, encode, versioned
+from emoact.decode import decode, encode, sha256_of, versioned
 from emoact.errors import RequestError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
@@ -202,7 +200,7 @@ class RunConfig(_AnyRun):
             "overwrite": self.overwrite,
             "store": self.store,
         }
-        return _sha256(asked)
+        return sha256_of(asked)
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
@@ -243,7 +241,7 @@ class JobConfig(_AnyRun):
     def fingerprint(self) -> str:
         """Equal for two requests that ask for the same in the same folder."""
         asked = {"kind": self.kind, "results": self.results, "request": dict(self.request)}
-        return _sha256(asked)
+        return sha256_of(asked)
 
     def again(self) -> JobConfig:
         """The same request as a new run."""
@@ -285,8 +283,3 @@ def config_from_json(fields: Any) -> AnyConfig:
     if not found.models:
         raise RequestError("models: at least one is expected")
     return found
-
-
-def _sha256(asked: Mapping[str, Any]) -> str:
-    canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -17,7 +17,7 @@ from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import LockReading, QueueNote, RunLock
 from emoact.store.atomic import lock_held, write_error
-from emoact.store.layout import check_id
+from emoact.store.layout import is_id
 
 _PAUSE_S = 0.1
 _PATIENCE_S = 30.0
@@ -59,7 +59,7 @@ def run_directories(runs: Path) -> list[RunDirectory]:
         names = sorted(entry.name for entry in os.scandir(runs))
     except OSError:
         return []
-    directories = (RunDirectory(runs / name) for name in names if _is_id(name))
+    directories = (RunDirectory(runs / name) for name in names if is_id(name))
     return [directory for directory in directories if directory.exists()]
 
 
@@ -159,10 +159,3 @@ def _read(directory: RunDirectory) -> LockReading:
         return directory.lock()
     except RequestError:
         return LockReading(held=False, note=None)
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return check_id(name) == name
-    except RequestError:
-        return False

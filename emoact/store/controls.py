@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from emoact.data.controls import DERIVATION
+from emoact.decode import sha256_of
 from emoact.errors import FileRefusedError, RequestError
 from emoact.positions import Pooling, vectors
 from emoact.sites import SiteName
@@ -115,8 +116,7 @@ class UnitControls:
             "pooling": self.settings.pooling,
             "seed": self.settings.seed,
         }
-        canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS]
+        return sha256_of(asked)[:_DIGITS]
 
     @functools.cached_property
     def shapes(self) -> dict[SiteName, tuple[int, int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,6 +182,12 @@ class ResultsRoot:
         return path
 
 
+def results_folders(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The folders of `EMOACT_RESULTS`, in its order and each once; `results` when it is not set."""
+    named = environment.get("EMOACT_RESULTS", "").split(os.pathsep)
+    return list(dict.fromkeys(filter(None, named))) or ["results"]
+
+
 def is_folder_name(name: str) -> bool:
     """True when a model's folder may have this name."""
     return bool(_FOLDER.fullmatch(name)) and _is_portable(name)
@@ -202,13 +208,18 @@ def check_folder_name(name: str) -> str:
     return name
 
 
+def is_id(name: str) -> bool:
+    """True when a run, an analysis or a file of one may have this name."""
+    return bool(_ID.fullmatch(name)) and _is_portable(name)
+
+
 def check_id(name: str, *, kind: str = "run id") -> str:
     """Return the id when it may name a file or folder, else refuse it.
 
     Raises:
         RequestError: It is not one plain name of at most 80 ASCII letters, digits and `._-`.
     """
-    if not _ID.fullmatch(name) or not _is_portable(name):
+    if not is_id(name):
         raise RequestError(
             f"{kind} {_shown(name)} is not allowed; 1 to 80 ASCII letters, digits and the "
             "characters . _ - are, starting with a letter or digit, not ending with '.', and no "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from emoact.store.layout import results_folders
 from emoact.ui import links
 from emoact.views.text import mono, shortened
 
@@ -82,12 +81,6 @@ _ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <path d="M6 24C14 24 17 16 26 15" stroke="#FFFFFF"/>
 <path d="M6 26C15 26 19 23 26 22" stroke="#6FA8FF"/>
 </g></svg>"""
-
-
-def results_folders(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The folders of `EMOACT_RESULTS`, in its order and each once; `results` when it is not set."""
-    named = environment.get("EMOACT_RESULTS", "").split(os.pathsep)
-    return list(dict.fromkeys(filter(None, named))) or ["results"]
 
 
 def results_folder() -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from emoact.ui.frame import results_folders
+from emoact.store.layout import results_folders
 
 
 def test_the_folders_of_the_environment_in_order_and_each_once() -> None:
