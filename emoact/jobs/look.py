@@ -46,8 +46,8 @@ def _kept(read: Callable[[RunDirectory], T]) -> Callable[..., tuple[T | None, tu
     return kept
 
 
-_config = _kept(RunDirectory.config)
-_status = _kept(RunDirectory.status)
+_config = _kept(lambda directory: directory.config())
+_status = _kept(lambda directory: directory.status())
 
 
 @dataclass(frozen=True, kw_only=True)
