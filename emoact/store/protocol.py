@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PREFIX = "activations_"
 
 
+@runtime_checkable
 class Named(Protocol):
     """A record that is found by its name."""
 
