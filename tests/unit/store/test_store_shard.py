@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,23 @@ UNIT = sample_unit(sites=site_names())
 LAYOUT = UNIT.layout
 
 
-def test_every_array_comes_back_bit_for_bit(tmp_path: Path) -> None:
+@pytest.fixture
+def shard(tmp_path: Path) -> Iterator[UnitShard]:
+    """A shard of the unit."""
     shard = UNIT.shard(tmp_path / "s.safetensors")
-    for (site, layer), samples in UNIT.activations.items():
-        for sample, array in enumerate(samples):
-            np.testing.assert_array_equal(shard.rows(site, layer, sample), array, strict=True)
+    yield shard
     shard.close_and_remove()
 
 
-def test_the_file_is_what_the_safetensors_library_expects(tmp_path: Path) -> None:
-    shard = UNIT.shard(tmp_path / "s.safetensors")
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[UnitShard]:
+    """A shard without any array yet."""
+    shard = UnitShard.create(tmp_path / "s.safetensors", layout=LAYOUT)
+    yield shard
+    shard.close_and_remove()
+
+
+def test_the_file_is_what_the_safetensors_library_expects(shard: UnitShard) -> None:
     with shard.path.open("rb") as raw:
         # The format asks that tensors be aligned, and the library does not check it.
         assert int.from_bytes(raw.read(8), "little") % 8 == 0
@@ -46,23 +54,18 @@ def test_the_file_is_what_the_safetensors_library_expects(tmp_path: Path) -> Non
             tensor = file.get_tensor(f"{site}.{layer}")
             rows = [array.reshape(-1) if site == "pattern" else array for array in samples]
             np.testing.assert_array_equal(tensor, np.concatenate(rows), strict=True)
-    shard.close_and_remove()
 
 
-def test_an_array_that_is_not_contiguous_is_saved_by_its_values(tmp_path: Path) -> None:
-    shard = UnitShard.create(tmp_path / "s.safetensors", layout=LAYOUT)
+def test_an_array_that_is_not_contiguous_is_saved_by_its_values(empty: UnitShard) -> None:
     array = np.arange(48, dtype=np.float32).reshape(6, 8).T[::2]
-    shard.put("mlp_out", 0, 0, array)
-    np.testing.assert_array_equal(shard.rows("mlp_out", 0, 0), array)
-    shard.close_and_remove()
+    empty.put("mlp_out", 0, 0, array)
+    np.testing.assert_array_equal(empty.rows("mlp_out", 0, 0), array)
 
 
 @pytest.mark.parametrize("shape", [(3, 6), (4, 5), (4,), (6, 4), (1, 4, 6)])
-def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
-    shard = UnitShard.create(tmp_path / "s.safetensors", layout=LAYOUT)
+def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], empty: UnitShard) -> None:
     with pytest.raises(ValueError, match=r"resid_pre layer 1 sample 0 has shape .*not \(4, 6\)"):
-        shard.put("resid_pre", 1, 0, np.zeros(shape, dtype=np.float32))
-    shard.close_and_remove()
+        empty.put("resid_pre", 1, 0, np.zeros(shape, dtype=np.float32))
 
 
 @pytest.mark.parametrize(
@@ -70,32 +73,26 @@ def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], tmp_path: 
     [("resid_pre", 3, 0), ("resid_pre", -1, 0), ("resid_post", 0, 0), ("mlp_out", 0, 3)],
 )
 def test_a_place_that_the_layout_does_not_have_is_refused(
-    site: Any, layer: int, sample: int, tmp_path: Path
+    site: Any, layer: int, sample: int, empty: UnitShard
 ) -> None:
-    shard = UnitShard.create(tmp_path / "s.safetensors", layout=LAYOUT)
     with pytest.raises((KeyError, IndexError)):
-        shard.put(site, layer, sample, np.zeros((4, 6), dtype=np.float32))
-    shard.close_and_remove()
+        empty.put(site, layer, sample, np.zeros((4, 6), dtype=np.float32))
 
 
-def test_samples_are_not_counted_from_the_end(tmp_path: Path) -> None:
-    shard = UNIT.shard(tmp_path / "s.safetensors")
+def test_samples_are_not_counted_from_the_end(shard: UnitShard) -> None:
     last = UNIT.activations["resid_pre", 0][2]
     with pytest.raises(IndexError, match="sample -1"):
         shard.put("resid_pre", 0, -1, last)
     with pytest.raises(IndexError, match="sample -1"):
         shard.rows("resid_pre", 0, -1)
-    shard.close_and_remove()
 
 
 def test_an_activation_that_was_never_computed_is_named_and_never_read_as_zeros(
-    tmp_path: Path,
+    empty: UnitShard,
 ) -> None:
-    shard = UnitShard.create(tmp_path / "s.safetensors", layout=LAYOUT)
-    shard.put("resid_pre", 0, 0, UNIT.activations["resid_pre", 0][0])
+    empty.put("resid_pre", 0, 0, UNIT.activations["resid_pre", 0][0])
     with pytest.raises(EmoactError, match="resid_pre layer 0 sample 1 was never computed"):
-        shard.rows("resid_pre", 0, 1)
-    shard.close_and_remove()
+        empty.rows("resid_pre", 0, 1)
 
 
 def test_short_reads_and_writes_are_continued(
@@ -118,12 +115,10 @@ def test_short_reads_and_writes_are_continued(
     shard.close_and_remove()
 
 
-def test_a_file_cut_short_from_outside_is_an_error_and_not_zeros(tmp_path: Path) -> None:
-    shard = UNIT.shard(tmp_path / "s.safetensors")
+def test_a_file_cut_short_from_outside_is_an_error_and_not_zeros(shard: UnitShard) -> None:
     os.truncate(shard.path, shard.path.stat().st_size - 4)
     with pytest.raises(EmoactError, match="could not be read back"):
         shard.rows("pattern", 2, 2)
-    shard.close_and_remove()
 
 
 def test_the_space_is_there_before_the_first_array(tmp_path: Path) -> None:
@@ -173,12 +168,10 @@ def test_what_a_dead_run_left_is_replaced(tmp_path: Path) -> None:
     shard.close_and_remove()
 
 
-def test_what_a_live_run_holds_is_left_alone(tmp_path: Path) -> None:
-    shard = UNIT.shard(tmp_path / "s.safetensors")
+def test_what_a_live_run_holds_is_left_alone(shard: UnitShard) -> None:
     with pytest.raises(EmoactError, match="being written by another process"):
         UnitShard.create(shard.path, layout=LAYOUT)
     np.testing.assert_array_equal(shard.rows("mlp_out", 0, 0), UNIT.activations["mlp_out", 0][0])
-    shard.close_and_remove()
 
 
 def test_dead_shards_and_empty_folders_go_and_live_ones_stay(tmp_path: Path) -> None:
