@@ -104,6 +104,13 @@ class ChatFormat:
         said = {"system": self.system, "assistant": self.assistant}
         return {"format": "template", **{name: text for name, text in said.items() if text}}
 
+    @property
+    def command(self) -> list[str]:
+        """Options of `emoact extract`."""
+        # With "=", so that a text may begin with a dash.
+        said = [f"--{name}={text}" for name, text in self.words.items() if name != "format"]
+        return ["--chat", "template", *said]
+
     @classmethod
     def of(cls, words: Mapping[str, Any] | None) -> ChatFormat | None:
         """The format that a file states; the inverse of `words`."""

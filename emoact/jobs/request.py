@@ -295,11 +295,7 @@ def _options(options: ExtractionOptions) -> list[str]:
         words.append("--allow-nonadditive-mlp")
     if options.device != "auto":
         words += ["--device", options.device]
-    if options.chat is not None:
-        words += ["--chat", "template"]
-        words += [] if options.chat.system is None else ["--system", options.chat.system]
-        words += [] if options.chat.assistant is None else ["--assistant", options.chat.assistant]
-    return words
+    return words + ([] if options.chat is None else options.chat.command)
 
 
 def units_on_disk(

@@ -104,9 +104,11 @@ def read_template(directory: Path, model: str) -> ChatTemplate:
     """The template in a model's folder; imports neither torch nor transformers.
 
     Raises:
-        RequestError: There is none, or the folder has no readable configuration of its tokenizer.
+        RequestError: There is none, or the configuration of the tokenizer cannot be read.
     """
-    config = read_json(Path(directory, "tokenizer_config.json").resolve(), limit=_LIMIT)
+    # Files of the hub's cache are links.
+    path = Path(directory, "tokenizer_config.json").resolve()
+    config = read_json(path, limit=_LIMIT) if path.is_file() else {}
     file = directory / "chat_template.jinja"
     template = file.read_text() if file.is_file() else config.get("chat_template")
     return ChatTemplate.of(model, template, config)
@@ -177,7 +179,7 @@ def formatted(
 
 
 def _rendered(template: ChatTemplate, chat: ChatFormat, texts: Sequence[str]) -> list[str]:
-    system = [] if chat.system is None else [{"role": "system", "content": chat.system}]
+    system = [{"role": "system", "content": chat.system}] if chat.system else []
     found: list[str] = []
     for first in range(0, len(texts), _AT_ONCE):
         asked = {

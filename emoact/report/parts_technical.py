@@ -13,6 +13,7 @@ from emoact.report.document import Block, Marked, Remark, Section, bullets, code
 from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
+from emoact.schema import ChatFormat
 from emoact.sites import saved_sites, site_names
 from emoact.store.protocol import find_store, store_of
 
@@ -166,6 +167,8 @@ def _settings_of(unit: UnitFacts, words: Words) -> list[str]:
     policy = words.plain("unknown" if unit.stated("bos", "prepended") is None else "bos.none")
     if unit.stated("bos", "prepended"):
         policy = f"{words.plain('bos.prepended')} {unit.stated('bos', 'token') or ''}"
+    if "chat" in unit.provenance:
+        policy += f", {words.plain('chat.template')}"
     return [processing, policy, dtype, device, ", ".join(unit.saved_sites)]
 
 
@@ -193,8 +196,10 @@ def _extract(unit: UnitFacts) -> str:
     dataset, bos = unit.stated("dataset", "source"), unit.stated("bos", "policy")
     if isinstance(dataset, str):
         words += ["--dataset", shown_path(dataset)]
-    if bos not in (None, "prepend"):
+    if bos not in (None, "prepend", "template"):
         words += ["--bos", str(bos)]
+    chat = ChatFormat.of(made.get("chat"))
+    words += [] if chat is None else chat.command
     for name, default in (("processing", "raw"), ("dtype", "float32")):
         if made.get(name) not in (None, default):
             words += [f"--{name}", str(made[name])]

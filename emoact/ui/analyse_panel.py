@@ -110,8 +110,9 @@ def _form(results: str, files: list[UnitFile]) -> None:
             POOLINGS,
             key="analyse-pooling",
             width=180,
-            help="How positions become one vector: the mean over the content (all but the BOS), "
-            "the last token, or the mean over everything.",
+            help="How positions become one vector: the mean over the text of the prompt, its last "
+            "token, the mean over everything, or with a chat format the last token before the "
+            "answer.",
         )
         reference = st.selectbox(
             "Measured from",

@@ -75,9 +75,10 @@ def short_words(unit: UnitMeasures) -> str:
         return "unknown"
     bos = unit.configuration.get("bos")
     prepended = isinstance(bos, Mapping) and bool(bos.get("prepended"))
+    chat = ", chat template" if "chat" in unit.configuration else ""
     return (
         f"{_text(unit.configuration.get('processing'))}, {_text(unit.configuration.get('dtype'))}, "
-        f"{'BOS prepended' if prepended else 'no BOS'}"
+        f"{'BOS prepended' if prepended else 'no BOS'}{chat}"
     )
 
 

@@ -112,8 +112,11 @@ FIRST = Control[Activations](
     name="first",
     label="Position 0",
     kind="toggle",
-    help="Include the first position (the BOS, if one was prepended).",
+    help="Include what is not of the text: the BOS, if one was prepended, and the chat template.",
 )
+
+
+TEMPLATE_TOKENS = " Tokens in ⟨ ⟩ are of the chat template."
 
 
 @functools.lru_cache(maxsize=64)
@@ -182,8 +185,10 @@ def norm_terms(_source: Activations, choice: Choice) -> dict[str, str]:
     }
 
 
-def token_label(text: str, most: int = 14) -> str:
-    """A token on an axis: spaces and line breaks visible, long ones cut."""
+def token_label(text: str, most: int = 14, *, template: bool = False) -> str:
+    """A token on an axis: spaces and line breaks visible, long ones cut, template in brackets."""
+    if template:
+        return f"⟨{token_label(text, most - 2)}⟩"
     shown = text.replace("Ġ", "␣").replace("▁", "␣").replace(" ", "␣").replace("\n", "⏎")
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 

@@ -19,6 +19,7 @@ from emoact.views.activations import (
     NORM,
     SCALE,
     SITES,
+    TEMPLATE_TOKENS,
     Activations,
     layer_control,
     norm_terms,
@@ -64,14 +65,20 @@ def show(source: Activations, choice: Choice) -> Shown:
     chart = None
     if len(rows):
         tokens = rows[rows["layer"] == rows["layer"].iloc[0]]
+        parts = tokens["part"] if "part" in tokens else [""] * len(tokens)
         chart = grid_chart(
             rows["value"].to_numpy().reshape(-1, len(tokens)),
-            columns=[token_label(text) for text in tokens["token"]],
+            columns=[
+                token_label(text, template=part == "template")
+                for text, part in zip(tokens["token"], parts, strict=True)
+            ],
             column_title="token",
             title=kind,
             hover=[
-                f"position {position}, {text}"
-                for position, text in zip(tokens["position"], tokens["token"], strict=True)
+                f"position {position}, {text} {part}".rstrip()
+                for position, text, part in zip(
+                    tokens["position"], tokens["token"], parts, strict=True
+                )
             ],
             log=choice["scale"] == "log",
         )
@@ -80,7 +87,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart=chart,
         caption=f"{kind} of the {words(site)} of every "
         f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
-        "layer.",
+        "layer." + (TEMPLATE_TOKENS if "part" in rows and choice["first"] else ""),
         columns="norms_token",
         name=f"prompt-{folder}-{site}-{prompt}",
     )

@@ -20,6 +20,7 @@ from emoact.views.activations import (
     MODELS,
     NORM,
     SITES,
+    TEMPLATE_TOKENS,
     Activations,
     layer_control,
     norm_terms,
@@ -106,18 +107,23 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
     """Table and chart of the norm of each token by layer."""
     (folder, site), typed = one(choice), _typed(source)
     norms, kind = sentence_norms(typed.arrays, site, choice["norm"]), KIND_TITLES[choice["norm"]]
-    strings = typed.token_strings
+    strings, (start, stop) = typed.token_strings, typed.content
+    formatted = start > 1 or stop < len(strings)
     return Shown(
         table=sentence_token_table(norms, strings),
         chart=grid_chart(
             norms,
-            columns=[token_label(text) for text in strings],
+            columns=[
+                token_label(text, template=formatted and not start <= n < stop)
+                for n, text in enumerate(strings)
+            ],
             column_title="token",
             title=kind,
             hover=[f"position {n}, {text}" for n, text in enumerate(strings)],
             log=True,
         ),
-        caption=f"{kind} of the {words(site)} of every token of a typed sentence by layer.",
+        caption=f"{kind} of the {words(site)} of every token of a typed sentence by layer."
+        + (TEMPLATE_TOKENS if formatted else ""),
         name=f"sentence-{folder}-{site}",
     )
 

@@ -6,7 +6,9 @@ import pytest
 
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
+from emoact.schema import ChatFormat
 from tests.app.conftest import ended
+from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
 from tests.support.pages import boxes, click, open_page, words
 from tests.support.planted_runs import plant_run
@@ -36,6 +38,31 @@ def test_the_button_says_what_happens_with_the_shipped_data() -> None:
     assert app.button(key="start").label == "Extract 200 prompts with smollm2\\-135m"
     assert not app.button(key="start").disabled
     assert "on disk" in words(app)
+
+
+def test_a_chat_format_is_offered_where_the_model_has_a_template(
+    prompts: Path, model: Path, started: list[RunConfig]
+) -> None:
+    app = open_page("extract", models=[str(model)], dataset=str(prompts))
+    assert app.segmented_control(key="chat").disabled
+    assert "the tokenizer of stand-in has no chat template" in words(app)
+    # The templates of two models: one writes the text, one is refused before anything starts.
+    for name, template in (("good", "<user>{{ messages[-1]['content'] }}<model>"), ("bad", "no")):
+        made = stand_in_model(model.parent / name)
+        (made / "chat_template.jinja").write_text(template)
+        byte_tokenizer().save(str(made / "tokenizer.json"))
+        app = open_page(
+            "extract", models=[str(made)], dataset=str(prompts), chat="template", bos="none"
+        )
+        assert not app.segmented_control(key="chat").disabled
+        assert app.segmented_control(key="bos").disabled
+        if name == "good":
+            app.button(key="start").click().run()
+    assert "the chat template of bad cannot be used" in words(app)
+    assert app.button(key="start").disabled
+    (config,) = started
+    assert config.options.chat == ChatFormat()
+    assert "--chat template" in config.command
 
 
 def test_choices_come_from_the_address(

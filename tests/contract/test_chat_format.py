@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.cli import main
+from emoact.cli.entry import build_parser
 from emoact.errors import RequestError
 from emoact.extraction.controls import compute_controls
 from emoact.extraction.extractor import ActivationExtractor
@@ -90,11 +92,13 @@ def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_pat
         engine = engine_of(resolve_model(str(model.folder)), options, texts=TEXTS)
         prompts = engine.tokenise(TEXTS)
         found: dict[Any, np.ndarray] = {}
-        engine.forward(
-            prompts,
-            put=lambda site, layer, n, rows, to=found: to.update({(site, layer, n): rows.copy()}),
-            on_pass=lambda _samples, _tokens: None,
-        )
+
+        def put(
+            site: str, layer: int, number: int, rows: np.ndarray, to: dict[Any, np.ndarray] = found
+        ) -> None:
+            to[site, layer, number] = rows.copy()
+
+        engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
         for number, (text, prompt) in enumerate(zip(TEXTS, prompts, strict=True)):
             messages = [{"role": "user", "content": text}]
             if system is not None:
@@ -220,3 +224,16 @@ def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
 def test_parts_of_a_format_need_the_format(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["extract", "--model", "gpt2", "--system", "Be kind."]) == 2
     assert "--chat template" in capsys.readouterr().err
+
+
+def test_the_command_of_a_run_asks_for_the_same_format(model: Model, tmp_path: Path) -> None:
+    chat = ChatFormat(system="-v", assistant="It's")
+    request = ExtractRequest(
+        models=(str(model.folder),),
+        dataset=model.dataset,
+        results=tmp_path,
+        options=ExtractionOptions(chat=chat),
+    )
+    words = shlex.split(prepare(request).command)
+    arguments = build_parser().parse_args(words[3:])
+    assert (arguments.chat, arguments.system, arguments.assistant) == ("template", "-v", "It's")

@@ -347,6 +347,7 @@ _ROWS: tuple[tuple[str, Kind, str, str, str], ...] = (
     ("prompt.mean", "float", _UNIT, "Mean norm over the content positions of the prompt", ""),
     ("prompt.tokens", "int", "", "Content tokens", ""),
     ("token.token", "str", "", "The token as text", ""),
+    ("token.part", "str", "", "With a chat format: text, or template around it", ""),
     ("token.value", "float", _UNIT, "Norm of the token", ""),
     ("token.top1", "str", "", "Largest dimension, as dimension: value", ""),
     ("token.top2", "str", "", "Second largest dimension, as dimension: value", ""),

@@ -7,29 +7,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import normalizers
 
 from emoact.errors import RequestError
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.chat import check_chat
 from emoact.schema import ChatFormat, ExtractionOptions
+from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
 
 PLAIN = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}\n{% endfor %}[assistant]"
 GEMMA = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
 GEMMA += "{% endif %}<user>{{ messages[0]['content'] | trim }}<model>"
-BYTES = pre_tokenizers.ByteLevel.alphabet()
 
 
 def folder(path: Path, template: str | None, *, normalizer: object = None) -> Path:
     """A model's folder with the template and a tokenizer of single bytes."""
-    tokenizer = Tokenizer(models.BPE({byte: n for n, byte in enumerate(sorted(BYTES))}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    if normalizer is not None:
-        tokenizer.normalizer = normalizer  # type: ignore[assignment]
     made = stand_in_model(path / "model")
-    tokenizer.save(str(made / "tokenizer.json"))
+    byte_tokenizer(normalizer).save(str(made / "tokenizer.json"))
     config = {"bos_token": "<s>"} if template is None else {"chat_template": template}
     (made / "tokenizer_config.json").write_text(json.dumps(config))
     return made
