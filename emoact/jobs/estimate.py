@@ -14,8 +14,9 @@ from emoact import numbers, sites
 from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError
 from emoact.jobs.config import Estimate, ModelEstimate, RunModel
-from emoact.jobs.machine import cores, free_memory
+from emoact.jobs.machine import cores
 from emoact.jobs.rates import Rates, rate_key, read_rates
+from emoact.models.weights import BYTES, free_memory
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import free_bytes
 
@@ -31,7 +32,6 @@ _PASS_TOKENS = 512
 _CHARACTERS_PER_TOKEN = 4.4
 """English prose with a vocabulary of 50,000; for counts that are marked as guessed."""
 _SAMPLED = 1000
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ def _fetching(work: ModelWork) -> float:
 
 def _memory(work: ModelWork, options: ExtractionOptions, n_parameters: int) -> int:
     # While weights are read, the file's pages and the model are both there.
-    weights = 2 * n_parameters * _BYTES[options.dtype]
+    weights = 2 * n_parameters * BYTES[options.dtype]
     n_layers, d_model = work.n_layers or 12, work.d_model or 768
     passes = 2 * _PASS_TOKENS * d_model * 4 * max(n_layers * len(options.sites), 16)
     return _PROCESS_BYTES + weights + passes

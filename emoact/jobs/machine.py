@@ -1,4 +1,4 @@
-"""This machine: its names, its cores, its free memory and further processes on it."""
+"""This machine: its names, its cores, and further processes on it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @functools.cache
@@ -45,31 +43,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def free_memory() -> int | None:
-    """Bytes of memory that a new process can have, a container's limit included, or None."""
-    found = [size for size in (_system_memory(), _container_memory()) if size is not None]
-    return min(found, default=None)
-
-
-def _system_memory() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        return None
-    return None
-
-
-def _container_memory() -> int | None:
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
-        return None if limit == "max" else max(0, int(limit) - used)
-    except (OSError, ValueError):
-        return None
 
 
 def start_apart(

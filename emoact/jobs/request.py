@@ -22,6 +22,7 @@ from emoact.models.chat import check_chat
 from emoact.models.registry import REGISTRY
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelIdentity, ModelSource
+from emoact.models.weights import check_memory
 from emoact.schema import ChatFormat, Dataset, ExtractionOptions, Prompt, check_emotion
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
@@ -130,6 +131,9 @@ def prepare(request: ExtractRequest) -> RunConfig:
         _work(model, source, dataset, emotions, skipped[source.folder], request.options.chat)
         for model, source in zip(models, sources.values(), strict=True)
     ]
+    for source, one in zip(sources.values(), work, strict=True):
+        if one.texts:
+            check_memory(source.name, source.n_parameters, request.options.dtype)
     return RunConfig(
         run_id=run_id,
         created_at=now(),
@@ -224,6 +228,8 @@ def _run_model(asked: str, source: ModelSource) -> RunModel:
 
 
 def _n_parameters(source: ModelSource) -> int | None:
+    if source.n_parameters is not None:
+        return source.n_parameters
     for spec in REGISTRY:
         if spec.hub_id == source.model_name:
             return spec.n_parameters

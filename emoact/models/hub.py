@@ -34,10 +34,11 @@ PICKLED_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteSize:
-    """Commit and number of bytes of a download."""
+    """Commit of a download, its number of bytes, and of parameters where the hub knows it."""
 
     commit: str
     total: int
+    n_parameters: int | None
 
 
 def hub_cache() -> Path:
@@ -80,7 +81,7 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
 def remote_size(
     hub_id: str, revision: str, *, looked_in: Path, suggestion: str, allow_pickle_weights: bool
 ) -> RemoteSize:
-    """Commit and size of a download.
+    """Commit and sizes of a download.
 
     Raises:
         RequestError: The hub is switched off, cannot be reached, or does not have the model.
@@ -104,7 +105,11 @@ def remote_size(
             remedy="Choose a revision that has them, or pass --allow-pickle-weights if you trust "
             "its publisher.",
         )
-    return RemoteSize(commit=answer.sha or "", total=sum(file.size or 0 for file in wanted))
+    return RemoteSize(
+        commit=answer.sha or "",
+        total=sum(file.size or 0 for file in wanted),
+        n_parameters=None if answer.safetensors is None else answer.safetensors.total,
+    )
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
 from emoact.models.cache import check_converted
-from emoact.models.shape import weight_files
 from emoact.models.source import ModelSource
+from emoact.models.weights import check_memory, count_parameters, weight_files
 from emoact.schema import ExtractionOptions
 from emoact.version import versions
 
@@ -96,6 +97,7 @@ def load_model(
     device = pick_device(options.device)
     dtype = TORCH_DTYPES[options.dtype]
     weights = weight_files(source.path, allow_pickle_weights=allow_pickle_weights)
+    check_memory(source.name, count_parameters(weights), options.dtype)
     try:
         tokenizer = _tokenizer(source.path)
         _check_bos(tokenizer, options, source)
@@ -103,7 +105,7 @@ def load_model(
             source.path, local_files_only=True, trust_remote_code=False
         )
         _check_architecture(config, source)
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source.path,
             config=config,
             dtype=dtype,
@@ -111,7 +113,10 @@ def load_model(
             trust_remote_code=False,
             use_safetensors=weights[0].suffix == ".safetensors",
             attn_implementation="eager",
+            output_loading_info=True,
         )
+        model, loading = loaded
+        _check_weights(loading, source)
         if not getattr(model.config, "architectures", None):
             model.config.architectures = [type(model).__name__]
         model.eval().requires_grad_(False).to(device)
@@ -149,6 +154,16 @@ def _check_architecture(config: Any, source: ModelSource) -> None:
             "adapter",
             remedy="Choose a model of a family that docs/models.md lists.",
         ) from error
+
+
+def _check_weights(loading: Mapping[str, Any], source: ModelSource) -> None:
+    """Refuse weights with gaps, which transformers fills with random numbers."""
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise EmoactError(
+            f"the weights of {source.name} lack {missing[0]} ({len(missing)} tensors of the model)",
+            remedy="Fetch the model again, or choose a checkpoint of a whole language model.",
+        )
 
 
 def _tokenizer(path: Path) -> Any:

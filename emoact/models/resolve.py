@@ -9,13 +9,12 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
-from emoact.models.hub import cached_snapshot, hub_cache, remote_size
+from emoact.models.hub import cached_snapshot, hub_cache, is_offline, remote_size
 from emoact.models.registry import (
     REGISTRY,
     ModelSpec,
@@ -24,8 +23,9 @@ from emoact.models.registry import (
     find_spec,
     hub_folder,
 )
-from emoact.models.shape import read_config, shape_of_config, shape_of_gguf, weight_files
+from emoact.models.shape import read_config, shape_of_config, shape_of_gguf
 from emoact.models.source import ModelSource
+from emoact.models.weights import IncompleteError, count_parameters, weight_files
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -126,9 +126,14 @@ def _registered(spec: ModelSpec) -> ModelSource:
 def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource:
     snapshot = cached_snapshot(hub_id, revision)
     if snapshot is not None:
-        return _from_snapshot(
-            hub_id, revision, snapshot=snapshot, allow_pickle_weights=allow_pickle_weights
-        )
+        try:
+            return _from_snapshot(
+                hub_id, revision, snapshot=snapshot, allow_pickle_weights=allow_pickle_weights
+            )
+        except IncompleteError:
+            # The download goes on where it was interrupted.
+            if is_offline():
+                raise
     size = remote_size(
         hub_id,
         revision,
@@ -137,7 +142,12 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
         allow_pickle_weights=allow_pickle_weights,
     )
     source = _to_download(hub_id, revision)
-    return replace(source, commit=size.commit, download_bytes=size.total)
+    return replace(
+        source,
+        commit=size.commit,
+        download_bytes=size.total,
+        n_parameters=size.n_parameters,
+    )
 
 
 def _to_download(hub_id: str, revision: str) -> ModelSource:
@@ -166,12 +176,10 @@ def _from_snapshot(
         path=snapshot,
         needs=None,
         shape=shape_of_config(read_config(snapshot), snapshot),
-        weight_bytes=_size(weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)),
+        n_parameters=count_parameters(
+            weight_files(snapshot, allow_pickle_weights=allow_pickle_weights)
+        ),
     )
-
-
-def _size(files: Iterable[Path]) -> int:
-    return sum(file.stat().st_size for file in files)
 
 
 def _local(path: Path, *, allow_pickle_weights: bool) -> ModelSource:
@@ -201,7 +209,7 @@ def _local(path: Path, *, allow_pickle_weights: bool) -> ModelSource:
         weight_source="local directory",
         path=path,
         shape=shape_of_config(config, path),
-        weight_bytes=_size(weights),
+        n_parameters=count_parameters(weights),
     )
 
 

@@ -81,7 +81,7 @@ class ModelSource(ModelIdentity):
         path: Hugging Face directory ready to load, or None while `needs` names a missing step.
         origin: GGUF file to convert first, or None.
         shape: Sizes, when they are known without loading.
-        weight_bytes: Size of the weights on disk, or None.
+        n_parameters: Number of parameters in the weights, or None while it is unknown.
         terms: Terms of use of the weights, or None.
     """
 
@@ -89,7 +89,7 @@ class ModelSource(ModelIdentity):
     path: Path | None = None
     origin: Path | None = None
     shape: ModelShape | None = None
-    weight_bytes: int | None = None
+    n_parameters: int | None = None
     terms: Terms | None = None
 
     @property
@@ -98,9 +98,8 @@ class ModelSource(ModelIdentity):
         return self.needs is None
 
     def ready(self, directory: Path) -> ModelSource:
-        """The same model, installed in a directory with one file of weights."""
-        size = (directory / "model.safetensors").stat().st_size
-        return replace(self, path=directory, needs=None, download_bytes=None, weight_bytes=size)
+        """The same model, installed in a directory."""
+        return replace(self, path=directory, needs=None, download_bytes=None)
 
 
 Step = Literal["install", "download", "load", "self_check", "extract", "save"]
@@ -116,7 +115,5 @@ class OnStep(Protocol):
         """Receive a step."""
 
 
-def silent(
-    step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
-) -> None:
+def silent(*_: object, **__: object) -> None:
     """An `OnStep` for callers that do not show progress."""

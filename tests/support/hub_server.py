@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 COMMIT = "e" * 40
 GOOD, OUTSIDER, EXPIRED = "hf_good_canary", "hf_outsider_canary", "hf_expired_canary"
@@ -41,12 +42,14 @@ def hub_server(repositories: Path) -> Iterator[str]:
             elif "what" in found.groupdict() and found["what"] != "auth-check":
                 files = [file for file in sorted(folder.rglob("*.*")) if file.is_file()]
                 sizes = {str(file.relative_to(folder)): file.stat().st_size for file in files}
-                about: object = {
+                about: Any = {
                     "id": found["id"],
                     "sha": COMMIT,
                     "gated": "manual" if folder.name.startswith("gated") else False,
                     "siblings": [{"rfilename": name, "size": sizes[name]} for name in sizes],
                 }
+                weights = sum(sizes[name] for name in sizes if name.endswith(".safetensors"))
+                about["safetensors"] = {"parameters": {"F32": weights // 4}, "total": weights // 4}
                 if found["what"] == "tree":
                     about = [
                         {"type": "file", "path": name, "size": sizes[name], "oid": "0" * 40}

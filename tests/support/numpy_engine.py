@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from emoact.errors import EmoactError
 from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
@@ -46,7 +47,8 @@ def stand_in_model(folder: Path, **behaviour: Any) -> Path:
         "n_positions": CONTEXT,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").write_bytes(folder.name.encode())
+    content = {"name": np.frombuffer(folder.name.encode(), dtype=np.uint8)}
+    save_file(content, folder / "model.safetensors")
     behave(folder, **behaviour)
     return folder
 

@@ -8,7 +8,9 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
@@ -183,7 +185,7 @@ def test_controls_that_are_on_disk_need_no_model_on_this_machine(world: World) -
 
 
 def test_another_model_at_the_same_place_is_refused(world: World) -> None:
-    (world.path / "models" / "tiny" / "model.safetensors").write_bytes(b"other weights")
+    save_file({"other": np.zeros(1)}, world.path / "models" / "tiny" / "model.safetensors")
     with pytest.raises(RequestError, match="revision of the files is"):
         prepared(world)
 

@@ -7,9 +7,10 @@ import pytest
 
 from emoact.jobs import estimate as estimating
 from emoact.jobs.estimate import ModelWork, count_or_guess, estimate_run, unit_bytes
-from emoact.jobs.machine import cores, free_memory, machine_id
+from emoact.jobs.machine import cores, machine_id
 from emoact.jobs.rates import Rate, Rates, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
+from emoact.models.weights import free_memory
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import free_bytes
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS

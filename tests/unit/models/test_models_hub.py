@@ -13,6 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from emoact.errors import RequestError
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.models import weights
 from emoact.models.resolve import resolve_model
 from tests.support.families import tiny_config
 from tests.support.hub_server import COMMIT, EXPIRED, GOOD, OUTSIDER, hub_server
@@ -91,6 +93,34 @@ def test_a_token_of_a_login_is_named_so(repositories: Path) -> None:
     login.write_text(EXPIRED)
     with pytest.raises(RequestError, match="access token of `hf auth login`"):
         resolve_model("lab/open")
+
+
+def test_weights_that_do_not_fit_are_refused_before_their_download(
+    repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(repositories / "lab" / "big" / "model.safetensors", 4_000_000)
+    monkeypatch.setattr(weights, "free_memory", lambda: 1_000_000)
+    request = ExtractRequest(models=("lab/big",), results=tmp_path / "results")
+    with pytest.raises(RequestError, match=r"of lab/big take 4.00 MB in float32, and 1.00 MB"):
+        prepare(request)
+
+
+def test_a_download_that_was_interrupted_goes_on_where_there_is_a_hub(
+    repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(repositories / "lab" / "big" / "model.safetensors", 8)
+    snapshot = tmp_path / "hf" / "hub" / "models--lab--big" / "snapshots" / COMMIT
+    _file(snapshot / "config.json", 0)
+    (snapshot / "config.json").write_text(
+        '{"n_layer": 1, "n_embd": 4, "n_head": 1, "vocab_size": 9}'
+    )
+    refs = tmp_path / "hf" / "hub" / "models--lab--big" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(COMMIT)
+    assert resolve_model("lab/big").needs == "download"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(RequestError, match="holds no weights"):
+        resolve_model("lab/big")
 
 
 def test_a_gated_model_in_shards_comes_with_a_token_and_computes_as_the_whole(

@@ -6,7 +6,9 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from emoact.errors import RequestError
 from emoact.models.resolve import list_models, resolve_model
@@ -34,7 +36,7 @@ def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _directory(folder: Path, **changes: object) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({**CONFIG, **changes}))
-    (folder / "model.safetensors").write_bytes(b"weights")
+    save_file({"weights": np.zeros(3)}, folder / "model.safetensors")
     (folder / "tokenizer.json").write_text("{}")
     return folder
 
@@ -102,7 +104,7 @@ def test_a_local_directory_is_named_after_its_content(tmp_path: Path) -> None:
     one = resolve_model(str(_directory(tmp_path / "one" / "mine")))
     same = resolve_model(str(_directory(tmp_path / "two" / "mine")))
     other_folder = _directory(tmp_path / "three" / "mine")
-    (other_folder / "model.safetensors").write_bytes(b"WEIGHTS")
+    save_file({"weights": np.ones(3)}, other_folder / "model.safetensors")
     other = resolve_model(str(other_folder))
     assert one.kind == "local"
     assert one.model_name == "mine"
@@ -132,24 +134,6 @@ def test_weights_stored_as_a_pickle_need_the_users_word(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"can run code[^$]*--allow-pickle-weights"):
         resolve_model(str(folder))
     assert resolve_model(str(folder), allow_pickle_weights=True).installed
-
-
-def test_a_cut_off_download_is_named(tmp_path: Path) -> None:
-    folder = _directory(tmp_path / "model")
-    (folder / "model.safetensors").unlink()
-    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    (folder / "model-1.safetensors").write_bytes(b"x")
-    with pytest.raises(RequestError, match=r"lacks model-2.safetensors \(1 of 2"):
-        resolve_model(str(folder))
-
-
-def test_an_index_cannot_name_files_outside_its_folder(tmp_path: Path) -> None:
-    folder = _directory(tmp_path / "model")
-    index = {"weight_map": {"a": "../../secret.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(RequestError, match="outside its own folder"):
-        resolve_model(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Weight files that are cut off, incomplete or too large are refused before they are loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.models import weights
+from emoact.models.load import load_model
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from tests.support.tiny_models import save_tiny
+
+
+@pytest.fixture(autouse=True)
+def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny("llama", tmp_path_factory.mktemp("model"))
+
+
+def _sharded(folder: Path, places: object) -> Path:
+    folder.mkdir()
+    save_file({"a": np.zeros((2, 3))}, folder / "model-1.safetensors")
+    save_file({"b": np.zeros(5)}, folder / "model-2.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return folder
+
+
+def test_shards_are_found_by_their_index_and_counted(tmp_path: Path) -> None:
+    folder = _sharded(tmp_path / "m", {"a": "model-1.safetensors", "b": "model-2.safetensors"})
+    files = weights.weight_files(folder)
+    assert [file.name for file in files] == ["model-1.safetensors", "model-2.safetensors"]
+    assert weights.count_parameters(files) == 11
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ({"a": "model-1.safetensors", "c": "model-3.safetensors"}, r"lacks model-3.* \(1 of 2"),
+        ({"b": "model-1.safetensors"}, r"says that model-1.safetensors holds b"),
+        ({"a": "../../secret.safetensors"}, "outside its own folder"),
+        ({"a": "/etc/secret.safetensors"}, "outside its own folder"),
+        ({"a": "pytorch_model.bin"}, "'pytorch_model.bin', which is not a safetensors file"),
+        ({"a": 5}, "names 5, which is not a safetensors file"),
+        (["a"], "is not a safetensors index"),
+    ],
+)
+def test_an_index_that_does_not_hold_is_refused(
+    places: object, expected: str, tmp_path: Path
+) -> None:
+    folder = _sharded(tmp_path / "m", places)
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(RequestError, match=expected):
+        weights.weight_files(folder)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
+def test_a_file_that_is_cut_off_is_refused_where_the_model_is_named(
+    kept: float, model: Path, tmp_path: Path
+) -> None:
+    whole = (model / "model.safetensors").read_bytes()
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((model / "config.json").read_bytes())
+    (folder / "model.safetensors").write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(RequestError, match=r"not a complete safetensors file[^$]*delete that file"):
+        resolve_model(str(folder))
+
+
+def test_a_tensor_that_is_missing_is_not_replaced_by_random_numbers(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EmoactError, match=r"lack model.layers.1.mlp.up_proj.weight \(1 tensors"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+
+
+def test_weights_that_do_not_fit_are_refused_with_what_would_help(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve_model(str(model))
+    n_parameters = sum(array.size for array in load_file(model / "model.safetensors").values())
+    assert source.n_parameters == n_parameters
+    request = ExtractRequest(models=(str(model),), results=tmp_path / "results")
+    monkeypatch.setattr(weights, "free_memory", lambda: 3 * n_parameters)
+    with pytest.raises(RequestError, match=r"take .* in float32, and [^$]*--dtype bfloat16 \("):
+        prepare(request)
+    with pytest.raises(RequestError, match="of memory are free"):
+        load_model(source, ExtractionOptions())
+    assert load_model(source, ExtractionOptions(dtype="bfloat16")).bridge is not None
+    monkeypatch.setattr(weights, "free_memory", lambda: n_parameters)
+    with pytest.raises(RequestError, match=r"free\nChoose a smaller model"):
+        prepare(request)
+    monkeypatch.setattr(weights, "free_memory", lambda: None)
+    assert prepare(request).models[0].n_parameters == n_parameters
