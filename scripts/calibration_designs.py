@@ -253,9 +253,7 @@ _D, _DEPTH, _SHUFFLES, _VOCABULARY, _TELLING = 24, 4, 20, 120, 12
 
 Words = list[int]
 
-_CONFIGURATION = Configuration.from_provenance(
-    "planted", None, pooling="mean_content", content_start=1
-)
+_CONFIGURATION = Configuration(model="planted", pooling="mean_content")
 
 
 def make_words(emotional: bool, design: str, rng: np.random.Generator) -> Words:

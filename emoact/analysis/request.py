@@ -137,7 +137,15 @@ def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
         RequestError: A class or site is missing, they were made differently, or the files of one
             folder are not of one model.
     """
-    check_units([_head(unit, settings) for unit in units], settings)
+    heads = [
+        _Head(
+            name=f"{unit.folder}/{unit.emotion}",
+            sites=unit.sites,
+            configuration=Configuration.of(unit, model=unit.folder, pooling=settings.pooling),
+        )
+        for unit in units
+    ]
+    check_units(heads, settings)
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
         _check_shapes(own)
@@ -209,17 +217,4 @@ def _known(kind: str, name: str, there: Collection[str], root: ResultsRoot) -> s
     raise RequestError(
         f"{kind} {name!r} is not in {root.path}; there are {', '.join(there)}",
         remedy=f"Did you mean {close[0]}?" if close else None,
-    )
-
-
-def _head(unit: Unit, settings: AnalysisSettings) -> _Head:
-    return _Head(
-        name=f"{unit.folder}/{unit.emotion}",
-        sites=unit.sites,
-        configuration=Configuration.from_provenance(
-            unit.folder,
-            unit.provenance,
-            pooling=settings.pooling,
-            content_start=unit.content_start,
-        ),
     )

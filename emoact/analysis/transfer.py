@@ -183,12 +183,7 @@ def _model(request: TransferRequest, grids: list[Grid]) -> str:
 
 def _configurations(units: list[Unit], request: TransferRequest) -> dict[str, Configuration]:
     return {
-        unit.emotion: Configuration.from_provenance(
-            unit.model_name,
-            unit.provenance,
-            pooling=request.pooling,
-            content_start=unit.content_start,
-        )
+        unit.emotion: Configuration.of(unit, model=unit.model_name, pooling=request.pooling)
         for unit in units
     }
 

@@ -5,11 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from emoact.errors import RequestError
 
 UNKNOWN = "unknown"
+
+
+@runtime_checkable
+class HasProvenance(Protocol):
+    """A unit, as far as its configuration is concerned."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any] | None:
+        """Provenance of the file, or None where it holds none."""
+
+    @property
+    def content_start(self) -> int:
+        """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +52,18 @@ class Configuration:
     weight_source: str | None = None
 
     @classmethod
-    def from_provenance(
-        cls,
-        model: str,
-        provenance: Mapping[str, Any] | None,
-        *,
-        pooling: str,
-        content_start: int | None = None,
-    ) -> Configuration:
+    def of(cls, unit: HasProvenance, *, model: str, pooling: str) -> Configuration:
         """The configuration that a unit's provenance states; unknown fields stay None.
 
         Args:
+            unit: Without provenance, its first content position stands for its BOS policy.
             model: Name that tables show.
-            provenance: Of the unit.
             pooling: How positions became one vector.
-            content_start: First position that counts as content: all that a file without
-                provenance names its BOS policy.
 
         Raises:
             RequestError: `last_template` is asked for and the unit has no chat template.
         """
-        known = provenance or {}
+        known = unit.provenance or {}
         chat = known.get("chat")
         if pooling == "last_template" and chat is None:
             raise RequestError(
@@ -69,8 +73,8 @@ class Configuration:
             )
         bos, dataset = known.get("bos"), known.get("dataset")
         policy = _text(bos.get("policy") if isinstance(bos, Mapping) else bos)
-        if policy is None and content_start is not None:
-            policy = f"{UNKNOWN}, content from position {content_start}"
+        if policy is None:
+            policy = f"{UNKNOWN}, content from position {unit.content_start}"
         return cls(
             model=model,
             processing=_text(known.get("processing")),
@@ -116,27 +120,25 @@ def differing_fields(configurations: Mapping[str, Configuration]) -> list[Differ
     Args:
         configurations: By the name of the unit that messages should show.
     """
-    differences = [
-        difference
-        for field in _SHARED
-        if (difference := _difference(field, configurations)) is not None
-    ]
-    for model in dict.fromkeys(c.model for c in configurations.values()):
-        own = {name: c for name, c in configurations.items() if c.model == model}
-        for field in _PER_MODEL:
-            found = _difference(field, own)
-            if found is not None:
-                differences.append(dataclasses.replace(found, model=model))
+    models = dict.fromkeys(each.model for each in configurations.values())
+    asked: list[tuple[str, str | None]] = [(field, None) for field in _SHARED]
+    asked += [(field, model) for model in models for field in _PER_MODEL]
+    differences = []
+    for field, model in asked:
+        values = {
+            unit: getattr(each, field)
+            for unit, each in configurations.items()
+            if model in (None, each.model)
+        }
+        found = _difference(field, {u: UNKNOWN if v is None else str(v) for u, v in values.items()})
+        if found is not None:
+            differences.append(dataclasses.replace(found, model=model))
     return differences
 
 
 def differing_sites(sites: Mapping[str, Sequence[str]]) -> Difference | None:
     """The difference where not every unit holds the same sites."""
-    values: dict[str, tuple[str, ...]] = {}
-    for unit, held in sites.items():
-        key = ", ".join(sorted(held))
-        values[key] = (*values.get(key, ()), unit)
-    return Difference(field="site", values=values) if len(values) > 1 else None
+    return _difference("site", {unit: ", ".join(sorted(held)) for unit, held in sites.items()})
 
 
 def check_comparable(
@@ -161,12 +163,11 @@ def check_comparable(
     return differences
 
 
-def _difference(field: str, configurations: Mapping[str, Configuration]) -> Difference | None:
+def _difference(field: str, shown: Mapping[str, str]) -> Difference | None:
+    """Units by the value that each of them shows, where there are two values or more."""
     values: dict[str, tuple[str, ...]] = {}
-    for unit, configuration in configurations.items():
-        value = getattr(configuration, field)
-        shown = UNKNOWN if value is None else str(value)
-        values[shown] = (*values.get(shown, ()), unit)
+    for unit, value in shown.items():
+        values[value] = (*values.get(value, ()), unit)
     return Difference(field=field, values=values) if len(values) > 1 else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -16,24 +15,6 @@ TWIN_TOLERANCE = 0.2
 
 class ZeroDirectionWarning(UserWarning):
     """A direction has length zero, so that its cosine is undefined."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CrossValidatedCosine:
-    """Cosine of two directions from unbiased products.
-
-    Attributes:
-        value: product / sqrt(square_first * square_second), not clipped; NaN unless both squares
-            are positive.
-        product: Unbiased estimate of d_first . d_second.
-        square_first: Unbiased estimate of ||d_first||^2.
-        square_second: Unbiased estimate of ||d_second||^2.
-    """
-
-    value: Float64[np.ndarray, "*rest"]
-    product: Float64[np.ndarray, "*rest"]
-    square_first: Float64[np.ndarray, "*rest"]
-    square_second: Float64[np.ndarray, "*rest"]
 
 
 def plain_cosine(
@@ -55,13 +36,15 @@ def cross_validated_cosine(
     products: Float[np.ndarray, "*rest label label"],
     first: Float[np.ndarray, " label"],
     second: Float[np.ndarray, " label"],
-) -> CrossValidatedCosine:
-    """The cosine of two contrasts from `class_products` (the exact form; no splits)."""
-    return _cosine_of(
-        product=contrast_product(products, first, second),
-        square_first=contrast_product(products, first, first),
-        square_second=contrast_product(products, second, second),
-    )
+) -> Float64[np.ndarray, "*rest"]:
+    """The cosine of two contrasts from `class_products` (the exact form; no splits).
+
+    It is not clipped; NaN unless the unbiased estimates of both squared lengths are positive.
+    """
+    squares = contrast_product(products, first, first), contrast_product(products, second, second)
+    defined = (squares[0] > 0) & (squares[1] > 0)
+    scale = np.sqrt(np.where(defined, squares[0], 1) * np.where(defined, squares[1], 1))
+    return np.where(defined, contrast_product(products, first, second) / scale, np.nan)
 
 
 def noise_expectation(
@@ -106,22 +89,6 @@ def twin_differs(
     """True where the z-scored cosine differs by more than `TWIN_TOLERANCE`."""
     differs: Bool[np.ndarray, "*rest"] = np.abs(value - twin) > TWIN_TOLERANCE
     return differs
-
-
-def _cosine_of(
-    *,
-    product: Float64[np.ndarray, "*rest"],
-    square_first: Float64[np.ndarray, "*rest"],
-    square_second: Float64[np.ndarray, "*rest"],
-) -> CrossValidatedCosine:
-    defined = (square_first > 0) & (square_second > 0)
-    scale = np.sqrt(np.where(defined, square_first, 1) * np.where(defined, square_second, 1))
-    return CrossValidatedCosine(
-        value=np.where(defined, product / scale, np.nan),
-        product=product,
-        square_first=square_first,
-        square_second=square_second,
-    )
 
 
 def _unit(vectors: Float[np.ndarray, "*rest d_model"]) -> Float64[np.ndarray, "*rest d_model"]:

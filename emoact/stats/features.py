@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.positions import Pooling, Span, pool_layers
 from emoact.sites import SiteName
-from emoact.stats.comparable import Configuration
+from emoact.stats.comparable import Configuration, HasProvenance
 from emoact.stats.design import Design, design_of
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
 
 
 @runtime_checkable
-class ReadableUnit(Protocol):
+class ReadableUnit(HasProvenance, Protocol):
     """Activations of one (model, emotion) and the facts that pooling needs of them."""
 
     @property
@@ -36,10 +36,6 @@ class ReadableUnit(Protocol):
         """Number of layers of the model."""
 
     @property
-    def content_start(self) -> int:
-        """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
-
-    @property
     def content(self) -> Sequence[Span]:
         """Positions of the text of every prompt."""
 
@@ -53,10 +49,6 @@ class ReadableUnit(Protocol):
     @property
     def prompts(self) -> Sequence[Mapping[str, Any]] | None:
         """One mapping per prompt, or None where the file has none."""
-
-    @property
-    def provenance(self) -> Mapping[str, Any] | None:
-        """Provenance of the file, or None where it holds none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +170,6 @@ class ModelFeatures:
         """Texts in the order of the rows."""
         return tuple(prompt.text for prompt in self.prompts)
 
-    def in_subset(self, subset: str) -> Bool[np.ndarray, " prompt"]:
-        """True for the prompts of a subset."""
-        return np.array([prompt.subset == subset for prompt in self.prompts], dtype=bool)
-
     def rows(self, order: Sequence[int]) -> ModelFeatures:
         """Some of the prompts, in this order."""
         prompts = tuple(self.prompts[row] for row in order)
@@ -224,9 +212,7 @@ def features_of(
             site: pool_layers(unit.site(site), pooling=pooling, content=unit.content)
             for site in sites
         },
-        configuration=Configuration.from_provenance(
-            name, unit.provenance, pooling=pooling, content_start=unit.content_start
-        ),
+        configuration=Configuration.of(unit, model=name, pooling=pooling),
         random_weights=bool((unit.provenance or {}).get("random_weights", False)),
     )
 

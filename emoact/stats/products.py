@@ -133,8 +133,16 @@ def compact(
     n_rows, d_model = vectors.shape
     if n_draws * (d_model - n_rows) <= 3 * n_rows * d_model:
         return vectors
-    triangle: np.ndarray = np.asarray(np.linalg.qr(vectors.T, mode="r"))
-    return triangle.T
+    return shortened(vectors)
+
+
+def shortened(
+    vectors: Float64[np.ndarray, "row d_model"],
+) -> Float64[np.ndarray, "row coordinate"]:
+    """Rows with the same inner products and distances, in at most as many coordinates as rows."""
+    if vectors.shape[1] <= len(vectors):
+        return vectors
+    return np.asarray(np.linalg.qr(vectors.T, mode="r")).T
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,8 +13,8 @@ from emoact.stats.design import Design
 from emoact.stats.null.permutation import max_statistic_test, permutation_p
 from emoact.stats.null.relabelling import shuffled_groups
 from emoact.stats.null.splits import scenario_folds
-from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import centre, divide_by_sd
+from emoact.stats.null.uncertainty import finite_mean, jackknife_se
+from emoact.stats.products import centre, divide_by_sd, shortened
 
 N_BLOCKS = 6
 """Blocks of scenarios; half of them for one model, the others for the other, in every way."""
@@ -111,14 +111,8 @@ def draws_of(design: Design, n_permutations: int, *, seed: int = 0) -> Draws:
 
 
 def normalised(features: Float[np.ndarray, "prompt d_model"]) -> Float64[np.ndarray, "prompt _"]:
-    """Each dimension centred and over its standard deviation, in at most `prompt` dimensions.
-
-    The rotation that drops empty dimensions changes no inner product.
-    """
-    divided = divide_by_sd(centre(features))
-    if divided.shape[0] >= divided.shape[1]:
-        return divided
-    return np.asarray(np.linalg.qr(divided.T, mode="r")).T
+    """Each dimension centred and over its standard deviation, in at most `prompt` coordinates."""
+    return shortened(divide_by_sd(centre(features)))
 
 
 def class_products(
@@ -298,14 +292,8 @@ def _matchings(
         product = _both(here, there[..., order[:, None], order[None, :]])[0]
         agreements.append(_ratio(product, own * own_second[order]))
         products.append(product.sum())
-    wrong = np.stack(agreements[1:])
-    known = np.isfinite(wrong)
-    n = known.sum(axis=0)
-    other = np.divide(
-        np.where(known, wrong, 0.0).sum(axis=0), n, out=np.full(len(own), np.nan), where=n > 0
-    )
     reached = products[0] - 1e-9 * abs(products[0])
-    return other, float(np.mean(np.array(products) >= reached))
+    return finite_mean(np.stack(agreements[1:])), float(np.mean(np.array(products) >= reached))
 
 
 def _orders(n_labels: int) -> Iterator[Int[np.ndarray, " label"]]:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.null.pairing import shuffled_pairings
+from emoact.stats.null.uncertainty import finite_mean
 
 MAX_COMPONENTS = 50
 
@@ -42,9 +43,7 @@ def held_out_procrustes(
             for fold in np.unique(folds)
         ]
     )
-    finite = np.isfinite(per_fold)
-    n = finite.sum(axis=0)
-    return np.asarray(np.where(finite, per_fold, 0.0).sum(axis=0) / np.where(n > 0, n, np.nan))
+    return finite_mean(per_fold)
 
 
 def carried_cosines(

@@ -15,6 +15,7 @@ from emoact.stats.audit.outcome import Test
 from emoact.stats.design import Design, design_of
 from emoact.stats.null import permutation
 from emoact.stats.null.relabelling import shuffled_groups
+from emoact.stats.products import shortened, without_scenarios
 
 Scheme = Literal["within scenario", "over all prompts", "over scenarios", "mixed"]
 
@@ -110,7 +111,7 @@ def associate(
 
     Source: correlation ratio, Fisher 1925; maximum statistic, Westfall & Young 1993.
     """
-    centred = _centred(features, block)
+    centred = without_scenarios(np.unique(block, return_inverse=True)[1], features)
     total = (centred**2).sum(axis=0)
     varying = total > _ROUNDING * np.maximum(1.0, (features**2).sum(axis=0))
     if not varying.any():
@@ -155,15 +156,6 @@ def _eta_squared(
     return between
 
 
-def _centred(
-    features: Float64[np.ndarray, "prompt feature"], block: Int64[np.ndarray, " prompt"]
-) -> Float64[np.ndarray, "prompt feature"]:
-    _, member = np.unique(block, return_inverse=True)
-    sums = np.zeros((int(member.max()) + 1, features.shape[1]))
-    np.add.at(sums, member, features)
-    return features - (sums / np.bincount(member)[:, None])[member]
-
-
 _FOLDS = 5
 LEAST_UNITS = 5
 """Fewer scenarios cannot be split into folds."""
@@ -204,7 +196,7 @@ def guess(
     Source: nearest centroid, Tibshirani et al. 2002 (without shrinkage).
     """
     n_labels = int(draws.max()) + 1
-    small = _shortened(features)
+    small = shortened(features)
     accuracies = np.empty(len(draws))
     for start in range(0, len(draws), _GUESSED_AT_ONCE):
         rows = draws[start : start + _GUESSED_AT_ONCE]
@@ -257,17 +249,6 @@ def _right(
         own = np.take_along_axis(nearest, rows[:, None, test], axis=1)[:, 0]
         right[:, test] = own / nearest.sum(axis=1)
     return right
-
-
-def _shortened(
-    features: Float64[np.ndarray, "prompt feature"],
-) -> Float64[np.ndarray, "prompt axis"]:
-    """Features rotated to at most as many axes as prompts; all distances are preserved."""
-    if features.shape[1] <= features.shape[0]:
-        return features
-    left, scale, _ = np.linalg.svd(features, full_matrices=False)
-    turned: Float64[np.ndarray, "prompt axis"] = left * scale
-    return turned
 
 
 def whitened(

@@ -9,7 +9,7 @@ from emoact.measures import Columns
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.directions.directions import matched_scenarios
 from emoact.stats.directions.separation import largest_square, projected_scores
-from emoact.stats.null.uncertainty import percentile_interval
+from emoact.stats.null.uncertainty import finite_mean, percentile_interval
 from emoact.stats.products import Vectors, class_sums, compact
 from emoact.stats.rank import unit_ranks
 
@@ -139,47 +139,20 @@ def score_reliability(
 
     Source: Spearman 1910, Brown 1910.
     """
-    first, second = (
-        _scores_from_half(design, vectors, contrast, folds, side) for side in (halves, ~halves)
-    )
     used = contrast[design.label_of] != 0
-    groups = design.label_of[used]
-    per_split = np.einsum(
-        "slp,slp->sl", unit_ranks(first[..., used], groups), unit_ranks(second[..., used], groups)
-    )
-    finite = np.isfinite(per_split)
-    n = finite.sum(axis=0)
-    total = np.where(finite, per_split, 0.0).sum(axis=0)
-    mean = np.divide(total, n, out=np.full(vectors.shape[1], np.nan), where=n > 0)
+
+    def ranks(half: Bool[np.ndarray, "split scenario"]) -> Float64[np.ndarray, "split layer used"]:
+        scores = np.full((len(half), vectors.shape[1], design.n_prompts), np.nan)
+        for fold in np.unique(folds):
+            held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[folds == fold])
+            test = np.flatnonzero((folds == fold) & used)
+            scores[..., test] = projected_scores(
+                vectors, class_weights(design, half & ~held_out), contrast, test
+            )
+        return unit_ranks(scores[..., used], design.label_of[used])
+
+    mean = finite_mean(np.einsum("slp,slp->sl", ranks(halves), ranks(~halves)))
     return np.where(mean > 0, 2 * mean / (1 + np.where(mean > 0, mean, 0.0)), np.nan)
-
-
-def _scores_from_half(
-    design: Design,
-    vectors: Vectors,
-    contrast: Float[np.ndarray, " label"],
-    folds: Int[np.ndarray, " prompt"],
-    half: Bool[np.ndarray, "split scenario"],
-) -> Float64[np.ndarray, "split layer prompt"]:
-    scores = np.full((len(half), vectors.shape[1], design.n_prompts), np.nan)
-    for fold in np.unique(folds):
-        held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[folds == fold])
-        test = np.flatnonzero((folds == fold) & (contrast[design.label_of] != 0))
-        scores[..., test] = projected_scores(
-            vectors, class_weights(design, half & ~held_out), contrast, test
-        )
-    return scores
-
-
-def _finite_mean(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " layer"]:
-    finite = np.isfinite(values)
-    total, n = np.where(finite, values, 0.0).sum(axis=0), finite.sum(axis=0)
-    return np.asarray(total / np.where(n > 0, n, np.nan))
-
-
-def _smallest(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " layer"]:
-    least = np.where(np.isfinite(values), values, np.inf).min(axis=0, initial=np.inf)
-    return np.where(np.isfinite(least), least, np.nan)
 
 
 _stability = Columns("stability")
@@ -189,7 +162,7 @@ MEASURES = (
         "split_half",
         "Mean cosine of the directions of two disjoint halves of the scenarios, each with its own "
         "reference prompts; not corrected to the full sample",
-        lambda cell: _finite_mean(cell.split_half),
+        lambda cell: finite_mean(cell.split_half),
         ends=lambda cell: percentile_interval(cell.split_half),
         of="the central 95 % of that cosine over 100 splits",
         label="split half",
@@ -200,12 +173,14 @@ MEASURES = (
         "leave_one_out",
         "Mean cosine with the direction that leaves one scenario out; near 1 for noise too, so it "
         "is never shown alone",
-        lambda cell: _finite_mean(cell.leave_one_out),
+        lambda cell: finite_mean(cell.leave_one_out),
         label="one scenario left out",
         axis="cosine",
     ),
     _stability(
-        "leave_one_out_min", "Smallest of these cosines", lambda cell: _smallest(cell.leave_one_out)
+        "leave_one_out_min",
+        "Smallest of these cosines",
+        lambda cell: np.fmin.reduce(cell.leave_one_out),
     ),
     _stability(
         "pairwise",

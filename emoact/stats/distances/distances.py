@@ -158,9 +158,9 @@ def measure_pair(pair: EmotionPair, design: Design, shared: SharedVectors) -> Pa
     )
 
     def cosine(products: ClassProducts) -> tuple[Layers, Layers]:
-        left_out = cross_validated_cosine(products.left_out, *weights).value
+        left_out = cross_validated_cosine(products.left_out, *weights)
         return (
-            cross_validated_cosine(products.whole, *weights).value,
+            cross_validated_cosine(products.whole, *weights),
             jackknife_se(left_out, touched),
         )
 
@@ -170,7 +170,7 @@ def measure_pair(pair: EmotionPair, design: Design, shared: SharedVectors) -> Pa
         zscored=plain_cosine(*twins),
         cv_cosine=plain[0],
         cv_se=plain[1],
-        cv_zscored=cross_validated_cosine(shared.zscored_products.whole, *weights).value,
+        cv_zscored=cross_validated_cosine(shared.zscored_products.whole, *weights),
         cv_normalised=normalised[0],
         cv_normalised_se=normalised[1],
         null_mean=null_mean,

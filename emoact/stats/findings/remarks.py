@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -29,65 +29,52 @@ def remarks_on(
     ]
 
 
-def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> list[Finding]:
-    design, findings = model.design, []
+def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Finding]:
+    design = model.design
     if not design.has_scenarios:
-        findings.append(
-            _note(
-                "no_scenarios",
-                model.model,
-                "no prompt names a scenario; every split, permutation and bootstrap resamples "
-                "single prompts",
-            )
+        yield _note(
+            "no_scenarios",
+            model.model,
+            "no prompt names a scenario; every split, permutation and bootstrap resamples "
+            "single prompts",
         )
     if design.n_scenarios == 1:
-        findings.append(
-            _warning(
-                "single_scenario",
-                model.model,
-                "all prompts belong to one scenario, so that nothing can be held out; only plain "
-                "directions and norms have a value",
-            )
+        yield _warning(
+            "single_scenario",
+            model.model,
+            "all prompts belong to one scenario, so that nothing can be held out; only plain "
+            "directions and norms have a value",
         )
     for label, scenarios in zip(design.labels, (design.counts > 0).sum(axis=1), strict=True):
         if scenarios == 1 and design.n_scenarios > 1:
-            findings.append(
-                _warning(
-                    "one_sample",
-                    f"{model.model}/{label}",
-                    f"the class has prompts of one {design.unit} only; nothing can be held out",
-                )
+            yield _warning(
+                "one_sample",
+                f"{model.model}/{label}",
+                f"the class has prompts of one {design.unit} only; nothing can be held out",
             )
     if not any(prompt.text for prompt in model.prompts):
-        findings.append(
-            _note(
-                "unknown_prompts",
-                model.model,
-                "the files do not hold the prompts: word baselines are missing, and prompts are "
-                "matched between models by their order",
-            )
+        yield _note(
+            "unknown_prompts",
+            model.model,
+            "the files do not hold the prompts: word baselines are missing, and prompts are "
+            "matched between models by their order",
         )
     repeated = _repeated(model)
     if repeated:
-        findings.append(
-            _warning(
-                "repeated_prompts",
-                model.model,
-                f"{repeated} prompts are copies of a prompt of their class in another "
-                f"{design.unit}; copies are counted as independent, so that p-values and intervals "
-                "are too small",
-            )
+        yield _warning(
+            "repeated_prompts",
+            model.model,
+            f"{repeated} prompts are copies of a prompt of their class in another "
+            f"{design.unit}; copies are counted as independent, so that p-values and intervals "
+            "are too small",
         )
     if settings.pooling == "last":
-        findings.append(
-            _note(
-                "lexical_layer",
-                model.model,
-                "with the last token pooled, layer 0 holds its embedding only: effects at layer 0 "
-                "are lexical or positional",
-            )
+        yield _note(
+            "lexical_layer",
+            model.model,
+            "with the last token pooled, layer 0 holds its embedding only: effects at layer 0 "
+            "are lexical or positional",
         )
-    return findings
 
 
 def _repeated(model: ModelFeatures) -> int:
@@ -105,56 +92,45 @@ def _repeated(model: ModelFeatures) -> int:
     return repeated
 
 
-def _on_pair(first: ModelFeatures, second: ModelFeatures) -> list[Finding]:
-    findings = []
+def _on_pair(first: ModelFeatures, second: ModelFeatures) -> Iterator[Finding]:
     where = f"{first.model}, {second.model}"
     layers, widths = zip(
         *(next(iter(model.sites.values())).shape[1:] for model in (first, second)), strict=True
     )
     differing = differing_texts(first, second)
     if differing:
-        findings.append(
-            _warning(
-                "prompts_differ",
-                where,
-                f"{differing} prompts go by the same id and have different texts; they are left "
-                "out of the comparison",
-            )
+        yield _warning(
+            "prompts_differ",
+            where,
+            f"{differing} prompts go by the same id and have different texts; they are left "
+            "out of the comparison",
         )
     if widths[0] != widths[1]:
-        findings.append(
-            _note(
-                "raw_cosine_refused",
-                where,
-                f"d_model is {widths[0]} and {widths[1]}: directions of different widths have no "
-                "cosine; the other measures do not need one width",
-            )
+        yield _note(
+            "raw_cosine_refused",
+            where,
+            f"d_model is {widths[0]} and {widths[1]}: directions of different widths have no "
+            "cosine; the other measures do not need one width",
         )
     if layers[0] != layers[1]:
-        findings.append(
-            _note(
-                "layers_matched_by_depth",
-                where,
-                f"the models have {layers[0]} and {layers[1]} layers; layers are matched by "
-                "relative depth",
-            )
+        yield _note(
+            "layers_matched_by_depth",
+            where,
+            f"the models have {layers[0]} and {layers[1]} layers; layers are matched by "
+            "relative depth",
         )
-    return findings
 
 
-def _on_emotion(figures: EmotionFigures) -> list[Finding]:
-    findings = []
+def _on_emotion(figures: EmotionFigures) -> Iterator[Finding]:
     where = f"{figures.model.model}/{figures.contrast.emotion}"
     zero = np.flatnonzero(figures.strength.l2 == 0)
     if len(zero):
         layers = ", ".join(map(str, zero))
-        findings.append(
-            _warning(
-                "zero_direction",
-                where,
-                f"{figures.site}: the direction is zero at layer {layers}, so that it has no "
-                "cosine there",
-            )
+        yield _warning(
+            "zero_direction",
+            where,
+            f"{figures.site}: the direction is zero at layer {layers}, so that it has no "
+            "cosine there",
         )
     contrast = figures.contrast
     sizes = figures.n_prompts(contrast.emotion), figures.n_prompts(*contrast.reference)
@@ -162,19 +138,16 @@ def _on_emotion(figures: EmotionFigures) -> list[Finding]:
     unequal = max(sizes) >= UNEQUAL * min(sizes) and max(spreads) >= UNEQUAL * min(spreads)
     if unequal and not contrast.plan.is_matched:
         reference = contrast.reference[0] if len(contrast.reference) == 1 else "the reference"
-        findings.append(
-            _warning(
-                "unequal_spread",
-                where,
-                f"{figures.site}: {contrast.emotion} has {sizes[0]} prompts and a spread of "
-                f"{significant(spreads[0])}, {reference} {sizes[1]} prompts and "
-                f"{significant(spreads[1])} (root mean square distance from the class mean in "
-                "standardised dimensions, median over layers); without shared scenarios the "
-                "permutation test is approximate for such classes, with false alarms of up to 7 % "
-                "instead of 5 %",
-            )
+        yield _warning(
+            "unequal_spread",
+            where,
+            f"{figures.site}: {contrast.emotion} has {sizes[0]} prompts and a spread of "
+            f"{significant(spreads[0])}, {reference} {sizes[1]} prompts and "
+            f"{significant(spreads[1])} (root mean square distance from the class mean in "
+            "standardised dimensions, median over layers); without shared scenarios the "
+            "permutation test is approximate for such classes, with false alarms of up to 7 % "
+            "instead of 5 %",
         )
-    return findings
 
 
 def _note(code: str, where: str, message: str) -> Finding:

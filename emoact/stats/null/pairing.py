@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from emoact.stats.null.permutation import permutation_p
+from emoact.stats.null.permutation import max_statistic_test
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,27 +47,17 @@ def pairing_test(
 ) -> PairingTest:
     """The value of the true pairing against those of shuffled ones.
 
-    The standardisation counts the true pairing as one of the draws, so that the test stays exact.
     NaN values have NaN p-values and take no part in the maximum.
     """
-    every = np.vstack([value[None], null])
-    usable = np.isfinite(every).all(axis=0)
-    clean = np.where(usable, every, 0.0)
-    n_draws = len(null)
-    mean, sd = clean.mean(axis=0), clean.std(axis=0)
-    alive = usable & (sd > 0)
-    z = np.where(alive, (clean - mean) / np.where(alive, sd, 1.0), -np.inf)
-    observed = z[0] - 1e-9 * np.where(alive, np.abs(z[0]), 0.0)
-    largest = z[1:].max(axis=1, initial=-np.inf)
-    p = permutation_p(z[1:], observed)
-    p_max = permutation_p(np.broadcast_to(largest[:, None], null.shape), observed)
-    blank = np.where(usable, 0.0, np.nan)
+    test = max_statistic_test(np.vstack([value[None], null]))
+    blank = np.where(np.isfinite(null).all(axis=0) & np.isfinite(value), 0.0, np.nan)
+    clean = np.where(np.isnan(blank), 0.0, null) if len(null) else np.full((1, len(value)), np.nan)
     return PairingTest(
         value=np.asarray(value, dtype=np.float64),
-        null_mean=clean[1:].mean(axis=0) + blank if n_draws else np.full(len(value), np.nan),
-        null_sd=clean[1:].std(axis=0) + blank if n_draws else np.full(len(value), np.nan),
-        p=np.where(alive, p, 1.0) + blank,
-        p_max=np.where(alive, p_max, 1.0) + blank,
+        null_mean=clean.mean(axis=0) + blank,
+        null_sd=clean.std(axis=0) + blank,
+        p=test.p,
+        p_max=test.p_max,
     )
 
 

@@ -36,6 +36,13 @@ def percentile_interval(
     return out
 
 
+def finite_mean(values: Float[np.ndarray, "draw *rest"]) -> Float64[np.ndarray, "*rest"]:
+    """Mean over the draws without those that are not finite; NaN where none is left."""
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
+    return np.asarray(np.where(finite, values, 0.0).sum(axis=0) / np.where(n > 0, n, np.nan))
+
+
 def jackknife_se(
     replicates: Float[np.ndarray, "scenario *rest"],
     touched: Bool[np.ndarray, " scenario"] | None = None,

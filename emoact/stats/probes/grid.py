@@ -12,7 +12,7 @@ from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.directions.emotion import Contrast
-from emoact.stats.features import ModelFeatures
+from emoact.stats.features import Controls, ModelFeatures
 from emoact.stats.probes.accuracy import (
     Accuracies,
     accuracy_columns,
@@ -190,12 +190,9 @@ def _controls(
     """Correctness without context and without word order, and controls that are not finite."""
     found: dict[str, dict[str, np.ndarray] | None] = {}
     nonfinite = []
-    controls = model.controls
-    plain = None if controls is None else controls.contextless
-    for name, sets in (
-        ("contextless", () if plain is None else (plain,)),
-        ("shuffled words", () if controls is None else controls.shuffled),
-    ):
+    controls = model.controls or Controls()
+    plain = () if controls.contextless is None else (controls.contextless,)
+    for name, sets in (("contextless", plain), ("shuffled words", controls.shuffled)):
         pooled = [each[site] for each in sets]
         found[name] = None
         if not all(np.isfinite(each[question.used][:, layers]).all() for each in pooled):

@@ -11,6 +11,7 @@ import numpy as np
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell
 from emoact.schema import Finding
+from emoact.stats.features import Controls
 from emoact.stats.null.permutation import adjust
 from emoact.stats.null.significance import Significance
 from emoact.stats.probes.accuracy import (
@@ -221,39 +222,31 @@ def _median(probes: ProbeGrid, correct: np.ndarray) -> Median:
     )
 
 
-def control_findings(probes: Sequence[ProbeGrid]) -> list[Finding]:
+def control_findings(probes: Sequence[ProbeGrid]) -> Iterator[Finding]:
     """Controls that are missing, or hold a value that is not finite, by model."""
-    findings = []
     for model in dict.fromkeys(each.model.model for each in probes):
         own = [each for each in probes if each.model.model == model]
-        controls = own[0].model.controls
         broken = sorted({name for each in own for name in each.nonfinite})
         if broken:
-            findings.append(
-                Finding(
-                    code="nonfinite_control",
-                    severity="warning",
-                    where=model,
-                    message=f"{' and '.join(broken)}: values are not finite, so that there is no "
-                    "verdict on words",
-                    remedy="Run `emoact analyze --controls` to extract the controls again.",
-                )
+            yield Finding(
+                code="nonfinite_control",
+                severity="warning",
+                where=model,
+                message=f"{' and '.join(broken)}: values are not finite, so that there is no "
+                "verdict on words",
+                remedy="Run `emoact analyze --controls` to extract the controls again.",
             )
-        missing = []
-        if controls is None or controls.contextless is None:
-            missing.append("the tokens without context")
-        n_shuffles = 0 if controls is None else len(controls.shuffled)
+        controls = own[0].model.controls or Controls()
+        missing = ["the tokens without context"] if controls.contextless is None else []
+        n_shuffles = len(controls.shuffled)
         if n_shuffles < LEAST_SHUFFLES:
             missing.append(f"shuffled words ({n_shuffles} of {LEAST_SHUFFLES} shuffles)")
         if missing:
-            findings.append(
-                Finding(
-                    code="controls_missing",
-                    severity="note",
-                    where=model,
-                    message=f"{' and '.join(missing)} were not extracted; without them no verdict "
-                    "is beyond_words or words_suffice",
-                    remedy="Run `emoact analyze --controls`.",
-                )
+            yield Finding(
+                code="controls_missing",
+                severity="note",
+                where=model,
+                message=f"{' and '.join(missing)} were not extracted; without them no verdict is "
+                "beyond_words or words_suffice",
+                remedy="Run `emoact analyze --controls`.",
             )
-    return findings

@@ -157,20 +157,9 @@ def test_classes_of_unequal_length_are_found() -> None:
     ]
     found = only(activation_findings(units), "unequal_lengths")
     assert found.figures["long_emotion"] == "neutral"
-    assert found.figures["p"] == 1 / 2000
+    assert 0 < float(found.figures["p"]) < 0.001
     neutral = next(unit for unit in units if unit.emotion == "neutral")
     assert found.figures["long_mean"] == pytest.approx(np.mean(neutral.lengths) - 1)
-
-
-def test_the_rank_test_agrees_with_scipy() -> None:
-    from scipy.stats import kruskal
-
-    from emoact.stats.findings.prompts import length_p
-
-    rng = np.random.default_rng(8)
-    groups = [rng.integers(5, 16, 15).astype(float) + shift for shift in (0, 1, 2)]
-    # Two thousand permutations know a probability within .03.
-    assert length_p(groups) == pytest.approx(kruskal(*groups).pvalue, abs=0.03)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,17 +74,15 @@ def test_configuration_is_read_from_provenance() -> None:
         "revision": "main",
         "weight_source": "hub",
     }
-    assert Configuration.from_provenance(
-        "gpt2", provenance, pooling="mean_content"
-    ) == dataclasses.replace(BASE, chat="none")
-    blank = Configuration.from_provenance("gpt2", None, pooling="last")
-    assert blank == Configuration(model="gpt2", pooling="last")
+    unit = SimpleNamespace(provenance=provenance, content_start=1)
+    expected = dataclasses.replace(BASE, chat="none")
+    assert Configuration.of(unit, model="gpt2", pooling="mean_content") == expected
 
 
 def test_content_that_starts_elsewhere_tells_another_bos_policy() -> None:
     files = {
-        f"gpt2/{emotion}": Configuration.from_provenance(
-            "gpt2", None, pooling="last", content_start=start
+        f"gpt2/{emotion}": Configuration.of(
+            SimpleNamespace(provenance=None, content_start=start), model="gpt2", pooling="last"
         )
         for emotion, start in (("anger", 0), ("joy", 1), ("neutral", 1))
     }

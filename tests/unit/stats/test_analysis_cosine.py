@@ -64,19 +64,19 @@ def test_cross_validated_cosine_is_the_ratio_of_exact_forms() -> None:
 
     found = cross_validated_cosine(class_products(DESIGN, centre(x[:, None])).whole, A, B)
     expected = exact(da, db) / np.sqrt(exact(da, da) * exact(db, db))
-    assert found.value[0] == pytest.approx(expected, rel=1e-9)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_cross_validated_cosine_is_blank_unless_both_squares_are_positive() -> None:
     products = np.array([[[4.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert np.isnan(cross_validated_cosine(products, A, B).value[0])
+    assert np.isnan(cross_validated_cosine(products, A, B)[0])
     both_negative = products * np.array([[-1, 1, 1], [1, 1, 1], [1, 1, 1]])
-    assert np.isnan(cross_validated_cosine(both_negative, A, B).value[0])
+    assert np.isnan(cross_validated_cosine(both_negative, A, B)[0])
 
 
 def test_cross_validated_cosine_is_not_clipped() -> None:
     products = np.array([[[1.0, 3.0, 0.0], [3.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert cross_validated_cosine(products, A, B).value[0] == pytest.approx(3.0)
+    assert cross_validated_cosine(products, A, B)[0] == pytest.approx(3.0)
 
 
 def test_shared_neutral_lifts_the_cosine_by_one_half() -> None:
@@ -122,7 +122,7 @@ def test_rogue_dimension_makes_the_twin_differ() -> None:
     vectors = centre(x)
     scaled = vectors * inverse_sd(vectors.std(axis=0))
     raw, twin = (
-        cross_validated_cosine(class_products(DESIGN, each).whole, A, B).value
+        cross_validated_cosine(class_products(DESIGN, each).whole, A, B)
         for each in (vectors, scaled)
     )
     assert raw[0] > 0.9
