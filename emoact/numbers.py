@@ -1,8 +1,9 @@
-"""Formatted numbers: three significant digits, thousands separators, SI units of bytes."""
+"""Formatted numbers and lists: three significant digits, thousands separators, SI units."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import SupportsFloat
 
@@ -49,6 +50,18 @@ def count(value: int) -> str:
 def plural(value: int, one: str, many: str | None = None) -> str:
     """`1 prompt`, `200 prompts`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def listed(items: Iterable[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *others, last = map(str, items)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def some(items: Sequence[str], *, limit: int = 5) -> str:
+    """First few items, and the number of the others."""
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def size(n_bytes: SupportsFloat) -> str:

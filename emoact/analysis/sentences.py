@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emoact import sites as known
-from emoact.numbers import plural, significant
+from emoact.numbers import listed, plural, significant
 from emoact.stats.result import AnalysisResult
 
 TRANSFER = "explicit_to_implicit"
@@ -77,7 +77,7 @@ def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor
     not_apart = [row for row in rows if not row["significant"]]
 
     def each(some: Sequence[Row]) -> str:
-        return _listed(
+        return listed(
             [
                 f"{row['emotion']} ({p_text(row['p_holm'], at_floor=row['p_family'] <= floor)})"
                 for row in some
@@ -93,7 +93,7 @@ def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor
         # With few scenarios no permutation can give a small p, for any classes.
         parts.append(f"{each(not_apart)} {verb} not shown to differ from {reference}")
     return (
-        f"{'; '.join(parts)}, by permutation over all layers of {_listed(list(sites))}, Holm over "
+        f"{'; '.join(parts)}, by permutation over all layers of {listed(sites)}, Holm over "
         "emotions and models."
     )
 
@@ -233,7 +233,3 @@ def _points(value: float) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from emoact.errors import RequestError
+from emoact.numbers import some
 from emoact.schema import Finding
 from emoact.stats.features import UnitFeatures
 
@@ -80,8 +81,7 @@ def _finding(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> Finding
 
 def _prompts(unit: UnitFeatures, chosen: Bool[np.ndarray, " prompt"]) -> str:
     ids = [unit.prompts[index].id for index in np.flatnonzero(chosen)]
-    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-    return f"prompts {shown} ({len(ids)} of {len(unit.prompts)})"
+    return f"prompts {some(ids)} ({len(ids)} of {len(unit.prompts)})"
 
 
 def _without(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> UnitFeatures:

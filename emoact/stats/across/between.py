@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,20 @@ from jaxtyping import Float64, Int
 
 from emoact.measures import Cell, Columns, Measure
 from emoact.sites import SiteName
-from emoact.stats.across.cka import cka_test, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import held_out_procrustes
 from emoact.stats.across.raw_cosine import RawCosine, compare_raw, relabelled_directions
-from emoact.stats.across.rsa import rsa_map, rsa_test
 from emoact.stats.across.score_corr import (
     ScoreCorrelation,
     correlate_scores,
     partial_ranks,
     score_corr_test,
+)
+from emoact.stats.across.similarity import (
+    cka_matrices,
+    rsa_matrices,
+    similarity_map,
+    similarity_test,
+    without_class_means,
 )
 from emoact.stats.directions.emotion import RELIABILITY_SPLITS, Contrast
 from emoact.stats.directions.separation import held_out_scores
@@ -29,9 +34,6 @@ from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairin
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
-
-_Test = Callable[[Gram, Gram, Int[np.ndarray, "draw prompt"]], PairingTest]
-_Map = Callable[[Gram, Gram], Float64[np.ndarray, "first_layer second_layer"]]
 
 RAW_DRAWS = 500
 """Relabellings behind the band of the raw cosine; a band needs fewer than a small p-value."""
@@ -131,14 +133,13 @@ def _similarities(
     """Each similarity of the models as wholes: its test at matched layers, and its map."""
     label_of = first.model.design.label_of
     pairings = shuffled_pairings(label_of, settings.n_pairings, seed=settings.seed)
-    within = [without_class_means(side.gram, label_of) for side in (first, second)]
-    measures: tuple[tuple[str, _Test, _Map, Gram, Gram], ...] = (
-        ("cka", cka_test, unbiased_cka, first.gram, second.gram),
-        ("cka_within", cka_test, unbiased_cka, within[0], within[1]),
-        ("rsa", rsa_test, rsa_map, first.gram, second.gram),
-    )
-    for name, test, layer_map, gram_a, gram_b in measures:
-        yield name, test(gram_a, gram_b[layers_b], pairings), layer_map(gram_a, gram_b)
+    for name, matrices in (
+        ("cka", cka_matrices),
+        ("cka_within", lambda gram: cka_matrices(without_class_means(gram, label_of))),
+        ("rsa", rsa_matrices),
+    ):
+        here, there = matrices(first.gram), matrices(second.gram)
+        yield name, similarity_test(here, there[layers_b], pairings), similarity_map(here, there)
 
 
 def _scores(

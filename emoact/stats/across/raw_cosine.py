@@ -56,15 +56,8 @@ def compare_raw(
 
     The two nulls should come from relabellings of different seeds.
     """
-    products = np.einsum("bld,bld->bl", first_null, second_null)
-    squares = np.einsum("bld,bld->bl", first_null, first_null) * np.einsum(
-        "bld,bld->bl", second_null, second_null
-    )
-    usable = (squares > 0).all(axis=0)
-    null = np.where(usable, products, 0.0) / np.sqrt(np.where(usable, squares, 1.0))
-    band = np.quantile(null, (0.025, 0.975), axis=0)
     return RawCosine(
         value=plain_cosine(first, second),
-        band=np.where(usable, band, np.nan),
+        band=np.quantile(plain_cosine(first_null, second_null), (0.025, 0.975), axis=0),
         isotropic=1.96 / float(np.sqrt(first.shape[-1])),
     )

@@ -6,9 +6,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from emoact.numbers import plural
+from emoact.numbers import plural, some
 from emoact.stats.audit.outcome import Check, Outcome
-from emoact.stats.audit.text import Texts, some
+from emoact.stats.audit.text import Texts
 
 _SIMILAR = 0.8
 _MOST_COMPARISONS = 3_000_000

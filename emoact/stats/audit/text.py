@@ -88,9 +88,3 @@ def percent(share: float) -> str:
 def p_value(p: float) -> str:
     """p-value with two or three decimals."""
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def some(items: Sequence[str], *, limit: int = 5) -> str:
-    """First few items, and the number of the others."""
-    more = len(items) - limit
-    return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")

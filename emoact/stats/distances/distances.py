@@ -210,10 +210,7 @@ def cosine_null(
         first, second, base = (_means(drawn == group) for group in range(3))
         parts.append(weight_cosines(vectors, first - base, second - base))
     cosines = np.concatenate(parts)
-    usable = np.isfinite(cosines).all(axis=0)
-    clean = np.where(usable, cosines, 0.0)
-    blank = np.where(usable, 0.0, np.nan)
-    return clean.mean(axis=0) + blank, np.quantile(clean, (0.025, 0.975), axis=0) + blank
+    return cosines.mean(axis=0), np.quantile(cosines, (0.025, 0.975), axis=0)
 
 
 def _means(chosen: Bool[np.ndarray, "draw prompt"]) -> Float64[np.ndarray, "draw prompt"]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from emoact import numbers
-from emoact.stats.findings.finding import ActivationFinding, listed, span
+from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.pool import ENOUGH_TOKENS, SitePool, where
 from emoact.stats.norms.tables import dimension_ratios
 
@@ -147,5 +147,5 @@ def _named(dims: list[int]) -> str:
     if len(dims) == 1:
         return f"Dimension {dims[0]}"
     if len(dims) <= _SHOWN:
-        return f"Dimensions {listed(dims)}"
+        return f"Dimensions {numbers.listed(dims)}"
     return f"{len(dims):,} dimensions ({', '.join(map(str, dims[:_SHOWN]))} ...)"

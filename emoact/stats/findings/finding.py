@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from emoact.numbers import listed
 from emoact.schema import Severity
 from emoact.sites import SiteName
 
@@ -74,9 +75,3 @@ def span(layers: tuple[int, ...]) -> str:
     if len(layers) <= 4:
         return f"layers {listed(layers)}"
     return f"{len(layers)} layers from {layers[0]} to {layers[-1]}"
-
-
-def listed(numbers: tuple[int, ...] | list[int]) -> str:
-    """`1`, `1 and 2`, `1, 2 and 7`."""
-    *others, last = map(str, numbers)
-    return f"{', '.join(others)} and {last}" if others else last

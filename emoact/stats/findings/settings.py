@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emoact.numbers import some
 from emoact.sites import saved_sites
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store.summaries.measures import UnitMeasures
@@ -41,7 +42,7 @@ def _finding(
 ) -> ActivationFinding:
     words = "; ".join(
         f"{name} is "
-        + ", ".join(f"{value} in {_short(owners)}" for value, owners in values.items())
+        + ", ".join(f"{value} in {some(owners, limit=3)}" for value, owners in values.items())
         for name, values in differing.items()
     )
     where = f"The files of {folder}" if folder else "The models' files"
@@ -101,7 +102,3 @@ def _bos(value: Any, *, alike: bool) -> str:
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
     return text if len(text) <= 24 else f"{text[:12]}…"
-
-
-def _short(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

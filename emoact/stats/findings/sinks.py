@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from emoact import numbers
-from emoact.stats.findings.finding import ActivationFinding, Figure, listed, span
+from emoact.stats.findings.finding import ActivationFinding, Figure, span
 from emoact.stats.findings.pool import SitePool, where
 
 SINK = 5.0
@@ -176,7 +176,11 @@ def _dimensions(pool: SitePool, layer: int, tokens: np.ndarray) -> tuple[list[in
 def _held_words(dims: list[int], held: float) -> str:
     if not dims:
         return ""
-    which = f"dimension {dims[0]} holds" if len(dims) == 1 else f"dimensions {listed(dims)} hold"
+    which = (
+        f"dimension {dims[0]} holds"
+        if len(dims) == 1
+        else f"dimensions {numbers.listed(dims)} hold"
+    )
     return f"; {which} {numbers.percent(held)} of the squared norm"
 
 

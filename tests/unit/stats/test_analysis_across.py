@@ -10,12 +10,17 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from emoact.stats.across.cka import cka_test, u_centred, unbiased_cka, without_class_means
 from emoact.stats.across.procrustes import carried_cosines, held_out_procrustes
 from emoact.stats.across.raw_cosine import compare_raw, relabelled_directions
-from emoact.stats.across.rsa import rsa_map, rsa_test
 from emoact.stats.across.score_corr import correlate_scores, partial_ranks
 from emoact.stats.across.shared import MAX_SHARED, sampled_rows
+from emoact.stats.across.similarity import (
+    cka_matrices,
+    rsa_matrices,
+    similarity_map,
+    u_centred,
+    without_class_means,
+)
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
@@ -50,6 +55,10 @@ def song_hsic(k: np.ndarray, h: np.ndarray) -> float:
 
 def gram(x: np.ndarray) -> np.ndarray:
     return centred_gram(x[:, None])
+
+
+def unbiased_cka(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return similarity_map(cka_matrices(first), cka_matrices(second))
 
 
 def test_cka_agrees_with_the_direct_formula() -> None:
@@ -98,7 +107,9 @@ def test_rsa_agrees_with_scipy() -> None:
     x, y = RNG.normal(size=(2, 20, 6))
     y += 0.5 * x
     expected = spearmanr(pdist(x - x.mean(0), "cosine"), pdist(y - y.mean(0), "cosine")).statistic
-    assert rsa_map(gram(x), gram(y))[0, 0] == pytest.approx(expected, abs=1e-10)
+    assert similarity_map(rsa_matrices(gram(x)), rsa_matrices(gram(y)))[0, 0] == pytest.approx(
+        expected, abs=1e-10
+    )
 
 
 def test_spearman_agrees_with_scipy_ties_included() -> None:
@@ -140,16 +151,18 @@ def test_pairing_test_counts_the_draws_that_reach_the_value() -> None:
     assert found.null_mean[1] == pytest.approx(null[:, 1].mean())
 
 
-@pytest.mark.parametrize("test", [cka_test, rsa_test])
-def test_classes_alone_are_not_significant_but_shared_prompts_are(test) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("matrices", [cka_matrices, rsa_matrices])
+def test_classes_alone_are_not_significant_but_shared_prompts_are(matrices) -> None:  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(3)
     means = rng.normal(size=(3, 10)) * 3
     x, y = (means[DESIGN.label_of] + rng.normal(size=(3 * N, 10)) for _ in range(2))
     pairings = shuffled_pairings(DESIGN.label_of, 99)
-    alone = test(gram(x), gram(y), pairings)
+    here = matrices(gram(x))
+    alone = similarity_test(here, matrices(gram(y)), pairings)
     assert alone.value[0] > 0.4
     assert alone.p[0] > 0.05
-    shared = test(gram(x), gram(x + 0.3 * rng.normal(size=x.shape)), pairings)
+    near = gram(x + 0.3 * rng.normal(size=x.shape))
+    shared = similarity_test(here, matrices(near), pairings)
     assert shared.p[0] == pytest.approx(0.01)
 
 
