@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from emoact.errors import RequestError
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, Difference, check_comparable, differing_sites
-from emoact.stats.directions.emotion import Contrast, check_classes, make_contrast
+from emoact.stats.directions.emotion import Contrast, check_labels, make_contrast
 from emoact.stats.distances.distances import EmotionPair, pair_emotions
 from emoact.stats.features import ModelFeatures, UnitFeatures, join_units
 from emoact.stats.settings import AnalysisSettings
@@ -58,9 +58,8 @@ def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> 
 
 
 def _contrasts(model: ModelFeatures, settings: AnalysisSettings) -> tuple[Contrast, ...]:
-    return tuple(
-        make_contrast(model.design, emotion, settings) for emotion in check_classes(model, settings)
-    )
+    emotions = check_labels(model.model, model.design.labels, settings)
+    return tuple(make_contrast(model.design, emotion, settings) for emotion in emotions)
 
 
 @runtime_checkable

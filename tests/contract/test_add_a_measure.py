@@ -43,7 +43,7 @@ ABOVE = Measure(
     table="headline",
     kind="bool",
     definition="The headline probe is right in more than half of the prompts",
-    compute=lambda cell: cell.headline.median.accuracy > 0.5,
+    compute=lambda cell: cell.median.accuracy > 0.5,
 )
 
 

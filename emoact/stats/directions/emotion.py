@@ -339,19 +339,10 @@ def _shares_scenarios(design: Design, weights: Float64[np.ndarray, " label"]) ->
     return bool((design.counts[weights != 0] > 0).all(axis=0).any())
 
 
-def check_classes(model: ModelFeatures, settings: AnalysisSettings) -> tuple[str, ...]:
-    """The emotions of a model that can be contrasted.
-
-    Raises:
-        RequestError: Neutral is missing, or there is nothing to contrast with.
-    """
-    return check_labels(model.model, model.design.labels, settings)
-
-
 def check_labels(
     model: str, labels: tuple[str, ...], settings: AnalysisSettings
 ) -> tuple[str, ...]:
-    """The same from the labels alone.
+    """The emotions of a model that can be contrasted.
 
     Raises:
         RequestError: Neutral is missing, or there is nothing to contrast with.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 
-_FOLDS = 5
+from emoact.stats.design import design_of
+from emoact.stats.null.splits import scenario_folds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,23 +83,17 @@ def held_out(
     None where some fold would leave a class without prompts.
     """
     grouped = all(name is not None for name in scenarios)
-    groups = [
-        name if grouped and name is not None else f"#{index}"
-        for index, name in enumerate(scenarios)
-    ]
-    folds = _folds(groups)
+    if not labels:
+        return None
+    folds = scenario_folds(design_of(labels, scenarios if grouped else None))
     named = np.array(labels, dtype=object)
     right = np.zeros(len(named), dtype=bool)
-    for fold in range(_FOLDS):
+    for fold in np.unique(folds):
         test = folds == fold
-        if not test.any():
-            continue
         if set(named[~test]) != set(named) or (~test).sum() <= len(set(named)):
             return None
         classes, distances = class_distances(pooled[~test], list(named[~test]), pooled[test])
         right[test] = np.array(classes, dtype=object)[distances.argmin(axis=1)] == named[test]
-    if not len(named):
-        return None
     return HeldOut(
         accuracy=float(right.mean()),
         by_class={str(one): float(right[named == one].mean()) for one in dict.fromkeys(named)},
@@ -107,13 +101,6 @@ def held_out(
         chance=max(float((named == one).mean()) for one in set(named)),
         grouped=grouped,
     )
-
-
-def _folds(groups: Sequence[str]) -> Int64[np.ndarray, " prompt"]:
-    """Fold of each prompt: whole groups in turn, in the order of a hash of their names."""
-    order = sorted(dict.fromkeys(groups), key=lambda name: (zlib.crc32(name.encode()), name))
-    place = {name: number % _FOLDS for number, name in enumerate(order)}
-    return np.array([place[name] for name in groups], dtype=np.int64)
 
 
 def _scale(sd: Float64[np.ndarray, " d_model"]) -> Float64[np.ndarray, " d_model"]:

@@ -274,7 +274,6 @@ def judge(
     *,
     n_scenarios: int,
     separated: bool,
-    has_controls: bool,
     p_beyond: float,
     p_words: float,
     alpha: float,
@@ -284,8 +283,7 @@ def judge(
     Args:
         n_scenarios: Held-out scenarios.
         separated: The classes differ by the permutation test, and the probe is above chance.
-        has_controls: The same words without context and in random order were compared.
-        p_beyond: Of `p_beyond`, corrected for all verdicts of the analysis.
+        p_beyond: Of `p_beyond`, corrected for all verdicts of the analysis; NaN without controls.
         p_words: Of `p_words`, corrected likewise.
         alpha: Largest accepted chance that any of the verdicts of the analysis is wrong.
     """
@@ -293,9 +291,9 @@ def judge(
         return "undecided"
     if not separated:
         return "no_separation"
-    if has_controls and p_beyond <= alpha:
+    if p_beyond <= alpha:
         return "beyond_words"
-    return "words_suffice" if has_controls and p_words <= alpha else "inconclusive"
+    return "words_suffice" if p_words <= alpha else "inconclusive"
 
 
 def _share(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Headline:
         comparisons: With each of `WORDS`; without a value where it is missing.
         p_beyond: Of `accuracy.p_beyond`; NaN where one of `WORDS` is missing.
         p_words: Of `accuracy.p_words`; NaN likewise.
+        n_verdicts: Verdicts of the analysis for which both are corrected by Holm; 0 before.
     """
 
     probes: ProbeGrid
@@ -60,6 +62,7 @@ class Headline:
     comparisons: Mapping[str, Comparison]
     p_beyond: float
     p_words: float
+    n_verdicts: int = 0
 
     @property
     def p_chance(self) -> float:
@@ -76,49 +79,30 @@ class Headline:
         """Layers of the site at which the direction is significant."""
         return int((self.significance.at(self.probes.site) <= self.alpha).sum())
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class JudgedHeadline:
-    """A headline with what depends on all headlines of the analysis.
-
-    Attributes:
-        headline: The headline.
-        p_beyond: Corrected for all verdicts by Holm.
-        p_words: Likewise.
-        n_verdicts: Number of verdicts.
-    """
-
-    headline: Headline
-    p_beyond: float
-    p_words: float
-    n_verdicts: int
-
     @property
     def verdict(self) -> Verdict:
         """The verdict."""
-        own = self.headline
         return judge(
-            n_scenarios=own.median.n_scenarios,
-            separated=own.significant and own.p_chance <= own.alpha,
-            has_controls=math.isfinite(own.p_beyond),
+            n_scenarios=self.median.n_scenarios,
+            separated=self.significant and self.p_chance <= self.alpha,
             p_beyond=self.p_beyond,
             p_words=self.p_words,
-            alpha=own.alpha,
+            alpha=self.alpha,
         )
 
     @property
     def detectable(self) -> float:
         """Smallest gain that is shown in 80 % of such data sets, over the known comparisons."""
-        known = [each for each in self.headline.comparisons.values() if math.isfinite(each.se)]
+        known = [each for each in self.comparisons.values() if math.isfinite(each.se)]
         if not known:
             return math.nan
-        level = self.headline.alpha / self.n_verdicts
-        return detectable_gain(known, self.headline.median.n_scenarios, level)
+        level = self.alpha / self.n_verdicts
+        return detectable_gain(known, self.median.n_scenarios, level)
 
     @property
     def scenarios_needed(self) -> float:
         """Scenarios with which a gain of 10 points is shown as often."""
-        n = self.headline.median.n_scenarios
+        n = self.median.n_scenarios
         return float(np.ceil(n * (self.detectable / ASKED_GAIN) ** 2))
 
 
@@ -167,11 +151,8 @@ def headline_cells(
             "emotion": headline.probes.contrast.emotion,
             "site": headline.probes.site,
         }
-        source = JudgedHeadline(
-            headline=headline,
-            p_beyond=float(first),
-            p_words=float(second),
-            n_verdicts=len(headlines),
+        source = dataclasses.replace(
+            headline, p_beyond=float(first), p_words=float(second), n_verdicts=len(headlines)
         )
         yield Cell(table="headline", ids=ids, source=source)
     for (model, emotion), named in baselines.items():

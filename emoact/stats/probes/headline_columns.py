@@ -1,4 +1,4 @@
-"""Columns of the table `headline`; their source is a `headline.JudgedHeadline`."""
+"""Columns of the table `headline`; their source is a judged `headline.Headline`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _comparison_columns(name: str, title: str) -> tuple[Measure, ...]:
         _headline(
             f"{name}_balanced_accuracy",
             f"Held-out balanced accuracy of {title} on the same prompts",
-            lambda judged: judged.headline.comparisons[name].value,
+            lambda headline: headline.comparisons[name].value,
         ),
         *_headline.estimate(
             prefix,
             f"Balanced accuracy of the probe minus that of {title}",
-            lambda judged: judged.headline.comparisons[name].difference,
-            ends=lambda judged: judged.headline.comparisons[name].interval,
+            lambda headline: headline.comparisons[name].difference,
+            ends=lambda headline: headline.comparisons[name].interval,
             of=f"the 95 % interval of {prefix}, paired over scenarios",
             chance=0.0,
             no_effect="no difference",
@@ -33,87 +33,87 @@ MEASURES = (
     _headline(
         "p_family",
         "Permutation p-value of the emotion in this model over all layers and sites",
-        lambda judged: judged.headline.significance.test.p_family,
+        lambda headline: headline.significance.test.p_family,
         source="Westfall & Young 1993",
     ),
     _headline(
         "p_holm",
         "This emotion anywhere: p_family after Holm over emotions and models",
-        lambda judged: judged.headline.significance.p_holm,
+        lambda headline: headline.significance.p_holm,
         source="Holm 1979",
     ),
     _headline(
         "significant",
         "p_holm is at most alpha (.05 by default)",
-        lambda judged: judged.headline.significant,
+        lambda headline: headline.significant,
         kind="bool",
     ),
     _headline(
         "layers",
         "Layers of the site with p_strong at most alpha: this layer of this emotion",
-        lambda judged: judged.headline.layers,
+        lambda headline: headline.layers,
         kind="int",
         unit="layers",
     ),
     _headline(
         "probe",
         "Probe of the accuracies: logistic where it was fitted",
-        lambda judged: judged.headline.probes.probe,
+        lambda headline: headline.probes.probe,
         kind="str",
     ),
     _headline(
         "evaluation",
         "cross_validated, or explicit_to_implicit",
-        lambda judged: judged.headline.evaluation,
+        lambda headline: headline.evaluation,
         kind="str",
     ),
     _headline(
         "layer_first",
         "First of the layers whose median accuracy is taken: the middle half, fixed beforehand",
-        lambda judged: judged.headline.probes.layers[0],
+        lambda headline: headline.probes.layers[0],
         kind="int",
     ),
     _headline(
         "layer_last",
         "Last of these layers",
-        lambda judged: judged.headline.probes.layers[-1],
+        lambda headline: headline.probes.layers[-1],
         kind="int",
     ),
-    n_prompts(_headline, "n_prompts", lambda judged: judged.headline.median),
+    n_prompts(_headline, "n_prompts", lambda headline: headline.median),
     _headline(
         "n_scenarios",
         "Scenarios of these prompts",
-        lambda judged: judged.headline.median.n_scenarios,
+        lambda headline: headline.median.n_scenarios,
         kind="int",
         unit="scenarios",
     ),
     *accuracy_columns(
         _headline,
         "Share of held-out prompts that are classified correctly, median over the layers",
-        lambda judged: judged.headline.median,
+        lambda headline: headline.median,
         stem="accuracy",
     ),
     *balanced_columns(
         _headline,
         "Mean over the two classes of that share, median over the layers",
-        lambda judged: judged.headline.median,
+        lambda headline: headline.median,
     ),
     *_headline.ends(
         "balanced_min",
         "balanced_max",
         "the range of balanced accuracy over all layers at which the probe was fitted",
-        lambda judged: judged.headline.probes.extremes[judged.headline.evaluation],
+        lambda headline: headline.probes.extremes[headline.evaluation],
     ),
     _headline(
         "p_chance",
         "One-sided p-value of a balanced accuracy that is not above 1/2",
-        lambda judged: judged.headline.p_chance,
+        lambda headline: headline.p_chance,
     ),
     _headline(
         "baseline",
         "Text baseline that is best among the training prompts, in most folds; layer_0 is one of "
         "them",
-        lambda judged: judged.headline.baseline,
+        lambda headline: headline.baseline,
         kind="str",
     ),
     *_comparison_columns("text", "the text baseline that is best among the training prompts"),
@@ -123,34 +123,34 @@ MEASURES = (
         "p_beyond",
         "p-value of a probe that is not better than all three: the largest of the three one-sided "
         "ones; Holm over all verdicts",
-        lambda judged: judged.p_beyond,
+        lambda headline: headline.p_beyond,
         source="Berger 1982; Holm 1979",
     ),
     _headline(
         "p_words",
         "p-value of a probe that is better than each of the three by more than 5 points: three "
         "times the smallest of the three one-sided ones; Holm over all verdicts",
-        lambda judged: judged.p_words,
+        lambda headline: headline.p_words,
         source="Lakens 2017; Holm 1979",
     ),
     _headline(
         "detectable",
         "Smallest gain over words in balanced accuracy that is shown in 80 % of such data sets, at "
         "alpha over the number of verdicts",
-        lambda judged: judged.detectable,
+        lambda headline: headline.detectable,
         formula="(t + 0.84) se, se the largest of the three",
     ),
     _headline(
         "scenarios_needed",
         "Scenarios with which a gain of 10 points is shown as often",
-        lambda judged: judged.scenarios_needed,
+        lambda headline: headline.scenarios_needed,
         formula="n (detectable / 0.1)²",
         unit="scenarios",
     ),
     _headline(
         "verdict",
         "Verdict: beyond_words, words_suffice, inconclusive, no_separation or undecided",
-        lambda judged: judged.verdict,
+        lambda headline: headline.verdict,
         kind="str",
     ),
 )

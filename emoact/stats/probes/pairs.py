@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -35,6 +37,7 @@ class EmotionPair:
         layers: Layers whose median is taken.
         accuracies: By layer.
         median: Over the layers.
+        p_holm: `p_chance` corrected for all pairs of the analysis; NaN before.
     """
 
     model: str
@@ -45,19 +48,12 @@ class EmotionPair:
     layers: range
     accuracies: Accuracies
     median: Median
+    p_holm: float = math.nan
 
     @property
     def p_chance(self) -> float:
         """p-value of a balanced accuracy that is not above 1/2."""
         return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class JudgedPair:
-    """A pair with its p-value corrected for all pairs of the analysis by Holm."""
-
-    pair: EmotionPair
-    p_holm: float
 
 
 def probe_pairs(
@@ -104,7 +100,8 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
             "emotion_b": pair.emotions[1],
             "evaluation": pair.evaluation,
         }
-        yield Cell(table="pairs", ids=ids, source=JudgedPair(pair=pair, p_holm=float(p_holm)))
+        source = dataclasses.replace(pair, p_holm=float(p_holm))
+        yield Cell(table="pairs", ids=ids, source=source)
 
 
 _pairs = Columns("pairs")
@@ -113,26 +110,26 @@ MEASURES = (
     _pairs(
         "probe",
         "Probe of the accuracies: logistic where it was fitted",
-        lambda judged: judged.pair.probe,
+        lambda pair: pair.probe,
         kind="str",
     ),
     _pairs(
         "layer_first",
         "First of the layers whose median accuracy is taken: the middle half",
-        lambda judged: judged.pair.layers[0],
+        lambda pair: pair.layers[0],
         kind="int",
     ),
     _pairs(
         "layer_last",
         "Last of the layers whose median accuracy is taken: the middle half",
-        lambda judged: judged.pair.layers[-1],
+        lambda pair: pair.layers[-1],
         kind="int",
     ),
-    n_prompts(_pairs, "n_prompts", lambda judged: judged.pair.median),
+    n_prompts(_pairs, "n_prompts", lambda pair: pair.median),
     _pairs(
         "n_scenarios",
         "Scenarios of these prompts",
-        lambda judged: judged.pair.median.n_scenarios,
+        lambda pair: pair.median.n_scenarios,
         kind="int",
         unit="scenarios",
     ),
@@ -140,27 +137,27 @@ MEASURES = (
         _pairs,
         "Mean over the two emotions of the share of held-out prompts that are classified "
         "correctly, median over the layers",
-        lambda judged: judged.pair.median,
+        lambda pair: pair.median,
         of="its 95 % bootstrap interval over scenarios",
     ),
     *_pairs.ends(
         "balanced_min",
         "balanced_max",
         "the range of balanced accuracy over these layers",
-        lambda judged: (
-            judged.pair.accuracies.balanced.min(),
-            judged.pair.accuracies.balanced.max(),
+        lambda pair: (
+            pair.accuracies.balanced.min(),
+            pair.accuracies.balanced.max(),
         ),
     ),
     _pairs(
         "p_chance",
         "One-sided p-value of a balanced accuracy that is not above 1/2",
-        lambda judged: judged.pair.p_chance,
+        lambda pair: pair.p_chance,
     ),
     _pairs(
         "p_holm",
         "p_chance after Holm's correction over all pairs, sites, evaluations and models",
-        lambda judged: judged.p_holm,
+        lambda pair: pair.p_holm,
         source="Holm 1979",
     ),
 )

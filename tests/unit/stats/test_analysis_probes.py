@@ -374,7 +374,7 @@ def test_detectable_gain_is_shown_in_eighty_percent_of_data_sets() -> None:
         ({"p_words": 0.01}, "words_suffice"),
         ({"p_beyond": 0.01, "p_words": 0.01}, "beyond_words"),
         ({}, "inconclusive"),
-        ({"p_beyond": 0.01, "p_words": 0.01, "has_controls": False}, "inconclusive"),
+        ({"p_beyond": np.nan, "p_words": np.nan}, "inconclusive"),
         ({"p_beyond": 0.01, "separated": False}, "no_separation"),
         ({"p_beyond": 0.01, "n_scenarios": 5}, "undecided"),
     ],
@@ -383,7 +383,6 @@ def test_verdict_follows_the_p_values(changed: dict[str, Any], verdict: str) -> 
     asked: dict[str, Any] = {
         "n_scenarios": 6,
         "separated": True,
-        "has_controls": True,
         "p_beyond": 0.3,
         "p_words": 0.3,
         "alpha": 0.05,
