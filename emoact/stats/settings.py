@@ -13,6 +13,17 @@ from emoact.stats.probes.probes import PROBE_KINDS, ProbeKind
 
 Reference = Literal["neutral", "grand_mean"]
 
+_LEAST = {
+    "n_permutations": 1000,
+    "n_folds": 2,
+    "seed": 0,
+    "n_bootstrap": 1,
+    "n_splits": 1,
+    "n_pairings": 1,
+    "n_rotations": 1,
+    "n_shuffles": 1,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisSettings:
@@ -60,34 +71,21 @@ class AnalysisSettings:
     leave_out_nonfinite: bool = False
 
     def __post_init__(self) -> None:
-        _check(
-            self.reference in get_args(Reference),
-            "reference",
-            self.reference,
-            "neutral, grand_mean",
-        )
+        references, probes = ", ".join(get_args(Reference)), ", ".join(PROBE_KINDS)
+        _check(self.reference in get_args(Reference), "reference", self.reference, references)
         _check(self.pooling in POOLINGS, "pooling", self.pooling, ", ".join(POOLINGS))
         _check(len(self.sites) > 0, "sites", self.sites, "at least one site")
         for name in self.sites:
             _check(site(name).has_vectors, "sites", self.sites, ", ".join(vector_sites()))
         _check(0 < self.alpha < 1, "alpha", self.alpha, "between 0 and 1")
-        _check(self.n_permutations >= 1000, "n_permutations", self.n_permutations, "1000 or more")
-        _check(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
-        _check(self.seed >= 0, "seed", self.seed, "0 or more")
-        for name in ("n_bootstrap", "n_splits", "n_pairings", "n_rotations", "n_shuffles"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name, least in _LEAST.items():
+            _check(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
         _check(0 <= self.neutral_variance <= 1, "neutral_variance", self.neutral_variance, "0 to 1")
-        _check(
-            self.control_shuffles == 0 or self.control_shuffles >= LEAST_SHUFFLES,
-            "control_shuffles",
-            self.control_shuffles,
-            f"0 or at least {LEAST_SHUFFLES}",
-        )
-        unknown = [kind for kind in self.probes if kind not in PROBE_KINDS]
-        _check(not unknown, "probes", self.probes, ", ".join(PROBE_KINDS))
-        _check(
-            bool(self.probes), "probes", self.probes, "at least one of " + ", ".join(PROBE_KINDS)
-        )
+        shuffles = self.control_shuffles
+        enough = shuffles == 0 or shuffles >= LEAST_SHUFFLES
+        _check(enough, "control_shuffles", shuffles, f"0 or at least {LEAST_SHUFFLES}")
+        known = bool(self.probes) and set(self.probes) <= set(PROBE_KINDS)
+        _check(known, "probes", self.probes, f"at least one of {probes}")
 
 
 def _check(allowed: bool, field: str, value: object, choices: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
+from emoact.stats.cosine import plain_cosine
 from emoact.stats.design import Design, class_weights, contrast_prompt_weights
 from emoact.stats.null.pairing import shuffled_pairings
 from emoact.stats.null.uncertainty import finite_mean
@@ -82,7 +83,9 @@ def carried_cosines(
     for index, contrast in enumerate(contrasts):
         mean = contrast_prompt_weights(weights, contrast)
         if np.isfinite(mean).all():
-            blank[:, index] = _cosines((mean @ left) @ rotations, mean @ right)
+            carried = (mean @ left) @ rotations
+            target = np.broadcast_to(mean @ right, carried.shape)
+            blank[:, index] = plain_cosine(carried, target)
     return blank
 
 
@@ -111,10 +114,3 @@ def _rotations(
     outer = np.stack([left.T @ right[order] for order in orders])
     from_left, _, to_right = np.linalg.svd(outer)
     return np.asarray(from_left @ to_right)
-
-
-def _cosines(
-    carried: Float64[np.ndarray, "draw component"], target: Float64[np.ndarray, " component"]
-) -> Float64[np.ndarray, " draw"]:
-    length = np.sqrt((carried**2).sum(axis=1) * (target**2).sum())
-    return np.asarray((carried @ target) / np.where(length > 0, length, np.nan))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emoact.data import read_prompts
 from emoact.data.token_counts import count_tokens
+from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.stats.audit.auditing import DEFAULT_PERMUTATIONS, audit_dataset
 from emoact.stats.audit.outcome import AuditReport, Check
@@ -120,4 +121,4 @@ def audit_in_child(dataset_path: str | os.PathLike[str]) -> AuditReport:
     if "error" in document:
         stated = document["error"]
         raise RequestError(stated["message"], remedy=stated["remedy"])
-    return AuditReport.from_json(document)
+    return decode(AuditReport, document, ignore_unknown=True)

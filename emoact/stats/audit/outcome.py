@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from emoact.decode import encode
 from emoact.schema import Finding, Severity
 
 Outcome = Literal["ok", "note", "warning", "error"]
@@ -70,17 +71,6 @@ class Check:
     by_emotion: Mapping[str, Mapping[str, Figure]] = dataclasses.field(default_factory=dict)
     examples: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Mapping of plain scalars, lists and mappings."""
-        fields = dataclasses.asdict(self)
-        return {**fields, "tests": list(fields["tests"]), "examples": list(self.examples)}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Check:
-        """Inverse of `to_json`."""
-        tests = tuple(Test(**test) for test in fields["tests"])
-        return cls(**{**fields, "tests": tests, "examples": tuple(fields["examples"])})
-
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
@@ -125,16 +115,5 @@ class AuditReport:
         return {
             "ok": self.ok,
             "findings": [finding.to_json() for finding in self.findings],
-            "checks": [check.to_json() for check in self.checks],
-            "dataset": dict(self.dataset),
-            "settings": dict(self.settings),
+            **encode(self),
         }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> AuditReport:
-        """Inverse of `to_json`."""
-        return cls(
-            dataset=fields["dataset"],
-            settings=fields["settings"],
-            checks=tuple(map(Check.from_json, fields["checks"])),
-        )

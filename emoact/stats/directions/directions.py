@@ -128,11 +128,6 @@ def _weighted_sum(
     used = weights != 0
     chosen = features[used].astype(np.float64)
     total = np.tensordot(weights[used], chosen, axes=1)
-    return _without_rounding(total, np.tensordot(np.abs(weights[used]), np.abs(chosen), axes=1))
-
-
-def _without_rounding(
-    difference: Float64[np.ndarray, "*rest"], magnitude: Float64[np.ndarray, "*rest"]
-) -> Float64[np.ndarray, "*rest"]:
-    """Exactly 0 where only rounding error is left, so that a direction of nothing is a zero."""
-    return np.where(np.abs(difference) <= 1e-14 * magnitude, 0.0, difference)
+    magnitude = np.tensordot(np.abs(weights[used]), np.abs(chosen), axes=1)
+    # What is rounding error only is 0, so that a direction that vanishes is exactly zero.
+    return np.where(np.abs(total) <= 1e-14 * magnitude, 0.0, total)

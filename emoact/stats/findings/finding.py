@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from emoact.numbers import listed
 from emoact.schema import Severity
@@ -60,10 +60,6 @@ class ActivationFinding:
     phase3: str
     figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
     view: Mapping[str, str | list[str]] = dataclasses.field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of plain values."""
-        return {**dataclasses.asdict(self), "layers": list(self.layers)}
 
 
 def span(layers: tuple[int, ...]) -> str:

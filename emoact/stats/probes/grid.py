@@ -120,27 +120,30 @@ def probe_emotion(
     layers = band(n_layers)
     rows, every, shuffled = list[tuple[int, ProbeKind, str]](), list[np.ndarray](), list[float]()
     for layer in range(n_layers):
+        everywhere = not question.many or layer in (0, *layers)
         kinds = [
             kind
-            for kind in settings.probes
-            if kind != "logistic" or not question.many or layer in (0, *layers)
+            for kind in PROBE_KINDS
+            if kind in settings.probes and (kind != "logistic" or everywhere)
         ]
-        for evaluation, splits in question.splits.items():
-            decisions = layer_decisions(features[:, layer], question.is_emotion, splits, kinds)
-            every.extend(correctness(decisions, question.is_emotion))
-            for kind in kinds:
+        found = {
+            evaluation: correctness(
+                layer_decisions(features[:, layer], question.is_emotion, splits, kinds),
+                question.is_emotion,
+            )
+            for evaluation, splits in question.splits.items()
+        }
+        for number, kind in enumerate(kinds):
+            for evaluation, own in found.items():
                 rows.append((layer, kind, evaluation))
+                every.append(own[number])
                 asked = kind == headline and layer in layers and evaluation == CROSS_VALIDATED
                 shuffled.append(
                     _shuffled(features[:, layer], kind, contrast, settings.n_shuffles)
                     if asked and not question.many
                     else np.nan
                 )
-    order = sorted(
-        range(len(rows)), key=lambda row: (rows[row][0], PROBE_KINDS.index(rows[row][1]))
-    )
-    rows, shuffled = [rows[row] for row in order], [shuffled[row] for row in order]
-    correct = np.stack([every[row] for row in order])
+    correct = np.stack(every)
     accuracies = measure_accuracies(correct, question.is_emotion, model.design, contrast.draws)
 
     def of(evaluation: str, among: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emoact.decode import encode
 from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.store.summaries.measures import UnitMeasures
@@ -225,7 +226,7 @@ def test_findings_are_plain_values_and_lead_to_a_view() -> None:
                 sample[:, 3] *= 50
 
     for finding in activation_findings(grid(plant)):
-        json.dumps(finding.to_json(), allow_nan=False)
+        json.dumps(encode(finding), allow_nan=False)
         assert finding.view["view"] in {"norms", "prompt", "dimensions", "distribution"}
         assert finding.sentence.endswith(".")
         assert finding.meaning
