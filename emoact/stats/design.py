@@ -151,9 +151,8 @@ def class_weights(
 ) -> Float64[np.ndarray, "*draw label prompt"]:
     """Weights whose product with the features `[prompt, d_model]` are the class means.
 
-    Args:
-        design: Classes and scenarios.
-        keep: Average over the prompts of these scenarios only; NaN for a class that has none there.
+    With `keep` they average over the prompts of these scenarios only; NaN for a class that has none
+    there.
     """
     members = design.members
     if keep is None:

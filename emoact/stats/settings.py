@@ -36,9 +36,9 @@ class AnalysisSettings:
         sites: Which sites to analyse; the maximum statistic runs over all of them.
         alpha: Largest chance of any false alarm over all layers, sites, emotions and models.
         n_permutations: Relabellings of each emotion.
-        n_bootstrap: Draws of scenarios behind each interval.
-        n_splits: Disjoint halves behind stability.
-        n_folds: Folds of scenarios behind held-out figures.
+        n_bootstrap: Bootstrap draws of scenarios for each interval.
+        n_splits: Splits into disjoint halves for stability.
+        n_folds: Folds of scenarios for held-out figures.
         n_pairings: Null pairings of prompts between two models.
         n_rotations: Null pairings for Procrustes, which costs the most.
         n_shuffles: Relabellings that the label-shuffled probe is averaged over.

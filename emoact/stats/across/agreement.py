@@ -20,7 +20,7 @@ N_BLOCKS = 6
 """Blocks of scenarios; half of them for one model, the others for the other, in every way."""
 
 MAX_DRAWS = 500
-"""Relabellings behind a p-value; the corrected one is then at least .002 times the pairs."""
+"""Relabellings for a p-value; the corrected one is then at least .002 times the pairs."""
 
 N_GROUPS = 25
 """Groups of scenarios that the jackknife leaves out in turn."""

@@ -36,7 +36,7 @@ from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
 
 RAW_DRAWS = 500
-"""Relabellings behind the band of the raw cosine; a band needs fewer than a small p-value."""
+"""Relabellings for the band of the raw cosine; a band needs fewer than a small p-value."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,7 +14,6 @@ from emoact.sites import SiteName
 from emoact.stats.across.agreement import (
     WIDEST,
     Agreement,
-    Draws,
     agreement_test,
     compare_layer,
     draws_of,
@@ -30,7 +29,7 @@ HEADLINE = "emotion_geometry"
 """Column of the table `across` that is the headline across models."""
 
 CONTROL_DRAWS = 200
-"""Relabellings behind the controls."""
+"""Relabellings for the controls."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +46,9 @@ class Geometry:
 
     labels: tuple[str, ...]
     models: Agreement
-    words_first: Agreement | None
-    words_second: Agreement | None
-    partial: Agreement | None
+    words_first: Agreement | None = None
+    words_second: Agreement | None = None
+    partial: Agreement | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,35 +130,20 @@ def measure_geometry(
         (normalised(first.sites[site][:, a]), normalised(second.sites[site][:, b]))
         for a, b in enumerate(layers_b)
     ]
-    known = None if words is None else normalised(words)
+    models = join_layers([compare_layer(a, b, draws) for a, b in pairs])
+    if words is None:
+        return Geometry(labels=design.labels, models=models)
+    known = normalised(words)
+    here, there = (word_predictors(words, model.n_tokens) for model in (first, second))
+    rest = (
+        (without_words(a, here, few.blocks), without_words(b, there, few.blocks)) for a, b in pairs
+    )
     return Geometry(
         labels=design.labels,
-        models=join_layers([compare_layer(a, b, draws) for a, b in pairs]),
-        words_first=None
-        if known is None
-        else join_layers([compare_layer(a, known, few) for a, _ in pairs]),
-        words_second=None
-        if known is None
-        else join_layers([compare_layer(known, b, few) for _, b in pairs]),
-        partial=None if words is None else _partial(pairs, words, first, second, few),
-    )
-
-
-def _partial(
-    pairs: Sequence[tuple[Float64[np.ndarray, "prompt _"], Float64[np.ndarray, "prompt _"]]],
-    words: Float64[np.ndarray, "prompt word_dimension"],
-    first: ModelFeatures,
-    second: ModelFeatures,
-    draws: Draws,
-) -> Agreement:
-    here, there = (word_predictors(words, model.n_tokens) for model in (first, second))
-    return join_layers(
-        [
-            compare_layer(
-                without_words(a, here, draws.blocks), without_words(b, there, draws.blocks), draws
-            )
-            for a, b in pairs
-        ]
+        models=models,
+        words_first=join_layers([compare_layer(a, known, few) for a, _ in pairs]),
+        words_second=join_layers([compare_layer(known, b, few) for _, b in pairs]),
+        partial=join_layers([compare_layer(a, b, few) for a, b in rest]),
     )
 
 

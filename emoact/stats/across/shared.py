@@ -12,13 +12,13 @@ from emoact.stats.features import ModelFeatures
 from emoact.stats.null.splits import scenario_folds
 
 MAX_SHARED = 400
-"""Most prompts behind the measures of shared prompts, whose cost grows with their square."""
+"""Largest number of prompts for the measures of shared prompts; the cost grows as its square."""
 
 
 def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int], list[int]]:
     """Rows of either model that hold the same prompts of the same class, in one order.
 
-    Prompts that go by one id are the same unless both files hold their texts and these differ.
+    Prompts with one id are the same unless both files hold their texts and these differ.
 
     Raises:
         RequestError: They have no prompt in common, or those of one class alone.
@@ -49,7 +49,7 @@ def sampled_rows(design: Design, *, seed: int = 0) -> list[int]:
 
 
 def differing_texts(first: ModelFeatures, second: ModelFeatures) -> int:
-    """Prompts that go by one id in both models and are not the same."""
+    """Prompts that have one id in both models and different texts."""
     return sum(not _same_text(first, second, *pair) for pair in _namesakes(first, second))
 
 

@@ -22,7 +22,8 @@ def split_half_cosines(
 ) -> Float64[np.ndarray, "split layer"]:
     """Cosine of the directions of two disjoint halves, raw, for each split.
 
-    Both halves have their own part of neutral. Were it shared, noise alone would read 1/3.
+    Each half has its own part of neutral: with a shared one, noise would have the
+    cosine 1/3.
     """
     first = contrast_prompt_weights(class_weights(design, halves), contrast)
     second = contrast_prompt_weights(class_weights(design, ~halves), contrast)

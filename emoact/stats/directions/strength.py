@@ -47,13 +47,7 @@ class Strength:
 def measure_strength(
     shared: SharedVectors, design: Design, contrast: Float[np.ndarray, " label"]
 ) -> Strength:
-    """Every strength of the direction of one contrast.
-
-    Args:
-        shared: Vectors of the layers.
-        design: Classes and scenarios of the prompts.
-        contrast: Weight of each class.
-    """
+    """Every strength of the direction of one contrast, which holds a weight for each class."""
     from scipy.stats import t
 
     direction = contrast_direction(shared.features, design, contrast)

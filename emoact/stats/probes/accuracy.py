@@ -201,7 +201,7 @@ def accuracy_columns(
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A probe against a classifier that knows words, on the same prompts.
+    """Comparison of a probe with a classifier that sees words only, on the same prompts.
 
     Attributes:
         value: Balanced accuracy of that classifier.
@@ -251,8 +251,8 @@ def p_beyond(comparisons: Sequence[Comparison]) -> float:
 def p_words(comparisons: Sequence[Comparison]) -> float:
     """p-value of a probe that is better than each by more than `MARGIN`.
 
-    The smallest one, times the number of comparisons (Bonferroni). The other side of the two
-    one-sided tests, a probe that is worse than words, does not speak against words.
+    The smallest one, times the number of comparisons (Bonferroni). The second of the
+    two one-sided tests is left out: a probe that is worse than words shows no gain over them.
 
     Source: Lakens 2017.
     """

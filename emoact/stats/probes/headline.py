@@ -33,7 +33,7 @@ from emoact.stats.probes.grid import ProbeGrid
 from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS
 
 WORDS = ("text", "contextless", "shuffled_words")
-"""What a probe has to beat: the chosen text baseline, and two controls."""
+"""Comparisons of a probe: with the chosen text baseline, and with two controls."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -49,7 +49,7 @@ def lda_decisions(
     if covariance is None:
         direction = _solve(diagonal, np.vstack(rows), difference)
     else:
-        # A dimension that never changes has no say.
+        # A dimension that never changes gets no weight.
         spread = covariance.diagonal() + diagonal
         covariance[np.diag_indices(len(diagonal))] = np.where(spread > 0, spread, 1.0)
         direction = np.linalg.solve(covariance, difference)

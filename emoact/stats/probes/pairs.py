@@ -1,4 +1,4 @@
-"""Probes of one emotion against another, which no register of neutral prompts can help."""
+"""Probes of one emotion against another, on which the style of neutral prompts has no effect."""
 
 from __future__ import annotations
 

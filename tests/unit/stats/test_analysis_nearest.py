@@ -52,8 +52,8 @@ def test_held_out_accuracy_is_chance_without_and_high_with_a_difference() -> Non
 
 
 def test_whole_scenarios_are_held_out() -> None:
-    # Every scenario has a vector of its own, the same for both classes but for a coin's side that
-    # belongs to the scenario: who has seen the scenario knows the class, nobody else does.
+    # Every scenario has its own vector, nearly the same for both classes. A rule that has seen the
+    # scenario can tell its classes; one that has not cannot.
     rng = np.random.default_rng(1)
     base = rng.normal(size=(60, 400))
     values = np.concatenate([base, base + 0.01 * rng.normal(size=base.shape)]).astype(np.float32)
