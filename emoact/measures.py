@@ -6,6 +6,7 @@ derived from these records. `emoact.stats.catalogue` gathers them into tables.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -93,21 +94,35 @@ class Columns:
 
     Attributes:
         table: Name of the table.
+        path: Attribute of the source of a cell whose attributes are columns; the source itself
+            where it is empty.
         judged: As in `Measure`, for every column.
     """
 
     table: str
+    path: str = ""
     judged: bool = False
 
     def __call__(
-        self, name: str, definition: str, compute: Callable[[Any], Any], **facts: Any
+        self,
+        name: str,
+        definition: str,
+        compute: Callable[[Any], Any] | None = None,
+        **facts: Any,
     ) -> Measure:
-        """One column; `facts` are further fields of `Measure`."""
+        """One column.
+
+        Args:
+            name: Column.
+            definition: One line of plain text.
+            compute: From the source of a cell to the values; its attribute `name` when None.
+            facts: Further fields of `Measure`.
+        """
         return Measure(
             name=name,
             table=self.table,
             definition=definition,
-            compute=compute,
+            compute=compute or self._attribute(name),
             judged=self.judged,
             **facts,
         )
@@ -133,10 +148,10 @@ class Columns:
         self,
         name: str,
         definition: str,
-        compute: Callable[[Any], Any],
+        compute: Callable[[Any], Any] | None = None,
         *,
-        ends: Callable[[Any], Any],
         of: str,
+        ends: Callable[[Any], Any] | None = None,
         stem: str | None = None,
         unit: str = "",
         **facts: Any,
@@ -146,9 +161,9 @@ class Columns:
         Args:
             name: Column of the estimate.
             definition: One line of plain text.
-            compute: From the source of a cell to the estimate.
-            ends: From the source of a cell to both ends of the interval.
+            compute: From the source of a cell to the estimate; its attribute `name` when None.
             of: The interval, as in `ends`.
+            ends: From the source of a cell to both ends; its attribute `stem_interval` when None.
             stem: The columns of the interval are `stem_low` and `stem_high`, or `low` and `high`
                 where it is empty; the name of the estimate when None.
             unit: Unit of all three.
@@ -157,4 +172,8 @@ class Columns:
         prefix = f"{name if stem is None else stem}_".lstrip("_")
         low, high = f"{prefix}low", f"{prefix}high"
         first = self(name, definition, compute, unit=unit, interval=(low, high), **facts)
+        ends = ends or self._attribute(f"{prefix}interval")
         return (first, *self.ends(low, high, of, ends, unit=unit))
+
+    def _attribute(self, name: str) -> Callable[[Any], Any]:
+        return operator.attrgetter(f"{self.path}.{name}" if self.path else name)

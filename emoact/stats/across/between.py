@@ -222,7 +222,7 @@ def _raw(
 
 _across = Columns("across")
 _maps = Columns("maps")
-_similarity = Columns("similarity")
+_similarity = Columns("similarity", path="test")
 
 
 def _tested(prefix: str, what: str, test: str) -> Iterator[Measure]:
@@ -242,28 +242,14 @@ MEASURES = (
     _similarity(
         "value",
         "Similarity of the two models at matched layers: cka, cka_within or rsa",
-        lambda similarity: similarity.test.value,
         label="similarity",
     ),
+    _similarity("null_mean", "Its mean when the prompts are paired at random within classes"),
     _similarity(
-        "null_mean",
-        "Its mean when the prompts are paired at random within classes",
-        lambda similarity: similarity.test.null_mean,
+        "null_sd", "Its standard deviation when the prompts are paired at random within classes"
     ),
-    _similarity(
-        "null_sd",
-        "Its standard deviation when the prompts are paired at random within classes",
-        lambda similarity: similarity.test.null_sd,
-    ),
-    _similarity(
-        "p",
-        "p-value of one layer alone",
-        lambda similarity: similarity.test.p,
-        formula="(1 + #{null ≥ value}) / (1 + B)",
-    ),
-    _similarity(
-        "p_max", "p-value against the maximum over layers", lambda similarity: similarity.test.p_max
-    ),
+    _similarity("p", "p-value of one layer alone", formula="(1 + #{null ≥ value}) / (1 + B)"),
+    _similarity("p_max", "p-value against the maximum over layers"),
     _similarity(
         "n_prompts",
         "Shared prompts that are compared: all, or of more than 400 a random part of whole "

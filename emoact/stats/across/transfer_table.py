@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,7 +115,6 @@ MEASURES = (
         "layers",
         "First and last layer, the middle half of the layers, fixed beforehand; empty for "
         "classifiers of texts",
-        lambda tested: tested.layers,
         kind="str",
     ),
     *_transfer.estimate(
@@ -132,9 +130,7 @@ MEASURES = (
         no_effect="chance",
     ),
     _transfer(
-        "smallest",
-        "Smallest balanced accuracy over the layers",
-        lambda tested: tested.extremes[0],
+        "smallest", "Smallest balanced accuracy over the layers", lambda tested: tested.extremes[0]
     ),
     _transfer(
         "largest", "Largest balanced accuracy over the layers", lambda tested: tested.extremes[1]
@@ -153,7 +149,6 @@ MEASURES = (
     _transfer(
         "baseline",
         "The baseline that is best by cross-validation within the first data set",
-        lambda tested: tested.baseline,
         kind="str",
     ),
     *_transfer.estimate(
@@ -165,7 +160,7 @@ MEASURES = (
         chance=0.0,
     ),
     *(
-        _transfer(name, definition, operator.attrgetter(name), kind="int", unit=unit)
+        _transfer(name, definition, kind="int", unit=unit)
         for name, unit, definition in (
             ("n_train", "prompts", "Prompts of the first data set"),
             ("n", "prompts", "Prompts of the second data set"),

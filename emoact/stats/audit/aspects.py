@@ -139,7 +139,6 @@ class Aspect:
 
     Attributes:
         name: Short stable name.
-        title: Heading.
         sees: Input of the classifier, as in "a classifier that sees only ...".
         remedy: Change of the data set that removes the confound.
         view: Features by which the classes are compared.
@@ -147,11 +146,15 @@ class Aspect:
     """
 
     name: str
-    title: str
     sees: str = ""
     remedy: str
     view: Callable[[Texts], View]
     seen: Callable[[View], Features] | None = None
+
+    @property
+    def title(self) -> str:
+        """Heading."""
+        return self.name.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,7 +170,6 @@ class Measured:
 FORM = (
     Aspect(
         name="length",
-        title="Length",
         sees="lengths",
         remedy="Lengthen or shorten texts until all emotions have the same mean and spread, best "
         "within each scenario.",
@@ -176,7 +178,6 @@ FORM = (
     ),
     Aspect(
         name="punctuation",
-        title="Punctuation",
         sees="punctuation marks and digits",
         remedy="Close all versions of a scenario with the same mark, and use the others equally "
         "often in every emotion.",
@@ -185,7 +186,6 @@ FORM = (
     ),
     Aspect(
         name="capitals",
-        title="Capitals",
         sees="capital letters",
         remedy="Write every emotion with the same use of capitals.",
         view=capitals_view,
@@ -193,7 +193,6 @@ FORM = (
     ),
     Aspect(
         name="first_word",
-        title="First word",
         sees="the first word",
         remedy="Begin prompts of every emotion with the same set of words.",
         view=lambda texts: category_view(texts.opening(1), '"{}" as first word'),
@@ -201,7 +200,6 @@ FORM = (
     ),
     Aspect(
         name="last_word",
-        title="Last word",
         sees="the last word",
         remedy="End all versions of a scenario in the same word.",
         view=lambda texts: category_view(texts.closing(), '"{}" as last word'),
@@ -209,39 +207,34 @@ FORM = (
     ),
     Aspect(
         name="subsets",
-        title="Subsets",
         remedy="Give every emotion the same share of each subset.",
         view=lambda texts: category_view([p.subset for p in texts.prompts], '"{}" as subset'),
     ),
     Aspect(
         name="languages",
-        title="Languages",
         remedy="Give every emotion the same share of each language.",
         view=lambda texts: category_view([p.lang for p in texts.prompts], '"{}" as language'),
     ),
 )
 
 
-def _of_register(name: str, title: str, remedy: str) -> Aspect:
-    return Aspect(
-        name=name, title=title, remedy=remedy, view=lambda texts: register_view(texts, name)
-    )
+def _of_register(name: str, remedy: str) -> Aspect:
+    return Aspect(name=name, remedy=remedy, view=lambda texts: register_view(texts, name))
 
 
 REGISTER = (
-    _of_register("numbers", "Numbers", "Use numerals, weekdays and months in every emotion alike."),
-    _of_register("negation", "Negation", "Negate as often in every emotion."),
-    _of_register("connectives", "Connectives", "Give reasons and orders in every emotion alike."),
-    _of_register("evaluation", "Evaluation", "Let the prompts of every emotion judge and stress."),
-    _of_register("mood", "Mood", "Ask and request as often in every emotion."),
-    _of_register("tenses", "Tenses", "Use the same tenses and modal verbs in every emotion."),
-    _of_register("persons", "Persons", "Let I, you and others act as often in every emotion."),
+    _of_register("numbers", "Use numerals, weekdays and months in every emotion alike."),
+    _of_register("negation", "Negate as often in every emotion."),
+    _of_register("connectives", "Give reasons and orders in every emotion alike."),
+    _of_register("evaluation", "Let the prompts of every emotion judge and stress."),
+    _of_register("mood", "Ask and request as often in every emotion."),
+    _of_register("tenses", "Use the same tenses and modal verbs in every emotion."),
+    _of_register("persons", "Let I, you and others act as often in every emotion."),
 )
 """Aspects of register, from English word lists."""
 
 WORDS = Aspect(
     name="single_words",
-    title="Single words",
     remedy="Use these words equally often in every emotion, unless they name it.",
     view=word_view,
 )

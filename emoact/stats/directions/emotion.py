@@ -371,7 +371,6 @@ MEASURES = (
     _strength(
         "length_corr",
         "Spearman correlation of held-out projection and number of tokens of a prompt",
-        lambda cell: cell.length_corr,
         label="correlation with length",
         axis="Spearman correlation",
         chance=0.0,
@@ -381,7 +380,6 @@ MEASURES = (
         "reliability",
         "Reliability of held-out projections given the classes, from disjoint halves of the "
         "training scenarios over 20 splits; blank unless positive",
-        lambda cell: cell.reliability,
         formula="2r / (1 + r), r the mean correlation of the two halves' projections",
         source="Spearman 1910; Brown 1910",
     ),

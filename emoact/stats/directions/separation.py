@@ -324,14 +324,12 @@ def _placement_influence(
     return influence
 
 
-_strength = Columns("strength")
+_strength = Columns("strength", path="separation")
 
 MEASURES = (
     *_strength.estimate(
         "d_prime",
         "Held-out separation of emotion and reference along the direction",
-        lambda cell: cell.separation.d_prime,
-        ends=lambda cell: cell.separation.d_prime_interval,
         of="the 95 % interval of d_prime for other scenarios",
         label="held-out d′",
         axis="d′",
@@ -344,8 +342,6 @@ MEASURES = (
         "auroc",
         "Probability that a held-out prompt of the emotion projects higher than one of the "
         "reference; ties count one half",
-        lambda cell: cell.separation.auroc,
-        ends=lambda cell: cell.separation.auroc_interval,
         of="the 95 % interval of auroc for other scenarios",
         label="held-out AUROC",
         axis="AUROC",

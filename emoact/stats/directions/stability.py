@@ -186,7 +186,6 @@ MEASURES = (
     _stability(
         "pairwise",
         "Mean cosine between within-scenario differences of two scenarios",
-        lambda cell: cell.pairwise,
         label="within-scenario differences",
         axis="cosine",
         source="Braun et al. 2025",

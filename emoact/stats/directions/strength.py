@@ -118,13 +118,12 @@ def _interval(squared: Layers, reach: Layers) -> tuple[Layers, Layers]:
     return signed_root(squared - reach), signed_root(squared + reach)
 
 
-_strength = Columns("strength")
+_strength = Columns("strength", path="strength")
 
 MEASURES = (
     _strength(
         "l1",
         "Sum of absolute values of the plain direction; biased upwards by noise",
-        lambda cell: cell.strength.l1,
         label="plain L1",
         axis="L1 norm, model units",
         unit="model units",
@@ -133,7 +132,6 @@ MEASURES = (
     _strength(
         "l2",
         "Euclidean norm of the plain direction; biased upwards by noise",
-        lambda cell: cell.strength.l2,
         label="plain L2",
         axis="L2 norm, model units",
         unit="model units",
@@ -218,14 +216,12 @@ MEASURES = (
     _strength(
         "scale",
         "Median over all prompts of the norm of the pooled vector at the layer",
-        lambda cell: cell.strength.scale,
         unit="model units",
         formula="median_i ‖x_i‖",
     ),
     _strength(
         "top_share",
         "Share of the squared norm that the three largest dimensions carry",
-        lambda cell: cell.strength.top_share,
         formula="largest three d_j² / Σ_j d_j²",
         source="Timkey & van Schijndel 2021",
     ),

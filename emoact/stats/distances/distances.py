@@ -222,7 +222,7 @@ def _expectation(pair: JudgedPair) -> float:
     return noise_expectation(pair.first.contrast.weights, pair.second.contrast.weights, sizes)
 
 
-_distances = Columns("distances")
+_distances = Columns("distances", path="figures")
 
 MEASURES = (
     _distances(
@@ -245,7 +245,6 @@ MEASURES = (
         "null_mean",
         "Mean of the cosine when the labels of the emotions and of neutral are shuffled within "
         "scenarios; blank from the grand mean",
-        lambda pair: pair.figures.null_mean,
     ),
     *_distances.ends(
         "null_low",
@@ -295,7 +294,6 @@ MEASURES = (
     _distances(
         "zscored",
         "Plain cosine with each dimension over its standard deviation over all prompts",
-        lambda pair: pair.figures.zscored,
         label="z-scored",
         axis="cosine",
     ),

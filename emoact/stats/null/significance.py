@@ -105,7 +105,7 @@ def _of_test(name: str) -> Any:
     return lambda cell: getattr(cell.judged.significance.test, name)[cell.judged.columns]
 
 
-_strength = Columns("strength")
+_strength = Columns("strength", path="judged")
 
 MEASURES = (
     *_strength.ends(
@@ -149,14 +149,12 @@ MEASURES = (
         "p_strong",
         "This layer of this emotion: p_max times the number of all emotions and models, with "
         "strong control over layers, sites, emotions and models",
-        lambda cell: cell.judged.p_strong,
         formula="min(1, p_max · emotions · models)",
         source="Westfall & Young 1993",
     ),
     _strength(
         "significant",
         "This layer of this emotion: p_strong is at most alpha (.05 by default)",
-        lambda cell: cell.judged.significant,
         kind="bool",
     ),
 )

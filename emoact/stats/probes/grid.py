@@ -237,7 +237,6 @@ MEASURES = (
         "Accuracy of the same probe with labels permuted within scenarios, averaged over 3 "
         "permutations; only for the cross-validated probe of the headline at its layers, and for "
         "at most 1,000 prompts",
-        lambda grid: grid.shuffled,
         source="in the spirit of Hewitt & Liang 2019",
     ),
     n_prompts(_probes, "n", lambda grid: grid.accuracies),

@@ -42,16 +42,10 @@ MEASURES = (
         lambda headline: headline.significance.p_holm,
         source="Holm 1979",
     ),
-    _headline(
-        "significant",
-        "p_holm is at most alpha (.05 by default)",
-        lambda headline: headline.significant,
-        kind="bool",
-    ),
+    _headline("significant", "p_holm is at most alpha (.05 by default)", kind="bool"),
     _headline(
         "layers",
         "Layers of the site with p_strong at most alpha: this layer of this emotion",
-        lambda headline: headline.layers,
         kind="int",
         unit="layers",
     ),
@@ -61,12 +55,7 @@ MEASURES = (
         lambda headline: headline.probes.probe,
         kind="str",
     ),
-    _headline(
-        "evaluation",
-        "cross_validated, or explicit_to_implicit",
-        lambda headline: headline.evaluation,
-        kind="str",
-    ),
+    _headline("evaluation", "cross_validated, or explicit_to_implicit", kind="str"),
     _headline(
         "layer_first",
         "First of the layers whose median accuracy is taken: the middle half, fixed beforehand",
@@ -104,16 +93,11 @@ MEASURES = (
         "the range of balanced accuracy over all layers at which the probe was fitted",
         lambda headline: headline.probes.extremes[headline.evaluation],
     ),
-    _headline(
-        "p_chance",
-        "One-sided p-value of a balanced accuracy that is not above 1/2",
-        lambda headline: headline.p_chance,
-    ),
+    _headline("p_chance", "One-sided p-value of a balanced accuracy that is not above 1/2"),
     _headline(
         "baseline",
         "Text baseline that is best among the training prompts, in most folds; layer_0 is one of "
         "them",
-        lambda headline: headline.baseline,
         kind="str",
     ),
     *_comparison_columns("text", "the text baseline that is best among the training prompts"),
@@ -123,34 +107,29 @@ MEASURES = (
         "p_beyond",
         "p-value of a probe that is not better than all three: the largest of the three one-sided "
         "ones; Holm over all verdicts",
-        lambda headline: headline.p_beyond,
         source="Berger 1982; Holm 1979",
     ),
     _headline(
         "p_words",
         "p-value of a probe that is better than each of the three by more than 5 points: three "
         "times the smallest of the three one-sided ones; Holm over all verdicts",
-        lambda headline: headline.p_words,
         source="Lakens 2017; Holm 1979",
     ),
     _headline(
         "detectable",
         "Smallest gain over words in balanced accuracy that is shown in 80 % of such data sets, at "
         "alpha over the number of verdicts",
-        lambda headline: headline.detectable,
         formula="(t + 0.84) se, se the largest of the three",
     ),
     _headline(
         "scenarios_needed",
         "Scenarios with which a gain of 10 points is shown as often",
-        lambda headline: headline.scenarios_needed,
         formula="n (detectable / 0.1)²",
         unit="scenarios",
     ),
     _headline(
         "verdict",
         "Verdict: beyond_words, words_suffice, inconclusive, no_separation or undecided",
-        lambda headline: headline.verdict,
         kind="str",
     ),
 )

@@ -107,12 +107,7 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
 _pairs = Columns("pairs")
 
 MEASURES = (
-    _pairs(
-        "probe",
-        "Probe of the accuracies: logistic where it was fitted",
-        lambda pair: pair.probe,
-        kind="str",
-    ),
+    _pairs("probe", "Probe of the accuracies: logistic where it was fitted", kind="str"),
     _pairs(
         "layer_first",
         "First of the layers whose median accuracy is taken: the middle half",
@@ -149,15 +144,10 @@ MEASURES = (
             pair.accuracies.balanced.max(),
         ),
     ),
-    _pairs(
-        "p_chance",
-        "One-sided p-value of a balanced accuracy that is not above 1/2",
-        lambda pair: pair.p_chance,
-    ),
+    _pairs("p_chance", "One-sided p-value of a balanced accuracy that is not above 1/2"),
     _pairs(
         "p_holm",
         "p_chance after Holm's correction over all pairs, sites, evaluations and models",
-        lambda pair: pair.p_holm,
         source="Holm 1979",
     ),
 )

@@ -18,6 +18,7 @@ from emoact.stats.across.similarity import (
     cka_matrices,
     rsa_matrices,
     similarity_map,
+    similarity_test,
     u_centred,
     without_class_means,
 )
