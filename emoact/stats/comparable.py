@@ -82,7 +82,7 @@ class Configuration:
             dtype=_text(known.get("dtype")),
             dataset=_text(dataset.get("sha256") if isinstance(dataset, Mapping) else dataset),
             pooling=pooling,
-            chat=None if provenance is None else _chat(chat),
+            chat=None if unit.provenance is None else _chat(chat),
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),
         )

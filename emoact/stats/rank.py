@@ -31,11 +31,7 @@ def unit_ranks(
 
 
 def spearman(
-    first: Float[np.ndarray, "*rest item"],
-    second: Float[np.ndarray, "*rest item"],
-    groups: Int[np.ndarray, " item"] | None = None,
+    first: Float[np.ndarray, "*rest item"], second: Float[np.ndarray, "*rest item"]
 ) -> Float64[np.ndarray, "*rest"]:
-    """Spearman correlation along the last axis, given the groups where there are any."""
-    return np.asarray(
-        np.einsum("...i,...i->...", unit_ranks(first, groups), unit_ranks(second, groups))
-    )
+    """Spearman correlation along the last axis."""
+    return np.asarray(np.einsum("...i,...i->...", unit_ranks(first), unit_ranks(second)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,12 +10,11 @@ import pandas as pd
 
 from emoact import numbers
 from emoact.models.registry import REGISTRY
+from emoact.stats.findings.settings import mixed_settings
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.unit import COMPARED
 from emoact.ui.reading import UnitCard
 from emoact.views.text import listed, md, mono
-
-# These differ between any two models and make no comparison unfair.
-_OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
 
 
 def warnings(units: Sequence[UnitMeasures]) -> list[str]:
@@ -28,7 +26,7 @@ def warnings(units: Sequence[UnitMeasures]) -> list[str]:
             f"The configuration of {_names(unknown)} is unknown: the files do not say how they "
             "were made. Position 0 is taken for a BOS and left out."
         )
-    mixed = _mixed([unit for unit in units if unit.configuration is not None])
+    mixed = _mixed(units)
     if mixed:
         found.append(
             f"The files differ in {listed([mono(field) for field in mixed])}; what is drawn "
@@ -83,23 +81,10 @@ def short_words(unit: UnitMeasures) -> str:
 
 
 def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
-    values = defaultdict(set)
-    for unit in units:
-        several = len({other.folder for other in units}) > 1
-        for field, value in {"chat": "none", **(unit.configuration or {})}.items():
-            if field in _OF_THE_MODEL:
-                # Within one folder the model has to be one and the same.
-                values[field, unit.folder].add(_canonical(value))
-            elif field == "bos" and several and isinstance(value, Mapping):
-                # Every tokenizer has a BOS of its own; whether there is one is what counts.
-                values[field, ""].add(_canonical(bool(value.get("prepended"))))
-            else:
-                values[field, ""].add(_canonical(value))
-    return list(dict.fromkeys(field for (field, _), found in values.items() if len(found) > 1))
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    """Settings in which files with a known configuration differ."""
+    found = mixed_settings([unit for unit in units if unit.configuration is not None])
+    fields = ", ".join(str(each.figures["fields"]) for each in found).split(", ")
+    return [field for field in fields if field in (*COMPARED, "chat")]
 
 
 def _names(units: Sequence[UnitMeasures]) -> str:
@@ -146,7 +131,7 @@ def badges(units: Sequence[UnitMeasures]) -> tuple[str, ...]:
     found = []
     if any(unit.random_weights for unit in units):
         found.append("random weights: says nothing about emotion")
-    mixed = _mixed([unit for unit in units if unit.configuration is not None])
+    mixed = _mixed(units)
     if mixed:
         found.append(f"files differ in {', '.join(mixed)}")
     return tuple(found)

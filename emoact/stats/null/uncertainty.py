@@ -23,16 +23,15 @@ def bootstrap_counts(
 
 
 def percentile_interval(
-    draws: Float[np.ndarray, "draw *rest"], level: float = 0.95
+    draws: Float[np.ndarray, "draw *rest"],
 ) -> Float64[np.ndarray, "2 *rest"]:
-    """Lower and upper end of the percentile interval; draws that are NaN are left out."""
-    tail = (1 - level) / 2
+    """Lower and upper end of the 95 % percentile interval; draws that are NaN are left out."""
     out = np.full((2, *draws.shape[1:]), np.nan)
     flat = draws.reshape(len(draws), -1)
     for column, target in zip(flat.T, out.reshape(2, -1).T, strict=True):
         finite = column[np.isfinite(column)]
         if len(finite):
-            target[:] = np.quantile(finite, [tail, 1 - tail])
+            target[:] = np.quantile(finite, [0.025, 0.975])
     return out
 
 
