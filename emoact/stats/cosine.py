@@ -63,18 +63,16 @@ def noise_expectation(
 
 
 def top_share(
-    first: Float[np.ndarray, "*rest d_model"],
-    second: Float[np.ndarray, "*rest d_model"],
-    n_dimensions: int = 3,
+    first: Float[np.ndarray, "*rest d_model"], second: Float[np.ndarray, "*rest d_model"]
 ) -> Float64[np.ndarray, "*rest"]:
-    """Share of sum_j |first_j second_j| that the largest terms carry; between 3/d_model and 1.
+    """Share of sum_j |first_j second_j| that the three largest terms carry; from 3/d_model to 1.
 
     Absolute values keep the share meaningful where terms of both signs cancel. NaN for a zero.
 
     Source: Timkey & van Schijndel 2109.04404 (rogue dimensions).
     """
     terms = np.abs(_unit(first) * _unit(second))
-    k = min(n_dimensions, terms.shape[-1])
+    k = min(3, terms.shape[-1])
     top = np.partition(terms, -k, axis=-1)[..., -k:].sum(axis=-1)
     total = terms.sum(axis=-1)
     share: Float64[np.ndarray, "*rest"] = np.divide(

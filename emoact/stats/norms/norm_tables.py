@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,6 @@ from emoact.stats.norms import tables
 from emoact.store.summaries.measures import UnitMeasures
 
 TableKind = Literal["layer", "position", "prompt", "token", "length", "growth", "dimension"]
-
-TABLE_KINDS: tuple[TableKind, ...] = get_args(TableKind)
 
 TOGETHER = "every emotion"
 """Label of all prompts of a model taken together."""

@@ -15,16 +15,9 @@ from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import percentile_interval
 
 Verdict = Literal["beyond_words", "words_suffice", "inconclusive", "no_separation", "undecided"]
-
-VERDICTS: dict[Verdict, str] = {
-    "beyond_words": "The probe is better than the text baseline, than the same words without "
-    "context and than the same words in random order.",
-    "words_suffice": "A classifier that sees words only comes within 5 points of the probe.",
-    "inconclusive": "The data show neither a gain over words nor that words come within 5 points.",
-    "no_separation": "The classes are not shown to differ, or the probe is not shown to be better "
-    "than chance.",
-    "undecided": "Too few held-out scenarios.",
-}
+"""`beyond_words`: better than the text baseline and both controls. `words_suffice`: words come
+within 5 points. `no_separation`: not shown to be better than chance. `undecided`: too few held-out
+scenarios."""
 
 MIN_UNITS = 6
 """Fewest held-out scenarios for a verdict: five agree by chance with 2 ** -5 > 2.5 %."""

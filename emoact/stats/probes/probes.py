@@ -15,15 +15,6 @@ from emoact.stats.probes.logistic import logistic_decisions
 from emoact.stats.products import inverse_sd
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
-Decide = Callable[
-    [
-        Float[np.ndarray, "train feature"],
-        Bool[np.ndarray, " train"],
-        Float[np.ndarray, "test feature"],
-    ],
-    Float64[np.ndarray, " test"],
-]
-
 Split = tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]
 """True for the training prompts, and for the tested ones."""
 
@@ -50,11 +41,12 @@ def mass_mean_decisions(
     return np.asarray((test - (here + there) / 2) @ (here - there), dtype=np.float64)
 
 
-DECIDERS: dict[ProbeKind, Decide] = {
+DECIDERS: dict[ProbeKind, Callable[..., Float64[np.ndarray, " test"]]] = {
     "mass_mean": mass_mean_decisions,
     "lda": lda_decisions,
     "logistic": logistic_decisions,
 }
+"""From training vectors, their classes and tested vectors to decision values of the tested ones."""
 
 
 def standardised(

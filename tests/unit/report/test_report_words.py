@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,7 +13,7 @@ from emoact.report.document import code
 from emoact.report.words import strings, words_of
 from emoact.stats.audit.aspects import ASPECTS
 from emoact.stats.findings.finding import FINDING_KINDS
-from emoact.stats.probes.accuracy import VERDICTS
+from emoact.stats.probes.accuracy import Verdict
 from emoact.stats.probes.baselines import BASELINE_KINDS
 
 ENGLISH, JAPANESE = strings("en"), strings("ja")
@@ -55,7 +56,7 @@ def test_every_key_that_is_written_out_in_the_code_is_there() -> None:
 
 def test_everything_that_is_named_by_what_was_found_has_its_string() -> None:
     needed = {f"finding.{kind}{part}" for kind in FINDING_KINDS for part in _PARTS}
-    needed |= {f"verdict.{verdict}" for verdict in VERDICTS}
+    needed |= {f"verdict.{verdict}" for verdict in get_args(Verdict)}
     needed |= {f"aspect.{aspect.name}" for aspect in ASPECTS}
     needed |= {f"remedy.{aspect.name}" for aspect in ASPECTS}
     needed |= {f"baseline.{kind}" for kind in (*BASELINE_KINDS, "layer_0")}
