@@ -17,6 +17,7 @@ from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
 from emoact.models.source import OnStep, silent
+from emoact.positions import Span
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot
@@ -31,6 +32,8 @@ class Sample:
         tokens: Token ids, BOS included where it was prepended.
         token_strings: The same as strings.
         content_start: First position after BOS; 0 where none was prepended.
+        content: First position of the text, and the first one after it; the rest is BOS or chat
+            template.
         residual_stream: Input of each layer; empty when the site was not asked for.
         mlp_output: What each layer's MLP adds; empty when the site was not asked for.
         sites: Every site that was asked for, by layer.
@@ -40,6 +43,7 @@ class Sample:
     tokens: Int64[np.ndarray, "pos"]
     token_strings: tuple[str, ...]
     content_start: int
+    content: Span
     residual_stream: Float32[np.ndarray, "layer pos d_model"]
     mlp_output: Float32[np.ndarray, "mlp_layer pos d_model"]
     sites: Mapping[SiteName, Sequence[np.ndarray]]
@@ -191,6 +195,7 @@ def _sample(
         tokens=prompt.ids,
         token_strings=prompt.strings,
         content_start=prompt.content_start,
+        content=prompt.content,
         residual_stream=stacked("resid_pre"),
         mlp_output=stacked("mlp_out"),
         sites=sites,

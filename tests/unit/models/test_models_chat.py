@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tokenizers import normalizers
 
 from emoact.errors import RequestError
+from emoact.extraction.extractor import Quiet
+from emoact.extraction.pipeline import run_units
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.chat import check_chat
 from emoact.schema import ChatFormat, ExtractionOptions
@@ -76,6 +79,31 @@ def test_a_template_that_does_anything_else_is_refused_before_anything_is_writte
         prepare(request)
     assert refused.value.remedy
     assert not (tmp_path / "results").exists()
+
+
+def test_a_template_that_broke_after_the_request_is_refused_before_the_model_is_loaded(
+    tmp_path: Path,
+) -> None:
+    made = folder(tmp_path, None)
+    template = made / "chat_template.jinja"
+    template.write_text(PLAIN)
+    (tmp_path / "prompts.tsv").write_text("text\temotion\nThank you.\tanger\n")
+    config = prepare(
+        ExtractRequest(
+            models=(str(made),),
+            dataset=tmp_path / "prompts.tsv",
+            results=tmp_path / "results",
+            options=ExtractionOptions(chat=ChatFormat()),
+        )
+    )
+    template.write_text("{{ raise_exception('not today') }}")
+
+    def load(*_: object) -> NoReturn:
+        raise AssertionError("the model was loaded")
+
+    with pytest.raises(RequestError, match="not today"):
+        run_units(config, reporter=Quiet(), plans={}, engine_for=load)
+    assert not list((tmp_path / "results").rglob("*.pkl*"))
 
 
 def test_a_system_prompt_that_the_template_refuses_or_leaves_out_is_refused(tmp_path: Path) -> None:

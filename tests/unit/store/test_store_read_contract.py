@@ -88,6 +88,14 @@ def test_a_file_of_the_reports_time_has_one_note_that_its_configuration_is_unkno
 
 
 @pytest.mark.parametrize(
+    "spans",
+    [[[0, 1]], [[0, 99]] * 3, [[-1, 1]] * 3, [[1, 0]] * 3, [["0", 1]] * 3, [0, 1, 1], {}],
+)
+def test_positions_of_the_text_that_no_prompt_has_are_an_error(spans: object) -> None:
+    assert "content_spans" in codes(ours(content_spans=spans), "error")
+
+
+@pytest.mark.parametrize(
     ("change", "code", "where"),
     [
         (drop("residual_stream"), "flag", "metadata.save_residual_stream"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -73,6 +74,21 @@ def test_a_cell_holds_its_norm_whatever_the_scale_and_a_gap_where_there_is_none(
     assert cells.customdata[0][0][1] == "position 0, &lt;b&gt;"
     assert drawn.layout.xaxis.ticktext == ("&lt;b&gt;", "x")
     assert ("log scale" in drawn.layout.coloraxis.colorbar.title.text) is log
+
+
+def test_tokens_of_a_chat_template_are_seen_and_stay_outside_the_content() -> None:
+    unit = gaussian_unit("anger", lengths=(6, 5))
+    formatted = dataclasses.replace(unit, content_spans=((2, 4), (2, 3)))
+    of = source(formatted)
+    inside, said = shown(of, "prompt", emotion="anger", prompt="anger-0")
+    assert drawn_of(inside).layout.xaxis.ticktext == ("␣t2", "␣t3")
+    assert "position 2" in said[1] or "position 3" in said[1]
+    every, _ = shown(of, "prompt", emotion="anger", prompt="anger-0", first="true")
+    labels = ("⟨␣t0⟩", "⟨␣t1⟩", "␣t2", "␣t3", "⟨␣t4⟩", "⟨␣t5⟩")
+    assert drawn_of(every).layout.xaxis.ticktext == labels
+    assert every.caption.endswith("Tokens in ⟨ ⟩ are of the chat template.")
+    plain, _ = shown(source(unit), "prompt", emotion="anger", prompt="anger-0", first="true")
+    assert not [label for label in drawn_of(plain).layout.xaxis.ticktext if "⟨" in label]
 
 
 def test_spaces_of_tokens_are_seen() -> None:
