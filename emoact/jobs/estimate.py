@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,9 @@ _PASS_TOKENS = 512
 _CHARACTERS_PER_TOKEN = 4.4
 """English prose with a vocabulary of 50,000; for counts that are marked as guessed."""
 _SAMPLED = 1000
+_READ_BYTES = 20_000_000
+"""Largest tokenizer that is read for an estimate. One of 262,144 tokens (33 MB) takes 1.5 s, and
+200 MB that the dashboard's process would keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +84,8 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
     """The model's estimate, and the bytes of its largest unit."""
     n_tokens = largest = disk = 0
     counted = True
-    for texts, tokens in zip(
-        work.texts.values(), count_or_guess(work.directory, *work.texts.values()), strict=True
-    ):
+    for texts in work.texts.values():
+        tokens = count_or_guess(work.directory, texts)
         counted = counted and tokens.counted
         bos = len(texts) if options.bos == "prepend" and options.chat is None else 0
         total = tokens.total + bos
@@ -177,32 +178,27 @@ class TokenCount:
     counted: bool
 
 
-def count_or_guess(model_directory: str | None, *lists: Sequence[str]) -> list[TokenCount]:
-    """Tokens of each list of texts; of a longer one, a thousand spread evenly stand for all."""
-    sampled = [tuple(texts[:: max(1, len(texts) // _SAMPLED)]) for texts in lists]
-    # A large vocabulary takes seconds to read, so all lists are counted at once.
-    every = tuple(itertools.chain(*sampled))
-    lengths = None if model_directory is None else _counted(Path(model_directory), every)
-    known = iter(lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in every])
-    counts = []
-    for texts, chosen in zip(lists, sampled, strict=True):
-        own = list(itertools.islice(known, len(chosen)))
-        scale = len(texts) / len(chosen) if chosen else 0.0
-        counts.append(
-            TokenCount(
-                total=round(sum(own) * scale),
-                total_squared=round(sum(length**2 for length in own) * scale),
-                counted=lengths is not None,
-            )
-        )
-    return counts
+def count_or_guess(model_directory: str | None, texts: Sequence[str]) -> TokenCount:
+    """Tokens of the texts; of more than a thousand, a thousand spread evenly stand for all."""
+    sampled = tuple(texts[:: max(1, len(texts) // _SAMPLED)])
+    lengths = None if model_directory is None else _counted(Path(model_directory), sampled)
+    known = lengths or [round(len(text) / _CHARACTERS_PER_TOKEN) or 1 for text in sampled]
+    scale = len(texts) / len(sampled) if sampled else 0.0
+    return TokenCount(
+        total=round(sum(known) * scale),
+        total_squared=round(sum(length**2 for length in known) * scale),
+        counted=lengths is not None,
+    )
 
 
 def _counted(directory: Path, texts: tuple[str, ...]) -> list[int] | None:
-    """Tokens of each text, or None where there is no tokenizer that can be read."""
+    """Tokens of each text, or None where no tokenizer is read."""
     path = directory / "tokenizer.json"
     try:
-        return _remembered(path, path.stat().st_mtime_ns, texts)
+        stat = path.stat()
+        if stat.st_size > _READ_BYTES:
+            return None
+        return _remembered(path, stat.st_mtime_ns, texts)
     except (OSError, EmoactError):
         return None
 
