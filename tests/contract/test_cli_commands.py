@@ -121,6 +121,7 @@ def test_models_are_listed_with_what_others_rely_on(capsys: pytest.CaptureFixtur
     models = json.loads(capsys.readouterr().out)["models"]
     assert [(model["name"], model["hub_id"]) for model in models] == [
         ("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("gemma-3-270m", "google/gemma-3-270m"),
         ("gpt2", "gpt2"),
         ("pythia-160m", "EleutherAI/pythia-160m"),
         ("gpt-neo-125m", "EleutherAI/gpt-neo-125M"),

@@ -36,6 +36,8 @@ class Facts:
     quantised: str
     layers_width_vocabulary: tuple[int, int, int]
     bos: str
+    beginning: str
+    continuation: str
 
 
 FACTS = {
@@ -44,12 +46,16 @@ FACTS = {
         quantised="Q4_1",
         layers_width_vocabulary=(30, 576, 49_152),
         bos="<|im_start|>",
+        beginning="The capital of France is",
+        continuation=" Paris",
     ),
     "gemma-3-270m": Facts(
         hub_id="google/gemma-3-270m",
         quantised="Q4_K_M",
         layers_width_vocabulary=(18, 640, 262_144),
         bos="<bos>",
+        beginning="Roses are red, violets are",
+        continuation=" blue",
     ),
 }
 
@@ -98,13 +104,14 @@ def test_its_shape_and_bos_are_those_that_are_published(
 def test_it_was_trained_a_likely_word_comes_next(source: ModelSource) -> None:
     from transformers import AutoTokenizer
 
+    facts = FACTS[source.name]
     assert source.path is not None
     tokenizer = AutoTokenizer.from_pretrained(source.path)
     model = hugging_face(source.path)
-    ids = tokenizer("Roses are red, violets are", return_tensors="pt").input_ids
+    ids = tokenizer(facts.beginning, return_tensors="pt").input_ids
     with torch.no_grad():
         following = tokenizer.decode([int(model(ids).logits[0, -1].argmax())])
-    assert following == " blue"
+    assert following == facts.continuation
 
 
 def test_its_activations_are_in_parity_with_plain_hugging_face(
