@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,3 +107,15 @@ def test_counts_and_their_nouns() -> None:
 def test_ages(before: timedelta, expected: str) -> None:
     now = datetime(2026, 2, 10, 12, tzinfo=UTC)
     assert numbers.ago(now - before, now) == expected
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"), [(["a"], "a"), ([1, 2], "1 and 2"), (("a", "b", "c"), "a, b and c")]
+)
+def test_items_are_listed_with_and_before_the_last(items: Sequence[object], expected: str) -> None:
+    assert numbers.listed(items) == expected
+
+
+def test_of_many_items_the_first_are_named_and_the_others_counted() -> None:
+    assert numbers.some(["a", "b", "c"], limit=3) == "a, b, c"
+    assert numbers.some(["a", "b", "c", "d"], limit=2) == "a, b and 2 more"

@@ -70,15 +70,11 @@ def render_text(report: AuditReport) -> str:
 
 
 def _check_lines(check: Check) -> list[str]:
-    text = check.verdict if check.verdict.startswith(check.title) else _titled(check)
-    lines = _wrapped(text, first=f"{_MARKS[check.outcome]}  ")
+    lead = "" if check.verdict.startswith(check.title) else f"{check.title}: "
+    lines = _wrapped(lead + check.verdict, first=f"{_MARKS[check.outcome]}  ")
     if check.remedy:
         lines += _wrapped(f"-> {check.remedy}", first=" " * 9)
     return lines
-
-
-def _titled(check: Check) -> str:
-    return f"{check.title}: {check.verdict}"
 
 
 def _wrapped(text: str, *, first: str) -> list[str]:

@@ -236,6 +236,8 @@ def compare(probe: Median, words: Median) -> Comparison:
 def p_beyond(comparisons: Sequence[Comparison]) -> float:
     """p-value of a probe that is not better than all: the largest one (intersection-union).
 
+    NaN where one comparison is missing.
+
     Source: Berger 1982.
     """
     return float(np.max([each.p_better for each in comparisons]))
@@ -249,7 +251,8 @@ def p_words(comparisons: Sequence[Comparison]) -> float:
 
     Source: Lakens 2017.
     """
-    return min(1.0, len(comparisons) * float(np.min([each.p_within for each in comparisons])))
+    smallest = np.min([each.p_within for each in comparisons])
+    return float(np.minimum(1.0, len(comparisons) * smallest))
 
 
 def detectable_gain(comparisons: Sequence[Comparison], n_scenarios: int, alpha: float) -> float:

@@ -180,7 +180,6 @@ def _headline(
     comparisons = {
         name: compare(median, medians[name]) if name in medians else Comparison() for name in WORDS
     }
-    complete = all(math.isfinite(each.se) for each in comparisons.values())
     found = tuple(comparisons.values())
     headline = Headline(
         probes=probes,
@@ -190,8 +189,8 @@ def _headline(
         median=median,
         baseline=baseline,
         comparisons=comparisons,
-        p_beyond=p_beyond(found) if complete else math.nan,
-        p_words=p_words(found) if complete else math.nan,
+        p_beyond=p_beyond(found),
+        p_words=p_words(found),
     )
     return headline, controls
 
