@@ -121,7 +121,7 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
 
 
 def control_settings(settings: AnalysisSettings) -> ControlSettings:
-    """What decides the control extractions of an analysis."""
+    """Settings of the control extractions of an analysis."""
     return ControlSettings(
         sites=settings.sites,
         pooling=settings.pooling,

@@ -1,4 +1,4 @@
-"""Writing of an analysis: its folder appears complete, or not at all."""
+"""Writing of an analysis: its folder is written completely or not at all."""
 
 from __future__ import annotations
 

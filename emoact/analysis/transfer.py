@@ -30,7 +30,7 @@ _Version = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class TransferRequest:
-    """What to train on, and what to test on.
+    """Data sets, labels and options of a transfer.
 
     Attributes:
         source: Results folder for training.

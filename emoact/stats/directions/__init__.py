@@ -1,1 +1,1 @@
-"""Emotion directions: how they are made, how long, how stable, how well they separate."""
+"""Emotion directions: construction, strength, stability and separation."""

@@ -34,7 +34,7 @@ class HeldOut:
 def nearest_prompts(
     pooled: Float[np.ndarray, "prompt d_model"], own: int, most: int = 8
 ) -> list[tuple[int, float]]:
-    """The prompts nearest to one of them, nearest first, with their standardised distances.
+    """Prompts in the order of their standardised distance from one of them, with the distances.
 
     Prompts with values that are not finite are left out; empty when the one asked about is.
     """

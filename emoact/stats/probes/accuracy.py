@@ -1,4 +1,4 @@
-"""Balanced accuracy over scenarios, its comparison with what words give, and the verdict."""
+"""Balanced accuracy over scenarios, its comparison with classifiers of words, and the verdict."""
 
 from __future__ import annotations
 

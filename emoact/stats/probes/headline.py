@@ -71,7 +71,7 @@ class Headline:
 
     @property
     def significant(self) -> bool:
-        """The classes differ by more than chance somewhere."""
+        """True where the permutation test over all layers and sites is significant."""
         return self.significance.p_holm <= self.alpha
 
     @property

@@ -1,4 +1,4 @@
-"""Shrinkage LDA with classes of equal weight, at the smaller cost of prompts or dimensions."""
+"""Shrinkage LDA with classes of equal weight, solved over prompts where they are fewer."""
 
 from __future__ import annotations
 
