@@ -178,13 +178,7 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
 
 def _settings(cards: Sequence[UnitCard]) -> None:
     with st.expander("Settings of the files shown", icon=":material/tune:"):
-        st.dataframe(
-            configuration.frame(cards),
-            hide_index=True,
-            alt="Configuration of each file that is drawn",
-        )
-        for footnote in configuration.footnotes([card.unit for card in cards if card.unit]):
-            st.caption(md(footnote))
+        configuration.show(cards, alt="Configuration of each file that is drawn")
 
 
 def list_problems(cards: Sequence[UnitCard]) -> None:

@@ -184,14 +184,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             for card in unit_cards(results)
             if card.problem is None and (card.file.folder, card.file.emotion) in files
         ]
-        if cards:
-            st.dataframe(
-                configuration.frame(cards),
-                hide_index=True,
-                alt="Configuration of each of these files as it is on disk now",
-            )
-        for note in configuration.footnotes([card.unit for card in cards if card.unit]):
-            st.caption(md(note))
+        configuration.show(cards, alt="Configuration of each of these files as it is on disk now")
         for finding in saved.findings:
             st.caption(f":material/info: {md(finding.where)}: {prose(finding.message)}")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from emoact import numbers
 from emoact.models.registry import REGISTRY
@@ -41,9 +42,13 @@ def warnings(units: Sequence[UnitMeasures]) -> list[str]:
     return found
 
 
-def frame(cards: Sequence[UnitCard]) -> pd.DataFrame:
-    """One row for each readable file."""
-    return pd.DataFrame([_row(card, card.unit) for card in cards if card.unit is not None])
+def show(cards: Sequence[UnitCard], *, alt: str) -> None:
+    """Draw a table with one row for each readable file, and the footnotes of the models."""
+    rows = [_row(card, card.unit) for card in cards if card.unit is not None]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt=alt)
+    for note in footnotes([card.unit for card in cards if card.unit]):
+        st.caption(md(note))
 
 
 def footnotes(units: Sequence[UnitMeasures]) -> list[str]:
