@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from emoact.decode import OPTIONAL
 from emoact.errors import RequestError
@@ -112,11 +112,15 @@ class ChatFormat:
         return ["--chat", "template", *said]
 
     @classmethod
-    def of(cls, words: Mapping[str, Any] | None) -> ChatFormat | None:
+    def of(cls, words: object) -> ChatFormat | None:
         """The format that a file states; the inverse of `words`."""
-        if words is None:
+        if not isinstance(words, Mapping):
             return None
-        return cls(system=words.get("system"), assistant=words.get("assistant"))
+        system, assistant = (
+            text if isinstance(text := words.get(name), str) else None
+            for name in ("system", "assistant")
+        )
+        return cls(system=system, assistant=assistant)
 
 
 @dataclass(frozen=True, kw_only=True)

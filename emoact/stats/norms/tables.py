@@ -178,7 +178,8 @@ def token_table(
     layers = _layers(norms, layer)
     places = [(n, at) for n in samples for at in range(unit.lengths[n])]
     if content:
-        places = [(n, at) for n, at in places if unit.content[n][0] <= at < unit.content[n][1]]
+        own = unit.is_content
+        places = [(n, at) for n, at in places if own[edges[n] + at]]
     tokens = np.array([edges[n] + at for n, at in places], dtype=np.int64)
     at = np.ix_(np.array(layers), tokens)
     dims, values = one.top_dims[at], one.top_values[at]
