@@ -9,6 +9,11 @@ PENALTY_C = 1.0
 """Inverse strength of the penalty, scikit-learn's default."""
 
 _MAX_STEPS = 100
+_NEAR = 1e-3
+"""Change of decision values after which a step of Newton's method is the last: the next would be of
+the order of its square."""
+_FIRST = 3.0
+"""Decision values of the training prompts at the start: near those of a separated fit."""
 _FAR = 30.0
 """Decision value beyond which the chance of a class counts as certain."""
 
@@ -46,10 +51,12 @@ def kernel_decisions(
         with_test: Of the test prompts with the training prompts.
         penalty_c: Inverse strength of the penalty.
     """
+    from scipy.linalg import cho_factor, cho_solve
+
     kernel = products.astype(np.float64)
     target, weight = is_emotion.astype(np.float64), penalty_c * _class_weights(is_emotion)
     n = len(kernel)
-    coefficients, intercept, values = np.zeros(n), 0.0, np.zeros(n)
+    coefficients, intercept, values = np.zeros(n), 0.0, _FIRST * (2 * target - 1)
     loss = np.inf
     for _ in range(_MAX_STEPS):
         near = np.clip(values, -_FAR, _FAR)
@@ -57,9 +64,12 @@ def kernel_decisions(
         curvature = weight * chance * (1 - chance)
         root = np.sqrt(curvature)
         aim = root * near - weight * (chance - target) / root
-        solved = np.linalg.solve(
-            np.eye(n) + root[:, None] * kernel * root, np.column_stack([aim, root])
-        )
+        matrix = kernel * root[:, None]
+        matrix *= root
+        matrix[np.diag_indices(n)] += 1
+        # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
+        factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+        solved = cho_solve(factor, np.column_stack([aim, root]), check_finite=False)
         new_intercept = (root @ solved[:, 0]) / (root @ solved[:, 1])
         new = root * (solved[:, 0] - new_intercept * solved[:, 1])
         size = 1.0
@@ -74,7 +84,7 @@ def kernel_decisions(
             size /= 2
         change = np.abs(moved - values).max()
         coefficients, intercept, values, loss = trial, trial_intercept, moved, float(trial_loss)
-        if change < 1e-6:
+        if change < _NEAR:
             break
     return np.asarray(with_test @ coefficients + intercept, dtype=np.float64)
 
