@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design
@@ -260,7 +260,8 @@ def class_sums(
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
     label_of = design.label_of[order][starts]
     edges = np.searchsorted(label_of, np.arange(len(design.labels) + 1))
-    return _sums_of_runs(vectors[order], starts), {
+    is_sorted = np.array_equal(order, np.arange(len(order)))
+    return _sums_of_runs(vectors if is_sorted else vectors[order], starts), {
         label: slice(edges[label], edges[label + 1]) for label in range(len(design.labels))
     }
 
@@ -272,10 +273,38 @@ def _sums_of_runs(
     length, rest = divmod(len(rows), len(starts))
     if rest or not np.array_equal(starts, length * np.arange(len(starts))):
         return np.asarray(np.add.reduceat(rows, starts, axis=0))
+    if length == 1:
+        return rows
     sums = rows[::length].copy()
     for place in range(1, length):
         sums += rows[place::length]
     return sums
+
+
+def contrast_means(
+    design: Design,
+    vectors: Float64[np.ndarray, "prompt d_model"],
+    keep: Bool[np.ndarray, "draw scenario"],
+    contrasts: Float[np.ndarray, "contrast label"],
+) -> Float64[np.ndarray, "contrast draw d_model"]:
+    """Weighted sums of class means over the prompts of some scenarios.
+
+    Args:
+        design: Classes and scenarios.
+        vectors: Vectors of one layer.
+        keep: The scenarios of each draw; NaN for a draw without a prompt of a class that counts.
+        contrasts: Weights of the classes.
+    """
+    sums, of_label = class_sums(design, vectors)
+    found = np.zeros((len(contrasts), len(keep), vectors.shape[1]))
+    for label in np.flatnonzero(contrasts.any(axis=0)).tolist():
+        counts = design.counts[label]
+        means = keep[:, counts > 0].astype(np.float64) @ sums[of_label[label]]
+        n = (keep @ counts)[:, None]
+        means /= np.where(n > 0, n, np.nan)
+        for place in np.flatnonzero(contrasts[:, label]):
+            found[place] += contrasts[place, label] * means
+    return found
 
 
 def _scenario_parts(

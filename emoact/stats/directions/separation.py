@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns
-from emoact.stats.design import Design, class_weights, contrast_prompt_weights
-from emoact.stats.products import Vectors, compact
+from emoact.stats.design import Design
+from emoact.stats.products import Vectors, contrast_means
 
 _NEARLY_APART = 0.98
 """AUROC above which its interval is that of d' on the normal curve."""
@@ -46,52 +46,35 @@ def held_out_scores(
     Positive is towards the emotion. NaN for classes that the contrast leaves out, and in folds
     whose training prompts lack a class or whose direction is zero.
     """
-    scores = np.full((vectors.shape[1], design.n_prompts), np.nan)
-    in_contrast = contrast[design.label_of] != 0
-    for fold in np.unique(folds):
-        train_scenarios = np.ones(design.n_scenarios, dtype=bool)
-        train_scenarios[design.scenario_of[folds == fold]] = False
-        test = np.flatnonzero((folds == fold) & in_contrast)
-        scores[:, test] = projected_scores(
-            vectors,
-            class_weights(design, train_scenarios),
-            contrast,
-            test,
-        )
-    return scores
+    every = np.ones((1, design.n_scenarios), dtype=bool)
+    return held_out_scores_of(design, vectors, contrast, folds, every)[0]
 
 
-def projected_scores(
+def held_out_scores_of(
+    design: Design,
     vectors: Vectors,
-    weights: Float64[np.ndarray, "*draw label prompt"],
     contrast: Float[np.ndarray, " label"],
-    test: Int[np.ndarray, " test"],
-) -> Float64[np.ndarray, "*draw layer test"]:
-    """(x - midpoint) . d / |d| of the test prompts, for directions made with class weights.
-
-    NaN where a class of the contrast is empty or the direction is zero.
-    """
-    direction = contrast_prompt_weights(weights, contrast)
+    folds: Int[np.ndarray, " prompt"],
+    keep: Bool[np.ndarray, "draw scenario"],
+) -> Float64[np.ndarray, "draw layer prompt"]:
+    """The same with directions from some of the scenarios of the other folds, for each draw."""
     positive, negative = np.maximum(contrast, 0.0), np.maximum(-contrast, 0.0)
-    middle = (
-        contrast_prompt_weights(weights, positive / positive.sum())
-        + contrast_prompt_weights(weights, negative / negative.sum())
-    ) / 2
-    flat = np.concatenate([direction, middle]).reshape(2, -1, direction.shape[-1])
-    used = (flat != 0).any(axis=(0, 1))
-    used[test] = True
-    place = (np.cumsum(used) - 1)[test]
-    scores = np.empty((flat.shape[1], vectors.shape[1], len(test)))
+    middle = (positive / positive.sum() + negative / negative.sum()) / 2
+    scores = np.full((len(keep), vectors.shape[1], design.n_prompts), np.nan)
+    in_contrast = contrast[design.label_of] != 0
     for layer in range(vectors.shape[1]):
-        rows = compact(vectors[used, layer], 2 * flat.shape[1])
-        made, between = flat[:, :, used] @ rows
-        squares = (made**2).sum(axis=1)
-        length = np.sqrt(
-            np.where(squares > 1e-13 * largest_square(vectors[:, layer]), squares, np.nan)
-        )
-        offset = (made * between).sum(axis=1)
-        scores[:, layer] = ((made @ rows[place].T) - offset[:, None]) / length[:, None]
-    return scores.reshape(*direction.shape[:-1], *scores.shape[1:])
+        own = vectors[:, layer]
+        floor = 1e-13 * largest_square(own)
+        for fold in np.unique(folds):
+            train = keep.copy()
+            train[:, design.scenario_of[folds == fold]] = False
+            made, between = contrast_means(design, own, train, np.stack([contrast, middle]))
+            squares = (made**2).sum(axis=1, keepdims=True)
+            unit = made / np.sqrt(np.where(squares > floor, squares, np.nan))
+            offset = (unit * between).sum(axis=1, keepdims=True)
+            test = np.flatnonzero((folds == fold) & in_contrast)
+            scores[:, layer, test] = unit @ own[test].T - offset
+    return scores
 
 
 def largest_square(vectors: Float64[np.ndarray, "prompt d_model"]) -> float:
@@ -274,7 +257,8 @@ def _fold_influence(
         off[fold] = 0
         influence[0, test] = pull @ (contrast @ off).T - np.outer(slope[test], middle @ off @ unit)
         change = np.outer(contrast, pull.sum(axis=0)) - np.outer(middle, slope[test].sum() * unit)
-        moved = np.einsum("pd,pd->p", exact - means[labels], change[labels])
+        constant = np.einsum("ld,ld->l", means, change)
+        moved = (exact @ change.T - constant)[np.arange(len(used)), labels]
         influence[1, train, fold] = (moved / np.maximum(size - 1, 1)[labels])[train]
     return influence
 

@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns
-from emoact.stats.design import Design, class_weights, contrast_prompt_weights
+from emoact.stats.design import Design
 from emoact.stats.directions.directions import matched_scenarios
-from emoact.stats.directions.separation import largest_square, projected_scores
+from emoact.stats.directions.separation import held_out_scores_of, largest_square
 from emoact.stats.null.uncertainty import finite_mean, percentile_interval
-from emoact.stats.products import Vectors, class_sums, compact
+from emoact.stats.products import Vectors, class_sums, contrast_means
 from emoact.stats.rank import unit_ranks
 
 
@@ -25,9 +25,14 @@ def split_half_cosines(
     Each half has its own part of neutral: with a shared one, noise would have the
     cosine 1/3.
     """
-    first = contrast_prompt_weights(class_weights(design, halves), contrast)
-    second = contrast_prompt_weights(class_weights(design, ~halves), contrast)
-    return weight_cosines(vectors, first, second)
+    cosines = np.empty((len(halves), vectors.shape[1]))
+    for layer in range(vectors.shape[1]):
+        own = vectors[:, layer]
+        first, second = (
+            contrast_means(design, own, side, contrast[None])[0] for side in (halves, ~halves)
+        )
+        cosines[:, layer] = row_cosines(first, second, floor=1e-13 * largest_square(own))
+    return cosines
 
 
 def leave_one_out_cosines(
@@ -52,7 +57,7 @@ def leave_one_out_cosines(
             whole += contrast[label] * mean
             left_out[held] += contrast[label] * without
             left_out[~held] += contrast[label] * mean
-        cosines[:, layer] = _cosines(
+        cosines[:, layer] = row_cosines(
             left_out, whole[None], floor=1e-13 * largest_square(vectors[:, layer])
         )
     return cosines
@@ -88,35 +93,16 @@ def pairwise_difference_cosine(
     return mean
 
 
-def weight_cosines(
-    vectors: Vectors,
-    first: Float[np.ndarray, "draw prompt"],
-    second: Float[np.ndarray, "draw prompt"],
-) -> Float64[np.ndarray, "draw layer"]:
-    """Cosines of the directions `first @ vectors` and `second @ vectors`, per draw and layer.
-
-    NaN where one of them is zero or was made from an empty class.
-    """
-    usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
-    left, right = first[usable], second[usable]
-    used = (left != 0).any(axis=0) | (right != 0).any(axis=0)
-    left, right = left[:, used], right[:, used]
-    cosines = np.full((len(first), vectors.shape[1]), np.nan)
-    for layer in range(vectors.shape[1]):
-        rows = compact(vectors[used, layer], 2 * len(left))
-        # A direction that vanishes leaves rounding error of this size, whose cosine means nothing.
-        floor = 1e-13 * largest_square(vectors[:, layer])
-        cosines[usable, layer] = _cosines(left @ rows, right @ rows, floor=floor)
-    return cosines
-
-
-def _cosines(
+def row_cosines(
     first: Float64[np.ndarray, "draw d_model"],
     second: Float64[np.ndarray, "#draw d_model"],
     *,
     floor: float,
 ) -> Float64[np.ndarray, " draw"]:
-    """Cosines of rows; NaN where a square is not above the floor."""
+    """Cosines of rows; NaN where a square is not above the floor.
+
+    A direction that vanishes leaves rounding error, whose cosine means nothing.
+    """
     product = (first * second).sum(axis=1)
     squares = (first**2).sum(axis=1), (second**2).sum(axis=1)
     defined = (squares[0] > floor) & (squares[1] > floor)
@@ -143,13 +129,7 @@ def score_reliability(
     used = contrast[design.label_of] != 0
 
     def ranks(half: Bool[np.ndarray, "split scenario"]) -> Float64[np.ndarray, "split layer used"]:
-        scores = np.full((len(half), vectors.shape[1], design.n_prompts), np.nan)
-        for fold in np.unique(folds):
-            held_out = np.isin(np.arange(design.n_scenarios), design.scenario_of[folds == fold])
-            test = np.flatnonzero((folds == fold) & used)
-            scores[..., test] = projected_scores(
-                vectors, class_weights(design, half & ~held_out), contrast, test
-            )
+        scores = held_out_scores_of(design, vectors, contrast, folds, half)
         return unit_ranks(scores[..., used], design.label_of[used])
 
     mean = finite_mean(np.einsum("slp,slp->sl", ranks(halves), ranks(~halves)))

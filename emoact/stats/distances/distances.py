@@ -21,11 +21,12 @@ from emoact.stats.cosine import (
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.emotion import BAND_DRAWS, Contrast, EmotionFigures
-from emoact.stats.directions.stability import weight_cosines
+from emoact.stats.directions.separation import largest_square
+from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import ClassProducts, SharedVectors, Vectors
+from emoact.stats.products import ClassProducts, SharedVectors, Vectors, compact
 from emoact.stats.settings import AnalysisSettings
 
 Layers = Float64[np.ndarray, " layer"]
@@ -204,17 +205,21 @@ def cosine_null(
     if groups is None:
         blank = np.full((3, vectors.shape[1]), np.nan)
         return blank[0], blank[1:]
-    parts = []
-    for start in range(0, len(groups), _CHUNK):
-        drawn = groups[start : start + _CHUNK]
-        first, second, base = (_means(drawn == group) for group in range(3))
-        parts.append(weight_cosines(vectors, first - base, second - base))
-    cosines = np.concatenate(parts)
+    sizes = [(groups[0] == group).sum() for group in range(3)]
+    used = groups[0] != OUTSIDE
+    drawn = groups[:, used]
+    cosines = np.empty((len(groups), vectors.shape[1]))
+    for layer in range(vectors.shape[1]):
+        rows = compact(vectors[used, layer], 2 * len(groups))
+        whole, floor = rows.sum(axis=0), 1e-13 * largest_square(rows)
+        for start in range(0, len(groups), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            first, second = ((drawn[part] == group).astype(np.float64) @ rows for group in (0, 1))
+            base = (whole - first - second) / sizes[2]
+            cosines[part, layer] = row_cosines(
+                first / sizes[0] - base, second / sizes[1] - base, floor=floor
+            )
     return cosines.mean(axis=0), np.quantile(cosines, (0.025, 0.975), axis=0)
-
-
-def _means(chosen: Bool[np.ndarray, "draw prompt"]) -> Float64[np.ndarray, "draw prompt"]:
-    return np.asarray(chosen / chosen.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _expectation(pair: JudgedPair) -> float:
