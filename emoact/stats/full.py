@@ -28,6 +28,7 @@ from emoact.stats.directions.emotion import (
     beside,
     emotion_cells,
     join_layers,
+    neutral_parts,
 )
 from emoact.stats.distances.distances import JudgedPair, PairFigures, measure_pair
 from emoact.stats.distances.geometry import projection_cells
@@ -36,6 +37,7 @@ from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
 from emoact.stats.null.significance import Judged, judge_families
 from emoact.stats.prepared import Prepared, check_units, part_of, prepare_units
+from emoact.stats.probes.baselines import TextClassifiers
 from emoact.stats.probes.candidates import Candidates, judge_texts
 from emoact.stats.probes.grid import ProbeGrid, probe_emotion
 from emoact.stats.probes.headline import control_findings, headline_cells
@@ -128,8 +130,11 @@ def _model_steps(
 
     def layer(site: SiteName, number: int) -> Iterable[Cell]:
         shared = share_vectors(model.design, model.sites[site][:, number : number + 1])
+        neutral = neutral_parts(shared.features, model.design, settings)
         for contrast in prepared.contrasts:
-            figures = analyse_emotion(model, site, contrast, shared=shared, settings=settings)
+            figures = analyse_emotion(
+                model, site, contrast, shared=shared, neutral=neutral, settings=settings
+            )
             found.emotions[model.model, site, contrast.emotion][number] = figures
         for place, pair in enumerate(prepared.pairs):
             found.pairs[model.model, site, place][number] = measure_pair(pair, model.design, shared)
@@ -146,8 +151,10 @@ def _model_steps(
         return []
 
     def texts(contrast: Contrast) -> Iterable[Cell]:
-        found.texts[model.model, contrast.emotion] = judge_texts(model, contrast)
+        found.texts[model.model, contrast.emotion] = judge_texts(model, contrast, classifiers)
         return []
+
+    classifiers = TextClassifiers(model.texts, model.n_tokens)
 
     for site in settings.sites:
         for contrast in prepared.contrasts:

@@ -193,6 +193,7 @@ class SharedVectors:
         products: Class products of `vectors`.
         normalised_products: Class products of `normalised`.
         zscored_products: Class products of the vectors over these standard deviations.
+        scatter: Mean square of each prompt's distance from the mean of its class over these.
     """
 
     features: Float[np.ndarray, "prompt layer d_model"]
@@ -202,6 +203,7 @@ class SharedVectors:
     products: ClassProducts
     normalised_products: ClassProducts
     zscored_products: ClassProducts
+    scatter: Float64[np.ndarray, "prompt layer"]
 
 
 def share_vectors(
@@ -211,6 +213,10 @@ def share_vectors(
     vectors = centre(features)
     normalised = vectors * inverse_noise(design, vectors)
     scale = inverse_sd(vectors.std(axis=0))
+    zscored = vectors * scale
+    zscored_products = class_products(design, zscored)
+    member = design.members.astype(np.float64)
+    zscored -= np.tensordot(member / member.sum(axis=1)[:, None], zscored, axes=1)[design.label_of]
     return SharedVectors(
         features=features,
         vectors=vectors,
@@ -218,7 +224,8 @@ def share_vectors(
         inverse_sd=scale,
         products=class_products(design, vectors),
         normalised_products=class_products(design, normalised),
-        zscored_products=class_products(design, vectors * scale),
+        zscored_products=zscored_products,
+        scatter=np.einsum("pld,pld->pl", zscored, zscored) / vectors.shape[2],
     )
 
 

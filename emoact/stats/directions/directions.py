@@ -128,6 +128,7 @@ def _weighted_sum(
     used = weights != 0
     chosen = features[used].astype(np.float64)
     total = np.tensordot(weights[used], chosen, axes=1)
-    magnitude = np.tensordot(np.abs(weights[used]), np.abs(chosen), axes=1)
+    np.abs(chosen, out=chosen)
+    magnitude = np.tensordot(np.abs(weights[used]), chosen, axes=1)
     # What is rounding error only is 0, so that a direction that vanishes is exactly zero.
     return np.where(np.abs(total) <= 1e-14 * magnitude, 0.0, total)

@@ -234,6 +234,7 @@ def analyse_emotion(
     contrast: Contrast,
     *,
     shared: SharedVectors,
+    neutral: Sequence[Float64[np.ndarray, "component d_model"]],
     settings: AnalysisSettings,
 ) -> EmotionFigures:
     """Directions, strength, separation, stability and the permutation null of one emotion.
@@ -243,22 +244,24 @@ def analyse_emotion(
         site: Which vectors.
         contrast: The emotion and its reference.
         shared: Vectors of the layers to analyse.
+        neutral: From `neutral_parts` of the same vectors.
         settings: Choices of the analysis.
     """
     design, weights, vectors = model.design, contrast.weights, shared.vectors
     main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
-    directions, n_components = _directions(shared.features, design, contrast, settings, main)
+    directions = _directions(shared.features, design, contrast, main, neutral)
     scores = held_out_scores(design, vectors, weights, contrast.folds)
     used = contrast.used
     lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(scores), used.sum()))
     some = contrast.plan.part(BAND_DRAWS)
+    sides = contrast.is_emotion, used & ~contrast.is_emotion
     return EmotionFigures(
         model=model,
         contrast=contrast,
         site=site,
         main=main,
         directions=directions,
-        n_components=n_components,
+        n_components=np.array([len(components) for components in neutral]),
         strength=measure_strength(shared, design, weights),
         separation=measure_separation(scores, vectors, design, weights, contrast.folds),
         split_half=split_half_cosines(design, vectors, weights, contrast.halves),
@@ -267,23 +270,12 @@ def analyse_emotion(
         statistic=permuted_statistics(contrast.plan, vectors, shared.inverse_sd),
         null_band=_band(permuted_strengths(some, vectors).squared, contrast),
         normalised_band=_band(permuted_strengths(some, shared.normalised).squared, contrast),
-        spread=_spread(shared, design, contrast),
+        spread=np.sqrt([shared.scatter[side].mean(axis=0) for side in sides]),
         reliability=score_reliability(
             design, vectors, weights, contrast.folds, contrast.halves[:RELIABILITY_SPLITS]
         ),
         length_corr=spearman(scores[:, used], lengths),
     )
-
-
-def _spread(
-    shared: SharedVectors, design: Design, contrast: Contrast
-) -> Float64[np.ndarray, "2 layer"]:
-    member = design.members.T.astype(np.float64)
-    means = np.tensordot((member / member.sum(axis=0)).T, shared.vectors, axes=1)
-    away = (shared.vectors - means[design.label_of]) * shared.inverse_sd
-    squares = np.einsum("pld,pld->pl", away, away) / shared.vectors.shape[2]
-    sides = contrast.is_emotion, contrast.used & ~contrast.is_emotion
-    return np.sqrt([squares[side].mean(axis=0) for side in sides])
 
 
 def _band(
@@ -300,31 +292,39 @@ def _band(
     return np.where(usable, band * share**2, np.nan)
 
 
+def neutral_parts(
+    features: Float[np.ndarray, "prompt layer d_model"], design: Design, settings: AnalysisSettings
+) -> list[Float64[np.ndarray, "component d_model"]]:
+    """Principal components of neutral prompts at each layer; none without a neutral reference."""
+    if settings.reference != "neutral":
+        return [np.empty((0, features.shape[2])) for _ in range(features.shape[1])]
+    neutral = features[design.label_of == design.index(settings.neutral)]
+    return [
+        neutral_components(neutral[:, layer], settings.neutral_variance)
+        for layer in range(features.shape[1])
+    ]
+
+
 def _directions(
     features: Float[np.ndarray, "prompt layer d_model"],
     design: Design,
     contrast: Contrast,
-    settings: AnalysisSettings,
     main: DirectionKind,
-) -> tuple[dict[DirectionKind, Float64[np.ndarray, "layer d_model"]], Int[np.ndarray, " layer"]]:
+    neutral: Sequence[Float64[np.ndarray, "component d_model"]],
+) -> dict[DirectionKind, Float64[np.ndarray, "layer d_model"]]:
     used = contrast_direction(features, design, contrast.weights)
     directions: dict[DirectionKind, Float64[np.ndarray, "layer d_model"]] = {main: used}
     if len(design.labels) > 1:
         directions["grand_mean"] = grand_mean_direction(features, design, contrast.emotion)
-    n_components = np.zeros(len(used), dtype=np.int64)
     if main == "plain":
-        neutral = features[design.label_of == design.index(settings.neutral)]
-        projected = np.empty_like(used)
-        for layer in range(len(used)):
-            components = neutral_components(neutral[:, layer], settings.neutral_variance)
-            projected[layer] = project_out(used[layer], components)
-            n_components[layer] = len(components)
-        directions["neutral_projected"] = projected
+        directions["neutral_projected"] = np.stack(
+            [project_out(*each) for each in zip(used, neutral, strict=True)]
+        )
         if _shares_scenarios(design, contrast.weights):
             directions["within_scenario"] = within_scenario_direction(
-                features, design, contrast.emotion, settings.neutral
+                features, design, contrast.emotion, *contrast.reference
             )
-    return directions, n_components
+    return directions
 
 
 def _pairwise(

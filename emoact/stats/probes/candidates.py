@@ -62,10 +62,9 @@ def question_of(model: ModelFeatures, contrast: Contrast) -> Question:
     )
 
 
-def judge_texts(model: ModelFeatures, contrast: Contrast) -> Candidates:
+def judge_texts(model: ModelFeatures, contrast: Contrast, texts: TextClassifiers) -> Candidates:
     """Every baseline that needs no activations; those on words only where the texts are known."""
     question = question_of(model, contrast)
-    texts = TextClassifiers(model.texts, model.n_tokens)
     found = dict[str, Candidate]()
     for kind in texts.kinds:
 

@@ -56,9 +56,11 @@ def standardised(
     # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
     kind = np.float32 if len(train) > MANY_PROMPTS else np.float64
     mean = train.mean(axis=0, dtype=np.float64)
-    here, there = ((side - mean.astype(kind)).astype(kind) for side in (train, test))
+    here, there = (np.subtract(side, mean.astype(kind), dtype=kind) for side in (train, test))
     scale = inverse_sd(np.sqrt(np.einsum("pf,pf->f", here, here, dtype=np.float64) / len(here)))
-    return here * scale.astype(kind), there * scale.astype(kind)
+    here *= scale.astype(kind)
+    there *= scale.astype(kind)
+    return here, there
 
 
 def band(n_layers: int) -> range:
