@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
-from emoact.stats.directions.emotion import make_contrast
+from emoact.stats.directions.contrast import make_contrast
 from emoact.stats.directions.separation import held_out_scores, measure_separation
 from emoact.stats.directions.strength import measure_strength
 from emoact.stats.features import Controls, PromptInfo, UnitFeatures

@@ -20,7 +20,7 @@ from emoact.jobs.redact import redact
 from emoact.models.cache import known_sha256
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
-from emoact.stats.directions.emotion import check_labels
+from emoact.stats.directions.contrast import check_labels
 from emoact.stats.prepared import check_units
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.controls import ControlSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from emoact.positions import Pooling, Span, pool_layers
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, HasProvenance
 from emoact.stats.design import Design, design_of
+from emoact.stats.probes.probes import band
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
 
@@ -144,7 +145,7 @@ class ModelFeatures:
         prompts: In the order of the rows.
         sites: Pooled vectors by site.
         random_weights: True for random weights, whose figures do not describe a language model.
-        controls: Of all prompts; None where a unit has none.
+        controls: Of all prompts, at the layers of `band`; None where a unit has none.
     """
 
     model: str
@@ -217,12 +218,15 @@ def features_of(
     )
 
 
-def join_units(units: Sequence[UnitFeatures]) -> ModelFeatures:
+def join_units(given: Iterable[UnitFeatures]) -> ModelFeatures:
     """All units of one model, one after the other.
+
+    Units of an iterator that nothing else holds are let go as soon as they are copied.
 
     Raises:
         RequestError: An emotion occurs twice, or the shapes of the units differ.
     """
+    units = list(given)
     first = units[0]
     seen: set[str] = set()
     for unit in units:
@@ -237,18 +241,38 @@ def join_units(units: Sequence[UnitFeatures]) -> ModelFeatures:
                     remedy="These files are not of one model; extract them again.",
                 )
     prompts = tuple(prompt for unit in units for prompt in unit.prompts)
-    return ModelFeatures(
-        model=first.model,
-        design=design_of(
-            [unit.emotion for unit in units for _ in unit.prompts],
-            [prompt.scenario_id for prompt in prompts],
-            [name for unit in units for name in _names(unit)],
-        ),
-        prompts=prompts,
-        sites={site: np.concatenate([unit.sites[site] for unit in units]) for site in first.sites},
-        random_weights=any(unit.random_weights for unit in units),
-        controls=_join_controls(units),
+    model, n_layers = first.model, next(iter(first.sites.values())).shape[1]
+    design = design_of(
+        [unit.emotion for unit in units for _ in unit.prompts],
+        [prompt.scenario_id for prompt in prompts],
+        [name for unit in units for name in _names(unit)],
     )
+    random_weights = any(unit.random_weights for unit in units)
+    controls = _join_controls(units, band(n_layers))
+    sites = {
+        site: np.empty((len(prompts), *pooled.shape[1:]), dtype=pooled.dtype)
+        for site, pooled in first.sites.items()
+    }
+    del first, unit
+    start = 0
+    for unit in let_go(units):
+        for site, joined in sites.items():
+            joined[start : start + len(unit.prompts)] = unit.sites[site]
+        start += len(unit.prompts)
+    return ModelFeatures(
+        model=model,
+        design=design,
+        prompts=prompts,
+        sites=sites,
+        random_weights=random_weights,
+        controls=controls,
+    )
+
+
+def let_go(units: list[UnitFeatures]) -> Iterator[UnitFeatures]:
+    """The units one by one, taken out of the list, so that it keeps no vectors in memory."""
+    while units:
+        yield units.pop(0)
 
 
 def _names(unit: UnitFeatures) -> list[tuple[str, str, int]]:
@@ -260,22 +284,28 @@ def _names(unit: UnitFeatures) -> list[tuple[str, str, int]]:
     ]
 
 
-def _join_controls(units: Sequence[UnitFeatures]) -> Controls | None:
-    """Controls that all units have; of the shuffles the smallest number."""
+def _join_controls(units: Sequence[UnitFeatures], layers: range) -> Controls | None:
+    """Controls that all units have, at some layers; of the shuffles the smallest number."""
     found = [unit.controls for unit in units if unit.controls is not None]
     if len(found) < len(units):
         return None
     sites = tuple(units[0].sites)
     contextless = [each.contextless for each in found if each.contextless is not None]
     return Controls(
-        contextless={site: np.concatenate([each[site] for each in contextless]) for site in sites}
+        contextless={site: _join(contextless, site, layers) for site in sites}
         if len(contextless) == len(units)
         else None,
         shuffled=tuple(
-            {site: np.concatenate([each[site] for each in shuffle]) for site in sites}
+            {site: _join(shuffle, site, layers) for site in sites}
             for shuffle in zip(*(each.shuffled for each in found), strict=False)
         ),
     )
+
+
+def _join(
+    parts: Sequence[Mapping[SiteName, np.ndarray]], site: SiteName, layers: range
+) -> np.ndarray:
+    return np.concatenate([part[site][:, layers.start : layers.stop] for part in parts])
 
 
 def _prompts(unit: ReadableUnit) -> tuple[PromptInfo, ...]:

@@ -21,8 +21,8 @@ from emoact.stats.across.geometry import Geometry, judged_columns, measure_geome
 from emoact.stats.across.shared import common_rows, sampled_rows
 from emoact.stats.comparable import Difference
 from emoact.stats.cosine import ZeroDirectionWarning
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.emotion import (
-    Contrast,
     EmotionFigures,
     analyse_emotion,
     beside,
@@ -32,7 +32,7 @@ from emoact.stats.directions.emotion import (
 )
 from emoact.stats.distances.distances import JudgedPair, PairFigures, measure_pair
 from emoact.stats.distances.geometry import projection_cells
-from emoact.stats.features import UnitFeatures
+from emoact.stats.features import UnitFeatures, let_go
 from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
 from emoact.stats.null.significance import Judged, judge_families
@@ -87,7 +87,7 @@ def analyse_grid(
 
     Args:
         units: Pooled vectors, one per (model, emotion); at least one model with two classes. Those
-            of a generator are let go once the units of a model are joined, which halves the memory.
+            of a generator are let go as they are joined, which halves the memory.
         settings: Choices of the analysis; the defaults when None.
         on_progress: Called after every step; may raise to stop.
         workers: Threads; as many as there are cores, at most 4, when None.
@@ -100,8 +100,8 @@ def analyse_grid(
     given = list(units)
     differences = check_units(given, settings)
     kept, left_out = finite_units(given, leave_out=settings.leave_out_nonfinite)
-    prepared = prepare_units(kept, settings)
-    del given, kept
+    del given
+    prepared = prepare_units(let_go(kept), settings)
     found, missing_pairs = _Found(), list[Finding]()
     work = [each for one in prepared for each in _model_steps(one, found, settings)]
     for first, second in combinations(prepared, 2):

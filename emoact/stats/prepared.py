@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from emoact.errors import RequestError
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, Difference, check_comparable, differing_sites
-from emoact.stats.directions.emotion import Contrast, check_labels, make_contrast
+from emoact.stats.directions.contrast import Contrast, check_labels, make_contrast
 from emoact.stats.distances.distances import EmotionPair, pair_emotions
-from emoact.stats.features import ModelFeatures, UnitFeatures, join_units
+from emoact.stats.features import ModelFeatures, UnitFeatures, join_units, let_go
 from emoact.stats.settings import AnalysisSettings
 
 
@@ -30,7 +30,7 @@ class Prepared:
     pairs: tuple[EmotionPair, ...] = ()
 
 
-def prepare_units(units: Sequence[UnitFeatures], settings: AnalysisSettings) -> list[Prepared]:
+def prepare_units(units: Iterable[UnitFeatures], settings: AnalysisSettings) -> list[Prepared]:
     """One entry per model, in the order of first appearance.
 
     Raises:
@@ -39,9 +39,10 @@ def prepare_units(units: Sequence[UnitFeatures], settings: AnalysisSettings) -> 
     by_model: dict[str, list[UnitFeatures]] = {}
     for unit in units:
         by_model.setdefault(unit.model, []).append(unit)
+        del unit
     found = []
     for own in by_model.values():
-        model = join_units(own)
+        model = join_units(let_go(own))
         contrasts = _contrasts(model, settings)
         pairs = pair_emotions(model.design, contrasts, settings)
         found.append(Prepared(model=model, contrasts=contrasts, pairs=pairs))

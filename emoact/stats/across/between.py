@@ -26,7 +26,8 @@ from emoact.stats.across.similarity import (
     similarity_test,
     without_class_means,
 )
-from emoact.stats.directions.emotion import RELIABILITY_SPLITS, Contrast
+from emoact.stats.directions.contrast import Contrast
+from emoact.stats.directions.emotion import RELIABILITY_SPLITS
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float, Float64, Int
 
-from emoact.errors import RequestError
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.cosine import plain_cosine
 from emoact.stats.design import (
     Design,
-    contrast_against,
-    contrast_grand_mean,
 )
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.directions import (
     DirectionKind,
     contrast_direction,
@@ -37,15 +35,10 @@ from emoact.stats.directions.stability import (
 from emoact.stats.directions.strength import Strength, measure_strength
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.permutation import (
-    Relabellings,
     permuted_statistics,
     permuted_strengths,
-    prepare_relabellings,
 )
-from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import Judged
-from emoact.stats.null.splits import scenario_folds, scenario_halves
-from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.products import SharedVectors, Vectors
 from emoact.stats.rank import spearman
 from emoact.stats.settings import AnalysisSettings
@@ -57,38 +50,6 @@ LAYERED = (Strength, Separation)
 
 BAND_DRAWS = 500
 """Relabellings behind a band of the null; a band needs fewer than a small p-value."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contrast:
-    """One emotion against its reference in one model, with the draws that all sites share.
-
-    Attributes:
-        emotion: The class that a direction points to.
-        reference: The classes that it points away from.
-        weights: Weight of each class.
-        used: The prompts of either side.
-        folds: Fold of each prompt.
-        halves: Disjoint halves of scenarios.
-        draws: Bootstrap draws of scenarios.
-        relabelled: True for prompts that count as the emotion; row 0 is the truth.
-        plan: The same, ready for sums.
-    """
-
-    emotion: str
-    reference: tuple[str, ...]
-    weights: Float64[np.ndarray, " label"]
-    used: Bool[np.ndarray, " prompt"]
-    folds: Int[np.ndarray, " prompt"]
-    halves: Bool[np.ndarray, "split scenario"]
-    draws: Int[np.ndarray, "draw scenario"]
-    relabelled: Bool[np.ndarray, "permutation prompt"]
-    plan: Relabellings
-
-    @property
-    def is_emotion(self) -> Bool[np.ndarray, " prompt"]:
-        """True for the prompts of the emotion."""
-        return np.asarray(self.relabelled[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,35 +158,6 @@ def beside(parts: Sequence[Layered], **others: Any) -> Layered:
             values[each.name] = beside(own)
     joined: Layered = dataclasses.replace(first, **values)
     return joined
-
-
-def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
-    """The contrast that the settings ask for, with its seeded draws.
-
-    Raises:
-        RequestError: The neutral class is missing.
-    """
-    if settings.reference == "neutral":
-        reference: tuple[str, ...] = (settings.neutral,)
-        weights = contrast_against(design, emotion, settings.neutral)
-    else:
-        reference = tuple(label for label in design.labels if label != emotion)
-        weights = contrast_grand_mean(design, emotion)
-    used = weights[design.label_of] != 0
-    relabelled = relabellings(
-        design, emotion, reference, settings.n_permutations, seed=settings.seed
-    )
-    return Contrast(
-        emotion=emotion,
-        reference=reference,
-        weights=weights,
-        used=used,
-        folds=scenario_folds(design, settings.n_folds, seed=settings.seed),
-        halves=scenario_halves(design, settings.n_splits, seed=settings.seed),
-        draws=bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=relabelled,
-        plan=prepare_relabellings(design, relabelled, used),
-    )
 
 
 def analyse_emotion(
@@ -337,31 +269,6 @@ def _pairwise(
 
 def _shares_scenarios(design: Design, weights: Float64[np.ndarray, " label"]) -> bool:
     return bool((design.counts[weights != 0] > 0).all(axis=0).any())
-
-
-def check_labels(
-    model: str, labels: tuple[str, ...], settings: AnalysisSettings
-) -> tuple[str, ...]:
-    """The emotions of a model that can be contrasted.
-
-    Raises:
-        RequestError: Neutral is missing, or there is nothing to contrast with.
-    """
-    if len(labels) < 2:
-        raise RequestError(
-            f"{model} has only the class {labels[0]!r}; a direction needs two",
-            remedy="Extract at least one emotion beside neutral.",
-        )
-    if settings.reference == "neutral":
-        if settings.neutral not in labels:
-            raise RequestError(
-                f"{model} has no class {settings.neutral!r}, so that directions against it "
-                f"do not exist; it has {', '.join(labels)}",
-                remedy="Name the neutral class (--neutral), extract it, or measure from the grand "
-                "mean of the classes instead (--reference grand_mean).",
-            )
-        return tuple(label for label in labels if label != settings.neutral)
-    return labels
 
 
 _strength = Columns("strength")

@@ -19,8 +19,9 @@ from emoact.stats.cosine import (
     twin_differs,
 )
 from emoact.stats.design import Design
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.directions.emotion import BAND_DRAWS, Contrast, EmotionFigures
+from emoact.stats.directions.emotion import BAND_DRAWS, EmotionFigures
 from emoact.stats.directions.separation import largest_square
 from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios

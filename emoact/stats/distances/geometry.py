@@ -57,7 +57,7 @@ def project_fixed(
     for layer in layers:
         scaled = _scaled(features[:, layer])
         coordinates[layer] = scaled @ axes.T
-        totals[layer] = (scaled**2).sum()
+        totals[layer] = np.vdot(scaled, scaled)
     return Projection(
         coordinates=coordinates, explained=_shares(coordinates, totals), fixed_basis=True
     )
@@ -66,8 +66,10 @@ def project_fixed(
 def _scaled(features: Float[np.ndarray, "prompt d_model"]) -> Float64[np.ndarray, "prompt d_model"]:
     """The vectors about their mean, with a mean square of 1 where they vary."""
     centred = centre(features)
-    spread = np.sqrt((centred**2).sum() / len(centred))
-    return np.asarray(centred / spread if spread > 0 else centred)
+    spread = np.sqrt(np.vdot(centred, centred) / len(centred))
+    if spread > 0:
+        centred /= spread
+    return centred
 
 
 def project_per_layer(
@@ -82,7 +84,7 @@ def project_per_layer(
         centred = centre(features[:, layer])
         axes = principal_axes(centred)[0][:n_axes]
         coordinates[layer] = centred @ _signed(axes).T
-        total[layer] = (centred**2).sum()
+        total[layer] = np.vdot(centred, centred)
     return Projection(
         coordinates=coordinates, explained=_shares(coordinates, total), fixed_basis=False
     )

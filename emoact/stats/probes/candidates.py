@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from emoact.measures import Cell, Columns
-from emoact.stats.directions.emotion import Contrast
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.features import ModelFeatures
 from emoact.stats.probes.accuracy import (
     Median,

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
-from emoact.stats.directions.emotion import Contrast
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.features import Controls, ModelFeatures
 from emoact.stats.probes.accuracy import (
     Accuracies,
@@ -198,10 +198,11 @@ def _controls(
     for name, sets in (("contextless", plain), ("shuffled words", controls.shuffled)):
         pooled = [each[site] for each in sets]
         found[name] = None
-        if not all(np.isfinite(each[question.used][:, layers]).all() for each in pooled):
+        if not all(np.isfinite(each[question.used]).all() for each in pooled):
             nonfinite.append(name)
         elif len(pooled) >= (LEAST_SHUFFLES if name == "shuffled words" else 1):
-            parts = [band_correctness(each, layers, question, kind) for each in pooled]
+            held = range(len(layers))
+            parts = [band_correctness(each, held, question, kind) for each in pooled]
             found[name] = {
                 evaluation: np.mean([part[evaluation] for part in parts], axis=0)
                 for evaluation in question.splits

@@ -12,7 +12,7 @@ import numpy as np
 
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
-from emoact.stats.directions.emotion import Contrast
+from emoact.stats.directions.contrast import Contrast
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.permutation import adjust
 from emoact.stats.probes.accuracy import (
