@@ -47,7 +47,7 @@ def held_out_scores(
     whose training prompts lack a class or whose direction is zero.
     """
     every = np.ones((1, design.n_scenarios), dtype=bool)
-    return held_out_scores_of(design, vectors, contrast, folds, every)[0]
+    return np.asarray(held_out_scores_of(design, vectors, contrast, folds, every)[0])
 
 
 def held_out_scores_of(
