@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
 from emoact.models.cache import check_converted
+from emoact.models.shape import TEXT_ONLY
 from emoact.models.source import ModelSource
 from emoact.models.weights import check_memory, count_parameters, weight_files
 from emoact.schema import ExtractionOptions
@@ -116,7 +117,7 @@ def load_model(
             output_loading_info=True,
         )
         model, loading = loaded
-        _check_weights(loading, source)
+        _check_weights(loading, source, config)
         if not getattr(model.config, "architectures", None):
             model.config.architectures = [type(model).__name__]
         model.eval().requires_grad_(False).to(device)
@@ -141,7 +142,14 @@ def load_model(
 
 
 def _check_architecture(config: Any, source: ModelSource) -> None:
-    """Refuse what TransformerLens has no adapter for, before the weights are read."""
+    """Refuse what TransformerLens has no adapter for, before the weights are read.
+
+    For a model of images or sound it would install a package into this environment.
+    """
+    if config.get_text_config() is not config:
+        raise EmoactError(
+            f"{source.name}: {config.model_type} reads more than text", remedy=TEXT_ONLY
+        )
     # A configuration from a GGUF file may not name its architecture.
     if not config.architectures:
         return
@@ -156,8 +164,16 @@ def _check_architecture(config: Any, source: ModelSource) -> None:
         ) from error
 
 
-def _check_weights(loading: Mapping[str, Any], source: ModelSource) -> None:
-    """Refuse weights with gaps, which transformers fills with random numbers."""
+def _check_weights(loading: Mapping[str, Any], source: ModelSource, config: Any) -> None:
+    """Refuse weights of another architecture, and gaps, which transformers fills at random."""
+    unexpected = sorted(loading["unexpected_keys"])
+    if unexpected and getattr(config, "auto_map", None):
+        raise EmoactError(
+            f"{source.name} has weights that {config.model_type} of transformers does not know "
+            f"({unexpected[0]}); its own code, which emoact does not run, computes something else",
+            remedy="Choose a checkpoint in the format of transformers; their names often end "
+            "in -hf.",
+        )
     missing = sorted(loading["missing_keys"])
     if missing:
         raise EmoactError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from emoact.errors import RequestError
 from emoact.models.source import ModelShape
 
 _MAX_CONFIG_BYTES = 4_000_000
+TEXT_ONLY = "Choose a model of text alone; docs/models.md lists the families."
 _LAYOUT = (
     "A model directory holds config.json, tokenizer.json and *.safetensors, as `save_pretrained` "
     "writes them."
@@ -48,7 +50,7 @@ def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            if value.get("auto_map"):
+            if value.get("auto_map") and not _in_transformers(value.get("model_type")):
                 raise RequestError(
                     f"{path} requires code from the model's repository (auto_map), which emoact "
                     "does not run",
@@ -57,6 +59,18 @@ def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
+
+
+def _in_transformers(model_type: object) -> bool:
+    """True for an architecture of transformers, which then leaves code of the repository alone.
+
+    transformers takes seconds to import, so its folders are looked at.
+    """
+    found = importlib.util.find_spec("transformers")
+    if not isinstance(model_type, str) or not model_type.isidentifier() or found is None:
+        return False
+    places = found.submodule_search_locations or []
+    return any((Path(place) / "models" / model_type).is_dir() for place in places)
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int | None:
@@ -71,11 +85,13 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     """Sizes from a Hugging Face configuration.
 
     Raises:
-        RequestError: A size is missing: the model is not a decoder-only language model.
+        RequestError: A size is missing: the model is not a decoder-only language model; or it reads
+            images or sound.
     """
-    text = config.get("text_config")
-    if isinstance(text, dict):
-        config = {**config, **text}
+    if isinstance(config.get("text_config"), dict):
+        raise RequestError(
+            f"{where}: {config.get('model_type')} reads more than text", remedy=TEXT_ONLY
+        )
     sizes = {
         "n_layers": _first(config, "n_layer", "num_hidden_layers", "num_layers", "n_layers"),
         "d_model": _first(config, "n_embd", "hidden_size", "d_model", "n_embed"),

@@ -115,8 +115,10 @@ def test_a_local_directory_is_named_after_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"auto_map": {"AutoModel": "x.py"}}, "requires code from the model"),
+        ({"model_type": "own", "auto_map": {"AutoModel": "x.py"}}, "requires code from the model"),
+        ({"model_type": "../auto", "auto_map": {"A": "x.py"}}, "requires code from the model"),
         ({"text_config": {"nested": {"auto_map": {"A": "b"}}}}, "requires code from the model"),
+        ({"model_type": "gemma3", "text_config": {"n_layer": 3}}, "gemma3 reads more than text"),
         ({"n_layer": None}, "does not state n_layers"),
         ({"vocab_size": "many"}, "does not state d_vocab"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,40 @@ def test_a_tensor_that_is_missing_is_not_replaced_by_random_numbers(tmp_path: Pa
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EmoactError, match=r"lack model.layers.1.mlp.up_proj.weight \(1 tensors"):
         load_model(resolve_model(str(folder)), ExtractionOptions())
+
+
+def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(
+    tmp_path: Path,
+) -> None:
+    folder = save_tiny("phi3", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: ...\n")
+    assert load_model(resolve_model(str(folder)), ExtractionOptions()).bridge.cfg.n_layers == 3
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.own.weight"] = np.zeros(1, dtype=np.float32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EmoactError, match=r"phi3 of transformers does not know \(model.layers.1"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_of_images_is_refused_and_nothing_is_installed_for_it(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "qwen2_5_vl", "vision_config": {}}
+    config["architectures"] = ["Qwen2_5_VLForConditionalGeneration"]
+    (folder / "config.json").write_text(json.dumps(config))
+    installed: list[object] = []
+    # TransformerLens would install torchvision.
+    monkeypatch.setattr(subprocess, "check_call", lambda *words, **_: installed.append(words))
+    with pytest.raises(EmoactError, match="qwen2_5_vl reads more than text"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+    assert not installed
 
 
 def test_weights_that_do_not_fit_are_refused_with_what_would_help(
