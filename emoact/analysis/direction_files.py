@@ -25,11 +25,6 @@ def file_name(folder: str, site: SiteName) -> str:
     return f"directions_{folder}_{site}.safetensors"
 
 
-def tensor_name(emotion: str, kind: DirectionKind | None = None) -> str:
-    """Name of a tensor: the emotion, and the kind unless the analysis itself uses it."""
-    return emotion if kind is None else f"{emotion}:{kind}"
-
-
 def write_directions(
     folder: Path,
     result: AnalysisResult,
@@ -38,13 +33,16 @@ def write_directions(
     inputs: Sequence[InputFile],
     badges: Sequence[str],
 ) -> None:
-    """Write every direction of a result, with its contrast and settings in the metadata."""
+    """Write every direction of a result, with its contrast and settings in the metadata.
+
+    A tensor has the name of its emotion, and of its kind unless the analysis itself uses it.
+    """
     from safetensors.numpy import save_file
 
     places = dict.fromkeys((key.model, key.site) for key in result.directions)
     for model, site in places:
         tensors = {
-            tensor_name(key.emotion, None if key.main else key.kind): np.ascontiguousarray(
+            key.emotion if key.main else f"{key.emotion}:{key.kind}": np.ascontiguousarray(
                 direction, dtype=np.float32
             )
             for key, direction in result.directions.items()
