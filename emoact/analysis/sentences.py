@@ -17,6 +17,10 @@ _WORDS = {
     "contextless": "tokens without context",
     "shuffled_words": "shuffled words",
 }
+_PAIR_VERDICTS = {
+    "no_separation": " (not shown to be separate)",
+    "undecided": " (undecided, too few scenarios)",
+}
 Row = Mapping[str, Any]
 
 
@@ -143,7 +147,7 @@ def pair_sentences(
     for own in _by_site(rows, "balanced_accuracy", evaluation):
         figures = "; ".join(
             f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}, "
-            f"{p_text(row['p_holm'])}"
+            f"{p_text(row['p_holm'])}{_PAIR_VERDICTS.get(row.get('verdict', ''), '')}"
             for row in own
         )
         sentences.append(

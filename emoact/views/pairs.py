@@ -23,6 +23,8 @@ _COLUMNS = [
     "balanced_min",
     "balanced_max",
     "p_holm",
+    "p_permutation",
+    "verdict",
     "layer_first",
     "layer_last",
     "n_prompts",

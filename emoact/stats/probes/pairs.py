@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
+from emoact.stats.design import Design
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.features import ModelFeatures
-from emoact.stats.null.permutation import adjust
+from emoact.stats.null.permutation import adjust, permuted_statistics, prepare_relabellings
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.significance import judge_families
 from emoact.stats.probes.accuracy import (
+    MIN_UNITS,
     Accuracies,
     Median,
     balanced_columns,
@@ -25,6 +30,7 @@ from emoact.stats.probes.accuracy import (
 )
 from emoact.stats.probes.grid import band_correctness, headline_probe
 from emoact.stats.probes.probes import CROSS_VALIDATED, ProbeKind, ask, band
+from emoact.stats.products import centre, inverse_sd
 from emoact.stats.settings import AnalysisSettings
 
 
@@ -37,7 +43,10 @@ class EmotionPair:
         layers: Layers whose median is taken.
         accuracies: By layer.
         median: Over the layers.
+        statistic: Of the permutation test at these layers; row 0 is as labelled.
+        alpha: Largest accepted chance of any false alarm.
         p_holm: `p_chance` corrected for all pairs of the analysis; NaN before.
+        p_permutation: Of the difference of means over layers and sites, corrected likewise.
     """
 
     model: str
@@ -48,12 +57,23 @@ class EmotionPair:
     layers: range
     accuracies: Accuracies
     median: Median
+    statistic: Float64[np.ndarray, "permutation layer"]
+    alpha: float
     p_holm: float = math.nan
+    p_permutation: float = math.nan
 
     @property
     def p_chance(self) -> float:
         """p-value of a balanced accuracy that is not above 1/2."""
         return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
+
+    @property
+    def verdict(self) -> str:
+        """A probe alone also tells classes apart that differ in spread and not in their mean."""
+        if self.median.n_scenarios < MIN_UNITS or not math.isfinite(self.p_permutation):
+            return "undecided"
+        apart = max(self.p_holm, self.p_permutation) <= self.alpha
+        return "separated" if apart else "no_separation"
 
 
 def probe_pairs(
@@ -72,6 +92,7 @@ def probe_pairs(
         used = is_first | (design.label_of == design.index(second))
         question = ask(subsets, is_first, used, contrasts[0].folds)
         probed = layers[::2] if question.many else layers
+        statistic = _relabelled(design, features[:, list(probed)], first, second, settings)
         for name, correct in band_correctness(features, probed, question, kind).items():
             accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
             found.append(
@@ -84,14 +105,37 @@ def probe_pairs(
                     layers=layers,
                     accuracies=accuracies,
                     median=median_over(accuracies),
+                    statistic=statistic,
+                    alpha=settings.alpha,
                 )
             )
     return found
 
 
+def _relabelled(
+    design: Design,
+    features: Float[np.ndarray, "prompt layer d_model"],
+    first: str,
+    second: str,
+    settings: AnalysisSettings,
+) -> Float64[np.ndarray, "permutation layer"]:
+    """Statistic of the permutation test of one emotion against another."""
+    draws = relabellings(design, first, (second,), settings.n_permutations, seed=settings.seed)
+    pool = np.isin(design.label_of, [design.index(first), design.index(second)])
+    plan = prepare_relabellings(design, draws, pool)
+    layers = (centre(features[:, layer : layer + 1]) for layer in range(features.shape[1]))
+    return np.concatenate(
+        [permuted_statistics(plan, each, inverse_sd(each.std(axis=0))) for each in layers], axis=1
+    )
+
+
 def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
     """Cells of the table `pairs`."""
     corrected = adjust(np.array([each.p_chance for each in pairs]))
+    families: dict[tuple[str, tuple[str, str]], dict[SiteName, np.ndarray]] = {}
+    for each in pairs:
+        families.setdefault((each.model, each.emotions), {})[each.site] = each.statistic
+    tests = dict(zip(families, judge_families(list(families.values())), strict=True))
     for pair, p_holm in zip(pairs, corrected, strict=True):
         ids = {
             "model": pair.model,
@@ -100,7 +144,9 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
             "emotion_b": pair.emotions[1],
             "evaluation": pair.evaluation,
         }
-        source = dataclasses.replace(pair, p_holm=float(p_holm))
+        source = dataclasses.replace(
+            pair, p_holm=float(p_holm), p_permutation=tests[pair.model, pair.emotions].p_holm
+        )
         yield Cell(table="pairs", ids=ids, source=source)
 
 
@@ -149,5 +195,19 @@ MEASURES = (
         "p_holm",
         "p_chance after Holm's correction over all pairs, sites, evaluations and models",
         source="Holm 1979",
+    ),
+    _pairs(
+        "p_permutation",
+        "Permutation p-value of the two emotions' difference of means over these layers and all "
+        "sites, after Holm's correction over pairs and models",
+        source="Westfall & Young 1993; Holm 1979",
+        since="0.2.0",
+    ),
+    _pairs(
+        "verdict",
+        "separated where p_holm and p_permutation are at most alpha, no_separation where either is "
+        "not, undecided with fewer than 6 held-out scenarios",
+        kind="str",
+        since="0.2.0",
     ),
 )

@@ -131,3 +131,28 @@ def test_copies_of_scenarios_are_named() -> None:
     assert "8 prompts are copies" in finding.message
     codes = {each.code for each in analyse_grid(units_of(classes), QUICK, workers=1).findings}
     assert "repeated_prompts" not in codes
+
+
+def test_emotions_that_differ_in_spread_alone_are_not_called_separated() -> None:
+    chance = 0
+    for seed in range(6):
+        rng = np.random.default_rng([41, seed])
+        classes = {name: noise(rng, 30) for name in ("joy", "anger", "neutral")}
+        classes["joy"] *= 3
+        (row,) = analyse_grid(units_of(classes), QUICK, workers=1).tables["pairs"].itertuples()
+        chance += row.p_holm <= 0.05
+        assert row.verdict == "no_separation"
+        assert row.p_permutation > 0.05
+    # The accuracy of the probe alone would have called them so.
+    assert chance
+
+
+def test_emotions_that_differ_in_their_mean_are_called_separated() -> None:
+    rng = np.random.default_rng(42)
+    classes = {name: noise(rng, 30) for name in ("joy", "anger", "neutral")}
+    classes["joy"][:, :, 0] += 3
+    (row,) = analyse_grid(units_of(classes), QUICK, workers=1).tables["pairs"].itertuples()
+    assert row.verdict == "separated"
+    few = {name: each[:5] for name, each in classes.items()}
+    (row,) = analyse_grid(units_of(few), QUICK, workers=1).tables["pairs"].itertuples()
+    assert row.verdict == "undecided"
