@@ -21,10 +21,10 @@ def word_vectors(
 ) -> Float64[np.ndarray, "prompt word_dimension"] | None:
     """Mean of a random vector for each word of a prompt; None where a prompt has no words.
 
-    A model of two hundred and fifty-six dimensions that knows which words occur, and nothing of
-    what they mean or of their order.
+    A model of two hundred and fifty-six dimensions that knows which words, numbers and marks occur,
+    and nothing of what they mean or of their order.
     """
-    words = [re.findall(r"\w+", text.lower()) for text in texts]
+    words = [re.findall(r"\w+|[^\w\s]", text.lower()) for text in texts]
     if not all(words):
         return None
     known = {word: row for row, word in enumerate(sorted({w for own in words for w in own}))}

@@ -172,6 +172,26 @@ def test_models_of_words_agree_with_random_words_and_share_nothing_without_them(
     assert (after.scale[0] < 0.1 * before.scale[0]).sum() + np.isnan(after.scale[0]).sum() == 4
 
 
+def test_marks_alone_are_no_more_than_random_vectors_of_words_and_marks() -> None:
+    """Two models that put other vectors on the same marks share nothing without them."""
+    rng = np.random.default_rng(8)
+    shared = ("soup", "train", "river", "letter", "garden", "window")
+    marked = [f"{shared[i % 6]} {shared[(i // 6) % 6]}{'!?.;'[i // N]}" for i in range(4 * N)]
+    vectors = word_vectors(marked)
+    assert vectors is not None
+    models = [
+        normalised(rng.normal(size=(4, 20))[DESIGN.label_of] + 0.5 * rng.normal(size=(4 * N, 20)))
+        for _ in range(2)
+    ]
+    left = [
+        without_words(x, word_predictors(vectors, np.full(4 * N, 3)), DRAWS.blocks) for x in models
+    ]
+    before, after = (compare_layer(each[0], each[1], DRAWS) for each in (models, left))
+    assert p_value(before.draws) == pytest.approx(1 / 201)
+    assert (after.scale[0] < 0.1 * before.scale[0]).sum() + np.isnan(after.scale[0]).sum() == 4
+    assert compare_layer(models[0], normalised(vectors), DRAWS).own_p.max() < 0.05
+
+
 def test_length_alone_is_partialled_out() -> None:
     rng = np.random.default_rng(7)
     n_tokens = 8 + 4 * (DESIGN.label_of == 3) + rng.integers(3, size=4 * N)
