@@ -21,12 +21,13 @@ TERMS: Mapping[str, str] = {
     "product come from disjoint halves of the scenarios, so that noise of a prompt cannot "
     "correlate; words and marks that go with a class can. "
     "1 is the same geometry, and a copy of a model reads 1. Its null exchanges the labels within "
-    "scenarios, alike in both models. Blank where either model does not show the emotion "
-    "(Diedrichsen et al. 2021; Walther et al. 2016).",
+    "scenarios, so that its p-values say whether a model without emotion can give the agreement; "
+    "that the same classes lie alike is for the wrong matchings to say. Blank where either model "
+    "does not show the emotion (Diedrichsen et al. 2021; Walther et al. 2016).",
     "classes matched wrongly": "the same agreement with the classes of one model matched with "
     "other classes of the other, mean over all wrong matchings: what unlike classes give.",
     "random words": "the same agreement with a model of random word vectors, which knows the words "
-    "that occur and nothing of what they mean.",
+    "and marks that occur and nothing of what they mean.",
     "without words and length": "the same agreement of what a ridge regression of other scenarios "
     "on random word vectors and length does not predict.",
     "score_corr": "Spearman correlation of the two models' held-out projections of the same "
@@ -49,6 +50,12 @@ TERMS: Mapping[str, str] = {
     "matched layers": "layer *l* of the first model is compared with the layer of the second at "
     "the same relative depth.",
 }
+
+
+_TESTED = (
+    "The p-values say that a model without differences between classes seldom agrees so well, and "
+    "not that both models arrange the classes alike."
+)
 
 
 def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) -> list[str]:
@@ -108,17 +115,17 @@ def _matching_sentence(tested: pd.DataFrame, n_classes: int) -> str:
     best = int((by_layer[f"{HEADLINE}_rank"] <= 1.5 / n_matchings).sum()) if n_classes <= 5 else 0
     where = f"at {best} of {plural(len(by_layer), 'layer')}"
     if n_classes > 5 or not len(by_layer):
-        return f"With the classes of one model matched wrongly the agreement is {wrong}."
+        return f"{_TESTED} With the classes of one model matched wrongly the agreement is {wrong}."
     if best > len(by_layer) / 2:
         return (
-            f"With the classes of one model matched wrongly it is {wrong}; {where} none of the "
-            f"{n_matchings} matchings agrees better than the true one. By accident the true one is "
-            f"the best with a chance of 1 in {n_matchings}."
+            f"{_TESTED} With the classes of one model matched wrongly it is {wrong}; {where} none "
+            f"of the {n_matchings} matchings agrees better than the true one. By accident the true "
+            f"one is the best with a chance of 1 in {n_matchings}."
         )
     return (
-        f"With the classes of one model matched wrongly it is {wrong}, and only {where} is the "
-        f"true matching the best of {n_matchings}: both models tell the classes apart, but it is "
-        "not shown that the same classes lie near one another."
+        f"{_TESTED} With the classes of one model matched wrongly it is {wrong}, and only {where} "
+        f"is the true matching the best of {n_matchings}: both models tell the classes apart, but "
+        "it is not shown that the same classes lie near one another."
     )
 
 
@@ -136,7 +143,7 @@ def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float)
     if words:
         said.append(
             f"A model of random word vectors agrees with {listed(words)} (medians): so much does "
-            "knowing which words occur give, without their meaning, order or punctuation."
+            "knowing which words and marks occur give, without their meaning or order."
         )
     p = tested[f"{HEADLINE}_partial_p_max"].dropna()
     if len(p):

@@ -255,13 +255,16 @@ MEASURES = (
     _across(
         f"{HEADLINE}_p",
         f"Permutation p-value of {HEADLINE} of one layer alone, the largest of three: labels "
-        "exchanged in both models alike, in the first, and in the second",
+        "exchanged in both models alike, in the first, and in the second. It tests whether a model "
+        "without differences between classes can give the agreement, and not whether both "
+        "geometries are the same",
         lambda judged: judged.p,
     ),
     _across(
         f"{HEADLINE}_p_max",
-        "The same against the maximum over sites, layers and emotions, times the number of "
-        f"pairs of models; {_SHOWN}",
+        "The same test against the maximum over sites, layers and emotions, times the number of "
+        "pairs of models; two models that both tell the classes apart pass it even where they "
+        f"arrange them otherwise; {_SHOWN}",
         lambda judged: judged.p_max,
         source="Westfall & Young 1993",
     ),
@@ -274,8 +277,9 @@ MEASURES = (
     _across(
         f"{HEADLINE}_rank",
         "Share of all matchings of the classes of one model with those of the other that "
-        "agree at least as well as the true one, all classes together; 1/24 at best with four "
-        "classes",
+        "agree at least as well as the true one, all classes together. It asks whether the same "
+        "classes lie alike, and is no corrected p-value: 1/24 at best with four classes, and one "
+        "such value in 24 by accident at each layer",
         lambda judged: judged.where_shown(judged.geometry.models.rank),
     ),
     _across(
