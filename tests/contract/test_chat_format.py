@@ -22,6 +22,7 @@ from emoact.extraction.extractor import ActivationExtractor
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.alike import request_like
 from emoact.models.resolve import resolve_model
+from emoact.positions import Pooling
 from emoact.schema import ChatFormat, ExtractionOptions
 from emoact.stats.features import features_of
 from emoact.stats.norms.norm_tables import NormTable
@@ -188,6 +189,15 @@ def test_formatted_and_plain_files_are_not_compared(
     settings = AnalysisSettings(pooling="last_template")
     with pytest.raises(RequestError, match=r"no chat template \(field chat\)"):
         prepare_analysis(AnalyzeRequest(results=tmp_path / "plain", settings=settings))
+
+
+@pytest.mark.parametrize("pooling", ["last_template", "mean_all"])
+def test_controls_are_refused_where_a_pooling_needs_what_follows_the_text(
+    pooling: Pooling, files: list[Path]
+) -> None:
+    settings = AnalysisSettings(pooling=pooling, control_shuffles=20)
+    with pytest.raises(RequestError, match="no chat template behind it"):
+        prepare_analysis(AnalyzeRequest(results=files[0].parents[2], settings=settings))
 
 
 def test_a_file_of_another_format_is_in_the_way(model: Model, files: list[Path]) -> None:
