@@ -102,7 +102,10 @@ class ChatFormat:
     def words(self) -> dict[str, str]:
         """What files and keys say of it."""
         said = {"system": self.system, "assistant": self.assistant}
-        return {"format": "template", **{name: text for name, text in said.items() if text}}
+        return {
+            "format": "template",
+            **{name: text for name, text in said.items() if text is not None},
+        }
 
     @property
     def command(self) -> list[str]:
