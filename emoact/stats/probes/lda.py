@@ -81,11 +81,16 @@ def _solve(
     target: Float64[np.ndarray, " d_model"],
 ) -> Float64[np.ndarray, " d_model"]:
     """(diag(diagonal) + rows' rows)^-1 target, or its pseudo-inverse without a diagonal."""
+    from scipy.linalg import cho_factor, cho_solve
+
     # A diagonal that is rounding error would be divided by.
     if (diagonal > 1e-12 * (rows**2).sum(axis=0)).all():
-        weighted = rows / diagonal
-        inner = np.eye(len(rows)) + weighted @ rows.T
-        return np.asarray(
-            target / diagonal - weighted.T @ np.linalg.solve(inner, weighted @ target)
-        )
+        sd = np.sqrt(diagonal)
+        weighted, aim = rows / sd, target / sd
+        inner = weighted @ weighted.T
+        inner[np.diag_indices(len(rows))] += 1
+        # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
+        factor = cho_factor(inner.T, lower=True, overwrite_a=True, check_finite=False)
+        shared = cho_solve(factor, weighted @ aim, check_finite=False)
+        return np.asarray((aim - weighted.T @ shared) / sd)
     return np.asarray(np.linalg.lstsq(np.diag(diagonal) + rows.T @ rows, target, rcond=None)[0])

@@ -53,9 +53,9 @@ def kernel_decisions(
     """
     from scipy.linalg import cho_factor, cho_solve
 
-    kernel = products.astype(np.float64)
+    kernel = np.asarray(products, dtype=np.float64)
     target, weight = is_emotion.astype(np.float64), penalty_c * _class_weights(is_emotion)
-    n = len(kernel)
+    n, matrix = len(kernel), np.empty(kernel.shape)
     coefficients, intercept, values = np.zeros(n), 0.0, _FIRST * (2 * target - 1)
     loss = np.inf
     for _ in range(_MAX_STEPS):
@@ -64,7 +64,7 @@ def kernel_decisions(
         curvature = weight * chance * (1 - chance)
         root = np.sqrt(curvature)
         aim = root * near - weight * (chance - target) / root
-        matrix = kernel * root[:, None]
+        np.multiply(kernel, root[:, None], out=matrix)
         matrix *= root
         matrix[np.diag_indices(n)] += 1
         # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
