@@ -52,6 +52,8 @@ class ProbeGrid:
         contextless: As `correct`, on the same words without context; None where they are missing.
         reordered: As `correct`, on the same words in random order, the mean over shuffles.
         nonfinite: Controls that hold a value that is not finite.
+        scatter: Scatter of each control within classes over that of the prompts: standard
+            deviation of a dimension, the median over dimensions and then over the layers.
         first_layer: The headline probe at layer 0 of the residual stream; None at other sites.
     """
 
@@ -68,6 +70,7 @@ class ProbeGrid:
     contextless: LayerCorrect | None
     reordered: LayerCorrect | None
     nonfinite: tuple[str, ...]
+    scatter: Mapping[str, float]
     first_layer: Candidate | None
 
     @property
@@ -157,7 +160,7 @@ def probe_emotion(
     for evaluation in question.splits:
         balanced = accuracies.balanced[of(evaluation, range(n_layers))]
         extremes[evaluation] = (float(balanced.min()), float(balanced.max()))
-    contextless, reordered, nonfinite = _controls(model, site, question, headline, layers)
+    contextless, reordered, nonfinite, scatter = _controls(model, site, question, headline, layers)
     return ProbeGrid(
         model=model,
         contrast=contrast,
@@ -172,6 +175,7 @@ def probe_emotion(
         contextless=contextless,
         reordered=reordered,
         nonfinite=nonfinite,
+        scatter=scatter,
         first_layer=candidate(
             lambda splits: layer_decisions(features[:, 0], question.is_emotion, splits, [headline])[
                 0
@@ -189,10 +193,12 @@ def _controls(
     dict[str, np.ndarray] | None,
     dict[str, np.ndarray] | None,
     tuple[str, ...],
+    dict[str, float],
 ]:
-    """Correctness without context and without word order, and controls that are not finite."""
+    """Correctness without context and word order, controls that are not finite, and scatter."""
     found: dict[str, dict[str, np.ndarray] | None] = {}
-    nonfinite = []
+    nonfinite, scatter = [], {}
+    real = _within(model.sites[site][:, list(layers)], question)
     controls = model.controls or Controls()
     plain = () if controls.contextless is None else (controls.contextless,)
     for name, sets in (("contextless", plain), ("shuffled words", controls.shuffled)):
@@ -207,7 +213,21 @@ def _controls(
                 evaluation: np.mean([part[evaluation] for part in parts], axis=0)
                 for evaluation in question.splits
             }
-    return found["contextless"], found["shuffled words"], tuple(nonfinite)
+            own = np.sqrt(np.mean([_within(each, question) ** 2 for each in pooled], axis=0))
+            ratio = np.divide(own, real, out=np.full(real.shape, np.nan), where=real > 0)
+            by_layer = [np.median(row[np.isfinite(row)]) for row in ratio if np.isfinite(row).any()]
+            scatter[name] = float(np.median(by_layer)) if by_layer else np.nan
+    return found["contextless"], found["shuffled words"], tuple(nonfinite), scatter
+
+
+def _within(
+    features: Float32[np.ndarray, "prompt layer d_model"], question: Question
+) -> Float64[np.ndarray, "layer d_model"]:
+    """Standard deviation of each dimension within the two classes."""
+    sides = (question.used & question.is_emotion, question.used & ~question.is_emotion)
+    return np.asarray(
+        np.sqrt(np.mean([features[side].var(axis=0, dtype=np.float64) for side in sides], axis=0))
+    )
 
 
 def _shuffled(values: np.ndarray, kind: ProbeKind, contrast: Contrast, n_shuffles: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell
+from emoact.numbers import significant
 from emoact.schema import Finding
 from emoact.stats.features import Controls
 from emoact.stats.null.permutation import adjust
@@ -31,6 +32,9 @@ from emoact.stats.probes.accuracy import (
 from emoact.stats.probes.candidates import Candidates, baseline_cells, chosen_baseline
 from emoact.stats.probes.grid import ProbeGrid
 from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS
+
+NOISY = 1.2
+"""Scatter of a control over that of the prompts from which beating it says nothing."""
 
 WORDS = ("text", "contextless", "shuffled_words")
 """Comparisons of a probe: with the chosen text baseline, and with two controls."""
@@ -85,7 +89,7 @@ class Headline:
         return judge(
             n_scenarios=self.median.n_scenarios,
             separated=self.significant and self.p_chance <= self.alpha,
-            p_beyond=self.p_beyond,
+            p_beyond=math.nan if _noisy(self.probes) else self.p_beyond,
             p_words=self.p_words,
             alpha=self.alpha,
         )
@@ -202,8 +206,23 @@ def _median(probes: ProbeGrid, correct: np.ndarray) -> Median:
     )
 
 
+def _noisy(probes: ProbeGrid) -> dict[str, float]:
+    return {name: ratio for name, ratio in probes.scatter.items() if ratio > NOISY}
+
+
 def control_findings(probes: Sequence[ProbeGrid]) -> Iterator[Finding]:
-    """Controls that are missing, or hold a value that is not finite, by model."""
+    """Controls that are missing, not finite, or noisier than the prompts, by model."""
+    for each in probes:
+        noisy = [f"{name} {significant(ratio, 2)}" for name, ratio in _noisy(each).items()]
+        if noisy:
+            yield Finding(
+                code="noisy_controls",
+                severity="warning",
+                where=f"{each.model.model}/{each.contrast.emotion}",
+                message=f"{each.site}: controls scatter more within classes than the prompts do "
+                f"({', '.join(noisy)} times, median over dimensions and layers); a noisier control "
+                "is easier to beat, so that no verdict is beyond_words",
+            )
     for model in dict.fromkeys(each.model.model for each in probes):
         own = [each for each in probes if each.model.model == model]
         broken = sorted({name for each in own for name in each.nonfinite})

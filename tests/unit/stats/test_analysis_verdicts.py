@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -228,6 +229,27 @@ def test_control_that_is_not_finite_is_found_and_gives_no_verdict() -> None:
     assert row.verdict == "inconclusive"
     assert np.isnan(row.contextless_difference)
     assert "nonfinite_control" in {each.code for each in found.findings}
+
+
+def test_controls_that_are_noisier_than_the_prompts_give_no_verdict_beyond_words() -> None:
+    rng = np.random.default_rng(31)
+    effect = shift(1.0)
+    for factor, verdicts in ((1.0, {"words_suffice", "inconclusive"}), (3.0, {"inconclusive"})):
+        found = analyse(
+            plant(
+                noise(rng) + effect,
+                contextless=factor * noise(rng) + effect,
+                shuffled=[factor * noise(rng) + effect for _ in range(LEAST_SHUFFLES)],
+            )
+        )
+        (row,) = headline(found)
+        assert row.verdict in verdicts
+        noisy = [each for each in found.findings if each.code == "noisy_controls"]
+        assert len(noisy) == (factor > 1)
+    # The accuracies alone would have said beyond_words.
+    assert row.p_beyond <= 0.05
+    ratios = [float(each) for each in re.findall(r"\d\.\d", noisy[0].message)]
+    assert ratios == pytest.approx([3, 3], abs=0.15)
 
 
 def test_verdicts_are_corrected_for_one_another_by_holm() -> None:
