@@ -237,11 +237,11 @@ def jackknifed_cosine(classes: dict[str, np.ndarray]) -> tuple[float, float]:
         first, second = joy - neutral, anger - neutral
         with np.errstate(invalid="ignore"):
             length = np.sqrt(product(first, first) * product(second, second))
-        return product(first, second) / length
+        return float(product(first, second) / length)
 
     n = len(joy)
     left_out = np.array([cosine(np.arange(n) != scenario) for scenario in range(n)])
-    return cosine(np.ones(n, dtype=bool)), np.sqrt((n - 1) * left_out.var())
+    return cosine(np.ones(n, dtype=bool)), float(np.sqrt((n - 1) * left_out.var()))
 
 
 def test_significant_directions_whose_cosine_is_too_uncertain_show_none() -> None:
