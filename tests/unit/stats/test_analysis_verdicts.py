@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from emoact.analysis.sentences import probe_sentences, sentences_of
 from emoact.data.controls import LEAST_SHUFFLES
