@@ -7,6 +7,7 @@ command by half (docs/decisions.md).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -156,8 +157,11 @@ def _number(hint: Any, value: Any, at: str) -> Any:
 def _either(arguments: tuple[Any, ...], value: Any, at: str) -> Any:
     if value is None and type(None) in arguments:
         return None
-    (hint,) = (argument for argument in arguments if argument is not type(None))
-    return _value(hint, value, at)
+    *others, last = (argument for argument in arguments if argument is not type(None))
+    for hint in others:
+        with contextlib.suppress(RequestError):
+            return _value(hint, value, at)
+    return _value(last, value, at)
 
 
 def _items(arguments: tuple[Any, ...], value: list[Any], at: str) -> tuple[Any, ...]:

@@ -156,21 +156,23 @@ def _model_steps(
 
     classifiers = TextClassifiers(model.texts, model.n_tokens)
 
+    # The long steps come first, so that no thread is left alone with one at the end.
+    for contrast in prepared.contrasts:
+        yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
     for site in settings.sites:
         for contrast in prepared.contrasts:
             found.emotions[model.model, site, contrast.emotion] = {}
         for place in range(len(prepared.pairs)):
             found.pairs[model.model, site, place] = {}
-        for number in range(model.sites[site].shape[1]):
-            label = f"directions of {model.model} {site} layer {number}"
-            yield label, bind(layer, site, number)
         for contrast in prepared.contrasts:
             label = f"probes of {model.model} {site} {contrast.emotion}"
             yield label, bind(probe, site, contrast)
         yield f"pairs of emotions in {model.model} {site}", bind(probe_each_pair, site)
         yield f"projections of {model.model} {site}", bind(projection_cells, model, site)
-    for contrast in prepared.contrasts:
-        yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
+    for site in settings.sites:
+        for number in range(model.sites[site].shape[1]):
+            label = f"directions of {model.model} {site} layer {number}"
+            yield label, bind(layer, site, number)
 
 
 def _pair_steps(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from emoact import numbers
 from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.findings.pool import SitePool, where
+from emoact.stats.null.permutation import permutation_p
 from emoact.store.summaries.measures import UnitMeasures
 
 _FACTOR = 2.0
@@ -26,6 +28,8 @@ _LONGER = 1.1
 """A difference of less than a tenth in tokens changes a mean over positions little."""
 
 _ALPHA = 0.001
+_PERMUTATIONS = 1999
+_SEED = 20260131
 
 
 def outlier_prompts(pool: SitePool) -> list[ActivationFinding]:
@@ -99,18 +103,13 @@ def unequal_lengths(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
 
     Args:
         units: Of one model.
-
-    Source: Kruskal & Wallis 1952.
     """
-    # Not at the top: opening a page must not load it.
-    from scipy.stats import kruskal
-
     held = [unit for unit in units if unit.n_samples]
     lengths = [unit.content_lengths.astype(np.float64) for unit in held]
     means = [float(own.mean()) for own in lengths]
     if len(held) < 2 or max(means) < _LONGER * min(means):
         return []
-    p = float(kruskal(*lengths).pvalue)
+    p = length_p(lengths)
     if p > _ALPHA:
         return []
     long, short = int(np.argmax(means)), int(np.argmin(means))
@@ -138,3 +137,22 @@ def unequal_lengths(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
             view={"view": "distribution", "model": held[0].folder, "of": "lengths"},
         )
     ]
+
+
+def length_p(groups: Sequence[np.ndarray]) -> float:
+    """p-value of the Kruskal-Wallis statistic under 1,999 seeded permutations.
+
+    Not `scipy.stats.kruskal`: a page that shows findings would load scipy.
+    """
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    sizes = np.bincount(owner).astype(np.float64)
+    ranks = pd.Series(np.concatenate(groups)).rank().to_numpy()
+    rng = np.random.default_rng(_SEED)
+
+    def statistic(shuffled: np.ndarray) -> float:
+        sums = np.bincount(owner, weights=shuffled)
+        return float((sums**2 / sizes).sum())
+
+    observed = statistic(ranks) * (1 - 1e-12)
+    null = np.array([statistic(rng.permutation(ranks)) for _ in range(_PERMUTATIONS)])
+    return float(permutation_p(null, observed))

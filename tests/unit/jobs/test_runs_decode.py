@@ -26,6 +26,7 @@ class Outer:
     counts: Mapping[str, int] = field(default_factory=dict)
     pairs: tuple[tuple[float, float], ...] = ()
     anything: Any = None
+    either: int | float | str | None = None
 
 
 GOOD = {
@@ -70,6 +71,7 @@ def test_nested_values_arrive_in_their_types() -> None:
         ({"counts": {"p": 1.5}}, "counts.p is float 1.5"),
         ({"counts": []}, "counts is list"),
         ({"pairs": [[1]]}, "pairs[0] has 1 items; 2 are expected"),
+        ({"either": []}, "either is list []; str is expected"),
         ({"other": 1}, "other: this field is unknown"),
     ],
 )
@@ -77,6 +79,13 @@ def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> Non
     with pytest.raises(RequestError) as caught:
         decode(Outer, {**GOOD, **change})
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, "x", None])
+def test_a_value_of_one_of_several_types_is_taken(value: object) -> None:
+    found = decode(Outer, {**GOOD, "either": value}).either
+    assert found == value
+    assert type(found) is type(value)
 
 
 json_values = st.recursive(
