@@ -145,7 +145,8 @@ def _coverage(pool: Pool, n: int) -> Iterable[str]:
     yield (
         f"Share of {4 * n} intervals that hold what they estimate: the square of the planted "
         "direction, and the d′ and AUROC of new prompts that are scored as the held-out ones are. "
-        "93 to 97 % is asked for, and a rate of 95 % has a standard error of "
+        "93 to 97 % is asked for and not reached everywhere; a rate of 95 % has a standard error "
+        "of "
         f"{100 * np.sqrt(0.05 * 0.95 / (4 * n)):.1f} %. Matched scenarios that vary as much as "
         "prompts."
     )
@@ -188,9 +189,10 @@ def _gains(pool: Pool, n: int) -> Iterable[str]:
     yield "## Verdicts by number of scenarios"
     yield (
         "Activations are made of words and of a part that no word knows, of a size that gives the "
-        "probe the stated gain over the best of words at 50 scenarios (mean of simulations; "
-        "`gain` is the mean at the number of scenarios). `words_suffice` is an error at a gain of "
-        "10 points; without a gain it is right, and `beyond_words` an error."
+        "probe about the stated gain over each of words at 50 scenarios (mean of simulations). "
+        "`gain` is the mean at the number of scenarios over the best of the three on the tested "
+        "prompts, which lowers it by some points. `words_suffice` is an error at a gain of 10 "
+        "points; without a gain it is right, and `beyond_words` an error."
     )
     rows = []
     for gain in GAINS:

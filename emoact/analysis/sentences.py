@@ -8,6 +8,7 @@ from typing import Any
 
 from emoact import sites as known
 from emoact.numbers import listed, plural, significant
+from emoact.stats.probes.accuracy import MARGIN
 from emoact.stats.result import AnalysisResult
 
 TRANSFER = "explicit_to_implicit"
@@ -151,7 +152,8 @@ def pair_sentences(
             for row in own
         )
         sentences.append(
-            f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (Holm over pairs)."
+            f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (p of the accuracy, "
+            "Holm over all pairs; separate needs the permutation test too)."
         )
     return sentences
 
@@ -162,7 +164,9 @@ def verdict_words(row: Row) -> str:
     if verdict == "lexical_suffices":
         return "no evidence beyond words, in the terms of an earlier emoact"
     if verdict == "no_separation":
-        return "not shown to be better than chance, or classes not shown to differ"
+        if not row["significant"]:
+            return "classes not shown to differ"
+        return "not shown to be better than chance"
     if verdict == "undecided":
         return "undecided, too few scenarios"
     differences = {
@@ -174,6 +178,9 @@ def verdict_words(row: Row) -> str:
         # A table of an earlier version has no such column.
         return str(verdict).replace("_", " ")
     closest = min(differences, key=lambda name: differences[name])
+    if verdict == "words_suffice":
+        # All intervals have the same quantile, so that their width orders the p-values.
+        closest = min(differences, key=lambda name: _beyond_margin(row, name))
     label = f"{_WORDS[closest]} {_share(row[f'{closest}_balanced_accuracy'])}"
     if closest == "text":
         label += f" ({row['baseline'].replace('_', ' ')})"
@@ -183,15 +190,26 @@ def verdict_words(row: Row) -> str:
         f"{_points(row[f'{closest}_difference_high'])}] against {label}"
     )
     if verdict == "beyond_words":
-        return f"beyond words, {gain}, {p_text(row['p_beyond'])}"
+        return f"beyond words, smallest gain {gain}, {p_text(row['p_beyond'])} for all three"
     if verdict == "words_suffice":
         return f"words suffice within 5 points, {gain}, {p_text(row['p_words'])}"
     if len(differences) < len(_WORDS):
         return f"inconclusive, because controls are missing; {gain}"
+    if row.get("noisy_controls") is True:
+        return (
+            "inconclusive, because controls scatter more within classes than the prompts, which "
+            f"more scenarios do not change; {gain}"
+        )
     return (
-        f"inconclusive, {gain}; these data could show a gain of {_points(row['detectable'])} "
-        f"points, {row['scenarios_needed']:,.0f} scenarios one of 10"
+        f"inconclusive, {gain}; a true gain of {_points(row['detectable'])} points is shown in at "
+        f"most 80 % of such data sets, one of 10 with {row['scenarios_needed']:,.0f} scenarios"
     )
+
+
+def _beyond_margin(row: Row, name: str) -> float:
+    """How far a gain lies above the margin, in widths of its interval."""
+    width = row[f"{name}_difference_high"] - row[f"{name}_difference_low"]
+    return float((row[f"{name}_difference"] - MARGIN) / max(width, 1e-9))
 
 
 def p_text(p: float, *, at_floor: bool = False) -> str:

@@ -82,7 +82,8 @@ def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) ->
     ]
     said = [
         f"{lead} agreement on where each emotion lies among the classes, each model on other "
-        f"scenarios (1 is the same geometry; medians over layers): {'; '.join(parts)}."
+        f"scenarios (1 is the same geometry; medians over layers of the value and of "
+        f"the ends of its interval): {'; '.join(parts)}."
     ]
     if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
         said.append(_matching_sentence(tested, n_classes))
@@ -120,7 +121,8 @@ def _matching_sentence(tested: pd.DataFrame, n_classes: int) -> str:
         return (
             f"{_TESTED} With the classes of one model matched wrongly it is {wrong}; {where} none "
             f"of the {n_matchings} matchings agrees better than the true one. By accident the true "
-            f"one is the best with a chance of 1 in {n_matchings}."
+            f"one is the best at one layer with a chance of 1 in {n_matchings}; layers are not "
+            "independent."
         )
     return (
         f"{_TESTED} With the classes of one model matched wrongly it is {wrong}, and only {where} "
@@ -179,8 +181,8 @@ def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
         rows = across[across["emotion"] == emotion]
         parts.append(f"score correlation {_corrected(rows['score_corr'].median())} ({md(emotion)})")
     return (
-        "What the same prompts have in common in both models, which is not about emotion (medians "
-        f"over layers): {', '.join(parts)}."
+        "What the same prompts have in common in both models, which need not be about emotion "
+        f"(medians over layers): {', '.join(parts)}."
     )
 
 

@@ -20,7 +20,7 @@ _VERDICTS = {
     "beyond_words": "beyond words",
     "words_suffice": "words suffice within 5 points",
     "inconclusive": "inconclusive",
-    "no_separation": "not shown to be better than chance",
+    "no_separation": "no separation shown",
     "undecided": "too few scenarios",
 }
 
@@ -112,7 +112,8 @@ def length_sentence(strength: pd.DataFrame) -> str:
         return ""
     row = known.loc[known["length_corr"].abs().idxmax()]
     return (
-        "Of all correlations of held-out projections with prompt length, the largest in size is "
+        "Of the correlations of held-out projections with prompt length at this site, the largest "
+        "in size is "
         f"{float(row['length_corr']):+.2f} ({md(str(row['emotion']))}, layer {int(row['layer'])}, "
         "Spearman)."
     )
@@ -121,14 +122,15 @@ def length_sentence(strength: pd.DataFrame) -> str:
 def _strongest(strength: pd.DataFrame) -> str:
     known = strength[strength["cv_relative"].notna() & strength["significant"].astype(bool)]
     if not len(known):
-        return "; no single layer is significant among all layers"
+        return "; no single layer of this site is significant among all layers"
     row = known.loc[known["cv_relative"].idxmax()]
     words_only = int(row["layer"]) == 0 and row["site"] == "resid_pre"
     caution = (
         " (layer 0 holds token embeddings and positions, that is, words)" if words_only else ""
     )
     return (
-        "; of the layers that are significant among all, the strongest is "
+        "; of the layers that are significant among all, the largest estimate, and so likely too "
+        "large, is "
         f"{md(str(row['emotion']))} at layer {int(row['layer'])} of the "
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
         f"cross-validated{caution}"

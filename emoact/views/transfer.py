@@ -36,7 +36,8 @@ TERMS = {
     "balanced accuracy": "mean over emotion and neutral of the share of right decisions; .5 is "
     "chance. Of a probe the median over the middle half of the layers, which is fixed beforehand.",
     "interval": "95 % bootstrap over scenarios (prompts, where there are none) of the second data "
-    "set. The training prompts are taken as given, and nothing is corrected for several emotions.",
+    "set. The training prompts are taken as given, and nothing is corrected for several emotions. "
+    "Tokens without context and shuffled words are not compared.",
     "baseline": "a classifier of the texts, trained on the first data set. The one that is best by "
     "cross-validation within the first data set is compared with the probes.",
 }
@@ -104,11 +105,11 @@ def sentences(found: Transferred, site: str) -> list[str]:
         gain = (
             "not compared with words, there are too few prompts"
             if min(n) < MIN_UNITS
-            else "better than words"
+            else "better than this classifier"
             if probe["difference_low"] > 0
-            else "worse than words"
+            else "worse than this classifier"
             if probe["difference_high"] < 0
-            else "not shown to be better than words"
+            else "not shown to be better than this classifier"
         )
         said.append(
             f"{md(emotion)}{target} ({n[0]} prompts against {n[1]}): direction "

@@ -194,7 +194,7 @@ MEASURES = (
         lambda cell: cell.strength.normalised,
         formula="cᵀ P c of x_j / σ_j, see Noise normalisation",
         source="Walther et al. 2016",
-        since="0.2.0",
+        since="0.1.0",
     ),
     *_strength.estimate(
         "cv_normalised",
@@ -211,7 +211,7 @@ MEASURES = (
         formula="sign(crossnobis) √|crossnobis|",
         source="Walther et al. 2016",
         null=("null_normalised_low", "null_normalised_high"),
-        since="0.2.0",
+        since="0.1.0",
     ),
     _strength(
         "scale",

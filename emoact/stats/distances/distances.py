@@ -36,7 +36,7 @@ _CHUNK = 125
 """Relabellings whose weights are held in memory at once."""
 
 LARGEST_SE = 0.5
-"""Largest standard error of a cosine that is reported: its 95 % interval spans half of [-1, 1]."""
+"""Largest standard error of a cosine that is reported: its interval is about as wide as [-1, 1]."""
 
 CosineStatus = Literal["shown", "not_significant", "no_interval"]
 

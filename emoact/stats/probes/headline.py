@@ -84,12 +84,17 @@ class Headline:
         return int((self.significance.at(self.probes.site) <= self.alpha).sum())
 
     @property
+    def noisy_controls(self) -> bool:
+        """A control scatters so much more than the prompts that it is too easy to beat."""
+        return bool(_noisy(self.probes))
+
+    @property
     def verdict(self) -> Verdict:
         """The verdict."""
         return judge(
             n_scenarios=self.median.n_scenarios,
             separated=self.significant and self.p_chance <= self.alpha,
-            p_beyond=math.nan if _noisy(self.probes) else self.p_beyond,
+            p_beyond=math.nan if self.noisy_controls else self.p_beyond,
             p_words=self.p_words,
             alpha=self.alpha,
         )
@@ -105,7 +110,7 @@ class Headline:
 
     @property
     def scenarios_needed(self) -> float:
-        """Scenarios with which a gain of 10 points is shown as often."""
+        """Scenarios with which an equal gain of 10 points is shown as often."""
         n = self.median.n_scenarios
         return float(np.ceil(n * (self.detectable / ASKED_GAIN) ** 2))
 

@@ -117,15 +117,22 @@ MEASURES = (
     ),
     _headline(
         "detectable",
-        "Smallest gain over words in balanced accuracy that is shown in 80 % of such data sets, at "
-        "alpha over the number of verdicts",
+        "True gain over words in balanced accuracy that is shown in at most 80 % of such data "
+        "sets, at alpha over the number of verdicts",
         formula="(t + 0.84) se, se the largest of the three",
     ),
     _headline(
         "scenarios_needed",
-        "Scenarios with which a gain of 10 points is shown as often",
+        "Scenarios with which a gain of 10 points is shown as often, if gain and spread stay the "
+        "same; words also learn from more scenarios",
         formula="n (detectable / 0.1)²",
         unit="scenarios",
+    ),
+    _headline(
+        "noisy_controls",
+        "A control scatters more than 1.2 times as much within classes as the prompts (median over "
+        "dimensions and layers), so that no verdict is beyond_words",
+        kind="bool",
     ),
     _headline(
         "verdict",

@@ -201,13 +201,13 @@ MEASURES = (
         "Permutation p-value of the two emotions' difference of means over these layers and all "
         "sites, after Holm's correction over pairs and models",
         source="Westfall & Young 1993; Holm 1979",
-        since="0.2.0",
+        since="0.1.0",
     ),
     _pairs(
         "verdict",
         "separated where p_holm and p_permutation are at most alpha, no_separation where either is "
         "not, undecided with fewer than 6 held-out scenarios",
         kind="str",
-        since="0.2.0",
+        since="0.1.0",
     ),
 )

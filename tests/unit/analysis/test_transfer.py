@@ -179,7 +179,7 @@ def test_the_command_prints_the_answer_and_one_document(
     said = capsys.readouterr().out
     assert "layers 1-2" in said
     assert "anger (15 prompts against 15)" in said
-    assert "not shown to be better than words" in said
+    assert "not shown to be better than this classifier" in said
     assert main((*words, "--map", "anger=gratitude", "--json")) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["labels"]["anger"] == "gratitude"
