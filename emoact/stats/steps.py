@@ -32,7 +32,9 @@ def run_steps(
     Linear algebra is held to one thread per step: the matrices are small, and threads inside
     threads would wait for one another. It also keeps results the same on every machine.
     """
-    # Not at the top: opening a page must not load it.
+    # Not at the top: opening a page must not load them. scipy brings a BLAS of its own, which can
+    # only be limited once it is loaded.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     count = workers or min(os.cpu_count() or 1, 4)
