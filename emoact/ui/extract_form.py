@@ -17,14 +17,13 @@ from emoact.jobs import executor, request
 from emoact.jobs.config import Estimate, ModelEstimate, RunConfig
 from emoact.jobs.executor import Executor
 from emoact.jobs.request import AgreementError, ExtractRequest
-from emoact.models.chat import read_template
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
-from emoact.models.resolve import resolve_model
-from emoact.schema import BosPolicy, ChatFormat, Device, DType, ExtractionOptions, Processing
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.store import protocol
 from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.ui.boxes import error_box
+from emoact.ui.chat_form import ask_chat
 from emoact.ui.current_run import START, launched, watch_run
 from emoact.ui.prompt_data import read_dataset, version_of
 from emoact.views.text import listed, md, mono, prose
@@ -77,7 +76,6 @@ _SWITCHES = (
     ),
 )
 DEFAULT_DATASET = "data/prompts.jsonl"
-_CHATS = ("none", "template")
 _FOLDED = "another"
 _NEEDS = {
     "install": "to be installed",
@@ -229,7 +227,7 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
         links.note_ignored(parameter, get_args(allowed))
     links.note_ignored("sites", names)
     with st.expander("Options", icon=":material/tune:"):
-        chat = _ask_chat(models)
+        chat = ask_chat(models)
         with st.container(horizontal=True, gap="medium"):
             chosen = {
                 parameter: st.segmented_control(
@@ -277,54 +275,6 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
         allow_nonadditive_mlp=ticked["nonadditive"],
         chat=chat,
     )
-
-
-def _ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
-    """The chat format; offered where the models have a template, with the reason where not."""
-    missing = _without_template(models)
-    links.note_ignored("chat", _CHATS)
-    format_ = st.segmented_control(
-        "Chat format",
-        _CHATS,
-        default=_CHATS[0],
-        required=True,
-        key="chat",
-        bind="query-params",
-        disabled=missing is not None and st.session_state.get("chat") != "template",
-        help="template: every prompt is the user's turn in the model's own chat template. Means "
-        "are over the text of the prompt alone. none: the prompt as it is.",
-    )
-    if missing is not None:
-        st.caption(f"Prompts go in without a chat format: {prose(missing)}.")
-    if format_ != "template":
-        return None
-    with st.container(horizontal=True, gap="medium"):
-        system = st.text_input(
-            "System prompt", key="system", bind="query-params", help="Stands before every prompt."
-        )
-        assistant = st.text_input(
-            "Beginning of the answer",
-            key="assistant",
-            bind="query-params",
-            help="Stands behind the template, as it is typed.",
-        )
-    return ChatFormat(system=system or None, assistant=assistant or None)
-
-
-@st.cache_data(max_entries=64, ttl=10, show_spinner=False)
-def _without_template(models: tuple[str, ...]) -> str | None:
-    """Why a model that is here cannot take a chat format; None where all can, as far as known."""
-    for name in models:
-        try:
-            source = resolve_model(name)
-        except EmoactError:
-            continue  # the check of the request says what is wrong with it
-        try:
-            if source.path is not None:
-                read_template(source.path, source.name)
-        except EmoactError as error:
-            return error.message
-    return None
 
 
 def _one_of(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
