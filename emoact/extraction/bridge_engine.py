@@ -78,6 +78,7 @@ class BridgeEngine:
             self_check=checked,
             versions=library_versions(),
             random_weights=model.random_weights,
+            weight_sha256=model.weight_sha256,
         )
 
     def _checked(self, prompts: Sequence[Tokenised], request: EngineRequest) -> dict[str, Any]:

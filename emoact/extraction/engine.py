@@ -88,6 +88,7 @@ class EngineFacts:
         self_check: Results of the checks at load.
         versions: Versions of the libraries.
         random_weights: True when the model is marked as untrained.
+        weight_sha256: Hash of the files of the weights, or None without files.
     """
 
     n_layers: int
@@ -100,6 +101,7 @@ class EngineFacts:
     self_check: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     random_weights: bool = False
+    weight_sha256: str | None = None
     d_head: int = 0
     chat_template: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from emoact.errors import EmoactError
 from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
 from emoact.models.alike import installed_source, request_like
 from emoact.models.load import load_model
+from emoact.models.weights import ChangedWeightsError
 from emoact.schema import Finding
 from emoact.store.unit import Unit
 
@@ -74,7 +75,18 @@ def check_parity(
             request = request_like(group[0].folder, group[0].configuration, group[0].sites)
             # The file says which tokens to run, so that nothing is prepended to them.
             options = dataclasses.replace(request.options, bos="none", chat=None)
-            model = load_model(installed_source(request), options)
+            model = load_model(installed_source(request), options, again=True)
+        except ChangedWeightsError as error:
+            findings.append(
+                Finding(
+                    code="weights_changed",
+                    severity="error",
+                    where=group[0].folder,
+                    message=error.message,
+                    remedy=error.remedy or "",
+                )
+            )
+            continue
         except EmoactError as error:
             findings.append(
                 Finding(
@@ -91,10 +103,25 @@ def check_parity(
             chosen = tuple(
                 sorted(chooser.sample(range(unit.n_samples), min(n_samples, unit.n_samples)))
             )
+            findings += _check_weights(unit, model.weight_sha256)
             result = _recompute(model.bridge, unit, chosen)
             results.append(result)
             findings += _judge(unit, result)
     return results, findings
+
+
+def _check_weights(unit: Unit, installed: str) -> Iterator[Finding]:
+    """Compare the hash of the weights that a file records with that of the installed ones."""
+    recorded = (unit.provenance or {}).get("weight_sha256")
+    if recorded not in (None, installed):
+        yield Finding(
+            code="weights_differ",
+            severity="error",
+            where=f"{unit.path}: metadata.provenance.weight_sha256",
+            message=f"it was made with weights of SHA-256 {str(recorded)[:16]}...; those that are "
+            f"installed have {installed[:16]}...",
+            remedy="Install the model again, then extract the unit with --overwrite.",
+        )
 
 
 def _load_fields(unit: Unit) -> tuple[object, ...]:

@@ -177,6 +177,7 @@ def _provenance(
         "revision": source.revision,
         "commit": source.commit,
         "weight_source": source.weight_source,
+        "weight_sha256": engine.weight_sha256,
         "random_weights": engine.random_weights,
         "processing": config.options.processing,
         "bos": dict(engine.bos),

@@ -44,38 +44,21 @@ def is_converted(directory: Path) -> bool:
         return False
 
 
-def check_converted(directory: Path) -> None:
-    """Return when the weights of a converted model have the hash that was recorded.
-
-    Other directories have no record and are not checked.
-
-    Raises:
-        EmoactError: The weights have changed since the conversion.
-    """
-    try:
-        record = json.loads((directory / RECORD).read_bytes())
-    except (OSError, ValueError):
-        return
-    weights = directory / "model.safetensors"
-    found = file_sha256(weights)
-    if found != record.get("weight_sha256"):
-        raise EmoactError(
-            f"{weights} has changed since its conversion (SHA-256 {found})",
-            remedy=f"Remove {directory}; the model is then installed again.",
-        )
-
-
-def file_sha256(path: Path, *, check_cancelled: Callable[[], None] = lambda: None) -> str:
+def file_sha256(
+    path: Path, *, again: bool = False, check_cancelled: Callable[[], None] = lambda: None
+) -> str:
     """Hex SHA-256 of a file, remembered while its path, size, times and inode stay the same.
 
     Args:
         path: The file.
+        again: True to read the file where its hash is remembered: a disk can change a bit on its
+            own, which moves no time.
         check_cancelled: Called between blocks; may raise to stop.
 
     Raises:
         EmoactError: The file cannot be read, or changes while it is.
     """
-    known = known_sha256(path)
+    known = None if again else known_sha256(path)
     if known is not None:
         return known
     try:

@@ -14,10 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
-from emoact.models.cache import check_converted
 from emoact.models.shape import TEXT_ONLY
 from emoact.models.source import ModelSource
-from emoact.models.weights import check_memory, count_parameters, weight_files
+from emoact.models.weights import check_memory, check_weights, count_parameters, weight_files
 from emoact.schema import ExtractionOptions
 from emoact.version import versions
 
@@ -43,12 +42,14 @@ class LoadedModel:
         bridge: TransformerLens bridge around the Hugging Face model.
         source: Origin of the model.
         device: Device of the weights.
+        weight_sha256: Hash of their files.
         random_weights: True when the configuration marks the weights as untrained.
     """
 
     bridge: Any
     source: ModelSource
     device: torch.device
+    weight_sha256: str
     random_weights: bool
 
 
@@ -81,23 +82,34 @@ def library_versions() -> dict[str, str]:
 
 
 def load_model(
-    source: ModelSource, options: ExtractionOptions, *, allow_pickle_weights: bool = False
+    source: ModelSource,
+    options: ExtractionOptions,
+    *,
+    allow_pickle_weights: bool = False,
+    again: bool = False,
 ) -> LoadedModel:
     """Model ready for forward passes: eager attention, no gradients, weights as in `options`.
 
+    Args:
+        source: An installed model.
+        options: Device, dtype and processing of the weights, among others.
+        allow_pickle_weights: True where the weights may come from a pickle.
+        again: True to read weights whose hash is remembered before they are loaded.
+
     Raises:
+        ChangedWeightsError: The weights are not those that were installed.
         RequestError: The model does not allow these options.
         EmoactError: transformers or TransformerLens cannot load it.
     """
     if source.path is None:
         raise EmoactError(f"{source.name} is not installed")
-    check_converted(source.path)
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     device = pick_device(options.device)
     dtype = TORCH_DTYPES[options.dtype]
     weights = weight_files(source.path, allow_pickle_weights=allow_pickle_weights)
+    weight_sha256 = check_weights(source, weights, again=again)
     check_memory(source.name, count_parameters(weights), options.dtype)
     try:
         tokenizer = _tokenizer(source.path)
@@ -137,6 +149,7 @@ def load_model(
         bridge=bridge,
         source=source,
         device=device,
+        weight_sha256=weight_sha256,
         random_weights=bool(getattr(config, "emoact_random_weights", False)),
     )
 

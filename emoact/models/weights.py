@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from emoact import numbers
-from emoact.errors import RequestError
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
+from emoact.models.cache import RECORD, cache_root, file_sha256
+from emoact.models.source import ModelSource
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a parameter in memory."""
 _CGROUP = Path("/sys/fs/cgroup")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_MAX_RECORD_BYTES = 1_000_000
 _AGAIN = "The download is incomplete or damaged: delete that file and fetch the model again."
 
 
 class IncompleteError(RequestError):
     """A weight file is missing or cut off."""
+
+
+class ChangedWeightsError(EmoactError):
+    """Weights are not those that were downloaded, converted or loaded before."""
 
 
 def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list[Path]:
@@ -100,6 +112,67 @@ def count_parameters(files: Sequence[Path]) -> int | None:
     if any(file.suffix != ".safetensors" for file in files):
         return None
     return sum(sum(_tensors(file).values()) for file in files)
+
+
+def check_weights(source: ModelSource, files: Sequence[Path], *, again: bool = False) -> str:
+    """Hash of the weights of an installed model, once they are known to be unchanged.
+
+    A converted model has the hash of its conversion. In the cache of the hub a large file has the
+    name of its hash; any other file of a commit keeps the hash of its first loading.
+
+    Args:
+        source: The model.
+        files: Its weight files.
+        again: True to read files whose hash is remembered.
+
+    Returns:
+        The SHA-256 of the only file, or of the names and hashes of several.
+
+    Raises:
+        ChangedWeightsError: A file has another hash.
+        EmoactError: A file cannot be read.
+    """
+    hashes = {file.name: file_sha256(file, again=again) for file in files}
+    for file in files:
+        blob = file.resolve().name
+        if source.kind == "hub" and _SHA256.fullmatch(blob) and blob != hashes[file.name]:
+            raise _changed(file, hashes[file.name], "its download")
+    found = next(iter(hashes.values()))
+    if len(hashes) > 1:
+        found = hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+    folder = files[0].parent
+    if source.kind in ("embedded", "gguf"):
+        recorded = read_json(folder / RECORD, limit=_MAX_RECORD_BYTES)
+        if not isinstance(recorded, dict) or recorded.get("weight_sha256") != found:
+            raise _changed(files[0], found, "its conversion")
+    elif source.kind == "hub" and _first_hash(folder, found) != found:
+        raise _changed(files[0], found, "it was first loaded")
+    return found
+
+
+def _first_hash(snapshot: Path, found: str) -> str:
+    """Hash of the weights of a snapshot at their first loading; now, where there was none."""
+    state = snapshot.stat()
+    # A snapshot that was downloaded again is another folder.
+    named = json.dumps([str(snapshot.resolve()), state.st_ino, state.st_mtime_ns])
+    memory = cache_root() / "weights" / hashlib.sha256(named.encode()).hexdigest()[:32]
+    with suppress(OSError, ValueError):
+        first = memory.read_text(encoding="ascii")
+        if _SHA256.fullmatch(first):
+            return first
+    # Without the cache there is no comparison with an earlier loading.
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(found, encoding="ascii")
+    return found
+
+
+def _changed(file: Path, found: str, since: str) -> ChangedWeightsError:
+    return ChangedWeightsError(
+        f"{file} has changed since {since} (SHA-256 {found})",
+        remedy=f"Remove {file.parent} and install the model again, then extract again what was "
+        "made since.",
+    )
 
 
 def check_memory(name: str, n_parameters: int | None, dtype: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -12,8 +14,11 @@ import numpy as np
 import pytest
 
 from emoact.cli import main
+from emoact.errors import EmoactError
 from emoact.extraction.extractor import ActivationExtractor
 from emoact.extraction.parity import check_parity
+from emoact.models.source import ModelSource
+from emoact.models.weights import ChangedWeightsError, check_weights
 from emoact.schema import ExtractionOptions
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
@@ -162,7 +167,6 @@ def test_a_foreign_file_is_a_note_and_no_failure(results: Path) -> None:
 def _rewrite(results: Path, change: Callable[[dict[str, object]], None]) -> None:
     """Change a unit by plain pickle and let the manifest acknowledge the new bytes."""
     import dataclasses
-    import hashlib
     import pickle
 
     path = _file(results)
@@ -206,6 +210,60 @@ def test_nan_and_foreign_tokens_are_named(results: Path) -> None:
     codes = {finding.code: finding for finding in report.findings}
     assert "key_mismatch" in codes
     assert any("residual_stream" in finding.where for finding in report.findings)
+
+
+def _flip(weights: Path) -> None:
+    """Change one bit of the last value, and keep size, inode and time of change of the file."""
+    state = weights.stat()
+    with weights.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        (last,) = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    os.utime(weights, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_a_flipped_bit_of_the_weights_is_found_by_verify_and_refused_by_a_run(
+    results: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "hf"))
+    monkeypatch.setenv("HF_HOME", str(copy))
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    ActivationExtractor("lab/tiny")
+    (weights,) = copy.rglob("model.safetensors")
+    _flip(weights)
+    recomputed, findings = check_parity(verify_files(results).units, n_samples=1)
+    assert (recomputed, [finding.code for finding in findings]) == ([], ["weights_changed"])
+    with pytest.raises(EmoactError, match="has changed since it was first loaded"):
+        ActivationExtractor("lab/tiny")
+
+
+def test_files_that_were_made_with_other_weights_are_named(
+    results: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(home, tmp_path / "hf"))
+    monkeypatch.setenv("HF_HOME", str(copy))
+    # Here the weights were never loaded before.
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    (weights,) = copy.rglob("model.safetensors")
+    _flip(weights)
+    _, findings = check_parity(verify_files(results).units, n_samples=1)
+    assert {finding.code for finding in findings} >= {"weights_differ"}
+    assert not is_ok(tuple(findings))
+
+
+def test_a_large_file_of_the_hub_is_compared_with_its_name(tmp_path: Path) -> None:
+    blob = tmp_path / hashlib.sha256(b"as downloaded").hexdigest()
+    weights = tmp_path / "model.safetensors"
+    weights.symlink_to(blob)
+    source = ModelSource(
+        name="m", model_name="m", kind="hub", folder="m", revision="", commit="", weight_source=""
+    )
+    blob.write_bytes(b"as downloaded")
+    assert check_weights(source, [weights]) == blob.name
+    blob.write_bytes(b"as downloadee")
+    with pytest.raises(ChangedWeightsError, match="has changed since its download"):
+        check_weights(source, [weights])
 
 
 def test_a_model_that_is_not_here_is_a_note(

@@ -69,3 +69,13 @@ def test_a_cache_that_cannot_be_written_only_costs_time(large: Path, tmp_path: P
     (tmp_path / "cache").write_text("a file where the folder would be")
     assert file_sha256(large) == hashlib.sha256(b"abc").hexdigest()
     assert known_sha256(large) is None
+
+
+def test_a_remembered_hash_is_read_again_on_request(large: Path) -> None:
+    file_sha256(large)
+    (memory,) = (large.parent / "cache" / "hashes").iterdir()
+    memory.write_text("0" * 64, encoding="ascii")
+    assert file_sha256(large) == "0" * 64
+    assert (
+        file_sha256(large, again=True) == hashlib.sha256(b"abc").hexdigest() == known_sha256(large)
+    )

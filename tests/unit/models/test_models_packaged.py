@@ -14,12 +14,13 @@ from safetensors import safe_open
 from emoact.cli import main
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.models import gguf_file, registry
-from emoact.models.cache import check_converted, converted_dir, is_converted
+from emoact.models.cache import converted_dir, is_converted
 from emoact.models.convert import convert_gguf
 from emoact.models.gguf_file import GgufFile
 from emoact.models.install import ensure_model, install_packaged
 from emoact.models.registry import PackagedModel
 from emoact.models.resolve import resolve_model
+from emoact.models.weights import ChangedWeightsError, check_weights
 from tests.support.packaged import (
     NAME,
     pip_environment,
@@ -127,15 +128,15 @@ def test_a_joined_file_of_another_content_is_refused(model: PackagedModel, tmp_p
 
 
 def test_converted_weights_that_have_changed_are_refused(shelf: Path, tmp_path: Path) -> None:
-    gguf = write_gguf(tmp_path / "tiny.gguf")
-    target = convert_gguf(gguf, sha256="0" * 64, weight_source="tests")
-    check_converted(target)
-    weights = target / "model.safetensors"
+    source = ensure_model(resolve_model(str(write_gguf(tmp_path / "tiny.gguf"))))
+    assert source.path is not None
+    weights = source.path / "model.safetensors"
+    assert check_weights(source, [weights]) == hashlib.sha256(weights.read_bytes()).hexdigest()
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(EmoactError, match="has changed since its conversion"):
-        check_converted(target)
+    with pytest.raises(ChangedWeightsError, match="has changed since its conversion"):
+        check_weights(source, [weights])
 
 
 def test_nothing_is_fetched_before_the_terms_are_accepted(
