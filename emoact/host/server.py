@@ -19,6 +19,7 @@ from typing import Any
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.host.warm import Answer, Sentence, WarmModel, look
+from emoact.jobs.causes import causes_of
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
@@ -249,6 +250,8 @@ def _directory(asked: Any) -> RunDirectory:
 
 def _loading(config: AnyConfig) -> Loading:
     """The way in which the first model of a run is loaded."""
+    if config.kind == "causes":
+        return loading_of(causes_of(config).model)
     if not isinstance(config, RunConfig):
         return loading_of(controls_of(config).models[0])
     return Loading.of(

@@ -117,13 +117,18 @@ class _Runs:
         return work
 
     def _work(self, directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
-        """Extract, or extract the controls of an analysis and then compute it."""
+        """Extract, look for causes, or extract the controls of an analysis and compute it."""
         if isinstance(config, RunConfig):
             plans = FrozenChoices(directory.plan_path)
             try:
                 run_units(config, reporter=reporter, plans=plans, engine_for=self._warm)
             finally:
                 learn(config, reporter.snapshot)
+            return
+        if config.kind == "causes":
+            from emoact.causes.work import work_causes
+
+            work_causes(config, reporter, self._warm)
             return
         # An extraction starts sooner without the libraries of the statistics.
         from emoact.analysis.worker import analyze

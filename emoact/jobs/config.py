@@ -207,12 +207,13 @@ class RunConfig(_AnyRun):
         return {"schema_version": SCHEMA_VERSION, "kind": self.kind, **encode(self)}
 
 
-JobKind = Literal["analyze", "report"]
+JobKind = Literal["analyze", "report", "causes"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 
 JOB_WORKERS: Mapping[JobKind, str] = {
     "analyze": "emoact.analysis.worker",
     "report": "emoact.report.worker",
+    "causes": "emoact.host.worker",
 }
 """The module that works off each kind, run as a process of its own."""
 

@@ -71,6 +71,11 @@ class ResultsRoot:
         return self._inside("analysis")
 
     @property
+    def causes(self) -> Path:
+        """Folder of one folder per result about causes."""
+        return self._inside("causes")
+
+    @property
     def reports(self) -> Path:
         """Folder of the written reports."""
         return self._inside("reports")
@@ -92,6 +97,10 @@ class ResultsRoot:
     def analysis_dir(self, analysis_id: str) -> Path:
         """Directory of one saved analysis."""
         return self._inside("analysis", check_id(analysis_id, kind="analysis id"))
+
+    def causes_dir(self, name: str) -> Path:
+        """Directory of one result about causes."""
+        return self._inside("causes", check_id(name, kind="id of a result about causes"))
 
     def controls_dir(self, key: str) -> Path:
         """Directory of the control extractions of one unit."""

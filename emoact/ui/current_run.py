@@ -21,6 +21,7 @@ _MISSING: Mapping[RunKind, str] = {
     "extract": "there is no such extraction in this results folder.",
     "analyze": "there is no such analysis run in this folder.",
     "report": "there is no such report run in this folder.",
+    "causes": "there is no such run about heads or causes in this folder.",
 }
 START = "start"
 """Key of the button under the form; it has a state while the form is on screen."""

@@ -78,6 +78,7 @@ STEP_WORDS: Mapping[Step, str] = {
 JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {
     "analyze": ("read", "analyze", "write"),
     "report": ("read", "write"),
+    "causes": ("analyze", "write"),
 }
 """The steps of each kind of job, in their order."""
 
@@ -88,6 +89,7 @@ KIND_WORDS: Mapping[RunKind, str] = {
     "extract": "extraction",
     "analyze": "analysis",
     "report": "report",
+    "causes": "causes",
 }
 
 

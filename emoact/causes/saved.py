@@ -1,0 +1,109 @@
+"""Results about causes on disk: `results/causes/<id>/`, named by what they rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emoact.decode import read_json, sha256_of, versioned
+from emoact.errors import FileRefusedError, RequestError
+from emoact.store.atomic import write_json
+from emoact.store.layout import ResultsRoot
+
+CAUSES_VERSION = 1
+"""Version of the files; raised when an older emoact could not read them."""
+
+_DIGITS = 20
+_LARGEST = 200_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedCause:
+    """One result.
+
+    Attributes:
+        id: Name of its folder.
+        path: Its file.
+        kind: `heads`, or what else it holds.
+        rests_on: Model, prompts and settings.
+        found: The result, in plain JSON; numbers that are not finite are None.
+    """
+
+    id: str
+    path: Path
+    kind: str
+    rests_on: Mapping[str, Any]
+    found: Mapping[str, Any]
+
+
+def cause_id(kind: str, rests_on: Mapping[str, Any]) -> str:
+    """Name of the result of that kind that rests on these things."""
+    asked = {"version": CAUSES_VERSION, "kind": kind, "rests_on": dict(rests_on)}
+    return sha256_of(asked)[:_DIGITS]
+
+
+def save_cause(
+    root: ResultsRoot, kind: str, rests_on: Mapping[str, Any], found: Mapping[str, Any]
+) -> SavedCause:
+    """Write a result, whole or not at all.
+
+    Raises:
+        EmoactError: It could not be written.
+    """
+    name = cause_id(kind, rests_on)
+    path = root.causes_dir(name) / f"{kind}.json"
+    content = _plain({"kind": kind, "rests_on": rests_on, "found": found})
+    write_json(path, {"schema_version": CAUSES_VERSION, **content})
+    return SavedCause(id=name, path=path, **content)
+
+
+def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
+    """A saved result; None where there is none.
+
+    Raises:
+        FileRefusedError: The file is damaged, or of a newer emoact.
+    """
+    path = root.causes_dir(name) / f"{kind}.json"
+    if not path.exists():
+        return None
+    try:
+        content = versioned(
+            read_json(path, limit=_LARGEST), version=CAUSES_VERSION, what="result about causes"
+        )
+        found = SavedCause(id=name, path=path, **content)
+        same = found.kind == kind and cause_id(kind, found.rests_on) == name
+        why = "" if same else "it is not what its name says"
+    except (RequestError, TypeError) as error:
+        why = str(error)
+    if why:
+        raise FileRefusedError(
+            why, path=str(path), remedy="Delete its folder; it is then computed again."
+        )
+    return found
+
+
+def saved_causes(root: ResultsRoot, kind: str) -> tuple[SavedCause, ...]:
+    """The readable results of a kind, newest first."""
+    found = []
+    for path in root.causes.glob(f"*/{kind}.json"):
+        try:
+            saved = read_cause(root, kind, path.parent.name)
+        except (FileRefusedError, RequestError):
+            continue
+        if saved is not None:
+            found.append((path.stat().st_mtime, path.parent.name, saved))
+    return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON types; NaN and infinities become None."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,38 @@
+"""Request of a run about causes: heads, ablation, steering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emoact.decode import decode
+from emoact.errors import RequestError
+from emoact.jobs.config import AnyConfig, JobConfig
+from emoact.models.alike import ModelRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausesRequest:
+    """What such a run does.
+
+    Attributes:
+        what: `heads`, or another kind of result.
+        model: The model, with the settings of the files.
+        asked: Everything else, in plain JSON; the kind's own code checks it.
+    """
+
+    what: str
+    model: ModelRequest
+    asked: Mapping[str, Any]
+
+
+def causes_of(config: AnyConfig) -> CausesRequest:
+    """The request in the config of a run about causes.
+
+    Raises:
+        RequestError: The run is of another kind.
+    """
+    if not isinstance(config, JobConfig) or config.kind != "causes":
+        raise RequestError(f"run {config.run_id!r} is not about causes but {config.kind!r}")
+    return decode(CausesRequest, config.request, where="the request")

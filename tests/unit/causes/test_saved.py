@@ -1,0 +1,33 @@
+"""Results about causes on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoact.causes.saved import read_cause, save_cause, saved_causes
+from emoact.errors import FileRefusedError
+from emoact.store.layout import ResultsRoot
+
+
+def test_a_result_is_found_again_by_what_it_rests_on(tmp_path: Path) -> None:
+    root = ResultsRoot(tmp_path)
+
+    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5, "p": float("nan")})
+
+    assert read_cause(root, "heads", saved.id) == saved
+    assert saved.found == {"total": 1.5, "p": None}
+    assert saved_causes(root, "heads") == (saved,)
+    assert read_cause(root, "heads", "another") is None
+    assert save_cause(root, "heads", {"layer": 4}, {}).id != saved.id
+
+
+def test_a_result_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
+    root = ResultsRoot(tmp_path)
+    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5})
+    saved.path.write_text(saved.path.read_text().replace('"layer": 3', '"layer": 4'))
+
+    with pytest.raises(FileRefusedError, match="not what its name says"):
+        read_cause(root, "heads", saved.id)
+    assert saved_causes(root, "heads") == ()
