@@ -12,8 +12,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import stat
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from emoact.errors import RequestError
+from emoact.files import open_regular
 
 T = TypeVar("T")
 
@@ -101,13 +100,13 @@ def versioned(fields: Any, *, version: int, what: str) -> dict[str, Any]:
     return {key: item for key, item in fields.items() if key != "schema_version"}
 
 
-def read_json(path: Path, *, limit: int) -> Any:
-    """The JSON value in a regular file of at most `limit` bytes.
+def read_json(path: Path, *, limit: int, follow: bool = False) -> Any:
+    """The JSON value in a regular file of at most `limit` bytes; see `read_regular`.
 
     Raises:
         RequestError: It is missing, cannot be read, is larger, or is no JSON; names the file.
     """
-    data = read_regular(path, limit=limit + 1)
+    data = read_regular(path, limit=limit + 1, follow=follow)
     if len(data) > limit:
         raise RequestError(f"{path.name} is larger than {limit:,} bytes")
     try:
@@ -187,28 +186,25 @@ def _named(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def read_regular(path: Path, *, limit: int, after: int = 0) -> bytes:
+def read_regular(path: Path, *, limit: int, after: int = 0, follow: bool = False) -> bytes:
     """At most `limit` bytes of a regular file from byte `after` on.
+
+    Args:
+        path: The file.
+        limit: Largest number of bytes.
+        after: First byte.
+        follow: True to read the file that a symbolic link points to.
 
     Raises:
         RequestError: It is missing, cannot be read, or is a link, a pipe or another odd thing.
     """
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        said = "is missing" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
-        raise RequestError(f"{path.name} {said}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RequestError(f"{path.name} is no regular file")
-        with os.fdopen(os.dup(descriptor), "rb") as file:
+        with open_regular(path, follow=follow) as file:
             file.seek(after)
             return file.read(limit)
     except OSError as error:
-        raise RequestError(f"{path.name} ({error.strerror})") from error
-    finally:
-        os.close(descriptor)
+        said = "is missing" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
+        raise RequestError(f"{path.name} {said}") from error
 
 
 def sha256_of(value: Any) -> str:

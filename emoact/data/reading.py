@@ -13,7 +13,7 @@ from emoact.data.goemotions import SEVERAL_LABELS
 from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.parquet_rows import parquet_rows
 from emoact.data.rows import Row, refusal, shown
-from emoact.data.source import Source, open_regular, read_source
+from emoact.data.source import Source, open_source, read_source
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 
@@ -47,7 +47,7 @@ def read_prompts(path: str | os.PathLike[str]) -> Dataset:
     max_chars = _limit("EMOACT_MAX_CHARS", MAX_CHARS)
     name = os.fspath(path)
     # Opened before its extension is checked, so that a missing file is reported as missing.
-    with open_regular(name) as file:
+    with open_source(name) as file:
         extension = _extension(name)
         source = read_source(file, path=name, max_bytes=max_bytes)
     known = _goemotions(source, extension)

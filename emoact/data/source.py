@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from emoact.data.rows import refusal
 from emoact.errors import RequestError
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+from emoact.files import open_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +31,23 @@ class Source:
         return refusal(self.path, where, problem, remedy=remedy)
 
 
-def open_regular(path: str) -> BinaryIO:
+def open_source(path: str) -> BinaryIO:
     """File at a path, open for reading.
 
     Raises:
         RequestError: There is no such file, it is not a regular file, or it cannot be opened.
     """
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except (OSError, ValueError) as error:
-        problem = "the path holds a NUL character"
-        if isinstance(error, OSError):
-            problem = f"the file cannot be opened ({error.strerror})"
+        return open_regular(path)
+    except OSError as error:
+        problem = f"the file cannot be opened ({error.strerror})"
         if isinstance(error, FileNotFoundError):
             problem = "there is no such file"
         remedy = "Check the path of the data set, and that you may read it."
+        if error.errno == errno.EINVAL:
+            problem = f"{error.strerror}"
+            remedy = "Give the path of a .jsonl, .json, .csv, .tsv or .parquet file."
         raise refusal(path, None, problem, remedy=remedy) from None
-    try:
-        _check_kind(path, os.fstat(descriptor))
-    except RequestError:
-        os.close(descriptor)
-        raise
-    return os.fdopen(descriptor, "rb")
 
 
 def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
@@ -94,18 +80,6 @@ def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
             remedy="A data set needs at least one prompt with the fields text and emotion.",
         )
     return Source(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
-
-
-def _check_kind(path: str, status: os.stat_result) -> None:
-    if stat.S_ISREG(status.st_mode):
-        return
-    kind = next((kind for test, kind in _KINDS if test(status.st_mode)), "no regular file")
-    raise refusal(
-        path,
-        None,
-        f"this is {kind}; a data set is a regular file",
-        remedy="Give the path of a .jsonl, .json, .csv, .tsv or .parquet file.",
-    )
 
 
 _BOM = b"\xef\xbb\xbf"

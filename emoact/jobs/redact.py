@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from emoact.files import open_regular
+
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
 _SHORTEST = 6
 """Shorter values, such as the `true` of TOKENIZERS_PARALLELISM, are words and not secrets."""
@@ -64,6 +66,7 @@ def _stored_hub_token() -> str:
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     path = Path(named) if named else home / "token"
     try:
-        return path.read_text(encoding="utf-8", errors="replace")[:10_000].strip()
+        with open_regular(path) as file:
+            return file.read(10_000).decode(errors="replace").strip()
     except (OSError, RuntimeError):
         return ""

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from emoact.errors import EmoactError
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
+from emoact.files import open_regular
 
 RECORD = "emoact.json"
 """Record of a conversion, in the converted directory. It is written last, so a directory that has
 it is complete."""
+MAX_RECORD_BYTES = 1_000_000
 
 _REMEMBER_FROM = 16_000_000
 """Smallest file whose hash is kept; smaller ones are hashed again in a few milliseconds."""
@@ -38,9 +41,9 @@ def converted_dir(gguf_sha256: str) -> Path:
 def is_converted(directory: Path) -> bool:
     """True when the directory has a record, and the weights have the recorded size."""
     try:
-        record = json.loads((directory / RECORD).read_bytes())
+        record = read_json(directory / RECORD, limit=MAX_RECORD_BYTES)
         return bool((directory / "model.safetensors").stat().st_size == record["weight_bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, KeyError, TypeError, RequestError):
         return False
 
 
@@ -64,7 +67,7 @@ def file_sha256(
     try:
         memory = _memory(path)
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while block := file.read(_BLOCK):
                 check_cancelled()
                 digest.update(block)
@@ -99,6 +102,10 @@ def _memory(path: Path) -> Path:
 
 
 def hash_of(path: Path) -> str:
-    """Hex SHA-256 of a file, without the cache."""
-    with path.open("rb") as file:
+    """Hex SHA-256 of a regular file, without the cache.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe, a device or a folder.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import read_json
+from emoact.decode import read_json, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.models import chat_sandbox
 from emoact.positions import Span
@@ -110,7 +110,9 @@ def read_template(directory: Path, model: str) -> ChatTemplate:
     path = Path(directory, "tokenizer_config.json").resolve()
     config = read_json(path, limit=_LIMIT) if path.is_file() else {}
     file = directory / "chat_template.jinja"
-    template = file.read_text() if file.is_file() else config.get("chat_template")
+    template = config.get("chat_template")
+    if file.is_file():
+        template = read_regular(file, limit=_LIMIT, follow=True).decode(errors="replace")
     return ChatTemplate.of(model, template, config)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emoact.decode import read_json
 from emoact.errors import RequestError
 from emoact.models.source import ModelShape
 
@@ -27,18 +27,12 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     path = directory / "config.json"
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        # Files of the hub's cache are links.
+        config = read_json(path, limit=_MAX_CONFIG_BYTES, follow=True)
+    except RequestError as error:
         raise RequestError(
-            f"{directory} has no readable config.json ({error.strerror or error})",
-            remedy=_LAYOUT,
+            f"{directory} has no readable config.json: {error.message}", remedy=_LAYOUT
         ) from error
-    if len(raw) > _MAX_CONFIG_BYTES:
-        raise RequestError(f"{path} is {len(raw):,} bytes; a model's configuration is far smaller")
-    try:
-        config = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise RequestError(f"{path} holds a {type(config).__name__}; a JSON object is expected")
     _refuse_remote_code(config, path)

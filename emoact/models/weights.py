@@ -13,14 +13,14 @@ from pathlib import Path
 from emoact import numbers
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
-from emoact.models.cache import RECORD, cache_root, file_sha256
+from emoact.models.cache import MAX_RECORD_BYTES, RECORD, cache_root, file_sha256
 from emoact.models.source import ModelSource
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a parameter in memory."""
 _CGROUP = Path("/sys/fs/cgroup")
 _SHA256 = re.compile("[0-9a-f]{64}")
-_MAX_RECORD_BYTES = 1_000_000
+_MAX_INDEX_BYTES = 50_000_000
 _AGAIN = "The download is incomplete or damaged: delete that file and fetch the model again."
 
 
@@ -79,9 +79,10 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
 def _places(index: Path) -> dict[str, str]:
     """File name of each tensor."""
     try:
-        found = json.loads(index.read_bytes())["weight_map"]
+        # Files of the hub's cache are links.
+        found = read_json(index, limit=_MAX_INDEX_BYTES, follow=True)["weight_map"]
         places = {str(tensor): name for tensor, name in found.items()}
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+    except (KeyError, AttributeError, TypeError, RequestError) as error:
         raise RequestError(f"{index} is not a safetensors index: {error!r}") from error
     for name in places.values():
         # A pickle among them would be loaded without being asked about.
@@ -142,7 +143,7 @@ def check_weights(source: ModelSource, files: Sequence[Path], *, again: bool = F
         found = hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
     folder = files[0].parent
     if source.kind in ("embedded", "gguf"):
-        recorded = read_json(folder / RECORD, limit=_MAX_RECORD_BYTES)
+        recorded = read_json(folder / RECORD, limit=MAX_RECORD_BYTES)
         if not isinstance(recorded, dict) or recorded.get("weight_sha256") != found:
             raise _changed(files[0], found, "its conversion")
     elif source.kind == "hub" and _first_hash(folder, found) != found:

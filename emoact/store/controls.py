@@ -21,6 +21,7 @@ from jaxtyping import Float32
 from emoact.data.controls import DERIVATION
 from emoact.decode import sha256_of
 from emoact.errors import FileRefusedError, RequestError
+from emoact.files import open_regular
 from emoact.positions import Pooling, vectors
 from emoact.sites import SiteName
 from emoact.store.atomic import replace_atomically
@@ -154,7 +155,7 @@ class UnitControls:
         if not path.is_file():
             raise _refused(path, "it is missing")
         try:
-            with path.open("rb") as file:
+            with open_regular(path, follow=False) as file:
                 size = int.from_bytes(file.read(8), "little")
                 header = json.loads(file.read(min(size, _LONGEST_HEADER)))
             found: dict[SiteName, np.ndarray] = {

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from emoact.decode import decode, encode, read_regular
 from emoact.errors import EmoactError, RequestError
+from emoact.files import open_regular
 from emoact.schema import SCHEMA_VERSION
 from emoact.store.atomic import lock_held, write_error, write_json
 from emoact.store.keys import store_in
@@ -150,7 +151,7 @@ def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> Uni
     path = root.unit_path(folder, emotion)
     known = entry(root, folder, emotion)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if known is None:
                 return "unrecorded"
             if known.key != key:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.errors import FileRefusedError
+from emoact.files import kind_of
 from emoact.store.read.limits import RESAVE, Limits, Refused
 from emoact.store.read.machine import Machine, run
 from emoact.store.read.opcodes import HANDLERS
@@ -60,7 +61,8 @@ def _map(path: Path) -> memoryview:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise Refused(
-                f"it is {_kind(found.st_mode)}, not a regular file", remedy="Give the file itself."
+                f"it is {kind_of(found.st_mode)}, not a regular file",
+                remedy="Give the file itself.",
             )
         if found.st_size == 0:
             raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
@@ -81,19 +83,6 @@ def _unopened(path: Path, error: OSError) -> Refused:
             "too many files are open", remedy="Raise the limit (ulimit -n) or read fewer files."
         )
     return Refused(f"it cannot be opened: {error.strerror}", remedy="Check path and permissions.")
-
-
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    ):
-        if test(mode):
-            return name
-    return "something special"
 
 
 def check_format(data: memoryview) -> None:

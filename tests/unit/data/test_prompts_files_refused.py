@@ -102,8 +102,8 @@ def test_bytes_that_are_no_data_set_are_refused_with_place_and_remedy(
 PATHS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "missing": (lambda _: None, "prompts.jsonl", "no such file", "Check the path"),
     "missing, no extension": (lambda _: None, "prompts", "no such file", "Check the path"),
-    "folder": (Path.mkdir, "prompts.csv", "this is a folder", ".jsonl"),
-    "named pipe": (os.mkfifo, "prompts.csv", "this is a named pipe", ".jsonl"),
+    "folder": (Path.mkdir, "prompts.csv", "it is a folder", ".jsonl"),
+    "named pipe": (os.mkfifo, "prompts.csv", "it is a named pipe", ".jsonl"),
     "link to itself": (
         lambda path: path.symlink_to(path), "prompts.csv", "cannot be opened", "Check the path"
     ),
@@ -114,7 +114,7 @@ PATHS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         lambda path: path.parent.write_text("x"), "a/b.csv", "cannot be opened", "Check the path"
     ),
     "long name": (lambda _: None, "x" * 300 + ".csv", "cannot be opened", "Check the path"),
-    "device": (lambda _: None, "/dev/zero", "this is a device", ".jsonl"),
+    "device": (lambda _: None, "/dev/zero", "it is a device", ".jsonl"),
 }  # fmt: skip
 
 

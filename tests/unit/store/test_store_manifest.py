@@ -209,7 +209,7 @@ def test_the_state_of_a_unit_follows_from_its_file_and_its_record(
 
 def test_a_folder_in_place_of_a_unit_is_an_error(root: ResultsRoot) -> None:
     root.unit_path("gpt2", "joy").mkdir(parents=True)
-    with pytest.raises(EmoactError, match="cannot be read: Is a directory"):
+    with pytest.raises(EmoactError, match="cannot be read: it is a folder"):
         manifest.unit_state(root, "gpt2", "joy", key=KEY)
 
 
@@ -251,7 +251,7 @@ def test_processes_that_record_at_once_lose_nothing(workers: int, root: ResultsR
 
 def test_a_pipe_in_its_place_is_an_error_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "manifest.json")
-    with pytest.raises(EmoactError, match="no regular file"):
+    with pytest.raises(EmoactError, match="not a regular file"):
         manifest.load(ResultsRoot(tmp_path))
 
 

@@ -39,7 +39,7 @@ def refused(path: Path | str) -> FileRefusedError:
 PATHS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "missing": (lambda _: None, "missing.pkl", "No such file"),
     "empty": (Path.touch, "a.pkl", "the file is empty"),
-    "directory": (Path.mkdir, "folder", "a directory"),
+    "directory": (Path.mkdir, "folder", "a folder"),
     "link": (lambda path: path.symlink_to(__file__), "link.pkl", "symbolic link"),
     "link to itself": (lambda path: path.symlink_to(path), "loop", "symbolic link"),
     **{f"/dev/{name}": (lambda _: None, f"/dev/{name}", "a device")

@@ -158,5 +158,5 @@ def test_a_file_that_breaks_the_contract_is_described_with_every_finding(tmp_pat
 
 def test_what_is_no_file_at_all_is_described_too(tmp_path: Path) -> None:
     told = described(tmp_path)
-    assert told["refused"]["reason"] == "it is a directory, not a regular file"
+    assert told["refused"]["reason"] == "it is a folder, not a regular file"
     assert "sha256" not in told

@@ -1,0 +1,48 @@
+"""Regular files, opened without waiting: no pipe, device or folder in place of a file is read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import BinaryIO
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def kind_of(mode: int) -> str:
+    """Kind of a thing on disk that is no regular file, in words."""
+    return next((kind for test, kind in _KINDS if test(mode)), "something special")
+
+
+def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> BinaryIO:
+    """A regular file, open for reading.
+
+    Args:
+        path: The file.
+        follow: False to refuse a symbolic link.
+
+    Raises:
+        OSError: It is missing, cannot be opened, or is no regular file; `strerror` says which.
+    """
+    # Without O_NONBLOCK, opening a named pipe would wait for a writer.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    except ValueError:
+        raise OSError(errno.EINVAL, "the path holds a NUL character", path) from None
+    except OSError as error:
+        if error.errno == errno.ELOOP and not follow:
+            raise OSError(errno.ELOOP, "it is a symbolic link", path) from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, f"it is {kind_of(mode)}, not a regular file", path)
