@@ -22,6 +22,9 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import Manifest, ManifestEntry
 from emoact.store.protocol import store_of
 from emoact.store.reading import read_all
+from emoact.store.summaries.measures import differences_of
+from emoact.store.summaries.measuring import measure_file
+from emoact.store.summaries.summary_file import UnusableError, open_summary, summaries_of
 from emoact.store.unit import Unit
 
 ADDITIVITY = 1e-4
@@ -101,6 +104,7 @@ def verify_files(
         ]
         findings += _check_identity(path, unit, entry)
         findings += _check_sum(path, unit)
+        findings += _check_summaries(root, path)
     return FilesReport(
         findings=tuple(findings),
         units=tuple(units),
@@ -164,6 +168,31 @@ def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iter
             f"{path}: metadata.model_name",
             f"it is {unit.model_name!r}; the manifest has {entry.model!r}",
         )
+
+
+def _check_summaries(root: ResultsRoot, path: Path) -> Iterator[Finding]:
+    """Compare the summary of a file, which pages and `norms` read, with a new measurement."""
+    sha256 = hash_of(path)
+    for summary in summaries_of(root.summaries, sha256):
+        try:
+            kept = open_summary(summary, sha256=sha256)
+        except UnusableError as error:
+            yield Finding(
+                code="summary_damaged",
+                severity="warning",
+                where=str(summary),
+                message=f"the summary of {path.name} is not used ({error})",
+                remedy="It is written again when a page or `emoact norms` needs it.",
+            )
+            continue
+        changed = differences_of(kept, measure_file(path))
+        if changed:
+            yield _error(
+                "summary_differs",
+                summary,
+                f"{changed[0]} is not what {path.name} holds ({len(changed)} arrays or fields)",
+                "Remove the file; it is written again when it is needed.",
+            )
 
 
 def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 
 from emoact.errors import EmoactError
 from emoact.models.cache import file_sha256, known_sha256
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.summaries.measuring import measure_file, unmeasured_file
-from emoact.store.summaries.summary_file import UnusableError, open_summary, save_summary
+from emoact.store.summaries.summary_file import (
+    UnusableError,
+    open_summary,
+    save_summary,
+    summaries_of,
+)
 
 _ATTEMPTS = 3
 
@@ -32,15 +36,14 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
     path = root.unit_path(folder, emotion)
     for _ in range(_ATTEMPTS):
         sha256 = file_sha256(path)
-        with contextlib.suppress(UnusableError):
-            measures = open_summary(_summary(root, sha256), sha256=sha256)
-            if (measures.folder, measures.emotion) == (path.parent.name, emotion):
-                return measures
+        measures = _open(root, sha256)
+        if measures and (measures.folder, measures.emotion) == (path.parent.name, emotion):
+            return measures
         measures = measure_file(path)
         # A file that was replaced in between was hashed before and measured after.
         if file_sha256(path) == sha256:
             with contextlib.suppress(EmoactError):
-                save_summary(_summary(root, sha256), measures, sha256=sha256)
+                save_summary(root.summaries, measures, sha256=sha256)
             return measures
     raise EmoactError(
         f"{path} changes faster than it can be read", remedy="Wait until its run is done."
@@ -50,10 +53,7 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
 def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures | None:
     """Measures of one unit from its summary, without measuring; None without a summary."""
     sha256 = known_sha256(root.unit_path(folder, emotion))
-    if sha256 is not None:
-        with contextlib.suppress(UnusableError):
-            return open_summary(_summary(root, sha256), sha256=sha256)
-    return None
+    return None if sha256 is None else _open(root, sha256)
 
 
 def known_measures(
@@ -80,7 +80,7 @@ def remove_unused(root: ResultsRoot) -> None:
     hashes = [known_sha256(path) for _, _, path in root.units()]
     if None in hashes:
         return
-    used = {_summary(root, sha256) for sha256 in hashes if sha256 is not None}
+    used = {path for sha256 in hashes if sha256 for path in summaries_of(root.summaries, sha256)}
     # Up to now a note in JSON lay beside each summary.
     for path in (*root.summaries.glob("*.safetensors"), *root.summaries.glob("*.json")):
         if path not in used:
@@ -88,5 +88,8 @@ def remove_unused(root: ResultsRoot) -> None:
                 path.unlink()
 
 
-def _summary(root: ResultsRoot, sha256: str) -> Path:
-    return root.summaries / f"{sha256[:32]}.safetensors"
+def _open(root: ResultsRoot, sha256: str) -> UnitMeasures | None:
+    for path in summaries_of(root.summaries, sha256):
+        with contextlib.suppress(UnusableError):
+            return open_summary(path, sha256=sha256)
+    return None

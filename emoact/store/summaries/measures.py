@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from emoact.decode import OPTIONAL
+from emoact.decode import OPTIONAL, encode
 from emoact.positions import Span, pool_sample, position_norms, spans_from, vectors
 from emoact.sites import SiteName
 
@@ -25,6 +25,7 @@ STEPS = ("step", "mlp_share")
 
 _BLOCK_TOKENS = 4096
 _SAMPLED_TOKENS = 1024
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,6 +188,33 @@ class UnitMeasures(UnitFacts):
 
     sites: Mapping[SiteName, SiteMeasures]
     steps: Mapping[str, np.ndarray]
+
+
+def differences_of(kept: UnitMeasures, measured: UnitMeasures) -> list[str]:
+    """Names of the fields and arrays in which two measurements of one file differ.
+
+    Floats may differ by a millionth of the largest value: processors add in different orders.
+    """
+    names = [item.name for item in fields(UnitFacts)]
+    found = [
+        name for name in names if encode(getattr(kept, name)) != encode(getattr(measured, name))
+    ]
+    if tuple(kept.sites) != tuple(measured.sites) or set(kept.steps) != set(measured.steps):
+        return [*found, "sites"]
+    pairs = {
+        f"{site}.{name}": (kept.sites[site].arrays[name], measured.sites[site].arrays[name])
+        for site in kept.sites
+        for name in ARRAYS
+    } | {f"steps.{name}": (kept.steps[name], measured.steps[name]) for name in kept.steps}
+    return found + [name for name, (one, other) in pairs.items() if not _is_close(one, other)]
+
+
+def _is_close(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    finite = other[np.isfinite(other)]
+    allowed = _ROUNDING * float(np.abs(finite).max(initial=0.0))
+    return bool(np.allclose(one, other, rtol=_ROUNDING, atol=allowed, equal_nan=True))
 
 
 def content_mask(lengths: Sequence[int], content: Sequence[Span]) -> Bool[np.ndarray, " token"]:

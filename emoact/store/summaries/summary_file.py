@@ -1,10 +1,13 @@
 """One summary on disk: a safetensors file with the facts of a unit in its metadata.
 
-The file stays mapped while its measures are in use, also when it has been removed meanwhile.
+Its name holds the hash of the unit's file and its own, so that a changed summary is not used. The
+file stays mapped while its measures are in use, also when it has been removed meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
@@ -16,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from emoact.decode import decode, encode
-from emoact.errors import RequestError
+from emoact.errors import EmoactError
+from emoact.models.cache import file_sha256
 from emoact.sites import site as known_site
 from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
@@ -25,6 +29,8 @@ from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitFac
 SUMMARY_VERSION = 1
 """Version of the measures; a summary of another version is measured again."""
 
+_DIGITS = 32
+"""Digits of each hash in the name of a summary."""
 _KEY = "emoact_summary"
 _DAMAGE = (
     OSError,
@@ -33,7 +39,8 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     RecursionError,
-    RequestError,
+    ArithmeticError,
+    EmoactError,
     SafetensorError,
 )
 """Errors of reading a file that is cut short or changed."""
@@ -43,8 +50,13 @@ class UnusableError(Exception):
     """The summary is missing, damaged, or of another file or version; it is measured again."""
 
 
-def save_summary(path: Path, measures: UnitMeasures, *, sha256: str) -> None:
-    """Write a summary, whole or not at all.
+def summaries_of(folder: Path, sha256: str) -> list[Path]:
+    """Summaries of the file with this hash; more than one where some are damaged or old."""
+    return sorted(folder.glob(f"{sha256[:_DIGITS]}-*.safetensors"))
+
+
+def save_summary(folder: Path, measures: UnitMeasures, *, sha256: str) -> None:
+    """Write a summary into a folder, whole or not at all, in place of earlier ones of this file.
 
     Raises:
         EmoactError: The folder cannot be written, or is full.
@@ -55,8 +67,14 @@ def save_summary(path: Path, measures: UnitMeasures, *, sha256: str) -> None:
         for name, array in ((name, one.arrays[name]) for name in ARRAYS)
     } | {f"steps.{name}": np.ascontiguousarray(array) for name, array in measures.steps.items()}
     content = save(arrays, {_KEY: json.dumps(_words(measures, sha256))})
+    own = hashlib.sha256(content).hexdigest()
+    path = folder / f"{sha256[:_DIGITS]}-{own[:_DIGITS]}.safetensors"
     with replace_atomically(path, need=len(content), durable=False) as file:
         file.write(content)
+    for old in summaries_of(folder, sha256):
+        if old != path:
+            with contextlib.suppress(OSError):
+                old.unlink()
 
 
 def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
@@ -70,8 +88,8 @@ def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
         UnusableError: It is missing, damaged, or of another file or version.
     """
     try:
-        if not path.is_file():
-            raise UnusableError("missing, or no regular file")
+        if path.is_symlink() or file_sha256(path)[:_DIGITS] != path.stem.partition("-")[2]:
+            raise UnusableError("a link, or not what was written")
         file: Any = safe_open(path, framework="numpy")
         words = json.loads(file.metadata()[_KEY])
         if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):

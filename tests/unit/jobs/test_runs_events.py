@@ -76,5 +76,5 @@ def test_a_missing_file_and_a_pipe_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="is missing"):
         read_events(tmp_path / "events.jsonl")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RequestError, match="no regular file"):
+    with pytest.raises(RequestError, match="not a regular file"):
         read_events(tmp_path / "pipe")

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import keeping, kept_measures, measures_of, summary_file, unit_measures
 from emoact.store.summaries.measures import ARRAYS, UnitMeasures
 from emoact.store.summaries.measuring import measure_file
+from emoact.store.verify import is_ok, verify_files
 from tests.support.planted import plant_grid, plant_unit
 
 
@@ -48,6 +52,56 @@ def test_a_summary_gives_back_what_was_measured_without_reading_the_file(
     assert same(second, measure_file(path))
     assert measured == []
     assert not second.sites["resid_pre"].l2.flags.writeable
+
+
+def _forge(summary: Path) -> Path:
+    """Multiply the norms in a summary by 1,000, and give the file the name of its new content."""
+    with safe_open(summary, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        words = file.metadata()
+    content = save({k: v * 1000 if k.endswith(".l2") else v for k, v in arrays.items()}, words)
+    summary.unlink()
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    named = summary.with_name(f"{summary.stem.partition('-')[0]}-{digest}.safetensors")
+    named.write_bytes(content)
+    return named
+
+
+def test_numbers_that_were_changed_in_a_summary_are_not_shown(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.glob("*.safetensors")
+    _forge(summary).rename(summary)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+
+
+def test_verify_measures_again_what_a_summary_with_its_own_hash_says(tmp_path: Path) -> None:
+    plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    assert is_ok(verify_files(tmp_path).findings)
+    (summary,) = root.summaries.glob("*.safetensors")
+    _forge(summary)
+    (finding,) = [f for f in verify_files(tmp_path).findings if f.code == "summary_differs"]
+    assert finding.severity == "error"
+    assert finding.message.startswith("resid_pre.l2 is not what activations_anger.pkl holds")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_another_thing_in_place_of_a_summary_is_passed_over(tmp_path: Path, kind: str) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.glob("*.safetensors")
+    summary.rename(tmp_path / "aside")
+    place = {
+        "pipe": os.mkfifo,
+        "folder": os.mkdir,
+        "link": lambda at: at.symlink_to(tmp_path / "aside"),
+    }
+    place[kind](summary)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
 
 
 def test_a_file_that_was_written_again_is_measured_again_and_its_old_summary_goes(
@@ -114,6 +168,10 @@ def test_a_damaged_summary_is_measured_again(tmp_path: Path, damage: object) -> 
     broken = damage(whole)  # type: ignore[operator]
     assert broken != whole
     summary.write_bytes(broken)
+    assert [found.code for found in verify_files(tmp_path).findings] == [
+        "unrecorded",
+        "summary_damaged",
+    ]
     assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
     assert summary.read_bytes() == whole
 
