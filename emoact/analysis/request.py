@@ -39,6 +39,7 @@ class AnalyzeRequest:
         models: Folders or hub ids; None takes all that are there.
         emotions: Labels; None takes all. The neutral class is always among them.
         run_id: Name of the run; None makes one.
+        allow_pickle_weights: Let control extractions load weights that are stored as pickles.
     """
 
     results: str | os.PathLike[str] = "results"
@@ -46,6 +47,7 @@ class AnalyzeRequest:
     models: tuple[str, ...] | None = None
     emotions: tuple[str, ...] | None = None
     run_id: str | None = None
+    allow_pickle_weights: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,12 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     existing = saved_already(root, known, request.settings) if whole else None
     cost, controls = None, None
     if request.settings.control_shuffles and existing is None:
-        controls = request_controls(root, units, control_settings(request.settings))
+        controls = request_controls(
+            root,
+            units,
+            control_settings(request.settings),
+            allow_pickle_weights=request.allow_pickle_weights,
+        )
         cost = estimate_controls(root, units, controls)
     return PreparedAnalysis(
         config=JobConfig(
@@ -205,6 +212,7 @@ def analyze_command(request: AnalyzeRequest) -> str:
         words += ["--controls", str(settings.control_shuffles)]
     if settings.alpha != default.alpha:
         words += ["--alpha", str(settings.alpha)]
+    words += ["--allow-pickle-weights"] if request.allow_pickle_weights else []
     words += ["--allow-mixed"] if settings.allow_mixed else []
     words += ["--leave-out-nonfinite"] if settings.leave_out_nonfinite else []
     return shlex.join(words)

@@ -114,7 +114,7 @@ def _add_options(parser: Parser) -> None:
         help="leave out the prompts that hold NaN or infinite values, and name them",
     )
     run = parser.add_argument_group("run")
-    add_options(run, "--run-id", "--detach", "--json")
+    add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--json")
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
@@ -153,6 +153,7 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
         models=tuple(arguments.model) or None,
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),
         run_id=arguments.run_id,
+        allow_pickle_weights=arguments.allow_pickle_weights,
         settings=AnalysisSettings(
             neutral=arguments.neutral,
             reference=arguments.reference,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
+from emoact.jobs.controls import loads_pickles
 from emoact.jobs.directory import RunDirectory, Status, write_status
 from emoact.jobs.executor import LOCAL, Capability, Executor, find_executor
 from emoact.jobs.launch import (
@@ -110,13 +111,13 @@ def resume(
             )
         config = directory.config()
         _executor(config, "resume")
+        if loads_pickles(config) and not allow_pickle_weights:
+            raise RequestError(
+                f"run {run_id!r} loads weights that are stored as pickles, which can run code",
+                remedy="If you trust the models that it names: "
+                f"`emoact runs resume {run_id} --allow-pickle-weights`.",
+            )
         if isinstance(config, RunConfig):
-            if config.allow_pickle_weights and not allow_pickle_weights:
-                raise RequestError(
-                    f"run {run_id!r} loads weights that are stored as pickles, which can run code",
-                    remedy="If you trust the models that it names: "
-                    f"`emoact runs resume {run_id} --allow-pickle-weights`.",
-                )
             _check_dataset(config)
         twin = active_twin(directory.path.parent, config)
         if twin is not None:
@@ -132,12 +133,19 @@ def again(results: str | os.PathLike[str], run_id: str) -> Started:
     """Start a new run that asks for what an earlier one asked for; not an extraction's.
 
     Raises:
-        RequestError: There is no such run, or it is an extraction, which starts from its form.
+        RequestError: There is no such run, it loads weights from pickles, or it is an extraction,
+            which starts from its form.
     """
     config = find_run(results, run_id).config()
     if not isinstance(config, JobConfig):
         raise RequestError(
             f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.command}"
+        )
+    if loads_pickles(config):
+        raise RequestError(
+            f"run {run_id!r} loads weights that are stored as pickles, which can run code",
+            remedy="If you trust the models that it names, start it in a shell with "
+            "--allow-pickle-weights.",
         )
     return start(config.again())
 

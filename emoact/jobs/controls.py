@@ -67,9 +67,20 @@ class ControlsCost:
 
 
 def request_controls(
-    root: ResultsRoot, units: Sequence[Unit], settings: ControlSettings
+    root: ResultsRoot,
+    units: Sequence[Unit],
+    settings: ControlSettings,
+    *,
+    allow_pickle_weights: bool = False,
 ) -> ControlsRequest:
     """The request for these units; their models are looked for on this machine.
+
+    Args:
+        root: Results root.
+        units: Units to extract controls of.
+        settings: What decides the vectors.
+        allow_pickle_weights: Load weights that are stored as pickles. What the run of a unit says
+            of it does not count: the folder may come from another machine.
 
     Raises:
         RequestError: A unit holds no texts or does not say how it was made, or something has to be
@@ -87,7 +98,7 @@ def request_controls(
         own = [unit for unit in units if unit.folder == folder]
         controls = [UnitControls(root=root, unit=unit, settings=settings) for unit in own]
         try:
-            models.append(_model(own, root, settings))
+            models.append(_model(own, root, settings, allow_pickle_weights))
         except RequestError:
             if any(each.absent() for each in controls):
                 raise
@@ -108,6 +119,15 @@ def controls_of(config: AnyConfig) -> ControlsRequest:
     if fields is None:
         raise RequestError(f"run {config.run_id!r} asks for no control extractions")
     return decode(ControlsRequest, fields, where="controls")
+
+
+def loads_pickles(config: AnyConfig) -> bool:
+    """True where a run asks for weights that are stored as pickles."""
+    if isinstance(config, RunConfig):
+        return config.allow_pickle_weights
+    if config.request.get("controls") is None:
+        return False
+    return any(model.allow_pickle_weights for model in controls_of(config).models)
 
 
 def estimate_controls(
@@ -147,7 +167,12 @@ def estimate_controls(
     )
 
 
-def _model(units: Sequence[Unit], root: ResultsRoot, settings: ControlSettings) -> ModelRequest:
+def _model(
+    units: Sequence[Unit],
+    root: ResultsRoot,
+    settings: ControlSettings,
+    allow_pickle_weights: bool,
+) -> ModelRequest:
     """The model of one folder, as its units were extracted."""
     first = units[0]
     for unit in units[1:]:
@@ -157,13 +182,12 @@ def _model(units: Sequence[Unit], root: ResultsRoot, settings: ControlSettings) 
                 f"{unit.emotion}), so no other text can be treated as all of them were",
                 remedy="Extract them again with one configuration.",
             )
-    name, from_pickle = _known_as(first, root)
     found = request_like(
         first.folder,
         first.configuration,
         settings.sites,
-        name=name,
-        allow_pickle_weights=from_pickle,
+        name=_known_as(first, root),
+        allow_pickle_weights=allow_pickle_weights,
     )
     # Both were agreed to when the unit was extracted, or do not apply to it. A shuffle can have a
     # few tokens more than its prompt, so that one at the limit of the context is cut.
@@ -177,14 +201,14 @@ def _made(unit: Unit) -> dict[str, object]:
     return {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
 
 
-def _known_as(unit: Unit, root: ResultsRoot) -> tuple[str | None, bool]:
-    """What the run of a unit called its model, and whether it took weights from a pickle."""
+def _known_as(unit: Unit, root: ResultsRoot) -> str | None:
+    """What the run of a unit called its model."""
     run_id = (unit.provenance or {}).get("run_id")
     try:
         config = RunDirectory(root.run_dir(str(run_id))).config()
     except EmoactError:
-        return None, False
+        return None
     if not isinstance(config, RunConfig):
-        return None, False
+        return None
     asked = [model.asked for model in config.models if model.folder == unit.folder]
-    return (asked[0] if asked else None), config.allow_pickle_weights
+    return asked[0] if asked else None

@@ -17,6 +17,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.jobs import control, launch
+from emoact.jobs.controls import controls_of
 from emoact.jobs.views import RunView
 from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave
@@ -60,6 +61,30 @@ def files(world: World) -> list[Path]:
 def steps(world: World, view: RunView) -> set[str]:
     events = world.directory(view.summary.id).events()
     return {event.fields["step"] for event in events if event.kind == "step"}
+
+
+def test_weights_from_pickles_are_allowed_by_the_user_and_not_by_the_run_of_the_files(
+    world: World,
+) -> None:
+    for path in (world.results / "runs").glob("*/config.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "allow_pickle_weights": True}))
+    (model,) = controls_of(prepared(world).config).models
+    assert not model.allow_pickle_weights
+    request = AnalyzeRequest(
+        results=world.results, settings=SETTINGS, allow_pickle_weights=True, run_id="trusted"
+    )
+    config = prepare_analysis(request).config
+    assert "--allow-pickle-weights" in config.command
+    behave(world.path / "models" / "tiny", fail="not today")
+    launch.start(config)
+    assert world.wait("trusted").state == "failed"
+    behave(world.path / "models" / "tiny")
+    for start_it in (control.resume, control.again):
+        with pytest.raises(RequestError, match="stored as pickles, which can run code"):
+            start_it(world.results, "trusted")
+    control.resume(world.results, "trusted", allow_pickle_weights=True)
+    assert world.wait("trusted").state == "finished"
 
 
 def test_an_analysis_extracts_its_controls_once_and_says_what_it_used(world: World) -> None:
