@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Float64
 
 from emoact.errors import RequestError
 
-Pooling = Literal["mean_content", "last", "mean_all", "last_template"]
+Pooling = Literal["mean_content", "last", "mean_all", "last_template", "mean_response"]
 
 NormKind = Literal["l2", "l1", "rms"]
 
@@ -41,18 +41,20 @@ def pool_sample(
     *,
     pooling: Pooling = "mean_content",
     content: Span | None = None,
+    response: Span | None = None,
 ) -> Float32[np.ndarray, " d"]:
     """The pooled vector of one prompt at one layer, summed in float64.
 
     `mean_content` averages the positions of the text, `last` takes the last one of them,
-    `last_template` takes the last position of all, behind which the answer begins, and `mean_all`
-    averages every position, the BOS too (diagnostic only: a first-token sink drowns the rest). NaN
-    where there is no such position.
+    `last_template` takes the last position before the response, `mean_response` averages the
+    response, and `mean_all` averages every position, the BOS too (diagnostic only: a first-token
+    sink drowns the rest). NaN where there is no such position.
 
     Args:
         sample: Activations of every position.
         pooling: How positions become one vector.
         content: Positions of the text; all but the first by default.
+        response: Positions that the model wrote; none by default.
 
     Raises:
         RequestError: Another pooling is asked for.
@@ -64,7 +66,10 @@ def pool_sample(
     elif pooling == "mean_content":
         chosen = sample[start:stop]
     elif pooling == "last_template":
-        chosen = sample[-1:]
+        end = len(sample) if response is None else response[0]
+        chosen = sample[max(0, end - 1) : end]
+    elif pooling == "mean_response":
+        chosen = sample[slice(*(response or (0, 0)))]
     elif pooling == "mean_all":
         chosen = sample
     else:
@@ -81,6 +86,7 @@ def pool_layers(
     *,
     pooling: Pooling = "mean_content",
     content: Sequence[Span] | None = None,
+    responses: Sequence[Span] | None = None,
 ) -> Float32[np.ndarray, "prompt layer d"]:
     """The pooled vectors of every prompt at every layer of one site of one unit.
 
@@ -88,6 +94,7 @@ def pool_layers(
         layers: Arrays `[pos, d_model]` or `[pos, head, d_head]` as `[layer][sample]`.
         pooling: How positions become one vector.
         content: Positions of the text of each prompt; all but the first by default.
+        responses: Positions that the model wrote behind each prompt; none by default.
 
     Raises:
         RequestError: There is no layer or no sample, or the pooling is unknown.
@@ -99,8 +106,12 @@ def pool_layers(
     )
     for layer, samples in enumerate(layers):
         for prompt, sample in enumerate(samples):
-            own = None if content is None else content[prompt]
-            pooled[prompt, layer] = pool_sample(sample, pooling=pooling, content=own)
+            pooled[prompt, layer] = pool_sample(
+                sample,
+                pooling=pooling,
+                content=None if content is None else content[prompt],
+                response=None if responses is None else responses[prompt],
+            )
     return pooled
 
 

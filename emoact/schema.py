@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ Severity = Literal["error", "warning", "note"]
 
 SCHEMA_VERSION = 1
 """Version of the pickle contract, of the unit key and of the run directory."""
+
+MOST_GENERATED = 4096
+"""Tokens of the longest response."""
 
 _LABEL = re.compile(r"[\w-]+")
 
@@ -127,6 +131,68 @@ class ChatFormat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generation:
+    """A response of the model behind every prompt, whose activations are saved too.
+
+    Attributes:
+        max_tokens: Most tokens of a response.
+        temperature: What logits are divided by before a token is drawn; None takes the most
+            probable token (greedy).
+        seed: Of the draws.
+    """
+
+    max_tokens: int
+    temperature: float | None = field(default=None, metadata=OPTIONAL)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_tokens <= MOST_GENERATED:
+            raise RequestError(
+                f"a response of {self.max_tokens:,} tokens is asked for; 1 to {MOST_GENERATED:,} "
+                "are allowed"
+            )
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise RequestError(
+                f"the temperature is {self.temperature:g}; a number above 0 is needed",
+                remedy="Leave it out to take the most probable token each time.",
+            )
+        if self.seed < 0:
+            raise RequestError(f"the seed is {self.seed}; 0 or more is allowed")
+
+    @property
+    def words(self) -> dict[str, str | int]:
+        """What files and keys say of it, which hold no floats."""
+        if self.temperature is None:
+            return {"tokens": "greedy", "max_tokens": self.max_tokens}
+        return {
+            "tokens": "sampled",
+            "max_tokens": self.max_tokens,
+            "temperature": repr(self.temperature),
+            "seed": self.seed,
+        }
+
+    @property
+    def command(self) -> list[str]:
+        """Options of `emoact extract`."""
+        words = ["--generate", str(self.max_tokens)]
+        if self.temperature is not None:
+            words += ["--temperature", repr(self.temperature), "--seed", str(self.seed)]
+        return words
+
+    @classmethod
+    def of(cls, words: object) -> Generation | None:
+        """The generation that a file states; the inverse of `words`."""
+        if not isinstance(words, Mapping):
+            return None
+        temperature = words.get("temperature")
+        return cls(
+            max_tokens=int(words.get("max_tokens", 1)),
+            temperature=None if temperature is None else float(temperature),
+            seed=int(words.get("seed", 0)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractionOptions:
     """Everything beside model and prompts that decides what an activation is."""
 
@@ -138,6 +204,7 @@ class ExtractionOptions:
     allow_nonadditive_mlp: bool = False
     device: Device = "auto"
     chat: ChatFormat | None = field(default=None, metadata=OPTIONAL)
+    generation: Generation | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         _check_choice("bos", self.bos, get_args(BosPolicy))
@@ -150,6 +217,11 @@ class ExtractionOptions:
             raise RequestError(
                 "a chat template decides the first token and must be whole",
                 remedy="Leave out --truncate and --bos none, or extract with --chat none.",
+            )
+        if self.generation is not None and self.truncate:
+            raise RequestError(
+                "a prompt that is cut has no room for a response",
+                remedy="Leave out --truncate or --generate.",
             )
         asked = {site(name).name for name in self.sites}
         # One spelling for one request: the order in which sites were typed decides nothing.

@@ -12,7 +12,15 @@ from emoact.cli.output import ask_to_agree, say
 from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.jobs import executor
-from emoact.schema import BosPolicy, ChatFormat, Device, DType, ExtractionOptions, Processing
+from emoact.schema import (
+    BosPolicy,
+    ChatFormat,
+    Device,
+    DType,
+    ExtractionOptions,
+    Generation,
+    Processing,
+)
 from emoact.sites import saved_sites, site_names
 from emoact.store import protocol
 
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
 _EXAMPLE = """\
 emoact extract --model smollm2-135m
 emoact extract --model gpt2 --model pythia-160m --emotion anger --emotion neutral --detach
-emoact extract --model smollm2-135m --chat template --results results-chat"""
+emoact extract --model smollm2-135m --chat template --results results-chat
+emoact extract --model smollm2-135m --chat template --generate 20 --results results-responses"""
 
 
 def add(commands: Any) -> None:
@@ -99,6 +108,23 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="beginning of the answer behind it, with --chat template",
     )
+    how.add_argument(
+        "--generate",
+        type=int,
+        metavar="K",
+        help="let the model continue every prompt by at most K tokens, and save their activations "
+        "and their text too (analyze --pooling mean_response)",
+    )
+    how.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="with --generate: draw each token at this temperature (default: the most probable "
+        "one)",
+    )
+    how.add_argument(
+        "--seed", type=int, metavar="S", help="with --temperature: seed of the draws (default: 0)"
+    )
     add_sites(how, site_names(), f"; repeatable (default: {' and '.join(saved_sites())})")
     for name, about in (
         ("--truncate", "cut prompts that are longer than the context"),
@@ -135,6 +161,7 @@ def _extract(arguments: argparse.Namespace) -> int:
             allow_nonadditive_mlp=arguments.allow_nonadditive_mlp,
             device=arguments.device,
             chat=_chat(arguments),
+            generation=_generation(arguments),
         ),
         overwrite=arguments.overwrite,
         allow_pickle_weights=arguments.allow_pickle_weights,
@@ -165,6 +192,25 @@ def _chat(arguments: argparse.Namespace) -> ChatFormat | None:
                 f"--{name} is part of a chat format, and --chat is none",
                 remedy="Add --chat template.",
             )
+    return None
+
+
+def _generation(arguments: argparse.Namespace) -> Generation | None:
+    if arguments.seed is not None and arguments.temperature is None:
+        raise RequestError(
+            "--seed is of the draws of a response, and without --temperature none is drawn",
+            remedy="Add --temperature, or leave --seed out.",
+        )
+    if arguments.generate is not None:
+        return Generation(
+            max_tokens=arguments.generate,
+            temperature=arguments.temperature,
+            seed=arguments.seed or 0,
+        )
+    if arguments.temperature is not None:
+        raise RequestError(
+            "--temperature is of a response, and none is asked for", remedy="Add --generate K."
+        )
     return None
 
 

@@ -112,10 +112,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "class that directions are measured from",
     },
     "--pooling": {
-        "choices": ("mean_content", "last", "mean_all", "last_template"),
+        "choices": ("mean_content", "last", "mean_all", "last_template", "mean_response"),
         "default": "mean_content",
         "help": "positions that make one vector of a prompt: those of its text, the last of them, "
-        "all, or with a chat template the last before the answer",
+        "all, with a chat template the last before the response, or those of the response",
     },
     "--seed": {"type": int, "default": 0, "help": "seed of all draws"},
     "--run-id": {"metavar": "ID", "help": "name of the run (default: made from the time)"},

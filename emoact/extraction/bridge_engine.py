@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from emoact.errors import RequestError
 from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader
+from emoact.extraction.generation import Generator, stop_tokens
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
     PlanChoice,
@@ -52,6 +54,12 @@ class BridgeEngine:
         self._model, self._bridge, self._options = model, model.bridge, options
         on_step("self_check", detail="comparing with single prompts")
         check_hooks(self._bridge, options, model.source.name)
+        if options.generation is not None and options.generation.max_tokens >= self.context:
+            raise RequestError(
+                f"a response of {options.generation.max_tokens:,} tokens leaves no room for a "
+                f"prompt: {model.source.name} takes at most {self.context:,} tokens",
+                remedy="Pass a smaller --generate.",
+            )
         prompts = [prompt for prompt in self.tokenise(request.texts) if len(prompt.ids)]
         checked = self._checked(prompts, request)
         self._choice = self._plan(prompts, request.frozen)
@@ -69,6 +77,7 @@ class BridgeEngine:
             chat_template=None
             if options.chat is None
             else template_of(self._bridge, model.source.name).sha256,
+            stop_tokens=tuple(sorted(stop_tokens(self._bridge))) if options.generation else (),
             device=str(model.device),
             plan={
                 **(request.frozen or {}),
@@ -114,9 +123,11 @@ class BridgeEngine:
         return self._facts
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
-        """Token ids of each text, cut to the context; the pipeline checks `truncate`."""
+        """Token ids of each text, cut to the context; `check_prompt` says if that is allowed."""
         prompts = tokenise(self._bridge, texts, self._options, self._model.source.name)
-        return [cut(prompt, self.context) for prompt in prompts]
+        generation = self._options.generation
+        room = self.context - (0 if generation is None else generation.max_tokens)
+        return [cut(prompt, room) for prompt in prompts]
 
     @property
     def bridge(self) -> Any:
@@ -142,6 +153,23 @@ class BridgeEngine:
             on_pass(len(one_pass.samples), sum(len(ids[sample]) for sample in one_pass.samples))
 
         self._reader.run_all(passes, put, on_done)
+
+    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+        """The prompts with the responses that the options ask for behind them.
+
+        Raises:
+            RequestError: The options ask for none.
+        """
+        generation = self._options.generation
+        if generation is None:
+            raise RequestError("no response is asked for", remedy="Pass --generate.")
+        generator = Generator(
+            self._bridge,
+            self._model.device,
+            direct=self._choice.direct,
+            budget=self._choice.budget,
+        )
+        return generator.run(prompts, generation, lambda done: on_pass(done, 0))
 
     def again(self, request: EngineRequest, on_step: OnStep) -> BridgeEngine:
         """The same loaded model, checked anew for other prompts, sites or a given plan."""

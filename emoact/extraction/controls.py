@@ -265,7 +265,9 @@ def _engine(
     for controls in units:
         check_bos(engine.facts.bos, controls.unit.configuration or {})
         found = engine.tokenise(controls.texts)
-        for prompt_id, prompt, saved in zip(controls.ids, found, controls.unit.tokens, strict=True):
+        for prompt_id, prompt, saved in zip(
+            controls.ids, found, controls.unit.prompt_tokens, strict=True
+        ):
             if not np.array_equal(prompt.ids, saved):
                 raise EmoactError(
                     f"{model.model} reads prompt {prompt_id} of {controls.unit.emotion} as other "

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.models.source import ModelSource, OnStep, Step
+from emoact.numbers import some
 from emoact.positions import Span
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
@@ -28,7 +29,10 @@ class Tokenised:
         strings: One string per id.
         content_start: First position after BOS; 0 where none was prepended.
         full_length: Length before truncation; larger than `len(ids)` where it was cut.
-        span: Positions of the user's text in a chat template; None without one.
+        span: Positions of the user's text in a chat template or before a response; None without
+            either.
+        response: Positions of the tokens that the model wrote; None where it was not asked to.
+        response_text: What the model wrote.
     """
 
     ids: Int64[np.ndarray, "pos"]
@@ -36,10 +40,12 @@ class Tokenised:
     content_start: int
     full_length: int
     span: Span | None = None
+    response: Span | None = None
+    response_text: str = ""
 
     @property
     def content(self) -> Span:
-        """Positions of the text: the rest is BOS or chat template."""
+        """Positions of the text: the rest is BOS, chat template or response."""
         start, stop = self.span or (self.content_start, len(self.ids))
         return start, min(stop, len(self.ids))
 
@@ -62,12 +68,46 @@ def check_prompt(named: str, prompt: Tokenised, options: ExtractionOptions, mode
         RequestError: It is such a prompt.
     """
     start, stop = prompt.content
+    if prompt.is_truncated and options.generation is not None:
+        raise RequestError(
+            f"{named} has {prompt.full_length:,} tokens; {model} takes at most "
+            f"{len(prompt.ids):,} before a response of {options.generation.max_tokens:,}",
+            remedy="Shorten it, or pass a smaller --generate.",
+        )
     if start >= stop:
         raise RequestError(f"{named} has no tokens in {model}", remedy="Leave it out.")
     if prompt.is_truncated and not options.truncate:
         raise RequestError(
             f"{named} has {prompt.full_length:,} tokens; {model} takes at most {len(prompt.ids):,}",
             remedy="Shorten it, or pass --truncate to cut it, which the provenance then says.",
+        )
+
+
+def check_responses(
+    named: Sequence[str], prompts: Sequence[Tokenised], stop: Sequence[int], model: str
+) -> None:
+    """Refuse empty responses, which no mean can be taken of.
+
+    Args:
+        named: Name of each prompt.
+        prompts: Their tokens, response included.
+        stop: Ids of the tokens that end a response.
+        model: Name of the model.
+
+    Raises:
+        RequestError: The model ended a response before its first token.
+    """
+    empty = [
+        name
+        for name, prompt in zip(named, prompts, strict=True)
+        if prompt.response is not None and prompt.response[0] == prompt.response[1]
+    ]
+    if empty:
+        raise RequestError(
+            f"{model} gives no response to {some(empty)}: its first token is one that ends a "
+            f"response (id {some([str(token) for token in stop])})",
+            remedy="Leave these prompts out, or extract with --chat template, with the beginning "
+            "of a response (--assistant), or without --generate.",
         )
 
 
@@ -82,6 +122,7 @@ class EngineFacts:
         n_heads: Attention heads.
         d_head: Width of a head; 0 where it is unknown.
         chat_template: SHA-256 of the chat template that was applied, or None.
+        stop_tokens: Ids of the tokens that end a response.
         bos: `policy`, `prepended`, `token`, `token_id`.
         device: Device of the passes.
         plan: Layout of the passes, with the reason for its choice.
@@ -104,6 +145,7 @@ class EngineFacts:
     weight_sha256: str | None = None
     d_head: int = 0
     chat_template: str | None = None
+    stop_tokens: tuple[int, ...] = ()
 
 
 Put = Callable[[SiteName, int, int, Float32[np.ndarray, "..."]], None]
@@ -153,6 +195,12 @@ class Engine(Protocol):
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         """One result per text, in their order."""
+
+    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+        """The prompts with the responses that the options ask for behind them.
+
+        A response may be empty.
+        """
 
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         """Compute the activations of one unit and hand each over exactly once."""

@@ -12,7 +12,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.data.rows import shown
-from emoact.extraction.engine import EngineFacts, EngineRequest, Tokenised, check_prompt
+from emoact.extraction.engine import (
+    EngineFacts,
+    EngineRequest,
+    Tokenised,
+    check_prompt,
+    check_responses,
+)
 from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
@@ -32,8 +38,11 @@ class Sample:
         tokens: Token ids, BOS included where it was prepended.
         token_strings: The same as strings.
         content_start: First position after BOS; 0 where none was prepended.
-        content: First position of the text, and the first one after it; the rest is BOS or chat
-            template.
+        content: First position of the text, and the first one after it; the rest is BOS, chat
+            template or response.
+        response: First position that the model wrote, and the first one after it; None where it
+            was not asked to.
+        response_text: What the model wrote.
         residual_stream: Input of each layer; empty when the site was not asked for.
         mlp_output: What each layer's MLP adds; empty when the site was not asked for.
         sites: Every site that was asked for, by layer.
@@ -44,6 +53,8 @@ class Sample:
     token_strings: tuple[str, ...]
     content_start: int
     content: Span
+    response: Span | None
+    response_text: str
     residual_stream: Float32[np.ndarray, "layer pos d_model"]
     mlp_output: Float32[np.ndarray, "mlp_layer pos d_model"]
     sites: Mapping[SiteName, Sequence[np.ndarray]]
@@ -113,13 +124,18 @@ class ActivationExtractor:
         """The activations of one text, or of several in their order.
 
         Raises:
-            RequestError: A text has no tokens, or does not fit the context and may not be cut.
+            RequestError: A text has no tokens, does not fit the context and may not be cut, or gets
+                an empty response.
             EmoactError: The model failed.
         """
         several = [texts] if isinstance(texts, str) else list(texts)
         prompts = self._engine.tokenise(several)
         for text, prompt in zip(several, prompts, strict=True):
             check_prompt(f"the text {shown(text)}", prompt, self.options, self._source.name)
+        if self.options.generation is not None and prompts:
+            prompts = self._engine.generate(prompts, on_pass=lambda _samples, _tokens: None)
+            names = [f"the text {shown(text)}" for text in several]
+            check_responses(names, prompts, self.facts.stop_tokens, self._source.name)
         found: list[dict[tuple[SiteName, int], np.ndarray]] = [{} for _ in several]
 
         def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
@@ -196,6 +212,8 @@ def _sample(
         token_strings=prompt.strings,
         content_start=prompt.content_start,
         content=prompt.content,
+        response=prompt.response,
+        response_text=prompt.response_text,
         residual_stream=stacked("resid_pre"),
         mlp_output=stacked("mlp_out"),
         sites=sites,

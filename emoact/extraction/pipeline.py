@@ -21,7 +21,7 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
 from emoact.schema import Dataset
 from emoact.store import manifest
-from emoact.store.keys import differences, unit_configuration, unit_key
+from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import unit_lock
@@ -138,14 +138,12 @@ def _run_model(
             n_samples=len(prompts),
             n_tokens=n_tokens,
         )
-        configuration = _configuration(config, source, dataset, emotion)
         jobs.append(
             UnitJob(
                 emotion=emotion,
                 prompts=prompts,
                 tokenised=tuple(tokenised),
-                configuration=configuration,
-                key=unit_key(configuration, [prompt.ids for prompt in tokenised]),
+                configuration=_configuration(config, source, dataset, emotion),
                 config=config,
                 source=source,
                 run_started_at=started_at,

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from emoact import sites
-from emoact.extraction.engine import Engine, EngineFacts, Reporter, Tokenised
+from emoact.extraction.engine import (
+    Engine,
+    EngineFacts,
+    Reporter,
+    Tokenised,
+    check_responses,
+)
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.config import RunConfig
 from emoact.models.source import ModelSource
-from emoact.schema import SCHEMA_VERSION, Prompt
+from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 from emoact.store import manifest
-from emoact.store.keys import store_in
+from emoact.store.keys import store_in, unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import find_store, store_of
@@ -36,9 +43,8 @@ class UnitJob:
     Attributes:
         emotion: Its label.
         prompts: Its prompts, in the order of the data set.
-        tokenised: The same as tokens.
+        tokenised: The same as tokens, without a response.
         configuration: The fields that decide its content.
-        key: Hash of the configuration and the tokens.
         config: The request of the run.
         source: The model.
         run_started_at: Start of the work on this model, ISO 8601.
@@ -48,10 +54,14 @@ class UnitJob:
     prompts: tuple[Prompt, ...]
     tokenised: tuple[Tokenised, ...]
     configuration: Mapping[str, Any]
-    key: str
     config: RunConfig
     source: ModelSource
     run_started_at: str
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Hash of the configuration and the tokens."""
+        return unit_key(self.configuration, [prompt.ids for prompt in self.tokenised])
 
 
 def compute_and_save(
@@ -64,6 +74,10 @@ def compute_and_save(
         EmoactError: The model or the disk failed.
     """
     folder, facts = job.source.folder, engine.facts
+    began, started_at = time.perf_counter(), now()
+    reporter.unit("unit_started", model=folder, emotion=job.emotion)
+    if job.config.options.generation is not None:
+        job = _with_responses(job, engine=engine, reporter=reporter)
     layout = ShardLayout(
         sites=job.config.options.sites,
         n_layers=facts.n_layers,
@@ -72,8 +86,6 @@ def compute_and_save(
         n_heads=facts.n_heads,
         d_head=facts.d_head,
     )
-    began, started_at = time.perf_counter(), now()
-    reporter.unit("unit_started", model=folder, emotion=job.emotion)
     reporter.step("extract", model=folder, detail=job.emotion)
     shard = UnitShard.create(root.shard_path(job.config.run_id, folder, job.emotion), layout=layout)
     try:
@@ -124,6 +136,31 @@ def compute_and_save(
     )
 
 
+def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> UnitJob:
+    """The job with responses behind its prompts; their activations are computed afterwards.
+
+    Raises:
+        RequestError: A response is empty.
+    """
+    source, done = job.source, 0
+
+    def on_pass(samples: int, _tokens: int) -> None:
+        nonlocal done
+        done += samples
+        reporter.step(
+            "extract",
+            model=source.folder,
+            detail=f"{job.emotion}, response {done} of {len(job.prompts)}",
+        )
+        reporter.check_cancelled()
+
+    on_pass(0, 0)
+    found = engine.generate(job.tokenised, on_pass=on_pass)
+    names = [f"prompt {prompt.id}" for prompt in job.prompts]
+    check_responses(names, found, engine.facts.stop_tokens, source.name)
+    return replace(job, tokenised=tuple(found))
+
+
 def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Reporter) -> None:
     samples_done = tokens_done = 0
 
@@ -159,10 +196,21 @@ def _metadata(
             {name: getattr(prompt, name) for name in _PROMPT_FIELDS} for prompt in job.prompts
         ],
         "content_start": max((prompt.content_start for prompt in job.tokenised), default=0),
-        **({"content_spans": [list(row.content) for row in job.tokenised]} if options.chat else {}),
+        **_spans(job, options),
         "sites": list(options.sites),
         "provenance": _provenance(job, engine, started_at=started_at, seconds=seconds),
     }
+
+
+def _spans(job: UnitJob, options: ExtractionOptions) -> dict[str, Any]:
+    """Positions of texts and responses, where a text is not all that follows the BOS."""
+    found: dict[str, Any] = {}
+    if options.chat is not None or options.generation is not None:
+        found["content_spans"] = [list(row.content) for row in job.tokenised]
+    if options.generation is not None:
+        found["response_spans"] = [list(row.response or (0, 0)) for row in job.tokenised]
+        found["responses"] = [row.response_text for row in job.tokenised]
+    return found
 
 
 def _provenance(
@@ -186,6 +234,14 @@ def _provenance(
             if config.options.chat
             else {}
         ),
+        **(
+            {
+                "generation": config.options.generation.words,
+                "stop_tokens": list(engine.stop_tokens),
+            }
+            if config.options.generation
+            else {}
+        ),
         "dtype": config.options.dtype,
         "device": engine.device,
         "sites": list(config.options.sites),
@@ -201,8 +257,8 @@ def _provenance(
         ],
         "versions": dict(engine.versions),
         "run_id": config.run_id,
-        # No step between a prompt and its activations is random.
-        "seed": None,
+        # No step between a prompt and its activations is random; a response may be drawn.
+        "seed": (config.options.generation.words if config.options.generation else {}).get("seed"),
         "command": config.command,
         "run_started_at": job.run_started_at,
         "started_at": started_at,

@@ -87,10 +87,11 @@ def request_controls(
             extracted and the units of one folder were made differently or their model is not
             installed here.
     """
-    if settings.pooling in ("mean_all", "last_template") and any(u.content_spans for u in units):
+    beyond_text = ("mean_all", "last_template", "mean_response")
+    if settings.pooling in beyond_text and any(unit.content_spans for unit in units):
         raise RequestError(
             f"pooling is {settings.pooling}, and a token without context has no chat template "
-            "behind it, so that control extractions say nothing about it",
+            "behind it and no response, so that control extractions say nothing about it",
             remedy="Analyse without --controls, or take --pooling mean_content or last.",
         )
     models = []
@@ -146,7 +147,7 @@ def estimate_controls(
             continue
         lone = lone_tokens(unit.tokens, unit.content)
         shuffles = len(absent) - (CONTEXTLESS in absent)
-        prompts, tokens = shuffles * unit.n_samples, shuffles * sum(unit.lengths)
+        prompts, tokens = shuffles * unit.n_samples, shuffles * sum(map(len, unit.prompt_tokens))
         if CONTEXTLESS in absent:
             prompts, tokens = prompts + len(lone), tokens + sum(map(len, lone))
         n_units, n_prompts, n_tokens = n_units + 1, n_prompts + prompts, n_tokens + tokens

@@ -88,8 +88,12 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
         tokens = count_or_guess(work.directory, texts)
         counted = counted and tokens.counted
         bos = len(texts) if options.bos == "prepend" and options.chat is None else 0
-        total = tokens.total + bos
-        squared = tokens.total_squared + (2 * tokens.total + bos if bos else 0)
+        longer = options.generation.max_tokens if options.generation else 0
+        # Each of n prompts has k more tokens: sum (t + k)^2 = sum t^2 + 2 k sum t + n k^2.
+        more = len(texts) * longer + bos
+        each = more // len(texts) if texts else 0
+        total = tokens.total + more
+        squared = tokens.total_squared + 2 * each * tokens.total + each * more
         size = unit_bytes(work, options, n_tokens=total, n_tokens_squared=squared)
         n_tokens, disk, largest = n_tokens + total, disk + size, max(largest, size)
     known = rates.models.get(rate_key(work.folder, dtype=options.dtype, device=options.device))

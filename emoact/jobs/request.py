@@ -301,7 +301,8 @@ def _options(options: ExtractionOptions) -> list[str]:
         words.append("--allow-nonadditive-mlp")
     if options.device != "auto":
         words += ["--device", options.device]
-    return words + ([] if options.chat is None else options.chat.command)
+    words += [] if options.chat is None else options.chat.command
+    return words + ([] if options.generation is None else options.generation.command)
 
 
 def units_on_disk(

@@ -37,6 +37,7 @@ class Configuration:
         dataset: Hash of the data set's file.
         pooling: How positions became one vector.
         chat: Chat format, `none` without one.
+        generation: Choice of the tokens of a response, `none` without one.
         revision: Of the model; compared between units of the same model only.
         weight_source: Where the weights came from; compared likewise.
     """
@@ -48,6 +49,7 @@ class Configuration:
     dataset: str | None = None
     pooling: str | None = None
     chat: str | None = None
+    generation: str | None = None
     revision: str | None = None
     weight_source: str | None = None
 
@@ -61,7 +63,8 @@ class Configuration:
             pooling: How positions became one vector.
 
         Raises:
-            RequestError: `last_template` is asked for and the unit has no chat template.
+            RequestError: `last_template` is asked for and the unit has no chat template, or
+                `mean_response` and it has no responses.
         """
         known = unit.provenance or {}
         chat = known.get("chat")
@@ -70,6 +73,12 @@ class Configuration:
                 f"pooling is last_template, and the files of {model} have no chat template "
                 "(field chat)",
                 remedy="Take --pooling last, or extract them with --chat template.",
+            )
+        if pooling == "mean_response" and known.get("generation") is None:
+            raise RequestError(
+                f"pooling is mean_response, and the files of {model} have no responses "
+                "(field generation)",
+                remedy="Take another --pooling, or extract them with --generate.",
             )
         bos, dataset = known.get("bos"), known.get("dataset")
         policy = _text(bos.get("policy") if isinstance(bos, Mapping) else bos)
@@ -83,6 +92,7 @@ class Configuration:
             dataset=_text(dataset.get("sha256") if isinstance(dataset, Mapping) else dataset),
             pooling=pooling,
             chat=None if unit.provenance is None else _chat(chat),
+            generation=None if unit.provenance is None else _generation(known.get("generation")),
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),
         )
@@ -110,7 +120,7 @@ class Difference:
         return f"{self.field} differs{f' within {self.model}' if self.model else ''}: {shown}"
 
 
-_SHARED = ("processing", "bos", "dtype", "dataset", "pooling", "chat")
+_SHARED = ("processing", "bos", "dtype", "dataset", "pooling", "chat", "generation")
 _PER_MODEL = ("revision", "weight_source")
 
 
@@ -176,6 +186,12 @@ def _chat(words: object) -> str:
         return "none"
     said = [f"{name} {text!r:.60}" for name, text in words.items() if name != "format"]
     return ", ".join(["template", *said])
+
+
+def _generation(words: object) -> str:
+    if not isinstance(words, Mapping):
+        return "none"
+    return ", ".join(f"{name} {value}" for name, value in words.items())
 
 
 def _text(value: object) -> str | None:

@@ -40,6 +40,14 @@ class ReadableUnit(HasProvenance, Protocol):
     def content(self) -> Sequence[Span]:
         """Positions of the text of every prompt."""
 
+    @property
+    def response_spans(self) -> Sequence[Span] | None:
+        """Positions that the model wrote behind every prompt, or None."""
+
+    @property
+    def responses(self) -> Sequence[str] | None:
+        """What the model wrote, or None."""
+
     def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         """Arrays `[pos, d_model]` as `[layer][sample]`."""
 
@@ -208,9 +216,14 @@ def features_of(
     return UnitFeatures(
         model=name,
         emotion=unit.emotion,
-        prompts=_prompts(unit),
+        prompts=_prompts(unit, pooling),
         sites={
-            site: pool_layers(unit.site(site), pooling=pooling, content=unit.content)
+            site: pool_layers(
+                unit.site(site),
+                pooling=pooling,
+                content=unit.content,
+                responses=unit.response_spans,
+            )
             for site in sites
         },
         configuration=Configuration.of(unit, model=name, pooling=pooling),
@@ -308,18 +321,23 @@ def _join(
     return np.concatenate([part[site][:, layers.start : layers.stop] for part in parts])
 
 
-def _prompts(unit: ReadableUnit) -> tuple[PromptInfo, ...]:
+def _prompts(unit: ReadableUnit, pooling: Pooling) -> tuple[PromptInfo, ...]:
     known = unit.prompts or [{} for _ in unit.lengths]
+    spans, behind = unit.content, [""] * len(known)
+    if pooling == "mean_response":
+        # The word baselines read what the vectors may have read: the prompt, and what follows it.
+        spans = unit.response_spans or spans
+        behind = [f" {text}" for text in unit.responses or behind]
     return tuple(
         PromptInfo(
             # Without ids the order is all there is to match the prompts of two models by.
             id=str(prompt.get("id", index)),
             scenario_id=_optional(prompt.get("scenario_id")),
             subset=_optional(prompt.get("subset")),
-            text=str(prompt.get("text", "")),
+            text=str(prompt.get("text", "")) + behind[index],
             n_tokens=stop - start,
         )
-        for index, (prompt, (start, stop)) in enumerate(zip(known, unit.content, strict=True))
+        for index, (prompt, (start, stop)) in enumerate(zip(known, spans, strict=True))
     )
 
 

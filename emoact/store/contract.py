@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emoact import sites
-from emoact.positions import spans_from
+from emoact.positions import Span, spans_from
 from emoact.schema import Finding
 from emoact.store.metadata_checks import REPAIR, Findings, check_metadata, integer
 from emoact.store.read.tokens import BFloat16Array
@@ -99,16 +99,17 @@ def _check_content(
     metadata: Mapping[str, Any], lengths: tuple[int, ...], findings: Findings
 ) -> None:
     content = spans_from(lengths, integer(metadata.get("content_start", 1)) or 0)
-    spans = metadata.get("content_spans")
-    if spans is not None:
-        if not _are_spans(spans, lengths):
+    for name in ("content_spans", "response_spans"):
+        if metadata.get(name) is not None and not _are_spans(metadata[name], lengths):
             findings.error(
-                "content_spans",
-                "metadata.content_spans",
+                name,
+                f"metadata.{name}",
                 f"{len(lengths):,} pairs of positions are needed, each within its prompt",
             )
             return
-        content = tuple((start, stop) for start, stop in spans)
+    if metadata.get("content_spans") is not None:
+        content = tuple((start, stop) for start, stop in metadata["content_spans"])
+    _check_responses(metadata, content, findings)
     for sample, (start, stop) in enumerate(content):
         if stop <= start:
             findings.warning(
@@ -116,6 +117,34 @@ def _check_content(
                 f"tokens[{sample}]",
                 f"{lengths[sample]} position(s), content starts at {start}: nothing is left to "
                 "look at",
+            )
+
+
+def _check_responses(
+    metadata: Mapping[str, Any], content: Sequence[Span], findings: Findings
+) -> None:
+    spans, texts = metadata.get("response_spans"), metadata.get("responses")
+    if spans is None and texts is None:
+        return
+    if (
+        spans is None
+        or not isinstance(texts, list | tuple)
+        or not all(isinstance(text, str) for text in texts)
+        or len(texts) != len(spans)
+    ):
+        findings.error(
+            "responses",
+            "metadata.responses",
+            f"{len(content):,} texts are needed, and metadata.response_spans with them",
+        )
+        return
+    for sample, ((_, stop), (first, end)) in enumerate(zip(content, spans, strict=True)):
+        if not stop <= first < end:
+            findings.error(
+                "response_spans",
+                f"metadata.response_spans[{sample}]",
+                f"it is {first} to {end}; positions behind the text, which ends at {stop}, are "
+                "needed",
             )
 
 

@@ -42,6 +42,8 @@ def unit_configuration(
     stored: dict[str, Any] = {} if store == "pickle" else {"store": store}
     if options.chat is not None:
         stored["chat"] = options.chat.words
+    if options.generation is not None:
+        stored["generation"] = options.generation.words
     return {
         "model_name": model.model_name,
         "revision": model.revision,

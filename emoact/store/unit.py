@@ -29,6 +29,10 @@ COMPARED: tuple[str, ...] = (
 """Fields of provenance that a comparison looks at."""
 
 
+STATED: tuple[str, ...] = ("chat", "generation")
+"""Compared fields that only some files have; without them nothing of the kind was done."""
+
+
 def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:
     """Read-only float32 values: the view itself where it is float32, else a converted copy."""
     if isinstance(values, BFloat16Array):
@@ -174,14 +178,32 @@ class Unit:
 
     @property
     def content_spans(self) -> tuple[Span, ...] | None:
-        """Positions of each prompt's text in its chat template; None without one."""
+        """Positions of each prompt's text among others; None where it is all but the BOS."""
         spans = self.metadata.get("content_spans")
         return None if spans is None else tuple((int(start), int(stop)) for start, stop in spans)
 
     @property
     def content(self) -> tuple[Span, ...]:
-        """Positions of each prompt's text; the rest is BOS or chat template."""
+        """Positions of each prompt's text; the rest is BOS, chat template or response."""
         return self.content_spans or spans_from(self.lengths, self.content_start)
+
+    @property
+    def response_spans(self) -> tuple[Span, ...] | None:
+        """Positions that the model wrote behind each prompt; None where it was not asked to."""
+        spans = self.metadata.get("response_spans")
+        return None if spans is None else tuple((int(start), int(stop)) for start, stop in spans)
+
+    @property
+    def responses(self) -> tuple[str, ...] | None:
+        """Text that the model wrote behind each prompt; None where it was not asked to."""
+        texts = self.metadata.get("responses")
+        return None if texts is None else tuple(map(str, texts))
+
+    @property
+    def prompt_tokens(self) -> tuple[Int64[np.ndarray, "..."], ...]:
+        """Tokens of every sample, those of its response left out."""
+        spans = self.response_spans or [(length, length) for length in self.lengths]
+        return tuple(ids[:stop] for ids, (stop, _) in zip(self.tokens, spans, strict=True))
 
     @property
     def prompts(self) -> tuple[Mapping[str, Any], ...] | None:
@@ -220,8 +242,9 @@ def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] 
         return None
     chosen = {field: provenance[field] for field in COMPARED}
     chosen["revision"] = provenance.get("commit") or chosen["revision"]
-    if "chat" in provenance:
-        chosen["chat"] = provenance["chat"]
+    for field in STATED:
+        if field in provenance:
+            chosen[field] = provenance[field]
     dataset = chosen["dataset"]
     if isinstance(dataset, Mapping):
         chosen["dataset"] = dataset.get("sha256")

@@ -111,8 +111,8 @@ def _form(results: str, files: list[UnitFile]) -> None:
             key="analyse-pooling",
             width=180,
             help="How positions become one vector: the mean over the text of the prompt, its last "
-            "token, the mean over everything, or with a chat format the last token before the "
-            "answer.",
+            "token, the mean over everything, with a chat format the last token before the "
+            "response, or with responses their mean.",
         )
         reference = st.selectbox(
             "Measured from",

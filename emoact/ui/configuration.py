@@ -13,7 +13,7 @@ from emoact import numbers
 from emoact.models.registry import REGISTRY
 from emoact.stats.findings.settings import mixed_settings
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.store.unit import COMPARED
+from emoact.store.unit import COMPARED, STATED
 from emoact.ui.reading import UnitCard
 from emoact.views.text import listed, md, mono
 
@@ -79,6 +79,8 @@ def short_words(unit: UnitMeasures) -> str:
     bos = unit.configuration.get("bos")
     prepended = isinstance(bos, Mapping) and bool(bos.get("prepended"))
     chat = ", chat template" if "chat" in unit.configuration else ""
+    if "generation" in unit.configuration:
+        chat += ", responses"
     return (
         f"{_text(unit.configuration.get('processing'))}, {_text(unit.configuration.get('dtype'))}, "
         f"{'BOS prepended' if prepended else 'no BOS'}{chat}"
@@ -89,7 +91,7 @@ def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
     """Settings in which files with a known configuration differ."""
     found = mixed_settings([unit for unit in units if unit.configuration is not None])
     fields = ", ".join(str(each.figures["fields"]) for each in found).split(", ")
-    return [field for field in fields if field in (*COMPARED, "chat")]
+    return [field for field in fields if field in (*COMPARED, *STATED)]
 
 
 def _names(units: Sequence[UnitMeasures]) -> str:

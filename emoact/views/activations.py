@@ -112,11 +112,13 @@ FIRST = Control[Activations](
     name="first",
     label="Position 0",
     kind="toggle",
-    help="Include what is not of the text: the BOS, if one was prepended, and the chat template.",
+    help="Include what is not of the text: the BOS, if one was prepended, the chat template, and "
+    "the response.",
 )
 
 
 TEMPLATE_TOKENS = " Tokens in ⟨ ⟩ are of the chat template."
+RESPONSE_TOKENS = " Tokens in « » are of the response."
 
 
 @functools.lru_cache(maxsize=64)
@@ -185,10 +187,13 @@ def norm_terms(_source: Activations, choice: Choice) -> dict[str, str]:
     }
 
 
-def token_label(text: str, most: int = 14, *, template: bool = False) -> str:
-    """A token on an axis: spaces and line breaks visible, long ones cut, template in brackets."""
-    if template:
-        return f"⟨{token_label(text, most - 2)}⟩"
+_BRACKETS = {"bos": "⟨⟩", "template": "⟨⟩", "response": "«»"}
+
+
+def token_label(text: str, most: int = 14, *, part: str = "text") -> str:
+    """A token on an axis: spaces and line breaks visible, long ones cut, non-text in brackets."""
+    if part in _BRACKETS:
+        return _BRACKETS[part][0] + token_label(text, most - 2) + _BRACKETS[part][1]
     shown = text.replace("Ġ", "␣").replace("▁", "␣").replace(" ", "␣").replace("\n", "⏎")
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 

@@ -22,7 +22,9 @@ from emoact.views.view import Choice, Control
 
 _POOLINGS = {
     "mean_content": "the mean over the positions of its text",
-    "last_template": "the last position before the answer",
+    "last_template": "the last position before the response",
+    "mean_response": "the mean over the positions of the response; the word baselines read the "
+    "prompt and the response",
     "last": "the last token; at layer 0 that is its embedding only, so effects at layer 0 are "
     "lexical or positional",
     "mean_all": "the mean over all positions, the BOS included: a diagnostic",

@@ -17,6 +17,7 @@ from emoact.views.activations import (
     KIND_TITLES,
     MODELS,
     NORM,
+    RESPONSE_TOKENS,
     SCALE,
     SITES,
     TEMPLATE_TOKENS,
@@ -69,7 +70,7 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart = grid_chart(
             rows["value"].to_numpy().reshape(-1, len(tokens)),
             columns=[
-                token_label(text, template=part == "template")
+                token_label(text, part=part)
                 for text, part in zip(tokens["token"], parts, strict=True)
             ],
             column_title="token",
@@ -87,9 +88,16 @@ def show(source: Activations, choice: Choice) -> Shown:
         chart=chart,
         caption=f"{kind} of the {words(site)} of every "
         f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
-        "layer." + (TEMPLATE_TOKENS if "part" in rows and choice["first"] else ""),
+        "layer." + _brackets(rows),
         columns="norms_token",
         name=f"prompt-{folder}-{site}-{prompt}",
+    )
+
+
+def _brackets(rows: pd.DataFrame) -> str:
+    parts = set(rows["part"]) if "part" in rows else set()
+    return (TEMPLATE_TOKENS if "template" in parts else "") + (
+        RESPONSE_TOKENS if "response" in parts else ""
     )
 
 
@@ -100,6 +108,8 @@ def answer(source: Activations, choice: Choice, _shown: Shown) -> list[str]:
         return said
     sample = _ids(source, choice).index(choice["prompt"])
     said.append(f"“{md(unit.prompt_text(sample))}”")
+    if unit.responses:
+        said.append(f"Response of the model: “{md(unit.responses[sample])}”")
     start, (first, stop) = int(unit.offsets[sample]), unit.content[sample]
     norms = token_norms(unit, one(choice)[1], choice["norm"])
     content = norms[:, start + first : start + stop]

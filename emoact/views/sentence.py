@@ -114,7 +114,9 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
         chart=grid_chart(
             norms,
             columns=[
-                token_label(text, template=formatted and not start <= n < stop)
+                token_label(
+                    text, part="template" if formatted and not start <= n < stop else "text"
+                )
                 for n, text in enumerate(strings)
             ],
             column_title="token",

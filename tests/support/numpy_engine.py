@@ -7,6 +7,7 @@ can change it between two attempts of one run.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -81,6 +82,27 @@ class NumpyEngine:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [self._tokenised(text) for text in texts]
+
+    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+        """Each prompt is followed by its second token, once."""
+        generation = self._options.generation
+        assert generation is not None
+        found = []
+        for prompt in prompts:
+            on_pass(1, 0)
+            length = len(prompt.ids)
+            found.append(
+                dataclasses.replace(
+                    prompt,
+                    ids=np.concatenate([prompt.ids, prompt.ids[1:2]]),
+                    strings=(*prompt.strings, prompt.strings[1]),
+                    full_length=length + 1,
+                    span=prompt.content,
+                    response=(length, length + 1),
+                    response_text=prompt.strings[1],
+                )
+            )
+        return found
 
     def again(self, request: EngineRequest, on_step: OnStep) -> NumpyEngine:
         on_step("self_check", detail=f"{len(request.texts)} texts")

@@ -69,6 +69,9 @@ class StandIn:
                     put(site, layer, number, rows)
             on_pass(1, len(prompt.strings))
 
+    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+        raise AssertionError("a typed sentence has no response")
+
     def again(self, request: EngineRequest, on_step: OnStep) -> StandIn:
         return StandIn(request.options)
 

@@ -11,6 +11,7 @@ from emoact.numbers import some
 from emoact.sites import saved_sites
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.unit import STATED
 
 # These differ between any two models without biasing a comparison.
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
@@ -65,7 +66,11 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         name = unit.folder if models else unit.emotion
-        known = {} if unit.configuration is None else {"chat": "none", **unit.configuration}
+        known = (
+            {}
+            if unit.configuration is None
+            else {**dict.fromkeys(STATED, "none"), **unit.configuration}
+        )
         for field, value in known.items():
             shown = _bos(value, alike=models) if field == "bos" else _text(value)
             if name not in values[field][shown]:

@@ -170,7 +170,7 @@ def token_table(
 ) -> pd.DataFrame:
     """Norm of each token with its largest dimensions, of one prompt or layer or of all.
 
-    With a chat format, `part` says whether a token is of the text or of the template.
+    With a chat format or a response, `part` says what a token is of.
     """
     norms, one, edges = token_norms(unit, site, kind), unit.sites[site], unit.offsets
     ids = _ids(unit)
@@ -191,11 +191,7 @@ def token_table(
         prompt=[ids[n] for n, _ in places] * len(layers),
         position=np.tile(np.array([at for _, at in places], dtype=np.int64), len(layers)),
         token=[unit.token_strings[n][at] for n, at in places] * len(layers),
-        **(
-            {"part": np.where(unit.is_content[tokens], "text", "template").tolist() * len(layers)}
-            if unit.content_spans
-            else {}
-        ),
+        **({"part": unit.parts[tokens].tolist() * len(layers)} if unit.content_spans else {}),
         value=norms[at].ravel(),
         **{
             f"top{rank + 1}": [
@@ -348,7 +344,13 @@ _ROWS: tuple[tuple[str, Kind, str, str, str], ...] = (
     ("prompt.mean", "float", _UNIT, "Mean norm over the content positions of the prompt", ""),
     ("prompt.tokens", "int", "", "Content tokens", ""),
     ("token.token", "str", "", "The token as text", ""),
-    ("token.part", "str", "", "With a chat format: text, or template around it", ""),
+    (
+        "token.part",
+        "str",
+        "",
+        "With a chat format or responses: text, bos, template or response",
+        "",
+    ),
     ("token.value", "float", _UNIT, "Norm of the token", ""),
     ("token.top1", "str", "", "Largest dimension, as dimension: value", ""),
     ("token.top2", "str", "", "Second largest dimension, as dimension: value", ""),

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, Shaped
 
 from emoact.decode import OPTIONAL, encode
 from emoact.positions import Span, pool_sample, position_norms, spans_from, vectors
@@ -111,7 +111,10 @@ class UnitFacts:
         random_weights: True where the weights are random.
         notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
-        content_spans: Positions of each prompt's text in its chat template; None without one.
+        content_spans: Positions of each prompt's text among others; None where it is all but the
+            BOS.
+        response_spans: Positions that the model wrote behind each prompt, or None.
+        responses: What it wrote, or None.
     """
 
     folder: str
@@ -129,11 +132,25 @@ class UnitFacts:
     notes: tuple[str, ...]
     saved_sites: tuple[SiteName, ...]
     content_spans: tuple[Span, ...] | None = field(default=None, metadata=OPTIONAL)
+    response_spans: tuple[Span, ...] | None = field(default=None, metadata=OPTIONAL)
+    responses: tuple[str, ...] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def content(self) -> tuple[Span, ...]:
-        """Positions of each prompt's text; the rest is BOS or chat template."""
+        """Positions of each prompt's text; the rest is BOS, chat template or response."""
         return self.content_spans or spans_from(self.lengths, self.content_start)
+
+    @property
+    def parts(self) -> Shaped[np.ndarray, " token"]:
+        """Part of each token: `text`, or what is around it: `bos`, `template`, `response`."""
+        parts = np.where(self.is_content, "text", "template").astype(object)
+        if "chat" not in (self.configuration or {}):
+            parts[parts == "template"] = "bos"
+        for at, (start, stop) in zip(
+            self.offsets.tolist(), self.response_spans or (), strict=False
+        ):
+            parts[at + start : at + stop] = "response"
+        return parts
 
     @property
     def content_lengths(self) -> Int64[np.ndarray, " prompt"]:

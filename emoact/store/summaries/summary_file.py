@@ -26,8 +26,11 @@ from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
 from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitFacts, UnitMeasures
 
-SUMMARY_VERSION = 1
-"""Version of the measures; a summary of another version is measured again."""
+SUMMARY_VERSION = 2
+"""Version of the measures; a summary of another version is measured again.
+
+2: chat templates and responses are told from the text; an emoact from before them wrote summaries
+of such files that took all tokens for text."""
 
 _DIGITS = 32
 """Digits of each hash in the name of a summary."""

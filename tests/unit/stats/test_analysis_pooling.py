@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emoact.errors import RequestError
-from emoact.positions import pool_layers, pool_sample
+from emoact.positions import Pooling, pool_layers, pool_sample
 
 SAMPLE = np.array([[100, 100], [1, 2], [3, 6], [5, 1]], dtype=np.float32)
 
@@ -27,6 +27,25 @@ def test_pooling_takes_its_positions(
     pooled = pool_sample(SAMPLE, pooling=pooling, content=content)  # type: ignore[arg-type]
     np.testing.assert_allclose(pooled, expected)
     assert pooled.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ("mean_content", [1, 2]),
+        ("last", [1, 2]),
+        ("last_template", [3, 6]),
+        ("mean_response", [5, 1]),
+        ("mean_all", [27.25, 27.25]),
+    ],
+)
+def test_a_response_enters_its_own_mean_only(pooling: Pooling, expected: list[float]) -> None:
+    pooled = pool_sample(SAMPLE, pooling=pooling, content=(1, 2), response=(3, 4))
+    np.testing.assert_allclose(pooled, expected)
+
+
+def test_without_a_response_there_is_no_mean_of_it() -> None:
+    assert np.isnan(pool_sample(SAMPLE, pooling="mean_response")).all()
 
 
 @pytest.mark.parametrize("pooling", ["mean_content", "last"])

@@ -96,6 +96,25 @@ def test_positions_of_the_text_that_no_prompt_has_are_an_error(spans: object) ->
 
 
 @pytest.mark.parametrize(
+    ("spans", "texts", "code"),
+    [
+        ([[0, 99]] * 3, ["a"] * 3, "response_spans"),
+        ([[1, 1]] * 3, ["a"] * 3, "response_spans"),
+        ([[0, 1]] * 3, ["a"] * 3, "response_spans"),
+        ([[1, 2]] * 3, ["a"] * 2, "responses"),
+        ([[1, 2]] * 3, [1] * 3, "responses"),
+        (None, ["a"] * 3, "responses"),
+        ([[1, 2]] * 3, None, "responses"),
+    ],
+)
+def test_responses_that_are_not_behind_their_prompts_are_an_error(
+    spans: object, texts: object, code: str
+) -> None:
+    said = {"content_spans": [[0, 1]] * 3, "response_spans": spans, "responses": texts}
+    assert code in codes(ours(**said), "error")
+
+
+@pytest.mark.parametrize(
     ("change", "code", "where"),
     [
         (drop("residual_stream"), "flag", "metadata.save_residual_stream"),

@@ -155,7 +155,8 @@ def test_a_copied_folder_needs_no_measuring(
         lambda data: (1 << 62).to_bytes(8, "little") + data[8:],
         lambda data: data.replace(b'"data_offsets":[0', b'"data_offsets":[8', 1),
         lambda data: data.replace(b'"dtype":"F64"', b'"dtype":"F16"', 1),
-        lambda data: data.replace(b'\\"version\\": 1', b'\\"version\\": 9', 1),
+        # Of an earlier emoact, which took templates and responses for text.
+        lambda data: data.replace(b'\\"version\\": 2', b'\\"version\\": 1', 1),
         lambda data: data.replace(b'\\"notes\\"', b'\\"notez\\"', 1),
     ],
 )
