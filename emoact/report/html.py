@@ -16,6 +16,8 @@ POLICY = (
 )
 """Content policy of a report: it may use its own styles and pictures and nothing else."""
 
+_FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
+
 # HTML within Markdown stays text.
 _MARKDOWN = MarkdownIt("js-default")
 _STYLE = Path(__file__).with_name("report.css")
@@ -59,6 +61,21 @@ def to_html(document: Document, *, labels: Sequence[str] = ()) -> str:
         for block in section.blocks:
             parts += _block(block, labels)
     return "\n".join([*parts, "</main>", "</body>", "</html>", ""])
+
+
+def preview(report: str) -> str:
+    """A page around a report of unknown origin, in which it can run nothing and lead nowhere.
+
+    The report is in a frame of its own whose sandbox refuses scripts, forms, windows and timed
+    redirections; the policy of the page refuses every other address in that frame. Links within
+    the report work by the base.
+    """
+    inner = escape(f'<!DOCTYPE html><base href="about:srcdoc">{report}')
+    return (
+        f'<!DOCTYPE html><meta http-equiv="Content-Security-Policy" content="{_FRAME_POLICY}">'
+        "<style>html,body,iframe{margin:0;border:0;width:100%;height:100%;overflow:hidden}</style>"
+        f'<iframe sandbox="" title="Report" srcdoc="{inner}"></iframe>'
+    )
 
 
 def _block(block: Block, labels: Sequence[str]) -> Iterable[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import streamlit as st
 
 from emoact import numbers
-from emoact.errors import EmoactError
-from emoact.report.html import POLICY
+from emoact.decode import read_regular
+from emoact.errors import EmoactError, RequestError
+from emoact.report.html import preview
 from emoact.report.making import FORMATS
 from emoact.report.words import LANGUAGES, Language
 from emoact.report.worker import ReportRequest, prepare_report
@@ -26,9 +27,9 @@ from emoact.views.text import listed, mono
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
 _NEXT = "report-next"
 _REPORT = "report"
-_HARMLESS = f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 _PREVIEW_BYTES = 8_000_000
 _MOST = 50
+_MOST_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +134,15 @@ def reports_of(results: str) -> list[ReportFile]:
 
 def _open(report: ReportFile) -> None:
     try:
-        data = report.path.read_bytes()
-    except OSError as error:
-        failed = EmoactError(f"{report.path} cannot be read: {error.strerror}")
-        error_box(failed, title="The report cannot be opened")
+        data = _read(report.path)
+        packed = _archive(report.path, data) if report.path.suffix == ".md" else b""
+    except EmoactError as error:
+        error_box(error, title="The report cannot be opened")
         return
     if report.path.suffix == ".md":
         download(
             "Download with its figures",
-            _archive(report.path, data),
+            packed,
             name=f"{report.path.stem}.zip",
             mime="application/zip",
         )
@@ -149,17 +150,32 @@ def _open(report: ReportFile) -> None:
         return
     download("Download", data, name=report.path.name, mime="text/html")
     if len(data) <= _PREVIEW_BYTES:
-        # The folder may hold a file of another origin, so nothing in it may run.
-        text = _HARMLESS + data.decode("utf-8", errors="replace")
+        # The folder may hold a file of another origin.
+        text = preview(data.decode("utf-8", errors="replace"))
         st.iframe(text, height=720, alt=f"Preview of {report.path.name}")
 
 
 def _archive(path: Path, text: bytes) -> bytes:
-    """The report and its figures as they lie on disk."""
+    """The report and its figures as they lie on disk.
+
+    Raises:
+        RequestError: A figure is a link or no regular file, or all are very large.
+    """
     folder = path.with_name(f"{path.stem}_figures")
-    packed = io.BytesIO()
+    figures = folder.is_dir() and not folder.is_symlink()
+    packed, left = io.BytesIO(), _MOST_BYTES
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(path.name, text)
-        for figure in sorted(folder.glob("*.svg")) if folder.is_dir() else []:
-            archive.write(figure, f"{folder.name}/{figure.name}")
+        for figure in sorted(folder.glob("*.svg")) if figures else []:
+            data = _read(figure, limit=left)
+            left -= len(data)
+            archive.writestr(f"{folder.name}/{figure.name}", data)
     return packed.getvalue()
+
+
+def _read(path: Path, *, limit: int = _MOST_BYTES) -> bytes:
+    """A file of the folder of reports; no link, which could lead out of the results."""
+    data = read_regular(path, limit=limit + 1)
+    if len(data) > limit:
+        raise RequestError(f"{path.name} is larger than {limit:,} bytes")
+    return data

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
+import pytest
+
 from emoact.jobs.progress import list_runs
-from emoact.report.html import POLICY
 from emoact.report.making import make_report
 from tests.app.conftest import ended
 from tests.support.pages import open_page, words
@@ -62,11 +65,52 @@ def test_a_report_in_the_making_is_found_again_after_a_refresh(results: Path) ->
     assert "`run=never` in the address was ignored: there is no such report run" in words(app)
 
 
-def test_nothing_in_a_file_among_the_reports_may_run(results: Path) -> None:
+def test_a_file_among_the_reports_is_shown_in_a_frame_that_may_do_nothing(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     foreign = results / "reports" / "foreign.html"
     foreign.parent.mkdir()
-    foreign.write_text("<html><head></head><script>parent.hacked = 1</script></html>")
+    foreign.write_text('</iframe><script>parent.hacked = 1</script>"><b>')
     shown = open_page("report").get("iframe")[0].proto.srcdoc
-    assert shown.index("Content-Security-Policy") < shown.index("<html>")
-    assert POLICY in shown
+    assert shown.count("<iframe") == 1
+    assert '<iframe sandbox="" ' in shown
+    assert "default-src 'none'" in shown
+    # Must not happen: a tag of the file outside the value of the attribute.
+    assert "<script" not in shown
+    assert "<b>" not in shown
+
+
+@pytest.mark.parametrize("odd", ["link", "folder of links", "pipe"])
+def test_a_figure_that_leads_out_of_the_results_is_not_packed(
+    results: Path, tmp_path: Path, odd: str
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    made = make_report(results, form="md")
+    secret = tmp_path / "private" / "secret.svg"
+    secret.parent.mkdir()
+    secret.write_text("a private file")
+    figure = made.files[0]
+    if odd == "folder of links":
+        shutil.rmtree(figure.parent)
+        figure.parent.symlink_to(secret.parent)
+    else:
+        figure.unlink()
+        os.mkfifo(figure) if odd == "pipe" else figure.symlink_to(secret)
+    app = open_page("report")
+    assert not app.exception
+    boxes = [error.value for error in app.error]
+    if odd == "folder of links":
+        assert boxes == []
+    else:
+        said = {"link": "symbolic link", "pipe": "named pipe"}[odd]
+        assert any(said in box for box in boxes), boxes
+        assert not app.get("download_button")
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_a_pipe_in_place_of_a_report_is_not_listed(results: Path, name: str) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    (results / "reports").mkdir()
+    os.mkfifo(results / "reports" / name)
+    app = open_page("report")
+    assert not app.exception
+    assert not app.selectbox

