@@ -12,14 +12,24 @@ from emoact.version import __version__
 
 if TYPE_CHECKING:
     from emoact.analysis.listing import read_analysis
+    from emoact.causes.heads import contributions
     from emoact.extraction.extractor import ActivationExtractor
     from emoact.jobs.extract import extract
     from emoact.store.reading import read, read_all
 
-__all__ = ["ActivationExtractor", "__version__", "extract", "read", "read_all", "read_analysis"]
+__all__ = [
+    "ActivationExtractor",
+    "__version__",
+    "contributions",
+    "extract",
+    "read",
+    "read_all",
+    "read_analysis",
+]
 
 _HOMES = {
     "ActivationExtractor": "emoact.extraction.extractor",
+    "contributions": "emoact.causes.heads",
     "extract": "emoact.jobs.extract",
     "read": "emoact.store.reading",
     "read_all": "emoact.store.reading",

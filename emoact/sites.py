@@ -169,6 +169,20 @@ SITES: tuple[Site, ...] = (
         dash="dashdot",
     ),
     Site(
+        name="z",
+        hook="blocks.{l}.attn.hook_z",
+        key="head_outputs",
+        label=Wording("Head outputs", "ヘッド出力"),
+        words=Wording("head outputs", "ヘッド出力"),
+        definition=Wording(
+            "the values that each head has gathered, before the output projection",
+            "出力射影の前に各ヘッドが集めた値",
+        ),
+        formula="z_l",
+        shape="pos head d_head",
+        dash="dot",
+    ),
+    Site(
         name="pattern",
         hook="blocks.{l}.attn.hook_pattern",
         key="attention_pattern",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from emoact.causes.heads_run import run_heads
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import EngineFor
 from emoact.jobs.causes import CausesRequest, causes_of
@@ -14,7 +15,7 @@ from emoact.store.layout import ResultsRoot
 Work = Callable[[ResultsRoot, CausesRequest, RunReporter, EngineFor], None]
 """Computes what is asked for, saves it and tells the reporter what was made."""
 
-WORKS: Mapping[str, Work] = {}
+WORKS: Mapping[str, Work] = {"heads": run_heads}
 """The work of every `what` of a request."""
 
 

@@ -13,6 +13,7 @@ from emoact.cli import (
     bench_command,
     extract_command,
     file_commands,
+    heads_command,
     model_commands,
     report_command,
     run_commands,
@@ -37,6 +38,7 @@ _COMMANDS = (
     analyze_command,
     view_command,
     transfer_command,
+    heads_command,
     report_command,
     bench_command,
 )

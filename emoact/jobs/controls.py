@@ -14,6 +14,7 @@ from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest, request_like
+from emoact.sites import SiteName
 from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
@@ -99,7 +100,7 @@ def request_controls(
         own = [unit for unit in units if unit.folder == folder]
         controls = [UnitControls(root=root, unit=unit, settings=settings) for unit in own]
         try:
-            models.append(_model(own, root, settings, allow_pickle_weights))
+            models.append(model_of(own, root, settings.sites, allow_pickle_weights))
         except RequestError:
             if any(each.absent() for each in controls):
                 raise
@@ -168,13 +169,17 @@ def estimate_controls(
     )
 
 
-def _model(
+def model_of(
     units: Sequence[Unit],
     root: ResultsRoot,
-    settings: ControlSettings,
+    sites: Sequence[SiteName],
     allow_pickle_weights: bool,
 ) -> ModelRequest:
-    """The model of one folder, as its units were extracted."""
+    """The model of one folder, as its units were extracted, to read these sites.
+
+    Raises:
+        RequestError: The units were not made alike, or their model is not installed here.
+    """
     first = units[0]
     for unit in units[1:]:
         if _made(unit) != _made(first):
@@ -186,7 +191,7 @@ def _model(
     found = request_like(
         first.folder,
         first.configuration,
-        settings.sites,
+        sites,
         name=_known_as(first, root),
         allow_pickle_weights=allow_pickle_weights,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from emoact.decode import decode, encode
 from emoact.errors import CancelledError, EmoactError
+from emoact.jobs.config import AnyConfig
 from emoact.jobs.control import cancel
 from emoact.jobs.launch import start
 from emoact.jobs.progress import read_run
@@ -62,12 +63,7 @@ def extract(
             assume_yes=assume_yes,
         )
     )
-    run_id = start(config).run_id
-    try:
-        _wait(results, run_id)
-    except KeyboardInterrupt:
-        cancel(results, run_id, wait=True)
-        raise
+    run_and_wait(config)
     root = ResultsRoot(results)
     return [
         root.unit_path(model.folder, emotion)
@@ -76,7 +72,23 @@ def extract(
     ]
 
 
-def _wait(results: str | os.PathLike[str], run_id: str) -> None:
+def run_and_wait(config: AnyConfig) -> None:
+    """Start a run and wait for its end; Ctrl-C cancels it.
+
+    Raises:
+        RequestError: It cannot be started.
+        CancelledError: It was cancelled.
+        EmoactError: It failed; says why.
+    """
+    run_id = start(config).run_id
+    try:
+        _wait(config.results, run_id)
+    except KeyboardInterrupt:
+        cancel(config.results, run_id, wait=True)
+        raise
+
+
+def _wait(results: str, run_id: str) -> None:
     while True:
         view = read_run(results, run_id)
         if view.state == "finished":

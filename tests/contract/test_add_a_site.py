@@ -44,18 +44,18 @@ NORMED = Site(
     formula="LN(x_l + a_l)",
 )
 HEADS = Site(
-    name="z",
-    hook="blocks.{l}.attn.hook_z",
+    name="head_in",
+    hook="blocks.{l}.attn.o.hook_in",
     key="attention_heads",
-    label=Wording("Head outputs", "ヘッド出力"),
-    words=Wording("head outputs", "ヘッド出力"),
+    label=Wording("Head inputs", "ヘッド入力"),
+    words=Wording("head inputs", "ヘッド入力"),
     definition=Wording("the output of each head before W_O", "W_O以前の各ヘッドの出力"),
-    formula="z_l",
+    formula="h_l",
     shape="pos head d_head",
     dash="dot",
 )
 ADDED = (NORMED, HEADS)
-ASKED = ("resid_pre", "mlp_out", "mlp_in", "z")
+ASKED = ("resid_pre", "mlp_out", "mlp_in", "head_in")
 N_LAYERS, N_HEADS, D_MODEL = 3, 4, 32
 TEXTS = {
     "joy": "We won the match on day {}.",
@@ -97,7 +97,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ActivationExtractor("lab/tiny", options=options).extract_dataset(
             folder / "data.jsonl", results=results
         )
-        settings = dataclasses.replace(FAST, sites=("resid_pre", "mlp_in", "z"))
+        settings = dataclasses.replace(FAST, sites=("resid_pre", "mlp_in", "head_in"))
         plant_analysis(results, settings)
         yield results
 
@@ -121,11 +121,13 @@ def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 @pytest.mark.parametrize("command", ["extract", "norms", "sentence", "analyze"])
 def test_help_lists_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
-    assert ", mlp_in, z" in " ".join(capsys.readouterr().out.split())
+    assert ", mlp_in, head_in" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_name_that_is_none_of_them_is_refused_with_those_that_are() -> None:
-    with pytest.raises(RequestError, match=r"site is 'q'; allowed are resid_pre, .*, mlp_in, z$"):
+    with pytest.raises(
+        RequestError, match=r"site is 'q'; allowed are resid_pre, .*, mlp_in, head_in$"
+    ):
         ExtractionOptions(sites=("q",))
 
 
@@ -146,9 +148,9 @@ def test_the_file_holds_their_arrays_under_their_keys(unit: Unit, file: Path) ->
     assert unit.sites == ASKED
     n_tokens = len(unit.tokens[0])
     assert unit.site("mlp_in")[0][0].shape == (n_tokens, D_MODEL)
-    assert unit.site("z")[0][0].shape == (n_tokens, N_HEADS, D_MODEL // N_HEADS)
+    assert unit.site("head_in")[0][0].shape == (n_tokens, N_HEADS, D_MODEL // N_HEADS)
     payload = pickle.loads(file.read_bytes())
-    np.testing.assert_array_equal(payload["attention_heads"][2][1], unit.site("z")[2][1])
+    np.testing.assert_array_equal(payload["attention_heads"][2][1], unit.site("head_in")[2][1])
     assert list(payload)[:6] == [
         *("residual_stream", "mlp_output", "tokens", "token_strings", "labels", "metadata")
     ]
@@ -215,17 +217,20 @@ def test_norms_are_those_of_the_vector_of_each_position(
 def test_an_analysis_takes_them(results: Path, unit: Unit) -> None:
     saved = emoact.read_analysis(results)
     table = saved.table("strength")
-    assert set(table["site"]) == {"resid_pre", "mlp_in", "z"}
+    assert set(table["site"]) == {"resid_pre", "mlp_in", "head_in"}
     others = emoact.read(unit.path.with_name("activations_neutral.pkl"))
     means = [
         np.mean(
-            [array[1:].reshape(len(array) - 1, -1).mean(axis=0) for array in one.site("z")[2]],
+            [
+                array[1:].reshape(len(array) - 1, -1).mean(axis=0)
+                for array in one.site("head_in")[2]
+            ],
             axis=0,
         )
         for one in (unit, others)
     ]
     np.testing.assert_allclose(
-        saved.directions("lab~tiny@main", "z")["joy"][2], means[0] - means[1], atol=1e-5
+        saved.directions("lab~tiny@main", "head_in")["joy"][2], means[0] - means[1], atol=1e-5
     )
     titles = classifier_titles(["probe mlp_in", "probe z"])
     assert titles == {"probe mlp_in": "probe, MLP input", "probe z": "probe, head outputs"}
@@ -257,22 +262,22 @@ def test_an_analysis_of_one_other_site_fills_the_report_and_the_separation(tmp_p
 
 def test_pages_offer_and_draw_them(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    app = open_page("activations", site=["mlp_in", "z"], model=["lab~tiny@main"])
+    app = open_page("activations", site=["mlp_in", "head_in"], model=["lab~tiny@main"])
     assert "MLP input" in str(figure(app))
-    assert "Head outputs" in str(figure(app))
-    assert "`blocks.{l}.attn.hook_z`: the output of each head before W_O" in words(app)
-    app = open_page("directions", site=["z"])
-    assert "Head outputs" in str(figure(app))
-    assert "of the head outputs" in words(app)
+    assert "Head inputs" in str(figure(app))
+    assert "`blocks.{l}.attn.o.hook_in`: the output of each head before W_O" in words(app)
+    app = open_page("directions", site=["head_in"])
+    assert "Head inputs" in str(figure(app))
+    assert "of the head inputs" in words(app)
     app = open_page("extract")
-    assert choices(app)["Sites"][-2:] == ["mlp_in", "z"]
+    assert choices(app)["Sites"][-2:] == ["mlp_in", "head_in"]
 
 
 def test_the_table_of_the_documents_has_them() -> None:
     line = sites.sites_markdown().split("\n")[-1]
     assert line == (
-        "| `z` | `blocks.{l}.attn.hook_z` | `attention_heads` | `[pos, head, d_head]` | "
-        "the output of each head before W_O (z_l) |"
+        "| `head_in` | `blocks.{l}.attn.o.hook_in` | `attention_heads` | `[pos, head, d_head]` | "
+        "the output of each head before W_O (h_l) |"
     )
 
 

@@ -1,0 +1,294 @@
+"""Contributions of embedding, heads, MLPs and biases to a direction; numpy in, a frame out.
+
+The residual stream is a sum: embedding, and what each head, MLP and bias before it has added. Each
+term projected on a direction is a contribution, and they sum to the projection of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int
+
+from emoact.errors import RequestError
+from emoact.positions import Pooling
+from emoact.sites import SiteName
+from emoact.stats.design import Design, class_weights, contrast_against, contrast_prompt_weights
+from emoact.stats.null.permutation import max_statistic_test
+from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TERM_SITES: tuple[SiteName, ...] = ("resid_pre", "z", "attn_out", "mlp_out")
+"""Sites that are read for the terms."""
+
+TARGETS: tuple[SiteName, ...] = ("resid_pre", "resid_mid", "resid_post")
+"""Streams whose direction can be taken apart."""
+
+_ROUNDING = 1e-9
+"""Norm of a direction that counts as none, as a share of the largest activation."""
+
+_CHUNK = 256
+"""Relabellings whose sums are held in memory at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The stream whose direction is taken apart.
+
+    Attributes:
+        site: One of `TARGETS`.
+        layer: From 0 on.
+        pooling: How positions become one vector.
+    """
+
+    site: SiteName = "resid_pre"
+    layer: int
+    pooling: Pooling = "mean_content"
+
+    def __post_init__(self) -> None:
+        if self.site not in TARGETS:
+            raise RequestError(f"site is {self.site!r}; allowed are {', '.join(TARGETS)}")
+
+    @property
+    def n_attention(self) -> int:
+        """Attention layers before it."""
+        return self.layer + (self.site != "resid_pre")
+
+    @property
+    def n_mlp(self) -> int:
+        """MLP layers before it."""
+        return self.layer + (self.site == "resid_post")
+
+    @property
+    def sites(self) -> tuple[SiteName, ...]:
+        """Sites that a pass reads."""
+        return tuple(dict.fromkeys((*TERM_SITES, self.site)))
+
+    def check(self, n_layers: int) -> None:
+        """Refuse a layer that the model does not have.
+
+        Raises:
+            RequestError: It is out of range.
+        """
+        if not 0 <= self.layer < n_layers:
+            raise RequestError(
+                f"layer is {self.layer}; the model has the layers 0 to {n_layers - 1}"
+            )
+        if self.site == "resid_post" and self.layer < n_layers - 1:
+            raise RequestError(
+                f"resid_post is read at the last layer, {n_layers - 1}, and not at {self.layer}",
+                remedy=f"Take resid_pre of layer {self.layer + 1}, which is the same.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Terms:
+    """Pooled terms of the residual stream of some prompts, before any projection.
+
+    A head has d_head numbers and no d_model of them: `output` maps them when a direction is there.
+
+    Attributes:
+        embedding: Input of the first layer.
+        heads: What enters the output projection, layer by layer; where a norm follows it, times the
+            scale of that norm in this pass.
+        bias: The pooled scale of the bias of the output projection.
+        mlp: What each MLP adds, layer by layer.
+        target: The stream that they sum to.
+        output: The output projection of each layer, with the gain of the norm behind it.
+        output_bias: Its bias, likewise.
+        kv_group: Group of keys and values that each head reads.
+    """
+
+    embedding: Float32[np.ndarray, "prompt d_model"]
+    heads: Sequence[Float32[np.ndarray, "prompt head d_head"]]
+    bias: Sequence[Float32[np.ndarray, " prompt"]]
+    mlp: Sequence[Float32[np.ndarray, "prompt d_model"]]
+    target: Float32[np.ndarray, "prompt d_model"]
+    output: Sequence[Float32[np.ndarray, "head_d_head d_model"]]
+    output_bias: Sequence[Float32[np.ndarray, " d_model"]]
+    kv_group: Int[np.ndarray, " head"]
+
+    @property
+    def components(self) -> pd.DataFrame:
+        """One row for each term: `component`, `layer`, `head`, `kv_group`; -1 where there is none.
+
+        Embedding first, then layer by layer the heads, the bias where there is one, and the MLP.
+        """
+        import pandas as pd
+
+        rows = [("embedding", -1, -1, -1)]
+        for layer in range(max(len(self.heads), len(self.mlp))):
+            if layer < len(self.heads):
+                rows += [("head", layer, h, int(g)) for h, g in enumerate(self.kv_group)]
+                rows += [("bias", layer, -1, -1)] if self.output_bias[layer].any() else []
+            rows += [("mlp", layer, -1, -1)] if layer < len(self.mlp) else []
+        return pd.DataFrame(rows, columns=["component", "layer", "head", "kv_group"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastSettings:
+    """Settings of the table of contributions.
+
+    Attributes:
+        neutral: Class that the direction is measured from.
+        n_permutations: Relabellings within scenarios.
+        n_bootstrap: Draws of scenarios for the intervals.
+        seed: Of both.
+    """
+
+    neutral: str = "neutral"
+    n_permutations: int = 2000
+    n_bootstrap: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_permutations", "n_bootstrap"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"{name} is {getattr(self, name)}; at least 1 is needed")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contributions:
+    """Contributions to the direction of one emotion at one place of a model.
+
+    Attributes:
+        table: `Terms.components` with `contrast`, `low`, `high`, `p`.
+        direction: Mean over the emotion's prompts minus mean over neutral ones.
+        gap: Largest difference over prompts between the sum of the contributions and the projection
+            of the stream, as a share of the largest contribution of a prompt.
+    """
+
+    table: pd.DataFrame
+    direction: Float64[np.ndarray, " d_model"]
+    gap: float
+
+    @property
+    def direction_norm(self) -> float:
+        """Norm of the direction."""
+        return float(np.linalg.norm(self.direction))
+
+    @property
+    def total(self) -> float:
+        """Sum of the contrasts: the norm of the direction, but for rounding."""
+        return float(self.table["contrast"].sum())
+
+
+def project(
+    terms: Terms, direction: Float[np.ndarray, " d_model"]
+) -> Float64[np.ndarray, "prompt component"]:
+    """The contribution of every term to a direction, in the order of `Terms.components`."""
+    weights = np.eye(len(terms.target))
+    directions = np.broadcast_to(direction, (len(weights), len(direction)))
+    return _projected(terms, weights, directions)
+
+
+def contributions(
+    terms: Terms, design: Design, emotion: str, settings: ContrastSettings
+) -> Contributions:
+    """Contrasts of the contributions of one emotion, with intervals and p-values.
+
+    The contrast of a term is its mean over the emotion's prompts minus that over neutral ones,
+    projected on the unit direction, which is the same difference of the stream. The interval
+    resamples scenarios with the direction held. The null relabels prompts within scenarios and
+    makes the direction anew under each relabelling, since a direction always finds some of the
+    noise that it was made from. p compares the distance of a contrast from its mean over
+    relabellings, in standard deviations, with the largest such distance over all terms.
+
+    Raises:
+        RequestError: A class is missing, or the direction is zero.
+    """
+    contrast = contrast_against(design, emotion, settings.neutral)
+    weights = contrast_prompt_weights(class_weights(design), contrast)
+    direction = weights @ terms.target.astype(np.float64)
+    norm = float(np.linalg.norm(direction))
+    if not norm > _ROUNDING * float(np.abs(terms.target).max()):
+        raise RequestError(f"{emotion} and {settings.neutral} have the same mean: no direction")
+    values = project(terms, direction / norm)
+    gap = np.abs(values.sum(axis=1) - terms.target.astype(np.float64) @ direction / norm).max()
+    keep = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
+    drawn = _bootstrap_weights(design, keep, contrast) @ values
+    low, high = percentile_interval(drawn)
+    labels = relabellings(
+        design, emotion, (settings.neutral,), settings.n_permutations, seed=settings.seed
+    )
+    used = contrast[design.label_of] != 0
+    null = _relabelled(terms, _sides(labels, used))
+    test = max_statistic_test(np.abs(null - null.mean(axis=0)))
+    table = terms.components.assign(contrast=weights @ values, low=low, high=high, p=test.p_max)
+    return Contributions(table=table, direction=direction, gap=float(gap / np.abs(values).max()))
+
+
+def _sides(labels: np.ndarray, used: np.ndarray) -> Float64[np.ndarray, "draw prompt"]:
+    """Weights whose product with vectors is the difference of both means, for each relabelling."""
+    emotion = labels & used
+    neutral = ~labels & used
+    plus = emotion / emotion.sum(axis=1, keepdims=True)
+    return np.asarray(plus - neutral / neutral.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _bootstrap_weights(
+    design: Design, counts: Int[np.ndarray, "draw scenario"], contrast: np.ndarray
+) -> Float64[np.ndarray, "draw prompt"]:
+    """The same for each draw of scenarios; NaN where a draw lacks one of the classes."""
+    often = counts[:, design.scenario_of].astype(np.float64)
+    weights = np.zeros_like(often)
+    for label in np.flatnonzero(contrast):
+        own = often * design.members[label]
+        total = own.sum(axis=1, keepdims=True)
+        weights += contrast[label] * own / np.where(total > 0, total, np.nan)
+    return weights
+
+
+def _relabelled(
+    terms: Terms, weights: Float64[np.ndarray, "draw prompt"]
+) -> Float64[np.ndarray, "draw component"]:
+    """Contrast of every term on the unit direction of the same relabelling."""
+    found = []
+    for start in range(0, len(weights), _CHUNK):
+        part = weights[start : start + _CHUNK]
+        directions = part @ terms.target.astype(np.float64)
+        norms = np.linalg.norm(directions, axis=1, keepdims=True)
+        found.append(_projected(terms, part, directions / np.where(norms > 0, norms, 1.0)))
+    return np.concatenate(found)
+
+
+def _projected(
+    terms: Terms,
+    weights: Float64[np.ndarray, "draw prompt"],
+    directions: Float64[np.ndarray, "draw d_model"],
+) -> Float64[np.ndarray, "draw component"]:
+    """Weighted sums over prompts of every term, each projected on the direction of its row."""
+
+    def whole(vectors: np.ndarray) -> np.ndarray:
+        summed = weights @ vectors.astype(np.float64)
+        projected: np.ndarray = np.einsum("bd,bd->b", summed, directions)[:, None]
+        return projected
+
+    columns = [whole(terms.embedding)]
+    for layer in range(max(len(terms.heads), len(terms.mlp))):
+        if layer < len(terms.heads):
+            heads = terms.heads[layer]
+            shape = (len(weights), *heads.shape[1:])
+            summed = weights @ heads.reshape(len(heads), -1).astype(np.float64)
+            read = directions @ terms.output[layer].T.astype(np.float64)
+            columns.append((summed * read).reshape(shape).sum(axis=2))
+            if terms.output_bias[layer].any():
+                scale = weights @ terms.bias[layer].astype(np.float64)
+                columns.append((scale * (directions @ terms.output_bias[layer]))[:, None])
+        if layer < len(terms.mlp):
+            columns.append(whole(terms.mlp[layer]))
+    return np.concatenate(columns, axis=1)
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table in plain JSON: None in place of a layer, head or group that a term has not."""
+    return [
+        {name: None if value == -1 and name != "contrast" else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

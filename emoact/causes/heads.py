@@ -1,0 +1,337 @@
+"""Request for the contributions to one direction: its checks, its run and its result."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from emoact import numbers
+from emoact.causes.contributions import ContrastSettings, Target
+from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.decode import encode, sha256_of
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.causes import CausesRequest
+from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.jobs.controls import model_of
+from emoact.jobs.extract import run_and_wait
+from emoact.jobs.queue import worker_slots
+from emoact.jobs.rates import rate_key, read_rates
+from emoact.models.alike import ModelRequest
+from emoact.models.resolve import resolve_model
+from emoact.positions import Pooling
+from emoact.sites import SiteName
+from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.reading import read_named
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "heads"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+ALPHA = 0.05
+"""Largest chance of any false alarm over all components of a direction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsRequest:
+    """A request from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class that the direction points to.
+        target: The place of the direction.
+        settings: Of the statistics.
+        run_id: Name of the run; None makes one.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str
+    emotion: str
+    target: Target
+    settings: ContrastSettings = field(default_factory=ContrastSettings)
+    run_id: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The shell command of the request."""
+        target, settings, default = self.target, self.settings, ContrastSettings()
+        words = ["python", "-m", "emoact", "heads", "--results", os.fspath(self.results)]
+        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
+        words += ["--site", target.site, "--pooling", target.pooling]
+        words += ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
+        words += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of the emotion and of neutral.
+        emotion: Label.
+        target: The place.
+        settings: Of the statistics.
+    """
+
+    folder: str
+    units: tuple[str, str]
+    emotion: str
+    target: Target
+    settings: ContrastSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedHeads:
+    """A checked request.
+
+    Attributes:
+        config: What `launch.start` takes.
+        id: Name of the result.
+        existing: The result that is on disk already, or None.
+        cost: The cost in words.
+    """
+
+    config: JobConfig
+    id: str
+    existing: SavedCause | None
+    cost: str
+
+
+def prepare_heads(request: HeadsRequest) -> PreparedHeads:
+    """Check a request; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, the layer is out of range, the files do not say how they
+            were made, or their model is not installed here.
+    """
+    worker_slots()
+    root = ResultsRoot(request.results)
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    units = chosen_units(root, request)
+    request.target.check(units[0].n_layers)
+    if request.emotion == request.settings.neutral:
+        raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
+    model = model_of(units, root, request.target.sites)
+    if model.options.processing != "raw":
+        raise RequestError(
+            f"the files of {units[0].folder} were made with the processing "
+            f"{model.options.processing}, which changes what the layers add",
+            remedy="Extract with --processing raw.",
+        )
+    work = HeadsWork(
+        folder=units[0].folder,
+        units=(units[0].path.name, units[1].path.name),
+        emotion=request.emotion,
+        target=request.target,
+        settings=request.settings,
+    )
+    name = cause_id(KIND, rests_on(units, work))
+    asked = CausesRequest(what=KIND, model=model, asked=encode(work))
+    return PreparedHeads(
+        config=JobConfig(
+            kind="causes",
+            run_id=run_id,
+            created_at=now(),
+            models=(units[0].folder,),
+            emotions=tuple(unit.emotion for unit in units),
+            results=os.path.realpath(root.path),
+            request=encode(asked),
+            command=request.command,
+            needs_model=True,
+        ),
+        id=name,
+        existing=read_cause(root, KIND, name),
+        cost=_cost(units, model),
+    )
+
+
+def contributions(
+    model: str,
+    emotion: str,
+    layer: int,
+    *,
+    results: str | os.PathLike[str] = "results",
+    site: SiteName = "resid_pre",
+    pooling: Pooling = "mean_content",
+    **settings: Any,
+) -> pd.DataFrame:
+    """Contributions to a direction, the largest first; a model host computes what is not saved.
+
+    Args:
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class that the direction points to.
+        layer: Layer of the direction.
+        results: The results folder.
+        site: Stream of the direction: `resid_pre`, `resid_mid` or `resid_post`.
+        pooling: How positions become one vector.
+        settings: Fields of `ContrastSettings`, such as `n_permutations=5000`.
+
+    Raises:
+        RequestError: The request is wrong; nothing was started.
+        CancelledError: The run was cancelled.
+        EmoactError: The run failed; says why.
+    """
+    prepared = prepare_heads(
+        HeadsRequest(
+            results=results,
+            model=model,
+            emotion=emotion,
+            target=Target(site=site, layer=layer, pooling=pooling),
+            settings=ContrastSettings(**settings),
+        )
+    )
+    saved = prepared.existing
+    if saved is None:
+        run_and_wait(prepared.config)
+        saved = read_cause(ResultsRoot(results), KIND, prepared.id)
+    if saved is None:
+        raise EmoactError(f"the result {prepared.id} is gone")
+    return table_of(saved)
+
+
+def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
+    """Model, prompts and settings of a result; no activations, which follow from these."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": work.folder,
+        "emotion": work.emotion,
+        "target": encode(work.target),
+        "settings": encode(work.settings),
+        "units": {unit.emotion: unit_digest(unit) for unit in units},
+    }
+
+
+def unit_digest(unit: Unit) -> str:
+    """Hash of everything about a unit that decides its activations, and of its scenarios."""
+    made = {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
+    prompts = [[prompt.get("id"), prompt.get("scenario_id")] for prompt in unit.prompts or ()]
+    return sha256_of(
+        {
+            "configuration": made,
+            "content": [list(span) for span in unit.content],
+            "tokens": [[int(token) for token in ids] for ids in unit.tokens],
+            "prompts": prompts,
+        }
+    )
+
+
+def chosen_units(root: ResultsRoot, request: HeadsRequest) -> tuple[Unit, Unit]:
+    """The units of the emotion and of neutral.
+
+    Raises:
+        RequestError: There is no such model or class.
+    """
+    there: dict[str, dict[str, str]] = {}
+    for folder, emotion, path in root.units():
+        there.setdefault(folder, {})[emotion] = path.name
+    folder = request.model
+    if folder not in there:
+        try:
+            folder = resolve_model(folder).folder
+        except RequestError:
+            folder = request.model
+    if folder not in there:
+        known = ", ".join(there) or "none"
+        raise RequestError(
+            f"there are no activations of {request.model} in {root.path}; models are {known}",
+            remedy=f"`emoact extract --model {request.model}` makes some.",
+        )
+    labels = (request.emotion, request.settings.neutral)
+    for label in labels:
+        if label not in there[folder]:
+            raise RequestError(
+                f"{folder} has no class {label!r}; it has {', '.join(there[folder])}"
+            )
+    first, second = (read_named(root, folder, there[folder][label]) for label in labels)
+    return first, second
+
+
+def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
+    n_tokens = sum(sum(unit.lengths) for unit in units)
+    n_prompts = sum(unit.n_samples for unit in units)
+    options = model.options
+    rate = read_rates().models.get(
+        rate_key(model.folder, dtype=options.dtype, device=options.device)
+    )
+    took = ""
+    if rate is not None:
+        took = f", about {numbers.duration(n_tokens / rate.tokens_per_s + rate.ready_s)}"
+    return f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result."""
+    return {"id": saved.id, "path": str(saved.path), **saved.found}
+
+
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Its components, the largest contrasts first."""
+    import pandas as pd
+
+    table = pd.DataFrame(saved.found["components"])
+    whole = {name: table[name].astype("Int64") for name in ("layer", "head", "kv_group")}
+    table = table.assign(**whole)
+    order = table["contrast"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found, table = saved.found, table_of(saved)
+    target, total = found["target"], found["total"]
+    heads, mlps, rest = (
+        table["contrast"][kind].sum()
+        for kind in (
+            table["component"] == "head",
+            table["component"] == "mlp",
+            ~table["component"].isin(["head", "mlp"]),
+        )
+    )
+    clear = table[table["p"] <= ALPHA]
+    said = [
+        f"The direction of {found['emotion']} ({target['site']}, layer {target['layer']}, "
+        f"{target['pooling']}) has the norm {numbers.significant(found['direction_norm'])}: heads "
+        f"add {_share(heads / total)} of it, MLPs {_share(mlps / total)}, embedding and biases "
+        f"{_share(rest / total)}."
+    ]
+    if len(clear):
+        named = [
+            f"{name_of(row)} {_share(row['contrast'] / total)} "
+            f"[{_share(row['low'] / total)}, {_share(row['high'] / total)}]"
+            for row in clear.head(3).to_dict("records")
+        ]
+        said.append(
+            f"{len(clear)} of {len(table)} components contribute more than relabelled prompts do "
+            f"(p ≤ {ALPHA:g}, largest of all components), most of all {numbers.listed(named)}."
+        )
+    else:
+        said.append(
+            f"No component contributes more than relabelled prompts do (p > {ALPHA:g}, largest of "
+            f"all {len(table)} components)."
+        )
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Name of a component in a sentence."""
+    if row["component"] == "head":
+        return f"head {row['layer']}.{row['head']}"
+    if row["component"] == "embedding":
+        return "the embedding"
+    kind = "MLP" if row["component"] == "mlp" else "bias"
+    return f"{kind} {row['layer']}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"

@@ -1,0 +1,203 @@
+"""Contributions of real models equal plain Hugging Face, head by head, and their command works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.causes.components import collect_terms
+from emoact.causes.contributions import TERM_SITES, ContrastSettings, Target, contributions, project
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from emoact.stats.design import design_of
+from tests.support.families import FAMILIES, Family, tiny_config
+from tests.support.reference import blocks_of, hugging_face
+from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+
+TEXTS = (
+    "How dare you take the last of the soup.",
+    "You broke the plate again!",
+    "Thank you.",
+    "The soup is on the stove, and it is cold.",
+    "The train to the coast leaves at nine.",
+    "There was a plate on the table.",
+)
+LAYER = 2
+PROJECTIONS = {
+    "gpt2": "attn.c_proj",
+    "gpt_neo": "attn.attention.out_proj",
+    "gpt_neox": "attention.dense",
+    "llama": "self_attn.o_proj",
+    "gemma3_text": "self_attn.o_proj",
+    "olmo2": "self_attn.o_proj",
+    "granite": "self_attn.o_proj",
+}
+CHECKED = [next(family for family in FAMILIES if family.type == kind) for kind in PROJECTIONS]
+
+
+@torch.no_grad()
+def brute_force(model: Any, family: Family, ids: list[int], direction: np.ndarray) -> np.ndarray:
+    """Mean over the content of what each head adds, on a direction, `[layer, head]`.
+
+    Every head goes through the output projection by itself, and through the norm behind it with
+    the root of the whole output.
+    """
+    inputs: list[torch.Tensor] = []
+    handles = [
+        dict(block.named_modules())[PROJECTIONS[family.type]].register_forward_pre_hook(
+            lambda _module, args: inputs.append(args[0][0])
+        )
+        for block in blocks_of(model)
+    ]
+    model(input_ids=torch.tensor([ids]), use_cache=False)
+    for handle in handles:
+        handle.remove()
+    n_heads, found = model.config.num_attention_heads, []
+    for block, z in zip(blocks_of(model), inputs, strict=True):
+        modules = dict(block.named_modules())
+        projection = modules[PROJECTIONS[family.type]]
+        whole = projection(z)
+        row = []
+        for head in range(n_heads):
+            width = z.shape[1] // n_heads
+            alone = torch.zeros_like(z)
+            alone[:, head * width : (head + 1) * width] = z[:, head * width : (head + 1) * width]
+            added = projection(alone) - projection(torch.zeros_like(z))
+            norm = modules.get("post_attention_layernorm")
+            if norm is not None and family.type in ("gemma3_text", "olmo2"):
+                eps = getattr(norm, "eps", None) or norm.variance_epsilon
+                root = torch.sqrt((whole**2).mean(dim=1, keepdim=True) + eps)
+                gain = norm.weight + (1.0 if family.type == "gemma3_text" else 0.0)
+                added = added / root * gain
+            row.append(float((family.scale * added[1:].mean(dim=0)).numpy() @ direction))
+        found.append(row)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("family", CHECKED, ids=lambda family: family.name)
+def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
+    family: Family, tmp_path: Path
+) -> None:
+    folder = save_tiny(family, tmp_path / "model")
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    prompts = engine.tokenise(TEXTS)
+    terms = collect_terms(engine, prompts, Target(layer=LAYER))
+    direction = np.random.default_rng(0).normal(size=terms.target.shape[1])
+    direction /= np.linalg.norm(direction)
+
+    found, table = project(terms, direction), terms.components
+
+    largest = np.abs(found).max()
+    is_head = (table["component"] == "head").to_numpy()
+    plain = hugging_face(folder)
+    for sample, prompt in enumerate(prompts):
+        expected = brute_force(plain, family, prompt.ids.tolist(), direction)[:LAYER]
+        assert np.abs(found[sample, is_head] - expected.ravel()).max() < 1e-5 * largest
+    total = terms.target.astype(np.float64) @ direction
+    assert np.abs(found.sum(axis=1) - total).max() < 1e-5 * largest
+
+
+def test_query_heads_name_the_group_of_keys_that_they_read(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "model")
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    table = collect_terms(engine, engine.tokenise(TEXTS), Target(layer=1)).components
+    heads = table[table["component"] == "head"]
+    assert heads["kv_group"].tolist() == [0, 0, 1, 1]
+
+
+def test_a_head_without_weights_contributes_nothing(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "model")
+    plain = hugging_face(folder)
+    with torch.no_grad():
+        blocks_of(plain)[1].self_attn.o_proj.weight[:, 8:16] = 0
+    plain.save_pretrained(folder)
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    terms = collect_terms(engine, engine.tokenise(TEXTS), Target(layer=LAYER))
+    design = design_of(["joy"] * 3 + ["neutral"] * 3, list("abcabc"))
+    settings = ContrastSettings(n_permutations=19, n_bootstrap=10)
+    table = contributions(terms, design, "joy", settings).table
+    dead = table[(table["component"] == "head") & (table["layer"] == 1) & (table["head"] == 1)]
+    assert dead["contrast"].tolist() == [0.0]
+    assert dead["p"].tolist() == [1.0]
+
+
+def test_a_model_whose_heads_do_not_sum_is_refused_with_the_gap(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "model")
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    projection = engine.bridge.blocks[1].attn.o.original_component
+    plain = projection.forward
+    projection.forward = lambda values: plain(values) + values.square().sum(-1, keepdim=True)
+    with pytest.raises(RequestError, match="the heads of layer 1 do not sum"):
+        collect_terms(engine, engine.tokenise(TEXTS), Target(layer=LAYER))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("heads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(folder / "hub-home"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("EMOACT_HOST_IDLE_S", "0")
+        patch.chdir(folder)
+        save_in_hub_cache(
+            seeded_model(tiny_config("llama", 2_000)), "lab/tiny", folder / "hub-home"
+        )
+        rows = [
+            {"text": text, "emotion": emotion, "id": f"{emotion}-{i}", "scenario_id": f"s{i}"}
+            for emotion, texts in (("anger", TEXTS[:3]), ("neutral", TEXTS[3:]))
+            for i, text in enumerate(texts)
+        ]
+        (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
+        yield folder / "results"
+
+
+ASKED = ("heads", "--model", "lab~tiny@main", "--emotion", "anger")
+FEW = ("--permutations", "19")
+
+
+def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(results), *FEW, "--json"]
+    capsys.readouterr()
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["target"] == {"site": "resid_pre", "layer": 2, "pooling": "mean_content"}
+    contrasts = [component["contrast"] for component in found["components"]]
+    assert found["total"] == pytest.approx(sum(contrasts))
+    assert found["total"] == pytest.approx(found["direction_norm"], rel=1e-5)
+    kinds = [component["component"] for component in found["components"]]
+    assert kinds == ["embedding", *(["head"] * 4 + ["mlp"]) * 2]
+    assert all(0 < component["p"] <= 1 for component in found["components"])
+    # Asked again, it is read from disk.
+    assert main(asked) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == found
+    assert "started" not in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layer", "7"), "layer is 7; the model has the layers 0 to 2"),
+        (("--layer", "1", "--neutral", "calm"), "has no class 'calm'"),
+        (("--layer", "1", "--neutral", "anger"), "cannot be contrasted with itself"),
+        (("--layer", "1", "--model", "nowhere"), "no activations of nowhere"),
+        (("--layer", "1", "--site", "resid_post"), "resid_post is read at the last layer"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_a_run(
+    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((results / "runs").iterdir())
+    assert main([*ASKED, "--results", str(results), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted((results / "runs").iterdir()) == before

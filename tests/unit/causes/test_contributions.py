@@ -1,0 +1,106 @@
+"""Contributions of planted heads and of noise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emoact.causes.contributions import ContrastSettings, Target, contributions, project
+from emoact.errors import RequestError
+from tests.support.planted_terms import (
+    D_HEAD,
+    D_MODEL,
+    N_HEADS,
+    N_LAYERS,
+    matched_design,
+    noise,
+    planted,
+    summed,
+)
+
+FAST = ContrastSettings(n_permutations=199, n_bootstrap=100)
+
+
+def test_contributions_are_dot_products_term_by_term_and_sum_to_the_stream() -> None:
+    terms = noise(6, 0)
+    direction = np.random.default_rng(1).normal(size=D_MODEL)
+
+    found = project(terms, direction)
+
+    for prompt in range(6):
+        expected = [terms.embedding[prompt] @ direction]
+        for layer in range(N_LAYERS):
+            for head in range(N_HEADS):
+                columns = slice(head * D_HEAD, (head + 1) * D_HEAD)
+                vector = terms.heads[layer][prompt, head] @ terms.output[layer][columns]
+                expected.append(vector @ direction)
+            if layer == 0:
+                expected.append(terms.bias[0][prompt] * (terms.output_bias[0] @ direction))
+            expected.append(terms.mlp[layer][prompt] @ direction)
+        np.testing.assert_allclose(found[prompt], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), terms.target @ direction, atol=1e-4)
+    assert len(terms.components) == found.shape[1]
+
+
+def test_a_head_that_writes_the_direction_is_found_with_its_share() -> None:
+    n = 200
+    found = contributions(
+        planted(n, seed=3, layer=1, head=2, size=40.0), matched_design(n), "joy", FAST
+    )
+
+    largest = found.table.loc[found.table["contrast"].idxmax()]
+    assert (largest["component"], largest["layer"], largest["head"]) == ("head", 1, 2)
+    assert largest["kv_group"] == 1
+    # All of the direction but the noise of the other terms.
+    assert largest["contrast"] / found.total == pytest.approx(1.0, abs=0.02)
+    assert largest["contrast"] == pytest.approx(40.0, rel=0.02)
+    assert largest["low"] <= largest["contrast"] <= largest["high"]
+    assert largest["p"] == pytest.approx(1 / 200)
+    assert found.total == pytest.approx(found.direction_norm, rel=1e-6)
+    assert found.gap < 1e-6
+
+
+def test_a_dead_head_contributes_nothing() -> None:
+    terms = planted(12, seed=4, layer=0, head=0, size=10.0)
+    output = [each.copy() for each in terms.output]
+    output[1][:D_HEAD] = 0.0
+    terms = summed(dataclasses.replace(terms, output=output))
+
+    table = contributions(terms, matched_design(), "joy", FAST).table
+    dead = table[(table["component"] == "head") & (table["layer"] == 1) & (table["head"] == 0)]
+
+    assert dead[["contrast", "low", "high"]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
+    assert dead["p"].tolist() == [1.0]
+
+
+def test_noise_has_no_significant_component_more_often_than_stated() -> None:
+    design = matched_design()
+    settings = dataclasses.replace(FAST, n_permutations=99, n_bootstrap=2)
+    alarms = [
+        contributions(noise(24, 100 + seed), design, "joy", settings).table["p"].min() <= 0.05
+        for seed in range(40)
+    ]
+    assert sum(alarms) <= 5
+
+
+def test_classes_without_a_difference_have_no_direction() -> None:
+    terms = noise(24, 0)
+    alike = dataclasses.replace(terms, target=np.ones_like(terms.target))
+    with pytest.raises(RequestError, match="the same mean"):
+        contributions(alike, matched_design(), "joy", FAST)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"site": "mlp_out", "layer": 1}, "site is 'mlp_out'; allowed are resid_pre"),
+        ({"layer": 4}, "layer is 4; the model has the layers 0 to 3"),
+        ({"layer": -1}, "layer is -1"),
+        ({"site": "resid_post", "layer": 1}, "read at the last layer, 3"),
+    ],
+)
+def test_a_place_that_does_not_exist_is_refused(fields: dict, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        Target(**fields).check(4)
