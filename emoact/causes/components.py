@@ -88,8 +88,10 @@ def collect_terms(
 
     def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         def pooled(values: np.ndarray) -> np.ndarray:
-            content = prompts[sample].content
-            return pool_sample(values, pooling=target.pooling, content=content)
+            prompt = prompts[sample]
+            return pool_sample(
+                values, pooling=target.pooling, content=prompt.content, response=prompt.response
+            )
 
         if site == "resid_pre" and layer == 0:
             embedding[sample] = pooled(rows)

@@ -49,6 +49,7 @@ class HeadsRequest:
         target: The place of the direction.
         settings: Of the statistics.
         run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
     results: str | os.PathLike[str] = "results"
@@ -57,6 +58,7 @@ class HeadsRequest:
     target: Target
     settings: ContrastSettings = field(default_factory=ContrastSettings)
     run_id: str | None = None
+    allow_pickle_weights: bool = False
 
     @property
     def command(self) -> str:
@@ -66,6 +68,7 @@ class HeadsRequest:
         words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
         words += ["--site", target.site, "--pooling", target.pooling]
         words += ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
         words += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
         return shlex.join(words)
 
@@ -120,7 +123,12 @@ def prepare_heads(request: HeadsRequest) -> PreparedHeads:
     request.target.check(units[0].n_layers)
     if request.emotion == request.settings.neutral:
         raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
-    model = model_of(units, root, request.target.sites)
+    if request.target.pooling == "mean_response" and any(u.response_spans is None for u in units):
+        raise RequestError(
+            f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
+            remedy="Extract with --generate, or take another --pooling.",
+        )
+    model = model_of(units, root, request.target.sites, request.allow_pickle_weights)
     if model.options.processing != "raw":
         raise RequestError(
             f"the files of {units[0].folder} were made with the processing "

@@ -127,6 +127,7 @@ def saved_model(
 
 def saved_prompts(unit: Unit) -> list[Tokenised]:
     """The prompts of a unit as the model read them."""
+    responses = unit.response_spans or [None] * unit.n_samples
     return [
         Tokenised(
             ids=np.array(ids, dtype=np.int64),
@@ -134,8 +135,11 @@ def saved_prompts(unit: Unit) -> list[Tokenised]:
             content_start=unit.content_start,
             full_length=len(ids),
             span=span,
+            response=response,
         )
-        for ids, strings, span in zip(unit.tokens, unit.token_strings, unit.content, strict=True)
+        for ids, strings, span, response in zip(
+            unit.tokens, unit.token_strings, unit.content, responses, strict=True
+        )
     ]
 
 
@@ -164,8 +168,10 @@ def _check_direction(units: Sequence[Unit], work: HeadsWork, found: Contribution
         layers = unit.site(target.site)
         rows = layers[target.layer if len(layers) > 1 else 0]
         pooled = [
-            pool_sample(row, pooling=target.pooling, content=span)
-            for row, span in zip(rows, unit.content, strict=True)
+            pool_sample(
+                row, pooling=target.pooling, content=prompt.content, response=prompt.response
+            )
+            for row, prompt in zip(rows, saved_prompts(unit), strict=True)
         ]
         means.append(np.mean(pooled, axis=0, dtype=np.float64))
     saved = means[0] - means[1]

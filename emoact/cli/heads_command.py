@@ -52,7 +52,9 @@ def add(commands: Any) -> None:
         metavar="N",
         help="relabellings within scenarios",
     )
-    add_options(heads, "--seed", "--run-id", "--detach", "--csv", "--json")
+    add_options(
+        heads, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json"
+    )
 
 
 def _heads(arguments: argparse.Namespace) -> int:
@@ -75,6 +77,7 @@ def _heads(arguments: argparse.Namespace) -> int:
                 seed=arguments.seed,
             ),
             run_id=arguments.run_id,
+            allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
     if prepared.existing is not None:

@@ -10,6 +10,7 @@ from emoact import numbers
 from emoact.data.controls import lone_tokens
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.causes import causes_of
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.rates import rate_key, read_rates
@@ -127,6 +128,8 @@ def loads_pickles(config: AnyConfig) -> bool:
     """True where a run asks for weights that are stored as pickles."""
     if isinstance(config, RunConfig):
         return config.allow_pickle_weights
+    if config.kind == "causes":
+        return causes_of(config).model.allow_pickle_weights
     if config.request.get("controls") is None:
         return False
     return any(model.allow_pickle_weights for model in controls_of(config).models)
