@@ -77,7 +77,7 @@ def held_out_scores_of(
     return scores
 
 
-def largest_square(vectors: Float64[np.ndarray, "prompt d_model"]) -> float:
+def largest_square(vectors: Float[np.ndarray, "prompt d_model"]) -> float:
     """Largest squared norm of a row."""
     return float(np.einsum("pd,pd->p", vectors, vectors).max(initial=0.0))
 

@@ -94,8 +94,8 @@ def pairwise_difference_cosine(
 
 
 def row_cosines(
-    first: Float64[np.ndarray, "draw d_model"],
-    second: Float64[np.ndarray, "#draw d_model"],
+    first: Float[np.ndarray, "draw d_model"],
+    second: Float[np.ndarray, "#draw d_model"],
     *,
     floor: float,
 ) -> Float64[np.ndarray, " draw"]:
@@ -107,7 +107,7 @@ def row_cosines(
     squares = (first**2).sum(axis=1), (second**2).sum(axis=1)
     defined = (squares[0] > floor) & (squares[1] > floor)
     scale = np.sqrt(np.where(defined, squares[0], 1.0) * np.where(defined, squares[1], 1.0))
-    return np.where(defined, product / scale, np.nan)
+    return np.where(defined, product / scale, np.nan).astype(np.float64)
 
 
 def score_reliability(

@@ -27,6 +27,7 @@ from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
+from emoact.stats.probes.probes import MANY_PROMPTS
 from emoact.stats.products import ClassProducts, SharedVectors, Vectors, compact
 from emoact.stats.settings import AnalysisSettings
 
@@ -210,12 +211,14 @@ def cosine_null(
     used = groups[0] != OUTSIDE
     drawn = groups[:, used]
     cosines = np.empty((len(groups), vectors.shape[1]))
+    # A band of many prompts needs no more digits, and costs half as much.
+    kind, least = (np.float32, 1e-10) if used.sum() > MANY_PROMPTS else (np.float64, 1e-13)
     for layer in range(vectors.shape[1]):
-        rows = compact(vectors[used, layer], 2 * len(groups))
-        whole, floor = rows.sum(axis=0), 1e-13 * largest_square(rows)
+        rows = compact(vectors[used, layer], 2 * len(groups)).astype(kind, copy=False)
+        whole, floor = rows.sum(axis=0), least * largest_square(rows)
         for start in range(0, len(groups), _CHUNK):
             part = slice(start, start + _CHUNK)
-            first, second = ((drawn[part] == group).astype(np.float64) @ rows for group in (0, 1))
+            first, second = ((drawn[part] == group).astype(kind) @ rows for group in (0, 1))
             base = (whole - first - second) / sizes[2]
             cosines[part, layer] = row_cosines(
                 first / sizes[0] - base, second / sizes[1] - base, floor=floor

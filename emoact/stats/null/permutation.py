@@ -14,6 +14,10 @@ from emoact.stats.products import Vectors, compact, scenario_sums, without_scena
 _CHUNK = 256
 """Relabellings whose sums are held in memory at once."""
 
+_MANY_SCENARIOS = 500
+"""Scenarios above which the permutation statistic is summed in single precision: no relabelling
+comes twice then, and equal ones need not be equal to the last digit."""
+
 _LEAST_RESIDUAL = 1e-9
 """Smallest share of the variance of a dimension that counts as left by the class."""
 
@@ -255,10 +259,7 @@ def max_statistic_test(statistics: Float[np.ndarray, "draw layer"]) -> Permutati
 def _mean_t(
     plan: Relabellings, vectors: Float64[np.ndarray, "used d_model"]
 ) -> Float64[np.ndarray, " draw"]:
-    size = np.bincount(plan.scenario_of)
-    chosen = np.bincount(plan.scenario_of, plan.chosen[0])
-    mixed = (chosen > 0) & (chosen < size)
-    n = int(mixed.sum())
+    n = len(np.unique(plan.scenario_of[plan.mixed]))
     if n < 2:
         return np.full(len(plan.chosen), np.nan)
     inside = without_scenarios(plan.scenario_of, vectors)
@@ -267,25 +268,30 @@ def _mean_t(
     statistics = np.zeros(len(plan.chosen))
     if not alive.any():
         return statistics
-    inside = inside[:, alive]
+    kind = np.float32 if n > _MANY_SCENARIOS else np.float64
+    inside = inside[:, alive].astype(kind)
     pairs = inside[plan.first] - inside[plan.second]
+    of_pairs = np.einsum("pd,pd->d", pairs, pairs)
     rest = plan.alone[plan.mixed[plan.alone]]
     larger = [rest[plan.scenario_of[rest] == each] for each in np.unique(plan.scenario_of[rest])]
     for start in range(0, len(plan.chosen), _CHUNK):
-        weights = plan.chosen[start : start + _CHUNK].astype(np.float64)
-        total = (2 * weights[:, plan.first] - 1) @ pairs
-        squares = np.tile((pairs**2).sum(axis=0), (len(weights), 1))
+        chosen = plan.chosen[start : start + _CHUNK]
+        total = np.where(chosen[:, plan.first], kind(1), kind(-1)) @ pairs
+        squares = of_pairs
         for members in larger:
-            emotion = weights[:, members]
+            emotion = chosen[:, members].astype(kind)
             n_emotion = emotion[0].sum()
             share = emotion / n_emotion - (1 - emotion) / (len(members) - n_emotion)
             difference = share @ inside[members]
             total += difference
-            squares += difference**2
-        explained = total**2 / n
-        residual = np.maximum(squares - explained, _LEAST_RESIDUAL * squares)
-        ratio = np.divide(explained, residual, out=np.zeros_like(total), where=residual > 0)
-        statistics[start : start + _CHUNK] = ratio.mean(axis=1) * (n - 1)
+            squares = squares + difference**2
+        explained = np.square(total, out=total)
+        explained /= n
+        residual = squares - explained
+        np.maximum(residual, _LEAST_RESIDUAL * squares, out=residual)
+        # Where nothing is left, nothing is explained either.
+        ratio = np.divide(explained, residual, out=explained, where=residual > 0)
+        statistics[start : start + _CHUNK] = ratio.mean(axis=1, dtype=np.float64) * (n - 1)
     return statistics
 
 

@@ -29,6 +29,7 @@ from emoact.stats.probes.probes import (
     band,
     correctness,
     fold_splits,
+    labelled_decisions,
     layer_decisions,
 )
 from emoact.stats.settings import AnalysisSettings
@@ -231,13 +232,10 @@ def _within(
 
 
 def _shuffled(values: np.ndarray, kind: ProbeKind, contrast: Contrast, n_shuffles: int) -> float:
-    accuracies = []
-    for labels in contrast.relabelled[1 : 1 + n_shuffles]:
-        is_emotion = np.asarray(labels)
-        splits = fold_splits(contrast.used, contrast.folds)
-        decisions = layer_decisions(values, is_emotion, splits, [kind])[0]
-        accuracies.append(correctness(decisions, is_emotion)[contrast.used].mean())
-    return float(np.mean(accuracies))
+    labellings = contrast.relabelled[1 : 1 + n_shuffles]
+    splits = fold_splits(contrast.used, contrast.folds)
+    decisions = labelled_decisions(values, labellings, splits, [kind])[:, 0]
+    return float(correctness(decisions, labellings)[:, contrast.used].mean())
 
 
 _probes = Columns("probes")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 PENALTY_C = 1.0
 """Inverse strength of the penalty, scikit-learn's default."""
 
+Decide = Callable[[Bool[np.ndarray, " train"]], Float64[np.ndarray, " test"]]
+"""From the classes of the training prompts to decision values of the tested ones."""
+
 _MAX_STEPS = 100
-_NEAR = 1e-3
-"""Change of decision values after which a step of Newton's method is the last: the next would be of
-the order of its square."""
+_NEAR = 1e-5
+"""Change of decision values after which a step is the last."""
+_SETTLED = 0.3
+"""Change of decision values after which the curvature is kept: steps with it cost a tenth, and each
+still takes most of the error away."""
 _FIRST = 3.0
 """Decision values of the training prompts at the start: near those of a separated fit."""
 _FAR = 30.0
@@ -27,13 +34,26 @@ def logistic_decisions(
 ) -> Float64[np.ndarray, " test"]:
     """Decision values of scikit-learn's logistic regression; positive is the emotion.
 
-    The numbers are those of `LogisticRegression(C=penalty_c, class_weight="balanced")`. The best
-    weights are a sum of training prompts. Where there are fewer prompts than features, the fit is
-    one of the coefficients of that sum.
+    The numbers are those of `LogisticRegression(C=penalty_c, class_weight="balanced")`.
+    """
+    return logistic_probe(train, test, penalty_c=penalty_c)(is_emotion)
+
+
+def logistic_probe(
+    train: Float[np.ndarray, "train feature"],
+    test: Float[np.ndarray, "test feature"],
+    *,
+    penalty_c: float = PENALTY_C,
+) -> Decide:
+    """The same for any classes of these training prompts.
+
+    The best weights are a sum of training prompts. Where there are fewer prompts than features, the
+    fit is one of the coefficients of that sum.
     """
     if len(train) > train.shape[1]:
-        return _by_features(train, is_emotion, test, penalty_c)
-    return kernel_decisions(train @ train.T, is_emotion, test @ train.T, penalty_c=penalty_c)
+        return lambda is_emotion: _by_features(train, is_emotion, test, penalty_c)
+    products, with_test = train @ train.T, test @ train.T
+    return lambda is_emotion: kernel_decisions(products, is_emotion, with_test, penalty_c=penalty_c)
 
 
 def kernel_decisions(
@@ -45,37 +65,36 @@ def kernel_decisions(
 ) -> Float64[np.ndarray, " test"]:
     """The same from inner products of prompts, by Newton's method with step halving.
 
+    Matrices are factored in single precision. Each step solves for what is missing at the values in
+    double precision, so that a step that is a little wrong costs another step and no digit.
+
     Args:
         products: Of the training prompts.
         is_emotion: Class of the training prompts.
         with_test: Of the test prompts with the training prompts.
         penalty_c: Inverse strength of the penalty.
     """
-    from scipy.linalg import cho_factor, cho_solve
-
     kernel = np.asarray(products, dtype=np.float64)
     target, weight = is_emotion.astype(np.float64), penalty_c * _class_weights(is_emotion)
-    n, matrix = len(kernel), np.empty(kernel.shape)
-    coefficients, intercept, values = np.zeros(n), 0.0, _FIRST * (2 * target - 1)
-    loss = np.inf
-    for _ in range(_MAX_STEPS):
+    coefficients, intercept, values = np.zeros(len(kernel)), 0.0, _FIRST * (2 * target - 1)
+    loss = change = np.inf
+    for number in range(_MAX_STEPS):
         near = np.clip(values, -_FAR, _FAR)
         chance = 1 / (1 + np.exp(-near))
-        curvature = weight * chance * (1 - chance)
-        root = np.sqrt(curvature)
-        aim = root * near - weight * (chance - target) / root
-        np.multiply(kernel, root[:, None], out=matrix)
-        matrix *= root
-        matrix[np.diag_indices(n)] += 1
-        # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
-        factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
-        solved = cho_solve(factor, np.column_stack([aim, root]), check_finite=False)
-        new_intercept = (root @ solved[:, 0]) / (root @ solved[:, 1])
-        new = root * (solved[:, 0] - new_intercept * solved[:, 1])
+        pull = weight * (chance - target)
+        if change > _SETTLED:
+            root = np.sqrt(weight * chance * (1 - chance))
+            solve = _solver(kernel, root)
+            of_root = solve(root)
+        # The first decision values belong to no coefficients yet.
+        aim = root * near - pull / root if number == 0 else -(coefficients + pull) / root
+        solved = solve(aim)
+        intercept_step = (root @ solved + coefficients.sum()) / (root @ of_root)
+        step = root * (solved - intercept_step * of_root)
         size = 1.0
         while True:
-            trial = coefficients + size * (new - coefficients)
-            trial_intercept = intercept + size * (new_intercept - intercept)
+            trial = coefficients + size * step
+            trial_intercept = intercept + size * intercept_step
             without = kernel @ trial
             moved = without + trial_intercept
             trial_loss = trial @ without / 2 + weight @ (np.logaddexp(0, moved) - target * moved)
@@ -87,6 +106,36 @@ def kernel_decisions(
         if change < _NEAR:
             break
     return np.asarray(with_test @ coefficients + intercept, dtype=np.float64)
+
+
+def _solver(
+    kernel: Float64[np.ndarray, "train train"], root: Float64[np.ndarray, " train"]
+) -> Callable[[Float64[np.ndarray, " train"]], Float64[np.ndarray, " train"]]:
+    """Solves linear systems of 1 + root kernel root, in single precision where that can be."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+    def factored(kind: type) -> tuple[np.ndarray, bool]:
+        scale: np.ndarray = root.astype(kind)
+        matrix: np.ndarray = kernel.astype(kind)
+        matrix *= scale[:, None]
+        matrix *= scale
+        matrix[np.diag_indices(len(root))] += 1
+        # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
+        found: tuple[np.ndarray, bool] = cho_factor(
+            matrix.T, lower=True, overwrite_a=True, check_finite=False
+        )
+        return found
+
+    try:
+        factor = factored(np.float32)
+    except LinAlgError:
+        factor = factored(np.float64)
+
+    def solve(aim: Float64[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
+        own = aim.astype(factor[0].dtype)
+        return np.asarray(cho_solve(factor, own, check_finite=False), dtype=np.float64)
+
+    return solve
 
 
 def _by_features(

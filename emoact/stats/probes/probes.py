@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.probes.lda import lda_decisions
-from emoact.stats.probes.logistic import logistic_decisions
+from emoact.stats.probes.logistic import Decide, logistic_probe
 from emoact.stats.products import inverse_sd
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
@@ -41,12 +41,12 @@ def mass_mean_decisions(
     return np.asarray((test - (here + there) / 2) @ (here - there), dtype=np.float64)
 
 
-DECIDERS: dict[ProbeKind, Callable[..., Float64[np.ndarray, " test"]]] = {
-    "mass_mean": mass_mean_decisions,
-    "lda": lda_decisions,
-    "logistic": logistic_decisions,
+DECIDERS: dict[ProbeKind, Callable[..., Decide]] = {
+    "mass_mean": lambda train, test: lambda labels: mass_mean_decisions(train, labels, test),
+    "lda": lambda train, test: lambda labels: lda_decisions(train, labels, test),
+    "logistic": logistic_probe,
 }
-"""From training vectors, their classes and tested vectors to decision values of the tested ones."""
+"""From training and tested vectors to a probe for any classes of the training prompts."""
 
 
 def standardised(
@@ -54,7 +54,8 @@ def standardised(
 ) -> tuple[Float[np.ndarray, "train feature"], Float[np.ndarray, "test feature"]]:
     """Both in units of the training prompts' standard deviations, about their mean."""
     # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
-    kind = np.float32 if len(train) > MANY_PROMPTS else np.float64
+    single = len(train) > MANY_PROMPTS or train.dtype == np.float32
+    kind = np.float32 if single else np.float64
     mean = train.mean(axis=0, dtype=np.float64)
     here, there = (np.subtract(side, mean.astype(kind), dtype=kind) for side in (train, test))
     scale = inverse_sd(np.sqrt(np.einsum("pf,pf->f", here, here, dtype=np.float64) / len(here)))
@@ -82,13 +83,25 @@ def layer_decisions(
 
     NaN for prompts that are in no test, and where the training prompts lack a class.
     """
-    decisions = np.full((len(kinds), len(values)), np.nan)
+    return np.asarray(labelled_decisions(values, is_emotion[None], splits, kinds)[0])
+
+
+def labelled_decisions(
+    values: Float[np.ndarray, "prompt feature"],
+    labellings: Bool[np.ndarray, "labelling prompt"],
+    splits: Sequence[Split],
+    kinds: Sequence[ProbeKind],
+) -> Float64[np.ndarray, "labelling kind prompt"]:
+    """The same for several labellings of the prompts, which share what no label changes."""
+    decisions = np.full((len(labellings), len(kinds), len(values)), np.nan)
     for train, test in splits:
-        labels = is_emotion[train]
-        if test.any() and labels.any() and not labels.all():
+        both = labellings[:, train].any(axis=1) & ~labellings[:, train].all(axis=1)
+        if test.any() and both.any():
             here, there = standardised(values[train], values[test])
             for number, kind in enumerate(kinds):
-                decisions[number, test] = DECIDERS[kind](here, labels, there)
+                decide = DECIDERS[kind](here, there)
+                for row in np.flatnonzero(both):
+                    decisions[row, number, test] = decide(labellings[row, train])
     return decisions
 
 
@@ -117,7 +130,7 @@ def inner_splits(
 
 
 def correctness(
-    decisions: Float[np.ndarray, "*rest prompt"], is_emotion: Bool[np.ndarray, " prompt"]
+    decisions: Float[np.ndarray, "*rest prompt"], is_emotion: Bool[np.ndarray, "... prompt"]
 ) -> Float64[np.ndarray, "*rest prompt"]:
     """1 where the sign is right, 0 where it is wrong, 1/2 for a decision of 0, NaN for none."""
     sided = np.where(is_emotion, 1.0, -1.0) * np.sign(decisions)

@@ -138,7 +138,23 @@ def test_null_of_the_cosine_is_one_half_and_not_zero() -> None:
     assert (band[1] < 0.7).all()
 
 
-def test_null_of_vectors_that_are_all_alike_is_blank() -> None:
-    groups = shuffled_pair(DESIGN, ("a", "b", "n"), 20)
-    mean, _ = cosine_null(centre(np.ones((3 * N, 1, 4))), groups)
+def test_null_of_many_prompts_is_that_of_relabelled_means() -> None:
+    n = 400
+    design = design_of(["a"] * n + ["b"] * n + ["n"] * n, [str(i) for i in range(n)] * 3)
+    groups = shuffled_pair(design, ("a", "b", "n"), 50)
+    x = RNG.normal(size=(3 * n, 1, 9)) * np.arange(1, 10) + 100
+    cosines = []
+    for draw in groups:
+        first, second, neutral = (x[draw == group, 0].mean(axis=0) for group in range(3))
+        cosines.append(1 - scipy_cosine(first - neutral, second - neutral))
+    mean, band = cosine_null(centre(x), groups)
+    np.testing.assert_allclose(mean, np.mean(cosines), atol=1e-4)
+    np.testing.assert_allclose(band[:, 0], np.quantile(cosines, (0.025, 0.975)), atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [N, 400])
+def test_null_of_vectors_that_are_all_alike_is_blank(n: int) -> None:
+    design = design_of(["a"] * n + ["b"] * n + ["n"] * n, [str(i) for i in range(n)] * 3)
+    groups = shuffled_pair(design, ("a", "b", "n"), 20)
+    mean, _ = cosine_null(centre(np.ones((3 * n, 1, 4))), groups)
     assert np.isnan(mean).all()

@@ -66,12 +66,15 @@ def test_effect_along_one_dimension_does_not_hide_itself_in_its_own_noise() -> N
     assert max_statistic_test(statistics(matched(12), x, 2000)).p[0] < 0.002
 
 
-def test_statistic_of_matched_scenarios_is_the_mean_of_squared_paired_t() -> None:
-    x = noise([3], 30, layers=2, width=7)
-    found = statistics(matched(15), x)[0]
+@pytest.mark.parametrize(("n", "tolerance"), [(15, 1e-8), (600, 1e-4)])
+def test_statistic_of_matched_scenarios_is_the_mean_of_squared_paired_t(
+    n: int, tolerance: float
+) -> None:
+    x = noise([3], 2 * n, layers=2, width=7, rogue=2)
+    found = statistics(matched(n), x)[0]
     for layer in range(2):
-        t = ttest_rel(x[:15, layer], x[15:, layer]).statistic
-        assert found[layer] == pytest.approx(np.mean(t**2), rel=1e-8)
+        t = ttest_rel(x[:n, layer], x[n:, layer]).statistic
+        assert found[layer] == pytest.approx(np.mean(t**2), rel=tolerance)
 
 
 @pytest.mark.parametrize(
