@@ -13,7 +13,7 @@ from emoact.report.document import Block, Marked, Remark, Section, bullets, code
 from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
-from emoact.schema import ChatFormat
+from emoact.schema import ChatFormat, Generation
 from emoact.sites import saved_sites, site_names
 from emoact.store.protocol import find_store, store_of
 
@@ -169,6 +169,9 @@ def _settings_of(unit: UnitFacts, words: Words) -> list[str]:
         policy = f"{words.plain('bos.prepended')} {unit.stated('bos', 'token') or ''}"
     if "chat" in unit.provenance:
         policy += f", {words.plain('chat.template')}"
+    generation = Generation.of(unit.provenance.get("generation"))
+    if generation is not None:
+        policy += f", {words.plain('generation', n=generation.max_tokens)}"
     return [processing, policy, dtype, device, ", ".join(unit.saved_sites)]
 
 
@@ -200,6 +203,8 @@ def _extract(unit: UnitFacts) -> str:
         words += ["--bos", str(bos)]
     chat = ChatFormat.of(made.get("chat"))
     words += [] if chat is None else chat.command
+    generation = Generation.of(made.get("generation"))
+    words += [] if generation is None else generation.command
     for name, default in (("processing", "raw"), ("dtype", "float32")):
         if made.get(name) not in (None, default):
             words += [f"--{name}", str(made[name])]

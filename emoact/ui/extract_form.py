@@ -23,9 +23,9 @@ from emoact.store import protocol
 from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.chat_form import ask_chat
 from emoact.ui.current_run import START, launched, watch_run
 from emoact.ui.prompt_data import read_dataset, version_of
+from emoact.ui.prompt_form import ask_chat, ask_generation
 from emoact.views.text import listed, md, mono, prose
 
 _CHOICES: tuple[tuple[str, str, Any, str], ...] = (
@@ -228,6 +228,8 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
     links.note_ignored("sites", names)
     with st.expander("Options", icon=":material/tune:"):
         chat = ask_chat(models)
+        generation = ask_generation()
+        whole = chat is not None or generation is not None
         with st.container(horizontal=True, gap="medium"):
             chosen = {
                 parameter: st.segmented_control(
@@ -259,21 +261,22 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
                     key=parameter,
                     bind="query-params",
                     help=about,
-                    disabled=chat is not None and parameter == "truncate",
+                    disabled=whole and parameter == "truncate",
                 )
                 for parameter, title, about in _SWITCHES
             }
     if not sites:
         return None
     if chat is not None:
-        # The template decides the first token, and has to be whole.
+        # The template decides the first token.
         chosen["bos"] = "prepend"
     return ExtractionOptions(
         **chosen,
         sites=tuple(sites),
-        truncate=ticked["truncate"] and chat is None,
+        truncate=ticked["truncate"] and not whole,
         allow_nonadditive_mlp=ticked["nonadditive"],
         chat=chat,
+        generation=generation,
     )
 
 

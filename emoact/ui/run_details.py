@@ -140,6 +140,15 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
         "device": options.device,
         "sites": list(options.sites),
     }
+    if options.chat is not None:
+        # As the form names them.
+        chosen |= {**options.chat.words, "chat": "template"}
+        del chosen["format"]
+    if options.generation is not None:
+        response = options.generation
+        chosen["generate"] = str(response.max_tokens)
+        if response.temperature is not None:
+            chosen |= {"temperature": repr(response.temperature), "seed": str(response.seed)}
     switches = {
         "truncate": options.truncate,
         "nonadditive": options.allow_nonadditive_mlp,

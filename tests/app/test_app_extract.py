@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
-from emoact.schema import ChatFormat
+from emoact.schema import ChatFormat, Generation
+from emoact.ui.run_details import settings_of
 from tests.app.conftest import ended
 from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
@@ -63,6 +65,32 @@ def test_a_chat_format_is_offered_where_the_model_has_a_template(
     (config,) = started
     assert config.options.chat == ChatFormat()
     assert "--chat template" in config.command
+
+
+def test_responses_are_asked_for_and_a_run_with_them_can_be_asked_for_again(
+    prompts: Path, model: Path, started: list[RunConfig]
+) -> None:
+    app = open_page("extract", models=[str(model)], dataset=str(prompts))
+    assert not any(widget.key == "temperature" for widget in app.number_input)
+    app.number_input(key="generate").set_value(12).run()
+    app.number_input(key="temperature").set_value(0.7).run()
+    app.number_input(key="seed").set_value(3).run()
+    assert app.checkbox(key="truncate").disabled
+    app.button(key="start").click().run()
+    (config,) = started
+    assert config.options.generation == Generation(max_tokens=12, temperature=0.7, seed=3)
+    assert "--generate 12 --temperature 0.7 --seed 3" in config.command
+    again = open_page("extract", **settings_of(config))
+    again.button(key="start").click().run()
+    assert started[1].options == config.options
+    chat = ChatFormat(system="Be kind.", assistant="Well,")
+    options = dataclasses.replace(config.options, chat=chat)
+    asked = settings_of(dataclasses.replace(config, options=options))
+    assert (asked["chat"], asked["system"], asked["assistant"]) == (
+        "template",
+        "Be kind.",
+        "Well,",
+    )
 
 
 def test_choices_come_from_the_address(

@@ -1,4 +1,4 @@
-"""Fields of the chat format on the page Extract."""
+"""Fields on the page Extract for what is around a prompt: chat format and response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import streamlit as st
 from emoact.errors import EmoactError
 from emoact.models.chat import read_template
 from emoact.models.resolve import resolve_model
-from emoact.schema import ChatFormat
+from emoact.schema import MOST_GENERATED, ChatFormat, Generation
 from emoact.ui import links
 from emoact.views.text import prose
 
@@ -44,6 +44,40 @@ def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
             help="Stands behind the template, as it is typed.",
         )
     return ChatFormat(system=system or None, assistant=assistant or None)
+
+
+def ask_generation() -> Generation | None:
+    """The response that is asked for behind every prompt; None without one."""
+    with st.container(horizontal=True, gap="medium"):
+        longest = st.number_input(
+            "Response, at most tokens",
+            min_value=0,
+            max_value=MOST_GENERATED,
+            key="generate",
+            bind="query-params",
+            width=200,
+            help="The model continues every prompt, and the activations and the text of what it "
+            "writes are saved too. 0: no response.",
+        )
+        if not longest:
+            return None
+        temperature = st.number_input(
+            "Temperature",
+            min_value=0.0,
+            max_value=10.0,
+            step=0.1,
+            key="temperature",
+            bind="query-params",
+            width=200,
+            help="0: the most probable token each time. Else tokens are drawn, from the "
+            "probabilities of logits divided by this.",
+        )
+        if not temperature:
+            return Generation(max_tokens=int(longest))
+        seed = st.number_input(
+            "Seed of the draws", min_value=0, key="seed", bind="query-params", width=200
+        )
+    return Generation(max_tokens=int(longest), temperature=float(temperature), seed=int(seed or 0))
 
 
 @st.cache_data(max_entries=64, ttl=10, show_spinner=False)
