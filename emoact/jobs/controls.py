@@ -157,7 +157,7 @@ def estimate_controls(
         n_units, n_prompts, n_tokens = n_units + 1, n_prompts + prompts, n_tokens + tokens
         n_bytes += len(absent) * controls.n_bytes
         how = options[unit.folder]
-        rate = rates.get(rate_key(unit.folder, dtype=how.dtype, device=how.device))
+        rate = rates.get(rate_key(unit.folder, how))
         if rate is None or seconds is None:
             seconds = None
         else:

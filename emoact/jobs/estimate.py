@@ -21,6 +21,8 @@ from emoact.store.atomic import free_bytes
 
 _FLOPS_PER_CORE = 40e9
 """Multiplications and additions that a core of a laptop does in a second, for the first guess."""
+_WRITING = 4.0
+"""How much longer a token takes where a response is written, for the first guess."""
 _GUESSED_READY_S = 15.0
 _WRITE_BYTES_PER_S = 200e6
 _DOWNLOAD_BYTES_PER_S = 10e6
@@ -96,9 +98,11 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
         squared = tokens.total_squared + 2 * each * tokens.total + each * more
         size = unit_bytes(work, options, n_tokens=total, n_tokens_squared=squared)
         n_tokens, disk, largest = n_tokens + total, disk + size, max(largest, size)
-    known = rates.models.get(rate_key(work.folder, dtype=options.dtype, device=options.device))
+    known = rates.models.get(rate_key(work.folder, options))
     n_parameters = work.n_parameters or 150_000_000
     speed = known.tokens_per_s if known else cores() * _FLOPS_PER_CORE / (2 * n_parameters)
+    if known is None and options.generation is not None:
+        speed /= _WRITING
     waits = 0.0
     if work.texts:
         waits = (known.ready_s if known else _GUESSED_READY_S) + _fetching(work)

@@ -13,6 +13,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.machine import machine_id
 from emoact.jobs.snapshot import Snapshot, UnitProgress
 from emoact.models.cache import cache_root
+from emoact.schema import ExtractionOptions
 from emoact.store.atomic import lock_held, write_json
 
 _MAX_BYTES = 10_000_000
@@ -49,9 +50,13 @@ class Rates:
     models: Mapping[str, Rate] = field(default_factory=dict)
 
 
-def rate_key(folder: str, *, dtype: str, device: str) -> str:
-    """Key of a rate: the kind of machine, the model, and the precision and device."""
-    return f"{machine_id()}/{folder}/{dtype}/{device}"
+def rate_key(folder: str, options: ExtractionOptions) -> str:
+    """Key of a rate: the kind of machine, the model, precision and device, and if it writes.
+
+    Writing a response takes several times as long as reading it.
+    """
+    writes = "" if options.generation is None else "/responses"
+    return f"{machine_id()}/{folder}/{options.dtype}/{options.device}{writes}"
 
 
 def read_rates() -> Rates:
@@ -73,7 +78,7 @@ def learn(config: RunConfig, snapshot: Snapshot) -> None:
             seconds = sum(unit.seconds or 0.0 for unit in done if unit.state == "saved")
             tokens = sum(unit.tokens_done for unit in done if unit.state == "saved")
             if tokens and seconds:
-                key = rate_key(folder, dtype=config.options.dtype, device=config.options.device)
+                key = rate_key(folder, config.options)
                 models[key] = _mixed(models.get(key), tokens / seconds, ready_s)
         write_json(_path(), encode(Rates(models=models)), durable=False)
 

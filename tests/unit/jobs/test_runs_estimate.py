@@ -11,7 +11,7 @@ from emoact.jobs.machine import cores, machine_id
 from emoact.jobs.rates import Rate, Rates, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
 from emoact.models.weights import free_memory
-from emoact.schema import ExtractionOptions
+from emoact.schema import ExtractionOptions, Generation
 from emoact.store.atomic import free_bytes
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
 from tests.support.run_files import SAVED, a_config, a_model, an_event
@@ -66,7 +66,7 @@ def test_a_first_guess_says_that_it_is_one_and_a_measured_rate_takes_its_place(
 ) -> None:
     guess = estimate_run([some_work()], ExtractionOptions(), results=tmp_path)
     assert guess.rate_source == "guessed"
-    key = rate_key("tiny", dtype="float32", device="auto")
+    key = rate_key("tiny", ExtractionOptions())
     cache.mkdir()
     document = {"models": {key: {"tokens_per_s": 100.0, "ready_s": 3.0, "runs": 1}}}
     (cache / "rates.json").write_text(json.dumps(document))
@@ -75,6 +75,19 @@ def test_a_first_guess_says_that_it_is_one_and_a_measured_rate_takes_its_place(
     assert measured.seconds == pytest.approx(3.0 + measured.n_tokens / 100.0)
     other = estimate_run([some_work()], ExtractionOptions(dtype="bfloat16"), results=tmp_path)
     assert other.rate_source == "guessed", "a rate belongs to its dtype"
+
+
+def test_responses_add_their_tokens_and_have_a_rate_of_their_own(
+    cache: Path, tmp_path: Path
+) -> None:
+    learn(a_config(tmp_path), finished(tmp_path))
+    work = some_work()
+    plain = estimate_run([work], ExtractionOptions(), results=tmp_path)
+    options = ExtractionOptions(generation=Generation(max_tokens=7))
+    longer = estimate_run([work], options, results=tmp_path)
+    n_prompts = sum(len(texts) for texts in work.texts.values())
+    assert longer.n_tokens == plain.n_tokens + 7 * n_prompts
+    assert (plain.rate_source, longer.rate_source) == ("measured", "guessed")
 
 
 def test_what_needs_fetching_takes_longer(cache: Path, tmp_path: Path) -> None:
@@ -156,7 +169,7 @@ def finished(tmp_path: Path, *, seconds: float = 2.0, elapsed: float = 20.0) -> 
 
 def test_a_run_teaches_its_rate_and_loading_time(cache: Path, tmp_path: Path) -> None:
     learn(a_config(tmp_path), finished(tmp_path))
-    key = rate_key("tiny", dtype="float32", device="auto")
+    key = rate_key("tiny", ExtractionOptions())
     assert read_rates().models == {key: Rate(tokens_per_s=15.0, ready_s=4.0, runs=1)}
     learn(a_config(tmp_path), finished(tmp_path, seconds=1.0))
     assert read_rates().models[key] == Rate(tokens_per_s=22.5, ready_s=4.0, runs=2)
