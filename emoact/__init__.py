@@ -13,6 +13,7 @@ from emoact.version import __version__
 if TYPE_CHECKING:
     from emoact.analysis.listing import read_analysis
     from emoact.causes.heads import contributions
+    from emoact.causes.steer import steer
     from emoact.extraction.extractor import ActivationExtractor
     from emoact.jobs.extract import extract
     from emoact.store.reading import read, read_all
@@ -25,6 +26,7 @@ __all__ = [
     "read",
     "read_all",
     "read_analysis",
+    "steer",
 ]
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "read": "emoact.store.reading",
     "read_all": "emoact.store.reading",
     "read_analysis": "emoact.analysis.listing",
+    "steer": "emoact.causes.steer",
 }
 
 

@@ -18,6 +18,7 @@ from emoact.cli import (
     report_command,
     run_commands,
     sentence_command,
+    steer_command,
     transfer_command,
     verify_command,
     view_command,
@@ -39,6 +40,7 @@ _COMMANDS = (
     view_command,
     transfer_command,
     heads_command,
+    steer_command,
     report_command,
     bench_command,
 )

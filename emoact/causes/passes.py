@@ -1,0 +1,253 @@
+"""Passes that change the residual stream at one layer and compute only what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import nn
+
+from emoact.errors import EmoactError, RequestError
+from emoact.extraction.shortcut import shortcut
+from emoact.positions import Span
+
+BUDGET = 768
+"""Most tokens of a pass."""
+_LARGEST_LOGITS = 64_000_000
+"""Most numbers in the logits of a pass."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Text:
+    """Tokens of one text, with those that are changed and those that are scored.
+
+    Attributes:
+        ids: Token ids.
+        changed_from: First position at which the stream is changed: the one after BOS.
+        scored: Positions of the tokens whose log-probability is measured. The first token of all
+            has none, because nothing comes before it.
+    """
+
+    ids: Int64[np.ndarray, " pos"]
+    changed_from: int
+    scored: Span
+
+    @property
+    def n_scored(self) -> int:
+        """Number of scored tokens."""
+        return self.scored[1] - max(self.scored[0], 1)
+
+
+class UpperLayers:
+    """Log-probabilities of texts with vectors added to the input of a layer.
+
+    The input of the layer is computed once for all vectors; then only the layers from it on run.
+
+    Args:
+        bridge: The TransformerLens bridge of a loaded model.
+        texts: What is scored.
+        layer: Layer whose input (`resid_pre`) is changed.
+        direct: Bypass the bridge's components; right where its weights are as they were loaded.
+
+    Raises:
+        RequestError: The model has no such layer.
+    """
+
+    def __init__(self, bridge: Any, texts: Sequence[Text], *, layer: int, direct: bool) -> None:
+        self._bridge, self._texts, self._layer, self._direct = bridge, texts, layer, direct
+        self._model = bridge.original_model
+        self._device = next(self._model.parameters()).device
+        check_layer(layer, int(bridge.cfg.n_layers))
+        n_vocabulary = int(bridge.original_model.config.vocab_size)
+        self._budget = max(64, min(BUDGET, _LARGEST_LOGITS // n_vocabulary))
+        self._streams: list[tuple[list[int], torch.Tensor, torch.Tensor]] = []
+        self._tuple = 0
+
+    @torch.inference_mode()
+    def log_probs(
+        self,
+        vectors: Float[np.ndarray, "vector d_model"],
+        chosen: Sequence[int],
+        on_pass: Callable[[], None] = lambda: None,
+    ) -> list[Float64[np.ndarray, "vector token"]]:
+        """Log-probabilities of the scored tokens of some texts, in nats, vector by vector.
+
+        Args:
+            vectors: Each is added at every changed position.
+            chosen: Indices of the texts.
+            on_pass: Called after each pass; may raise to stop.
+        """
+        found = {text: np.empty((len(vectors), self._texts[text].n_scored)) for text in chosen}
+        with self._changed():
+            for rows, ids, stream in self._inputs(on_pass):
+                wanted = [place for place, text in enumerate(rows) if text in found]
+                if wanted:
+                    own = [rows[place] for place in wanted]
+                    length = max(len(self._texts[text].ids) for text in own) - 1
+                    self._batch(
+                        own, ids[wanted, :length], stream[wanted, :length], vectors, found, on_pass
+                    )
+        return [found[text] for text in chosen]
+
+    def _batch(
+        self,
+        rows: list[int],
+        ids: torch.Tensor,
+        stream: torch.Tensor,
+        vectors: np.ndarray,
+        found: dict[int, np.ndarray],
+        on_pass: Callable[[], None],
+    ) -> None:
+        n_texts, length = ids.shape
+        changed = torch.zeros((n_texts, length, 1), dtype=stream.dtype, device=stream.device)
+        for place, text in enumerate(rows):
+            changed[place, self._texts[text].changed_from :] = 1
+        together = max(1, self._budget // (n_texts * length))
+        for start in range(0, len(vectors), together):
+            part = torch.tensor(vectors[start : start + together], dtype=stream.dtype)
+            part = part.to(stream.device)
+            steered = (stream[None] + changed[None] * part[:, None, None, :]).flatten(0, 1)
+            logits = self._run(ids.repeat(len(part), 1), steered)
+            for which in range(len(part)):
+                for place, text in enumerate(rows):
+                    own = self._texts[text]
+                    first, stop = max(own.scored[0], 1), own.scored[1]
+                    at = logits[which * n_texts + place, first - 1 : stop - 1].float()
+                    tokens = torch.tensor(own.ids[first:stop], device=at.device)
+                    said = at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)
+                    found[text][start + which] = said.double().cpu().numpy()
+            on_pass()
+
+    def _inputs(
+        self, on_pass: Callable[[], None]
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Texts, their ids and the input of the layer, batch by batch; computed at first."""
+        if self._streams:
+            yield from self._streams
+            return
+        computed = []
+        for rows in self._batches():
+            length = max(len(self._texts[text].ids) for text in rows) - 1
+            ids = np.zeros((len(rows), length), dtype=np.int64)
+            for place, text in enumerate(rows):
+                own = self._texts[text].ids[:length]
+                # What follows a text is arbitrary: no earlier position attends to it.
+                ids[place, : len(own)], ids[place, len(own) :] = own, own[-1]
+            tensor = torch.from_numpy(ids).to(self._device)
+            computed.append((rows, tensor, self._capture(tensor)))
+            on_pass()
+            yield computed[-1]
+        self._streams = computed
+
+    def _batches(self) -> list[list[int]]:
+        """Texts of similar length side by side; the last token of a text is never an input."""
+        order = sorted(range(len(self._texts)), key=lambda text: -len(self._texts[text].ids))
+        batches: list[list[int]] = []
+        for text in order:
+            if len(self._texts[text].ids) < 2:
+                continue
+            if batches:
+                width = len(self._texts[batches[-1][0]].ids) - 1
+                if (len(batches[-1]) + 1) * width <= self._budget:
+                    batches[-1].append(text)
+                    continue
+            batches.append([text])
+        return batches
+
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Replace the layers below by nothing, and the input of the layer by `self._stream`."""
+        route = shortcut(self._bridge, ()) if self._direct else nullcontext()
+        with ExitStack() as stack:
+            stack.enter_context(route)
+            self._blocks = blocks_of(self._bridge)
+            self._stream: torch.Tensor | None = None
+            handle = self._blocks[self._layer].register_forward_pre_hook(
+                self._enter, with_kwargs=True
+            )
+            stack.callback(handle.remove)
+            yield
+
+    def _enter(
+        self, _block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if self._stream is None:
+            self._captured = stream_of(args, kwargs).clone()
+            raise _EnoughError
+        if args:
+            return (self._stream, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": self._stream}
+
+    def _capture(self, ids: torch.Tensor) -> torch.Tensor:
+        """The input of the layer; notes in what form a block returns its output."""
+        self._stream = None
+
+        def note(_block: nn.Module, _args: object, output: Any) -> None:
+            self._tuple = len(output) if isinstance(output, tuple) else 0
+
+        handle = self._blocks[0].register_forward_hook(note)
+        try:
+            self._model(input_ids=ids, use_cache=False)
+        except _EnoughError:
+            return self._captured
+        finally:
+            handle.remove()
+        raise EmoactError(f"layer {self._layer} did not run", remedy="Report this as a fault.")
+
+    def _run(self, ids: torch.Tensor, stream: torch.Tensor) -> torch.Tensor:
+        self._stream = stream
+        size = self._tuple
+
+        def passing(*args: Any, **kwargs: Any) -> Any:
+            hidden = stream_of(args, kwargs)
+            return (hidden, *[None] * (size - 1)) if size else hidden
+
+        # A component of the bridge hands attributes on to what it wraps.
+        below = [vars(block) for block in self._blocks[: self._layer]]
+        before = [own.get("forward") for own in below]
+        try:
+            for own in below:
+                own["forward"] = passing
+            output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits
+            return output
+        finally:
+            for own, forward in zip(below, before, strict=True):
+                own.pop("forward")
+                if forward is not None:
+                    own["forward"] = forward
+            self._stream = None
+
+
+class _EnoughError(Exception):
+    """Raised at the layer whose input is wanted, to skip the rest of the pass."""
+
+
+def check_layer(layer: int, n_layers: int) -> None:
+    """Refuse a layer that the model does not have.
+
+    Raises:
+        RequestError: It is out of range.
+    """
+    if not 0 <= layer < n_layers:
+        raise RequestError(f"layer {layer} is out of range; the model has 0 to {n_layers - 1}")
+
+
+def blocks_of(bridge: Any) -> list[Any]:
+    """The transformer blocks of the wrapped model, in their order."""
+    n_layers = int(bridge.cfg.n_layers)
+    body = getattr(bridge.original_model, "base_model", bridge.original_model)
+    for module in body.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+            return list(module)
+    raise RequestError("this model has no list of blocks, so that no layer can be changed")
+
+
+def stream_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """The residual stream among the arguments of a block."""
+    stream: torch.Tensor = args[0] if args else kwargs["hidden_states"]
+    return stream

@@ -1,0 +1,436 @@
+"""Request for steering: its checks, its cost, its run, its result in words."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emoact import numbers
+from emoact.causes.heads import unit_digest
+from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.steering import DOSES, LEAST_RANDOM, LEAST_SHUFFLED, SteerSettings
+from emoact.decode import encode
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.causes import CausesRequest
+from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.jobs.controls import model_of
+from emoact.jobs.extract import run_and_wait
+from emoact.jobs.queue import worker_slots
+from emoact.jobs.rates import rate_key, read_rates
+from emoact.models.alike import ModelRequest
+from emoact.models.resolve import resolve_model
+from emoact.positions import Pooling
+from emoact.sites import SiteName
+from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.reading import read_named
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "steer"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+SITE: SiteName = "resid_pre"
+N_LAYERS = 5
+"""Layers of a sweep where none is named."""
+BAND = 5
+"""Random directions at doses without a verdict, for the band of a chart."""
+
+_MOST_SHARED = 3
+"""Doses of one emotion at one layer that all get controls where nothing else is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteerRequest:
+    """A request from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotions: Classes whose directions are added; None for all.
+        layers: None for five over the depth.
+        doses: None for those of a sweep.
+        control_doses: None for 1, or the dose next to it; for all where one emotion is steered at
+            one layer with up to three doses.
+        neutral: Class that directions are measured from.
+        pooling: How positions became one vector.
+        n_random: Random directions.
+        n_shuffled: Directions of shuffled labels.
+        n_sentences: Most test scenarios that are scored; None for all.
+        seed: Of the split and of all draws.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str | None = None
+    emotions: tuple[str, ...] | None = None
+    layers: tuple[int, ...] | None = None
+    doses: tuple[float, ...] | None = None
+    control_doses: tuple[float, ...] | None = None
+    neutral: str = "neutral"
+    pooling: Pooling = "mean_content"
+    n_random: int = LEAST_RANDOM
+    n_shuffled: int = LEAST_SHUFFLED
+    n_sentences: int | None = None
+    seed: int = 0
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteerWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of all classes.
+        settings: Of the computation.
+    """
+
+    folder: str
+    units: tuple[str, ...]
+    settings: SteerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedSteer:
+    """A checked request.
+
+    Attributes:
+        config: What `launch.start` takes.
+        id: Name of the result.
+        existing: The result that is on disk already, or None.
+        cost: The cost in words.
+    """
+
+    config: JobConfig
+    id: str
+    existing: SavedCause | None
+    cost: str
+
+
+def prepare_steer(request: SteerRequest) -> PreparedSteer:
+    """Check a request; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, a layer is out of range, there is no text or no scenario to
+            test on, the files do not say how they were made, or their model is not installed.
+    """
+    worker_slots()
+    root = ResultsRoot(request.results)
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    units = units_of(root, request.model)
+    settings = settings_of(request, units)
+    model = model_of(units, root, (SITE,), request.allow_pickle_weights)
+    work = SteerWork(
+        folder=units[0].folder, units=tuple(unit.path.name for unit in units), settings=settings
+    )
+    name = cause_id(KIND, rests_on(units, work.settings))
+    return PreparedSteer(
+        config=JobConfig(
+            kind="causes",
+            run_id=run_id,
+            created_at=now(),
+            models=(work.folder,),
+            emotions=settings.emotions,
+            results=os.path.realpath(root.path),
+            request=encode(CausesRequest(what=KIND, model=model, asked=encode(work))),
+            command=steer_command(
+                request.results,
+                work.folder,
+                settings,
+                allow_pickle_weights=request.allow_pickle_weights,
+            ),
+            needs_model=True,
+        ),
+        id=name,
+        existing=read_cause(root, KIND, name),
+        cost=_cost(units, settings, model),
+    )
+
+
+def steer(
+    model: str | None = None,
+    emotions: Sequence[str] | None = None,
+    layers: Sequence[int] | None = None,
+    doses: Sequence[float] | None = None,
+    *,
+    results: str | os.PathLike[str] = "results",
+    **settings: Any,
+) -> pd.DataFrame:
+    """Effects of adding directions, one row for each emotion, layer and dose.
+
+    A model host computes what is not saved.
+
+    Args:
+        model: A folder under `activations`, or the name it was extracted by.
+        emotions: Classes whose directions are added; None for all.
+        layers: None for five over the depth.
+        doses: Factors of the difference of the class means; None for seven from -2 to 4.
+        results: The results folder.
+        settings: Further fields of `SteerRequest`, such as `n_sentences=8`.
+
+    Raises:
+        RequestError: The request is wrong; nothing was started.
+        CancelledError: The run was cancelled.
+        EmoactError: The run failed; says why.
+    """
+    prepared = prepare_steer(
+        SteerRequest(
+            results=results,
+            model=model,
+            emotions=None if emotions is None else tuple(emotions),
+            layers=None if layers is None else tuple(layers),
+            doses=None if doses is None else tuple(doses),
+            **settings,
+        )
+    )
+    saved = prepared.existing
+    if saved is None:
+        run_and_wait(prepared.config)
+        saved = read_cause(ResultsRoot(results), KIND, prepared.id)
+    if saved is None:
+        raise EmoactError(f"the result {prepared.id} is gone")
+    return table_of(saved)
+
+
+def units_of(root: ResultsRoot, model: str | None) -> tuple[Unit, ...]:
+    """All classes of a model.
+
+    Raises:
+        RequestError: There is no such model, or several where none is named.
+    """
+    there: dict[str, list[str]] = {}
+    for folder, _, path in root.units():
+        there.setdefault(folder, []).append(path.name)
+    if not there:
+        raise RequestError(
+            f"there are no activations in {root.path}",
+            remedy="`emoact extract --model smollm2-135m` makes some.",
+        )
+    if model is None and len(there) > 1:
+        raise RequestError(
+            f"there are several models in {root.path}: {', '.join(there)}",
+            remedy="Name one with --model.",
+        )
+    folder = next(iter(there)) if model is None else model
+    if folder not in there:
+        try:
+            folder = resolve_model(folder).folder
+        except RequestError:
+            folder = str(model)
+    if folder not in there:
+        raise RequestError(
+            f"there are no activations of {model} in {root.path}; models are {', '.join(there)}",
+            remedy=f"`emoact extract --model {model}` makes some.",
+        )
+    return tuple(read_named(root, folder, name) for name in there[folder])
+
+
+def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
+    """The settings with every default filled in.
+
+    Raises:
+        RequestError: A class, a layer or a site is not there.
+    """
+    labels, n_layers = [unit.emotion for unit in units], units[0].n_layers
+    emotions = request.emotions or tuple(each for each in labels if each != request.neutral)
+    for label in (*emotions, request.neutral):
+        if label not in labels:
+            raise RequestError(
+                f"{units[0].folder} has no class {label!r}; it has {', '.join(labels)}"
+            )
+    for unit in units:
+        if SITE not in unit.sites:
+            raise RequestError(
+                f"{unit.folder}/{unit.emotion} holds no {SITE}, from which directions are made",
+                remedy=f"Extract with --site {SITE}.",
+            )
+        if (unit.n_layers, unit.d_model) != (n_layers, units[0].d_model):
+            raise RequestError(
+                f"the files of {unit.folder} are not of one model: {unit.emotion} has "
+                f"{unit.n_layers} layers of width {unit.d_model}, {labels[0]} has {n_layers} of "
+                f"{units[0].d_model}",
+                remedy="Extract them again.",
+            )
+    if request.pooling == "mean_response" and any(unit.response_spans is None for unit in units):
+        raise RequestError(
+            f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
+            remedy="Extract with --generate, or take another --pooling.",
+        )
+    layers = request.layers or default_layers(n_layers)
+    for layer in layers:
+        if not 0 <= layer < n_layers:
+            raise RequestError(
+                f"layer is {layer}; {units[0].folder} has the layers 0 to {n_layers - 1}"
+            )
+    doses = request.doses or DOSES
+    control_doses = request.control_doses
+    if control_doses is None:
+        alone = len(emotions) == len(layers) == 1 and len(doses) <= _MOST_SHARED
+        control_doses = doses if alone else (min(doses, key=lambda dose: (abs(dose - 1), -dose)),)
+    return SteerSettings(
+        emotions=emotions,
+        layers=layers,
+        doses=doses,
+        control_doses=control_doses,
+        neutral=request.neutral,
+        pooling=request.pooling,
+        n_random=request.n_random,
+        n_shuffled=request.n_shuffled,
+        n_sentences=request.n_sentences,
+        seed=request.seed,
+    )
+
+
+def default_layers(n_layers: int) -> tuple[int, ...]:
+    """Five layers over the depth, or all of a model with fewer."""
+    n = min(N_LAYERS, n_layers)
+    return tuple(int((place + 0.5) * n_layers / n) for place in range(n))
+
+
+def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
+    """Model, prompts and settings of a result; the activations follow from these."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": units[0].folder,
+        "settings": encode(settings),
+        "units": {unit.emotion: unit_digest(unit) for unit in units},
+    }
+
+
+def steer_command(
+    results: str | os.PathLike[str],
+    folder: str,
+    settings: SteerSettings,
+    *,
+    allow_pickle_weights: bool = False,
+) -> str:
+    """The shell command of a request; it names every choice that decides a figure."""
+    words = ["python", "-m", "emoact", "steer", "--results", os.fspath(results), "--model", folder]
+    for option, values in (
+        ("--emotion", settings.emotions),
+        ("--layer", settings.layers),
+        ("--dose", settings.doses),
+        ("--control-dose", settings.control_doses),
+    ):
+        # A negative number must not look like an option.
+        words += [f"{option}={value}" for value in values]
+    words += ["--neutral", settings.neutral, "--pooling", settings.pooling]
+    words += ["--random", str(settings.n_random), "--shuffled", str(settings.n_shuffled)]
+    if settings.n_sentences is not None:
+        words += ["--sentences", str(settings.n_sentences)]
+    words += ["--allow-pickle-weights"] if allow_pickle_weights else []
+    return shlex.join([*words, "--seed", str(settings.seed)])
+
+
+def n_evaluations(settings: SteerSettings, n_classes: int) -> int:
+    """Directions times classes of sentences that one emotion at one layer takes."""
+    controls, rest = len(settings.control_doses), len(settings.doses) - len(settings.control_doses)
+    own = (1 + len(settings.doses)) * n_classes
+    others = len(settings.doses) * (n_classes - 2)
+    return own + others + 2 * controls * (settings.n_random + settings.n_shuffled) + rest * BAND
+
+
+def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -> str:
+    n_scenarios = len(
+        {str(p.get("scenario_id") or p.get("id")) for unit in units for p in unit.prompts or ()}
+    )
+    n_test = n_scenarios - round(settings.train_share * n_scenarios)
+    n_test = min(n_test, settings.n_sentences or n_test)
+    mean = sum(sum(unit.lengths) for unit in units) / max(1, sum(unit.n_samples for unit in units))
+    per_layer = n_evaluations(settings, len(units)) * n_test * mean * len(settings.emotions)
+    n_layers = units[0].n_layers
+    # The unembedding takes about as long as a third of the layers.
+    tokens = sum(per_layer * (1 + 1 / 3 - layer / n_layers) for layer in settings.layers)
+    options = model.options
+    rate = read_rates().models.get(
+        rate_key(model.folder, dtype=options.dtype, device=options.device)
+    )
+    took = ""
+    if rate is not None:
+        took = f", about {numbers.duration(tokens / rate.tokens_per_s + rate.ready_s)}"
+    n_cells = len(settings.emotions) * len(settings.layers)
+    return (
+        f"{numbers.plural(n_cells, 'direction')} with {settings.n_random} random and "
+        f"{settings.n_shuffled} shuffled ones each on the sentences of {n_test} scenarios{took}."
+    )
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result."""
+    return {"id": saved.id, "path": str(saved.path), **saved.found}
+
+
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Its effects, one row for each emotion, layer and dose."""
+    import pandas as pd
+
+    table = pd.DataFrame(saved.found["effects"])
+    return table.drop(columns="by_class")
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found = saved.found
+    rows = [row for row in found["effects"] if row["verdict"] != "not tested"]
+    said = [_sentence(row, found) for row in _strongest(rows)]
+    broken = [row for row in found["effects"] if row["verdict"] == "not finite"]
+    if broken:
+        doses = sorted({row["dose"] for row in broken})
+        said.append(
+            f"At the doses {numbers.listed([f'{dose:g}' for dose in doses])} some "
+            "log-probabilities are not finite; nothing is said of them."
+        )
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said
+
+
+def _strongest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of each emotion the row with the smallest p-value."""
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if row["p"] is None:
+            continue
+        before = best.get(row["emotion"])
+        if before is None or (row["p"], -abs(row["delta"])) < (before["p"], -abs(before["delta"])):
+            best[row["emotion"]] = row
+    return list(best.values())
+
+
+def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    settings = found["settings"]
+    n_cells = len(settings["emotions"]) * len(settings["layers"]) * len(settings["control_doses"])
+    side = "below" if row["dose"] > 0 else "above"
+    begin = (
+        f"Adding {row['dose']:g} times the direction of {row['emotion']} at layer {row['layer']} "
+        f"changes the log-probability of held-out {row['emotion']} sentences by "
+        f"{_nats(row['own'])} nats a token; 95 % of {row['n_random']} random directions of the "
+        f"same norm stay {side} {_nats(row['random_95'])}, and of {row['n_shuffled']} directions "
+        f"of shuffled labels {side} {_nats(row['shuffled_95'])}. Neutral sentences change by "
+        f"{_nats(row['neutral'])}."
+    )
+    p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(n_cells, 'cell')}"
+    if row["verdict"] == "causal":
+        said = f"{begin} The effect is called causal ({p})"
+    else:
+        said = f"{begin} This is no evidence of a causal effect ({p})"
+    if row["specific"] == "not tested":
+        return f"{said}."
+    less = "more than" if row["specific"] == "specific" else "no more than"
+    return (
+        f"{said}; sentences of other emotions change by {_nats(row['others'])}, so that it is "
+        f"{row['specific']} to {row['emotion']}: own and other sentences differ {less} under "
+        "directions of exchanged emotions."
+    )
+
+
+def _nats(value: float | None) -> str:
+    return "an unknown amount" if value is None else f"{value:+.3f}"

@@ -1,0 +1,221 @@
+"""Steering: what a direction, and what its controls, are in vectors; no model is needed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from emoact.errors import RequestError
+from emoact.positions import POOLINGS, Pooling
+from emoact.stats.design import Design, contrast_against
+from emoact.stats.directions.directions import contrast_direction
+from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
+
+LEAST_RANDOM = 100
+LEAST_SHUFFLED = 20
+"""Fewest draws from which a 95th percentile is taken: the largest of 20 is one."""
+DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0)
+"""Doses of a sweep."""
+
+_SMALLEST = 1e-8
+"""A direction shorter than this share of the vectors it is made from is rounding error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteerSettings:
+    """Settings of steering; all of them are saved with the result.
+
+    Attributes:
+        emotions: Classes whose directions are added.
+        layers: Layers at whose input they are added.
+        doses: Factors of the direction; 1 adds the whole difference of the class means.
+        control_doses: Those of the doses at which all controls run and a verdict is given.
+        neutral: Class that directions are measured from.
+        pooling: How positions became one vector.
+        n_random: Random directions.
+        n_shuffled: Directions of shuffled labels, and of shuffled emotions.
+        train_share: Share of the scenarios that directions come from.
+        n_sentences: Most test scenarios whose sentences are scored; None for all.
+        alpha: Largest chance of any false alarm over all emotions, layers and control doses.
+        seed: Of the split and of all draws.
+    """
+
+    emotions: tuple[str, ...]
+    layers: tuple[int, ...]
+    doses: tuple[float, ...]
+    control_doses: tuple[float, ...]
+    neutral: str = "neutral"
+    pooling: Pooling = "mean_content"
+    n_random: int = LEAST_RANDOM
+    n_shuffled: int = LEAST_SHUFFLED
+    train_share: float = 0.6
+    n_sentences: int | None = None
+    alpha: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("emotions", "layers", "doses", "control_doses"):
+            given = getattr(self, name)
+            if not given or len(set(given)) != len(given):
+                raise RequestError(f"{name} is {given}; at least one is needed, and none twice")
+        if self.neutral in self.emotions:
+            raise RequestError(f"{self.neutral} is the class that directions are measured from")
+        if not all(np.isfinite(dose) and dose != 0 for dose in self.doses):
+            raise RequestError(f"doses are {self.doses}; finite numbers other than 0 are allowed")
+        if not set(self.control_doses) <= set(self.doses):
+            raise RequestError(f"control doses {self.control_doses} are not all among the doses")
+        if self.pooling not in POOLINGS:
+            raise RequestError(f"pooling is {self.pooling!r}; allowed are {', '.join(POOLINGS)}")
+        least = {"n_random": LEAST_RANDOM, "n_shuffled": LEAST_SHUFFLED, "seed": 0}
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise RequestError(f"{name} is {getattr(self, name)}; at least {number} is needed")
+        if not 0 < self.train_share < 1 or not 0 < self.alpha < 1:
+            raise RequestError("train_share and alpha are between 0 and 1")
+        if self.n_sentences is not None and self.n_sentences < 1:
+            raise RequestError(f"n_sentences is {self.n_sentences}; at least 1 is needed")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Scenarios that directions come from, and those whose sentences are scored.
+
+    Attributes:
+        train: True for prompts of training scenarios.
+        test: True for prompts that are scored.
+        train_scenarios: Names of the training scenarios.
+        test_scenarios: Names of the scored scenarios.
+    """
+
+    train: Bool[np.ndarray, " prompt"]
+    test: Bool[np.ndarray, " prompt"]
+    train_scenarios: tuple[str, ...]
+    test_scenarios: tuple[str, ...]
+
+
+def split_scenarios(design: Design, names: Sequence[str], settings: SteerSettings) -> Split:
+    """The seeded split of the scenarios.
+
+    Args:
+        design: Classes and scenarios of the prompts.
+        names: Name of every prompt's scenario; of the prompt itself where it has none.
+        settings: Share, seed and number of sentences.
+
+    Raises:
+        RequestError: A class has no prompt on one of the two sides.
+    """
+    order = np.random.default_rng([settings.seed, 16]).permutation(design.n_scenarios)
+    n_train = round(settings.train_share * design.n_scenarios)
+    chosen = order[:n_train], order[n_train:][: settings.n_sentences]
+    members = [np.isin(design.scenario_of, scenarios) for scenarios in chosen]
+    for side, own in zip(("train", "test"), members, strict=True):
+        for label in dict.fromkeys([*settings.emotions, settings.neutral]):
+            if not (own & (design.label_of == design.index(label))).any():
+                raise RequestError(
+                    f"no {side} scenario has a prompt of {label}: {design.n_scenarios} scenarios "
+                    f"are split into {n_train} to train and the rest to test",
+                    remedy="Use another --seed, or more prompts.",
+                )
+    train, test = (tuple(dict.fromkeys(np.asarray(names)[own].tolist())) for own in members)
+    return Split(train=members[0], test=members[1], train_scenarios=train, test_scenarios=test)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Directions:
+    """Directions of one emotion at one layer, and its controls at the same norm.
+
+    Attributes:
+        own: mean(emotion) - mean(neutral) over the training prompts.
+        others: The same of the other emotions, at their own norms.
+        random: Draws with the covariance of the pooled neutral prompts.
+        shuffled: From labels exchanged between the emotion and neutral within scenarios.
+        other_emotion: From labels exchanged between the emotions within scenarios: as emotional as
+            any, and of no certain emotion.
+    """
+
+    own: Float64[np.ndarray, " d_model"]
+    others: Mapping[str, Float64[np.ndarray, " d_model"]]
+    random: Float64[np.ndarray, "random_draw d_model"]
+    shuffled: Float64[np.ndarray, "shuffled_draw d_model"]
+    other_emotion: Float64[np.ndarray, "exchanged_draw d_model"]
+
+
+def directions_of(
+    pooled: Float[np.ndarray, "prompt d_model"],
+    design: Design,
+    emotion: str,
+    settings: SteerSettings,
+) -> Directions:
+    """The directions of one layer, from training prompts only.
+
+    Draw number r uses the same random numbers at every layer and for every emotion, so that the
+    largest over layers and emotions of one draw is that of one experiment.
+
+    Raises:
+        RequestError: The prompts do not vary, so that there is no direction or no control.
+    """
+    pooled = pooled.astype(np.float64)
+    labels, neutral = design.labels, settings.neutral
+    plain = {
+        label: contrast_direction(pooled, design, contrast_against(design, label, neutral))
+        for label in labels
+        if label != neutral
+    }
+    own = plain.pop(emotion)
+    norm = float(np.linalg.norm(own))
+    scale = float(np.linalg.norm(pooled, axis=1).max())
+    if not norm > _SMALLEST * scale:
+        raise RequestError(f"{emotion} and {neutral} have the same mean: there is no direction")
+    of_neutral = pooled[design.label_of == design.index(neutral)]
+    rng = np.random.default_rng([settings.seed, 17])
+    mixed = rng.standard_normal((settings.n_random, len(of_neutral)))
+    random = mixed @ (of_neutral - of_neutral.mean(axis=0))
+    return Directions(
+        own=own,
+        others=plain,
+        random=_at_norm(random, norm, scale),
+        shuffled=_at_norm(_shuffled(pooled, design, emotion, settings), norm, scale),
+        other_emotion=_at_norm(_exchanged(pooled, design, emotion, settings), norm, scale)
+        if plain
+        else np.empty((0, len(own))),
+    )
+
+
+def _shuffled(
+    pooled: np.ndarray, design: Design, emotion: str, settings: SteerSettings
+) -> Float64[np.ndarray, "draw d_model"]:
+    groups = np.full(design.n_prompts, OUTSIDE)
+    groups[design.label_of == design.index(settings.neutral)] = 0
+    groups[design.label_of == design.index(emotion)] = 1
+    draws = shuffled_groups(design, groups, settings.n_shuffled, seed=settings.seed)[1:]
+    return np.asarray(_means(draws == 1, pooled) - _means(draws == 0, pooled))
+
+
+def _exchanged(
+    pooled: np.ndarray, design: Design, emotion: str, settings: SteerSettings
+) -> Float64[np.ndarray, "draw d_model"]:
+    groups = design.label_of.copy()
+    groups[groups == design.index(settings.neutral)] = OUTSIDE
+    draws = shuffled_groups(design, groups, settings.n_shuffled, seed=settings.seed)[1:]
+    neutral = pooled[design.label_of == design.index(settings.neutral)].mean(axis=0)
+    return np.asarray(_means(draws == design.index(emotion), pooled) - neutral)
+
+
+def _means(chosen: np.ndarray, pooled: np.ndarray) -> Float64[np.ndarray, "draw d_model"]:
+    means: Float64[np.ndarray, "draw d_model"] = chosen.astype(np.float64) @ pooled
+    return np.asarray(means / chosen.sum(axis=1, keepdims=True))
+
+
+def _at_norm(
+    vectors: Float64[np.ndarray, "draw d_model"], norm: float, scale: float
+) -> Float64[np.ndarray, "draw d_model"]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (lengths > _SMALLEST * scale).all():
+        raise RequestError(
+            "a control direction has no length: the training prompts of these classes do not vary",
+            remedy="Use more prompts.",
+        )
+    return np.asarray(vectors * (norm / lengths))

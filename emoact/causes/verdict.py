@@ -1,0 +1,203 @@
+"""Verdicts on changes: beside controls, corrected over everything that is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+Verdict = Literal["causal", "nothing", "not tested", "not finite"]
+Specificity = Literal["specific", "not specific", "not tested"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """One effect among those that are compared.
+
+    Attributes:
+        p: Corrected over all of them; NaN where the effect or a control is not finite.
+        bound: The 95th percentile of its own controls, not corrected; on the side of the dose's
+            sign.
+    """
+
+    p: float
+    bound: float
+
+
+def largest_of_all(
+    effects: Float[np.ndarray, " cell"],
+    controls: Float[np.ndarray, "cell draw"],
+    signs: Float[np.ndarray, " cell"],
+) -> list[Tested]:
+    """Tests of effects against controls, by the largest over all cells.
+
+    Each cell is put in units of the scatter of its controls and itself; then the effect is compared
+    with the largest over the cells of every draw. The effect counts as one draw more, so that the
+    p-value is exact where the direction is one of the controls, and is never below
+    1 / (draws + 1).
+
+    Args:
+        effects: Effects of the direction.
+        controls: Effects of the controls; draw r is the same experiment in every cell.
+        signs: 1 where a larger effect is expected, -1 where a smaller one is.
+
+    Source: Westfall and Young (1993), single-step maxT; Phipson and Smyth (2010) for the + 1.
+    """
+    if not controls.size:
+        return [Tested(p=float("nan"), bound=float("nan"))] * len(effects)
+    together = signs[:, None] * np.concatenate([effects[:, None], controls], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scatter = together.std(axis=1, keepdims=True)
+        units = np.where(scatter > 0, (together - together.mean(axis=1, keepdims=True)), 0.0)
+        units = units / np.where(scatter > 0, scatter, 1.0)
+        finite = np.isfinite(together).all(axis=1)
+        largest = np.where(finite[:, None], units[:, 1:], -np.inf).max(axis=0)
+    n_draws = controls.shape[1]
+    return [
+        Tested(
+            p=float((1 + np.sum(largest >= units[cell, 0] - 1e-12)) / (1 + n_draws))
+            if finite[cell]
+            else float("nan"),
+            bound=float(signs[cell] * np.quantile(together[cell, 1:], 0.95, method="higher"))
+            if finite[cell]
+            else float("nan"),
+        )
+        for cell in range(len(effects))
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Changes of the log-probability per token, in nats, in one cell of a sweep.
+
+    Attributes:
+        emotion: Class whose direction is added.
+        layer: Where.
+        dose: How much.
+        by_class: Change of the sentences of every class.
+        other_directions: Change of the emotion's sentences under the other emotions' directions.
+        random: Changes of the emotion and of neutral under random directions.
+        shuffled: The same under directions of shuffled labels.
+        other_emotion: Own minus others under directions of exchanged emotions; empty where not
+            computed.
+        prompt_only: Change of the emotion's sentences behind a sentence that names it.
+    """
+
+    emotion: str
+    layer: int
+    dose: float
+    by_class: Mapping[str, float]
+    other_directions: float
+    random: Float64[np.ndarray, "random_draw 2"]
+    shuffled: Float64[np.ndarray, "shuffled_draw 2"]
+    other_emotion: Float64[np.ndarray, " exchanged_draw"]
+    prompt_only: float
+
+    def own(self) -> float:
+        """Change of the sentences of the emotion."""
+        return self.by_class[self.emotion]
+
+    def others(self, neutral: str) -> float:
+        """Mean change of the sentences of the other emotions; NaN where there are none."""
+        found = [v for k, v in self.by_class.items() if k not in (self.emotion, neutral)]
+        return float(np.mean(found)) if found else float("nan")
+
+
+def effects_of(
+    cells: Sequence[Cell], *, neutral: str, control_doses: Sequence[float], alpha: float
+) -> list[dict[str, object]]:
+    """One row for each cell, with its controls and its verdict.
+
+    An effect is called causal where the change has the sign of the dose, and both the change of
+    the emotion's sentences and its difference to neutral are beyond the random and the shuffled
+    controls, corrected over all cells with controls. It is called specific where in addition the
+    difference between the emotion's sentences and those of the other emotions is beyond that of
+    directions of exchanged emotions.
+    """
+    tested = [cell for cell in cells if cell.dose in control_doses]
+    signs = np.array([np.sign(cell.dose) for cell in tested])
+    own = np.array([cell.own() for cell in tested])
+    delta = own - np.array([cell.by_class[neutral] for cell in tested])
+    results: dict[str, list[Tested]] = {}
+    for name in ("random", "shuffled") if tested else ():
+        drawn = np.array([getattr(cell, name) for cell in tested])
+        results[name] = largest_of_all(own, drawn[..., 0], signs)
+        results[f"delta_{name}"] = largest_of_all(delta, drawn[..., 0] - drawn[..., 1], signs)
+    place = {(cell.emotion, cell.layer, cell.dose): at for at, cell in enumerate(tested)}
+    rows = [
+        _row(cell, neutral, {k: v[place[key]] for k, v in results.items()} if key in place else {})
+        for cell in cells
+        for key in [(cell.emotion, cell.layer, cell.dose)]
+    ]
+    for row in rows:
+        row["verdict"] = _verdict(row, alpha)
+    _specific(rows, cells, neutral, alpha)
+    return rows
+
+
+def _row(cell: Cell, neutral: str, tested: Mapping[str, Tested]) -> dict[str, object]:
+    own, of_neutral = cell.own(), cell.by_class[neutral]
+    nothing = Tested(p=float("nan"), bound=float("nan"))
+    found = {
+        name: tested.get(name, nothing)
+        for name in ("random", "shuffled", "delta_random", "delta_shuffled")
+    }
+    drawn = cell.random[:, 0]
+    return {
+        "emotion": cell.emotion,
+        "layer": cell.layer,
+        "dose": cell.dose,
+        "own": own,
+        "others": cell.others(neutral),
+        "neutral": of_neutral,
+        "delta": own - of_neutral,
+        "other_directions": cell.other_directions,
+        "prompt_only": cell.prompt_only,
+        "random_95": found["random"].bound,
+        "shuffled_95": found["shuffled"].bound,
+        "delta_random_95": found["delta_random"].bound,
+        "delta_shuffled_95": found["delta_shuffled"].bound,
+        "random_low": float(drawn.min()) if drawn.size else float("nan"),
+        "random_high": float(drawn.max()) if drawn.size else float("nan"),
+        "n_random": len(cell.random),
+        "n_shuffled": len(cell.shuffled),
+        "p": float(np.max([each.p for each in found.values()])),
+        "specificity": own - cell.others(neutral),
+        "specificity_95": float("nan"),
+        "specificity_p": float("nan"),
+        "by_class": dict(cell.by_class),
+    }
+
+
+def _verdict(row: Mapping[str, object], alpha: float) -> Verdict:
+    own, p, dose = (float(str(row[name])) for name in ("own", "p", "dose"))
+    if not np.isfinite(own):
+        return "not finite"
+    if not np.isfinite(p):
+        return "not tested"
+    return "causal" if p <= alpha and own * dose > 0 else "nothing"
+
+
+def _specific(
+    rows: list[dict[str, object]], cells: Sequence[Cell], neutral: str, alpha: float
+) -> None:
+    """Fill in the columns about specificity, corrected over the cells that have its controls."""
+    places = [at for at, cell in enumerate(cells) if cell.other_emotion.size]
+    for row in rows:
+        row["specific"] = "not tested"
+    if not places:
+        return
+    chosen = [cells[at] for at in places]
+    tested = largest_of_all(
+        np.array([cell.own() - cell.others(neutral) for cell in chosen]),
+        np.array([cell.other_emotion for cell in chosen]),
+        np.array([np.sign(cell.dose) for cell in chosen]),
+    )
+    for at, one in zip(places, tested, strict=True):
+        row = rows[at]
+        row["specificity_95"], row["specificity_p"] = one.bound, one.p
+        if np.isfinite(one.p):
+            row["specific"] = "specific" if one.p <= alpha else "not specific"

@@ -1,0 +1,180 @@
+"""Steering equals a loop over plain Hugging Face, and its command works from files to verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.causes.passes import Text, UpperLayers
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions, Processing
+from tests.support.families import tiny_config
+from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
+from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+
+TEXTS = (
+    "Thank you for the soup that you left at our door.",
+    "Rain fell.",
+    "You kept the keys again, and nobody could get in.",
+)
+LAYER, N_SCENARIOS = 1, 10
+
+
+@torch.no_grad()
+def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.ndarray:
+    """Log-probability of every token but the first, with a vector added behind the first."""
+
+    def add(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        stream = (args[0] if args else kwargs["hidden_states"]).clone()
+        stream[:, 1:] += torch.tensor(vector, dtype=torch.float32)
+        return (
+            ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
+        )
+
+    handle = blocks_of(model)[layer].register_forward_pre_hook(add, with_kwargs=True)
+    logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double()
+    handle.remove()
+    said = torch.log_softmax(logits, dim=-1)
+    return np.array([said[at - 1, ids[at]].item() for at in range(1, len(ids))])
+
+
+@pytest.mark.parametrize("processing", ["raw", "tl_compat"])
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gpt_neo", "llama", "gemma3_text"])
+def test_steered_log_probabilities_equal_a_loop_over_plain_hugging_face(
+    family: str, processing: Processing, tmp_path: Path
+) -> None:
+    folder = save_tiny(family, tmp_path / "model")
+    options = ExtractionOptions(sites=("resid_pre",), processing=processing)
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+    ]
+    plain = hugging_face(folder)
+    # More than fit in one pass, so that several passes are joined.
+    vectors = np.random.default_rng(0).normal(size=(40, engine.facts.d_model))
+    vectors[0] = 0
+    for layer in range(engine.facts.n_layers):
+        upper = UpperLayers(engine.bridge, texts, layer=layer, direct=processing == "raw")
+        for chosen in ([0, 2, 1], [1]):
+            found = upper.log_probs(vectors, chosen)
+            for at, text in enumerate(chosen):
+                for vector in (0, 1, 39):
+                    ids = texts[text].ids.tolist()
+                    expected = log_probs(plain, ids, layer, vectors[vector])
+                    assert np.abs(found[at][vector] - expected).max() < 1e-5
+
+
+def test_a_layer_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path / "model")
+    options = ExtractionOptions(sites=("resid_pre",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    for layer in (-1, 3):
+        with pytest.raises(RequestError, match="the model has 0 to 2"):
+            UpperLayers(engine.bridge, [], layer=layer, direct=True)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activations of a tiny model on a few of the shipped prompts."""
+    folder = tmp_path_factory.mktemp("steer")
+    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
+    wanted = {f"s{number:02}" for number in range(1, N_SCENARIOS + 1)}
+    kept = [line for line in lines if json.loads(line)["scenario_id"] in wanted]
+    (folder / "prompts.jsonl").write_text("\n".join(kept) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(folder / "hub-home"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("EMOACT_HOST_IDLE_S", "0")
+        patch.chdir(folder)
+        model = seeded_model(tiny_config("llama", 2_000))
+        save_in_hub_cache(model, "lab/tiny", folder / "hub-home")
+        assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
+        yield folder / "results"
+
+
+def asked(results: Path, *words: str) -> list[str]:
+    return ["steer", "--results", str(results), "--emotion", "anger", *words]
+
+
+def test_own_is_the_change_that_plain_hugging_face_gives(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = asked(results, "--layer", str(LAYER), "--dose", "1", "--dose", "-2", "--json")
+    capsys.readouterr()
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    train, test = found["train_scenarios"], found["test_scenarios"]
+    assert len(train) == 6
+    assert len(test) == 4
+    assert not set(train) & set(test)
+    (snapshot,) = (results.parent / "hub-home").glob("hub/*/snapshots/*")
+    plain = hugging_face(snapshot)
+    tokens: dict[str, dict[str, list[int]]] = {}
+    from emoact import read_all
+
+    for unit in read_all(results):
+        tokens[unit.emotion] = {
+            str(prompt["scenario_id"]): ids.tolist()
+            for prompt, ids in zip(unit.prompts or (), unit.tokens, strict=True)
+        }
+
+    def mean(label: str) -> np.ndarray:
+        pooled = [
+            hugging_face_activations(plain, tokens[label][s])["resid_pre"][LAYER][1:].mean(axis=0)
+            for s in train
+        ]
+        return np.mean(pooled, axis=0)
+
+    direction = mean("anger") - mean("neutral")
+    for effect in found["effects"]:
+        changes = {
+            label: np.concatenate(
+                [
+                    log_probs(plain, own[s], LAYER, effect["dose"] * direction)
+                    - log_probs(plain, own[s], LAYER, 0 * direction)
+                    for s in test
+                ]
+            ).mean()
+            for label, own in tokens.items()
+        }
+        assert effect["own"] == pytest.approx(changes["anger"], abs=1e-5)
+        assert effect["neutral"] == pytest.approx(changes["neutral"], abs=1e-5)
+        others = np.mean([changes["apology"], changes["gratitude"]])
+        assert effect["others"] == pytest.approx(others, abs=1e-5)
+        assert effect["n_random"] == 100
+        assert effect["verdict"] in ("causal", "nothing")
+    # Asked again, it is read from disk.
+    assert main(words) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == found
+    assert "started" not in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layer", "7"), "layer is 7; lab~tiny@main has the layers 0 to 2"),
+        (("--neutral", "calm"), "has no class 'calm'"),
+        (("--neutral", "anger"), "anger is the class that directions are measured from"),
+        (("--model", "nowhere"), "no activations of nowhere"),
+        (("--dose", "0"), "finite numbers other than 0"),
+        (("--dose", "inf"), "finite numbers other than 0"),
+        (("--random", "20"), "at least 100 is needed"),
+        (("--sentences", "0"), "at least 1 is needed"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_a_run(
+    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((results / "runs").iterdir())
+    assert main(asked(results, *words)) == 2
+    assert message in capsys.readouterr().err
+    assert sorted((results / "runs").iterdir()) == before

@@ -1,0 +1,91 @@
+"""Directions of steering, their controls and the split they rest on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emoact.causes.steering import SteerSettings, directions_of, split_scenarios
+from emoact.errors import RequestError
+from emoact.stats.design import Design, design_of
+
+LABELS = ("anger", "apology", "neutral")
+SETTINGS = SteerSettings(emotions=("anger",), layers=(0,), doses=(1.0,), control_doses=(1.0,))
+
+
+def design(n: int) -> tuple[Design, list[str]]:
+    names = [f"s{number}" for number in range(n)] * len(LABELS)
+    return design_of([label for label in LABELS for _ in range(n)], names), names
+
+
+def pooled(n: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    found = rng.normal(size=(n * len(LABELS), 16)) * np.arange(1, 17)
+    found[:n, 0] += 30
+    found[n : 2 * n, 1] += 30
+    return found
+
+
+def test_scenarios_are_split_whole_and_by_the_seed() -> None:
+    whole, names = design(10)
+    split = split_scenarios(whole, names, SETTINGS)
+    assert len(split.train_scenarios) == 6
+    assert len(split.test_scenarios) == 4
+    assert set(split.train_scenarios) | set(split.test_scenarios) == set(names)
+    assert split.train.sum() == 18
+    assert not (split.train & split.test).any()
+    other = split_scenarios(whole, names, dataclasses.replace(SETTINGS, seed=1))
+    assert other.train_scenarios != split.train_scenarios
+    fewer = split_scenarios(whole, names, dataclasses.replace(SETTINGS, n_sentences=2))
+    assert fewer.test_scenarios == split.test_scenarios[: len(fewer.test_scenarios)] or set(
+        fewer.test_scenarios
+    ) < set(split.test_scenarios)
+    assert len(fewer.test_scenarios) == 2
+    with pytest.raises(RequestError, match="no test scenario has a prompt of anger"):
+        split_scenarios(*design(1), SETTINGS)
+
+
+def test_the_direction_is_the_difference_of_the_class_means_and_controls_have_its_norm() -> None:
+    whole, _ = design(40)
+    values = pooled(40)
+    found = directions_of(values, whole, "anger", SETTINGS)
+    expected = values[:40].mean(axis=0) - values[80:].mean(axis=0)
+    np.testing.assert_allclose(found.own, expected)
+    np.testing.assert_allclose(
+        found.others["apology"], values[40:80].mean(axis=0) - values[80:].mean(axis=0)
+    )
+    for drawn, count in ((found.random, 100), (found.shuffled, 20), (found.other_emotion, 20)):
+        assert drawn.shape == (count, 16)
+        lengths = np.linalg.norm(drawn, axis=1)
+        np.testing.assert_allclose(lengths, np.linalg.norm(expected))
+
+
+def test_random_directions_have_the_covariance_of_the_neutral_prompts() -> None:
+    whole, _ = design(300)
+    values = pooled(300, seed=4)
+    many = dataclasses.replace(SETTINGS, n_random=4000)
+    drawn = directions_of(values, whole, "anger", many).random
+    covariance = np.cov(values[600:].T)
+    normal = np.random.default_rng(1).multivariate_normal(np.zeros(16), covariance, size=4000)
+    expected, found = (
+        np.mean((each / np.linalg.norm(each, axis=1, keepdims=True)) ** 2, axis=0)
+        for each in (normal, drawn)
+    )
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_exchanged_emotions_are_emotional_and_shuffled_labels_are_not() -> None:
+    whole, _ = design(200)
+    found = directions_of(pooled(200, seed=5), whole, "anger", SETTINGS)
+    unit = found.own / np.linalg.norm(found.own)
+    emotional = np.array([1.0, 1.0, *[0.0] * 14]) / np.sqrt(2)
+    assert (found.other_emotion @ emotional > 0.7 * np.linalg.norm(found.own)).all()
+    assert abs(np.mean(found.shuffled @ unit)) < 0.3 * np.linalg.norm(found.own)
+
+
+def test_classes_without_a_difference_have_no_direction() -> None:
+    whole, _ = design(4)
+    with pytest.raises(RequestError, match="the same mean"):
+        directions_of(np.ones((12, 3)), whole, "anger", SETTINGS)

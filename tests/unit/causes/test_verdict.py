@@ -1,0 +1,83 @@
+"""Verdicts on planted changes and on noise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emoact.causes.verdict import Cell, effects_of, largest_of_all
+
+LABELS = ("anger", "apology", "neutral")
+
+
+def cell(rng: np.random.Generator, *, layer: int, dose: float = 1.0, **changes: float) -> Cell:
+    noise = {label: float(rng.normal()) for label in LABELS}
+    return Cell(
+        emotion="anger",
+        layer=layer,
+        dose=dose,
+        by_class={**noise, **changes},
+        other_directions=0.0,
+        random=rng.normal(size=(100, 2)),
+        shuffled=rng.normal(size=(20, 2)),
+        other_emotion=np.empty(0),
+        prompt_only=0.0,
+    )
+
+
+def rows(cells: list[Cell], *doses: float) -> list[dict[str, object]]:
+    return effects_of(cells, neutral="neutral", control_doses=doses or (1.0,), alpha=0.05)
+
+
+def test_the_p_value_is_the_share_of_draws_whose_largest_cell_reaches_the_effect() -> None:
+    effects = np.array([3.0, 0.0])
+    controls = np.array([[0.0, 1.0, 4.0], [9.0, 0.0, 0.0]])
+    found = largest_of_all(effects, controls, np.ones(2))
+
+    together = np.concatenate([effects[:, None], controls], axis=1)
+    units = (together - together.mean(axis=1, keepdims=True)) / together.std(axis=1, keepdims=True)
+    largest = units[:, 1:].max(axis=0)
+    for at, one in enumerate(found):
+        assert one.p == pytest.approx((1 + (largest >= units[at, 0]).sum()) / 4)
+    assert found[0].bound == 4.0
+
+
+def test_a_negative_dose_is_judged_on_its_own_side() -> None:
+    rng = np.random.default_rng(0)
+    up, down = cell(rng, layer=0, anger=30.0), cell(rng, layer=0, dose=-1.0, anger=-30.0)
+    wrong = cell(rng, layer=1, dose=-1.0, anger=30.0)
+    found = rows([up, down, wrong], 1.0, -1.0)
+    assert [row["verdict"] for row in found] == ["causal", "causal", "nothing"]
+    assert float(str(found[0]["random_95"])) > 0 > float(str(found[1]["random_95"]))
+
+
+def test_what_changes_neutral_text_as_much_is_not_causal() -> None:
+    rng = np.random.default_rng(1)
+    (row,) = rows([cell(rng, layer=0, anger=30.0, neutral=30.0)])
+    assert row["verdict"] == "nothing"
+
+
+def test_an_effect_is_specific_only_beyond_directions_of_exchanged_emotions() -> None:
+    rng = np.random.default_rng(2)
+    plain = cell(rng, layer=0, anger=30.0, apology=25.0)
+    assert rows([plain])[0]["specific"] == "not tested"
+    for drawn, word in ((0.0, "specific"), (6.0, "not specific")):
+        known = dataclasses.replace(plain, other_emotion=drawn + rng.normal(size=20) / 10)
+        assert rows([known])[0]["specific"] == word
+
+
+def test_doses_without_controls_and_values_that_are_not_finite_get_no_verdict() -> None:
+    rng = np.random.default_rng(3)
+    found = rows([cell(rng, layer=0, dose=2.0), cell(rng, layer=0, anger=float("nan"))])
+    assert [row["verdict"] for row in found] == ["not tested", "not finite"]
+
+
+def test_noise_is_called_causal_no_more_often_than_stated() -> None:
+    def alarm(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        found = rows([cell(rng, layer=layer) for layer in range(5)])
+        return any(row["verdict"] == "causal" for row in found)
+
+    assert sum(alarm(seed) for seed in range(100)) <= 5
