@@ -18,6 +18,8 @@ Processing = Literal["raw", "tl_compat"]
 BosPolicy = Literal["prepend", "none"]
 DType = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["lossless", "rel1e-3", "rel8e-3"]
+"""How exactly a file keeps the values: bit for bit, or with this relative error at most."""
 Severity = Literal["error", "warning", "note"]
 
 SCHEMA_VERSION = 1
@@ -205,8 +207,10 @@ class ExtractionOptions:
     device: Device = "auto"
     chat: ChatFormat | None = field(default=None, metadata=OPTIONAL)
     generation: Generation | None = field(default=None, metadata=OPTIONAL)
+    precision: Precision = field(default="lossless", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        _check_choice("precision", self.precision, get_args(Precision))
         _check_choice("bos", self.bos, get_args(BosPolicy))
         _check_choice("processing", self.processing, get_args(Processing))
         _check_choice("dtype", self.dtype, get_args(DType))

@@ -19,6 +19,7 @@ from emoact.schema import (
     DType,
     ExtractionOptions,
     Generation,
+    Precision,
     Processing,
 )
 from emoact.sites import saved_sites, site_names
@@ -76,6 +77,13 @@ def add(commands: Any) -> None:
         names = [record.name for record in records]
         told = "; ".join([about, *(f"{record.name}: {record.about}" for record in records)])
         run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=told)
+    run.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default=get_args(Precision)[0],
+        help="of --store compact: every bit, or values within 0.001 or 0.008 of themselves "
+        "(default: lossless)",
+    )
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
     )
@@ -162,6 +170,7 @@ def _extract(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             chat=_chat(arguments),
             generation=_generation(arguments),
+            precision=arguments.precision,
         ),
         overwrite=arguments.overwrite,
         allow_pickle_weights=arguments.allow_pickle_weights,

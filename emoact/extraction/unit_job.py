@@ -22,7 +22,7 @@ from emoact.jobs.config import RunConfig
 from emoact.models.source import ModelSource
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 from emoact.store import manifest
-from emoact.store.keys import store_in, unit_key
+from emoact.store.keys import STORED, store_in, unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import find_store, store_of
@@ -272,5 +272,17 @@ def _provenance(
         },
         "plan": dict(engine.plan),
         "self_check": dict(engine.self_check),
+        **_stored(job),
         "unit_key": job.key,
+    }
+
+
+def _stored(job: UnitJob) -> dict[str, Any]:
+    """What other files than pickles say of their form, and the key that a pickle would have."""
+    if "store" not in job.configuration:
+        return {}
+    values = {name: job.configuration[name] for name in job.configuration if name not in STORED}
+    return {
+        "precision": job.configuration["precision"],
+        "pickle_key": unit_key(values, [prompt.ids for prompt in job.tokenised]),
     }

@@ -108,7 +108,13 @@ def prepare(request: ExtractRequest) -> RunConfig:
     """
     worker_slots()
     find_executor(request.executor)
-    find_store(request.store)
+    store = find_store(request.store)
+    if request.options.precision not in store.precisions:
+        raise RequestError(
+            f"the store {store.name} keeps every bit; precision {request.options.precision} needs "
+            "another one",
+            remedy="Pass --store compact, or leave out --precision.",
+        )
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     root = ResultsRoot(request.results)
     dataset = read_prompts(request.dataset)
@@ -299,6 +305,8 @@ def _options(options: ExtractionOptions) -> list[str]:
         words.append("--truncate")
     if options.allow_nonadditive_mlp:
         words.append("--allow-nonadditive-mlp")
+    if options.precision != "lossless":
+        words += ["--precision", options.precision]
     if options.device != "auto":
         words += ["--device", options.device]
     words += [] if options.chat is None else options.chat.command

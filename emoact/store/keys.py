@@ -14,6 +14,9 @@ from emoact.errors import EmoactError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 
+STORED = ("store", "precision")
+"""Fields of a configuration that say how a unit is kept, and not what it is."""
+
 
 def prompts_sha256(prompts: Sequence[Prompt]) -> str:
     """Hash of the texts and their ids, in order."""
@@ -39,7 +42,9 @@ def unit_configuration(
         options: Settings that decide the values of an activation.
         store: Name of the store; stated for others than pickles only, whose keys are older.
     """
-    stored: dict[str, Any] = {} if store == "pickle" else {"store": store}
+    stored: dict[str, Any] = {}
+    if store != "pickle":
+        stored |= {"store": store, "precision": options.precision}
     if options.chat is not None:
         stored["chat"] = options.chat.words
     if options.generation is not None:
@@ -76,13 +81,31 @@ def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray
     Raises:
         EmoactError: A value has no single spelling, such as a float; names the field.
     """
-    canonical = json.dumps(_plain(configuration, ""), sort_keys=True, separators=(",", ":"))
+    values = {name: value for name, value in configuration.items() if name not in STORED}
+    stored = {name: value for name, value in configuration.items() if name in STORED}
+    canonical = _canonical(values)
     digest = hashlib.sha256()
     # Every part is preceded by its length, so that no two inputs give the same bytes.
     for part in (canonical.encode(), *(ids.astype("<i8").tobytes() for ids in tokens)):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
-    return digest.hexdigest()
+    return stored_key(digest.hexdigest(), stored)
+
+
+def stored_key(key: str, stored: Mapping[str, Any]) -> str:
+    """Key of a unit in another form than a pickle.
+
+    Args:
+        key: Key of the same unit as a pickle.
+        stored: What the configuration says of the form: store and precision. Empty for a pickle.
+    """
+    if not stored:
+        return key
+    return hashlib.sha256(f"{key} {_canonical(stored)}".encode()).hexdigest()
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(values, ""), sort_keys=True, separators=(",", ":"))
 
 
 def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

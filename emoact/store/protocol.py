@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from emoact.errors import FileRefusedError, RequestError
-from emoact.schema import Finding
+from emoact.schema import Finding, Precision
 
 if TYPE_CHECKING:
     from emoact.store.shard import UnitShard
@@ -82,6 +82,10 @@ class Store(Protocol):
     def suffix(self) -> str:
         """Ending of the files, with its dot."""
 
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Values of `--precision` that it can write; the first is the default."""
+
     def write(
         self,
         target: Path,
@@ -124,6 +128,7 @@ class PickleStore:
     label = "Pickle"
     about = "one .pkl file for each model and emotion, which any script with NumPy can read"
     suffix = ".pkl"
+    precisions: tuple[Precision, ...] = ("lossless",)
 
     def write(self, target: Path, **parts: Any) -> Written:
         """Write the contract pickle."""
@@ -144,7 +149,35 @@ class PickleStore:
         return verify_pickle(path)
 
 
-STORES: tuple[Store, ...] = (PickleStore(),)
+class CompactStore:
+    """Zarr arrays in one zip: each distinct prefix once, packed by pcodec."""
+
+    name = "compact"
+    label = "Compact"
+    about = "one .zarr.zip file for each model and emotion, which zarr opens; smaller"
+    suffix = ".zarr.zip"
+    precisions: tuple[Precision, ...] = get_args(Precision)
+
+    def write(self, target: Path, **parts: Any) -> Written:
+        """Write the archive, in the precision that the provenance states."""
+        from emoact.store.compact.writing import write_compact
+
+        return write_compact(target, **parts)
+
+    def read(self, path: Path) -> Unit:
+        """The unit; opening costs milliseconds, layers are unpacked when asked for."""
+        from emoact.store.compact.reading import read_compact
+
+        return read_compact(path)
+
+    def verify(self, path: Path) -> Verified:
+        """Check the contract, every checksum and every value."""
+        from emoact.store.compact.reading import verify_compact
+
+        return verify_compact(path)
+
+
+STORES: tuple[Store, ...] = (PickleStore(), CompactStore())
 """Every store; the first is the default."""
 
 

@@ -45,7 +45,7 @@ def write_unit(
     Raises:
         EmoactError: The parts do not fit together, or the file could not be written.
     """
-    _check_parts(shard.layout.lengths, tokens, token_strings, labels)
+    check_parts(shard.layout.lengths, tokens, token_strings, labels)
     blocks = encode_unit(
         shard=shard, tokens=tokens, token_strings=token_strings, labels=labels, metadata=metadata
     )
@@ -160,12 +160,17 @@ class _Encoder:
             yield opcodes.LIST_END
 
 
-def _check_parts(
+def check_parts(
     lengths: Sequence[int],
     tokens: Sequence[Int64[np.ndarray, "..."]],
     token_strings: Sequence[Sequence[str]],
     labels: Sequence[str],
 ) -> None:
+    """Check that every part has an entry for each sample, of its length.
+
+    Raises:
+        EmoactError: One has not.
+    """
     counts = {"tokens": len(tokens), "token_strings": len(token_strings), "labels": len(labels)}
     for part, count in counts.items():
         if count != len(lengths):

@@ -21,6 +21,7 @@ from emoact.host import worker
 from emoact.jobs import launch
 from emoact.jobs.attempt import leave
 from emoact.report.making import make_report
+from emoact.schema import Precision
 from emoact.store import protocol
 from emoact.store.atomic import replace_atomically
 from emoact.store.contract import check_finite
@@ -45,6 +46,7 @@ class NpzStore:
     label = "NumPy archive"
     about = "one .npz file for each model and emotion"
     suffix = ".npz"
+    precisions: tuple[Precision, ...] = ("lossless",)
 
     def write(
         self,
@@ -196,7 +198,7 @@ def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.M
     monkeypatch.setenv("EMOACT_RESULTS", str(extracted.results))
     monkeypatch.chdir(ROOT)
     assert "2 files of 1 model on disk" in page_words(open_page("home"))
-    assert choices(open_page("extract"))["Format"] == ["Pickle", "NumPy archive"]
+    assert choices(open_page("extract"))["Format"] == ["Pickle", "Compact", "NumPy archive"]
     text = make_report(extracted.results, lang="en").path.read_text()
     assert "activations_anger.npz" in text
     assert "NumPy archive" in text

@@ -1,0 +1,1 @@
+"""Compact units: zarr arrays in one zip, each distinct prefix once."""

@@ -1,0 +1,353 @@
+"""Compact units from files, without zarr and without trust.
+
+Opening reads the directory of the archive, the words and the index; chunks are unpacked when an
+array is asked for, one layer at a time. What a file says of its sizes is checked against what it
+holds before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64
+
+from emoact import sites
+from emoact.errors import FileRefusedError
+from emoact.schema import Finding
+from emoact.sites import Site
+from emoact.store.compact.archive import AGAIN, Member, content, read_members
+from emoact.store.compact.arrays import Form, as_json, decode, read_form
+from emoact.store.compact.writing import FORMAT, MANTISSA_BITS, site_dimensions
+from emoact.store.contract import check_finite
+from emoact.store.protocol import Verified
+from emoact.store.read.closed import map_file, refusing
+from emoact.store.read.limits import Refused
+from emoact.store.reading import unit_of
+from emoact.store.unit import Samples, Unit
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_CHUNKS_REMEMBERED = 8
+_USUAL_BYTES = 64 << 20
+_USUAL_CELLS = 1_000_000
+
+
+def read_compact(path: Path) -> Unit:
+    """The unit in a compact file.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    data = map_file(path)
+    with refusing(path):
+        opened = _open(data, path)
+    unit = unit_of(path, {**opened.words, **opened.stand_ins(), "tokens": opened.tokens()})
+    return replace(
+        unit,
+        by_site={
+            name: tuple(
+                Samples(_Layer(opened, opened.forms[name], layer))
+                for layer in range(opened.forms[name].shape[1])
+            )
+            if name in opened.forms
+            else ()
+            for name in sites.site_names()
+        },
+    )
+
+
+def verify_compact(path: Path) -> Verified:
+    """Check the contract, every checksum and every value of a compact file."""
+    try:
+        unit = read_compact(path)
+        findings: tuple[Finding, ...] = (*unit.notes, *check_finite(unit))
+    except FileRefusedError as error:
+        return Verified(unit=None, findings=(), refusal=error)
+    return Verified(unit=unit, findings=findings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Opened:
+    """A file whose structure has been checked.
+
+    Attributes:
+        path: Path of the file.
+        data: Its bytes.
+        members: Its members.
+        words: Labels, strings of tokens and metadata.
+        offsets: First position of each prompt, and the end.
+        ids: Tokens of all prompts.
+        index: Node of each position.
+        forms: Arrays by site.
+    """
+
+    path: Path
+    data: memoryview
+    members: Mapping[str, Member]
+    words: Mapping[str, Any]
+    offsets: Int64[np.ndarray, " edge"]
+    ids: Int64[np.ndarray, " position"]
+    index: Int32[np.ndarray, " position"]
+    forms: Mapping[str, Form]
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.offsets) - 1
+
+    def tokens(self) -> list[Int64[np.ndarray, " _pos"]]:
+        return [self.ids[self.span(sample)] for sample in range(self.n_samples)]
+
+    def span(self, sample: int) -> slice:
+        return slice(int(self.offsets[sample]), int(self.offsets[sample + 1]))
+
+    def stand_ins(self) -> dict[str, Any]:
+        """Arrays of the right shapes without content, for the check of the contract."""
+        found: dict[str, Any] = {}
+        for name, form in self.forms.items():
+            site = sites.site(name)
+            shapes = [self.shape(form, sample) for sample in range(self.n_samples)]
+            blank = np.zeros(max(map(math.prod, shapes), default=0), dtype=np.float32)
+            blanks = [blank[: math.prod(shape)].reshape(shape) for shape in shapes]
+            found[site.key] = blanks if site.layers == "last" else [blanks] * form.shape[1]
+        return found
+
+    def shape(self, form: Form, sample: int) -> tuple[int, ...]:
+        """Shape of the array of one prompt at one layer."""
+        length = int(self.offsets[sample + 1] - self.offsets[sample])
+        if form.dimensions[0] == "node":
+            return (length, *form.row_shape)
+        return (_n_heads(form, self.offsets), length, length)
+
+    def chunk(self, form: Form, layer: int, block: int) -> Float32[np.ndarray, "row *width"]:
+        """One chunk, unpacked."""
+        with refusing(self.path):
+            text = content(self.data, self.members[form.chunk_name(block, layer)])
+            shape = (form.chunk_rows, *form.row_shape)
+            return decode(text, shape=shape, dtype=form.dtype)
+
+    def rows(
+        self, form: Form, layer: int, nodes: Int64[np.ndarray, " pos"]
+    ) -> Float32[np.ndarray, "pos *width"]:
+        """The rows of some nodes, in memory of their own."""
+        found = np.empty((len(nodes), *form.row_shape), dtype=np.float32)
+        blocks = nodes // form.chunk_rows
+        for block in np.unique(blocks).tolist():
+            own = blocks == block
+            chunk = _remembered(self, form, layer, block)
+            found[own] = chunk[nodes[own] - block * form.chunk_rows]
+        return found
+
+
+@functools.lru_cache(maxsize=_CHUNKS_REMEMBERED)
+def _remembered(
+    opened: _Opened, form: Form, layer: int, block: int
+) -> Float32[np.ndarray, "row *width"]:
+    """A chunk; the last few are kept, since the prompts of a layer are read one after the other."""
+    return opened.chunk(form, layer, block)
+
+
+class _Layer(Sequence[np.ndarray[Any, np.dtype[Any]]]):
+    """The arrays of one layer, one per prompt, unpacked when asked for."""
+
+    __slots__ = ("_form", "_layer", "_opened", "_samples")
+
+    def __init__(
+        self, opened: _Opened, form: Form, layer: int, samples: range | None = None
+    ) -> None:
+        self._opened, self._form, self._layer = opened, form, layer
+        self._samples = range(opened.n_samples) if samples is None else samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, sample: int) -> Float32[np.ndarray, "..."]: ...
+    @overload
+    def __getitem__(self, sample: slice) -> _Layer: ...
+    def __getitem__(self, sample: int | slice) -> Float32[np.ndarray, "..."] | _Layer:
+        if isinstance(sample, slice):
+            return _Layer(self._opened, self._form, self._layer, self._samples[sample])
+        opened, form, own = self._opened, self._form, self._samples[sample]
+        if form.dimensions[0] == "node":
+            nodes = opened.index[opened.span(own)].astype(np.int64)
+        else:
+            # Of a pattern a row is one number: those of the earlier prompts come before.
+            edges = np.square(np.diff(opened.offsets)).cumsum() * _n_heads(form, opened.offsets)
+            nodes = np.arange(edges[own - 1] if own else 0, edges[own])
+        return opened.rows(form, self._layer, nodes).reshape(opened.shape(form, own))
+
+
+def _n_heads(form: Form, offsets: Int64[np.ndarray, " edge"]) -> int:
+    """Heads of a pattern `[head, pos, pos]`; 0 where no prompt has a position.
+
+    Raises:
+        Refused: The numbers do not make whole patterns.
+    """
+    squares = int(np.square(np.diff(offsets)).sum())
+    n_heads = form.shape[0] // squares if squares else 0
+    if n_heads * squares != form.shape[0]:
+        raise Refused(
+            f"{form.name}: {form.shape[0]:,} numbers do not make patterns of these prompts",
+            remedy=AGAIN,
+        )
+    return n_heads
+
+
+def _open(data: memoryview, path: Path) -> _Opened:
+    """Check the structure of a file, and read everything but the activations.
+
+    Raises:
+        Refused: It is not what the writer writes.
+    """
+    if bytes(data[:4]) != b"PK\x03\x04":
+        raise Refused("it does not begin like a zip archive", remedy=AGAIN, offset=0)
+    members = read_members(data)
+    words = _words(data, members)
+    n_samples, strings = len(words["labels"]), words["token_strings"]
+    n_positions = sum(map(len, strings))
+    plain_forms = _plain_forms(n_samples, n_positions)
+    plain = {form.name: _plain_array(data, members, form) for form in plain_forms}
+    if plain["offsets"].tolist() != np.cumsum([0, *map(len, strings)]).tolist():
+        raise Refused("offsets: they do not fit the strings of the tokens", remedy=AGAIN)
+    n_nodes = _check_index(plain["index"])
+    forms = {}
+    for site in sites.SITES:
+        member = members.get(f"{site.key}/zarr.json")
+        if member is not None:
+            forms[site.name] = _site_form(site, content(data, member), n_nodes, plain["offsets"])
+    _check_members(members, [*plain_forms, *forms.values()])
+    n_bytes = sum(form.n_bytes for form in forms.values())
+    if n_bytes > _USUAL_BYTES + 200 * data.nbytes:
+        raise Refused(
+            f"{data.nbytes:,} bytes would become {n_bytes:,}; no activations are packed so well",
+            remedy=AGAIN,
+        )
+    cells = n_samples * sum(form.shape[1] for form in forms.values())
+    if cells > _USUAL_CELLS + data.nbytes // 16:
+        raise Refused(f"{cells:,} arrays are too many for {data.nbytes:,} bytes", remedy=AGAIN)
+    return _Opened(
+        path=path,
+        data=data,
+        members=members,
+        words=words,
+        offsets=plain["offsets"],
+        ids=plain["tokens"],
+        index=plain["index"],
+        forms=forms,
+    )
+
+
+def _words(data: memoryview, members: Mapping[str, Member]) -> dict[str, Any]:
+    """Labels, strings of tokens and metadata."""
+    member = members.get("zarr.json")
+    if member is None:
+        raise Refused("it has no zarr.json, so it is no compact unit", remedy=AGAIN)
+    if member.size > (16 << 20) + data.nbytes // 4:
+        raise Refused(f"zarr.json has {member.size:,} bytes, too many to read", remedy=AGAIN)
+    text = content(data, member)
+    structure = _STRING.sub(b"", text)
+    if structure.count(b"[") + structure.count(b"{") > 50_000 + len(text) // 64:
+        raise Refused("zarr.json has too many lists and mappings", remedy=AGAIN)
+    found = json.loads(text)
+    words = found.get("attributes") if isinstance(found, dict) else None
+    if not isinstance(words, dict) or found != {
+        "attributes": words,
+        "zarr_format": 3,
+        "node_type": "group",
+    }:
+        raise Refused("zarr.json is not that of a zarr group of version 3", remedy=AGAIN)
+    if words.get("emoact_compact") != FORMAT:
+        raise Refused(
+            f"its format is {words.get('emoact_compact')!r:.40}; this version of emoact reads "
+            f"{FORMAT}",
+            remedy="Read it with the version of emoact that wrote it.",
+        )
+    if words.get("precision") not in MANTISSA_BITS:
+        raise Refused(f"its precision is {words.get('precision')!r:.40}", remedy=AGAIN)
+    labels, strings = words.get("labels"), words.get("token_strings")
+    if not isinstance(labels, list) or not isinstance(strings, list):
+        raise Refused("labels or token_strings are missing", remedy=AGAIN)
+    if len(labels) != len(strings) or not all(isinstance(each, list) for each in strings):
+        raise Refused("labels and token_strings do not fit together", remedy=AGAIN)
+    return {name: words.get(name) for name in ("labels", "token_strings", "metadata")}
+
+
+def _plain_forms(n_samples: int, n_positions: int) -> tuple[Form, ...]:
+    """The arrays beside the activations, whose sizes follow from the words."""
+    positions = (n_positions,)
+    return (
+        Form(name="offsets", dimensions=("edge",), shape=(n_samples + 1,), dtype="int64"),
+        Form(name="tokens", dimensions=("position",), shape=positions, dtype="int64"),
+        Form(name="index", dimensions=("position",), shape=positions, dtype="int32"),
+    )
+
+
+def _plain_array(
+    data: memoryview, members: Mapping[str, Member], form: Form
+) -> np.ndarray[Any, np.dtype[Any]]:
+    """The numbers of an array of one dimension."""
+    text, *chunks = [
+        content(data, _member(members, name)) for name in (form.document_name, *form.chunk_names())
+    ]
+    read_form(form.name, text, dimensions=form.dimensions, dtype=form.dtype)
+    if text != as_json(form.document()):
+        raise Refused(f"{form.name}: {form.shape[0]:,} numbers are needed", remedy=AGAIN)
+    values = [decode(chunk, shape=form.chunk_shape, dtype=form.dtype) for chunk in chunks]
+    joined = np.concatenate([np.empty(0, form.dtype), *values])[: form.shape[0]]
+    joined.flags.writeable = False
+    return joined
+
+
+def _member(members: Mapping[str, Member], name: str) -> Member:
+    if name not in members:
+        raise Refused(f"{name} is missing", remedy=AGAIN)
+    return members[name]
+
+
+def _check_index(index: Int32[np.ndarray, " position"]) -> int:
+    """Number of nodes, which are numbered in the order of their first appearance.
+
+    Raises:
+        Refused: They are not.
+    """
+    if not index.size:
+        return 0
+    known = np.concatenate([[-1], np.maximum.accumulate(index)[:-1]])
+    if index.min() < 0 or (index > known + 1).any():
+        raise Refused(
+            "index: nodes are not numbered in the order of their appearance", remedy=AGAIN
+        )
+    return int(index.max()) + 1
+
+
+def _site_form(site: Site, text: bytes, n_nodes: int, offsets: Int64[np.ndarray, " edge"]) -> Form:
+    form = read_form(site.key, text, dimensions=site_dimensions(site), dtype="float32")
+    if not site.has_vectors:
+        _n_heads(form, offsets)
+    elif form.shape[0] != n_nodes:
+        raise Refused(
+            f"{site.key}: {form.shape[0]:,} rows for {n_nodes:,} distinct prefixes", remedy=AGAIN
+        )
+    return form
+
+
+def _check_members(members: Mapping[str, Member], forms: Sequence[Form]) -> None:
+    """Check that every chunk is there and nothing else; counts first, since they may be huge."""
+    needed = 1 + sum(1 + form.n_chunks for form in forms)
+    if needed == len(members):
+        names = {name for form in forms for name in (form.document_name, *form.chunk_names())}
+        unknown = members.keys() - names - {"zarr.json"}
+    else:
+        known = {"zarr.json", *(form.name for form in forms)}
+        unknown = {name for name in members if name.split("/")[0] not in known}
+    if unknown:
+        raise Refused(f"it has the unknown part {min(unknown)!r:.80}", remedy=AGAIN)
+    if needed != len(members):
+        raise Refused(f"it has {len(members):,} parts; {needed:,} are needed", remedy=AGAIN)

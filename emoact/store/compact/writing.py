@@ -1,0 +1,303 @@
+"""A unit as one zarr archive: each distinct prefix once, each layer a chunk."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64, UInt32
+
+from emoact import sites
+from emoact.errors import EmoactError
+from emoact.schema import Precision
+from emoact.sites import Site
+from emoact.store import pickle_opcodes
+from emoact.store.atomic import replace_atomically
+from emoact.store.compact.archive import ArchiveWriter
+from emoact.store.compact.arrays import Form, as_json, encode
+from emoact.store.protocol import Written
+from emoact.store.shard import UnitShard
+from emoact.store.write import check_parts
+
+FORMAT = 1
+MANTISSA_BITS: Mapping[Precision, int] = {"lossless": 23, "rel1e-3": 9, "rel8e-3": 6}
+"""Bits of a float32 behind the point that are kept: at k of them a value moves by at most 2^-(k+1)
+of itself."""
+RATIOS: Mapping[Precision, float] = {"lossless": 1.15, "rel1e-3": 2.2, "rel8e-3": 2.8}
+"""Compression of distinct prefixes that an estimate assumes; a little less than measured."""
+_EXPONENT = np.uint32(0x7F800000)
+_ROWS_REMEMBERED = 16
+
+
+def write_compact(
+    target: str | os.PathLike[str],
+    *,
+    shard: UnitShard,
+    tokens: Sequence[Int64[np.ndarray, "..."]],
+    token_strings: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> Written:
+    """Put a unit's archive in place of `target`, whole and on the disk, or leave `target` alone.
+
+    The arguments are those of `Store.write`; the precision is that of `metadata.provenance`.
+
+    Raises:
+        EmoactError: The parts do not fit together, a value cannot be rounded, or the file could not
+            be written.
+    """
+    check_parts(shard.layout.lengths, tokens, token_strings, labels)
+    words = {
+        "labels": list(labels),
+        "token_strings": [list(strings) for strings in token_strings],
+        "metadata": dict(metadata),
+    }
+    for name, value in words.items():
+        pickle_opcodes.plain(value, name)
+    precision = precision_of(metadata)
+    try:
+        return _write(target, shard, tokens, words, precision, share_prefixes(tokens))
+    except _PrefixesDifferError:
+        # Prompts that were not computed with shared prefixes: no two of their rows are equal bit
+        # for bit, so that there is nothing to share.
+        return _write(target, shard, tokens, words, precision, _nothing_shared(tokens))
+
+
+def precision_of(metadata: Mapping[str, Any]) -> Precision:
+    """The precision in a unit's provenance; `lossless` where it says nothing.
+
+    Raises:
+        EmoactError: It is unknown.
+    """
+    provenance = metadata.get("provenance")
+    stated = provenance.get("precision") if isinstance(provenance, Mapping) else None
+    for precision in MANTISSA_BITS:
+        if stated in (None, precision):
+            return precision
+    raise EmoactError(f"precision is {stated!r:.40}; allowed are {', '.join(MANTISSA_BITS)}")
+
+
+def round_values(
+    values: Float32[np.ndarray, "*shape"], precision: Precision
+) -> Float32[np.ndarray, "*shape"]:
+    """The nearest values with fewer mantissa bits, ties to even.
+
+    Zeros, subnormal numbers, infinities and NaN stay as they are.
+
+    Raises:
+        EmoactError: A finite value would become infinite.
+    """
+    dropped = np.uint32(23 - MANTISSA_BITS[precision])
+    if not dropped:
+        return values
+    bits: UInt32[np.ndarray, "*shape"] = np.ascontiguousarray(values).view(np.uint32)
+    exponent = bits & _EXPONENT
+    one = np.uint32(1)
+    half = (one << (dropped - one)) - one
+    rounded = (bits + half + ((bits >> dropped) & one)) >> dropped << dropped
+    kept = (exponent == 0) | (exponent == _EXPONENT)
+    found = np.where(kept, bits, rounded).view(np.float32)
+    if (~kept & ~np.isfinite(found)).any():
+        raise EmoactError(
+            f"a value beyond {np.finfo(np.float32).max:.3g} cannot be rounded to {precision}",
+            remedy="Write the unit with --precision lossless.",
+        )
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """Rows of the prompts among those of the distinct prefixes.
+
+    Attributes:
+        index: Node of each position of all prompts, one after the other. Nodes are numbered in the
+            order of their first appearance.
+        shared: First positions of each prompt that an earlier one has too.
+        owners: That earlier prompt; -1 where nothing is shared.
+        n_nodes: Distinct prefixes.
+    """
+
+    index: Int32[np.ndarray, " position"]
+    shared: tuple[int, ...]
+    owners: tuple[int, ...]
+    n_nodes: int
+
+
+def share_prefixes(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:
+    """Node of each distinct prefix; prompts that begin alike share their first nodes."""
+    children: dict[tuple[int, int], int] = {}
+    creators: list[int] = []
+    index: list[int] = []
+    shared, owners = [], []
+    for sample, ids in enumerate(tokens):
+        node, known = -1, 0
+        for token in ids.tolist():
+            child = children.get((node, token))
+            if child is None:
+                child = children[node, token] = len(creators)
+                creators.append(sample)
+            else:
+                known += 1
+            index.append(child)
+            node = child
+        shared.append(known)
+        owners.append(creators[index[len(index) - len(ids) + known - 1]] if known else -1)
+    return Sharing(
+        index=np.array(index, dtype=np.int32),
+        shared=tuple(shared),
+        owners=tuple(owners),
+        n_nodes=len(creators),
+    )
+
+
+def _nothing_shared(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:
+    n_nodes = sum(map(len, tokens))
+    return Sharing(
+        index=np.arange(n_nodes, dtype=np.int32),
+        shared=(0,) * len(tokens),
+        owners=(-1,) * len(tokens),
+        n_nodes=n_nodes,
+    )
+
+
+class _PrefixesDifferError(Exception):
+    """Rows of one prefix that are not equal bit for bit."""
+
+
+def site_dimensions(site: Site) -> tuple[str, ...]:
+    """Dimensions of a site's array: rows are distinct prefixes, or single numbers of patterns."""
+    return ("node", "layer", *site.shape.split()[1:]) if site.has_vectors else ("value", "layer")
+
+
+def _write(
+    target: str | os.PathLike[str],
+    shard: UnitShard,
+    tokens: Sequence[Int64[np.ndarray, " _pos"]],
+    words: Mapping[str, Any],
+    precision: Precision,
+    sharing: Sharing,
+) -> Written:
+    forms = {
+        name: _form(shard, sites.site(name), sharing)
+        for name in sites.site_names()
+        if name in shard.layout.sites
+    }
+    need = int(sum(form.n_bytes for form in forms.values()) / RATIOS[precision])
+    digest, size = hashlib.sha256(), 0
+    with replace_atomically(target, need=need) as file:
+
+        def write(data: bytes) -> None:
+            nonlocal size
+            file.write(data)
+            digest.update(data)
+            size += len(data)
+
+        archive = ArchiveWriter(write)
+        archive.add("zarr.json", as_json(_root(words, precision)))
+        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+        ids = np.concatenate([np.empty(0, np.int64), *tokens]).astype(np.int64)
+        _add_array(archive, "offsets", "edge", offsets)
+        _add_array(archive, "tokens", "position", ids)
+        _add_array(archive, "index", "position", sharing.index)
+        for name, form in forms.items():
+            archive.add(form.document_name, as_json(form.document()))
+            for at, layer in enumerate(shard.layout.layers(name)):
+                blocks = _blocks(shard, name, layer, form, sharing)
+                for block, rows in enumerate(blocks):
+                    values = round_values(rows, precision)
+                    text = encode(values, is_exact=precision == "lossless")
+                    archive.add(form.chunk_name(block, at), text)
+        archive.finish()
+    return Written(sha256=digest.hexdigest(), size=size)
+
+
+def _root(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+    return {
+        "attributes": {"emoact_compact": FORMAT, "precision": precision, **words},
+        "zarr_format": 3,
+        "node_type": "group",
+    }
+
+
+def _form(shard: UnitShard, site: Site, sharing: Sharing) -> Form:
+    layout = shard.layout
+    n_rows = sharing.n_nodes if site.has_vectors else int(layout.offsets(site.name)[-1])
+    return Form(
+        name=site.key,
+        dimensions=site_dimensions(site),
+        shape=(n_rows, len(layout.layers(site.name)), *layout.row_shape(site.name)),
+        dtype="float32",
+    )
+
+
+def _add_array(
+    archive: ArchiveWriter, name: str, dimension: str, values: np.ndarray[Any, np.dtype[Any]]
+) -> None:
+    """Add an array of one dimension."""
+    form = Form(
+        name=name,
+        dimensions=(dimension,),
+        shape=values.shape,
+        dtype="int32" if values.dtype == np.int32 else "int64",
+    )
+    archive.add(form.document_name, as_json(form.document()))
+    for block in range(form.n_blocks):
+        rows = np.zeros(form.chunk_rows, dtype=values.dtype)
+        own = values[block * len(rows) :][: len(rows)]
+        rows[: len(own)] = own
+        archive.add(form.chunk_name(block), encode(rows, is_exact=True))
+
+
+def _blocks(
+    shard: UnitShard, name: str, layer: int, form: Form, sharing: Sharing
+) -> Iterator[Float32[np.ndarray, "row *width"]]:
+    """The rows of the nodes at one layer in chunks, the last one filled with zeros."""
+    shares = sites.site(name).has_vectors
+
+    @functools.lru_cache(maxsize=_ROWS_REMEMBERED)
+    def rows_of(sample: int) -> Float32[np.ndarray, "row *width"]:
+        return shard.rows(name, layer, sample).reshape(-1, *form.row_shape)
+
+    yield from _in_chunks(
+        (
+            _new_rows(rows_of, sample, sharing) if shares else rows_of(sample)
+            for sample in range(shard.layout.n_samples)
+        ),
+        form,
+    )
+
+
+def _new_rows(
+    rows_of: Callable[[int], np.ndarray], sample: int, sharing: Sharing
+) -> Float32[np.ndarray, "row *width"]:
+    """Rows of a prompt that no earlier prompt has."""
+    rows, shared = rows_of(sample), sharing.shared[sample]
+    if shared:
+        earlier = rows_of(sharing.owners[sample])[:shared]
+        if not np.array_equal(rows[:shared].view(np.uint32), earlier.view(np.uint32)):
+            raise _PrefixesDifferError
+    return rows[shared:]
+
+
+def _in_chunks(
+    pieces: Iterator[Float32[np.ndarray, "row *width"]], form: Form
+) -> Iterator[Float32[np.ndarray, "row *width"]]:
+    """The same rows in pieces of the size of a chunk."""
+    size = form.chunk_rows
+    chunk, filled = np.zeros((size, *form.row_shape), dtype=np.float32), 0
+    for rows in pieces:
+        start = 0
+        while start < len(rows):
+            taken = min(size - filled, len(rows) - start)
+            chunk[filled : filled + taken] = rows[start : start + taken]
+            start, filled = start + taken, filled + taken
+            if filled == size:
+                yield chunk
+                chunk, filled = np.zeros_like(chunk), 0
+    if filled:
+        yield chunk
