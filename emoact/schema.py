@@ -20,6 +20,9 @@ DType = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["lossless", "rel1e-3", "rel8e-3"]
 """How exactly a file keeps the values: bit for bit, or with this relative error at most."""
+MANTISSA_BITS: Mapping[Precision, int] = {"lossless": 23, "rel1e-3": 9, "rel8e-3": 6}
+"""Bits of a float32 behind the point that are kept: at k of them, fewer than all 23, a value moves
+by at most 2^-(k+1) of itself."""
 Severity = Literal["error", "warning", "note"]
 
 SCHEMA_VERSION = 1

@@ -31,7 +31,8 @@ class ParityResult:
         folder: The model's folder.
         emotion: Label.
         samples: Indices of the recomputed prompts.
-        tolerance: Largest allowed difference: 1e-5, or three times the model's rounding error.
+        tolerance: Largest allowed difference: 1e-5, or three times the model's rounding error, plus
+            the rounding of the file.
         differences: By site, the largest relative difference of each layer.
     """
 
@@ -146,14 +147,15 @@ def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult
         ]
         for name in sites
     }
-    tolerance = PARITY
-    if not max((max(row) for row in differences.values()), default=0.0) <= PARITY:
+    tolerance = PARITY + unit.rounding
+    if not max((max(row) for row in differences.values()), default=0.0) <= tolerance:
         # Rounding differs much between prompts, so it is measured on more of them.
         every = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in _more(unit)}
         ids |= every
         for sample in every.keys() - references.keys():
             references[sample] = single_prompt(bridge, ids[sample], sites)
-        tolerance = max(PARITY, 3 * own_error(bridge, ids, list(ids), references, sites))
+        noise = own_error(bridge, ids, list(ids), references, sites)
+        tolerance = max(PARITY, 3 * noise) + unit.rounding
     return ParityResult(
         folder=unit.folder,
         emotion=unit.emotion,

@@ -52,20 +52,31 @@ class ModelWork(RunModel):
 
 
 def estimate_run(
-    work: Sequence[ModelWork], options: ExtractionOptions, *, results: str | os.PathLike[str]
+    work: Sequence[ModelWork],
+    options: ExtractionOptions,
+    *,
+    results: str | os.PathLike[str],
+    smaller: float = 1.0,
 ) -> Estimate:
-    """Estimate for these models and options, with warnings where disk or memory is short."""
+    """Estimate for these models and options, with warnings where disk or memory is short.
+
+    Args:
+        work: The models.
+        options: Settings of the run.
+        results: The results folder.
+        smaller: Number of times that the files are smaller than float32.
+    """
     rates = read_rates()
     models = []
     largest_unit = 0
     for one in work:
-        estimated, largest = _model(one, options, rates)
+        estimated, largest = _model(one, options, rates, smaller)
         models.append(estimated)
         largest_unit = max(largest_unit, largest)
     disk = sum(model.disk_bytes for model in models)
     memory = max((model.memory_bytes for model in models), default=0)
     free = free_bytes(results), free_memory()
-    # A unit is gathered in a file of its own before it becomes the pickle.
+    # A unit is gathered in a file of its own before it becomes its file.
     peak_disk = disk + largest_unit
     return Estimate(
         seconds=sum(model.prepare_s + model.extract_s for model in models),
@@ -82,8 +93,10 @@ def estimate_run(
     )
 
 
-def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[ModelEstimate, int]:
-    """The model's estimate, and the bytes of its largest unit."""
+def _model(
+    work: ModelWork, options: ExtractionOptions, rates: Rates, smaller: float
+) -> tuple[ModelEstimate, int]:
+    """The model's estimate, and the bytes of its largest unit in memory."""
     n_tokens = largest = disk = 0
     counted = True
     for texts in work.texts.values():
@@ -118,7 +131,7 @@ def _model(work: ModelWork, options: ExtractionOptions, rates: Rates) -> tuple[M
         rate_source="measured" if known else "guessed",
         prepare_s=waits,
         extract_s=extract_s,
-        disk_bytes=disk,
+        disk_bytes=math.ceil(disk / smaller),
         memory_bytes=_memory(work, options, n_parameters) if work.texts else 0,
     )
     return estimated, largest

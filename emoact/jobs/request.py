@@ -159,7 +159,12 @@ def prepare(request: ExtractRequest) -> RunConfig:
         command=redact(shell_command(request)),
         executor=request.executor,
         store=request.store,
-        estimate=estimate_run(work, request.options, results=request.results),
+        estimate=estimate_run(
+            work,
+            request.options,
+            results=request.results,
+            smaller=store.precisions[request.options.precision],
+        ),
     )
 
 

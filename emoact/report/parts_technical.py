@@ -15,7 +15,7 @@ from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
 from emoact.schema import ChatFormat, Generation
 from emoact.sites import saved_sites, site_names
-from emoact.store.protocol import find_store, store_of
+from emoact.store.protocol import STORES, find_store, store_of
 
 _LIBRARIES = ("transformer_lens", "torch", "numpy")
 
@@ -133,7 +133,7 @@ def _formats(material: Material, words: Words) -> Iterator[Marked]:
         store = find_store(name)
         if words.has(f"format.{name}"):
             yield words(f"format.{name}")
-            yield words("format.reason")
+            yield words("format.reason" if name == "pickle" else f"format.reason.{name}")
         else:
             yield words("format.other", name=store.label, suffix=code(store.suffix))
     if material.executors:
@@ -172,6 +172,8 @@ def _settings_of(unit: UnitFacts, words: Words) -> list[str]:
     generation = Generation.of(unit.provenance.get("generation"))
     if generation is not None:
         policy += f", {words.plain('generation', n=generation.max_tokens)}"
+    if unit.provenance.get("precision", "lossless") != "lossless":
+        dtype += f" ({unit.provenance['precision']})"
     return [processing, policy, dtype, device, ", ".join(unit.saved_sites)]
 
 
@@ -205,6 +207,10 @@ def _extract(unit: UnitFacts) -> str:
     words += [] if chat is None else chat.command
     generation = Generation.of(made.get("generation"))
     words += [] if generation is None else generation.command
+    store = store_of(Path(unit.file)).name
+    words += [] if store == STORES[0].name else ["--store", store]
+    precision = made.get("precision", "lossless")
+    words += [] if precision == "lossless" else ["--precision", str(precision)]
     for name, default in (("processing", "raw"), ("dtype", "float32")):
         if made.get(name) not in (None, default):
             words += [f"--{name}", str(made[name])]

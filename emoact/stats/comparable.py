@@ -38,6 +38,7 @@ class Configuration:
         pooling: How positions became one vector.
         chat: Chat format, `none` without one.
         generation: Choice of the tokens of a response, `none` without one.
+        precision: Rounding of the values in the files.
         revision: Of the model; compared between units of the same model only.
         weight_source: Where the weights came from; compared likewise.
     """
@@ -50,6 +51,7 @@ class Configuration:
     pooling: str | None = None
     chat: str | None = None
     generation: str | None = None
+    precision: str | None = None
     revision: str | None = None
     weight_source: str | None = None
 
@@ -93,6 +95,7 @@ class Configuration:
             pooling=pooling,
             chat=None if unit.provenance is None else _chat(chat),
             generation=None if unit.provenance is None else _generation(known.get("generation")),
+            precision=str(known.get("precision", "lossless")),
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),
         )
@@ -120,7 +123,7 @@ class Difference:
         return f"{self.field} differs{f' within {self.model}' if self.model else ''}: {shown}"
 
 
-_SHARED = ("processing", "bos", "dtype", "dataset", "pooling", "chat", "generation")
+_SHARED = ("processing", "bos", "dtype", "dataset", "pooling", "chat", "generation", "precision")
 _PER_MODEL = ("revision", "weight_source")
 
 

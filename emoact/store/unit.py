@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
 from emoact.positions import Span, spans_from
-from emoact.schema import Finding
+from emoact.schema import MANTISSA_BITS, Finding
 from emoact.sites import SiteName, site_names
 from emoact.store.read.tokens import BFloat16Array, Leaf
 
@@ -47,7 +47,14 @@ def as_float32(values: Leaf) -> Float32[np.ndarray, "..."]:
     return wide
 
 
-class Samples(Sequence[np.ndarray[Any, np.dtype[Any]]]):
+if TYPE_CHECKING:
+    _Arrays = Sequence[np.ndarray[Any, np.dtype[Any]]]
+else:
+    # Without the type of its items: a check of one of them would unpack it.
+    _Arrays = Sequence
+
+
+class Samples(_Arrays):
     """The arrays of one layer, one per sample.
 
     Args:
@@ -222,6 +229,12 @@ class Unit:
         return configuration_of(self.provenance)
 
     @property
+    def rounding(self) -> float:
+        """Largest relative error of a value by the rounding of the file; 0 where all bits stay."""
+        precision = (self.provenance or {}).get("precision", "lossless")
+        return 0.0 if precision == "lossless" else 2.0 ** -(MANTISSA_BITS[precision] + 1)
+
+    @property
     def random_weights(self) -> bool:
         """True when the model's weights are random."""
         return bool((self.provenance or {}).get("random_weights", False))
@@ -245,6 +258,8 @@ def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] 
     for field in STATED:
         if field in provenance:
             chosen[field] = provenance[field]
+    if provenance.get("precision", "lossless") != "lossless":
+        chosen["precision"] = provenance["precision"]
     dataset = chosen["dataset"]
     if isinstance(dataset, Mapping):
         chosen["dataset"] = dataset.get("sha256")

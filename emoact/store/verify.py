@@ -211,7 +211,12 @@ def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
                 total += unit.site(part)[layer][sample]
             after = unit.residual_stream[layer + 1][sample].astype(np.float64)
             with np.errstate(invalid="ignore", divide="ignore"):
-                error = float(np.linalg.norm(total - after) / np.linalg.norm(after))
+                size = np.linalg.norm(after)
+                error = float(np.linalg.norm(total - after) / size)
+                if unit.rounding:
+                    terms = (unit.site(name)[layer][sample] for name in ("resid_pre", *parts))
+                    sizes = [size, *(np.linalg.norm(term.astype(np.float64)) for term in terms)]
+                    error = max(0.0, error - unit.rounding * float(sum(sizes) / size))
             # NaN compares as neither larger nor smaller and must be found too.
             if not error <= worst:
                 worst, where = error, f"layer {layer}, sample {sample}"

@@ -33,6 +33,9 @@ def warnings(units: Sequence[UnitMeasures]) -> list[str]:
             f"The files differ in {listed([mono(field) for field in mixed])}; what is drawn "
             "together here is not made alike. The settings below say which is which."
         )
+    for precision in _roundings(units):
+        rounded = [unit for unit in units if _roundings([unit]) == [precision]]
+        found.append(f"The values of {_names(rounded)} are rounded ({precision}).")
     random = [unit for unit in units if unit.random_weights]
     if random:
         found.append(
@@ -81,9 +84,11 @@ def short_words(unit: UnitMeasures) -> str:
     chat = ", chat template" if "chat" in unit.configuration else ""
     if "generation" in unit.configuration:
         chat += ", responses"
+    rounded = unit.configuration.get("precision")
+    precision = "" if rounded is None else f", rounded ({rounded})"
     return (
         f"{_text(unit.configuration.get('processing'))}, {_text(unit.configuration.get('dtype'))}, "
-        f"{'BOS prepended' if prepended else 'no BOS'}{chat}"
+        f"{'BOS prepended' if prepended else 'no BOS'}{chat}{precision}"
     )
 
 
@@ -91,7 +96,13 @@ def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
     """Settings in which files with a known configuration differ."""
     found = mixed_settings([unit for unit in units if unit.configuration is not None])
     fields = ", ".join(str(each.figures["fields"]) for each in found).split(", ")
-    return [field for field in fields if field in (*COMPARED, *STATED)]
+    return [field for field in fields if field in (*COMPARED, *STATED, "precision")]
+
+
+def _roundings(units: Sequence[UnitMeasures]) -> list[str]:
+    """Precisions of the files whose values are rounded."""
+    found = {(unit.configuration or {}).get("precision") for unit in units}
+    return sorted(map(str, found - {None}))
 
 
 def _names(units: Sequence[UnitMeasures]) -> str:
@@ -120,6 +131,7 @@ def _row(card: UnitCard, unit: UnitMeasures) -> dict[str, Any]:
         "BOS": bos_words(unit.configuration or made),
         "processing": _text(made.get("processing")),
         "dtype": _text(made.get("dtype")),
+        "precision": str(made.get("precision") or "lossless"),
         "device": _text(made.get("device")),
         "data set": _text(dataset.get("source") if isinstance(dataset, Mapping) else None),
         "run": _text(made.get("run_id")),
@@ -138,6 +150,9 @@ def badges(units: Sequence[UnitMeasures]) -> tuple[str, ...]:
     found = []
     if any(unit.random_weights for unit in units):
         found.append("random weights: says nothing about emotion")
+    roundings = _roundings(units)
+    if roundings:
+        found.append(f"rounded values ({', '.join(roundings)})")
     mixed = _mixed(units)
     if mixed:
         found.append(f"files differ in {', '.join(mixed)}")

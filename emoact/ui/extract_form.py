@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import streamlit as st
@@ -18,7 +18,7 @@ from emoact.jobs.config import Estimate, ModelEstimate, RunConfig
 from emoact.jobs.executor import Executor
 from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
-from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Precision, Processing
 from emoact.store import protocol
 from emoact.store.protocol import Store
 from emoact.ui import links
@@ -207,15 +207,16 @@ def _ask(results: str) -> ExtractRequest | None:
         st.caption(f"Choose at least {missing}.")
         return None
     chosen = tuple(label for label in labels if label in emotions)
+    store = _one_of("Format", "store", protocol.STORES, "Format of the files.")
     return ExtractRequest(
         models=tuple(models),
         dataset=dataset or DEFAULT_DATASET,
         results=results,
         emotions=None if len(chosen) == len(labels) else chosen,
-        options=options,
+        options=replace(options, precision=_ask_precision(protocol.find_store(store))),
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
-        store=_one_of("Format", "store", protocol.STORES, "Format of the files."),
+        store=store,
         executor=_one_of("Runs on", "executor", executor.EXECUTORS, "Where the work is done."),
     )
 
@@ -278,6 +279,25 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
         chat=chat,
         generation=generation,
     )
+
+
+def _ask_precision(store: Store) -> Precision:
+    """Rounding of the values; asked for only where the store can round."""
+    allowed = list(store.precisions)
+    if len(allowed) == 1:
+        return allowed[0]
+    links.note_ignored("precision", allowed)
+    found: Precision = st.segmented_control(
+        "Rounding",
+        allowed,
+        default=allowed[0],
+        required=True,
+        key="precision",
+        bind="query-params",
+        help="lossless: every bit. rel1e-3, rel8e-3: each value within 0.1 % or 0.8 % of itself, "
+        "and files less than half or a third as large.",
+    )
+    return found
 
 
 def _one_of(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:

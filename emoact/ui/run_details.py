@@ -158,6 +158,8 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
     chosen |= {name: "true" for name, on in switches.items() if on}
     places = {"store": (config.store, "pickle"), "executor": (config.executor, "local")}
     chosen |= {name: value for name, (value, default) in places.items() if value != default}
+    if options.precision != "lossless":
+        chosen["precision"] = options.precision
     return chosen
 
 

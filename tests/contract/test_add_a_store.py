@@ -46,7 +46,7 @@ class NpzStore:
     label = "NumPy archive"
     about = "one .npz file for each model and emotion"
     suffix = ".npz"
-    precisions: tuple[Precision, ...] = ("lossless",)
+    precisions: Mapping[Precision, float] = {"lossless": 1.0}
 
     def write(
         self,

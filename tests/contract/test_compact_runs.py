@@ -13,8 +13,8 @@ from emoact.jobs import launch
 from emoact.report.making import make_report
 from tests.support.pages import ROOT, choices, open_page
 from tests.support.pages import words as page_words
-from tests.support.stand_in_world import EMOTIONS, World, saved_arrays
 from tests.support.stand_in_worker import WORKER
+from tests.support.stand_in_world import EMOTIONS, World, saved_arrays
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_pages_and_report_show_its_units_and_their_precision(
     assert "2 files of 1 model on disk" in page_words(open_page("home"))
     page = open_page("extract")
     assert choices(page)["Format"][:2] == ["Pickle", "Compact"]
-    assert "rel1e-3" in page_words(open_page("activations"))
+    assert "are rounded (rel1e-3)" in page_words(open_page("activations"))
     text = make_report(world.results, lang="en").path.read_text()
     assert "activations_anger.zarr.zip" in text
     assert "rel1e-3" in text

@@ -16,6 +16,9 @@ from emoact.store.unit import STATED
 # These differ between any two models without biasing a comparison.
 _OF_THE_MODEL = frozenset({"model_name", "revision", "weight_source"})
 
+_UNSTATED = {**dict.fromkeys(STATED, "none"), "precision": "lossless"}
+"""Settings that a configuration leaves out where they are the usual ones."""
+
 
 def mixed_settings(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
     """One finding for each model whose own units differ, and one where models differ."""
@@ -66,11 +69,7 @@ def _values(units: Sequence[UnitMeasures], *, models: bool = False) -> dict[str,
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         name = unit.folder if models else unit.emotion
-        known = (
-            {}
-            if unit.configuration is None
-            else {**dict.fromkeys(STATED, "none"), **unit.configuration}
-        )
+        known = {} if unit.configuration is None else {**_UNSTATED, **unit.configuration}
         for field, value in known.items():
             shown = _bos(value, alike=models) if field == "bos" else _text(value)
             if name not in values[field][shown]:

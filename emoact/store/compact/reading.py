@@ -21,11 +21,11 @@ from jaxtyping import Float32, Int32, Int64
 
 from emoact import sites
 from emoact.errors import FileRefusedError
-from emoact.schema import Finding
+from emoact.schema import MANTISSA_BITS, Finding
 from emoact.sites import Site
 from emoact.store.compact.archive import AGAIN, Member, content, read_members
 from emoact.store.compact.arrays import Form, as_json, decode, read_form
-from emoact.store.compact.writing import FORMAT, MANTISSA_BITS, site_dimensions
+from emoact.store.compact.writing import FORMAT, site_dimensions
 from emoact.store.contract import check_finite
 from emoact.store.protocol import Verified
 from emoact.store.read.closed import map_file, refusing
@@ -53,7 +53,7 @@ def read_compact(path: Path) -> Unit:
         unit,
         by_site={
             name: tuple(
-                Samples(_Layer(opened, opened.forms[name], layer))
+                _Layer(opened, opened.forms[name], layer)
                 for layer in range(opened.forms[name].shape[1])
             )
             if name in opened.forms
@@ -153,7 +153,7 @@ def _remembered(
     return opened.chunk(form, layer, block)
 
 
-class _Layer(Sequence[np.ndarray[Any, np.dtype[Any]]]):
+class _Layer(Samples):
     """The arrays of one layer, one per prompt, unpacked when asked for."""
 
     __slots__ = ("_form", "_layer", "_opened", "_samples")

@@ -14,22 +14,17 @@ from jaxtyping import Float32, Int32, Int64, UInt32
 
 from emoact import sites
 from emoact.errors import EmoactError
-from emoact.schema import Precision
+from emoact.schema import MANTISSA_BITS, Precision
 from emoact.sites import Site
 from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
 from emoact.store.compact.arrays import Form, as_json, encode
-from emoact.store.protocol import Written
+from emoact.store.protocol import CompactStore, Written
 from emoact.store.shard import UnitShard
 from emoact.store.write import check_parts
 
 FORMAT = 1
-MANTISSA_BITS: Mapping[Precision, int] = {"lossless": 23, "rel1e-3": 9, "rel8e-3": 6}
-"""Bits of a float32 behind the point that are kept: at k of them a value moves by at most 2^-(k+1)
-of itself."""
-RATIOS: Mapping[Precision, float] = {"lossless": 1.15, "rel1e-3": 2.2, "rel8e-3": 2.8}
-"""Compression of distinct prefixes that an estimate assumes; a little less than measured."""
 _EXPONENT = np.uint32(0x7F800000)
 _ROWS_REMEMBERED = 16
 
@@ -63,8 +58,7 @@ def write_compact(
     try:
         return _write(target, shard, tokens, words, precision, share_prefixes(tokens))
     except _PrefixesDifferError:
-        # Prompts that were not computed with shared prefixes: no two of their rows are equal bit
-        # for bit, so that there is nothing to share.
+        # These prompts were not computed with shared prefixes.
         return _write(target, shard, tokens, words, precision, _nothing_shared(tokens))
 
 
@@ -187,7 +181,7 @@ def _write(
         for name in sites.site_names()
         if name in shard.layout.sites
     }
-    need = int(sum(form.n_bytes for form in forms.values()) / RATIOS[precision])
+    need = int(sum(form.n_bytes for form in forms.values()) / CompactStore.precisions[precision])
     digest, size = hashlib.sha256(), 0
     with replace_atomically(target, need=need) as file:
 
