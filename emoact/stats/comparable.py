@@ -95,7 +95,9 @@ class Configuration:
             pooling=pooling,
             chat=None if unit.provenance is None else _chat(chat),
             generation=None if unit.provenance is None else _generation(known.get("generation")),
-            precision=str(known.get("precision", "lossless")),
+            precision=None
+            if unit.provenance is None
+            else _text(known.get("precision", "lossless")),
             revision=_text(known.get("revision")),
             weight_source=_text(known.get("weight_source")),
         )

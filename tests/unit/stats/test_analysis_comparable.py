@@ -75,7 +75,7 @@ def test_configuration_is_read_from_provenance() -> None:
         "weight_source": "hub",
     }
     unit = SimpleNamespace(provenance=provenance, content_start=1)
-    expected = dataclasses.replace(BASE, chat="none")
+    expected = dataclasses.replace(BASE, chat="none", generation="none", precision="lossless")
     assert Configuration.of(unit, model="gpt2", pooling="mean_content") == expected
 
 
