@@ -11,6 +11,7 @@ import pytest
 
 from emoact import read_analysis
 from emoact.cli.entry import build_parser
+from emoact.sites import words as site_words
 from scripts import write_docs, write_findings
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
@@ -97,8 +98,18 @@ def test_the_findings_are_written_between_their_markers_from_the_analysis(plante
     section, _, tail = rest.partition(write_findings.END)
     assert before.startswith(head)
     assert before.endswith(tail)
-    saved = read_analysis(planted / "results").sentences["smollm2-135m"]
-    assert saved in re.sub(r"\s+", " ", section.replace("\n- ", " "))
+    rows = read_analysis(planted / "results").table("headline").to_dict("records")
+    for row in rows:
+        cell = f"{100 * row['balanced_accuracy']:.0f} % [{100 * row['balanced_low']:.0f}, "
+        (line,) = (
+            line
+            for line in section.splitlines()
+            if line.startswith(f"| {row['model']} | {row['emotion']} | {site_words(row['site'])} |")
+        )
+        assert cell in line
+        assert str(row["verdict"]).replace("_", " ") in line
+    text = section.split("\n\n")[1]
+    assert len(re.findall(r"\.(?=\s)", text)) <= 6
     write_findings.main(words)
     assert readme.read_text() == once
     readme.write_text("no markers")
