@@ -16,7 +16,7 @@ from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.analysis.table_files import write_table
 from emoact.decode import encode
 from emoact.errors import EmoactError
-from emoact.models.cache import hash_of
+from emoact.models.cache import hash_of, remember
 from emoact.stats.result import AnalysisResult
 from emoact.store.atomic import write_error, write_json
 from emoact.store.layout import ResultsRoot
@@ -62,7 +62,11 @@ def save_analysis(
         raise write_error(error, path=target) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-    return SavedAnalysis.open(target)
+    saved = SavedAnalysis.open(target)
+    for name, file in saved.files.items():
+        if name.startswith("tables/"):
+            remember("tables", file.sha256)
+    return saved
 
 
 def _write(

@@ -12,8 +12,10 @@ from typing import Any, Literal, TypeVar
 from emoact.analysis.direction_files import Directions, file_name, read_directions
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile
 from emoact.analysis.table_files import missing_columns, read_table
+from emoact.child import ask
 from emoact.decode import decode, read_json, read_regular, versioned
 from emoact.errors import FileRefusedError, RequestError
+from emoact.models.cache import is_remembered, remember
 from emoact.schema import Finding
 from emoact.sites import SiteName
 from emoact.stats import catalogue
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
+_MAX_FILE = 2_000_000_000
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
 
@@ -196,7 +200,7 @@ class SavedAnalysis(Description):
             )
         )
 
-    def _read(self, name: str, reader: Callable[[Path, str], T]) -> T:
+    def _read(self, name: str, reader: Callable[[bytes, str], T]) -> T:
         if name not in self.tables:
             title = catalogue.table_named(name).title
             raise RequestError(
@@ -204,11 +208,27 @@ class SavedAnalysis(Description):
                 f"{self.versions.get('emoact', 'of an unknown version')}",
                 remedy=f"Analyse again: {self.command}",
             )
-        path = self._file(f"tables/{name}.parquet")
+        file = f"tables/{name}.parquet"
+        self._check_size(file)
+        path, data = self._file(file)
         try:
-            return reader(path, name)
-        except (OSError, ValueError) as error:
+            return reader(data, name)
+        except _DAMAGE as error:
             raise _refused(path, f"it is no table of this emoact ({error})") from error
+
+    def _check_size(self, name: str) -> None:
+        """Have a process with limits read a table before this one does, once for each content.
+
+        A folder from another machine can hold a small file with billions of values.
+        """
+        if is_remembered("tables", self.files[name].sha256):
+            return
+        path = self._file(name)[0]
+        try:
+            ask("emoact.analysis.table_files:check_size", os.fspath(path))
+        except RequestError as error:
+            raise _refused(path, f"it is no table of this emoact ({error.message})") from error
+        remember("tables", self.files[name].sha256)
 
     def directions(
         self, folder: str, site: SiteName, kind: DirectionKind | None = None
@@ -234,7 +254,7 @@ class SavedAnalysis(Description):
         path = self.directions_path(folder, site)
         try:
             return read_directions(path, kind)
-        except (OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise _refused(path, f"it is no file of directions ({error})") from error
 
     def directions_path(self, folder: str, site: SiteName) -> Path:
@@ -243,7 +263,7 @@ class SavedAnalysis(Description):
         Raises:
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        return self._file(file_name(check_folder_name(folder), site))
+        return self._file(file_name(check_folder_name(folder), site))[0]
 
     def check(self) -> None:
         """Check that every file is the one that was written.
@@ -254,11 +274,16 @@ class SavedAnalysis(Description):
         for name in self.files:
             self._file(name)
 
-    def _file(self, name: str) -> Path:
+    def _file(self, name: str) -> tuple[Path, bytes]:
+        """Path and content of a file, checked against what was written."""
         path = self.path / name
         written = self.files.get(name)
         if written is None:
             raise _refused(path, "analysis.json does not list it")
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise _refused(path, "it leads out of the folder of the analysis")
+        if not 0 <= written.size <= _MAX_FILE:
+            raise _refused(path, f"analysis.json says that it has {written.size:,} bytes")
         try:
             data = read_regular(path, limit=written.size + 1)
         except RequestError as error:
@@ -268,7 +293,7 @@ class SavedAnalysis(Description):
             raise _refused(path, f"it is {how}: {written.size:,} bytes are expected")
         if hashlib.sha256(data).hexdigest() != written.sha256:
             raise _refused(path, "its content is not what was written")
-        return path
+        return path, data
 
 
 def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:

@@ -18,6 +18,9 @@ _BLANKS: dict[Kind, float | bool | str] = {
     "bool": False,
     "str": "",
 }
+_BATCH = 1024
+_LARGEST = 1_000_000_000
+"""Bytes of a table in memory."""
 _PARQUET: dict[Kind, str] = {"float": "float64", "int": "int64", "bool": "bool", "str": "string"}
 
 
@@ -45,31 +48,33 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, *, badges: Sequenc
     table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
 
 
-def missing_columns(path: Path, name: str) -> tuple[str, ...]:
+def missing_columns(data: bytes, name: str) -> tuple[str, ...]:
     """Known columns of a table that the file lacks.
 
     Raises:
-        OSError, ValueError: The file is no Parquet file.
+        OSError, ValueError: The bytes are no Parquet file.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    there = pq.ParquetFile(path).schema_arrow.names
+    there = pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names
     return tuple(column for column in _known(name) if column not in there)
 
 
-def read_table(path: Path, name: str) -> pd.DataFrame:
+def read_table(data: bytes, name: str) -> pd.DataFrame:
     """A table as it was written.
 
     Missing columns are filled with blanks (NaN, False, an empty text); unknown columns come last.
 
     Raises:
-        OSError, ValueError: The file is no Parquet file, lacks an identifier column, or holds a
+        OSError, ValueError: The bytes are no Parquet file, lack an identifier column, or hold a
             column of another type.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = _known(name)
-    frame = pq.ParquetFile(path).read().to_pandas()
+    frame = pq.ParquetFile(pa.BufferReader(data)).read().to_pandas()
     there = list(frame)
     for column, each in columns.items():
         if column in there:
@@ -79,6 +84,25 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         else:
             frame[column] = _BLANKS[each.kind]
     return frame[[*columns, *(column for column in there if column not in columns)]]
+
+
+def check_size(path: str) -> int:
+    """Bytes of a table in memory; called in a process with limits, before another reads it.
+
+    Raises:
+        OSError, ValueError: It is no Parquet file, or has more than a table can have.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    total = 0
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH):
+        for column in batch.columns:
+            coded = pa.types.is_dictionary(column.type)
+            total += (column.dictionary_decode() if coded else column).nbytes
+        if total > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST:,} bytes in memory")
+    return total
 
 
 def _known(name: str) -> Mapping[str, Measure]:

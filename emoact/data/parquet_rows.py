@@ -8,7 +8,6 @@ a line comes out: a kind of message and its content.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+from emoact.child import limit
 from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source
 from emoact.errors import RequestError
@@ -29,7 +29,7 @@ _CHILD = (
 _BATCH = 1024
 _EXPANSION = 20
 """Largest unpacked size of the columns, as a multiple of the largest size of a file."""
-_MEMORY = 8 * 1024**3
+_MEMORY = 4 * 1024**3
 _SECONDS = 120
 _INTEGERS = ("id", "scenario_id")
 
@@ -53,14 +53,23 @@ def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[
             # A child that ended early has said why, or is taken for crashed.
             with suppress(BrokenPipeError), cast("IO[bytes]", child.stdin) as pipe:
                 pipe.write(source.data)
-            yield from _received(source, cast("IO[bytes]", child.stdout))
+            yield from _received(source, cast("IO[bytes]", child.stdout), max_bytes)
         finally:
             child.kill()
 
 
-def _received(source: Source, pipe: IO[bytes]) -> Iterator[Row]:
+def _received(source: Source, pipe: IO[bytes], max_bytes: int) -> Iterator[Row]:
     """Rows from the messages of the child, up to the end mark."""
+    n_bytes = 0
     for number, line in enumerate(pipe, start=1):
+        # A dictionary of few texts can stand for millions of rows.
+        n_bytes += len(line)
+        if n_bytes > max_bytes:
+            raise source.refusal(
+                f"row {number}",
+                f"the rows up to here take more than {max_bytes:,} bytes as text",
+                remedy="Split the data set, or raise EMOACT_MAX_BYTES.",
+            )
         content: Any
         kind, content = json.loads(line) if line.endswith(b"\n") else ("cut off", None)
         if kind == "row":
@@ -92,15 +101,7 @@ def unpack(max_bytes: int, max_chars: int) -> None:
     import pyarrow as pa
 
     data = sys.stdin.buffer.read()
-    limits = (
-        (resource.RLIMIT_AS, _MEMORY),
-        (resource.RLIMIT_CPU, _SECONDS),
-        (resource.RLIMIT_CORE, 0),
-    )
-    for limit, value in limits:
-        # Where the system can limit the address space, a decompression bomb ends here.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
+    limit(memory=_MEMORY, seconds=_SECONDS)
     errors = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError)
     try:
         for row in _content(data, max_bytes, max_chars):

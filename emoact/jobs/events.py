@@ -14,7 +14,7 @@ from emoact.decode import decode, read_regular
 from emoact.errors import RequestError
 from emoact.store.atomic import write_error
 
-_MAX_BYTES = 64_000_000
+_MAX_BYTES = 8_000_000
 """Later events are not read; a run writes a few hundred lines."""
 
 EventKind = Literal[

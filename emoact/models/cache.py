@@ -109,3 +109,16 @@ def hash_of(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_remembered(kind: str, content: str) -> bool:
+    """True when a content of this hash was found good before."""
+    return (cache_root() / kind / content).is_file()
+
+
+def remember(kind: str, content: str) -> None:
+    """Remember that the content of this hash is good; without a cache it is checked again."""
+    place = cache_root() / kind / content
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()

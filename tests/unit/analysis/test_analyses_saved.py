@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
 from emoact.analysis.key import InputFile, analysis_id
 from emoact.analysis.listing import list_analyses, read_analysis, saved_already
 from emoact.analysis.save import save_analysis
-from emoact.analysis.saved import SavedAnalysis
+from emoact.analysis.saved import FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.stats import catalogue
@@ -53,16 +55,17 @@ def test_a_table_without_rows_keeps_its_columns(root: ResultsRoot, analysed: Ana
     assert frame.dtypes["score_corr"] == np.float64
 
 
+def state_of(path: Path) -> FileState:
+    return FileState(size=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def rewrite(saved: SavedAnalysis, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Any:
     """Save a table as another version of emoact would, with its size and hash."""
     path = saved.path / "tables" / f"{name}.parquet"
     change(pd.read_parquet(path)).to_parquet(path)
     where = saved.path / "analysis.json"
     fields = json.loads(where.read_text())
-    fields["files"][f"tables/{name}.parquet"] = {
-        "size": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+    fields["files"][f"tables/{name}.parquet"] = dataclasses.asdict(state_of(path))
     where.write_text(json.dumps(fields))
     return SavedAnalysis.open(saved.path)
 
@@ -94,6 +97,44 @@ def test_a_table_without_the_columns_that_name_its_rows_is_refused(saved: SavedA
     found = rewrite(saved, "strength", lambda table: table.drop(columns=["layer"]))
     with pytest.raises(FileRefusedError, match="it has no column layer"):
         found.table("strength")
+
+
+def test_a_short_table_cannot_stand_for_gigabytes(saved: SavedAnalysis) -> None:
+    n_rows = 40_000_000
+    path = saved.path / "tables" / "strength.parquet"
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), ["x" * 100])
+    pq.write_table(pa.table({"model": column}), path, row_group_size=n_rows)
+    assert path.stat().st_size < 1_000_000
+    listed = rewrite(saved, "stability", lambda table: table)
+    found = dataclasses.replace(
+        listed, files={**listed.files, "tables/strength.parquet": state_of(path)}
+    )
+    with pytest.raises(FileRefusedError, match="more than 1,000,000,000 bytes in memory"):
+        found.table("strength")
+    # The others are still read.
+    assert len(found.table("headline")) == found.rows["headline"]
+
+
+@pytest.mark.parametrize("link", ["strength.parquet", "tables"])
+def test_tables_outside_the_analysis_are_not_read(
+    saved: SavedAnalysis, tmp_path: Path, link: str
+) -> None:
+    tables = saved.path / "tables"
+    place = tables if link == "tables" else tables / link
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileRefusedError, match="leads out of the folder"):
+        saved.table("strength")
+
+
+@pytest.mark.parametrize("size", [-5, 2**62, 10**30])
+def test_a_size_that_no_file_has_is_refused(saved: SavedAnalysis, size: int) -> None:
+    where = saved.path / "analysis.json"
+    fields = json.loads(where.read_text())
+    fields["files"]["tables/strength.parquet"]["size"] = size
+    where.write_text(json.dumps(fields))
+    with pytest.raises(FileRefusedError):
+        SavedAnalysis.open(saved.path).table("strength")
 
 
 def test_a_missing_table_is_named_with_the_command_that_makes_it(saved: SavedAnalysis) -> None:

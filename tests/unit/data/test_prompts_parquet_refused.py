@@ -93,6 +93,20 @@ def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path) -> None
     check_refused(path, " row 1", "longer than 20,000 characters", "EMOACT_MAX_CHARS")
 
 
+def test_a_dictionary_of_few_texts_cannot_stand_for_millions_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOACT_MAX_BYTES", "5000000")
+    path = tmp_path / "prompts.parquet"
+    zeros = pa.array([0] * 3_000_000, pa.int32())
+    columns = {"text": ["a text of some words " * 20], "emotion": ["calm"]}
+    table = {name: pa.DictionaryArray.from_arrays(zeros, one) for name, one in columns.items()}
+    pq.write_table(pa.table(table), path)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(RequestError, match="take more than 5,000,000 bytes as text"):
+        read_prompts(path)
+
+
 def test_parquet_columns_that_unpack_to_far_more_than_is_allowed_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
