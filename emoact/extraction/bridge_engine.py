@@ -22,7 +22,7 @@ from emoact.extraction.self_check import (
     choose_plan,
     dtype_error,
 )
-from emoact.models.chat import ChatTemplate, formatted
+from emoact.models.chat import ChatTemplate, check_kept, formatted
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import OnStep, silent
@@ -67,6 +67,7 @@ class BridgeEngine:
             self._bridge, options.sites, model.device, direct=self._choice.direct
         )
         config = self._bridge.cfg
+        template = template_of(self._bridge, model.source.name) if options.chat else None
         self._facts = EngineFacts(
             n_layers=int(config.n_layers),
             d_model=int(config.d_model),
@@ -74,9 +75,8 @@ class BridgeEngine:
             n_heads=int(config.n_heads),
             d_head=int(config.d_head),
             bos=bos_facts(self._bridge, options),
-            chat_template=None
-            if options.chat is None
-            else template_of(self._bridge, model.source.name).sha256,
+            chat_template=None if template is None else template.sha256,
+            chat_clock=None if template is None else template.clock,
             stop_tokens=tuple(sorted(stop_tokens(self._bridge))) if options.generation else (),
             device=str(model.device),
             plan={
@@ -221,7 +221,8 @@ def tokenise(
         model: Name of the model in messages.
 
     Raises:
-        RequestError: The chat template cannot be used, or the tokenizer knows no characters.
+        RequestError: The chat template cannot be used, or the tokenizer changes a text or knows no
+            characters.
     """
     tokenizer = bridge.tokenizer
     results = []
@@ -255,9 +256,13 @@ def _rows(
             )[0]
             yield row.numpy().astype(np.int64), None
         return
-    for prompt in formatted(template_of(bridge, model), options.chat, tuple(texts)):
+    prompts = formatted(template_of(bridge, model), options.chat, tuple(texts))
+    for text, prompt in zip(texts, prompts, strict=True):
         row = bridge.tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)
-        yield np.array(row["input_ids"], dtype=np.int64), prompt.content(row["offset_mapping"])
+        ids, (start, stop) = row["input_ids"], prompt.content(row["offset_mapping"])
+        again = bridge.tokenizer.decode(ids[start:stop], clean_up_tokenization_spaces=False)
+        check_kept(model, text, again)
+        yield np.array(ids, dtype=np.int64), (start, stop)
 
 
 def template_of(bridge: Any, model: str) -> ChatTemplate:

@@ -122,6 +122,7 @@ class EngineFacts:
         n_heads: Attention heads.
         d_head: Width of a head; 0 where it is unknown.
         chat_template: SHA-256 of the chat template that was applied, or None.
+        chat_clock: Time that this template is told where it asks for one, ISO 8601, or None.
         stop_tokens: Ids of the tokens that end a response.
         bos: `policy`, `prepended`, `token`, `token_id`.
         device: Device of the passes.
@@ -145,6 +146,7 @@ class EngineFacts:
     weight_sha256: str | None = None
     d_head: int = 0
     chat_template: str | None = None
+    chat_clock: str | None = None
     stop_tokens: tuple[int, ...] = ()
 
 

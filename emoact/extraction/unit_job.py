@@ -234,6 +234,7 @@ def _provenance(
             if config.options.chat
             else {}
         ),
+        **({"chat_clock": engine.chat_clock} if engine.chat_clock else {}),
         **(
             {
                 "generation": config.options.generation.words,

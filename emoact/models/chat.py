@@ -50,6 +50,11 @@ class ChatTemplate:
         """Hash of the template's text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def clock(self) -> str | None:
+        """Time that the template is told where it asks for one, ISO 8601, or None."""
+        return chat_sandbox.CLOCK.isoformat() if "strftime_now" in self.text else None
+
     @classmethod
     def of(cls, model: str, template: Any, tokens: Mapping[str, Any]) -> ChatTemplate:
         """The template as transformers chooses it: of several named ones the default.
@@ -143,12 +148,26 @@ def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[st
     for text, prompt, tokens in zip(texts, prompts, encoded, strict=True):
         start, stop = prompt.content(tokens.offsets)
         again = tokenizer.decode(tokens.ids[start:stop], skip_special_tokens=False)
-        if unicodedata.normalize("NFC", text.strip()) not in unicodedata.normalize("NFC", again):
-            raise RequestError(
-                f"the tokenizer of {model} changes a prompt: {text!r:.80} is read as {again!r:.80}",
-                remedy=_WITHOUT,
-            )
+        check_kept(model, text, again)
     return [each.text for each in prompts]
+
+
+def check_kept(model: str, text: str, again: str) -> None:
+    """Refuse a prompt that the tokenizer reads as another text.
+
+    Args:
+        model: Name of the model.
+        text: The prompt.
+        again: What the tokens at its positions decode to.
+
+    Raises:
+        RequestError: The prompt is not in it.
+    """
+    if unicodedata.normalize("NFC", text.strip()) not in unicodedata.normalize("NFC", again):
+        raise RequestError(
+            f"the tokenizer of {model} changes a prompt: {text!r:.80} is read as {again!r:.80}",
+            remedy=_WITHOUT,
+        )
 
 
 @functools.lru_cache(maxsize=32)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from emoact.errors import RequestError
+from emoact.models.shape import read_config, shape_of_config
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
     from huggingface_hub.errors import HfHubHTTPError
+
+T = TypeVar("T")
 
 REACH_SECONDS = 3.0
 """Longest wait for an answer of the hub."""
@@ -81,10 +86,11 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
 def remote_size(
     hub_id: str, revision: str, *, looked_in: Path, suggestion: str, allow_pickle_weights: bool
 ) -> RemoteSize:
-    """Commit and sizes of a download.
+    """Commit and sizes of a download, whose configuration is read first.
 
     Raises:
-        RequestError: The hub is switched off, cannot be reached, or does not have the model.
+        RequestError: The hub is switched off, cannot be reached, or does not have the model; or the
+            model reads more than text.
     """
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -105,6 +111,8 @@ def remote_size(
             remedy="Choose a revision that has them, or pass --allow-pickle-weights if you trust "
             "its publisher.",
         )
+    if any(file.rfilename == "config.json" for file in wanted):
+        _check_config(hub_id, answer.sha or revision)
     return RemoteSize(
         commit=answer.sha or "",
         total=sum(file.size or 0 for file in wanted),
@@ -121,17 +129,46 @@ def _ask(hub_id: str, revision: str) -> ModelInfo | Exception:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    outcome: list[ModelInfo | Exception] = []
+
+    def describe() -> ModelInfo:
+        info = api.model_info(hub_id, revision=revision, files_metadata=True, timeout=REACH_SECONDS)
+        if info.gated:
+            # The hub describes a gated model to everybody; its files are another matter.
+            api.auth_check(hub_id)
+        return info
+
+    return _in_time(describe)
+
+
+def _check_config(hub_id: str, commit: str) -> None:
+    """Refuse a model that emoact does not read by its configuration, a few kilobytes.
+
+    A configuration that does not come in time is looked at after the download.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = _in_time(
+            lambda: hf_hub_download(
+                hub_id,
+                "config.json",
+                revision=commit,
+                local_dir=folder,
+                endpoint=os.environ.get("HF_ENDPOINT"),
+                etag_timeout=REACH_SECONDS,
+            )
+        )
+        if isinstance(found, str):
+            shape_of_config(read_config(Path(folder)), Path(hub_id, "config.json"))
+
+
+def _in_time(ask: Callable[[], T]) -> T | Exception:
+    """What a question to the hub gives within `REACH_SECONDS`, or the error in its place."""
+    outcome: list[T | Exception] = []
 
     def fetch() -> None:
         try:
-            info = api.model_info(
-                hub_id, revision=revision, files_metadata=True, timeout=REACH_SECONDS
-            )
-            if info.gated:
-                # The hub describes a gated model to everybody; its files are another matter.
-                api.auth_check(hub_id)
-            outcome.append(info)
+            outcome.append(ask())
         # The client has errors of its own, of its HTTP library and of JSON.
         except Exception as error:  # noqa: BLE001
             outcome.append(error)

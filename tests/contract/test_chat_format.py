@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
@@ -119,6 +120,19 @@ def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_pat
             for site, layers in reference.items():
                 for layer, rows in enumerate(layers):
                     assert largest_difference(found[site, layer, number], rows) < 1e-5
+
+
+def test_a_tokenizer_that_changes_a_typed_text_is_refused(tmp_path: Path) -> None:
+    model = made(tmp_path, "gpt2", "roles")
+    file = model.folder / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.normalizer = normalizers.Replace("ß", "ss")
+    tokenizer.save(str(file))
+    options = ExtractionOptions(sites=("resid_pre",), chat=ChatFormat())
+    extractor = ActivationExtractor(str(model.folder), options=options)
+    assert extractor.extract("Danke.").text == "Danke."
+    with pytest.raises(RequestError, match=r"changes a prompt: 'Viele Grüße' is read as"):
+        extractor.extract("Viele Grüße")
 
 
 def test_files_say_where_the_text_is_and_what_was_around_it(

@@ -14,7 +14,7 @@ from emoact.errors import RequestError
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
 from emoact.jobs.request import ExtractRequest, prepare
-from emoact.models.chat import check_chat
+from emoact.models.chat import check_chat, read_template
 from emoact.schema import ChatFormat, ExtractionOptions
 from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
@@ -123,6 +123,17 @@ def test_a_tokenizer_that_changes_the_text_is_refused(tmp_path: Path) -> None:
     assert check_chat(made, "m", ChatFormat(), ["all small"])
     with pytest.raises(RequestError, match="changes a prompt: 'Thank you\\.' is read as"):
         check_chat(made, "m", ChatFormat(), ["Thank you."])
+
+
+def test_the_clock_of_a_template_stands_still(tmp_path: Path) -> None:
+    dated = "{% if strftime_now is defined %}{% set d = strftime_now('%d %b %Y') %}{% else %}"
+    dated += "{% set d = 'none' %}{% endif %}{{ d }}|{{ messages[0]['content'] }}|"
+    made = folder(tmp_path, dated)
+    # The date that templates of Llama 3.2 take where they are told none.
+    assert check_chat(made, "m", ChatFormat(), ["Hi."]) == ["26 Jul 2024|Hi.|"]
+    assert read_template(made, "m").clock == "2024-07-26T12:00:00+00:00"
+    shutil.rmtree(made)
+    assert read_template(folder(tmp_path, PLAIN), "m").clock is None
 
 
 def test_of_several_templates_the_default_is_taken(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,9 @@ def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
         yield folder
 
 
+SIZES = {"n_layer": 1, "n_embd": 4, "n_head": 1, "vocab_size": 9}
+
+
 def _file(path: Path, size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -53,6 +57,8 @@ def test_a_download_is_announced_with_its_commit_and_its_bytes(repositories: Pat
         "modeling.py": 10,
     }.items():
         _file(repositories / "lab" / "big" / name, size)
+    config = repositories / "lab" / "big" / "config.json"
+    config.write_text(json.dumps(SIZES).ljust(700))
     source = resolve_model("lab/big")
     assert (source.needs, source.commit) == ("download", COMMIT)
     # Only the files that would be fetched count: no code, no second copy of the weights.
@@ -105,15 +111,30 @@ def test_weights_that_do_not_fit_are_refused_before_their_download(
         prepare(request)
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model_type": "gemma3", "text_config": SIZES}, "gemma3 reads more than text"),
+        ({"model_type": "t5", "vocab_size": 9}, "decoder-only"),
+    ],
+)
+def test_a_model_that_is_not_read_is_refused_before_its_download(
+    config: object, expected: str, repositories: Path, tmp_path: Path
+) -> None:
+    _file(repositories / "lab" / "eyes" / "model.safetensors", 8)
+    (repositories / "lab" / "eyes" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RequestError, match=expected):
+        resolve_model("lab/eyes")
+    assert not (tmp_path / "hf" / "hub").exists()
+
+
 def test_a_download_that_was_interrupted_goes_on_where_there_is_a_hub(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _file(repositories / "lab" / "big" / "model.safetensors", 8)
     snapshot = tmp_path / "hf" / "hub" / "models--lab--big" / "snapshots" / COMMIT
     _file(snapshot / "config.json", 0)
-    (snapshot / "config.json").write_text(
-        '{"n_layer": 1, "n_embd": 4, "n_head": 1, "vocab_size": 9}'
-    )
+    (snapshot / "config.json").write_text(json.dumps(SIZES))
     refs = tmp_path / "hf" / "hub" / "models--lab--big" / "refs"
     refs.mkdir()
     (refs / "main").write_text(COMMIT)
