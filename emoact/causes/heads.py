@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -266,10 +267,8 @@ def chosen_units(root: ResultsRoot, request: HeadsRequest) -> tuple[Unit, Unit]:
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
     n_tokens = sum(sum(unit.lengths) for unit in units)
     n_prompts = sum(unit.n_samples for unit in units)
-    options = model.options
-    rate = read_rates().models.get(
-        rate_key(model.folder, dtype=options.dtype, device=options.device)
-    )
+    reading = dataclasses.replace(model.options, generation=None)
+    rate = read_rates().models.get(rate_key(model.folder, reading))
     took = ""
     if rate is not None:
         took = f", about {numbers.duration(n_tokens / rate.tokens_per_s + rate.ready_s)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -349,10 +350,8 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
     n_layers = units[0].n_layers
     # The unembedding takes about as long as a third of the layers.
     tokens = sum(per_layer * (1 + 1 / 3 - layer / n_layers) for layer in settings.layers)
-    options = model.options
-    rate = read_rates().models.get(
-        rate_key(model.folder, dtype=options.dtype, device=options.device)
-    )
+    reading = dataclasses.replace(model.options, generation=None)
+    rate = read_rates().models.get(rate_key(model.folder, reading))
     took = ""
     if rate is not None:
         took = f", about {numbers.duration(tokens / rate.tokens_per_s + rate.ready_s)}"
