@@ -312,18 +312,18 @@ def sentences_of(saved: SavedCause) -> list[str]:
     ]
     if len(clear):
         named = [
-            f"{name_of(row)} {_share(row['contrast'] / total)} "
-            f"[{_share(row['low'] / total)}, {_share(row['high'] / total)}]"
+            f"{name_of(row)} ({_share(row['contrast'] / total)}, 95 % interval "
+            f"{_share(row['low'] / total)} to {_share(row['high'] / total)})"
             for row in clear.head(3).to_dict("records")
         ]
         said.append(
-            f"{len(clear)} of {len(table)} components contribute more than relabelled prompts do "
-            f"(p ≤ {ALPHA:g}, largest of all components), most of all {numbers.listed(named)}."
+            f"{len(clear)} of {len(table)} components differ from relabelled prompts (p ≤ "
+            f"{ALPHA:g}, corrected for all components), most of all {numbers.listed(named)}."
         )
     else:
         said.append(
-            f"No component contributes more than relabelled prompts do (p > {ALPHA:g}, largest of "
-            f"all {len(table)} components)."
+            f"None of {len(table)} components differs from relabelled prompts (p > {ALPHA:g}, "
+            "corrected for all components)."
         )
     if found["random_weights"]:
         said.append("The weights are random; this says nothing about emotion.")

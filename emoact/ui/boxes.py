@@ -17,6 +17,7 @@ _PAGE_ICONS = {
     "runs": "visibility",
     "activations": "stacked_line_chart",
     "directions": "north_east",
+    "heads": "account_tree",
     "report": "description",
 }
 _PAGE_WORDS = {

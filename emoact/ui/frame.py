@@ -44,6 +44,12 @@ _PAGES = (
         "What two models have in common, against what chance gives.",
     ),
     (
+        "Analyse",
+        "pages/heads.py",
+        "Heads",
+        "Which heads, MLPs and layers write a direction.",
+    ),
+    (
         "Report",
         "pages/report.py",
         "Report",

@@ -63,6 +63,8 @@ def _show_made(view: RunView) -> None:
         )
     elif view.summary.kind == "report":
         next_step("Open the reports", "report")
+    elif Path(view.made[0].path).name == "heads.json":
+        next_step("Look at the heads", "heads")
     st.dataframe(
         pd.DataFrame(
             {

@@ -12,6 +12,7 @@ from emoact.views.cosines import COSINES
 from emoact.views.dimensions import DIMENSIONS
 from emoact.views.distribution import DISTRIBUTION
 from emoact.views.growth import GROWTH
+from emoact.views.heads import COMPONENTS, HEADS, LARGEST
 from emoact.views.heatmap import HEATMAP
 from emoact.views.layer_map import LAYER_MAP
 from emoact.views.matrix import MATRIX
@@ -49,7 +50,14 @@ VIEWS: tuple[View[Any], ...] = (
     BY_LAYER,
     LAYER_MAP,
     PLAN,
+    HEADS,
+    COMPONENTS,
+    LARGEST,
 )
+
+
+_OF_OTHERS = ("activations", "heads", "causes")
+"""Pages of activation files and of results about causes."""
 
 
 def of_page(page: str) -> tuple[View[Any], ...]:
@@ -58,8 +66,8 @@ def of_page(page: str) -> tuple[View[Any], ...]:
 
 
 def of_analyses() -> tuple[View[Any], ...]:
-    """The views whose source is a saved analysis; those of one page are of activation files."""
-    return tuple(view for view in VIEWS if view.page != "activations")
+    """The views whose source is a saved analysis."""
+    return tuple(view for view in VIEWS if view.page not in _OF_OTHERS)
 
 
 def views_markdown() -> str:

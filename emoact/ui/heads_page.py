@@ -1,0 +1,167 @@
+"""The Heads page: directions that were taken apart, and the form that takes another one apart."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emoact.causes.contributions import TARGETS, ContrastSettings, Target
+from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads
+from emoact.causes.saved import SavedCause, saved_causes
+from emoact.errors import EmoactError
+from emoact.jobs.config import JobConfig
+from emoact.positions import POOLINGS
+from emoact.store.layout import ResultsRoot
+from emoact.ui import links
+from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.chart import current_scheme
+from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
+from emoact.ui.reading import UnitFile, unit_card, unit_files
+from emoact.ui.view_page import Surroundings, show_views
+from emoact.views.heads import Heads, label
+from emoact.views.text import md, mono
+from emoact.views.theme import emotion_order, emotion_styles
+from emoact.views.view import Choice
+
+_NEUTRAL = "neutral"
+_NEXT = "heads-next"
+
+
+def show(results: str) -> None:
+    """Draw the page, or what it needs."""
+    files = unit_files(results)
+    watched = watched_job(results, "causes")
+    made = None if watched is None else made_by_job(results, watched)
+    if made is not None:
+        st.session_state[_NEXT] = made.parent.name
+        st.rerun()
+    saved = saved_causes(ResultsRoot(results), KIND)
+    wanted = st.session_state.pop(_NEXT, None)
+    for each in saved:
+        if each.id == wanted:
+            st.session_state["result"] = label(each)
+    if saved:
+        _views(saved, files)
+        with st.expander("Take another direction apart", icon=":material/add_circle:"):
+            _form(results, files)
+        return
+    links.show_ignored()
+    if not files:
+        answer(
+            "A direction is taken apart with the model and the prompts of saved activations: there "
+            f"are none in {mono(results)} yet."
+        )
+        to_extract()
+        return
+    answer(
+        "No direction was taken apart yet. The model reads the saved prompts once more; what every "
+        "head, MLP and the embedding add to the direction is kept, and takes some kilobytes."
+    )
+    _form(results, files)
+
+
+def _views(saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
+    source = Heads(saved=saved)
+    order = emotion_order(file.emotion for file in files)
+
+    def badges(choice: Choice) -> list[str]:
+        random = source.chosen(choice).found["random_weights"]
+        return ["random weights, which say nothing about emotion"] if random else []
+
+    def details(choice: Choice) -> None:
+        st.caption(f"Saved as {mono(str(source.chosen(choice).path))}.")
+
+    show_views(
+        "heads",
+        source,
+        Surroundings(
+            styles=emotion_styles(order, current_scheme()),
+            badges=badges,
+            details=details,
+        ),
+    )
+
+
+def _form(results: str, files: list[UnitFile]) -> None:
+    folders = list(dict.fromkeys(file.folder for file in files))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        model = str(st.selectbox("Model", folders, key="heads-model", width=260))
+        own = emotion_order(file.emotion for file in files if file.folder == model)
+        neutral = _NEUTRAL if _NEUTRAL in own else own[0]
+        emotions = [name for name in own if name != neutral]
+        if not emotions:
+            st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
+            return
+        emotion = str(st.selectbox("Emotion", emotions, key="heads-emotion", width=170))
+        n_layers = _n_layers(files, model)
+        layer = int(
+            st.number_input(
+                "Layer", 0, n_layers - 1, n_layers // 2, key=f"heads-layer-{model}", width=130
+            )
+        )
+        site = st.selectbox(
+            "Stream",
+            TARGETS,
+            key="heads-site",
+            width=150,
+            help="The residual stream that enters the layer, between its attention and its MLP, or "
+            "after the last layer.",
+        )
+        pooling = st.selectbox("Pooling", POOLINGS, key="heads-pooling", width=170)
+    asked = HeadsRequest(
+        results=results,
+        model=model,
+        emotion=emotion,
+        target=Target(site=site, layer=layer, pooling=pooling),
+        settings=ContrastSettings(neutral=neutral),
+    )
+    checked = _check(asked, tuple(file for file in files if file.folder == model))
+    if checked.error is not None:
+        error_box(checked.error, title="This direction cannot be taken apart")
+    elif checked.value is not None:
+        st.caption(
+            "This direction was taken apart already."
+            if checked.value.existing
+            else f":material/schedule: {checked.value.cost}"
+        )
+    clicked = st.button(
+        "Take the direction apart",
+        type="primary",
+        icon=":material/play_circle:",
+        disabled=checked.error is not None,
+        key="heads-start",
+    )
+    st.caption(f"In a shell: {mono(asked.command)}")
+    if clicked:
+        _start(asked)
+
+
+def _n_layers(files: list[UnitFile], model: str) -> int:
+    """Layers of the model of readable files; 1 where none can be read."""
+    cards = (unit_card(file) for file in files if file.folder == model)
+    return next((card.unit.n_layers for card in cards if card.unit), 1)
+
+
+# What is on disk is part of the key; whether it was computed already changes without it.
+@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
+def _check(asked: HeadsRequest, files: tuple[UnitFile, ...]) -> Outcome[PreparedHeads]:
+    del files
+    return outcome(lambda: prepare_heads(asked))
+
+
+def _start(asked: HeadsRequest) -> None:
+    try:
+        prepared = prepare_heads(asked)
+    except EmoactError as error:
+        error_box(error, title="The run could not start")
+        return
+    if prepared.existing is not None:
+        st.session_state[_NEXT] = prepared.id
+        st.rerun()
+
+    def config() -> JobConfig:
+        return prepared.config
+
+    run_id = launched(config, title="The run could not start")
+    if run_id is not None:
+        watch_run(run_id)
+        st.rerun()

@@ -1,0 +1,293 @@
+"""Contributions to a direction: a map of the heads, components by layer, the largest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emoact.causes.heads import ALPHA, name_of, sentences_of, table_of
+from emoact.causes.saved import SavedCause
+from emoact.numbers import plural, significant
+from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
+from emoact.views.text import md
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+
+_LARGEST = 10
+_ROW, _HEAD = 30, 70
+_TERMS: Mapping[str, str] = {
+    "contribution": "what a component adds to the residual stream, projected on the unit "
+    "direction; all of them sum to the norm of the direction. Mean over the emotion's prompts "
+    "minus mean over neutral ones, in model units.",
+    "head l.h": "head h of layer l, z_h W_O, through the norm behind attention where there is one "
+    "(its scale held). Query heads of one kv_group read the same keys and values.",
+    "interval": "95 % over scenarios drawn with replacement, the direction held.",
+    "p": "relabelled within scenarios with the direction made anew each time, against the largest "
+    "of all components (Westfall & Young 1993).",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Source of these views.
+
+    Attributes:
+        saved: Results on disk, newest first.
+    """
+
+    saved: tuple[SavedCause, ...]
+
+    @property
+    def named(self) -> dict[str, SavedCause]:
+        """Results by the words that a picker shows."""
+        return {label(each): each for each in self.saved}
+
+    def chosen(self, choice: Choice) -> SavedCause:
+        """The result of a choice."""
+        return self.named[choice["result"]]
+
+
+def label(saved: SavedCause) -> str:
+    """Model, emotion and place of a result, with the beginning of its id."""
+    found, target = saved.found, saved.found["target"]
+    place = f"{target['site']} {target['layer']}, {target['pooling']}"
+    return f"{found['model']}: {found['emotion']}, {place} ({saved.id[:6]})"
+
+
+RESULT = Control[Heads](
+    name="result",
+    label="Direction",
+    kind="select",
+    options=lambda source, _: list(source.named),
+    help="A direction that was taken apart: model, emotion, place and pooling.",
+    width=520,
+    pinned=True,
+)
+_CLEAR = Control[Heads](
+    name="clear",
+    label="Significant only",
+    kind="toggle",
+    default=lambda _source, _choice: True,
+    help="Grey cells do not differ from relabelled prompts.",
+)
+
+
+def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
+    heads = table[table["component"] == "head"]
+    shown = heads["contrast"].where(heads["p"] <= ALPHA) if clear else heads["contrast"]
+    words = [f"{row['contrast']:.3g}, {_bounds(row)}" for row in heads.to_dict("records")]
+    cells = heads.assign(shown=shown, words=words)
+
+    def grid(column: str) -> pd.DataFrame:
+        return cells.pivot(index="layer", columns="head", values=column)
+
+    largest = float(heads["contrast"].abs().max())
+    values = grid("shown")
+    marks = [
+        Cells(
+            values=values.to_numpy(dtype=float).tolist(),
+            x=[int(head) for head in values.columns],
+            y=[int(layer) for layer in values.index],
+            title="contribution",
+            diverging=True,
+            low=-largest,
+            high=largest,
+            hover="head %{y}.%{x}: %{customdata[1]}",
+            data=grid("words").to_numpy().tolist(),
+        )
+    ]
+    panel = Panel(
+        marks=marks,
+        x=Axis(title="head", scale="layer"),
+        y=Axis(title="layer", scale="layer"),
+    )
+    return Chart(rows=[[panel]], heights=[max(260, 16 * len(values) + 80)], unified=False)
+
+
+def _bounds(row: Mapping[str, Any]) -> str:
+    return f"95 % {row['low']:.3g} to {row['high']:.3g}, p = {significant(row['p'], 2)}"
+
+
+def show_map(source: Heads, choice: Choice) -> Shown:
+    """Contribution of every head, layer by layer."""
+    saved = source.chosen(choice)
+    table = table_of(saved)
+    heads = table[table["component"] == "head"].sort_values(["layer", "head"], kind="stable")
+    clear = bool(choice["clear"])
+    grey = f" Grey: p > {ALPHA:g}, corrected for all components." if clear else ""
+    return Shown(
+        table=heads.reset_index(drop=True),
+        chart=_map(table, clear=clear) if len(heads) else None,
+        caption=f"Contribution of every head to the direction of {_where(saved)}, in model units."
+        f"{grey}",
+        name=f"heads-{saved.id[:6]}",
+    )
+
+
+def by_layer(table: pd.DataFrame) -> pd.DataFrame:
+    """Sums over the components of a kind, layer by layer; the embedding has no layer."""
+    sums = table.groupby(["component", "layer"], dropna=False, sort=True)["contrast"].sum()
+    return sums.reset_index().rename(columns={"contrast": "sum"})
+
+
+def show_layers(source: Heads, choice: Choice) -> Shown:
+    """What the heads and the MLP of each layer add."""
+    saved = source.chosen(choice)
+    sums = by_layer(table_of(saved))
+    lines = []
+    for kind, dash, name in (
+        ("head", "solid", "all heads"),
+        ("mlp", "dash", "MLP"),
+        ("bias", "dot", "bias of attention"),
+    ):
+        own = sums[sums["component"] == kind]
+        if len(own):
+            lines.append(
+                Line(
+                    x=own["layer"].astype(int).tolist(),
+                    y=own["sum"].tolist(),
+                    colour="text" if kind == "head" else "accent",
+                    dash=dash,  # type: ignore[arg-type]
+                    name=name,
+                    symbol="circle" if kind == "head" else "square",
+                    legend=True,
+                )
+            )
+    panel = Panel(
+        marks=lines,
+        x=Axis(title="layer", scale="layer"),
+        y=Axis(title="contribution (model units)", zero=True),
+    )
+    return Shown(
+        table=sums,
+        chart=Chart(rows=[[panel]], heights=[360]) if lines else None,
+        caption=f"What heads and MLP of each layer add to the direction of {_where(saved)}.",
+        name=f"components-{saved.id[:6]}",
+    )
+
+
+def show_largest(source: Heads, choice: Choice) -> Shown:
+    """The ten largest components with their intervals."""
+    saved = source.chosen(choice)
+    table = table_of(saved).head(_LARGEST)
+    labels = [name_of(row) for row in table.to_dict("records")]
+    table = table.assign(name=labels)
+    marks = [
+        Points(
+            x=own["contrast"].tolist(),
+            y=own["name"].tolist(),
+            colour="text",
+            name=name,
+            size=9,
+            filled=filled,
+            error=list(own[["low", "high"]].itertuples(index=False, name=None)),
+            data=own[["low", "high", "p"]].to_numpy(dtype=float).tolist(),
+            hover="%{y}: %{x:.3g} (95 % %{customdata[0]:.3g} to %{customdata[1]:.3g}, "
+            "p = %{customdata[2]:.2g})",
+            opacity=1.0,
+        )
+        for filled, name in ((True, f"p ≤ {ALPHA:g}"), (False, f"p > {ALPHA:g}"))
+        if len(own := table[(table["p"] <= ALPHA) == filled])
+    ]
+    panel = Panel(
+        marks=marks,
+        x=Axis(
+            title="contribution (model units)",
+            range=span(table["low"], table["high"], at_least=(0.0, 0.0)),
+        ),
+        y=Axis(scale="category", categories=labels),
+    )
+    key = [
+        Key(name="95 % interval over scenarios", kind="line"),
+        Key(name=f"p ≤ {ALPHA:g}", kind="marker", symbol="circle"),
+        Key(name=f"p > {ALPHA:g}", kind="marker", symbol="circle-open"),
+    ]
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(labels) + _HEAD]),
+        caption=f"The {plural(len(labels), 'component')} with the largest contributions to the "
+        f"direction of {_where(saved)}, with 95 % intervals over scenarios.",
+        name=f"largest-{saved.id[:6]}",
+    )
+
+
+def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
+    """Shares of heads and MLPs, and the components that are significant."""
+    saved = source.chosen(choice)
+    found = saved.found
+    said: list[str] = [md(sentence) for sentence in sentences_of(saved)]
+    if found["random_weights"]:
+        said[-1] = Caution(said[-1])
+    prompts, draws = plural(found["n_prompts"], "prompt"), found["n_permutations"]
+    said.append(
+        Remark(
+            f"{prompts}; {draws:,} relabellings. The contributions sum to the projection of the "
+            f"stream but for {found['gap']:.1g} of the largest. A contribution is what a component "
+            "writes; it does not say what would happen without it."
+        )
+    )
+    return said
+
+
+def command(source: Heads, choice: Choice) -> list[str]:
+    """Words of the shell command of a result."""
+    saved = source.chosen(choice)
+    found, target = saved.found, saved.found["target"]
+    settings = saved.rests_on["settings"]
+    words = ["heads", "--model", found["model"], "--emotion", found["emotion"]]
+    words += ["--layer", str(target["layer"]), "--site", target["site"]]
+    words += ["--pooling", target["pooling"], "--neutral", settings["neutral"]]
+    return [
+        *words,
+        "--permutations",
+        str(settings["n_permutations"]),
+        "--seed",
+        str(settings["seed"]),
+    ]
+
+
+def _where(saved: SavedCause) -> str:
+    found, target = saved.found, saved.found["target"]
+    return (
+        f"{found['emotion']} in {found['model']} ({target['site']}, layer {target['layer']}, "
+        f"{target['pooling']})"
+    )
+
+
+HEADS = View[Heads](
+    name="heads",
+    page="heads",
+    title="Heads that write a direction",
+    question="Which heads write the direction?",
+    controls=(RESULT, _CLEAR),
+    show=show_map,
+    answer=answer,
+    terms=_TERMS,
+    command=command,
+    empty="No layer lies before layer 0, so that no head writes this direction.",
+)
+COMPONENTS = View[Heads](
+    name="components",
+    page="heads",
+    title="Components by layer",
+    question="At which layers is the direction written, by attention or by MLPs?",
+    controls=(RESULT,),
+    show=show_layers,
+    answer=answer,
+    terms=_TERMS,
+    command=command,
+    empty="No layer lies before layer 0.",
+)
+LARGEST = View[Heads](
+    name="largest",
+    page="heads",
+    title="Largest contributions",
+    question="Which components contribute most, and how sure is that?",
+    controls=(RESULT,),
+    show=show_largest,
+    answer=answer,
+    terms=_TERMS,
+    command=command,
+)

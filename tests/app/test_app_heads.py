@@ -1,0 +1,57 @@
+"""The Heads page: saved contributions, and the form for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.pages import boxes, figure, open_page, words
+from tests.support.planted import plant_grid
+from tests.support.planted_heads import plant_heads
+
+
+def test_an_empty_folder_says_what_the_page_needs() -> None:
+    assert "there are none in" in words(open_page("heads"))
+
+
+def test_a_model_that_is_not_here_is_named_before_anything_starts(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    app = open_page("heads")
+    assert "No direction was taken apart yet" in words(app)
+    assert "This direction cannot be taken apart" in boxes(app)
+    assert app.button(key="heads-start").disabled
+
+
+def test_the_map_greys_what_is_not_significant(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    saved = plant_heads(results)
+    app = open_page("heads")
+    said = words(app)
+    assert "heads add 60.0 % of it, MLPs 35.0 %, embedding and biases 5.0 %" in said
+    assert "1 of 7 components differ from relabelled prompts" in said
+    assert "head 1.0 (60.0 %, 95 % interval 55.0 % to 65.0 %)" in said
+    assert saved.path.name in said
+    (table,) = app.dataframe
+    assert table.value["contrast"].tolist() == [0.1, -0.2, 1.2, 0.1]
+    assert "contribution" in str(figure(app))
+    app.toggle(key="clear").set_value(False).run()
+    assert not app.exception, app.exception
+
+
+def test_every_view_of_a_result_is_drawn(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results, random_weights=True)
+    rows = {}
+    for view in ("heads", "components", "largest"):
+        app = open_page("heads", view=view)
+        assert "The weights are random" in words(app)
+        rows[view] = len(app.dataframe[0].value)
+    assert rows == {"heads": 4, "components": 5, "largest": 7}
+
+
+def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results, "anger")
+    plant_heads(results, "gratitude")
+    names = open_page("heads").selectbox(key="result").options
+    other = next(name for name in names if "anger" in name)
+    assert "The direction of anger" in words(open_page("heads", result=other))

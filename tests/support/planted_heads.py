@@ -1,0 +1,53 @@
+"""Saved contributions with known figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emoact.causes.saved import SavedCause, save_cause
+from emoact.store.layout import ResultsRoot
+
+
+def plant_heads(
+    results: Path, emotion: str = "gratitude", *, model: str = "gpt2", random_weights: bool = False
+) -> SavedCause:
+    """Two layers of two heads: head 1.0 adds 60 % and is significant, head 0.1 subtracts 10 %."""
+    contrasts = [
+        ("embedding", None, None, 0.1, 1.0),
+        ("head", 0, 0, 0.1, 0.4),
+        ("head", 0, 1, -0.2, 0.2),
+        ("mlp", 0, None, 0.4, 0.3),
+        ("head", 1, 0, 1.2, 0.001),
+        ("head", 1, 1, 0.1, 0.9),
+        ("mlp", 1, None, 0.3, 0.06),
+    ]
+    components: list[dict[str, Any]] = [
+        {
+            "component": kind,
+            "layer": layer,
+            "head": head,
+            "kv_group": None if head is None else 0,
+            "contrast": contrast,
+            "low": contrast - 0.1,
+            "high": contrast + 0.1,
+            "p": p,
+        }
+        for kind, layer, head, contrast, p in contrasts
+    ]
+    found = {
+        "model": model,
+        "emotion": emotion,
+        "neutral": "neutral",
+        "target": {"site": "resid_pre", "layer": 2, "pooling": "mean_content"},
+        "n_prompts": 20,
+        "random_weights": random_weights,
+        "direction_norm": 2.0,
+        "total": 2.0,
+        "gap": 1e-7,
+        "n_permutations": 2000,
+        "components": components,
+    }
+    settings = {"neutral": "neutral", "n_permutations": 2000, "n_bootstrap": 1000, "seed": 0}
+    rests_on = {"emotion": emotion, "folder": model, "settings": settings}
+    return save_cause(ResultsRoot(results), "heads", rests_on, found)
