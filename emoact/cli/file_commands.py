@@ -1,15 +1,18 @@
-"""`emoact inspect` and `emoact norms`: contents and norms of saved files."""
+"""`emoact inspect`, `convert` and `norms`: contents, formats and norms of saved files."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from emoact.cli.output import nothing_in, print_json, print_line, say, write_table
 from emoact.cli.parsing import add_command, add_options, add_sites
 from emoact.errors import RequestError
+from emoact.schema import Precision
 from emoact.sites import vector_sites
+from emoact.store import protocol
 
 _TABLES = ("layer", "position", "prompt", "token", "length", "growth", "dimension")
 
@@ -27,6 +30,26 @@ def add(commands: Any) -> None:
         "file", metavar="FILE", help="a file of activations; nothing in it is executed"
     )
     add_options(inspect, "--json")
+    convert = add_command(
+        commands,
+        "convert",
+        about="Write a file of activations in another format.",
+        example="emoact convert results/activations/gpt2/activations_anger.pkl --to compact "
+        "--out activations_anger.zarr.zip",
+        run=_convert,
+    )
+    convert.add_argument("file", metavar="FILE", help="a file of activations, which stays")
+    names = [store.name for store in protocol.STORES]
+    convert.add_argument(
+        "--to", choices=names, required=True, metavar="NAME", help=f"format: {', '.join(names)}"
+    )
+    convert.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="rounding of the new file, with --to compact (default: that of FILE)",
+    )
+    convert.add_argument("--out", required=True, metavar="FILE", help="the new file")
+    add_options(convert, "--json")
     norms = add_command(
         commands,
         "norms",
@@ -67,6 +90,23 @@ def _inspect(arguments: argparse.Namespace) -> int:
     else:
         _print_document(document)
     return 0 if document["ok"] else 1
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from emoact.store.convert import convert
+
+    if not os.path.lexists(arguments.file):
+        raise RequestError(f"there is no file {arguments.file}")
+    written = convert(
+        arguments.file, to=arguments.to, out=arguments.out, precision=arguments.precision
+    )
+    before = Path(arguments.file).stat().st_size
+    if arguments.json:
+        document = {"path": arguments.out, "size": written.size, "sha256": written.sha256}
+        print_json({**document, "size_before": before})
+        return 0
+    print_line(f"{arguments.out}: {written.size:,} bytes; {arguments.file} has {before:,}")
+    return 0
 
 
 def _print_document(document: Any) -> None:

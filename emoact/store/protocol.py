@@ -16,7 +16,7 @@ from emoact.errors import FileRefusedError, RequestError
 from emoact.schema import Finding, Precision
 
 if TYPE_CHECKING:
-    from emoact.store.shard import UnitShard
+    from emoact.store.shard import Activations
     from emoact.store.unit import Unit
 
 _PREFIX = "activations_"
@@ -93,7 +93,7 @@ class Store(Protocol):
         self,
         target: Path,
         *,
-        shard: UnitShard,
+        shard: Activations,
         tokens: Sequence[Any],
         token_strings: Sequence[Sequence[str]],
         labels: Sequence[str],
@@ -103,7 +103,7 @@ class Store(Protocol):
 
         Args:
             target: The file.
-            shard: The activations, all of them put; the caller removes it afterwards.
+            shard: The activations.
             tokens: Token ids of each sample, int64 [pos].
             token_strings: The same as strings.
             labels: One for each sample.

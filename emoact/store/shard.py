@@ -9,6 +9,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -102,6 +103,18 @@ class ShardLayout:
         return site(name).array_shape(
             length, d_model=self.d_model, n_heads=self.n_heads or 0, d_head=self.d_head or 0
         )
+
+
+@runtime_checkable
+class Activations(Protocol):
+    """The arrays of one unit: what a store writes."""
+
+    @property
+    def layout(self) -> ShardLayout:
+        """Their shapes."""
+
+    def rows(self, site: SiteName, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
+        """One sample's array; layers are counted as the model counts them."""
 
 
 class UnitShard:

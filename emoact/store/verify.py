@@ -20,7 +20,7 @@ from emoact.store import manifest
 from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import Manifest, ManifestEntry
-from emoact.store.protocol import store_of
+from emoact.store.protocol import STORES, split_unit_file_name, store_of, unit_file_name
 from emoact.store.reading import read_all
 from emoact.store.summaries.measures import differences_of
 from emoact.store.summaries.measuring import measure_file
@@ -91,6 +91,7 @@ def verify_files(
             continue
         n_bytes += path.stat().st_size
         findings += _check_record(path, entry)
+        findings += _check_twins(path)
         verified = store_of(path).verify(path)
         if verified.refusal is not None:
             findings.append(_refused("file_refused", path, verified.refusal))
@@ -145,6 +146,21 @@ def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
             "hash_mismatch",
             path,
             f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved",
+        )
+
+
+def _check_twins(path: Path) -> Iterator[Finding]:
+    """Name the file that is read where a unit is there in several formats."""
+    named = split_unit_file_name(path.name)
+    names = [unit_file_name(named[0], store.suffix) for store in STORES] if named else []
+    there = [name for name in names if (path.parent / name).exists()]
+    if len(there) > 1 and path.name == there[0]:
+        yield Finding(
+            code="several_formats",
+            severity="note",
+            where=str(path),
+            message=f"{', '.join(there[1:])} holds the same unit; {path.name} is read",
+            remedy="Remove the file that is not wanted.",
         )
 
 

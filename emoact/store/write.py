@@ -18,7 +18,7 @@ from emoact.sites import Site
 from emoact.store import pickle_opcodes as opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.protocol import Written
-from emoact.store.shard import UnitShard
+from emoact.store.shard import Activations
 
 _Piece = bytes | memoryview
 
@@ -32,7 +32,7 @@ _BLOCKS_BEHIND = 8
 def write_unit(
     target: str | os.PathLike[str],
     *,
-    shard: UnitShard,
+    shard: Activations,
     tokens: Sequence[Int64[np.ndarray, "..."]],
     token_strings: Sequence[Sequence[str]],
     labels: Sequence[str],
@@ -70,7 +70,7 @@ def write_unit(
 
 def encode_unit(
     *,
-    shard: UnitShard,
+    shard: Activations,
     tokens: Sequence[Int64[np.ndarray, "..."]],
     token_strings: Sequence[Sequence[str]],
     labels: Sequence[str],
@@ -109,7 +109,7 @@ class _Encoder:
 
     def __init__(
         self,
-        shard: UnitShard,
+        shard: Activations,
         tokens: Sequence[Int64[np.ndarray, "..."]],
         plain: Mapping[str, bytes],
     ) -> None:

@@ -97,6 +97,24 @@ def test_the_commands_take_it(world: World, capsys: pytest.CaptureFixture[str]) 
     assert {row["emotion"] for row in rows} == set(EMOTIONS)
 
 
+def test_of_two_formats_of_one_unit_the_pickle_is_read_and_verify_says_so(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert extract(world) == 0
+    pickle = files(world)[0]
+    compact = pickle.with_name("activations_anger.zarr.zip")
+    assert main(["convert", str(pickle), "--to", "compact", "--out", str(compact)]) == 0
+    grid = emoact.read_all(world.results)
+    assert [unit.path.name for unit in grid] == ["activations_anger.pkl", "activations_neutral.pkl"]
+    assert grid.problems == ()
+    capsys.readouterr()
+    assert main(["verify", "--samples", "0", "--results", str(world.results), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [each["where"] for each in found if each["code"] == "several_formats"] == [str(pickle)]
+    assert extract(world, "--overwrite") == 0
+    assert extract(world) == 0
+
+
 def test_a_flipped_bit_anywhere_is_found_without_the_manifest(world: World) -> None:
     assert extract(world, "--store", "compact") == 0
     path = files(world)[0]

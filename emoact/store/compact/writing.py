@@ -21,7 +21,7 @@ from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
 from emoact.store.compact.arrays import Form, as_json, encode
 from emoact.store.protocol import CompactStore, Written
-from emoact.store.shard import UnitShard
+from emoact.store.shard import Activations
 from emoact.store.write import check_parts
 
 FORMAT = 1
@@ -32,7 +32,7 @@ _ROWS_REMEMBERED = 16
 def write_compact(
     target: str | os.PathLike[str],
     *,
-    shard: UnitShard,
+    shard: Activations,
     tokens: Sequence[Int64[np.ndarray, "..."]],
     token_strings: Sequence[Sequence[str]],
     labels: Sequence[str],
@@ -170,7 +170,7 @@ def site_dimensions(site: Site) -> tuple[str, ...]:
 
 def _write(
     target: str | os.PathLike[str],
-    shard: UnitShard,
+    shard: Activations,
     tokens: Sequence[Int64[np.ndarray, " _pos"]],
     words: Mapping[str, Any],
     precision: Precision,
@@ -218,7 +218,7 @@ def _root(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
     }
 
 
-def _form(shard: UnitShard, site: Site, sharing: Sharing) -> Form:
+def _form(shard: Activations, site: Site, sharing: Sharing) -> Form:
     layout = shard.layout
     n_rows = sharing.n_nodes if site.has_vectors else int(layout.offsets(site.name)[-1])
     return Form(
@@ -248,7 +248,7 @@ def _add_array(
 
 
 def _blocks(
-    shard: UnitShard, name: str, layer: int, form: Form, sharing: Sharing
+    shard: Activations, name: str, layer: int, form: Form, sharing: Sharing
 ) -> Iterator[Float32[np.ndarray, "row *width"]]:
     """The rows of the nodes at one layer in chunks, the last one filled with zeros."""
     shares = sites.site(name).has_vectors

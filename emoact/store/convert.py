@@ -1,0 +1,146 @@
+"""One unit from one format into another, values and metadata kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from emoact import sites
+from emoact.errors import RequestError
+from emoact.schema import MANTISSA_BITS, Precision
+from emoact.sites import SiteName
+from emoact.store.keys import stored_key
+from emoact.store.protocol import Written, find_store, unit_file_name
+from emoact.store.reading import read
+from emoact.store.shard import ShardLayout
+from emoact.store.unit import Unit
+
+
+def convert(
+    source: str | os.PathLike[str],
+    *,
+    to: str,
+    out: str | os.PathLike[str],
+    precision: Precision | None = None,
+) -> Written:
+    """Write a unit's file in another format.
+
+    From a lossless file comes just the file that the run would have written in that format. A
+    rounded file stays rounded: its precision remains in the provenance, and its unit key is not
+    that of a run that keeps every bit.
+
+    Args:
+        source: A file of any store.
+        to: Name of a store.
+        out: The new file, which must not be there yet.
+        precision: Rounding of the new file; None keeps that of the source.
+
+    Raises:
+        FileRefusedError: The source cannot be trusted, or does not keep the contract.
+        RequestError: The target exists or has another ending, or the precision is finer than that
+            of the source.
+        EmoactError: The file could not be written, or its metadata hold other than plain values.
+    """
+    store, target = find_store(to), Path(out)
+    if not target.name.endswith(store.suffix):
+        raise RequestError(
+            f"{target} does not end in {store.suffix}, by which a {store.name} file is known",
+            remedy=f"Call it {unit_file_name('LABEL', store.suffix)}.",
+        )
+    if os.path.lexists(target):
+        raise RequestError(
+            f"{target} is there already", remedy="Remove it, or give another name with --out."
+        )
+    unit = read(source)
+    _check_values(unit)
+    held = precision_in(unit)
+    asked = held if precision is None else precision
+    if MANTISSA_BITS[asked] > MANTISSA_BITS[held]:
+        raise RequestError(
+            f"{source} is rounded ({held}), which cannot be undone",
+            remedy=f"Leave out --precision, or extract the unit again to have it {asked}.",
+        )
+    if asked != held and asked not in store.precisions:
+        raise RequestError(
+            f"the store {store.name} cannot round to {asked}", remedy="Leave out --precision."
+        )
+    return store.write(
+        target,
+        shard=_UnitArrays(unit),
+        tokens=list(unit.tokens),
+        token_strings=[list(strings) for strings in unit.token_strings],
+        labels=list(unit.labels),
+        metadata=_metadata(unit.metadata, to=to, precision=asked),
+    )
+
+
+def precision_in(unit: Unit) -> Precision:
+    """Rounding of a unit's values, as its provenance states it."""
+    stated = (unit.provenance or {}).get("precision")
+    return next((name for name in MANTISSA_BITS if name == stated), "lossless")
+
+
+def _check_values(unit: Unit) -> None:
+    """Check that float32 holds every value.
+
+    Raises:
+        RequestError: A site is kept in float64.
+    """
+    wide = [note for note in unit.notes if note.code == "stored_as_float64"]
+    if wide:
+        raise RequestError(
+            f"{unit.path}: {wide[0].where} is float64; files of emoact hold float32, so that "
+            "converting it would change values",
+            remedy="Save it as float32 first, if that is exact enough.",
+        )
+
+
+class _UnitArrays:
+    """The arrays of a unit as a store's `write` reads them."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        sizes = dict[str, int]()
+        for name in unit.sites:
+            dimensions = sites.site(name).shape.split()
+            for samples in unit.site(name)[:1]:
+                sizes |= dict(zip(dimensions, samples[0].shape, strict=True))
+        self.layout = ShardLayout(
+            sites=unit.sites,
+            n_layers=unit.n_layers,
+            d_model=unit.d_model,
+            lengths=unit.lengths,
+            n_heads=sizes.get("head"),
+            d_head=sizes.get("d_head"),
+        )
+
+    def rows(self, site: SiteName, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
+        """One sample's array."""
+        first = self.layout.layers(site).start
+        return np.ascontiguousarray(self._unit.site(site)[layer - first][sample])
+
+
+def _metadata(metadata: Mapping[str, Any], *, to: str, precision: Precision) -> dict[str, Any]:
+    """The metadata of the new file: what its provenance says of the form, in its usual place."""
+    made = metadata.get("provenance")
+    if not isinstance(made, Mapping):
+        rounded = {} if precision == "lossless" else {"provenance": {"precision": precision}}
+        return {**metadata, **rounded}
+    key = made.get("pickle_key", made.get("unit_key"))
+    form: dict[str, Any] = {}
+    if to != "pickle" or precision != "lossless":
+        form = {"precision": precision, "pickle_key": key}
+    if isinstance(key, str):
+        form["unit_key"] = stored_key(key, {"store": to, "precision": precision} if form else {})
+    provenance: dict[str, Any] = {}
+    for name, value in made.items():
+        if name == "unit_key":
+            provenance |= form
+        elif name not in ("precision", "pickle_key"):
+            provenance[name] = value
+    return {**metadata, "provenance": {**provenance, **form}}
