@@ -41,7 +41,14 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Malicious pickles: none accepted, none executed, no crash; bombs under 1 s and 200 MB",
         ("test_pickle_gadgets", "test_pickle_forged", "test_pickle_bombs"),
     ),
-    ("Fuzz of honest files: no uncontrolled exception", ("test_pickle_fuzz", "read_torn")),
+    (
+        "Fuzz of honest files of every kind: no uncontrolled exception",
+        ("test_pickle_fuzz", "test_file_fuzz", "read_torn"),
+    ),
+    (
+        "Configurations and headers of models that ask for more than there is: refused",
+        ("test_hostile_models",),
+    ),
     ("Bit flips and truncations of saved files: all found by `verify`", ("test_verify",)),
     ("Malformed data sets: refused with file, row and remedy", ("test_prompts",)),
     ("Memory: bounded for any number of samples", ("memory",)),

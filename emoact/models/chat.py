@@ -63,13 +63,15 @@ class ChatTemplate:
             RequestError: There is none.
         """
         if isinstance(template, list):
-            template = {each["name"]: each["template"] for each in template}
+            pairs = [each for each in template if isinstance(each, Mapping)]
+            template = {str(each.get("name")): each.get("template") for each in pairs}
         if isinstance(template, Mapping):
             template = template.get("default")
         if not isinstance(template, str) or not template:
             raise RequestError(f"the tokenizer of {model} has no chat template", remedy=_WITHOUT)
+        tokens = tokens if isinstance(tokens, Mapping) else {}
         named = {
-            name: value["content"] if isinstance(value, Mapping) else value
+            name: value.get("content") if isinstance(value, Mapping) else value
             for name, value in tokens.items()
             if name.endswith("_token")
         }
@@ -115,7 +117,7 @@ def read_template(directory: Path, model: str) -> ChatTemplate:
     path = Path(directory, "tokenizer_config.json").resolve()
     config = read_json(path, limit=_LIMIT) if path.is_file() else {}
     file = directory / "chat_template.jinja"
-    template = config.get("chat_template")
+    template = config.get("chat_template") if isinstance(config, Mapping) else None
     if file.is_file():
         template = read_regular(file, limit=_LIMIT, follow=True).decode(errors="replace")
     return ChatTemplate.of(model, template, config)

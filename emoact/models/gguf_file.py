@@ -24,13 +24,18 @@ class GgufFile(GGUFReader):
         self, orig_offs: SupportsInt, raw_type: SupportsInt
     ) -> tuple[int, list[Any], list[int], list[GGUFValueType]]:
         offset = int(orig_offs)
-        if raw_type != GGUFValueType.ARRAY or self.byte_order != "I":
+        if self.byte_order != "I":
+            raise ValueError("a file of another byte order is not supported")
+        if raw_type != GGUFValueType.ARRAY:
             found: tuple[int, list[Any], list[int], list[GGUFValueType]]
             found = super()._get_field_parts(offset, int(raw_type))
             return found
         kind = GGUFValueType(int(self._get(offset, np.uint32)[0]))
         length = int(self._get(offset + 4, np.uint64)[0])
         start = offset + 12
+        # Otherwise memory for each of 2⁶² elements would be asked for.
+        if length > len(self.data) - start:
+            raise ValueError(f"an array of {length:,} elements is longer than the file")
         if kind == GGUFValueType.STRING:
             values, end = self._strings(start, length)
         elif kind in self.gguf_scalar_to_np:

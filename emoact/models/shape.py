@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,27 @@ from emoact.models.source import ModelShape
 
 _MAX_CONFIG_BYTES = 4_000_000
 TEXT_ONLY = "Choose a model of text alone; docs/models.md lists the families."
+_MOST_PARTS = 10_000
+"""Layers, heads or experts; the largest models have a few hundred of each."""
+_COUNTS = frozenset({"n_layer", "n_layers", "n_head", "n_heads", "attention_heads"})
+_MOST = {
+    "n_layers": _MOST_PARTS,
+    "d_model": 1_000_000,
+    "n_heads": _MOST_PARTS,
+    "d_vocab": 100_000_000,
+    "context": 10**12,
+}
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    struct.error,
+)
 _LAYOUT = (
     "A model directory holds config.json, tokenizer.json and *.safetensors, as `save_pretrained` "
     "writes them."
@@ -67,6 +89,37 @@ def _in_transformers(model_type: object) -> bool:
     return any((Path(place) / "models" / model_type).is_dir() for place in places)
 
 
+def _check_counts(config: Mapping[str, Any], where: Path) -> None:
+    """Refuse counts of parts that no model has; building it would take all memory.
+
+    Raises:
+        RequestError: There is one; names it.
+    """
+    for name, value in config.items():
+        counts = name.startswith("num_") or name in _COUNTS
+        if counts and isinstance(value, int) and not 0 <= value <= _MOST_PARTS:
+            raise RequestError(
+                f"{where}: {name} is {shown_number(value)}; at most {_MOST_PARTS:,} are loaded",
+                remedy="Compare the file with that of the model's publisher.",
+            )
+
+
+def _checked(shape: ModelShape, where: Path) -> ModelShape:
+    for name, most in _MOST.items():
+        value = getattr(shape, name)
+        if not 0 < value <= most:
+            raise RequestError(
+                f"{where}: {name} is {shown_number(value)}; 1 to {most:,} is expected",
+                remedy="Compare the file with that of the model's publisher.",
+            )
+    return shape
+
+
+def shown_number(value: int) -> str:
+    """An integer; Python does not print one of more than 4,300 digits."""
+    return f"{value:,}" if value.bit_length() <= 128 else "a very large integer"
+
+
 def _first(config: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = config.get(name)
@@ -104,12 +157,14 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     context = _first(
         config, "n_positions", "max_position_embeddings", "n_ctx", "seq_length", "max_seq_len"
     )
+    _check_counts(config, where)
     known = {name: size for name, size in sizes.items() if size is not None}
-    return ModelShape(
+    shape = ModelShape(
         model_type=str(config.get("model_type", "unknown")),
         context=context or 1_000_000_000,
         **known,
     )
+    return _checked(shape, where)
 
 
 def shape_of_gguf(path: Path) -> ModelShape:
@@ -129,7 +184,7 @@ def shape_of_gguf(path: Path) -> ModelShape:
             return int(fields[f"{architecture}.{key}"].contents())
 
         tokens = fields.get("tokenizer.ggml.tokens")
-        return ModelShape(
+        shape = ModelShape(
             model_type=architecture,
             n_layers=size("block_count"),
             d_model=size("embedding_length"),
@@ -137,8 +192,9 @@ def shape_of_gguf(path: Path) -> ModelShape:
             d_vocab=len(tokens.data) if tokens is not None else size("vocab_size"),
             context=size("context_length"),
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except _DAMAGE as error:
         raise RequestError(
             f"{path} cannot be read as a GGUF model: {error}",
             remedy="Compare its size and hash with those of its publisher.",
         ) from error
+    return _checked(shape, path)

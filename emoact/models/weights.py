@@ -102,7 +102,7 @@ def _tensors(file: Path) -> Mapping[str, int]:
         with safe_open(file, framework="numpy") as tensors:
             names = tensors.keys()
             return {name: math.prod(tensors.get_slice(name).get_shape()) for name in names}
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, OverflowError) as error:
         raise IncompleteError(
             f"{file} is not a complete safetensors file: {error}", remedy=_AGAIN
         ) from error

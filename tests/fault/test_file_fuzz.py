@@ -1,0 +1,227 @@
+"""Damaged files of every kind are read or refused; EMOACT_FUZZ_SECONDS sets for how long each."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import save_file
+
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.saved import SavedAnalysis
+from emoact.child import ask
+from emoact.data import read_prompts
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.progress import list_runs, read_run
+from emoact.models.chat import read_template
+from emoact.models.shape import read_config, shape_of_config, shape_of_gguf
+from emoact.models.weights import count_parameters, weight_files
+from emoact.store import manifest
+from emoact.store.layout import ResultsRoot
+from emoact.store.summaries import unit_measures
+from emoact.store.summaries.measures import ARRAYS
+from emoact.store.summaries.summary_file import UnusableError, open_summary
+from tests.support.json_damage import damage_bytes, damage_json, damage_safetensors
+from tests.support.packaged import write_gguf
+from tests.support.planted import plant_unit
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_runs import JOB, plant_job
+from tests.support.planted_scenarios import plant_scenarios
+
+pytestmark = pytest.mark.fault
+
+SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 5
+SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
+SHA256 = "0" * 64
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file: an honest one, its damage, and the reader with its own refusals."""
+
+    write: Callable[[Path], Path]
+    damage: Callable[[random.Random, bytes], bytes]
+    read: Callable[[Path], object]
+    refuses: tuple[type[Exception], ...] = (EmoactError,)
+    tries: int = 100
+
+
+def _config(folder: Path) -> Path:
+    path = folder / "config.json"
+    fields = {"model_type": "gpt2", "n_layer": 2, "n_embd": 8, "n_head": 2, "vocab_size": 9}
+    path.write_text(json.dumps({**fields, "n_positions": 16, "num_key_value_heads": 2, "a": [1]}))
+    return path
+
+
+def _weights(folder: Path) -> Path:
+    from numpy import ones
+
+    save_file({"a": ones((2, 3)), "b": ones(4)}, folder / "model.safetensors")
+    return folder / "model.safetensors"
+
+
+def _index(folder: Path) -> Path:
+    weights = _weights(folder)
+    weights.rename(folder / "one.safetensors")
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": {"a": "one.safetensors", "b": "one.safetensors"}}))
+    return path
+
+
+def _template(folder: Path) -> Path:
+    path = folder / "tokenizer_config.json"
+    path.write_text(
+        json.dumps({"chat_template": "{{ messages }}", "bos_token": {"content": "<s>"}})
+    )
+    return path
+
+
+def _manifest(folder: Path) -> Path:
+    root = ResultsRoot(folder)
+    entry = manifest.ManifestEntry(
+        folder="gpt2",
+        emotion="anger",
+        sha256=SHA256,
+        size=3,
+        key=SHA256,
+        model="gpt2",
+        run_id="r",
+        written_at="2026-01-01T00:00:00+00:00",
+        configuration={"store": "pickle", "sites": ["resid_pre"]},
+    )
+    manifest.record(root, entry)
+    return root.manifest
+
+
+def _summary(folder: Path) -> Path:
+    plant_unit(folder, "gpt2", "anger")
+    unit_measures(ResultsRoot(folder), "gpt2", "anger")
+    (path,) = ResultsRoot(folder).summaries.iterdir()
+    return path
+
+
+def _read_summary(path: Path) -> object:
+    # Under the name of its own content, as somebody would put it there.
+    unit, _, _ = path.stem.partition("-")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    named = path.with_name(f"{unit}-{digest}.safetensors")
+    path.replace(named)
+    (unit_file,) = (path.parents[1] / "activations").rglob("*.pkl")
+    sha256 = hashlib.sha256(unit_file.read_bytes()).hexdigest()
+    try:
+        measures = open_summary(named, sha256=sha256)
+        return [one.arrays[name].shape for one in measures.sites.values() for name in ARRAYS]
+    finally:
+        named.unlink()
+
+
+def _run_file(name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        plant_job(folder, "finished", kind="report")
+        return folder / "runs" / JOB / name
+
+    return write
+
+
+def _read_run(path: Path) -> object:
+    results = path.parents[2]
+    (row,) = list_runs(results)
+    return row.to_json(), read_run(results, JOB).to_json()
+
+
+def _analysis(name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        plant_scenarios(folder)
+        return plant_analysis(folder).path / name
+
+    return write
+
+
+def _read_analysis(path: Path) -> object:
+    (row,) = list_analyses(ResultsRoot(path.parents[2]))
+    if row.problem is not None:
+        return row
+    found = SavedAnalysis.open(path.parent)
+    return found.models, found.tables, found.command
+
+
+def _read_directions(path: Path) -> object:
+    from emoact.analysis.direction_files import read_directions
+
+    return read_directions(path)
+
+
+def _data_set(name: str, text: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
+
+    return write
+
+
+ROWS = [{"text": f"A text {n}.", "emotion": ("joy", "calm")[n % 2], "id": f"{n}"} for n in range(4)]
+TARGETS = {
+    "config.json": Target(
+        _config, damage_json, lambda path: shape_of_config(read_config(path.parent), path)
+    ),
+    "weights": Target(
+        _weights, damage_safetensors, lambda path: count_parameters(weight_files(path.parent))
+    ),
+    "index of weights": Target(_index, damage_json, lambda path: weight_files(path.parent)),
+    "chat template": Target(_template, damage_json, lambda path: read_template(path.parent, "m")),
+    "gguf": Target(lambda folder: write_gguf(folder / "m.gguf"), damage_bytes, shape_of_gguf),
+    "manifest": Target(
+        _manifest, damage_json, lambda path: manifest.load(ResultsRoot(path.parent))
+    ),
+    "summary": Target(_summary, damage_safetensors, _read_summary, (UnusableError,)),
+    "run config": Target(_run_file("config.json"), damage_json, _read_run, ()),
+    "status": Target(_run_file("status.json"), damage_json, _read_run, ()),
+    "analysis.json": Target(_analysis("analysis.json"), damage_json, _read_analysis, ()),
+    "directions": Target(
+        _analysis("directions_gpt2_resid_pre.safetensors"),
+        damage_safetensors,
+        _read_directions,
+        (OSError, ValueError),
+    ),
+    "table": Target(
+        _analysis("tables/headline.parquet"),
+        damage_bytes,
+        lambda path: ask("emoact.analysis.table_files:check_size", str(path)),
+        (RequestError,),
+        tries=2,
+    ),
+    "json": Target(_data_set("a.json", json.dumps(ROWS)), damage_json, read_prompts),
+    "jsonl": Target(
+        _data_set("a.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
+        damage_json,
+        read_prompts,
+    ),
+    "csv": Target(
+        _data_set("a.csv", "text,emotion\n" + 'a "text",joy\n"b, c",calm\n' * 3),
+        damage_bytes,
+        read_prompts,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_damaged_files_of_every_kind_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    target, random_ = TARGETS[name], random.Random(f"{SEED} {name}")
+    path = target.write(tmp_path)
+    whole = path.read_bytes()
+    target.read(path)
+    until = time.monotonic() + SECONDS
+    tried = 0
+    while tried < target.tries or time.monotonic() < until:
+        tried += 1
+        path.write_bytes(target.damage(random_, whole))
+        with contextlib.suppress(*target.refuses):
+            target.read(path)
