@@ -124,6 +124,12 @@ def prepare_heads(request: HeadsRequest) -> PreparedHeads:
     request.target.check(units[0].n_layers)
     if request.emotion == request.settings.neutral:
         raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
+    if request.target.pooling == "mean_typical":
+        raise RequestError(
+            "pooling is mean_typical, which needs every layer of all prompts of a class; a prompt "
+            "alone has none",
+            remedy="Take --pooling mean_content.",
+        )
     if request.target.pooling == "mean_response" and any(u.response_spans is None for u in units):
         raise RequestError(
             f"pooling is mean_response, and the files of {units[0].folder} hold no responses",

@@ -260,6 +260,12 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
                 f"{units[0].d_model}",
                 remedy="Extract them again.",
             )
+    if request.pooling == "mean_typical":
+        raise RequestError(
+            "pooling is mean_typical, which needs every layer of all prompts of a class; a prompt "
+            "alone has none",
+            remedy="Take --pooling mean_content.",
+        )
     if request.pooling == "mean_response" and any(unit.response_spans is None for unit in units):
         raise RequestError(
             f"pooling is mean_response, and the files of {units[0].folder} hold no responses",

@@ -112,9 +112,17 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "class that directions are measured from",
     },
     "--pooling": {
-        "choices": ("mean_content", "last", "mean_all", "last_template", "mean_response"),
+        "choices": (
+            "mean_content",
+            "mean_typical",
+            "last",
+            "mean_all",
+            "last_template",
+            "mean_response",
+        ),
         "default": "mean_content",
-        "help": "positions that make one vector of a prompt: those of its text, the last of them, "
+        "help": "positions that make one vector of a prompt: those of its text, the same without "
+        "those whose norm is massive at any layer, the last of them, "
         "all, with a chat template the last before the response, or those of the response",
     },
     "--seed": {"type": int, "default": 0, "help": "seed of all draws"},

@@ -89,6 +89,12 @@ def request_controls(
             extracted and the units of one folder were made differently or their model is not
             installed here.
     """
+    if settings.pooling == "mean_typical":
+        raise RequestError(
+            "pooling is mean_typical, and a token without context or in another order is massive "
+            "elsewhere, so that control extractions would leave out other words",
+            remedy="Analyse without --controls, or take --pooling mean_content or last.",
+        )
     beyond_text = ("mean_all", "last_template", "mean_response")
     if settings.pooling in beyond_text and any(unit.content_spans for unit in units):
         raise RequestError(

@@ -110,9 +110,10 @@ def _form(results: str, files: list[UnitFile]) -> None:
             POOLINGS,
             key="analyse-pooling",
             width=180,
-            help="How positions become one vector: the mean over the text of the prompt, its last "
-            "token, the mean over everything, with a chat format the last token before the "
-            "response, or with responses their mean.",
+            help="How positions become one vector: the mean over the text of the prompt, the same "
+            "without tokens that are massive at any layer, its last token, the mean over "
+            "everything, with a chat format the last token before the response, or with responses "
+            "their mean.",
         )
         reference = st.selectbox(
             "Measured from",

@@ -22,6 +22,7 @@ from emoact.views.view import Choice, Control
 
 _POOLINGS = {
     "mean_content": "the mean over the positions of its text",
+    "mean_typical": "the mean over the positions of its text that are massive at no layer",
     "last_template": "the last position before the response",
     "mean_response": "the mean over the positions of the response; the word baselines read the "
     "prompt and the response",

@@ -11,10 +11,9 @@ import pandas as pd
 from emoact import numbers
 from emoact import sites as known
 from emoact.numbers import significant
-from emoact.positions import NormKind
+from emoact.positions import MASSIVE, NormKind
 from emoact.sites import SiteName
 from emoact.stats.findings.finding import ActivationFinding, span
-from emoact.stats.findings.sinks import SINK
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store.summaries.measures import UnitMeasures
@@ -200,7 +199,7 @@ def massive_sentence(found: ActivationFinding) -> str:
     return (
         f"{n_prompts:,} of {figures['n_all_prompts']:,} prompts "
         f"{'contains' if n_prompts == 1 else 'contain'} a token whose {what} "
-        f"is more than {SINK:g} times the median ({span(found.layers)}): "
+        f"is more than {MASSIVE:g} times the median ({span(found.layers)}): "
         f"{md(str(figures['tokens']))}, up to {significant(float(figures['ratio']))} times. "
         "Differences between emotions at these layers may come from these tokens."
     )
@@ -224,7 +223,7 @@ def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
             f"No BOS was prepended: position 0 is the first word, carries up to {times} "
             f"(layer {largest['layer']}) and is part of the medians below."
         )
-    if largest["ratio"] >= SINK:
+    if largest["ratio"] >= MASSIVE:
         return (
             f"Position 0 carries {times} at layer {largest['layer']} (first-token sink); "
             "it is left out of the medians below."

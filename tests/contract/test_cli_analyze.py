@@ -220,7 +220,8 @@ def test_without_neutral_directions_against_the_grand_mean_are_made(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--pooling", "median"), "allowed are mean_content, last, mean_all"),
+        (("--pooling", "median"), "allowed are mean_content, mean_typical, last"),
+        (("--pooling", "mean_typical", "--controls"), "pooling is mean_typical"),
         (("--permutations", "10"), "1000 or more"),
         (("--site", "pattern"), "allowed are resid_pre"),
         (("--model", "gpt3"), "Did you mean gpt2?"),

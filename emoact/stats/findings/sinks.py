@@ -8,17 +8,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from emoact import numbers
+from emoact.positions import MASSIVE
 from emoact.stats.findings.finding import ActivationFinding, Figure, span
 from emoact.stats.findings.pool import SitePool, where
-
-SINK = 5.0
-"""From five times the median a token counts as massive: in a mean over positions it outweighs five
-ordinary ones, in a square twenty-five. In the residual stream of SmolLM2-135M on the shipped
-prompts 97 % or more of the other tokens of each layer lie within a factor of two of its median; of
-its MLP outputs it is 92 % or more. Independent Gaussian values of four dimensions reach five times
-their median norm with probability 3e-17. Sun et al. ask for more, a single value above 100 and
-1,000 times the median magnitude: the largest value of these tokens in that stream is 340 to 1,240
-times the median magnitude of their layer, and from 1,000 times only at layers 12 to 16."""
 
 _SHOWN_TOKENS = 3
 _HELD = 0.1
@@ -32,7 +24,7 @@ def massive_tokens(pool: SitePool) -> list[ActivationFinding]:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(pool.is_content & np.isfinite(pool.l2), pool.l2 / pool.class_medians, 0.0)
-    massive: Bool[np.ndarray, "layer token"] = np.isfinite(ratios) & (ratios >= SINK)
+    massive: Bool[np.ndarray, "layer token"] = np.isfinite(ratios) & (ratios >= MASSIVE)
     layers = where(massive)
     if not layers:
         return []
@@ -74,7 +66,7 @@ def massive_tokens(pool: SitePool) -> list[ActivationFinding]:
         layers=layers,
         sentence=f"{n_prompts:,} of {numbers.plural(n_all, 'prompt')} "
         f"{'contains' if n_prompts == 1 else 'contain'} a token whose {pool.words} norm is at "
-        f"least {SINK:g} times the median ({span(layers)}): "
+        f"least {MASSIVE:g} times the median ({span(layers)}): "
         f"{numbers.plural(len(tokens), 'token')}, {words}{others}. The largest norm is "
         f"{numbers.significant(ratios[worst, token])} times the median, at layer "
         f"{worst}{_held_words(dims, held)}.",
@@ -96,7 +88,7 @@ def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
     Source: Xiao et al. 2309.17453 (attention sinks), Gu et al. 2410.10781.
     """
     ratios = np.array([_median(row[np.isfinite(row)]) for row in pool.sink_ratios])
-    layers = tuple(int(layer) for layer in np.flatnonzero(ratios >= SINK))
+    layers = tuple(int(layer) for layer in np.flatnonzero(ratios >= MASSIVE))
     if not layers:
         return []
     worst = int(np.nanargmax(ratios))
@@ -117,7 +109,7 @@ def first_token_sink(pool: SitePool) -> list[ActivationFinding]:
         "note" if left_out else "warning",
         layers=layers,
         sentence=f"Position 0 carries {numbers.significant(ratios[worst])} times the median "
-        f"{pool.words} norm at layer {worst} (first-token sink), and at least {SINK:g} times at "
+        f"{pool.words} norm at layer {worst} (first-token sink), and at least {MASSIVE:g} times at "
         f"{span(layers)}{_held_words(dims, held)}. {consequence}.",
         meaning="Attention that finds no relevant token goes to the first one, which carries a "
         "large constant vector.",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emoact.errors import RequestError
-from emoact.positions import Pooling, pool_layers, pool_sample
+from emoact.positions import MASSIVE, Pooling, pool_layers, pool_sample
 
 SAMPLE = np.array([[100, 100], [1, 2], [3, 6], [5, 1]], dtype=np.float32)
 
@@ -77,3 +77,37 @@ def test_layers_agree_with_numpy() -> None:
 def test_nothing_to_pool_is_refused() -> None:
     with pytest.raises(RequestError, match="no sample"):
         pool_layers([[]])
+
+
+def plant_massive(rng: np.random.Generator) -> list[list[np.ndarray]]:
+    """Two layers of six prompts; position 3 of prompt 2 is massive at layer 1 alone."""
+    layers = [[rng.uniform(1, 2, (7, 4)).astype(np.float32) for _ in range(6)] for _ in range(2)]
+    for samples in layers:
+        for sample in samples:
+            sample[0] = 1000
+    layers[1][2][3] *= 2 * MASSIVE
+    return layers
+
+
+def test_position_that_is_massive_at_one_layer_is_left_out_at_all_of_them() -> None:
+    layers = plant_massive(np.random.default_rng(1))
+    found = pool_layers(layers, pooling="mean_typical")
+    plain = pool_layers(layers)
+    others = [0, 1, 3, 4, 5]
+    np.testing.assert_array_equal(found[others], plain[others])
+    for layer in range(2):
+        expected = layers[layer][2][[1, 2, 4, 5, 6]].mean(axis=0)
+        np.testing.assert_allclose(found[2, layer], expected, rtol=1e-6)
+
+
+def test_value_that_is_not_finite_is_not_left_out_silently() -> None:
+    layers = plant_massive(np.random.default_rng(2))
+    layers[0][1][2] = np.inf
+    layers[0][4][5] = np.nan
+    found = pool_layers(layers, pooling="mean_typical")
+    assert not np.isfinite(found[[1, 4], 0]).any()
+
+
+def test_one_prompt_cannot_tell_which_positions_are_massive() -> None:
+    with pytest.raises(RequestError, match="mean_typical"):
+        pool_sample(SAMPLE, pooling="mean_typical")
