@@ -29,8 +29,8 @@ _ROW_GAP = 74
 _MARGIN_TOP, _MARGIN_BARE, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 12, 58, 24
 _WIDTH, _LEGEND_SIGN, _LETTER = 860, 52, 6.2
 """Pixels of a page, of the sign of an entry of the legend, and of a letter."""
-_LONG_TICKS = 40
-"""Pixels that slanted words below an axis need beside the margin."""
+_LONG_TICKS, _FITTING = 40, 8
+"""Pixels that slanted words of so many letters below an axis need beside the margin."""
 _LINE_HEIGHT = 16
 _LETTERS = 112
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
@@ -120,8 +120,9 @@ def _planes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
     traces += [key_trace(key, paint) for key in chart.key]
     shown, titles = _share_legend(traces), [title for title in titles if title["text"]]
     above = (_MARGIN_TOP if titles or shown else _MARGIN_BARE) + _LEGEND_ROW * shown
-    long = any(max(map(len, panel.x.ticks), default=0) > 3 for row in rows for panel in row)
-    below = _MARGIN_BOTTOM + (_LONG_TICKS if long else 0)
+    longest = max((len(tick) for row in rows for panel in row for tick in panel.x.ticks), default=0)
+    below = _MARGIN_BOTTOM + (_LONG_TICKS if longest > 3 else 0)
+    below += round(_LETTER * max(0, longest - _FITTING))
     layout = {
         **axes,
         "annotations": titles,
