@@ -17,10 +17,11 @@ from transformers import AutoTokenizer
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.cli import main
 from emoact.cli.entry import build_parser
-from emoact.errors import RequestError
+from emoact.errors import CancelledError, RequestError
 from emoact.extraction.engine import Tokenised
-from emoact.extraction.extractor import ActivationExtractor
+from emoact.extraction.extractor import ActivationExtractor, Quiet
 from emoact.extraction.generation import Generator
+from emoact.extraction.pipeline import run_units
 from emoact.jobs.config import RunConfig, config_from_json
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.alike import request_like
@@ -30,7 +31,8 @@ from emoact.schema import ChatFormat, ExtractionOptions, Generation
 from emoact.stats.features import features_of
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.stats.settings import AnalysisSettings
-from emoact.store.reading import read
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read, read_all
 from emoact.store.summaries.measuring import measure_file
 from emoact.store.verify import verify_files
 from tests.support.families import CONTEXT, FAMILIES
@@ -295,6 +297,78 @@ def test_an_empty_response_is_refused_with_its_prompt_before_a_file_is_written(
 def _ids(model: Path, text: str) -> list[int]:
     ids: list[int] = AutoTokenizer.from_pretrained(model)(f"<|endoftext|>{text}").input_ids
     return ids
+
+
+class Stopping(Quiet):
+    """Cancels the run while responses of its second class are written; keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def step(self, *_: object, detail: str = "", **__: object) -> None:
+        self.told.append(detail)
+
+    def check_cancelled(self) -> None:
+        now = self.told[-1] if self.told else ""
+        if now.startswith("neutral, response") and "response 0" not in now:
+            raise CancelledError("enough")
+
+
+def test_a_run_that_was_stopped_while_writing_goes_on_and_makes_the_same_files(
+    model: Path, tmp_path: Path
+) -> None:
+    generation = Generation(max_tokens=6, temperature=1.0)
+    options = ExtractionOptions(generation=generation)
+    engine = engine_of(resolve_model(str(model)), options, texts=TEXTS)
+
+    def config(name: str) -> RunConfig:
+        return prepare(
+            ExtractRequest(
+                models=(str(model),),
+                dataset=model.parent / "prompts.tsv",
+                results=tmp_path / name,
+                options=options,
+            )
+        )
+
+    stopped, reporter = config("stopped"), Stopping()
+    with pytest.raises(CancelledError):
+        run_units(stopped, reporter=reporter, plans={}, engine_for=lambda *_: engine)
+    assert [path.name for path in (tmp_path / "stopped").rglob("*.pkl")] == [
+        "activations_anger.pkl"
+    ]
+    assert "anger, response 4 of 4" in reporter.told
+    run_units(stopped, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
+    run_units(config("whole"), reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
+    folder = resolve_model(str(model)).folder
+    for emotion in ("anger", "neutral"):
+        one, other = (
+            read(ResultsRoot(tmp_path / name).unit_path(folder, emotion))
+            for name in ("stopped", "whole")
+        )
+        assert one.responses == other.responses
+        for site in SITES:
+            for layer, samples in enumerate(one.site(site)):
+                for ours, theirs in zip(samples, other.site(site)[layer], strict=True):
+                    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_compact_files_hold_responses_too(model: Path, files: list[Path], tmp_path: Path) -> None:
+    options = ExtractionOptions(generation=Generation(max_tokens=LONGEST))
+    config = prepare(
+        ExtractRequest(
+            models=(str(model),),
+            dataset=model.parent / "prompts.tsv",
+            results=tmp_path,
+            options=options,
+            store="compact",
+        )
+    )
+    engine = engine_of(resolve_model(str(model)), options, texts=TEXTS)
+    run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
+    unit, plain = read_all(tmp_path).units[0], read(files[0])
+    assert (unit.emotion, unit.responses) == ("anger", plain.responses)
+    assert unit.response_spans == plain.response_spans
 
 
 @pytest.mark.parametrize(
