@@ -247,6 +247,13 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """A remark for the user."""
 
+    def check_in_place(self) -> None:
+        """Return while the folder of the run is where it was.
+
+        Raises:
+            EmoactError: It was moved or removed.
+        """
+
     def check_cancelled(self) -> None:
         """Called between passes.
 

@@ -228,5 +228,8 @@ class Quiet:
 
     unit = note = step
 
+    def check_in_place(self) -> None:
+        """There is no folder of a run."""
+
     def check_cancelled(self) -> None:
         """Never cancelled."""

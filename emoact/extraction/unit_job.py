@@ -105,6 +105,7 @@ def compute_and_save(
         )
     finally:
         shard.close_and_remove()
+    reporter.check_in_place()
     manifest.record(
         root,
         ManifestEntry(

@@ -160,6 +160,8 @@ def _fail_without_events(directory: RunDirectory, error: EmoactError) -> int:
     """Final status of a run whose own record cannot be read or written."""
     stated = _error(error)
     print(stated.message, file=sys.stderr)
+    if not directory.exists():
+        return stated.exit_code
     with contextlib.suppress(EmoactError):
         before = look(directory).snapshot
         failed = dataclasses.replace(before, state="failed", step=None, error=stated)

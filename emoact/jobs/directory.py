@@ -81,7 +81,8 @@ def write_status(path: Path, status: Status, *, durable: bool) -> None:
         EmoactError: It could not be written at all.
     """
     try:
-        write_json(path, status.to_json(), durable=durable)
+        # A folder that was moved meanwhile is not made again.
+        write_json(path, status.to_json(), durable=durable, parents=False)
     except EmoactError:
         if not durable or not path.is_file():
             raise

@@ -109,6 +109,14 @@ class EventLog:
                 raise write_error(error, path=self._path, need=len(line)) from error
             raise
 
+    def is_in_place(self) -> bool:
+        """False once the file was removed or its folder was moved."""
+        try:
+            there = self._path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)

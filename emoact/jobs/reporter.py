@@ -135,10 +135,24 @@ class RunReporter:
 
         Raises:
             CancelledError: It was.
+            EmoactError: The folder of the run was moved or removed.
         """
+        self.check_in_place()
         if self._told_to_stop or self._directory.cancel_requested():
             raise CancelledError(
                 "the run was cancelled", remedy="Resume it to continue at the first missing unit."
+            )
+
+    def check_in_place(self) -> None:
+        """Return while the folder of the run is where it was; it would be made again otherwise.
+
+        Raises:
+            EmoactError: It was moved or removed.
+        """
+        if not self._log.is_in_place():
+            raise EmoactError(
+                f"{self._directory.path} was moved or removed while the run was writing",
+                remedy="Move it back, or choose its new place with --results, then resume the run.",
             )
 
     def end(self, state: State, error: RunError | None = None) -> None:
@@ -149,6 +163,7 @@ class RunReporter:
         with self._changing:
             self._snapshot = self._snapshot.after(event)
         with self._writing:
+            self.check_in_place()
             status = Status.now(self._snapshot, self._worker)
             write_status(self._directory.status_path, status, durable=True)
         # The status is what counts; the line may be missing where the disk is full.
@@ -187,6 +202,7 @@ class RunReporter:
                 status = Status.now(self._snapshot, self._worker)
                 # A disk that is full now may have room in a second; the lock is held anyway.
                 with suppress(EmoactError):
+                    self.check_in_place()
                     write_status(self._directory.status_path, status, durable=False)
             self._due.wait(BEAT_S)
             self._due.clear()

@@ -22,7 +22,7 @@ _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @contextlib.contextmanager
 def replace_atomically(
-    path: str | os.PathLike[str], *, need: int = 0, durable: bool = True
+    path: str | os.PathLike[str], *, need: int = 0, durable: bool = True, parents: bool = True
 ) -> Iterator[BinaryIO]:
     """A new binary file that takes the place of `path` when the block ends without an error.
 
@@ -30,10 +30,11 @@ def replace_atomically(
     after it fails, the old file stays and the new one is discarded, an unconfirmed fsync included.
 
     Args:
-        path: The file to put in place; missing parent folders are created.
+        path: The file to put in place.
         need: Bytes that will be written, where known; a disk without room then shows at once.
         durable: True to return only once the file has reached the disk. False is for files that may
             be lost in a power cut, such as a heartbeat.
+        parents: True to create missing parent folders.
 
     Raises:
         EmoactError: The file could not be written; says how many bytes were needed and are free.
@@ -41,7 +42,8 @@ def replace_atomically(
     target = Path(path)
     written = 0
     try:
-        make_folder(target.parent)
+        if parents:
+            make_folder(target.parent)
         folder = os.open(target.parent, FOLDER_FLAGS)
     except OSError as error:
         raise write_error(error, path=target, need=need) from error
@@ -70,15 +72,17 @@ def replace_atomically(
         os.close(folder)
 
 
-def write_json(path: str | os.PathLike[str], content: Any, *, durable: bool = True) -> None:
-    """Replace `path` by a JSON document, whole or not at all.
+def write_json(
+    path: str | os.PathLike[str], content: Any, *, durable: bool = True, parents: bool = True
+) -> None:
+    """Replace `path` by a JSON document, whole or not at all; see `replace_atomically`.
 
     Raises:
         EmoactError: The file could not be written.
         ValueError: The content holds NaN or infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
-    with replace_atomically(path, need=len(text), durable=durable) as file:
+    with replace_atomically(path, need=len(text), durable=durable, parents=parents) as file:
         file.write(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 from emoact.errors import RequestError
 from emoact.jobs import control, executor, progress
 from tests.support.numpy_engine import behave
-from tests.support.stand_in_world import EMOTIONS, World, running, saved_arrays
+from tests.support.stand_in_world import EMOTIONS, World, running, saved_arrays, wait_for
 
 
 def test_a_run_saves_every_unit_and_ends_finished(world: World) -> None:
@@ -35,6 +36,26 @@ def test_a_start_leaves_nothing_but_the_run_and_its_files(world: World) -> None:
     left = sorted(path.name for path in world.results.iterdir())
     assert left == [".manifest.lock", "activations", "manifest.json", "runs"]
     assert sorted(path.name for path in (world.results / "runs").iterdir()) == [".lock", run_id]
+
+
+@pytest.mark.parametrize("resumed_at", ["the new place", "the old place"])
+def test_a_results_folder_that_is_renamed_ends_the_run_and_is_not_made_again(
+    world: World, resumed_at: str
+) -> None:
+    run_id = world.start(world.config(world.model(pass_s=0.2))).run_id
+    world.wait(run_id, running)
+    moved = world.results.with_name("moved")
+    world.results.rename(moved)
+    wait_for(lambda: not progress.read_run(moved, run_id).summary.active)
+    assert [path for path in world.results.rglob("*") if path.is_file()] == []
+    assert progress.read_run(moved, run_id).state == "crashed"
+    if resumed_at == "the old place":
+        shutil.rmtree(world.results, ignore_errors=True)
+        moved.rename(world.results)
+    place = world.results if resumed_at == "the old place" else moved
+    control.resume(place, run_id)
+    wait_for(lambda: progress.read_run(place, run_id).state == "finished")
+    assert len(list((place / "activations").rglob("*.pkl"))) == len(EMOTIONS)
 
 
 def test_concurrent_starts_make_one_run(world: World) -> None:
@@ -216,7 +237,7 @@ def test_a_results_folder_that_was_moved_resumes_where_it_lies(world: World) -> 
     moved.resume(run_id)
     assert moved.wait(run_id).state == "finished"
     assert len(saved_arrays(moved.results)) == 2
-    assert not world.results.exists()
+    assert [path for path in world.results.rglob("*") if path.is_file()] == []
 
 
 def test_a_run_started_from_a_thread_leaves_no_zombie(world: World) -> None:
