@@ -43,6 +43,23 @@ class Text:
         return self.scored[1] - max(self.scored[0], 1)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Edited:
+    """One text in a pass with changes.
+
+    Attributes:
+        stream: Input of the layer that was read.
+        log_probs: Of the scored tokens, in nats.
+    """
+
+    stream: Float[np.ndarray, "pos d_model"]
+    log_probs: Float64[np.ndarray, " token"]
+
+
+Edit = Callable[[Sequence[int]], Sequence[tuple[str, Callable[..., Any]]]]
+"""Names of hooks and their functions, for a batch of these texts."""
+
+
 class UpperLayers:
     """Log-probabilities of texts with vectors added to the input of a layer.
 
@@ -53,12 +70,24 @@ class UpperLayers:
         texts: What is scored.
         layer: Layer whose input (`resid_pre`) is changed.
         direct: Bypass the bridge's components; right where its weights are as they were loaded.
+        names: Hooks of the bridge that `edited` attaches functions to.
+        whole: Compute the last token too, which only what is read inside the model needs.
 
     Raises:
         RequestError: The model has no such layer.
     """
 
-    def __init__(self, bridge: Any, texts: Sequence[Text], *, layer: int, direct: bool) -> None:
+    def __init__(
+        self,
+        bridge: Any,
+        texts: Sequence[Text],
+        *,
+        layer: int,
+        direct: bool,
+        names: Sequence[str] = (),
+        whole: bool = False,
+    ) -> None:
+        self._names, self._cut = names, 0 if whole else 1
         self._bridge, self._texts, self._layer, self._direct = bridge, texts, layer, direct
         self._model = bridge.original_model
         self._device = next(self._model.parameters()).device
@@ -88,11 +117,51 @@ class UpperLayers:
                 wanted = [place for place, text in enumerate(rows) if text in found]
                 if wanted:
                     own = [rows[place] for place in wanted]
-                    length = max(len(self._texts[text].ids) for text in own) - 1
+                    length = max(len(self._texts[text].ids) for text in own) - self._cut
                     self._batch(
                         own, ids[wanted, :length], stream[wanted, :length], vectors, found, on_pass
                     )
         return [found[text] for text in chosen]
+
+    @torch.inference_mode()
+    def edited(
+        self,
+        edit: Edit,
+        read: int,
+        on_pass: Callable[[], None] = lambda: None,
+    ) -> list[Edited]:
+        """Every text with hooks of the model changed.
+
+        Args:
+            edit: Gives the functions to attach, from the indices of the texts of a batch.
+            read: Layer whose input is read.
+            on_pass: Called after each pass; may raise to stop.
+        """
+        found: dict[int, Edited] = {}
+        with self._changed():
+            for rows, ids, stream in self._inputs(on_pass):
+                inputs: list[torch.Tensor] = []
+
+                def note(
+                    _block: nn.Module,
+                    args: tuple[Any, ...],
+                    kwargs: dict[str, Any],
+                    inputs: list[torch.Tensor] = inputs,
+                ) -> None:
+                    inputs.append(stream_of(args, kwargs))
+
+                handle = self._blocks[read].register_forward_pre_hook(note, with_kwargs=True)
+                try:
+                    with self._bridge.hooks(fwd_hooks=list(edit(rows))):
+                        logits = self._run(ids, stream)
+                finally:
+                    handle.remove()
+                for place, text in enumerate(rows):
+                    own = self._texts[text]
+                    rows_read = inputs[0][place, : len(own.ids)].float().cpu().numpy()
+                    found[text] = Edited(stream=rows_read, log_probs=said_of(logits[place], own))
+                on_pass()
+        return [found[text] for text in range(len(self._texts))]
 
     def _batch(
         self,
@@ -115,12 +184,8 @@ class UpperLayers:
             logits = self._run(ids.repeat(len(part), 1), steered)
             for which in range(len(part)):
                 for place, text in enumerate(rows):
-                    own = self._texts[text]
-                    first, stop = max(own.scored[0], 1), own.scored[1]
-                    at = logits[which * n_texts + place, first - 1 : stop - 1].float()
-                    tokens = torch.tensor(own.ids[first:stop], device=at.device)
-                    said = at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)
-                    found[text][start + which] = said.double().cpu().numpy()
+                    at = logits[which * n_texts + place]
+                    found[text][start + which] = said_of(at, self._texts[text])
             on_pass()
 
     def _inputs(
@@ -132,7 +197,7 @@ class UpperLayers:
             return
         computed = []
         for rows in self._batches():
-            length = max(len(self._texts[text].ids) for text in rows) - 1
+            length = max(len(self._texts[text].ids) for text in rows) - self._cut
             ids = np.zeros((len(rows), length), dtype=np.int64)
             for place, text in enumerate(rows):
                 own = self._texts[text].ids[:length]
@@ -149,10 +214,10 @@ class UpperLayers:
         order = sorted(range(len(self._texts)), key=lambda text: -len(self._texts[text].ids))
         batches: list[list[int]] = []
         for text in order:
-            if len(self._texts[text].ids) < 2:
+            if len(self._texts[text].ids) <= self._cut:
                 continue
             if batches:
-                width = len(self._texts[batches[-1][0]].ids) - 1
+                width = len(self._texts[batches[-1][0]].ids) - self._cut
                 if (len(batches[-1]) + 1) * width <= self._budget:
                     batches[-1].append(text)
                     continue
@@ -162,7 +227,7 @@ class UpperLayers:
     @contextmanager
     def _changed(self) -> Iterator[None]:
         """Replace the layers below by nothing, and the input of the layer by `self._stream`."""
-        route = shortcut(self._bridge, ()) if self._direct else nullcontext()
+        route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
         with ExitStack() as stack:
             stack.enter_context(route)
             self._blocks = blocks_of(self._bridge)
@@ -221,6 +286,17 @@ class UpperLayers:
                 if forward is not None:
                     own["forward"] = forward
             self._stream = None
+
+
+def said_of(logits: torch.Tensor, text: Text) -> Float64[np.ndarray, " token"]:
+    """Log-probabilities of the scored tokens, in nats, from the logits of every position."""
+    first, stop = max(text.scored[0], 1), text.scored[1]
+    at = logits[first - 1 : stop - 1].float()
+    tokens = torch.tensor(text.ids[first:stop], device=at.device)
+    said: np.ndarray = (
+        (at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)).double().cpu().numpy()
+    )
+    return said
 
 
 class _EnoughError(Exception):

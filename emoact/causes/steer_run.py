@@ -73,7 +73,14 @@ class _Steering:
         self._root, self._units, self._work = root, units, work
         self._settings, self._reporter, self._engine = work.settings, reporter, engine
         self._design = design_of_units(units)
-        self._split = split_scenarios(self._design, _scenarios(units), work.settings)
+        self._split = split_scenarios(
+            self._design,
+            scenarios_of(units),
+            labels=(*work.settings.emotions, work.settings.neutral),
+            train_share=work.settings.train_share,
+            n_sentences=work.settings.n_sentences,
+            seed=work.settings.seed,
+        )
         prompts = [prompt for unit in units for prompt in saved_prompts(unit)]
         scored = np.flatnonzero(self._split.test)
         self._texts = [
@@ -313,7 +320,7 @@ def _array(rows: Sequence[Any]) -> np.ndarray:
     return np.array(rows, dtype=np.float64)
 
 
-def _scenarios(units: Sequence[Unit]) -> list[str]:
+def scenarios_of(units: Sequence[Unit]) -> list[str]:
     """Name of every prompt's scenario; of the prompt where it has none."""
     prompts = [
         (unit.emotion, at, prompt)

@@ -96,23 +96,34 @@ class Split:
     test_scenarios: tuple[str, ...]
 
 
-def split_scenarios(design: Design, names: Sequence[str], settings: SteerSettings) -> Split:
+def split_scenarios(
+    design: Design,
+    names: Sequence[str],
+    *,
+    labels: Sequence[str],
+    train_share: float,
+    n_sentences: int | None,
+    seed: int,
+) -> Split:
     """The seeded split of the scenarios.
 
     Args:
         design: Classes and scenarios of the prompts.
         names: Name of every prompt's scenario; of the prompt itself where it has none.
-        settings: Share, seed and number of sentences.
+        labels: Classes that both sides need.
+        train_share: Share of the scenarios to train.
+        n_sentences: Most scenarios to test; None for all others.
+        seed: Of the draw.
 
     Raises:
         RequestError: A class has no prompt on one of the two sides.
     """
-    order = np.random.default_rng([settings.seed, 16]).permutation(design.n_scenarios)
-    n_train = round(settings.train_share * design.n_scenarios)
-    chosen = order[:n_train], order[n_train:][: settings.n_sentences]
+    order = np.random.default_rng([seed, 16]).permutation(design.n_scenarios)
+    n_train = round(train_share * design.n_scenarios)
+    chosen = order[:n_train], order[n_train:][:n_sentences]
     members = [np.isin(design.scenario_of, scenarios) for scenarios in chosen]
     for side, own in zip(("train", "test"), members, strict=True):
-        for label in dict.fromkeys([*settings.emotions, settings.neutral]):
+        for label in dict.fromkeys(labels):
             if not (own & (design.label_of == design.index(label))).any():
                 raise RequestError(
                     f"no {side} scenario has a prompt of {label}: {design.n_scenarios} scenarios "

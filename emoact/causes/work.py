@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from emoact.causes.ablate_run import run_ablate
 from emoact.causes.heads_run import run_heads
 from emoact.causes.steer_run import run_steer
 from emoact.errors import EmoactError, RequestError
@@ -16,7 +17,11 @@ from emoact.store.layout import ResultsRoot
 Work = Callable[[ResultsRoot, CausesRequest, RunReporter, EngineFor], None]
 """Computes what is asked for, saves it and tells the reporter what was made."""
 
-WORKS: Mapping[str, Work] = {"heads": run_heads, "steer": run_steer}
+WORKS: Mapping[str, Work] = {
+    "heads": run_heads,
+    "ablate": run_ablate,
+    "steer": run_steer,
+}
 """The work of every `what` of a request."""
 
 

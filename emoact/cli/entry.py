@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from emoact.cli import (
+    ablate_command,
     analyze_command,
     audit_command,
     bench_command,
@@ -40,6 +41,7 @@ _COMMANDS = (
     view_command,
     transfer_command,
     heads_command,
+    ablate_command,
     steer_command,
     report_command,
     bench_command,

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emoact.causes.steering import SteerSettings, directions_of, split_scenarios
+from emoact.causes.steering import Split, SteerSettings, directions_of, split_scenarios
 from emoact.errors import RequestError
 from emoact.stats.design import Design, design_of
 
@@ -28,23 +28,25 @@ def pooled(n: int, seed: int = 0) -> np.ndarray:
     return found
 
 
+def split(n: int, *, seed: int = 0, n_sentences: int | None = None) -> Split:
+    how = {"train_share": 0.6, "n_sentences": n_sentences, "seed": seed}
+    return split_scenarios(*design(n), labels=LABELS, **how)  # type: ignore[arg-type]
+
+
 def test_scenarios_are_split_whole_and_by_the_seed() -> None:
-    whole, names = design(10)
-    split = split_scenarios(whole, names, SETTINGS)
-    assert len(split.train_scenarios) == 6
-    assert len(split.test_scenarios) == 4
-    assert set(split.train_scenarios) | set(split.test_scenarios) == set(names)
-    assert split.train.sum() == 18
-    assert not (split.train & split.test).any()
-    other = split_scenarios(whole, names, dataclasses.replace(SETTINGS, seed=1))
-    assert other.train_scenarios != split.train_scenarios
-    fewer = split_scenarios(whole, names, dataclasses.replace(SETTINGS, n_sentences=2))
-    assert fewer.test_scenarios == split.test_scenarios[: len(fewer.test_scenarios)] or set(
-        fewer.test_scenarios
-    ) < set(split.test_scenarios)
+    _, names = design(10)
+    found = split(10)
+    assert len(found.train_scenarios) == 6
+    assert len(found.test_scenarios) == 4
+    assert set(found.train_scenarios) | set(found.test_scenarios) == set(names)
+    assert found.train.sum() == 18
+    assert not (found.train & found.test).any()
+    assert split(10, seed=1).train_scenarios != found.train_scenarios
+    fewer = split(10, n_sentences=2)
     assert len(fewer.test_scenarios) == 2
+    assert set(fewer.test_scenarios) < set(found.test_scenarios)
     with pytest.raises(RequestError, match="no test scenario has a prompt of anger"):
-        split_scenarios(*design(1), SETTINGS)
+        split(1)
 
 
 def test_the_direction_is_the_difference_of_the_class_means_and_controls_have_its_norm() -> None:

@@ -1,0 +1,287 @@
+"""Request for ablations: its checks, its cost, its run, its result in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from emoact import numbers
+from emoact.causes.heads import unit_digest
+from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.steer import SITE, units_of
+from emoact.decode import encode
+from emoact.errors import RequestError
+from emoact.jobs.causes import CausesRequest
+from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.jobs.controls import model_of
+from emoact.jobs.queue import worker_slots
+from emoact.jobs.rates import rate_key, read_rates
+from emoact.models.alike import ModelRequest
+from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "ablate"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+PartKind = Literal["direction", "layer", "mlp", "head", "group"]
+PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
+By = Literal["zero", "mean", "resample"]
+BYS: tuple[By, ...] = get_args(By)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSettings:
+    """Settings of ablations; all of them are saved with the result.
+
+    Attributes:
+        emotion: Class whose direction is read out.
+        layer: Layer at whose input it is read out.
+        parts: Kinds of part that are ablated one by one.
+        at: Layers of the parts; empty for all before `layer`.
+        by: What stands in place of a part: nothing, the mean over the neutral training prompts, or
+            the mean over the neutral prompt of the same scenario.
+        neutral: Class that the direction is measured from.
+        train_share: Share of the scenarios that the direction comes from.
+        n_sentences: Most test scenarios that are read out; None for all.
+        n_bootstrap: Draws of scenarios for the intervals.
+        seed: Of the split and of the draws.
+    """
+
+    emotion: str
+    layer: int
+    parts: tuple[PartKind, ...] = ("direction", "layer", "mlp", "head")
+    at: tuple[int, ...] = ()
+    by: By = "mean"
+    neutral: str = "neutral"
+    train_share: float = 0.6
+    n_sentences: int | None = None
+    n_bootstrap: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.emotion == self.neutral:
+            raise RequestError(f"{self.emotion!r} cannot be contrasted with itself")
+        unknown = [part for part in self.parts if part not in PART_KINDS]
+        if unknown or not self.parts or self.by not in BYS:
+            raise RequestError(
+                f"parts are {', '.join(PART_KINDS)} and what stands in their place is one of "
+                f"{', '.join(BYS)}; found {', '.join(self.parts)} and {self.by}"
+            )
+        if self.layer < 1:
+            raise RequestError("no part comes before layer 0; read out at layer 1 or above")
+        for layer in self.at:
+            if not 0 <= layer < self.layer:
+                raise RequestError(f"layer {layer} does not come before layer {self.layer}")
+        if self.seed < 0 or self.n_bootstrap < 1 or (self.n_sentences or 1) < 1:
+            raise RequestError("seed is at least 0; draws and sentences are at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateRequest:
+    """A request from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        settings: What to ablate and to read out.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str | None = None
+    settings: AblateSettings
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+    @property
+    def command(self) -> str:
+        """The shell command of the request."""
+        settings = self.settings
+        words = ["python", "-m", "emoact", "ablate", "--results", os.fspath(self.results)]
+        words += ["--model", self.model] if self.model else []
+        words += ["--emotion", settings.emotion, "--layer", str(settings.layer)]
+        for part in settings.parts:
+            words += ["--part", part]
+        for layer in settings.at:
+            words += ["--at", str(layer)]
+        words += ["--by", settings.by, "--neutral", settings.neutral]
+        if settings.n_sentences is not None:
+            words += ["--sentences", str(settings.n_sentences)]
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
+        return shlex.join([*words, "--seed", str(settings.seed)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of the emotion and of neutral.
+        settings: Of the computation.
+    """
+
+    folder: str
+    units: tuple[str, str]
+    settings: AblateSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedAblate:
+    """A checked request.
+
+    Attributes:
+        config: What `launch.start` takes.
+        id: Name of the result.
+        existing: The result that is on disk already, or None.
+        cost: The cost in words.
+    """
+
+    config: JobConfig
+    id: str
+    existing: SavedCause | None
+    cost: str
+
+
+def prepare_ablate(request: AblateRequest) -> PreparedAblate:
+    """Check a request; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, a layer is out of range, the files hold no `resid_pre` or
+            do not say how they were made, or their model is not installed.
+    """
+    worker_slots()
+    root, settings = ResultsRoot(request.results), request.settings
+    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    there = {unit.emotion: unit for unit in units_of(root, request.model)}
+    for label in (settings.emotion, settings.neutral):
+        if label not in there:
+            raise RequestError(f"there is no class {label!r}; there are {', '.join(there)}")
+        if SITE not in there[label].sites:
+            raise RequestError(
+                f"{there[label].folder}/{label} holds no {SITE}, from which directions are made",
+                remedy=f"Extract with --site {SITE}.",
+            )
+    units = (there[settings.emotion], there[settings.neutral])
+    if settings.layer >= units[0].n_layers:
+        raise RequestError(
+            f"layer is {settings.layer}; {units[0].folder} has the layers 0 to "
+            f"{units[0].n_layers - 1}"
+        )
+    model = model_of(units, root, (SITE,), request.allow_pickle_weights)
+    if model.options.processing != "raw":
+        raise RequestError(
+            f"the files of {units[0].folder} were made with the processing "
+            f"{model.options.processing}, which changes what the layers add",
+            remedy="Extract with --processing raw.",
+        )
+    work = AblateWork(
+        folder=units[0].folder,
+        units=(units[0].path.name, units[1].path.name),
+        settings=settings,
+    )
+    name = cause_id(KIND, rests_on(units, settings))
+    return PreparedAblate(
+        config=JobConfig(
+            kind="causes",
+            run_id=run_id,
+            created_at=now(),
+            models=(work.folder,),
+            emotions=(settings.emotion, settings.neutral),
+            results=os.path.realpath(root.path),
+            request=encode(CausesRequest(what=KIND, model=model, asked=encode(work))),
+            command=request.command,
+            needs_model=True,
+        ),
+        id=name,
+        existing=read_cause(root, KIND, name),
+        cost=_cost(units, settings, model),
+    )
+
+
+def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
+    """Model, prompts and settings of a result; the activations follow from these."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": units[0].folder,
+        "settings": encode(settings),
+        "units": {unit.emotion: unit_digest(unit) for unit in units},
+    }
+
+
+def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
+    layers = settings.at or tuple(range(settings.layer))
+    configuration = units[0].configuration or {}
+    n_heads = int(configuration.get("n_heads") or 1) if "head" in settings.parts else 0
+    n_parts = len(layers) * (len([part for part in settings.parts if part != "head"]) + n_heads)
+    share = 1 - settings.train_share
+    n_tokens = sum(sum(unit.lengths) for unit in units) * share
+    if settings.n_sentences is not None:
+        n_texts = sum(unit.n_samples for unit in units) * share
+        n_tokens *= min(1.0, 2 * settings.n_sentences / max(n_texts, 1))
+    reading = dataclasses.replace(model.options, generation=None)
+    rate = read_rates().models.get(rate_key(model.folder, reading))
+    took = ""
+    if rate is not None:
+        took = f", about {numbers.duration(n_parts * n_tokens / rate.tokens_per_s + rate.ready_s)}"
+    return f"About {n_parts:,} ablations with {round(n_tokens):,} tokens each{took}."
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result."""
+    return {"id": saved.id, "path": str(saved.path), **saved.found}
+
+
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Its ablations, the largest effects first."""
+    import pandas as pd
+
+    table = pd.DataFrame(saved.found["ablations"])
+    order = table["total"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found, rows = saved.found, table_of(saved).to_dict("records")
+    settings, contrast = found["settings"], found["contrast"]
+    said = [
+        f"Held-out {settings['emotion']} and {settings['neutral']} sentences are "
+        f"{numbers.significant(contrast)} apart along the direction of {settings['emotion']} at "
+        f"layer {settings['layer']}."
+    ]
+    named = [
+        f"{name_of(row)} {row['total']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}], of which "
+        f"{row['direct']:+.3g} is direct"
+        for row in rows[:3]
+    ]
+    said.append(f"The largest changes by ablation ({settings['by']}): {'; '.join(named)}.")
+    n_tied = sum(bool(row["tied"]) for row in rows)
+    if n_tied:
+        said.append(
+            f"{n_tied} of {len(rows)} ablations have exactly the same effect as another one; such "
+            "ties usually mean that they change nothing, or that one value decided all."
+        )
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Name of a part in a sentence."""
+    if row["part"] == "head":
+        return f"head {row['layer']}.{row['heads']}"
+    if row["part"] == "group":
+        return f"heads {row['layer']}.{row['heads']}"
+    return {"mlp": "MLP", "layer": "layer", "direction": "direction at layer"}[row["part"]] + (
+        f" {row['layer']}"
+    )

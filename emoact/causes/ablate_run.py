@@ -1,0 +1,227 @@
+"""Ablations of held-out sentences, in the process that has the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emoact.causes.ablate import KIND, AblateSettings, AblateWork, rests_on
+from emoact.causes.ablation import Ablations, Means, Part, Readout, part_means
+from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
+from emoact.causes.passes import Text
+from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.steer import SITE
+from emoact.causes.steer_run import scenarios_of
+from emoact.causes.steering import Split, split_scenarios
+from emoact.decode import decode, encode
+from emoact.errors import RequestError
+from emoact.extraction.bridge_engine import BridgeEngine
+from emoact.extraction.engine import EngineFor
+from emoact.jobs.causes import CausesRequest
+from emoact.jobs.reporter import RunReporter
+from emoact.positions import pool_sample
+from emoact.stats.design import Design
+from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_named
+from emoact.store.unit import Unit
+
+
+def run_ablate(
+    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
+) -> None:
+    """Compute and save what is asked for, unless it is on disk.
+
+    Raises:
+        CancelledError: The reporter was asked to stop.
+        EmoactError: The model is not that of the files, or the disk failed.
+        RequestError: A scenario lacks what stands in place of a part.
+    """
+    work = decode(AblateWork, request.asked, where="the request for ablations")
+    units = [read_named(root, work.folder, name) for name in work.units]
+    basis = rests_on(units, work.settings)
+    saved = read_cause(root, KIND, cause_id(KIND, basis))
+    existing = saved is not None
+    if saved is None:
+        engine = saved_model(units, request, reporter, engine_for)
+        found = _computed(units, work, reporter, engine)
+        reporter.step("write", model="", share=1.0)
+        saved = save_cause(root, KIND, basis, found)
+    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+
+
+def _computed(
+    units: Sequence[Unit], work: AblateWork, reporter: RunReporter, engine: BridgeEngine
+) -> dict[str, Any]:
+    settings, design = work.settings, design_of_units(units)
+    names = scenarios_of(units)
+    split = split_scenarios(
+        design,
+        names,
+        labels=(settings.emotion, settings.neutral),
+        train_share=settings.train_share,
+        n_sentences=settings.n_sentences,
+        seed=settings.seed,
+    )
+    prompts = [
+        Text(ids=each.ids[: each.content[1]], changed_from=each.content_start, scored=each.content)
+        for unit in units
+        for each in saved_prompts(unit)
+    ]
+    test = np.flatnonzero(split.test)
+    texts = [prompts[at] for at in test]
+    direct = bool(engine.facts.plan.get("direct", False))
+    ablations = Ablations(
+        engine.bridge,
+        texts,
+        read=settings.layer,
+        directions=_directions(units, settings, split),
+        direct=direct,
+        on_pass=reporter.check_cancelled,
+    )
+    replacement = None
+    if settings.by != "zero":
+        reporter.step("analyze", model="", detail="what stands in place of the parts", share=0.0)
+        is_neutral = design.label_of == design.index(settings.neutral)
+        replacement = _replacement(
+            engine, prompts, settings, split, is_neutral, np.asarray(names), direct
+        )
+    at = settings.at or tuple(range(settings.layer))
+    # All parts of a layer share the passes up to it.
+    parts = [part for part in ablations.parts if part.kind in settings.parts and part.layer in at]
+    own = design.take(split.test)
+    rows = []
+    for number, part in enumerate(parts):
+        reporter.step(
+            "analyze",
+            model="",
+            detail=f"{part.kind} of layer {part.layer}",
+            done=number,
+            total=len(parts),
+            share=0.99 * number / max(len(parts), 1),
+        )
+        before = ablations.without(part.layer)
+        after = ablations.ablated(part, None if part.kind == "direction" else replacement)
+        rows.append(_row(part, before, after, own, settings, texts))
+    totals = [row["total"] for row in rows]
+    for row in rows:
+        row["tied"] = totals.count(row["total"]) > 1
+    contrast = _contrast(own, settings) @ np.array([each.projection for each in before])
+    return {
+        "model": work.folder,
+        "settings": encode(settings),
+        "train_scenarios": list(split.train_scenarios),
+        "test_scenarios": list(split.test_scenarios),
+        "contrast": float(contrast),
+        "random_weights": engine.facts.random_weights,
+        "ablations": rows,
+    }
+
+
+def _row(
+    part: Part,
+    before: Sequence[Readout],
+    after: Sequence[Readout],
+    design: Design,
+    settings: AblateSettings,
+    texts: Sequence[Text],
+) -> dict[str, Any]:
+    pairs = list(zip(before, after, strict=True))
+    change = np.array([new.projection - old.projection for old, new in pairs])
+    weights = _contrast(design, settings)
+    total = float(weights @ change)
+    direct = float(weights @ np.array([new.direct for new in after]))
+    counts = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
+    drawn = _contrast(design, settings, counts[:, design.scenario_of]) @ change
+    low, high = percentile_interval(drawn)
+    said = np.array([new.log_prob - old.log_prob for old, new in pairs])
+    lengths = np.array([text.n_scored for text in texts])
+    per_token = {
+        label: float(said[chosen].sum() / lengths[chosen].sum())
+        for label in (settings.emotion, settings.neutral)
+        for chosen in [design.label_of == design.index(label)]
+    }
+    return {
+        "part": part.kind,
+        "layer": part.layer,
+        "heads": ", ".join(map(str, part.heads)),
+        "total": total,
+        "low": float(low),
+        "high": float(high),
+        "direct": direct,
+        "repair": total - direct,
+        "log_prob": per_token[settings.emotion],
+        "log_prob_neutral": per_token[settings.neutral],
+    }
+
+
+def _contrast(
+    design: Design, settings: AblateSettings, often: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights of the prompts: mean of the emotion minus mean of neutral."""
+    if often is None:
+        often = np.ones(design.n_prompts)
+    signed = np.zeros(often.shape)
+    for label, sign in ((settings.emotion, 1.0), (settings.neutral, -1.0)):
+        own = often * (design.label_of == design.index(label))
+        total = own.sum(axis=-1, keepdims=True)
+        signed += sign * own / np.where(total > 0, total, np.nan)
+    return signed
+
+
+def _directions(units: Sequence[Unit], settings: AblateSettings, split: Split) -> np.ndarray:
+    """Directions of the training prompts at the input of every layer up to the read one."""
+    prompts = [each for unit in units for each in saved_prompts(unit)]
+    emotion = np.array([unit.emotion == settings.emotion for unit in units for _ in unit.lengths])
+    found = []
+    for layer in range(settings.layer + 1):
+        rows = [sample for unit in units for sample in unit.site(SITE)[layer]]
+        pooled = np.stack(
+            [
+                pool_sample(rows[at], content=prompts[at].content).astype(np.float64)
+                if split.train[at]
+                else np.zeros(rows[at].shape[1])
+                for at in range(len(rows))
+            ]
+        )
+        means = [pooled[split.train & own].mean(axis=0) for own in (emotion, ~emotion)]
+        found.append(means[0] - means[1])
+    if not np.linalg.norm(found[-1]):
+        raise RequestError(f"{settings.emotion} and {settings.neutral} have the same mean")
+    return np.array(found)
+
+
+def _replacement(
+    engine: BridgeEngine,
+    prompts: Sequence[Text],
+    settings: AblateSettings,
+    split: Split,
+    is_neutral: np.ndarray,
+    names: np.ndarray,
+    direct: bool,
+) -> Means:
+    """What stands in place of the parts, for every test text."""
+    side = split.train if settings.by == "mean" else split.test
+    chosen = [int(at) for at in np.flatnonzero(side & is_neutral)]
+    means = part_means(
+        engine.bridge, [prompts[at] for at in chosen], n_layers=settings.layer, direct=direct
+    )
+    test = np.flatnonzero(split.test)
+    if settings.by == "mean":
+        rows = [list(range(len(chosen)))] * len(test)
+    else:
+        rows = [np.flatnonzero(names[chosen] == names[at]).tolist() for at in test]
+        lacking = sorted({str(names[at]) for at, own in zip(test, rows, strict=True) if not own})
+        if lacking:
+            raise RequestError(
+                f"scenario {lacking[0]} has no {settings.neutral} prompt to resample from "
+                f"({len(lacking)} scenarios)",
+                remedy="Use --by mean.",
+            )
+    return Means(
+        z=np.stack([means.z[own].mean(axis=0) for own in rows]),
+        attention=np.stack([means.attention[own].mean(axis=0) for own in rows]),
+        mlp=np.stack([means.mlp[own].mean(axis=0) for own in rows]),
+    )

@@ -1,0 +1,289 @@
+"""Ablation: components replaced in a pass, and what changes further up; imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from emoact.causes.ablate import PartKind
+from emoact.causes.passes import Edited, Text, UpperLayers, check_layer
+from emoact.errors import RequestError
+
+Z, ATTENTION, MLP, INPUT = (
+    "blocks.{l}.attn.hook_z",
+    "blocks.{l}.hook_attn_out",
+    "blocks.{l}.hook_mlp_out",
+    "blocks.{l}.hook_in",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of the model that is ablated.
+
+    Attributes:
+        kind: `head`, `group` of heads that share keys and values, `mlp`, `layer` (attention and
+            MLP), or the `direction` at the input of a layer.
+        layer: Its layer.
+        heads: The heads of a head or group.
+    """
+
+    kind: PartKind
+    layer: int
+    heads: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Means:
+    """Mean over the content of a prompt of what the parts of each layer give.
+
+    Attributes:
+        z: Before the output projection.
+        attention: What attention adds to the stream.
+        mlp: What the MLP adds.
+    """
+
+    z: Float[np.ndarray, "prompt layer head d_head"]
+    attention: Float[np.ndarray, "prompt layer d_model"]
+    mlp: Float[np.ndarray, "prompt layer d_model"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readout:
+    """Values of one text.
+
+    Attributes:
+        projection: Mean over the content of the stream at the read layer, on the direction.
+        direct: The same of what the ablated part itself adds; 0 without an ablation.
+        log_prob: Sum over the scored tokens, in nats.
+    """
+
+    projection: float
+    direct: float
+    log_prob: float
+
+
+class Ablations:
+    """Read-outs of texts while one part after the other is ablated at all positions after BOS.
+
+    Args:
+        bridge: The TransformerLens bridge of a loaded model.
+        texts: The texts.
+        read: Layer whose input is projected on the direction.
+        directions: Direction at the input of every layer up to `read`.
+        direct: Bypass the bridge's components; right where its weights are as they were loaded.
+        on_pass: Called after each pass; may raise to stop.
+
+    Raises:
+        RequestError: The model has no such layer.
+    """
+
+    def __init__(
+        self,
+        bridge: Any,
+        texts: Sequence[Text],
+        *,
+        read: int,
+        directions: Float[np.ndarray, "layer d_model"],
+        direct: bool,
+        on_pass: Callable[[], None] = lambda: None,
+    ) -> None:
+        check_layer(read, int(bridge.cfg.n_layers))
+        self._bridge, self._texts, self._read, self._direct = bridge, texts, read, direct
+        self._on_pass = on_pass
+        lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+        self._units = directions / np.where(lengths > 0, lengths, 1.0)
+        self._upper: tuple[int, UpperLayers, list[Edited], _Added] | None = None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every part below the read layer."""
+        config = self._bridge.cfg
+        n_heads = int(config.n_heads)
+        n_groups = int(getattr(config, "n_key_value_heads", None) or n_heads)
+        size = n_heads // n_groups
+        found = []
+        for layer in range(self._read):
+            found += [Part(kind="direction", layer=layer), Part(kind="layer", layer=layer)]
+            found += [Part(kind="mlp", layer=layer)]
+            found += [Part(kind="head", layer=layer, heads=(head,)) for head in range(n_heads)]
+            if size > 1:
+                found += [
+                    Part(kind="group", layer=layer, heads=tuple(range(at, at + size)))
+                    for at in range(0, n_heads, size)
+                ]
+        return tuple(found)
+
+    def without(self, layer: int) -> list[Readout]:
+        """Read-outs without an ablation, from passes that begin at a layer."""
+        _, before, _ = self._from(layer)
+        return [self._readout(at, each, 0.0) for at, each in enumerate(before)]
+
+    def ablated(self, part: Part, replacement: Means | None) -> list[Readout]:
+        """Read-outs while a part is ablated.
+
+        Args:
+            part: What is ablated; below the read layer.
+            replacement: What stands in its place, text by text; None for zero, and for a direction.
+        """
+        if not part.layer < self._read:
+            raise RequestError(f"layer {part.layer} does not come before layer {self._read}")
+        upper, _, added = self._from(part.layer)
+        after = _Added(self._texts)
+        edits = self._edits(part, replacement)
+
+        def edit(rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
+            own = [(name.format(l=part.layer), make(rows)) for name, make in edits]
+            return [*own, *after.hooks(part.layer, rows)]
+
+        found = upper.edited(edit, self._read, self._on_pass)
+        return [
+            self._readout(at, each, self._added(part, after, at) - self._added(part, added, at))
+            for at, each in enumerate(found)
+        ]
+
+    def _from(self, layer: int) -> tuple[UpperLayers, list[Edited], _Added]:
+        """Passes from a layer on, what they give unchanged, and what the layer adds then."""
+        if self._upper is None or self._upper[0] != layer:
+            names = [name.format(l=layer) for name in (Z, ATTENTION, MLP, INPUT)]
+            upper = UpperLayers(
+                self._bridge,
+                self._texts,
+                layer=layer,
+                direct=self._direct,
+                names=names,
+                whole=True,
+            )
+            added = _Added(self._texts)
+            before = upper.edited(lambda rows: added.hooks(layer, rows), self._read, self._on_pass)
+            self._upper = layer, upper, before, added
+        return self._upper[1:]
+
+    def _edits(
+        self, part: Part, replacement: Means | None
+    ) -> list[tuple[str, Callable[[Sequence[int]], Callable[..., Any]]]]:
+        layer, texts = part.layer, self._texts
+
+        def put(values: np.ndarray | None, heads: Sequence[int] | None) -> Any:
+            def make(rows: Sequence[int]) -> Callable[..., Any]:
+                def replace(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
+                    value = value.clone()
+                    for place, text in enumerate(rows):
+                        start = texts[text].changed_from
+                        new = 0.0 if values is None else torch.tensor(values[text]).to(value)
+                        if heads is None:
+                            value[place, start:] = new
+                        else:
+                            value[place, start:, list(heads)] = new
+                    return value
+
+                return replace
+
+            return make
+
+        if part.kind == "direction":
+            unit = self._units[layer]
+
+            def make(rows: Sequence[int]) -> Callable[..., Any]:
+                def project(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
+                    along = torch.tensor(unit).to(value)
+                    value = value.clone()
+                    for place, text in enumerate(rows):
+                        own = value[place, texts[text].changed_from :]
+                        own -= (own @ along)[:, None] * along
+                    return value
+
+                return project
+
+            return [(INPUT, make)]
+        if part.kind in ("head", "group"):
+            heads = part.heads
+            z = None if replacement is None else replacement.z[:, layer, list(heads)]
+            return [(Z, put(z, heads))]
+        attention = None if replacement is None else replacement.attention[:, layer]
+        mlp = None if replacement is None else replacement.mlp[:, layer]
+        if part.kind == "mlp":
+            return [(MLP, put(mlp, None))]
+        return [(ATTENTION, put(attention, None)), (MLP, put(mlp, None))]
+
+    def _added(self, part: Part, added: _Added, text: int) -> float:
+        """What a part adds to the stream at the content of a text, on the read direction."""
+        unit = self._units[self._read]
+        kinds = {
+            "head": (ATTENTION,),
+            "group": (ATTENTION,),
+            "mlp": (MLP,),
+            "layer": (ATTENTION, MLP),
+            "direction": (INPUT,),
+        }[part.kind]
+        return float(sum(added.means[name][text] @ unit for name in kinds))
+
+    def _readout(self, text: int, edited: Edited, direct: float) -> Readout:
+        own = self._texts[text]
+        content = edited.stream[own.scored[0] : own.scored[1]].astype(np.float64)
+        unit = self._units[self._read]
+        return Readout(
+            projection=float((content @ unit).mean()),
+            direct=direct,
+            log_prob=float(edited.log_probs.sum()),
+        )
+
+
+class _Added:
+    """Means over the content of what a layer receives and adds, text by text."""
+
+    def __init__(self, texts: Sequence[Text]) -> None:
+        self._texts = texts
+        self.means: dict[str, dict[int, np.ndarray]] = {INPUT: {}, ATTENTION: {}, MLP: {}}
+
+    def hooks(self, layer: int, rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
+        """Functions that read and change nothing."""
+        return [
+            (name.format(l=layer), _reader(self._texts, found, rows))
+            for name, found in self.means.items()
+        ]
+
+
+def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: bool) -> Means:
+    """What the parts of the first layers give, as means over the content of each text.
+
+    Args:
+        bridge: The TransformerLens bridge of a loaded model.
+        texts: The texts.
+        n_layers: Number of layers, from the first on.
+        direct: As for `Ablations`.
+    """
+    kinds = (Z, ATTENTION, MLP)
+    names = [name.format(l=layer) for layer in range(n_layers) for name in kinds]
+    upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=names, whole=True)
+    found: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
+
+    def edit(rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
+        return [(name, _reader(texts, found[name], rows)) for name in names]
+
+    upper.edited(edit, 0)
+
+    def gathered(kind: str) -> np.ndarray:
+        layers = [found[kind.format(l=layer)] for layer in range(n_layers)]
+        rows = [[layer[text] for layer in layers] for text in range(len(texts))]
+        return np.array(rows, dtype=np.float32)
+
+    return Means(z=gathered(Z), attention=gathered(ATTENTION), mlp=gathered(MLP))
+
+
+def _reader(
+    texts: Sequence[Text], found: dict[int, np.ndarray], rows: Sequence[int]
+) -> Callable[..., Any]:
+    """A function of a hook that notes means over the content and changes nothing."""
+
+    def read(value: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
+        for place, text in enumerate(rows):
+            start, stop = texts[text].scored
+            found[text] = value[place, start:stop].double().mean(dim=0).cpu().numpy()
+
+    return read

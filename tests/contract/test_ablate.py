@@ -1,0 +1,241 @@
+"""Ablation equals a loop over plain Hugging Face, and its command works from files to table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact import read_all
+from emoact.causes.ablation import Ablations, Means, Part
+from emoact.causes.passes import Text
+from emoact.cli import main
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from tests.support.families import tiny_config
+from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
+from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+
+TEXTS = (
+    "Thank you for the soup that you left at our door.",
+    "Rain fell.",
+    "You kept the keys again, and nobody could get in.",
+)
+N_HEADS, D_HEAD, READ = 4, 8, 2
+LABELS = ("anger", "neutral")
+PROJECTIONS = {
+    "gpt2": "attn.c_proj",
+    "gpt_neo": "attn.attention.out_proj",
+    "gpt_neox": "attention.dense",
+    "llama": "self_attn.o_proj",
+    "gemma3_text": "self_attn.o_proj",
+}
+
+
+@torch.no_grad()
+def plain(
+    model: Any, family: str, ids: list[int], part: Part | None, value: Any, unit: np.ndarray
+) -> tuple[float, float]:
+    """Projection at the read layer and log-probability of the text, by plain forward hooks.
+
+    `value` stands in the place of the part behind the first token; a unit vector for a direction.
+    """
+    handles, read = [], []
+
+    def stream(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+        rows: torch.Tensor = args[0] if args else kwargs["hidden_states"]
+        return rows
+
+    blocks = blocks_of(model)
+    if part is not None:
+        block = blocks[part.layer]
+        inside = dict(block.named_modules())
+
+        def before(_module: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            z = args[0].clone()
+            for at, head in enumerate(part.heads):
+                z[:, 1:, head * D_HEAD : (head + 1) * D_HEAD] = torch.tensor(value[at])
+            return (z, *args[1:])
+
+        def after(_module: object, _args: object, output: Any) -> Any:
+            rows = output.clone()
+            rows[:, 1:] = torch.tensor(value)
+            return rows
+
+        def project(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            rows = stream(args, kwargs).clone()
+            along = torch.tensor(value, dtype=rows.dtype)
+            rows[:, 1:] -= (rows[:, 1:] @ along)[..., None] * along
+            return (
+                ((rows, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": rows})
+            )
+
+        if part.kind == "direction":
+            handles.append(block.register_forward_pre_hook(project, with_kwargs=True))
+        elif part.kind == "mlp":
+            names = ("post_feedforward_layernorm", "mlp")
+            module = next(inside[name] for name in names if name in inside)
+            handles.append(module.register_forward_hook(after))
+        else:
+            handles.append(inside[PROJECTIONS[family]].register_forward_pre_hook(before))
+    handles.append(
+        blocks[READ].register_forward_pre_hook(
+            lambda _block, args, kwargs: read.append(stream(args, kwargs)[0].double().numpy()),
+            with_kwargs=True,
+        )
+    )
+    try:
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double()
+    finally:
+        for handle in handles:
+            handle.remove()
+    said = torch.log_softmax(logits, dim=-1)
+    total = sum(said[at - 1, ids[at]].item() for at in range(1, len(ids)))
+    return float((read[0][1:] @ unit).mean()), total
+
+
+@pytest.mark.parametrize("family", PROJECTIONS)
+def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_path: Path) -> None:
+    folder = save_tiny(family, tmp_path / "model")
+    options = ExtractionOptions(sites=("resid_pre",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+    ]
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(READ + 1, engine.facts.d_model))
+    units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    found = Ablations(engine.bridge, texts, read=READ, directions=directions, direct=True)
+    shape = (len(texts), READ)
+    means = Means(
+        z=rng.normal(size=(*shape, N_HEADS, D_HEAD)).astype(np.float32),
+        attention=rng.normal(size=(*shape, engine.facts.d_model)).astype(np.float32),
+        mlp=rng.normal(size=(*shape, engine.facts.d_model)).astype(np.float32),
+    )
+    model = hugging_face(folder)
+    kinds = {part.kind for part in found.parts}
+    assert kinds == {"head", "mlp", "layer", "direction"} | (
+        {"group"} if family in ("llama", "gemma3_text") else set()
+    )
+    for part in [part for part in found.parts if part.kind != "layer"]:
+        whole = found.without(part.layer)
+        for replacement in (None, means):
+            changed = found.ablated(part, replacement)
+            for at, text in enumerate(texts):
+                ids = text.ids.tolist()
+                value: Any = np.zeros(engine.facts.d_model, np.float32)
+                if part.kind == "direction":
+                    value = units[part.layer]
+                elif part.heads:
+                    value = np.zeros((len(part.heads), D_HEAD), np.float32)
+                if replacement is not None and part.kind == "mlp":
+                    value = replacement.mlp[at, part.layer]
+                elif replacement is not None and part.heads:
+                    value = replacement.z[at, part.layer, list(part.heads)]
+                for ours, asked in ((whole[at], None), (changed[at], part)):
+                    expected = plain(model, family, ids, asked, value, units[READ])
+                    assert ours.projection == pytest.approx(expected[0], abs=1e-5)
+                    assert ours.log_prob == pytest.approx(expected[1], abs=1e-5 * len(ids))
+                if part.layer == READ - 1 and part.kind == "mlp" and family != "gpt_neox":
+                    # Nothing comes behind the last MLP, so that all of its effect is direct.
+                    total = changed[at].projection - whole[at].projection
+                    assert changed[at].direct == pytest.approx(total, abs=1e-5)
+
+
+def test_a_dead_head_changes_nothing_at_all(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "model")
+    model = hugging_face(folder)
+    with torch.no_grad():
+        blocks_of(model)[1].self_attn.o_proj.weight[:, D_HEAD : 2 * D_HEAD] = 0
+    model.save_pretrained(folder)
+    options = ExtractionOptions(sites=("resid_pre",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+    ]
+    directions = np.random.default_rng(0).normal(size=(READ + 1, engine.facts.d_model))
+    found = Ablations(engine.bridge, texts, read=READ, directions=directions, direct=True)
+    whole = found.without(1)
+    dead = found.ablated(Part(kind="head", layer=1, heads=(1,)), None)
+    alive = found.ablated(Part(kind="head", layer=1, heads=(2,)), None)
+    for before, after, other in zip(whole, dead, alive, strict=True):
+        assert after.projection == before.projection
+        assert after.log_prob == before.log_prob
+        assert after.direct == 0.0
+        assert other.projection != before.projection
+
+
+def test_the_command_gives_what_plain_hugging_face_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
+    kept = [
+        line
+        for line in lines
+        if json.loads(line)["scenario_id"] < "s07" and json.loads(line)["emotion"] in LABELS
+    ]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(kept) + "\n")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("EMOACT_HOST_IDLE_S", "0")
+    monkeypatch.chdir(tmp_path)
+    snapshot = save_in_hub_cache(
+        seeded_model(tiny_config("llama", 2_000)), "lab/tiny", tmp_path / "hub-home"
+    )
+    assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
+    asked = ["ablate", "--emotion", "anger", "--layer", str(READ), "--by", "zero"]
+    for words, message in (
+        (["--layer", "3"], "layer is 3"),
+        (["--layer", "0"], "no part comes before layer 0"),
+        (["--at", "2"], "layer 2 does not come before layer 2"),
+        (["--emotion", "joy"], "there is no class 'joy'"),
+    ):
+        assert main([*asked, *words]) == 2
+        assert message in capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = found["ablations"]
+    assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS)
+    for row in rows:
+        assert row["total"] == pytest.approx(row["direct"] + row["repair"])
+        assert row["low"] <= row["total"] <= row["high"]
+
+    model = hugging_face(snapshot)
+    tokens = {
+        unit.emotion: {
+            str(prompt["scenario_id"]): ids.tolist()
+            for prompt, ids in zip(unit.prompts or (), unit.tokens, strict=True)
+        }
+        for unit in read_all(tmp_path / "results")
+    }
+    means = []
+    for label in LABELS:
+        streams = [
+            hugging_face_activations(model, tokens[label][s])["resid_pre"][READ]
+            for s in found["train_scenarios"]
+        ]
+        means.append(np.mean([stream[1:].mean(axis=0) for stream in streams], axis=0))
+    unit = (means[0] - means[1]) / np.linalg.norm(means[0] - means[1])
+    part, nothing = Part(kind="mlp", layer=0), np.zeros(32, np.float32)
+    contrasts, said = [], 0.0
+    for asked_part in (None, part):
+        by_class = {
+            label: [
+                plain(model, "llama", tokens[label][s], asked_part, nothing, unit)
+                for s in found["test_scenarios"]
+            ]
+            for label in LABELS
+        }
+        projections = [np.mean([each[0] for each in by_class[label]]) for label in LABELS]
+        contrasts.append(projections[0] - projections[1])
+        said = sum(each[1] for each in by_class["anger"]) - said
+    (row,) = [row for row in rows if row["part"] == "mlp" and row["layer"] == 0]
+    assert found["contrast"] == pytest.approx(contrasts[0], abs=1e-5)
+    assert row["total"] == pytest.approx(contrasts[1] - contrasts[0], abs=1e-5)
+    n_tokens = sum(len(tokens["anger"][s]) - 1 for s in found["test_scenarios"])
+    assert row["log_prob"] == pytest.approx(said / n_tokens, abs=1e-5)
