@@ -63,14 +63,19 @@ class Analysed:
 def texts_in(
     results: str | os.PathLike[str], saved: SavedAnalysis, model: str
 ) -> dict[tuple[str, str], str]:
-    """Texts of a model's prompts by emotion and id, from the files that were analysed."""
+    """Texts of a model's prompts by emotion and id, from the files that were analysed.
+
+    Behind an arrow stands what the model wrote, where it was asked to.
+    """
     texts: dict[tuple[str, str], str] = {}
     for each in saved.inputs:
         if each.folder == model:
             with suppress(EmoactError):
-                for number, prompt in enumerate(read(Path(results) / each.file).prompts or ()):
+                unit = read(Path(results) / each.file)
+                for number, prompt in enumerate(unit.prompts or ()):
                     key = each.emotion, str(prompt.get("id", number))
-                    texts[key] = str(prompt.get("text", ""))
+                    wrote = f" → {unit.responses[number]}" if unit.responses else ""
+                    texts[key] = str(prompt.get("text", "")) + wrote
     return texts
 
 

@@ -30,7 +30,17 @@ from emoact.stats.probes.probes import (
 N_DRAWS = 1000
 TEXT_KINDS: tuple[BaselineKind, ...] = ("tfidf", "char_tfidf", "bag_of_words", "length")
 LAYER_0 = "layer_0"
-_FIELDS = ("model", "processing", "bos", "dtype", "pooling", "revision", "weight_source")
+_FIELDS = (
+    "model",
+    "processing",
+    "bos",
+    "dtype",
+    "pooling",
+    "chat",
+    "generation",
+    "revision",
+    "weight_source",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -129,6 +129,7 @@ def test_what_cannot_be_matched_is_named(
         ({"dtype": "bfloat16"}, "dtype is float32 .* and bfloat16"),
         ({"bos": {"policy": "none"}}, "bos is prepend .* and none"),
         ({"revision": "other"}, "revision is main .* and other"),
+        ({"generation": {"tokens": "greedy"}}, "generation is none .* and tokens greedy"),
     ],
 )
 def test_folders_made_differently_are_refused_with_the_field(
