@@ -33,6 +33,7 @@ TARGETS: tuple[SiteName, ...] = ("resid_pre", "resid_mid", "resid_post")
 _ROUNDING = 1e-9
 """Norm of a direction that counts as none, as a share of the largest activation."""
 
+_NUMBERED = ("layer", "head", "kv_group")
 _CHUNK = 256
 """Relabellings whose sums are held in memory at once."""
 
@@ -158,7 +159,8 @@ class Contributions:
     """Contributions to the direction of one emotion at one place of a model.
 
     Attributes:
-        table: `Terms.components` with `contrast`, `low`, `high`, `p`.
+        table: `Terms.components` with `contrast`, `low`, `high`, `chance` (its mean over
+            relabellings) and `p`.
         direction: Mean over the emotion's prompts minus mean over neutral ones.
         gap: Largest difference over prompts between the sum of the contributions and the projection
             of the stream, as a share of the largest contribution of a prompt.
@@ -220,7 +222,9 @@ def contributions(
     used = contrast[design.label_of] != 0
     null = _relabelled(terms, _sides(labels, used))
     test = max_statistic_test(np.abs(null - null.mean(axis=0)))
-    table = terms.components.assign(contrast=weights @ values, low=low, high=high, p=test.p_max)
+    table = terms.components.assign(
+        contrast=weights @ values, low=low, high=high, chance=null[1:].mean(axis=0), p=test.p_max
+    )
     return Contributions(table=table, direction=direction, gap=float(gap / np.abs(values).max()))
 
 
@@ -289,6 +293,6 @@ def _projected(
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The table in plain JSON: None in place of a layer, head or group that a term has not."""
     return [
-        {name: None if value == -1 and name != "contrast" else value for name, value in row.items()}
+        {name: None if value == -1 and name in _NUMBERED else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "heads"
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised when a figure changes."""
 
 ALPHA = 0.05
@@ -347,4 +347,5 @@ def name_of(row: Mapping[str, Any]) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    # Without the sign of a negative number that rounds to 0.
+    return f"{round(100 * value, 1) + 0.0:.1f} %"

@@ -43,7 +43,8 @@ class Looked:
         bos: What was prepended.
         random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
-            `[layer, d_model]`, the mean over the content.
+            `[layer, d_model]`, the mean over the content; `pattern` of `[layer, head, pos, pos]`,
+            float16, where it was asked for.
         seconds: From asking to the answer.
     """
 

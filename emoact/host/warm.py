@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,16 @@ import numpy as np
 
 from emoact import sites as known
 from emoact.data.rows import shown
-from emoact.extraction.engine import Engine, EngineFor, EngineRequest, check_prompt
+from emoact.errors import RequestError
+from emoact.extraction.engine import Engine, EngineFacts, EngineFor, EngineRequest, check_prompt
 from emoact.models.alike import Loading, ModelRequest, installed_source
 from emoact.models.source import ModelSource, OnStep, silent
 from emoact.positions import pool_sample, position_norms
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
+
+_PATTERN_BYTES = 64_000_000
+"""Largest patterns of a typed sentence, as float16."""
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 """Words and arrays of an answer."""
@@ -128,8 +133,24 @@ class Sentence:
     text: str
 
 
+def _check_patterns(facts: EngineFacts, n_tokens: int, model: str) -> None:
+    """Refuse a text whose attention patterns are too large to send.
+
+    Raises:
+        RequestError: They are; says how many tokens are possible.
+    """
+    one = 2 * facts.n_layers * facts.n_heads
+    most = math.isqrt(_PATTERN_BYTES // one)
+    if n_tokens > most:
+        raise RequestError(
+            f"the text has {n_tokens:,} tokens; attention patterns of {model} are shown for at "
+            f"most {most:,}",
+            remedy="Shorten it.",
+        )
+
+
 def look(warm: WarmModel, asked: Sentence) -> Answer:
-    """Norms and pooled vectors of a sentence, as in `client.Looked`.
+    """Norms, pooled vectors and attention patterns of a sentence, as in `client.Looked`.
 
     Raises:
         RequestError: The sentence has no tokens, or too many.
@@ -140,16 +161,21 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     engine = warm.engine_like(source, options)
     (prompt,) = engine.tokenise([asked.text])
     check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
+    patterns = [name for name in options.sites if not known.site(name).has_vectors]
+    if patterns:
+        _check_patterns(engine.facts, len(prompt.ids), source.name)
     found: dict[tuple[SiteName, int], np.ndarray] = {}
 
     def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:
-        if known.site(site).has_vectors:
-            found[site, layer] = rows.copy()
+        found[site, layer] = rows.astype(np.float16) if site in patterns else rows.copy()
 
     engine.forward([prompt], put=put, on_pass=lambda _samples, _tokens: None)
     arrays = {}
     for site in dict.fromkeys(site for site, _ in found):
         layers = [found[key] for key in sorted(found) if key[0] == site]
+        if site in patterns:
+            arrays[site] = np.stack(layers)
+            continue
         arrays[f"{site}.l2"] = np.stack([position_norms(rows, "l2") for rows in layers])
         arrays[f"{site}.l1"] = np.stack([position_norms(rows, "l1") for rows in layers])
         pooled = [pool_sample(rows, content=prompt.content) for rows in layers]

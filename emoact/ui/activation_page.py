@@ -11,14 +11,14 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.errors import EmoactError, RequestError
-from emoact.host.client import MOST_CHARACTERS, is_warm, look_at
-from emoact.models.alike import check_bos, request_alike
+from emoact.errors import RequestError
+from emoact.models.alike import request_alike
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.ui import configuration
 from emoact.ui.boxes import answer, error_box, to_extract
 from emoact.ui.chart import current_scheme
 from emoact.ui.reading import UnitCard, measures
+from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views import norms
 from emoact.views.activations import Activations, findings, layer_sites
@@ -26,7 +26,6 @@ from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice, View
 
-_ANSWERED = "sentence-answered"
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 _SEVERAL = ("model", "site")
 
@@ -139,41 +138,8 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
     except RequestError as error:
         error_box(error, title="A sentence cannot be compared with these files")
         return None
-    with (
-        st.form("sentence-form", border=False),
-        st.container(horizontal=True, vertical_alignment="bottom"),
-    ):
-        text = st.text_input(
-            "Sentence",
-            key="sentence-text",
-            max_chars=MOST_CHARACTERS,
-            placeholder="You drove two hours just to bring me my keys.",
-        )
-        asked = st.form_submit_button("Look at the sentence", type="primary", width=190)
-    if asked:
-        st.session_state.pop(_ANSWERED, None)
-        words = "Reading the sentence" if is_warm(request) else f"Loading {request.model}"
-        try:
-            with st.spinner(words, show_time=True):
-                typed = look_at(request, text)
-            check_bos(typed.bos, settings[0] or {})
-        except EmoactError as error:
-            error_box(error, title="There is no answer")
-            return None
-        st.session_state[_ANSWERED] = (request, typed)
-    answered, typed = st.session_state.get(_ANSWERED, (None, None))
-    if answered == request:
-        return dataclasses.replace(source, typed=typed)
-    loaded = (
-        "The model is loaded already."
-        if is_warm(request)
-        else "The first one loads the model, which takes some seconds; the model then stays for "
-        "ten minutes."
-    )
-    st.caption(
-        f"The sentence goes through {mono(request.model)} as the saved prompts did. {loaded}"
-    )
-    return None
+    typed = typed_sentence(request, settings[0] or {})
+    return None if typed is None else dataclasses.replace(source, typed=typed)
 
 
 def _settings(cards: Sequence[UnitCard]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import streamlit as st
 
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
 from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads
 from emoact.causes.saved import SavedCause, saved_causes
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import JobConfig
+from emoact.models.alike import request_alike
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
@@ -16,11 +20,12 @@ from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
+from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.heads import Heads, label
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
-from emoact.views.view import Choice
+from emoact.views.view import Choice, View
 
 _NEUTRAL = "neutral"
 _NEXT = "heads-next"
@@ -40,9 +45,16 @@ def show(results: str) -> None:
         if each.id == wanted:
             st.session_state["result"] = label(each)
     if saved:
-        _views(saved, files)
-        with st.expander("Take another direction apart", icon=":material/add_circle:"):
-            _form(results, files)
+        _views(results, saved, files)
+        folded = st.expander(
+            "Take another direction apart",
+            icon=":material/add_circle:",
+            key="heads-folded",
+            on_change="rerun",
+        )
+        if folded.open:
+            with folded:
+                _form(results, files)
         return
     links.show_ignored()
     if not files:
@@ -59,7 +71,7 @@ def show(results: str) -> None:
     _form(results, files)
 
 
-def _views(saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
+def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
     source = Heads(saved=saved)
     order = emotion_order(file.emotion for file in files)
 
@@ -76,9 +88,28 @@ def _views(saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
         Surroundings(
             styles=emotion_styles(order, current_scheme()),
             badges=badges,
+            ask=lambda view, source, choice: _ask(results, view, source, choice),
             details=details,
         ),
     )
+
+
+def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads | None:
+    """The form of a sentence for the view of attention; other views need none."""
+    if view.name != "attention" or "head" not in choice:
+        return source
+    folder = source.chosen(choice).found["model"]
+    cards = [unit_card(file) for file in unit_files(results) if file.folder == folder]
+    settings = [card.unit.configuration for card in cards if card.unit]
+    try:
+        if not settings:
+            raise RequestError(f"there are no readable files of {folder} any more")  # noqa: TRY301
+        request = request_alike(folder, settings[:1], ("pattern",))
+    except RequestError as error:
+        error_box(error, title="A sentence cannot be read as these files were")
+        return None
+    typed = typed_sentence(request, settings[0] or {})
+    return None if typed is None else dataclasses.replace(source, typed=typed)
 
 
 def _form(results: str, files: list[UnitFile]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emoact.views.attention import ATTENTION, ATTENTION_HEADS
 from emoact.views.by_layer import BY_LAYER
 from emoact.views.cosines import COSINES
 from emoact.views.dimensions import DIMENSIONS
@@ -53,6 +54,8 @@ VIEWS: tuple[View[Any], ...] = (
     HEADS,
     COMPONENTS,
     LARGEST,
+    ATTENTION,
+    ATTENTION_HEADS,
 )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from emoact.causes.heads import ALPHA, name_of, sentences_of, table_of
 from emoact.causes.saved import SavedCause
+from emoact.host.client import Looked
 from emoact.numbers import plural, significant
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
 from emoact.views.text import md
@@ -24,6 +25,8 @@ _TERMS: Mapping[str, str] = {
     "head l.h": "head h of layer l, z_h W_O, through the norm behind attention where there is one "
     "(its scale held). Query heads of one kv_group read the same keys and values.",
     "interval": "95 % over scenarios drawn with replacement, the direction held.",
+    "chance": "mean of the contribution over relabellings: a component that writes much of what "
+    "prompts differ in anyway contributes to any direction.",
     "p": "relabelled within scenarios with the direction made anew each time, against the largest "
     "of all components (Westfall & Young 1993).",
 }
@@ -35,9 +38,11 @@ class Heads:
 
     Attributes:
         saved: Results on disk, newest first.
+        typed: A typed sentence with its attention patterns, or None.
     """
 
     saved: tuple[SavedCause, ...]
+    typed: Looked | None = None
 
     @property
     def named(self) -> dict[str, SavedCause]:
@@ -107,7 +112,8 @@ def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
 
 
 def _bounds(row: Mapping[str, Any]) -> str:
-    return f"95 % {row['low']:.3g} to {row['high']:.3g}, p = {significant(row['p'], 2)}"
+    interval = f"95 % {row['low']:.3g} to {row['high']:.3g}"
+    return f"{interval}, chance {row['chance']:.3g}, p = {significant(row['p'], 2)}"
 
 
 def show_map(source: Heads, choice: Choice) -> Shown:

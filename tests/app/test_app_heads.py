@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.pages import boxes, figure, open_page, words
+import pytest
+
+from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_heads import plant_heads
 
@@ -55,3 +57,24 @@ def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> N
     names = open_page("heads").selectbox(key="result").options
     other = next(name for name in names if "anger" in name)
     assert "The direction of anger" in words(open_page("heads", result=other))
+
+
+def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    app = open_page("heads", view="attention")
+    assert app.selectbox(key="head").options == ["1.0", "0.1", "0.0", "1.1"]
+    assert not app.get("plotly_chart")
+    app.text_input(key="sentence-text").set_value("how kind of you")
+    click(app, "Look at the sentence")
+    weights, heads = (table.value for table in app.dataframe)
+    # Head 0 of the stand-in reads all positions alike: 5 with the BOS.
+    assert len(weights) == 15
+    assert weights["weight"].tolist()[-5:] == pytest.approx([0.2] * 5, abs=1e-3)
+    assert weights["reads_token"].tolist()[-5:] == ["<|endoftext|>", "how", "kind", "of", "you"]
+    assert "Head 1.0 adds 60.0 % of the direction" in words(app)
+    assert heads["head"].tolist() == [0, 1, 0, 1]
+    assert heads["previous_mass"].tolist()[1] == pytest.approx(1.0)
+    app.selectbox(key="head").set_value("0.1").run()
+    assert not app.exception, app.exception
+    assert "0.00 bits" in words(app)

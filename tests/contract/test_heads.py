@@ -201,3 +201,24 @@ def test_a_wrong_request_is_refused_before_a_run(
     assert main([*ASKED, "--results", str(results), *words]) == 2
     assert message in capsys.readouterr().err
     assert sorted((results / "runs").iterdir()) == before
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "gpt_neo", "llama", "gemma3_text"])
+def test_patterns_equal_the_eager_attention_of_hugging_face(kind: str, tmp_path: Path) -> None:
+    folder = save_tiny(kind, tmp_path / "model")
+    options = ExtractionOptions(sites=("pattern",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    prompts = engine.tokenise(TEXTS)
+    found: dict[tuple[int, int], np.ndarray] = {}
+
+    def put(_site: str, layer: int, sample: int, rows: np.ndarray) -> None:
+        found[layer, sample] = rows.copy()
+
+    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    plain = hugging_face(folder)
+    for sample, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt.ids.tolist()])
+        with torch.no_grad():
+            expected = plain(input_ids=ids, output_attentions=True).attentions
+        for layer, weights in enumerate(expected):
+            np.testing.assert_allclose(found[layer, sample], weights[0].numpy(), atol=1e-5)

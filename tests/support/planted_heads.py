@@ -31,6 +31,7 @@ def plant_heads(
             "contrast": contrast,
             "low": contrast - 0.1,
             "high": contrast + 0.1,
+            "chance": 0.02,
             "p": p,
         }
         for kind, layer, head, contrast, p in contrasts

@@ -1,0 +1,166 @@
+"""Attention of a head over the tokens of a typed sentence, heads ranked by their contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from emoact.causes.attention import entropy, measures
+from emoact.causes.heads import table_of
+from emoact.host.client import Looked
+from emoact.numbers import plural, significant
+from emoact.views.activations import token_label
+from emoact.views.chart import Axis, Cells, Chart, Panel
+from emoact.views.heads import RESULT, Heads
+from emoact.views.text import md
+from emoact.views.view import Choice, Control, Remark, Shown, View
+
+_TERMS = {
+    "pattern": "weights with which a position (row) reads each earlier one (column); a row sums to "
+    "1. It says what a head reads; what it writes is its contribution.",
+    "entropy": "−Σ a log₂ a of a row, in bits: 0 where one position has all the weight; mean over "
+    "the tokens of the text.",
+    "first mass": "weight on the first position, which is the BOS where one was prepended: a head "
+    "that rests there does little (attention sink).",
+    "previous mass": "weight on the position before.",
+}
+
+
+def ranked(source: Heads, choice: Choice) -> list[str]:
+    """Names `layer.head` of the heads of a result, the largest contribution first."""
+    table = table_of(source.chosen(choice))
+    heads = table[table["component"] == "head"]
+    return [f"{row.layer}.{row.head}" for row in heads.itertuples()]
+
+
+HEAD = Control[Heads](
+    name="head",
+    label="Head",
+    kind="select",
+    options=ranked,
+    help="layer.head, the largest contribution to the direction first.",
+    width=130,
+)
+
+
+def _typed(source: Heads) -> Looked:
+    if source.typed is None:
+        raise ValueError("this view needs a typed sentence")
+    return source.typed
+
+
+def _pattern(source: Heads, choice: Choice) -> np.ndarray:
+    layer, head = map(int, choice["head"].split("."))
+    pattern: np.ndarray = _typed(source).arrays["pattern"][layer, head].astype(np.float64)
+    return pattern
+
+
+def _labels(typed: Looked) -> list[str]:
+    """Tokens with their position, so that equal ones differ."""
+    start, stop = typed.content
+    return [
+        f"{position} " + token_label(text, part="text" if start <= position < stop else "template")
+        for position, text in enumerate(typed.token_strings)
+    ]
+
+
+def show(source: Heads, choice: Choice) -> Shown:
+    """Weights of every position on every earlier one."""
+    typed, pattern, labels = _typed(source), _pattern(source, choice), _labels(_typed(source))
+    query, key = np.tril_indices(len(pattern))
+    table = pd.DataFrame(
+        {
+            "position": query,
+            "token": [typed.token_strings[at] for at in query],
+            "reads_position": key,
+            "reads_token": [typed.token_strings[at] for at in key],
+            "weight": pattern[query, key],
+        }
+    )
+    start, _ = typed.content
+    inside = pattern[start:, start:]
+    high = float(inside.max()) if inside.size and inside.max() > 0 else 1.0
+    seen = np.tril(np.ones_like(pattern, dtype=bool))
+    cells = Cells(
+        values=np.where(seen, pattern, np.nan).tolist(),
+        x=labels,
+        y=labels,
+        title="weight",
+        low=0.0,
+        high=high,
+        hover="%{y} reads %{x}: %{customdata[0]:.3f}",
+    )
+    panel = Panel(
+        marks=[cells],
+        x=Axis(title="is read", scale="category", categories=labels),
+        y=Axis(title="reads", scale="category", categories=labels),
+    )
+    name = choice["head"]
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], heights=[max(320, 22 * len(labels) + 140)], unified=False),
+        caption=f"Attention weights of head {name} over a typed sentence; the colours end at "
+        f"{significant(high)}, the largest weight within the text. Grey: later positions.",
+        name=f"attention-{name}",
+    )
+
+
+def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
+    """Contribution of the head, and where it looks."""
+    typed, pattern = _typed(source), _pattern(source, choice)
+    layer, head = map(int, choice["head"].split("."))
+    table = table_of(source.chosen(choice))
+    own = table[(table["layer"] == layer) & (table["head"] == head)].iloc[0]
+    share = own["contrast"] / source.chosen(choice).found["total"]
+    rows = slice(*typed.content)
+    first = pattern[rows, 0].mean()
+    said = [
+        f"Head {md(choice['head'])} adds {100 * share:.1f} % of the direction (p = "
+        f"{significant(own['p'], 2)}). On this sentence of {plural(len(pattern), 'position')} "
+        f"{100 * first:.0f} % of its weight lies on the first one, and its entropy is "
+        f"{entropy(pattern)[rows].mean():.2f} bits."
+    ]
+    if typed.random_weights:
+        said.append(Remark("The weights are random; this says nothing about emotion."))
+    return said
+
+
+def show_heads(source: Heads, choice: Choice) -> Shown:
+    """Contribution, entropy and masses of every head of the direction."""
+    typed = _typed(source)
+    table = table_of(source.chosen(choice))
+    heads = table[table["component"] == "head"][["layer", "head", "contrast", "p"]]
+    heads = heads.astype({"layer": int, "head": int})
+    measured = measures(typed.arrays["pattern"], typed.content)
+    return Shown(
+        table=heads.merge(measured, on=["layer", "head"], how="left"),
+        chart=None,
+        caption="Heads by their contribution, with entropy (bits) and weights on the first and on "
+        "the previous position, means over the tokens of the sentence.",
+        name="attention-heads",
+    )
+
+
+ATTENTION = View[Heads](
+    name="attention",
+    page="heads",
+    title="Attention over a sentence",
+    question="Which tokens of a sentence does a head read?",
+    controls=(RESULT, HEAD),
+    show=show,
+    answer=answer,
+    terms=_TERMS,
+)
+ATTENTION_HEADS = View[Heads](
+    name="attention-heads",
+    page="heads",
+    title="All heads on this sentence",
+    question="Which heads that write the direction read the text, and which rest on the BOS?",
+    controls=(RESULT,),
+    show=show_heads,
+    terms=_TERMS,
+    tab=False,
+    below=lambda source, tab: tab == "attention" and source.typed is not None,
+)
