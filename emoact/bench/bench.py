@@ -26,7 +26,7 @@ from emoact.data import read_prompts
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.machine import cores, processor
 from emoact.models.load import library_versions
-from emoact.schema import Dataset
+from emoact.schema import Dataset, Device
 
 _COMPARED = 2
 """Prompts of each unit whose activations are compared between the ways."""
@@ -42,6 +42,7 @@ class Request:
         repeat: Number of rounds.
         every: Ways that take one prompt at a time take every nth prompt of a unit.
         memory: Measure the memory of each way and of more prompts, in child processes.
+        device: Device of the weights.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Request:
     repeat: int = 3
     every: int = 1
     memory: bool = True
+    device: Device = "cpu"
 
 
 def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
@@ -61,7 +63,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
     dataset = read_prompts(request.dataset)
     load_before = _load_average()
     say(f"loading {request.model}")
-    subject = Subject(request.model, _units(dataset))
+    subject = Subject(request.model, _units(dataset), request.device)
     ways = subject.ways()
     say("comparing the answers")
     differences = largest_differences(ways, [group[:_COMPARED] for group in subject.groups])
@@ -70,7 +72,14 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         step = request.every if way.single else 1
         return [group[::step] for group in subject.groups]
 
-    timings = contest(ways, groups, shapes=subject.shapes, repeat=request.repeat, say=say)
+    timings = contest(
+        ways,
+        groups,
+        shapes=subject.shapes,
+        repeat=request.repeat,
+        device=subject.device,
+        say=say,
+    )
     chosen = f"emoact_{subject.engine.facts.plan['plan']}"
     whole_run = _whole_run(subject, ways, chosen, repeat=request.repeat, say=say)
     peaks = _peaks(subject, ways, say=say) if request.memory else {}
@@ -83,6 +92,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         dataset=_dataset_facts(dataset, subject),
         machine={
             "processor": processor(),
+            "device": _device_name(subject.device),
             "cores": cores(),
             "threads": torch.get_num_threads(),
             "load_before": load_before,
@@ -125,7 +135,7 @@ def _peaks(subject: Subject, ways: Sequence[Way], *, say: Say) -> dict[str, Peak
     few = [group[::5] for group in subject.texts]
     for name in [*(way.name for way in ways), RUN]:
         say(f"memory of {name}")
-        peaks[name] = peak_of(subject.asked, name, few)
+        peaks[name] = peak_of(subject.asked, name, few, device=subject.options.device)
     return peaks
 
 
@@ -193,6 +203,10 @@ def _dataset_facts(dataset: Dataset, subject: Subject) -> dict[str, Any]:
             count_nodes([prompt.ids for prompt in group]) for group in subject.groups
         ),
     }
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def _load_average() -> float | None:

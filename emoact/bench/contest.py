@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoact.bench.limit import Shape, product_rate
+from emoact.bench.limit import ROWS, Shape, product_rate
 from emoact.bench.peak import peak_of
 from emoact.bench.result import MemoryPoint
 from emoact.bench.subject import RUN, Subject
@@ -17,6 +17,8 @@ from emoact.extraction.self_check import relative_difference
 from emoact.sites import SiteName
 
 _LIMIT_SECONDS = 0.5
+_ROWS_OF_GPU = 4096
+"""A GPU multiplies few rows at a fraction of its rate."""
 
 Say = Callable[[str], None]
 
@@ -40,6 +42,7 @@ def contest(
     *,
     shapes: Mapping[Shape, int],
     repeat: int,
+    device: str,
     say: Say,
 ) -> Timings:
     """Time every way `repeat` times.
@@ -49,6 +52,7 @@ def contest(
         groups: Prompts of a way.
         shapes: Linear layers of the model.
         repeat: Number of rounds; every second round has the reverse order.
+        device: Device of the weights.
         say: Receives progress messages.
     """
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
@@ -62,7 +66,8 @@ def contest(
             way.run(prompts, _drop)
             seconds[way.name].append(time.perf_counter() - began)
         # In the same round as the ways: the speed of a machine changes within minutes.
-        limits.append(product_rate(shapes, seconds=_LIMIT_SECONDS))
+        rows = ROWS if device == "cpu" else _ROWS_OF_GPU
+        limits.append(product_rate(shapes, seconds=_LIMIT_SECONDS, rows=rows, device=device))
     return Timings(
         seconds={name: tuple(values) for name, values in seconds.items()},
         limit_gflops=tuple(limits),
@@ -99,7 +104,7 @@ def memory_curve(subject: Subject, *, say: Say) -> list[MemoryPoint]:
     for times in MULTIPLES:
         texts = numbered(subject.texts[0], times)
         say(f"memory of {len(texts):,} prompts")
-        peak = peak_of(subject.asked, RUN, [texts])
+        peak = peak_of(subject.asked, RUN, [texts], device=subject.options.device)
         points.append(MemoryPoint(n_prompts=len(texts), peak_bytes=peak.most))
     return points
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-_ROWS = 224
+ROWS = 224
 """Tokens of a pass."""
 _REPEATS = 15
 
@@ -42,28 +42,34 @@ def linear_shapes(model: torch.nn.Module) -> Counter[Shape]:
 
 
 @torch.inference_mode()
-def product_rate(shapes: Mapping[Shape, int], *, seconds: float) -> float:
+def product_rate(
+    shapes: Mapping[Shape, int], *, seconds: float, rows: int = ROWS, device: str = "cpu"
+) -> float:
     """GFLOP/s of torch's float32 products for a whole model, from the median time of each shape.
 
     Args:
         shapes: Shapes and their counts; at least one.
         seconds: Largest total time, within one product.
+        rows: Tokens of a product.
+        device: Device of the product.
     """
     work = taken = 0.0
     generator = torch.Generator().manual_seed(0)
     for shape, count in shapes.items():
-        left = torch.randn(_ROWS, shape.inputs, generator=generator)
-        weight = torch.randn(shape.inputs, shape.outputs, generator=generator)
+        left = torch.randn(rows, shape.inputs, generator=generator).to(device)
+        weight = torch.randn(shape.inputs, shape.outputs, generator=generator).to(device)
         if not shape.outputs_adjacent:
             weight = weight.T.contiguous().T
-        bias = torch.zeros(shape.outputs)
+        bias = torch.zeros(shape.outputs, device=device)
         end = time.perf_counter() + seconds / len(shapes)
         times = list[float]()
         # The first product also touches its memory for the first time, so that it does not count.
         while len(times) < 2 or (len(times) <= _REPEATS and time.perf_counter() < end):
             began = time.perf_counter()
             torch.addmm(bias, left, weight)
+            if device != "cpu":
+                torch.accelerator.synchronize()
             times.append(time.perf_counter() - began)
-        work += count * 2e-9 * _ROWS * shape.inputs * shape.outputs
+        work += count * 2e-9 * rows * shape.inputs * shape.outputs
         taken += count * statistics.median(times[1:])
     return work / taken

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoact.errors import EmoactError
+from emoact.schema import Device
 
 _STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peak:
-    """Resident memory in bytes.
+    """Memory in bytes.
 
     Attributes:
         before: Memory with the model loaded.
@@ -31,13 +32,20 @@ class Peak:
     most: int
 
 
-def peak_of(model: str, way: str, texts: Sequence[Sequence[str]]) -> Peak:
+def peak_of(model: str, way: str, texts: Sequence[Sequence[str]], device: Device = "cpu") -> Peak:
     """Memory of one way, or of the whole pipeline (`run`), on texts grouped into units.
+
+    On a GPU it is the memory of the GPU that torch allocated, else that of the process.
 
     Raises:
         EmoactError: The process failed.
     """
-    request = {"model": model, "way": way, "texts": [list(group) for group in texts]}
+    request = {
+        "model": model,
+        "way": way,
+        "texts": [list(group) for group in texts],
+        "device": device,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "emoact.bench.peak"],
         input=json.dumps(request),
@@ -59,14 +67,23 @@ def main() -> None:
     from emoact.bench.subject import Subject
 
     request = json.load(sys.stdin)
-    subject = Subject(request["model"], request["texts"])
+    subject = Subject(request["model"], request["texts"], request["device"])
     if request["way"].startswith("hugging_face"):
         subject.forget_bridge()
     job = subject.job(request["way"])
-    _forget_peak()
-    before = _memory("VmRSS")
-    job()
-    print(json.dumps({"before": before, "most": _memory("VmHWM")}))
+    if subject.device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        job()
+        most = torch.cuda.max_memory_allocated()
+    else:
+        _forget_peak()
+        before = _memory("VmRSS")
+        job()
+        most = _memory("VmHWM")
+    print(json.dumps({"before": before, "most": most}))
 
 
 def _forget_peak() -> None:

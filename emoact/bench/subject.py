@@ -22,7 +22,7 @@ from emoact.extraction.pipeline import run_units
 from emoact.extraction.plan import PLANS
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
-from emoact.schema import ExtractionOptions
+from emoact.schema import Device, ExtractionOptions
 
 RUN = "run"
 """Name of the pipeline: tokenising, passes, shard, pickle, manifest."""
@@ -34,25 +34,30 @@ class Subject:
     Args:
         model: Name, id or path of the model.
         texts: Prompts, grouped into units.
+        device: Device of the weights.
     """
 
-    def __init__(self, model: str, texts: Sequence[Sequence[str]]) -> None:
+    def __init__(self, model: str, texts: Sequence[Sequence[str]], device: Device = "cpu") -> None:
         self.asked = model
         self.texts = [list(group) for group in texts]
         self.source = ensure_model(resolve_model(model))
         if self.source.path is None:
             raise RequestError(f"{model} is not installed")
         self._path = self.source.path
-        self.options = ExtractionOptions(device="cpu")
+        self.options = ExtractionOptions(device=device)
         self.engine: BridgeEngine = load_engine(
             EngineRequest(source=self.source, options=self.options, texts=tuple(self.texts[0]))
         )
+        self.device = self.engine.facts.device
+        # A GPU is idle for most of a small batch, so that there the bare model gets wide ones.
+        is_cpu = self.device == "cpu"
+        self._batch_tokens = ways.BATCH_TOKENS if is_cpu else self.engine.budgets["sorted_batches"]
         self.groups: list[Prompts] = [self.engine.tokenise(group) for group in self.texts]
 
     @cached_property
     def bare(self) -> Any:
         """Model without TransformerLens."""
-        return load_bare(self._path)
+        return load_bare(self._path, self.device)
 
     @cached_property
     def shapes(self) -> dict[Shape, int]:
@@ -86,12 +91,16 @@ class Subject:
         gc.collect()
 
     def _bare_ways(self) -> list[Way]:
-        return [ways.through_hugging_face(self.bare), ways.in_sorted_batches(self.bare)]
+        batches = ways.in_sorted_batches(self.bare, self._batch_tokens)
+        return [ways.through_hugging_face(self.bare), batches]
 
     def _bridge_ways(self) -> list[Way]:
-        bridge, direct = self.engine.bridge, bool(self.engine.facts.plan["direct"])
+        bridge, chosen = self.engine.bridge, self.engine.facts.plan
+        direct, fixed = bool(chosen["direct"]), float(chosen["pass_cost"])
         budgets = self.engine.budgets
-        plans = [ways.by_plan(bridge, name, budgets[name], direct=direct) for name in PLANS]
+        plans = [
+            ways.by_plan(bridge, name, budgets[name], direct=direct, fixed=fixed) for name in PLANS
+        ]
         return [ways.through_transformer_lens(bridge), *plans]
 
     def run_pipeline(self) -> float:

@@ -42,12 +42,12 @@ class Way:
     computed: Callable[[Sequence[Prompts]], int]
 
 
-def load_bare(path: Path) -> Any:
-    """Model in float32, with the default attention of Hugging Face and without TransformerLens."""
+def load_bare(path: Path, device: str) -> Any:
+    """Model in float32 with Hugging Face's default attention, without TransformerLens."""
     model: Any = AutoModelForCausalLM.from_pretrained(
         path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
     )
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False).to(device)
 
 
 def blocks_of(model: Any) -> Any:
@@ -77,10 +77,10 @@ def through_transformer_lens(bridge: Any) -> Way:
     @torch.no_grad()
     def run(groups: Sequence[Prompts], put: Put) -> None:
         for sample, prompt in enumerate(_flat(groups)):
-            tokens = torch.from_numpy(prompt.ids)[None]
+            tokens = torch.from_numpy(prompt.ids)[None].to(bridge.cfg.device)
             _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in wanted)
             for name, (site, layer) in wanted.items():
-                put(site, layer, sample, cache[name][0].numpy().copy())
+                put(site, layer, sample, cache[name][0].cpu().numpy().copy())
 
     return Way(
         name="transformer_lens",
@@ -99,12 +99,12 @@ def through_hugging_face(model: Any) -> Way:
         sample = 0
 
         def take(site: SiteName, layer: int, rows: torch.Tensor) -> None:
-            put(site, layer, sample, rows[0].numpy().copy())
+            put(site, layer, sample, rows[0].cpu().numpy().copy())
 
         with _hooked(model, take):
             for number, prompt in enumerate(_flat(groups)):
                 sample = number
-                model(torch.from_numpy(prompt.ids)[None], use_cache=False)
+                model(torch.from_numpy(prompt.ids)[None].to(model.device), use_cache=False)
 
     return Way(
         name="hugging_face",
@@ -115,8 +115,8 @@ def through_hugging_face(model: Any) -> Way:
     )
 
 
-def in_sorted_batches(model: Any) -> Way:
-    """Length-sorted batches of all prompts through the bare base model."""
+def in_sorted_batches(model: Any, tokens: int = BATCH_TOKENS) -> Way:
+    """Length-sorted batches of all prompts, of at most `tokens`, through the bare base model."""
     body = model.base_model
 
     @torch.inference_mode()
@@ -124,31 +124,32 @@ def in_sorted_batches(model: Any) -> Way:
         one_pass: Pass
 
         def take(site: SiteName, layer: int, rows: torch.Tensor) -> None:
-            array = rows.numpy()
+            array = rows.cpu().numpy()
             for row, (sample, indices) in enumerate(
                 zip(one_pass.samples, one_pass.rows, strict=True)
             ):
                 put(site, layer, sample, array[row, : len(indices)].copy())
 
         with _hooked(model, take):
-            for one_pass in _batches(groups):
-                body(torch.from_numpy(one_pass.ids), use_cache=False)
+            for one_pass in _batches(groups, tokens):
+                body(torch.from_numpy(one_pass.ids).to(model.device), use_cache=False)
 
     return Way(
         name="hugging_face_batches",
-        about=f"sorted batches of {BATCH_TOKENS} tokens, bare Hugging Face base model",
+        about=f"sorted batches of {tokens} tokens, bare Hugging Face base model",
         single=False,
         run=run,
-        computed=lambda groups: sum(one_pass.ids.size for one_pass in _batches(groups)),
+        computed=lambda groups: sum(one_pass.ids.size for one_pass in _batches(groups, tokens)),
     )
 
 
-def by_plan(bridge: Any, plan: PlanName, budget: int, *, direct: bool) -> Way:
+def by_plan(bridge: Any, plan: PlanName, budget: int, *, direct: bool, fixed: float) -> Way:
     """Plan of emoact, unit by unit."""
-    reader = HookReader(bridge, saved_sites(), torch.device("cpu"), direct=direct)
+    reader = HookReader(bridge, saved_sites(), torch.device(bridge.cfg.device), direct=direct)
 
     def passes(prompts: Prompts) -> list[Pass]:
-        return plan_passes([prompt.ids for prompt in prompts], plan=plan, budget=budget)
+        ids = [prompt.ids for prompt in prompts]
+        return plan_passes(ids, plan=plan, budget=budget, fixed=fixed)
 
     def run(groups: Sequence[Prompts], put: Put) -> None:
         first = 0
@@ -174,9 +175,9 @@ def by_plan(bridge: Any, plan: PlanName, budget: int, *, direct: bool) -> Way:
     )
 
 
-def _batches(groups: Sequence[Prompts]) -> list[Pass]:
+def _batches(groups: Sequence[Prompts], tokens: int) -> list[Pass]:
     ids = [prompt.ids for prompt in _flat(groups)]
-    return plan_passes(ids, plan="sorted_batches", budget=BATCH_TOKENS)
+    return plan_passes(ids, plan="sorted_batches", budget=tokens)
 
 
 def _flat(groups: Sequence[Prompts]) -> list[Tokenised]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
+from emoact.schema import Device
 
 if TYPE_CHECKING:
     from emoact.bench.result import BenchResult, Spread
@@ -44,6 +45,12 @@ def add(commands: Any) -> None:
         metavar="N",
         help="ways that take one prompt at a time take every Nth prompt",
     )
+    parser.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="cpu",
+        help="where all ways run; on a GPU, memory is that of the GPU",
+    )
     parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
 
@@ -64,6 +71,7 @@ def _bench(arguments: argparse.Namespace) -> int:
             repeat=arguments.repeat,
             every=arguments.every,
             memory=not arguments.speed_only,
+            device=arguments.device,
         ),
         say=say,
     )
@@ -90,9 +98,9 @@ def _print(result: BenchResult) -> None:
         f"{dataset['distinct_nodes']:,} distinct prefixes"
     )
     print_line(
-        f"{machine['processor']}, {machine['threads']} threads, load {machine['load_before']:.1f} "
-        f"to {machine['load_after']:.1f}; torch {result.versions['torch']}, "
-        f"transformer-lens {result.versions['transformer-lens']}"
+        f"{machine['processor']}, {machine['threads']} threads; passes on {machine['device']}; "
+        f"load {machine['load_before']:.1f} to {machine['load_after']:.1f}; "
+        f"torch {result.versions['torch']}, transformer-lens {result.versions['transformer-lens']}"
     )
     rows = [
         [

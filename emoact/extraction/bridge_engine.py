@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxtyping import Int64
 
 from emoact.errors import RequestError
 from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
-from emoact.extraction.forward import HookReader
+from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.generation import Generator, stop_tokens
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
@@ -28,11 +29,13 @@ from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import OnStep, silent
 from emoact.positions import Span
 from emoact.schema import ExtractionOptions
-from emoact.sites import site
+from emoact.sites import SiteName, site
 
 TREE_BUDGET = 768
 BATCH_BUDGET = 768
 """Largest pass in tokens; the plan chooses the cheapest size below."""
+STAGED_BYTES = 1 << 30
+"""Page-locked memory of the host for the activations of one pass on a GPU."""
 _THREADS = torch.get_num_threads()
 """Compute threads of a new process where nothing else is asked for."""
 
@@ -112,7 +115,7 @@ class BridgeEngine:
             [*prompts, *more],
             sites=self._options.sites,
             device=self._model.device,
-            budgets=_budgets(self._bridge),
+            budgets=self.budgets,
             # Processed weights exist in the components only, not in the modules that they wrap.
             direct=self._options.processing == "raw",
         )
@@ -137,7 +140,7 @@ class BridgeEngine:
     @property
     def budgets(self) -> Mapping[PlanName, int]:
         """Most tokens in a pass of each plan."""
-        return _budgets(self._bridge)
+        return _budgets(self._bridge, self._options.sites, self._model.device)
 
     @property
     def context(self) -> int:
@@ -147,7 +150,8 @@ class BridgeEngine:
     def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
         """Compute the activations of one unit and hand each over exactly once."""
         ids = [prompt.ids for prompt in prompts]
-        passes = plan_passes(ids, plan=self._choice.plan, budget=self._choice.budget)
+        choice = self._choice
+        passes = plan_passes(ids, plan=choice.plan, budget=choice.budget, fixed=choice.pass_cost)
 
         def on_done(one_pass: Pass) -> None:
             on_pass(len(one_pass.samples), sum(len(ids[sample]) for sample in one_pass.samples))
@@ -194,18 +198,29 @@ def load_engine(request: EngineRequest, on_step: OnStep = silent) -> BridgeEngin
     return BridgeEngine(model, request, on_step)
 
 
-def _budgets(bridge: Any) -> dict[PlanName, int]:
+def _budgets(bridge: Any, sites: Sequence[SiteName], device: torch.device) -> dict[PlanName, int]:
     config = bridge.original_model.config
     asked = wanted(WIDTH)
-    limits = [asked or TREE_BUDGET, int(bridge.cfg.n_ctx)]
+    wide = _wide_budget(bridge, sites, device) if device.type == "cuda" else 0
+    limits = [asked or wide or TREE_BUDGET, int(bridge.cfg.n_ctx)]
     # A local attention window counts columns of a pass. In a tree no wider than the window the mask
     # is the same as in single prompts.
     for field in ("window_size", "sliding_window"):
         window = getattr(config, field, None)
         if isinstance(window, int) and window > 0:
             limits.append(window)
-    batches = asked or BATCH_BUDGET
+    batches = asked or wide or BATCH_BUDGET
     return {"prefix_tree": min(limits), "sorted_batches": batches, "one_at_a_time": 1}
+
+
+def _wide_budget(bridge: Any, sites: Sequence[SiteName], device: torch.device) -> int:
+    """Most tokens of a pass whose attention and page-locked copies leave most memory free."""
+    free, _ = torch.cuda.mem_get_info(device)
+    config = bridge.cfg
+    # Scores, mask and weights of one layer, in float32: three times heads x tokens x tokens.
+    by_attention = math.sqrt(free / 4 / (3 * 4 * int(config.n_heads)))
+    copied = len(hook_names(sites, int(config.n_layers))) * int(config.d_model) * 4
+    return max(TREE_BUDGET, int(min(by_attention, STAGED_BYTES / copied)))
 
 
 def tokenise(

@@ -21,8 +21,8 @@ from emoact.errors import RequestError
 PlanName = Literal["prefix_tree", "sorted_batches", "one_at_a_time"]
 PLANS: tuple[PlanName, ...] = get_args(PlanName)
 
-_PASS_COST = 64.0
-"""Fixed cost of a pass in units of the cost of one token, as measured on four models."""
+PASS_COST = {"cpu": 64.0, "cuda": 4000.0}
+"""Fixed cost of a pass in units of the cost of one token, by type of device, as measured."""
 _PAIR_COST = 2e-4
 """Cost of attention between two tokens of one row, in the same unit."""
 
@@ -52,7 +52,11 @@ class Pass:
 
 
 def plan_passes(
-    prompts: Sequence[Int64[np.ndarray, "_"]], *, plan: PlanName, budget: int
+    prompts: Sequence[Int64[np.ndarray, "_"]],
+    *,
+    plan: PlanName,
+    budget: int,
+    fixed: float = PASS_COST["cpu"],
 ) -> list[Pass]:
     """The passes that compute every prompt once.
 
@@ -60,6 +64,7 @@ def plan_passes(
         prompts: Token ids of each prompt of one unit; none empty.
         plan: The layout.
         budget: Most tokens in a pass. A longer prompt gets a pass of its own.
+        fixed: Fixed cost of a pass in units of the cost of one token.
 
     Raises:
         RequestError: A prompt is empty, or the budget is not positive.
@@ -72,8 +77,8 @@ def plan_passes(
     if plan == "one_at_a_time":
         return [_batch([index], prompts) for index in range(len(prompts))]
     if plan == "sorted_batches":
-        return _sorted_batches(prompts, budget)
-    return _prefix_trees(prompts, budget)
+        return _sorted_batches(prompts, budget, fixed)
+    return _prefix_trees(prompts, budget, fixed)
 
 
 def count_nodes(prompts: Sequence[Int64[np.ndarray, "_"]]) -> int:
@@ -99,7 +104,9 @@ def _batch(group: Sequence[int], prompts: Sequence[Int64[np.ndarray, "_"]]) -> P
     return Pass(ids=ids, depths=None, visible=None, samples=tuple(group), rows=tuple(rows))
 
 
-def _sorted_batches(prompts: Sequence[Int64[np.ndarray, "_"]], budget: int) -> list[Pass]:
+def _sorted_batches(
+    prompts: Sequence[Int64[np.ndarray, "_"]], budget: int, fixed: float
+) -> list[Pass]:
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
 
     def tokens(start: int, end: int) -> int:
@@ -107,17 +114,19 @@ def _sorted_batches(prompts: Sequence[Int64[np.ndarray, "_"]], budget: int) -> l
         return (end - start) * len(prompts[order[start]])
 
     def cost(start: int, end: int) -> float:
-        return pass_cost(tokens(start, end), rows=end - start)
+        return pass_cost(tokens(start, end), rows=end - start, fixed=fixed)
 
     cuts = _cheapest_cuts(len(order), tokens, cost, budget)
     return [_batch(order[start:end], prompts) for start, end in cuts]
 
 
-def _prefix_trees(prompts: Sequence[Int64[np.ndarray, "_"]], budget: int) -> list[Pass]:
+def _prefix_trees(
+    prompts: Sequence[Int64[np.ndarray, "_"]], budget: int, fixed: float
+) -> list[Pass]:
     texts = [tuple(ids.tolist()) for ids in prompts]
     order = sorted(range(len(texts)), key=lambda index: (texts[index], index))
     small = [index for index in order if len(texts[index]) <= budget]
-    passes = [_tree(group, texts) for group in _chunks(small, texts, budget)]
+    passes = [_tree(group, texts) for group in _chunks(small, texts, budget, fixed)]
     # Beyond the budget a tree may be inexact (local attention windows); a single row is exact.
     return passes + [_batch([index], prompts) for index in order if len(texts[index]) > budget]
 
@@ -132,7 +141,7 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _chunks(
-    order: Sequence[int], texts: Sequence[tuple[int, ...]], budget: int
+    order: Sequence[int], texts: Sequence[tuple[int, ...]], budget: int, fixed: float
 ) -> list[Sequence[int]]:
     """Split sorted prompts into trees of at most `budget` nodes.
 
@@ -148,15 +157,15 @@ def _chunks(
         return lengths[start] + added[end] - added[start + 1]
 
     def cost(start: int, end: int) -> float:
-        return pass_cost(nodes(start, end))
+        return pass_cost(nodes(start, end), fixed=fixed)
 
     cuts = _cheapest_cuts(len(order), nodes, cost, budget)
     return [order[start:end] for start, end in cuts]
 
 
-def pass_cost(tokens: int, *, rows: int = 1) -> float:
+def pass_cost(tokens: int, *, rows: int = 1, fixed: float = PASS_COST["cpu"]) -> float:
     """Cost of a pass in units of the cost of one token."""
-    return tokens + _PAIR_COST * tokens * tokens / rows + _PASS_COST
+    return tokens + _PAIR_COST * tokens * tokens / rows + fixed
 
 
 def _cheapest_cuts(

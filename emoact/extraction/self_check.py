@@ -15,7 +15,7 @@ from emoact import sites
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import EngineRequest, Tokenised
 from emoact.extraction.forward import HookReader, hook_names
-from emoact.extraction.plan import PLANS, Pass, PlanName, plan_passes
+from emoact.extraction.plan import PASS_COST, PLANS, Pass, PlanName, plan_passes
 from emoact.models.load import LoadedModel, load_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
@@ -41,6 +41,7 @@ class PlanChoice:
         tolerance: Largest allowed difference.
         reason: One sentence.
         direct: Components whose hooks are not read are bypassed.
+        pass_cost: Fixed cost of a pass, in tokens, that the passes are cut by.
     """
 
     plan: PlanName
@@ -49,6 +50,7 @@ class PlanChoice:
     tolerance: float
     reason: str
     direct: bool = False
+    pass_cost: float = PASS_COST["cpu"]
 
 
 def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[SiteName]) -> Reference:
@@ -180,12 +182,13 @@ def choose_plan(
         direct: Whether to try first without the components whose hooks are not read.
     """
     ids = [prompt.ids for prompt in prompts]
+    fixed = PASS_COST.get(device.type, PASS_COST["cpu"])
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
     for plan, short in product(PLANS[:-1], dict.fromkeys((direct, False))):
         reader = HookReader(bridge, sites, device, direct=short)
         name = f"direct {plan}" if short else plan
-        largest = max(plan_passes(ids, plan=plan, budget=budgets[plan]), key=_breadth)
+        largest = max(plan_passes(ids, plan=plan, budget=budgets[plan], fixed=fixed), key=_breadth)
         checked = _spread(largest.samples)
         for sample in checked:
             if sample not in references:
@@ -210,6 +213,7 @@ def choose_plan(
                 tolerance=tolerance,
                 reason=reason,
                 direct=short,
+                pass_cost=fixed,
             )
         tried.append(f"{name} differs by {difference:.2g}")
     return PlanChoice(

@@ -116,7 +116,7 @@ def test_a_tree_wider_than_a_local_window_would_be_caught_by_the_self_check(
         return
     monkeypatch.setattr(
         "emoact.extraction.bridge_engine._budgets",
-        lambda _bridge: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
+        lambda *_: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
     )
     engine = engine_of(resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS)
     assert engine.facts.plan["plan"] == "sorted_batches"

@@ -16,7 +16,7 @@ from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.source import OnStep
-from emoact.schema import ExtractionOptions
+from emoact.schema import Device, ExtractionOptions
 from emoact.sites import SITES, SiteName, saved_sites
 from emoact.store.reading import read
 from tests.support.families import Family
@@ -67,12 +67,13 @@ class Measured:
     refusal: str = ""
 
 
-def measure(family: Family, folder: Path) -> Measured:
+def measure(family: Family, folder: Path, *, device: Device = "cpu") -> Measured:
     """Extract, read back and compare with single prompts; without `mlp_out` where it is refused.
 
     Args:
         family: The family.
         folder: An empty folder.
+        device: Device of the passes; the single prompts of Hugging Face run on the CPU.
     """
     model = save_tiny(family, folder / "model")
     (folder / "prompts.tsv").write_text(
@@ -80,10 +81,10 @@ def measure(family: Family, folder: Path) -> Measured:
     )
     refusal, sites = "", saved_sites()
     try:
-        engine = _extract(folder, sites)
+        engine = _extract(folder, sites, device)
     except RequestError as error:
         refusal, sites = error.message, ("resid_pre",)
-        engine = _extract(folder, sites)
+        engine = _extract(folder, sites, device)
     except EmoactError as error:
         return Measured(differences={}, refusal=error.message)
     plain = hugging_face(model)
@@ -111,7 +112,7 @@ def measure(family: Family, folder: Path) -> Measured:
     )
 
 
-def _extract(folder: Path, sites: tuple[SiteName, ...]) -> BridgeEngine:
+def _extract(folder: Path, sites: tuple[SiteName, ...], device: Device) -> BridgeEngine:
     engines = []
 
     def load(request: EngineRequest, on_step: OnStep) -> BridgeEngine:
@@ -123,7 +124,7 @@ def _extract(folder: Path, sites: tuple[SiteName, ...]) -> BridgeEngine:
             models=(str(folder / "model"),),
             dataset=folder / "prompts.tsv",
             results=folder / "results",
-            options=ExtractionOptions(sites=sites),
+            options=ExtractionOptions(sites=sites, device=device),
         )
     )
     run_units(config, reporter=Quiet(), plans={}, engine_for=load)
