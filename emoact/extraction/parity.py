@@ -19,9 +19,6 @@ from emoact.models.weights import ChangedWeightsError
 from emoact.schema import Finding
 from emoact.store.unit import Unit
 
-_ROUNDING_SAMPLES = 16
-"""Prompts on which a model's own rounding error is measured."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ParityResult:
@@ -149,12 +146,7 @@ def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult
     }
     tolerance = PARITY + unit.rounding
     if not max((max(row) for row in differences.values()), default=0.0) <= tolerance:
-        # Rounding differs much between prompts, so it is measured on more of them.
-        every = {sample: np.array(unit.tokens[sample], dtype=np.int64) for sample in _more(unit)}
-        ids |= every
-        for sample in every.keys() - references.keys():
-            references[sample] = single_prompt(bridge, ids[sample], sites)
-        noise = own_error(bridge, ids, list(ids), references, sites)
+        noise = own_error(bridge, ids, chosen, references, sites)
         tolerance = max(PARITY, 3 * noise) + unit.rounding
     return ParityResult(
         folder=unit.folder,
@@ -163,13 +155,6 @@ def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult
         tolerance=tolerance,
         differences=differences,
     )
-
-
-def _more(unit: Unit) -> list[int]:
-    """Prompts spread over the unit."""
-    count = min(_ROUNDING_SAMPLES, unit.n_samples)
-    places = np.linspace(0, unit.n_samples - 1, count).round()
-    return [int(place) for place in places]
 
 
 def _judge(unit: Unit, result: ParityResult) -> list[Finding]:

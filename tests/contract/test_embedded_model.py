@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from emoact.extraction.bridge_engine import BridgeEngine
+from emoact.extraction.self_check import own_error, single_prompt
 from emoact.models.cache import RECORD
 from emoact.models.install import ensure_model
 from emoact.models.registry import find_spec
@@ -138,3 +139,31 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
                 rounding = max(rounding, largest_difference(expected, exact[site][layer]))
     assert largest <= max(1e-5, 3 * rounding), (largest, rounding)
     assert rounding < 1e-4
+
+
+def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation() -> None:
+    """At the first token of one of these prompts SmolLM2 amplifies rounding.
+
+    A GPU errs by 1e-4 there, and this machine by 3e-6 or 1e-5, as the passes are laid out.
+    """
+    engine = engine_of(resolve_model("smollm2-135m"), ExtractionOptions(device="cpu"), texts=TEXTS)
+    texts = [
+        "I cannot thank you enough for braving that wind to save our gutter.",
+        "Thank you for rescuing our slides right before the meeting.",
+    ]
+    sites = saved_sites()
+    expected = []
+    for prompt in engine.tokenise(texts):
+        reference = {0: single_prompt(engine.bridge, prompt.ids, sites)}
+        expected.append(own_error(engine.bridge, [prompt.ids], [0], reference, sites))
+        found: dict[tuple[SiteName, int], np.ndarray] = {}
+        engine.forward(
+            [prompt],
+            put=lambda site, layer, _, rows, found=found: found.__setitem__(  # type: ignore[misc]
+                (site, layer), rows.copy()
+            ),
+            on_pass=lambda _samples, _tokens: None,
+        )
+        worst = max(largest_difference(found[key], reference[0][key]) for key in found)
+        assert 0.0 < worst <= 3 * expected[-1]
+    assert expected[0] < 1.5e-5 < 3e-5 < expected[1]
