@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -61,6 +62,7 @@ _PAGES = (
 
 def open_frame() -> Page:
     """Draw the frame and return the page that the address asks for."""
+    _refuse_strangers()
     st.session_state[_FRAMED] = True
     page = _navigation()
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
@@ -77,6 +79,24 @@ def enter() -> None:
     if _FRAMED not in st.session_state:
         _navigation()
         st.rerun()
+
+
+def is_own(origin: str | None, host: str | None) -> bool:
+    """True when a page of the dashboard's own address asked, or none that says where it is from.
+
+    Args:
+        origin: Header of the request: scheme, name and port of the page that asked.
+        host: Header of the request: name and port that were asked.
+    """
+    return not origin or urlsplit(origin).netloc.lower() == (host or "").lower()
+
+
+def _refuse_strangers() -> None:
+    """End the script for a page of another port, which Streamlit lets connect."""
+    headers = st.context.headers
+    if not is_own(headers.get("Origin"), headers.get("Host")):
+        st.error("A page of another address has asked for this dashboard. Nothing is shown to it.")
+        st.stop()
 
 
 # Drawn here, because a named icon would be fetched from a server far away.

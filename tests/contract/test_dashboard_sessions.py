@@ -4,11 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from emoact.ui.frame import is_own
 from tests.support.planted_runs import plant_run
 from tests.support.server import serving
 from tests.support.sessions import Session, visit_together
 
 RUNS = {"20260131-140500-aaaa": "gpt2", "20260131-140600-bbbb": "pythia-160m"}
+
+
+def test_a_page_of_another_port_is_shown_nothing(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    plant_run(results, "20260131-140500-aaaa", "finished", models=("gpt2",))
+    with serving(results, tmp_path / "server.log") as server:
+        own = Session(page="runs", query="", origin=server.url)
+        stranger = Session(page="runs", query="", origin="http://localhost:1")
+        visit_together([own, stranger], server.url, seconds=30.0, runs=2)
+    assert own.failures == stranger.failures == []
+    assert "20260131-140500-aaaa" in "\n".join(own.texts)
+    seen = "\n".join(stranger.texts)
+    assert "A page of another address has asked for this dashboard" in seen
+    # Must not happen: anything of the results folder in what a stranger gets.
+    assert "20260131-140500-aaaa" not in seen
+    assert str(results) not in seen
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "own"),
+    [
+        ("http://localhost:8501", "localhost:8501", True),
+        ("http://LOCALHOST:8501", "localhost:8501", True),
+        ("https://tunnel.example", "tunnel.example", True),
+        (None, "localhost:8501", True),
+        ("http://localhost:8502", "localhost:8501", False),
+        ("http://127.0.0.1:8501", "localhost:8501", False),
+        ("null", "localhost:8501", False),
+        ("http://localhost:8501@evil.example", "localhost:8501", False),
+        ("http://localhost:8501", None, False),
+    ],
+)
+def test_the_origin_of_a_page_is_compared_to_the_port(
+    origin: str | None, host: str | None, own: bool
+) -> None:
+    assert is_own(origin, host) == own
 
 
 def test_twenty_sessions_each_see_their_own_run_move_and_nothing_fails(tmp_path: Path) -> None:

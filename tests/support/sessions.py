@@ -24,6 +24,7 @@ class Session:
         runs: Scripts that ended, whole pages and parts of them.
         failures: Exceptions on the page, and the error that ended the connection.
         remembers: False does not look into the messages, which is dear.
+        origin: Address of the page that asks, as its browser states it.
     """
 
     page: str
@@ -32,13 +33,15 @@ class Session:
     runs: int = 0
     failures: list[str] = field(default_factory=list)
     remembers: bool = True
+    origin: str | None = None
     _parts: dict[str, float] = field(default_factory=dict)
     _hash: str = ""
 
     def visit(self, url: str, seconds: float, runs: int = 1_000_000) -> None:
         """Open the page and keep its parts alive, for a time or until so many scripts ended."""
         address = url.replace("http://", "ws://") + "/_stcore/stream"
-        with connect(address, subprotocols=["streamlit"], max_size=None) as connection:  # type: ignore[list-item]
+        options: Any = {"origin": self.origin, "subprotocols": ["streamlit"], "max_size": None}
+        with connect(address, **options) as connection:
             self._ask(connection)
             until = time.monotonic() + seconds
             due: dict[str, float] = {}
