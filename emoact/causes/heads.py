@@ -301,20 +301,14 @@ def sentences_of(saved: SavedCause) -> list[str]:
     """What a result says, each sentence with its figures."""
     found, table = saved.found, table_of(saved)
     target, total = found["target"], found["total"]
-    heads, mlps, rest = (
-        table["contrast"][kind].sum()
-        for kind in (
-            table["component"] == "head",
-            table["component"] == "mlp",
-            ~table["component"].isin(["head", "mlp"]),
-        )
-    )
+    shares = shares_of(saved)
+    rest = 1 - shares["head"] - shares["mlp"]
     clear = table[table["p"] <= ALPHA]
     said = [
         f"The direction of {found['emotion']} ({target['site']}, layer {target['layer']}, "
         f"{target['pooling']}) has the norm {numbers.significant(found['direction_norm'])}: heads "
-        f"add {_share(heads / total)} of it, MLPs {_share(mlps / total)}, embedding and biases "
-        f"{_share(rest / total)}."
+        f"add {_share(shares['head'])} of it, MLPs {_share(shares['mlp'])}, embedding and biases "
+        f"{_share(rest)}."
     ]
     if len(clear):
         named = [
@@ -334,6 +328,15 @@ def sentences_of(saved: SavedCause) -> list[str]:
     if found["random_weights"]:
         said.append("The weights are random; this says nothing about emotion.")
     return said
+
+
+def shares_of(saved: SavedCause) -> dict[str, float]:
+    """Shares of the norm that all heads and all MLPs add, as `head` and `mlp`."""
+    table = table_of(saved)
+    return {
+        kind: float(table["contrast"][table["component"] == kind].sum() / saved.found["total"])
+        for kind in ("head", "mlp")
+    }
 
 
 def name_of(row: Mapping[str, Any]) -> str:

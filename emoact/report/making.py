@@ -18,6 +18,7 @@ from emoact.report.html import to_html
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
 from emoact.report.parts_data import data
+from emoact.report.parts_heads import heads
 from emoact.report.parts_models import conclusion, limits, models, overview, when
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification
@@ -156,6 +157,7 @@ def compose(material: Material, words: Words, *, made: datetime) -> Document:
             *technical(material, words),
             verification(material, words),
             *phase3(material, words),
+            *heads(material, words),
             limits(material, words),
             conclusion(material, words),
         ),

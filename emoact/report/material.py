@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoact.causes.heads import KIND
+from emoact.causes.saved import SavedCause, saved_causes
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
@@ -76,6 +78,7 @@ class Material:
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.
+        heads: Directions that were taken apart, newest first.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -86,6 +89,7 @@ class Material:
     audits: tuple[AuditReport, ...]
     phase3: Phase3 | None = None
     unread_analyses: tuple[str, ...] = ()
+    heads: tuple[SavedCause, ...] = ()
     executors: tuple[str, ...] = ()
 
     @property
@@ -144,6 +148,7 @@ def gather(
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(units))
     on_step("analysis")
     phase3, unread = newest_phase3(root, {unit.sha256 for unit in units})
+    folders = {unit.folder for unit in units}
     return Material(
         results=os.fspath(results),
         units=units,
@@ -152,6 +157,7 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
+        heads=tuple(each for each in saved_causes(root, KIND) if each.found["model"] in folders),
         executors=_executors(root, units),
     )
 

@@ -94,15 +94,16 @@ def show(source: Heads, choice: Choice) -> Shown:
     )
     panel = Panel(
         marks=[cells],
-        x=Axis(title="is read", scale="category", categories=labels),
-        y=Axis(title="reads", scale="category", categories=labels),
+        x=Axis(scale="category", categories=labels),
+        y=Axis(scale="category", categories=labels),
     )
     name = choice["head"]
     return Shown(
         table=table,
         chart=Chart(rows=[[panel]], heights=[max(320, 22 * len(labels) + 140)], unified=False),
-        caption=f"Attention weights of head {name} over a typed sentence; the colours end at "
-        f"{significant(high)}, the largest weight within the text. Grey: later positions.",
+        caption=f"Attention weights of head {name} over a typed sentence: the token of a row reads "
+        f"those of the columns. The colours end at {significant(high)}, the largest weight within "
+        "the text. Grey: later positions.",
         name=f"attention-{name}",
     )
 

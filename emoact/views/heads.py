@@ -17,6 +17,7 @@ from emoact.views.text import md
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
 _LARGEST = 10
+_IN_REPORT = 6
 _ROW, _HEAD = 30, 70
 _TERMS: Mapping[str, str] = {
     "contribution": "what a component adds to the residual stream, projected on the unit "
@@ -186,7 +187,7 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
             y=own["name"].tolist(),
             colour="text",
             name=name,
-            size=9,
+            size=9.0,
             filled=filled,
             error=list(own[["low", "high"]].itertuples(index=False, name=None)),
             data=own[["low", "high", "p"]].to_numpy(dtype=float).tolist(),
@@ -235,6 +236,14 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
         )
     )
     return said
+
+
+def _in_report(source: Heads) -> list[Choice]:
+    """The newest result of each direction, some of them."""
+    newest: dict[tuple[str, str], str] = {}
+    for name, saved in source.named.items():
+        newest.setdefault((saved.found["model"], saved.found["emotion"]), name)
+    return [{"result": name} for name in list(newest.values())[:_IN_REPORT]]
 
 
 def command(source: Heads, choice: Choice) -> list[str]:
@@ -296,4 +305,5 @@ LARGEST = View[Heads](
     answer=answer,
     terms=_TERMS,
     command=command,
+    in_report=_in_report,
 )

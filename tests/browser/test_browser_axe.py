@@ -15,6 +15,7 @@ from emoact.jobs.snapshot import RunError
 from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server
@@ -35,6 +36,7 @@ PAGES = {
     "directions?view=separation": "What am I looking at",
     "distances?view=prompts": "What am I looking at",
     "across_models": "What am I looking at",
+    "heads": "What am I looking at",
 }
 
 
@@ -47,6 +49,7 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
     plant_run(server.results, FAILED, "failed", error=error)
     plant_run(server.results, FINISHED, "finished")
     plant_scenarios(server.results, "pythia-160m")
+    plant_heads(server.results)
     plant_scenarios(server.results, "other")
     plant_analysis(server.results, models=("pythia-160m", "other"))
     lock = plant_run(server.results, RUNNING, "running")

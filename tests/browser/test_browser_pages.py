@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid, plant_unit
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server, serving
@@ -30,6 +31,7 @@ PAGES = [
     "Directions",
     "Distances",
     "Across models",
+    "Heads",
     "Report",
 ]
 
@@ -50,6 +52,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("furnished")
     plant_grid(folder, ["gpt2", "pythia-160m"], ["anger", "neutral"])
     plant_run(folder, "20260131-140500-aaaa")
+    plant_heads(folder)
     plant_scenarios(folder, "one")
     plant_scenarios(folder, "two")
     return folder, plant_analysis(folder, models=("one", "two")).id
@@ -66,6 +69,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         ("light", "directions?analysis=ID&model=two&view=stability", "Directions", "ID"),
         ("dark", "distances?analysis=ID&model=two&view=matrix", "Distances", "ID"),
         ("light", "across_models?analysis=ID&view=layer_map", "Across models", "ID"),
+        ("dark", "heads?view=largest", "Heads", "The direction of gratitude"),
         ("dark", "report?lang=ja&format=md", "Report", "--lang ja --format md"),
     ],
 )

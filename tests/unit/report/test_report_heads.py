@@ -1,0 +1,37 @@
+"""The section on heads in both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoact.report.making import make_report
+from tests.support.planted import plant_grid
+from tests.support.planted_heads import plant_heads
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "heads add 60 % of the norm and MLPs 35 %; 1 of 7 components"),
+        ("ja", "headの寄与はノルムの60%、MLPの寄与は35%です。7個の構成要素のうち1個"),
+    ],
+)
+def test_the_section_says_shares_and_draws_the_largest(
+    tmp_path: Path, lang: str, said: str
+) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_heads(tmp_path)
+    plant_heads(tmp_path, "anger", model="gone")
+    text = make_report(tmp_path, lang=lang, form="md").path.read_text()
+    assert said in text
+    assert "largest-1.svg" in text
+    # Results of a model whose files are gone are left out.
+    assert "gone" not in text
+
+
+def test_without_a_result_there_is_no_section(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    text = make_report(tmp_path, form="md").path.read_text()
+    assert "Components that write a direction" not in text
