@@ -14,8 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from emoact.errors import FileRefusedError
-from emoact.store.reading import read
+from emoact.store.protocol import STORES, store_of
 
 
 def tell(path: str, growth: int) -> dict[str, object]:
@@ -25,15 +24,16 @@ def tell(path: str, growth: int) -> dict[str, object]:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     start = time.process_time()
     told: dict[str, object] = {"refused": False, "reason": ""}
-    try:
-        read(path)
-    except FileRefusedError as error:
-        told = {"refused": True, "reason": error.reason}
+    refusal = store_of(Path(path)).verify(Path(path)).refusal
+    if refusal is not None:
+        told = {"refused": True, "reason": refusal.reason}
     return {**told, "cpu_seconds": time.process_time() - start}
 
 
 def main(growth: int) -> None:
     """Fork for every file, so that what one costs is not on the account of the next."""
+    for store in STORES:
+        store.verify(Path(os.devnull))  # imports what it needs
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -121,6 +121,18 @@ def as_json(document: object) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
+def read_json(name: str, text: bytes) -> Any:
+    """The value of a document.
+
+    Raises:
+        Refused: It is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{name} cannot be read: {error!s:.120}", remedy=AGAIN) from error
+
+
 def read_form(name: str, text: bytes, *, dimensions: tuple[str, ...], dtype: ArrayType) -> Form:
     """The form that an array's document states.
 
@@ -134,7 +146,7 @@ def read_form(name: str, text: bytes, *, dimensions: tuple[str, ...], dtype: Arr
         Refused: It is not the document of such an array; says what differs.
     """
     where = f"{name}/zarr.json"
-    found = json.loads(text) if len(text) < 1 << 16 else None
+    found = read_json(where, text) if len(text) < 1 << 16 else None
     found = found if isinstance(found, dict) else {}
     shape = found.get("shape")
     if (
