@@ -1,7 +1,7 @@
 """Writers that die and disks that fail, at every system call that changes the disk.
 
 Each kind of call and every third place are tried with one error each; the long variants kill at
-every call and try every error there.
+every call and try every error there. Each store is tried.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
+from emoact.store.protocol import STORES, Store, unit_file_name
 from tests.support.disks import fill, make_read_only, mounted
 from tests.support.fault_writer import (
     EMOTIONS,
     FOLDER,
     Outcome,
     WriterServer,
+    the_store,
     unit_key_of,
     write_units,
 )
@@ -52,8 +54,16 @@ ERRORS = {
 }
 
 
+@pytest.fixture(scope="module", params=[store.name for store in STORES], autouse=True)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The store of this process and of the writers that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOACT_FAULT_STORE", request.param)
+        yield the_store()
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
+def server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
     if reason := why_not():
         pytest.skip(reason)
     server = WriterServer(tmp_path_factory.mktemp("fault_server"))
@@ -62,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
 
 
 @pytest.fixture(scope="module")
-def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]:
+def hashes(store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]:
     """What undisturbed writers leave, by seed and emotion."""
     found = {}
     for seed in (OLD, NEW):
@@ -98,7 +108,7 @@ class Scene:
             if state != "saved" or sha256 != self.hashes[NEW][emotion]:
                 found.append(f"{emotion} was acknowledged and is {state}")
         for emotion in EMOTIONS:
-            is_new = f'"activations_{emotion}.pkl") = 0' in outcome.trace
+            is_new = f'"{unit_file_name(emotion, the_store().suffix)}") = 0' in outcome.trace
             old = self.hashes[OLD][emotion] if self._template else None
             if _hash(self.results, emotion) != (self.hashes[NEW][emotion] if is_new else old):
                 found.append(f"{emotion} is torn or gone")
@@ -123,7 +133,7 @@ class Scene:
 
 
 def _hash(results: Path, emotion: str) -> str | None:
-    path = results / "activations" / FOLDER / f"activations_{emotion}.pkl"
+    path = results / "activations" / FOLDER / unit_file_name(emotion, the_store().suffix)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
@@ -225,7 +235,8 @@ def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: Wr
             steps.append("create")
         elif match := re.match(r"(write|fsync)\((\d+)", line):
             if file and match[2] == file:
-                steps.append(f"{match[1]} file")
+                step = f"{match[1]} file"
+                steps += [] if steps[-1] == step == "write file" else [step]
             elif steps and steps[-1].startswith("rename") and match[2] == folder:
                 steps.append(f"{match[1]} folder")
         elif match := re.match(r'renameat\((\d+), "([^"]+)", (\d+), "([^"]+)"\)', line):
@@ -240,7 +251,7 @@ def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: Wr
     assert steps == [
         step
         for emotion in EMOTIONS
-        for name in (f"activations_{emotion}.pkl", "manifest.json")
+        for name in (unit_file_name(emotion, the_store().suffix), "manifest.json")
         for step in ("create", "write file", "fsync file", f"rename to {name}", "fsync folder")
     ]
 
@@ -306,7 +317,7 @@ WIDTH = 2048  # 160 kB of activations a unit
 
 
 def test_a_disk_that_fills_up_is_told_and_leaves_the_old_files(
-    small_disk: Path, record_property: RecordProperty, every: bool
+    small_disk: Path, record_property: RecordProperty, every: bool, store: Store
 ) -> None:
     """With every amount of free space from nothing to enough, page by page where it matters."""
     results = small_disk / "results"
@@ -338,8 +349,8 @@ def test_a_disk_that_fills_up_is_told_and_leaves_the_old_files(
         )
         tries += 1
     record_property("points", tries)
-    # It was full for the shard in some tries and for the pickle in others.
-    assert {"activations_anger.safetensors", "activations_anger.pkl"} <= told
+    # It was full for the shard in some tries and for the unit's file in others.
+    assert {"activations_anger.safetensors", unit_file_name("anger", store.suffix)} <= told
 
 
 def _error_of(results: Path) -> str | None:

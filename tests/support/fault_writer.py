@@ -1,7 +1,8 @@
 """A small run of the store alone: two units in one folder, acknowledged one after the other.
 
 As a script, `fault_writer.py RESULTS SEED [RUN_ID]` does it once. Without arguments it is the warm
-process of `strace.FaultServer`, whose forks are such writers.
+process of `strace.FaultServer`, whose forks are such writers. The store is the one that the
+environment variable `EMOACT_FAULT_STORE` names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,8 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import ManifestEntry, unit_lock
+from emoact.store.protocol import STORES, Store, find_store
 from emoact.store.shard import ShardLayout, UnitShard
-from emoact.store.write import write_unit
 from tests.support.strace import Ended, FaultServer, serve
 
 CALLS = (
@@ -37,6 +39,11 @@ FOLDER = "gpt2"
 EMOTIONS = ("anger", "joy")
 SITES: tuple[SiteName, ...] = ("resid_pre", "mlp_out")
 LENGTHS = (3, 2)
+
+
+def the_store() -> Store:
+    """The store that writes."""
+    return find_store(os.environ.get("EMOACT_FAULT_STORE", STORES[0].name))
 
 
 def unit_key_of(emotion: str, seed: int) -> str:
@@ -70,6 +77,7 @@ def _save_unless_saved(
     key = unit_key_of(emotion, seed)
     if manifest.unit_state(root, FOLDER, emotion, key=key) == "saved":
         return None
+    store = the_store()
     rng = np.random.default_rng([seed, len(emotion)])
     shard = UnitShard.create(root.shard_path(run_id, FOLDER, emotion), layout=layout)
     try:
@@ -78,10 +86,11 @@ def _save_unless_saved(
                 for sample in range(layout.n_samples):
                     rows = rng.standard_normal(layout.shape(site, sample)).astype(np.float32)
                     shard.put(site, layer, sample, rows)
-        written = write_unit(
-            root.unit_path(FOLDER, emotion),
+        written = store.write(
+            root.unit_path(FOLDER, emotion, store=store.name),
             shard=shard,
-            tokens=[np.arange(length) for length in LENGTHS],
+            # No two prompts begin alike, since their rows do not either.
+            tokens=[np.arange(length) + 10 * length for length in LENGTHS],
             token_strings=[["x"] * length for length in LENGTHS],
             labels=[emotion] * len(LENGTHS),
             metadata={"seed": seed, "run_id": run_id},
@@ -99,6 +108,7 @@ def _save_unless_saved(
             model=FOLDER,
             run_id=run_id,
             written_at="2026-01-01T00:00:00+00:00",
+            configuration={} if store is STORES[0] else {"store": store.name},
         ),
     )
     return written.sha256
@@ -169,6 +179,8 @@ def _write_and_report(results: str, seed: int, report_path: str) -> int:
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         np.random.default_rng()  # loads the generators now and not in every fork
+        with tempfile.TemporaryDirectory() as scratch:
+            write_units(scratch, 0)  # loads what the store needs
         serve(_write_and_report)
     else:
         code = run_once(
