@@ -7,6 +7,8 @@ import re
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
 
+_BARE_LINK = re.compile(r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=[-\w])", re.I)
+
 
 def md(text: str) -> str:
     """The text as Markdown that shows exactly these characters.
@@ -16,6 +18,8 @@ def md(text: str) -> str:
     line = " ".join(text.split("\n"))
     # `:smile:` is turned into an emoji after escapes are resolved; a word joiner keeps it text.
     line = _SHORTCODE.sub(":\u2060", line)
+    # So are addresses, with or without a scheme.
+    line = _BARE_LINK.sub("\u2060", line)
     return _PUNCTUATION.sub(r"\\\1", line)
 
 

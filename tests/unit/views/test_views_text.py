@@ -46,6 +46,26 @@ def test_no_printable_text_becomes_markup(text: str) -> None:
     assert shown(mono(text)) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see http://evil.example/a now",
+        "HTTPS://evil.example",
+        "www.evil.example",
+        "Www.evil.example/x",
+        "mail me@evil.example",
+        "mailto:me@evil.example",
+        "xhttp://a.b",
+    ],
+)
+def test_an_address_does_not_become_a_link(text: str) -> None:
+    # The rules of GitHub's autolinks, as the library that Streamlit uses applies them to text.
+    rules = (r"(?:https?://|www(?=\.))[-.\w]+[^ \t\r\n]*", r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+")
+    seen = shown(md(text))
+    assert not any(re.search(rule, seen, re.IGNORECASE | re.ASCII) for rule in rules)
+    assert seen.replace("\u2060", "") == text
+
+
 def test_streamlit_directives_and_formulas_are_escaped() -> None:
     for text in (":red[word]", ":material/home:", "$x$", ":smile:"):
         assert not re.search(r"(?<!\\):[a-z]|(?<!\\)\$", md(text))
