@@ -116,9 +116,10 @@ def probe_sentences(
     sentences = []
     for own in _by_site(rows, "accuracy", evaluation):
         figures = "; ".join(
-            f"{name(row['emotion'])} {_accuracy(row)}: {verdict_words(row)}" for row in own
+            f"{name(row['emotion'])} {_accuracy(row)}{_own_size(row, own)}: {verdict_words(row)}"
+            for row in own
         )
-        sentences.append(f"{_how(own[0])}: {figures}.")
+        sentences.append(f"{_how(own)}: {figures}.")
     return sentences
 
 
@@ -147,12 +148,13 @@ def pair_sentences(
     sentences = []
     for own in _by_site(rows, "balanced_accuracy", evaluation):
         figures = "; ".join(
-            f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}, "
+            f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}"
+            f"{_own_size(row, own)}, "
             f"{p_text(row['p_holm'])}{_PAIR_VERDICTS.get(row.get('verdict', ''), '')}"
             for row in own
         )
         sentences.append(
-            f"Emotion against emotion, {_lower(_how(own[0]))}: {figures} (p of the accuracy, "
+            f"Emotion against emotion, {_lower(_how(own))}: {figures} (p of the accuracy, "
             "Holm over all pairs; separate needs the permutation test too)."
         )
     return sentences
@@ -221,7 +223,9 @@ def p_text(p: float, *, at_floor: bool = False) -> str:
     return f"p = {significant(p, 2)}"
 
 
-def _how(row: Row) -> str:
+def _how(rows: Sequence[Row]) -> str:
+    """How rows of one site were tested; with the number of prompts where all have the same."""
+    row = rows[0]
     how = (
         "Trained on explicit prompts and tested on implicit ones"
         if row["evaluation"] == TRANSFER
@@ -229,13 +233,26 @@ def _how(row: Row) -> str:
     )
     if not row.get("n_prompts") or not math.isfinite(row["balanced_accuracy"]):
         return f"{how}, accuracy of the {row['probe']} probe of the {known.words(row['site'])}"
-    prompts, scenarios = int(row["n_prompts"]), int(row["n_scenarios"])
+    size = "" if len(set(map(_size, rows))) > 1 else f" ({_size(row)})"
     first, last = int(row["layer_first"]), int(row["layer_last"])
     layers = f"layer {first}" if first == last else f"median of layers {first} to {last}"
     return (
-        f"{how} ({plural(prompts, 'prompt')} of {plural(scenarios, 'scenario')}), balanced "
+        f"{how}{size}, balanced "
         f"accuracy of the {row['probe']} probe of the {known.words(row['site'])}, {layers}"
     )
+
+
+def _size(row: Row) -> str:
+    # A table of an earlier version has no such columns.
+    if not row.get("n_prompts") or not math.isfinite(row["n_prompts"]):
+        return ""
+    prompts, scenarios = int(row["n_prompts"]), int(row["n_scenarios"])
+    return f"{plural(prompts, 'prompt')} of {plural(scenarios, 'scenario')}"
+
+
+def _own_size(row: Row, rows: Sequence[Row]) -> str:
+    """The number of prompts of one row, where the rows beside it have others."""
+    return f" ({_size(row)})" if len(set(map(_size, rows))) > 1 else ""
 
 
 def _accuracy(row: Row) -> str:

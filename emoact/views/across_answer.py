@@ -33,8 +33,8 @@ TERMS: Mapping[str, str] = {
     "score_corr": "Spearman correlation of the two models' held-out projections of the same "
     r"prompts, class labels partialled out, divided by $\sqrt{rel_A\,rel_B}$, the reliability "
     "ceiling. It is about shared prompts: models that share prompts and no emotion read .6 to .8. "
-    "Not clipped: beyond 1.5 the ceiling is too low to divide by, and the value is in the table "
-    "only. Its null pairs prompts at random within classes.",
+    "Beyond 1 it is a cross at 1, beyond 1.5 the ceiling is too low to divide by, and the value is "
+    "in the table only. Its null pairs prompts at random within classes.",
     "procrustes": "principal components (at most 50) and a rotation fitted on training prompts, "
     r"then $\cos(R d_A, d_B)$ on the others. Its null re-pairs prompts within classes; what the "
     "prompts share is not in it.",
@@ -186,17 +186,15 @@ def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
     )
 
 
-def control_sentence(across: pd.DataFrame, reason: str = "") -> Remark:
-    """The plan's raw cosine as a negative control.
+def control_sentence(across: pd.DataFrame) -> Remark | None:
+    """The plan's raw cosine as a negative control; None where it is refused, which is said above.
 
     Args:
         across: Rows of one pair of models and one site.
-        reason: Why there is no raw cosine, if there is none.
     """
     known = across[across["raw_cos"].notna()]
     if not len(known):
-        why = reason or "the models have different widths"
-        return Remark(f"The plan's raw cosine is refused: {md(why)}.")
+        return None
     inside = known["raw_cos"].between(known["raw_low"], known["raw_high"])
     return Remark(
         "The plan's raw cosine is a negative control, because the models have no basis in common: "

@@ -24,6 +24,7 @@ from emoact.views.analysed import (
     vector_terms,
 )
 from emoact.views.chart import (
+    BEYOND_ONE,
     Axis,
     Band,
     Chart,
@@ -32,6 +33,8 @@ from emoact.views.chart import (
     Level,
     Line,
     Panel,
+    beyond_one,
+    beyond_sentence,
     of_emotion,
     span,
     wrapped,
@@ -199,21 +202,27 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
     # One such value would flatten every other; the table has it, and the caption says so.
     drawn = drawn.assign(value=drawn["value"].mask(beyond(drawn)))
     shown = ("value", "low", "high", *_NULL, *LINES.get(measure, {}))
+    possible = drawn[list(shown)].clip(-1.0, 1.0)
     y = Axis(
         title=measures()[measure].axis_title,
-        range=span(*(drawn[column] for column in shown), at_least=(0.0, 0.5)),
+        range=span(*(possible[column] for column in shown), at_least=(0.0, 0.5)),
     )
+    crosses = {
+        emotion: beyond_one(own["layer_a"], own["value"]) for emotion, own in by_emotion(drawn)
+    }
+    drawn = drawn.assign(**possible)
     panels = [
         Panel(
             emotions=[emotion] if emotion else [],
-            marks=_marks(part, measure, emotion),
+            marks=[*_marks(part, measure, emotion), *crosses[emotion]],
             x=Axis(title=f"layer of {part['model_a'].iloc[0]}", scale="layer"),
             y=y,
         )
         for emotion, part in by_emotion(drawn)
     ]
     rows = wrapped(panels, 3)
-    return Chart(rows=rows, key=_key(drawn, measure), heights=[300] * len(rows))
+    key = _key(drawn, measure) + [BEYOND_ONE] * any(crosses.values())
+    return Chart(rows=rows, key=key, heights=[300] * len(rows))
 
 
 def _marks(part: pd.DataFrame, measure: str, emotion: str) -> list[Band | Level | Line]:
@@ -314,7 +323,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         "only."
         if beyond(drawn).any()
         else ""
-    )
+    ) + beyond_sentence(drawn["value"].mask(beyond(drawn)))
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
@@ -338,7 +347,8 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
         shared = geometry_sentences(
             across, alpha=source.saved.settings.alpha, n_classes=len(classes[0] & classes[1])
         )
-        said = [*shared, *said, control_sentence(across, _raw_refusal(source, choice))]
+        control = control_sentence(across)
+        said = [*shared, *said, *([] if control is None else [control])]
     return said
 
 

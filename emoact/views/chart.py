@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from emoact.numbers import plural
+
 Scale = Literal["linear", "log", "category", "layer"]
 Dash = Literal["solid", "dash", "dot", "dashdot", "longdashdot"]
 Colour = str
@@ -258,6 +260,43 @@ def span(
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return (low - room, high + room)
+
+
+def beyond_one(x: Iterable[Any], y: Iterable[Any]) -> list[Points]:
+    """A cross at 1 or -1 for every value beyond it, which no correlation can be."""
+    far = [
+        (float(a), float(b))
+        for a, b in zip(x, y, strict=True)
+        if b is not None and math.isfinite(b) and abs(b) > 1
+    ]
+    if not far:
+        return []
+    return [
+        Points(
+            x=[place for place, _ in far],
+            y=[math.copysign(1.0, value) for _, value in far],
+            colour="text",
+            name="estimate beyond 1",
+            symbol="x",
+            data=[[value] for _, value in far],
+            hover="%{customdata[0]:.2f}, more than a correlation can be",
+        )
+    ]
+
+
+BEYOND_ONE = Key(name="estimate beyond 1, drawn at 1", kind="marker", symbol="x")
+
+
+def beyond_sentence(values: Iterable[Any]) -> str:
+    """A sentence for a caption where a value lies beyond 1; empty elsewhere."""
+    n = sum(bool(abs(value) > 1) for value in values)
+    if not n:
+        return ""
+    return (
+        f" {plural(n, 'estimate lies', 'estimates lie')} beyond 1, where no correlation can, "
+        "because what it is divided by is uncertain; such values are crosses at 1, and the table "
+        "holds them."
+    )
 
 
 def values_of(panel: Panel, side: str) -> list[float]:

@@ -16,7 +16,21 @@ from emoact.views.analysed import (
     sites_words,
     vector_terms,
 )
-from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, span, wrapped
+from emoact.views.chart import (
+    BEYOND_ONE,
+    Axis,
+    Band,
+    Chart,
+    Key,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    beyond_one,
+    beyond_sentence,
+    span,
+    wrapped,
+)
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Shown, View
@@ -38,8 +52,8 @@ TERMS = {
     "cross-validated": "numerator and denominator from disjoint scenarios, so that neither shared "
     "noise nor shared neutral inflates it. Shown only at layers where both directions are "
     "significant and its standard error is finite: a cosine of two weak directions is selected "
-    "noise. Not clipped: noise may carry it beyond 1. The band is ± 1.96 jackknife "
-    "standard errors (Walther et al. 2016).",
+    "noise. Noise may carry it beyond 1: a cross at 1, the value in the table. The band is "
+    "± 1.96 jackknife standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
     "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
     "top 3 dimensions": r"share of $\sum_i |a_i b_i|$ that the three largest terms carry; rogue "
@@ -90,6 +104,8 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
         measure: Key of `COSINE_MEASURES`.
     """
     share = measure == "top_share"
+    validated = "cv_cosine" if measure == "cosine" else "cv_zscored"
+    crosses = False
     y = Axis(
         title="share" if share else "cosine",
         format=".0%" if share else "",
@@ -101,17 +117,21 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
         panels = []
         for a, b in pairs(own):
             part = own[(own["emotion_a"] == a) & (own["emotion_b"] == b)].sort_values("layer")
+            marks = _marks(part, measure, site)
+            if not share:
+                marks += beyond_one(part["layer"], part[validated])
+                crosses |= bool((part[validated].abs() > 1).any())
             panels.append(
                 Panel(
                     emotions=emotion_order([a, b]),
                     title=known.title(site),
-                    marks=_marks(part, measure, site),
+                    marks=marks,
                     x=Axis(title="layer", scale="layer"),
                     y=y,
                 )
             )
         rows += wrapped(panels, 3)
-    return Chart(rows=rows, key=_key(measure, drawn))
+    return Chart(rows=rows, key=_key(measure, drawn) + [BEYOND_ONE] * crosses)
 
 
 def _reach(drawn: pd.DataFrame, measure: str) -> tuple[float, float]:
@@ -122,10 +142,10 @@ def _reach(drawn: pd.DataFrame, measure: str) -> tuple[float, float]:
         if measure == "zscored"
         else ("cv_cosine", "cosine", "null_low", "null_high")
     )
-    return span(*(drawn[name] for name in names), at_least=(0.0, 1.0))
+    return span(*(drawn[name].clip(-1.0, 1.0) for name in names), at_least=(0.0, 1.0))
 
 
-def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | Line]:
+def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Mark]:
     layers, dash = part["layer"], known.site(site).dash
     if measure == "top_share":
         share = Line(
@@ -140,14 +160,19 @@ def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | L
         return [share]
     both = measure == "cosine"
     validated = "cv_cosine" if both else "cv_zscored"
-    marks: list[Band | Level | Line] = [Level(at=0.0, colour="axis", dash="solid")]
+    marks: list[Mark] = [Level(at=0.0, colour="axis", dash="solid")]
     if both:
         error = 1.96 * part["cv_se"]
         centre = part[validated]
         marks += [
             Band(x=layers, low=part["null_low"], high=part["null_high"], colour="null"),
             Level(at=float(part["expectation"].iloc[0]), colour="text"),
-            Band(x=layers, low=centre - error, high=centre + error, colour="accent"),
+            Band(
+                x=layers,
+                low=(centre - error).clip(-1.0, 1.0),
+                high=(centre + error).clip(-1.0, 1.0),
+                colour="accent",
+            ),
         ]
     return [
         *marks,
@@ -162,7 +187,7 @@ def _marks(part: pd.DataFrame, measure: str, site: str) -> list[Band | Level | L
         ),
         Line(
             x=layers,
-            y=part[validated],
+            y=part[validated].clip(-1.0, 1.0),
             colour="accent",
             name="cross-validated",
             dash=dash,
@@ -202,7 +227,12 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
         caption=f"Pairs of emotions by layer: {COSINE_MEASURES[measure]}; {choice['model']}, "
-        f"{sites_words(choice)}.",
+        f"{sites_words(choice)}."
+        + (
+            ""
+            if measure == "top_share"
+            else beyond_sentence(drawn["cv_cosine" if measure == "cosine" else "cv_zscored"])
+        ),
         name=f"distances-{measure}-{choice['model']}",
     )
 

@@ -103,8 +103,8 @@ def sentences(found: Transferred, site: str) -> list[str]:
         target = "" if probe["target"] == emotion else f" as {md(str(probe['target']))}"
         n = (int(probe["n_emotion"]), int(probe["n"] - probe["n_emotion"]))
         gain = (
-            "not compared with words, there are too few prompts"
-            if min(n) < MIN_UNITS
+            "not compared with words, there are too few scenarios"
+            if probe["n_scenarios_least"] < MIN_UNITS
             else "better than this classifier"
             if probe["difference_low"] > 0
             else "worse than this classifier"

@@ -118,7 +118,11 @@ def transfer_cells(
             "n_train": int(pair.train.sum()),
             "n": int((~pair.train).sum()),
             "n_emotion": int(pair.is_emotion[~pair.train].sum()),
-            "n_scenarios": len(np.unique(second.design.scenario_of[pair.rows[1]])),
+            "n_scenarios": _n_scenarios(pair, pair.rows[1]),
+            "n_scenarios_least": min(
+                _n_scenarios(pair, pair.rows[1][side])
+                for side in (pair.is_emotion[~pair.train], ~pair.is_emotion[~pair.train])
+            ),
         }
         for site in sites:
             n_layers = first.sites[site].shape[1]
@@ -167,6 +171,10 @@ def transfer_cells(
             )
             ids = {**names, "site": "resid_pre" if kind == LAYER_0 else "", "classifier": kind}
             yield Cell(table="transfer", ids=ids, source=source)
+
+
+def _n_scenarios(pair: _Pair, rows: Int[np.ndarray, " _"]) -> int:
+    return len(np.unique(pair.second.design.scenario_of[rows]))
 
 
 def mapped_labels(

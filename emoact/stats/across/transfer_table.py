@@ -47,7 +47,8 @@ class Tested:
         n_train: Prompts of the first data set.
         n: Prompts of the second.
         n_emotion: Those of the emotion.
-        n_scenarios: Their scenarios.
+        n_scenarios: Scenarios of the tested prompts.
+        n_scenarios_least: Those of the class that has fewer.
     """
 
     scores: Scores
@@ -59,6 +60,7 @@ class Tested:
     n: int
     n_emotion: int
     n_scenarios: int
+    n_scenarios_least: int
 
 
 def balanced(
@@ -169,6 +171,11 @@ MEASURES = (
                 "n_scenarios",
                 "scenarios",
                 "Scenarios of the second data set, prompts where it has none",
+            ),
+            (
+                "n_scenarios_least",
+                "scenarios",
+                "Those of the class that has fewer",
             ),
         )
     ),

@@ -15,7 +15,7 @@ from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.stats.across.transfer_table import auroc, balanced
 from emoact.store.reading import read
-from emoact.views.transfer import label_pairs
+from emoact.views.transfer import label_pairs, sentences
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 
@@ -186,6 +186,20 @@ def test_the_command_prints_the_answer_and_one_document(
     assert document["labels"]["anger"] == "gratitude"
     assert document["transfer"][0]["n_train"] == 24
     assert main((*words, "--map", "anger")) == 2
+
+
+def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    plant_scenarios(
+        tmp_path, "gpt2", n=15, n_layers=4, scenario=lambda i: f"u{i % 5}", noun="bread"
+    )
+    request = TransferRequest(source=str(folders[0]), target=str(tmp_path))
+    found = compute_transfer(request)
+    rows = found.tables["transfer"]
+    assert set(rows["n_scenarios_least"]) == {5}
+    assert set(rows["n"]) == {30}
+    assert "there are too few scenarios" in " ".join(sentences(found, "resid_pre"))
 
 
 def test_the_view_of_an_analysis_shows_the_same_figures(

@@ -283,6 +283,28 @@ def test_emotions_that_differ_from_neutral_alike_do_not_differ_from_each_other()
     assert found["joy", "pride"].p_holm < 0.05
 
 
+def test_each_emotion_is_told_with_its_own_number_of_prompts() -> None:
+    row = dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | {
+        "emotion": "anger",
+        "site": "resid_pre",
+        "evaluation": "cross_validated",
+        "probe": "logistic",
+        "accuracy": 0.91,
+        "balanced_accuracy": 0.91,
+        "layer_first": 1,
+        "layer_last": 2,
+        "verdict": "undecided",
+        "n_prompts": 100,
+        "n_scenarios": 50,
+    }
+    (alike,) = probe_sentences([row, {**row, "emotion": "joy"}])
+    assert alike.startswith("On held-out scenarios (100 prompts of 50 scenarios), balanced")
+    (other,) = probe_sentences([row, {**row, "emotion": "joy", "n_prompts": 7, "n_scenarios": 3}])
+    assert "(100 prompts of 50 scenarios): undecided" in other
+    assert "(7 prompts of 3 scenarios): undecided" in other
+    assert other.startswith("On held-out scenarios, balanced")
+
+
 def test_headline_of_an_earlier_version_can_still_be_told() -> None:
     row = dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | {
         "emotion": "anger",

@@ -9,6 +9,7 @@ import pytest
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, layer_map
 from emoact.views.across_answer import geometry_sentences, prompts_sentence
+from emoact.views.chart import beyond_sentence
 from tests.unit.views.conftest import Tables, draw, lines
 
 
@@ -27,7 +28,8 @@ def test_models_are_compared_at_the_values_of_the_table(tables: Tables, measure:
     )
     curves = lines(picture)
     assert len(curves) == (2 if of_emotion else 1)
-    assert list(curves[0].y) == pytest.approx(rows.tolist(), nan_ok=True)
+    # No line goes beyond 1; values that do are crosses.
+    assert list(curves[0].y) == pytest.approx(rows.clip(-1, 1).tolist(), nan_ok=True)
     assert drawn["null_low"].notna().any()
 
 
@@ -60,6 +62,26 @@ def test_a_correlation_over_a_ceiling_of_noise_flattens_neither_lines_nor_colour
     assert [v for row in missing.z for v in row].count(1) == 1
     assert missing.colorscale[0][1].startswith("rgba(90")
     assert not missing.showscale
+
+
+@pytest.mark.parametrize("measure", ["score_corr", HEADLINE])
+def test_a_correlation_above_one_is_a_cross_at_one_and_said(tables: Tables, measure: str) -> None:
+    across = tables["across"][tables["across"]["site"] == "resid_pre"].copy()
+    across[measure] = 0.5
+    across.loc[across.index[1], measure] = 1.2
+    drawn = by_layer.table(across, tables["similarity"], measure)
+    assert drawn["value"].max() == 1.2
+    picture = draw(by_layer.chart(drawn, measure))
+    heights = [y for trace in picture.data for y in trace.y if y is not None]
+    assert max(y for y in heights if math.isfinite(y)) == 1.0
+    (cross,) = (
+        t
+        for t in picture.data
+        if t.mode == "markers" and t.marker.symbol == "x" and t.x[0] is not None
+    )
+    assert (list(cross.y), cross.customdata[0][0]) == ([1.0], 1.2)
+    assert "1 estimate lies beyond 1" in beyond_sentence(drawn["value"])
+    assert beyond_sentence(drawn["value"].iloc[:1]) == ""
 
 
 def test_a_map_has_the_first_model_along_x(tables: Tables) -> None:

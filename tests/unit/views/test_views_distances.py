@@ -21,10 +21,20 @@ def test_cosines_are_drawn_at_their_values(tables: Tables, measure: str) -> None
     column = {"cosine": "cv_cosine", "zscored": "cv_zscored", "top_share": "top_share"}[measure]
     curve = lines(picture)[0]
     rows = drawn[drawn["site"] == "resid_pre"]
-    assert list(curve.y) == pytest.approx(rows[column].tolist(), nan_ok=True)
+    assert list(curve.y) == pytest.approx(rows[column].clip(-1, 1).tolist(), nan_ok=True)
     levels = [list(t.y) for t in picture.data if t.line.dash == "dot" and t.x[0] is not None]
     expected = drawn["expectation"].iloc[0]
     assert ([expected, expected] in levels) == (measure == "cosine")
+
+
+def test_a_cosine_above_one_is_a_cross_at_one(tables: Tables) -> None:
+    drawn = cosines.table(of_gpt2(tables, "distances"))
+    drawn["cv_cosine"], drawn["cv_se"] = 0.9, 0.2
+    drawn.loc[drawn.index[1], "cv_cosine"] = 1.3
+    picture = draw(cosines.chart(drawn, "cosine"))
+    heights = [y for trace in picture.data for y in trace.y if y is not None and np.isfinite(y)]
+    assert max(heights) == 1.0
+    assert 1.3 in [t.customdata[0][0] for t in picture.data if t.name == "estimate beyond 1"]
 
 
 def test_a_matrix_is_symmetric_with_ones_and_holds_the_layer_asked_for(tables: Tables) -> None:
