@@ -1,25 +1,34 @@
 """Write docs/calibration.md: error rates of significance, intervals and verdicts.
 
     python -m scripts.calibrate_analysis [--grids 200] [--workers 2] [--only power coverage]
+        [--minutes 2] [--rows WORDS] [--kept FILE]
 
-Seeds are fixed here, and no section is chosen among several runs. Data without and with effects are
-planted in `calibration_designs.py`.
+What is found in each data set is kept in a file, so that a run that was stopped, by `--minutes` or
+otherwise, goes on where it ended. A row without a result, or outside of `--rows`, stays as the page
+has it. Seeds are
+fixed here, and no section is chosen among several runs. Data without and with effects are planted
+in `calibration_designs.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import math
 import multiprocessing
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from emoact.analysis.key import METHOD_VERSION
 from scripts.calibration_designs import (
     EFFECTS,
     EMOTIONS,
@@ -28,6 +37,8 @@ from scripts.calibration_designs import (
     LAYERS,
     LAYOUTS,
     MODELS,
+    NOISE_SIZES,
+    NOISY,
     PARTS,
     PERMUTATIONS,
     SPECTRA,
@@ -38,6 +49,7 @@ from scripts.calibration_designs import (
     Seed,
     Verdicts,
     covered,
+    excluded,
     judge_grid,
     power_of_test,
     say_verdict,
@@ -49,6 +61,9 @@ SEED = 9_2026
 SCENARIOS = (25, 50, 100, 200)
 
 Pool = Callable[[Callable[[Seed], Any], Sequence[Seed]], list[Any]]
+"""From a function of a seed and the seeds to what was found, of as many of them as time allowed."""
+
+Row = tuple[str, ...]
 
 
 def main() -> None:
@@ -57,22 +72,91 @@ def main() -> None:
     parser.add_argument("--grids", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=tuple(SECTIONS), default=tuple(SECTIONS))
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start nothing after that")
+    parser.add_argument("--rows", default="", help="only rows whose conditions hold these words")
+    parser.add_argument("--kept", type=Path, default=Path(".calibration.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("docs/calibration.md"))
     arguments = parser.parse_args()
     started = time.monotonic()
+    kept = Kept(arguments.kept, until=started + 60 * arguments.minutes, rows=arguments.rows)
     with (
         threadpool_limits(limits=1),
         multiprocessing.get_context("fork").Pool(arguments.workers) as processes,
     ):
 
         def pool(run: Callable[[Seed], Any], seeds: Sequence[Seed]) -> list[Any]:
-            return processes.map(run, seeds, chunksize=2)
+            return kept.found(run, seeds, lambda some: processes.map(run, some, chunksize=1))
 
         for name in arguments.only:
-            text = "\n\n".join(SECTIONS[name](pool, arguments.grids))
+            head, note, names, rows = SECTIONS[name](pool, arguments.grids)
             old = arguments.out.read_text(encoding="utf-8") if arguments.out.exists() else ""
+            lines = _table(names, with_old(rows, old_rows(old, name)))
+            text = f"## {head}\n\n{note}\n\n{lines}"
             arguments.out.write_text(put(old, name, text), encoding="utf-8")
             print(f"{name}: {time.monotonic() - started:.0f} s")
+
+
+class Kept:
+    """What was found in each data set, one line of JSON a data set.
+
+    Args:
+        path: File that is read at the start and added to.
+        until: Moment after which nothing is started.
+        rows: Words that the conditions of a row must hold; others have no result.
+    """
+
+    def __init__(self, path: Path, *, until: float = math.inf, rows: str = "") -> None:
+        self._path, self._until, self._rows = path, until, rows
+        self._known: dict[str, Any] = {}
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for line in lines:
+            key, value = json.loads(line, object_hook=lambda found: SimpleNamespace(**found))
+            self._known[key] = value
+
+    def found(
+        self,
+        run: Any,
+        seeds: Sequence[Seed],
+        work: Callable[[Sequence[Seed]], list[Any]],
+        at_once: int = 8,
+    ) -> list[Any]:
+        """The results of these seeds, as far as they are known or time is left."""
+        name = f"{METHOD_VERSION} {run.func.__name__} {run.args}"
+        if self._rows not in name:
+            return []
+        missing = [seed for seed in seeds if f"{name} {seed}" not in self._known]
+        for start in range(0, len(missing), at_once):
+            if time.monotonic() > self._until:
+                break
+            some = missing[start : start + at_once]
+            with self._path.open("a", encoding="utf-8") as file:
+                for seed, value in zip(some, work(some), strict=True):
+                    self._known[f"{name} {seed}"] = value
+                    file.write(json.dumps([f"{name} {seed}", value], default=_plain) + "\n")
+        known = (self._known.get(f"{name} {seed}") for seed in seeds)
+        return [value for value in known if value is not None]
+
+
+def _plain(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+
+
+def old_rows(page: str, name: str) -> list[Row]:
+    """Rows of the table of a section of the page."""
+    found = re.search(rf"<!-- {name} -->(.*?)(?=<!--|\Z)", page, re.DOTALL)
+    lines = [line for line in found[1].splitlines() if line.startswith("| ")] if found else []
+    return [tuple(line.strip("| ").split(" | ")) for line in lines[2:]]
+
+
+def with_old(rows: Iterable[tuple[Row, Row]], old: Sequence[Row]) -> list[Row]:
+    """Whole rows of names and figures; a row without figures is that of the page, if it has one."""
+    whole = []
+    for names, figures in rows:
+        before = (row for row in old if row[: len(names)] == names)
+        found = (*names, *figures) if figures else next(before, None)
+        if found is not None:
+            whole.append(found)
+    return whole
 
 
 def put(page: str, name: str, text: str) -> str:
@@ -92,149 +176,174 @@ rate is over planted data sets whose truth is known. **above** marks a count tha
 standard errors over 5 %."""
 
 
-def _significance(pool: Pool, n: int) -> Iterable[str]:
-    yield "## False alarms of the permutation test"
-    yield (
+Section = tuple[str, str, Row, list[tuple[Row, Row]]]
+"""Heading, note, names of the columns, and rows as names and figures (none: not computed)."""
+
+
+def _significance(pool: Pool, n: int) -> Section:
+    note = (
         f"Each data set holds {MODELS} models, {len(EMOTIONS)} emotions and neutral, {LAYERS} "
-        f"layers of width {WIDTH}; {PERMUTATIONS} relabellings, α = {ALPHA}, {n} data sets a row. "
-        "*Layer*: share of layers without an effect with p ≤ α (5 % expected). *Emotion*: data "
-        "sets in which any emotion without an effect has p_holm ≤ α. *Layer of emotion*: data "
-        "sets in which any layer without an effect has p_strong ≤ α."
+        f"layers of width {WIDTH}; {PERMUTATIONS} relabellings, α = {ALPHA}. *Layer*: share of "
+        "layers without an effect with p ≤ α (5 % expected). *Emotion*: data sets in which any "
+        "emotion without an effect has p_holm ≤ α. *Layer of emotion*: data sets in which any "
+        "layer without an effect has p_strong ≤ α."
     )
-    rows = []
+    rows = list[tuple[Row, Row]]()
     for code, (layout, part, spectrum) in enumerate(
         (layout, part, spectrum) for layout in LAYOUTS for part in PARTS for spectrum in SPECTRA
     ):
         found: list[Levels] = pool(
             partial(judge_grid, layout, part, spectrum), _seeds(100 + code, n)
         )
-        alone = np.mean([each.alone for each in found])
-        anywhere = sum(each.anywhere for each in found)
-        strong = sum(each.strong for each in found)
-        has_family = FAMILIES[part]
-        rows.append(
-            (
-                layout,
-                part,
-                spectrum,
+        figures: Row = ()
+        if found:
+            alone = np.mean([each.alone for each in found])
+            anywhere = _counted([each.anywhere for each in found]) if FAMILIES[part] else "–"
+            figures = (
                 f"{100 * alone:.1f} %",
-                f"{anywhere} of {n}{_mark(anywhere, n)}" if has_family else "–",
-                f"{strong} of {n}{_mark(strong, n)}",
+                anywhere,
+                _counted([each.strong for each in found]),
             )
-        )
-    yield _table(("scenarios", "effect", "spectrum", "layer", "emotion", "layer of emotion"), rows)
+        rows.append(((layout, part, spectrum), figures))
+    names = ("scenarios", "effect", "spectrum", "layer", "emotion", "layer of emotion")
+    return "False alarms of the permutation test", note, names, rows
 
 
-def _power(pool: Pool, n: int) -> Iterable[str]:
-    yield "## Power of the permutation test"
-    yield (
+def _power(pool: Pool, n: int) -> Section:
+    note = (
         "One emotion of nine families has an effect at half of the layers, of the same size in all "
-        "rows (matched scenarios, steep spectrum). Share of data sets in which that emotion has "
+        "rows (matched scenarios, steep spectrum). Data sets in which that emotion has "
         "p_holm ≤ α."
     )
-    sizes = (10, *SCENARIOS[:3])
-    rows = [
-        (str(size), f"{100 * np.mean(pool(partial(power_of_test, size), _seeds(300, n))):.0f} %")
-        for size in sizes
-    ]
-    yield _table(("scenarios", "found"), rows)
+    rows = list[tuple[Row, Row]]()
+    for size in (10, *SCENARIOS[:3]):
+        found: list[bool] = pool(partial(power_of_test, size), _seeds(300, n))
+        rows.append(((str(size),), (f"{sum(found)} of {len(found)}",) if found else ()))
+    return "Power of the permutation test", note, ("scenarios", "found"), rows
 
 
-def _coverage(pool: Pool, n: int) -> Iterable[str]:
-    yield "## Coverage of 95 % intervals"
-    yield (
-        f"Share of {4 * n} intervals that hold what they estimate: the square of the planted "
-        "direction, and the d′ and AUROC of new prompts that are scored as the held-out ones are. "
-        "93 to 97 % is asked for and not reached everywhere; a rate of 95 % has a standard error "
-        "of "
-        f"{100 * np.sqrt(0.05 * 0.95 / (4 * n)):.1f} %. Matched scenarios that vary as much as "
-        "prompts."
+def _coverage(pool: Pool, n: int) -> Section:
+    note = (
+        "Share of intervals that hold what they estimate: the square of the planted direction, and "
+        "the d′ and AUROC of new prompts that are scored as the held-out ones are. 93 to 97 % is "
+        "asked for and not reached everywhere; a rate of 95 % of "
+        f"{4 * n} intervals has a standard error of "
+        f"{100 * np.sqrt(0.05 * 0.95 / (4 * n)):.1f} %. Matched scenarios vary as much as prompts; "
+        "unmatched prompts are scenarios of their own."
     )
-    rows = []
-    conditions = ((name, size, e) for name in EFFECTS for size in (25, 50) for e in EFFECTS[name])
-    for code, (spectrum, size, effect) in enumerate(conditions):
+    rows = list[tuple[Row, Row]]()
+    matched = (
+        ("matched", name, size, e) for name in EFFECTS for size in (25, 50) for e in EFFECTS[name]
+    )
+    unmatched = (
+        (layout, name, 0, e) for layout in LAYOUTS[1:] for name in EFFECTS for e in EFFECTS[name]
+    )
+    for code, (layout, spectrum, size, effect) in enumerate((*matched, *unmatched)):
         found: list[list[Estimate]] = pool(
-            partial(covered, spectrum, size, effect), _seeds(400 + code, 4 * n)
+            partial(covered, layout, spectrum, size, effect), _seeds(400 + code, 4 * n)
         )
-        truth = np.mean([[each.truth for each in some] for some in found], axis=0)
-        rates = np.mean(
-            [
+        figures: Row = ()
+        if found:
+            truth = np.mean([[each.truth for each in some] for some in found], axis=0)
+            held = [
                 [each.low <= value <= each.high for each, value in zip(some, truth, strict=True)]
                 for some in found
-            ],
-            axis=0,
-        )
-        rates_said = (f"{100 * rate:.1f} %" for rate in rates)
-        rows.append((spectrum, str(size), f"{truth[1]:.2f}", *rates_said))
-    yield _table(("spectrum", "scenarios", "true d′", "squared strength", "d′", "AUROC"), rows)
+            ]
+            rates = (f"{100 * rate:.1f} %" for rate in np.mean(held, axis=0))
+            figures = (f"{truth[1]:.2f}", *rates, str(len(found)))
+        where = f"matched, {size}" if layout == "matched" else layout
+        rows.append(((spectrum, where, f"{effect:g}"), figures))
+    names = ("spectrum", "scenarios", "length", "true d′", "squared strength", "d′", "AUROC")
+    return "Coverage of 95 % intervals", note, (*names, "intervals"), rows
 
 
-def _false_beyond(pool: Pool, n: int) -> Iterable[str]:
-    yield "## Verdicts where words made the activations"
-    yield (
+def _noise(pool: Pool, n: int) -> Section:
+    note = (
+        "Data sets in which a control counts as noisier than the prompts (`noisy_controls`: its "
+        f"scatter within classes is more than {NOISY} times theirs, median over dimensions and "
+        f"layers). At a true ratio of 1 that is a false exclusion. {LAYERS} layers of width "
+        f"{WIDTH}; prompts and controls are drawn independently."
+    )
+    rows = list[tuple[Row, Row]]()
+    ratios = (1.0, 1.1, NOISY, 1.3, 1.5)
+    for place, spectrum in enumerate(SPECTRA):
+        for size in NOISE_SIZES:
+            by_ratio = [
+                pool(partial(excluded, spectrum, size, ratio), _seeds(800 + place, 2 * n))
+                for ratio in ratios
+            ]
+            figures = tuple(f"{sum(found)} of {len(found)}" for found in by_ratio)
+            rows.append(((spectrum, str(size)), figures if all(by_ratio) else ()))
+    names = ("spectrum", "scenarios", *(f"ratio {ratio:g}" for ratio in ratios))
+    return "Controls that count as noisy", note, names, rows
+
+
+def _false_beyond(pool: Pool, n: int) -> Section:
+    note = (
         "50 scenarios, texts whose words differ between the classes, 20 shuffles, a logistic "
         "probe. `beyond_words` is an error in every row."
     )
-    rows = []
+    rows = list[tuple[Row, Row]]()
     for code, design in enumerate(WORD_MODELS):
         found: list[Verdicts] = pool(partial(say_verdict, design, 50, 0.0), _seeds(500 + code, n))
-        said = sum(each.verdict == "beyond_words" for each in found)
-        rows.append((design, f"{said} of {n}{_mark(said, n)}", *_shares(found)))
-    yield _table(
-        ("activations", "beyond_words", "words_suffice", "inconclusive", "no_separation"), rows
-    )
+        said = [each.verdict == "beyond_words" for each in found]
+        rows.append(((design,), (_counted(said), *_shares(found)) if found else ()))
+    names = ("activations", "beyond_words", "words_suffice", "inconclusive", "no_separation")
+    return "Verdicts where words made the activations", note, names, rows
 
 
-def _gains(pool: Pool, n: int) -> Iterable[str]:
-    yield "## Verdicts by number of scenarios"
-    yield (
+def _gains(pool: Pool, n: int) -> Section:
+    note = (
         "Activations are made of words and of a part that no word knows, of a size that gives the "
         "probe about the stated gain over each of words at 50 scenarios (mean of simulations). "
         "`gain` is the mean at the number of scenarios over the best of the three on the tested "
         "prompts, which lowers it by some points. `words_suffice` is an error at a gain of 10 "
         "points; without a gain it is right, and `beyond_words` an error."
     )
-    rows = []
+    rows = list[tuple[Row, Row]]()
     for gain in GAINS:
         effect = size_of_gain(gain, pool, _seeds(600, 40))
         for size in SCENARIOS:
-            n_sets = n // 2
-            found: list[Verdicts] = pool(
-                partial(say_verdict, "random word vectors", size, effect),
-                _seeds(700 + size, n_sets),
+            names = (f"{100 * gain:.0f} points", str(size))
+            found: list[Verdicts] = (
+                pool(
+                    partial(say_verdict, "random word vectors", size, effect),
+                    _seeds(700 + size, n // 2),
+                )
+                if effect is not None
+                else []
             )
-            said = sum(each.verdict == "beyond_words" for each in found)
-            mean = np.nanmean([each.gain for each in found])
-            rows.append(
-                (
-                    f"{100 * gain:.0f} points",
-                    str(size),
+            figures: Row = ()
+            if found:
+                said = sum(each.verdict == "beyond_words" for each in found)
+                mean = np.nanmean([each.gain for each in found])
+                figures = (
                     f"{100 * mean:.1f} points",
-                    f"{said} of {n_sets}",
+                    f"{said} of {len(found)}",
                     *_shares(found),
                 )
-            )
-    yield _table(
-        (
-            "planted",
-            "scenarios",
-            "gain",
-            "beyond_words",
-            "words_suffice",
-            "inconclusive",
-            "no_separation",
-        ),
+            rows.append((names, figures))
+    columns = ("planted", "scenarios", "gain", "beyond_words")
+    return (
+        "Verdicts by number of scenarios",
+        note,
+        (*columns, "words_suffice", "inconclusive", "no_separation"),
         rows,
     )
 
 
-SECTIONS: dict[str, Callable[[Pool, int], Iterable[str]]] = {
+SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
     "significance": _significance,
     "power": _power,
     "coverage": _coverage,
+    "noise": _noise,
     "words": _false_beyond,
     "gains": _gains,
 }
+
+
+def _counted(found: Sequence[bool]) -> str:
+    return f"{sum(found)} of {len(found)}{_mark(sum(found), len(found))}"
 
 
 def _shares(found: Sequence[Verdicts]) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from emoact.stats.features import Controls, PromptInfo, UnitFeatures
 from emoact.stats.full import analyse_grid
 from emoact.stats.null.permutation import permuted_statistics
 from emoact.stats.null.significance import judge_families
+from emoact.stats.probes.grid import scatter_ratio
+from emoact.stats.probes.headline import NOISY
 from emoact.stats.products import share_vectors
 from emoact.stats.settings import AnalysisSettings
 
@@ -198,17 +200,23 @@ EFFECTS = {
 """Lengths of the planted direction in units of noise, by spectrum."""
 
 
-def covered(spectrum: str, n_scenarios: int, effect: float, seed: Seed) -> list[Estimate]:
+def covered(
+    layout: str, spectrum: str, n_scenarios: int, effect: float, seed: Seed
+) -> list[Estimate]:
     """Squared strength, d' and AUROC at one layer.
 
     What d' and AUROC estimate is those of many new prompts that are scored as the held-out ones
-    are, each by the direction and midpoint of one of the folds. Their covariance is twice that of
-    the noise, because scenarios have as much.
+    are, each by the direction and midpoint of one of the folds. In matched scenarios their
+    covariance is twice that of the noise, because scenarios have as much. Unmatched prompts are
+    scenarios of their own, of which the layout says the number; emotion and neutral may spread
+    differently.
     """
     rng = np.random.default_rng(seed)
-    design = design_with("matched", n_scenarios)
+    design = design_with(layout, n_scenarios)
     spread = spread_of(spectrum, np.random.default_rng(0))
-    vectors = noise(design, "matched", spread, rng)[:, :1]
+    vectors = noise(design, layout, spread, rng)[:, :1]
+    # Variance of a prompt of the emotion, and of a neutral one, in units of the noise.
+    of_classes = (2.0, 2.0) if layout == "matched" else (9.0 if "sd 3" in layout else 1.0, 1.0)
     direction = np.random.default_rng(1).standard_normal(WIDTH)
     delta = (effect * direction / np.linalg.norm(direction)) @ spread
     vectors[design.label_of == 0] += delta
@@ -217,7 +225,7 @@ def covered(spectrum: str, n_scenarios: int, effect: float, seed: Seed) -> list[
     strength = measure_strength(shared, design, contrast.weights)
     scores = held_out_scores(design, shared.vectors, contrast.weights, contrast.folds)
     found = measure_separation(scores, shared.vectors, design, contrast.weights, contrast.folds)
-    here, there, variance = [], [], []
+    here, there, along = [], [], []
     for fold in np.unique(contrast.folds):
         kept = contrast.folds != fold
         emotion, neutral = design.label_of == 0, design.label_of == design.index("neutral")
@@ -225,10 +233,11 @@ def covered(spectrum: str, n_scenarios: int, effect: float, seed: Seed) -> list[
         unit = (mean_e - mean_n) / np.linalg.norm(mean_e - mean_n)
         there.append(-unit @ (mean_e + mean_n) / 2)
         here.append(there[-1] + unit @ delta)
-        variance.append(2 * np.linalg.norm(unit @ spread.T) ** 2)
-    pooled = np.mean(variance) + (np.var(here) + np.var(there)) / 2
+        along.append(np.linalg.norm(unit @ spread.T) ** 2)
+    of_emotion, of_neutral = (share * np.array(along) for share in of_classes)
+    pooled = (of_emotion.mean() + of_neutral.mean() + np.var(here) + np.var(there)) / 2
     truth = float((np.mean(here) - np.mean(there)) / np.sqrt(pooled))
-    apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(variance, variance))
+    apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(of_emotion, of_neutral))
     area = float(norm.cdf(apart).mean())
     square = float(strength.squared[0])
     reach = strength.quantile * float(strength.squared_se[0])
@@ -238,6 +247,33 @@ def covered(spectrum: str, n_scenarios: int, effect: float, seed: Seed) -> list[
         Estimate(truth=truth, low=float(d_low), high=float(d_high)),
         Estimate(truth=area, low=float(a_low), high=float(a_high)),
     ]
+
+
+NOISE_SIZES = (6, 12, 25, 50)
+"""Scenarios of `excluded`, with one prompt of either class each."""
+
+
+def excluded(spectrum: str, n_scenarios: int, ratio: float, seed: Seed) -> bool:
+    """True where a control counts as noisier than the prompts.
+
+    Controls are drawn like the prompts, and independently of them, which varies their scatter more
+    than the same words do.
+
+    Args:
+        spectrum: Of prompts and controls.
+        n_scenarios: Prompts of either class.
+        ratio: True scatter of the control over that of the prompts.
+        seed: Of the data.
+    """
+    rng = np.random.default_rng(seed)
+    spread = spread_of(spectrum, rng)
+    real, control = (
+        (rng.standard_normal((2 * n_scenarios, LAYERS, WIDTH)) @ spread).astype(np.float32)
+        for _ in range(2)
+    )
+    is_emotion = np.arange(2 * n_scenarios) < n_scenarios
+    found = scatter_ratio(real, [np.float32(ratio) * control], (is_emotion, ~is_emotion))
+    return bool(found > NOISY)
 
 
 WORD_MODELS = (
@@ -365,14 +401,21 @@ def say_verdict(design: str, n_scenarios: int, effect: float, seed: Seed) -> Ver
     return Verdicts(verdict=str(row["verdict"]), gain=float(row["balanced_accuracy"] - words_know))
 
 
-def size_of_gain(gain: float, pool: Callable[..., list[Any]], seeds: Sequence[Seed]) -> float:
-    """Effect that gives the probe a mean gain over the best of words, by bisection."""
+def size_of_gain(
+    gain: float, pool: Callable[..., list[Any]], seeds: Sequence[Seed]
+) -> float | None:
+    """Effect that gives the probe a mean gain over the best of words, by bisection.
+
+    None where time did not allow all data sets: another effect would make another row.
+    """
     if gain == 0:
         return 0.0
     low, high = 0.0, 0.6
     for _ in range(6):
         middle = (low + high) / 2
         found = pool(partial(say_verdict, "random word vectors", 50, middle), seeds)
+        if len(found) < len(seeds):
+            return None
         mean = np.mean([each.gain for each in found])
         low, high = (low, middle) if mean > gain else (middle, high)
     return (low + high) / 2

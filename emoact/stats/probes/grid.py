@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell, Columns
@@ -199,7 +199,8 @@ def _controls(
     """Correctness without context and word order, controls that are not finite, and scatter."""
     found: dict[str, dict[str, np.ndarray] | None] = {}
     nonfinite, scatter = [], {}
-    real = _within(model.sites[site][:, list(layers)], question)
+    real = model.sites[site][:, list(layers)]
+    sides = (question.used & question.is_emotion, question.used & ~question.is_emotion)
     controls = model.controls or Controls()
     plain = () if controls.contextless is None else (controls.contextless,)
     for name, sets in (("contextless", plain), ("shuffled words", controls.shuffled)):
@@ -214,21 +215,30 @@ def _controls(
                 evaluation: np.mean([part[evaluation] for part in parts], axis=0)
                 for evaluation in question.splits
             }
-            own = np.sqrt(np.mean([_within(each, question) ** 2 for each in pooled], axis=0))
-            ratio = np.divide(own, real, out=np.full(real.shape, np.nan), where=real > 0)
-            by_layer = [np.median(row[np.isfinite(row)]) for row in ratio if np.isfinite(row).any()]
-            scatter[name] = float(np.median(by_layer)) if by_layer else np.nan
+            scatter[name] = scatter_ratio(real, pooled, sides)
     return found["contextless"], found["shuffled words"], tuple(nonfinite), scatter
 
 
-def _within(
-    features: Float32[np.ndarray, "prompt layer d_model"], question: Question
-) -> Float64[np.ndarray, "layer d_model"]:
-    """Standard deviation of each dimension within the two classes."""
-    sides = (question.used & question.is_emotion, question.used & ~question.is_emotion)
-    return np.asarray(
-        np.sqrt(np.mean([features[side].var(axis=0, dtype=np.float64) for side in sides], axis=0))
-    )
+def scatter_ratio(
+    features: Float32[np.ndarray, "prompt layer d_model"],
+    controls: Sequence[Float32[np.ndarray, "prompt layer d_model"]],
+    sides: Sequence[Bool[np.ndarray, " prompt"]],
+) -> float:
+    """Scatter of a control within classes over that of the prompts.
+
+    The standard deviation of each dimension, the median over dimensions and then over layers; of
+    several extractions of a control the mean of the variances. NaN where nothing varies.
+    """
+
+    def variance(values: np.ndarray) -> np.ndarray:
+        each = [values[side].var(axis=0, dtype=np.float64) for side in sides]
+        return np.asarray(np.mean(each, axis=0))
+
+    real = variance(features)
+    own = np.mean([variance(each) for each in controls], axis=0)
+    ratio = np.sqrt(np.divide(own, real, out=np.full(real.shape, np.nan), where=real > 0))
+    by_layer = [np.median(row[np.isfinite(row)]) for row in ratio if np.isfinite(row).any()]
+    return float(np.median(by_layer)) if by_layer else np.nan
 
 
 def _shuffled(values: np.ndarray, kind: ProbeKind, contrast: Contrast, n_shuffles: int) -> float:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +85,38 @@ def test_ten_points_are_seldom_called_none_on_the_page() -> None:
     for row in gains:
         of = counted(row[3])[1]
         assert float(row[4].rstrip(" %")) <= 5 + 200 * np.sqrt(0.05 * 0.95 / of)
+
+
+def square(power: int, seed: tuple[int, ...]) -> calibration_designs.Levels:
+    return calibration_designs.Levels(alone=float(seed[0] ** power), anywhere=True, strong=False)
+
+
+def test_run_that_was_stopped_goes_on_where_it_ended(tmp_path: Path) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def work(seeds: Sequence[tuple[int, ...]]) -> list[calibration_designs.Levels]:
+        asked.extend(seeds)
+        return [run(seed) for seed in seeds]
+
+    run, path = partial(square, 2), tmp_path / "kept.jsonl"
+    late = calibrate_analysis.Kept(path, until=-math.inf)
+    assert late.found(run, [(1,)], work) == []
+    calibrate_analysis.Kept(path).found(run, [(1,), (2,)], work)
+    again = calibrate_analysis.Kept(path).found(run, [(1,), (2,), (3,)], work)
+    assert [each.alone for each in again] == [1, 4, 9]
+    assert asked == [(1,), (2,), (3,)]
+    assert calibrate_analysis.Kept(path, rows="cube").found(run, [(1,)], work) == []
+
+
+def test_row_without_figures_stays_as_the_page_has_it() -> None:
+    old = [("a", "10", "5 %"), ("b", "10", "6 %")]
+    rows = [(("a", "10"), ("7 %",)), (("b", "10"), ()), (("c", "10"), ())]
+    assert calibrate_analysis.with_old(rows, old) == [("a", "10", "7 %"), ("b", "10", "6 %")]
+
+
+def test_controls_as_noisy_as_the_prompts_are_seldom_excluded_on_the_page() -> None:
+    rows = section("noise")
+    assert len(rows) == len(calibration_designs.SPECTRA) * len(calibration_designs.NOISE_SIZES)
+    for row in rows:
+        found, of = counted(row[2])
+        assert found <= 0.05 * of
