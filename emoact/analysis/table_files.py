@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emoact.measures import Kind, Measure
 from emoact.stats import catalogue
@@ -18,6 +18,7 @@ _BLANKS: dict[Kind, float | bool | str] = {
     "bool": False,
     "str": "",
 }
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BATCH = 1024
 _LARGEST = 1_000_000_000
 """Bytes of a table in memory."""
@@ -43,9 +44,22 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, *, badges: Sequenc
         schema=schema.with_metadata({"badges": "; ".join(badges)}),
     )
     pq.write_table(arrow, folder / f"{name}.parquet", compression="zstd")
-    if badges:
-        table = table.assign(badges="; ".join(badges))
-    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
+    (folder / f"{name}.csv").write_text(csv_of(table, badges), encoding="utf-8")
+
+
+def csv_of(table: pd.DataFrame, badges: Sequence[str]) -> str:
+    """A table in full, with the badges as a last column where there are any.
+
+    A spreadsheet would compute a text that begins like a formula. Such a text gets an apostrophe.
+    """
+    rows = table.assign(badges="; ".join(badges)) if badges else table
+    texts = rows.select_dtypes(["object", "string", "category"])
+    harmless = rows.assign(**{name: texts[name].map(_harmless) for name in texts})
+    return str(harmless.to_csv(index=False, lineterminator="\n"))
+
+
+def _harmless(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def missing_columns(data: bytes, name: str) -> tuple[str, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from emoact.cli.output import print_json, say
+from emoact.cli.output import print_json, print_line, say
 from emoact.cli.parsing import add_command, add_options
 
 
@@ -43,7 +42,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_json())
     else:
-        sys.stdout.write(command.render_text(report))
+        print_line(command.render_text(report).removesuffix("\n"))
     return 0 if report.ok else 1
 
 

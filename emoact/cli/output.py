@@ -50,12 +50,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def write_table(table: pd.DataFrame, path: str | None, *, badges: Sequence[str] = ()) -> None:
     """Write a table as CSV into a file, atomically; without one, or for `-`, print it."""
+    from emoact.analysis.table_files import csv_of
     from emoact.store.atomic import replace_atomically
-    from emoact.views.view import csv_of
 
     text = csv_of(table, badges)
     if path in (None, "-"):
-        sys.stdout.write(text)
+        if sys.stdout.isatty():
+            print_line(text.removesuffix("\n"))
+        else:
+            sys.stdout.write(text)
         return
     with replace_atomically(Path(str(path))) as file:
         file.write(text.encode())

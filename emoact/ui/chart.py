@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from emoact.analysis.table_files import csv_of
 from emoact.ui.boxes import download
 from emoact.views.chart import Chart
 from emoact.views.plotly_chart import figure
 from emoact.views.text import mono
 from emoact.views.theme import EmotionStyle, Scheme
-from emoact.views.view import csv_of
 
 _PARTS = """
 <div class="row">

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact.analysis.table_files import csv_of
 from emoact.models.registry import DEFAULT_MODEL
 from emoact.schema import Dataset
 from emoact.ui import links
@@ -15,7 +16,6 @@ from emoact.ui.boxes import download
 from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
 from emoact.views.text import prose
 from emoact.views.theme import emotion_order
-from emoact.views.view import csv_of
 
 _NONE = "(none)"
 

@@ -15,8 +15,6 @@ import pandas as pd
 
 from emoact.views.chart import Chart
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 Source = TypeVar("Source")
 Choice = Mapping[str, Any]
 """Values of the controls by name."""
@@ -195,19 +193,3 @@ class View(Generic[Source]):
                 value = control.value(words, source, choice)
                 choice[control.name] = value[:1] if control.name in self.single else value
         return choice
-
-
-def csv_of(table: pd.DataFrame, badges: Sequence[str]) -> str:
-    """A table in full, with the badges as a last column where there are any.
-
-    A spreadsheet would compute a text that begins like a formula. Such a text gets an apostrophe.
-    """
-    rows = table.assign(badges="; ".join(badges)) if badges else table
-    texts = rows.select_dtypes(["object", "string", "category"])
-    return str(
-        rows.assign(**{name: texts[name].map(_harmless) for name in texts}).to_csv(index=False)
-    )
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

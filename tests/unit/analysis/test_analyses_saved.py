@@ -176,6 +176,19 @@ def test_csv_files_hold_the_same_rows_and_name_their_badges(
     assert "other" in found[0]["badges"]
 
 
+def test_a_text_like_a_formula_has_an_apostrophe_in_the_csv_file_alone(
+    root: ResultsRoot, analysed: Analysed
+) -> None:
+    result, inputs = analysed
+    points = result.tables["points"]
+    formula = "=cmd|' /C calc'!A0"
+    tables = {**result.tables, "points": points.assign(prompt_id=formula)}
+    saved = save_analysis(root, dataclasses.replace(result, tables=tables), inputs)
+    with (saved.path / "tables" / "points.csv").open(newline="") as file:
+        assert {row["prompt_id"] for row in csv.DictReader(file)} == {f"'{formula}"}
+    assert set(saved.table("points")["prompt_id"]) == {formula}
+
+
 def test_directions_read_back_with_what_they_are(saved: SavedAnalysis, analysed: Analysed) -> None:
     result, inputs = analysed
     for key, direction in result.directions.items():

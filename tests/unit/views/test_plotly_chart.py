@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from emoact.analysis.table_files import csv_of
 from emoact.ui.chart import file_name
 from emoact.views.chart import (
     Axis,
@@ -23,7 +24,6 @@ from emoact.views.chart import (
 )
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import INK, Scheme, emotion_styles
-from emoact.views.view import csv_of
 
 STYLES = emotion_styles(["anger", "neutral"], "light")
 
