@@ -186,15 +186,17 @@ class Generation:
 
     @classmethod
     def of(cls, words: object) -> Generation | None:
-        """The generation that a file states; the inverse of `words`."""
-        if not isinstance(words, Mapping):
+        """The generation that a file states; the inverse of `words`. None where it states none."""
+        try:
+            fields = dict(words)  # type: ignore[call-overload]
+            temperature = fields.get("temperature")
+            return cls(
+                max_tokens=int(fields["max_tokens"]),
+                temperature=None if temperature is None else float(temperature),
+                seed=int(fields.get("seed", 0)),
+            )
+        except (TypeError, ValueError, LookupError, OverflowError, RequestError):
             return None
-        temperature = words.get("temperature")
-        return cls(
-            max_tokens=int(words.get("max_tokens", 1)),
-            temperature=None if temperature is None else float(temperature),
-            seed=int(words.get("seed", 0)),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

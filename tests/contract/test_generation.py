@@ -417,6 +417,13 @@ def test_the_command_of_a_run_asks_for_the_same_responses(model: Path, tmp_path:
     assert read_back.options == config.options
 
 
+@pytest.mark.parametrize(
+    "words", [None, "greedy", {}, {"max_tokens": "x"}, {"max_tokens": -1}, {"max_tokens": [1]}]
+)
+def test_a_file_that_states_no_such_generation_states_none(words: object) -> None:
+    assert Generation.of(words) is None
+
+
 def test_a_file_with_other_responses_is_in_the_way(model: Path, files: list[Path]) -> None:
     request = ExtractRequest(
         models=(str(model),),

@@ -56,6 +56,15 @@ def shown(text: str) -> str:
     )
 
 
+def test_responses_are_in_the_settings_and_in_the_command(tmp_path: Path) -> None:
+    generation = {"tokens": "sampled", "max_tokens": 20, "temperature": "0.7", "seed": 3}
+    plant_grid(tmp_path, ["gpt2"], provenance={"generation": generation})
+    for lang, said in (("en", "responses of at most 20 tokens"), ("ja", "最大20トークンの応答")):
+        text = shown(made(tmp_path, lang=lang))
+        assert said in text
+        assert "--generate 20 --temperature 0.7 --seed 3" in text
+
+
 def test_the_japanese_report_follows_the_sections_of_the_source_report(tmp_path: Path) -> None:
     plant_grid(tmp_path, ["gpt2"])
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", made(tmp_path, lang="ja"))
