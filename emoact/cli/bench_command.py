@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any, get_args
 
-from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.output import nothing_in, print_json, print_line, print_table, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 from emoact.schema import Device
@@ -51,11 +51,19 @@ def add(commands: Any) -> None:
         default="cpu",
         help="where all ways run; on a GPU, memory is that of the GPU",
     )
+    parser.add_argument(
+        "--store",
+        action="store_true",
+        help="time the stores instead, on the files of --results: sizes, writing, reading, errors",
+    )
+    add_options(parser, "--results")
     parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.store:
+        return _bench_stores(arguments)
     for name in ("repeat", "every"):
         if getattr(arguments, name) < 1:
             raise RequestError(f"--{name} is {getattr(arguments, name)}; 1 or more is allowed")
@@ -79,6 +87,37 @@ def _bench(arguments: argparse.Namespace) -> int:
         print_json(_document(result))
     else:
         _print(result)
+    return 0
+
+
+def _bench_stores(arguments: argparse.Namespace) -> int:
+    from emoact.bench.stores import bench_stores
+    from emoact.store.convert import precision_in
+    from emoact.store.reading import read_all
+
+    units = [unit for unit in read_all(arguments.results) if precision_in(unit) == "lossless"]
+    if not units:
+        raise nothing_in(arguments.results)
+    results = bench_stores(units)
+    if arguments.json:
+        print_json({"stores": [dataclasses.asdict(each) for each in results]})
+        return 0
+    rows = [
+        [
+            each.store,
+            each.precision,
+            f"{each.n_bytes / 1e6:,.1f} MB",
+            f"{each.ratio:.2f}",
+            f"{each.write_mb_per_s:,.0f}",
+            f"{each.read_mb_per_s:,.0f}",
+            f"{each.open_ms:.1f}",
+            f"{each.one_ms:.1f}",
+            f"{each.relative_error:.1e}",
+        ]
+        for each in results
+    ]
+    header = ["STORE", "PRECISION", "SIZE", "RATIO", "WRITE MB/S", "READ MB/S", "OPEN MS", "ONE MS"]
+    print_table([*header, "ERROR"], rows)
     return 0
 
 

@@ -17,7 +17,7 @@ from emoact.sites import SiteName
 from emoact.store.keys import stored_key
 from emoact.store.protocol import Written, find_store, unit_file_name
 from emoact.store.reading import read
-from emoact.store.shard import ShardLayout
+from emoact.store.shard import Activations, ShardLayout
 from emoact.store.unit import Unit
 
 
@@ -71,11 +71,11 @@ def convert(
         )
     return store.write(
         target,
-        shard=_UnitArrays(unit),
+        shard=arrays_of(unit),
         tokens=list(unit.tokens),
         token_strings=[list(strings) for strings in unit.token_strings],
         labels=list(unit.labels),
-        metadata=_metadata(unit.metadata, to=to, precision=asked),
+        metadata=metadata_for(unit.metadata, to=to, precision=asked),
     )
 
 
@@ -100,8 +100,13 @@ def _check_values(unit: Unit) -> None:
         )
 
 
-class _UnitArrays:
+def arrays_of(unit: Unit) -> Activations:
     """The arrays of a unit as a store's `write` reads them."""
+    return _UnitArrays(unit)
+
+
+class _UnitArrays:
+    """A unit in place of a shard."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
@@ -125,8 +130,14 @@ class _UnitArrays:
         return np.ascontiguousarray(self._unit.site(site)[layer - first][sample])
 
 
-def _metadata(metadata: Mapping[str, Any], *, to: str, precision: Precision) -> dict[str, Any]:
-    """The metadata of the new file: what its provenance says of the form, in its usual place."""
+def metadata_for(metadata: Mapping[str, Any], *, to: str, precision: Precision) -> dict[str, Any]:
+    """Metadata of a unit in another form: its provenance says form and key, in their usual place.
+
+    Args:
+        metadata: The unit's.
+        to: Name of the store.
+        precision: Rounding of the new file.
+    """
     made = metadata.get("provenance")
     if not isinstance(made, Mapping):
         rounded = {} if precision == "lossless" else {"provenance": {"precision": precision}}

@@ -1,0 +1,33 @@
+"""Size and error of every store, on planted units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from emoact.cli import main
+from emoact.store.protocol import STORES
+from tests.support.planted_scenarios import plant_scenarios
+
+BOUNDS = {"lossless": 0.0, "rel1e-3": 1e-3, "rel8e-3": 8e-3}
+
+
+def test_every_store_and_precision_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = plant_scenarios(tmp_path, emotions=("anger", "neutral"))
+    assert main(["bench", "--store", "--results", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["stores"]
+    assert [(each["store"], each["precision"]) for each in found] == [
+        (store.name, precision) for store in STORES for precision in store.precisions
+    ]
+    assert found[0]["n_bytes"] == sum(path.stat().st_size for path in paths)
+    for each in found:
+        bound = BOUNDS[each["precision"]]
+        assert 0.1 * bound <= each["relative_error"] <= bound
+
+
+def test_without_files_it_is_a_wrong_request(tmp_path: Path) -> None:
+    assert main(["bench", "--store", "--results", str(tmp_path)]) == 2
