@@ -24,6 +24,7 @@ from emoact.files import open_regular
 T = TypeVar("T")
 
 _LARGEST = 2**63
+_SEAL = "sha256"
 
 OPTIONAL: Mapping[str, bool] = {"optional": True}
 """Metadata of a field that is left out where it is None, as in documents from before it."""
@@ -98,6 +99,22 @@ def versioned(fields: Any, *, version: int, what: str) -> dict[str, Any]:
     if found != version:
         raise RequestError(f"no {what} that this emoact knows (schema_version {found!r:.40})")
     return {key: item for key, item in fields.items() if key != "schema_version"}
+
+
+def sealed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with the hash of its fields, by which a change is found."""
+    return {**fields, _SEAL: sha256_of(fields)}
+
+
+def unsealed(fields: Any) -> tuple[Any, bool]:
+    """A document without its hash, and False where that is of other fields.
+
+    Documents from before there were hashes have none.
+    """
+    if not isinstance(fields, Mapping) or _SEAL not in fields:
+        return fields, True
+    others = {name: value for name, value in fields.items() if name != _SEAL}
+    return others, sha256_of(others) == fields[_SEAL]
 
 
 def read_json(path: Path, *, limit: int, follow: bool = False) -> Any:
@@ -209,5 +226,5 @@ def read_regular(path: Path, *, limit: int, after: int = 0, follow: bool = False
 
 def sha256_of(value: Any) -> str:
     """SHA-256 of JSON; the order of the fields of a mapping does not matter."""
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -49,7 +49,11 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Configurations and headers of models that ask for more than there is: refused",
         ("test_hostile_models",),
     ),
-    ("Bit flips and truncations of saved files: all found by `verify`", ("test_verify",)),
+    (
+        "Bit flips and truncations of saved files, weights, summaries, runs, analyses and control "
+        "extractions: all found by `verify`",
+        ("test_verify",),
+    ),
     ("Malformed data sets: refused with file, row and remedy", ("test_prompts",)),
     ("Memory: bounded for any number of samples", ("memory",)),
     ("A canary token in `HF_TOKEN`: found nowhere", ("token",)),

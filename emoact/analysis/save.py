@@ -14,7 +14,7 @@ from emoact.analysis.key import ANALYSIS_VERSION, InputFile, analysis_id
 from emoact.analysis.saved import DESCRIPTION, ControlsUsed, Description, FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.analysis.table_files import write_table
-from emoact.decode import encode
+from emoact.decode import encode, sealed
 from emoact.errors import EmoactError
 from emoact.models.cache import hash_of, remember
 from emoact.stats.result import AnalysisResult
@@ -107,11 +107,13 @@ def _write(
     )
     write_json(
         folder / DESCRIPTION,
-        {
-            "schema_version": ANALYSIS_VERSION,
-            "settings": encode(result.settings),
-            **encode(description),
-        },
+        sealed(
+            {
+                "schema_version": ANALYSIS_VERSION,
+                "settings": encode(result.settings),
+                **encode(description),
+            }
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from emoact.analysis.direction_files import Directions, file_name, read_directio
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile
 from emoact.analysis.table_files import missing_columns, read_table
 from emoact.child import ask
-from emoact.decode import decode, read_json, read_regular, versioned
+from emoact.decode import decode, read_json, read_regular, unsealed, versioned
 from emoact.errors import FileRefusedError, RequestError
 from emoact.models.cache import is_remembered, remember
 from emoact.schema import Finding
@@ -271,6 +271,9 @@ class SavedAnalysis(Description):
         Raises:
             FileRefusedError: One is missing, truncated or another.
         """
+        where = self.path / DESCRIPTION
+        if not unsealed(read_json(where, limit=_MAX_BYTES))[1]:
+            raise _refused(where, "its content is not what was written")
         for name in self.files:
             self._file(name)
 

@@ -38,6 +38,13 @@ def add(commands: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.verify import (
+        NOT_COVERED,
+        verify_analyses,
+        verify_controls,
+        verify_runs,
+    )
+    from emoact.store.layout import ResultsRoot
     from emoact.store.verify import is_ok, verify_files
 
     if arguments.samples < 0:
@@ -46,7 +53,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     if not report.n_files:
         raise nothing_in(arguments.results)
     parity, findings = _parity(report, arguments)
-    found = (*report.findings, *findings)
+    root = ResultsRoot(arguments.results)
+    say("checking runs, analyses and control extractions")
+    others = (*verify_runs(root), *verify_analyses(root), *verify_controls(root))
+    found = (*report.findings, *others, *findings)
     ok = is_ok(found)
     if arguments.json:
         print_json(
@@ -55,11 +65,13 @@ def _verify(arguments: argparse.Namespace) -> int:
                 "findings": [finding.to_json() for finding in found],
                 "files": report.n_files,
                 "bytes": report.n_bytes,
+                "not_covered": list(NOT_COVERED),
                 "parity": [result.to_json() for result in parity],
             }
         )
     else:
         _print(report, found, parity, ok=ok)
+        print_line(f"not covered: {'; '.join(NOT_COVERED)}")
     return 0 if ok else 1
 
 

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emoact.decode import decode, encode, read_json, read_regular, versioned
+from emoact.decode import (
+    decode,
+    encode,
+    read_json,
+    read_regular,
+    sealed,
+    unsealed,
+    versioned,
+)
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, config_from_json
 from emoact.jobs.events import Event, read_events
@@ -59,16 +67,20 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""
-        return {"schema_version": SCHEMA_VERSION, **encode(self)}
+        return sealed({"schema_version": SCHEMA_VERSION, **encode(self)})
 
     @classmethod
     def from_json(cls, fields: Any) -> Status:
         """The inverse of `to_json`.
 
         Raises:
-            RequestError: The mapping is of a newer emoact, or is no such mapping.
+            RequestError: The mapping is of a newer emoact, is no such mapping, or was changed.
         """
-        return decode(cls, versioned(fields, version=SCHEMA_VERSION, what="status"))
+        stated, whole = unsealed(fields)
+        found = decode(cls, versioned(stated, version=SCHEMA_VERSION, what="status"))
+        if not whole:
+            raise RequestError("its content is not what was written")
+        return found
 
 
 def write_status(path: Path, status: Status, *, durable: bool) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emoact.decode import decode, read_regular
+from emoact.decode import decode, read_regular, sealed, unsealed
 from emoact.errors import RequestError
 from emoact.store.atomic import write_error
 
@@ -59,21 +59,35 @@ class Event:
             "elapsed_s": round(self.elapsed_s, 3),
             "fields": dict(self.fields),
         }
-        return json.dumps(document, ensure_ascii=True).encode() + b"\n"
+        return json.dumps(sealed(document)).encode() + b"\n"
 
 
 def read_events(path: Path) -> tuple[Event, ...]:
-    """The events of a file; lines that are no events, or have no end yet, are passed over.
+    """The events of a file; damaged lines, and one that has no end yet, are passed over.
 
     Raises:
         RequestError: The file is missing or cannot be read.
     """
+    return tuple(event for event in _lines(path) if event is not None)
+
+
+def damaged_lines(path: Path) -> list[int]:
+    """Numbers of the lines that are no events, or not what was written.
+
+    Raises:
+        RequestError: The file is missing or cannot be read.
+    """
+    return [number for number, event in enumerate(_lines(path), start=1) if event is None]
+
+
+def _lines(path: Path) -> Iterator[Event | None]:
     data = read_regular(path, limit=_MAX_BYTES)
-    events = []
     for line in data[: data.rfind(b"\n") + 1].splitlines():
+        found = None
         with contextlib.suppress(ValueError, RecursionError, RequestError):
-            events.append(decode(Event, json.loads(line)))
-    return tuple(events)
+            fields, whole = unsealed(json.loads(line))
+            found = decode(Event, fields) if whole else None
+        yield found
 
 
 class EventLog:

@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from emoact.data.controls import DERIVATION
-from emoact.decode import sha256_of
+from emoact.decode import read_regular, sha256_of
 from emoact.errors import FileRefusedError, RequestError
 from emoact.files import open_regular
 from emoact.positions import Pooling, vectors
-from emoact.sites import SiteName
+from emoact.sites import SiteName, in_order
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
@@ -37,6 +37,7 @@ CONTEXTLESS = "contextless"
 
 _SUFFIX = ".safetensors"
 _LONGEST_HEADER = 1_000_000
+_LARGEST = 20_000_000_000
 _DIGITS = 20
 
 
@@ -197,6 +198,26 @@ class UnitControls:
         data = save(ordered, metadata=about)
         with replace_atomically(self.path(name), need=len(data)) as file:
             file.write(data)
+
+
+def damage_of(path: Path) -> str:
+    """Difference between the vectors of a file and the hash that it records; empty for none.
+
+    Raises:
+        OSError, ValueError, LookupError: It is no file of control extractions.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        data = read_regular(path, limit=_LARGEST)
+        size = int.from_bytes(data[:8], "little")
+        stated = json.loads(data[8 : 8 + min(size, _LONGEST_HEADER)])["__metadata__"]["sha256"]
+        arrays = load(data)
+    except (SafetensorError, RequestError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    whole = stated == _digest({site: arrays[site] for site in in_order(arrays)})
+    return "" if whole else "its content is not what was written"
 
 
 def _digest(arrays: Mapping[SiteName, Pooled]) -> str:

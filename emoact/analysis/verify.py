@@ -1,0 +1,71 @@
+"""Check of what a results folder holds beside activations: runs, analyses, control extractions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError, RequestError
+from emoact.jobs.events import damaged_lines
+from emoact.jobs.queue import run_directories
+from emoact.schema import Finding
+from emoact.store.controls import damage_of
+from emoact.store.layout import ResultsRoot
+
+NOT_COVERED = (
+    "reports and imported data sets",
+    "the request, the plan and the log of a run (config.json, plan.json, worker.log)",
+    "files from before there were hashes, and files that carry the hash of a forger",
+    "the models of activations whose model is not installed here",
+)
+"""What no check of `emoact verify` looks at."""
+
+
+def verify_runs(root: ResultsRoot) -> Iterator[Finding]:
+    """Changed or damaged status files and events of runs."""
+    for directory in run_directories(root.runs):
+        try:
+            directory.config()
+            directory.status()
+        except RequestError as error:
+            yield _found("run_damaged", directory.path, error.message, _DELETE)
+        try:
+            lines = damaged_lines(directory.events_path)
+        except RequestError as error:
+            yield _found("run_damaged", directory.path, error.message, _DELETE)
+            continue
+        if lines:
+            message = f"line {lines[0]} is not what was written ({len(lines)} such lines)"
+            yield _found("events_damaged", directory.events_path, message, _DELETE)
+
+
+def verify_analyses(root: ResultsRoot) -> Iterator[Finding]:
+    """Changed, damaged or missing files of analyses."""
+    for row in list_analyses(root):
+        path = root.analysis_dir(row.id)
+        try:
+            SavedAnalysis.open(path).check()
+        except EmoactError as error:
+            yield _found("analysis_damaged", path, error.message, error.remedy or "")
+
+
+def verify_controls(root: ResultsRoot) -> Iterator[Finding]:
+    """Changed or damaged control extractions."""
+    for path in sorted((root.path / "controls").glob("*/*.safetensors")):
+        try:
+            problem = damage_of(path)
+        except (OSError, ValueError, LookupError, TypeError, json.JSONDecodeError) as error:
+            problem = str(error)
+        if problem:
+            remedy = "Remove the file; the next analysis with --controls extracts it again."
+            yield _found("controls_damaged", path, problem, remedy)
+
+
+_DELETE = "`emoact runs delete` removes the run; the activations that it wrote stay."
+
+
+def _found(code: str, where: Path, message: str, remedy: str) -> Finding:
+    return Finding(code=code, severity="error", where=str(where), message=message, remedy=remedy)
