@@ -101,7 +101,7 @@ class ChatFormat:
 
     Attributes:
         system: System prompt before it; None leaves it to the template.
-        assistant: Beginning of the answer, put behind the template as it is.
+        assistant: Beginning of the response, put behind the template as it is.
     """
 
     system: str | None = field(default=None, metadata=OPTIONAL)

@@ -114,7 +114,7 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
     how.add_argument(
         "--assistant",
         metavar="TEXT",
-        help="beginning of the answer behind it, with --chat template",
+        help="beginning of the response behind it, with --chat template",
     )
     how.add_argument(
         "--generate",

@@ -176,7 +176,7 @@ def check_kept(model: str, text: str, again: str) -> None:
 def formatted(
     template: ChatTemplate, chat: ChatFormat, texts: tuple[str, ...]
 ) -> tuple[Formatted, ...]:
-    """The texts as the user's turn, followed by the beginning of the answer.
+    """The texts as the user's turn, followed by the beginning of the response.
 
     White space around a text may be trimmed by a template; the rest of it must stay.
 

@@ -241,9 +241,10 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
                     key=parameter,
                     bind="query-params",
                     help=about,
-                    disabled=chat is not None and parameter == "bos",
                 )
                 for parameter, title, allowed, about in _CHOICES
+                # A template decides the first token itself.
+                if chat is None or parameter != "bos"
             }
         sites = st.pills(
             "Sites",
@@ -268,9 +269,6 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
             }
     if not sites:
         return None
-    if chat is not None:
-        # The template decides the first token.
-        chosen["bos"] = "prepend"
     return ExtractionOptions(
         **chosen,
         sites=tuple(sites),

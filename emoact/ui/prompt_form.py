@@ -17,6 +17,11 @@ _CHATS = ("none", "template")
 def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
     """The chat format; offered where the models have a template, with the reason where not."""
     missing = _without_template(models)
+    if missing is not None:
+        st.caption(f"Prompts go in without a chat format: {prose(missing)}.")
+        # A field that cannot be used is hard to read, so that it is not drawn.
+        if "template" not in (st.session_state.get("chat"), st.query_params.get("chat")):
+            return None
     links.note_ignored("chat", _CHATS)
     format_ = st.segmented_control(
         "Chat format",
@@ -25,12 +30,9 @@ def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
         required=True,
         key="chat",
         bind="query-params",
-        disabled=missing is not None and st.session_state.get("chat") != "template",
         help="template: every prompt is the user's turn in the model's own chat template. Means "
         "are over the text of the prompt alone. none: the prompt as it is.",
     )
-    if missing is not None:
-        st.caption(f"Prompts go in without a chat format: {prose(missing)}.")
     if format_ != "template":
         return None
     with st.container(horizontal=True, gap="medium"):
@@ -38,7 +40,7 @@ def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
             "System prompt", key="system", bind="query-params", help="Stands before every prompt."
         )
         assistant = st.text_input(
-            "Beginning of the answer",
+            "Beginning of the response",
             key="assistant",
             bind="query-params",
             help="Stands behind the template, as it is typed.",
