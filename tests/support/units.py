@@ -137,7 +137,12 @@ def sample_unit(
     """A unit whose every number is drawn from a seeded generator."""
     rng = np.random.default_rng(seed)
     layout = ShardLayout(
-        sites=sites, n_layers=n_layers, d_model=d_model, lengths=lengths, n_heads=n_heads
+        sites=sites,
+        n_layers=n_layers,
+        d_model=d_model,
+        lengths=lengths,
+        n_heads=n_heads,
+        d_head=d_model // n_heads,
     )
     return SampleUnit(
         layout=layout,

@@ -56,9 +56,10 @@ def write_compact(
         pickle_opcodes.plain(value, name)
     precision = precision_of(metadata)
     try:
-        return _write(target, shard, tokens, words, precision, share_prefixes(tokens))
+        sharing = share_prefixes(tokens, functools.partial(_marks, shard))
+        return _write(target, shard, tokens, words, precision, sharing)
     except _PrefixesDifferError:
-        # These prompts were not computed with shared prefixes.
+        # A difference that the last layer does not show; nothing is shared then.
         return _write(target, shard, tokens, words, precision, _nothing_shared(tokens))
 
 
@@ -122,18 +123,28 @@ class Sharing:
     n_nodes: int
 
 
-def share_prefixes(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:
-    """Node of each distinct prefix; prompts that begin alike share their first nodes."""
-    children: dict[tuple[int, int], int] = {}
+def share_prefixes(
+    tokens: Sequence[Int64[np.ndarray, " _pos"]],
+    marks: Callable[[int], Sequence[bytes]] | None = None,
+) -> Sharing:
+    """Node of each distinct prefix; prompts that begin alike share their first nodes.
+
+    Args:
+        tokens: Ids of each prompt.
+        marks: Function of a prompt that gives one mark a position. Prefixes with different marks
+            are different: passes of other widths round the same prefix in another way.
+    """
+    children: dict[tuple[int, int, bytes], int] = {}
     creators: list[int] = []
     index: list[int] = []
     shared, owners = [], []
     for sample, ids in enumerate(tokens):
         node, known = -1, 0
-        for token in ids.tolist():
-            child = children.get((node, token))
+        marked = [b""] * len(ids) if marks is None else marks(sample)
+        for token, mark in zip(ids.tolist(), marked, strict=True):
+            child = children.get((node, token, mark))
             if child is None:
-                child = children[node, token] = len(creators)
+                child = children[node, token, mark] = len(creators)
                 creators.append(sample)
             else:
                 known += 1
@@ -147,6 +158,21 @@ def share_prefixes(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:
         owners=tuple(owners),
         n_nodes=len(creators),
     )
+
+
+def _marks(shard: Activations, sample: int) -> list[bytes]:
+    """One hash a position, of the activations of all sites at the last layer."""
+    found = [
+        shard.rows(name, shard.layout.layers(name)[-1], sample)
+        for name in shard.layout.sites
+        if sites.site(name).has_vectors
+    ]
+    if not found:
+        return [b""] * shard.layout.lengths[sample]
+    return [
+        hashlib.blake2b(b"".join(row.tobytes() for row in rows), digest_size=8).digest()
+        for rows in zip(*found, strict=True)
+    ]
 
 
 def _nothing_shared(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:

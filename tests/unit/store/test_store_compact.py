@@ -155,6 +155,29 @@ def test_names_in_use_are_found_at_positions_of_their_prompts() -> None:
     assert sharing.owners == (-1, 0, 0, 0, -1)
 
 
+def test_prefixes_that_a_second_pass_rounded_otherwise_are_shared_within_that_pass(
+    tmp_path: Path,
+) -> None:
+    unit = compact_unit()
+    once = {key: rows + rows for key, rows in unit.activations.items()}
+    last = {key: [each * np.float32(1 + 1e-6) for each in rows] for key, rows in once.items()}
+    half = len(TOKENS)
+    twice = dataclasses.replace(
+        unit,
+        layout=dataclasses.replace(unit.layout, lengths=unit.layout.lengths * 2),
+        activations={key: once[key][:half] + last[key][half:] for key in once},
+        tokens=unit.tokens * 2,
+        token_strings=unit.token_strings * 2,
+        labels=unit.labels * 2,
+        metadata={**unit.metadata, "n_samples": 2 * half},
+    )
+    write(twice, tmp_path)
+    check_equal(twice, tmp_path / "activations_joy.zarr.zip")
+    group = zarr.open_group(tmp_path / "activations_joy.zarr.zip", mode="r")
+    n_distinct = len({tuple(ids[: end + 1]) for ids in TOKENS for end in range(len(ids))})
+    assert len(group["residual_stream"]) == 2 * n_distinct
+
+
 FLOATS = arrays(np.float32, 20, elements=st.floats(width=32))
 PRECISIONS: dict[Precision, tuple[int, float]] = {"rel1e-3": (9, 1e-3), "rel8e-3": (6, 8e-3)}
 

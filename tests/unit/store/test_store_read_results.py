@@ -45,7 +45,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (lambda path: path.write_bytes(pickle.dumps(payload(), protocol=4)[:700]), "frame"),
     "hostile": (lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n)R."), "os.system"),
     "empty": (lambda path: path.touch(), "empty"),
-    "folder": (lambda path: path.mkdir(), "directory"),
+    "folder": (lambda path: path.mkdir(), "it is a folder"),
     "other": (lambda path: path.write_bytes(pickle.dumps([1])), "no dict"),
     "link": (damage_link, "leads out of the results folder"),
 }
