@@ -173,7 +173,7 @@ def test_prefixes_that_a_second_pass_rounded_otherwise_are_shared_within_that_pa
     )
     write(twice, tmp_path)
     check_equal(twice, tmp_path / "activations_joy.zarr.zip")
-    group = zarr.open_group(tmp_path / "activations_joy.zarr.zip", mode="r")
+    group = opened_by_zarr(tmp_path / "activations_joy.zarr.zip")
     n_distinct = len({tuple(ids[: end + 1]) for ids in TOKENS for end in range(len(ids))})
     assert len(group["residual_stream"]) == 2 * n_distinct
 
