@@ -18,6 +18,7 @@ _PAGE_ICONS = {
     "activations": "stacked_line_chart",
     "directions": "north_east",
     "heads": "account_tree",
+    "causes": "experiment",
     "report": "description",
 }
 _PAGE_WORDS = {

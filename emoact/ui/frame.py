@@ -51,6 +51,12 @@ _PAGES = (
         "Which heads, MLPs and layers write a direction.",
     ),
     (
+        "Analyse",
+        "pages/causes.py",
+        "Causes",
+        "What the model does when a direction is added, or a part taken out.",
+    ),
+    (
         "Report",
         "pages/report.py",
         "Report",

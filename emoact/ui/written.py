@@ -65,6 +65,8 @@ def _show_made(view: RunView) -> None:
         next_step("Open the reports", "report")
     elif Path(view.made[0].path).name == "heads.json":
         next_step("Look at the heads", "heads")
+    elif view.summary.kind == "causes":
+        next_step("Look at the causes", "causes")
     st.dataframe(
         pd.DataFrame(
             {

@@ -9,6 +9,7 @@ from typing import Any
 
 from emoact.views.attention import ATTENTION, ATTENTION_HEADS
 from emoact.views.by_layer import BY_LAYER
+from emoact.views.causes import ABLATIONS, DOSE_CURVES, STEERED_LAYERS
 from emoact.views.cosines import COSINES
 from emoact.views.dimensions import DIMENSIONS
 from emoact.views.distribution import DISTRIBUTION
@@ -56,6 +57,9 @@ VIEWS: tuple[View[Any], ...] = (
     LARGEST,
     ATTENTION,
     ATTENTION_HEADS,
+    DOSE_CURVES,
+    STEERED_LAYERS,
+    ABLATIONS,
 )
 
 

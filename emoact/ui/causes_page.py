@@ -1,0 +1,281 @@
+"""The Causes page: results of steering and ablation, and the forms that make others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import streamlit as st
+
+from emoact.causes import ablate, steer
+from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
+from emoact.causes.saved import saved_causes
+from emoact.causes.steer import SteerRequest, default_layers, prepare_steer
+from emoact.causes.steering import DOSES
+from emoact.errors import EmoactError
+from emoact.jobs.config import JobConfig
+from emoact.store.layout import ResultsRoot
+from emoact.ui import links
+from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.chart import current_scheme
+from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
+from emoact.ui.reading import UnitFile, unit_card, unit_files
+from emoact.ui.view_page import Surroundings, show_views
+from emoact.views.causes import Causes, label
+from emoact.views.text import md, mono
+from emoact.views.theme import emotion_order, emotion_styles
+from emoact.views.view import Choice
+
+_NEUTRAL = "neutral"
+_NEXT = "causes-next"
+_SENTENCES = 8
+
+Prepared = steer.PreparedSteer | ablate.PreparedAblate
+
+
+def show(results: str) -> None:
+    """Draw the page, or what it needs."""
+    files = unit_files(results)
+    watched = watched_job(results, "causes")
+    made = None if watched is None else made_by_job(results, watched)
+    if made is not None:
+        st.session_state[_NEXT] = made.parent.name
+        st.rerun()
+    root = ResultsRoot(results)
+    source = Causes(steered=saved_causes(root, steer.KIND), ablated=saved_causes(root, ablate.KIND))
+    wanted = st.session_state.pop(_NEXT, None)
+    for key, view, found in (
+        ("result", "doses", source.steered),
+        ("ablation", "ablations", source.ablated),
+    ):
+        for each in found:
+            if each.id == wanted:
+                st.session_state[key] = label(each)
+                st.session_state["view"] = view
+    if source.steered or source.ablated:
+        _views(source, files)
+    else:
+        links.show_ignored()
+        if not files:
+            answer(
+                "Steering and ablation need the model and the prompts of saved activations: there "
+                f"are none in {mono(results)} yet."
+            )
+            to_extract()
+            return
+        answer(
+            "Nothing was steered or taken out yet. Directions come from a part of the scenarios; "
+            "the sentences of the others are measured beside 100 random directions of the same "
+            "norm. No second model judges them."
+        )
+    _forms(results, files)
+
+
+def _views(source: Causes, files: list[UnitFile]) -> None:
+    order = emotion_order(file.emotion for file in files)
+
+    def badges(choice: Choice) -> list[str]:
+        every = {**source.named(steer.KIND), **source.named(ablate.KIND)}
+        chosen = [
+            every[choice[name]] for name in ("result", "ablation") if choice.get(name) in every
+        ]
+        if any(each.found["random_weights"] for each in chosen):
+            return ["random weights, which say nothing about emotion"]
+        return []
+
+    show_views(
+        "causes",
+        source,
+        Surroundings(styles=emotion_styles(order, current_scheme()), badges=badges),
+    )
+
+
+def _forms(results: str, files: list[UnitFile]) -> None:
+    folders = list(dict.fromkeys(file.folder for file in files))
+    if not folders:
+        return
+    steering, taking = (
+        st.expander("Steer a direction", icon=":material/add_circle:", expanded=True),
+        st.expander("Take parts out", icon=":material/content_cut:"),
+    )
+    with steering, st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        model = str(st.selectbox("Model", folders, key="steer-model", width=260))
+    own = emotion_order(file.emotion for file in files if file.folder == model)
+    neutral = _NEUTRAL if _NEUTRAL in own else own[0]
+    emotions = [name for name in own if name != neutral]
+    if not emotions:
+        with steering:
+            st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
+        return
+    n_layers = _n_layers(files, model)
+    mine = tuple(file for file in files if file.folder == model)
+    with steering:
+        asked = _steer_form(results, model, emotions, neutral, n_layers)
+        if asked is not None:
+            checked = _check_steer(asked, mine)
+            _start_form(checked, "Steer", key="steer-start", prepare=lambda: prepare_steer(asked))
+    with taking:
+        taken = _ablate_form(results, model, emotions, neutral, n_layers)
+        if taken is not None:
+            _start_form(
+                _check_ablate(taken, mine),
+                "Take the parts out",
+                key="ablate-start",
+                prepare=lambda: prepare_ablate(taken),
+            )
+
+
+def _steer_form(
+    results: str, model: str, emotions: list[str], neutral: str, n_layers: int
+) -> SteerRequest | None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = st.multiselect(
+            "Emotions", emotions, emotions, key=f"steer-emotions-{model}", width=320
+        )
+        layers = st.multiselect(
+            "Layers",
+            list(range(n_layers)),
+            list(default_layers(n_layers)),
+            key=f"steer-layers-{model}",
+            width=320,
+            help="Layers at whose input the direction is added; a verdict is corrected over all.",
+        )
+        doses = st.text_input(
+            "Doses",
+            " ".join(f"{dose:g}" for dose in DOSES),
+            key="steer-doses",
+            width=220,
+            help="Factors of the direction; 1 adds the whole difference of the class means. All "
+            "controls run at dose 1 where several emotions, layers or doses are compared.",
+        )
+        sentences = st.number_input(
+            "Sentences",
+            1,
+            1000,
+            _SENTENCES,
+            key="steer-sentences",
+            width=130,
+            help="Most test sentences of each class.",
+        )
+    try:
+        values = tuple(dict.fromkeys(float(word) for word in doses.replace(",", " ").split()))
+    except ValueError:
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)) or not (chosen and layers and values):
+        st.caption("Choose at least one emotion and one layer, and numbers as doses.")
+        return None
+    return SteerRequest(
+        results=results,
+        model=model,
+        emotions=tuple(chosen),
+        layers=tuple(layers),
+        doses=values,
+        neutral=neutral,
+        n_sentences=int(sentences),
+    )
+
+
+def _ablate_form(
+    results: str, model: str, emotions: list[str], neutral: str, n_layers: int
+) -> AblateRequest | None:
+    if n_layers < 2:
+        st.caption("No part comes before layer 0; this model has one layer.")
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        emotion = st.selectbox("Emotion", emotions, key=f"ablate-emotion-{model}", width=170)
+        layer = st.number_input(
+            "Read-out layer",
+            1,
+            n_layers - 1,
+            max(1, n_layers // 2),
+            key=f"ablate-layer-{model}",
+            width=150,
+        )
+        parts = st.multiselect(
+            "Parts", PART_KINDS, ["direction", "layer", "mlp"], key="ablate-parts", width=320
+        )
+        by = st.selectbox(
+            "In their place",
+            BYS,
+            index=BYS.index("mean"),
+            key="ablate-by",
+            width=150,
+            help="Nothing, the mean over neutral training prompts, or that over the neutral prompt "
+            "of the same scenario.",
+        )
+    if not parts:
+        st.caption("Choose at least one kind of part.")
+        return None
+    return AblateRequest(
+        results=results,
+        model=model,
+        settings=AblateSettings(
+            emotion=str(emotion),
+            layer=int(layer),
+            parts=tuple(parts),
+            by=by,
+            neutral=neutral,
+            n_sentences=_SENTENCES,
+        ),
+    )
+
+
+def _start_form(
+    checked: Outcome[Prepared], words: str, *, key: str, prepare: Callable[[], Prepared]
+) -> None:
+    """The cost of a request, its command, and the button that starts it."""
+    if checked.error is not None:
+        error_box(checked.error, title="This cannot be computed")
+    elif checked.value is not None:
+        done = checked.value.existing is not None
+        st.caption(
+            "This was computed already." if done else f":material/schedule: {checked.value.cost}"
+        )
+        st.caption(f"In a shell: {mono(checked.value.config.command)}")
+    clicked = st.button(
+        words,
+        type="primary",
+        icon=":material/play_circle:",
+        disabled=checked.error is not None,
+        key=key,
+    )
+    if clicked:
+        _start(prepare)
+
+
+def _start(prepare: Callable[[], Prepared]) -> None:
+    try:
+        prepared = prepare()
+    except EmoactError as error:
+        error_box(error, title="The run could not start")
+        return
+    if prepared.existing is not None:
+        st.session_state[_NEXT] = prepared.id
+        st.rerun()
+
+    def config() -> JobConfig:
+        return prepared.config
+
+    run_id = launched(config, title="The run could not start")
+    if run_id is not None:
+        watch_run(run_id)
+        st.rerun()
+
+
+def _n_layers(files: list[UnitFile], model: str) -> int:
+    """Layers of the model of readable files; 1 where none can be read."""
+    cards = (unit_card(file) for file in files if file.folder == model)
+    return next((card.unit.n_layers for card in cards if card.unit), 1)
+
+
+# What is on disk is part of the key; whether it was computed already changes without it.
+@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
+def _check_steer(asked: SteerRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
+    del files
+    return outcome(lambda: prepare_steer(asked))
+
+
+@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
+def _check_ablate(asked: AblateRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
+    del files
+    return outcome(lambda: prepare_ablate(asked))

@@ -1,0 +1,362 @@
+"""Steering and ablation: dose curves with their controls, layers, and what parts do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from emoact.causes import ablate, steer
+from emoact.causes.saved import SavedCause
+from emoact.numbers import plural
+from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
+from emoact.views.text import md
+from emoact.views.theme import emotion_order
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+
+_LARGEST = 12
+_ROW, _HEAD, _HEIGHT = 30, 70, 320
+_DRAWN = ("own", "others", "neutral", "random_low", "random_high")
+_NATS = "change of log-probability (nats a token)"
+_TERMS: Mapping[str, str] = {
+    "dose": "factor of the direction (mean of the emotion minus mean of neutral over the training "
+    "scenarios) that is added at every position after BOS.",
+    "own, others, neutral": "change of the log-probability per token of the test sentences of the "
+    "emotion, of the other emotions (mean of the classes) and of neutral: the last is the cost.",
+    "random, shuffled": "directions of the same norm: with the covariance of neutral prompts, and "
+    "from labels exchanged within scenarios. The band spans the random ones.",
+    "causal": "the own change has the sign of the dose, and own and own − neutral are beyond the "
+    "random and the shuffled directions, corrected over all emotions, layers and doses with "
+    "controls.",
+    "specific": "own − others is beyond directions made after the emotions were exchanged within "
+    "scenarios; asked where an effect is causal.",
+}
+_ABLATED: Mapping[str, str] = {
+    "total": "change of the distance between emotion and neutral along the direction, further up, "
+    "in model units, when the part is taken out; interval over test scenarios.",
+    "direct": "the part of it in what the ablated part itself adds to the stream.",
+    "repair": "total − direct: what later layers do in answer.",
+    "tied": "another part has exactly the same effect.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Causes:
+    """Source of these views.
+
+    Attributes:
+        steered: Results of steering on disk, newest first.
+        ablated: Results of ablations on disk, newest first.
+    """
+
+    steered: tuple[SavedCause, ...] = ()
+    ablated: tuple[SavedCause, ...] = ()
+
+    def named(self, kind: str) -> dict[str, SavedCause]:
+        """Results of a kind by the words that a picker shows."""
+        saved = self.steered if kind == steer.KIND else self.ablated
+        return {label(each): each for each in saved}
+
+
+def label(saved: SavedCause) -> str:
+    """Model, emotions and layers of a result, with the beginning of its id."""
+    settings = saved.found["settings"]
+    if saved.kind == steer.KIND:
+        layers = ", ".join(map(str, settings["layers"]))
+        what = f"{', '.join(settings['emotions'])}, layers {layers}"
+    else:
+        what = f"{settings['emotion']}, layer {settings['layer']}, {settings['by']}"
+    return f"{saved.found['model']}: {what} ({saved.id[:6]})"
+
+
+STEERED = Control[Causes](
+    name="result",
+    label="Steering",
+    kind="select",
+    options=lambda source, _: list(source.named(steer.KIND)),
+    help="Model, emotions and layers that were steered.",
+    width=520,
+)
+ABLATED = Control[Causes](
+    name="ablation",
+    label="Ablation",
+    kind="select",
+    options=lambda source, _: list(source.named(ablate.KIND)),
+    help="Model, emotion, layer of the read-out, and what stood in place of the parts.",
+    width=520,
+)
+LAYER = Control[Causes](
+    name="layer",
+    label="Layer",
+    kind="select",
+    options=lambda source, choice: [
+        str(layer)
+        for saved in _chosen(source, choice)
+        for layer in saved.found["settings"]["layers"]
+    ],
+    help="Layer at whose input the direction was added.",
+    width=130,
+)
+
+
+def _chosen(source: Causes, choice: Choice, kind: str = steer.KIND) -> list[SavedCause]:
+    """The chosen result of a kind; empty where there is none."""
+    control = STEERED if kind == steer.KIND else ABLATED
+    saved = source.named(kind).get(choice.get(control.name, ""))
+    return [] if saved is None else [saved]
+
+
+_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="causes")
+
+
+def show_doses(source: Causes, choice: Choice) -> Shown:
+    """Effects at every dose of one layer, a panel for each emotion."""
+    if not _chosen(source, choice):
+        return _NOTHING
+    (saved,) = _chosen(source, choice)
+    table = steer.table_of(saved)
+    own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
+    panels = [
+        _panel(rows.sort_values("dose"), emotion, x="dose", every=own)
+        for emotion in emotion_order(own["emotion"])
+        for rows in [_with_zero(own[own["emotion"] == emotion])]
+    ]
+    return Shown(
+        table=own,
+        chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
+        caption=f"Change of the log-probability of held-out sentences of {saved.found['model']} "
+        f"when a direction is added at layer {choice['layer']}, by dose. Grey: smallest to largest "
+        "of the random directions of the same norm.",
+        name=f"doses-{saved.id[:6]}",
+    )
+
+
+def show_layers(source: Causes, choice: Choice) -> Shown:
+    """Effects at the doses with controls, layer by layer."""
+    if not _chosen(source, choice):
+        return _NOTHING
+    (saved,) = _chosen(source, choice)
+    table = steer.table_of(saved)
+    dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
+    own = table[table["dose"] == dose].reset_index(drop=True)
+    panels = [
+        _panel(own[own["emotion"] == emotion].sort_values("layer"), emotion, x="layer", every=own)
+        for emotion in emotion_order(own["emotion"])
+    ]
+    return Shown(
+        table=own,
+        chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
+        caption=f"The same at dose {dose:g}, by the layer at whose input the direction is added.",
+        name=f"steering-{saved.id[:6]}",
+    )
+
+
+def _with_zero(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the dose 0, which changes nothing."""
+    zero = dict.fromkeys(("own", "others", "neutral", "random_low", "random_high"), 0.0)
+    first = rows.head(1).assign(dose=0.0, verdict="", specific="", **zero)
+    return pd.concat([rows, first]) if len(rows) else rows
+
+
+def _panel(rows: pd.DataFrame, emotion: str, *, x: str, every: pd.DataFrame) -> Panel:
+    at = rows[x].tolist()
+    return Panel(
+        emotions=[emotion],
+        marks=[
+            Level(at=0.0),
+            Band(x=at, low=rows["random_low"], high=rows["random_high"], colour="null"),
+            Line(
+                x=at,
+                y=rows["own"],
+                colour=of_emotion(emotion),
+                symbol=of_emotion(emotion),
+                filled=(rows["verdict"] == "causal").tolist(),
+                name="own",
+                hover="own %{y:+.3f} (%{customdata[0]})",
+                data=[[str(verdict)] for verdict in rows["verdict"]],
+            ),
+            Line(x=at, y=rows["others"], colour="text", dash="dash", name="other emotions"),
+            Line(x=at, y=rows["neutral"], colour="muted", dash="dot", name="neutral"),
+        ],
+        x=Axis(title=x, scale="layer" if x == "layer" else "linear"),
+        # The panels share their axis.
+        y=Axis(title=_NATS, range=span(*(every[name] for name in _DRAWN), at_least=(0.0, 0.0))),
+    )
+
+
+def _key(rows: pd.DataFrame) -> list[Key]:
+    own = [
+        Key(
+            name=f"{emotion} (own)",
+            kind="line",
+            colour=of_emotion(emotion),
+            symbol=of_emotion(emotion),
+        )
+        for emotion in emotion_order(rows["emotion"])
+    ]
+    return [
+        *own,
+        Key(name="other emotions", kind="line", dash="dash"),
+        Key(name="neutral: cost", kind="line", colour="muted", dash="dot"),
+        Key(name="random directions", kind="band", colour="null"),
+        Key(name="filled: causal", kind="marker", symbol="circle"),
+    ]
+
+
+def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
+    """The verdicts of a result, in sentences."""
+    if not _chosen(source, choice):
+        return []
+    (saved,) = _chosen(source, choice)
+    found, settings = saved.found, saved.found["settings"]
+    said: list[str] = [md(sentence) for sentence in steer.sentences_of(saved)]
+    if found["random_weights"]:
+        said[-1] = Caution(said[-1])
+    doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])
+    said.append(
+        Remark(
+            f"Directions come from {plural(len(found['train_scenarios']), 'scenario')}, sentences "
+            f"from {len(found['test_scenarios'])} others; all controls and a verdict at dose "
+            f"{doses}. No effect beyond the controls is no proof that there is none."
+        )
+    )
+    return said
+
+
+def command(source: Causes, choice: Choice) -> list[str]:
+    """Words of the shell command of a result of steering."""
+    if not _chosen(source, choice):
+        return ["steer"]
+    (saved,) = _chosen(source, choice)
+    settings, found = saved.found["settings"], saved.found
+    words = ["steer", "--model", found["model"]]
+    for option, name in (
+        ("--emotion", "emotions"),
+        ("--layer", "layers"),
+        ("--dose", "doses"),
+        ("--control-dose", "control_doses"),
+    ):
+        words += [f"{option}={value}" for value in settings[name]]
+    if settings["n_sentences"] is not None:
+        words += ["--sentences", str(settings["n_sentences"])]
+    words += ["--random", str(settings["n_random"]), "--shuffled", str(settings["n_shuffled"])]
+    words += ["--neutral", settings["neutral"], "--pooling", settings["pooling"]]
+    return [*words, "--seed", str(settings["seed"])]
+
+
+def show_ablated(source: Causes, choice: Choice) -> Shown:
+    """The parts with the largest effects, with what is direct."""
+    if not _chosen(source, choice, ablate.KIND):
+        return _NOTHING
+    (saved,) = _chosen(source, choice, ablate.KIND)
+    table = ablate.table_of(saved)
+    rows = table.head(_LARGEST)
+    names = [ablate.name_of(row) for row in rows.to_dict("records")]
+    marks = [
+        Points(
+            x=rows["total"].tolist(),
+            y=names,
+            colour="text",
+            name="total",
+            size=9,
+            error=list(rows[["low", "high"]].itertuples(index=False, name=None)),
+            hover="%{y}: total %{x:.3g}",
+            opacity=1.0,
+        ),
+        Points(
+            x=rows["direct"].tolist(),
+            y=names,
+            colour="accent",
+            symbol="diamond",
+            name="direct",
+            size=8,
+            filled=False,
+            hover="%{y}: direct %{x:.3g}",
+        ),
+    ]
+    panel = Panel(
+        marks=marks,
+        x=Axis(
+            title="change of the distance to neutral (model units)",
+            range=span(rows["low"], rows["high"], rows["direct"], at_least=(0.0, 0.0)),
+        ),
+        y=Axis(scale="category", categories=names),
+    )
+    key = [
+        Key(name="total, 95 % interval", kind="marker", symbol="circle"),
+        Key(name="direct", kind="marker", symbol="diamond-open", colour="accent"),
+    ]
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(names) + _HEAD])
+        if names
+        else None,
+        caption=f"The {plural(len(names), 'part')} of {saved.found['model']} whose ablation "
+        "changes the read-out most.",
+        name=f"ablations-{saved.id[:6]}",
+    )
+
+
+def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
+    """The largest effects in sentences."""
+    if not _chosen(source, choice, ablate.KIND):
+        return []
+    (saved,) = _chosen(source, choice, ablate.KIND)
+    said: list[str] = [md(sentence) for sentence in ablate.sentences_of(saved)]
+    if saved.found["random_weights"]:
+        said[-1] = Caution(said[-1])
+    return said
+
+
+def ablated_command(source: Causes, choice: Choice) -> list[str]:
+    """Words of the shell command of a result of ablations."""
+    if not _chosen(source, choice, ablate.KIND):
+        return ["ablate"]
+    (saved,) = _chosen(source, choice, ablate.KIND)
+    settings = saved.found["settings"]
+    words = ["ablate", "--model", saved.found["model"], "--emotion", settings["emotion"]]
+    words += ["--layer", str(settings["layer"]), "--by", settings["by"]]
+    words += [f"--part={part}" for part in settings["parts"]]
+    words += [f"--at={layer}" for layer in settings["at"]]
+    if settings["n_sentences"] is not None:
+        words += ["--sentences", str(settings["n_sentences"])]
+    return [*words, "--neutral", settings["neutral"], "--seed", str(settings["seed"])]
+
+
+DOSE_CURVES = View[Causes](
+    name="doses",
+    page="causes",
+    title="Dose curves",
+    question="Does adding the direction make held-out text of the emotion more probable?",
+    controls=(STEERED, LAYER),
+    show=show_doses,
+    answer=answer,
+    terms=_TERMS,
+    command=command,
+    empty="No direction was steered yet.",
+)
+STEERED_LAYERS = View[Causes](
+    name="layers",
+    page="causes",
+    title="Steering by layer",
+    question="At which layers does adding the direction have an effect?",
+    controls=(STEERED,),
+    show=show_layers,
+    answer=answer,
+    terms=_TERMS,
+    command=command,
+    empty="No direction was steered yet.",
+)
+ABLATIONS = View[Causes](
+    name="ablations",
+    page="causes",
+    title="Ablations",
+    question="What changes further up when a part of the model is taken out?",
+    controls=(ABLATED,),
+    show=show_ablated,
+    answer=ablated_answer,
+    terms=_ABLATED,
+    command=ablated_command,
+    empty="No part was taken out yet.",
+)

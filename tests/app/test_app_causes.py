@@ -1,0 +1,63 @@
+"""The Causes page: saved steering and ablations, and the forms for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.pages import boxes, figure, open_page, words
+from tests.support.planted import plant_grid
+from tests.support.planted_causes import plant_ablations, plant_steering
+
+
+def test_an_empty_folder_says_what_the_page_needs() -> None:
+    assert "there are none in" in words(open_page("causes"))
+
+
+def test_a_model_that_is_not_here_is_named_before_anything_starts(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    app = open_page("causes")
+    assert "Nothing was steered or taken out yet" in words(app)
+    assert "This cannot be computed" in boxes(app)
+    assert app.button(key="steer-start").disabled
+    assert app.button(key="ablate-start").disabled
+
+
+def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
+    results: Path,
+) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_steering(results)
+    app = open_page("causes", layer="1")
+    said = words(app)
+    assert "Adding 1 times the direction of anger at layer 1" in said
+    assert "The effect is called causal" in said
+    assert "so that it is specific to anger" in said
+    assert "This is no evidence of a causal effect" in said
+    (table,) = app.dataframe
+    assert table.value["layer"].tolist() == [1] * 6
+    assert table.value["verdict"].tolist().count("causal") == 1
+    assert "nats a token" in str(figure(app))
+
+
+def test_every_view_of_the_results_is_drawn(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_steering(results, random_weights=True)
+    plant_ablations(results)
+    rows = {}
+    for view in ("doses", "layers", "ablations"):
+        app = open_page("causes", view=view)
+        assert not app.exception, app.exception
+        rows[view] = len(app.dataframe[0].value)
+        assert ("The weights are random" in words(app)) == (view != "ablations")
+    assert rows == {"doses": 6, "layers": 4, "ablations": 4}
+    said = words(app)
+    assert "MLP 1 -2 [-2.1, -1.9], of which -1 is direct" in said
+    assert "2 of 4 ablations have exactly the same effect" in said
+
+
+def test_a_view_without_a_result_says_so(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_ablations(results)
+    app = open_page("causes")
+    assert not app.exception, app.exception
+    assert app.button(key="steer-start")

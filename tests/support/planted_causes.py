@@ -1,0 +1,108 @@
+"""Saved steering and ablations with known figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from emoact.causes.saved import SavedCause, save_cause
+from emoact.causes.verdict import Cell, effects_of
+from emoact.store.layout import ResultsRoot
+
+DOSES = (-1.0, 1.0, 2.0)
+
+
+def plant_steering(results: Path, *, random_weights: bool = False) -> SavedCause:
+    """Anger is causal at layer 1 and nothing at layer 0; gratitude is nothing at both."""
+    rng = np.random.default_rng(0)
+    cells = [
+        Cell(
+            emotion=emotion,
+            layer=layer,
+            dose=dose,
+            by_class={
+                "anger": 0.5 * dose if (emotion, layer) == ("anger", 1) else 0.0,
+                "gratitude": 0.0,
+                "neutral": -0.1,
+            },
+            other_directions=0.0,
+            random=rng.normal(size=(100, 2)) / 100,
+            shuffled=rng.normal(size=(20, 2)) / 100,
+            other_emotion=rng.normal(size=20) / 100
+            if (emotion, layer, dose) == ("anger", 1, 1.0)
+            else np.empty(0),
+            prompt_only=0.7,
+        )
+        for emotion in ("anger", "gratitude")
+        for layer in (0, 1)
+        for dose in DOSES
+    ]
+    settings = {
+        "emotions": ["anger", "gratitude"],
+        "layers": [0, 1],
+        "doses": list(DOSES),
+        "control_doses": [1.0],
+        "neutral": "neutral",
+        "pooling": "mean_content",
+        "n_random": 100,
+        "n_shuffled": 20,
+        "n_sentences": None,
+        "seed": 0,
+    }
+    found = {
+        "model": "gpt2",
+        "settings": settings,
+        "train_scenarios": ["s1", "s2", "s3"],
+        "test_scenarios": ["s4", "s5"],
+        "n_tokens": {"anger": 20, "gratitude": 20, "neutral": 20},
+        "prefixes": {},
+        "random_weights": random_weights,
+        "effects": effects_of(cells, neutral="neutral", control_doses=(1.0,), alpha=0.05),
+    }
+    return save_cause(ResultsRoot(results), "steer", {"settings": settings}, found)
+
+
+def plant_ablations(results: Path) -> SavedCause:
+    """MLP 1 removes most of the distance, half of it directly; two heads change nothing."""
+    rows = [
+        ("mlp", 1, "", -2.0, -1.0),
+        ("direction", 1, "", -1.0, -1.0),
+        ("head", 0, "0", 0.0, 0.0),
+        ("head", 0, "1", 0.0, 0.0),
+    ]
+    settings = {
+        "emotion": "anger",
+        "layer": 2,
+        "parts": ["direction", "mlp", "head"],
+        "at": [],
+        "by": "mean",
+        "neutral": "neutral",
+        "n_sentences": None,
+        "seed": 0,
+    }
+    found = {
+        "model": "gpt2",
+        "settings": settings,
+        "train_scenarios": ["s1", "s2", "s3"],
+        "test_scenarios": ["s4", "s5"],
+        "contrast": 3.0,
+        "random_weights": False,
+        "ablations": [
+            {
+                "part": part,
+                "layer": layer,
+                "heads": heads,
+                "total": total,
+                "low": total - 0.1,
+                "high": total + 0.1,
+                "direct": direct,
+                "repair": total - direct,
+                "log_prob": -0.1,
+                "log_prob_neutral": 0.0,
+                "tied": part == "head",
+            }
+            for part, layer, heads, total, direct in rows
+        ],
+    }
+    return save_cause(ResultsRoot(results), "ablate", {"settings": settings}, found)
