@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,23 @@ def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
     again = capsys.readouterr()
     assert json.loads(again.out) == found
     assert "started" not in again.err
+
+
+def test_files_of_another_model_are_refused(
+    results: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copied = shutil.copytree(results, tmp_path / "results")
+    before = sorted(copied.glob("causes/*"))
+    # The same name, revision and sizes, and other weights behind them.
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
+    other = seeded_model(tiny_config("llama", 2_000), seed=1)
+    save_in_hub_cache(other, "lab/tiny", tmp_path / "hub-home")
+    assert main([*ASKED, "--layer", "1", "--results", str(copied), *FEW]) == 1
+    assert "differ" in capsys.readouterr().err
+    assert sorted(copied.glob("causes/*")) == before
 
 
 @pytest.mark.parametrize(
