@@ -36,3 +36,8 @@ def causes_of(config: AnyConfig) -> CausesRequest:
     if not isinstance(config, JobConfig) or config.kind != "causes":
         raise RequestError(f"run {config.run_id!r} is not about causes but {config.kind!r}")
     return decode(CausesRequest, config.request, where="the request")
+
+
+def what_of(config: AnyConfig) -> str:
+    """What a run about causes makes; empty where the run is of another kind or does not say."""
+    return str(config.request.get("what", "")) if isinstance(config, JobConfig) else ""

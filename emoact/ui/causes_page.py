@@ -13,6 +13,7 @@ from emoact.causes.saved import saved_causes
 from emoact.causes.steer import SteerRequest, default_layers, prepare_steer
 from emoact.causes.steering import DOSES
 from emoact.errors import EmoactError
+from emoact.jobs.causes import what_of
 from emoact.jobs.config import JobConfig
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
@@ -36,7 +37,7 @@ Prepared = steer.PreparedSteer | ablate.PreparedAblate
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_job(results, "causes")
+    watched = watched_job(results, "causes", lambda config: what_of(config) != "heads")
     made = None if watched is None else made_by_job(results, watched)
     if made is not None:
         st.session_state[_NEXT] = made.parent.name

@@ -101,13 +101,27 @@ def current_run(results: str) -> str | None:
     return watched.id
 
 
-def watched_job(results: str, kind: JobKind) -> str | None:
-    """The analysis or report to show; its id then stands in the address."""
+def watched_job(
+    results: str, kind: JobKind, belongs: Callable[[AnyConfig], bool] = lambda _: True
+) -> str | None:
+    """The run of that kind to show; its id then stands in the address.
+
+    Args:
+        results: The results folder.
+        kind: Kind of run.
+        belongs: True for the runs of this page where several pages start runs of the kind.
+    """
     runs, named = _runs(results, kind)
-    watched = named or next((run.id for run in runs if run.active), None)
+    active = (run.id for run in runs if run.active)
+    watched = named or next((each for each in active if _is(results, each, belongs)), None)
     if watched is not None:
         watch_run(watched)
     return watched
+
+
+def _is(results: str, run_id: str, belongs: Callable[[AnyConfig], bool]) -> bool:
+    config = progress.read_run(results, run_id).config
+    return config is not None and belongs(config)
 
 
 def _runs(results: str, kind: RunKind) -> tuple[list[RunSummary], str | None]:

@@ -11,6 +11,7 @@ from emoact.causes.contributions import TARGETS, ContrastSettings, Target
 from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads
 from emoact.causes.saved import SavedCause, saved_causes
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.causes import what_of
 from emoact.jobs.config import JobConfig
 from emoact.models.alike import request_alike
 from emoact.positions import POOLINGS
@@ -34,7 +35,7 @@ _NEXT = "heads-next"
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_job(results, "causes")
+    watched = watched_job(results, "causes", lambda config: what_of(config) == KIND)
     made = None if watched is None else made_by_job(results, watched)
     if made is not None:
         st.session_state[_NEXT] = made.parent.name

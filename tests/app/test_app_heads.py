@@ -9,6 +9,7 @@ import pytest
 from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_heads import plant_heads
+from tests.support.planted_runs import plant_job
 
 
 def test_an_empty_folder_says_what_the_page_needs() -> None:
@@ -78,3 +79,13 @@ def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path)
     app.selectbox(key="head").set_value("0.1").run()
     assert not app.exception, app.exception
     assert "0.00 bits" in words(app)
+
+
+@pytest.mark.parametrize(("what", "shown"), [("heads", True), ("steer", False)])
+def test_the_page_watches_its_own_runs_alone(results: Path, what: str, shown: bool) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    lock = plant_job(results, "running", kind="causes", request={"what": what})
+    assert lock is not None
+    assert ("Cancel run" in [button.label for button in open_page("heads").button]) == shown
+    assert ("Cancel run" in [button.label for button in open_page("causes").button]) != shown
+    lock.close()

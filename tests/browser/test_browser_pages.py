@@ -32,6 +32,7 @@ PAGES = [
     "Distances",
     "Across models",
     "Heads",
+    "Causes",
     "Report",
 ]
 

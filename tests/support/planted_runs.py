@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emoact.jobs.config import DatasetRef, JobConfig, JobKind, RunConfig, RunModel
@@ -83,7 +83,12 @@ JOB = "20260201-140500-cccc"
 
 
 def plant_job(
-    results: Path, state: State, *, kind: JobKind = "analyze", **changes: object
+    results: Path,
+    state: State,
+    *,
+    kind: JobKind = "analyze",
+    request: Mapping[str, object] | None = None,
+    **changes: object,
 ) -> RunLock | None:
     """Write a run that extracts nothing as its launcher or worker would leave it."""
     config = JobConfig(
@@ -93,7 +98,7 @@ def plant_job(
         models=("gpt2", "pythia-160m"),
         emotions=("anger", "neutral"),
         results=str(results),
-        request={"settings": {"pooling": "last"}, "units": []},
+        request=request or {"settings": {"pooling": "last"}, "units": []},
         command="python -m emoact analyze --pooling last",
     )
     snapshot = dataclasses.replace(
