@@ -46,6 +46,11 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("test_pickle_fuzz", "test_file_fuzz", "read_torn"),
     ),
     (
+        "A pipe, device, folder, link, empty, huge, deep, overflowing or foreign file in place of "
+        "any file of a results folder: it costs its own row",
+        ("test_every_read",),
+    ),
+    (
         "Configurations and headers of models that ask for more than there is: refused",
         ("test_hostile_models",),
     ),
