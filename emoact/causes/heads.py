@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
 from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.saved import SavedCause, cause_id, read_cause, saved_causes
 from emoact.decode import encode, sha256_of
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.causes import CausesRequest
@@ -279,6 +279,15 @@ def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
     if rate is not None:
         took = f", about {numbers.duration(n_tokens / rate.tokens_per_s + rate.ready_s)}"
     return f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
+
+
+def saved_heads(root: ResultsRoot) -> tuple[SavedCause, ...]:
+    """Results with the figures of this version, newest first; others are computed again."""
+    return tuple(
+        each
+        for each in saved_causes(root, KIND)
+        if each.rests_on.get("method_version") == METHOD_VERSION
+    )
 
 
 def document(saved: SavedCause) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emoact.causes.heads import KIND
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.heads import saved_heads
+from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
@@ -157,7 +157,7 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
-        heads=tuple(each for each in saved_causes(root, KIND) if each.found["model"] in folders),
+        heads=tuple(each for each in saved_heads(root) if each.found["model"] in folders),
         executors=_executors(root, units),
     )
 

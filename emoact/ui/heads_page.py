@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
-from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads, saved_heads
+from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.causes import what_of
 from emoact.jobs.config import JobConfig
@@ -40,7 +40,7 @@ def show(results: str) -> None:
     if made is not None:
         st.session_state[_NEXT] = made.parent.name
         st.rerun()
-    saved = saved_causes(ResultsRoot(results), KIND)
+    saved = saved_heads(ResultsRoot(results))
     wanted = st.session_state.pop(_NEXT, None)
     for each in saved:
         if each.id == wanted:

@@ -55,7 +55,10 @@ def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> N
     plant_grid(results, ["gpt2"], n_samples=3)
     plant_heads(results, "anger")
     plant_heads(results, "gratitude")
+    plant_heads(results, "apology", version=0)
     names = open_page("heads").selectbox(key="result").options
+    # Figures of an earlier version are left out.
+    assert not any("apology" in name for name in names)
     other = next(name for name in names if "anger" in name)
     assert "The direction of anger" in words(open_page("heads", result=other))
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emoact.causes.heads import METHOD_VERSION
 from emoact.causes.saved import SavedCause, save_cause
 from emoact.store.layout import ResultsRoot
 
 
 def plant_heads(
-    results: Path, emotion: str = "gratitude", *, model: str = "gpt2", random_weights: bool = False
+    results: Path,
+    emotion: str = "gratitude",
+    *,
+    model: str = "gpt2",
+    random_weights: bool = False,
+    version: int = METHOD_VERSION,
 ) -> SavedCause:
     """Two layers of two heads: head 1.0 adds 60 % and is significant, head 0.1 subtracts 10 %."""
     contrasts = [
@@ -50,5 +56,10 @@ def plant_heads(
         "components": components,
     }
     settings = {"neutral": "neutral", "n_permutations": 2000, "n_bootstrap": 1000, "seed": 0}
-    rests_on = {"emotion": emotion, "folder": model, "settings": settings}
+    rests_on = {
+        "method_version": version,
+        "emotion": emotion,
+        "folder": model,
+        "settings": settings,
+    }
     return save_cause(ResultsRoot(results), "heads", rests_on, found)
