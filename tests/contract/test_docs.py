@@ -122,3 +122,16 @@ def test_every_command_is_in_the_readme() -> None:
     shown = set(re.findall(r"`emoact (\w+)`", text))
     usage = build_parser().format_help()
     assert shown == set(re.findall(r"^    (\w+)(?=\s{2,})", usage, re.MULTILINE))
+
+
+def test_every_promise_of_the_security_page_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    promises = text.partition("## What is promised")[2].partition("\n## ")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
+    assert rows
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row)
+        assert named, row
+        for file, test in named:
+            assert (ROOT / file).is_file(), file
+            assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test

@@ -38,7 +38,7 @@ from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.fault
 
-SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 5
+SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 15
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
 SHA256 = "0" * 64
 
