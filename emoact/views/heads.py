@@ -198,11 +198,24 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
         for filled, name in ((True, f"p ≤ {ALPHA:g}"), (False, f"p > {ALPHA:g}"))
         if len(own := table[(table["p"] <= ALPHA) == filled])
     ]
+    marks.append(
+        Points(
+            x=table["chance"].tolist(),
+            y=labels,
+            colour="accent",
+            name="chance",
+            symbol="x",
+            size=8.0,
+            data=table[["chance"]].to_numpy(dtype=float).tolist(),
+            hover="%{y} under relabelling: %{x:.3g}",
+            opacity=1.0,
+        )
+    )
     panel = Panel(
         marks=marks,
         x=Axis(
             title="contribution (model units)",
-            range=span(table["low"], table["high"], at_least=(0.0, 0.0)),
+            range=span(table["low"], table["high"], table["chance"], at_least=(0.0, 0.0)),
         ),
         y=Axis(scale="category", categories=labels),
     )
@@ -210,12 +223,14 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
         Key(name="95 % interval over scenarios", kind="line"),
         Key(name=f"p ≤ {ALPHA:g}", kind="marker", symbol="circle"),
         Key(name=f"p > {ALPHA:g}", kind="marker", symbol="circle-open"),
+        Key(name="mean under relabelling", kind="marker", symbol="x", colour="accent"),
     ]
     return Shown(
         table=table,
         chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(labels) + _HEAD]),
         caption=f"The {plural(len(labels), 'component')} with the largest contributions to the "
-        f"direction of {_where(saved)}, with 95 % intervals over scenarios.",
+        f"direction of {_where(saved)}, with 95 % intervals over scenarios. Crosses: "
+        "their means under relabelling.",
         name=f"largest-{saved.id[:6]}",
     )
 
