@@ -262,3 +262,17 @@ def title(name: SiteName, language: str = "en") -> str:
     """The label of a site; the name itself where a file names a site of another version."""
     known = {record.name: record.label for record in SITES}
     return known[name].of(language) if name in known else name
+
+
+def check_poolable(names: Iterable[SiteName]) -> None:
+    """Check that every site has a vector for each position.
+
+    Raises:
+        RequestError: One has not.
+    """
+    for name in names:
+        if not site(name).has_vectors:
+            raise RequestError(
+                f"the site {name} has no vectors to pool",
+                remedy=f"Leave out --site {name}, or keep all positions (--keep all).",
+            )

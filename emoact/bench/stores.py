@@ -14,7 +14,7 @@ import numpy as np
 
 from emoact.schema import Precision
 from emoact.store.convert import arrays_of, metadata_for
-from emoact.store.protocol import STORES, Store, unit_file_name
+from emoact.store.protocol import STORES, PooledStore, Store, unit_file_name
 from emoact.store.unit import Unit
 
 T = TypeVar("T")
@@ -53,7 +53,12 @@ def bench_stores(units: Sequence[Unit]) -> list[StoreResult]:
     Raises:
         EmoactError: The disk is full, or a file cannot be read back.
     """
-    return [_bench(store, precision, units) for store in STORES for precision in store.precisions]
+    return [
+        _bench(store, precision, units)
+        for store in STORES
+        if not isinstance(store, PooledStore)
+        for precision in store.precisions
+    ]
 
 
 def _bench(store: Store, precision: Precision, units: Sequence[Unit]) -> StoreResult:

@@ -95,7 +95,11 @@ def _bench_stores(arguments: argparse.Namespace) -> int:
     from emoact.store.convert import precision_in
     from emoact.store.reading import read_all
 
-    units = [unit for unit in read_all(arguments.results) if precision_in(unit) == "lossless"]
+    units = [
+        unit
+        for unit in read_all(arguments.results)
+        if precision_in(unit) == "lossless" and not unit.pooled
+    ]
     if not units:
         raise nothing_in(arguments.results)
     results = bench_stores(units)

@@ -78,6 +78,13 @@ def add(commands: Any) -> None:
         told = "; ".join([about, *(f"{record.name}: {record.about}" for record in records)])
         run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=told)
     run.add_argument(
+        "--keep",
+        choices=("all", "pooled"),
+        default="all",
+        help="all positions, or only the pooled vectors of each prompt, which is what analyses "
+        "read (--store pooled)",
+    )
+    run.add_argument(
         "--precision",
         choices=get_args(Precision),
         default=get_args(Precision)[0],
@@ -145,6 +152,18 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
     add_options(how, "--allow-pickle-weights")
 
 
+def _store(arguments: argparse.Namespace) -> str:
+    """Name of the store; `--keep pooled` needs the one that keeps pooled vectors."""
+    if arguments.keep == "all":
+        return str(arguments.store)
+    if arguments.store not in (protocol.STORES[0].name, protocol.PooledStore.name):
+        raise RequestError(
+            f"--store {arguments.store} keeps all positions, and --keep pooled asks for vectors",
+            remedy="Leave out one of them.",
+        )
+    return protocol.PooledStore.name
+
+
 def _extract(arguments: argparse.Namespace) -> int:
     from emoact.jobs.launch import start
     from emoact.jobs.request import ExtractRequest
@@ -177,7 +196,7 @@ def _extract(arguments: argparse.Namespace) -> int:
         run_id=arguments.run_id,
         assume_yes=arguments.yes,
         executor=arguments.executor,
-        store=arguments.store,
+        store=_store(arguments),
     )
     config = _prepare(request)
     for note in config.dataset.notes:

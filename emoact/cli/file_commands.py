@@ -121,6 +121,8 @@ def _print_document(document: Any) -> None:
     shown = ("path", "model", "emotion", "n_samples", "n_layers", "d_model", "d_vocab", "sites")
     for name in (*shown, "tokens", "content_start", "size", "sha256"):
         print_line(f"{name}: {_words(document.get(name))}")
+    if document["pooled"]:
+        print_line(f"pooled vectors only: {_words(document['pooled'])}")
     provenance = document.get("provenance")
     if provenance is None:
         print_line("provenance: none; the configuration of this file is unknown")

@@ -67,6 +67,16 @@ def check_parity(
     chooser = random.Random(seed)
     groups: dict[tuple[str, str], list[Unit]] = {}
     for unit in units:
+        if unit.pooled:
+            findings.append(
+                Finding(
+                    code="not_recomputed",
+                    severity="note",
+                    where=str(unit.path),
+                    message="it keeps pooled vectors only, which are not recomputed",
+                )
+            )
+            continue
         groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(unit)
     for group in groups.values():
         try:

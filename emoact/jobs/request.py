@@ -24,10 +24,11 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelIdentity, ModelSource
 from emoact.models.weights import check_memory
 from emoact.schema import ChatFormat, Dataset, ExtractionOptions, Prompt, check_emotion
+from emoact.sites import check_poolable
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot, check_id
-from emoact.store.protocol import find_store
+from emoact.store.protocol import PooledStore, find_store
 
 ASK_FROM_BYTES = 200_000_000
 """A larger download is asked about first."""
@@ -115,6 +116,8 @@ def prepare(request: ExtractRequest) -> RunConfig:
             "another one",
             remedy="Pass --store compact, or leave out --precision.",
         )
+    if store.name == PooledStore.name:
+        check_poolable(request.options.sites)
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     root = ResultsRoot(request.results)
     dataset = read_prompts(request.dataset)

@@ -217,17 +217,23 @@ def features_of(
         model=name,
         emotion=unit.emotion,
         prompts=_prompts(unit, pooling),
-        sites={
-            site: pool_layers(
-                unit.site(site),
-                pooling=pooling,
-                content=unit.content,
-                responses=unit.response_spans,
-            )
-            for site in sites
-        },
+        sites={site: _pooled(unit, site, pooling) for site in sites},
         configuration=Configuration.of(unit, model=name, pooling=pooling),
         random_weights=bool((unit.provenance or {}).get("random_weights", False)),
+    )
+
+
+def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling) -> Pooled:
+    """The vectors that the file keeps, or else those of its positions.
+
+    Raises:
+        RequestError: The file keeps other poolings only.
+    """
+    kept = getattr(unit, "pooled", {})
+    if (site, pooling) in kept:
+        return np.asarray(kept[site, pooling]())
+    return pool_layers(
+        unit.site(site), pooling=pooling, content=unit.content, responses=unit.response_spans
     )
 
 

@@ -125,6 +125,11 @@ class UnitControls:
         """`(prompt, layer, d)` of each site."""
         found = {}
         for site in self.settings.sites:
+            kept = self.unit.pooled.get((site, self.settings.pooling))
+            if kept is not None:
+                n_samples, n_layers, width = kept().shape
+                found[site] = (n_samples, n_layers, width)
+                continue
             layers = self.unit.site(site)
             found[site] = (self.unit.n_samples, len(layers), vectors(layers[0][0]).shape[1])
         return found

@@ -57,6 +57,11 @@ def convert(
             f"{target} is there already", remedy="Remove it, or give another name with --out."
         )
     unit = read(source)
+    if unit.pooled:
+        raise RequestError(
+            f"{source} keeps pooled vectors only; no other format can be made of them",
+            remedy="Extract the unit again with --keep all.",
+        )
     _check_values(unit)
     held = precision_in(unit)
     asked = held if precision is None else precision

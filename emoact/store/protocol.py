@@ -181,7 +181,26 @@ class CompactStore:
         return verify_compact(path)
 
 
-STORES: tuple[Store, ...] = (PickleStore(), CompactStore())
+class PooledStore(CompactStore):
+    """The pooled vectors of each prompt, all that phase 3 reads, in the form of compact files."""
+
+    name = "pooled"
+    label = "Pooled vectors only"
+    about = (
+        "one .pooled.zarr.zip file for each model and emotion, which analyses read; no positions"
+    )
+    suffix = ".pooled.zarr.zip"
+    # Of the shipped prompts: four vectors in place of 15 positions.
+    precisions: Mapping[Precision, float] = {"lossless": 3.0}
+
+    def write(self, target: Path, **parts: Any) -> Written:
+        """Write the archive, with every pooling that the unit has."""
+        from emoact.store.compact.pooled import write_pooled
+
+        return write_pooled(target, **parts)
+
+
+STORES: tuple[Store, ...] = (PickleStore(), CompactStore(), PooledStore())
 """Every store; the first is the default."""
 
 

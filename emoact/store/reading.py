@@ -250,6 +250,7 @@ def describe(unit: Unit) -> dict[str, Any]:
             "max": int(lengths.max()),
         },
         "content_start": unit.content_start,
+        "pooled": sorted({pooling for _, pooling in unit.pooled}),
         "prompts": unit.prompts is not None,
         "configuration_known": unit.configuration is not None,
         "random_weights": unit.random_weights,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
-from emoact.positions import Span, spans_from
+from emoact.positions import Pooling, Span, spans_from
 from emoact.schema import MANTISSA_BITS, Finding
 from emoact.sites import SiteName, site_names
 from emoact.store.read.tokens import BFloat16Array, Leaf
@@ -98,6 +98,8 @@ class Unit:
         labels: One per sample.
         metadata: As in the file, unknown keys included.
         notes: Findings of the contract check that do not refuse the file.
+        pooled: Arrays `[prompt, layer, d]` by site and pooling, read when asked for, of a file that
+            keeps no positions; empty for all others.
     """
 
     path: Path
@@ -107,6 +109,9 @@ class Unit:
     labels: tuple[str, ...]
     metadata: Mapping[str, Any]
     notes: tuple[Finding, ...] = ()
+    pooled: Mapping[tuple[SiteName, Pooling], Callable[[], np.ndarray]] = field(
+        default_factory=dict
+    )
 
     def __repr__(self) -> str:
         """One line: a file of 50 samples has thousands of arrays."""
@@ -128,7 +133,10 @@ class Unit:
     @property
     def sites(self) -> tuple[SiteName, ...]:
         """The sites that the file has."""
-        return tuple(name for name in site_names() if len(self.by_site.get(name, ())))
+        kept = {name for name, _ in self.pooled}
+        return tuple(
+            name for name in site_names() if name in kept or len(self.by_site.get(name, ()))
+        )
 
     def site(self, site: SiteName) -> Layers:
         """`[layer][sample]` of a site that the file has.
@@ -136,6 +144,11 @@ class Unit:
         Raises:
             RequestError: The file does not have it.
         """
+        if self.pooled:
+            raise RequestError(
+                f"{self.path} keeps pooled vectors only, and not every position",
+                remedy="Extract the unit again with --keep all.",
+            )
         if site not in self.sites:
             raise RequestError(
                 f"{self.path}: {site} was not saved; the file has {', '.join(self.sites)}",
@@ -253,11 +266,9 @@ def configuration_of(provenance: Mapping[str, Any] | None) -> Mapping[str, Any] 
     """
     if provenance is None or missing_fields(provenance):
         return None
-    chosen = {field: provenance[field] for field in COMPARED}
+    chosen = {name: provenance[name] for name in COMPARED}
     chosen["revision"] = provenance.get("commit") or chosen["revision"]
-    for field in STATED:
-        if field in provenance:
-            chosen[field] = provenance[field]
+    chosen |= {name: provenance[name] for name in STATED if name in provenance}
     if provenance.get("precision", "lossless") != "lossless":
         chosen["precision"] = provenance["precision"]
     dataset = chosen["dataset"]

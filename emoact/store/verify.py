@@ -215,7 +215,7 @@ def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
     """Compare what each layer adds with the next layer's stream, where all of it was saved."""
     configuration = unit.configuration or {}
     parts = [site.name for site in sites.SITES if site.is_added]
-    if not {"resid_pre", *parts} <= set(unit.sites):
+    if unit.pooled or not {"resid_pre", *parts} <= set(unit.sites):
         return
     if configuration.get("dtype", "float32") != "float32":
         return

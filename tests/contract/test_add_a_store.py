@@ -198,7 +198,12 @@ def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.M
     monkeypatch.setenv("EMOACT_RESULTS", str(extracted.results))
     monkeypatch.chdir(ROOT)
     assert "2 files of 1 model on disk" in page_words(open_page("home"))
-    assert choices(open_page("extract"))["Format"] == ["Pickle", "Compact", "NumPy archive"]
+    assert choices(open_page("extract"))["Format"] == [
+        "Pickle",
+        "Compact",
+        "Pooled vectors only",
+        "NumPy archive",
+    ]
     text = make_report(extracted.results, lang="en").path.read_text()
     assert "activations_anger.npz" in text
     assert "NumPy archive" in text

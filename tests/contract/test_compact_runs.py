@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import emoact
 from emoact.cli import main
 from emoact.jobs import launch
 from emoact.report.making import make_report
+from emoact.store.compact.pooled import pool_unit, poolings_of
 from tests.support.pages import ROOT, choices, open_page
 from tests.support.pages import words as page_words
 from tests.support.stand_in_worker import WORKER
@@ -113,6 +115,45 @@ def test_of_two_formats_of_one_unit_the_pickle_is_read_and_verify_says_so(
     assert [each["where"] for each in found if each["code"] == "several_formats"] == [str(pickle)]
     assert extract(world, "--overwrite") == 0
     assert extract(world) == 0
+
+
+def test_a_run_that_keeps_pooled_vectors_is_analysed_and_its_norms_are_refused(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert extract(world) == 0
+    whole = {unit.emotion: unit for unit in emoact.read_all(world.results)}
+    expected = {
+        (emotion, pooling): pool_unit(unit, "mlp_out", pooling)
+        for emotion, unit in whole.items()
+        for pooling in poolings_of(unit)
+    }
+    assert extract(world, "--keep", "pooled", "--store", "compact") == 2
+    assert extract(world, "--keep", "pooled", "--site", "pattern", "--overwrite") == 2
+    assert extract(world, "--keep", "pooled", "--overwrite") == 0
+    assert [path.name for path in files(world)] == [
+        f"activations_{emotion}.pooled.zarr.zip" for emotion in EMOTIONS
+    ]
+    for unit in emoact.read_all(world.results):
+        assert unit.sites == ("resid_pre", "mlp_out")
+        for pooling in poolings_of(unit):
+            found = unit.pooled["mlp_out", pooling]()
+            assert np.array_equal(found, expected[unit.emotion, pooling], equal_nan=True)
+    capsys.readouterr()
+    assert main(["verify", "--results", str(world.results), "--samples", "1", "--json"]) == 0
+    assert extract(world, "--keep", "pooled") == 0
+    assert main(["inspect", str(files(world)[0])]) == 0
+    assert "mean_content" in capsys.readouterr().out
+    assert main(["norms", "--results", str(world.results)]) != 0
+    assert "it keeps pooled vectors only" in capsys.readouterr().err
+
+
+def test_pages_open_beside_pooled_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert extract(world, "--keep", "pooled") == 0
+    monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
+    monkeypatch.chdir(ROOT)
+    for name in ("home", "extract", "activations", "directions", "report"):
+        page = open_page(name)
+        assert not page.exception
 
 
 def test_a_flipped_bit_anywhere_is_found_without_the_manifest(world: World) -> None:

@@ -23,7 +23,7 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from emoact.store.protocol import STORES, Store, unit_file_name
+from emoact.store.protocol import Store, unit_file_name
 from tests.support.disks import fill, make_read_only, mounted
 from tests.support.fault_writer import (
     EMOTIONS,
@@ -54,7 +54,7 @@ ERRORS = {
 }
 
 
-@pytest.fixture(scope="module", params=[store.name for store in STORES], autouse=True)
+@pytest.fixture(scope="module", params=["pickle", "compact"], autouse=True)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """The store of this process and of the writers that it starts."""
     with pytest.MonkeyPatch.context() as patch:

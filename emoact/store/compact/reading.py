@@ -8,8 +8,9 @@ holds before memory is taken for it.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -19,11 +20,12 @@ from jaxtyping import Float32, Int32, Int64
 
 from emoact import sites
 from emoact.errors import FileRefusedError
+from emoact.positions import POOLINGS
 from emoact.schema import MANTISSA_BITS, Finding
 from emoact.sites import Site
 from emoact.store.compact.archive import AGAIN, Member, content, read_members
 from emoact.store.compact.arrays import Form, as_json, decode, read_form, read_json
-from emoact.store.compact.writing import FORMAT, site_dimensions
+from emoact.store.compact.writing import FORMAT, POOLED_DIMENSIONS, site_dimensions
 from emoact.store.contract import check_finite
 from emoact.store.protocol import Verified
 from emoact.store.read.closed import map_file, refusing
@@ -46,6 +48,9 @@ def read_compact(path: Path) -> Unit:
     with refusing(path):
         opened = _open(data, path)
     unit = unit_of(path, {**opened.words, **opened.stand_ins(), "tokens": opened.tokens()})
+    if opened.is_pooled:
+        none = dict.fromkeys(sites.site_names(), ())
+        return replace(unit, by_site=none, pooled=opened.pooled())
     return replace(
         unit,
         by_site={
@@ -65,6 +70,8 @@ def verify_compact(path: Path) -> Verified:
     try:
         unit = read_compact(path)
         findings: tuple[Finding, ...] = (*unit.notes, *check_finite(unit))
+        for read_array in unit.pooled.values():
+            read_array()  # its checksums; a prompt without content has NaN for vectors
     except FileRefusedError as error:
         return Verified(unit=None, findings=(), refusal=error)
     return Verified(unit=unit, findings=findings)
@@ -81,8 +88,9 @@ class _Opened:
         words: Labels, strings of tokens and metadata.
         offsets: First position of each prompt, and the end.
         ids: Tokens of all prompts.
-        index: Node of each position.
-        forms: Arrays by site.
+        index: Node of each position; empty where pooled vectors are kept.
+        forms: Arrays by site, and where pooled vectors are kept, by site and pooling.
+        is_pooled: True where pooled vectors are kept only.
     """
 
     path: Path
@@ -91,8 +99,9 @@ class _Opened:
     words: Mapping[str, Any]
     offsets: Int64[np.ndarray, " edge"]
     ids: Int64[np.ndarray, " position"]
-    index: Int32[np.ndarray, " position"]
-    forms: Mapping[str, Form]
+    index: Int32[np.ndarray, " _indexed"]
+    forms: Mapping[Any, Form]
+    is_pooled: bool
 
     @property
     def n_samples(self) -> int:
@@ -108,7 +117,7 @@ class _Opened:
         """Arrays of the right shapes without content, for the check of the contract."""
         found: dict[str, Any] = {}
         for name, form in self.forms.items():
-            site = sites.site(name)
+            site = sites.site(name[0] if self.is_pooled else name)
             shapes = [self.shape(form, sample) for sample in range(self.n_samples)]
             blank = np.zeros(max(map(math.prod, shapes), default=0), dtype=np.float32)
             blanks = [blank[: math.prod(shape)].reshape(shape) for shape in shapes]
@@ -120,7 +129,26 @@ class _Opened:
         length = int(self.offsets[sample + 1] - self.offsets[sample])
         if form.dimensions[0] == "node":
             return (length, *form.row_shape)
+        if self.is_pooled:
+            # The heads of a position are laid end to end: as one head they keep the contract.
+            site = next(each for each in sites.SITES if form.name.startswith(f"{each.key}."))
+            return (length, *(1,) * (len(site.shape.split()) - 2), *form.row_shape)
         return (_n_heads(form, self.offsets), length, length)
+
+    def pooled(self) -> dict[Any, Callable[[], np.ndarray[Any, np.dtype[Any]]]]:
+        """Readers of the arrays of pooled vectors."""
+        return {name: functools.partial(self.vectors, form) for name, form in self.forms.items()}
+
+    def vectors(self, form: Form) -> Float32[np.ndarray, "prompt layer d"]:
+        """Pooled vectors of all layers."""
+        found = np.empty(form.shape, dtype=np.float32)
+        for layer in range(form.shape[1]):
+            for block in range(form.n_blocks):
+                start = block * form.chunk_rows
+                rows = found[start : start + form.chunk_rows, layer]
+                rows[:] = self.chunk(form, layer, block)[: len(rows)]
+        found.flags.writeable = False
+        return found
 
     def chunk(self, form: Form, layer: int, block: int) -> Float32[np.ndarray, "row *width"]:
         """One chunk, unpacked."""
@@ -209,16 +237,17 @@ def _open(data: memoryview, path: Path) -> _Opened:
     words = _words(data, members)
     n_samples, strings = len(words["labels"]), words["token_strings"]
     n_positions = sum(map(len, strings))
-    plain_forms = _plain_forms(n_samples, n_positions)
+    is_pooled = words.pop("keep") == "pooled"
+    plain_forms = _plain_forms(n_samples, n_positions)[: 2 if is_pooled else 3]
     plain = {form.name: _plain_array(data, members, form) for form in plain_forms}
     if plain["offsets"].tolist() != np.cumsum([0, *map(len, strings)]).tolist():
         raise Refused("offsets: they do not fit the strings of the tokens", remedy=AGAIN)
-    n_nodes = _check_index(plain["index"])
-    forms = {}
-    for site in sites.SITES:
-        member = members.get(f"{site.key}/zarr.json")
-        if member is not None:
-            forms[site.name] = _site_form(site, content(data, member), n_nodes, plain["offsets"])
+    index = plain.get("index", np.empty(0, np.int32))
+    forms: dict[Any, Form] = (
+        _pooled_forms(data, members, n_samples)
+        if is_pooled
+        else _site_forms(data, members, _check_index(index), plain["offsets"])
+    )
     _check_members(members, [*plain_forms, *forms.values()])
     n_bytes = sum(form.n_bytes for form in forms.values())
     if n_bytes > _USUAL_BYTES + 200 * data.nbytes:
@@ -236,8 +265,9 @@ def _open(data: memoryview, path: Path) -> _Opened:
         words=words,
         offsets=plain["offsets"],
         ids=plain["tokens"],
-        index=plain["index"],
+        index=index,
         forms=forms,
+        is_pooled=is_pooled,
     )
 
 
@@ -275,7 +305,9 @@ def _words(data: memoryview, members: Mapping[str, Member]) -> dict[str, Any]:
         raise Refused("labels or token_strings are missing", remedy=AGAIN)
     if len(labels) != len(strings) or not all(isinstance(each, list) for each in strings):
         raise Refused("labels and token_strings do not fit together", remedy=AGAIN)
-    return {name: words.get(name) for name in ("labels", "token_strings", "metadata")}
+    if words.get("keep") not in (None, "pooled"):
+        raise Refused(f"it keeps {words['keep']!r:.40}, which is unknown", remedy=AGAIN)
+    return {name: words.get(name) for name in ("labels", "token_strings", "metadata", "keep")}
 
 
 def _plain_forms(n_samples: int, n_positions: int) -> tuple[Form, ...]:
@@ -324,6 +356,38 @@ def _check_index(index: Int32[np.ndarray, " position"]) -> int:
             "index: nodes are not numbered in the order of their appearance", remedy=AGAIN
         )
     return int(index.max()) + 1
+
+
+def _site_forms(
+    data: memoryview,
+    members: Mapping[str, Member],
+    n_nodes: int,
+    offsets: Int64[np.ndarray, " edge"],
+) -> dict[Any, Form]:
+    """Arrays by site."""
+    return {
+        site.name: _site_form(site, content(data, member), n_nodes, offsets)
+        for site in sites.SITES
+        if (member := members.get(f"{site.key}/zarr.json")) is not None
+    }
+
+
+def _pooled_forms(
+    data: memoryview, members: Mapping[str, Member], n_samples: int
+) -> dict[Any, Form]:
+    """Arrays by site and pooling."""
+    forms: dict[Any, Form] = {}
+    for site, pooling in itertools.product(sites.SITES, POOLINGS):
+        name = f"{site.key}.{pooling}"
+        member = members.get(f"{name}/zarr.json")
+        if member is None or not site.has_vectors:
+            continue
+        text = content(data, member)
+        form = read_form(name, text, dimensions=POOLED_DIMENSIONS, dtype="float32")
+        if form.shape[0] != n_samples:
+            raise Refused(f"{name}: {form.shape[0]:,} rows for {n_samples:,} prompts", remedy=AGAIN)
+        forms[site.name, pooling] = form
+    return forms
 
 
 def _site_form(site: Site, text: bytes, n_nodes: int, offsets: Int64[np.ndarray, " edge"]) -> Form:

@@ -25,6 +25,8 @@ from emoact.store.shard import Activations
 from emoact.store.write import check_parts
 
 FORMAT = 1
+POOLED_DIMENSIONS = ("prompt", "layer", "width")
+"""Dimensions of an array of pooled vectors."""
 _EXPONENT = np.uint32(0x7F800000)
 _ROWS_REMEMBERED = 16
 
@@ -218,12 +220,12 @@ def _write(
             size += len(data)
 
         archive = ArchiveWriter(write)
-        archive.add("zarr.json", as_json(_root(words, precision)))
+        archive.add("zarr.json", as_json(root_document(words, precision)))
         offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
         ids = np.concatenate([np.empty(0, np.int64), *tokens]).astype(np.int64)
-        _add_array(archive, "offsets", "edge", offsets)
-        _add_array(archive, "tokens", "position", ids)
-        _add_array(archive, "index", "position", sharing.index)
+        add_plain_array(archive, "offsets", "edge", offsets)
+        add_plain_array(archive, "tokens", "position", ids)
+        add_plain_array(archive, "index", "position", sharing.index)
         for name, form in forms.items():
             archive.add(form.document_name, as_json(form.document()))
             for at, layer in enumerate(shard.layout.layers(name)):
@@ -236,7 +238,8 @@ def _write(
     return Written(sha256=digest.hexdigest(), size=size)
 
 
-def _root(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+def root_document(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+    """The document of the group, with everything that is no array."""
     return {
         "attributes": {"emoact_compact": FORMAT, "precision": precision, **words},
         "zarr_format": 3,
@@ -255,7 +258,7 @@ def _form(shard: Activations, site: Site, sharing: Sharing) -> Form:
     )
 
 
-def _add_array(
+def add_plain_array(
     archive: ArchiveWriter, name: str, dimension: str, values: np.ndarray[Any, np.dtype[Any]]
 ) -> None:
     """Add an array of one dimension."""
@@ -283,7 +286,7 @@ def _blocks(
     def rows_of(sample: int) -> Float32[np.ndarray, "row *width"]:
         return shard.rows(name, layer, sample).reshape(-1, *form.row_shape)
 
-    yield from _in_chunks(
+    yield from in_chunks(
         (
             _new_rows(rows_of, sample, sharing) if shares else rows_of(sample)
             for sample in range(shard.layout.n_samples)
@@ -304,7 +307,7 @@ def _new_rows(
     return rows[shared:]
 
 
-def _in_chunks(
+def in_chunks(
     pieces: Iterator[Float32[np.ndarray, "row *width"]], form: Form
 ) -> Iterator[Float32[np.ndarray, "row *width"]]:
     """The same rows in pieces of the size of a chunk."""

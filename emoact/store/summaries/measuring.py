@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emoact import sites as known
+from emoact.errors import FileRefusedError
 from emoact.sites import SiteName
 from emoact.store.reading import read
 from emoact.store.summaries.measures import (
@@ -31,6 +32,7 @@ def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
     unit = read(path)
+    _check_positions(unit)
     return _measures(
         unit,
         {
@@ -54,6 +56,7 @@ def unmeasured_file(
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
     unit = read(path)
+    _check_positions(unit)
     return _measures(
         unit,
         {
@@ -64,6 +67,15 @@ def unmeasured_file(
         },
         _Later(STEPS, lambda: measure().steps) if _has_steps(unit) else {},
     )
+
+
+def _check_positions(unit: Unit) -> None:
+    if unit.pooled:
+        raise FileRefusedError(
+            "it keeps pooled vectors only, for analyses; norms need every position",
+            path=str(unit.path),
+            remedy="Extract the unit again with --keep all to see its norms.",
+        )
 
 
 class _Later(Mapping[str, np.ndarray]):
