@@ -266,8 +266,9 @@ def frame(table: str, cells: Sequence[Columns]) -> pd.DataFrame:
         dtype = DTYPES[column.kind]
         values = _column([cell[name] for cell in cells], sizes, dtype)
         # Without a dtype, pandas makes strings of its own of objects.
-        columns[name] = pd.Series(values, dtype=dtype)
-    return pd.DataFrame(columns)
+        columns[name] = pd.Series(values, dtype=dtype, copy=False)
+    # Without a copy: a row for each prompt and layer is large.
+    return pd.DataFrame(columns, copy=False)
 
 
 def _n_rows(cell: Columns) -> int:

@@ -241,7 +241,7 @@ def _assemble(
     figures = _judged_figures(prepared, found, settings)
     columns: dict[str, list[catalogue.Columns]] = {each.name: [] for each in catalogue.TABLES}
     for number in sorted(found.columns):
-        for name, values in found.columns[number]:
+        for name, values in found.columns.pop(number):
             columns[name].append(values)
     judged = {
         (model, emotion): each.judged.significance
@@ -284,7 +284,8 @@ def _assemble(
             for each in figures.values()
             for kind, direction in each.directions.items()
         },
-        tables={name: catalogue.frame(name, each) for name, each in columns.items()},
+        # Taken out one by one: the values of a table are let go before the next is made.
+        tables={name: catalogue.frame(name, columns.pop(name)) for name in list(columns)},
     )
 
 

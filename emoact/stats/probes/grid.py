@@ -199,7 +199,7 @@ def _controls(
     """Correctness without context and word order, controls that are not finite, and scatter."""
     found: dict[str, dict[str, np.ndarray] | None] = {}
     nonfinite, scatter = [], {}
-    real = model.sites[site][:, list(layers)]
+    real = model.sites[site][:, layers.start : layers.stop]
     sides = (question.used & question.is_emotion, question.used & ~question.is_emotion)
     controls = model.controls or Controls()
     plain = () if controls.contextless is None else (controls.contextless,)
@@ -234,10 +234,13 @@ def scatter_ratio(
         each = [values[side].var(axis=0, dtype=np.float64) for side in sides]
         return np.asarray(np.mean(each, axis=0))
 
-    real = variance(features)
-    own = np.mean([variance(each) for each in controls], axis=0)
-    ratio = np.sqrt(np.divide(own, real, out=np.full(real.shape, np.nan), where=real > 0))
-    by_layer = [np.median(row[np.isfinite(row)]) for row in ratio if np.isfinite(row).any()]
+    by_layer = []
+    for layer in range(features.shape[1]):
+        real = variance(features[:, layer])
+        own = np.mean([variance(each[:, layer]) for each in controls], axis=0)
+        ratio = np.sqrt(own[real > 0] / real[real > 0])
+        if np.isfinite(ratio).any():
+            by_layer.append(np.median(ratio[np.isfinite(ratio)]))
     return float(np.median(by_layer)) if by_layer else np.nan
 
 

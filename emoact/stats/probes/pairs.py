@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -92,7 +92,8 @@ def probe_pairs(
         used = is_first | (design.label_of == design.index(second))
         question = ask(subsets, is_first, used, contrasts[0].folds)
         probed = layers[::2] if question.many else layers
-        statistic = _relabelled(design, features[:, list(probed)], first, second, settings)
+        layered = (features[:, layer : layer + 1] for layer in probed)
+        statistic = _relabelled(design, layered, first, second, settings)
         for name, correct in band_correctness(features, probed, question, kind).items():
             accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
             found.append(
@@ -114,7 +115,7 @@ def probe_pairs(
 
 def _relabelled(
     design: Design,
-    features: Float[np.ndarray, "prompt layer d_model"],
+    layered: Iterable[Float[np.ndarray, "prompt 1 d_model"]],
     first: str,
     second: str,
     settings: AnalysisSettings,
@@ -123,7 +124,7 @@ def _relabelled(
     draws = relabellings(design, first, (second,), settings.n_permutations, seed=settings.seed)
     pool = np.isin(design.label_of, [design.index(first), design.index(second)])
     plan = prepare_relabellings(design, draws, pool)
-    layers = (centre(features[:, layer : layer + 1]) for layer in range(features.shape[1]))
+    layers = map(centre, layered)
     return np.concatenate(
         [permuted_statistics(plan, each, inverse_sd(each.std(axis=0))) for each in layers], axis=1
     )
