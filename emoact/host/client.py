@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
@@ -83,11 +84,106 @@ def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S
     """
     sentence = check_text(text)
     began = time.monotonic()
-    deadline, starts, losses = began + patience_s, 0, 0
+    answer = _answered(request, "sentence", {"text": sentence}, patience_s)
+    return _looked(sentence, *answer, time.monotonic() - began)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """A prompt with what the model wrote behind it.
+
+    Attributes:
+        strings: Its tokens, the BOS included.
+        n_prompt: Tokens of the prompt among them.
+        difference: Log-probability with the direction minus without it, in nats, of every token;
+            NaN for the first.
+    """
+
+    strings: tuple[str, ...]
+    n_prompt: int
+    difference: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuations:
+    """The answer of the model to a prompt that is steered.
+
+    Attributes:
+        plain: Continued as it is.
+        steered: Continued with the direction.
+        bos: What was prepended.
+        random_weights: True when the model was never trained.
+        seconds: From asking to the answer.
+    """
+
+    plain: Continuation
+    steered: Continuation
+    bos: Mapping[str, Any]
+    random_weights: bool
+    seconds: float
+
+
+def continue_both(
+    request: ModelRequest,
+    text: str,
+    *,
+    layer: int,
+    vector: np.ndarray,
+    max_tokens: int = 24,
+    seed: int = 0,
+    patience_s: float = _PATIENCE_S,
+) -> Continuations:
+    """Ask a host to continue a prompt with and without a direction; starts one where needed.
+
+    Args:
+        request: The model and the settings to treat the prompt with.
+        text: The prompt.
+        layer: Layer at whose input the vector is added.
+        vector: The direction times its dose.
+        max_tokens: Most tokens of a continuation.
+        seed: Of the draws; both continuations use the same.
+        patience_s: Longest wait.
+
+    Raises:
+        RequestError: The prompt is empty or too long, or the direction does not fit the model.
+        EmoactError: No host can be started, it failed, or it was killed.
+    """
+    began = time.monotonic()
+    asked = {
+        "text": check_text(text),
+        "layer": layer,
+        "vector": base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode(),
+        "max_tokens": max_tokens,
+        "seed": seed,
+    }
+    content, arrays = _answered(request, "steer", asked, patience_s)
+    _check(content)
+    plain, steered = (
+        Continuation(
+            strings=tuple(map(str, content[name]["strings"])),
+            n_prompt=int(content[name]["n_prompt"]),
+            difference=tuple(arrays[name].tolist()),
+        )
+        for name in ("plain", "steered")
+    )
+    return Continuations(
+        plain=plain,
+        steered=steered,
+        bos=content["bos"],
+        random_weights=bool(content["random_weights"]),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _answered(
+    request: ModelRequest, name: str, asked: Mapping[str, Any], patience_s: float
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The answer of a host that has the model; starts one where none has."""
+    deadline, starts, losses = time.monotonic() + patience_s, 0, 0
     said = ""
     while time.monotonic() < deadline:
         try:
-            answer = _ask(request, sentence, deadline)
+            answer = _ask(request, name, asked, deadline)
         except TimeoutError:
             break
         except (EOFError, OSError, ValueError) as error:
@@ -98,7 +194,7 @@ def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S
                 raise _lost(said) from error
             continue
         if answer is not None:
-            return _looked(sentence, *answer, time.monotonic() - began)
+            return answer
         if starts == _STARTS:
             raise _lost(said)
         said = _start(request)
@@ -112,19 +208,27 @@ def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S
 def is_warm(request: ModelRequest) -> bool:
     """True where a host has the model, or is loading it, and is not busy with a run."""
     try:
-        return _ask(request, "", time.monotonic() + _PROBE_S, probe=True) is not None
+        return (
+            _ask(request, "sentence", {"text": ""}, time.monotonic() + _PROBE_S, probe=True)
+            is not None
+        )
     except (EmoactError, EOFError, OSError, ValueError):
         return False
 
 
 def _ask(
-    request: ModelRequest, text: str, deadline: float, *, probe: bool = False
+    request: ModelRequest,
+    name: str,
+    asked: Mapping[str, Any],
+    deadline: float,
+    *,
+    probe: bool = False,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
     """The answer of the host that has the model; None where there is none."""
     folders = hosts.hosts()
     stamp = hosts.stamp(WORKER[-1], hosts.child_environment()) if folders else ""
-    asked = {"request": dataclasses.asdict(request), "text": text}
-    message = {"request": "sentence", "stamp": stamp, "asked": asked, "probe": probe}
+    whole = {"request": dataclasses.asdict(request), **asked}
+    message = {"request": name, "stamp": stamp, "asked": whole, "probe": probe}
     for folder in folders:
         connection = hosts.connect(folder, timeout_s=deadline - time.monotonic())
         if connection is None:
@@ -132,7 +236,9 @@ def _ask(
         with connection:
             hosts.send(connection, message)
             content, arrays = hosts.receive(connection)
-        if "not_here" not in content:
+        # A host of an older version does not know every request.
+        unknown = str(content.get("message", "")).startswith("there is no request")
+        if "not_here" not in content and not unknown:
             return content, arrays
     return None
 
@@ -176,9 +282,7 @@ def _start_alone(request: ModelRequest) -> str:
 def _looked(
     text: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray], seconds: float
 ) -> Looked:
-    if not content["ok"]:
-        kind = RequestError if content["wrong_request"] else EmoactError
-        raise kind(str(content["message"]), remedy=content["remedy"])
+    _check(content)
     return Looked(
         text=text,
         token_strings=tuple(map(str, content["token_strings"])),
@@ -188,6 +292,13 @@ def _looked(
         arrays=arrays,
         seconds=seconds,
     )
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Raise the error that a host answered with."""
+    if not content["ok"]:
+        kind = RequestError if content["wrong_request"] else EmoactError
+        raise kind(str(content["message"]), remedy=content["remedy"])
 
 
 def _lost(log: str) -> EmoactError:

@@ -18,7 +18,7 @@ from typing import Any
 
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
-from emoact.host.warm import Answer, Sentence, WarmModel, look
+from emoact.host.warm import Answer, Sentence, Steered, WarmModel, look, steer
 from emoact.jobs.causes import causes_of
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
@@ -132,19 +132,28 @@ class Server:
             if name == "run":
                 self._take_run(connection, content)
             elif name == "sentence":
-                self._take_sentence(connection, content)
+                asked = decode(Sentence, content.get("asked"))
+                self._take(connection, content, asked, lambda: look(self._warm, asked))
+            elif name == "steer":
+                steered = decode(Steered, content.get("asked"))
+                self._take(connection, content, steered, lambda: steer(self._warm, steered))
             else:
                 raise RequestError(f"there is no request {name!r:.40}")
         except EmoactError as error:
             hosts.send(connection, _refused(error))
 
-    def _take_sentence(self, connection: socket.socket, content: Mapping[str, Any]) -> None:
-        """Answer a sentence on the main thread, or only say whether this host would."""
-        asked = decode(Sentence, content.get("asked"))
+    def _take(
+        self,
+        connection: socket.socket,
+        content: Mapping[str, Any],
+        asked: Sentence | Steered,
+        answer_of: Callable[[], Answer],
+    ) -> None:
+        """Answer a typed text on the main thread, or only say whether this host would."""
         answering: Future[Answer] = Future()
 
         def compute() -> None:
-            _settle(answering, lambda: look(self._warm, asked))
+            _settle(answering, answer_of)
 
         probe = content.get("probe") is True
         why = self._refusal(content, loading_of(asked.request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
 import math
@@ -13,12 +14,12 @@ import numpy as np
 
 from emoact import sites as known
 from emoact.data.rows import shown
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import Engine, EngineFacts, EngineFor, EngineRequest, check_prompt
 from emoact.models.alike import Loading, ModelRequest, installed_source
 from emoact.models.source import ModelSource, OnStep, silent
 from emoact.positions import pool_sample, position_norms
-from emoact.schema import ExtractionOptions
+from emoact.schema import ExtractionOptions, Generation
 from emoact.sites import SiteName
 
 _PATTERN_BYTES = 64_000_000
@@ -186,3 +187,62 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         "bos": dict(engine.facts.bos),
         "random_weights": engine.facts.random_weights,
     }, arrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steered:
+    """A typed prompt to continue with and without a direction.
+
+    Attributes:
+        request: The model and the settings to treat the prompt with.
+        text: The prompt.
+        layer: Layer at whose input the vector is added.
+        vector: The direction times its dose: float32 numbers in base64.
+        max_tokens: Most tokens of a continuation.
+        seed: Of the draws.
+    """
+
+    request: ModelRequest
+    text: str
+    layer: int
+    vector: str
+    max_tokens: int
+    seed: int
+
+
+def steer(warm: WarmModel, asked: Steered) -> Answer:
+    """The prompt continued both ways, as in `client.Continuations`.
+
+    Raises:
+        RequestError: The prompt has no tokens, or too many, or the direction does not fit.
+        EmoactError: The model is not there, or it failed.
+    """
+    from emoact.causes.continuation import continued
+    from emoact.extraction.bridge_engine import BridgeEngine
+
+    options = asked.request.options
+    source = installed_source(asked.request)
+    engine = warm.engine_like(source, options)
+    if not isinstance(engine, BridgeEngine):
+        raise EmoactError(f"{source.name} has no layers to steer")
+    (prompt,) = engine.tokenise([asked.text])
+    check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
+    try:
+        vector = np.frombuffer(base64.b64decode(asked.vector, validate=True), dtype="<f4")
+    except ValueError as error:
+        raise RequestError("the direction is no list of float32 numbers in base64") from error
+    found = continued(
+        engine,
+        prompt,
+        layer=asked.layer,
+        vector=vector,
+        generation=Generation(max_tokens=asked.max_tokens, temperature=1.0, seed=asked.seed),
+    )
+    return {
+        "random_weights": engine.facts.random_weights,
+        "bos": dict(engine.facts.bos),
+        **{
+            name: {"strings": list(each.strings), "n_prompt": each.n_prompt}
+            for name, each in found.items()
+        },
+    }, {name: each.difference for name, each in found.items()}

@@ -5,16 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
 from emoact.causes.saved import saved_causes
-from emoact.causes.steer import SteerRequest, default_layers, prepare_steer
+from emoact.causes.steer import (
+    SITE,
+    SteerRequest,
+    default_layers,
+    direction_of,
+    prepare_steer,
+    units_of,
+)
 from emoact.causes.steering import DOSES
 from emoact.errors import EmoactError
+from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.causes import what_of
 from emoact.jobs.config import JobConfig
+from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
@@ -22,7 +32,7 @@ from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.view_page import Surroundings, show_views
-from emoact.views.causes import Causes, label
+from emoact.views.causes import Causes, coloured, label
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice
@@ -95,9 +105,10 @@ def _forms(results: str, files: list[UnitFile]) -> None:
     folders = list(dict.fromkeys(file.folder for file in files))
     if not folders:
         return
-    steering, taking = (
+    steering, taking, trying = (
         st.expander("Steer a direction", icon=":material/add_circle:", expanded=True),
         st.expander("Take parts out", icon=":material/content_cut:"),
+        st.expander("Continue a typed text with a direction", icon=":material/keyboard:"),
     )
     with steering, st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         model = str(st.selectbox("Model", folders, key="steer-model", width=260))
@@ -115,6 +126,8 @@ def _forms(results: str, files: list[UnitFile]) -> None:
         if asked is not None:
             checked = _check_steer(asked, mine)
             _start_form(checked, "Steer", key="steer-start", prepare=lambda: prepare_steer(asked))
+    with trying:
+        _typed(results, model, emotions, neutral, n_layers)
     with taking:
         taken = _ablate_form(results, model, emotions, neutral, n_layers)
         if taken is not None:
@@ -124,6 +137,68 @@ def _forms(results: str, files: list[UnitFile]) -> None:
                 key="ablate-start",
                 prepare=lambda: prepare_ablate(taken),
             )
+
+
+def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers: int) -> None:
+    """A typed prompt, continued with and without a direction."""
+    st.caption(
+        "An illustration and no evidence: one text, one draw. The verdicts come from held-out "
+        "sentences beside directions of chance."
+    )
+    with st.form("typed-form", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            emotion = str(
+                st.selectbox("Emotion", emotions, key=f"typed-emotion-{model}", width=170)
+            )
+            layer = int(
+                st.number_input(
+                    "Layer", 0, n_layers - 1, n_layers // 2, key=f"typed-layer-{model}", width=130
+                )
+            )
+            dose = float(st.number_input("Dose", -8.0, 8.0, 2.0, 0.5, key="typed-dose", width=130))
+            seed = int(st.number_input("Seed", 0, 999, 0, key="typed-seed", width=130))
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            text = st.text_input(
+                "Text",
+                "When I came home, the door was open and",
+                key="typed-text",
+                max_chars=MOST_CHARACTERS,
+            )
+            asked = st.form_submit_button("Continue both ways", type="primary", width=190)
+    if not asked:
+        return
+    try:
+        root = ResultsRoot(results)
+        units = units_of(root, model)
+        request = request_alike(model, [unit.configuration for unit in units], (SITE,))
+        vector = dose * direction_of(units, emotion, neutral, layer)
+        words = "Continuing" if is_warm(request) else f"Loading {request.model}"
+        with st.spinner(words, show_time=True):
+            found = continue_both(request, text, layer=layer, vector=vector, seed=seed)
+        check_bos(found.bos, units[0].configuration or {})
+    except EmoactError as error:
+        error_box(error, title="There is no answer")
+        return
+    columns = st.columns(2)
+    for column, name, side in (
+        (columns[0], "Without the direction", found.plain),
+        (columns[1], f"With {dose:g} times {emotion} at layer {layer}", found.steered),
+    ):
+        with column:
+            st.markdown(f"**{md(name)}**")
+            st.html(coloured(side.strings, side.difference, side.n_prompt))
+            st.dataframe(
+                pd.DataFrame({"token": side.strings, "difference": side.difference}),
+                hide_index=True,
+                height=240,
+                alt=f"Change of the log-probability of every token: {name}",
+            )
+    st.caption(
+        "Blue tokens are more probable with the direction than without it, orange ones less; the "
+        f"tables give the difference in nats. The prompt is underlined. {found.seconds:.1f} s."
+    )
+    if found.random_weights:
+        st.caption("The weights are random; this says nothing about emotion.")
 
 
 def _steer_form(

@@ -11,14 +11,21 @@ import numpy as np
 import pytest
 import torch
 
+from emoact.causes.continuation import continued
 from emoact.causes.passes import Text, UpperLayers
 from emoact.cli import main
 from emoact.errors import RequestError
+from emoact.extraction.generation import stop_tokens
 from emoact.models.resolve import resolve_model
-from emoact.schema import ExtractionOptions, Processing
+from emoact.schema import ExtractionOptions, Generation, Processing
 from tests.support.families import tiny_config
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+from tests.support.tiny_models import (
+    engine_of,
+    save_in_hub_cache,
+    save_tiny,
+    seeded_model,
+)
 
 TEXTS = (
     "Thank you for the soup that you left at our door.",
@@ -29,8 +36,8 @@ LAYER, N_SCENARIOS = 1, 10
 
 
 @torch.no_grad()
-def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.ndarray:
-    """Log-probability of every token but the first, with a vector added behind the first."""
+def steered_logits(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> torch.Tensor:
+    """Logits of every position, with a vector added behind the first."""
 
     def add(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stream = (args[0] if args else kwargs["hidden_states"]).clone()
@@ -40,9 +47,14 @@ def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.
         )
 
     handle = blocks_of(model)[layer].register_forward_pre_hook(add, with_kwargs=True)
-    logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double()
+    logits: torch.Tensor = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
     handle.remove()
-    said = torch.log_softmax(logits, dim=-1)
+    return logits.double()
+
+
+def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.ndarray:
+    """Log-probability of every token but the first, with a vector added behind the first."""
+    said = torch.log_softmax(steered_logits(model, ids, layer, vector), dim=-1)
     return np.array([said[at - 1, ids[at]].item() for at in range(1, len(ids))])
 
 
@@ -72,6 +84,37 @@ def test_steered_log_probabilities_equal_a_loop_over_plain_hugging_face(
                     assert np.abs(found[at][vector] - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neo", "llama", "gemma3_text"])
+def test_a_steered_continuation_is_that_of_plain_hugging_face(family: str, tmp_path: Path) -> None:
+    folder = save_tiny(family, tmp_path / "model")
+    options = ExtractionOptions(sites=("resid_pre",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    (prompt,) = engine.tokenise(TEXTS[:1])
+    vector = 3 * np.random.default_rng(1).normal(size=engine.facts.d_model)
+    found = continued(engine, prompt, layer=1, vector=vector, generation=Generation(max_tokens=6))
+    plain = hugging_face(folder)
+    for name, added in (("plain", 0 * vector), ("steered", vector)):
+        ids = prompt.ids.tolist()
+        while len(ids) < len(prompt.ids) + 6:
+            best = int(steered_logits(plain, ids, 1, added)[-1].argmax())
+            if best in stop_tokens(engine.bridge):
+                break
+            ids.append(best)
+        strings = engine.bridge.tokenizer.batch_decode([[token] for token in ids])
+        assert list(found[name].strings) == strings
+        assert found[name].n_prompt == len(prompt.ids)
+        expected = log_probs(plain, ids, 1, vector) - log_probs(plain, ids, 1, 0 * vector)
+        np.testing.assert_allclose(found[name].difference[1:], expected, atol=1e-5)
+    for wrong, message in (
+        ({"layer": 9}, "layer 9 is out of range"),
+        ({"vector": vector[:5]}, "the direction has 5 numbers"),
+        ({"generation": Generation(max_tokens=90)}, "the context has 96"),
+    ):
+        asked_for = {"layer": 1, "vector": vector, "generation": Generation(max_tokens=6), **wrong}
+        with pytest.raises(RequestError, match=message):
+            continued(engine, prompt, **asked_for)  # type: ignore[arg-type]
+
+
 def test_a_layer_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
     folder = save_tiny("gpt2", tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",))
@@ -81,14 +124,18 @@ def test_a_layer_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None
             UpperLayers(engine.bridge, [], layer=layer, direct=True)
 
 
+def shipped(n_scenarios: int = N_SCENARIOS) -> list[dict[str, str]]:
+    """The first scenarios of the shipped prompts."""
+    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
+    wanted = {f"s{number:02}" for number in range(1, n_scenarios + 1)}
+    return [row for row in map(json.loads, lines) if row["scenario_id"] in wanted]
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Activations of a tiny model on a few of the shipped prompts."""
     folder = tmp_path_factory.mktemp("steer")
-    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
-    wanted = {f"s{number:02}" for number in range(1, N_SCENARIOS + 1)}
-    kept = [line for line in lines if json.loads(line)["scenario_id"] in wanted]
-    (folder / "prompts.jsonl").write_text("\n".join(kept) + "\n")
+    (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in shipped()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(folder / "hub-home"))
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -131,7 +178,7 @@ def test_own_is_the_change_that_plain_hugging_face_gives(
             hugging_face_activations(plain, tokens[label][s])["resid_pre"][LAYER][1:].mean(axis=0)
             for s in train
         ]
-        return np.mean(pooled, axis=0)
+        return np.asarray(np.mean(pooled, axis=0))
 
     direction = mean("anger") - mean("neutral")
     for effect in found["effects"]:
@@ -178,3 +225,15 @@ def test_a_wrong_request_is_refused_before_a_run(
     assert main(asked(results, *words)) == 2
     assert message in capsys.readouterr().err
     assert sorted((results / "runs").iterdir()) == before
+
+
+def test_a_dose_that_makes_log_probabilities_infinite_is_flagged(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    words = asked(results, "--layer", "1", "--dose", "1e38", "--sentences", "1", "--json")
+    assert main(words) == 0
+    (effect,) = json.loads(capsys.readouterr().out)["effects"]
+    assert effect["verdict"] == "not finite"
+    assert main([word for word in words if word != "--json"]) == 0
+    assert "some log-probabilities are not finite" in capsys.readouterr().out

@@ -1,0 +1,116 @@
+"""A typed prompt continued with and without a direction: an illustration and no evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from emoact.causes.passes import Text, UpperLayers, blocks_of, check_layer, stream_of
+from emoact.errors import RequestError
+from emoact.extraction.bridge_engine import BridgeEngine
+from emoact.extraction.engine import Tokenised
+from emoact.extraction.generation import Generator
+from emoact.extraction.shortcut import shortcut
+from emoact.schema import Generation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Continued:
+    """A prompt with what the model wrote behind it.
+
+    Attributes:
+        strings: Its tokens, the BOS included.
+        n_prompt: Tokens of the prompt among them.
+        difference: Log-probability with the direction minus without it, in nats, of every token;
+            NaN for the first, before which nothing comes.
+    """
+
+    strings: tuple[str, ...]
+    n_prompt: int
+    difference: Float[np.ndarray, " token"]
+
+
+def continued(
+    engine: BridgeEngine,
+    prompt: Tokenised,
+    *,
+    layer: int,
+    vector: Float[np.ndarray, " d_model"],
+    generation: Generation,
+) -> Mapping[str, Continued]:
+    """The prompt continued `plain` and `steered`, both scored with and without the direction.
+
+    Raises:
+        RequestError: The model has no such layer, the vector has another width, or the text would
+            be longer than the context.
+    """
+    bridge = engine.bridge
+    check_layer(layer, engine.facts.n_layers)
+    if vector.shape != (engine.facts.d_model,):
+        raise RequestError(
+            f"the direction has {len(vector)} numbers and the stream of this model "
+            f"{engine.facts.d_model}",
+            remedy="Choose a direction of this model.",
+        )
+    if len(prompt.ids) + generation.max_tokens > engine.context:
+        raise RequestError(
+            f"{len(prompt.ids)} tokens and {generation.max_tokens} more are too many; the context "
+            f"has {engine.context}",
+            remedy="Shorten the text.",
+        )
+    direct = bool(engine.facts.plan.get("direct", False))
+    device = next(bridge.original_model.parameters()).device
+    generator = Generator(bridge, device, direct=direct, budget=engine.context)
+    written: dict[str, Tokenised] = {}
+    with shortcut(bridge, ()) if direct else nullcontext():
+        for name in ("plain", "steered"):
+            handle = None
+            if name == "steered":
+                adder = _Adder(vector, prompt.content_start)
+                block = blocks_of(bridge)[layer]
+                handle = block.register_forward_pre_hook(adder, with_kwargs=True)
+            try:
+                (written[name],) = generator.run([prompt], generation, lambda _: None)
+            finally:
+                if handle is not None:
+                    handle.remove()
+    texts = [
+        Text(ids=each.ids, changed_from=prompt.content_start, scored=(1, len(each.ids)))
+        for each in written.values()
+    ]
+    upper = UpperLayers(bridge, texts, layer=layer, direct=direct)
+    said = upper.log_probs(np.stack([np.zeros_like(vector), vector]), range(len(texts)))
+    return {
+        name: Continued(
+            strings=each.strings,
+            n_prompt=len(prompt.ids),
+            difference=np.concatenate([[np.nan], own[1] - own[0]]),
+        )
+        for (name, each), own in zip(written.items(), said, strict=True)
+    }
+
+
+class _Adder:
+    """A hook that adds a vector behind the BOS, also where earlier positions are cached."""
+
+    def __init__(self, vector: np.ndarray, start: int) -> None:
+        self._vector, self._start, self._begun = torch.tensor(vector), start, False
+
+    def __call__(
+        self, _block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        stream = stream_of(args, kwargs).clone()
+        # One position in a later pass is the newest token; more are the whole text again.
+        first = 0 if self._begun and stream.shape[1] == 1 else self._start
+        self._begun = True
+        stream[:, first:] += self._vector.to(stream)
+        return (
+            ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
+        )
