@@ -59,6 +59,23 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
             "the files do not hold the prompts: word baselines are missing, and prompts are "
             "matched between models by their order",
         )
+    scenarios_of = [
+        {
+            int(scenario)
+            for scenario, prompt in zip(design.scenario_of, model.prompts, strict=True)
+            if prompt.subset == subset
+        }
+        for subset in ("explicit", "implicit")
+    ]
+    shared = len(set.intersection(*scenarios_of))
+    if shared:
+        yield _warning(
+            "transfer_shares_scenarios",
+            model.model,
+            f"{shared} of {design.n_scenarios} scenarios hold explicit and implicit prompts, so "
+            "that a probe trained on explicit ones has seen the tested scenarios; accuracies from "
+            "explicit to implicit prompts, their intervals and p-values are too good",
+        )
     repeated = _repeated(model)
     if repeated:
         yield _warning(

@@ -233,6 +233,28 @@ def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> 
     assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
 
 
+def test_scenarios_of_explicit_and_implicit_prompts_are_named() -> None:
+    apart = [make_unit(emotion=emotion) for emotion in EMOTIONS[1:]]
+    together = [
+        dataclasses.replace(
+            unit,
+            prompts=tuple(
+                dataclasses.replace(prompt, scenario_id=f"s{number // 2}")
+                for number, prompt in enumerate(unit.prompts)
+            ),
+        )
+        for unit in apart
+    ]
+    settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
+    named = [
+        [each.message for each in analyse_grid(units, settings).findings if each.code == code]
+        for units in (apart, together)
+        for code in ("transfer_shares_scenarios",)
+    ]
+    assert named[0] == []
+    assert named[1][0].startswith("6 of 6 scenarios hold explicit and implicit prompts")
+
+
 def test_one_sample_in_one_class_is_named() -> None:
     units = [make_unit(emotion="anger", n=1), make_unit(emotion="neutral")]
     found = analyse_grid(units, FAST)
