@@ -78,7 +78,11 @@ def test_a_cell_holds_its_norm_whatever_the_scale_and_a_gap_where_there_is_none(
 
 def test_tokens_of_a_chat_template_are_seen_and_stay_outside_the_content() -> None:
     unit = gaussian_unit("anger", lengths=(6, 5))
-    formatted = dataclasses.replace(unit, content_spans=((2, 4), (2, 3)))
+    formatted = dataclasses.replace(
+        unit,
+        content_spans=((2, 4), (2, 3)),
+        configuration={**(unit.configuration or {}), "chat": {"template": "a"}},
+    )
     of = source(formatted)
     inside, said = shown(of, "prompt", emotion="anger", prompt="anger-0")
     assert drawn_of(inside).layout.xaxis.ticktext == ("␣t2", "␣t3")
