@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "steer"
-METHOD_VERSION = 1
-"""Raised when a figure changes."""
+METHOD_VERSION = 2
+"""Raised when a figure changes. 2: directions of shuffled labels keep their own norms."""
 
 SITE: SiteName = "resid_pre"
 N_LAYERS = 5

@@ -136,12 +136,12 @@ def split_scenarios(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Directions:
-    """Directions of one emotion at one layer, and its controls at the same norm.
+    """Directions of one emotion at one layer, and its controls.
 
     Attributes:
         own: mean(emotion) - mean(neutral) over the training prompts.
         others: The same of the other emotions, at their own norms.
-        random: Draws with the covariance of the pooled neutral prompts.
+        random: Draws with the covariance of the pooled neutral prompts, at the norm of `own`.
         shuffled: From labels exchanged between the emotion and neutral within scenarios.
         other_emotion: From labels exchanged between the emotions within scenarios: as emotional as
             any, and of no certain emotion.
@@ -188,8 +188,10 @@ def directions_of(
         own=own,
         others=plain,
         random=_at_norm(random, norm, scale),
-        shuffled=_at_norm(_shuffled(pooled, design, emotion, settings), norm, scale),
-        other_emotion=_at_norm(_exchanged(pooled, design, emotion, settings), norm, scale)
+        # At their own norms, as the truth is one of their draws where labels mean nothing; a norm
+        # that is made equal would blow what little they share with the truth up to all of it.
+        shuffled=_shuffled(pooled, design, emotion, settings),
+        other_emotion=_exchanged(pooled, design, emotion, settings)
         if plain
         else np.empty((0, len(own))),
     )

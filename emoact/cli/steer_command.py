@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         commands,
         "steer",
         about="Add a direction to the residual stream, and measure held-out sentences beside "
-        "random and shuffled directions of the same norm.",
+        "random directions of the same norm and directions of shuffled labels.",
         example="emoact steer --model smollm2-135m --emotion apology --layer 15 --dose 1\n"
         "emoact steer --model smollm2-135m --sentences 8 --csv effects.csv",
         run=_steer,

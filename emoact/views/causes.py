@@ -26,8 +26,8 @@ _TERMS: Mapping[str, str] = {
     "scenarios) that is added at every position after BOS.",
     "own, others, neutral": "change of the log-probability per token of the test sentences of the "
     "emotion, of the other emotions (mean of the classes) and of neutral: the last is the cost.",
-    "random, shuffled": "directions of the same norm: with the covariance of neutral prompts, and "
-    "from labels exchanged within scenarios. The band spans the random ones.",
+    "random, shuffled": "directions of the same norm with the covariance of neutral prompts, and "
+    "directions from labels exchanged within scenarios. The band spans the random ones.",
     "causal": "the own change has the sign of the dose, and own and own − neutral are beyond the "
     "random and the shuffled directions, corrected over all emotions, layers and doses with "
     "controls.",
