@@ -283,7 +283,7 @@ class SavedAnalysis(Description):
         written = self.files.get(name)
         if written is None:
             raise _refused(path, "analysis.json does not list it")
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
             raise _refused(path, "it leads out of the folder of the analysis")
         if not 0 <= written.size <= _MAX_FILE:
             raise _refused(path, f"analysis.json says that it has {written.size:,} bytes")

@@ -89,8 +89,12 @@ def verify_files(
                 )
             )
             continue
-        n_bytes += path.stat().st_size
-        findings += _check_record(path, entry)
+        try:
+            n_bytes += path.stat().st_size
+            findings += _check_record(path, entry)
+        except OSError as error:
+            findings.append(_error("file_refused", path, f"it cannot be read: {error.strerror}"))
+            continue
         findings += _check_twins(path)
         verified = store_of(path).verify(path)
         if verified.refusal is not None:

@@ -75,8 +75,8 @@ def unit_files(results: str) -> list[UnitFile]:
         for folder, emotion, path in ResultsRoot(results).units():
             try:
                 status = path.stat()
-            except FileNotFoundError:
-                # Replaced or removed between the listing and now.
+            except OSError:
+                # Replaced or removed between the listing and now, or a link that leads nowhere.
                 continue
             found.append(
                 UnitFile(

@@ -131,10 +131,17 @@ def _replace_by_executable(results: Path) -> None:
     _file(results).write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
 
 
+def _replace_by_pipe(results: Path) -> None:
+    path = _file(results)
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
         (_lose, "file_missing"),
+        (_replace_by_pipe, "size_mismatch"),
         (_swap, "size_mismatch"),
         (_tear_manifest, "manifest_damaged"),
         (_replace_by_executable, "file_refused"),

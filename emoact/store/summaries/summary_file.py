@@ -34,6 +34,7 @@ of such files that took all tokens for text."""
 
 _DIGITS = 32
 """Digits of each hash in the name of a summary."""
+_LARGEST = 20_000_000_000
 _KEY = "emoact_summary"
 _DAMAGE = (
     OSError,
@@ -91,6 +92,8 @@ def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
         UnusableError: It is missing, damaged, or of another file or version.
     """
     try:
+        if path.stat().st_size > _LARGEST:
+            raise UnusableError("larger than any summary")
         if path.is_symlink() or file_sha256(path)[:_DIGITS] != path.stem.partition("-")[2]:
             raise UnusableError("a link, or not what was written")
         file: Any = safe_open(path, framework="numpy")
