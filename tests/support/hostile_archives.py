@@ -194,6 +194,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a group that is not UTF-8": lambda: with_part("zarr.json", b'{"\xff": 1}'),
     "another format": lambda: with_words(emoact_compact=99),
     "another precision": lambda: with_words(precision="rel1"),
+    "positions called pooled vectors": lambda: with_words(keep="pooled"),
+    "another part kept": lambda: with_words(keep=[1]),
     "no labels": lambda: with_words(labels=None),
     "labels that are a text": lambda: with_words(labels="joy"),
     "more labels": lambda: with_words(labels=["joy"] * 9),
