@@ -50,7 +50,10 @@ def _link(target: str) -> Callable[[Path], None]:
 
 
 def _bytes(content: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(content) and None
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
 
 
 def _huge(path: Path) -> None:
@@ -113,7 +116,7 @@ def read_everything(results: Path) -> dict[str, object]:
     """What every reader makes of the folder; None where it refused all of it."""
     root = ResultsRoot(results)
 
-    def analyses() -> list[object]:
+    def analyses() -> list[str]:
         found = []
         for row in list_analyses(root):
             if row.problem is None:
