@@ -388,7 +388,8 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
     n_cells = len(settings.emotions) * len(settings.layers)
     return (
         f"{numbers.plural(n_cells, 'direction')} with {settings.n_random} random and "
-        f"{settings.n_shuffled} shuffled ones each on the sentences of {n_test} scenarios{took}."
+        f"{settings.n_shuffled} shuffled ones each on the sentences of "
+        f"{numbers.plural(n_test, 'scenario')}{took}."
     )
 
 

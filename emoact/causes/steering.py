@@ -20,6 +20,7 @@ LEAST_SHUFFLED = 20
 DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0)
 """Doses of a sweep."""
 
+_LARGEST_DOSE = 1e6
 _SMALLEST = 1e-8
 """A direction shorter than this share of the vectors it is made from is rounding error."""
 
@@ -63,8 +64,10 @@ class SteerSettings:
                 raise RequestError(f"{name} is {given}; at least one is needed, and none twice")
         if self.neutral in self.emotions:
             raise RequestError(f"{self.neutral} is the class that directions are measured from")
-        if not all(np.isfinite(dose) and dose != 0 for dose in self.doses):
-            raise RequestError(f"doses are {self.doses}; finite numbers other than 0 are allowed")
+        if not all(0 < abs(dose) <= _LARGEST_DOSE for dose in self.doses):
+            raise RequestError(
+                f"doses are {self.doses}; numbers other than 0 up to {_LARGEST_DOSE:g} are allowed"
+            )
         if not set(self.control_doses) <= set(self.doses):
             raise RequestError(f"control doses {self.control_doses} are not all among the doses")
         if self.pooling not in POOLINGS:

@@ -25,6 +25,7 @@ from tests.support.tiny_models import (
     save_in_hub_cache,
     save_tiny,
     seeded_model,
+    small_tokenizer,
 )
 
 TEXTS = (
@@ -212,8 +213,9 @@ def test_own_is_the_change_that_plain_hugging_face_gives(
         (("--neutral", "calm"), "has no class 'calm'"),
         (("--neutral", "anger"), "anger is the class that directions are measured from"),
         (("--model", "nowhere"), "no activations of nowhere"),
-        (("--dose", "0"), "finite numbers other than 0"),
-        (("--dose", "inf"), "finite numbers other than 0"),
+        (("--dose", "0"), "numbers other than 0 up to 1e+06"),
+        (("--dose", "inf"), "numbers other than 0 up to 1e+06"),
+        (("--dose", "1e38"), "numbers other than 0 up to 1e+06"),
         (("--random", "20"), "at least 100 is needed"),
         (("--sentences", "0"), "at least 1 is needed"),
     ],
@@ -227,13 +229,39 @@ def test_a_wrong_request_is_refused_before_a_run(
     assert sorted((results / "runs").iterdir()) == before
 
 
-def test_a_dose_that_makes_log_probabilities_infinite_is_flagged(
-    results: Path, capsys: pytest.CaptureFixture[str]
+def test_a_direction_that_is_made_causal_is_called_causal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    rows = shipped(24)
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("EMOACT_HOST_IDLE_S", "0")
+    monkeypatch.chdir(tmp_path)
+    model = seeded_model(tiny_config("llama", 2_000))
+    tokenizer = small_tokenizer(d_vocab=2_000)
+    anger, neutral = (
+        np.bincount(
+            np.concatenate(
+                [tokenizer(row["text"])["input_ids"] for row in rows if row["emotion"] == label]
+            ),
+            minlength=2_000,
+        )
+        for label in ("anger", "neutral")
+    )
+    unit = np.random.default_rng(0).normal(size=32)
+    unit /= np.linalg.norm(unit)
+    # Words of anger alone write a direction, and along it all words of anger are more probable.
+    with torch.no_grad():
+        write, read = (anger > 0) & (neutral == 0), anger > 0
+        model.model.embed_tokens.weight += 4 * torch.tensor(np.outer(write, unit)).float()
+        model.lm_head.weight += 0.5 * torch.tensor(np.outer(read, unit)).float()
+    save_in_hub_cache(model, "lab/tiny", tmp_path / "hub-home")
+    assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
     capsys.readouterr()
-    words = asked(results, "--layer", "1", "--dose", "1e38", "--sentences", "1", "--json")
+    words = asked(tmp_path / "results", "--layer", str(LAYER), "--dose", "1", "--json")
     assert main(words) == 0
     (effect,) = json.loads(capsys.readouterr().out)["effects"]
-    assert effect["verdict"] == "not finite"
-    assert main([word for word in words if word != "--json"]) == 0
-    assert "some log-probabilities are not finite" in capsys.readouterr().out
+    assert effect["verdict"] == "causal", effect
+    assert effect["own"] > max(effect["random_95"], effect["shuffled_95"], 0)
+    assert effect["p"] == pytest.approx(1 / 21)
