@@ -29,6 +29,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from emoact.analysis.key import METHOD_VERSION
+from emoact.stats.probes.headline import NOISY
 from scripts.calibration_designs import (
     EFFECTS,
     EMOTIONS,
@@ -38,7 +39,6 @@ from scripts.calibration_designs import (
     LAYOUTS,
     MODELS,
     NOISE_SIZES,
-    NOISY,
     PARTS,
     PERMUTATIONS,
     SPECTRA,
@@ -138,7 +138,8 @@ class Kept:
 
 
 def _plain(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return dataclasses.asdict(value) if is_record else value.item()
 
 
 def old_rows(page: str, name: str) -> list[Row]:

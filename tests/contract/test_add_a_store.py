@@ -27,7 +27,7 @@ from emoact.store.atomic import replace_atomically
 from emoact.store.contract import check_finite
 from emoact.store.protocol import Verified, Written
 from emoact.store.reading import unit_of
-from emoact.store.shard import UnitShard
+from emoact.store.shard import Activations
 from emoact.store.unit import Unit
 from tests.support.numpy_engine import numpy_engine
 from tests.support.pages import ROOT, choices, open_page
@@ -52,7 +52,7 @@ class NpzStore:
         self,
         target: Path,
         *,
-        shard: UnitShard,
+        shard: Activations,
         tokens: Sequence[Any],
         token_strings: Sequence[Sequence[str]],
         labels: Sequence[str],

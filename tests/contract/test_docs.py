@@ -12,6 +12,7 @@ import pytest
 from emoact import read_analysis
 from emoact.cli.entry import build_parser
 from emoact.sites import words as site_words
+from emoact.store.convert import convert
 from scripts import write_docs, write_findings
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
@@ -52,6 +53,8 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     emotions = ("anger", "gratitude", "neutral")
     plant_scenarios(results, "smollm2-135m", emotions, n_layers=14)
     plant_analysis(results)
+    (pickled,) = results.glob("activations/*/activations_anger.pkl")
+    convert(pickled, to="compact", out=tmp_path / "activations_anger.zarr.zip")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -305,8 +305,8 @@ class Stopping(Quiet):
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def step(self, *_: object, detail: str = "", **__: object) -> None:
-        self.told.append(detail)
+    def step(self, *_: object, **told: object) -> None:
+        self.told.append(str(told.get("detail", "")))
 
     def check_cancelled(self) -> None:
         now = self.told[-1] if self.told else ""

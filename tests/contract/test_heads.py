@@ -90,8 +90,8 @@ def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
     engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
     terms = collect_terms(engine, prompts, Target(layer=LAYER))
-    direction = np.random.default_rng(0).normal(size=terms.target.shape[1])
-    direction /= np.linalg.norm(direction)
+    drawn = np.random.default_rng(0).normal(size=terms.target.shape[1])
+    direction = np.asarray(drawn / np.linalg.norm(drawn))
 
     found, table = project(terms, direction), terms.components
 

@@ -11,7 +11,7 @@ from emoact.causes.attention import entropy, measures, previous_mass
 
 def patterns(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     raw = np.tril(np.random.default_rng(seed).random(shape))
-    return raw / raw.sum(axis=-1, keepdims=True)
+    return np.asarray(raw / raw.sum(axis=-1, keepdims=True))
 
 
 def test_the_entropy_is_that_of_scipy() -> None:

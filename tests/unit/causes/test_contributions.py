@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,6 @@ def test_classes_without_a_difference_have_no_direction() -> None:
         ({"site": "resid_post", "layer": 1}, "read at the last layer, 3"),
     ],
 )
-def test_a_place_that_does_not_exist_is_refused(fields: dict, message: str) -> None:
+def test_a_place_that_does_not_exist_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         Target(**fields).check(4)

@@ -453,6 +453,8 @@ class FakeUnit:
     content: tuple[tuple[int, int], ...] = ((1, 4), (1, 6))
     prompts: Sequence[Mapping[str, Any]] | None = None
     provenance: Mapping[str, Any] | None = None
+    response_spans: Sequence[tuple[int, int]] | None = None
+    responses: Sequence[str] | None = None
 
     def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         rng = np.random.default_rng(0)
