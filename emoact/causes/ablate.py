@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoact import numbers
-from emoact.causes.heads import unit_digest
+from emoact.causes.chosen import check_raw, unit_digest, units_of
 from emoact.causes.saved import SavedCause, cause_id, read_cause
-from emoact.causes.steer import SITE, units_of
+from emoact.causes.steer import SITE
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.causes import CausesRequest
@@ -178,12 +178,7 @@ def prepare_ablate(request: AblateRequest) -> PreparedAblate:
             f"{units[0].n_layers - 1}"
         )
     model = model_of(units, root, (SITE,), request.allow_pickle_weights)
-    if model.options.processing != "raw":
-        raise RequestError(
-            f"the files of {units[0].folder} were made with the processing "
-            f"{model.options.processing}, which changes what the layers add",
-            remedy="Extract with --processing raw.",
-        )
+    check_raw(model, units[0].folder)
     work = AblateWork(
         folder=units[0].folder,
         units=(units[0].path.name, units[1].path.name),

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
+from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
 from emoact.causes.contributions import ContrastSettings, Target
 from emoact.causes.saved import SavedCause, cause_id, read_cause, saved_causes
-from emoact.decode import encode, sha256_of
+from emoact.decode import encode
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.causes import CausesRequest
 from emoact.jobs.config import JobConfig, new_run_id, now
@@ -21,11 +22,9 @@ from emoact.jobs.extract import run_and_wait
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest
-from emoact.models.resolve import resolve_model
 from emoact.positions import Pooling
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot, check_id
-from emoact.store.reading import read_named
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -120,28 +119,13 @@ def prepare_heads(request: HeadsRequest) -> PreparedHeads:
     worker_slots()
     root = ResultsRoot(request.results)
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
-    units = chosen_units(root, request)
+    units = units_of(root, request.model, (request.emotion, request.settings.neutral))
     request.target.check(units[0].n_layers)
     if request.emotion == request.settings.neutral:
         raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
-    if request.target.pooling == "mean_typical":
-        raise RequestError(
-            "pooling is mean_typical, which needs every layer of all prompts of a class; a prompt "
-            "alone has none",
-            remedy="Take --pooling mean_content.",
-        )
-    if request.target.pooling == "mean_response" and any(u.response_spans is None for u in units):
-        raise RequestError(
-            f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
-            remedy="Extract with --generate, or take another --pooling.",
-        )
+    check_pooling(request.target.pooling, units)
     model = model_of(units, root, request.target.sites, request.allow_pickle_weights)
-    if model.options.processing != "raw":
-        raise RequestError(
-            f"the files of {units[0].folder} were made with the processing "
-            f"{model.options.processing}, which changes what the layers add",
-            remedy="Extract with --processing raw.",
-        )
+    check_raw(model, units[0].folder)
     work = HeadsWork(
         folder=units[0].folder,
         units=(units[0].path.name, units[1].path.name),
@@ -223,51 +207,6 @@ def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
         "settings": encode(work.settings),
         "units": {unit.emotion: unit_digest(unit) for unit in units},
     }
-
-
-def unit_digest(unit: Unit) -> str:
-    """Hash of everything about a unit that decides its activations, and of its scenarios."""
-    made = {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
-    prompts = [[prompt.get("id"), prompt.get("scenario_id")] for prompt in unit.prompts or ()]
-    return sha256_of(
-        {
-            "configuration": made,
-            "content": [list(span) for span in unit.content],
-            "tokens": [[int(token) for token in ids] for ids in unit.tokens],
-            "prompts": prompts,
-        }
-    )
-
-
-def chosen_units(root: ResultsRoot, request: HeadsRequest) -> tuple[Unit, Unit]:
-    """The units of the emotion and of neutral.
-
-    Raises:
-        RequestError: There is no such model or class.
-    """
-    there: dict[str, dict[str, str]] = {}
-    for folder, emotion, path in root.units():
-        there.setdefault(folder, {})[emotion] = path.name
-    folder = request.model
-    if folder not in there:
-        try:
-            folder = resolve_model(folder).folder
-        except RequestError:
-            folder = request.model
-    if folder not in there:
-        known = ", ".join(there) or "none"
-        raise RequestError(
-            f"there are no activations of {request.model} in {root.path}; models are {known}",
-            remedy=f"`emoact extract --model {request.model}` makes some.",
-        )
-    labels = (request.emotion, request.settings.neutral)
-    for label in labels:
-        if label not in there[folder]:
-            raise RequestError(
-                f"{folder} has no class {label!r}; it has {', '.join(there[folder])}"
-            )
-    first, second = (read_named(root, folder, there[folder][label]) for label in labels)
-    return first, second
 
 
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:

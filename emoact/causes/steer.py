@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from emoact import numbers
-from emoact.causes.heads import unit_digest
+from emoact.causes.chosen import check_pooling, unit_digest, units_of
 from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.steer_result import table_of
 from emoact.causes.steering import DOSES, LEAST_RANDOM, LEAST_SHUFFLED, SteerSettings
 from emoact.decode import encode
 from emoact.errors import EmoactError, RequestError
@@ -25,11 +26,9 @@ from emoact.jobs.extract import run_and_wait
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest
-from emoact.models.resolve import resolve_model
 from emoact.positions import Pooling, pool_sample
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot, check_id
-from emoact.store.reading import read_named
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -204,39 +203,6 @@ def steer(
     return table_of(saved)
 
 
-def units_of(root: ResultsRoot, model: str | None) -> tuple[Unit, ...]:
-    """All classes of a model.
-
-    Raises:
-        RequestError: There is no such model, or several where none is named.
-    """
-    there: dict[str, list[str]] = {}
-    for folder, _, path in root.units():
-        there.setdefault(folder, []).append(path.name)
-    if not there:
-        raise RequestError(
-            f"there are no activations in {root.path}",
-            remedy="`emoact extract --model smollm2-135m` makes some.",
-        )
-    if model is None and len(there) > 1:
-        raise RequestError(
-            f"there are several models in {root.path}: {', '.join(there)}",
-            remedy="Name one with --model.",
-        )
-    folder = next(iter(there)) if model is None else model
-    if folder not in there:
-        try:
-            folder = resolve_model(folder).folder
-        except RequestError:
-            folder = str(model)
-    if folder not in there:
-        raise RequestError(
-            f"there are no activations of {model} in {root.path}; models are {', '.join(there)}",
-            remedy=f"`emoact extract --model {model}` makes some.",
-        )
-    return tuple(read_named(root, folder, name) for name in there[folder])
-
-
 def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
     """The settings with every default filled in.
 
@@ -263,17 +229,7 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
                 f"{units[0].d_model}",
                 remedy="Extract them again.",
             )
-    if request.pooling == "mean_typical":
-        raise RequestError(
-            "pooling is mean_typical, which needs every layer of all prompts of a class; a prompt "
-            "alone has none",
-            remedy="Take --pooling mean_content.",
-        )
-    if request.pooling == "mean_response" and any(unit.response_spans is None for unit in units):
-        raise RequestError(
-            f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
-            remedy="Extract with --generate, or take another --pooling.",
-        )
+    check_pooling(request.pooling, units)
     layers = request.layers or default_layers(n_layers)
     for layer in layers:
         if not 0 <= layer < n_layers:
@@ -391,76 +347,3 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
         f"{settings.n_shuffled} shuffled ones each on the sentences of "
         f"{numbers.plural(n_test, 'scenario')}{took}."
     )
-
-
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {"id": saved.id, "path": str(saved.path), **saved.found}
-
-
-def table_of(saved: SavedCause) -> pd.DataFrame:
-    """Its effects, one row for each emotion, layer and dose."""
-    import pandas as pd
-
-    table = pd.DataFrame(saved.found["effects"])
-    return table.drop(columns="by_class")
-
-
-def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
-    found = saved.found
-    rows = [row for row in found["effects"] if row["verdict"] != "not tested"]
-    said = [_sentence(row, found) for row in _strongest(rows)]
-    broken = [row for row in found["effects"] if row["verdict"] == "not finite"]
-    if broken:
-        doses = sorted({row["dose"] for row in broken})
-        said.append(
-            f"At the doses {numbers.listed([f'{dose:g}' for dose in doses])} some "
-            "log-probabilities are not finite; nothing is said of them."
-        )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
-
-
-def _strongest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of each emotion the row with the smallest p-value."""
-    best: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if row["p"] is None:
-            continue
-        before = best.get(row["emotion"])
-        if before is None or (row["p"], -abs(row["delta"])) < (before["p"], -abs(before["delta"])):
-            best[row["emotion"]] = row
-    return list(best.values())
-
-
-def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    settings = found["settings"]
-    n_cells = len(settings["emotions"]) * len(settings["layers"]) * len(settings["control_doses"])
-    side = "below" if row["dose"] > 0 else "above"
-    begin = (
-        f"Adding {row['dose']:g} times the direction of {row['emotion']} at layer {row['layer']} "
-        f"changes the log-probability of held-out {row['emotion']} sentences by "
-        f"{_nats(row['own'])} nats a token; 95 % of {row['n_random']} random directions of the "
-        f"same norm stay {side} {_nats(row['random_95'])}, and of {row['n_shuffled']} directions "
-        f"of shuffled labels {side} {_nats(row['shuffled_95'])}. Neutral sentences change by "
-        f"{_nats(row['neutral'])}."
-    )
-    p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(n_cells, 'cell')}"
-    if row["verdict"] == "causal":
-        said = f"{begin} The effect is called causal ({p})"
-    else:
-        said = f"{begin} This is no evidence of a causal effect ({p})"
-    if row["specific"] == "not tested":
-        return f"{said}."
-    less = "more than" if row["specific"] == "specific" else "no more than"
-    return (
-        f"{said}; sentences of other emotions change by {_nats(row['others'])}, so that it is "
-        f"{row['specific']} to {row['emotion']}: own and other sentences differ {less} under "
-        "directions of exchanged emotions."
-    )
-
-
-def _nats(value: float | None) -> str:
-    return "an unknown amount" if value is None else f"{value:+.3f}"

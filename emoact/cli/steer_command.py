@@ -137,7 +137,7 @@ def _steer(arguments: argparse.Namespace) -> int:
 
 
 def _print(saved: SavedCause, arguments: argparse.Namespace) -> None:
-    from emoact.causes.steer import document, sentences_of, table_of
+    from emoact.causes.steer_result import document, sentences_of, table_of
 
     if arguments.json:
         print_json(document(saved))

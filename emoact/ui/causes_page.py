@@ -10,6 +10,7 @@ import streamlit as st
 
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
+from emoact.causes.chosen import units_of
 from emoact.causes.saved import saved_causes
 from emoact.causes.steer import (
     SITE,
@@ -17,7 +18,6 @@ from emoact.causes.steer import (
     default_layers,
     direction_of,
     prepare_steer,
-    units_of,
 )
 from emoact.causes.steering import DOSES
 from emoact.errors import EmoactError

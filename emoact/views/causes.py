@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emoact.causes import ablate, steer
+from emoact.causes import ablate, steer, steer_result
 from emoact.causes.saved import SavedCause
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
@@ -117,7 +117,7 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     if not _chosen(source, choice):
         return _NOTHING
     (saved,) = _chosen(source, choice)
-    table = steer.table_of(saved)
+    table = steer_result.table_of(saved)
     own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
     panels = [
         _panel(rows.sort_values("dose"), emotion, x="dose", every=own)
@@ -139,7 +139,7 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
     if not _chosen(source, choice):
         return _NOTHING
     (saved,) = _chosen(source, choice)
-    table = steer.table_of(saved)
+    table = steer_result.table_of(saved)
     dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
     own = table[table["dose"] == dose].reset_index(drop=True)
     panels = [
@@ -212,7 +212,7 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
         return []
     (saved,) = _chosen(source, choice)
     found, settings = saved.found, saved.found["settings"]
-    said: list[str] = [md(sentence) for sentence in steer.sentences_of(saved)]
+    said: list[str] = [md(sentence) for sentence in steer_result.sentences_of(saved)]
     if found["random_weights"]:
         said[-1] = Caution(said[-1])
     doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])

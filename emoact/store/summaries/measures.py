@@ -111,8 +111,7 @@ class UnitFacts:
         random_weights: True where the weights are random.
         notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
-        content_spans: Positions of each prompt's text among others; None where it is all but the
-            BOS.
+        content_spans: Positions of each prompt's text; None where it is all but the BOS.
         response_spans: Positions that the model wrote behind each prompt, or None.
         responses: What it wrote, or None.
     """
@@ -146,9 +145,8 @@ class UnitFacts:
         parts = np.where(self.is_content, "text", "template").astype(object)
         if "chat" not in (self.configuration or {}):
             parts[parts == "template"] = "bos"
-        for at, (start, stop) in zip(
-            self.offsets.tolist(), self.response_spans or (), strict=False
-        ):
+        spans = self.response_spans or ()
+        for at, (start, stop) in zip(self.offsets.tolist(), spans, strict=False):
             parts[at + start : at + stop] = "response"
         return parts
 
