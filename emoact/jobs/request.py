@@ -91,7 +91,7 @@ def _to_agree(source: ModelSource) -> str:
     text = f"{source.name} is not on this machine; {size} have to be downloaded"
     if source.terms is not None:
         text += (
-            f", and its weights are under the {source.terms.name} ({source.terms.url}; "
+            f", and its weights are under the {source.terms.name} (`{source.terms.url}`; "
             "a copy is kept beside the installed model)"
         )
     return text

@@ -181,7 +181,7 @@ def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
     assert not app.error
     said = words(app)
     assert "238 MB have to be downloaded" in said
-    assert "Gemma Terms of Use (https://ai.google.dev/gemma/terms" in said
+    assert "Gemma Terms of Use (`https://ai.google.dev/gemma/terms" in said
     # The cost of each model is known before anything is agreed to.
     assert "smollm2-135m has to be installed first (92.9 MB)" in said.replace("`", "")
     assert "gemma-3-270m has to be installed first (238 MB)" in said.replace("`", "")

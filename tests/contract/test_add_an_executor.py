@@ -139,4 +139,3 @@ def test_help_and_page_list_it(
     monkeypatch.chdir(ROOT)
     offered = choices(open_page("extract"))
     assert offered["Runs on"] == ["This machine", "In the background"]
-    assert "Format" not in offered

@@ -167,6 +167,7 @@ def _check(arrays: _FileArrays, n_layers: int, n_tokens: int, n_prompts: int, wi
         **dict.fromkeys(("mean", "sd", "typical"), (n_layers, width)),
         "pooled": (n_layers, n_prompts, width),
     }
-    for name, shape in expected.items():
-        if arrays.shape(name) != shape:
-            raise ValueError(f"{name} has shape {arrays.shape(name)}, not {shape}")
+    for name in ARRAYS:
+        shape = arrays.shape(name)
+        if shape != expected.get(name, shape):
+            raise ValueError(f"{name} has shape {shape}, not {expected[name]}")

