@@ -90,7 +90,7 @@ def _run_model(
     waiting = [
         emotion
         for emotion in config.emotions
-        if not _is_saved(config, source, dataset, root, reporter, emotion)
+        if not _is_saved_by_now(config, source, dataset, root, reporter, emotion)
     ]
     if not waiting:
         return
@@ -213,6 +213,26 @@ def _is_saved(
         f"{path} is in the way: {found}",
         remedy="Pass --overwrite to replace it, or choose another folder with --results.",
     )
+
+
+def _is_saved_by_now(
+    config: RunConfig,
+    source: ModelSource,
+    dataset: Dataset,
+    root: ResultsRoot,
+    reporter: Reporter,
+    emotion: str,
+) -> bool:
+    """The same, while other runs write: a file in the way may be one that is being recorded.
+
+    Raises:
+        RequestError: A file is in the way, and no run works on it.
+    """
+    try:
+        return _is_saved(config, source, dataset, root, reporter, emotion)
+    except RequestError:
+        with unit_lock(root, source.folder, emotion, while_waiting=reporter.check_cancelled):
+            return _is_saved(config, source, dataset, root, reporter, emotion)
 
 
 def _writer(path: Path) -> str | None:

@@ -142,7 +142,7 @@ def sample_unit(
         d_model=d_model,
         lengths=lengths,
         n_heads=n_heads,
-        d_head=d_model // n_heads,
+        d_head=max(1, d_model // n_heads),
     )
     return SampleUnit(
         layout=layout,
