@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.following import start_and_follow
-from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.causes_following import answer
 from emoact.cli.parsing import add_command, add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emoact.causes.ablate import PartKind
-    from emoact.causes.saved import SavedCause
 
 
 def add(commands: Any) -> None:
@@ -80,11 +78,8 @@ def add(commands: Any) -> None:
 
 
 def _ablate(arguments: argparse.Namespace) -> int:
-    from emoact.causes.ablate import KIND, AblateRequest, AblateSettings, prepare_ablate
-    from emoact.causes.saved import read_cause
-    from emoact.jobs.launch import start
-    from emoact.jobs.views import RunView
-    from emoact.store.layout import ResultsRoot
+    from emoact.causes import ablate
+    from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
 
     parts: Sequence[PartKind] = arguments.part or ("direction", "layer", "mlp", "head")
     prepared = prepare_ablate(
@@ -105,35 +100,4 @@ def _ablate(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
-    if prepared.existing is not None:
-        _print(prepared.existing, arguments)
-        return 0
-    say(prepared.cost)
-
-    def finish(view: RunView) -> None:
-        found = read_cause(ResultsRoot(arguments.results), KIND, prepared.id)
-        if found is not None:
-            _print(found, arguments)
-        else:
-            say(f"{view.made[0].path} is gone")
-
-    config = prepared.config
-    return start_and_follow(
-        arguments.results,
-        config.run_id,
-        lambda: start(config),
-        detach=arguments.detach,
-        as_json=arguments.json,
-        finish=finish,
-    )
-
-
-def _print(saved: SavedCause, arguments: argparse.Namespace) -> None:
-    from emoact.causes.ablate import document, sentences_of, table_of
-
-    if arguments.json:
-        print_json(document(saved))
-        return
-    for sentence in sentences_of(saved):
-        say(sentence) if arguments.csv else print_line(sentence)
-    write_table(table_of(saved), arguments.csv)
+    return answer(prepared, "ablate", ablate, arguments)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emoact.cli.following import start_and_follow
-from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.causes_following import answer
 from emoact.cli.parsing import add_command, add_options
-
-if TYPE_CHECKING:
-    from emoact.causes.saved import SavedCause
 
 
 def add(commands: Any) -> None:
@@ -85,11 +81,8 @@ def add(commands: Any) -> None:
 
 
 def _steer(arguments: argparse.Namespace) -> int:
-    from emoact.causes.saved import read_cause
-    from emoact.causes.steer import KIND, SteerRequest, prepare_steer
-    from emoact.jobs.launch import start
-    from emoact.jobs.views import RunView
-    from emoact.store.layout import ResultsRoot
+    from emoact.causes import steer_result
+    from emoact.causes.steer import SteerRequest, prepare_steer
 
     def given(name: str) -> tuple[Any, ...] | None:
         values = getattr(arguments, name)
@@ -113,35 +106,4 @@ def _steer(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
-    if prepared.existing is not None:
-        _print(prepared.existing, arguments)
-        return 0
-    say(prepared.cost)
-
-    def finish(view: RunView) -> None:
-        found = read_cause(ResultsRoot(arguments.results), KIND, prepared.id)
-        if found is not None:
-            _print(found, arguments)
-        else:
-            say(f"{view.made[0].path} is gone")
-
-    config = prepared.config
-    return start_and_follow(
-        arguments.results,
-        config.run_id,
-        lambda: start(config),
-        detach=arguments.detach,
-        as_json=arguments.json,
-        finish=finish,
-    )
-
-
-def _print(saved: SavedCause, arguments: argparse.Namespace) -> None:
-    from emoact.causes.steer_result import document, sentences_of, table_of
-
-    if arguments.json:
-        print_json(document(saved))
-        return
-    for sentence in sentences_of(saved):
-        say(sentence) if arguments.csv else print_line(sentence)
-    write_table(table_of(saved), arguments.csv)
+    return answer(prepared, "steer", steer_result, arguments)

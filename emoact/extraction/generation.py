@@ -149,7 +149,7 @@ def stop_tokens(bridge: Any) -> frozenset[int]:
 
 
 def _draws(prompt: Tokenised, generation: Generation) -> Float[np.ndarray, " step"]:
-    """Uniform numbers of one prompt, by the seed and its tokens, whatever its neighbours are."""
+    """Uniform numbers of one prompt, by the seed and its tokens, independent of its neighbours."""
     digest = hashlib.sha256(prompt.ids.astype("<i8").tobytes()).digest()
     own = np.frombuffer(digest, dtype="<u4").tolist()
     return np.random.default_rng([generation.seed, *own]).random(generation.max_tokens)

@@ -109,7 +109,7 @@ def _summary(folder: Path) -> Path:
 
 
 def _read_summary(path: Path) -> object:
-    # Under the name of its own content, as somebody would put it there.
+    # Under the name of its own content, as an attacker would put it there.
     unit, _, _ = path.stem.partition("-")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
     named = path.with_name(f"{unit}-{digest}.safetensors")

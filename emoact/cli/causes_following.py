@@ -1,0 +1,94 @@
+"""Answers of `heads`, `ablate` and `steer`: a result that is there, or a run that makes it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from emoact.cli.following import start_and_follow
+from emoact.cli.output import print_json, print_line, say, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emoact.causes.saved import SavedCause
+    from emoact.jobs.config import JobConfig
+    from emoact.jobs.views import RunView
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A checked request about causes."""
+
+    @property
+    def config(self) -> JobConfig:
+        """What a worker is started with."""
+
+    @property
+    def id(self) -> str:
+        """Name of the result."""
+
+    @property
+    def existing(self) -> SavedCause | None:
+        """The result that is on disk already, or None."""
+
+    @property
+    def cost(self) -> str:
+        """The cost in words."""
+
+
+@runtime_checkable
+class Words(Protocol):
+    """How a kind of result is shown; a module."""
+
+    @property
+    def document(self) -> Any:
+        """Function of a result that gives its JSON document."""
+
+    @property
+    def sentences_of(self) -> Any:
+        """Function of a result that gives its sentences."""
+
+    @property
+    def table_of(self) -> Any:
+        """Function of a result that gives its table."""
+
+
+def answer(prepared: Prepared, kind: str, words: Words, arguments: argparse.Namespace) -> int:
+    """Print the result; where there is none yet, start its run and follow it."""
+    from emoact.causes.saved import read_cause
+    from emoact.jobs.launch import start
+    from emoact.store.layout import ResultsRoot
+
+    if prepared.existing is not None:
+        _print(prepared.existing, words, arguments)
+        return 0
+    say(prepared.cost)
+
+    def finish(view: RunView) -> None:
+        found = read_cause(ResultsRoot(arguments.results), kind, prepared.id)
+        if found is not None:
+            _print(found, words, arguments)
+        else:
+            say(f"{view.made[0].path} is gone")
+
+    return start_and_follow(
+        arguments.results,
+        prepared.config.run_id,
+        lambda: start(prepared.config),
+        detach=arguments.detach,
+        as_json=arguments.json,
+        finish=finish,
+    )
+
+
+def _print(saved: SavedCause, words: Words, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        document: Mapping[str, Any] = words.document(saved)
+        print_json(document)
+        return
+    for sentence in words.sentences_of(saved):
+        say(sentence) if arguments.csv else print_line(sentence)
+    table: pd.DataFrame = words.table_of(saved)
+    write_table(table, arguments.csv)
