@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,17 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoact import numbers
 from emoact.causes.chosen import check_raw, unit_digest, units_of
-from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.saved import SavedCause
 from emoact.causes.steer import SITE
 from emoact.decode import encode
 from emoact.errors import RequestError
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.controls import model_of
-from emoact.jobs.queue import worker_slots
-from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest
-from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -135,33 +131,15 @@ class AblateWork:
     settings: AblateSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedAblate:
-    """A checked request.
-
-    Attributes:
-        config: What `launch.start` takes.
-        id: Name of the result.
-        existing: The result that is on disk already, or None.
-        cost: The cost in words.
-    """
-
-    config: JobConfig
-    id: str
-    existing: SavedCause | None
-    cost: str
-
-
-def prepare_ablate(request: AblateRequest) -> PreparedAblate:
+def prepare_ablate(request: AblateRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
 
     Raises:
         RequestError: A name is unknown, a layer is out of range, the files hold no `resid_pre` or
             do not say how they were made, or their model is not installed.
     """
-    worker_slots()
+    run_id = run_name(request.run_id)
     root, settings = ResultsRoot(request.results), request.settings
-    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
     there = {unit.emotion: unit for unit in units_of(root, request.model)}
     for label in (settings.emotion, settings.neutral):
         if label not in there:
@@ -184,21 +162,16 @@ def prepare_ablate(request: AblateRequest) -> PreparedAblate:
         units=(units[0].path.name, units[1].path.name),
         settings=settings,
     )
-    name = cause_id(KIND, rests_on(units, settings))
-    return PreparedAblate(
-        config=JobConfig(
-            kind="causes",
-            run_id=run_id,
-            created_at=now(),
-            models=(work.folder,),
-            emotions=(settings.emotion, settings.neutral),
-            results=os.path.realpath(root.path),
-            request=encode(CausesRequest(what=KIND, model=model, asked=encode(work))),
-            command=request.command,
-            needs_model=True,
-        ),
-        id=name,
-        existing=read_cause(root, KIND, name),
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=(settings.emotion, settings.neutral),
+        model=model,
+        work=work,
+        rests_on=rests_on(units, settings),
+        command=request.command,
         cost=_cost(units, settings, model),
     )
 
@@ -223,12 +196,10 @@ def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) 
     if settings.n_sentences is not None:
         n_texts = sum(unit.n_samples for unit in units) * share
         n_tokens *= min(1.0, 2 * settings.n_sentences / max(n_texts, 1))
-    reading = dataclasses.replace(model.options, generation=None)
-    rate = read_rates().models.get(rate_key(model.folder, reading))
-    took = ""
-    if rate is not None:
-        took = f", about {numbers.duration(n_parts * n_tokens / rate.tokens_per_s + rate.ready_s)}"
-    return f"About {n_parts:,} ablations with {round(n_tokens):,} tokens each{took}."
+    return (
+        f"About {n_parts:,} ablations with {round(n_tokens):,} tokens each"
+        f"{time_of(n_parts * n_tokens, model)}."
+    )
 
 
 def document(saved: SavedCause) -> Mapping[str, Any]:

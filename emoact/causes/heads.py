@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,19 +11,15 @@ from typing import TYPE_CHECKING, Any
 from emoact import numbers
 from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
 from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.saved import SavedCause, cause_id, read_cause, saved_causes
+from emoact.causes.prepared import Prepared, prepared, result_of, run_name, time_of
+from emoact.causes.saved import SavedCause, saved_causes
 from emoact.decode import encode
-from emoact.errors import EmoactError, RequestError
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
-from emoact.jobs.extract import run_and_wait
-from emoact.jobs.queue import worker_slots
-from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
 from emoact.sites import SiteName
-from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -92,33 +87,14 @@ class HeadsWork:
     settings: ContrastSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedHeads:
-    """A checked request.
-
-    Attributes:
-        config: What `launch.start` takes.
-        id: Name of the result.
-        existing: The result that is on disk already, or None.
-        cost: The cost in words.
-    """
-
-    config: JobConfig
-    id: str
-    existing: SavedCause | None
-    cost: str
-
-
-def prepare_heads(request: HeadsRequest) -> PreparedHeads:
+def prepare_heads(request: HeadsRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
 
     Raises:
         RequestError: A name is unknown, the layer is out of range, the files do not say how they
             were made, or their model is not installed here.
     """
-    worker_slots()
-    root = ResultsRoot(request.results)
-    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
     units = units_of(root, request.model, (request.emotion, request.settings.neutral))
     request.target.check(units[0].n_layers)
     if request.emotion == request.settings.neutral:
@@ -133,22 +109,16 @@ def prepare_heads(request: HeadsRequest) -> PreparedHeads:
         target=request.target,
         settings=request.settings,
     )
-    name = cause_id(KIND, rests_on(units, work))
-    asked = CausesRequest(what=KIND, model=model, asked=encode(work))
-    return PreparedHeads(
-        config=JobConfig(
-            kind="causes",
-            run_id=run_id,
-            created_at=now(),
-            models=(units[0].folder,),
-            emotions=tuple(unit.emotion for unit in units),
-            results=os.path.realpath(root.path),
-            request=encode(asked),
-            command=request.command,
-            needs_model=True,
-        ),
-        id=name,
-        existing=read_cause(root, KIND, name),
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=[unit.emotion for unit in units],
+        model=model,
+        work=work,
+        rests_on=rests_on(units, work),
+        command=request.command,
         cost=_cost(units, model),
     )
 
@@ -179,7 +149,7 @@ def contributions(
         CancelledError: The run was cancelled.
         EmoactError: The run failed; says why.
     """
-    prepared = prepare_heads(
+    asked = prepare_heads(
         HeadsRequest(
             results=results,
             model=model,
@@ -188,13 +158,7 @@ def contributions(
             settings=ContrastSettings(**settings),
         )
     )
-    saved = prepared.existing
-    if saved is None:
-        run_and_wait(prepared.config)
-        saved = read_cause(ResultsRoot(results), KIND, prepared.id)
-    if saved is None:
-        raise EmoactError(f"the result {prepared.id} is gone")
-    return table_of(saved)
+    return table_of(result_of(asked))
 
 
 def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
@@ -212,11 +176,7 @@ def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
     n_tokens = sum(sum(unit.lengths) for unit in units)
     n_prompts = sum(unit.n_samples for unit in units)
-    reading = dataclasses.replace(model.options, generation=None)
-    rate = read_rates().models.get(rate_key(model.folder, reading))
-    took = ""
-    if rate is not None:
-        took = f", about {numbers.duration(n_tokens / rate.tokens_per_s + rate.ready_s)}"
+    took = time_of(float(n_tokens), model)
     return f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
 
 

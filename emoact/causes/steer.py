@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 from collections.abc import Sequence
@@ -14,21 +13,16 @@ from jaxtyping import Float64
 
 from emoact import numbers
 from emoact.causes.chosen import check_pooling, unit_digest, units_of
-from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.prepared import Prepared, prepared, result_of, run_name, time_of
 from emoact.causes.steer_result import table_of
 from emoact.causes.steering import DOSES, LEAST_RANDOM, LEAST_SHUFFLED, SteerSettings
 from emoact.decode import encode
-from emoact.errors import EmoactError, RequestError
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.config import JobConfig, new_run_id, now
+from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
-from emoact.jobs.extract import run_and_wait
-from emoact.jobs.queue import worker_slots
-from emoact.jobs.rates import rate_key, read_rates
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling, pool_sample
 from emoact.sites import SiteName
-from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -101,59 +95,35 @@ class SteerWork:
     settings: SteerSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreparedSteer:
-    """A checked request.
-
-    Attributes:
-        config: What `launch.start` takes.
-        id: Name of the result.
-        existing: The result that is on disk already, or None.
-        cost: The cost in words.
-    """
-
-    config: JobConfig
-    id: str
-    existing: SavedCause | None
-    cost: str
-
-
-def prepare_steer(request: SteerRequest) -> PreparedSteer:
+def prepare_steer(request: SteerRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
 
     Raises:
         RequestError: A name is unknown, a layer is out of range, there is no text or no scenario to
             test on, the files do not say how they were made, or their model is not installed.
     """
-    worker_slots()
-    root = ResultsRoot(request.results)
-    run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
+    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
     units = units_of(root, request.model)
     settings = settings_of(request, units)
     model = model_of(units, root, (SITE,), request.allow_pickle_weights)
     work = SteerWork(
         folder=units[0].folder, units=tuple(unit.path.name for unit in units), settings=settings
     )
-    name = cause_id(KIND, rests_on(units, work.settings))
-    return PreparedSteer(
-        config=JobConfig(
-            kind="causes",
-            run_id=run_id,
-            created_at=now(),
-            models=(work.folder,),
-            emotions=settings.emotions,
-            results=os.path.realpath(root.path),
-            request=encode(CausesRequest(what=KIND, model=model, asked=encode(work))),
-            command=steer_command(
-                request.results,
-                work.folder,
-                settings,
-                allow_pickle_weights=request.allow_pickle_weights,
-            ),
-            needs_model=True,
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=settings.emotions,
+        model=model,
+        work=work,
+        rests_on=rests_on(units, settings),
+        command=steer_command(
+            request.results,
+            work.folder,
+            settings,
+            allow_pickle_weights=request.allow_pickle_weights,
         ),
-        id=name,
-        existing=read_cause(root, KIND, name),
         cost=_cost(units, settings, model),
     )
 
@@ -184,7 +154,7 @@ def steer(
         CancelledError: The run was cancelled.
         EmoactError: The run failed; says why.
     """
-    prepared = prepare_steer(
+    asked = prepare_steer(
         SteerRequest(
             results=results,
             model=model,
@@ -194,13 +164,7 @@ def steer(
             **settings,
         )
     )
-    saved = prepared.existing
-    if saved is None:
-        run_and_wait(prepared.config)
-        saved = read_cause(ResultsRoot(results), KIND, prepared.id)
-    if saved is None:
-        raise EmoactError(f"the result {prepared.id} is gone")
-    return table_of(saved)
+    return table_of(result_of(asked))
 
 
 def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
@@ -336,14 +300,9 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
     n_layers = units[0].n_layers
     # The unembedding takes about as long as a third of the layers.
     tokens = sum(per_layer * (1 + 1 / 3 - layer / n_layers) for layer in settings.layers)
-    reading = dataclasses.replace(model.options, generation=None)
-    rate = read_rates().models.get(rate_key(model.folder, reading))
-    took = ""
-    if rate is not None:
-        took = f", about {numbers.duration(tokens / rate.tokens_per_s + rate.ready_s)}"
     n_cells = len(settings.emotions) * len(settings.layers)
     return (
         f"{numbers.plural(n_cells, 'direction')} with {settings.n_random} random and "
         f"{settings.n_shuffled} shuffled ones each on the sentences of "
-        f"{numbers.plural(n_test, 'scenario')}{took}."
+        f"{numbers.plural(n_test, 'scenario')}{time_of(tokens, model)}."
     )

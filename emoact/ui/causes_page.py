@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +10,7 @@ import streamlit as st
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
 from emoact.causes.chosen import units_of
+from emoact.causes.prepared import Prepared
 from emoact.causes.saved import saved_causes
 from emoact.causes.steer import (
     SITE,
@@ -23,14 +23,14 @@ from emoact.causes.steering import DOSES
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.causes import what_of
-from emoact.jobs.config import JobConfig
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
-from emoact.ui.reading import UnitFile, unit_card, unit_files
+from emoact.ui.current_run import made_by_job, watched_job
+from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.causes import Causes, coloured, label
 from emoact.views.text import md, mono
@@ -40,8 +40,6 @@ from emoact.views.view import Choice
 _NEUTRAL = "neutral"
 _NEXT = "causes-next"
 _SENTENCES = 8
-
-Prepared = steer.PreparedSteer | ablate.PreparedAblate
 
 
 def show(results: str) -> None:
@@ -119,23 +117,30 @@ def _forms(results: str, files: list[UnitFile]) -> None:
         with steering:
             st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
         return
-    n_layers = _n_layers(files, model)
+    n_layers = layers_of(files, model)
     mine = tuple(file for file in files if file.folder == model)
     with steering:
         asked = _steer_form(results, model, emotions, neutral, n_layers)
         if asked is not None:
             checked = _check_steer(asked, mine)
-            _start_form(checked, "Steer", key="steer-start", prepare=lambda: prepare_steer(asked))
+            start_form(
+                checked,
+                "Steer",
+                key="steer-start",
+                prepare=lambda: prepare_steer(asked),
+                following=_NEXT,
+            )
     with trying:
         _typed(results, model, emotions, neutral, n_layers)
     with taking:
         taken = _ablate_form(results, model, emotions, neutral, n_layers)
         if taken is not None:
-            _start_form(
+            start_form(
                 _check_ablate(taken, mine),
                 "Take the parts out",
                 key="ablate-start",
                 prepare=lambda: prepare_ablate(taken),
+                following=_NEXT,
             )
 
 
@@ -294,54 +299,6 @@ def _ablate_form(
             n_sentences=_SENTENCES,
         ),
     )
-
-
-def _start_form(
-    checked: Outcome[Prepared], words: str, *, key: str, prepare: Callable[[], Prepared]
-) -> None:
-    """The cost of a request, its command, and the button that starts it."""
-    if checked.error is not None:
-        error_box(checked.error, title="This cannot be computed")
-    elif checked.value is not None:
-        done = checked.value.existing is not None
-        st.caption(
-            "This was computed already." if done else f":material/schedule: {checked.value.cost}"
-        )
-        st.caption(f"In a shell: {mono(checked.value.config.command)}")
-    clicked = st.button(
-        words,
-        type="primary",
-        icon=":material/play_circle:",
-        disabled=checked.error is not None,
-        key=key,
-    )
-    if clicked:
-        _start(prepare)
-
-
-def _start(prepare: Callable[[], Prepared]) -> None:
-    try:
-        prepared = prepare()
-    except EmoactError as error:
-        error_box(error, title="The run could not start")
-        return
-    if prepared.existing is not None:
-        st.session_state[_NEXT] = prepared.id
-        st.rerun()
-
-    def config() -> JobConfig:
-        return prepared.config
-
-    run_id = launched(config, title="The run could not start")
-    if run_id is not None:
-        watch_run(run_id)
-        st.rerun()
-
-
-def _n_layers(files: list[UnitFile], model: str) -> int:
-    """Layers of the model of readable files; 1 where none can be read."""
-    cards = (unit_card(file) for file in files if file.folder == model)
-    return next((card.unit.n_layers for card in cards if card.unit), 1)
 
 
 # What is on disk is part of the key; whether it was computed already changes without it.

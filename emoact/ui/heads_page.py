@@ -8,18 +8,19 @@ from typing import Any
 import streamlit as st
 
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
-from emoact.causes.heads import KIND, HeadsRequest, PreparedHeads, prepare_heads, saved_heads
+from emoact.causes.heads import KIND, HeadsRequest, prepare_heads, saved_heads
+from emoact.causes.prepared import Prepared
 from emoact.causes.saved import SavedCause
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import RequestError
 from emoact.jobs.causes import what_of
-from emoact.jobs.config import JobConfig
 from emoact.models.alike import request_alike
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
+from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
@@ -124,7 +125,7 @@ def _form(results: str, files: list[UnitFile]) -> None:
             st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
             return
         emotion = str(st.selectbox("Emotion", emotions, key="heads-emotion", width=170))
-        n_layers = _n_layers(files, model)
+        n_layers = layers_of(files, model)
         layer = int(
             st.number_input(
                 "Layer", 0, n_layers - 1, n_layers // 2, key=f"heads-layer-{model}", width=130
@@ -147,53 +148,18 @@ def _form(results: str, files: list[UnitFile]) -> None:
         settings=ContrastSettings(neutral=neutral),
     )
     checked = _check(asked, tuple(file for file in files if file.folder == model))
-    if checked.error is not None:
-        error_box(checked.error, title="This direction cannot be taken apart")
-    elif checked.value is not None:
-        st.caption(
-            "This direction was taken apart already."
-            if checked.value.existing
-            else f":material/schedule: {checked.value.cost}"
-        )
-    clicked = st.button(
+    start_form(
+        checked,
         "Take the direction apart",
-        type="primary",
-        icon=":material/play_circle:",
-        disabled=checked.error is not None,
         key="heads-start",
+        prepare=lambda: prepare_heads(asked),
+        following=_NEXT,
+        refused="This direction cannot be taken apart",
     )
-    st.caption(f"In a shell: {mono(asked.command)}")
-    if clicked:
-        _start(asked)
-
-
-def _n_layers(files: list[UnitFile], model: str) -> int:
-    """Layers of the model of readable files; 1 where none can be read."""
-    cards = (unit_card(file) for file in files if file.folder == model)
-    return next((card.unit.n_layers for card in cards if card.unit), 1)
 
 
 # What is on disk is part of the key; whether it was computed already changes without it.
 @st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
-def _check(asked: HeadsRequest, files: tuple[UnitFile, ...]) -> Outcome[PreparedHeads]:
+def _check(asked: HeadsRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
     del files
     return outcome(lambda: prepare_heads(asked))
-
-
-def _start(asked: HeadsRequest) -> None:
-    try:
-        prepared = prepare_heads(asked)
-    except EmoactError as error:
-        error_box(error, title="The run could not start")
-        return
-    if prepared.existing is not None:
-        st.session_state[_NEXT] = prepared.id
-        st.rerun()
-
-    def config() -> JobConfig:
-        return prepared.config
-
-    run_id = launched(config, title="The run could not start")
-    if run_id is not None:
-        watch_run(run_id)
-        st.rerun()
