@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import os
@@ -19,6 +20,7 @@ from emoact.jobs.lock import RunLock
 from emoact.jobs.machine import start_apart
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest, loading_of
+from emoact.models.cache import cache_root
 from emoact.positions import Span
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
@@ -245,7 +247,12 @@ def _ask(
 
 def _start(request: ModelRequest) -> str:
     """Start a host; returns the end of its log where it ended before it listened."""
-    lock = RunLock.acquire(hosts.hosts_folder() / "starting", patience_s=_START_S)
+    locks = cache_root() / "locks"
+    lock = None
+    # Where the cache cannot be written, two pages at once may start a host each.
+    with contextlib.suppress(OSError):
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = RunLock.acquire(locks / "host.lock", patience_s=_START_S)
     try:
         # Another page may have started it meanwhile.
         return "" if is_warm(request) else _start_alone(request)

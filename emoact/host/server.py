@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import stat
 import sys
@@ -73,7 +72,7 @@ class Server:
             while (task := self._next(waited_s)) is not None:
                 task()
                 waited_s = self._idle_s
-        shutil.rmtree(self._folder, ignore_errors=True)
+        hosts.remove(self._folder)
         with self._changed:
             # The last answers are on their way.
             self._changed.wait_for(lambda: not self._talking, timeout=_TALK_S)

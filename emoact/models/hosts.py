@@ -30,7 +30,7 @@ import numpy as np
 import emoact
 from emoact.errors import EmoactError, RequestError
 from emoact.models.cache import cache_root
-from emoact.version import versions
+from emoact.version import __version__, versions
 
 IDLE = "EMOACT_HOST_IDLE_S"
 """Variable with the seconds that a host keeps its model without a request; 0 keeps none."""
@@ -45,6 +45,8 @@ _IDLE_S = 600.0
 _LONGEST_SOCKET = 100
 _NAME_LENGTH = 16
 _STALE_S = 3600.0
+_PREFIX = "host-"
+_ATTEMPTS = 100
 _DECIDING = (
     "EMOACT_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_", "DNNL_", "ONEDNN_", "ATEN_", "TORCH",
     "PYTORCH_", "CUDA", "CUBLAS_", "NVIDIA_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "LD_",
@@ -105,31 +107,55 @@ def child_environment() -> dict[str, str]:
 
 
 def hosts_folder() -> Path:
-    """The folder of all hosts of this user and cache; made where it is missing.
+    """The folder of all hosts of this user, cache and installation; it need not exist.
 
-    Raises:
-        EmoactError: It cannot be made, or belongs to another user.
+    Another copy or version of emoact has another folder: neither asks the other's hosts.
     """
     # A home folder may be shared by machines, which cannot reach each other's sockets.
-    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-    folder = cache_root().absolute() / f"host-{machine}"
+    place = [platform.node(), os.fspath(Path(emoact.__file__).resolve().parent), __version__]
+    folder = cache_root().absolute() / f"{_PREFIX}{_short(json.dumps(place))}"
     if len(os.fsencode(folder)) + 1 + _NAME_LENGTH + len("/socket") > _LONGEST_SOCKET:
         # Another cache may hold another conversion of the same model.
-        which = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
-        folder = Path(tempfile.gettempdir()) / f"emoact-host-{os.getuid()}-{which}"
-    private(folder)
+        name = f"emoact-{_PREFIX}{os.getuid()}-{_short(os.fspath(folder))}"
+        folder = Path(tempfile.gettempdir()) / name
     return folder
 
 
+def _short(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+
+
 def new_folder() -> Path:
-    """A new folder for one host.
+    """A new folder for one host; removes empty folders of hosts beside it.
 
     Raises:
         EmoactError: It cannot be made.
     """
-    folder = hosts_folder() / os.urandom(_NAME_LENGTH // 2).hex()
-    private(folder)
-    return folder
+    parent = hosts_folder()
+    beside = parent.name.rpartition("-")[0] + "-*"
+    for abandoned in parent.parent.glob(beside):
+        # Removes an empty folder only.
+        with suppress(OSError):
+            abandoned.rmdir()
+    for _ in range(_ATTEMPTS):
+        private(parent)
+        folder = parent / os.urandom(_NAME_LENGTH // 2).hex()
+        try:
+            folder.mkdir(mode=0o700)
+        except FileNotFoundError:
+            # Another process removed the folder while it was empty.
+            continue
+        except OSError as error:
+            raise EmoactError(f"{folder} cannot be made: {error.strerror}") from error
+        return folder
+    raise EmoactError(f"{parent} is removed again and again")
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a host that has ended, and that of all hosts where it is empty then."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def hosts() -> list[Path]:
@@ -138,15 +164,18 @@ def hosts() -> list[Path]:
     Raises:
         EmoactError: The folder of hosts cannot be used.
     """
-    found = []
-    for folder in sorted(hosts_folder().iterdir()):
+    parent, found = hosts_folder(), []
+    if not os.path.lexists(parent):
+        return []
+    private(parent)
+    for folder in sorted(parent.iterdir()):
         if (folder / "socket").exists():
             found.append(folder)
         else:
             with suppress(OSError):
                 if folder.is_dir() and time.time() - folder.stat().st_mtime > _STALE_S:
                     # Killed before it listened.
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove(folder)
     return found
 
 
@@ -206,7 +235,7 @@ def connect(folder: Path, *, timeout_s: float) -> socket.socket | None:
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         # Sockets take connections before they have this name, so the process has ended.
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         return None
     except OSError as error:
         connection.close()

@@ -124,12 +124,14 @@ class World:
         os.kill(status.worker.pid, signal.SIGKILL)
 
     def end_all(self) -> None:
-        """End all workers of the test."""
+        """End all workers of the test, which write nothing afterwards."""
         for row in progress.list_runs(self.results):
             directory = self.directory(row.id)
             status = look(directory).status
             if status is not None and status.worker is not None:
-                status.worker.send(signal.SIGKILL, is_alive=directory.lock_is_held)
+                killed = status.worker.send(signal.SIGKILL, is_alive=directory.lock_is_held)
+                if killed:
+                    wait_for(lambda directory=directory: not directory.lock_is_held())  # type: ignore[misc]
 
 
 def _worker_of(config: AnyConfig) -> Sequence[str]:

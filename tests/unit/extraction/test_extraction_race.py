@@ -25,8 +25,8 @@ class Told(Quiet):
     def __init__(self) -> None:
         self.units: list[tuple[str, str]] = []
 
-    def unit(self, event: Any, **fields: Any) -> None:
-        self.units.append((event, fields["emotion"]))
+    def unit(self, *event: object, **fields: object) -> None:
+        self.units.append((str(event[0]), str(fields["emotion"])))
 
 
 def test_a_file_that_another_run_is_recording_is_not_called_unknown(

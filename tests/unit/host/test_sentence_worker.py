@@ -19,10 +19,17 @@ from emoact.host.client import is_warm, look_at
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
+from tests.support.stand_in_world import wait_for
 
 REQUEST = ModelRequest(
     model="gpt2", folder="gpt2", commit="c" * 40, options=ExtractionOptions(sites=("resid_pre",))
 )
+
+
+class Elsewhere:
+    """Another checkout of the package."""
+
+    __file__ = "/elsewhere/emoact/__init__.py"
 
 
 def only_host() -> Path:
@@ -95,6 +102,38 @@ def test_a_cache_with_a_long_path_keeps_its_sockets_elsewhere(
     shutil.rmtree(folder)
 
 
+def test_looking_for_a_host_leaves_nothing_behind(stand_in: Path) -> None:
+    assert hosts.hosts() == []
+    assert not is_warm(REQUEST)
+    hosts.leave_others()
+    assert not hosts.hosts_folder().exists()
+
+
+def test_a_new_host_removes_the_empty_folders_of_others_and_no_full_one(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, empty = hosts.new_folder(), stand_in / "host-01234567"
+    empty.mkdir()
+    other = stand_in / "models"
+    other.mkdir()
+    hosts.new_folder()
+    assert (full.exists(), empty.exists(), other.exists()) == (True, False, True)
+
+
+def test_hosts_of_another_version_are_not_asked(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_at(REQUEST, "hello")
+    (here,) = hosts.hosts()
+    for name, value in (("__version__", "0.0.9"), ("emoact", Elsewhere)):
+        with monkeypatch.context() as patched:
+            patched.setattr(hosts, name, value)
+            assert hosts.hosts() == []
+            hosts.leave_others()
+    assert hosts.hosts() == [here]
+    assert is_warm(REQUEST)
+
+
 def test_a_killed_worker_is_noticed_and_the_next_sentence_starts_another(stand_in: Path) -> None:
     look_at(REQUEST, "hello")
     with pytest.raises(EmoactError, match="ended before it answered"):
@@ -124,7 +163,7 @@ def test_an_idle_worker_shuts_down(stand_in: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(hosts.IDLE, "0.2")
     look_at(REQUEST, "hello")
     wait_until_cold(REQUEST)
-    assert hosts.hosts() == []
+    wait_for(lambda: not hosts.hosts_folder().exists())
     assert look_at(REQUEST, "hello").token_strings[1] == "hello"
 
 
