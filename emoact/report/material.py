@@ -133,17 +133,18 @@ def gather(
     root = ResultsRoot(results)
     on_step("files")
     listed = measures_of(results)
-    if not listed.units:
+    readable = (*listed.units, *listed.pooled)
+    if not readable:
         refused = f"; {len(listed.problems)} files were refused" if listed.problems else ""
         raise RequestError(
             f"there are no activations in {os.fspath(results)} to report on{refused}",
             remedy="`emoact extract --model smollm2-135m` makes some.",
         )
-    order = emotion_order(unit.emotion for unit in listed.units)
-    found = sorted(listed.units, key=lambda unit: (unit.folder, order.index(unit.emotion)))
+    order = emotion_order(unit.emotion for unit in readable)
+    found = sorted(readable, key=lambda unit: (unit.folder, order.index(unit.emotion)))
     units = _facts(root, found)
     on_step("findings")
-    findings = findings_of(units)
+    findings = findings_of(tuple(unit for unit in units if unit.sites))
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(units))
     on_step("analysis")
@@ -152,7 +153,7 @@ def gather(
     return Material(
         results=os.fspath(results),
         units=units,
-        problems=listed.problems,
+        problems=tuple(each for each in listed.problems if each.code != "no_positions"),
         findings=findings,
         audits=audits,
         phase3=phase3,

@@ -48,6 +48,7 @@ def activations(material: Material, words: Words) -> tuple[Section, ...]:
 
 def _files(material: Material, folder: str, words: Words, number: int) -> list[Block]:
     units = material.of(folder)
+    measured = tuple(unit for unit in units if unit.sites)
     rows = [
         [
             code(unit.file),
@@ -62,15 +63,17 @@ def _files(material: Material, folder: str, words: Words, number: int) -> list[B
         words("files.lead", folder=code(f"activations/{folder}/")),
         words.table(["file", "samples", "tokens", "size", "sha256"], rows, numeric=(1, 2, 3)),
         *view_blocks(
-            Activations(results="", units=units),
+            Activations(results="", units=measured),
             catalogue.of_page("activations"),
             words,
             random=material.random,
             first=number,
         ),
     ]
-    if words.lang != "en":
-        blocks.append(_sink(units, material.findings, words))
+    if len(measured) < len(units):
+        blocks.append(Remark(tone="note", text=words("files.pooled")))
+    if words.lang != "en" and measured:
+        blocks.append(_sink(measured, material.findings, words))
     return blocks
 
 

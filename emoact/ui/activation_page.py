@@ -32,14 +32,15 @@ _SEVERAL = ("model", "site")
 
 def show(results: str, cards: Sequence[UnitCard]) -> None:
     """Draw the page, or the run that it needs."""
-    if not any(card.unit for card in cards):
+    if not any(card.has_positions for card in cards):
         _empty(results, cards)
         return
     order = emotion_order(card.file.emotion for card in cards)
     known = sorted(
-        (card for card in cards if card.unit), key=lambda card: order.index(card.file.emotion)
+        (card for card in cards if card.has_positions),
+        key=lambda card: order.index(card.file.emotion),
     )
-    folders = dict.fromkeys(card.file.folder for card in cards)
+    folders = dict.fromkeys(card.file.folder for card in known)
     by_folder = {name: [card for card in known if card.file.folder == name] for name in folders}
 
     def chosen(choice: Choice) -> list[UnitCard]:
@@ -149,7 +150,7 @@ def _settings(cards: Sequence[UnitCard]) -> None:
 
 def list_problems(cards: Sequence[UnitCard]) -> None:
     """The files that cannot be used, each with its reason."""
-    refused = [card for card in cards if card.problem is not None]
+    refused = [card for card in cards if not card.has_positions]
     if not refused:
         return
     st.header(f"{numbers.plural(len(refused), 'file')} left out")
@@ -157,8 +158,8 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
         pd.DataFrame(
             {
                 "file": mono(f"{card.file.folder}/{Path(card.file.path).name}"),
-                "problem": md(card.problem or ""),
-                "next step": md(card.remedy or ""),
+                "problem": md(card.problem or "it keeps pooled vectors only, for analyses"),
+                "next step": md(card.remedy or "Extract it with --keep all to see its norms."),
             }
             for card in refused
         ),
@@ -172,8 +173,8 @@ def _empty(results: str, cards: Sequence[UnitCard]) -> None:
     """The reason why there is nothing to draw, and the next step."""
     if cards:
         answer(
-            f"None of the {numbers.plural(len(cards), 'file')} in {mono(results)} can be read; "
-            "the reasons are below."
+            f"None of the {numbers.plural(len(cards), 'file')} in {mono(results)} can be shown "
+            "here; the reasons are below."
         )
         list_problems(cards)
     else:

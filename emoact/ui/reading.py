@@ -64,6 +64,11 @@ class UnitCard:
     problem: str | None = None
     remedy: str | None = None
 
+    @property
+    def has_positions(self) -> bool:
+        """True for a file whose norms and tokens can be shown; pooled vectors have neither."""
+        return self.unit is not None and bool(self.unit.sites)
+
 
 def unit_files(results: str) -> list[UnitFile]:
     """Every unit file of a results folder, by folder and emotion; asks the disk every time.

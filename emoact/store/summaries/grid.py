@@ -10,12 +10,14 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.schema import Finding
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries.keeping import remove_unused, unit_measures
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.summaries.measuring import NoPositionsError, measure_file, unmeasured_file
 
 _NICE = 10
 """Niceness of the process, so that computations have priority."""
@@ -26,26 +28,31 @@ class Measured:
     """Units in the order of folder and emotion.
 
     Attributes:
-        units: The files that keep the contract.
-        problems: One finding per refused file; `where` is its path.
+        units: The files that keep the contract and every position.
+        problems: One finding per file that has no measures; `where` is its path.
+        pooled: Facts of the files that keep pooled vectors only; they have no measures.
     """
 
     units: tuple[UnitMeasures, ...]
     problems: tuple[Finding, ...]
+    pooled: tuple[UnitMeasures, ...] = ()
 
 
 def measures_of(results: str | os.PathLike[str]) -> Measured:
     """The measures of every unit; files that are refused become problems, not errors."""
     root = ResultsRoot(results)
-    units, problems = [], []
+    units, problems, pooled = [], [], []
     for folder, emotion, path in root.units():
         try:
             units.append(unit_measures(root, folder, emotion))
         except EmoactError as error:
+            only_pooled = isinstance(error, NoPositionsError)
+            if only_pooled:
+                pooled.append(unmeasured_file(path, partial(measure_file, path)))
             reason = error.reason if isinstance(error, FileRefusedError) else error.message
             problems.append(
                 Finding(
-                    code="file_refused",
+                    code="no_positions" if only_pooled else "file_refused",
                     severity="error",
                     where=str(path),
                     message=reason,
@@ -53,7 +60,7 @@ def measures_of(results: str | os.PathLike[str]) -> Measured:
                 )
             )
     remove_unused(root)
-    return Measured(units=tuple(units), problems=tuple(problems))
+    return Measured(units=tuple(units), problems=tuple(problems), pooled=tuple(pooled))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,14 +25,24 @@ from emoact.store.summaries.measures import (
 from emoact.store.unit import Unit
 
 
+class NoPositionsError(FileRefusedError):
+    """The file keeps pooled vectors only, and a measure of positions was asked for."""
+
+
 def measure_file(path: str | os.PathLike[str]) -> UnitMeasures:
     """Measures of a file; its arrays are in memory.
 
     Raises:
+        NoPositionsError: It keeps pooled vectors only.
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
     unit = read(path)
-    _check_positions(unit)
+    if unit.pooled:
+        raise NoPositionsError(
+            "it keeps pooled vectors only, for analyses; norms need every position",
+            path=str(unit.path),
+            remedy="Extract the unit again with --keep all to see its norms.",
+        )
     return _measures(
         unit,
         {
@@ -48,6 +58,8 @@ def unmeasured_file(
 ) -> UnitMeasures:
     """Facts of a file, which is measured when an array is asked for.
 
+    A file that keeps pooled vectors only has no sites here, as it has no positions to measure.
+
     Args:
         path: The file.
         measure: Measures it.
@@ -56,7 +68,8 @@ def unmeasured_file(
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
     unit = read(path)
-    _check_positions(unit)
+    if unit.pooled:
+        return _measures(unit, {}, {})
     return _measures(
         unit,
         {
@@ -67,15 +80,6 @@ def unmeasured_file(
         },
         _Later(STEPS, lambda: measure().steps) if _has_steps(unit) else {},
     )
-
-
-def _check_positions(unit: Unit) -> None:
-    if unit.pooled:
-        raise FileRefusedError(
-            "it keeps pooled vectors only, for analyses; norms need every position",
-            path=str(unit.path),
-            remedy="Extract the unit again with --keep all to see its norms.",
-        )
 
 
 class _Later(Mapping[str, np.ndarray]):
