@@ -25,11 +25,13 @@ from emoact.report.words import Words
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import catalogue
+from emoact.views.across_answer import matchings
 from emoact.views.theme import emotion_order
 
 _BASELINE = "cross_validated"
 _WORDS = ("text", "contextless", "shuffled_words")
 _ENDS = ("", "_low", "_high")
+_NO_ENDS = f"{MISSING} [{MISSING}, {MISSING}]"
 
 
 def phase3(material: Material, words: Words) -> tuple[Section, ...]:
@@ -184,14 +186,29 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
             ]
         )
     names = ("geometry", "geometry_p", "other", "words_a", "words_b", "partial")
+    columns = ["models", "emotion", *names, "score_corr", "procrustes", "raw_cos"]
+    # A measure that no pair of these models has says nothing.
+    kept = [n for n, c in enumerate(zip(*cells, strict=True)) if not set(c) <= {MISSING, _NO_ENDS}]
     table = words.table(
-        ["models", "emotion", *names, "score_corr", "procrustes", "raw_cos"],
-        cells,
-        numeric=range(2, 11),
+        [columns[number] for number in kept],
+        [[row[number] for number in kept] for row in cells],
+        numeric=range(2, len(kept)),
         caption=words("across.caption", site=words.site(site)),
     )
     badge = [Remark(tone="warning", text=words("random.short"))] if random else []
-    return [*badge, *_mixed_badge(found, words), table]
+    return [*_matched(found, rows, words), *badge, *_mixed_badge(found, words), table]
+
+
+def _matched(found: Phase3, across: pd.DataFrame, words: Words) -> list[Block]:
+    """Whether the true matching of the classes is better than the others, for every pair."""
+    said: list[Block] = []
+    for (a, b), rows in across.groupby(["model_a", "model_b"], sort=False):
+        tried = matchings(rows, found.source.n_shared_classes(a, b))
+        if tried.layers:
+            key = "across.alike" if tried.shown else "across.not_alike"
+            figures = {"best": tried.best, "layers": tried.layers, "count": tried.ways}
+            said.append(words(key, a=code(a), b=code(b), **figures))
+    return said
 
 
 def _ends(row: pd.Series, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -86,7 +87,7 @@ def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) ->
         f"the ends of its interval): {'; '.join(parts)}."
     ]
     if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
-        said.append(_matching_sentence(tested, n_classes))
+        said.append(_matching_sentence(matchings(across, n_classes)))
     return [*said, *_word_sentences(tested, first, second, alpha)]
 
 
@@ -108,26 +109,61 @@ def _emotion(rows: pd.DataFrame, emotion: str, alpha: float) -> str:
     return f"{md(emotion)} {figure} ({beyond})"
 
 
-def _matching_sentence(tested: pd.DataFrame, n_classes: int) -> str:
+class Matchings(NamedTuple):
+    """How the true matching of the classes of two models stands among all of them.
+
+    Attributes:
+        best: Layers at which none agrees better than the true one; 0 of 0 where not ranked.
+        layers: Layers that have a rank.
+        ways: Ways to match the classes.
+        wrong: Median agreement with classes matched wrongly.
+    """
+
+    best: int
+    layers: int
+    ways: int
+    wrong: float
+
+    @property
+    def shown(self) -> bool:
+        """True if the true matching is the best at more than half of the layers."""
+        return self.best > self.layers / 2
+
+
+def matchings(across: pd.DataFrame, n_classes: int) -> Matchings:
+    """Ranks of the true matching of the classes, over the layers at which it was tested.
+
+    Args:
+        across: Rows of one pair of models and one site.
+        n_classes: Classes that both models have; beyond 5 the matchings are not all tried.
+    """
+    tested = across[across[f"{HEADLINE}_p_max"].notna()]
+    ranked = tested.dropna(subset=[f"{HEADLINE}_rank"]).drop_duplicates("layer_a")
+    ranked = ranked if n_classes <= 5 else ranked[:0]
+    count = math.factorial(n_classes)
+    return Matchings(
+        best=int((ranked[f"{HEADLINE}_rank"] <= 1.5 / count).sum()),
+        layers=len(ranked),
+        ways=count,
+        wrong=float(tested[f"{HEADLINE}_other"].median()),
+    )
+
+
+def _matching_sentence(found: Matchings) -> str:
     """The other matchings of the classes: whether it is these classes that lie alike."""
-    by_layer = tested.dropna(subset=[f"{HEADLINE}_rank"]).drop_duplicates("layer_a")
-    wrong = two(tested[f"{HEADLINE}_other"].median())
-    n_matchings = math.factorial(n_classes)
-    best = int((by_layer[f"{HEADLINE}_rank"] <= 1.5 / n_matchings).sum()) if n_classes <= 5 else 0
-    where = f"at {best} of {plural(len(by_layer), 'layer')}"
-    if n_classes > 5 or not len(by_layer):
-        return f"{_TESTED} With the classes of one model matched wrongly the agreement is {wrong}."
-    if best > len(by_layer) / 2:
+    wrong = f"{_TESTED} With the classes of one model matched wrongly it is {two(found.wrong)}"
+    where = f"at {found.best} of {plural(found.layers, 'layer')}"
+    if not found.layers:
+        return f"{wrong}."
+    if found.shown:
         return (
-            f"{_TESTED} With the classes of one model matched wrongly it is {wrong}; {where} none "
-            f"of the {n_matchings} matchings agrees better than the true one. By accident the true "
-            f"one is the best at one layer with a chance of 1 in {n_matchings}; layers are not "
-            "independent."
+            f"{wrong}; {where} none of the {found.ways} matchings agrees better than the true "
+            f"one. By accident the true one is the best at one layer with a chance of 1 in "
+            f"{found.ways}; layers are not independent."
         )
     return (
-        f"{_TESTED} With the classes of one model matched wrongly it is {wrong}, and only {where} "
-        f"is the true matching the best of {n_matchings}: both models tell the classes apart, but "
-        "it is not shown that the same classes lie near one another."
+        f"{wrong}, and only {where} is the true matching the best of {found.ways}: both models "
+        "tell the classes apart, but it is not shown that the same classes lie near one another."
     )
 
 

@@ -59,6 +59,14 @@ class Analysed:
         """Rows of the chosen model and sites."""
         return self.rows(table, model=choice["model"], site=choice["site"])
 
+    def n_shared_classes(self, model_a: str, model_b: str) -> int:
+        """Classes, neutral among them, that both models have."""
+        classes = [
+            {each.emotion for each in self.saved.inputs if each.folder == model}
+            for model in (model_a, model_b)
+        ]
+        return len(classes[0] & classes[1])
+
 
 def texts_in(
     results: str | os.PathLike[str], saved: SavedAnalysis, model: str

@@ -340,12 +340,10 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     across, similarity = (rows_of(source, choice, name) for name in ("across", "similarity"))
     said = [prompts_sentence(across, similarity)]
     if len(across):
-        classes = [
-            {each.emotion for each in source.saved.inputs if each.folder == model}
-            for model in pairs(source)[choice["pair"]]
-        ]
         shared = geometry_sentences(
-            across, alpha=source.saved.settings.alpha, n_classes=len(classes[0] & classes[1])
+            across,
+            alpha=source.saved.settings.alpha,
+            n_classes=source.n_shared_classes(*pairs(source)[choice["pair"]]),
         )
         control = control_sentence(across)
         said = [*shared, *said, *([] if control is None else [control])]

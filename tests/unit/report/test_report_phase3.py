@@ -80,7 +80,7 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
     assert found is not None
     source = found.source
 
-    def cells(score: float) -> set[str]:
+    def cells(score: float) -> set[str] | None:
         across = source.read("across").assign(score_corr=score)
         changed = dataclasses.replace(
             source, read=lambda name: across if name == "across" else source.read(name)
@@ -89,10 +89,30 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
         sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
         section = next(section for section in sections if section.name == "across")
         (drawn,) = (block for block in section.blocks if isinstance(block, Table))
-        return {row[8] for row in drawn.rows}
+        title = words_of("en").plain("column.score_corr")
+        return {row[drawn.head.index(title)] for row in drawn.rows} if title in drawn.head else None
 
     assert cells(0.7) == {"0.70"}
-    assert cells(CREDIBLE + 0.2) == cells(-CREDIBLE - 0.2) == cells(math.nan) == {"–"}
+    assert cells(CREDIBLE + 0.2) is cells(-CREDIBLE - 0.2) is cells(math.nan) is None
+
+
+@pytest.mark.parametrize(("rank", "said"), [(1 / 6, "none of the 6 ways"), (0.5, "not shown")])
+def test_the_matching_of_classes_is_judged_beside_the_p_values(
+    analysed: tuple[Path, SavedAnalysis], rank: float, said: str
+) -> None:
+    folder, _ = analysed
+    material = gather(folder)
+    found = material.phase3
+    assert found is not None
+    source = found.source
+    across = source.read("across").assign(emotion_geometry_p_max=0.01, emotion_geometry_rank=rank)
+    changed = dataclasses.replace(
+        source, read=lambda name: across if name == "across" else source.read(name)
+    )
+    own = dataclasses.replace(found, source=changed)
+    sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
+    section = next(section for section in sections if section.name == "across")
+    assert any(said in str(block) for block in section.blocks)
 
 
 def test_every_view_of_the_report_stands_there_with_its_question(
