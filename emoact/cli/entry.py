@@ -19,6 +19,7 @@ from emoact.cli import (
     report_command,
     run_commands,
     sentence_command,
+    slurm_command,
     steer_command,
     transfer_command,
     verify_command,
@@ -32,6 +33,7 @@ from emoact.version import __version__
 _COMMANDS = (
     model_commands,
     extract_command,
+    slurm_command,
     run_commands,
     file_commands,
     sentence_command,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
-from emoact.cli.parsing import add_command, add_options, add_sites
+from emoact.cli.parsing import Parser, add_command, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.jobs import executor
 from emoact.schema import (
@@ -45,6 +45,20 @@ def add(commands: Any) -> None:
         example=_EXAMPLE,
         run=_extract,
     )
+    add_request(parser)
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="work off the Ith of N shares of the units only, for SLURM arrays and others that "
+        "start processes; start all with the same words, at once or one by one, and again after a "
+        "kill (`emoact slurm` prints a script)",
+    )
+    add_options(run, "--detach", "--json")
+
+
+def add_request(parser: Parser) -> None:
+    """Add the options that say what is extracted, how and to where."""
     what = parser.add_argument_group("what")
     add_options(
         what,
@@ -69,7 +83,7 @@ def add(commands: Any) -> None:
         help="most tokens that go through the model at once, which is what memory grows with "
         "(default: EMOACT_PASS_TOKENS, else 768, of which the plan takes as many as are cheapest)",
     )
-    run = parser.add_argument_group("run")
+    run = parser.add_argument_group("files and executor")
     for name, records, about in (
         ("--store", protocol.STORES, "format of the files"),
         ("--executor", executor.EXECUTORS, "where the work is done"),
@@ -94,7 +108,7 @@ def add(commands: Any) -> None:
     run.add_argument(
         "--overwrite", action="store_true", help="replace files of another configuration"
     )
-    add_options(run, "--run-id", "--detach", "--yes", "--json")
+    add_options(run, "--run-id", "--yes")
 
 
 def _add_options(how: argparse._ArgumentGroup) -> None:
@@ -164,8 +178,13 @@ def _store(arguments: argparse.Namespace) -> str:
     return protocol.PooledStore.name
 
 
-def _extract(arguments: argparse.Namespace) -> int:
-    from emoact.jobs.launch import start
+def request_of(arguments: argparse.Namespace, *, shard: str | None) -> ExtractRequest:
+    """The request of a command line.
+
+    Raises:
+        RequestError: An option has a value that is not allowed.
+    """
+    from emoact.jobs.config import Shard
     from emoact.jobs.request import ExtractRequest
     from emoact.models.effort import THREADS, WIDTH, wanted
 
@@ -174,7 +193,7 @@ def _extract(arguments: argparse.Namespace) -> int:
         if value is not None:
             os.environ[name] = value
         wanted(name)
-    request = ExtractRequest(
+    return ExtractRequest(
         models=tuple(arguments.model),
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),
         dataset=arguments.dataset,
@@ -197,15 +216,22 @@ def _extract(arguments: argparse.Namespace) -> int:
         assume_yes=arguments.yes,
         executor=arguments.executor,
         store=_store(arguments),
+        shard=None if shard is None else Shard.parse(shard),
     )
-    config = _prepare(request)
+
+
+def _extract(arguments: argparse.Namespace) -> int:
+    from emoact.jobs.launch import start
+    from emoact.jobs.shards import start_shard
+
+    config = prepared(request_of(arguments, shard=arguments.shard))
     for note in config.dataset.notes:
         say(note)
     _say_estimate(config)
     return start_and_follow(
         arguments.results,
         config.run_id,
-        lambda: start(config),
+        lambda: start(config) if config.shard is None else start_shard(config),
         detach=arguments.detach,
         as_json=arguments.json,
     )
@@ -242,7 +268,7 @@ def _generation(arguments: argparse.Namespace) -> Generation | None:
     return None
 
 
-def _prepare(request: ExtractRequest) -> RunConfig:
+def prepared(request: ExtractRequest) -> RunConfig:
     """Checked request; on a terminal, downloads and terms are agreed to by one question."""
     from emoact.jobs.request import AgreementError, prepare
 

@@ -163,10 +163,17 @@ def _resume(arguments: argparse.Namespace) -> int:
 
 def _logs(arguments: argparse.Namespace) -> int:
     from emoact.jobs.control import find_run
+    from emoact.jobs.queue import shards_of
+    from emoact.store.layout import ResultsRoot
 
     if arguments.lines < 1:
         raise RequestError(f"--lines is {arguments.lines}; it must be at least 1")
-    lines = find_run(arguments.results, arguments.run_id).log_tail(arguments.lines)
+    shards = shards_of(ResultsRoot(arguments.results).runs, arguments.run_id)
+    lines = [
+        line
+        for each in shards or [find_run(arguments.results, arguments.run_id)]
+        for line in each.log_tail(arguments.lines)
+    ]
     if arguments.json:
         print_json({"id": arguments.run_id, "lines": list(lines)})
         return 0
@@ -178,9 +185,10 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    from emoact.jobs.control import delete, find_run
+    from emoact.jobs.control import delete
+    from emoact.jobs.progress import read_run
 
-    find_run(arguments.results, arguments.run_id)
+    read_run(arguments.results, arguments.run_id)
     question = f"Delete run {arguments.run_id} with its log and events?"
     if not arguments.yes and not confirmed(question):
         raise RequestError(

@@ -89,8 +89,8 @@ def _run_model(
     source = _source(model, config)
     waiting = [
         emotion
-        for emotion in config.emotions
-        if not _is_saved_by_now(config, source, dataset, root, reporter, emotion)
+        for other, emotion in config.units
+        if other == model and not _is_saved_by_now(config, source, dataset, root, reporter, emotion)
     ]
     if not waiting:
         return
@@ -206,7 +206,7 @@ def _is_saved(
     if state == "missing" or config.overwrite or (state == "damaged" and not differing):
         return False
     # The run was killed between writing the file and recording it: compute the unit again.
-    if state == "unrecorded" and _writer(path) == config.run_id:
+    if state == "unrecorded" and _writer(path, shard=config.shard is not None) == config.request_id:
         return False
     found = "; ".join(differing) if differing else "no run acknowledged it, so it is unknown"
     raise RequestError(
@@ -235,10 +235,11 @@ def _is_saved_by_now(
             return _is_saved(config, source, dataset, root, reporter, emotion)
 
 
-def _writer(path: Path) -> str | None:
-    """Run id in a file's provenance, or None."""
+def _writer(path: Path, *, shard: bool) -> str | None:
+    """Run id in a file's provenance, or None; of a shard the name of the request."""
     try:
         provenance = read(path).provenance
     except FileRefusedError:
         return None
-    return None if provenance is None else provenance.get("run_id")
+    run_id = None if provenance is None else str(provenance.get("run_id"))
+    return run_id.rpartition(".")[0] if run_id and shard else run_id

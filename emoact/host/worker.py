@@ -111,10 +111,17 @@ class _Runs:
                 # The reason may be the model, or the memory that it takes.
                 self._warm.drop()
             if code == os.EX_OK and self._summarise:
-                _write_summaries(directory)
+                self._summarise_results(directory)
             return code
 
         return work
+
+    def _summarise_results(self, directory: Path) -> None:
+        with contextlib.suppress(EmoactError):
+            config = RunDirectory(directory).config()
+            # Other shards are at work; the first page measures what they write.
+            if not isinstance(config, RunConfig) or config.shard is None:
+                _write_summaries(directory)
 
     def _work(self, directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
         """Extract, look for causes, or extract the controls of an analysis and compute it."""

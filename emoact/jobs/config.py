@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,61 @@ class DatasetRef:
     sha256: str
     notes: tuple[str, ...] = ()
 
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One of several runs that divide the units of one request among them.
+
+    Attributes:
+        number: From 1.
+        count: Shards of the request.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count <= MOST_SHARDS:
+            raise RequestError(
+                f"shard {self.number}/{self.count} does not exist; I/N with I from 1 to N, and N "
+                f"up to {MOST_SHARDS:,}, is allowed"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """The shard that is written `I/N`.
+
+        Raises:
+            RequestError: It is written otherwise, or there is no such shard.
+        """
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+        if found is None:
+            raise RequestError(
+                f"--shard is {text[:40]!r}; I/N is allowed, such as 2/8 for the second of eight"
+            )
+        return cls(number=int(found[1]), count=int(found[2]))
+
+    def slice(self, n_units: int) -> slice:
+        """Places of its units in the list of all, of which neighbours have one model."""
+        return slice(n_units * (self.number - 1) // self.count, n_units * self.number // self.count)
+
+    def run_id(self, request: str) -> str:
+        """Name of its run, from the name of the request."""
+        return f"{request}.{self.number}-of-{self.count}"
+
+    @classmethod
+    def split(cls, run_id: str) -> tuple[str, Shard] | None:
+        """Name of the request and shard, by the name of a run; None for runs of other names."""
+        named = re.fullmatch(r"(.+)\.([0-9]{1,9})-of-([0-9]{1,9})", run_id)
+        if named is None or not 1 <= int(named[2]) <= int(named[3]) <= MOST_SHARDS:
+            return None
+        return named[1], cls(number=int(named[2]), count=int(named[3]))
+
+
+MOST_SHARDS = 100_000
 
 RateSource = Literal["measured", "guessed"]
 
@@ -150,6 +206,7 @@ class RunConfig(_AnyRun):
         allow_pickle_weights: True loads weights that are stored as pickles.
         store: Name of the store that writes the files.
         estimate: What the run was expected to take, or None.
+        shard: The share of the units that the run works off; None for all of them.
     """
 
     kind: ClassVar[Literal["extract"]] = "extract"
@@ -162,6 +219,7 @@ class RunConfig(_AnyRun):
     allow_pickle_weights: bool = False
     store: str = "pickle"
     estimate: Estimate | None = field(default=None, compare=False)
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         folders = [model.folder for model in self.models]
@@ -179,16 +237,32 @@ class RunConfig(_AnyRun):
         return tuple(model.name for model in self.models)
 
     @property
+    def units(self) -> tuple[tuple[RunModel, str], ...]:
+        """Model and emotion of every unit: models in order, emotions in order."""
+        units = tuple((model, emotion) for model in self.models for emotion in self.emotions)
+        return units if self.shard is None else units[self.shard.slice(len(units))]
+
+    @property
     def n_samples(self) -> int:
         """Prompts over all units: each prompt counts once per model."""
-        return len(self.models) * sum(self.counts[emotion] for emotion in self.emotions)
+        return sum(self.counts[emotion] for _, emotion in self.units)
+
+    @property
+    def request_id(self) -> str:
+        """Name of the request: of the run, without the shard."""
+        return self.run_id if self.shard is None else self.run_id.rpartition(".")[0]
 
     def fingerprint(self) -> str:
-        """Equal for two requests that ask for the same files in the same folder.
+        """Equal for two runs that ask for the same files in the same folder.
 
         The order in which models and emotions were typed, the run id and the command do not count.
         """
-        asked = {
+        asked = self.asked()
+        return sha256_of(asked if self.shard is None else {**asked, "shard": str(self.shard)})
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked for, and where; equal for all shards of one request."""
+        return {
             "models": sorted(
                 [model.folder, model.model_name, model.revision, model.commit or ""]
                 for model in self.models
@@ -200,7 +274,6 @@ class RunConfig(_AnyRun):
             "overwrite": self.overwrite,
             "store": self.store,
         }
-        return sha256_of(asked)
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of plain scalars, lists and mappings."""

@@ -30,7 +30,7 @@ from emoact.jobs.launch import (
 )
 from emoact.jobs.lock import RunLock
 from emoact.jobs.look import look
-from emoact.jobs.queue import one_at_a_time, run_directories
+from emoact.jobs.queue import one_at_a_time, run_directories, shards_of
 from emoact.jobs.snapshot import RESUMABLE
 from emoact.models.cache import hash_of
 from emoact.store.atomic import write_error
@@ -66,6 +66,14 @@ def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) 
     Raises:
         RequestError: There is no such run, it has ended, or its executor cannot cancel.
     """
+    shards = shards_of(ResultsRoot(results).runs, run_id)
+    if shards:
+        active = [shard for shard in shards if look(shard).active]
+        if not active:
+            raise RequestError(f"none of the {len(shards)} shards of {run_id!r} is at work")
+        for shard in active:
+            cancel(results, shard.run_id, wait=wait)
+        return
     directory = find_run(results, run_id)
     found = look(directory)
     if not found.active:
@@ -98,6 +106,14 @@ def resume(
             weights from pickles and this was not allowed again: the folder may be another's.
     """
     check_settings()
+    shards = shards_of(ResultsRoot(results).runs, run_id)
+    if shards:
+        stopped = [shard for shard in shards if look(shard).state in RESUMABLE]
+        if not stopped:
+            raise RequestError(f"none of the {len(shards)} shards of {run_id!r} can be resumed")
+        for shard in stopped:
+            resume(results, shard.run_id, allow_pickle_weights=allow_pickle_weights, worker=worker)
+        return Started(run_id=run_id, existing=False)
     directory = find_run(results, run_id)
     with one_at_a_time(directory.path.parent):
         remove_leftovers(directory.path.parent)
@@ -157,8 +173,19 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
         RequestError: There is no such run, or it is active.
         EmoactError: It cannot be removed.
     """
-    directory = find_run(results, run_id)
     root = ResultsRoot(results)
+    shards = shards_of(root.runs, run_id)
+    for shard in shards:
+        if look(shard).active:
+            raise RequestError(
+                f"shard {shard.run_id!r} is {look(shard).state}; a run at work cannot be deleted",
+                remedy=f"`emoact runs cancel {run_id}` first.",
+            )
+    if shards:
+        for shard in shards:
+            delete(results, shard.run_id)
+        return
+    directory = find_run(results, run_id)
     try:
         with one_at_a_time(root.runs):
             if look(directory).active:

@@ -110,14 +110,7 @@ class LocalExecutor:
         environment = _hosts().child_environment()
         if _hand_over(directory, lock, program=command[-1], environment=environment):
             return
-        words = [*command, os.fspath(directory.path.absolute())]
-        words += ["--lock-fd", str(lock.descriptor)]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        log = os.open(directory.log_path, flags, 0o666)
-        try:
-            start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
-        finally:
-            os.close(log)
+        _start_worker(directory, lock, command, environment)
 
     def watch(self, directory: RunDirectory) -> LockReading:
         """State of the lock; the kernel frees it when the process is gone."""
@@ -136,6 +129,19 @@ class LocalExecutor:
                 if worker is not None:
                     worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
             time.sleep(_PAUSE_S)
+
+
+def _start_worker(
+    directory: RunDirectory, lock: RunLock, command: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    words = [*command, os.fspath(directory.path.absolute())]
+    words += ["--lock-fd", str(lock.descriptor)]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    log = os.open(directory.log_path, flags, 0o666)
+    try:
+        start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
+    finally:
+        os.close(log)
 
 
 def _hand_over(
@@ -201,21 +207,44 @@ def _worker(directory: RunDirectory, attempt: int) -> WorkerProcess | None:
     return status.worker if status.snapshot.attempt == attempt else None
 
 
+class ShardExecutor(LocalExecutor):
+    """A worker process of its own for each shard, which waits for no other run and leaves no host.
+
+    Other shards may be at work on other machines. `--shard` chooses it.
+    """
+
+    name = "shard"
+    label = "Shards"
+    about = "one process for each share of the units, started by a cluster or by hand"
+    capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
+
+    def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
+        """Start a worker process that ends with its run.
+
+        Raises:
+            OSError: The system refused.
+        """
+        hosts = _hosts()
+        _start_worker(directory, lock, command, {**hosts.child_environment(), hosts.IDLE: "0"})
+
+
 LOCAL = LocalExecutor()
+SHARDS = ShardExecutor()
 
 EXECUTORS: tuple[Executor, ...] = (LOCAL,)
-"""Every executor; the first is the default."""
+"""Every executor that a request may name; the first is the default."""
 
 
 def find_executor(name: str) -> Executor:
-    """The executor of that name.
+    """The executor of that name, that of shards included.
 
     Raises:
         RequestError: There is none.
     """
-    return find_named(EXECUTORS, name, kind="executor")
+    return find_named((*EXECUTORS, SHARDS), name, kind="executor")
 
 
 def can(name: str, capability: Capability) -> bool:
     """True when the executor of that name is known here and has the capability."""
-    return any(one.name == name and capability in one.capabilities for one in EXECUTORS)
+    known = (*EXECUTORS, SHARDS)
+    return any(one.name == name and capability in one.capabilities for one in known)

@@ -8,8 +8,9 @@ from emoact.jobs.config import RunConfig
 from emoact.jobs.control import find_run
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.look import Look, look
-from emoact.jobs.queue import run_directories
+from emoact.jobs.queue import run_directories, shards_of
 from emoact.jobs.rates import remaining_seconds
+from emoact.jobs.shards import joined_rows, joined_view
 from emoact.jobs.snapshot import UnitProgress
 from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
@@ -20,12 +21,19 @@ _LOG_LINES = 20
 def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
     """View of one run; cheap enough to call every second.
 
-    Missing, torn, foreign or newer files become `problems` of the view.
+    Missing, torn, foreign or newer files become `problems` of the view. The name of a request of
+    shards gives one view of all of them.
 
     Raises:
         RequestError: There is no such run.
     """
-    directory = find_run(results, run_id)
+    shards = shards_of(ResultsRoot(results).runs, run_id)
+    if shards:
+        return joined_view(run_id, [_view(shard) for shard in shards])
+    return _view(find_run(results, run_id))
+
+
+def _view(directory: RunDirectory) -> RunView:
     found = look(directory)
     snapshot, config = found.snapshot, found.config
     extraction = config if isinstance(config, RunConfig) else None
@@ -59,9 +67,14 @@ def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
 
 
 def list_runs(results: str | os.PathLike[str]) -> list[RunSummary]:
-    """All runs of a results folder, newest first; empty when there is no such folder."""
+    """All runs of a results folder, newest first; empty when there is no such folder.
+
+    The shards of one request are one row.
+    """
     runs = ResultsRoot(results).runs
-    rows = [_summary(directory, look(directory)) for directory in run_directories(runs)]
+    rows = joined_rows(
+        [_summary(directory, look(directory)) for directory in run_directories(runs)]
+    )
     # ISO times of one machine sort as text, across a change of the clock's offset nearly so.
     return sorted(rows, key=lambda row: (row.created_at or "", row.id), reverse=True)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError, as_request_error
+from emoact.jobs.config import Shard
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import LockReading, QueueNote, RunLock
 from emoact.store.atomic import lock_held, write_error
@@ -61,6 +62,13 @@ def run_directories(runs: Path) -> list[RunDirectory]:
         return []
     directories = (RunDirectory(runs / name) for name in names if is_id(name))
     return [directory for directory in directories if directory.exists()]
+
+
+def shards_of(runs: Path, request_id: str) -> list[RunDirectory]:
+    """The shards of a request that were started, in their order; none for the name of a run."""
+    found = [(Shard.split(each.run_id), each) for each in run_directories(runs)]
+    own = [(named[1], each) for named, each in found if named and named[0] == request_id]
+    return [each for _, each in sorted(own, key=lambda each: (each[0].count, each[0].number))]
 
 
 def join(runs: Path, lock: RunLock, *, waits: bool = True) -> int | None:

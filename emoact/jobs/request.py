@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from emoact.data import read_prompts
+from emoact.decode import sha256_of
 from emoact.errors import EmoactError, RequestError, as_request_error
-from emoact.jobs.config import DatasetRef, RunConfig, RunModel, new_run_id, now
+from emoact.jobs.config import DatasetRef, RunConfig, RunModel, Shard, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
-from emoact.jobs.executor import find_executor
+from emoact.jobs.executor import LOCAL, SHARDS, find_executor
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.chat import check_chat
@@ -50,6 +51,7 @@ class ExtractRequest:
         assume_yes: Download more than 200 MB, and accept terms of use, without asking.
         executor: Name of the executor that works the run off.
         store: Name of the store that writes the files.
+        shard: The share of the units to work off; None for all of them.
     """
 
     models: tuple[str, ...]
@@ -63,6 +65,7 @@ class ExtractRequest:
     assume_yes: bool = False
     executor: str = "local"
     store: str = "pickle"
+    shard: Shard | None = None
 
 
 class AgreementError(RequestError):
@@ -109,6 +112,11 @@ def prepare(request: ExtractRequest) -> RunConfig:
     """
     worker_slots()
     find_executor(request.executor)
+    if request.shard is not None and request.executor != LOCAL.name:
+        raise RequestError(
+            f"--shard divides the work itself, and so does the executor {request.executor}",
+            remedy="Leave out one of them.",
+        )
     store = find_store(request.store)
     if request.options.precision not in store.precisions:
         raise RequestError(
@@ -124,29 +132,10 @@ def prepare(request: ExtractRequest) -> RunConfig:
     emotions = _emotions(request, dataset)
     sources = _sources(request)
     root.check_writable()
-    skipped = {
-        source.folder: units_on_disk(
-            root,
-            source,
-            {emotion: dataset.of(emotion) for emotion in emotions},
-            options=request.options,
-            overwrite=request.overwrite,
-            store=request.store,
-        )
-        for source in sources.values()
-    }
-    models = tuple(_run_model(asked, source) for asked, source in sources.items())
-    work = [
-        _work(model, source, dataset, emotions, skipped[source.folder], request.options.chat)
-        for model, source in zip(models, sources.values(), strict=True)
-    ]
-    for source, one in zip(sources.values(), work, strict=True):
-        if one.texts:
-            check_memory(source.name, source.n_parameters, request.options.dtype)
-    return RunConfig(
+    config = RunConfig(
         run_id=run_id,
         created_at=now(),
-        models=models,
+        models=tuple(_run_model(asked, source) for asked, source in sources.items()),
         emotions=emotions,
         counts={emotion: len(dataset.of(emotion)) for emotion in emotions},
         dataset=DatasetRef(
@@ -160,15 +149,28 @@ def prepare(request: ExtractRequest) -> RunConfig:
         allow_pickle_weights=request.allow_pickle_weights,
         results=os.path.realpath(root.path),
         command=redact(shell_command(request)),
-        executor=request.executor,
+        executor=request.executor if request.shard is None else SHARDS.name,
         store=request.store,
-        estimate=estimate_run(
-            work,
-            request.options,
-            results=request.results,
-            smaller=store.precisions[request.options.precision],
-        ),
+        shard=request.shard,
     )
+    work = [
+        _work(model, source, _missing(config, source, dataset, root), request.options.chat)
+        for model, source in zip(config.models, sources.values(), strict=True)
+    ]
+    for source, one in zip(sources.values(), work, strict=True):
+        if one.texts:
+            check_memory(source.name, source.n_parameters, request.options.dtype)
+    if request.shard is not None:
+        name = request.run_id or default_name(config)
+        config = dataclasses.replace(config, run_id=check_id(request.shard.run_id(name)))
+    smaller = store.precisions[request.options.precision]
+    estimate = estimate_run(work, request.options, results=request.results, smaller=smaller)
+    return dataclasses.replace(config, estimate=estimate)
+
+
+def default_name(config: RunConfig) -> str:
+    """Name of a request of shards that was given none; the same for all its shards."""
+    return f"shards-{sha256_of(config.asked())[:12]}"
 
 
 def check_agreed(sources: Iterable[ModelSource], *, assume_yes: bool) -> None:
@@ -254,19 +256,35 @@ def _n_parameters(source: ModelSource) -> int | None:
     return 12 * shape.n_layers * shape.d_model**2 + shape.d_vocab * shape.d_model
 
 
+def _missing(
+    config: RunConfig, source: ModelSource, dataset: Dataset, root: ResultsRoot
+) -> dict[str, tuple[Prompt, ...]]:
+    """The prompts of the run's units of one model that are not on disk."""
+    prompts = {
+        emotion: dataset.of(emotion)
+        for model, emotion in config.units
+        if model.folder == source.folder
+    }
+    there = units_on_disk(
+        root,
+        source,
+        prompts,
+        options=config.options,
+        overwrite=config.overwrite,
+        store=config.store,
+        # Another shard may be about to record a file; the run waits for it and looks again.
+        others_at_work=config.shard is not None,
+    )
+    return {emotion: own for emotion, own in prompts.items() if emotion not in there}
+
+
 def _work(
     model: RunModel,
     source: ModelSource,
-    dataset: Dataset,
-    emotions: Sequence[str],
-    skipped: frozenset[str],
+    missing: Mapping[str, Sequence[Prompt]],
     chat: ChatFormat | None,
 ) -> ModelWork:
-    texts = {
-        emotion: [prompt.text for prompt in dataset.of(emotion)]
-        for emotion in emotions
-        if emotion not in skipped
-    }
+    texts = {emotion: [prompt.text for prompt in own] for emotion, own in missing.items()}
     if chat is not None and source.path is not None:
         texts = {
             emotion: check_chat(source.path, source.name, chat, own)
@@ -294,8 +312,9 @@ def shell_command(request: ExtractRequest) -> str:
     for name, value, default in (
         ("store", request.store, "pickle"),
         ("executor", request.executor, "local"),
+        ("shard", request.shard, None),
     ):
-        words += [] if value == default else [f"--{name}", value]
+        words += [] if value == default else [f"--{name}", str(value)]
     flags = {
         "--allow-pickle-weights": request.allow_pickle_weights,
         "--overwrite": request.overwrite,
@@ -329,10 +348,12 @@ def units_on_disk(
     options: ExtractionOptions,
     overwrite: bool,
     store: str = "pickle",
+    others_at_work: bool = False,
 ) -> frozenset[str]:
     """The emotions whose file is there with just this configuration, and will be left alone.
 
-    Looks at sizes, not at hashes; the run itself looks at those.
+    Looks at sizes, not at hashes; the run itself looks at those. Where others are at work, it looks
+    too at files that are not recorded.
 
     Raises:
         RequestError: A file of another configuration, or one that no run has recorded, is in the
@@ -354,7 +375,7 @@ def units_on_disk(
             # A damaged file is computed again without a question.
             if path.stat().st_size == entry.size:
                 there.add(emotion)
-        elif not overwrite:
+        elif not overwrite and not (entry is None and others_at_work):
             what = "; ".join(differing) or "no run of emoact is known to have written it"
             raise RequestError(
                 f"{path} is in the way: {what}",

@@ -188,8 +188,7 @@ class Snapshot:
         return cls(
             units=tuple(
                 UnitProgress(folder=model.folder, emotion=emotion, n_samples=config.counts[emotion])
-                for model in config.models
-                for emotion in config.emotions
+                for model, emotion in config.units
             )
         )
 

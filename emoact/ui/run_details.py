@@ -14,6 +14,7 @@ from emoact.errors import EmoactError
 from emoact.jobs import control, progress
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box, outcome
@@ -216,7 +217,11 @@ def _show_config(view: RunView) -> None:
 
 def _show_events(results: str, run_id: str) -> None:
     try:
-        events = RunDirectory(ResultsRoot(results).run_dir(run_id)).events()
+        root = ResultsRoot(results)
+        directories = shards_of(root.runs, run_id) or [RunDirectory(root.run_dir(run_id))]
+        events = sorted(
+            (event for each in directories for event in each.events()), key=lambda event: event.at
+        )
     except EmoactError as error:
         error_box(error, title="The events cannot be read")
         return

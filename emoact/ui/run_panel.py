@@ -8,6 +8,7 @@ from emoact import numbers
 from emoact.errors import EmoactError
 from emoact.jobs import control, progress
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box
@@ -140,7 +141,9 @@ def _log(results: str, view: RunView) -> None:
     )
     if not expander.open:
         return
-    lines = RunDirectory(ResultsRoot(results).run_dir(view.id)).log_tail(_LOG_LINES)
+    root = ResultsRoot(results)
+    directories = shards_of(root.runs, view.id) or [RunDirectory(root.run_dir(view.id))]
+    lines = [line for each in directories for line in each.log_tail(_LOG_LINES)]
     long = len(lines) > _SHORT_LOG
     with expander.container(height=280 if long else "content", autoscroll=long, border=False):
         st.code("\n".join(lines) or "The log is empty so far.", language=None, wrap_lines=True)

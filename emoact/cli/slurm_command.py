@@ -1,0 +1,115 @@
+"""`emoact slurm`: an array script whose tasks are the shards of one extraction."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.extract_command import add_request, prepared, request_of
+from emoact.cli.output import print_json, say
+from emoact.cli.parsing import add_command, add_options
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.jobs.config import RunConfig
+
+_EXAMPLE = """\
+emoact slurm --shards 8 --model gpt2 --dataset prompts.jsonl --results /shared/results > extract.sh
+sbatch extract.sh"""
+_SPARE = 2.0
+"""Time and memory that are asked for, in units of the estimate."""
+_LEAST_MINUTES = 30
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "slurm",
+        about="Print an array script for SLURM that works an extraction off in shards.",
+        example=_EXAMPLE,
+        run=_slurm,
+    )
+    add_request(parser)
+    array = parser.add_argument_group("array")
+    array.add_argument(
+        "--shards", type=int, required=True, metavar="N", help="tasks of the array, from 1"
+    )
+    for name, metavar, about in (
+        ("--cpus", "N", "cores of a task (default: 4)"),
+        ("--memory", "SIZE", "memory of a task, as SLURM reads it (default: by the estimate)"),
+        ("--time", "TIME", "time of a task, as SLURM reads it (default: by the estimate)"),
+        ("--partition", "NAME", "partition (default: that of the cluster)"),
+        ("--gpus", "N", "GPUs of a task (default: none)"),
+        ("--setup", "COMMAND", "shell command before the work, such as the activation of a venv"),
+    ):
+        array.add_argument(name, metavar=metavar, help=about)
+    add_options(parser, "--json")
+
+
+def _slurm(arguments: argparse.Namespace) -> int:
+    request = request_of(arguments, shard=f"1/{arguments.shards}")
+    config = prepared(request)
+    text = _script(arguments, config)
+    if arguments.json:
+        print_json({"script": text, "request": config.request_id, "shards": arguments.shards})
+        return 0
+    sys.stdout.write(text)
+    say(f"submit it with sbatch; `emoact runs show {config.request_id}` shows all shards as one")
+    return 0
+
+
+def _script(arguments: argparse.Namespace, config: RunConfig) -> str:
+    """The script; the shard is the number of the array's task."""
+    count = arguments.shards
+    for name in ("cpus", "memory", "time", "partition", "gpus"):
+        value = getattr(arguments, name)
+        if value is not None and (not value.strip() or not value.isprintable() or " " in value):
+            raise RequestError(f"--{name} is {value[:40]!r}; SLURM takes one word there")
+    settings = {
+        "job-name": f"emoact-{config.request_id}",
+        "array": f"1-{count}",
+        "cpus-per-task": arguments.cpus or "4",
+        "mem": arguments.memory or _memory(config),
+        "time": arguments.time or _time(config),
+        "partition": arguments.partition,
+        "gpus-per-task": arguments.gpus,
+        "output": str(Path(config.results) / "slurm-%A-%a.log"),
+    }
+    known = {name: value for name, value in settings.items() if value is not None}
+    command = shlex.join([*_words(config), "--run-id", config.request_id, "--shard"])
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH --{name}={value}" for name, value in known.items()),
+        # A task that was preempted or lost its node starts again and continues.
+        "#SBATCH --requeue",
+        "set -euo pipefail",
+        f"cd {shlex.quote(str(Path.cwd()))}",
+        *([] if arguments.setup is None else [arguments.setup]),
+        f'exec {command} "${{SLURM_ARRAY_TASK_ID}}/{count}"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _words(config: RunConfig) -> list[str]:
+    """Words of the command of the first shard, without its number."""
+    words = shlex.split(config.command)
+    at = words.index("--shard")
+    return words[:at] + words[at + 2 :]
+
+
+def _memory(config: RunConfig) -> str | None:
+    estimate = config.estimate
+    return None if estimate is None else f"{math.ceil(_SPARE * estimate.memory_bytes / 2**30)}G"
+
+
+def _time(config: RunConfig) -> str | None:
+    estimate = config.estimate
+    if estimate is None:
+        return None
+    minutes = max(_LEAST_MINUTES, math.ceil(_SPARE * estimate.seconds / 60))
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
