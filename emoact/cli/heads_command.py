@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
+from emoact.cli.lens_command import add_direction
 from emoact.cli.parsing import add_command, add_options
 
 
@@ -20,27 +21,7 @@ def add(commands: Any) -> None:
         "emoact heads --model smollm2-135m --emotion anger --layer 15 --csv heads.csv",
         run=_heads,
     )
-    add_options(heads, "--results")
-    heads.add_argument(
-        "--model",
-        metavar="NAME",
-        required=True,
-        help="a folder under activations, or the name it was extracted by",
-    )
-    heads.add_argument(
-        "--emotion", metavar="LABEL", required=True, help="class that the direction points to"
-    )
-    add_options(heads, "--neutral")
-    heads.add_argument(
-        "--layer", type=int, metavar="N", required=True, help="of the direction, counted from 0"
-    )
-    heads.add_argument(
-        "--site",
-        choices=("resid_pre", "resid_mid", "resid_post"),
-        default="resid_pre",
-        help="stream of the direction",
-    )
-    add_options(heads, "--pooling")
+    add_direction(heads)
     heads.add_argument(
         "--permutations",
         type=int,

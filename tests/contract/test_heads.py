@@ -21,15 +21,8 @@ from emoact.stats.design import design_of
 from tests.support.families import FAMILIES, Family, tiny_config
 from tests.support.reference import blocks_of, hugging_face
 from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
 
-TEXTS = (
-    "How dare you take the last of the soup.",
-    "You broke the plate again!",
-    "Thank you.",
-    "The soup is on the stove, and it is cold.",
-    "The train to the coast leaves at nine.",
-    "There was a plate on the table.",
-)
 LAYER = 2
 PROJECTIONS = {
     "gpt2": "attn.c_proj",
@@ -141,26 +134,11 @@ def test_a_model_whose_heads_do_not_sum_is_refused_with_the_gap(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("heads")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HOME", str(folder / "hub-home"))
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("EMOACT_HOST_IDLE_S", "0")
-        patch.chdir(folder)
-        save_in_hub_cache(
-            seeded_model(tiny_config("llama", 2_000)), "lab/tiny", folder / "hub-home"
-        )
-        rows = [
-            {"text": text, "emotion": emotion, "id": f"{emotion}-{i}", "scenario_id": f"s{i}"}
-            for emotion, texts in (("anger", TEXTS[:3]), ("neutral", TEXTS[3:]))
-            for i, text in enumerate(texts)
-        ]
-        (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
-        yield folder / "results"
+    with tiny_results(tmp_path_factory.mktemp("heads")) as folder:
+        yield folder
 
 
-ASKED = ("heads", "--model", "lab~tiny@main", "--emotion", "anger")
+ASKED = ("heads", "--model", FOLDER, "--emotion", "anger")
 FEW = ("--permutations", "19")
 
 

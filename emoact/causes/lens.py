@@ -1,0 +1,265 @@
+"""Request for the logit lens of a direction: its checks, and its result in words."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from emoact import numbers
+from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
+from emoact.causes.contributions import Target
+from emoact.causes.direction import direction_of
+from emoact.causes.prepared import Prepared, prepared, run_name
+from emoact.causes.saved import SavedCause
+from emoact.decode import encode
+from emoact.errors import RequestError
+from emoact.jobs.controls import model_of
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "lens"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+ALPHA = 0.05
+"""Largest chance that a random direction counts as above random, over both ends."""
+
+_LEAST = 20
+_MOST_TOKENS = 200
+_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensSettings:
+    """Settings of a logit lens.
+
+    Attributes:
+        neutral: Class that the direction is measured from.
+        n_random: Random directions.
+        n_tokens: Tokens at each end.
+        seed: Of the draws.
+    """
+
+    neutral: str = "neutral"
+    n_random: int = 100
+    n_tokens: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_random < _LEAST:
+            raise RequestError(f"n_random is {self.n_random}; at least {_LEAST} are needed")
+        if not 1 <= self.n_tokens <= _MOST_TOKENS:
+            raise RequestError(f"n_tokens is {self.n_tokens}; allowed are 1 to {_MOST_TOKENS}")
+        if self.seed < 0:
+            raise RequestError(f"seed is {self.seed}; at least 0 is needed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensRequest:
+    """A request from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class that the direction points to.
+        target: The place of the direction.
+        settings: Of the lens.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str
+    emotion: str
+    target: Target
+    settings: LensSettings = field(default_factory=LensSettings)
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+    @property
+    def command(self) -> str:
+        """The shell command of the request."""
+        target, settings = self.target, self.settings
+        words = ["python", "-m", "emoact", "lens", "--results", os.fspath(self.results)]
+        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
+        words += ["--site", target.site, "--pooling", target.pooling]
+        words += ["--neutral", settings.neutral, "--random", str(settings.n_random)]
+        words += ["--top", str(settings.n_tokens), "--seed", str(settings.seed)]
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
+        return shlex.join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of the emotion and of neutral.
+        emotion: Label.
+        target: The place.
+        settings: Of the lens.
+    """
+
+    folder: str
+    units: tuple[str, str]
+    emotion: str
+    target: Target
+    settings: LensSettings
+
+
+def prepare_lens(request: LensRequest) -> Prepared:
+    """Check a request; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, the layer is out of range, the files do not hold the
+            direction or do not say how they were made, or their model is not installed here.
+    """
+    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    if request.emotion == request.settings.neutral:
+        raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
+    units = units_of(root, request.model, (request.emotion, request.settings.neutral))
+    check_pooling(request.target.pooling, units)
+    direction_of(units[0], units[1], request.target)
+    model = model_of(units, root, (request.target.site,), request.allow_pickle_weights)
+    check_raw(model, units[0].folder)
+    work = LensWork(
+        folder=units[0].folder,
+        units=(units[0].path.name, units[1].path.name),
+        emotion=request.emotion,
+        target=request.target,
+        settings=request.settings,
+    )
+    n = numbers.plural(request.settings.n_random, "random direction")
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=[unit.emotion for unit in units],
+        model=model,
+        work=work,
+        rests_on=rests_on(units, work),
+        command=request.command,
+        cost=f"One product of the direction and {n} with the unembedding; no prompt is read again.",
+    )
+
+
+def rests_on(units: Sequence[Unit], work: LensWork) -> dict[str, Any]:
+    """Model, prompts and settings of a result; the direction follows from these."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": work.folder,
+        "emotion": work.emotion,
+        "target": encode(work.target),
+        "settings": encode(work.settings),
+        "units": {unit.emotion: unit_digest(unit) for unit in units},
+    }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ends:
+    """Largest and smallest logits of some directions, each less its mean over the vocabulary.
+
+    Attributes:
+        raised: Largest first.
+        lowered: Smallest first.
+        raised_ids: Tokens of `raised`.
+        lowered_ids: Tokens of `lowered`.
+    """
+
+    raised: Float[np.ndarray, "direction rank"]
+    lowered: Float[np.ndarray, "direction rank"]
+    raised_ids: Int[np.ndarray, "direction rank"]
+    lowered_ids: Int[np.ndarray, "direction rank"]
+
+
+def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
+    """Tokens of the direction, beside the logits of the same rank in random directions.
+
+    Args:
+        ends: Of the direction first, then of the random ones.
+        strings: The text of every token that the direction names.
+
+    Returns:
+        `tokens`: rows of `side`, `rank`, `token`, `token_id`, `logit`, `random_95`. `p_raised` and
+        `p_lowered`: the share of directions, the own one included, whose first logit is at least as
+        far out. `above_random`: both ends against half of `ALPHA`.
+    """
+    rows, share = [], {}
+    for side, values, ids, sign in (
+        ("raised", ends.raised, ends.raised_ids, 1.0),
+        ("lowered", ends.lowered, ends.lowered_ids, -1.0),
+    ):
+        outward = sign * values
+        share[side] = float(np.mean(outward[:, 0] >= outward[0, 0]))
+        limit = sign * _upper(outward[1:])
+        rows += [
+            {
+                "side": side,
+                "rank": rank + 1,
+                "token": strings[int(ids[0, rank])],
+                "token_id": int(ids[0, rank]),
+                "logit": float(values[0, rank]),
+                "random_95": float(limit[rank]),
+            }
+            for rank in range(values.shape[1])
+        ]
+    return {
+        "tokens": rows,
+        "p_raised": share["raised"],
+        "p_lowered": share["lowered"],
+        "above_random": {side: p <= ALPHA / 2 for side, p in share.items()},
+    }
+
+
+def _upper(values: Float[np.ndarray, "draw rank"]) -> Float64[np.ndarray, " rank"]:
+    return np.asarray(np.quantile(values.astype(np.float64), 0.95, axis=0))
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result."""
+    return {
+        "id": saved.id,
+        "path": str(saved.path),
+        **saved.found,
+        "sentences": sentences_of(saved),
+    }
+
+
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Its tokens: those that the direction raises most, then those that it lowers most."""
+    import pandas as pd
+
+    return pd.DataFrame(saved.found["tokens"])
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found = saved.found
+    target, said = found["target"], []
+    place = f"{target['site']}, layer {target['layer']}, {target['pooling']}"
+    for side in ("raised", "lowered"):
+        rows = [row for row in found["tokens"] if row["side"] == side]
+        named = numbers.listed([repr(row["token"]) for row in rows[:_NAMED]])
+        first, p = rows[0], numbers.significant(found[f"p_{side}"], 2)
+        verdict = "above random" if found["above_random"][side] else "not above random"
+        verb = "raises" if side == "raised" else "lowers"
+        said.append(
+            f"Through the final norm and the unembedding, the direction of {found['emotion']} "
+            f"({place}) {verb} {named} most: {verdict} (logit of the first "
+            f"{first['logit']:+.3g}, 95 % of {found['n_random']} random directions with the "
+            f"covariance of neutral prompts end at {first['random_95']:+.3g}, p = {p})."
+        )
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said
