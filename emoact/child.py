@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -21,6 +22,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from emoact.child import main; main()"
 _MEMORY = 4 << 30
 _SECONDS = 60
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def limit(*, memory: int = _MEMORY, seconds: int = _SECONDS) -> None:
@@ -35,25 +37,30 @@ def limit(*, memory: int = _MEMORY, seconds: int = _SECONDS) -> None:
             resource.setrlimit(kind, (value, value))
 
 
-def ask(function: str, asked: Any) -> Any:
+def environment() -> dict[str, str]:
+    """Variables that such a process sees; the others may hold tokens."""
+    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+
+
+def ask(function: str, asked: Any, *, memory: int = _MEMORY) -> Any:
     """Answer of a function in a process of its own.
 
     Args:
         function: Its name, as `package.module:name`; it takes and returns plain JSON.
         asked: Its argument.
+        memory: Most bytes of its address space.
 
     Raises:
         RequestError: It raised an error, or was stopped at its limit of memory or time.
     """
-    stopped = (
-        f"it was stopped after {_SECONDS} seconds or {_MEMORY >> 30} GiB of memory, or crashed"
-    )
+    stopped = f"it was stopped after {_SECONDS} seconds or {memory >> 30} GiB of memory, or crashed"
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _CODE, _ROOT, function],
+            [sys.executable, "-P", "-c", _CODE, _ROOT, function, str(memory)],
             input=json.dumps(asked).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=environment(),
             timeout=4 * _SECONDS,
             check=False,
         )
@@ -68,7 +75,7 @@ def ask(function: str, asked: Any) -> Any:
 def main() -> None:
     """Answer what standard input asks for."""
     module, _, name = sys.argv[2].partition(":")
-    limit()
+    limit(memory=int(sys.argv[3]))
     answer: tuple[str | None, Any]
     try:
         answer = None, getattr(importlib.import_module(module), name)(json.load(sys.stdin))

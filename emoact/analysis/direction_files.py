@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile
+from emoact.files import check_header
 from emoact.sites import SiteName
 from emoact.stats.directions.directions import DirectionKind
 from emoact.stats.result import AnalysisResult
@@ -91,6 +92,7 @@ def read_directions(path: Path, kind: DirectionKind | None = None) -> Directions
 
     found: Directions = {}
     try:
+        check_header(path, follow=False)
         with safe_open(path, framework="np") as file:
             for name in file.keys():  # noqa: SIM118 (it is no mapping)
                 emotion, _, own = name.partition(":")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoact import numbers, sites
-from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError
 from emoact.jobs.config import Estimate, ModelEstimate, RunModel
 from emoact.jobs.machine import cores
 from emoact.jobs.rates import Rates, rate_key, read_rates
+from emoact.models.tokenizer_file import count_tokens
 from emoact.models.weights import BYTES, free_memory
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import free_bytes

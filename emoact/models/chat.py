@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import unicodedata
@@ -14,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emoact.child import environment
 from emoact.decode import read_json, read_regular
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import RequestError
 from emoact.models import chat_sandbox
+from emoact.models.tokenizer_file import open_tokenizer, refusing
 from emoact.positions import Span
 from emoact.schema import ChatFormat
 
@@ -24,8 +25,6 @@ _TIMEOUT_S = 4 * chat_sandbox.CPU_S
 _LIMIT = 20_000_000
 _AT_ONCE = 2000
 """Prompts that one process renders within its limit of time."""
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
-"""What that process sees of the environment, which may hold tokens."""
 _PROBE = "\ue000probe\ue001"
 """A text that no template holds; shows where a template puts the user's text."""
 _WITHOUT = "Extract with --chat none, or choose a model that was tuned on conversations."
@@ -129,9 +128,8 @@ def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[st
     Raises:
         RequestError: There is no template, the template refuses or changes a prompt or runs too
             long, or the tokenizer changes a prompt, so that its text is not found again.
+        EmoactError: The tokenizer cannot be read.
     """
-    from tokenizers import Tokenizer
-
     prompts = formatted(read_template(directory, model), chat, tuple(texts))
     path = directory / "tokenizer.json"
     if not path.is_file():
@@ -140,16 +138,13 @@ def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[st
             "(tokenizer.json), so that the text cannot be told from the template",
             remedy=_WITHOUT,
         )
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the package raises no narrower type
-        raise EmoactError(f"{path}: this is not a readable tokenizer ({error!s:.120})") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    encoded = tokenizer.encode_batch([each.text for each in prompts], add_special_tokens=False)
+    tokenizer = open_tokenizer(path)
+    with refusing(path):
+        encoded = tokenizer.encode_batch([each.text for each in prompts], add_special_tokens=False)
     for text, prompt, tokens in zip(texts, prompts, encoded, strict=True):
         start, stop = prompt.content(tokens.offsets)
-        again = tokenizer.decode(tokens.ids[start:stop], skip_special_tokens=False)
+        with refusing(path):
+            again = tokenizer.decode(tokens.ids[start:stop], skip_special_tokens=False)
         check_kept(model, text, again)
     return [each.text for each in prompts]
 
@@ -226,7 +221,7 @@ def _ask(template: ChatTemplate, asked: str) -> list[str]:
             input=asked,
             capture_output=True,
             encoding="utf-8",
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env=environment(),
             timeout=_TIMEOUT_S,
             check=False,
         )

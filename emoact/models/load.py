@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
-from emoact.models.shape import TEXT_ONLY
+from emoact.models.shape import TEXT_ONLY, check_against_weights, check_files
 from emoact.models.source import ModelSource
+from emoact.models.tokenizer_file import check_tokenizer
 from emoact.models.weights import check_memory, check_weights, count_parameters, weight_files
 from emoact.schema import ExtractionOptions
 from emoact.version import versions
@@ -98,7 +99,7 @@ def load_model(
 
     Raises:
         ChangedWeightsError: The weights are not those that were installed.
-        RequestError: The model does not allow these options.
+        RequestError: The model does not allow these options, or its files are not those of a model.
         EmoactError: transformers or TransformerLens cannot load it.
     """
     if source.path is None:
@@ -110,7 +111,13 @@ def load_model(
     dtype = TORCH_DTYPES[options.dtype]
     weights = weight_files(source.path, allow_pickle_weights=allow_pickle_weights)
     weight_sha256 = check_weights(source, weights, again=again)
-    check_memory(source.name, count_parameters(weights), options.dtype)
+    n_parameters = count_parameters(weights)
+    check_memory(source.name, n_parameters, options.dtype)
+    check_files(source.path)
+    if source.shape is not None:
+        check_against_weights(source.shape, n_parameters, source.path / "config.json")
+    if (source.path / "tokenizer.json").is_file():
+        check_tokenizer(source.path / "tokenizer.json")
     try:
         tokenizer = _tokenizer(source.path)
         _check_bos(tokenizer, options, source)

@@ -234,6 +234,6 @@ def _gguf(path: Path) -> ModelSource:
         weight_source=f"dequantised from {path.name}",
         origin=path,
         needs="convert",
-        shape=shape_of_gguf(path),
+        shape=shape_of_gguf(path, sha256),
     )
     return source.ready(directory) if is_converted(directory) else source

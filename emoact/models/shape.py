@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import read_json
+from emoact.child import ask
+from emoact.decode import decode, encode, read_json
 from emoact.errors import RequestError
+from emoact.files import open_regular
+from emoact.models.cache import cache_root
 from emoact.models.source import ModelShape
 
 _MAX_CONFIG_BYTES = 4_000_000
+_SMALL = (".json", ".jinja", ".txt", ".model")
+_LARGEST_SMALL = 200_000_000
 TEXT_ONLY = "Choose a model of text alone; docs/models.md lists the families."
 _MOST_PARTS = 10_000
 """Layers, heads or experts; the largest models have a few hundred of each."""
@@ -39,6 +47,45 @@ _LAYOUT = (
     "A model directory holds config.json, tokenizer.json and *.safetensors, as `save_pretrained` "
     "writes them."
 )
+
+
+def check_files(directory: Path) -> None:
+    """Check that transformers finds regular files of a usual size in a model's folder.
+
+    It would wait for a pipe in place of `generation_config.json`, and read a device without end.
+
+    Raises:
+        RequestError: One is something else, or too large.
+    """
+    for path in sorted(directory.iterdir()):
+        if path.suffix not in _SMALL or path.is_dir():
+            continue
+        try:
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise RequestError(f"{path} cannot be read: {error.strerror}", remedy=_LAYOUT) from None
+        if size > _LARGEST_SMALL:
+            raise RequestError(
+                f"{path} has {size:,} bytes; at most {_LARGEST_SMALL:,} are read", remedy=_LAYOUT
+            )
+
+
+def check_against_weights(shape: ModelShape, n_parameters: int | None, where: Path) -> None:
+    """Refuse a configuration that asks for more parameters than its weights have.
+
+    transformers would make the missing ones, which can take all memory.
+
+    Raises:
+        RequestError: It does.
+    """
+    least = max(shape.d_vocab, shape.n_layers * shape.d_model) * shape.d_model
+    if n_parameters is not None and least > n_parameters:
+        raise RequestError(
+            f"{where}: its sizes need at least {shown_number(least)} parameters, and its weights "
+            f"have {n_parameters:,}",
+            remedy="Compare the file with that of the model's publisher.",
+        )
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -167,13 +214,39 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     return _checked(shape, where)
 
 
-def shape_of_gguf(path: Path) -> ModelShape:
-    """Sizes from the header of a GGUF file.
+def shape_of_gguf(path: Path, sha256: str) -> ModelShape:
+    """Sizes from the header of a GGUF file, read by a process with limits once for each content.
+
+    Args:
+        path: The file.
+        sha256: Its hash.
 
     Raises:
         RequestError: The file is not a readable GGUF file, or lacks a size.
     """
-    # Imported here to keep page loads fast.
+    memory = cache_root() / "gguf" / sha256
+    with suppress(RequestError):
+        return _checked(decode(ModelShape, read_json(memory, limit=_MAX_CONFIG_BYTES)), path)
+    try:
+        found = decode(ModelShape, ask("emoact.models.shape:gguf_sizes", os.fspath(path)))
+    except RequestError as error:
+        raise RequestError(
+            f"{path} cannot be read as a GGUF model: {error.message}",
+            remedy="Compare its size and hash with those of its publisher.",
+        ) from error
+    # Without the cache the header is read again next time.
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(encode(found)), encoding="ascii")
+    return _checked(found, path)
+
+
+def gguf_sizes(path: str) -> dict[str, Any]:
+    """Sizes in the header of a GGUF file; called in a process with limits.
+
+    Raises:
+        RequestError: The file is not a readable GGUF file, or lacks a size.
+    """
     from emoact.models.gguf_file import GgufFile
 
     try:
@@ -184,17 +257,13 @@ def shape_of_gguf(path: Path) -> ModelShape:
             return int(fields[f"{architecture}.{key}"].contents())
 
         tokens = fields.get("tokenizer.ggml.tokens")
-        shape = ModelShape(
-            model_type=architecture,
-            n_layers=size("block_count"),
-            d_model=size("embedding_length"),
-            n_heads=size("attention.head_count"),
-            d_vocab=len(tokens.data) if tokens is not None else size("vocab_size"),
-            context=size("context_length"),
-        )
+        return {
+            "model_type": architecture,
+            "n_layers": size("block_count"),
+            "d_model": size("embedding_length"),
+            "n_heads": size("attention.head_count"),
+            "d_vocab": len(tokens.data) if tokens is not None else size("vocab_size"),
+            "context": size("context_length"),
+        }
     except _DAMAGE as error:
-        raise RequestError(
-            f"{path} cannot be read as a GGUF model: {error}",
-            remedy="Compare its size and hash with those of its publisher.",
-        ) from error
-    return _checked(shape, path)
+        raise RequestError(f"{type(error).__name__}: {error}") from error

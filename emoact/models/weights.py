@@ -13,6 +13,7 @@ from pathlib import Path
 from emoact import numbers
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
+from emoact.files import check_header
 from emoact.models.cache import MAX_RECORD_BYTES, RECORD, cache_root, file_sha256
 from emoact.models.source import ModelSource
 
@@ -99,6 +100,8 @@ def _tensors(file: Path) -> Mapping[str, int]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        # Files of the hub's cache are links.
+        check_header(file)
         with safe_open(file, framework="numpy") as tensors:
             names = tensors.keys()
             return {name: math.prod(tensors.get_slice(name).get_shape()) for name in names}

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from emoact.data import read_prompts
-from emoact.data.token_counts import count_tokens
 from emoact.models.resolve import list_models
+from emoact.models.tokenizer_file import count_tokens
 from emoact.schema import Dataset
 from emoact.stats.audit.command import audit_in_child
 from emoact.stats.audit.outcome import AuditReport

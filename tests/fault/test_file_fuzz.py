@@ -22,7 +22,7 @@ from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.progress import list_runs, read_run
 from emoact.models.chat import read_template
-from emoact.models.shape import read_config, shape_of_config, shape_of_gguf
+from emoact.models.shape import gguf_sizes, read_config, shape_of_config
 from emoact.models.weights import count_parameters, weight_files
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
@@ -177,7 +177,11 @@ TARGETS = {
     ),
     "index of weights": Target(_index, damage_json, lambda path: weight_files(path.parent)),
     "chat template": Target(_template, damage_json, lambda path: read_template(path.parent, "m")),
-    "gguf": Target(lambda folder: write_gguf(folder / "m.gguf"), damage_bytes, shape_of_gguf),
+    "gguf": Target(
+        lambda folder: write_gguf(folder / "m.gguf"),
+        damage_bytes,
+        lambda path: gguf_sizes(str(path)),
+    ),
     "manifest": Target(
         _manifest, damage_json, lambda path: manifest.load(ResultsRoot(path.parent))
     ),

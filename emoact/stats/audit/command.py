@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emoact.data import read_prompts
-from emoact.data.token_counts import count_tokens
 from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
+from emoact.models.tokenizer_file import count_tokens
 from emoact.stats.audit.auditing import DEFAULT_PERMUTATIONS, audit_dataset
 from emoact.stats.audit.outcome import AuditReport, Check
 

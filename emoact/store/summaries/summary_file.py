@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from emoact.decode import decode, encode
 from emoact.errors import EmoactError
+from emoact.files import check_header
 from emoact.models.cache import file_sha256
 from emoact.sites import site as known_site
 from emoact.sites import site_names
@@ -96,6 +97,7 @@ def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
             raise UnusableError("larger than any summary")
         if path.is_symlink() or file_sha256(path)[:_DIGITS] != path.stem.partition("-")[2]:
             raise UnusableError("a link, or not what was written")
+        check_header(path, follow=False)
         file: Any = safe_open(path, framework="numpy")
         words = json.loads(file.metadata()[_KEY])
         if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from emoact.data.token_counts import count_tokens
 from emoact.errors import EmoactError, RequestError
+from emoact.models.tokenizer_file import count_tokens
 from tests.support.loaded import loaded
 
 TEXTS = ["Thank you for the soup.", "You ate it, all of it!", "é" * 30, "one"]
@@ -72,4 +72,4 @@ def test_a_file_that_is_no_tokenizer_is_an_error(tmp_path: Path) -> None:
 
 
 def test_neither_torch_nor_the_tokenizers_package_is_imported_before_a_count() -> None:
-    assert not loaded("import emoact.data.token_counts") & {"torch", "tokenizers"}
+    assert not loaded("import emoact.models.tokenizer_file") & {"torch", "tokenizers"}
