@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,9 +202,17 @@ class Extremes:
                 response=passage.response,
             )[0]
         )
+        self._take(passage, pooled)
+        return pooled
+
+    def add_pooled(self, passage: Passage, pooled: float) -> None:
+        """Take one passage in of which only the pooled projection is known."""
+        self.n_passages += 1
+        self._take(passage, pooled)
+
+    def _take(self, passage: Passage, pooled: float) -> None:
         row = {"passage": passage.name, "emotion": passage.emotion, "text": passage.text}
         self._keep("passage", pooled, lambda: row)
-        return pooled
 
     def _keep(self, by: str, value: float, row: Any) -> None:
         if not math.isfinite(value):
@@ -287,24 +295,32 @@ def projected(
     prompts: dict[str, np.ndarray] = {}
     tokens: list[np.ndarray] = []
     for unit in units:
-        names = [str((p or {}).get("id", i)) for i, p in enumerate(unit.prompts or ())]
-        names = names or [f"{unit.emotion} {i}" for i in range(unit.n_samples)]
+        passages = _passages(unit)
         if unit.pooled:
             prompts[unit.emotion] = direction.project(pooled_at(unit, target))
+            for passage, value in zip(passages, prompts[unit.emotion], strict=True):
+                extremes.add_pooled(passage, float(value))
             continue
-        responses = unit.response_spans or [None] * unit.n_samples
         own = []
-        for at, rows in enumerate(samples_at(unit, target)):
-            passage = Passage(
-                name=names[at],
-                emotion=unit.emotion,
-                strings=unit.token_strings[at],
-                content=unit.content[at],
-                response=responses[at],
-            )
+        for passage, rows in zip(passages, samples_at(unit, target), strict=True):
             along = direction.project(rows)
             own.append(extremes.add(passage, along))
             tokens.append(along[slice(*passage.content)])
         prompts[unit.emotion] = np.array(own)
     every = np.concatenate(tokens) if tokens else np.empty(0)
     return Projected(found=extremes.found, prompts=prompts, tokens=np.sort(every))
+
+
+def _passages(unit: Unit) -> list[Passage]:
+    named: Sequence[Mapping[str, Any]] = unit.prompts or [{}] * unit.n_samples
+    responses = unit.response_spans or [None] * unit.n_samples
+    return [
+        Passage(
+            name=str(prompt.get("id", f"{unit.emotion} {at}")),
+            emotion=unit.emotion,
+            strings=unit.token_strings[at],
+            content=unit.content[at],
+            response=responses[at],
+        )
+        for at, prompt in enumerate(named)
+    ]

@@ -22,6 +22,7 @@ from emoact.models import hosts
 from emoact.models.alike import ModelRequest, loading_of
 from emoact.models.cache import cache_root
 from emoact.positions import Span
+from emoact.sites import SiteName
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a host; its folder and what it loads are added."""
@@ -47,7 +48,7 @@ class Looked:
         random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
             `[layer, d_model]`, the mean over the content; `pattern` of `[layer, head, pos, pos]`,
-            float16, where it was asked for.
+            float16, where it was asked for; `projection` of `[pos]` on `along`.
         seconds: From asking to the answer.
     """
 
@@ -77,8 +78,20 @@ def check_text(text: str) -> str:
     return sentence
 
 
-def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S) -> Looked:
+def look_at(
+    request: ModelRequest,
+    text: str,
+    *,
+    along: tuple[np.ndarray, SiteName, int] | None = None,
+    patience_s: float = _PATIENCE_S,
+) -> Looked:
     """Ask a host about a sentence; starts one where none has the model.
+
+    Args:
+        request: The model and the settings to treat the sentence with.
+        text: The sentence.
+        along: A vector on which every position is projected, with its site and layer.
+        patience_s: Longest wait.
 
     Raises:
         RequestError: The sentence is empty, too long, or has no tokens.
@@ -86,7 +99,11 @@ def look_at(request: ModelRequest, text: str, *, patience_s: float = _PATIENCE_S
     """
     sentence = check_text(text)
     began = time.monotonic()
-    answer = _answered(request, "sentence", {"text": sentence}, patience_s)
+    asked: dict[str, Any] = {"text": sentence}
+    if along is not None:
+        vector, site, layer = along
+        asked.update(vector=_in_base64(vector), site=site, layer=layer)
+    answer = _answered(request, "sentence", asked, patience_s)
     return _looked(sentence, *answer, time.monotonic() - began)
 
 
@@ -154,7 +171,7 @@ def continue_both(
     asked = {
         "text": check_text(text),
         "layer": layer,
-        "vector": base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode(),
+        "vector": _in_base64(vector),
         "max_tokens": max_tokens,
         "seed": seed,
     }
@@ -175,6 +192,10 @@ def continue_both(
         random_weights=bool(content["random_weights"]),
         seconds=time.monotonic() - began,
     )
+
+
+def _in_base64(vector: np.ndarray) -> str:
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
 def _answered(

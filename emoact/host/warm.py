@@ -128,10 +128,22 @@ def _canonical(plan: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A typed sentence, and the model and the settings to treat it with."""
+    """A typed sentence, and the model and the settings to treat it with.
+
+    Attributes:
+        request: The model and the settings.
+        text: The sentence.
+        vector: A direction on which every position is projected, float32 numbers in base64; or
+            nothing.
+        site: The stream of the direction.
+        layer: Its layer.
+    """
 
     request: ModelRequest
     text: str
+    vector: str = ""
+    site: str = ""
+    layer: int = 0
 
 
 def _check_patterns(facts: EngineFacts, n_tokens: int, model: str) -> None:
@@ -154,7 +166,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     """Norms, pooled vectors and attention patterns of a sentence, as in `client.Looked`.
 
     Raises:
-        RequestError: The sentence has no tokens, or too many.
+        RequestError: The sentence has no tokens, or too many, or the direction does not fit.
         EmoactError: The model is not there, or it failed.
     """
     options = asked.request.options
@@ -181,12 +193,34 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         arrays[f"{site}.l1"] = np.stack([position_norms(rows, "l1") for rows in layers])
         pooled = [pool_sample(rows, content=prompt.content) for rows in layers]
         arrays[f"{site}.pooled"] = np.stack(pooled)
+    if asked.vector:
+        rows = found.get((asked.site, asked.layer))
+        vector = _vector(asked.vector)
+        if rows is None or rows.shape[1:] != vector.shape:
+            raise RequestError(
+                f"{source.name} has no {asked.site} with {len(vector)} numbers at layer "
+                f"{asked.layer}",
+                remedy="Choose a direction of this model.",
+            )
+        arrays["projection"] = rows.astype(np.float64) @ vector.astype(np.float64)
     return {
         "token_strings": list(prompt.strings),
         "content": list(prompt.content),
         "bos": dict(engine.facts.bos),
         "random_weights": engine.facts.random_weights,
     }, arrays
+
+
+def _vector(words: str) -> np.ndarray:
+    """The numbers of a direction.
+
+    Raises:
+        RequestError: They are none.
+    """
+    try:
+        return np.frombuffer(base64.b64decode(words, validate=True), dtype="<f4")
+    except ValueError as error:
+        raise RequestError("the direction is no list of float32 numbers in base64") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +261,7 @@ def steer(warm: WarmModel, asked: Steered) -> Answer:
         raise EmoactError(f"{source.name} has no layers to steer")
     (prompt,) = engine.tokenise([asked.text])
     check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
-    try:
-        vector = np.frombuffer(base64.b64decode(asked.vector, validate=True), dtype="<f4")
-    except ValueError as error:
-        raise RequestError("the direction is no list of float32 numbers in base64") from error
+    vector = _vector(asked.vector)
     found = continued(
         engine,
         prompt,

@@ -1,0 +1,361 @@
+"""Projections on a direction, of saved prompts and of a text file: requests and results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoact import numbers
+from emoact.causes.chosen import check_pooling, unit_digest, units_of
+from emoact.causes.contributions import Target
+from emoact.causes.direction import N_TOP, Projected, SavedDirection, direction_of, projected
+from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.saved import SavedCause
+from emoact.decode import encode
+from emoact.errors import RequestError
+from emoact.jobs.controls import model_of
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "project"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+LONGEST = 1_000
+"""Most characters of a passage; longer lines are cut at white space."""
+
+_BLOCK = 1 << 20
+_MOST_TOP = 1_000
+_CHARACTERS_A_TOKEN = 4.0
+"""Of English text; for the cost alone."""
+_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectRequest:
+    """A request from the command line.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class that the direction points to.
+        target: The place of the direction.
+        file: UTF-8 text, a passage a line.
+        neutral: Class that the direction is measured from.
+        n_top: Tokens and passages at each end.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str
+    emotion: str
+    target: Target
+    file: str | os.PathLike[str]
+    neutral: str = "neutral"
+    n_top: int = N_TOP
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_top <= _MOST_TOP:
+            raise RequestError(f"n_top is {self.n_top}; allowed are 1 to {_MOST_TOP}")
+
+    @property
+    def command(self) -> str:
+        """The shell command of the request."""
+        target = self.target
+        words = ["python", "-m", "emoact", "project", "--results", os.fspath(self.results)]
+        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
+        words += ["--site", target.site, "--pooling", target.pooling]
+        words += ["--neutral", self.neutral, "--file", os.fspath(self.file)]
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
+        return shlex.join([*words, "--top", str(self.n_top)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of the emotion and of neutral.
+        emotion: Label.
+        neutral: Label.
+        target: The place.
+        file: Absolute path of the text.
+        sha256: Hash of its bytes.
+        n_top: Kept at each end.
+    """
+
+    folder: str
+    units: tuple[str, str]
+    emotion: str
+    neutral: str
+    target: Target
+    file: str
+    sha256: str
+    n_top: int
+
+
+def direction_units(
+    root: ResultsRoot, model: str, emotion: str, neutral: str, target: Target
+) -> tuple[Unit, ...]:
+    """The units of a direction, the emotion first.
+
+    Raises:
+        RequestError: A name is unknown, or these files cannot have the pooling.
+    """
+    if emotion == neutral:
+        raise RequestError(f"{emotion!r} cannot be contrasted with itself")
+    units = units_of(root, model, (emotion, neutral))
+    check_pooling(target.pooling, units)
+    return units
+
+
+def prepare_project(request: ProjectRequest) -> Prepared:
+    """Check a request; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, the layer is out of range, the files do not hold the
+            direction, their model is not installed here, or the text cannot be read.
+    """
+    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    target = request.target
+    units = direction_units(root, request.model, request.emotion, request.neutral, target)
+    direction_of(units[0], units[1], target)
+    model = model_of(units, root, (target.site,), request.allow_pickle_weights)
+    size, sha256 = _hashed(Path(request.file))
+    work = ProjectWork(
+        folder=units[0].folder,
+        units=(units[0].path.name, units[1].path.name),
+        emotion=request.emotion,
+        neutral=request.neutral,
+        target=target,
+        file=os.path.realpath(request.file),
+        sha256=sha256,
+        n_top=request.n_top,
+    )
+    n_tokens = size / _CHARACTERS_A_TOKEN
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=[unit.emotion for unit in units],
+        model=model,
+        work=work,
+        rests_on=rests_on(units, work),
+        command=request.command,
+        cost=f"One pass over {numbers.size(size)} of text, about {n_tokens:,.0f} tokens"
+        f"{time_of(n_tokens, model)}.",
+    )
+
+
+def _hashed(path: Path) -> tuple[int, str]:
+    """Size and hash of a file, read block by block."""
+    size, digest = 0, hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                size += len(block)
+                digest.update(block)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from error
+    if not size:
+        raise RequestError(f"{path} is empty", remedy="Name a file with text in it.")
+    return size, digest.hexdigest()
+
+
+def passages_of(path: Path) -> Iterator[tuple[str, str, int]]:
+    """Passages of a text: their line, the text, and the bytes that were read so far.
+
+    A passage is a line; a longer one than `LONGEST` is cut at white space. Memory does not grow
+    with the file, also where it is one line.
+
+    Raises:
+        RequestError: It is not UTF-8; says where.
+    """
+    line, read, rest = 1, 0, ""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            while block := file.read(_BLOCK // 16):
+                read += len(block.encode())
+                *whole, rest = (rest + block).split("\n")
+                for text in whole:
+                    yield from ((str(line), piece, read) for piece in _pieces(text))
+                    line += 1
+                while len(rest) > LONGEST:
+                    piece, rest = _cut(rest)
+                    yield str(line), piece, read
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{path} is not UTF-8 near line {line}: {error.reason}",
+            remedy="Save it as UTF-8.",
+        ) from error
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from error
+    yield from ((str(line), piece, read) for piece in _pieces(rest))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    text = text.strip()
+    while text:
+        piece, text = _cut(text)
+        yield piece
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """The first passage of a text, and the rest."""
+    at = len(text) if len(text) <= LONGEST else text.rfind(" ", 1, LONGEST)
+    at = LONGEST if at < 0 else at
+    return text[:at].strip(), text[at:].lstrip()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Along:
+    """A direction with the saved prompts along it.
+
+    Attributes:
+        folder: Folder of the model.
+        emotion: The class that it points to.
+        neutral: The class that it is measured from.
+        target: Its place.
+        direction: The direction.
+        saved: The prompts of both classes.
+        configuration: What the files record.
+        random_weights: True when the model was never trained.
+    """
+
+    folder: str
+    emotion: str
+    neutral: str
+    target: Target
+    direction: SavedDirection
+    saved: Projected
+    configuration: Mapping[str, Any] | None
+    random_weights: bool
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The tokens and prompts at both ends, in plain JSON."""
+        return {
+            "model": self.folder,
+            "emotion": self.emotion,
+            "neutral": self.neutral,
+            "target": encode(self.target),
+            "direction_norm": self.direction.norm,
+            "random_weights": self.random_weights,
+            **self.saved.found,
+        }
+
+
+def along_saved(
+    root: ResultsRoot,
+    model: str,
+    emotion: str,
+    neutral: str,
+    target: Target,
+    *,
+    n_top: int = N_TOP,
+) -> Along:
+    """Project the saved prompts of an emotion and of neutral on their direction.
+
+    Raises:
+        RequestError: A name is unknown, or the files do not hold the direction.
+    """
+    units = direction_units(root, model, emotion, neutral, target)
+    if not 1 <= n_top <= _MOST_TOP:
+        raise RequestError(f"n_top is {n_top}; allowed are 1 to {_MOST_TOP}")
+    direction = direction_of(units[0], units[1], target)
+    return Along(
+        folder=units[0].folder,
+        emotion=emotion,
+        neutral=neutral,
+        target=target,
+        direction=direction,
+        saved=projected(units, direction, target, n_top=n_top),
+        configuration=units[0].configuration,
+        random_weights=units[0].random_weights,
+    )
+
+
+def rests_on(units: Sequence[Unit], work: ProjectWork) -> dict[str, Any]:
+    """Model, prompts, text and settings of a result."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": work.folder,
+        "emotion": work.emotion,
+        "neutral": work.neutral,
+        "target": encode(work.target),
+        "n_top": work.n_top,
+        "sha256": work.sha256,
+        "units": {unit.emotion: unit_digest(unit) for unit in units},
+    }
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result."""
+    return {
+        "id": saved.id,
+        "path": str(saved.path),
+        **saved.found,
+        "sentences": sentences_of(saved),
+    }
+
+
+def table_of(saved: SavedCause, by: str = "token") -> pd.DataFrame:
+    """Its tokens or passages: those that project most, then those that project least."""
+    return table_by(saved.found, by)
+
+
+def table_by(found: Mapping[str, Any], by: str) -> pd.DataFrame:
+    """Rows of `Extremes.found` by `token` or `passage`."""
+    import pandas as pd
+
+    return pd.DataFrame(found[f"{by}s"])
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found = saved.found
+    said = [said_of(found)]
+    if found["n_cut"]:
+        said.append(
+            f"{numbers.plural(found['n_cut'], 'passage')} had more tokens than the context; the "
+            "rest of them was left out."
+        )
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said
+
+
+def said_of(found: Mapping[str, Any]) -> str:
+    """The tokens at both ends, in one sentence."""
+    by = "token" if found["tokens"] else "passage"
+    ends = {
+        side: numbers.listed(
+            [
+                repr(row["token"] if by == "token" else row["passage"])
+                for row in found[f"{by}s"]
+                if row["side"] == side
+            ][:_NAMED]
+        )
+        for side in ("most", "least")
+    }
+    counts = f"{numbers.plural(found['n_passages'], 'passage')}"
+    if by == "token":
+        counts = f"{numbers.plural(found['n_tokens'], 'token')} in {counts}"
+    return (
+        f"Of {counts}, {ends['most']} project most on the direction of {found['emotion']} and "
+        f"{ends['least']} least, in model units, where 0 is the mean of {found['neutral']} prompts "
+        f"and {numbers.significant(found['direction_norm'])} that of {found['emotion']}."
+    )

@@ -1,0 +1,124 @@
+"""Projections of a text file on a direction, in the process that has the model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of
+from emoact.causes.heads_run import saved_model
+from emoact.causes.project import KIND, ProjectWork, passages_of, rests_on
+from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.decode import decode, encode
+from emoact.errors import RequestError
+from emoact.extraction.engine import Engine, EngineFor
+from emoact.jobs.causes import CausesRequest
+from emoact.jobs.reporter import RunReporter
+from emoact.sites import SiteName
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_named
+
+_TOGETHER = 64
+"""Passages that are tokenised and sorted into passes together."""
+
+
+def run_project(
+    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
+) -> None:
+    """Compute and save what is asked for, unless it is on disk.
+
+    Raises:
+        CancelledError: The reporter was asked to stop.
+        EmoactError: The model is not that of the files, the text is gone, or the disk failed.
+    """
+    work = decode(ProjectWork, request.asked, where="the request for projections")
+    units = [read_named(root, work.folder, name) for name in work.units]
+    basis = rests_on(units, work)
+    saved = read_cause(root, KIND, cause_id(KIND, basis))
+    existing = saved is not None
+    if saved is None:
+        engine = saved_model(units, request, reporter, engine_for)
+        direction = direction_of(units[0], units[1], work.target)
+        size = max(1, Path(work.file).stat().st_size)
+
+        def on_read(n_bytes: int, extremes: Extremes) -> None:
+            reporter.check_cancelled()
+            reporter.step(
+                "extract",
+                model=work.folder,
+                detail=f"{extremes.n_tokens:,} tokens",
+                done=min(n_bytes, size),
+                total=size,
+                share=min(1.0, n_bytes / size),
+            )
+
+        found = project_file(engine, direction, work, on_read)
+        saved = save_cause(
+            root,
+            KIND,
+            basis,
+            {
+                "model": work.folder,
+                "emotion": work.emotion,
+                "neutral": work.neutral,
+                "target": encode(work.target),
+                "file": work.file,
+                "random_weights": engine.facts.random_weights,
+                "direction_norm": direction.norm,
+                **found,
+            },
+        )
+    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+
+
+def project_file(
+    engine: Engine,
+    direction: SavedDirection,
+    work: ProjectWork,
+    on_read: Any = lambda _n_bytes, _extremes: None,
+) -> dict[str, Any]:
+    """`Extremes.found` of a text, and the number of passages that were cut to the context.
+
+    Raises:
+        RequestError: The text is not UTF-8, or has no tokens.
+    """
+    extremes, n_cut = Extremes(work.n_top, work.target.pooling), 0
+    for lines, texts, n_bytes in _groups(Path(work.file)):
+        prompts = engine.tokenise(texts)
+        kept = [at for at, each in enumerate(prompts) if each.content[0] < each.content[1]]
+        n_cut += sum(prompts[at].is_truncated for at in kept)
+        along: dict[int, np.ndarray] = {}
+
+        def put(
+            _site: SiteName,
+            layer: int,
+            sample: int,
+            rows: np.ndarray,
+            along: dict[int, np.ndarray] = along,
+        ) -> None:
+            if layer == work.target.layer:
+                along[sample] = direction.project(rows)
+
+        engine.forward(
+            [prompts[at] for at in kept], put=put, on_pass=lambda _samples, _tokens: None
+        )
+        for place, at in enumerate(kept):
+            passage = Passage(
+                name=lines[at], strings=prompts[at].strings, content=prompts[at].content
+            )
+            extremes.add(passage, along[place])
+        on_read(n_bytes, extremes)
+    if not extremes.n_tokens:
+        raise RequestError(f"{work.file} has no tokens")
+    return {**extremes.found, "n_cut": n_cut}
+
+
+def _groups(path: Path) -> Iterator[tuple[list[str], list[str], int]]:
+    """Some passages at a time: their lines, their texts, and the bytes that were read so far."""
+    passages = passages_of(path)
+    while group := list(itertools.islice(passages, _TOGETHER)):
+        yield [line for line, _, _ in group], [text for _, text, _ in group], group[-1][2]

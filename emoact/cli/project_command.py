@@ -1,0 +1,115 @@
+"""`emoact project`: which tokens and texts lie where along a direction."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.causes_following import answer
+from emoact.cli.lens_command import add_direction
+from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.parsing import add_command, add_options
+
+if TYPE_CHECKING:
+    from emoact.causes.contributions import Target
+
+
+def add(commands: Any) -> None:
+    """Add `emoact project`."""
+    project = add_command(
+        commands,
+        "project",
+        about="Find the tokens and prompts that project most and least on a direction, over saved "
+        "prompts or a text file of any size, or follow the projection along one sentence.",
+        example="emoact project --model smollm2-135m --emotion gratitude --layer 15\n"
+        "emoact project --model smollm2-135m --emotion gratitude --layer 15 --text 'Thank you!'\n"
+        "emoact project --model smollm2-135m --emotion gratitude --layer 15 --file book.txt",
+        run=_project,
+    )
+    add_direction(project)
+    what = project.add_mutually_exclusive_group()
+    what.add_argument("--text", metavar="TEXT", help="one sentence, through the warm model")
+    what.add_argument("--file", metavar="FILE", help="UTF-8 text, a passage a line; as a run")
+    project.add_argument(
+        "--by", choices=("token", "passage"), default="token", help="what a row of the table is"
+    )
+    project.add_argument(
+        "--top", type=int, default=20, metavar="N", help="tokens and passages at each end"
+    )
+    add_options(project, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+
+
+def _project(arguments: argparse.Namespace) -> int:
+    from emoact.causes import project
+    from emoact.causes.contributions import Target
+
+    target = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
+    if arguments.file is not None:
+        asked = project.ProjectRequest(
+            results=arguments.results,
+            model=arguments.model,
+            emotion=arguments.emotion,
+            target=target,
+            file=arguments.file,
+            neutral=arguments.neutral,
+            n_top=arguments.top,
+            run_id=arguments.run_id,
+            allow_pickle_weights=arguments.allow_pickle_weights,
+        )
+        return answer(project.prepare_project(asked), "project", project, arguments)
+    return _saved(arguments, target) if arguments.text is None else _text(arguments, target)
+
+
+def _saved(arguments: argparse.Namespace, target: Target) -> int:
+    from emoact.causes.project import along_saved, said_of, table_by
+    from emoact.store.layout import ResultsRoot
+
+    found = along_saved(
+        ResultsRoot(arguments.results),
+        arguments.model,
+        arguments.emotion,
+        arguments.neutral,
+        target,
+        n_top=arguments.top,
+    ).document
+    if arguments.json:
+        print_json({**found, "sentences": [said_of(found)]})
+        return 0
+    say(said_of(found)) if arguments.csv else print_line(said_of(found))
+    write_table(table_by(found, arguments.by), arguments.csv)
+    return 0
+
+
+def _text(arguments: argparse.Namespace, target: Target) -> int:
+    from emoact.causes.project import along_saved
+    from emoact.host.client import check_text, is_warm, look_at
+    from emoact.models.alike import check_bos, request_like
+    from emoact.store.layout import ResultsRoot
+    from emoact.views.trajectory import Trajectory
+
+    text = check_text(arguments.text)
+    along = along_saved(
+        ResultsRoot(arguments.results),
+        arguments.model,
+        arguments.emotion,
+        arguments.neutral,
+        target,
+    )
+    request = request_like(
+        along.folder,
+        along.configuration,
+        (target.site,),
+        allow_pickle_weights=arguments.allow_pickle_weights,
+    )
+    if not is_warm(request):
+        say(f"loading {request.model}; it stays for ten minutes after the last sentence")
+    looked = look_at(request, text, along=(along.direction.unit, target.site, target.layer))
+    check_bos(looked.bos, along.configuration or {})
+    found = Trajectory(along=along, looked=looked)
+    if arguments.json:
+        print_json(found.document)
+        return 0
+    for sentence in found.sentences:
+        say(sentence) if arguments.csv else print_line(sentence)
+    write_table(found.table, arguments.csv)
+    return 0

@@ -1,0 +1,100 @@
+"""Projection along a typed sentence, beside the saved prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emoact import numbers
+from emoact.causes.project import Along
+from emoact.decode import encode
+from emoact.host.client import Looked
+from emoact.positions import pool_sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectory:
+    """A sentence along a direction.
+
+    Attributes:
+        along: The direction and the saved prompts.
+        looked: The answer of the host.
+    """
+
+    along: Along
+    looked: Looked
+
+    @property
+    def projections(self) -> np.ndarray:
+        """(x − mean of neutral) · unit direction of every position, in model units."""
+        found: np.ndarray = self.looked.arrays["projection"] - self.along.direction.origin
+        return found
+
+    @property
+    def pooled(self) -> float:
+        """The projection of the pooled sentence."""
+        rows = self.projections[:, None].astype(np.float32)
+        pooled = pool_sample(rows, pooling=self.along.target.pooling, content=self.looked.content)
+        return float(pooled[0])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each position: `position`, `token`, `part`, `projection`, `percentile`.
+
+        `percentile` is the percent of the tokens of saved prompts that project at most as much.
+        """
+        import pandas as pd
+
+        start, stop = self.looked.content
+        tokens = self.along.saved.tokens
+        below = np.searchsorted(tokens, self.projections, side="right")
+        share = 100 * below / len(tokens) if len(tokens) else np.full(len(below), np.nan)
+        places = range(len(self.looked.token_strings))
+        return pd.DataFrame(
+            {
+                "position": list(places),
+                "token": self.looked.token_strings,
+                "part": ["text" if start <= at < stop else "template" for at in places],
+                "projection": self.projections,
+                "percentile": share,
+            }
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """The projection of the sentence among the saved prompts."""
+        along, pooled = self.along, self.pooled
+        norm = numbers.significant(along.direction.norm)
+        said = [
+            f"The sentence projects {numbers.significant(pooled)} model units on the direction of "
+            f"{along.emotion} ({along.target.site}, layer {along.target.layer}, "
+            f"{along.target.pooling}), where 0 is the mean of {along.neutral} prompts and {norm} "
+            f"that of {along.emotion}: {along.saved.percentile(pooled):.0f} % of the saved prompts "
+            "of both classes lie at or below it."
+        ]
+        if self.looked.random_weights:
+            said.append("The weights are random; this says nothing about emotion.")
+        return said
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """In plain JSON."""
+        along = self.along
+        return {
+            "text": self.looked.text,
+            "model": along.folder,
+            "emotion": along.emotion,
+            "neutral": along.neutral,
+            "target": encode(along.target),
+            "direction_norm": along.direction.norm,
+            "projection": self.pooled,
+            "percentile": along.saved.percentile(self.pooled),
+            "tokens": self.table.to_dict("records"),
+            "sentences": self.sentences,
+            "seconds": self.looked.seconds,
+        }

@@ -1,0 +1,190 @@
+"""Projections on a direction equal plain Hugging Face: saved prompts, a sentence, a long file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.causes.direction import Extremes, Passage, SavedDirection
+from emoact.causes.project import LONGEST, passages_of
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.store.reading import read
+from tests.support.reference import hugging_face, hugging_face_activations
+from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
+
+LAYER = 2
+ASKED = ("project", "--model", FOLDER, "--emotion", "anger", "--layer", str(LAYER))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with tiny_results(tmp_path_factory.mktemp("project")) as folder:
+        yield folder
+
+
+def plain_projections(results: Path, texts: Sequence[str]) -> list[np.ndarray]:
+    """(x − mean of neutral) · unit direction of every position of the texts, BOS included.
+
+    Everything comes from the plain model: the direction too.
+    """
+    from transformers import AutoTokenizer
+
+    snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
+    model = hugging_face(snapshot)
+    tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+
+    def stream(text: str) -> np.ndarray:
+        ids = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"]]
+        return hugging_face_activations(model, ids)["resid_pre"][LAYER]
+
+    pooled = [stream(text)[1:].mean(axis=0) for text in TEXTS]
+    anger, neutral = np.mean(pooled[:3], axis=0), np.mean(pooled[3:], axis=0)
+    unit = (anger - neutral) / np.linalg.norm(anger - neutral)
+    return [(stream(text) - neutral) @ unit for text in texts]
+
+
+def test_saved_prompts_and_tokens_are_ranked_as_by_plain_hugging_face(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main([*ASKED, "--results", str(results), "--top", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    every = plain_projections(results, TEXTS)
+    flat = np.sort(np.concatenate([own[1:] for own in every]))[::-1]
+    for side, expected in (("most", flat[:4]), ("least", flat[::-1][:4])):
+        rows = [row for row in found["tokens"] if row["side"] == side]
+        assert [row["projection"] for row in rows] == pytest.approx(expected, abs=1e-4)
+    means = [float(own[1:].mean()) for own in every]
+    most = [row for row in found["passages"] if row["side"] == "most"]
+    assert [row["projection"] for row in most] == pytest.approx(sorted(means)[:-5:-1], abs=1e-4)
+    names = [f"anger-{i}" for i in range(3)] + [f"neutral-{i}" for i in range(3)]
+    assert most[0]["passage"] == names[int(np.argmax(means))]
+    assert found["n_tokens"] == len(flat)
+    assert "project most on the direction of anger" in found["sentences"][0]
+
+
+def test_a_sentence_is_followed_token_by_token(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "How dare you break the plate."
+    capsys.readouterr()
+    assert main([*ASKED, "--results", str(results), "--text", text, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected, *saved = plain_projections(results, [text, *TEXTS])
+    along = [row["projection"] for row in found["tokens"]]
+    assert along == pytest.approx(expected, abs=1e-4)
+    assert found["projection"] == pytest.approx(expected[1:].mean(), abs=1e-4)
+    below = [own[1:].mean() <= found["projection"] for own in saved]
+    assert found["percentile"] == pytest.approx(100 * np.mean(below))
+    tokens = np.concatenate([own[1:] for own in saved])
+    shares = [100 * np.mean(tokens <= value + 1e-9) for value in along]
+    # A saved token may lie within rounding of a typed one.
+    assert [row["percentile"] for row in found["tokens"]] == pytest.approx(shares, abs=5)
+    assert [row["part"] for row in found["tokens"]][:2] == ["template", "text"]
+
+
+def test_a_file_is_read_passage_by_passage(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["You broke the cup.", "The bus leaves at ten.", "How dare you."]
+    (tmp_path / "book.txt").write_text("\n\n".join(texts))
+    asked = [*ASKED, "--results", str(results), "--file", str(tmp_path / "book.txt")]
+    capsys.readouterr()
+    assert main([*asked, "--top", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    every = plain_projections(results, texts)
+    assert found["n_passages"] == 3
+    assert found["n_tokens"] == sum(len(own) - 1 for own in every)
+    flat = np.concatenate([own[1:] for own in every])
+    assert found["mean"] == pytest.approx(flat.mean(), abs=1e-4)
+    assert found["sd"] == pytest.approx(flat.std(), abs=1e-4)
+    top = [row["projection"] for row in found["tokens"] if row["side"] == "most"]
+    assert top == pytest.approx(np.sort(flat)[::-1][:3], abs=1e-4)
+    most = next(row for row in found["passages"] if row["side"] == "most")
+    best = int(np.argmax([own[1:].mean() for own in every]))
+    assert (most["passage"], most["text"]) == (str(2 * best + 1), texts[best])
+    # Asked again, it is read from disk.
+    assert main([*asked, "--top", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--layer", "7"), "layer is 7; the model has the layers 0 to 2"),
+        (("--neutral", "anger"), "cannot be contrasted with itself"),
+        (("--site", "resid_mid"), "resid_mid was not saved"),
+        (("--file", "nowhere.txt"), "nowhere.txt cannot be read"),
+        (("--top", "0"), "n_top is 0"),
+        (("--text", " "), "the sentence is empty"),
+        (("--text", "x", "--file", "y"), "not allowed with"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_a_run(
+    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((results / "runs").iterdir())
+    assert main([*ASKED, "--results", str(results), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted((results / "runs").iterdir()) == before
+
+
+def test_a_direction_of_another_width_is_refused_with_both_widths(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.support.planted import plant_grid
+
+    copied = shutil.copytree(results, tmp_path / "results")
+    plant_grid(copied, ["gpt2"], ["neutral"], n_samples=3)
+    (other,) = copied.glob("activations/gpt2/*")
+    shutil.copy(other, copied / "activations" / FOLDER / "activations_neutral.pkl")
+    assert read(other).d_model != 32
+    assert main([*ASKED, "--results", str(copied)]) == 2
+    assert capsys.readouterr().err
+
+
+def test_passages_are_lines_and_pieces_of_long_ones(tmp_path: Path) -> None:
+    word = "soup " * 1_000
+    path = tmp_path / "text.txt"
+    path.write_bytes(("\ufeffone\r\n\r\n  two\n" + word + "\nlast").encode())
+    found = [(line, text) for line, text, _ in passages_of(path)]
+    assert found[:2] == [("1", "one"), ("3", "two")]
+    assert found[-1] == ("5", "last")
+    pieces = [text for line, text in found if line == "4"]
+    assert " ".join(pieces).split() == word.split()
+    assert max(map(len, pieces)) <= LONGEST
+    (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xff\n")
+    with pytest.raises(RequestError, match="is not UTF-8 near line 1"):
+        list(passages_of(tmp_path / "bad.txt"))
+
+
+def test_a_million_tokens_take_no_more_memory_than_a_thousand(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    direction = SavedDirection(vector=np.ones(4), neutral=np.zeros((2, 4), np.float32))
+    rows = rng.normal(size=(1_000, 4)).astype(np.float32)
+    strings = [f" {i}" for i in range(len(rows))]
+    (tmp_path / "long.txt").write_text("many words in one line " * 50_000)
+
+    def peak(n_passages: int) -> int:
+        extremes = Extremes(5, "mean_content")
+        tracemalloc.start()
+        for number in range(n_passages):
+            passage = Passage(name=str(number), strings=strings, content=(0, len(rows)))
+            extremes.add(passage, direction.project(rows) + number % 7)
+        for _ in passages_of(tmp_path / "long.txt"):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert extremes.n_tokens == n_passages * len(rows)
+        return most
+
+    # A passage is 1,000 tokens here.
+    assert peak(1_000) < 1.5 * peak(20)
