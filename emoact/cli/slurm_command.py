@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from emoact.jobs.config import RunConfig
 
 _EXAMPLE = """\
-emoact slurm --shards 8 --model gpt2 --dataset prompts.jsonl --results /shared/results > extract.sh
-sbatch extract.sh"""
+emoact slurm --shards 8 --model gpt2 --dataset prompts.jsonl --out extract.sh"""
 _SPARE = 2.0
 """Time and memory that are asked for, in units of the estimate."""
 _LEAST_MINUTES = 30
@@ -48,6 +47,7 @@ def add(commands: Any) -> None:
         ("--setup", "COMMAND", "shell command before the work, such as the activation of a venv"),
     ):
         array.add_argument(name, metavar=metavar, help=about)
+    array.add_argument("--out", metavar="FILE", help="write the script there (default: print it)")
     add_options(parser, "--json")
 
 
@@ -55,10 +55,16 @@ def _slurm(arguments: argparse.Namespace) -> int:
     request = request_of(arguments, shard=f"1/{arguments.shards}")
     config = prepared(request)
     text = _script(arguments, config)
+    if arguments.out is not None:
+        try:
+            Path(arguments.out).write_text(text)
+        except OSError as error:
+            raise RequestError(f"{arguments.out} cannot be written: {error.strerror}") from error
     if arguments.json:
         print_json({"script": text, "request": config.request_id, "shards": arguments.shards})
         return 0
-    sys.stdout.write(text)
+    if arguments.out is None:
+        sys.stdout.write(text)
     say(f"submit it with sbatch; `emoact runs show {config.request_id}` shows all shards as one")
     return 0
 
