@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import unicodedata
@@ -92,7 +93,14 @@ class Dataset:
 
     def of(self, emotion: str) -> tuple[Prompt, ...]:
         """The prompts of one emotion, in the order of the file."""
-        return tuple(prompt for prompt in self.prompts if prompt.emotion == emotion)
+        return self._by_emotion.get(emotion, ())
+
+    @functools.cached_property
+    def _by_emotion(self) -> dict[str, tuple[Prompt, ...]]:
+        found: dict[str, list[Prompt]] = {}
+        for prompt in self.prompts:
+            found.setdefault(prompt.emotion, []).append(prompt)
+        return {emotion: tuple(prompts) for emotion, prompts in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from emoact.decode import encode, sha256_of
 from emoact.errors import EmoactError
@@ -42,7 +43,7 @@ class InputFile:
 
     Attributes:
         folder: Folder of the model; what tables call the model.
-        emotion: Class label.
+        emotion: Class label; an emotion in parts has several files.
         model: Hub id.
         file: Path below the results folder.
         size: Bytes.
@@ -57,14 +58,14 @@ class InputFile:
     sha256: str
 
 
-def input_of(root: ResultsRoot, unit: Unit, sha256: str) -> InputFile:
-    """The unit as an input file of an analysis."""
+def input_of(root: ResultsRoot, unit: Unit, path: Path, sha256: str) -> InputFile:
+    """A file of a unit as an input file of an analysis."""
     return InputFile(
         folder=unit.folder,
         emotion=unit.emotion,
         model=unit.model_name,
-        file=os.path.relpath(unit.path, root.path),
-        size=unit.path.stat().st_size,
+        file=os.path.relpath(path, root.path),
+        size=path.stat().st_size,
         sha256=sha256,
     )
 

@@ -91,10 +91,10 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     grid = read_all(root.path)
     units = chosen_units(grid, root, request)
     check_heads(units, request.settings)
-    hashes = [known_sha256(unit.path) for unit in units]
-    known = [input_of(root, unit, sha) for unit, sha in zip(units, hashes, strict=True) if sha]
+    files = [(unit, path, known_sha256(path)) for unit in units for path in unit.files]
+    known = [input_of(root, unit, path, sha) for unit, path, sha in files if sha]
     names = [[unit.folder, unit.path.name] for unit in units]
-    whole = len(known) == len(units)
+    whole = len(known) == len(files)
     existing = saved_already(root, known, request.settings) if whole else None
     cost, controls = None, None
     if request.settings.control_shuffles and existing is None:

@@ -83,7 +83,11 @@ def compute_transfer(request: TransferRequest) -> Transferred:
             were made differently; the message names the field.
     """
     versions = tuple(
-        tuple((os.fspath(unit.path), unit.path.stat().st_mtime_ns) for unit in _grid(folder).units)
+        tuple(
+            (os.fspath(path), path.stat().st_mtime_ns)
+            for unit in _grid(folder).units
+            for path in unit.files
+        )
         for folder in (request.source, request.target)
     )
     return _computed(request, versions)

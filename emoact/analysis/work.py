@@ -89,8 +89,9 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     inputs = []
     for number, unit in enumerate(units):
         told = functools.partial(_tell_reading, tell, unit, number, n_units, part=0.0)
-        sha256 = file_sha256(unit.path, check_cancelled=told)
-        inputs.append(input_of(root, unit, sha256))
+        for path in unit.files:
+            sha256 = file_sha256(path, check_cancelled=told)
+            inputs.append(input_of(root, unit, path, sha256))
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing

@@ -186,7 +186,7 @@ class ActivationExtractor:
 
         run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_: self._engine)
         root = ResultsRoot(results)
-        return [root.unit_path(self._source.folder, emotion) for emotion in config.emotions]
+        return [root.unit_path(self._source.folder, part.label) for _, part in config.units]
 
 
 def _sample(

@@ -14,6 +14,7 @@ from emoact.errors import FileRefusedError, RequestError
 from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Reporter, check_prompt
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
+from emoact.jobs.request import prompts_of
 from emoact.models.chat import check_chat
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
@@ -25,6 +26,7 @@ from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import unit_lock
+from emoact.store.parts import Part, parts_of
 from emoact.store.reading import read
 
 
@@ -88,9 +90,9 @@ def _run_model(
 ) -> None:
     source = _source(model, config)
     waiting = [
-        emotion
-        for other, emotion in config.units
-        if other == model and not _is_saved_by_now(config, source, dataset, root, reporter, emotion)
+        part
+        for other, part in config.units
+        if other == model and not _is_saved_by_now(config, source, dataset, root, reporter, part)
     ]
     if not waiting:
         return
@@ -104,13 +106,14 @@ def _run_model(
     # The terms were accepted when the run was requested.
     source = ensure_model(source, accept_terms=True, on_step=on_step)
     if config.options.chat is not None and source.path is not None:
-        texts = [prompt.text for emotion in waiting for prompt in dataset.of(emotion)]
+        texts = [prompt.text for part in waiting for prompt in prompts_of(dataset, part)]
         check_chat(source.path, source.name, config.options.chat, texts)
+    first = parts_of(config.emotions[0], config.counts[config.emotions[0]])[0]
     request = EngineRequest(
         source=source,
         options=config.options,
-        # Always prompts of the first emotion, so that a resumed run chooses the same plan.
-        texts=tuple(prompt.text for prompt in dataset.of(config.emotions[0])),
+        # Always prompts of the first part, so that a resumed run chooses the same plan.
+        texts=tuple(prompt.text for prompt in prompts_of(dataset, first)),
         frozen=plans.get(source.folder),
         allow_pickle_weights=config.allow_pickle_weights,
     )
@@ -124,36 +127,42 @@ def _run_model(
             f"{error['largest']:.1g} of an activation's norm (median {error['median']:.1g}, "
             f"{error['n_prompts']} prompts of this run)"
         )
-    jobs, started_at = [], now()
-    for emotion in waiting:
-        prompts = dataset.of(emotion)
+    started_at = now()
+
+    def job_of(part: Part) -> UnitJob:
+        prompts = prompts_of(dataset, part)
         tokenised = engine.tokenise([prompt.text for prompt in prompts])
         for prompt, row in zip(prompts, tokenised, strict=True):
             check_prompt(f"prompt {prompt.id}", row, config.options, source.name)
-        n_tokens = sum(len(prompt.ids) for prompt in tokenised)
+        return UnitJob(
+            part=part,
+            prompts=prompts,
+            tokenised=tuple(tokenised),
+            configuration=_configuration(config, source, dataset, part),
+            config=config,
+            source=source,
+            run_started_at=started_at,
+        )
+
+    jobs: dict[Part, UnitJob] = {}
+    for part in waiting:
+        job = job_of(part)
         reporter.unit(
             "unit_planned",
             model=source.folder,
-            emotion=emotion,
-            n_samples=len(prompts),
-            n_tokens=n_tokens,
+            emotion=part.label,
+            n_samples=len(job.prompts),
+            n_tokens=sum(len(prompt.ids) for prompt in job.tokenised),
         )
-        jobs.append(
-            UnitJob(
-                emotion=emotion,
-                prompts=prompts,
-                tokenised=tuple(tokenised),
-                configuration=_configuration(config, source, dataset, emotion),
-                config=config,
-                source=source,
-                run_started_at=started_at,
-            )
-        )
-    for job in jobs:
+        # The tokens of very many parts are made again in their turn, so that memory stays flat.
+        if part.count == 1:
+            jobs[part] = job
+    for part in waiting:
         reporter.check_cancelled()
-        with unit_lock(root, source.folder, job.emotion, while_waiting=reporter.check_cancelled):
+        with unit_lock(root, source.folder, part.label, while_waiting=reporter.check_cancelled):
             # Another run may have saved the unit in the meantime.
-            if not _is_saved(config, source, dataset, root, reporter, job.emotion):
+            if not _is_saved(config, source, dataset, root, reporter, part):
+                job = jobs.pop(part) if part in jobs else job_of(part)
                 compute_and_save(job, engine=engine, root=root, reporter=reporter)
 
 
@@ -169,9 +178,9 @@ def _source(model: RunModel, config: RunConfig) -> ModelSource:
 
 
 def _configuration(
-    config: RunConfig, source: ModelSource, dataset: Dataset, emotion: str
+    config: RunConfig, source: ModelSource, dataset: Dataset, part: Part
 ) -> dict[str, Any]:
-    prompts = dataset.of(emotion)
+    prompts = prompts_of(dataset, part)
     return unit_configuration(source, prompts, options=config.options, store=config.store)
 
 
@@ -181,18 +190,19 @@ def _is_saved(
     dataset: Dataset,
     root: ResultsRoot,
     reporter: Reporter,
-    emotion: str,
+    part: Part,
 ) -> bool:
     """True when the unit is on disk as asked for; needs no model.
 
     Raises:
         RequestError: A file is in the way and may not be replaced.
     """
+    emotion = part.label
     path = root.unit_path(source.folder, emotion)
     known = manifest.entry(root, source.folder, emotion)
     key = known.key if known is not None else ""
     state = manifest.unit_state(root, source.folder, emotion, key=key)
-    asked = _configuration(config, source, dataset, emotion)
+    asked = _configuration(config, source, dataset, part)
     differing = differences(known.configuration, asked) if known is not None else []
     if state == "saved" and not differing:
         reporter.unit(
@@ -221,7 +231,7 @@ def _is_saved_by_now(
     dataset: Dataset,
     root: ResultsRoot,
     reporter: Reporter,
-    emotion: str,
+    part: Part,
 ) -> bool:
     """The same, while other runs write: a file in the way may be one that is being recorded.
 
@@ -229,10 +239,10 @@ def _is_saved_by_now(
         RequestError: A file is in the way, and no run works on it.
     """
     try:
-        return _is_saved(config, source, dataset, root, reporter, emotion)
+        return _is_saved(config, source, dataset, root, reporter, part)
     except RequestError:
-        with unit_lock(root, source.folder, emotion, while_waiting=reporter.check_cancelled):
-            return _is_saved(config, source, dataset, root, reporter, emotion)
+        with unit_lock(root, source.folder, part.label, while_waiting=reporter.check_cancelled):
+            return _is_saved(config, source, dataset, root, reporter, part)
 
 
 def _writer(path: Path, *, shard: bool) -> str | None:

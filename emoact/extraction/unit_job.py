@@ -19,12 +19,14 @@ from emoact.extraction.engine import (
 )
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.config import RunConfig
+from emoact.jobs.request import other_division
 from emoact.models.source import ModelSource
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 from emoact.store import manifest
 from emoact.store.keys import STORED, store_in, unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
+from emoact.store.parts import Part
 from emoact.store.protocol import find_store, store_of
 from emoact.store.shard import ShardLayout, UnitShard
 
@@ -41,7 +43,7 @@ class UnitJob:
     """A unit that has to be computed.
 
     Attributes:
-        emotion: Its label.
+        part: Its emotion and its part.
         prompts: Its prompts, in the order of the data set.
         tokenised: The same as tokens, without a response.
         configuration: The fields that decide its content.
@@ -50,7 +52,7 @@ class UnitJob:
         run_started_at: Start of the work on this model, ISO 8601.
     """
 
-    emotion: str
+    part: Part
     prompts: tuple[Prompt, ...]
     tokenised: tuple[Tokenised, ...]
     configuration: Mapping[str, Any]
@@ -75,7 +77,7 @@ def compute_and_save(
     """
     folder, facts = job.source.folder, engine.facts
     began, started_at = time.perf_counter(), now()
-    reporter.unit("unit_started", model=folder, emotion=job.emotion)
+    reporter.unit("unit_started", model=folder, emotion=job.part.label)
     if job.config.options.generation is not None:
         job = _with_responses(job, engine=engine, reporter=reporter)
     layout = ShardLayout(
@@ -86,21 +88,23 @@ def compute_and_save(
         n_heads=facts.n_heads,
         d_head=facts.d_head,
     )
-    reporter.step("extract", model=folder, detail=job.emotion)
-    shard = UnitShard.create(root.shard_path(job.config.run_id, folder, job.emotion), layout=layout)
+    reporter.step("extract", model=folder, detail=job.part.label)
+    shard = UnitShard.create(
+        root.shard_path(job.config.run_id, folder, job.part.label), layout=layout
+    )
     try:
         _forward(job, engine=engine, shard=shard, reporter=reporter)
         seconds = time.perf_counter() - began
-        reporter.step("save", model=folder, detail=job.emotion)
-        before = root.unit_path(folder, job.emotion)
+        reporter.step("save", model=folder, detail=job.part.label)
+        before = root.unit_path(folder, job.part.label)
         store = find_store(store_in(job.configuration))
-        path = root.unit_path(folder, job.emotion, store=store.name)
+        path = root.unit_path(folder, job.part.label, store=store.name)
         written = store.write(
             path,
             shard=shard,
             tokens=[prompt.ids for prompt in job.tokenised],
             token_strings=[prompt.strings for prompt in job.tokenised],
-            labels=[job.emotion] * len(job.prompts),
+            labels=[job.part.emotion] * len(job.prompts),
             metadata=_metadata(job, facts, started_at=started_at, seconds=seconds),
         )
     finally:
@@ -110,7 +114,7 @@ def compute_and_save(
         root,
         ManifestEntry(
             folder=folder,
-            emotion=job.emotion,
+            emotion=job.part.label,
             sha256=written.sha256,
             size=written.size,
             key=job.key,
@@ -122,12 +126,16 @@ def compute_and_save(
     )
     if before != path and before.exists():
         # The unit is in one format only; the other file was to be replaced.
-        manifest.forget(root, folder, job.emotion, store=store_of(before).name)
+        manifest.forget(root, folder, job.part.label, store=store_of(before).name)
         before.unlink()
+    for other in other_division(root, folder, job.part.label):
+        # Of an emotion with another number of parts, which was to be replaced.
+        manifest.forget(root, folder, other)
+        root.unit_path(folder, other).unlink(missing_ok=True)
     reporter.unit(
         "unit_saved",
         model=folder,
-        emotion=job.emotion,
+        emotion=job.part.label,
         path=str(path),
         size=written.size,
         sha256=written.sha256,
@@ -151,7 +159,7 @@ def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> Unit
         reporter.step(
             "extract",
             model=source.folder,
-            detail=f"{job.emotion}, response {done} of {len(job.prompts)}",
+            detail=f"{job.part.label}, response {done} of {len(job.prompts)}",
         )
         reporter.check_cancelled()
 
@@ -171,7 +179,7 @@ def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Report
         reporter.unit(
             "unit_progress",
             model=job.source.folder,
-            emotion=job.emotion,
+            emotion=job.part.label,
             samples_done=samples_done,
             tokens_done=tokens_done,
         )
@@ -191,7 +199,7 @@ def _metadata(
         "d_model": engine.d_model,
         "d_vocab": engine.d_vocab,
         "n_samples": len(job.prompts),
-        "emotion_label": job.emotion,
+        "emotion_label": job.part.emotion,
         **{site.flag: site.name in options.sites for site in sites.SITES if site.flag},
         "prompts": [
             {name: getattr(prompt, name) for name in _PROMPT_FIELDS} for prompt in job.prompts

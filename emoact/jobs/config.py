@@ -14,6 +14,7 @@ from emoact.decode import decode, encode, sha256_of, versioned
 from emoact.errors import RequestError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
+from emoact.store.parts import Part, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,15 +238,20 @@ class RunConfig(_AnyRun):
         return tuple(model.name for model in self.models)
 
     @property
-    def units(self) -> tuple[tuple[RunModel, str], ...]:
-        """Model and emotion of every unit: models in order, emotions in order."""
-        units = tuple((model, emotion) for model in self.models for emotion in self.emotions)
+    def units(self) -> tuple[tuple[RunModel, Part], ...]:
+        """Model and part of every unit: models in order, emotions in order, parts in order."""
+        units = tuple(
+            (model, part)
+            for model in self.models
+            for emotion in self.emotions
+            for part in parts_of(emotion, self.counts[emotion])
+        )
         return units if self.shard is None else units[self.shard.slice(len(units))]
 
     @property
     def n_samples(self) -> int:
         """Prompts over all units: each prompt counts once per model."""
-        return sum(self.counts[emotion] for _, emotion in self.units)
+        return sum(part.size(self.counts[part.emotion]) for _, part in self.units)
 
     @property
     def request_id(self) -> str:

@@ -65,11 +65,7 @@ def extract(
     )
     run_and_wait(config)
     root = ResultsRoot(results)
-    return [
-        root.unit_path(model.folder, emotion)
-        for model in config.models
-        for emotion in config.emotions
-    ]
+    return [root.unit_path(model.folder, part.label) for model, part in config.units]
 
 
 def run_and_wait(config: AnyConfig) -> None:

@@ -29,6 +29,7 @@ from emoact.sites import check_poolable
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot, check_id
+from emoact.store.parts import Part
 from emoact.store.protocol import PooledStore, find_store
 
 ASK_FROM_BYTES = 200_000_000
@@ -259,10 +260,10 @@ def _n_parameters(source: ModelSource) -> int | None:
 def _missing(
     config: RunConfig, source: ModelSource, dataset: Dataset, root: ResultsRoot
 ) -> dict[str, tuple[Prompt, ...]]:
-    """The prompts of the run's units of one model that are not on disk."""
+    """The prompts of the run's units of one model that are not on disk, by label."""
     prompts = {
-        emotion: dataset.of(emotion)
-        for model, emotion in config.units
+        part.label: prompts_of(dataset, part)
+        for model, part in config.units
         if model.folder == source.folder
     }
     there = units_on_disk(
@@ -275,7 +276,13 @@ def _missing(
         # Another shard may be about to record a file; the run waits for it and looks again.
         others_at_work=config.shard is not None,
     )
-    return {emotion: own for emotion, own in prompts.items() if emotion not in there}
+    return {label: own for label, own in prompts.items() if label not in there}
+
+
+def prompts_of(dataset: Dataset, part: Part) -> tuple[Prompt, ...]:
+    """The prompts of a part, in the order of the data set."""
+    own = dataset.of(part.emotion)
+    return own[part.slice(len(own))]
 
 
 def _work(
@@ -350,7 +357,7 @@ def units_on_disk(
     store: str = "pickle",
     others_at_work: bool = False,
 ) -> frozenset[str]:
-    """The emotions whose file is there with just this configuration, and will be left alone.
+    """The labels whose file is there with just this configuration, and will be left alone.
 
     Looks at sizes, not at hashes; the run itself looks at those. Where others are at work, it looks
     too at files that are not recorded.
@@ -365,6 +372,13 @@ def units_on_disk(
         raise as_request_error(error) from error
     there = set()
     for emotion, chosen in prompts.items():
+        others = [] if overwrite else other_division(root, source.folder, emotion)
+        if others:
+            raise RequestError(
+                f"{source.folder}: {others[0]} is in the way: of {Part.of(emotion).emotion!r}, "
+                "another number of prompts was extracted there",
+                remedy="Pass --overwrite to replace it, or choose another folder with --results.",
+            )
         path = root.unit_path(source.folder, emotion)
         if not path.exists():
             continue
@@ -382,6 +396,16 @@ def units_on_disk(
                 remedy="Pass --overwrite to replace it, or choose another folder with --results.",
             )
     return frozenset(there)
+
+
+def other_division(root: ResultsRoot, folder: str, label: str) -> list[str]:
+    """Labels of files of the same emotion that is divided there into another number of parts."""
+    part = Part.of(label)
+    return [
+        other
+        for other in root.labels_of(folder, part.emotion)
+        if Part.of(other).count != part.count
+    ]
 
 
 def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -55,7 +55,7 @@ class UnitProgress:
 
     Attributes:
         folder: The model's folder, unique within the run.
-        emotion: Class label.
+        emotion: Label of the unit: the emotion, with its part where there are several.
         n_samples: Prompts of the unit.
         state: Progress of the unit.
         samples_done: Prompts that are computed.
@@ -187,8 +187,12 @@ class Snapshot:
             return cls()
         return cls(
             units=tuple(
-                UnitProgress(folder=model.folder, emotion=emotion, n_samples=config.counts[emotion])
-                for model, emotion in config.units
+                UnitProgress(
+                    folder=model.folder,
+                    emotion=part.label,
+                    n_samples=part.size(config.counts[part.emotion]),
+                )
+                for model, part in config.units
             )
         )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.schema import check_emotion
 from emoact.store import protocol
 from emoact.store.atomic import check_folder
+from emoact.store.parts import Part
 
 _FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -119,13 +120,14 @@ class ResultsRoot:
         return "/".join(self._unit(folder, emotion, store))
 
     def unit_path(self, folder: str, emotion: str, *, store: str | None = None) -> Path:
-        """File of one (model folder, emotion).
+        """File of one (model folder, emotion, part).
 
         Args:
             folder: Folder of the model.
-            emotion: Label.
+            emotion: Label: the emotion, with its part where there are several.
             store: Name of its store; None takes the file that is there, in the order of `STORES`,
-                and that of the default store where none is.
+                and that of the default store where none is. An emotion whose parts are there has
+                the ending of theirs.
         """
         return self._inside(*self._unit(folder, emotion, store))
 
@@ -140,8 +142,9 @@ class ResultsRoot:
         return self._inside(".partial", ".locks", folder, name)
 
     def units(self) -> Iterator[tuple[str, str, Path]]:
-        """Folder, emotion and path of every unit file on disk, in the order of their names.
+        """Folder, label and path of every unit file on disk, in the order of their names.
 
+        The label is the emotion, with its part where there are several.
         Files with other names are not units and are passed over.
 
         Raises:
@@ -154,9 +157,9 @@ class ResultsRoot:
                 continue
             names = sorted(path.name for path in (self.activations / folder).iterdir())
             named = filter(None, map(protocol.split_unit_file_name, names))
-            for emotion in dict.fromkeys(emotion for emotion, _ in named):
-                if _is_emotion(emotion):
-                    yield folder, emotion, self.unit_path(folder, emotion)
+            for label in dict.fromkeys(label for label, _ in named):
+                if _is_label(label):
+                    yield folder, label, self.unit_path(folder, label)
 
     def check_writable(self) -> None:
         """Try to write a file where the results will go; folders that are missing are not made.
@@ -177,7 +180,29 @@ class ResultsRoot:
         places = [_unit_parts(folder, emotion, one.suffix) for one in stores]
         if len(places) == 1:
             return places[0]
-        return next((one for one in places if self.path.joinpath(*one).exists()), places[0])
+        there = [one for one in places if self.path.joinpath(*one).exists()]
+        if not there and Part.of(emotion).count == 1:
+            there = [
+                one
+                for one, store_of_one in zip(places, stores, strict=True)
+                if self._has_parts(folder, emotion, store_of_one.suffix)
+            ]
+        return there[0] if there else places[0]
+
+    def _has_parts(self, folder: str, emotion: str, suffix: str) -> bool:
+        names = self.path.joinpath("activations", folder)
+        return any(names.glob(protocol.unit_file_name(f"{emotion}.part-*", suffix)))
+
+    def labels_of(self, folder: str, emotion: str) -> list[str]:
+        """Labels of the files of an emotion on disk: its own, and those of its parts."""
+        try:
+            place = self._inside("activations", check_folder_name(folder))
+            names = sorted(path.name for path in place.iterdir())
+        except OSError:
+            return []
+        named = (protocol.split_unit_file_name(name) for name in names)
+        labels = dict.fromkeys(each[0] for each in named if each is not None)
+        return [label for label in labels if Part.of(label).emotion == emotion]
 
     def _inside(self, *parts: str) -> Path:
         path = self.path.joinpath(*parts)
@@ -238,7 +263,9 @@ def check_id(name: str, *, kind: str = "run id") -> str:
 
 
 def _unit_parts(folder: str, emotion: str, suffix: str) -> tuple[str, str, str]:
-    name = protocol.unit_file_name(check_emotion(emotion), suffix)
+    part = Part.of(emotion)
+    part = replace(part, emotion=check_emotion(part.emotion))
+    name = protocol.unit_file_name(part.label, suffix)
     if len(name.encode()) > _LONGEST_NAME:
         raise RequestError(
             f"emotion label {_shown(emotion)} is too long for a file name: "
@@ -248,9 +275,10 @@ def _unit_parts(folder: str, emotion: str, suffix: str) -> tuple[str, str, str]:
     return "activations", check_folder_name(folder), name
 
 
-def _is_emotion(label: str) -> bool:
+def _is_label(label: str) -> bool:
+    emotion = Part.of(label).emotion
     try:
-        return check_emotion(label) == label
+        return check_emotion(emotion) == emotion
     except RequestError:
         return False
 

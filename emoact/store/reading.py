@@ -17,7 +17,9 @@ from emoact import sites
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Finding
 from emoact.store.contract import check_contract, check_finite, has_values, token_array
+from emoact.store.joining import join_parts, part_files
 from emoact.store.layout import ResultsRoot
+from emoact.store.parts import Part
 from emoact.store.protocol import Verified, split_unit_file_name, store_of
 from emoact.store.read.closed import load_closed, map_file, refusing
 from emoact.store.read.tokens import BFloat16Array
@@ -29,11 +31,15 @@ _LONGEST_TEXT = 2000
 def read(path: str | os.PathLike[str]) -> Unit:
     """The unit in a file; opening costs milliseconds, arrays are looked up when asked for.
 
-    Nothing in the file is imported, called or executed.
+    Nothing in the file is imported, called or executed. Where the file is not there and its parts
+    are, they are read as one unit.
 
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
+    files = part_files(Path(path))
+    if files:
+        return join_parts(Path(path), [store_of(file).read(file) for file in files])
     return store_of(Path(path)).read(Path(path))
 
 
@@ -85,7 +91,7 @@ def unit_of(path: Path, payload: Any) -> Unit:
                 )
         unit = _build(path, payload, tuple(findings))
     named = split_unit_file_name(path.name)
-    if named is None or unicodedata.normalize("NFC", named[0]) == unit.emotion:
+    if named is None or unicodedata.normalize("NFC", Part.of(named[0]).emotion) == unit.emotion:
         return unit
     return replace(unit, notes=(*unit.notes, _misnamed(unit)))
 
@@ -189,11 +195,12 @@ def _files(root: ResultsRoot) -> Iterator[tuple[Path, EmoactError | None]]:
         seen: set[str] = set()
         for name in _entries(folder / model):
             named = split_unit_file_name(name)
-            if named is None or named[0] in seen:
+            emotion = "" if named is None else Part.of(named[0]).emotion
+            if named is None or emotion in seen:
                 continue
-            seen.add(named[0])
+            seen.add(emotion)
             try:
-                yield root.unit_path(model, named[0]), None
+                yield root.unit_path(model, emotion), None
             except RequestError as error:
                 yield folder / model / name, error
 

@@ -100,6 +100,7 @@ class Unit:
         notes: Findings of the contract check that do not refuse the file.
         pooled: Arrays `[prompt, layer, d]` by site and pooling, read when asked for, of a file that
             keeps no positions; empty for all others.
+        parts: The units of its parts, where it has several files.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class Unit:
     pooled: Mapping[tuple[SiteName, Pooling], Callable[[], np.ndarray]] = field(
         default_factory=dict
     )
+    parts: tuple[Unit, ...] = ()
 
     def __repr__(self) -> str:
         """One line: a file of 50 samples has thousands of arrays."""
@@ -119,6 +121,11 @@ class Unit:
             f"Unit({self.folder}/{self.emotion}: {self.n_samples} samples, {self.n_layers} layers, "
             f"d_model {self.d_model}, {', '.join(self.sites)}, path={str(self.path)!r})"
         )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold it: one, or one for each part."""
+        return tuple(part.path for part in self.parts) or (self.path,)
 
     @property
     def residual_stream(self) -> Layers:

@@ -67,13 +67,18 @@ def verify_files(
         findings.append(_refused("manifest_damaged", root.manifest, error))
         known = Manifest(units={})
     grid = read_all(results)
-    findings += [problem for problem in grid.problems if problem.code == "name_refused"]
     paths = {
         root.unit_path(entry.folder, entry.emotion, store=entry.store): entry
         for entry in known.units.values()
     }
     # Every file there is, acknowledged or not, and every acknowledged one, there or not.
     present = {path for _, _, path in root.units()}
+    findings += [
+        problem
+        for problem in grid.problems
+        # Of a file itself, the full check says more; parts that do not fit are known here only.
+        if problem.code == "name_refused" or Path(problem.where) not in present
+    ]
     units, n_bytes = [], 0
     for path in sorted(present | set(paths)):
         if on_file is not None:

@@ -24,7 +24,7 @@ def analyse(
     """Analyse the units of a folder, or of some models in it."""
     root = ResultsRoot(results)
     units = [unit for unit in read_all(results).units if not models or unit.folder in models]
-    inputs = [input_of(root, unit, hash_of(unit.path)) for unit in units]
+    inputs = [input_of(root, unit, unit.path, hash_of(unit.path)) for unit in units]
     features = [
         features_of(unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder)
         for unit in units

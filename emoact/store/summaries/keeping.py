@@ -12,6 +12,7 @@ from collections.abc import Callable
 from emoact.errors import EmoactError
 from emoact.models.cache import file_sha256, known_sha256
 from emoact.store.layout import ResultsRoot
+from emoact.store.parts import Part
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.summaries.measuring import measure_file, unmeasured_file
 from emoact.store.summaries.summary_file import (
@@ -37,7 +38,8 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
     for _ in range(_ATTEMPTS):
         sha256 = file_sha256(path)
         measures = _open(root, sha256)
-        if measures and (measures.folder, measures.emotion) == (path.parent.name, emotion):
+        named = (path.parent.name, Part.of(emotion).emotion)
+        if measures and (measures.folder, measures.emotion) == named:
             return measures
         measures = measure_file(path)
         # A file that was replaced in between was hashed before and measured after.
