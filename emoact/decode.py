@@ -117,6 +117,19 @@ def unsealed(fields: Any) -> tuple[Any, bool]:
     return others, sha256_of(others) == fields[_SEAL]
 
 
+def unchanged(fields: Any, *, version: int, what: str) -> dict[str, Any]:
+    """Fields of a document without its version and its hash, which are checked; see `versioned`.
+
+    Raises:
+        RequestError: It is of a newer emoact, is no such document, or was changed.
+    """
+    stated, whole = unsealed(fields)
+    found = versioned(stated, version=version, what=what)
+    if not whole:
+        raise RequestError("its content is not what was written")
+    return found
+
+
 def read_json(path: Path, *, limit: int, follow: bool = False) -> Any:
     """The JSON value in a regular file of at most `limit` bytes; see `read_regular`.
 

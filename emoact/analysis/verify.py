@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.jobs.events import damaged_lines
 from emoact.jobs.queue import run_directories
+from emoact.models.cache import hash_of
 from emoact.schema import Finding
 from emoact.store.controls import damage_of
 from emoact.store.layout import ResultsRoot
 
 NOT_COVERED = (
-    "reports and imported data sets",
-    "the request, the plan and the log of a run (config.json, plan.json, worker.log)",
+    "imported data sets, the figures of Markdown reports and reports that no run made",
+    "the log of a run (worker.log)",
     "files from before there were hashes, and files that carry the hash of a forger",
     "the models of activations whose model is not installed here",
 )
@@ -30,7 +32,8 @@ def verify_runs(root: ResultsRoot) -> Iterator[Finding]:
         try:
             directory.config()
             directory.status()
-        except RequestError as error:
+            FrozenChoices(directory.plan_path)
+        except EmoactError as error:
             yield _found("run_damaged", directory.path, error.message, _DELETE)
         try:
             lines = damaged_lines(directory.events_path)
@@ -40,6 +43,23 @@ def verify_runs(root: ResultsRoot) -> Iterator[Finding]:
         if lines:
             message = f"line {lines[0]} is not what was written ({len(lines)} such lines)"
             yield _found("events_damaged", directory.events_path, message, _DELETE)
+        yield from _changed_reports(root, directory)
+
+
+def _changed_reports(root: ResultsRoot, directory: RunDirectory) -> Iterator[Finding]:
+    """Reports that are not what their run wrote; one that was removed is no finding."""
+    for event in directory.events():
+        written = event.fields.get("sha256")
+        if event.kind != "made" or not isinstance(written, str):
+            continue
+        try:
+            # A results folder may have been moved since.
+            path = root.report_path(PurePath(str(event.fields.get("path"))).name)
+            same = hash_of(path) == written
+        except (OSError, RequestError):
+            continue
+        if not same:
+            yield _found("report_changed", path, "it is not what was written", _MAKE_AGAIN)
 
 
 def verify_analyses(root: ResultsRoot) -> Iterator[Finding]:
@@ -64,6 +84,7 @@ def verify_controls(root: ResultsRoot) -> Iterator[Finding]:
             yield _found("controls_damaged", path, problem, remedy)
 
 
+_MAKE_AGAIN = "Make the report again, or delete it."
 _DELETE = "`emoact runs delete` removes the run; the activations that it wrote stay."
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import read_json, sha256_of, versioned
+from emoact.decode import read_json, sealed, sha256_of, unchanged
 from emoact.errors import FileRefusedError, RequestError
+from emoact.schema import Finding
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 
@@ -56,7 +57,7 @@ def save_cause(
     name = cause_id(kind, rests_on)
     path = root.causes_dir(name) / f"{kind}.json"
     content = _plain({"kind": kind, "rests_on": rests_on, "found": found})
-    write_json(path, {"schema_version": CAUSES_VERSION, **content})
+    write_json(path, sealed({"schema_version": CAUSES_VERSION, **content}))
     return SavedCause(id=name, path=path, **content)
 
 
@@ -70,9 +71,8 @@ def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
     if not path.exists():
         return None
     try:
-        content = versioned(
-            read_json(path, limit=_LARGEST), version=CAUSES_VERSION, what="result about causes"
-        )
+        stated = read_json(path, limit=_LARGEST)
+        content = unchanged(stated, version=CAUSES_VERSION, what="result about causes")
         found = SavedCause(id=name, path=path, **content)
         same = found.kind == kind and cause_id(kind, found.rests_on) == name
         why = "" if same else "it is not what its name says"
@@ -96,6 +96,21 @@ def saved_causes(root: ResultsRoot, kind: str) -> tuple[SavedCause, ...]:
         if saved is not None:
             found.append((path.stat().st_mtime, path.parent.name, saved))
     return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
+
+
+def verify_causes(root: ResultsRoot) -> Iterator[Finding]:
+    """Changed or damaged results about causes."""
+    for path in sorted(root.causes.glob("*/*.json")):
+        try:
+            read_cause(root, path.stem, path.parent.name)
+        except (FileRefusedError, RequestError) as error:
+            yield Finding(
+                code="cause_damaged",
+                severity="error",
+                where=str(path),
+                message=error.message,
+                remedy=error.remedy or "",
+            )
 
 
 def _plain(value: Any) -> Any:

@@ -44,6 +44,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         verify_controls,
         verify_runs,
     )
+    from emoact.causes.saved import verify_causes
     from emoact.store.layout import ResultsRoot
     from emoact.store.verify import is_ok, verify_files
 
@@ -54,8 +55,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         raise nothing_in(arguments.results)
     parity, findings = _parity(report, arguments)
     root = ResultsRoot(arguments.results)
-    say("checking runs, analyses and control extractions")
-    others = (*verify_runs(root), *verify_analyses(root), *verify_controls(root))
+    say("checking runs, reports, analyses, control extractions and results about causes")
+    checks = (verify_runs, verify_analyses, verify_controls, verify_causes)
+    others = tuple(finding for check in checks for finding in check(root))
     found = (*report.findings, *others, *findings)
     ok = is_ok(found)
     if arguments.json:

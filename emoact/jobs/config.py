@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-from emoact.decode import decode, encode, sha256_of, versioned
+from emoact.decode import decode, encode, sha256_of, unchanged
 from emoact.errors import RequestError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
@@ -350,9 +350,10 @@ def config_from_json(fields: Any) -> AnyConfig:
     """The config of a run of any kind; the inverse of `to_json`.
 
     Raises:
-        RequestError: The mapping is of a newer emoact, of an unknown kind, or is no such mapping.
+        RequestError: The mapping is of a newer emoact, of an unknown kind, is no such mapping, or
+            was changed.
     """
-    stated = versioned(fields, version=SCHEMA_VERSION, what="run")
+    stated = unchanged(fields, version=SCHEMA_VERSION, what="run")
     kind = stated.get("kind")
     if kind == RunConfig.kind:
         del stated["kind"]

@@ -19,8 +19,7 @@ from emoact.decode import (
     read_json,
     read_regular,
     sealed,
-    unsealed,
-    versioned,
+    unchanged,
 )
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, config_from_json
@@ -76,11 +75,7 @@ class Status:
         Raises:
             RequestError: The mapping is of a newer emoact, is no such mapping, or was changed.
         """
-        stated, whole = unsealed(fields)
-        found = decode(cls, versioned(stated, version=SCHEMA_VERSION, what="status"))
-        if not whole:
-            raise RequestError("its content is not what was written")
-        return found
+        return decode(cls, unchanged(fields, version=SCHEMA_VERSION, what="status"))
 
 
 def write_status(path: Path, status: Status, *, durable: bool) -> None:
@@ -272,7 +267,7 @@ class FrozenChoices(UserDict[str, Mapping[str, Any]]):
             return
         try:
             document = read_json(path, limit=_MAX_BYTES)
-            stated = versioned(document, version=SCHEMA_VERSION, what="plan")
+            stated = unchanged(document, version=SCHEMA_VERSION, what="plan")
             self.data.update(decode(_Plans, stated).models)
         except RequestError:
             raise EmoactError(
@@ -284,7 +279,7 @@ class FrozenChoices(UserDict[str, Mapping[str, Any]]):
         if folder in self.data:
             raise KeyError(f"the choices for {folder} are frozen")
         models = {**self.data, folder: dict(choices)}
-        write_json(self._path, {"schema_version": SCHEMA_VERSION, "models": models})
+        write_json(self._path, sealed({"schema_version": SCHEMA_VERSION, "models": models}))
         self.data = models
 
     def __delitem__(self, folder: str) -> None:

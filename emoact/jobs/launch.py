@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoact.decode import sealed
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import JOB_WORKERS, AnyConfig
 from emoact.jobs.directory import RunDirectory, Status, write_status
@@ -162,7 +163,7 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         if lock is None:
             raise RequestError(f"{hidden.lock_path} is locked by another process")
         before = dataclasses.replace(Snapshot.before(config), place=enter_queue(runs, lock, config))
-        write_json(hidden.config_path, config.to_json())
+        write_json(hidden.config_path, sealed(config.to_json()))
         write_status(hidden.status_path, Status.now(before, None), durable=False)
         hidden.path.rename(directory.path)
     except (OSError, EmoactError) as error:

@@ -118,9 +118,10 @@ class RunReporter:
         # Progress is shown in the status and not kept as an event.
         self._record(event, fields, keep=event != "unit_progress")
 
-    def made(self, *, path: str, size: int, existing: bool = False) -> None:
+    def made(self, *, path: str, size: int, existing: bool = False, sha256: str = "") -> None:
         """Record something else that a job left on disk, or found there."""
-        self._record("made", {"path": path, "size": size, "existing": existing})
+        fields = {"path": path, "size": size, "existing": existing}
+        self._record("made", {**fields, "sha256": sha256} if sha256 else fields)
 
     def note(self, text: str) -> None:
         """A remark for the user."""

@@ -126,11 +126,13 @@ class Made:
         path: File or folder.
         size: Its bytes.
         existing: True when it was there already and nothing had to be done.
+        sha256: Hash of its content, where it is one file that nothing else checks; else empty.
     """
 
     path: str
     size: int
     existing: bool = False
+    sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

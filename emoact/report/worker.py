@@ -5,6 +5,7 @@ Started by `emoact.jobs.launch` as `python -m emoact.report.worker RUN_DIR --loc
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Sequence
@@ -99,7 +100,9 @@ def report(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) ->
     except RequestError as error:
         # What shows only in the files themselves is a failure and not a wrong request.
         raise EmoactError(error.message, remedy=error.remedy) from error
-    reporter.made(path=str(made.path), size=made.size)
+    # The first is the report itself; the others are its figures.
+    sha256 = hashlib.sha256(made.path.read_bytes()).hexdigest()
+    reporter.made(path=str(made.path), size=made.size, sha256=sha256)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -11,24 +12,28 @@ import pytest
 from safetensors.numpy import save_file
 
 from emoact.analysis.verify import NOT_COVERED, verify_analyses, verify_controls, verify_runs
+from emoact.causes.saved import save_cause, verify_causes
 from emoact.cli import main
+from emoact.decode import unsealed
 from emoact.jobs.config import now
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event
+from emoact.report.making import make_report
 from emoact.store.controls import ControlSettings, UnitControls
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import JOB, plant_job
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.stand_in_world import World
 
 pytestmark = pytest.mark.fault
 
 
 def codes(results: Path) -> list[str]:
     root = ResultsRoot(results)
-    found = (*verify_runs(root), *verify_analyses(root), *verify_controls(root))
-    return [finding.code for finding in found]
+    checks = (verify_runs, verify_analyses, verify_controls, verify_causes)
+    return [finding.code for check in checks for finding in check(root)]
 
 
 def flips(path: Path, results: Path, *, n: int) -> None:
@@ -63,6 +68,52 @@ def test_a_flipped_bit_of_a_status_or_an_event_is_found(tmp_path: Path) -> None:
     assert codes(tmp_path) == []
     flips(directory.status_path, tmp_path, n=150)
     flips(directory.events_path, tmp_path, n=150)
+
+
+def test_a_flipped_bit_of_a_request_or_a_plan_is_found(world: World) -> None:
+    run_id = world.start(world.config(world.model())).run_id
+    world.wait(run_id)
+    directory = world.directory(run_id)
+    assert codes(world.results) == []
+    flips(directory.config_path, world.results, n=60)
+    flips(directory.plan_path, world.results, n=60)
+
+
+def test_files_of_runs_from_before_there_were_hashes_are_read(world: World) -> None:
+    run_id = world.start(world.config(world.model())).run_id
+    world.wait(run_id)
+    directory = world.directory(run_id)
+    for path in (directory.config_path, directory.plan_path):
+        stated, whole = unsealed(json.loads(path.read_text()))
+        assert whole
+        assert stated != json.loads(path.read_text())
+        path.write_text(json.dumps(stated))
+    assert codes(world.results) == []
+    assert world.view(run_id).state == "finished"
+
+
+def test_a_flipped_bit_of_a_result_about_causes_is_found(tmp_path: Path) -> None:
+    root = ResultsRoot(tmp_path)
+    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5, "p": [0.25] * 10})
+    assert codes(tmp_path) == []
+    flips(saved.path, tmp_path, n=60)
+
+
+def test_a_changed_report_is_found_and_a_removed_one_is_not(tmp_path: Path) -> None:
+    plant_scenarios(tmp_path)
+    plant_job(tmp_path, "finished", kind="report")
+    report = make_report(tmp_path, form="md").path
+    sha256 = hashlib.sha256(report.read_bytes()).hexdigest()
+    # The folder was elsewhere when the report was made.
+    fields = {"path": f"/elsewhere/reports/{report.name}", "size": 1, "existing": False}
+    made = {"kind": "made", "at": now(), "attempt": 1, "elapsed_s": 1.5}
+    event = Event(**made, fields={**fields, "sha256": sha256})  # type: ignore[arg-type]
+    (tmp_path / "runs" / JOB / "events.jsonl").write_bytes(event.to_line())
+    assert codes(tmp_path) == []
+    report.write_text(report.read_text().replace("e", "a", 1))
+    assert codes(tmp_path) == ["report_changed"]
+    report.unlink()
+    assert codes(tmp_path) == []
 
 
 def test_a_flipped_bit_of_an_analysis_is_found(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def test_a_result_is_found_again_by_what_it_rests_on(tmp_path: Path) -> None:
 def test_a_result_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
     root = ResultsRoot(tmp_path)
     saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5})
-    saved.path.write_text(saved.path.read_text().replace('"layer": 3', '"layer": 4'))
+    other = save_cause(root, "heads", {"layer": 4}, {"total": 1.5})
+    saved.path.write_bytes(other.path.read_bytes())
+    other.path.unlink()
 
     with pytest.raises(FileRefusedError, match="not what its name says"):
         read_cause(root, "heads", saved.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from emoact.decode import sealed, unsealed
 from emoact.errors import RequestError
 from emoact.host import client
 from emoact.jobs import control, launch
@@ -219,7 +221,8 @@ def test_a_resumed_run_with_another_number_of_threads_is_not_worked_off_warm(wor
     launch.start(resumed)
     until(resumed, "failed")
     plan = directory_of(resumed).plan_path
-    plan.write_text(plan.read_text().replace('"threads": 1', '"threads": 3'))
+    stated, _ = unsealed(json.loads(plan.read_text().replace('"threads": 1', '"threads": 3')))
+    plan.write_text(json.dumps(sealed(stated)))
     behave(model)
     pid = finished(world.config(model))
     control.resume(resumed.results, resumed.run_id)
