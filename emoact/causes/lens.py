@@ -16,7 +16,7 @@ from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
 from emoact.causes.contributions import Target
 from emoact.causes.direction import direction_of
 from emoact.causes.prepared import Prepared, prepared, run_name
-from emoact.causes.saved import SavedCause
+from emoact.causes.saved import SavedCause, saved_causes
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
@@ -224,6 +224,15 @@ def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
 
 def _upper(values: Float[np.ndarray, "draw rank"]) -> Float64[np.ndarray, " rank"]:
     return np.asarray(np.quantile(values.astype(np.float64), 0.95, axis=0))
+
+
+def saved_lenses(root: ResultsRoot) -> tuple[SavedCause, ...]:
+    """Results with the figures of this version, newest first."""
+    return tuple(
+        each
+        for each in saved_causes(root, KIND)
+        if each.rests_on.get("method_version") == METHOD_VERSION
+    )
 
 
 def document(saved: SavedCause) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emoact.causes.heads import saved_heads
+from emoact.causes.lens import saved_lenses
 from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
@@ -79,6 +80,7 @@ class Material:
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.
         heads: Directions that were taken apart, newest first.
+        lenses: Logit lenses of directions, newest first.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -90,6 +92,7 @@ class Material:
     phase3: Phase3 | None = None
     unread_analyses: tuple[str, ...] = ()
     heads: tuple[SavedCause, ...] = ()
+    lenses: tuple[SavedCause, ...] = ()
     executors: tuple[str, ...] = ()
 
     @property
@@ -159,6 +162,7 @@ def gather(
         phase3=phase3,
         unread_analyses=unread,
         heads=tuple(each for each in saved_heads(root) if each.found["model"] in folders),
+        lenses=saved_lenses(root),
         executors=_executors(root, units),
     )
 

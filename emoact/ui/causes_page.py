@@ -32,8 +32,8 @@ from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
-from emoact.views.causes import Causes, coloured, label
-from emoact.views.text import md, mono
+from emoact.views.causes import Causes, label
+from emoact.views.text import coloured, md, mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice
 
@@ -45,7 +45,8 @@ _SENTENCES = 8
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_job(results, "causes", lambda config: what_of(config) != "heads")
+    kinds = (steer.KIND, ablate.KIND)
+    watched = watched_job(results, "causes", lambda config: what_of(config) in kinds)
     made = None if watched is None else made_by_job(results, watched)
     if made is not None:
         st.session_state[_NEXT] = made.parent.name

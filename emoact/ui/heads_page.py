@@ -8,12 +8,14 @@ from typing import Any
 import streamlit as st
 
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
-from emoact.causes.heads import KIND, HeadsRequest, prepare_heads, saved_heads
+from emoact.causes.heads import HeadsRequest, prepare_heads, saved_heads
+from emoact.causes.lens import LensRequest, LensSettings, prepare_lens, saved_lenses
 from emoact.causes.prepared import Prepared
+from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
 from emoact.errors import RequestError
 from emoact.jobs.causes import what_of
-from emoact.models.alike import request_alike
+from emoact.models.alike import request_alike, request_like
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
@@ -27,16 +29,19 @@ from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.heads import Heads, label
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
+from emoact.views.trajectory import Trajectory
 from emoact.views.view import Choice, View
 
 _NEUTRAL = "neutral"
 _NEXT = "heads-next"
+KINDS = ("heads", "lens", "project")
+"""Kinds of runs that this page shows."""
 
 
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_job(results, "causes", lambda config: what_of(config) == KIND)
+    watched = watched_job(results, "causes", lambda config: what_of(config) in KINDS)
     made = None if watched is None else made_by_job(results, watched)
     if made is not None:
         st.session_state[_NEXT] = made.parent.name
@@ -74,7 +79,7 @@ def show(results: str) -> None:
 
 
 def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
-    source = Heads(saved=saved)
+    source = Heads(saved=saved, lenses=saved_lenses(ResultsRoot(results)))
     order = emotion_order(file.emotion for file in files)
 
     def badges(choice: Choice) -> list[str]:
@@ -97,9 +102,79 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
 
 
 def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads | None:
-    """The form of a sentence for the view of attention; other views need none."""
-    if view.name != "attention" or "head" not in choice:
+    """What a view needs beyond the saved result: a form, or what is computed from saved prompts."""
+    if view.name == "attention" and "head" in choice:
+        return _attention(results, source, choice)
+    if view.name == "lens" and source.lens(choice) is None:
+        _lens_form(results, source, choice)
+        return None
+    if view.name not in ("projections", "trajectory"):
         return source
+    found = source.chosen(choice).found
+    own = tuple(file for file in unit_files(results) if file.folder == found["model"])
+    target = Target(**found["target"])
+    checked = _along(results, found["model"], found["emotion"], found["neutral"], target, own)
+    if checked.error is not None:
+        error_box(checked.error, title="These files cannot be projected")
+        return None
+    along = checked.value
+    if along is None or view.name == "projections":
+        return dataclasses.replace(source, along=along)
+    try:
+        request = request_like(along.folder, along.configuration, (target.site,))
+    except RequestError as error:
+        error_box(error, title="A sentence cannot be read as these files were")
+        return None
+    typed = typed_sentence(
+        request,
+        along.configuration or {},
+        along=(along.direction.unit, target.site, target.layer),
+        asked_of=choice["result"],
+    )
+    if typed is None:
+        return None
+    return dataclasses.replace(source, trajectory=Trajectory(along=along, looked=typed))
+
+
+# What is on disk is part of the key.
+@st.cache_resource(max_entries=8, show_spinner="Projecting the saved prompts")
+def _along(
+    results: str,
+    model: str,
+    emotion: str,
+    neutral: str,
+    target: Target,
+    files: tuple[UnitFile, ...],
+) -> Outcome[Along]:
+    del files
+    return outcome(lambda: along_saved(ResultsRoot(results), model, emotion, neutral, target))
+
+
+def _lens_form(results: str, source: Heads, choice: Choice) -> None:
+    found = source.chosen(choice).found
+    asked = LensRequest(
+        results=results,
+        model=found["model"],
+        emotion=found["emotion"],
+        target=Target(**found["target"]),
+        settings=LensSettings(neutral=found["neutral"]),
+    )
+
+    def prepare() -> Prepared:
+        return prepare_lens(asked)
+
+    start_form(
+        outcome(prepare),
+        "Read the direction through the unembedding",
+        key="lens-start",
+        prepare=prepare,
+        following=_NEXT,
+        refused="This direction has no logit lens",
+    )
+
+
+def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
+    """The form of a sentence whose patterns are shown."""
     folder = source.chosen(choice).found["model"]
     cards = [unit_card(file) for file in unit_files(results) if file.folder == folder]
     settings = [card.unit.configuration for card in cards if card.unit]

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, Looked, is_warm, look_at
 from emoact.models.alike import ModelRequest, check_bos
+from emoact.sites import SiteName
 from emoact.ui.boxes import error_box
 from emoact.views.text import mono
 
 _ANSWERED = "sentence-answered"
 
 
-def typed_sentence(request: ModelRequest, configuration: Mapping[str, Any]) -> Looked | None:
+def typed_sentence(
+    request: ModelRequest,
+    configuration: Mapping[str, Any],
+    *,
+    along: tuple[np.ndarray, SiteName, int] | None = None,
+    asked_of: str = "",
+) -> Looked | None:
     """Draw the form; what the model answered, or None where there is nothing to show yet.
 
     Args:
         request: The model, and the settings of the saved files.
         configuration: What the files record.
+        along: As in `look_at`.
+        asked_of: Name of that direction; an answer about another one is not shown.
     """
     with (
         st.form("sentence-form", border=False),
@@ -39,15 +49,15 @@ def typed_sentence(request: ModelRequest, configuration: Mapping[str, Any]) -> L
         words = "Reading the sentence" if is_warm(request) else f"Loading {request.model}"
         try:
             with st.spinner(words, show_time=True):
-                typed = look_at(request, text)
+                typed = look_at(request, text, along=along)
             check_bos(typed.bos, configuration)
         except EmoactError as error:
             error_box(error, title="There is no answer")
             return None
-        st.session_state[_ANSWERED] = (request, typed)
-    answered: tuple[ModelRequest, Looked] | None = st.session_state.get(_ANSWERED)
-    if answered is not None and answered[0] == request:
-        return answered[1]
+        st.session_state[_ANSWERED] = (request, asked_of, typed)
+    answered: tuple[ModelRequest, str, Looked] | None = st.session_state.get(_ANSWERED)
+    if answered is not None and answered[:2] == (request, asked_of):
+        return answered[2]
     loaded = (
         "The model is loaded already."
         if is_warm(request)

@@ -229,6 +229,8 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
         empty = view.empty(source, choice) if callable(view.empty) else view.empty
         st.info(empty, icon=":material/block:")
         return
+    if shown.html:
+        st.html(shown.html)
     if shown.chart is not None:
         selects = view.selected is not None and not shown.chart.solid
         event = show_chart(

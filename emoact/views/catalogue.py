@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emoact.views.along import LENS, PROJECTIONS, TRAJECTORY
 from emoact.views.attention import ATTENTION, ATTENTION_HEADS
 from emoact.views.by_layer import BY_LAYER
 from emoact.views.causes import ABLATIONS, DOSE_CURVES, STEERED_LAYERS
@@ -57,6 +58,9 @@ VIEWS: tuple[View[Any], ...] = (
     LARGEST,
     ATTENTION,
     ATTENTION_HEADS,
+    LENS,
+    PROJECTIONS,
+    TRAJECTORY,
     DOSE_CURVES,
     STEERED_LAYERS,
     ABLATIONS,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -324,22 +322,6 @@ def ablated_command(source: Causes, choice: Choice) -> list[str]:
     if settings["n_sentences"] is not None:
         words += ["--sentences", str(settings["n_sentences"])]
     return [*words, "--neutral", settings["neutral"], "--seed", str(settings["seed"])]
-
-
-def coloured(strings: Sequence[str], difference: Sequence[float], n_prompt: int) -> str:
-    """Tokens as HTML, coloured by a difference of log-probabilities; the prompt is underlined."""
-    finite = [abs(value) for value in difference if math.isfinite(value)]
-    largest = max(finite, default=0.0) or 1.0
-    spans = []
-    for at, (token, value) in enumerate(zip(strings, difference, strict=True)):
-        share = min(1.0, abs(value) / largest) if math.isfinite(value) else 0.0
-        red, green, blue = (47, 111, 222) if value > 0 else (194, 133, 0)
-        style = f"background:rgba({red},{green},{blue},{0.45 * share:.2f})"
-        if at < n_prompt:
-            style += ";text-decoration:underline dotted"
-        words = html.escape(token).replace("\n", "⏎")
-        spans.append(f'<span style="{style}">{words}</span>')
-    return f'<p style="white-space:pre-wrap">{"".join(spans)}</p>'
 
 
 DOSE_CURVES = View[Causes](

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from emoact.causes.heads import ALPHA, name_of, sentences_of, table_of
+from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.host.client import Looked
 from emoact.numbers import plural, significant
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
 from emoact.views.text import md
+from emoact.views.trajectory import Trajectory
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
 _LARGEST = 10
@@ -40,10 +42,16 @@ class Heads:
     Attributes:
         saved: Results on disk, newest first.
         typed: A typed sentence with its attention patterns, or None.
+        lenses: Logit lenses on disk, newest first.
+        along: The saved prompts along the chosen direction, or None.
+        trajectory: A typed sentence along the chosen direction, or None.
     """
 
     saved: tuple[SavedCause, ...]
     typed: Looked | None = None
+    lenses: tuple[SavedCause, ...] = ()
+    along: Along | None = None
+    trajectory: Trajectory | None = None
 
     @property
     def named(self) -> dict[str, SavedCause]:
@@ -53,6 +61,15 @@ class Heads:
     def chosen(self, choice: Choice) -> SavedCause:
         """The result of a choice."""
         return self.named[choice["result"]]
+
+    def lens(self, choice: Choice) -> SavedCause | None:
+        """The newest logit lens of the chosen direction."""
+        own = self.chosen(choice).found
+        fields = ("model", "emotion", "neutral", "target")
+        same = (
+            lens for lens in self.lenses if all(lens.found[each] == own[each] for each in fields)
+        )
+        return next(same, None)
 
 
 def label(saved: SavedCause) -> str:
@@ -127,7 +144,7 @@ def show_map(source: Heads, choice: Choice) -> Shown:
     return Shown(
         table=heads.reset_index(drop=True),
         chart=_map(table, clear=clear) if len(heads) else None,
-        caption=f"Contribution of every head to the direction of {_where(saved)}, in model units."
+        caption=f"Contribution of every head to the direction of {where(saved)}, in model units."
         f"{grey}",
         name=f"heads-{saved.id[:6]}",
     )
@@ -170,7 +187,7 @@ def show_layers(source: Heads, choice: Choice) -> Shown:
     return Shown(
         table=sums,
         chart=Chart(rows=[[panel]], heights=[360]) if lines else None,
-        caption=f"What heads and MLP of each layer add to the direction of {_where(saved)}.",
+        caption=f"What heads and MLP of each layer add to the direction of {where(saved)}.",
         name=f"components-{saved.id[:6]}",
     )
 
@@ -229,7 +246,7 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
         table=table,
         chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(labels) + _HEAD]),
         caption=f"The {plural(len(labels), 'component')} with the largest contributions to the "
-        f"direction of {_where(saved)}, with 95 % intervals over scenarios. Crosses: "
+        f"direction of {where(saved)}, with 95 % intervals over scenarios. Crosses: "
         "their means under relabelling.",
         name=f"largest-{saved.id[:6]}",
     )
@@ -278,7 +295,8 @@ def command(source: Heads, choice: Choice) -> list[str]:
     ]
 
 
-def _where(saved: SavedCause) -> str:
+def where(saved: SavedCause) -> str:
+    """Emotion, model and place of a direction, in a sentence."""
     found, target = saved.found, saved.found["target"]
     return (
         f"{found['emotion']} in {found['model']} ({target['site']}, layer {target['layer']}, "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import math
 import re
+from collections.abc import Sequence
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
@@ -52,3 +55,25 @@ def listed(words: list[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def coloured(strings: Sequence[str], values: Sequence[float], underlined: int = 0) -> str:
+    """Tokens as HTML, coloured by a signed value: blue above 0, orange below.
+
+    Args:
+        strings: Tokens.
+        values: One for each; NaN has no colour.
+        underlined: Tokens at the beginning that are underlined.
+    """
+    finite = [abs(value) for value in values if math.isfinite(value)]
+    largest = max(finite, default=0.0) or 1.0
+    spans = []
+    for at, (token, value) in enumerate(zip(strings, values, strict=True)):
+        share = min(1.0, abs(value) / largest) if math.isfinite(value) else 0.0
+        red, green, blue = (47, 111, 222) if value > 0 else (194, 133, 0)
+        style = f"background:rgba({red},{green},{blue},{0.45 * share:.2f})"
+        if at < underlined:
+            style += ";text-decoration:underline dotted"
+        words = html.escape(token).replace("\n", "⏎")
+        spans.append(f'<span style="{style}">{words}</span>')
+    return f'<p style="white-space:pre-wrap">{"".join(spans)}</p>'

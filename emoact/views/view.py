@@ -110,6 +110,7 @@ class Shown:
             cannot see it.
         name: Of exported files, without an ending.
         columns: Name of the table in `emoact.stats.catalogue` that describes the columns.
+        html: Text with colours above the chart, without scripts; the table has its values.
     """
 
     table: pd.DataFrame
@@ -117,6 +118,7 @@ class Shown:
     caption: str
     name: str
     columns: str = ""
+    html: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

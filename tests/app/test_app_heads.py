@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
-from tests.support.planted_heads import plant_heads
+from tests.support.planted_heads import plant_heads, plant_lens
 from tests.support.planted_runs import plant_job
 
 
@@ -82,6 +82,54 @@ def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path)
     app.selectbox(key="head").set_value("0.1").run()
     assert not app.exception, app.exception
     assert "0.00 bits" in words(app)
+
+
+def test_the_lens_says_what_is_not_above_random(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    plant_lens(results)
+    app = open_page("heads", view="lens")
+    said = words(app)
+    assert "raises ' thanks' and '<b>' most: not above random" in said
+    assert "most: above random" in said
+    assert len(app.dataframe[0].value) == 4
+    assert figure(app)
+
+
+def test_a_direction_without_a_lens_offers_one_or_says_why_not(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    app = open_page("heads", view="lens")
+    assert "This direction has no logit lens" in boxes(app)
+    assert app.button(key="lens-start").disabled
+
+
+def test_saved_prompts_are_listed_along_the_direction(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    app = open_page("heads", view="projections")
+    (table,) = app.dataframe
+    assert set(table.value["side"]) == {"most", "least"}
+    assert table.value["projection"].is_monotonic_decreasing or len(table.value) > 1
+    assert "project most on the direction of gratitude" in words(app)
+    app = open_page("heads", view="projections", by="passage")
+    assert len(app.dataframe[0].value) == 12
+
+
+def test_a_typed_sentence_is_coloured_along_the_direction(results: Path, stand_in: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    app = open_page("heads", view="trajectory")
+    app.text_input(key="sentence-text").set_value("how kind of you")
+    click(app, "Look at the sentence")
+    assert not app.exception, app.exception
+    (table,) = (each.value for each in app.dataframe)
+    assert table["token"].tolist() == ["<|endoftext|>", "how", "kind", "of", "you"]
+    assert table["part"].tolist() == ["template", *["text"] * 4]
+    # A token of the stand-in is its length along one dimension.
+    steps = table["projection"].diff().tolist()[2:]
+    assert steps[0] == pytest.approx(-steps[1] / 2, rel=1e-3)
+    assert "of the saved prompts of both classes" in words(app)
 
 
 @pytest.mark.parametrize(("what", "shown"), [("heads", True), ("steer", False)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.causes.heads import METHOD_VERSION
+from emoact.causes.lens import METHOD_VERSION as LENS_VERSION
 from emoact.causes.saved import SavedCause, save_cause
 from emoact.store.layout import ResultsRoot
 
@@ -63,3 +64,34 @@ def plant_heads(
         "settings": settings,
     }
     return save_cause(ResultsRoot(results), "heads", rests_on, found)
+
+
+def plant_lens(results: Path, emotion: str = "gratitude", *, model: str = "gpt2") -> SavedCause:
+    """The logit lens of the direction that `plant_heads` takes apart: not above random."""
+    tokens = [
+        {
+            "side": side,
+            "rank": rank,
+            "token": token,
+            "token_id": 10 * rank,
+            "logit": sign * (3.0 - rank),
+            "random_95": sign * 3.5,
+        }
+        for side, sign, texts in (("raised", 1, (" thanks", "<b>")), ("lowered", -1, (" no", "\n")))
+        for rank, token in enumerate(texts, 1)
+    ]
+    found = {
+        "model": model,
+        "emotion": emotion,
+        "neutral": "neutral",
+        "target": {"site": "resid_pre", "layer": 2, "pooling": "mean_content"},
+        "random_weights": False,
+        "direction_norm": 2.0,
+        "n_random": 100,
+        "tokens": tokens,
+        "p_raised": 0.3,
+        "p_lowered": 0.01,
+        "above_random": {"raised": False, "lowered": True},
+    }
+    rests_on = {"method_version": LENS_VERSION, "emotion": emotion, "folder": model}
+    return save_cause(ResultsRoot(results), "lens", rests_on, found)

@@ -8,7 +8,7 @@ import pytest
 
 from emoact.report.making import make_report
 from tests.support.planted import plant_grid
-from tests.support.planted_heads import plant_heads
+from tests.support.planted_heads import plant_heads, plant_lens
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,16 @@ def test_without_a_result_there_is_no_section(tmp_path: Path) -> None:
     plant_grid(tmp_path, ["gpt2"], n_samples=3)
     text = make_report(tmp_path, form="md").path.read_text()
     assert "Components that write a direction" not in text
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [("en", "most (p = 0.01), against 100 random directions"), ("ja", "100個のランダムな方向です")],
+)
+def test_the_lens_of_a_direction_stands_beside_it(tmp_path: Path, lang: str, said: str) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_heads(tmp_path)
+    plant_lens(tmp_path)
+    text = make_report(tmp_path, lang=lang, form="md").path.read_text()
+    assert said in text.replace("\\'", "'")
+    assert "lens-1.svg" in text

@@ -1,0 +1,228 @@
+"""The direction itself: its tokens through the unembedding, and what lies where along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from emoact.causes import lens
+from emoact.causes.project import said_of, table_by
+from emoact.numbers import plural
+from emoact.views.chart import Axis, Chart, Key, Level, Line, Panel, Points, span
+from emoact.views.heads import RESULT, Heads, where
+from emoact.views.text import coloured, md
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+
+_ROW, _HEAD = 24, 70
+_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="direction")
+_LENS_TERMS: Mapping[str, str] = {
+    "logit": "unembedding(norm(v)) − unembedding(norm(0)) of the direction at a root mean square "
+    "of 1, less its mean over the vocabulary. Raised tokens have the largest, lowered ones the "
+    "smallest.",
+    "random": "95th percentile, at the same rank, of directions drawn with the covariance of the "
+    "neutral prompts. Every direction has some tokens with the largest logits.",
+    "p": "share of directions, this one included, whose first logit is at least as far out; above "
+    "random is p ≤ .025 at an end.",
+}
+_TERMS: Mapping[str, str] = {
+    "projection": "(x − mean of the neutral prompts) · unit direction, in model units: 0 at the "
+    "mean of neutral prompts, the norm of the direction at that of the emotion.",
+    "percentile": "percent of the tokens of the saved prompts that project at most as much. The "
+    "direction was made from these prompts.",
+}
+
+
+def show_lens(source: Heads, choice: Choice) -> Shown:
+    """Logits of the tokens at both ends, beside those of random directions."""
+    saved = source.lens(choice)
+    if saved is None:
+        return _NOTHING
+    table = lens.table_of(saved)
+    labels = [f"{row.rank}. {row.token!r} ({row.side})" for row in table.itertuples()]
+    marks = [
+        Points(
+            x=table["logit"].tolist(),
+            y=labels,
+            colour="text",
+            name="direction",
+            size=9.0,
+            hover="%{y}: %{x:.3g}",
+        ),
+        Points(
+            x=table["random_95"].tolist(),
+            y=labels,
+            colour="accent",
+            name="random",
+            symbol="x",
+            hover="95 % of random directions end at %{x:.3g}",
+        ),
+    ]
+    panel = Panel(
+        marks=marks,
+        x=Axis(
+            title="logit less its mean",
+            range=span(table["logit"], table["random_95"], at_least=(0.0, 0.0)),
+        ),
+        y=Axis(scale="category", categories=labels),
+    )
+    key = [
+        Key(name="the direction", kind="marker", symbol="circle"),
+        Key(
+            name="95 % of random directions, same rank",
+            kind="marker",
+            symbol="x",
+            colour="accent",
+        ),
+    ]
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(labels) + _HEAD]),
+        caption="Tokens that the unembedding raises and lowers most along the direction of "
+        f"{where(source.chosen(choice))}, beside the 95th percentile of random directions.",
+        name=f"lens-{saved.id[:6]}",
+    )
+
+
+def lens_answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
+    """The tokens at both ends, and whether random directions do as much."""
+    saved = source.lens(choice)
+    if saved is None:
+        return []
+    said: list[str] = [md(sentence) for sentence in lens.sentences_of(saved)]
+    if saved.found["random_weights"]:
+        said[-1] = Caution(said[-1])
+    return said
+
+
+BY = Control[Heads](
+    name="by",
+    label="Rows",
+    kind="one",
+    options=lambda _source, _choice: ("token", "passage"),
+    help="Single tokens of the texts, or whole prompts, pooled.",
+)
+
+
+def show_projections(source: Heads, choice: Choice) -> Shown:
+    """Tokens or prompts at both ends of the direction."""
+    if source.along is None:
+        return _NOTHING
+    by = choice["by"]
+    return Shown(
+        table=table_by(source.along.document, by),
+        chart=None,
+        caption=f"What projects most and least on the direction of {where(source.chosen(choice))}.",
+        name=f"projections-{by}",
+    )
+
+
+def projections_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
+    """The tokens at both ends."""
+    if source.along is None:
+        return []
+    found = source.along.document
+    return [
+        md(said_of(found)),
+        Remark(
+            f"{plural(found['n_passages'], 'saved prompt')} of {md(found['emotion'])} and "
+            f"{md(found['neutral'])}, which made the direction themselves."
+        ),
+    ]
+
+
+def show_trajectory(source: Heads, choice: Choice) -> Shown:
+    """Projection of every token of a typed sentence."""
+    found = source.trajectory
+    if found is None:
+        return _NOTHING
+    table = found.table
+    text = table[table["part"] == "text"]
+    panel = Panel(
+        marks=[
+            Level(at=0.0),
+            Line(
+                x=text["position"].tolist(),
+                y=text["projection"].tolist(),
+                colour="text",
+                name="projection",
+                symbol="circle",
+                data=[[token] for token in text["token"]],
+                hover="%{customdata[0]}: %{y:.3g}",
+            ),
+        ],
+        x=Axis(title="position"),
+        y=Axis(title="projection (model units)", zero=True),
+    )
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], heights=[320]) if len(text) else None,
+        caption=f"Projection along a typed sentence on the direction of "
+        f"{where(source.chosen(choice))}. 0 is the mean of neutral prompts.",
+        name="trajectory",
+        html=coloured(text["token"].tolist(), text["projection"].tolist()),
+    )
+
+
+def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
+    """Place of the sentence among the saved prompts."""
+    if source.trajectory is None:
+        return []
+    said: list[str] = [md(sentence) for sentence in source.trajectory.sentences]
+    if source.trajectory.looked.random_weights:
+        said[-1] = Caution(said[-1])
+    return [
+        *said,
+        Remark("Blue tokens project on the side of the emotion, orange ones on the other."),
+    ]
+
+
+def _words(source: Heads, choice: Choice, name: str) -> list[str]:
+    found = source.chosen(choice).found
+    target = found["target"]
+    words = [name, "--model", found["model"], "--emotion", found["emotion"]]
+    words += ["--layer", str(target["layer"]), "--site", target["site"]]
+    return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
+
+
+def _typed_words(source: Heads, choice: Choice) -> list[str]:
+    text = source.trajectory.looked.text if source.trajectory else ""
+    return [*_words(source, choice, "project"), f"--text={text}"]
+
+
+LENS = View[Heads](
+    name="lens",
+    page="heads",
+    title="Tokens of the direction",
+    question="Which tokens does the direction stand for, and does chance do as much?",
+    controls=(RESULT,),
+    show=show_lens,
+    answer=lens_answer,
+    terms=_LENS_TERMS,
+    command=lambda source, choice: _words(source, choice, "lens"),
+    in_report=lambda source: [
+        {"result": name} for name in source.named if source.lens({"result": name}) is not None
+    ],
+)
+PROJECTIONS = View[Heads](
+    name="projections",
+    page="heads",
+    title="Tokens and prompts along the direction",
+    question="Which tokens and prompts project most and least on the direction?",
+    controls=(RESULT, BY),
+    show=show_projections,
+    answer=projections_answer,
+    terms=_TERMS,
+    command=lambda source, choice: [*_words(source, choice, "project"), "--by", choice["by"]],
+)
+TRAJECTORY = View[Heads](
+    name="trajectory",
+    page="heads",
+    title="A sentence along the direction",
+    question="Which tokens of a sentence lie on the side of the emotion?",
+    controls=(RESULT,),
+    show=show_trajectory,
+    answer=trajectory_answer,
+    terms=_TERMS,
+    command=_typed_words,
+)
