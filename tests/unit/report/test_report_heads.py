@@ -39,7 +39,10 @@ def test_without_a_result_there_is_no_section(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lang", "said"),
-    [("en", "most (p = 0.01), against 100 random directions"), ("ja", "100個のランダムな方向です")],
+    [
+        ("en", "most (p = 0.010), against 100 random directions"),
+        ("ja", "100個のランダムな方向です"),
+    ],
 )
 def test_the_lens_of_a_direction_stands_beside_it(tmp_path: Path, lang: str, said: str) -> None:
     plant_grid(tmp_path, ["gpt2"], n_samples=3)
