@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import nn
 
+from emoact.causes.unembedding import Unembedding
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.shortcut import shortcut
 from emoact.positions import Span
@@ -19,7 +20,7 @@ from emoact.positions import Span
 BUDGET = 768
 """Most tokens of a pass."""
 _LARGEST_LOGITS = 64_000_000
-"""Most numbers in the logits of a pass."""
+"""Most numbers in the logits of a pass, and in the hidden states that wait for their logits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +71,7 @@ class UpperLayers:
         texts: What is scored.
         layer: Layer whose input (`resid_pre`) is changed.
         direct: Bypass the bridge's components; right where its weights are as they were loaded.
+        unembedding: That of the model where it was made before; None makes one.
         names: Hooks of the bridge that `edited` attaches functions to.
         whole: Compute the last token too, which only what is read inside the model needs.
 
@@ -84,6 +86,7 @@ class UpperLayers:
         *,
         layer: int,
         direct: bool,
+        unembedding: Unembedding | None = None,
         names: Sequence[str] = (),
         whole: bool = False,
     ) -> None:
@@ -92,8 +95,13 @@ class UpperLayers:
         self._model = bridge.original_model
         self._device = next(self._model.parameters()).device
         check_layer(layer, int(bridge.cfg.n_layers))
-        n_vocabulary = int(bridge.original_model.config.vocab_size)
-        self._budget = max(64, min(BUDGET, _LARGEST_LOGITS // n_vocabulary))
+        # Weights that were processed live in the components alone.
+        self._unembedding = unembedding or Unembedding(self._model) if direct else None
+        self._budget = BUDGET
+        if self._unembedding is None or not self._unembedding.holds:
+            n_vocabulary = int(bridge.original_model.config.vocab_size)
+            self._unembedding = None
+            self._budget = max(64, min(BUDGET, _LARGEST_LOGITS // n_vocabulary))
         self._streams: list[tuple[list[int], torch.Tensor, torch.Tensor]] = []
         self._tuple = 0
 
@@ -102,24 +110,25 @@ class UpperLayers:
         self,
         vectors: Float[np.ndarray, "vector d_model"],
         chosen: Sequence[int],
-        on_pass: Callable[[], None] = lambda: None,
+        on_pass: Callable[[int], None] = lambda _: None,
     ) -> list[Float64[np.ndarray, "vector token"]]:
         """Log-probabilities of the scored tokens of some texts, in nats, vector by vector.
 
         Args:
             vectors: Each is added at every changed position.
             chosen: Indices of the texts.
-            on_pass: Called after each pass; may raise to stop.
+            on_pass: Called after each pass with its number of texts, each vector counted; may raise
+                to stop.
         """
         found = {text: np.empty((len(vectors), self._texts[text].n_scored)) for text in chosen}
         with self._changed():
-            for rows, ids, stream in self._inputs(on_pass):
+            for rows, ids, stream in self._inputs(lambda: on_pass(0)):
                 wanted = [place for place, text in enumerate(rows) if text in found]
-                if wanted:
-                    own = [rows[place] for place in wanted]
+                for places in self._together(rows, wanted, len(vectors)):
+                    own = [rows[place] for place in places]
                     length = max(len(self._texts[text].ids) for text in own) - self._cut
                     self._batch(
-                        own, ids[wanted, :length], stream[wanted, :length], vectors, found, on_pass
+                        own, ids[places, :length], stream[places, :length], vectors, found, on_pass
                     )
         return [found[text] for text in chosen]
 
@@ -153,15 +162,32 @@ class UpperLayers:
                 handle = self._blocks[read].register_forward_pre_hook(note, with_kwargs=True)
                 try:
                     with self._bridge.hooks(fwd_hooks=list(edit(rows))):
-                        logits = self._run(ids, stream)
+                        given = self._run(ids, stream)
                 finally:
                     handle.remove()
+                if self._unembedding is None:
+                    said = [said_of(given[at], self._texts[text]) for at, text in enumerate(rows)]
+                else:
+                    said = [
+                        own[0] for own in self._said(self._unembedding, rows, given[None], None)
+                    ]
                 for place, text in enumerate(rows):
-                    own = self._texts[text]
-                    rows_read = inputs[0][place, : len(own.ids)].float().cpu().numpy()
-                    found[text] = Edited(stream=rows_read, log_probs=said_of(logits[place], own))
+                    rows_read = inputs[0][place, : len(self._texts[text].ids)]
+                    found[text] = Edited(
+                        stream=rows_read.float().cpu().numpy(), log_probs=said[place]
+                    )
                 on_pass()
         return [found[text] for text in range(len(self._texts))]
+
+    def _together(
+        self, rows: Sequence[int], places: Sequence[int], n_vectors: int
+    ) -> list[list[int]]:
+        """Places of texts that share passes: of one length where the vectors alone fill a pass."""
+        groups: dict[int, list[int]] = {}
+        for place in places:
+            length = len(self._texts[rows[place]].ids)
+            groups.setdefault(length if n_vectors * length >= self._budget else 0, []).append(place)
+        return list(groups.values())
 
     def _batch(
         self,
@@ -170,23 +196,77 @@ class UpperLayers:
         stream: torch.Tensor,
         vectors: np.ndarray,
         found: dict[int, np.ndarray],
-        on_pass: Callable[[], None],
+        on_pass: Callable[[int], None],
     ) -> None:
         n_texts, length = ids.shape
         changed = torch.zeros((n_texts, length, 1), dtype=stream.dtype, device=stream.device)
         for place, text in enumerate(rows):
             changed[place, self._texts[text].changed_from :] = 1
-        together = max(1, self._budget // (n_texts * length))
-        for start in range(0, len(vectors), together):
-            part = torch.tensor(vectors[start : start + together], dtype=stream.dtype)
-            part = part.to(stream.device)
-            steered = (stream[None] + changed[None] * part[:, None, None, :]).flatten(0, 1)
-            logits = self._run(ids.repeat(len(part), 1), steered)
-            for which in range(len(part)):
-                for place, text in enumerate(rows):
-                    at = logits[which * n_texts + place]
-                    found[text][start + which] = said_of(at, self._texts[text])
-            on_pass()
+
+        def passes(part: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
+            """What the model gives for every vector and text, some vectors at a time."""
+            together = max(1, self._budget // (n_texts * length))
+            for start in range(0, len(part), together):
+                added = torch.tensor(part[start : start + together], dtype=stream.dtype)
+                added = added.to(stream.device)[:, None, None, :]
+                steered = (stream[None] + changed[None] * added).flatten(0, 1)
+                given = self._run(ids.repeat(len(added), 1), steered)
+                yield start, given.reshape(len(added), n_texts, *given.shape[1:])
+                on_pass(len(added) * n_texts)
+
+        if self._unembedding is None:
+            for start, logits in passes(vectors):
+                for which in range(len(logits)):
+                    for place, text in enumerate(rows):
+                        own = self._texts[text]
+                        found[text][start + which] = said_of(logits[which, place], own)
+            return
+        before: torch.Tensor | None = None
+        if self._unembedding.wants_candidates(len(vectors)):
+            before = self._run(ids, stream)
+        waiting = max(1, _LARGEST_LOGITS // (n_texts * length * stream.shape[-1]))
+        for first in range(0, len(vectors), waiting):
+            given = torch.cat([each for _, each in passes(vectors[first : first + waiting])])
+            said = self._said(self._unembedding, rows, given, before)
+            for text, values in zip(rows, said, strict=True):
+                found[text][first : first + len(values)] = values
+
+    def _said(
+        self,
+        unembedding: Unembedding,
+        rows: Sequence[int],
+        hidden: torch.Tensor,
+        before: torch.Tensor | None,
+    ) -> list[np.ndarray]:
+        """Log-probabilities of the scored tokens of some texts from their last hidden states.
+
+        Args:
+            unembedding: Of the model.
+            rows: The texts.
+            hidden: Of `[vector, text, pos, d_model]`.
+            before: Those without a change, of `[text, pos, d_model]`; None computes all logits.
+        """
+        places = [
+            (place, at)
+            for place, text in enumerate(rows)
+            for at in range(max(self._texts[text].scored[0], 1), self._texts[text].scored[1])
+        ]
+        tokens = [int(self._texts[rows[place]].ids[at]) for place, at in places]
+        said = np.empty((len(hidden), len(places)))
+        wanted = torch.ones(said.shape, dtype=torch.bool)
+        states = torch.stack([hidden[:, place, at - 1] for place, at in places], dim=1)
+        if before is not None:
+            for column, (place, at) in enumerate(places):
+                prefix = tuple(self._texts[rows[place]].ids[:at].tolist())
+                values, wanted[:, column] = unembedding.estimated(
+                    states[:, column], before[place, at - 1], prefix, tokens[column]
+                )
+                said[:, column] = values.cpu().numpy()
+        targets = torch.tensor(tokens, device=hidden.device).expand(said.shape)
+        there = wanted.to(hidden.device)
+        said[wanted.numpy()] = unembedding.exact(states[there], targets[there])
+        ends = np.cumsum([self._texts[text].n_scored for text in rows])
+        return np.split(said, ends[:-1], axis=1)
 
     def _inputs(
         self, on_pass: Callable[[], None]
@@ -265,6 +345,7 @@ class UpperLayers:
         raise EmoactError(f"layer {self._layer} did not run", remedy="Report this as a fault.")
 
     def _run(self, ids: torch.Tensor, stream: torch.Tensor) -> torch.Tensor:
+        """Logits, or the last hidden states where the unembedding is apart."""
         self._stream = stream
         size = self._tuple
 
@@ -278,7 +359,8 @@ class UpperLayers:
         try:
             for own in below:
                 own["forward"] = passing
-            output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits
+            with self._unembedding.bypassed() if self._unembedding else nullcontext():
+                output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits
             return output
         finally:
             for own, forward in zip(below, before, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.saved import cause_id, read_cause, save_cause
 from emoact.causes.steer import BAND, KIND, SITE, SteerWork, n_evaluations, rests_on
 from emoact.causes.steering import Directions, SteerSettings, directions_of, split_scenarios
+from emoact.causes.unembedding import Unembedding
 from emoact.causes.verdict import Cell, effects_of
 from emoact.decode import decode, encode
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -32,8 +33,8 @@ _SAID: Mapping[str, str] = {
     "anger": "I am so angry.",
     "apology": "I am so sorry.",
 }
-_CHUNK = 10
-"""Directions between two reports of progress."""
+Key = TypeVar("Key")
+"""Name of some directions."""
 
 
 def run_steer(
@@ -94,8 +95,10 @@ class _Steering:
         ]
         self._class_of = [self._design.labels[self._design.label_of[at]] for at in scored]
         n_parts = len(self._settings.emotions) * len(self._settings.layers)
-        self._planned = n_parts * n_evaluations(self._settings, len(self._design.labels))
-        self._done, self._detail = 0, ""
+        self._planned: float = n_parts * n_evaluations(self._settings, len(self._design.labels))
+        self._done, self._detail = 0.0, ""
+        self._direct = bool(engine.facts.plan.get("direct", False))
+        self._unembedding = Unembedding(engine.bridge.original_model) if self._direct else None
 
     def found(self) -> dict[str, Any]:
         """The result in plain JSON."""
@@ -142,9 +145,14 @@ class _Steering:
             alpha=settings.alpha,
         )
 
-    def _upper(self, layer: int) -> UpperLayers:
-        direct = bool(self._engine.facts.plan.get("direct", False))
-        return UpperLayers(self._engine.bridge, self._texts, layer=layer, direct=direct)
+    def _upper(self, layer: int, texts: Sequence[Text] | None = None) -> UpperLayers:
+        return UpperLayers(
+            self._engine.bridge,
+            self._texts if texts is None else texts,
+            layer=layer,
+            direct=self._direct,
+            unembedding=self._unembedding,
+        )
 
     def _part(
         self,
@@ -175,81 +183,83 @@ class _Steering:
     ) -> list[dict[str, Any]]:
         settings, neutral = self._settings, self._settings.neutral
         doses = np.array(settings.doses)
-        whole = self._means(upper, np.zeros((1, len(directions.own))), self._design.labels)
-        own = self._means(upper, doses[:, None] * directions.own, self._design.labels)
-        other = [
-            self._means(upper, doses[:, None] * each, (emotion,))[emotion] - whole[emotion]
-            for each in directions.others.values()
-        ]
+        own = {"own": doses[:, None] * directions.own}
+        controls = {
+            (name, dose): dose * getattr(directions, name)
+            for dose in settings.control_doses
+            for name in ("random", "shuffled")
+        }
+        few = {
+            ("random", dose): dose * directions.random[:BAND]
+            for dose in settings.doses
+            if dose not in settings.control_doses
+        }
+        others = {name: doses[:, None] * each for name, each in directions.others.items()}
+        of_emotion = self._changes(upper, emotion, {**own, **controls, **few, **others})
+        of_neutral = self._changes(upper, neutral, {**own, **controls})
+        by_class = {emotion: of_emotion["own"], neutral: of_neutral["own"]}
+        for label in self._design.labels:
+            if label not in by_class:
+                by_class[label] = self._changes(upper, label, own)["own"]
+        other_directions = np.array([of_emotion[name] for name in others])
         prompt_only = self._prompt_only(emotion)
-        rows = []
-        for at, dose in enumerate(settings.doses):
-            tested = dose in settings.control_doses
-            labels = (emotion, neutral) if tested else (emotion,)
-            n_random = settings.n_random if tested else BAND
 
-            def drawn(
-                vectors: np.ndarray, dose: float = dose, labels: tuple[str, ...] = labels
-            ) -> list[list[float]]:
-                means = self._means(upper, dose * vectors, labels)
-                changes = [means[label] - whole[label] for label in labels]
-                if len(changes) == 1:
-                    changes.append(np.full(len(vectors), np.nan))
-                both: list[list[float]] = np.stack(changes, axis=1).tolist()
-                return both
+        def drawn(key: tuple[str, float]) -> list[list[float]]:
+            if key not in of_emotion:
+                return []
+            first = of_emotion[key]
+            second = of_neutral.get(key, np.full(len(first), np.nan))
+            both: list[list[float]] = np.stack([first, second], axis=1).tolist()
+            return both
 
-            rows.append(
-                {
-                    "dose": dose,
-                    "by_class": {
-                        label: float(own[label][at] - whole[label][0])
-                        for label in self._design.labels
-                    },
-                    "other_directions": float(np.mean([each[at] for each in other]))
-                    if other
-                    else float("nan"),
-                    "random": drawn(directions.random[:n_random]),
-                    "shuffled": drawn(directions.shuffled) if tested else [],
-                    "prompt_only": prompt_only,
-                }
-            )
-        return rows
+        return [
+            {
+                "dose": dose,
+                "by_class": {label: float(by_class[label][at]) for label in self._design.labels},
+                "other_directions": float(other_directions[:, at].mean())
+                if len(other_directions)
+                else float("nan"),
+                "random": drawn(("random", dose)),
+                "shuffled": drawn(("shuffled", dose)),
+                "prompt_only": prompt_only,
+            }
+            for at, dose in enumerate(settings.doses)
+        ]
 
     def _specificity(
         self, emotion: str, directions: Directions, upper: UpperLayers
     ) -> list[dict[str, Any]]:
         """Own minus others under directions of exchanged emotions, at every control dose."""
         neutral = self._settings.neutral
-        labels = tuple(label for label in self._design.labels if label != neutral)
-        whole = self._means(upper, np.zeros((1, len(directions.own))), labels)
+        vectors = {dose: dose * directions.other_emotion for dose in self._settings.control_doses}
+        changes = {
+            label: self._changes(upper, label, vectors)
+            for label in self._design.labels
+            if label != neutral
+        }
         rows = []
-        for dose in self._settings.control_doses:
-            means = self._means(upper, dose * directions.other_emotion, labels)
-            change = {label: means[label] - whole[label] for label in labels}
-            others = [change[label] for label in labels if label != emotion]
-            rows.append({"dose": dose, "drawn": (change[emotion] - np.mean(others, 0)).tolist()})
+        for dose in vectors:
+            others = [change[dose] for label, change in changes.items() if label != emotion]
+            drawn = changes[emotion][dose] - np.mean(others, axis=0)
+            rows.append({"dose": dose, "drawn": drawn.tolist()})
         return rows
 
-    def _means(
-        self, upper: UpperLayers, vectors: np.ndarray, labels: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Mean log-probability over all scored tokens of each class, one for each vector."""
-        chosen = [at for at, label in enumerate(self._class_of) if label in labels]
-        found = {label: np.empty(len(vectors)) for label in labels}
-        for start in range(0, len(vectors), _CHUNK):
-            part = vectors[start : start + _CHUNK]
-            tokens = upper.log_probs(part, chosen, self._reporter.check_cancelled)
-            self._done += len(part) * len(labels)
+    def _changes(
+        self, upper: UpperLayers, label: str, vectors: Mapping[Key, np.ndarray]
+    ) -> dict[Key, np.ndarray]:
+        """Change of the mean log-probability over all tokens of a class, by name and vector."""
+        chosen = [at for at, own in enumerate(self._class_of) if own == label]
+        none = np.zeros((1, self._engine.facts.d_model))
+
+        def on_pass(n_texts: int) -> None:
+            self._done += n_texts / len(chosen)
             self._tell()
-            for label in labels:
-                own = [
-                    each
-                    for at, each in zip(chosen, tokens, strict=True)
-                    if self._class_of[at] == label
-                ]
-                mean = np.concatenate(own, axis=1).mean(axis=1)
-                found[label][start : start + len(part)] = mean
-        return found
+
+        together = np.concatenate([none, *vectors.values()])
+        tokens = upper.log_probs(together, chosen, on_pass)
+        means = np.concatenate(tokens, axis=1).mean(axis=1)
+        ends = np.cumsum([len(each) for each in vectors.values()])
+        return dict(zip(vectors, np.split(means[1:] - means[0], ends[:-1]), strict=True))
 
     def _tell(self) -> None:
         """Report the progress; directions of exchanged emotions come on top of what was planned."""
@@ -258,8 +268,8 @@ class _Steering:
             "analyze",
             model="",
             detail=self._detail,
-            done=self._done,
-            total=self._planned,
+            done=round(self._done),
+            total=round(self._planned),
             share=0.99 * self._done / self._planned,
         )
 
@@ -283,11 +293,11 @@ class _Steering:
         if max(len(text.ids) for text in behind) > self._engine.context:
             return float("nan")
         nothing = np.zeros((1, self._engine.facts.d_model))
-        direct = bool(self._engine.facts.plan.get("direct", False))
         means = []
         for texts in (behind, own):
-            upper = UpperLayers(self._engine.bridge, texts, layer=0, direct=direct)
-            found = upper.log_probs(nothing, range(len(texts)), self._reporter.check_cancelled)
+            found = self._upper(0, texts).log_probs(
+                nothing, range(len(texts)), lambda _: self._reporter.check_cancelled()
+            )
             means.append(float(np.concatenate(found, axis=1).mean()))
         return means[0] - means[1]
 
