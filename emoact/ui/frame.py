@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +18,12 @@ from emoact.views.text import mono, shortened
 
 FOLDER = "results"
 """Parameter of the address that names the results folder."""
+PASSWORD = "EMOACT_PASSWORD"  # noqa: S105
+"""Variable with the password that the dashboard asks for; without it there is none."""
 _FRAMED = "framed"
+_KNOWN = "password-known"
+_COOKIE = "emoact"
+_PAUSE_S = 1.0
 _PAGES = (
     ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
     ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),
@@ -69,6 +78,7 @@ _PAGES = (
 def open_frame() -> Page:
     """Draw the frame and return the page that the address asks for."""
     _refuse_strangers()
+    _ask_for_password()
     st.session_state[_FRAMED] = True
     page = _navigation()
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
@@ -103,6 +113,37 @@ def _refuse_strangers() -> None:
     if not is_own(headers.get("Origin"), headers.get("Host")):
         st.error("A page of another address has asked for this dashboard. Nothing is shown to it.")
         st.stop()
+
+
+def _ask_for_password() -> None:
+    """End the script until the password of `EMOACT_PASSWORD` was typed, where there is one.
+
+    It may stand in the address as `?password=`, from which it is removed. A cookie of the browser
+    session then lets its next tabs in.
+    """
+    password = os.environ.get(PASSWORD, "")
+    if not password or st.session_state.get(_KNOWN):
+        return
+    pass_ = hmac.new(password.encode(), b"emoact dashboard", hashlib.sha256).hexdigest()
+    if hmac.compare_digest(str(st.context.cookies.get(_COOKIE)).encode(), pass_.encode()):
+        st.session_state[_KNOWN] = True
+        return
+    given = st.query_params.get("password", "")
+    if not given:
+        box = st.empty()
+        given = box.text_input("Password of this dashboard", type="password")
+        if not given:
+            st.stop()
+        box.empty()
+    st.query_params.pop("password", None)
+    if not hmac.compare_digest(given.encode(), password.encode()):
+        # Slows down a program that tries many.
+        time.sleep(_PAUSE_S)
+        st.error("This is not the password. Reload the page to try again.")
+        st.stop()
+    st.session_state[_KNOWN] = True
+    cookie = f"{_COOKIE}={pass_}; path=/; SameSite=Strict"
+    st.html(f"<script>document.cookie = {cookie!r}</script>", unsafe_allow_javascript=True)
 
 
 # Drawn here, because a named icon would be fetched from a server far away.

@@ -6,6 +6,9 @@ import dataclasses
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emoact import numbers
 from emoact.data.importing import Import, check_import
@@ -13,7 +16,7 @@ from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
-from emoact.ui.boxes import answer, error_box
+from emoact.ui.boxes import answer, error_box, outcome
 from emoact.ui.extract_form import DEFAULT_DATASET
 from emoact.ui.prompt_data import prompt_frame
 from emoact.views.text import md, mono
@@ -22,6 +25,7 @@ _PREVIEW = 20
 _REFUSED = "import-refused"
 _UPLOAD = "upload"
 _KEPT = "imports-kept"
+_FOUND = "import-found"
 DATASET = "file"
 """Query parameter; Extract has another one, because a page sets only its own."""
 
@@ -50,18 +54,38 @@ def show(results: str) -> None:
             key=f"{_UPLOAD}{st.session_state.get(_KEPT) or ''}",
             help="Rows need text and emotion; id, scenario_id, subset and lang are optional. The "
             "file is checked first, and then saved below the results folder.",
+            on_change=_forget,
         )
         refused = st.session_state.pop(_REFUSED, None)
         if refused is not None:
             error_box(refused, title="The file could not be saved")
-        if file is None:
+        if file is not None:
+            st.session_state[_FOUND] = file.name, outcome(lambda: _checked(file))
+            _give_back(file)
+        if _FOUND not in st.session_state:
             return
-        try:
-            found = check_import(file.name, file.getvalue())
-        except EmoactError as error:
-            error_box(error, title=f"{md(file.name)} was not imported")
+        name, checked = st.session_state[_FOUND]
+        if checked.value is None:
+            error_box(checked.error, title=f"{md(name)} was not imported")
             return
-        _preview(results, found)
+        _preview(results, checked.value)
+
+
+def _checked(file: UploadedFile) -> Import:
+    return check_import(file.name, file.getvalue())
+
+
+def _forget() -> None:
+    """Drop the last file: another was chosen, or it was removed from the uploader."""
+    st.session_state.pop(_FOUND, None)
+
+
+def _give_back(file: UploadedFile) -> None:
+    """Remove a file that was read from the server, which would keep it until its page is closed."""
+    context = get_script_run_ctx()
+    manager = None if context is None else context.uploaded_file_mgr
+    if isinstance(manager, MemoryUploadedFileManager) and context is not None:
+        manager.remove_file(context.session_id, file.file_id)
 
 
 def _preview(results: str, found: Import) -> None:
@@ -96,6 +120,7 @@ def _keep(results: str, found: Import) -> None:
     except EmoactError as error:
         st.session_state[_REFUSED] = error
         return
+    _forget()
     st.session_state[DATASET] = str(path)
     st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from tests.support.pages import click, open_page, words
@@ -93,6 +95,34 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(results: Path
     click(app, "Extract with these prompts")
     assert app.title[0].value == "Extract"
     assert app.text_input(key="dataset").value == str(kept)
+
+
+def test_an_upload_does_not_stay_in_the_memory_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: list[int] = []
+    remove = MemoryUploadedFileManager.remove_file
+
+    def removed(self: MemoryUploadedFileManager, session_id: str, file_id: str) -> None:
+        remove(self, session_id, file_id)
+        held.append(len(self.get_files(session_id, [file_id])))
+
+    monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", removed)
+    app = upload(open_page("prompts"), "mine.csv", GOOD)
+    assert "Use 12 prompts" in [button.label for button in app.button]
+    upload(app, "mine.csv", "nothing")
+    assert "was not imported" in app.error[0].proto.title
+    assert held == [0, 0]
+
+
+def test_a_password_is_asked_for_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOACT_PASSWORD", "open sesame")
+    app = open_page("home")
+    assert not app.title
+    (box,) = app.text_input
+    box.set_value("open sesame").run()
+    assert app.title
+    assert not app.text_input
 
 
 def test_a_confound_is_named_with_its_remedy(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,32 @@ def test_a_page_of_another_port_is_shown_nothing(tmp_path: Path) -> None:
     # Must not happen: anything of the results folder in what a stranger gets.
     assert "20260131-140500-aaaa" not in seen
     assert str(results) not in seen
+
+
+def test_a_dashboard_with_a_password_shows_nothing_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results"
+    plant_run(results, "20260131-140500-aaaa", "finished", models=("gpt2",))
+    monkeypatch.setenv("EMOACT_PASSWORD", "open sesame")
+    with serving(results, tmp_path / "server.log") as server:
+        without, wrong, right = (
+            Session(page="runs", query=query)
+            for query in ("", "password=sesame", "password=open%20sesame")
+        )
+        visit_together([without, wrong, right], server.url, seconds=30.0, runs=2)
+        said = "\n".join(right.texts)
+        cookie = re.search("emoact=([0-9a-f]{64}); path=/; SameSite=Strict", said)
+        assert cookie is not None
+        again = Session(page="runs", query="", cookie=f"emoact={cookie[1]}")
+        forged = Session(page="runs", query="", cookie="emoact=open sesame")
+        visit_together([again, forged], server.url, seconds=30.0, runs=2)
+        assert "open sesame" not in server.log.read_text()
+    sessions = (without, wrong, right, again, forged)
+    assert [session.failures for session in sessions] == [[]] * 5
+    shown = ["20260131-140500-aaaa" in "\n".join(session.texts) for session in sessions]
+    assert shown == [False, False, True, True, False]
+    assert "This is not the password" in "\n".join(wrong.texts)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ class Session:
         failures: Exceptions on the page, and the error that ended the connection.
         remembers: False does not look into the messages, which is dear.
         origin: Address of the page that asks, as its browser states it.
+        cookie: What its browser kept.
     """
 
     page: str
@@ -34,6 +35,7 @@ class Session:
     failures: list[str] = field(default_factory=list)
     remembers: bool = True
     origin: str | None = None
+    cookie: str = ""
     _parts: dict[str, float] = field(default_factory=dict)
     _hash: str = ""
 
@@ -41,6 +43,8 @@ class Session:
         """Open the page and keep its parts alive, for a time or until so many scripts ended."""
         address = url.replace("http://", "ws://") + "/_stcore/stream"
         options: Any = {"origin": self.origin, "subprotocols": ["streamlit"], "max_size": None}
+        if self.cookie:
+            options["additional_headers"] = {"Cookie": self.cookie}
         with connect(address, **options) as connection:
             self._ask(connection)
             until = time.monotonic() + seconds
