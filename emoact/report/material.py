@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.store.summaries import measures_of
+from emoact.store.summaries.joining import labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.views.activations import findings as findings_of
 from emoact.views.theme import emotion_order
@@ -151,7 +153,7 @@ def gather(
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(units))
     on_step("analysis")
-    phase3, unread = newest_phase3(root, {unit.sha256 for unit in units})
+    phase3, unread = newest_phase3(root, _hashes(root, units))
     folders = {unit.folder for unit in units}
     return Material(
         results=os.fspath(results),
@@ -168,12 +170,14 @@ def gather(
 
 
 def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:
-    known = manifest.load(root).units
+    known, there = manifest.load(root).units, labels_by_emotion(root)
     vocabularies: dict[str, int | None] = {}
     facts = []
     for unit in found:
         path = root.unit_path(unit.folder, unit.emotion)
-        entry = known.get(root.unit_name(unit.folder, unit.emotion))
+        labels = there.get((unit.folder, unit.emotion), [unit.emotion])
+        files = [root.unit_path(unit.folder, label) for label in labels]
+        entries = [known.get(root.unit_name(unit.folder, label)) for label in labels]
         if unit.folder not in vocabularies:
             stated = read(path).metadata.get("d_vocab")
             vocabularies[unit.folder] = stated if isinstance(stated, int) else None
@@ -183,12 +187,31 @@ def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts,
                 **{**own, "provenance": unit.provenance or {}},
                 file=path.name,
                 d_vocab=vocabularies[unit.folder],
-                size=path.stat().st_size,
-                sha256=file_sha256(path),
-                recorded=None if entry is None else entry.sha256,
+                size=sum(file.stat().st_size for file in files),
+                sha256=_together([file_sha256(file) for file in files]),
+                recorded=_together([None if entry is None else entry.sha256 for entry in entries]),
             )
         )
     return tuple(facts)
+
+
+def _hashes(root: ResultsRoot, units: Sequence[UnitFacts]) -> set[str]:
+    """Hashes of all files of the units; of parts each."""
+    there = labels_by_emotion(root)
+    parts = [
+        file_sha256(root.unit_path(unit.folder, label))
+        for unit in units
+        for label in there.get((unit.folder, unit.emotion), [])
+    ]
+    return {*parts, *(unit.sha256 for unit in units)}
+
+
+def _together(hashes: Sequence[str | None]) -> Any:
+    """The hash of a file; of several parts the hash of their hashes; None where one is unknown."""
+    known = [each for each in hashes if each is not None]
+    if len(known) < len(hashes):
+        return None
+    return known[0] if len(known) == 1 else hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 
 def _executors(root: ResultsRoot, units: Sequence[UnitFacts]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import streamlit as st
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import known_measures, unit_measures
+from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui.boxes import error_box
 
@@ -31,8 +32,9 @@ class UnitFile:
         folder: The model's folder.
         emotion: Class label, from the file's name.
         path: The file.
-        modified_ns: Modification time.
+        modified_ns: Modification time, of parts that of the newest.
         size: Bytes.
+        labels: The emotion, or its parts, which are several files.
     """
 
     results: str
@@ -41,6 +43,7 @@ class UnitFile:
     path: str
     modified_ns: int
     size: int
+    labels: tuple[str, ...]
 
     @property
     def modified(self) -> datetime:
@@ -77,9 +80,10 @@ def unit_files(results: str) -> list[UnitFile]:
     """
     found = []
     try:
-        for folder, emotion, path in ResultsRoot(results).units():
+        root = ResultsRoot(results)
+        for (folder, emotion), labels in labels_by_emotion(root).items():
             try:
-                status = path.stat()
+                states = [root.unit_path(folder, label).stat() for label in labels]
             except OSError:
                 # Replaced or removed between the listing and now, or a link that leads nowhere.
                 continue
@@ -88,9 +92,10 @@ def unit_files(results: str) -> list[UnitFile]:
                     results=results,
                     folder=folder,
                     emotion=emotion,
-                    path=str(path),
-                    modified_ns=status.st_mtime_ns,
-                    size=status.st_size,
+                    path=str(root.unit_path(folder, emotion)),
+                    modified_ns=max(state.st_mtime_ns for state in states),
+                    size=sum(state.st_size for state in states),
+                    labels=tuple(labels),
                 )
             )
     except EmoactError as error:
@@ -112,9 +117,17 @@ def unit_cards(results: str) -> list[UnitCard]:
 def unit_card(file: UnitFile) -> UnitCard:
     """The card of one version of a file."""
     root = ResultsRoot(file.results)
+    measure = functools.partial(unit_measures, root, file.folder)
+    if len(file.labels) == 1:
+        # Kept, so that a second look at a file without a summary does not measure it again.
+        measure = functools.partial(_measures_once, file)
     try:
-        unit = known_measures(
-            root, file.folder, file.emotion, measure=functools.partial(measures, file)
+        check_parts(root, file.folder, file.emotion)
+        unit = join_measures(
+            [
+                known_measures(root, file.folder, label, measure=functools.partial(measure, label))
+                for label in file.labels
+            ]
         )
     except FileRefusedError as error:
         return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
@@ -131,4 +144,9 @@ def measures(file: UnitFile) -> UnitMeasures:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
         EmoactError: The file cannot be read.
     """
-    return unit_measures(ResultsRoot(file.results), file.folder, file.emotion)
+    root = ResultsRoot(file.results)
+    return join_measures([unit_measures(root, file.folder, label) for label in file.labels])
+
+
+def _measures_once(file: UnitFile, _label: str) -> UnitMeasures:
+    return measures(file)

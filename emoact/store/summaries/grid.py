@@ -15,6 +15,7 @@ from functools import partial
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.schema import Finding
 from emoact.store.layout import ResultsRoot
+from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
 from emoact.store.summaries.keeping import remove_unused, unit_measures
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.summaries.measuring import NoPositionsError, measure_file, unmeasured_file
@@ -42,13 +43,20 @@ def measures_of(results: str | os.PathLike[str]) -> Measured:
     """The measures of every unit; files that are refused become problems, not errors."""
     root = ResultsRoot(results)
     units, problems, pooled = [], [], []
-    for folder, emotion, path in root.units():
+    for (folder, emotion), labels in labels_by_emotion(root).items():
+        path = root.unit_path(folder, emotion)
         try:
-            units.append(unit_measures(root, folder, emotion))
+            check_parts(root, folder, emotion)
+            units.append(join_measures([unit_measures(root, folder, one) for one in labels]))
         except EmoactError as error:
             only_pooled = isinstance(error, NoPositionsError)
             if only_pooled:
-                pooled.append(unmeasured_file(path, partial(measure_file, path)))
+                files = [root.unit_path(folder, one) for one in labels]
+                pooled.append(
+                    join_measures(
+                        [unmeasured_file(one, partial(measure_file, one)) for one in files]
+                    )
+                )
             reason = error.reason if isinstance(error, FileRefusedError) else error.message
             problems.append(
                 Finding(
