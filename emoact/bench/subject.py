@@ -25,7 +25,7 @@ from emoact.models.resolve import resolve_model
 from emoact.schema import Device, ExtractionOptions
 
 RUN = "run"
-"""Name of the pipeline: tokenising, passes, shard, pickle, manifest."""
+"""Name of the pipeline: tokenising, passes, pickle, manifest."""
 
 
 class Subject:

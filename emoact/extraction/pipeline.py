@@ -22,6 +22,7 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
 from emoact.schema import Dataset
 from emoact.store import manifest
+from emoact.store.atomic import remove_left_behind
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
@@ -70,12 +71,12 @@ def run_units(
             remedy="Start a new run on the new file, or put the old one back and resume.",
         )
     remove_stale_files(root.partial)
+    remove_left_behind(root.activations)
     try:
         for model in config.models:
             reporter.check_cancelled()
             _run_model(config, model, dataset, root, reporter, plans, engine_for)
     finally:
-        # Removes the run's empty folder of work in progress too.
         remove_stale_files(root.partial)
 
 

@@ -1,4 +1,4 @@
-"""One unit: passes into a shard, the shard into the unit's file, the file acknowledged."""
+"""One unit: its file laid out, filled by passes, put in place, acknowledged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.store.parts import Part
 from emoact.store.protocol import find_store, store_of
-from emoact.store.shard import ShardLayout, UnitShard
+from emoact.store.shard import ShardLayout
+from emoact.store.write import UnitFile, lay_out
 
 _PROMPT_FIELDS = ("id", "scenario_id", "subset", "text", "lang")
 
@@ -89,26 +90,22 @@ def compute_and_save(
         d_head=facts.d_head,
     )
     reporter.step("extract", model=folder, detail=job.part.label)
-    shard = UnitShard.create(
-        root.shard_path(job.config.run_id, folder, job.part.label), layout=layout
-    )
-    try:
-        _forward(job, engine=engine, shard=shard, reporter=reporter)
+    before = root.unit_path(folder, job.part.label)
+    store = find_store(store_in(job.configuration))
+    path = root.unit_path(folder, job.part.label, store=store.name)
+    parts: dict[str, Any] = {
+        "tokens": [prompt.ids for prompt in job.tokenised],
+        "token_strings": [prompt.strings for prompt in job.tokenised],
+        "labels": [job.part.emotion] * len(job.prompts),
+    }
+    # The final metadata are as long: they differ in numbers and times of fixed length.
+    draft = _metadata(job, facts, started_at=started_at, seconds=1.0)
+    with lay_out(path, layout=layout, metadata=draft, **parts) as file:
+        _forward(job, engine=engine, file=file, reporter=reporter)
         seconds = time.perf_counter() - began
         reporter.step("save", model=folder, detail=job.part.label)
-        before = root.unit_path(folder, job.part.label)
-        store = find_store(store_in(job.configuration))
-        path = root.unit_path(folder, job.part.label, store=store.name)
-        written = store.write(
-            path,
-            shard=shard,
-            tokens=[prompt.ids for prompt in job.tokenised],
-            token_strings=[prompt.strings for prompt in job.tokenised],
-            labels=[job.part.emotion] * len(job.prompts),
-            metadata=_metadata(job, facts, started_at=started_at, seconds=seconds),
-        )
-    finally:
-        shard.close_and_remove()
+        metadata = _metadata(job, facts, started_at=started_at, seconds=seconds)
+        written = store.write(path, shard=file, metadata=metadata, **parts)
     reporter.check_in_place()
     manifest.record(
         root,
@@ -170,7 +167,7 @@ def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> Unit
     return replace(job, tokenised=tuple(found))
 
 
-def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Reporter) -> None:
+def _forward(job: UnitJob, *, engine: Engine, file: UnitFile, reporter: Reporter) -> None:
     samples_done = tokens_done = 0
 
     def on_pass(samples: int, tokens: int) -> None:
@@ -185,7 +182,7 @@ def _forward(job: UnitJob, *, engine: Engine, shard: UnitShard, reporter: Report
         )
         reporter.check_cancelled()
 
-    engine.forward(job.tokenised, put=shard.put, on_pass=on_pass)
+    engine.forward(job.tokenised, put=file.put, on_pass=on_pass)
 
 
 def _metadata(

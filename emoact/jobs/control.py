@@ -33,7 +33,7 @@ from emoact.jobs.look import look
 from emoact.jobs.queue import one_at_a_time, run_directories, shards_of
 from emoact.jobs.snapshot import RESUMABLE
 from emoact.models.cache import hash_of
-from emoact.store.atomic import write_error
+from emoact.store.atomic import remove_left_behind, write_error
 from emoact.store.layout import ResultsRoot
 
 _LEAVING_S = 15.0
@@ -202,7 +202,7 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
                 shutil.rmtree(hidden)
             finally:
                 lock.close()
-            shutil.rmtree(root.partial / run_id, ignore_errors=True)
+            remove_left_behind(root.activations)
     except OSError as error:
         raise write_error(error, path=directory.path) from error
 

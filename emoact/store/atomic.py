@@ -20,6 +20,80 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+class NewFile:
+    """A file beside the one whose place it is going to take, under a name that says so.
+
+    Args:
+        path: The file to put in place.
+        need: Bytes that will be written, where known; a disk without room then shows at once.
+        parents: True to create missing parent folders.
+
+    Raises:
+        EmoactError: The folder cannot be written, or there is no room.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, need: int = 0, parents: bool = True
+    ) -> None:
+        self.path, self._need = Path(path), need
+        with self.telling(), contextlib.ExitStack() as stack:
+            if parents:
+                make_folder(self.path.parent)
+            self._folder = os.open(self.path.parent, FOLDER_FLAGS)
+            stack.callback(os.close, self._folder)
+            _remove_stale(self._folder)
+            check_room(self._folder, need)
+            self._name, self.file = _open_temporary(self._folder)
+            stack.pop_all()
+
+    def put_in_place(self, *, durable: bool = True) -> None:
+        """Close the file and give it its name; where a step fails it is discarded.
+
+        Args:
+            durable: True to return only once the file has reached the disk.
+
+        Raises:
+            EmoactError: A step failed; an unconfirmed fsync too.
+        """
+        try:
+            with self.telling():
+                self._need = max(self._need, self.file.tell())
+                self.file.flush()
+                if durable:
+                    os.fsync(self.file.fileno())
+                # Still open and locked, or another writer would take the file for a dead one's.
+                os.replace(
+                    self._name, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder
+                )
+                self._name = ""
+                self.file.close()
+                if durable:
+                    os.fsync(self._folder)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close and remove the file, unless it is in place; a second call does nothing."""
+        if self._folder < 0:
+            return
+        if self._name:
+            # If the disk refuses this, the next writer in the folder removes the file.
+            with contextlib.suppress(OSError):
+                os.unlink(self._name, dir_fd=self._folder)
+        with contextlib.suppress(OSError):
+            self.file.close()
+        os.close(self._folder)
+        self._folder = -1
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn an error of the disk into one that says what it means and what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise write_error(error, path=self.path, need=self._need) from error
+
+
 @contextlib.contextmanager
 def replace_atomically(
     path: str | os.PathLike[str], *, need: int = 0, durable: bool = True, parents: bool = True
@@ -39,37 +113,14 @@ def replace_atomically(
     Raises:
         EmoactError: The file could not be written; says how many bytes were needed and are free.
     """
-    target = Path(path)
-    written = 0
+    new = NewFile(path, need=need, parents=parents)
     try:
-        if parents:
-            make_folder(target.parent)
-        folder = os.open(target.parent, FOLDER_FLAGS)
+        yield new.file
+        new.put_in_place(durable=durable)
     except OSError as error:
-        raise write_error(error, path=target, need=need) from error
-    try:
-        _remove_stale(folder)
-        check_room(folder, need)
-        name, file = _open_temporary(folder)
-        try:
-            with file:
-                yield file
-                written = file.tell()
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-                # Still open and locked, or another writer would take the file for a dead one's.
-                os.replace(name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=folder)
-            raise
-        if durable:
-            os.fsync(folder)
-    except OSError as error:
-        raise write_error(error, path=target, need=max(need, written)) from error
+        raise write_error(error, path=path, need=need) from error
     finally:
-        os.close(folder)
+        new.discard()
 
 
 def write_json(
@@ -112,6 +163,18 @@ def lock_held(path: Path, *, patience_s: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def remove_left_behind(folders: Path) -> None:
+    """Remove what writers that died left in the folders below a folder."""
+    with contextlib.suppress(OSError):
+        for path in folders.iterdir():
+            with contextlib.suppress(OSError):
+                folder = os.open(path, FOLDER_FLAGS | os.O_NOFOLLOW)
+                try:
+                    _remove_stale(folder)
+                finally:
+                    os.close(folder)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

@@ -131,11 +131,6 @@ class ResultsRoot:
         """
         return self._inside(*self._unit(folder, emotion, store))
 
-    def shard_path(self, run_id: str, folder: str, emotion: str) -> Path:
-        """File in which one run gathers the activations of one unit before they are saved."""
-        _, folder, name = _unit_parts(folder, emotion, ".safetensors")
-        return self._inside(".partial", check_id(run_id, kind="run id"), folder, name)
-
     def lock_path(self, folder: str, emotion: str) -> Path:
         """Held by the run that works on a unit."""
         _, folder, name = _unit_parts(folder, emotion, ".lock")

@@ -133,6 +133,5 @@ def test_cancel_stops_a_run_and_keeps_what_was_saved(
 
     # Must not happen: half a file, or work in progress left behind.
     assert not read_all(server.results).problems
-    partial = server.results / ".partial"
-    assert not partial.exists() or not list(partial.rglob("*.safetensors"))
+    assert not list(server.results.rglob(".emoact-*"))
     assert [run.state for run in list_runs(server.results)] == ["cancelled"]

@@ -28,7 +28,7 @@ NOTHING = ("true",)
 ERRORS = {
     "mkdir": ("ENOSPC", "EROFS", "EIO"),
     "fallocate": ("ENOSPC", "EFBIG"),
-    "pwrite64": ("ENOSPC", "EIO"),
+    "pwritev2": ("ENOSPC", "EIO"),
     "write": ("ENOSPC", "EIO", "EFBIG"),
     "fsync": ("EIO", "ENOSPC"),
     "renameat": ("EIO", "ENOSPC"),
@@ -97,7 +97,6 @@ class Scene:
             str(path.relative_to(results))
             for path in results.rglob("*")
             if path.name.startswith((".emoact-", ".new-", ".deleted-"))
-            or ("safetensors" in path.name and path.is_file())
         ]
 
 

@@ -44,7 +44,7 @@ ERRORS = {
     "mkdir": ("ENOSPC", "EACCES", "EROFS", "EIO", "EDQUOT"),
     "openat": ("ENOSPC", "EACCES", "EROFS", "EIO", "EDQUOT", "EMFILE"),
     "fallocate": ("ENOSPC", "EIO", "EFBIG", "EDQUOT"),
-    "pwrite64": ("ENOSPC", "EIO", "EFBIG", "EDQUOT"),
+    "pwritev2": ("ENOSPC", "EIO", "EFBIG", "EDQUOT"),
     "write": ("ENOSPC", "EIO", "EFBIG", "EDQUOT"),
     "fsync": ("EIO", "ENOSPC", "EDQUOT"),
     "renameat": ("EIO", "ENOSPC", "EACCES", "EROFS"),
@@ -163,7 +163,7 @@ def _undisturbed(scene: Scene, server: WriterServer) -> Outcome:
 def _points(scene: Scene, server: WriterServer, every: bool) -> list[tuple[str, int]]:
     """The system calls to disturb: all of them, or some of every kind."""
     points = _undisturbed(scene, server).points()
-    assert len(points) >= 40
+    assert len(points) >= 30
     if every:
         return points
     kinds = {name: (name, count) for name, count in points}
@@ -208,7 +208,7 @@ def test_a_disk_that_fails_at_any_system_call_is_told_and_leaves_the_old_files(
 
 
 def _complaints_about_telling(outcome: Outcome, name: str, code: str) -> list[str]:
-    if outcome.code == 0 and name in ("unlink", "rmdir"):
+    if outcome.code == 0 and name in ("unlink", "unlinkat", "rmdir"):
         return []  # scratch files that stay are no failure of the run
     began = outcome.acknowledged or "activations" in outcome.trace
     if outcome.code not in ((1,) if began else (1, 2)):
@@ -227,28 +227,30 @@ def test_the_order_of_system_calls_survives_a_power_cut(scene: Scene, server: Wr
     A file's bytes are synced before its rename, its folder after, and only then does the next file
     begin, the manifest's own included.
     """
-    steps: list[str] = []
-    temporary = file = folder = ""
+    steps: list[tuple[str, str]] = []
+    folders: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for line in _undisturbed(scene, server).trace.splitlines():
         if match := re.match(r'openat\((\d+), "(\.emoact-\w+\.tmp)".*= (\d+)$', line):
             folder, temporary, file = match.groups()
-            steps.append("create")
-        elif match := re.match(r"(write|fsync)\((\d+)", line):
-            if file and match[2] == file:
-                step = f"{match[1]} file"
-                steps += [] if steps[-1] == step == "write file" else [step]
-            elif steps and steps[-1].startswith("rename") and match[2] == folder:
-                steps.append(f"{match[1]} folder")
+            folders[temporary], owners[file] = folder, temporary
+            steps.append((temporary, "create"))
+        elif match := re.match(r"p?(write|fsync)(?:v2?)?\((\d+)", line):
+            if match[2] in owners:
+                step = (owners[match[2]], f"{match[1]} file")
+                steps += [] if steps[-1] == step and match[1] == "write" else [step]
+            elif steps and steps[-1][1].startswith("rename"):
+                assert match[2] == folders[steps[-1][0]]
+                steps.append((steps[-1][0], f"{match[1]} folder"))
         elif match := re.match(r'renameat\((\d+), "([^"]+)", (\d+), "([^"]+)"\)', line):
-            assert match.groups()[:3] == (folder, temporary, folder)
-            steps.append(f"rename to {match[4]}")
-            file = ""
+            assert match[1] == match[3] == folders[match[2]]
+            steps.append((match[2], f"rename to {match[4]}"))
+            owners = {file: name for file, name in owners.items() if name != match[2]}
         elif match := re.match(r'unlinkat\(\d+, "([^"]+)"', line):
-            # The probe of check_writable, which is never named.
-            assert match[1] == temporary
-            assert steps.pop() == "create"
-            file = ""
-    assert steps == [
+            # The probe of check_writable, or activations before another store packs them.
+            owners = {file: name for file, name in owners.items() if name != match[1]}
+            steps = [step for step in steps if step[0] != match[1]]
+    assert [step for _, step in steps] == [
         step
         for emotion in EMOTIONS
         for name in (unit_file_name(emotion, the_store().suffix), "manifest.json")
@@ -282,11 +284,10 @@ def test_runs_into_one_folder_at_once_leave_what_one_leaves(runs: int, tmp_path:
     assert _leftovers(results) == []
 
 
-@pytest.mark.parametrize("limit", [0, 1, 500, 1007, 1008, 1500])
+@pytest.mark.parametrize("limit", [0, 1, 500, 1000, 1500])
 def test_a_file_size_limit_is_told_and_leaves_the_old_files(
     limit: int, tmp_path: Path, hashes: dict[int, dict[str, str]]
 ) -> None:
-    """1,008 bytes is the shard's size: at less its space cannot be reserved, at more it can."""
     write_units(tmp_path / "results", OLD)
     ended = subprocess.run(
         [sys.executable, "-B", "-m", "tests.support.fault_writer", str(tmp_path / "results"), "1"],
@@ -349,8 +350,7 @@ def test_a_disk_that_fills_up_is_told_and_leaves_the_old_files(
         )
         tries += 1
     record_property("points", tries)
-    # It was full for the shard in some tries and for the unit's file in others.
-    assert {"activations_anger.safetensors", unit_file_name("anger", store.suffix)} <= told
+    assert unit_file_name("anger", store.suffix) in told
 
 
 def _error_of(results: Path) -> str | None:

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from emoact.sites import SiteName, site_names
 from emoact.store.pickle_opcodes import plain
-from emoact.store.shard import ShardLayout, UnitShard
-from emoact.store.write import encode_unit
+from emoact.store.write import lay_out, write_unit
 from tests.support.units import sample_unit
 
 TEXTS = st.text(st.characters(), max_size=300)
@@ -62,9 +61,8 @@ def test_units_of_every_shape_come_back_equal(
         metadata=metadata,
     )
     with tempfile.TemporaryDirectory() as folder:
-        shard = unit.shard(Path(folder) / "s.safetensors")
-        data = b"".join(encode_unit(shard=shard, **unit.parts()))
-        shard.close_and_remove()
+        write_unit(Path(folder) / "unit.pkl", shard=unit, **unit.parts())
+        data = (Path(folder) / "unit.pkl").read_bytes()
     pickletools.dis(data, out=io.StringIO())
     found, expected = pickle.loads(data), unit.payload()
     assert repr(found.pop("metadata")) == repr(expected.pop("metadata"))
@@ -99,17 +97,29 @@ def _assert_same(found: Any, expected: Any) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(data=st.data(), lengths=st.lists(st.integers(0, 5), min_size=1, max_size=8).map(tuple))
-def test_any_order_of_puts_gives_the_same_shard(
-    data: st.DataObject, lengths: tuple[int, ...]
+@given(
+    data=st.data(),
+    sites=SITE_SETS,
+    lengths=st.lists(st.integers(0, 5), max_size=8).map(tuple),
+    draft=st.floats(allow_nan=False),
+)
+def test_any_order_of_puts_gives_the_bytes_of_a_unit_written_at_once(
+    data: st.DataObject, sites: tuple[SiteName, ...], lengths: tuple[int, ...], draft: float
 ) -> None:
-    layout = ShardLayout(sites=("mlp_out",), n_layers=1, d_model=3, lengths=lengths)
-    rng = np.random.default_rng(0)
-    arrays = [rng.standard_normal((length, 3)).astype(np.float32) for length in lengths]
+    unit = sample_unit(sites=sites, lengths=lengths, metadata={"seconds": 0.5})
+    places = [
+        (*place, at) for place, arrays in unit.activations.items() for at in range(len(arrays))
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        shard = UnitShard.create(Path(folder) / "s.safetensors", layout=layout)
-        for sample in data.draw(st.permutations(range(len(lengths)))):
-            shard.put("mlp_out", 0, sample, arrays[sample])
-        for sample, array in enumerate(arrays):
-            np.testing.assert_array_equal(shard.rows("mlp_out", 0, sample), array)
-        shard.close_and_remove()
+        once, bit_by_bit = Path(folder) / "once.pkl", Path(folder) / "bit_by_bit.pkl"
+        expected = write_unit(once, shard=unit, **unit.parts())
+        laid_out = {**unit.parts(), "metadata": {"seconds": draft}}
+        with lay_out(bit_by_bit, layout=unit.layout, **laid_out) as file:
+            for site, layer, sample in data.draw(st.permutations(places)):
+                file.put(site, layer, sample, unit.rows(site, layer, sample))
+            for site, layer, sample in places:
+                np.testing.assert_array_equal(
+                    file.rows(site, layer, sample), unit.rows(site, layer, sample), strict=True
+                )
+            assert write_unit(bit_by_bit, shard=file, **unit.parts()) == expected
+        assert bit_by_bit.read_bytes() == once.read_bytes()

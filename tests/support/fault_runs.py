@@ -22,7 +22,7 @@ from tests.support.numpy_engine import numpy_engine
 from tests.support.strace import FaultServer, serve
 
 CALLS = (
-    "mkdir", "fallocate", "ftruncate", "pwrite64", "write", "fsync",
+    "mkdir", "fallocate", "ftruncate", "pwritev2", "write", "fsync",
     "rename", "renameat", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
 """System calls that change the disk. A file that was only opened anew is covered by the next call,

@@ -22,15 +22,17 @@ import numpy as np
 from emoact.errors import EmoactError
 from emoact.sites import SiteName
 from emoact.store import manifest
+from emoact.store.atomic import remove_left_behind
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import ManifestEntry, unit_lock
 from emoact.store.protocol import STORES, Store, find_store
-from emoact.store.shard import ShardLayout, UnitShard
+from emoact.store.shard import ShardLayout
+from emoact.store.write import lay_out
 from tests.support.strace import Ended, FaultServer, serve
 
 CALLS = (
-    "mkdir", "openat", "fallocate", "ftruncate", "pwrite64", "write", "fsync", "fdatasync",
+    "mkdir", "openat", "fallocate", "ftruncate", "pwritev2", "write", "fsync", "fdatasync",
     "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
 """The system calls by which the store changes the disk."""
@@ -63,6 +65,7 @@ def write_units(
     root = ResultsRoot(results)
     root.check_writable()
     remove_stale_files(root.partial)
+    remove_left_behind(root.activations)
     layout = ShardLayout(sites=SITES, n_layers=2, d_model=d_model, lengths=LENGTHS)
     for emotion in EMOTIONS:
         with unit_lock(root, FOLDER, emotion):
@@ -79,24 +82,20 @@ def _save_unless_saved(
         return None
     store = the_store()
     rng = np.random.default_rng([seed, len(emotion)])
-    shard = UnitShard.create(root.shard_path(run_id, FOLDER, emotion), layout=layout)
-    try:
+    path = root.unit_path(FOLDER, emotion, store=store.name)
+    parts: dict[str, Any] = {
+        # No two prompts begin alike, since their rows do not either.
+        "tokens": [np.arange(length) + 10 * length for length in LENGTHS],
+        "token_strings": [["x"] * length for length in LENGTHS],
+        "labels": [emotion] * len(LENGTHS),
+    }
+    with lay_out(path, layout=layout, metadata={"seed": 0, "run_id": run_id}, **parts) as file:
         for site in SITES:
             for layer in layout.layers(site):
                 for sample in range(layout.n_samples):
                     rows = rng.standard_normal(layout.shape(site, sample)).astype(np.float32)
-                    shard.put(site, layer, sample, rows)
-        written = store.write(
-            root.unit_path(FOLDER, emotion, store=store.name),
-            shard=shard,
-            # No two prompts begin alike, since their rows do not either.
-            tokens=[np.arange(length) + 10 * length for length in LENGTHS],
-            token_strings=[["x"] * length for length in LENGTHS],
-            labels=[emotion] * len(LENGTHS),
-            metadata={"seed": seed, "run_id": run_id},
-        )
-    finally:
-        shard.close_and_remove()
+                    file.put(site, layer, sample, rows)
+        written = store.write(path, shard=file, metadata={"seed": seed, "run_id": run_id}, **parts)
     manifest.record(
         root,
         ManifestEntry(

@@ -32,9 +32,7 @@ def honest() -> bytes:
     metadata = contract_metadata("gpt2", "joy", n_layers=3, d_model=6, n_samples=3)
     unit = sample_unit(metadata=metadata)
     with tempfile.TemporaryDirectory() as folder:
-        shard = unit.shard(Path(folder) / "unit.safetensors")
-        write_compact(Path(folder) / "unit.zarr.zip", shard=shard, **unit.parts())
-        shard.close_and_remove()
+        write_compact(Path(folder) / "unit.zarr.zip", shard=unit, **unit.parts())
         return (Path(folder) / "unit.zarr.zip").read_bytes()
 
 

@@ -1,8 +1,7 @@
-"""Units of seeded numbers, in a shard and as the payload that the contract says they become."""
+"""Units of seeded numbers, as arrays and as the payload that the contract says they become."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from emoact.sites import SiteName, site_names
 from emoact.sites import site as site_of
-from emoact.store.shard import ShardLayout, UnitShard
+from emoact.store.shard import ShardLayout
 from emoact.store.write import write_unit
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,16 +29,12 @@ class SampleUnit:
     labels: list[str]
     metadata: dict[str, Any]
 
-    def shard(self, path: Path) -> UnitShard:
-        """A shard with every array put."""
-        shard = UnitShard.create(path, layout=self.layout)
-        for (site, layer), samples in self.activations.items():
-            for sample, array in enumerate(samples):
-                shard.put(site, layer, sample, array)
-        return shard
+    def rows(self, site: SiteName, layer: int, sample: int) -> Array:
+        """One sample's array."""
+        return self.activations[site, layer][sample]
 
     def parts(self) -> dict[str, Any]:
-        """The keyword arguments beside the shard."""
+        """The keyword arguments beside the arrays."""
         return {
             "tokens": self.tokens,
             "token_strings": self.token_strings,
@@ -106,21 +101,21 @@ def write_rows(
         tokens: Words of the first positions of every sample.
         metadata: As it stands in the file.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        shard = UnitShard.create(Path(scratch) / "unit.safetensors", layout=layout)
-        for site in layout.sites:
-            for layer in layout.layers(site):
-                for sample in range(layout.n_samples):
-                    shard.put(site, layer, sample, rows(site, layer, sample).astype(np.float32))
-        write_unit(
-            target,
-            shard=shard,
-            tokens=[np.arange(length, dtype=np.int64) for length in layout.lengths],
-            token_strings=[list(tokens[:length]) for length in layout.lengths],
-            labels=[emotion] * layout.n_samples,
-            metadata=metadata,
-        )
-        shard.close_and_remove()
+    unit = SampleUnit(
+        layout=layout,
+        activations={
+            (site, layer): [
+                rows(site, layer, sample).astype(np.float32) for sample in range(layout.n_samples)
+            ]
+            for site in layout.sites
+            for layer in layout.layers(site)
+        },
+        tokens=[np.arange(length, dtype=np.int64) for length in layout.lengths],
+        token_strings=[list(tokens[:length]) for length in layout.lengths],
+        labels=[emotion] * layout.n_samples,
+        metadata=metadata,
+    )
+    write_unit(target, shard=unit, **unit.parts())
     return target
 
 

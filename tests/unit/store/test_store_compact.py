@@ -51,11 +51,7 @@ def compact_unit(
 
 
 def write(unit: SampleUnit, folder: Path, name: str = "activations_joy.zarr.zip") -> Written:
-    shard = unit.shard(folder / "unit.safetensors")
-    try:
-        return write_compact(folder / name, shard=shard, **unit.parts())
-    finally:
-        shard.close_and_remove()
+    return write_compact(folder / name, shard=unit, **unit.parts())
 
 
 def opened_by_zarr(path: Path) -> Any:

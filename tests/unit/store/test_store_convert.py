@@ -40,9 +40,7 @@ def a_unit(sites: tuple[SiteName, ...] = SITES[0], **provenance: Any) -> SampleU
 
 
 def write(unit: SampleUnit, folder: Path, name: str = "activations_joy.pkl") -> Path:
-    shard = unit.shard(folder / "unit.safetensors")
-    write_unit(folder / name, shard=shard, **unit.parts())
-    shard.close_and_remove()
+    write_unit(folder / name, shard=unit, **unit.parts())
     return folder / name
 
 

@@ -76,15 +76,13 @@ def test_a_hostile_name_is_refused_and_never_leaves_the_root(name: str, root: Re
         for place in (
             lambda: root.unit_path(name, "joy"),
             lambda: root.unit_name(name, "joy"),
-            lambda: root.shard_path("r1", name, "joy"),
+            lambda: root.lock_path(name, "joy"),
         ):
             with pytest.raises(RequestError):
                 place()
     for by_id in (root.run_dir, root.analysis_dir, root.report_path):
         with pytest.raises(RequestError):
             by_id(name)
-    with pytest.raises(RequestError):
-        root.shard_path(name, "gpt2", "joy")
     _refused_or_one_plain_file(lambda: root.unit_path("gpt2", name), root)
     assert _names(root.path.parent) == ["results"]
     assert _names(root.path) == []
@@ -158,7 +156,7 @@ PLACES: list[tuple[str, Callable[[ResultsRoot], object]]] = [
     ("analysis", lambda root: root.analysis_dir("a1")),
     ("reports", lambda root: root.report_path("r.html")),
     (".partial", lambda root: root.partial),
-    (".partial/r1", lambda root: root.shard_path("r1", "gpt2", "joy")),
+    (".partial/.locks", lambda root: root.lock_path("gpt2", "joy")),
 ]
 
 

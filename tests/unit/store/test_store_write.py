@@ -18,17 +18,13 @@ from emoact.sites import site_names
 from emoact.store.protocol import Written
 from emoact.store.read.closed import load_closed
 from emoact.store.reading import read
-from emoact.store.write import write_unit
+from emoact.store.write import lay_out, write_unit
 from tests.support.honest import difference
 from tests.support.units import SampleUnit, sample_unit
 
 
 def _write(unit: SampleUnit, target: Path, **other: Any) -> Written:
-    shard = unit.shard(target.parent / "partial" / "s.safetensors")
-    try:
-        return write_unit(target, shard=shard, **(unit.parts() | other))
-    finally:
-        shard.close_and_remove()
+    return write_unit(target, shard=unit, **(unit.parts() | other))
 
 
 def test_hash_and_size_are_those_of_the_file(tmp_path: Path) -> None:
@@ -57,13 +53,30 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_written(tmp_path: Path) -
     target = tmp_path / "unit.pkl"
     before = _write(sample_unit(), target)
     unit = sample_unit(seed=1)
-    shard = unit.shard(tmp_path / "partial" / "s.safetensors")
-    shard._put["mlp_out", 2][1] = False
-    with pytest.raises(EmoactError, match="mlp_out layer 2 sample 1 was never computed"):
-        write_unit(target, shard=shard, **unit.parts())
-    shard.close_and_remove()
+    with lay_out(target, layout=unit.layout, **unit.parts()) as file:
+        for site, layer in unit.activations:
+            for sample in range(unit.layout.n_samples - (site == "mlp_out" and layer == 2)):
+                file.put(site, layer, sample, unit.rows(site, layer, sample))
+        with pytest.raises(EmoactError, match="mlp_out layer 2 sample 2 was never computed"):
+            write_unit(target, shard=file, **unit.parts())
     assert hashlib.sha256(target.read_bytes()).hexdigest() == before.sha256
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["partial", "unit.pkl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["unit.pkl"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"metadata": {"n": 1 << 40}}, {"labels": ["joy", "joy", "Joy"]}]
+)
+def test_words_that_do_not_fit_what_was_laid_out_are_written_all_the_same(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    unit = sample_unit(metadata={"n": 1})
+    with lay_out(tmp_path / "a.pkl", layout=unit.layout, **unit.parts()) as file:
+        for site, layer in unit.activations:
+            for sample in range(unit.layout.n_samples):
+                file.put(site, layer, sample, unit.rows(site, layer, sample))
+        written = write_unit(tmp_path / "a.pkl", shard=file, **(unit.parts() | change))
+    assert written == _write(unit, tmp_path / "b.pkl", **change)
+    assert (tmp_path / "a.pkl").read_bytes() == (tmp_path / "b.pkl").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -102,23 +115,21 @@ def test_ten_times_the_samples_need_no_more_memory(tmp_path: Path) -> None:
     script = """
 import resource, sys
 import numpy as np
-from emoact.store.shard import UnitShard
 from emoact.store.shard import ShardLayout
-from emoact.store.write import write_unit
+from emoact.store.write import lay_out, write_unit
 n, folder = int(sys.argv[1]), sys.argv[2]
 layout = ShardLayout(
     sites=("resid_pre", "mlp_out"), n_layers=4, d_model=512, lengths=(12,) * n
 )
-shard = UnitShard.create(f"{folder}/s.safetensors", layout=layout)
-rows = np.ones((12, 512), dtype=np.float32)
-for site in layout.sites:
-    for layer in range(4):
-        for sample in range(n):
-            shard.put(site, layer, sample, rows)
 ids = np.zeros(12, dtype=np.int64)
-write_unit(f"{folder}/u.pkl", shard=shard, tokens=[ids] * n, token_strings=[["x"] * 12] * n,
-           labels=["joy"] * n, metadata={})
-shard.close_and_remove()
+parts = dict(tokens=[ids] * n, token_strings=[["x"] * 12] * n, labels=["joy"] * n, metadata={})
+rows = np.ones((12, 512), dtype=np.float32)
+with lay_out(f"{folder}/u.pkl", layout=layout, **parts) as file:
+    for site in layout.sites:
+        for layer in range(4):
+            for sample in range(n):
+                file.put(site, layer, sample, rows)
+    write_unit(f"{folder}/u.pkl", shard=file, **parts)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     peaks = [

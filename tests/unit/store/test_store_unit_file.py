@@ -1,0 +1,200 @@
+"""The file in which a unit's activations gather: its pickle, as long as it has no name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.errors import EmoactError
+from emoact.sites import site_names
+from emoact.store.atomic import remove_left_behind
+from emoact.store.shard import ShardLayout
+from emoact.store.write import UnitFile, lay_out, write_unit
+from tests.support.units import SampleUnit, sample_unit
+
+UNIT = sample_unit(sites=site_names())
+
+
+def laid_out(target: Path, unit: SampleUnit = UNIT) -> AbstractContextManager[UnitFile]:
+    return lay_out(target, layout=unit.layout, **unit.parts())
+
+
+def fill(file: UnitFile) -> None:
+    for (site, layer), samples in UNIT.activations.items():
+        for sample, array in enumerate(samples):
+            file.put(site, layer, sample, array)
+
+
+def temporary(folder: Path) -> Path:
+    (found,) = folder.glob(".emoact-*.tmp")
+    return found
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[UnitFile]:
+    """A file without any array yet."""
+    with laid_out(tmp_path / "unit.pkl") as file:
+        yield file
+
+
+def test_an_array_that_is_not_contiguous_is_saved_by_its_values(empty: UnitFile) -> None:
+    array = np.arange(48, dtype=np.float32).reshape(6, 8).T[::2]
+    empty.put("mlp_out", 0, 0, array)
+    np.testing.assert_array_equal(empty.rows("mlp_out", 0, 0), array)
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (4, 5), (4,), (6, 4), (1, 4, 6)])
+def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], empty: UnitFile) -> None:
+    with pytest.raises(ValueError, match=r"resid_pre layer 1 sample 0 has shape .*not \(4, 6\)"):
+        empty.put("resid_pre", 1, 0, np.zeros(shape, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("site", "layer", "sample"),
+    [("resid_pre", 3, 0), ("resid_pre", -1, 0), ("resid_post", 0, 0), ("mlp_out", 0, 3)],
+)
+def test_a_place_that_the_layout_does_not_have_is_refused(
+    site: Any, layer: int, sample: int, empty: UnitFile
+) -> None:
+    with pytest.raises((KeyError, IndexError)):
+        empty.put(site, layer, sample, np.zeros((4, 6), dtype=np.float32))
+
+
+def test_samples_are_not_counted_from_the_end(empty: UnitFile) -> None:
+    last = UNIT.activations["resid_pre", 0][2]
+    with pytest.raises(IndexError, match="sample -1"):
+        empty.put("resid_pre", 0, -1, last)
+    with pytest.raises(IndexError, match="sample -1"):
+        empty.rows("resid_pre", 0, -1)
+
+
+def test_an_activation_that_was_never_computed_is_named_and_never_read_as_zeros(
+    empty: UnitFile,
+) -> None:
+    empty.put("resid_pre", 0, 0, UNIT.activations["resid_pre", 0][0])
+    with pytest.raises(EmoactError, match="resid_pre layer 0 sample 1 was never computed"):
+        empty.rows("resid_pre", 0, 1)
+
+
+def test_short_reads_and_writes_are_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write_unit(tmp_path / "at_once.pkl", shard=UNIT, **UNIT.parts())
+    pread = os.pread
+
+    def write_little(descriptor: int, pieces: Any, position: int) -> int:
+        return os.pwrite(descriptor, b"".join(bytes(piece) for piece in pieces)[:7], position)
+
+    def read_little(descriptor: int, size: int, position: int) -> bytes:
+        return pread(descriptor, min(size, 5), position)
+
+    monkeypatch.setattr(os, "pwritev", write_little)
+    monkeypatch.setattr(os, "pread", read_little)
+    with laid_out(tmp_path / "unit.pkl") as file:
+        fill(file)
+        for (site, layer), samples in UNIT.activations.items():
+            for sample, array in enumerate(samples):
+                np.testing.assert_array_equal(file.rows(site, layer, sample), array)
+        assert write_unit(tmp_path / "unit.pkl", shard=file, **UNIT.parts()) == written
+    assert (tmp_path / "unit.pkl").read_bytes() == (tmp_path / "at_once.pkl").read_bytes()
+
+
+def test_a_file_cut_short_from_outside_is_an_error_and_not_zeros(
+    empty: UnitFile, tmp_path: Path
+) -> None:
+    fill(empty)
+    path = temporary(tmp_path)
+    os.truncate(path, path.stat().st_size - 4)
+    with pytest.raises(EmoactError, match="could not be read back: the file is shorter"):
+        write_unit(tmp_path / "unit.pkl", shard=empty, **UNIT.parts())
+    assert not (tmp_path / "unit.pkl").exists()
+
+
+def test_the_space_is_there_before_the_first_array(tmp_path: Path) -> None:
+    unit = sample_unit(sites=("resid_pre",), n_layers=4, d_model=256, lengths=(256,))
+    with laid_out(tmp_path / "unit.pkl", unit):
+        assert unit.layout.n_bytes == 4 * 256 * 256 * 4
+        assert temporary(tmp_path).stat().st_blocks * 512 >= unit.layout.n_bytes
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL, None])
+def test_where_space_cannot_be_reserved_the_file_works_all_the_same(
+    code: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, "refused") if code else AttributeError("posix_fallocate")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    write_unit(tmp_path / "unit.pkl", shard=UNIT, **UNIT.parts())
+    found = pickle.loads((tmp_path / "unit.pkl").read_bytes())
+    np.testing.assert_array_equal(found["mlp_output"][2][2], UNIT.activations["mlp_out", 2][2])
+
+
+@pytest.mark.parametrize("can_reserve", [True, False])
+def test_a_unit_larger_than_the_disk_is_refused_at_once_and_leaves_nothing(
+    can_reserve: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "refused")
+
+    if not can_reserve:
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+    status = os.statvfs(tmp_path)
+    width = status.f_blocks * status.f_frsize // 4 + 1
+    layout = ShardLayout(sites=("resid_pre",), n_layers=2, d_model=width, lengths=(1,))
+    parts: dict[str, Any] = {
+        "tokens": [np.zeros(1, dtype=np.int64)],
+        "token_strings": [["x"]],
+        "labels": ["joy"],
+        "metadata": {},
+    }
+    with (
+        pytest.raises(EmoactError, match=r"[\d,]+ bytes are needed and [\d,]+ bytes are free"),
+        lay_out(tmp_path / "unit.pkl", layout=layout, **parts),
+    ):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    with laid_out(tmp_path / "unit.pkl"):
+        assert not (tmp_path / "unit.pkl").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_dead_writers_go_and_those_of_live_ones_stay(tmp_path: Path) -> None:
+    with laid_out(tmp_path / "gpt2" / "unit.pkl") as live:
+        for folder in ("gpt2", "pythia"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f".emoact-{'0' * 16}.tmp").write_bytes(b"torn")
+        (tmp_path / "pythia" / "unit.pkl").write_bytes(b"whole")
+        remove_left_behind(tmp_path)
+        names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+        assert sorted(names) == sorted([temporary(tmp_path / "gpt2").name, "unit.pkl"])
+        live.put("mlp_out", 0, 0, UNIT.activations["mlp_out", 0][0])
+    remove_left_behind(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sites": ()}, "sites is"),
+        ({"sites": ("resid_pre", "resid_pre")}, "sites is"),
+        ({"n_layers": 0}, "n_layers is 0"),
+        ({"d_model": 0}, "d_model 0"),
+        ({"lengths": (3, -1)}, "shortest sample -1"),
+        ({"sites": ("pattern",)}, "needs n_heads"),
+    ],
+)
+def test_an_impossible_layout_is_refused(change: dict[str, Any], said: str) -> None:
+    sound: dict[str, Any] = {"sites": ("resid_pre",), "n_layers": 1, "d_model": 1, "lengths": (1,)}
+    with pytest.raises(ValueError, match=said):
+        ShardLayout(**(sound | change))
