@@ -7,6 +7,8 @@ why this is not protocol 5: `numpy._core.numeric._frombuffer` came with numpy 2 
 
 from __future__ import annotations
 
+import functools
+import math
 import struct
 from typing import Any
 
@@ -26,7 +28,8 @@ ARRAY_END = b"tb"
 """Opcodes after the bytes of an array: TUPLE and BUILD."""
 
 _DEEPEST = 64
-_ALIGNMENT = 64  # a cache line, so that arrays sliced out of a memory map compute at full speed
+ALIGNMENT = 64
+"""A cache line, so that arrays sliced out of a memory map compute at full speed."""
 
 
 def text(value: str) -> bytes:
@@ -154,8 +157,11 @@ _STORAGE_HEAD = (
 _STORAGE_TAIL = b"Ntq\x04Q.\x80\x02]q\x00X\x01\x00\x00\x000q\x01a."
 
 
+@functools.lru_cache(maxsize=4096)
 def array_start(shape: tuple[int, ...], *, position: int, first: bool) -> bytes:
     """The opcodes before the bytes of a float32 array in C order.
+
+    They are the same at every position that differs by a multiple of the alignment.
 
     Args:
         shape: Its shape.
@@ -164,11 +170,11 @@ def array_start(shape: tuple[int, ...], *, position: int, first: bool) -> bytes:
         first: True for the first array of the file.
     """
     before = (_FIRST_EMPTY if first else _EMPTY) + MARK
-    size = 4 * int(np.prod(shape, dtype=np.int64))
+    size = 4 * math.prod(shape)
     after = _shape(shape) + (_FIRST_FLOAT32 if first else _FLOAT32) + b"\x89\x8e"
     after += size.to_bytes(8, "little")
     # The state starts with its version, 1, which may be spelled with any number of zero bytes.
-    spare = -(position + len(before) + 2 + len(after)) % _ALIGNMENT
+    spare = -(position + len(before) + 2 + len(after)) % ALIGNMENT
     version = b"\x8a" + bytes([spare, 1]) + bytes(spare - 1) if spare else b"K\x01"
     return before + version + after
 

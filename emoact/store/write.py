@@ -150,6 +150,10 @@ class UnitFile:
     def __init__(self, target: str | os.PathLike[str], layout: ShardLayout, words: _Words) -> None:
         self.layout = layout
         self._words = words
+        self._shapes = {
+            site: [layout.shape(site, sample) for sample in range(layout.n_samples)]
+            for site in layout.sites
+        }
         self._starts: dict[tuple[SiteName, int], Int64[np.ndarray, " n_samples"]] = {}
         texts, self._metadata_at, self._size = self._lay_out()
         self._missing: dict[tuple[SiteName, int], Bool[np.ndarray, " n_samples"]] = {
@@ -194,7 +198,7 @@ class UnitFile:
             ValueError: The shape is not the one that the layout says.
         """
         start, before, _ = self._place(site, layer, sample)
-        expected = self.layout.shape(site, sample)
+        expected = self._shapes[site][sample]
         if rows.shape != expected:
             raise ValueError(
                 f"{site} layer {layer} sample {sample} has shape {rows.shape}, not {expected}"
@@ -213,7 +217,7 @@ class UnitFile:
         start, before, size = self._place(site, layer, sample)
         self._check_put(site, layer, sample)
         data = self._read(size, start + len(before))
-        return np.frombuffer(data, dtype="<f4").reshape(self.layout.shape(site, sample))
+        return np.frombuffer(data, dtype="<f4").reshape(self._shapes[site][sample])
 
     def put_in_place(self, words: _Words) -> Written:
         """Write the final metadata, hash the file and give it its name.
@@ -257,9 +261,10 @@ class UnitFile:
         # A negative index would reach into another layer.
         if not 0 <= sample < self.layout.n_samples:
             raise IndexError(f"sample {sample} of {self.layout.n_samples}")
-        start, shape = int(self._starts[site, layer][sample]), self.layout.shape(site, sample)
+        start, shape = int(self._starts[site, layer][sample]), self._shapes[site][sample]
         is_first = sample == 0 and (site, layer) == next(iter(self._starts))
-        before = opcodes.array_start(shape, position=start, first=is_first)
+        # Few different ones, which are remembered.
+        before = opcodes.array_start(shape, position=start % opcodes.ALIGNMENT, first=is_first)
         return start, before, math.prod(shape) * _ITEM_SIZE
 
     def _check_put(self, site: SiteName, layer: int, sample: int) -> None:
