@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid, planted_norm
 from tests.support.server import Server
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visitor, needs_model
+from tests.browser.conftest import needs_model
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import ROOT, Server
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 

@@ -12,13 +12,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from emoact.jobs.snapshot import RunError
-from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 

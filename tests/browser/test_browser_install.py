@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import expect
 
 from emoact.store.reading import read_all
-from tests.browser.conftest import Visitor
 from tests.support.packaged import NAME, registry_for_processes, write_wheels
 from tests.support.server import Server, serving
+from tests.support.visitor import Visitor
 
 PATIENCE_MS = 120_000
 

@@ -11,8 +11,9 @@ from playwright.sync_api import expect
 from emoact.jobs.progress import list_runs
 from emoact.models.hosts import IDLE, leave_others
 from emoact.store.reading import read_all
-from tests.browser.conftest import Visitor, needs_model
+from tests.browser.conftest import needs_model
 from tests.support.server import Server
+from tests.support.visitor import Visitor
 
 EMOTIONS = ["gratitude", "anger", "apology", "neutral"]
 RUN_MS = 240_000

@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitor
 from tests.support.planted import plant_grid, plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server, serving
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 

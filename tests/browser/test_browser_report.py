@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, expect
 
-from tests.browser.conftest import ARTIFACTS, Visitor
 from tests.support.planted import plant_grid
 from tests.support.server import Server
+from tests.support.visitor import ARTIFACTS, Visitor
 
 pytestmark = pytest.mark.browser
 

@@ -18,8 +18,9 @@ from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import State
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from tests.browser.conftest import Visitor, needs_model
+from tests.browser.conftest import needs_model
 from tests.support.server import Server, serving
+from tests.support.visitor import Visitor
 
 PATIENCE_S = 120.0
 MODEL = "smollm2-135m"

@@ -13,8 +13,9 @@ from playwright.sync_api import expect
 from emoact.models.cache import converted_dir, is_converted
 from emoact.models.registry import GEMMA_3
 from emoact.store.reading import read_all
-from tests.browser.conftest import Visitor, needs_model
+from tests.browser.conftest import needs_model
 from tests.support.server import ROOT, Server
+from tests.support.visitor import Visitor
 
 pytestmark = [
     pytest.mark.browser,
