@@ -60,7 +60,9 @@ def add(commands: Any) -> None:
 def _sentence(arguments: argparse.Namespace) -> int:
     from emoact.cli.view_command import checked_choice
     from emoact.host.client import check_text, is_warm, look_at
+    from emoact.jobs.controls import known_as
     from emoact.models.alike import check_bos, request_alike
+    from emoact.store.layout import ResultsRoot
     from emoact.views import sentence as views
     from emoact.views.activations import Activations
 
@@ -72,7 +74,9 @@ def _sentence(arguments: argparse.Namespace) -> int:
     choice = checked_choice(views.SENTENCE, source, {"model": source.folders, **asked})
     configurations = [unit.configuration for unit in units]
     # All sites, as the page asks for them, so that both are answered by one worker.
-    request = request_alike(units[0].folder, configurations, tuple(source.sites))
+    folder, made = units[0].folder, units[0].provenance
+    name = known_as(ResultsRoot(arguments.results), folder, made)
+    request = request_alike(folder, configurations, tuple(source.sites), name=name)
     if not is_warm(request):
         say(f"loading {request.model}; it stays for ten minutes after the last sentence")
     looked = look_at(request, text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from emoact import numbers
 from emoact.data.controls import lone_tokens
@@ -201,7 +202,7 @@ def model_of(
         first.folder,
         first.configuration,
         sites,
-        name=_known_as(first, root),
+        name=known_as(root, first.folder, first.provenance),
         allow_pickle_weights=allow_pickle_weights,
     )
     # Both were agreed to when the unit was extracted, or do not apply to it. A shuffle can have a
@@ -216,14 +217,14 @@ def _made(unit: Unit) -> dict[str, object]:
     return {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
 
 
-def _known_as(unit: Unit, root: ResultsRoot) -> str | None:
-    """What the run of a unit called its model."""
-    run_id = (unit.provenance or {}).get("run_id")
+def known_as(root: ResultsRoot, folder: str, provenance: Mapping[str, Any] | None) -> str | None:
+    """What the run of a unit called its model, such as a path; None where the run is gone."""
+    run_id = (provenance or {}).get("run_id")
     try:
         config = RunDirectory(root.run_dir(str(run_id))).config()
     except EmoactError:
         return None
     if not isinstance(config, RunConfig):
         return None
-    asked = [model.asked for model in config.models if model.folder == unit.folder]
+    asked = [model.asked for model in config.models if model.folder == folder]
     return asked[0] if asked else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from emoact import numbers, sites
 from emoact.errors import EmoactError
 from emoact.jobs.config import Estimate, ModelEstimate, RunModel
-from emoact.jobs.machine import cores
+from emoact.jobs.machine import cores, has_half
 from emoact.jobs.rates import Rates, rate_key, read_rates
 from emoact.models.tokenizer_file import count_tokens
 from emoact.models.weights import BYTES, free_memory
@@ -21,6 +21,8 @@ from emoact.store.atomic import free_bytes
 
 _FLOPS_PER_CORE = 40e9
 """Multiplications and additions that a core of a laptop does in a second, for the first guess."""
+_HALF = 8.0
+"""How much longer half precision takes on a processor without instructions for it, as measured."""
 _WRITING = 4.0
 """How much longer a token takes where a response is written, for the first guess."""
 _GUESSED_READY_S = 15.0
@@ -114,6 +116,8 @@ def _model(
     known = rates.models.get(rate_key(work.folder, options))
     n_parameters = work.n_parameters or 150_000_000
     speed = known.tokens_per_s if known else cores() * _FLOPS_PER_CORE / (2 * n_parameters)
+    if known is None and options.dtype != "float32" and not has_half():
+        speed /= _HALF
     if known is None and options.generation is not None:
         speed /= _WRITING
     waits = 0.0

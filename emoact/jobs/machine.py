@@ -45,6 +45,17 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def has_half() -> bool:
+    """True where half precision has instructions of its own: on a GPU and on some processors."""
+    if Path("/dev/nvidia0").exists():
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return any(name in flags for name in ("avx512_bf16", "amx_bf16", "asimdhp"))
+
+
 def start_apart(
     words: Sequence[str],
     *,

@@ -154,9 +154,19 @@ def request_like(
 
 
 def request_alike(
-    folder: str, configurations: Sequence[Mapping[str, Any] | None], sites: Sequence[SiteName]
+    folder: str,
+    configurations: Sequence[Mapping[str, Any] | None],
+    sites: Sequence[SiteName],
+    *,
+    name: str | None = None,
 ) -> ModelRequest:
     """A request for several files, which must have been made with the same settings.
+
+    Args:
+        folder: Folder of the files.
+        configurations: Of each file.
+        sites: Sites to read.
+        name: What resolves to the model, where that is known; else the folder says it.
 
     Raises:
         RequestError: Their settings differ, or as for `request_like`.
@@ -167,7 +177,7 @@ def request_alike(
             "them were",
             remedy="Extract them again with one configuration.",
         )
-    return request_like(folder, configurations[0], sites)
+    return request_like(folder, configurations[0], sites, name=name)
 
 
 def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
@@ -192,7 +202,7 @@ def _name(folder: str) -> str:
     if folder.startswith(_LOCAL):
         raise RequestError(
             f"{folder} came from a file or folder on this machine, whose path its files do not say",
-            remedy="Choose a model of the registry or of the hub.",
+            remedy="Extract from it once more, or choose a model of the registry or of the hub.",
         )
     parsed = parse_hub_folder(folder)
     if parsed is None:

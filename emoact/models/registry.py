@@ -70,6 +70,7 @@ class ModelSpec:
 
     Attributes:
         name: Short name, and folder under `results/activations`.
+        title: Name on charts and in reports.
         hub_id: Id on the Hugging Face hub, and `model_name` of every pickle.
         shape: Sizes, for estimates before the model is installed.
         n_parameters: Number of parameters, for the size of a download.
@@ -78,6 +79,7 @@ class ModelSpec:
     """
 
     name: str
+    title: str
     hub_id: str
     shape: ModelShape
     n_parameters: int
@@ -181,6 +183,7 @@ GEMMA_3 = PackagedModel(
 REGISTRY: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="smollm2-135m",
+        title="SmolLM2 135M (Q4_1)",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         shape=_shape("Llama", 30, 576, 9, 49_152, 8192),
         n_parameters=134_515_008,
@@ -189,6 +192,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemma-3-270m",
+        title="Gemma 3 270M (Q4_K_M)",
         hub_id="google/gemma-3-270m",
         shape=_shape("Gemma 3", 18, 640, 4, 262_144, 32_768),
         n_parameters=268_098_176,
@@ -199,12 +203,14 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gpt2",
+        title="GPT-2",
         hub_id="gpt2",
         shape=_shape("GPT-2", 12, 768, 12, 50_257, 1024),
         n_parameters=124_439_808,
     ),
     ModelSpec(
         name="pythia-160m",
+        title="Pythia 160M",
         hub_id="EleutherAI/pythia-160m",
         shape=_shape("GPT-NeoX", 12, 768, 12, 50_304, 2048),
         n_parameters=162_322_944,
@@ -212,6 +218,7 @@ REGISTRY: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gpt-neo-125m",
+        title="GPT-Neo 125M",
         hub_id="EleutherAI/gpt-neo-125M",
         shape=_shape("GPT-Neo", 12, 768, 12, 50_257, 2048),
         n_parameters=125_198_592,
@@ -229,6 +236,7 @@ def find_spec(name: str) -> ModelSpec | None:
     return next((spec for spec in REGISTRY if spec.name == name), None)
 
 
+_CONTENT = ("local~", "gguf~")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 
 
@@ -277,3 +285,21 @@ def parse_hub_folder(folder: str) -> tuple[str, str] | None:
 def content_folder(kind: Literal["local", "gguf"], name: str, sha256: str) -> str:
     """Folder of a local directory or GGUF file, from its name and the hash of its content."""
     return f"{kind}~{_escape(name, slash='')[:80]}~{sha256[:12]}"
+
+
+def display_name(folder: str) -> str:
+    """Name of a model on charts and in reports, from its folder; short enough for an axis.
+
+    A local folder or file keeps the first four digits of its hash, which tells two of them apart.
+    """
+    spec = find_spec(folder)
+    if spec is not None:
+        return spec.title
+    if folder.startswith(_CONTENT):
+        name, _, digest = folder.partition("~")[2].rpartition("~")
+        return f"{_unescape(name)} ({digest[:4]})"
+    hub = parse_hub_folder(folder)
+    if hub is None:
+        return folder
+    name = hub[0].rpartition("/")[2]
+    return name if hub[1] == "main" else f"{name} ({hub[1][:8]})"

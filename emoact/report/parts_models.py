@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from emoact import numbers
-from emoact.models.registry import REGISTRY
+from emoact.models.registry import REGISTRY, display_name
 from emoact.report.document import Block, Marked, Remark, Section, bullets, code
 from emoact.report.material import Material, UnitFacts
+from emoact.report.parts_phase3 import answer
 from emoact.report.words import Words
 from emoact.version import __version__
 
@@ -122,7 +123,9 @@ def _model(units: tuple[UnitFacts, ...], words: Words, number: int) -> Section:
         blocks.append(words(f"footnote.{spec.name}"))
     if unit.random_weights:
         blocks.insert(0, _random(words, (unit.folder,)))
-    return words.section(f"model-{number}", blocks, level=3, title=f"{number}. {unit.folder}")
+    return words.section(
+        f"model-{number}", blocks, level=3, title=f"{number}. {display_name(unit.folder)}"
+    )
 
 
 def limits(material: Material, words: Words) -> Section:
@@ -152,4 +155,5 @@ def conclusion(material: Material, words: Words) -> Section:
         samples=words.counted("sample", material.n_samples),
     )
     ready = words("conclusion.phase3" if material.phase3 else "conclusion.ready")
-    return words.section("conclusion", [total, ready])
+    found = answer(material.phase3, material.random, words) if material.phase3 else []
+    return words.section("conclusion", [total, *found, ready])

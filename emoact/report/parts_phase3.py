@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from emoact.models.registry import display_name
 from emoact.numbers import MISSING, significant, two
 from emoact.report.document import (
     Block,
@@ -114,14 +115,6 @@ def _headline(found: Phase3, random: Collection[str], words: Words) -> list[Bloc
         key=lambda column: column.map(order.index) if column.name == "emotion" else column,
         kind="stable",
     )
-    real = rows[~rows["model"].isin(list(random)) & (rows["evaluation"] == _BASELINE)]
-    answer = words(
-        "directions.answer",
-        site=words.site(site),
-        significant=int(real["significant"].sum()),
-        beyond=int((real["verdict"] == "beyond_words").sum()),
-        total=len(real),
-    )
     head = ["model", "emotion", "p_holm", "layers", "balanced", *_WORDS, "verdict"]
     table = words.table(
         head,
@@ -129,7 +122,24 @@ def _headline(found: Phase3, random: Collection[str], words: Words) -> list[Bloc
         numeric=range(2, 8),
         caption=words("directions.caption", site=words.site(site), layers=_layers(rows)),
     )
-    return [*([answer] if len(real) else []), *_mixed_badge(found, words), table]
+    return [*answer(found, random, words), *_mixed_badge(found, words), table]
+
+
+def answer(found: Phase3, random: Collection[str], words: Words) -> list[Block]:
+    """The number of directions beyond chance and beyond words; nothing without trained models."""
+    site = found.source.sites[0]
+    rows = found.source.rows("headline", site=site)
+    real = rows[~rows["model"].isin(list(random)) & (rows["evaluation"] == _BASELINE)]
+    if not len(real):
+        return []
+    said = words(
+        "directions.answer",
+        site=words.site(site),
+        significant=int(real["significant"].sum()),
+        beyond=int((real["verdict"] == "beyond_words").sum()),
+        total=len(real),
+    )
+    return [said]
 
 
 def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list[str]:
@@ -140,7 +150,7 @@ def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list
     )
     verdict = "random" if row["model"] in random else str(row["verdict"])
     return [
-        str(row["model"]),
+        display_name(str(row["model"])),
         words.emotion(str(row["emotion"])) + evaluation,
         significant(row["p_holm"], 2),
         str(row["layers"]),
@@ -174,7 +184,7 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
         p = own[f"{HEADLINE}_p_max"]
         cells.append(
             [
-                f"{a} – {b}",
+                f"{display_name(a)} – {display_name(b)}",
                 words.emotion(emotion),
                 f"{two(middle[HEADLINE])} {_ends(middle, HEADLINE)}",
                 f"{significant(p.min(), 2)} ({p.notna().sum()})",

@@ -12,8 +12,10 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.errors import RequestError
+from emoact.jobs.controls import known_as
 from emoact.models.alike import request_alike
 from emoact.stats.findings.finding import ActivationFinding
+from emoact.store.layout import ResultsRoot
 from emoact.ui import configuration
 from emoact.ui.boxes import answer, error_box, to_extract
 from emoact.ui.chart import current_scheme
@@ -135,7 +137,9 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
     sites = tuple(layer_sites(units))
     settings = [unit.configuration for unit in units]
     try:
-        request = request_alike(choice["model"][0], settings, sites)
+        folder = choice["model"][0]
+        name = known_as(ResultsRoot(source.results), folder, units[0].provenance)
+        request = request_alike(folder, settings, sites, name=name)
     except RequestError as error:
         error_box(error, title="A sentence cannot be compared with these files")
         return None

@@ -25,6 +25,7 @@ from emoact.ui.chart import current_scheme
 from emoact.ui.frame import results_folder
 from emoact.ui.reading import unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
+from emoact.views import by_layer
 from emoact.views.analysed import Analysed, texts_in
 from emoact.views.text import listed, md, mono, prose
 from emoact.views.theme import emotion_styles
@@ -72,7 +73,11 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         Surroundings(
             styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
             badges=lambda _: saved.badges,
-            made=lambda _: made_words(saved),
+            made=lambda choice: (
+                made_words(saved, by_layer.draws_words(saved.settings, choice))
+                if page == "across"
+                else made_words(saved, f"{saved.settings.n_permutations:,} permutations")
+            ),
             command=lambda view, choice: view_command(results, saved, view, choice),
             notes=notes,
             details=details,
@@ -118,8 +123,13 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     return said
 
 
-def made_words(saved: SavedAnalysis) -> str:
-    """Settings of the figures, for a caption."""
+def made_words(saved: SavedAnalysis, draws: str) -> str:
+    """Settings of the figures, for a caption.
+
+    Args:
+        saved: The analysis.
+        draws: Number and kind of the draws of the null distribution that is drawn.
+    """
     settings = saved.settings
     reference = (
         f"against {settings.neutral}"
@@ -127,7 +137,7 @@ def made_words(saved: SavedAnalysis) -> str:
         else "against the mean of all classes"
     )
     return (
-        f"{settings.pooling} pooling, {reference}, {settings.n_permutations:,} permutations, "
+        f"{settings.pooling} pooling, {reference}, {draws}, "
         f"alpha {settings.alpha:g}. emoact analysis {saved.id}."
     )
 

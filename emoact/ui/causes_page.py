@@ -23,6 +23,7 @@ from emoact.causes.steering import DOSES
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.causes import what_of
+from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
@@ -176,7 +177,9 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
     try:
         root = ResultsRoot(results)
         units = units_of(root, model)
-        request = request_alike(model, [unit.configuration for unit in units], (SITE,))
+        name = known_as(root, model, units[0].provenance)
+        settings = [unit.configuration for unit in units]
+        request = request_alike(model, settings, (SITE,), name=name)
         vector = dose * direction_of(units, emotion, neutral, layer)
         words = "Continuing" if is_warm(request) else f"Loading {request.model}"
         with st.spinner(words, show_time=True):

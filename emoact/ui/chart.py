@@ -57,6 +57,30 @@ export default function ({ data, parentElement }) {
 """
 _save_buttons = st.components.v2.component("emoact_save_chart", html=_PARTS, css=_LOOK, js=_PRESS)
 _BUTTONS_WIDTH = 136
+_WIDTH = "emoact-width"
+# A screen that is wide says nothing, so that its page is drawn once.
+_MEASURE = """
+export default function ({ setStateValue, data }) {
+  const narrow = window.innerWidth < 640
+  if (narrow !== data.narrow) setStateValue("narrow", narrow)
+}
+"""
+_measure_width = st.components.v2.component("emoact_width", html="<span></span>", js=_MEASURE)
+
+
+def measure_width() -> None:
+    """Learn whether the page is on the screen of a phone; the page is then drawn once more."""
+    _measure_width(
+        key=_WIDTH,
+        data={"narrow": is_narrow()},
+        height=1,
+        on_narrow_change=lambda: None,
+    )
+
+
+def is_narrow() -> bool:
+    """True on the screen of a phone, where panels stand one below the other."""
+    return bool((st.session_state.get(_WIDTH) or {}).get("narrow"))
 
 
 def current_scheme() -> Scheme:
@@ -89,7 +113,14 @@ def show_chart(
     """
     with st.container(key=_box(key)):
         return st.plotly_chart(
-            figure(chart, styles=styles, scheme=current_scheme(), caption=caption, badges=badges),
+            figure(
+                chart,
+                styles=styles,
+                scheme=current_scheme(),
+                caption=caption,
+                badges=badges,
+                narrow=is_narrow(),
+            ),
             theme=None,
             key=key,
             alt=alt,

@@ -14,7 +14,9 @@ from streamlit.navigation.page import Page
 
 from emoact.store.layout import results_folders
 from emoact.ui import links
+from emoact.ui.chart import current_scheme, measure_width
 from emoact.views.text import mono, shortened
+from emoact.views.theme import INK
 
 FOLDER = "results"
 """Parameter of the address that names the results folder."""
@@ -24,6 +26,9 @@ _FRAMED = "framed"
 _KNOWN = "password-known"
 _COOKIE = "emoact"
 _PAUSE_S = 1.0
+_SELECTED = ", ".join(
+    f'[data-testid="stBaseButton-{kind}Active"] *' for kind in ("pills", "segmented_control")
+)
 _PAGES = (
     ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
     ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),
@@ -83,7 +88,15 @@ def open_frame() -> Page:
     page = _navigation()
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
     _pick_results_folder()
+    measure_width()
+    _light_selected()
     return page
+
+
+def _light_selected() -> None:
+    """Give selected options of a dark page a contrast of 4.5; their colour is also of buttons."""
+    if current_scheme() == "dark":
+        st.html(f"<style>{_SELECTED} {{ color: {INK['dark'].accent} !important; }}</style>")
 
 
 def enter() -> None:

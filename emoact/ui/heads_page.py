@@ -15,6 +15,7 @@ from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
 from emoact.errors import RequestError
 from emoact.jobs.causes import what_of
+from emoact.jobs.controls import known_as
 from emoact.models.alike import request_alike, request_like
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
@@ -181,7 +182,9 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
     try:
         if not settings:
             raise RequestError(f"there are no readable files of {folder} any more")  # noqa: TRY301
-        request = request_alike(folder, settings[:1], ("pattern",))
+        made = next((card.unit.provenance for card in cards if card.unit), None)
+        name = known_as(ResultsRoot(results), folder, made)
+        request = request_alike(folder, settings[:1], ("pattern",), name=name)
     except RequestError as error:
         error_box(error, title="A sentence cannot be read as these files were")
         return None

@@ -20,7 +20,10 @@ def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
     Streamlit puts the default in their place without a word; `show_ignored` says so.
     """
     options = list(allowed)
-    unknown = [value for value in st.query_params.get_all(parameter) if value not in options]
+    left = st.session_state.get(parameter)
+    # What a control of another view or page has left in the address was typed by no one.
+    known = {*options, *map(str, left if isinstance(left, list | tuple) else [left])}
+    unknown = [value for value in st.query_params.get_all(parameter) if value not in known]
     if unknown:
         _notes().append(
             f"{_ICON} {mono(f'{parameter}={unknown[0][:80]}')} in the address was ignored; "

@@ -94,7 +94,13 @@ def _preview(results: str, found: Import) -> None:
     counts = ", ".join(
         f"{md(emotion)} {len(found.dataset.of(emotion)):,}" for emotion in found.dataset.emotions
     )
-    answer(f"{mono(found.name)} can be used:", shape_sentence(found.dataset), f"{counts}.")
+    answer(f"{mono(found.name)}:", shape_sentence(found.dataset), f"{counts}.")
+    if len(found.dataset.emotions) < 2:
+        st.warning(
+            f"All prompts have the emotion {md(found.dataset.emotions[0])}. Activations of it can "
+            "be extracted; a direction needs a second class, such as neutral.",
+            icon=":material/warning:",
+        )
     st.dataframe(
         prompt_frame(shown, {}),
         hide_index=True,

@@ -104,8 +104,12 @@ def _in_words(view: RunView) -> str:
             return f"{what}: saved by an earlier run with the same files and settings"
         return f"{what} in {elapsed}"
     if extracts:
-        of = "" if summary.active else f" of {summary.n_samples:,}"
-        return f"{what}, {summary.samples_done:,}{of} done"
+        if summary.active:
+            return f"{what}, {summary.samples_done:,} done"
+        saved, units = sum(unit.done for unit in view.units), len(view.units)
+        begun = any(unit.samples_done and not unit.done for unit in view.units)
+        again = "; the emotion that was not finished is computed again on resume" if begun else ""
+        return f"{what}, {saved} of {numbers.plural(units, 'file')} saved{again}"
     return what if summary.share is None else f"{what}, {summary.share:.0%} done"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.host.client import MOST_CHARACTERS, Looked, is_warm, look_at
+from emoact.host.client import Looked, is_warm, look_at
 from emoact.models.alike import ModelRequest, check_bos
 from emoact.sites import SiteName
 from emoact.ui.boxes import error_box
@@ -40,7 +40,7 @@ def typed_sentence(
         text = st.text_input(
             "Sentence",
             key="sentence-text",
-            max_chars=MOST_CHARACTERS,
+            bind="query-params",
             placeholder="You drove two hours just to bring me my keys.",
         )
         asked = st.form_submit_button("Look at the sentence", type="primary", width=190)

@@ -10,10 +10,13 @@ from typing import Any
 import pandas as pd
 
 from emoact.measures import Measure
+from emoact.models.registry import display_name
 from emoact.numbers import plural
 from emoact.stats import catalogue
-from emoact.stats.across.between import CREDIBLE
+from emoact.stats.across.agreement import MAX_DRAWS
+from emoact.stats.across.between import CREDIBLE, RAW_DRAWS
 from emoact.stats.across.geometry import HEADLINE
+from emoact.stats.settings import AnalysisSettings
 from emoact.views.across_answer import TERMS, control_sentence, geometry_sentences, prompts_sentence
 from emoact.views.analysed import (
     Analysed,
@@ -215,7 +218,7 @@ def chart(drawn: pd.DataFrame, measure: str) -> Chart:
         Panel(
             emotions=[emotion] if emotion else [],
             marks=[*_marks(part, measure, emotion), *crosses[emotion]],
-            x=Axis(title=f"layer of {part['model_a'].iloc[0]}", scale="layer"),
+            x=Axis(title=f"layer of {display_name(part['model_a'].iloc[0])}", scale="layer"),
             y=y,
         )
         for emotion, part in by_emotion(drawn)
@@ -304,9 +307,21 @@ def _key(drawn: pd.DataFrame, measure: str) -> list[Key]:
     return key
 
 
+def draws_words(settings: AnalysisSettings, choice: Choice) -> str:
+    """Number and kind of the draws of a measure's null distribution, for a caption."""
+    measure = choice.get("measure", HEADLINE)
+    if measure == HEADLINE:
+        return f"{min(settings.n_permutations, MAX_DRAWS):,} relabellings"
+    if measure == "raw_cos":
+        return f"{RAW_DRAWS:,} relabellings"
+    drawn = settings.n_rotations if measure == "procrustes" else settings.n_pairings
+    return f"prompts re-paired {drawn:,} times"
+
+
 def where(source: Analysed, choice: Choice) -> str:
     """The chosen pair and site, for a caption."""
-    return f"{' and '.join(pairs(source)[choice['pair']])}, {site_words(choice['hook'])}"
+    models = " and ".join(map(display_name, pairs(source)[choice["pair"]]))
+    return f"{models}, {site_words(choice['hook'])}"
 
 
 def show(source: Analysed, choice: Choice) -> Shown:

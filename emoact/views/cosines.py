@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.numbers import plural, two
 from emoact.views.analysed import (
     MODEL,
@@ -226,7 +227,8 @@ def show(source: Analysed, choice: Choice) -> Shown:
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
-        caption=f"Pairs of emotions by layer: {COSINE_MEASURES[measure]}; {choice['model']}, "
+        caption=f"Pairs of emotions by layer: {COSINE_MEASURES[measure]}; "
+        f"{display_name(choice['model'])}, "
         f"{sites_words(choice)}."
         + (
             ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from emoact.models.registry import display_name
 from emoact.numbers import percent, significant
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.views.activations import MODELS, Activations, by_emotion
@@ -53,7 +54,7 @@ def _chart(rows: pd.DataFrame) -> Chart:
             panels.append(
                 [
                     Panel(
-                        lead=model if len(models) > 1 else title,
+                        lead=display_name(model) if len(models) > 1 else title,
                         title=title if len(models) > 1 else "",
                         marks=marks,
                         x=Axis(title="layer", scale="layer"),

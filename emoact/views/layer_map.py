@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from emoact.models.registry import display_name
 from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
 from emoact.views.by_layer import WHOLE, measures
@@ -28,7 +29,7 @@ def chart(cells: pd.DataFrame, measure: str) -> Chart:
     # A corrected correlation may exceed 1 and must not set the colours of all others.
     largest = cells["value"].abs().max()
     largest = min(1.0, float(largest)) if math.isfinite(largest) else 1.0
-    first, second = (str(cells[name].iloc[0]) for name in ("model_a", "model_b"))
+    first, second = (display_name(str(cells[name].iloc[0])) for name in ("model_a", "model_b"))
     marks = [
         Cells(
             values=grid.to_numpy().tolist(),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.numbers import two
 from emoact.views import cosines
 from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
@@ -77,7 +78,8 @@ def show(source: Analysed, choice: Choice) -> Shown:
     return Shown(
         table=drawn,
         chart=chart(drawn) if len(drawn) else None,
-        caption=f"Cosines between the directions of emotions at layer {layer}; {choice['model']}, "
+        caption=f"Cosines between the directions of emotions at layer {layer}; "
+        f"{display_name(choice['model'])}, "
         f"{sites_words(choice)}.",
         name=f"cosines-layer-{layer}-{choice['model']}",
     )

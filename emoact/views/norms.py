@@ -10,6 +10,7 @@ import pandas as pd
 
 from emoact import numbers
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.numbers import significant
 from emoact.positions import MASSIVE, NormKind
 from emoact.sites import SiteName
@@ -101,7 +102,7 @@ def chart(rows: pd.DataFrame, choice: Choice) -> Chart:
                 title = f"{known.title(site)}{', position 0' if first else ''}"
                 grid[-1].append(
                     Panel(
-                        lead=model if len(models) > 1 else title,
+                        lead=display_name(model) if len(models) > 1 else title,
                         title=title if len(models) > 1 else "",
                         marks=_first(own) if first else _content(own, site),
                         x=Axis(title="layer", scale="layer"),

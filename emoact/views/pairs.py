@@ -6,6 +6,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.analysis.sentences import pair_sentences
+from emoact.models.registry import display_name
 from emoact.views.analysed import MODEL, SITES, Analysed, sites_words, vector_terms
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, span, wrapped
 from emoact.views.separation import EVALUATIONS, TERMS, evaluations
@@ -95,7 +96,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         chart=chart(drawn) if len(drawn) else None,
         caption="Held-out balanced accuracy of emotion against emotion "
         f"({EVALUATIONS.get(evaluation, '')}), the median over the middle half of the layers; "
-        f"chance is 50 %; {choice['model']}, {sites_words(choice)}.",
+        f"chance is 50 %; {display_name(choice['model'])}, {sites_words(choice)}.",
         name=f"pairs-{evaluation}-{choice['model']}",
     )
 

@@ -5,6 +5,7 @@ Pages call `figure` with a `Chart`, a style for every emotion and the scheme of 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -27,12 +28,12 @@ _HEIGHT = 236
 _HEIGHT_SOLID = 590
 _ROW_GAP = 74
 _MARGIN_TOP, _MARGIN_BARE, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 12, 58, 24
-_WIDTH, _LEGEND_SIGN, _LETTER = 860, 52, 6.2
-"""Pixels of a page, of the sign of an entry of the legend, and of a letter."""
+_WIDTH, _WIDTH_NARROW, _LEGEND_SIGN, _LETTER = 860, 330, 52, 6.2
+"""Pixels of a page, of a page on a phone, of the sign of an entry of the legend, of a letter."""
 _LONG_TICKS, _FITTING = 40, 8
 """Pixels that slanted words of so many letters below an axis need beside the margin."""
 _LINE_HEIGHT = 16
-_LETTERS = 112
+_LETTERS, _LETTERS_NARROW = 112, 48
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
 
 
@@ -43,6 +44,7 @@ def figure(
     scheme: Scheme,
     caption: str = "",
     badges: Sequence[str] = (),
+    narrow: bool = False,
 ) -> go.Figure:
     """A plotly figure of a chart, with its caption, which is part of every image made of it.
 
@@ -52,16 +54,22 @@ def figure(
         scheme: Light or dark.
         caption: Text below; nothing in it is read as markup.
         badges: What marks the figure, such as random weights; said first and in a colour.
+        narrow: Panels one below the other, for the screen of a phone.
     """
     paint = Paint(styles=styles, scheme=scheme)
-    traces, layout = _cubes(chart, paint) if chart.solid else _planes(chart, paint)
+    letters = _LETTERS_NARROW if narrow else _LETTERS
+    if chart.solid:
+        traces, layout = _cubes(chart, paint)
+    else:
+        width = _WIDTH_NARROW if narrow else _WIDTH
+        traces, layout = _planes(_stacked(chart) if narrow else chart, paint, width)
     lines = [
         *(
             f'<b><span style="color:{_MARK[scheme]}">{plain(line)}</span></b>'
             for badge in badges
-            for line in textwrap.wrap(badge, _LETTERS - 12)
+            for line in textwrap.wrap(badge, letters - 12)
         ),
-        *(plain(line) for line in textwrap.wrap(caption, _LETTERS)),
+        *(plain(line) for line in textwrap.wrap(caption, letters)),
     ]
     if lines:
         below, room = layout["margin"]["b"], _LINE_HEIGHT * len(lines) + 10
@@ -88,7 +96,17 @@ def figure(
     return go.Figure({"data": traces, "layout": {"template": template(scheme), **layout}})
 
 
-def _planes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
+def _stacked(chart: Chart) -> Chart:
+    """The same panels, one below the other."""
+    heights = list(chart.heights) or [_HEIGHT] * len(chart.rows)
+    return dataclasses.replace(
+        chart,
+        rows=[[panel] for row in chart.rows for panel in row],
+        heights=[height for row, height in zip(chart.rows, heights, strict=True) for _ in row],
+    )
+
+
+def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str, Any]]:
     """Traces and layout of panels with two axes, each at its place on the page."""
     rows = chart.rows
     columns = max(len(row) for row in rows)
@@ -118,7 +136,7 @@ def _planes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
                     traces.append({**trace, "xaxis": f"x{name}", "yaxis": f"y{name}"})
         top = bottom - _ROW_GAP / total
     traces += [key_trace(key, paint) for key in chart.key]
-    shown, titles = _share_legend(traces), [title for title in titles if title["text"]]
+    shown, titles = _share_legend(traces, page), [title for title in titles if title["text"]]
     above = (_MARGIN_TOP if titles or shown else _MARGIN_BARE) + _LEGEND_ROW * shown
     longest = max((len(tick) for row in rows for panel in row for tick in panel.x.ticks), default=0)
     below = _MARGIN_BOTTOM + (_LONG_TICKS if longest > 3 else 0)
@@ -166,13 +184,16 @@ def _cubes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
         scenes[scene] = {
             "domain": {"x": [number * width, (number + 1) * width - 0.01], "y": [0, 0.95]},
             "aspectmode": "cube",
-            "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 1.0}},
+            "camera": {
+                "eye": {"x": 1.9, "y": 1.9, "z": 1.0},
+                "center": {"x": 0, "y": 0, "z": -0.1},
+            },
             **{
                 f"{name}axis": {"title": {"text": plain(axis.title)}, "range": axis.range, **look}
                 for name, axis in axes.items()
             },
         }
-    _share_legend(traces)
+    _share_legend(traces, _WIDTH)
     return traces, {
         **scenes,
         "annotations": [
@@ -184,7 +205,7 @@ def _cubes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
     }
 
 
-def _share_legend(traces: list[Trace]) -> int:
+def _share_legend(traces: list[Trace], page: int) -> int:
     """List each name once, for any number of traces; returns the rows of the legend."""
     seen: list[str] = []
     for trace in traces:
@@ -192,7 +213,7 @@ def _share_legend(traces: list[Trace]) -> int:
             name = trace["name"]
             trace |= {"showlegend": name not in seen, "legendgroup": name}
             seen += [name] if trace["showlegend"] else []
-    return math.ceil(sum(_LEGEND_SIGN + _LETTER * len(name) for name in seen) / _WIDTH)
+    return math.ceil(sum(_LEGEND_SIGN + _LETTER * len(name) for name in seen) / page)
 
 
 def _axis(axis: Axis, panel: Panel, side: str) -> dict[str, Any]:

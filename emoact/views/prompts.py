@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.numbers import significant
 from emoact.views.analysed import (
     LAYER,
@@ -143,7 +144,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=drawn,
         chart=chart(drawn, _axes(source, choice), fitted, solid=solid) if len(drawn) else None,
         caption=f"Prompts on principal axes ({BASES[basis]}) at layer {layer}, explained variance "
-        f"on the axes; {choice['model']}.",
+        f"on the axes; {display_name(choice['model'])}.",
         name=f"prompts-layer-{layer}-{choice['model']}",
     )
 

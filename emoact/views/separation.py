@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.views.analysed import (
     MODEL,
     SITES,
@@ -271,7 +272,8 @@ def show(source: Analysed, choice: Choice) -> Shown:
         chart=chart(drawn) if len(drawn) else None,
         caption=f"Held-out balanced accuracy of the {PROBES[probe]} probe "
         f"({EVALUATIONS.get(evaluation, '')}) beside classifiers that see less; below, the "
-        f"median over the middle half of the layers; {choice['model']}, {sites_words(choice)}.",
+        f"median over the middle half of the layers; "
+        f"{display_name(choice['model'])}, {sites_words(choice)}.",
         name=f"separation-{evaluation}-{probe}-{choice['model']}",
     )
 

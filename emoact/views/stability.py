@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from emoact import sites as known
+from emoact.models.registry import display_name
 from emoact.views.analysed import (
     MODEL,
     SITES,
@@ -142,7 +143,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=drawn,
         chart=chart(drawn) if len(drawn) else None,
         caption="Agreement of the directions with themselves by layer; "
-        f"{choice['model']}, {sites_words(choice)}.",
+        f"{display_name(choice['model'])}, {sites_words(choice)}.",
         name=f"stability-{choice['model']}",
     )
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.measures import Measure
+from emoact.models.registry import display_name
 from emoact.stats import catalogue
 from emoact.views.analysed import (
     MODEL,
@@ -179,7 +180,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
-        caption=f"{figure}; {choice['model']}, {sites_words(choice)}.",
+        caption=f"{figure}; {display_name(choice['model'])}, {sites_words(choice)}.",
         name=f"strength-{measure.name}-{choice['model']}",
     )
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from emoact.analysis.transfer import Transferred, TransferRequest, compute_transfer
 from emoact.errors import EmoactError, RequestError
+from emoact.models.registry import display_name
 from emoact.numbers import plural, two
 from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.views.analysed import MODEL, Analysed, site_words, vector_terms
@@ -203,7 +204,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=drawn,
         chart=chart(drawn),
         caption=f"Classifiers trained on this folder and tested on {choice['to'].strip()}; "
-        f"{choice['model']}, {site_words(choice['hook'])}.",
+        f"{display_name(choice['model'])}, {site_words(choice['hook'])}.",
         name=f"transfer-{choice['model']}-{choice['hook']}",
         columns="transfer",
     )

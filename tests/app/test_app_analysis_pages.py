@@ -235,3 +235,10 @@ def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
         app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, (page, app.exception)
         assert len(app.get("plotly_chart")) == 1, page
+
+
+def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) -> None:
+    app = open_page("across_models", measure="raw_cos")
+    app.button_group(key="view").set_value("layer_map").run()
+    assert not app.exception, app.exception
+    assert "in the address was ignored" not in words(app)

@@ -142,3 +142,8 @@ def test_a_path_that_is_no_data_set_says_so() -> None:
     assert "there is no such file" in app.error[0].value
     # The page can still be left by importing another one.
     assert app.file_uploader(key="upload")
+
+
+def test_a_file_of_one_class_is_not_called_usable() -> None:
+    app = upload(open_page("prompts"), "one.csv", "text,emotion\nHello there.,joy\nAgain.,joy\n")
+    assert "needs a second class" in app.warning[0].value

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pages import assert_same_rows, in_a_shell, open_page
+from tests.support.pages import assert_same_rows, boxes, in_a_shell, open_page
 from tests.support.planted import plant_grid, planted_norm
 
 
@@ -76,3 +76,10 @@ def test_a_model_that_begins_otherwise_than_the_files_is_refused(planted: Path) 
     app = typed(open_page("activations", view="sentence"), "hello")
     assert "begins with" in app.error[0].value
     assert not app.get("plotly_chart")
+
+
+def test_a_sentence_stands_in_the_link_and_one_that_is_too_long_is_refused(planted: Path) -> None:
+    app = open_page("activations", view="sentence", **{"sentence-text": "It is late"})
+    assert app.text_input(key="sentence-text").value == "It is late"
+    app = typed(open_page("activations", view="sentence"), "word " * 900)
+    assert "4,499 characters; at most 2,000" in boxes(app).replace("\\", "")

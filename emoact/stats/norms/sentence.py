@@ -17,6 +17,9 @@ from emoact.stats.distances.nearest import HeldOut, class_distances, held_out
 from emoact.stats.norms.tables import finite_quartiles, prompt_means, token_norms
 from emoact.store.summaries.measures import UnitMeasures
 
+TIE = 0.01
+"""Difference of two distances, as a share of the smaller one, below which neither is nearest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NearClasses:
@@ -58,11 +61,15 @@ class NearClasses:
             code: The same for a hook point.
         """
         (nearest, distance), *others = self.distances.items()
-        first = (
-            f"At layer {self.layer} of {code(self.site)} the sentence lies closest to "
-            f"{name(nearest)} ({distance:.3f}"
-        )
+        where = f"At layer {self.layer} of {code(self.site)} the sentence lies"
+        first = f"{where} closest to {name(nearest)} ({distance:.3f}"
         first += f"; next is {name(others[0][0])}, {others[0][1]:.3f})." if others else ")."
+        if others and others[0][1] - distance < TIE * distance:
+            first = (
+                f"{where} about as close to {name(nearest)} ({distance:.3f}) as to "
+                f"{name(others[0][0])} ({others[0][1]:.3f}): a difference below "
+                f"{numbers.percent(TIE)} names no class."
+            )
         if self.accuracy is None:
             return first, "There are too few prompts to test the rule on prompts held out."
         fold = "by scenario" if self.accuracy.grouped else "one fold of prompts at a time"

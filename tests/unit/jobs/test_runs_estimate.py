@@ -11,7 +11,7 @@ from emoact.jobs.machine import cores, machine_id
 from emoact.jobs.rates import Rate, Rates, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
 from emoact.models.weights import free_memory
-from emoact.schema import ExtractionOptions, Generation
+from emoact.schema import DType, ExtractionOptions, Generation
 from emoact.store.atomic import free_bytes
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
 from tests.support.run_files import SAVED, a_config, a_model, an_event
@@ -216,3 +216,15 @@ def test_the_machine_says_what_it_has(tmp_path: Path) -> None:
     assert (free_bytes(tmp_path / "not" / "there") or 0) > 0
     memory = free_memory()
     assert memory is None or memory > 1_000_000
+
+
+def test_half_precision_is_expected_to_be_slow_without_instructions_for_it(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(dtype: DType, *, has_half: bool) -> float:
+        monkeypatch.setattr(estimating, "has_half", lambda: has_half)
+        found = estimate_run([some_work()], ExtractionOptions(dtype=dtype), results=tmp_path)
+        return found.models[0].n_tokens / found.models[0].tokens_per_s
+
+    assert seconds("bfloat16", has_half=True) == seconds("float32", has_half=False)
+    assert seconds("bfloat16", has_half=False) > 2 * seconds("float32", has_half=False)

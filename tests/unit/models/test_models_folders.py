@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoact.models.registry import REGISTRY, content_folder, hub_folder, parse_hub_folder
+from emoact.models.registry import (
+    REGISTRY,
+    content_folder,
+    display_name,
+    hub_folder,
+    parse_hub_folder,
+)
 from emoact.store.layout import check_folder_name
 
 pytestmark = pytest.mark.fault
@@ -61,3 +67,18 @@ def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(
     assert parse_hub_folder(folder) is None
     assert "/" not in folder
     assert check_folder_name(folder)
+
+
+@pytest.mark.parametrize(
+    ("folder", "shown"),
+    [
+        ("gemma-3-270m", "Gemma 3 270M (Q4_K_M)"),
+        ("gguf~gemma-3-270m-q4_k_m~a5fd3b62230a", "gemma-3-270m-q4_k_m (a5fd)"),
+        ("local~my=20model~0123456789ab", "my model (0123)"),
+        ("EleutherAI~pythia-70m@main", "pythia-70m"),
+        ("EleutherAI~pythia-70m@step1000", "pythia-70m (step1000)"),
+        ("by hand", "by hand"),
+    ],
+)
+def test_a_model_has_one_name_that_fits_on_an_axis(folder: str, shown: str) -> None:
+    assert display_name(folder) == shown

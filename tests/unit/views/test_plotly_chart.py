@@ -116,3 +116,16 @@ def test_a_csv_file_says_what_marks_its_figures() -> None:
     assert csv_of(texts, []) == "id,value\n'=1+1,-1.0\n'@x,0.0\na-b,1.0\n"
     assert csv_of(rows, ["mixed", "random"]).splitlines()[1] == "0,0.1,mixed; random"
     assert file_name("../a b/<c>") == "a-b-c"
+
+
+def test_panels_stand_one_below_the_other_on_the_screen_of_a_phone() -> None:
+    panels = [Panel(marks=[Line(x=[0, 1], y=[0, 1], colour="text")]) for _ in range(3)]
+    chart = Chart(rows=[panels], heights=[200])
+    wide, phone = (
+        figure(chart, styles=STYLES, scheme="light", narrow=narrow).layout
+        for narrow in (False, True)
+    )
+    assert wide.xaxis2.domain[0] > wide.xaxis.domain[1]
+    for axis in (phone.xaxis, phone.xaxis2, phone.xaxis3):
+        assert axis.domain == (0.0, 1.0)
+    assert phone.yaxis.domain[0] > phone.yaxis2.domain[1] > phone.yaxis3.domain[1]

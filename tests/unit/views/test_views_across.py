@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from emoact.stats.across.geometry import HEADLINE
+from emoact.stats.settings import AnalysisSettings
 from emoact.views import by_layer, layer_map
 from emoact.views.across_answer import geometry_sentences, prompts_sentence
 from emoact.views.chart import beyond_sentence
@@ -164,3 +165,16 @@ def test_controls_are_drawn_beside_the_headline(tables: Tables) -> None:
     names = {trace.name for trace in draw(by_layer.chart(drawn, HEADLINE)).data}
     assert {"classes matched wrongly", "without words and length"} <= names
     assert "second model and random words" not in names
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        (HEADLINE, "500 relabellings"),
+        ("raw_cos", "500 relabellings"),
+        ("score_corr", "prompts re-paired 200 times"),
+        ("procrustes", "prompts re-paired 100 times"),
+    ],
+)
+def test_a_caption_has_the_draws_of_the_null_that_is_drawn(measure: str, said: str) -> None:
+    assert by_layer.draws_words(AnalysisSettings(), {"measure": measure}) == said

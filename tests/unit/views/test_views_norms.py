@@ -121,8 +121,8 @@ def test_models_have_rows_of_their_own_with_their_name_in_the_title() -> None:
     drawn = norm_figure(rows(models=("gpt2", "<i>x</i>")))
     titles = [annotation.text for annotation in drawn.layout.annotations]
     assert titles == [
-        "<b>gpt2</b>  Residual stream",
-        "<b>gpt2</b>  MLP output",
+        "<b>GPT-2</b>  Residual stream",
+        "<b>GPT-2</b>  MLP output",
         "<b>&lt;i&gt;x&lt;/i&gt;</b>  Residual stream",
         "<b>&lt;i&gt;x&lt;/i&gt;</b>  MLP output",
     ]
