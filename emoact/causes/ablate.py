@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoact import numbers
 from emoact.causes.chosen import check_raw, unit_digest, units_of
-from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.prepared import Prepared, multiplied, prepared, run_name, time_of_passes
 from emoact.causes.saved import SavedCause
 from emoact.causes.steer import SITE
 from emoact.decode import encode
@@ -188,17 +188,18 @@ def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
 
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
     layers = settings.at or tuple(range(settings.layer))
-    configuration = units[0].configuration or {}
-    n_heads = int(configuration.get("n_heads") or 1) if "head" in settings.parts else 0
-    n_parts = len(layers) * (len([part for part in settings.parts if part != "head"]) + n_heads)
+    n_heads = int(units[0].metadata.get("n_heads") or 1) if "head" in settings.parts else 0
+    of_layer = len([part for part in settings.parts if part != "head"]) + n_heads
     share = 1 - settings.train_share
     n_tokens = sum(sum(unit.lengths) for unit in units) * share
     if settings.n_sentences is not None:
         n_texts = sum(unit.n_samples for unit in units) * share
         n_tokens *= min(1.0, 2 * settings.n_sentences / max(n_texts, 1))
+    # The passes without an ablation come on top.
+    work = sum((of_layer + 1) * n_tokens * multiplied(units[0], layer) for layer in layers)
     return (
-        f"About {n_parts:,} ablations with {round(n_tokens):,} tokens each"
-        f"{time_of(n_parts * n_tokens, model)}."
+        f"About {len(layers) * of_layer:,} ablations with {round(n_tokens):,} tokens each"
+        f"{time_of_passes(work, model)}."
     )
 
 

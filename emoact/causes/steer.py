@@ -13,9 +13,22 @@ from jaxtyping import Float64
 
 from emoact import numbers
 from emoact.causes.chosen import check_pooling, unit_digest, units_of
-from emoact.causes.prepared import Prepared, prepared, result_of, run_name, time_of
+from emoact.causes.prepared import (
+    Prepared,
+    multiplied,
+    prepared,
+    result_of,
+    run_name,
+    time_of_passes,
+)
 from emoact.causes.steer_result import table_of
-from emoact.causes.steering import DOSES, LEAST_RANDOM, LEAST_SHUFFLED, SteerSettings
+from emoact.causes.steering import (
+    DOSES,
+    LEAST_RANDOM,
+    LEAST_SHUFFLED,
+    SWEEP_SENTENCES,
+    SteerSettings,
+)
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
@@ -58,7 +71,8 @@ class SteerRequest:
         pooling: How positions became one vector.
         n_random: Random directions.
         n_shuffled: Directions of shuffled labels.
-        n_sentences: Most test scenarios that are scored; None for all.
+        n_sentences: Most test scenarios that are scored; None for six, and for all where one
+            emotion is steered at one layer with up to three doses.
         seed: Of the split and of all draws.
         run_id: Name of the run; None makes one.
         allow_pickle_weights: Load weights that are stored as pickles.
@@ -201,9 +215,11 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
                 f"layer is {layer}; {units[0].folder} has the layers 0 to {n_layers - 1}"
             )
     doses = request.doses or DOSES
-    control_doses = request.control_doses
+    control_doses, n_sentences = request.control_doses, request.n_sentences
+    alone = len(emotions) == len(layers) == 1 and len(doses) <= _MOST_SHARED
+    if n_sentences is None and not alone:
+        n_sentences = SWEEP_SENTENCES
     if control_doses is None:
-        alone = len(emotions) == len(layers) == 1 and len(doses) <= _MOST_SHARED
         control_doses = doses if alone else (min(doses, key=lambda dose: (abs(dose - 1), -dose)),)
     return SteerSettings(
         emotions=emotions,
@@ -214,7 +230,7 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
         pooling=request.pooling,
         n_random=request.n_random,
         n_shuffled=request.n_shuffled,
-        n_sentences=request.n_sentences,
+        n_sentences=n_sentences,
         seed=request.seed,
     )
 
@@ -296,13 +312,12 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
     n_test = n_scenarios - round(settings.train_share * n_scenarios)
     n_test = min(n_test, settings.n_sentences or n_test)
     mean = sum(sum(unit.lengths) for unit in units) / max(1, sum(unit.n_samples for unit in units))
-    per_layer = n_evaluations(settings, len(units)) * n_test * mean * len(settings.emotions)
-    n_layers = units[0].n_layers
-    # The unembedding takes about as long as a third of the layers.
-    tokens = sum(per_layer * (1 + 1 / 3 - layer / n_layers) for layer in settings.layers)
+    # The last token of a text is never an input.
+    n_tokens = n_evaluations(settings, len(units)) * n_test * (mean - 1) * len(settings.emotions)
+    work = sum(n_tokens * multiplied(units[0], layer) for layer in settings.layers)
     n_cells = len(settings.emotions) * len(settings.layers)
     return (
         f"{numbers.plural(n_cells, 'direction')} with {settings.n_random} random and "
         f"{settings.n_shuffled} shuffled ones each on the sentences of "
-        f"{numbers.plural(n_test, 'scenario')}{time_of(tokens, model)}."
+        f"{numbers.plural(n_test, 'scenario')}{time_of_passes(work, model)}."
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
 from emoact.causes.passes import Text, UpperLayers
+from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
 from emoact.causes.steer import BAND, KIND, SITE, SteerWork, n_evaluations, rests_on
 from emoact.causes.steering import Directions, SteerSettings, directions_of, split_scenarios
@@ -94,8 +95,14 @@ class _Steering:
             for at in scored
         ]
         self._class_of = [self._design.labels[self._design.label_of[at]] for at in scored]
-        n_parts = len(self._settings.emotions) * len(self._settings.layers)
-        self._planned: float = n_parts * n_evaluations(self._settings, len(self._design.labels))
+        self._part_size = n_evaluations(self._settings, len(self._design.labels))
+        costs = {layer: multiplied(units[0], layer) for layer in self._settings.layers}
+        # Lower layers take longer, and progress is that of time.
+        mean = sum(costs.values()) / len(costs)
+        self._weights = {layer: each / mean for layer, each in costs.items()}
+        self._prompted: dict[str, float] = {}
+        self._weight = 1.0
+        self._planned = float(len(self._settings.emotions) * len(costs) * self._part_size)
         self._done, self._detail = 0.0, ""
         self._direct = bool(engine.facts.plan.get("direct", False))
         self._unembedding = Unembedding(engine.bridge.original_model) if self._direct else None
@@ -167,8 +174,9 @@ class _Steering:
         basis = {**rests_on(self._units, settings), "part": what}
         saved = read_cause(self._root, PART, cause_id(PART, basis))
         self._detail = f"{emotion}, layer {layer}: {what}"
+        self._weight = self._weights[layer]
         if saved is not None and what == "effects":
-            self._done += n_evaluations(settings, len(self._design.labels))
+            self._done += self._weight * self._part_size
         self._tell()
         if saved is None:
             pooled = _pooled(self._units, layer, self._settings)[self._split.train]
@@ -202,7 +210,9 @@ class _Steering:
             if label not in by_class:
                 by_class[label] = self._changes(upper, label, own)["own"]
         other_directions = np.array([of_emotion[name] for name in others])
-        prompt_only = self._prompt_only(emotion)
+        if emotion not in self._prompted:
+            self._prompted[emotion] = self._prompt_only(emotion)
+        prompt_only = self._prompted[emotion]
 
         def drawn(key: tuple[str, float]) -> list[list[float]]:
             if key not in of_emotion:
@@ -252,7 +262,7 @@ class _Steering:
         none = np.zeros((1, self._engine.facts.d_model))
 
         def on_pass(n_texts: int) -> None:
-            self._done += n_texts / len(chosen)
+            self._done += self._weight * n_texts / len(chosen)
             self._tell()
 
         together = np.concatenate([none, *vectors.values()])

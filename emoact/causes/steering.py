@@ -20,6 +20,13 @@ LEAST_SHUFFLED = 20
 DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0)
 """Doses of a sweep."""
 
+SWEEP_SENTENCES = 6
+"""Test scenarios of a sweep where nothing else is said; all are scored for a single effect."""
+N_TOP, N_DRAWN = 8192, 4096
+"""Tokens whose logits are computed in place of all: the most probable, and draws from the rest."""
+WIDER = 8
+"""They are worth their choice where the vocabulary is this many times their number."""
+
 _LARGEST_DOSE = 1e6
 _SMALLEST = 1e-8
 """A direction shorter than this share of the vectors it is made from is rounding error."""

@@ -12,15 +12,12 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import nn
 
-N_TOP, N_DRAWN = 8192, 4096
-"""Tokens whose logits are computed in place of all: the most probable, and draws from the rest."""
+from emoact.causes.steering import N_DRAWN, N_TOP, WIDER
 
 _ROWS, _COLUMNS = 1024, 4096
 """Positions and tokens of the vocabulary whose logits are in memory at once: 16 MiB."""
-_WIDER = 8
-"""Candidates are worth their choice where the vocabulary is this many times their number."""
 _LEAST_VECTORS = 16
-"""They are worth it as well only for this many hidden states of one position."""
+"""Candidates are worth their choice for this many hidden states of one position."""
 _TOLERANCE = 3e-5
 """Largest standard error of a log-probability, in nats; beyond it all logits are computed.
 
@@ -85,7 +82,7 @@ class Unembedding:
     def wants_candidates(self, n_vectors: int) -> bool:
         """True where candidates are less work than the whole vocabulary."""
         chosen = self._n_top + self._n_drawn
-        return n_vectors >= _LEAST_VECTORS and len(self._weight) >= _WIDER * chosen
+        return n_vectors >= _LEAST_VECTORS and len(self._weight) >= WIDER * chosen
 
     @contextmanager
     def bypassed(self) -> Iterator[None]:

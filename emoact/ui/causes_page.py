@@ -19,7 +19,7 @@ from emoact.causes.steer import (
     direction_of,
     prepare_steer,
 )
-from emoact.causes.steering import DOSES
+from emoact.causes.steering import DOSES, SWEEP_SENTENCES
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.causes import what_of
@@ -40,7 +40,6 @@ from emoact.views.view import Choice
 
 _NEUTRAL = "neutral"
 _NEXT = "causes-next"
-_SENTENCES = 8
 
 
 def show(results: str) -> None:
@@ -237,7 +236,7 @@ def _steer_form(
             "Sentences",
             1,
             1000,
-            _SENTENCES,
+            SWEEP_SENTENCES,
             key="steer-sentences",
             width=130,
             help="Most test sentences of each class.",
@@ -300,7 +299,7 @@ def _ablate_form(
             parts=tuple(parts),
             by=by,
             neutral=neutral,
-            n_sentences=_SENTENCES,
+            n_sentences=SWEEP_SENTENCES,
         ),
     )
 

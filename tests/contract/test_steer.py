@@ -13,6 +13,7 @@ import torch
 
 from emoact.causes.continuation import continued
 from emoact.causes.passes import Text, UpperLayers
+from emoact.causes.steer import SteerRequest, prepare_steer
 from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
@@ -227,6 +228,19 @@ def test_a_wrong_request_is_refused_before_a_run(
     assert main(asked(results, *words)) == 2
     assert message in capsys.readouterr().err
     assert sorted((results / "runs").iterdir()) == before
+
+
+def test_a_sweep_scores_six_scenarios_where_nothing_else_is_said(results: Path) -> None:
+    sizes = {
+        (layers, given): prepare_steer(
+            SteerRequest(
+                results=results, emotions=("anger",), layers=layers, doses=(1.0,), n_sentences=given
+            )
+        ).config.request["asked"]["settings"]["n_sentences"]
+        for layers in ((1,), (0, 1))
+        for given in (None, 3)
+    }
+    assert sizes == {((1,), None): None, ((1,), 3): 3, ((0, 1), None): 6, ((0, 1), 3): 3}
 
 
 def test_a_direction_that_is_made_causal_is_called_causal(
