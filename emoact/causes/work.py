@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from emoact.causes.ablate_run import run_ablate
 from emoact.causes.heads_run import run_heads
 from emoact.causes.lens_run import run_lens
+from emoact.causes.patterns_run import run_patterns
 from emoact.causes.project_run import run_project
 from emoact.causes.steer_run import run_steer
 from emoact.errors import EmoactError, RequestError
@@ -23,6 +24,7 @@ WORKS: Mapping[str, Work] = {
     "heads": run_heads,
     "lens": run_lens,
     "project": run_project,
+    "attention": run_patterns,
     "ablate": run_ablate,
     "steer": run_steer,
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from emoact.cli import (
     ablate_command,
     analyze_command,
+    attention_command,
     audit_command,
     bench_command,
     extract_command,
@@ -47,6 +48,7 @@ _COMMANDS = (
     heads_command,
     lens_command,
     project_command,
+    attention_command,
     ablate_command,
     steer_command,
     report_command,

@@ -1,0 +1,331 @@
+"""Attention patterns of saved prompts on disk: the request, its size beforehand, the files.
+
+Of a pattern the lower triangle is kept, as float16; the rest is 0. Where all of them would take
+more than the budget, only what describes each query is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float16
+
+from emoact import numbers
+from emoact.causes.attention import entropy, previous_mass
+from emoact.causes.chosen import unit_digest, units_of
+from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.saved import SavedCause, saved_causes
+from emoact.errors import FileRefusedError, RequestError
+from emoact.jobs.controls import model_of
+from emoact.models.alike import installed_source
+from emoact.positions import Span
+from emoact.store.atomic import free_bytes
+from emoact.store.layout import ResultsRoot
+from emoact.store.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "attention"
+METHOD_VERSION = 1
+"""Raised when a figure changes."""
+
+FILE = "patterns.npz"
+BUDGET_MB = 1_000
+"""Megabytes above which patterns are reduced, unless another budget is given."""
+
+N_KEYS = 8
+"""Keys of each query that a reduced pattern keeps."""
+
+Form = Literal["triangles", "reduced"]
+FORMS: tuple[Form, ...] = get_args(Form)
+SHARES = ("entropy", "first_mass", "previous_mass")
+_HALF = 2
+_OVERHEAD = 1_000
+"""Bytes of the header of an array and of its entry in the archive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternsRequest:
+    """A request from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class whose prompts are read.
+        budget_mb: Megabytes above which patterns are reduced.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str
+    emotion: str
+    budget_mb: int = BUDGET_MB
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.budget_mb < 0:
+            raise RequestError(f"the budget is {self.budget_mb} MB; at least 0 is needed")
+
+    @property
+    def command(self) -> str:
+        """The shell command of the request."""
+        words = ["python", "-m", "emoact", "attention", "--results", os.fspath(self.results)]
+        words += ["--model", self.model, "--emotion", self.emotion]
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
+        return shlex.join([*words, "--budget", str(self.budget_mb)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternsWork:
+    """What a run is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        unit: File name of the class.
+        form: What is kept of a pattern.
+    """
+
+    folder: str
+    unit: str
+    form: Form
+
+
+def bytes_of(lengths: Sequence[int], n_layers: int, n_heads: int, form: Form) -> int:
+    """Bytes that patterns of prompts of these lengths take."""
+    maps = n_layers * n_heads
+    if form == "triangles":
+        numbers_kept = sum(n * (n + 1) // 2 for n in lengths)
+        return maps * _HALF * numbers_kept + _OVERHEAD * len(lengths)
+    a_query = _HALF * (len(SHARES) + 2 * N_KEYS)
+    return maps * a_query * sum(lengths) + 5 * _OVERHEAD * len(lengths)
+
+
+def prepare_patterns(request: PatternsRequest) -> Prepared:
+    """Check a request, and choose the form by its size; writes nothing and loads no model.
+
+    Raises:
+        RequestError: A name is unknown, the files do not say how they were made, their model is not
+            installed here, or the patterns take more disk than there is, reduced as well.
+    """
+    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    (unit,) = units_of(root, request.model, (request.emotion,))
+    model = model_of((unit,), root, ("pattern",), request.allow_pickle_weights)
+    shape = installed_source(model).shape
+    if shape is None:
+        raise RequestError(f"the number of heads of {model.model} is not known before it is loaded")
+    sizes: dict[Form, int] = {
+        form: bytes_of(unit.lengths, shape.n_layers, shape.n_heads, form) for form in FORMS
+    }
+    free = free_bytes(root.path)
+    form, why = form_for(sizes, request.budget_mb * 1_000_000, free)
+    work = PatternsWork(folder=unit.folder, unit=unit.path.name, form=form)
+    n_tokens = float(sum(unit.lengths))
+    return prepared(
+        root,
+        KIND,
+        run_id=run_id,
+        folder=work.folder,
+        emotions=(unit.emotion,),
+        model=model,
+        work=work,
+        rests_on=rests_on(unit, work),
+        command=request.command,
+        cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
+        f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),
+    )
+
+
+def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[Form, str]:
+    """What is kept of the patterns, and why it is not all.
+
+    Raises:
+        RequestError: The disk has no room.
+    """
+    whole = numbers.size(sizes["triangles"])
+    reduced = f"they are reduced to entropy, masses and the {N_KEYS} largest weights of a query."
+    if free is not None and sizes["reduced"] > free:
+        raise RequestError(
+            f"the patterns take {numbers.size(sizes['reduced'])} also when reduced, and "
+            f"{numbers.size(free)} of disk are free",
+            remedy="Make room, or take a class with fewer prompts.",
+        )
+    if sizes["triangles"] > budget:
+        return "reduced", f"Whole patterns take {whole}, more than the budget: {reduced}"
+    if free is not None and sizes["triangles"] > free:
+        return "reduced", f"Whole patterns take {whole}, more than is free: {reduced}"
+    return "triangles", ""
+
+
+def rests_on(unit: Unit, work: PatternsWork) -> dict[str, Any]:
+    """Model, prompts and form of a result."""
+    return {
+        "method_version": METHOD_VERSION,
+        "folder": work.folder,
+        "form": work.form,
+        "units": {unit.emotion: unit_digest(unit)},
+    }
+
+
+def packed(pattern: Float[np.ndarray, "layer head query key"], form: Form) -> dict[str, np.ndarray]:
+    """The arrays of one prompt that are kept."""
+    if form == "triangles":
+        rows, columns = np.tril_indices(pattern.shape[-1])
+        return {"pattern": pattern[..., rows, columns].astype(np.float16)}
+    n_keys = min(N_KEYS, pattern.shape[-1])
+    keys = np.argsort(-pattern, axis=-1, kind="stable")[..., :n_keys]
+    return {
+        "keys": keys.astype(np.uint16),
+        "weights": np.take_along_axis(pattern, keys, axis=-1).astype(np.float16),
+        "entropy": entropy(pattern).astype(np.float16),
+        "first_mass": pattern[..., 0].astype(np.float16),
+        "previous_mass": previous_mass(pattern).astype(np.float16),
+    }
+
+
+def unpacked(arrays: Mapping[str, np.ndarray]) -> Float16[np.ndarray, "layer head query key"]:
+    """The pattern of one prompt; of a reduced one the weights that were not kept are 0."""
+    if "pattern" in arrays:
+        flat = arrays["pattern"]
+        n = int((np.sqrt(8 * flat.shape[-1] + 1) - 1) / 2)
+        pattern = np.zeros((*flat.shape[:-1], n, n), np.float16)
+        rows, columns = np.tril_indices(n)
+        pattern[..., rows, columns] = flat
+        return pattern
+    weights = arrays["weights"]
+    pattern = np.zeros((*weights.shape[:-1], weights.shape[-2]), np.float16)
+    np.put_along_axis(pattern, arrays["keys"].astype(np.int64), weights, axis=-1)
+    return pattern
+
+
+class PatternWriter:
+    """An archive to which the arrays of one prompt after the other are added.
+
+    Args:
+        file: An open binary file.
+        form: What is kept of a pattern.
+    """
+
+    def __init__(self, file: Any, form: Form) -> None:
+        self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._form = form
+
+    def add(self, sample: int, pattern: Float[np.ndarray, "layer head query key"]) -> None:
+        """Write the pattern of one prompt."""
+        for name, array in packed(pattern, self._form).items():
+            with self._archive.open(f"{sample}/{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+    def close(self) -> None:
+        """Write the end of the archive."""
+        self._archive.close()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadPattern:
+    """The pattern of one saved prompt.
+
+    Attributes:
+        strings: Its tokens.
+        content: Positions of the text.
+        pattern: Weights; of a reduced one the largest of each query.
+        shares: `entropy`, `first_mass` and `previous_mass` of `[layer, head, query]` of a reduced
+            pattern, whose weights do not give them; else empty.
+    """
+
+    strings: tuple[str, ...]
+    content: Span
+    pattern: Float16[np.ndarray, "layer head query key"]
+    shares: Mapping[str, np.ndarray]
+
+
+def read_pattern(saved: SavedCause, sample: int) -> ReadPattern:
+    """The pattern of one prompt, read without the others.
+
+    Raises:
+        FileRefusedError: The file is gone, or is not what was written.
+    """
+    found = saved.found
+    path = saved.path.parent / FILE
+    strings = tuple(found["strings"][sample])
+    most = bytes_of([len(strings)], found["n_layers"], found["n_heads"], found["form"])
+    shape = (found["n_layers"], found["n_heads"], len(strings), len(strings))
+    try:
+        same = path.stat().st_size == found["size"]
+        arrays = dict(_members(path, sample, most)) if same else {}
+        pattern = unpacked(arrays) if arrays else None
+        why = "" if pattern is not None and pattern.shape == shape else "they are not as written"
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        pattern, why = None, str(error)
+    if pattern is None or why:
+        raise FileRefusedError(
+            f"patterns cannot be read: {why}",
+            path=str(path),
+            remedy="Delete its folder; it is then computed again.",
+        )
+    return ReadPattern(
+        strings=strings,
+        content=(int(found["content"][sample][0]), int(found["content"][sample][1])),
+        pattern=pattern,
+        shares={name: arrays[name] for name in SHARES if name in arrays},
+    )
+
+
+def _members(path: Path, sample: int, most: int) -> Iterator[tuple[str, np.ndarray]]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            folder, _, name = info.filename.partition("/")
+            if folder != str(sample):
+                continue
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > most:
+                raise ValueError(f"{info.filename} has {info.file_size:,} bytes")
+            with archive.open(info) as member:
+                array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+            yield name.removesuffix(".npy"), array
+
+
+def saved_patterns(root: ResultsRoot) -> tuple[SavedCause, ...]:
+    """Results with the figures of this version, newest first."""
+    return tuple(
+        each
+        for each in saved_causes(root, KIND)
+        if each.rests_on.get("method_version") == METHOD_VERSION
+    )
+
+
+def document(saved: SavedCause) -> Mapping[str, Any]:
+    """The JSON document of a result, without the tokens of every prompt."""
+    left_out = ("strings", "content")
+    found = {name: value for name, value in saved.found.items() if name not in left_out}
+    patterns = str(saved.path.parent / FILE)
+    return {"id": saved.id, "path": str(saved.path), "patterns": patterns, **found}
+
+
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Means of every head over the tokens of all prompts."""
+    import pandas as pd
+
+    return pd.DataFrame(saved.found["heads"])
+
+
+def sentences_of(saved: SavedCause) -> list[str]:
+    """What a result says, each sentence with its figures."""
+    found, table = saved.found, table_of(saved)
+    resting = int((table["first_mass"] > 0.5).sum())
+    said = [
+        f"Patterns of {numbers.plural(found['n_prompts'], 'prompt')} of {found['emotion']} take "
+        f"{numbers.size(found['size'])} ({found['form']}); {resting} of {len(table)} heads have "
+        "more than half of their weight on the first position."
+    ]
+    if found["random_weights"]:
+        said.append("The weights are random; this says nothing about emotion.")
+    return said

@@ -1,0 +1,148 @@
+"""Patterns that a run writes equal the eager attention of Hugging Face within float16."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoact.causes import patterns
+from emoact.causes.patterns import PatternWriter, packed, read_pattern, saved_patterns, unpacked
+from emoact.cli import main
+from emoact.errors import FileRefusedError
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from emoact.store.layout import ResultsRoot
+from tests.support.reference import hugging_face
+from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
+
+ASKED = ("attention", "--model", FOLDER, "--emotion", "anger", "--json")
+HALF = 2.0**-11
+
+
+@torch.no_grad()
+def eager(model: Any, ids: list[int]) -> np.ndarray:
+    """Weights `[layer, head, query, key]`."""
+    found = model(input_ids=torch.tensor([ids]), output_attentions=True).attentions
+    return np.stack([weights[0].numpy() for weights in found])
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "gpt_neo", "llama", "gemma3_text"])
+def test_what_is_kept_of_a_family_equals_eager_attention(kind: str, tmp_path: Path) -> None:
+    folder = save_tiny(kind, tmp_path / "model")
+    options = ExtractionOptions(sites=("pattern",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    prompts = engine.tokenise(TEXTS)
+    found: dict[int, list[np.ndarray]] = {}
+
+    def put(_site: str, _layer: int, sample: int, rows: np.ndarray) -> None:
+        found.setdefault(sample, []).append(rows.copy())
+
+    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    plain = hugging_face(folder)
+    for sample, prompt in enumerate(prompts):
+        expected = eager(plain, prompt.ids.tolist())
+        kept = packed(np.stack(found[sample]), "triangles")
+        assert kept["pattern"].dtype == np.float16
+        np.testing.assert_allclose(unpacked(kept), expected, atol=HALF)
+        reduced = packed(np.stack(found[sample]), "reduced")
+        largest = np.sort(expected, axis=-1)[..., ::-1][..., :8]
+        np.testing.assert_allclose(reduced["weights"], largest, atol=HALF)
+        # Entropies are below 8 bits, where float16 has steps of 1/256.
+        logs = np.log2(np.where(expected > 0, expected, 1.0))
+        expected_bits = -(expected * logs).sum(axis=-1)
+        np.testing.assert_allclose(reduced["entropy"], expected_bits, atol=1 / 256)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with tiny_results(tmp_path_factory.mktemp("patterns")) as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("budget", ["1000", "0"])
+def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
+    results: Path, budget: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main([*ASKED, "--results", str(results), "--budget", budget]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    form = "triangles" if budget == "1000" else "reduced"
+    assert found["form"] == form
+    assert ("more than the budget" in said.err) == (form == "reduced")
+    path = Path(found["patterns"])
+    # The size that was said beforehand is an upper bound, and no more than headers above.
+    assert path.stat().st_size == found["size"] <= patterns.bytes_of([20] * 3, 3, 4, form)
+    saved = next(each for each in saved_patterns(ResultsRoot(results)) if each.id == found["id"])
+    snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
+    plain = hugging_face(snapshot)
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+    rows, n_tokens = np.zeros((3, 4, 3)), 0
+    for sample, text in enumerate(TEXTS[:3]):
+        ids = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"]]
+        expected = eager(plain, ids)
+        read = read_pattern(saved, sample)
+        if form == "triangles":
+            np.testing.assert_allclose(read.pattern, expected, atol=HALF)
+        else:
+            kept = read.pattern > 0
+            assert kept.sum(axis=-1).max() <= 8
+            np.testing.assert_allclose(read.pattern[kept], expected[kept], atol=HALF)
+            np.testing.assert_allclose(read.shares["first_mass"], expected[..., 0], atol=HALF)
+        logs = np.log2(np.where(expected > 0, expected, 1.0))
+        before = np.zeros(expected.shape[:-1])
+        before[..., 1:] = np.diagonal(expected, offset=-1, axis1=-2, axis2=-1)
+        shares = [-(expected * logs).sum(axis=-1), expected[..., 0], before]
+        rows += np.stack([each[..., 1:].sum(axis=-1) for each in shares], axis=-1)
+        n_tokens += len(ids) - 1
+    means = np.array([[row[n] for n in patterns.SHARES] for row in found["heads"]])
+    np.testing.assert_allclose(means, rows.reshape(-1, 3) / n_tokens, atol=1e-4)
+
+
+def test_a_disk_without_room_is_named_before_a_run(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted((results / "runs").iterdir())
+    monkeypatch.setattr(patterns, "free_bytes", lambda _path: 5_000)
+    assert main([*ASKED, "--results", str(results)]) == 2
+    assert "5.00 kB of disk are free" in capsys.readouterr().err
+    assert sorted((results / "runs").iterdir()) == before
+
+
+def test_more_than_is_free_is_reduced_with_the_reason() -> None:
+    sizes = {"triangles": 900, "reduced": 300}
+    assert patterns.form_for(sizes, 1_000, 5_000) == ("triangles", "")
+    form, why = patterns.form_for(sizes, 1_000, 500)
+    assert form == "reduced"
+    assert "more than is free" in why
+
+
+def test_a_changed_file_is_refused(results: Path, tmp_path: Path) -> None:
+    assert main([*ASKED, "--results", str(results)]) == 0
+    copied = shutil.copytree(results, tmp_path / "results")
+    saved = next(
+        each for each in saved_patterns(ResultsRoot(copied)) if each.found["form"] == "triangles"
+    )
+    path = saved.path.parent / patterns.FILE
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    with pytest.raises(FileRefusedError, match="not as written"):
+        read_pattern(saved, 0)
+    other = BytesIO()
+    writer = PatternWriter(other, "triangles")
+    writer.add(0, np.ones((3, 4, 2, 2)))
+    writer.close()
+    padded = other.getvalue().ljust(len(content), b"\0")
+    path.write_bytes(padded)
+    with pytest.raises(FileRefusedError):
+        read_pattern(saved, 0)
