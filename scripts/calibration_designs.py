@@ -240,7 +240,7 @@ def covered(
     apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(of_emotion, of_neutral))
     area = float(norm.cdf(apart).mean())
     square = float(strength.squared[0])
-    reach = strength.quantile * float(strength.squared_se[0])
+    reach = float(strength.quantile[0] * strength.squared_se[0])
     (d_low, d_high), (a_low, a_high) = found.d_prime_interval[:, 0], found.auroc_interval[:, 0]
     return [
         Estimate(truth=float(delta @ delta), low=square - reach, high=square + reach),

@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -32,6 +32,7 @@ new column or table does not raise it: their names are part of the id.
 2: the null band and expected cosine of the grand mean; blank p where nothing could be tested.
 3: a noise-normalised, studentised test; single layers judged over all; cosines gated by it;
    intervals of d' and AUROC; probes with classes of equal weight and the median over the layers.
+4: Welch's degrees of freedom in intervals of strength, d' and AUROC without matched scenarios.
 """
 
 _DIGITS = 20

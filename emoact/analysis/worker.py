@@ -54,9 +54,6 @@ def analyze(
     existing = isinstance(found, SavedAnalysis)
     if isinstance(found, Computed):
         reporter.step("write", model="", share=done + (1 - done) * WRITING_SHARE)
-        for finding in found.result.findings:
-            if finding.severity != "note":
-                reporter.note(f"{finding.where}: {finding.message}")
         controls = found.controls
         found = save_analysis(
             root, found.result, found.inputs, run_id=directory.run_id, controls=controls

@@ -50,6 +50,9 @@ from emoact.stats.steps import OnProgress, Step, run_steps
 Place = tuple[str, SiteName, str]
 """Model, site and emotion."""
 
+_Work = tuple[str, Callable[[], Iterable[Cell]]]
+"""Label and step."""
+
 
 @dataclass(kw_only=True)
 class _Found:
@@ -121,9 +124,7 @@ def _keep(found: _Found, number: int, cells: Callable[[], Iterable[Cell]]) -> No
     found.columns[number] = [(cell.table, catalogue.computed(cell)) for cell in cells()]
 
 
-def _model_steps(
-    prepared: Prepared, found: _Found, settings: AnalysisSettings
-) -> Iterator[tuple[str, Callable[[], Iterable[Cell]]]]:
+def _model_steps(prepared: Prepared, found: _Found, settings: AnalysisSettings) -> Iterator[_Work]:
     """Labels and steps of one model alone, in the order of the rows."""
     model = prepared.model
     bind = functools.partial
@@ -156,9 +157,9 @@ def _model_steps(
 
     classifiers = TextClassifiers(model.texts, model.n_tokens)
 
-    # The long steps come first, so that no thread is left alone with one at the end.
+    long, layers = list[_Work](), list[_Work]()
     for contrast in prepared.contrasts:
-        yield f"word baselines of {contrast.emotion}", bind(texts, contrast)
+        long.append((f"word baselines of {contrast.emotion}", bind(texts, contrast)))
     for site in settings.sites:
         for contrast in prepared.contrasts:
             found.emotions[model.model, site, contrast.emotion] = {}
@@ -166,13 +167,19 @@ def _model_steps(
             found.pairs[model.model, site, place] = {}
         for contrast in prepared.contrasts:
             label = f"probes of {model.model} {site} {contrast.emotion}"
-            yield label, bind(probe, site, contrast)
-        yield f"pairs of emotions in {model.model} {site}", bind(probe_each_pair, site)
-        yield f"projections of {model.model} {site}", bind(projection_cells, model, site)
-    for site in settings.sites:
+            long.append((label, bind(probe, site, contrast)))
+        long.append((f"pairs of emotions in {model.model} {site}", bind(probe_each_pair, site)))
+        label = f"projections of {model.model} {site}"
+        long.append((label, bind(projection_cells, model, site)))
         for number in range(model.sites[site].shape[1]):
             label = f"directions of {model.model} {site} layer {number}"
-            yield label, bind(layer, site, number)
+            layers.append((label, bind(layer, site, number)))
+    # Probes hold Python's lock for much of their time and layers little of it, so that one of
+    # either at once is faster than two probes; the last steps are layers, which are short.
+    share = -(-len(layers) // len(long))
+    for place, each in enumerate(long):
+        yield each
+        yield from layers[place * share : (place + 1) * share]
 
 
 def _pair_steps(
@@ -181,7 +188,7 @@ def _pair_steps(
     found: _Found,
     missing: list[Finding],
     settings: AnalysisSettings,
-) -> Iterator[tuple[str, Callable[[], Iterable[Cell]]]]:
+) -> Iterator[_Work]:
     """Comparisons per site; none, and a finding in `missing`, where prompts are not shared."""
     names = (first.model.model, second.model.model)
     try:

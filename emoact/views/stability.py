@@ -48,7 +48,8 @@ CURVES = (
 
 TERMS = {
     "split half": "cosine between directions made of two disjoint halves of the scenarios, "
-    "mean and 95 % over splits; reported raw, not corrected to the full sample.",
+    "mean and 95 % over splits; reported raw, not corrected to the full sample. The grey band "
+    "holds 95 % of these means when labels are swapped within scenarios.",
     "one scenario left out": "cosine with the direction made without one scenario, mean over "
     "scenarios. It is near 1 for any data and is therefore never shown alone.",
     "within-scenario differences": "mean cosine between the differences (emotion minus "
@@ -71,6 +72,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "split_half",
         "split_half_low",
         "split_half_high",
+        "split_half_null_low",
+        "split_half_null_high",
         "leave_one_out",
         "leave_one_out_min",
         "pairwise",
@@ -86,7 +89,12 @@ def chart(drawn: pd.DataFrame) -> Chart:
     """
     y = Axis(
         title="cosine",
-        range=span(drawn["split_half_low"], drawn["pairwise"], at_least=(0.0, 1.0)),
+        range=span(
+            drawn["split_half_low"],
+            drawn["split_half_null_low"],
+            drawn["pairwise"],
+            at_least=(0.0, 1.0),
+        ),
     )
     rows: list[list[Panel]] = []
     for site in known.in_order(drawn["site"]):
@@ -110,19 +118,22 @@ def chart(drawn: pd.DataFrame) -> Chart:
         )
         for number, curve in enumerate(CURVES)
     ]
+    if drawn["split_half_null_low"].notna().any():
+        key.append(Key(name="split half of relabelled prompts, 95 %", kind="band", colour="null"))
     return Chart(rows=rows, key=key)
 
 
 def _marks(part: pd.DataFrame, emotion: str) -> list[Band | Line]:
     colour = of_emotion(emotion)
-    band = Band(
-        x=part["layer"], low=part["split_half_low"], high=part["split_half_high"], colour=colour
-    )
+    x = part["layer"]
     return [
-        band,
+        Band(
+            x=x, low=part["split_half_null_low"], high=part["split_half_null_high"], colour="null"
+        ),
+        Band(x=x, low=part["split_half_low"], high=part["split_half_high"], colour=colour),
         *(
             Line(
-                x=part["layer"],
+                x=x,
                 y=part[curve.column],
                 colour=colour if number == 0 else "muted",
                 name=curve.title,

@@ -163,6 +163,9 @@ def test_a_single_scenario_gives_plain_directions_and_says_why_no_more(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plant_scenarios(results, scenario=lambda _: "s0")
+    assert analyze(results) == 0
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("all prompts belong to one scenario") == 1
     assert analyze(results, "--json") == 0
     found = document(capsys)
     assert "single_scenario" in {finding["code"] for finding in found["findings"]}

@@ -31,6 +31,7 @@ from emoact.stats.directions.stability import (
     pairwise_difference_cosine,
     score_reliability,
     split_half_cosines,
+    split_half_null,
 )
 from emoact.stats.directions.strength import Strength, measure_strength
 from emoact.stats.features import ModelFeatures
@@ -39,6 +40,7 @@ from emoact.stats.null.permutation import (
     permuted_strengths,
 )
 from emoact.stats.null.significance import Judged
+from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import SharedVectors, Vectors
 from emoact.stats.rank import spearman
 from emoact.stats.settings import AnalysisSettings
@@ -50,6 +52,9 @@ LAYERED = (Strength, Separation)
 
 BAND_DRAWS = 500
 """Relabellings behind a band of the null; a band needs fewer than a small p-value."""
+
+SPLIT_DRAWS = 200
+"""The same of the cosine of two halves, of which each has many splits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +69,7 @@ class EmotionFigures:
         directions: By kind; the analysis itself uses `main`.
         main: Kind of the direction that the contrast defines.
         n_components: Neutral components projected out, per layer.
+        split_half_band: 2.5 % and 97.5 % quantiles of the mean of `split_half` under relabelling.
         statistic: Statistic of the permutation test; row 0 as labelled, the others relabelled.
         null_band: 2.5 % and 97.5 % quantiles of the relabelled cross-validated square.
         normalised_band: The same of the noise-normalised square.
@@ -83,6 +89,7 @@ class EmotionFigures:
     strength: Strength
     separation: Separation
     split_half: Float64[np.ndarray, "split layer"]
+    split_half_band: Float64[np.ndarray, "2 layer"]
     leave_one_out: Float64[np.ndarray, "scenario layer"]
     pairwise: Float64[np.ndarray, " layer"]
     statistic: Float64[np.ndarray, "permutation layer"]
@@ -197,6 +204,9 @@ def analyse_emotion(
         strength=measure_strength(shared, design, weights),
         separation=measure_separation(scores, vectors, design, weights, contrast.folds),
         split_half=split_half_cosines(design, vectors, weights, contrast.halves),
+        split_half_band=percentile_interval(
+            split_half_null(design, vectors, contrast.plan.part(SPLIT_DRAWS), contrast.halves)
+        ),
         leave_one_out=leave_one_out_cosines(design, vectors, weights),
         pairwise=_pairwise(design, vectors, weights),
         statistic=permuted_statistics(contrast.plan, vectors, shared.inverse_sd),

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns
 from emoact.stats.design import Design
+from emoact.stats.null.uncertainty import interval_quantile, sides_of
 from emoact.stats.products import Vectors, contrast_means
 
 _NEARLY_APART = 0.98
@@ -97,7 +98,8 @@ def measure_separation(
     jackknife counts such products twice, which is all of it where classes do not differ, so that
     they are taken off (Efron & Stein 1981). At least half of the jackknife's variance stays, and
     that of the tested prompts alone. The variance is that at the ends of the interval: it grows
-    with d', and an interval with the variance at the estimate misses on one side.
+    with d', and an interval with the variance at the estimate misses on one side. Degrees of
+    freedom are those of Welch and Satterthwaite.
 
     Args:
         scores: From `held_out_scores` with the same contrast and folds.
@@ -133,7 +135,7 @@ def _measure_layer(
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
 ) -> tuple[float, float, Float64[np.ndarray, "2 2"]]:
-    from scipy.stats import norm, rankdata, t
+    from scipy.stats import norm, rankdata
 
     positive = side > 0
     here, there = scores[positive], scores[~positive]
@@ -171,7 +173,8 @@ def _measure_layer(
     jackknife = covariance(tested + trained, tested + trained)
     products = _variance_of_products(met.sum(axis=0), scenarios, folds[used])
     variance = max(jackknife - products, jackknife / 2, on_tested)
-    ends = t.ppf([0.025, 0.975], n - 1)
+    influence = np.bincount(scenarios, tested + trained, design.n_scenarios)
+    ends = float(interval_quantile(influence, sides_of(design, contrast))) * np.array([-1.0, 1.0])
     fixed, rising = side * centred / sd / size, spread / (4 * pooled) / size
     interval[0] = _ends_of_d_prime(
         d_prime,

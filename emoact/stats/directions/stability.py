@@ -9,9 +9,14 @@ from emoact.measures import Columns
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import matched_scenarios
 from emoact.stats.directions.separation import held_out_scores_of, largest_square
+from emoact.stats.null.permutation import Relabellings
 from emoact.stats.null.uncertainty import finite_mean, percentile_interval
-from emoact.stats.products import Vectors, class_sums, contrast_means
+from emoact.stats.products import Vectors, class_sums, compact, contrast_means
 from emoact.stats.rank import unit_ranks
+
+_NULL_SPLITS = 20
+_NULL_GROUPS = 16
+"""Groups of scenarios that are split in the null, where there are more than twice as many."""
 
 
 def split_half_cosines(
@@ -32,6 +37,62 @@ def split_half_cosines(
             contrast_means(design, own, side, contrast[None])[0] for side in (halves, ~halves)
         )
         cosines[:, layer] = row_cosines(first, second, floor=1e-13 * largest_square(own))
+    return cosines
+
+
+def split_half_null(
+    design: Design,
+    vectors: Vectors,
+    plan: Relabellings,
+    halves: Bool[np.ndarray, "split scenario"],
+) -> Float64[np.ndarray, "draw layer"]:
+    """Mean cosine of two disjoint halves under relabelling, for each draw.
+
+    Of many scenarios, groups of them are split in place of single ones: sums over groups then serve
+    all splits of a relabelling.
+
+    Args:
+        design: Classes and scenarios.
+        vectors: Vectors of the layers.
+        plan: Relabellings of emotion and reference; row 0 is the truth and has no value here.
+        halves: True for the scenarios of the first half.
+    """
+    group_of, sides = np.arange(design.n_scenarios), halves[:_NULL_SPLITS]
+    if design.n_scenarios > 2 * _NULL_GROUPS:
+        order = np.argsort(design.pattern_of, kind="stable")
+        group_of[order] = np.arange(design.n_scenarios) % _NULL_GROUPS
+        even = np.tile(np.arange(_NULL_GROUPS) % 2 == 0, (_NULL_SPLITS, 1))
+        sides = np.random.default_rng(0).permuted(even, axis=1)
+    groups = group_of[design.scenario_of[plan.used]]
+    members = [np.flatnonzero(groups == group) for group in range(sides.shape[1])]
+    chosen = plan.chosen[1:]
+    n_here = np.stack([chosen[:, own].sum(axis=1) for own in members], axis=1)
+    n_there = np.bincount(groups, minlength=len(members)) - n_here
+
+    def means(half: Bool[np.ndarray, "split group"]) -> Float64[np.ndarray, "draw split sum"]:
+        """Weights of the sums of the emotion and of the reference in a difference of means."""
+        own = half.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.concatenate(
+                [own / (n_here @ own.T)[:, :, None], -own / (n_there @ own.T)[:, :, None]], axis=2
+            )
+
+    first, second = means(sides), means(~sides)
+    cosines = np.empty((len(chosen), vectors.shape[1]))
+    for layer in range(vectors.shape[1]):
+        rows = compact(vectors[plan.used, layer], len(chosen))
+        whole = np.stack([rows[own].sum(axis=0) for own in members])
+        here = np.stack([chosen[:, own] @ rows[own] for own in members], axis=1)
+        sums = np.concatenate([here, whole - here], axis=1)
+        products = sums @ sums.swapaxes(1, 2)
+        floor = 1e-13 * largest_square(rows)
+        # A half without a prompt of a class has no weights.
+        with np.errstate(invalid="ignore"):
+            of_first, of_second = first @ products, second @ products
+            squares = (of_first * first).sum(axis=2), (of_second * second).sum(axis=2)
+        defined = (squares[0] > floor) & (squares[1] > floor)
+        lengths = np.sqrt(np.where(defined, squares[0] * squares[1], np.nan))
+        cosines[:, layer] = finite_mean(((of_first * second).sum(axis=2) / lengths).T)
     return cosines
 
 
@@ -146,9 +207,16 @@ MEASURES = (
         lambda cell: finite_mean(cell.split_half),
         ends=lambda cell: percentile_interval(cell.split_half),
         of="the central 95 % of that cosine over 100 splits",
+        null=("split_half_null_low", "split_half_null_high"),
         label="split half",
         axis="cosine",
         chance=0.0,
+    ),
+    *_stability.ends(
+        "split_half_null_low",
+        "split_half_null_high",
+        "the 95 % band of split_half when labels are swapped within scenarios (200 draws)",
+        lambda cell: cell.split_half_band,
     ),
     _stability(
         "leave_one_out",

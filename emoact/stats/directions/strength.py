@@ -11,7 +11,7 @@ from emoact.measures import Columns
 from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.null.uncertainty import jackknife_se
+from emoact.stats.null.uncertainty import interval_quantile, jackknife_se, sides_of
 from emoact.stats.products import ClassProducts, SharedVectors, contrast_product, signed_root
 
 Layers = Float64[np.ndarray, " layer"]
@@ -30,7 +30,8 @@ class Strength:
         normalised_se: Its jackknife standard error over scenarios.
         scale: Median norm of the pooled vectors of all prompts of the layer.
         top_share: Share of l2^2 that the three largest dimensions carry.
-        quantile: 97.5 % quantile of t with one degree of freedom less than scenarios.
+        quantile: Standard errors of `squared` in half of its interval.
+        normalised_quantile: The same of `normalised`.
     """
 
     l1: Layers
@@ -41,27 +42,29 @@ class Strength:
     normalised_se: Layers
     scale: Layers
     top_share: Layers
-    quantile: float
+    quantile: Layers
+    normalised_quantile: Layers
 
 
 def measure_strength(
     shared: SharedVectors, design: Design, contrast: Float[np.ndarray, " label"]
 ) -> Strength:
     """Every strength of the direction of one contrast, which holds a weight for each class."""
-    from scipy.stats import t
-
     direction = contrast_direction(shared.features, design, contrast)
+    sides = sides_of(design, contrast)
     touched = touched_scenarios(design, contrast)
 
-    def both(products: ClassProducts) -> tuple[Layers, Layers]:
+    def all_three(products: ClassProducts) -> tuple[Layers, Layers, Layers]:
         left_out = contrast_product(products.left_out, contrast, contrast)
+        influence = left_out - left_out[touched].mean(axis=0)
         return (
             contrast_product(products.whole, contrast, contrast),
             jackknife_se(left_out, touched),
+            interval_quantile(influence, sides),
         )
 
-    squared, squared_se = both(shared.products)
-    normalised, normalised_se = both(shared.normalised_products)
+    squared, squared_se, quantile = all_three(shared.products)
+    normalised, normalised_se, normalised_quantile = all_three(shared.normalised_products)
     return Strength(
         l1=np.abs(direction).sum(axis=1),
         l2=np.sqrt(np.einsum("ld,ld->l", direction, direction)),
@@ -71,7 +74,8 @@ def measure_strength(
         normalised_se=normalised_se,
         scale=layer_scale(shared.features),
         top_share=top_share(direction, direction),
-        quantile=float(t.ppf(0.975, touched.sum() - 1)),
+        quantile=quantile,
+        normalised_quantile=normalised_quantile,
     )
 
 
@@ -168,7 +172,7 @@ MEASURES = (
             cell.strength.squared, cell.strength.quantile * cell.strength.squared_se
         ),
         of="the 95 % interval of cv: the signed root of cv_squared ± t cv_squared_se, t the "
-        "quantile with one degree of freedom less than scenarios",
+        "quantile with Welch's degrees of freedom (one less than matched scenarios)",
         label="cross-validated",
         axis="strength, model units",
         unit="model units",
@@ -201,7 +205,8 @@ MEASURES = (
         "Cross-validated strength in standard deviations of the noise of each dimension",
         lambda cell: signed_root(cell.strength.normalised),
         ends=lambda cell: _interval(
-            cell.strength.normalised, cell.strength.quantile * cell.strength.normalised_se
+            cell.strength.normalised,
+            cell.strength.normalised_quantile * cell.strength.normalised_se,
         ),
         of="the 95 % interval of cv_normalised: the signed root of crossnobis ± t jackknife "
         "standard errors",

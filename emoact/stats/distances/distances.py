@@ -27,7 +27,6 @@ from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.probes.probes import MANY_PROMPTS
 from emoact.stats.products import ClassProducts, SharedVectors, Vectors, compact
 from emoact.stats.settings import AnalysisSettings
 
@@ -35,6 +34,9 @@ Layers = Float64[np.ndarray, " layer"]
 
 _CHUNK = 125
 """Relabellings whose weights are held in memory at once."""
+
+_MANY_PROMPTS = 500
+"""Prompts above which the band of a cosine is summed in single precision."""
 
 LARGEST_SE = 0.5
 """Largest standard error of a cosine that is reported: its interval is about as wide as [-1, 1]."""
@@ -211,8 +213,7 @@ def cosine_null(
     used = groups[0] != OUTSIDE
     drawn = groups[:, used]
     cosines = np.empty((len(groups), vectors.shape[1]))
-    # A band of many prompts needs no more digits, and costs half as much.
-    kind, least = (np.float32, 1e-10) if used.sum() > MANY_PROMPTS else (np.float64, 1e-13)
+    kind, least = (np.float32, 1e-10) if used.sum() > _MANY_PROMPTS else (np.float64, 1e-13)
     for layer in range(vectors.shape[1]):
         rows = compact(vectors[used, layer], 2 * len(groups)).astype(kind, copy=False)
         whole, floor = rows.sum(axis=0), least * largest_square(rows)

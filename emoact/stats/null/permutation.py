@@ -14,7 +14,7 @@ from emoact.stats.products import Vectors, compact, scenario_sums, without_scena
 _CHUNK = 256
 """Relabellings whose sums are held in memory at once."""
 
-_MANY_SCENARIOS = 500
+_MANY_SCENARIOS = 200
 """Scenarios above which the permutation statistic is summed in single precision: no relabelling
 comes twice then, and equal ones need not be equal to the last digit."""
 

@@ -16,7 +16,7 @@ Decide = Callable[[Bool[np.ndarray, " train"]], Float64[np.ndarray, " test"]]
 _MAX_STEPS = 100
 _NEAR = 1e-5
 """Change of decision values after which a step is the last."""
-_SETTLED = 0.3
+_SETTLED = 0.6
 """Change of decision values after which the curvature is kept: steps with it cost a tenth, and each
 still takes most of the error away."""
 _FIRST = 3.0

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from emoact.errors import RequestError
-from emoact.stats.design import contrast_against, design_of
+from emoact.stats.design import Design, contrast_against, design_of
 from emoact.stats.directions.stability import (
     leave_one_out_cosines,
     pairwise_difference_cosine,
     split_half_cosines,
+    split_half_null,
 )
+from emoact.stats.null.permutation import Relabellings, prepare_relabellings
+from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.splits import scenario_halves
 from emoact.stats.products import centre
 
@@ -33,6 +36,44 @@ def test_split_half_is_the_cosine_of_disjoint_halves() -> None:
             for side in (half, ~half)
         )
         assert found[row, 1] == pytest.approx(cosine(first, second), rel=1e-9)
+
+
+def relabelled(design: Design, n_draws: int) -> Relabellings:
+    draws = relabellings(design, "a", ("n",), n_draws, seed=3)
+    return prepare_relabellings(design, draws, np.ones(design.n_prompts, dtype=bool))
+
+
+def test_null_of_split_half_is_its_mean_over_splits_with_other_labels() -> None:
+    halves, plan = scenario_halves(DESIGN, 20), relabelled(DESIGN, 30)
+    found = split_half_null(DESIGN, VECTORS, plan, halves)
+    scenario = np.array(DESIGN.scenario_of)
+    for draw, chosen in enumerate(plan.chosen[1:]):
+        cosines = []
+        for half in halves:
+            first, second = (
+                X[chosen & side[scenario], 1].mean(0) - X[~chosen & side[scenario], 1].mean(0)
+                for side in (half, ~half)
+            )
+            cosines.append(cosine(first, second))
+        assert found[draw, 1] == pytest.approx(np.mean(cosines), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [12, 48])
+def test_split_half_without_an_emotion_lies_in_its_null_band_in_95_of_100_data_sets(n: int) -> None:
+    """Three dimensions hold most of the variance; 48 scenarios are split by groups."""
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    contrast, halves = contrast_against(design, "a", "n"), scenario_halves(design, 100)
+    plan, outside, widths = relabelled(design, 100), 0, []
+    for seed in range(100):
+        scale = np.where(np.arange(8) < 3, 10.0, 1.0)
+        x = centre(np.random.default_rng([5, seed]).normal(size=(2 * n, 1, 8)) * scale)
+        low, high = np.quantile(split_half_null(design, x, plan, halves), (0.025, 0.975))
+        mean = split_half_cosines(design, x, contrast, halves).mean()
+        outside += int(not low <= mean <= high)
+        widths.append(high)
+    assert outside <= 14
+    # Such a cosine is no evidence of a direction.
+    assert np.mean(widths) > 0.5
 
 
 def test_leave_one_out_leaves_the_whole_scenario_out() -> None:

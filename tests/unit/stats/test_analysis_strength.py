@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.strength import measure_strength, participation_ratio
 from emoact.stats.null.splits import scenario_halves
-from emoact.stats.null.uncertainty import bootstrap_counts, jackknife_se, percentile_interval
+from emoact.stats.null.uncertainty import (
+    bootstrap_counts,
+    interval_quantile,
+    jackknife_se,
+    percentile_interval,
+)
 from emoact.stats.products import (
     centre,
     centred_gram,
@@ -132,6 +138,19 @@ def test_jackknife_error_tells_the_spread_of_the_strength() -> None:
         squared.append(strength.squared[0])
         errors.append(strength.squared_se[0])
     assert np.mean(errors) == pytest.approx(np.std(squared), rel=0.2)
+
+
+def test_quantile_of_unmatched_classes_has_the_degrees_of_freedom_of_welch() -> None:
+    rng = np.random.default_rng(4)
+    wide, narrow = 3 * rng.normal(size=12), rng.normal(size=48)
+    influence = np.concatenate(
+        [(x - x.mean()) / np.sqrt(len(x) * (len(x) - 1)) for x in (wide, narrow)]
+    )
+    sides = np.stack([np.arange(60) < 12, np.arange(60) >= 12])
+    welch = stats.ttest_ind(wide, narrow, equal_var=False).df
+    assert interval_quantile(influence, sides) == pytest.approx(stats.t.ppf(0.975, welch))
+    matched = np.ones((2, 60), dtype=bool)
+    assert interval_quantile(influence, matched) == pytest.approx(stats.t.ppf(0.975, 59))
 
 
 def test_bootstrap_draws_as_many_scenarios_as_there_are() -> None:
