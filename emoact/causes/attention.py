@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,9 @@ from emoact.positions import Span
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHARES = ("entropy", "first_mass", "previous_mass")
+"""What describes a query, in bits and as shares of its weight."""
 
 
 def entropy(pattern: Float[np.ndarray, "*head query key"]) -> Float64[np.ndarray, "*head query"]:
@@ -30,26 +34,38 @@ def previous_mass(
     return mass
 
 
-def measures(pattern: Float[np.ndarray, "layer head query key"], content: Span) -> pd.DataFrame:
-    """Means over the queries of the text, one row for each head.
+def shares_of(
+    pattern: Float[np.ndarray, "layer head query key"],
+) -> dict[str, Float64[np.ndarray, "layer head query"]]:
+    """`entropy` (bits), `first_mass` and `previous_mass` of every query.
 
-    Args:
-        pattern: Weights of every head.
-        content: Positions of the text; a BOS stands before it.
-
-    Returns:
-        `layer`, `head`, `entropy` (bits), `first_mass` (on the first position, which is the BOS
-        where one was prepended) and `previous_mass`.
+    The first position is the BOS where one was prepended.
     """
-    import pandas as pd
-
-    n_layers, n_heads = pattern.shape[:2]
-    queries = slice(*content)
-    layer, head = np.mgrid[:n_layers, :n_heads]
-    columns = {
+    return {
         "entropy": entropy(pattern),
         "first_mass": pattern[..., 0].astype(np.float64),
         "previous_mass": previous_mass(pattern),
     }
-    means = {name: each[..., queries].mean(axis=-1).ravel() for name, each in columns.items()}
+
+
+def means_of(
+    shares: Mapping[str, Float[np.ndarray, "layer head query"]], content: Span
+) -> pd.DataFrame:
+    """Means over the queries of the text, one row for each head.
+
+    Args:
+        shares: As of `shares_of`.
+        content: Positions of the text; a BOS stands before it.
+
+    Returns:
+        `layer`, `head`, and a column for each of `shares`.
+    """
+    import pandas as pd
+
+    n_layers, n_heads = shares["entropy"].shape[:2]
+    layer, head = np.mgrid[:n_layers, :n_heads]
+    means = {
+        name: each[..., slice(*content)].mean(axis=-1, dtype=np.float64).ravel()
+        for name, each in shares.items()
+    }
     return pd.DataFrame({"layer": layer.ravel(), "head": head.ravel(), **means})

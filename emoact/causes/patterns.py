@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Float16
 
 from emoact import numbers
-from emoact.causes.attention import entropy, previous_mass
+from emoact.causes.attention import SHARES, shares_of
 from emoact.causes.chosen import unit_digest, units_of
 from emoact.causes.prepared import Prepared, prepared, run_name, time_of
 from emoact.causes.saved import SavedCause, saved_causes
@@ -46,7 +46,6 @@ N_KEYS = 8
 
 Form = Literal["triangles", "reduced"]
 FORMS: tuple[Form, ...] = get_args(Form)
-SHARES = ("entropy", "first_mass", "previous_mass")
 _HALF = 2
 _OVERHEAD = 1_000
 """Bytes of the header of an array and of its entry in the archive."""
@@ -186,9 +185,7 @@ def packed(pattern: Float[np.ndarray, "layer head query key"], form: Form) -> di
     return {
         "keys": keys.astype(np.uint16),
         "weights": np.take_along_axis(pattern, keys, axis=-1).astype(np.float16),
-        "entropy": entropy(pattern).astype(np.float16),
-        "first_mass": pattern[..., 0].astype(np.float16),
-        "previous_mass": previous_mass(pattern).astype(np.float16),
+        **{name: each.astype(np.float16) for name, each in shares_of(pattern).items()},
     }
 
 

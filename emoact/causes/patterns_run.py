@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoact.causes.attention import measures
+from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.heads_run import saved_model, saved_prompts
 from emoact.causes.patterns import FILE, KIND, PatternsWork, PatternWriter, bytes_of, rests_on
 from emoact.causes.saved import cause_id, read_cause, save_cause
@@ -52,9 +52,9 @@ def run_patterns(
                 pattern = np.stack(waiting.pop(sample))
                 writer.add(sample, pattern)
                 content = prompts[sample].content
-                own = measures(pattern, content)
+                own = means_of(shares_of(pattern), content)
                 n = content[1] - content[0]
-                added = own[["entropy", "first_mass", "previous_mass"]].to_numpy() * n
+                added = own[list(SHARES)].to_numpy() * n
                 sums = added if sums is None else sums + added
                 n_tokens += n
 
@@ -93,14 +93,8 @@ def run_patterns(
                 "strings": [list(prompt.strings) for prompt in prompts],
                 "content": [list(prompt.content) for prompt in prompts],
                 "heads": [
-                    {
-                        "layer": int(layer),
-                        "head": int(head),
-                        "entropy": float(row[0]),
-                        "first_mass": float(row[1]),
-                        "previous_mass": float(row[2]),
-                    }
-                    for layer, head, row in zip(layers, heads, means, strict=True)
+                    {"layer": int(layer), "head": int(head), **dict(zip(SHARES, row, strict=True))}
+                    for layer, head, row in zip(layers, heads, means.tolist(), strict=True)
                 ],
             },
         )

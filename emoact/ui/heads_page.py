@@ -10,12 +10,17 @@ import streamlit as st
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
 from emoact.causes.heads import HeadsRequest, prepare_heads, saved_heads
 from emoact.causes.lens import LensRequest, LensSettings, prepare_lens, saved_lenses
+from emoact.causes.patterns import (
+    BUDGET_MB,
+    PatternsRequest,
+    prepare_patterns,
+    saved_patterns,
+)
 from emoact.causes.prepared import Prepared
 from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.jobs.causes import what_of
-from emoact.jobs.controls import known_as
 from emoact.models.alike import request_alike, request_like
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
@@ -27,6 +32,7 @@ from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
+from emoact.views.attention import TYPED, of_prompt
 from emoact.views.heads import Heads, label
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
@@ -35,7 +41,7 @@ from emoact.views.view import Choice, View
 
 _NEUTRAL = "neutral"
 _NEXT = "heads-next"
-KINDS = ("heads", "lens", "project")
+KINDS = ("heads", "lens", "project", "attention")
 """Kinds of runs that this page shows."""
 
 
@@ -80,7 +86,8 @@ def show(results: str) -> None:
 
 
 def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
-    source = Heads(saved=saved, lenses=saved_lenses(ResultsRoot(results)))
+    root = ResultsRoot(results)
+    source = Heads(saved=saved, lenses=saved_lenses(root), patterns=saved_patterns(root))
     order = emotion_order(file.emotion for file in files)
 
     def badges(choice: Choice) -> list[str]:
@@ -175,21 +182,65 @@ def _lens_form(results: str, source: Heads, choice: Choice) -> None:
 
 
 def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
-    """The form of a sentence whose patterns are shown."""
+    """The patterns of a saved prompt, or the form of a sentence whose patterns are shown."""
     folder = source.chosen(choice).found["model"]
-    cards = [unit_card(file) for file in unit_files(results) if file.folder == folder]
+    own = [file for file in unit_files(results) if file.folder == folder]
+    if choice.get("text", TYPED) != TYPED:
+        try:
+            return dataclasses.replace(source, typed=of_prompt(source, choice))
+        except EmoactError as error:
+            error_box(error, title="The patterns of this prompt cannot be shown")
+            return None
+    cards = [unit_card(file) for file in own]
     settings = [card.unit.configuration for card in cards if card.unit]
     try:
         if not settings:
             raise RequestError(f"there are no readable files of {folder} any more")  # noqa: TRY301
-        made = next((card.unit.provenance for card in cards if card.unit), None)
-        name = known_as(ResultsRoot(results), folder, made)
-        request = request_alike(folder, settings[:1], ("pattern",), name=name)
+        request = request_alike(folder, settings[:1], ("pattern",))
     except RequestError as error:
         error_box(error, title="A sentence cannot be read as these files were")
         return None
     typed = typed_sentence(request, settings[0] or {})
+    folded = st.expander(
+        "Write the patterns of saved prompts",
+        icon=":material/add_circle:",
+        key="patterns-folded",
+        on_change="rerun",
+    )
+    if folded.open:
+        with folded:
+            _patterns_form(results, folder, emotion_order(file.emotion for file in own))
     return None if typed is None else dataclasses.replace(source, typed=typed)
+
+
+def _patterns_form(results: str, folder: str, emotions: list[str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        emotion = str(st.selectbox("Class", emotions, key="patterns-emotion", width=170))
+        budget = int(
+            st.number_input(
+                "Budget (MB)",
+                0,
+                1_000_000,
+                BUDGET_MB,
+                key="patterns-budget",
+                width=170,
+                help="Patterns that take more are reduced to entropy, masses and the largest "
+                "weights of each query.",
+            )
+        )
+    asked = PatternsRequest(results=results, model=folder, emotion=emotion, budget_mb=budget)
+
+    def prepare() -> Prepared:
+        return prepare_patterns(asked)
+
+    start_form(
+        outcome(prepare),
+        "Write the patterns",
+        key="patterns-start",
+        prepare=prepare,
+        following=_NEXT,
+        refused="These patterns cannot be written",
+    )
 
 
 def _form(results: str, files: list[UnitFile]) -> None:

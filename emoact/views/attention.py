@@ -1,4 +1,4 @@
-"""Attention of a head over the tokens of a typed sentence, heads ranked by their contribution."""
+"""Attention of a head over the tokens of a text, heads ranked by their contribution."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from emoact.causes.attention import entropy, measures
+from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.heads import table_of
+from emoact.causes.patterns import read_pattern
 from emoact.host.client import Looked
 from emoact.numbers import plural, significant
 from emoact.views.activations import token_label
@@ -45,6 +46,37 @@ HEAD = Control[Heads](
 )
 
 
+TYPED = "typed sentence"
+TEXT = Control[Heads](
+    name="text",
+    label="Text",
+    kind="select",
+    options=lambda source, choice: [TYPED, *source.prompts(choice)],
+    help="A sentence that you type, or a saved prompt whose patterns were written.",
+    width=280,
+)
+
+
+def of_prompt(source: Heads, choice: Choice) -> Looked:
+    """The patterns of the chosen saved prompt, as those of a sentence.
+
+    Raises:
+        FileRefusedError: Its file cannot be read.
+    """
+    saved, at = source.prompts(choice)[choice["text"]]
+    read = read_pattern(saved, at)
+    start, stop = read.content
+    return Looked(
+        text="".join(read.strings[start:stop]),
+        token_strings=read.strings,
+        content=read.content,
+        bos={},
+        random_weights=bool(saved.found["random_weights"]),
+        arrays={"pattern": read.pattern, **read.shares},
+        seconds=0.0,
+    )
+
+
 def _typed(source: Heads) -> Looked:
     if source.typed is None:
         raise ValueError("this view needs a typed sentence")
@@ -55,6 +87,12 @@ def _pattern(source: Heads, choice: Choice) -> np.ndarray:
     layer, head = map(int, choice["head"].split("."))
     pattern: np.ndarray = _typed(source).arrays["pattern"][layer, head].astype(np.float64)
     return pattern
+
+
+def _shares(typed: Looked) -> dict[str, np.ndarray]:
+    """Entropy and masses `[layer, head, query]`; of a reduced pattern those that were kept."""
+    kept = {name: typed.arrays[name] for name in SHARES if name in typed.arrays}
+    return kept or shares_of(typed.arrays["pattern"])
 
 
 def _labels(typed: Looked) -> list[str]:
@@ -101,7 +139,7 @@ def show(source: Heads, choice: Choice) -> Shown:
     return Shown(
         table=table,
         chart=Chart(rows=[[panel]], heights=[max(320, 22 * len(labels) + 140)], unified=False),
-        caption=f"Attention weights of head {name} over a typed sentence: the token of a row reads "
+        caption=f"Attention weights of head {name} over a text: the token of a row reads "
         f"those of the columns. The colours end at {significant(high)}, the largest weight within "
         "the text. Grey: later positions.",
         name=f"attention-{name}",
@@ -116,13 +154,15 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     own = table[(table["layer"] == layer) & (table["head"] == head)].iloc[0]
     share = own["contrast"] / source.chosen(choice).found["total"]
     rows = slice(*typed.content)
-    first = pattern[rows, 0].mean()
+    own_shares = {name: each[layer, head][rows] for name, each in _shares(typed).items()}
     said = [
         f"Head {md(choice['head'])} adds {100 * share:.1f} % of the direction (p = "
-        f"{significant(own['p'], 2)}). On this sentence of {plural(len(pattern), 'position')} "
-        f"{100 * first:.0f} % of its weight lies on the first one, and its entropy is "
-        f"{entropy(pattern)[rows].mean():.2f} bits."
+        f"{significant(own['p'], 2)}). On this text of {plural(len(pattern), 'position')} "
+        f"{100 * own_shares['first_mass'].mean():.0f} % of its weight lies on the first one, and "
+        f"its entropy is {own_shares['entropy'].mean():.2f} bits."
     ]
+    if "entropy" in typed.arrays:
+        said.append(Remark("Only the largest weights of each query were kept."))
     if typed.random_weights:
         said.append(Remark("The weights are random; this says nothing about emotion."))
     return said
@@ -134,7 +174,7 @@ def show_heads(source: Heads, choice: Choice) -> Shown:
     table = table_of(source.chosen(choice))
     heads = table[table["component"] == "head"][["layer", "head", "contrast", "p"]]
     heads = heads.astype({"layer": int, "head": int})
-    measured = measures(typed.arrays["pattern"], typed.content)
+    measured = means_of(_shares(typed), typed.content)
     return Shown(
         table=heads.merge(measured, on=["layer", "head"], how="left"),
         chart=None,
@@ -147,9 +187,9 @@ def show_heads(source: Heads, choice: Choice) -> Shown:
 ATTENTION = View[Heads](
     name="attention",
     page="heads",
-    title="Attention over a sentence",
-    question="Which tokens of a sentence does a head read?",
-    controls=(RESULT, HEAD),
+    title="Attention over a text",
+    question="Which tokens of a text does a head read?",
+    controls=(RESULT, HEAD, TEXT),
     show=show,
     answer=answer,
     terms=_TERMS,
@@ -157,9 +197,9 @@ ATTENTION = View[Heads](
 ATTENTION_HEADS = View[Heads](
     name="attention-heads",
     page="heads",
-    title="All heads on this sentence",
+    title="All heads on this text",
     question="Which heads that write the direction read the text, and which rest on the BOS?",
-    controls=(RESULT,),
+    controls=(RESULT, TEXT),
     show=show_heads,
     terms=_TERMS,
     tab=False,

@@ -43,6 +43,7 @@ class Heads:
         saved: Results on disk, newest first.
         typed: A typed sentence with its attention patterns, or None.
         lenses: Logit lenses on disk, newest first.
+        patterns: Attention patterns of saved prompts on disk, newest first.
         along: The saved prompts along the chosen direction, or None.
         trajectory: A typed sentence along the chosen direction, or None.
     """
@@ -50,6 +51,7 @@ class Heads:
     saved: tuple[SavedCause, ...]
     typed: Looked | None = None
     lenses: tuple[SavedCause, ...] = ()
+    patterns: tuple[SavedCause, ...] = ()
     along: Along | None = None
     trajectory: Trajectory | None = None
 
@@ -61,6 +63,15 @@ class Heads:
     def chosen(self, choice: Choice) -> SavedCause:
         """The result of a choice."""
         return self.named[choice["result"]]
+
+    def prompts(self, choice: Choice) -> dict[str, tuple[SavedCause, int]]:
+        """Saved prompts with patterns of the chosen model: result and place, by name."""
+        found: dict[str, tuple[SavedCause, int]] = {}
+        for saved in self.patterns:
+            if saved.found["model"] == self.chosen(choice).found["model"]:
+                for at, name in enumerate(saved.found["names"]):
+                    found.setdefault(f"{saved.found['emotion']}: {name}", (saved, at))
+        return found
 
     def lens(self, choice: Choice) -> SavedCause | None:
         """The newest logit lens of the chosen direction."""

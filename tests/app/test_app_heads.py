@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
-from tests.support.planted_heads import plant_heads, plant_lens
+from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import plant_job
 
 
@@ -82,6 +82,33 @@ def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path)
     app.selectbox(key="head").set_value("0.1").run()
     assert not app.exception, app.exception
     assert "0.00 bits" in words(app)
+
+
+def test_a_saved_prompt_shows_what_a_head_reads(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    plant_patterns(results)
+    app = open_page("heads", view="attention", text="anger: short", head="0.1")
+    assert app.selectbox(key="text").options == ["typed sentence", "anger: short", "anger: long"]
+    weights, heads = (table.value for table in app.dataframe)
+    assert weights["weight"].tolist()[-4:] == pytest.approx([0, 0, 1, 0])
+    assert "its entropy is 0.00 bits" in words(app)
+    assert figure(app)
+    assert heads["previous_mass"].tolist() == pytest.approx([0.361, 1.0, 0.361, 1.0], abs=1e-3)
+
+
+def test_a_reduced_pattern_says_so_and_keeps_its_entropy(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    plant_heads(results)
+    saved = plant_patterns(results, form="reduced")
+    app = open_page("heads", view="attention", text="anger: long", head="0.0")
+    said = words(app)
+    assert "Only the largest weights of each query were kept" in said
+    # The mean of log2(2) to log2(12).
+    assert "its entropy is 2.62 bits" in said
+    (saved.path.parent / "patterns.npz").unlink()
+    app = open_page("heads", view="attention", text="anger: long", head="0.0")
+    assert "The patterns of this prompt cannot be shown" in boxes(app)
 
 
 def test_the_lens_says_what_is_not_above_random(results: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from emoact.causes import patterns
+from emoact.causes.attention import SHARES
 from emoact.causes.patterns import PatternWriter, packed, read_pattern, saved_patterns, unpacked
 from emoact.cli import main
 from emoact.errors import FileRefusedError
@@ -105,7 +106,7 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
         shares = [-(expected * logs).sum(axis=-1), expected[..., 0], before]
         rows += np.stack([each[..., 1:].sum(axis=-1) for each in shares], axis=-1)
         n_tokens += len(ids) - 1
-    means = np.array([[row[n] for n in patterns.SHARES] for row in found["heads"]])
+    means = np.array([[row[n] for n in SHARES] for row in found["heads"]])
     np.testing.assert_allclose(means, rows.reshape(-1, 3) / n_tokens, atol=1e-4)
 
 

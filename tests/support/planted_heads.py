@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emoact.causes.heads import METHOD_VERSION
 from emoact.causes.lens import METHOD_VERSION as LENS_VERSION
-from emoact.causes.saved import SavedCause, save_cause
+from emoact.causes.patterns import FILE, Form, PatternWriter
+from emoact.causes.patterns import METHOD_VERSION as PATTERNS_VERSION
+from emoact.causes.saved import SavedCause, cause_id, save_cause
 from emoact.store.layout import ResultsRoot
 
 
@@ -95,3 +99,37 @@ def plant_lens(results: Path, emotion: str = "gratitude", *, model: str = "gpt2"
     }
     rests_on = {"method_version": LENS_VERSION, "emotion": emotion, "folder": model}
     return save_cause(ResultsRoot(results), "lens", rests_on, found)
+
+
+def plant_patterns(results: Path, *, model: str = "gpt2", form: Form = "triangles") -> SavedCause:
+    """Patterns of two prompts in a model of two layers and two heads.
+
+    Head 0 reads all positions alike, head 1 the position before.
+    """
+    lengths = (4, 12)
+    rests_on = {"method_version": PATTERNS_VERSION, "folder": model, "form": form}
+    folder = ResultsRoot(results).causes_dir(cause_id("attention", rests_on))
+    folder.mkdir(parents=True)
+    with (folder / FILE).open("wb") as file:
+        writer = PatternWriter(file, form)
+        for sample, n in enumerate(lengths):
+            alike = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
+            before = np.eye(n, k=-1)
+            before[0, 0] = 1
+            writer.add(sample, np.stack([np.stack([alike, before])] * 2))
+        writer.close()
+    found = {
+        "model": model,
+        "emotion": "anger",
+        "form": form,
+        "n_prompts": 2,
+        "n_layers": 2,
+        "n_heads": 2,
+        "random_weights": False,
+        "size": (folder / FILE).stat().st_size,
+        "names": ["short", "long"],
+        "strings": [["<s>", *(f" w{i}" for i in range(1, n))] for n in lengths],
+        "content": [[1, n] for n in lengths],
+        "heads": [],
+    }
+    return save_cause(ResultsRoot(results), "attention", rests_on, found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy
 
-from emoact.causes.attention import entropy, measures, previous_mass
+from emoact.causes.attention import entropy, means_of, previous_mass, shares_of
 
 
 def patterns(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_a_head_that_reads_the_token_before_has_all_its_mass_there() -> None:
 
 def test_means_take_the_queries_of_the_text() -> None:
     pattern = patterns((2, 3, 6, 6))
-    table = measures(pattern, (1, 5))
+    table = means_of(shares_of(pattern), (1, 5))
     assert table[["layer", "head"]].to_numpy().tolist() == [
         [0, 0],
         [0, 1],
