@@ -90,9 +90,9 @@ def split_half_null(
         with np.errstate(invalid="ignore"):
             of_first, of_second = first @ products, second @ products
             squares = (of_first * first).sum(axis=2), (of_second * second).sum(axis=2)
-        defined = (squares[0] > floor) & (squares[1] > floor)
-        lengths = np.sqrt(np.where(defined, squares[0] * squares[1], np.nan))
-        cosines[:, layer] = finite_mean(((of_first * second).sum(axis=2) / lengths).T)
+            defined = (squares[0] > floor) & (squares[1] > floor)
+            lengths = np.sqrt(np.where(defined, squares[0] * squares[1], np.nan))
+            cosines[:, layer] = finite_mean(((of_first * second).sum(axis=2) / lengths).T)
     return cosines
 
 
