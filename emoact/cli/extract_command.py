@@ -92,6 +92,12 @@ def add_request(parser: Parser) -> None:
         told = "; ".join([about, *(f"{record.name}: {record.about}" for record in records)])
         run.add_argument(name, choices=names, default=names[0], metavar="NAME", help=told)
     run.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of --executor ray: the cluster to join, or auto for that of this machine (default: "
+        "start one on this machine)",
+    )
+    run.add_argument(
         "--keep",
         choices=("all", "pooled"),
         default="all",
@@ -217,6 +223,7 @@ def request_of(arguments: argparse.Namespace, *, shard: str | None) -> ExtractRe
         executor=arguments.executor,
         store=_store(arguments),
         shard=None if shard is None else Shard.parse(shard),
+        ray_address=arguments.ray_address,
     )
 
 

@@ -122,7 +122,7 @@ def _print_view(view: RunView) -> None:
         [
             unit.model,
             unit.emotion,
-            unit.state,
+            unit.state if unit.worker is None else f"{unit.state} ({unit.worker})",
             f"{unit.samples_done:,} of {unit.n_samples:,}",
             "" if unit.samples_per_s is None else numbers.significant(unit.samples_per_s),
             "" if unit.tokens_per_s is None else numbers.significant(unit.tokens_per_s),

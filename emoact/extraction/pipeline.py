@@ -5,7 +5,7 @@ Only `engine_for` imports torch, so that tests can give a stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def run_units(
     reporter: Reporter,
     plans: MutableMapping[str, Mapping[str, Any]],
     engine_for: EngineFor = bridge_engine,
+    units: Sequence[tuple[RunModel, Part]] | None = None,
 ) -> None:
     """Compute and save every unit of a run that is not on disk yet.
 
@@ -55,6 +56,7 @@ def run_units(
         plans: Plans of the run's first start by model folder. Missing ones are filled in; others
             are used, so that a resumed run computes the same bits.
         engine_for: Loads a model.
+        units: Those of the run to work off; None for all of them.
 
     Raises:
         RequestError: A file of another configuration is in the way, or the data set or a model is
@@ -73,9 +75,11 @@ def run_units(
     remove_stale_files(root.partial)
     remove_left_behind(root.activations)
     try:
+        chosen = config.units if units is None else units
         for model in config.models:
             reporter.check_cancelled()
-            _run_model(config, model, dataset, root, reporter, plans, engine_for)
+            own = [part for other, part in chosen if other == model]
+            _run_model(config, model, own, dataset, root, reporter, plans, engine_for)
     finally:
         remove_stale_files(root.partial)
 
@@ -83,6 +87,7 @@ def run_units(
 def _run_model(
     config: RunConfig,
     model: RunModel,
+    parts: Sequence[Part],
     dataset: Dataset,
     root: ResultsRoot,
     reporter: Reporter,
@@ -92,8 +97,8 @@ def _run_model(
     source = _source(model, config)
     waiting = [
         part
-        for other, part in config.units
-        if other == model and not _is_saved_by_now(config, source, dataset, root, reporter, part)
+        for part in parts
+        if not _is_saved_by_now(config, source, dataset, root, reporter, part)
     ]
     if not waiting:
         return

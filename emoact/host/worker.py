@@ -27,6 +27,7 @@ from emoact.jobs.attempt import leave, run_worker
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
+from emoact.jobs.executor import RAY
 from emoact.jobs.machine import start_apart
 from emoact.jobs.rates import learn
 from emoact.jobs.reporter import RunReporter
@@ -77,7 +78,13 @@ def main(
     warm = WarmModel(
         engine_for, before_loading=lambda: hosts.leave_others(folder), expected=expected
     )
-    runs = _Runs(warm, program=program, summarise=summarise, host_log=folder and folder / "log")
+    runs = _Runs(
+        warm,
+        engine_for=engine_for,
+        program=program,
+        summarise=summarise,
+        host_log=folder and folder / "log",
+    )
     first = None
     if arguments.run_directory is not None:
         first = runs.task(arguments.run_directory, arguments.lock_fd)
@@ -91,9 +98,15 @@ class _Runs:
     """Works off the runs that need a model with that of this host."""
 
     def __init__(
-        self, warm: WarmModel, *, program: str, summarise: bool, host_log: Path | None
+        self,
+        warm: WarmModel,
+        *,
+        engine_for: EngineFor,
+        program: str,
+        summarise: bool,
+        host_log: Path | None,
     ) -> None:
-        self._warm, self._program = warm, program
+        self._warm, self._engine_for, self._program = warm, engine_for, program
         self._summarise, self._host_log = summarise, host_log
 
     def task(self, directory: Path, descriptor: int | str | None) -> Callable[[], int]:
@@ -128,7 +141,12 @@ class _Runs:
         if isinstance(config, RunConfig):
             plans = FrozenChoices(directory.plan_path)
             try:
-                run_units(config, reporter=reporter, plans=plans, engine_for=self._warm)
+                if config.executor == RAY.name:
+                    from emoact.host.ray_run import run_on_ray
+
+                    run_on_ray(config, reporter=reporter, plans=plans, engine_for=self._engine_for)
+                else:
+                    run_units(config, reporter=reporter, plans=plans, engine_for=self._warm)
             finally:
                 learn(config, reporter.snapshot)
             return

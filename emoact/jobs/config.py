@@ -208,6 +208,7 @@ class RunConfig(_AnyRun):
         store: Name of the store that writes the files.
         estimate: What the run was expected to take, or None.
         shard: The share of the units that the run works off; None for all of them.
+        ray_address: Of the cluster that a run on Ray joins; None for one of this machine.
     """
 
     kind: ClassVar[Literal["extract"]] = "extract"
@@ -221,6 +222,7 @@ class RunConfig(_AnyRun):
     store: str = "pickle"
     estimate: Estimate | None = field(default=None, compare=False)
     shard: Shard | None = None
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         folders = [model.folder for model in self.models]

@@ -6,6 +6,7 @@ documentation read it when they are asked.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -207,15 +208,9 @@ def _worker(directory: RunDirectory, attempt: int) -> WorkerProcess | None:
     return status.worker if status.snapshot.attempt == attempt else None
 
 
-class ShardExecutor(LocalExecutor):
-    """A worker process of its own for each shard, which waits for no other run and leaves no host.
+class AloneExecutor(LocalExecutor):
+    """A worker process of its own for each run, which waits for no other run and leaves no host."""
 
-    Other shards may be at work on other machines. `--shard` chooses it.
-    """
-
-    name = "shard"
-    label = "Shards"
-    about = "one process for each share of the units, started by a cluster or by hand"
     capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
 
     def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
@@ -228,10 +223,60 @@ class ShardExecutor(LocalExecutor):
         _start_worker(directory, lock, command, {**hosts.child_environment(), hosts.IDLE: "0"})
 
 
+class ShardExecutor(AloneExecutor):
+    """The process of a shard; others may be at work on other machines. `--shard` chooses it."""
+
+    name = "shard"
+    label = "Shards"
+    about = "one process for each share of the units, started by a cluster or by hand"
+
+
+class RayExecutor(AloneExecutor):
+    """A process that gives the units of a run to workers on Ray."""
+
+    name = "ray"
+    label = "Ray"
+    about = "workers on Ray, of this machine or of a cluster (--ray-address); needs emoact[ray]"
+
+    @staticmethod
+    def check_installed() -> None:
+        """Return where Ray is installed.
+
+        Raises:
+            RequestError: It is not.
+        """
+        if importlib.util.find_spec("ray") is None:
+            raise RequestError(
+                "Ray is not installed here", remedy="pip install 'emoact[ray]' installs it."
+            )
+
+    @staticmethod
+    def check_reachable(address: str) -> None:
+        """Return where a process listens at the address of a cluster; `auto` is not looked at.
+
+        Ray itself tries for minutes.
+
+        Raises:
+            RequestError: None does, or it is no address.
+        """
+        if address == "auto":
+            return
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=_ANSWER_S):
+                return
+        except (OSError, ValueError, OverflowError) as error:
+            raise RequestError(
+                f"no head node of Ray answers at --ray-address {address[:100]!r} ({error})",
+                remedy="`ray start --head` prints the address, HOST:PORT.",
+            ) from error
+
+
 LOCAL = LocalExecutor()
 SHARDS = ShardExecutor()
+RAY = RayExecutor()
 
-EXECUTORS: tuple[Executor, ...] = (LOCAL,)
+EXECUTORS: tuple[Executor, ...] = (LOCAL, RAY)
 """Every executor that a request may name; the first is the default."""
 
 
@@ -242,6 +287,12 @@ def find_executor(name: str) -> Executor:
         RequestError: There is none.
     """
     return find_named((*EXECUTORS, SHARDS), name, kind="executor")
+
+
+def offered() -> tuple[Executor, ...]:
+    """The executors that a page offers: Ray where it is installed."""
+    installed = importlib.util.find_spec("ray") is not None
+    return tuple(one for one in EXECUTORS if one is not RAY or installed)
 
 
 def can(name: str, capability: Capability) -> bool:

@@ -16,7 +16,7 @@ from emoact.decode import sha256_of
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import DatasetRef, RunConfig, RunModel, Shard, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
-from emoact.jobs.executor import LOCAL, SHARDS, find_executor
+from emoact.jobs.executor import LOCAL, RAY, SHARDS, find_executor
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.chat import check_chat
@@ -53,6 +53,7 @@ class ExtractRequest:
         executor: Name of the executor that works the run off.
         store: Name of the store that writes the files.
         shard: The share of the units to work off; None for all of them.
+        ray_address: Cluster that the executor `ray` joins: `auto` or an address; None makes one.
     """
 
     models: tuple[str, ...]
@@ -67,6 +68,7 @@ class ExtractRequest:
     executor: str = "local"
     store: str = "pickle"
     shard: Shard | None = None
+    ray_address: str | None = None
 
 
 class AgreementError(RequestError):
@@ -118,6 +120,14 @@ def prepare(request: ExtractRequest) -> RunConfig:
             f"--shard divides the work itself, and so does the executor {request.executor}",
             remedy="Leave out one of them.",
         )
+    if request.ray_address is not None and request.executor != RAY.name:
+        raise RequestError(
+            "--ray-address is of the executor ray", remedy="Add --executor ray, or leave it out."
+        )
+    if request.executor == RAY.name:
+        RAY.check_installed()
+        if request.ray_address is not None:
+            RAY.check_reachable(request.ray_address)
     store = find_store(request.store)
     if request.options.precision not in store.precisions:
         raise RequestError(
@@ -153,6 +163,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
         executor=request.executor if request.shard is None else SHARDS.name,
         store=request.store,
         shard=request.shard,
+        ray_address=request.ray_address,
     )
     work = [
         _work(model, source, _missing(config, source, dataset, root), request.options.chat)
@@ -320,6 +331,7 @@ def shell_command(request: ExtractRequest) -> str:
         ("store", request.store, "pickle"),
         ("executor", request.executor, "local"),
         ("shard", request.shard, None),
+        ("ray-address", request.ray_address, None),
     ):
         words += [] if value == default else [f"--{name}", str(value)]
     flags = {

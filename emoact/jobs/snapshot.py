@@ -67,6 +67,7 @@ class UnitProgress:
         size: Its bytes.
         sha256: Its hash.
         reason: Why it was skipped.
+        worker: Name of the worker of a run with several, or None.
     """
 
     folder: str
@@ -82,6 +83,7 @@ class UnitProgress:
     size: int | None = None
     sha256: str | None = None
     reason: str | None = None
+    worker: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +310,8 @@ def _begun(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
             ready_s={**moved.ready_s, folder: now - since},
             counted=(now, moved.tokens_done),
         )
-    begun = _unit(moved, fields, state="running", started_s=now, samples_done=0, tokens_done=0)
+    fresh = {"samples_done": 0, "tokens_done": 0, "worker": fields.get("worker")}
+    begun = _unit(moved, fields, state="running", started_s=now, **fresh)
     return dataclasses.replace(begun, state="running")
 
 

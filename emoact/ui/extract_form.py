@@ -218,7 +218,7 @@ def _ask(results: str) -> ExtractRequest | None:
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
         store=store,
-        executor=_one_of("Runs on", "executor", executor.EXECUTORS, "Where the work is done."),
+        executor=_one_of("Runs on", "executor", executor.offered(), "Where the work is done."),
     )
 
 

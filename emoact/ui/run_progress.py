@@ -214,6 +214,8 @@ def _bars(units: Sequence[UnitView], *, active: bool) -> None:
         for unit in units:
             share = unit.samples_done / unit.n_samples if unit.n_samples else 1.0
             word = UNIT_WORDS[unit.state]
+            if unit.worker is not None:
+                word += f", {md(unit.worker)}"
             if unit.state == "waiting" and not active:
                 word = "not started"
             st.progress(
