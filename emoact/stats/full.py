@@ -275,7 +275,7 @@ def _assemble(
         settings=settings,
         findings=(
             *findings,
-            *control_findings(probes),
+            *control_findings(probes, settings.pooling),
             *remarks_on(models, figures.values(), settings),
         ),
         differences=differences,

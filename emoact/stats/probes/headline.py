@@ -12,6 +12,7 @@ import numpy as np
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell
 from emoact.numbers import significant
+from emoact.positions import Pooling
 from emoact.schema import Finding
 from emoact.stats.features import Controls
 from emoact.stats.null.permutation import adjust
@@ -215,8 +216,9 @@ def _noisy(probes: ProbeGrid) -> dict[str, float]:
     return {name: ratio for name, ratio in probes.scatter.items() if ratio > NOISY}
 
 
-def control_findings(probes: Sequence[ProbeGrid]) -> Iterator[Finding]:
+def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[Finding]:
     """Controls that are missing, not finite, or noisier than the prompts, by model."""
+    without = pooling in ("mean_typical", "mean_response", "last_template")
     for each in probes:
         noisy = [f"{name} {significant(ratio, 2)}" for name, ratio in _noisy(each).items()]
         if noisy:
@@ -251,6 +253,8 @@ def control_findings(probes: Sequence[ProbeGrid]) -> Iterator[Finding]:
                 severity="note",
                 where=model,
                 message=f"{' and '.join(missing)} were not extracted; without them no verdict is "
-                "beyond_words or words_suffice",
-                remedy="Run `emoact analyze --controls`.",
+                "beyond_words or words_suffice"
+                + (f"; there are none for the pooling {pooling}" if without else ""),
+                remedy="Run `emoact analyze --controls"
+                f"{' --pooling mean_content' if without else ''}`.",
             )

@@ -215,6 +215,20 @@ def test_no_verdict_on_words_without_controls_and_the_finding_names_the_model() 
     assert "controls are missing" in sentences_of(found)["m1"]
 
 
+def test_pooling_without_controls_is_named_where_a_verdict_lacks_them() -> None:
+    units = [
+        dataclasses.replace(
+            unit, configuration=dataclasses.replace(unit.configuration, pooling="mean_typical")
+        )
+        for unit in plant(noise(np.random.default_rng(5)) + shift(1.5))
+    ]
+    found = analyse(units, pooling="mean_typical")
+    assert {row.verdict for row in headline(found)} == {"inconclusive"}
+    (finding,) = (each for each in found.findings if each.code == "controls_missing")
+    assert "there are none for the pooling mean_typical" in finding.message
+    assert "--pooling mean_content" in finding.remedy
+
+
 def test_control_that_is_not_finite_is_found_and_gives_no_verdict() -> None:
     rng = np.random.default_rng(6)
     broken = noise(rng)
