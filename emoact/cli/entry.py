@@ -13,6 +13,7 @@ from emoact.cli import (
     attention_command,
     audit_command,
     bench_command,
+    demo_command,
     extract_command,
     file_commands,
     heads_command,
@@ -35,6 +36,7 @@ from emoact.version import __version__
 
 _COMMANDS = (
     model_commands,
+    demo_command,
     extract_command,
     slurm_command,
     run_commands,

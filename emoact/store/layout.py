@@ -212,9 +212,19 @@ class ResultsRoot:
 
 
 def results_folders(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The folders of `EMOACT_RESULTS`, in its order and each once; `results` when it is not set."""
+    """The folders of `EMOACT_RESULTS`, in its order and each once; `results` when it is not set.
+
+    The small example of a folder follows it where there is one.
+    """
     named = environment.get("EMOACT_RESULTS", "").split(os.pathsep)
-    return list(dict.fromkeys(filter(None, named))) or ["results"]
+    folders = list(dict.fromkeys(filter(None, named))) or ["results"]
+    examples = [example_of(folder) for folder in folders if os.path.isdir(example_of(folder))]  # noqa: PTH112
+    return list(dict.fromkeys([*folders, *examples]))
+
+
+def example_of(results: str) -> str:
+    """Results folder of the small example that a page makes beside a results folder."""
+    return f"{results.rstrip('/')}-demo"
 
 
 def is_folder_name(name: str) -> bool:

@@ -16,7 +16,7 @@ from emoact.jobs.controls import known_as
 from emoact.models.alike import request_alike
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.store.layout import ResultsRoot
-from emoact.ui import configuration
+from emoact.ui import configuration, path
 from emoact.ui.boxes import answer, error_box, to_extract
 from emoact.ui.chart import current_scheme
 from emoact.ui.reading import UnitCard, measures
@@ -81,6 +81,8 @@ def show(results: str, cards: Sequence[UnitCard]) -> None:
         ),
     )
     list_problems(cards)
+    path.looked(results)
+    path.show(results, after="Look", primary=False)
 
 
 def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:

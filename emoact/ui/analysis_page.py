@@ -19,7 +19,7 @@ from emoact.models.cache import known_sha256
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
-from emoact.ui import analyse_panel, analyses, configuration
+from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box
 from emoact.ui.chart import current_scheme
 from emoact.ui.frame import results_folder
@@ -84,6 +84,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         ),
     )
     analyse_panel.show_form(results)
+    path.show(results, after="Analyse", primary=False)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

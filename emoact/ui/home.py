@@ -10,13 +10,17 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact.errors import EmoactError
+from emoact.jobs.demo import demo_prompts
 from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS
+from emoact.store.layout import example_of
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.ui import configuration, extract_form
-from emoact.ui.boxes import answer, next_step
+from emoact.ui import configuration, extract_form, path
+from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.current_run import runs_of
+from emoact.ui.frame import FOLDER
 from emoact.ui.reading import UnitCard
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.views.text import listed, mono
@@ -45,6 +49,7 @@ def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> 
 def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
     """The next sensible step as one button, and others beside it."""
     active = [run for run in runs if run.active]
+    path.show(results, primary=bool(cards), button=not active)
     with st.container(horizontal=True):
         if active:
             next_step(
@@ -54,9 +59,8 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
             )
         elif not cards:
             _offer_first_run(results)
-            next_step("Choose models and data", "extract", primary=False)
+            _offer_example(results)
         else:
-            next_step("Look at the activations", "activations")
             next_step("Extract more", "extract", primary=False)
 
 
@@ -165,6 +169,76 @@ def _first_run_cost(results: str) -> str:
             f"- {mono(model.name)} takes {extract_form.cost_words(estimate, install)} on disk"
         )
     return "\n".join(lines)
+
+
+def welcome(cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+    """What a first visitor will see, in three sentences and one picture."""
+    if cards or runs:
+        return
+    st.header("What you will see")
+    st.markdown(
+        "emoact runs prompts of several emotions through a language model and saves what every "
+        "layer computes. The mean difference between an emotion and neutral is a direction, and "
+        "its strength layer by layer stands beside what chance gives. Probes, tokens without "
+        "context and shuffled words then show whether the model represents more than the words."
+    )
+    st.image(_PICTURE, width=760, alt=_PICTURE_WORDS)
+
+
+def _offer_example(results: str) -> None:
+    """The button that extracts a few prompts into a folder beside this one."""
+    if not st.button(
+        "Make a small example, about a minute",
+        icon=":material/science:",
+        key="example",
+        help="Extracts 48 of the shipped prompts into a results folder of their own, which the "
+        "sidebar then offers.",
+    ):
+        return
+    example = example_of(results)
+    try:
+        dataset = demo_prompts(extract_form.DEFAULT_DATASET, example)
+    except EmoactError as error:
+        error_box(error, title="The example could not be made")
+        return
+    models = [DEFAULT_MODEL]
+    request = ExtractRequest(models=tuple(models), dataset=str(dataset), results=example)
+    where: dict[str, str | list[str]] = {FOLDER: example}
+    if extract_form.check(request).agreement:
+        # The form shows the terms and asks.
+        where |= {"models": models, "dataset": str(dataset)}
+        st.switch_page("pages/extract.py", query_params=where)
+    run_id = extract_form.start(request)
+    if run_id is not None:
+        st.switch_page("pages/extract.py", query_params={**where, "run": run_id})
+
+
+_PICTURE_WORDS = (
+    "Prompts go through the layers of a model; the difference between an emotion and neutral grows "
+    "over the layers, beside a grey band of chance"
+)
+_PICTURE = """<svg viewBox="0 0 760 170"
+ xmlns="http://www.w3.org/2000/svg" width="760" height="170" fill="none" font-size="14"
+ font-family="sans-serif">
+<g fill="#7C858F"><text x="0" y="16">prompts</text>
+<text x="300" y="16">layers of the model</text>
+<text x="540" y="16">direction, layer by layer</text></g>
+<g stroke-width="1.5"><rect x="1" y="34" width="210" height="34" rx="6" stroke="#C28500"/>
+<rect x="1" y="84" width="210" height="34" rx="6" stroke="#8A9099"/></g>
+<g fill="#7C858F"><text x="12" y="56">Thank you for the soup.</text>
+<text x="12" y="106">The soup is on the table.</text></g>
+<g stroke="#8A9099" stroke-width="1.5"><path d="M216 51H290M216 101H290"/>
+<rect x="296" y="30" width="26" height="96" rx="4"/>
+<rect x="336" y="30" width="26" height="96" rx="4"/>
+<rect x="376" y="30" width="26" height="96" rx="4"/>
+<rect x="416" y="30" width="26" height="96" rx="4"/>
+<path d="M450 78H524"/><path d="M540 130H750M540 30V130"/></g>
+<path d="M540 112C600 104 680 108 750 112V126C680 122 600 122 540 128Z" fill="#8A9099"
+ opacity=".35"/>
+<path d="M540 118C580 116 600 104 640 80S710 52 750 46" stroke="#C28500" stroke-width="3"/>
+<g fill="#7C858F"><text x="600" y="60">emotion</text><text x="650" y="152">layer →</text>
+<text x="545" y="152">chance: grey</text></g></svg>
+"""
 
 
 def _offer_first_run(results: str) -> None:

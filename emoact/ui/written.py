@@ -10,6 +10,7 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.jobs.views import RunView
+from emoact.ui import path
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
 
@@ -29,6 +30,8 @@ def show_written(view: RunView) -> None:
         parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
         primary=view.state == "finished",
     )
+    if view.config is not None:
+        path.show(view.config.results, after="Look", primary=False)
     st.dataframe(
         pd.DataFrame(
             {

@@ -1,0 +1,155 @@
+"""The path from prompts to a report: what is done, when, and the next step with its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import streamlit as st
+
+from emoact import numbers
+from emoact.errors import EmoactError
+from emoact.store.layout import ResultsRoot
+from emoact.ui.analyses import saved_analyses
+from emoact.ui.boxes import next_step
+from emoact.ui.current_run import runs_of
+from emoact.ui.reading import UnitFile, unit_files
+from emoact.ui.report_page import reports_of
+
+_LOOKED = "looked-at"
+_SECONDS_PER_UNIT = 10.0
+"""Analysis of 50 prompts of a model of 30 layers, before one was measured in the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the path.
+
+    Attributes:
+        name: In the row of steps.
+        page: File name below `pages`, without an ending.
+        done: True where its result is on disk.
+        when: Newest result, or None.
+        label: Of the button that leads to it, with its cost.
+        parameters: Of the address of its page.
+    """
+
+    name: str
+    page: str
+    done: bool
+    label: str
+    when: datetime | None = None
+    parameters: dict[str, str | list[str]] = field(default_factory=dict)
+
+
+def steps(results: str) -> list[Step]:
+    """Steps of a results folder, in order."""
+    files = unit_files(results)
+    analyses = [row for row in saved_analyses(results) if row.problem is None]
+    causes, reports = _causes(results), reports_of(results)
+    looked = results in st.session_state.get(_LOOKED, ()) or bool(analyses)
+    return [
+        Step(name="Prompts", page="prompts", done=True, label="Look at the prompts"),
+        Step(
+            name="Extract",
+            page="extract",
+            done=bool(files),
+            when=max((file.modified for file in files), default=None),
+            label="Set up an extraction",
+        ),
+        Step(
+            name="Look",
+            page="activations",
+            done=bool(files) and looked,
+            label="Look at the activations",
+        ),
+        Step(
+            name="Analyse",
+            page="directions",
+            done=bool(analyses),
+            when=datetime.fromisoformat(analyses[0].created_at) if analyses else None,
+            label=_analyse_label(results, files),
+        ),
+        Step(
+            name="Causes",
+            page="heads",
+            done=bool(causes),
+            when=max(causes, default=None),
+            label="Find the heads that write a direction, about a minute",
+        ),
+        Step(
+            name="Report",
+            page="report",
+            done=bool(reports),
+            when=reports[0].made if reports else None,
+            label="Write a report, some seconds",
+        ),
+    ]
+
+
+def next_of(found: Sequence[Step], *, after: str = "") -> Step | None:
+    """First step that is not done; those up to `after` are left out."""
+    names = [step.name for step in found]
+    start = names.index(after) + 1 if after else 0
+    return next((step for step in found[start:] if not step.done), None)
+
+
+def show(results: str, *, after: str = "", primary: bool = True, button: bool = True) -> None:
+    """Draw the row of steps, and the next one as a button.
+
+    Args:
+        results: The results folder.
+        after: Step that the page itself is about; its button is not drawn again.
+        primary: The button is the main one of the page.
+        button: Draw the button.
+    """
+    found = steps(results)
+    following = next_of(found, after=after)
+    now = datetime.now(tz=UTC)
+    with st.container(key="path", gap="xsmall"):
+        st.markdown(" → ".join(_words(step, following, now) for step in found))
+        if following is not None and button:
+            next_step(
+                following.label,
+                following.page,
+                parameters=following.parameters,
+                primary=primary,
+            )
+
+
+def looked(results: str) -> None:
+    """Remember that the activations of a folder were looked at."""
+    st.session_state[_LOOKED] = {*st.session_state.get(_LOOKED, ()), results}
+
+
+def _words(step: Step, following: Step | None, now: datetime) -> str:
+    if step.done:
+        when = f" :gray[{numbers.ago(step.when, now)}]" if step.when else ""
+        return f":green[:material/check: {step.name}]{when}"
+    if step is following:
+        return f"**{step.name}**"
+    return f":gray[{step.name}]"
+
+
+def _analyse_label(results: str, files: Sequence[UnitFile]) -> str:
+    models, emotions = ({getattr(file, name) for file in files} for name in ("folder", "emotion"))
+    measured = [
+        run.elapsed_s
+        for run in runs_of(results)
+        if run.kind == "analyze" and run.state == "finished" and run.elapsed_s
+    ]
+    seconds = measured[0] if measured else _SECONDS_PER_UNIT * len(files)
+    what = f"{numbers.plural(len(models), 'model')} × {numbers.plural(len(emotions), 'emotion')}"
+    return f"Analyse {what}, about {numbers.duration(seconds)}"
+
+
+def _causes(results: str) -> list[datetime]:
+    """Times of the results about causes."""
+    try:
+        folders: list[Path] = list(ResultsRoot(results).causes.iterdir())
+        times = [folder.stat().st_mtime for folder in folders if folder.is_dir()]
+    except (OSError, EmoactError):
+        return []
+    return [datetime.fromtimestamp(time, tz=UTC) for time in times]

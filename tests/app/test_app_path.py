@@ -1,0 +1,59 @@
+"""The path from prompts to a report, on Home and at the end of every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from emoact.jobs.config import RunConfig
+from tests.support.pages import open_page, words
+from tests.support.planted import plant_grid
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_scenarios import plant_scenarios
+
+
+def path(app: AppTest) -> list[str]:
+    """Names of the steps with their marks."""
+    row = next(m.value for m in app.markdown if " → " in m.value)
+    return [part.split(":gray[")[0].strip() for part in row.split(" → ")]
+
+
+def test_home_shows_what_is_done_and_the_next_step_with_its_cost(results: Path) -> None:
+    plant_scenarios(results)
+    app = open_page("home")
+    assert ":material/check: Extract" in path(app)[1]
+    assert path(app)[2] == "**Look**"
+    assert app.button[0].label == "Look at the activations"
+    app.button[0].click().run()
+    analyse = next(b for b in app.button if b.label.startswith("Analyse 1 model"))
+    assert analyse.label == "Analyse 1 model × 3 emotions, about 30 s"
+    analyse.click().run()
+    assert app.title[0].value == "Directions"
+
+
+def test_after_an_analysis_the_next_step_is_about_causes(results: Path) -> None:
+    plant_scenarios(results)
+    plant_analysis(results)
+    for page in ("home", "directions"):
+        app = open_page(page)
+        assert ":material/check: Analyse" in path(app)[3]
+        assert any(b.label.startswith("Find the heads") for b in app.button)
+
+
+def test_a_first_visit_explains_and_offers_a_small_example(
+    results: Path, started: list[RunConfig]
+) -> None:
+    app = open_page("home")
+    assert "is a direction" in words(app)
+    app.button(key="example").click().run()
+    assert not app.exception, app.exception
+    (config,) = started
+    assert config.results == f"{results}-demo"
+    assert sum(config.counts.values()) == 48
+    assert app.query_params["results"] in (config.results, [config.results])
+
+
+def test_a_visitor_who_comes_back_is_not_told_again(results: Path) -> None:
+    plant_grid(results, ["gpt2"])
+    assert not [each for each in open_page("home").header if each.value == "What you will see"]
