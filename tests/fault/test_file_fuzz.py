@@ -12,23 +12,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
+from emoact.causes.saved import read_cause, save_cause
 from emoact.child import ask
 from emoact.data import read_prompts
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.jobs.directory import FrozenChoices
 from emoact.jobs.progress import list_runs, read_run
 from emoact.models.chat import read_template
 from emoact.models.shape import gguf_sizes, read_config, shape_of_config
 from emoact.models.weights import count_parameters, weight_files
 from emoact.store import manifest
+from emoact.store.contract import check_finite
+from emoact.store.controls import ControlSettings, UnitControls, damage_of
 from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read, read_all
 from emoact.store.summaries import unit_measures
 from emoact.store.summaries.measures import ARRAYS
 from emoact.store.summaries.summary_file import UnusableError, open_summary
+from tests.support.hostile_archives import by_chance, honest
 from tests.support.json_damage import damage_bytes, damage_json, damage_safetensors
 from tests.support.packaged import write_gguf
 from tests.support.planted import plant_unit
@@ -38,7 +45,7 @@ from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.fault
 
-SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 15
+SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 20
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
 SHA256 = "0" * 64
 
@@ -167,6 +174,51 @@ def _data_set(name: str, text: str) -> Callable[[Path], Path]:
     return write
 
 
+def _compact(folder: Path) -> Path:
+    path = folder / "activations_joy.zarr.zip"
+    path.write_bytes(honest())
+    return path
+
+
+def _read_compact(path: Path) -> object:
+    unit = read(path)
+    check_finite(unit)
+    return [unit.site(site) for site in unit.sites]
+
+
+def _plan(folder: Path) -> Path:
+    FrozenChoices(folder / "plan.json")["gpt2"] = {"threads": 1, "batches": [[1, 2], [3]]}
+    return folder / "plan.json"
+
+
+def _cause(folder: Path) -> Path:
+    return save_cause(ResultsRoot(folder), "heads", {"layer": 3}, {"p": [0.5, 1e-9]}).path
+
+
+def _read_cause(path: Path) -> object:
+    return read_cause(ResultsRoot(path.parents[2]), "heads", path.parent.name)
+
+
+def _controls(folder: Path) -> Path:
+    plant_scenarios(folder)
+    unit = next(iter(read_all(folder)))
+    settings = ControlSettings(sites=("mlp_out",), pooling="mean_content", n_shuffles=1, seed=0)
+    controls = UnitControls(root=ResultsRoot(folder), unit=unit, settings=settings)
+    shapes = controls.shapes.items()
+    controls.write("contextless", {site: np.ones(shape, dtype="f4") for site, shape in shapes})
+    return controls.path("contextless")
+
+
+_CONTROLS = (OSError, ValueError, LookupError, TypeError)
+TOKENIZER = {
+    "version": "1.0",
+    "added_tokens": [{"id": 0, "content": "a", "special": True, "single_word": False,
+                      "lstrip": False, "rstrip": False, "normalized": False}],
+    "normalizer": {"type": "NFC"},
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
+    "post_processor": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
+    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
+}  # fmt: skip
 ROWS = [{"text": f"A text {n}.", "emotion": ("joy", "calm")[n % 2], "id": f"{n}"} for n in range(4)]
 TARGETS = {
     "config.json": Target(
@@ -202,6 +254,22 @@ TARGETS = {
         (RequestError,),
         tries=2,
     ),
+    "tokenizer": Target(
+        _data_set("tokenizer.json", json.dumps(TOKENIZER)),
+        damage_json,
+        lambda path: ask("emoact.models.tokenizer_file:size_of", str(path)),
+        (RequestError,),
+        tries=2,
+    ),
+    "compact": Target(
+        _compact,
+        lambda random_, _: by_chance(random_.getrandbits(32)),
+        _read_compact,
+        (FileRefusedError,),
+    ),
+    "plan": Target(_plan, damage_json, FrozenChoices),
+    "cause": Target(_cause, damage_json, _read_cause),
+    "controls": Target(_controls, damage_safetensors, damage_of, _CONTROLS),
     "json": Target(_data_set("a.json", json.dumps(ROWS)), damage_json, read_prompts),
     "jsonl": Target(
         _data_set("a.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
@@ -217,7 +285,9 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_damaged_files_of_every_kind_are_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_damaged_files_of_every_kind_are_read_or_refused(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     target, random_ = TARGETS[name], random.Random(f"{SEED} {name}")
     path = target.write(tmp_path)
     whole = path.read_bytes()
@@ -229,3 +299,4 @@ def test_damaged_files_of_every_kind_are_read_or_refused(name: str, tmp_path: Pa
         path.write_bytes(target.damage(random_, whole))
         with contextlib.suppress(*target.refuses):
             target.read(path)
+    record_property("points", tried)
