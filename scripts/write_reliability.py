@@ -29,7 +29,16 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "A run killed at every system call that changes the disk, then resumed: nothing "
         "acknowledged is lost, nothing is torn",
-        ("killed_at_any_system_call", "power_cut"),
+        ("killed_at_any_system_call", "order_of_system_calls"),
+    ),
+    (
+        "A power cut at any sync, on a disk that keeps names late and on one that keeps them early",
+        ("test_power_cut",),
+    ),
+    (
+        "Memory that ends anywhere (`RLIMIT_AS`), a clock that jumps (libfaketime), files of "
+        "another owner: a message, and nothing acknowledged is lost",
+        ("test_clock_memory_owner",),
     ),
     (
         "A full, failing or read-only disk: a message with the remedy, the old file intact, no "

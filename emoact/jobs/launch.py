@@ -22,7 +22,7 @@ from emoact.jobs.queue import join, one_at_a_time, run_directories, worker_slots
 from emoact.jobs.snapshot import Snapshot
 from emoact.store.atomic import write_error, write_json
 from emoact.store.layout import ResultsRoot
-from emoact.store.locks import make_folder
+from emoact.store.locks import make_folder, sync_folder
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a worker with a model; the run directory and the lock are added to it."""
@@ -166,6 +166,8 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         write_json(hidden.config_path, sealed(config.to_json()))
         write_status(hidden.status_path, Status.now(before, None), durable=False)
         hidden.path.rename(directory.path)
+        hidden = directory
+        sync_folder(runs)
     except (OSError, EmoactError) as error:
         if lock is not None:
             lock.close()

@@ -71,11 +71,20 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-    parent = os.open(folder.parent, FOLDER_FLAGS)
+    sync_folder(folder.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk when this returns.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    folder = os.open(path, FOLDER_FLAGS)
     try:
-        os.fsync(parent)
+        os.fsync(folder)
     finally:
-        os.close(parent)
+        os.close(folder)
 
 
 def create_locked(path: str | Path, *, folder: int | None = None) -> int | None:

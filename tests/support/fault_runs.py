@@ -1,8 +1,8 @@
 """A warm process whose forks do one thing to a run, so that strace can kill them at any call.
 
-A fork does `work`, `start`, `resume` or `delete`. Workers compute with the numpy stand-in; `start`
-and `resume` launch a worker that does nothing, because the death of a launcher is what they are
-about.
+A fork does `work` (`limited`: with little memory), `start`, `resume` or `delete`. Workers compute
+with the numpy stand-in; `start` and `resume` launch a worker that does nothing, because the death
+of a launcher is what they are about.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,20 @@ def run_server(folder: Path) -> FaultServer:
     return FaultServer(folder, module="tests.support.fault_runs", calls=CALLS)
 
 
+def limit_memory(spare: int) -> None:
+    """Let this process have so many bytes more; no limit where it is negative."""
+    if spare >= 0:
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (held + spare, held + spare))
+
+
 def _do(action: str, results: str, run_id: str, *more: str) -> int:
     nothing = ("true",)
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
-        if action == "work":
+        if action in ("work", "limited"):
             directory = f"{results}/runs/{run_id}"
+            if action == "limited":
+                limit_memory(int(more[0]))
             return worker.main([directory], engine_for=numpy_engine, summarise=False)
         if action == "start":
             launch.start(config_from_json(json.loads(more[0])), worker=nothing)

@@ -1,0 +1,223 @@
+"""A clock that jumps, memory that ends, and files of another user."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from emoact.errors import EmoactError
+from emoact.jobs import control, launch, progress
+from tests.support.fault_runs import run_server
+from tests.support.planted import plant_unit
+from tests.support.planted_runs import plant_run
+from tests.support.planted_scenarios import plant_scenarios
+from tests.support.stand_in_world import World, saved_arrays
+from tests.support.strace import why_not
+
+pytestmark = pytest.mark.fault
+
+FAKETIME = next(Path("/usr/lib").rglob("libfaketime.so.1"), None)
+NOTHING = ("true",)
+DAY = 86_400
+STEP = 1 << 20
+RUNS = ("20260131-140500-aaaa", "20260131-140600-bbbb")
+ORDINARY = 65_534
+"""The user `nobody`."""
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed: apt-get install faketime")
+@pytest.mark.parametrize("jump", [400 * DAY, -400 * DAY, -3])
+def test_a_run_whose_clock_jumps_finishes_with_the_same_files(
+    world: World, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    alone = World(world.path / "alone")
+    alone.path.mkdir()
+    alone.write_dataset()
+    gate = world.path / "gate"
+    model = world.model(gate=str(gate))
+    clock = world.path / "clock"
+    clock.write_text("+0")
+    with monkeypatch.context() as patched:
+        for name, value in {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }.items():
+            patched.setenv(name, value)
+        run_id = world.start(world.config(model)).run_id
+    world.wait(run_id, lambda view: view.state == "running")
+    clock.write_text(f"{jump:+d}")
+    log = world.directory(run_id).log_path
+    seen = world.wait(run_id, lambda view: view.state == "running")
+    assert seen.summary.active
+    gate.touch()
+    view = world.wait(run_id)
+    assert view.state == "finished", log.read_text()
+    (row,) = progress.list_runs(world.results)
+    assert (row.state, row.problem) == ("finished", None)
+    events = world.directory(run_id).events()
+    ended = [event.at for event in events if event.kind == "ended"]
+    started = [event.at for event in events if event.kind == "turn"]
+    # The jump was seen by the worker: its times say so, its seconds do not.
+    assert (ended[0] > started[0]) == (jump > 0)
+    assert all(0 <= event.elapsed_s < 60 for event in events)
+    expected = alone.start(alone.config(model)).run_id
+    alone.wait(expected)
+    assert saved_arrays(world.results) == saved_arrays(alone.results)
+
+
+def test_a_run_whose_memory_ends_anywhere_loses_nothing(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    world.write_dataset(n_samples=2)
+    server = run_server(world.path)
+    template = world.path / "template"
+    config = world.config(world.model(), run_id="r1")
+    launch.start(config, worker=NOTHING)
+    world.wait("r1")
+    world.results.rename(template)
+    expected: object = None
+    codes, complaints = [], []
+    try:
+        # From enough to none at all.
+        for steps in (None, *range(24, -1, -1)):
+            shutil.rmtree(world.results, ignore_errors=True)
+            shutil.copytree(template, world.results)
+            spare = -1 if steps is None else steps * STEP // 4
+            codes.append(server.fork("limited", str(world.results), "r1", spare).code)
+            try:
+                (row,) = progress.list_runs(world.results)
+                assert row.problem is None
+                assert (row.state == "finished") == (codes[-1] == 0), (row.state, codes[-1])
+                if row.state != "finished":
+                    control.resume(world.results, "r1", worker=NOTHING)
+                    world.wait("r1")
+                    assert server.fork("work", str(world.results), "r1").code == 0
+                arrays = saved_arrays(world.results)
+                expected = expected or arrays
+                assert arrays == expected
+            except (AssertionError, EmoactError) as error:
+                complaints.append(f"{spare:,} bytes: {error}")
+    finally:
+        server.close()
+    record_property("points", len(codes))
+    assert codes[0] == 0
+    assert set(codes) != {0}
+    assert complaints == []
+
+
+@pytest.fixture
+def theirs() -> Iterator[Path]:
+    """A results folder of this user in a place that every user can reach."""
+    place = Path(tempfile.mkdtemp(prefix="emoact-owner-"))
+    place.chmod(0o755)
+    results = place / "results"
+    plant_scenarios(results, n=8, n_layers=2)
+    plant_unit(results, "gpt2", "anger")
+    for run in RUNS:
+        plant_run(results, run, "finished", models=("gpt2",), log="a line\n")
+    for path in results.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_files_of_another_owner_are_read_and_not_written(theirs: Path) -> None:
+    results = theirs / "results"
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    writing = (("runs", "delete", RUNS[0], "--yes"), ("report",), ("runs", "resume", RUNS[0]))
+    listed, verified, *refused = as_nobody(
+        theirs, ("runs", "list"), ("verify", "--samples", "0"), *writing
+    )
+    assert listed.code == 0
+    assert all(run in listed.said for run in RUNS)
+    assert verified.code in (0, 1)
+    for words, answer in zip(writing, refused, strict=True):
+        assert answer.code in (1, 2), (words, answer.said)
+        assert "Traceback" not in answer.said
+        assert "denied" in answer.said, (words, answer.said)
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_file_that_may_not_be_read_costs_its_own_row(theirs: Path) -> None:
+    results = theirs / "results"
+    (results / "runs" / RUNS[0] / "status.json").chmod(0o600)
+    unit = sorted(results.rglob("*.pkl"))[0]
+    unit.chmod(0o600)
+    listed, verified = as_nobody(theirs, ("runs", "list"), ("verify", "--samples", "0"))
+    assert listed.code == 0
+    assert RUNS[1] in listed.said
+    assert verified.code == 1
+    assert unit.name in verified.said
+    assert "Traceback" not in listed.said + verified.said
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Exit code of a command, and what it printed."""
+
+    code: int
+    said: str
+
+
+def as_nobody(place: Path, *commands: tuple[str, ...]) -> list[Answer]:
+    """Commands on the results folder of another user, by one who is not root."""
+    home = place / "home"
+    home.mkdir(exist_ok=True)
+    os.chown(home, ORDINARY, ORDINARY)
+    told = json.dumps([[*words, "--results", str(place / "results")] for words in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(ORDINARY), told],
+        env={
+            **os.environ,
+            "HOME": str(home),
+            "EMOACT_CACHE": str(home / "cache"),
+            "PYTHONPATH": ":".join(sys.path),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    parts = done.stdout.split("\0")[1:]
+    return [Answer(int(code), said) for said, code in zip(parts[::2], parts[1::2], strict=True)]
+
+
+AS_NOBODY = """
+import importlib, json, os, pkgutil, sys
+import emoact
+LEFT_OUT = ("__main__", "ui", "views", "bench", "causes", "extraction", "host", "models.load")
+# This user may not read where the package lies.
+for module in pkgutil.walk_packages(emoact.__path__, "emoact."):
+    if not module.name.startswith(tuple(f"emoact.{name}" for name in LEFT_OUT)):
+        importlib.import_module(module.name)
+from emoact.cli import main
+from emoact.models import hosts
+for words in json.loads(sys.argv[2]):
+    print("\\0", end="", flush=True)
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(int(sys.argv[1]))
+        os.setuid(int(sys.argv[1]))
+        code = main(words)
+        sys.stdout.flush()
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print("\\0" + str(code), end="", flush=True)
+"""
