@@ -16,6 +16,7 @@ from emoact.causes.passes import Text
 from emoact.cli import main
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
+from tests.support.brute_force import PROJECTIONS, ablated
 from tests.support.families import tiny_config
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
@@ -27,75 +28,6 @@ TEXTS = (
 )
 N_HEADS, D_HEAD, READ = 4, 8, 2
 LABELS = ("anger", "neutral")
-PROJECTIONS = {
-    "gpt2": "attn.c_proj",
-    "gpt_neo": "attn.attention.out_proj",
-    "gpt_neox": "attention.dense",
-    "llama": "self_attn.o_proj",
-    "gemma3_text": "self_attn.o_proj",
-}
-
-
-@torch.no_grad()
-def plain(
-    model: Any, family: str, ids: list[int], part: Part | None, value: Any, unit: np.ndarray
-) -> tuple[float, float]:
-    """Projection at the read layer and log-probability of the text, by plain forward hooks.
-
-    `value` stands in the place of the part behind the first token; a unit vector for a direction.
-    """
-    handles, read = [], []
-
-    def stream(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-        rows: torch.Tensor = args[0] if args else kwargs["hidden_states"]
-        return rows
-
-    blocks = blocks_of(model)
-    if part is not None:
-        block = blocks[part.layer]
-        inside = dict(block.named_modules())
-
-        def before(_module: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
-            z = args[0].clone()
-            for at, head in enumerate(part.heads):
-                z[:, 1:, head * D_HEAD : (head + 1) * D_HEAD] = torch.tensor(value[at])
-            return (z, *args[1:])
-
-        def after(_module: object, _args: object, output: Any) -> Any:
-            rows = output.clone()
-            rows[:, 1:] = torch.tensor(value)
-            return rows
-
-        def project(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            rows = stream(args, kwargs).clone()
-            along = torch.tensor(value, dtype=rows.dtype)
-            rows[:, 1:] -= (rows[:, 1:] @ along)[..., None] * along
-            return (
-                ((rows, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": rows})
-            )
-
-        if part.kind == "direction":
-            handles.append(block.register_forward_pre_hook(project, with_kwargs=True))
-        elif part.kind == "mlp":
-            names = ("post_feedforward_layernorm", "mlp")
-            module = next(inside[name] for name in names if name in inside)
-            handles.append(module.register_forward_hook(after))
-        else:
-            handles.append(inside[PROJECTIONS[family]].register_forward_pre_hook(before))
-    handles.append(
-        blocks[READ].register_forward_pre_hook(
-            lambda _block, args, kwargs: read.append(stream(args, kwargs)[0].double().numpy()),
-            with_kwargs=True,
-        )
-    )
-    try:
-        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double()
-    finally:
-        for handle in handles:
-            handle.remove()
-    said = torch.log_softmax(logits, dim=-1)
-    total = sum(said[at - 1, ids[at]].item() for at in range(1, len(ids)))
-    return float((read[0][1:] @ unit).mean()), total
 
 
 @pytest.mark.parametrize("family", PROJECTIONS)
@@ -137,7 +69,15 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
                 elif replacement is not None and part.heads:
                     value = replacement.z[at, part.layer, list(part.heads)]
                 for ours, asked in ((whole[at], None), (changed[at], part)):
-                    expected = plain(model, family, ids, asked, value, units[READ])
+                    expected = ablated(
+                        model,
+                        PROJECTIONS[family],
+                        ids,
+                        asked,
+                        value,
+                        units[READ],
+                        read_layer=READ,
+                    )
                     assert ours.projection == pytest.approx(expected[0], abs=1e-5)
                     assert ours.log_prob == pytest.approx(expected[1], abs=1e-5 * len(ids))
                 if part.layer == READ - 1 and part.kind == "mlp" and family != "gpt_neox":
@@ -226,7 +166,15 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     for asked_part in (None, part):
         by_class = {
             label: [
-                plain(model, "llama", tokens[label][s], asked_part, nothing, unit)
+                ablated(
+                    model,
+                    PROJECTIONS["llama"],
+                    tokens[label][s],
+                    asked_part,
+                    nothing,
+                    unit,
+                    read_layer=READ,
+                )
                 for s in found["test_scenarios"]
             ]
             for label in LABELS

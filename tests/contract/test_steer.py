@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +18,9 @@ from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions, Generation, Processing
+from tests.support.brute_force import log_probs, steered_logits
 from tests.support.families import tiny_config
-from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
+from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import (
     engine_of,
     save_in_hub_cache,
@@ -35,29 +35,6 @@ TEXTS = (
     "You kept the keys again, and nobody could get in.",
 )
 LAYER, N_SCENARIOS = 1, 10
-
-
-@torch.no_grad()
-def steered_logits(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> torch.Tensor:
-    """Logits of every position, with a vector added behind the first."""
-
-    def add(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        stream = (args[0] if args else kwargs["hidden_states"]).clone()
-        stream[:, 1:] += torch.tensor(vector, dtype=torch.float32)
-        return (
-            ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
-        )
-
-    handle = blocks_of(model)[layer].register_forward_pre_hook(add, with_kwargs=True)
-    logits: torch.Tensor = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
-    handle.remove()
-    return logits.double()
-
-
-def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.ndarray:
-    """Log-probability of every token but the first, with a vector added behind the first."""
-    said = torch.log_softmax(steered_logits(model, ids, layer, vector), dim=-1)
-    return np.array([said[at - 1, ids[at]].item() for at in range(1, len(ids))])
 
 
 @pytest.mark.parametrize("processing", ["raw", "tl_compat"])
