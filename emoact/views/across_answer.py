@@ -189,12 +189,12 @@ def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float)
         value = two(tested[f"{HEADLINE}_partial"].median())
         figures = f"{reached} of {len(p)} figures"
         said.append(
-            f"Without what words and length predict, {figures} stay beyond relabelled data "
-            f"(median agreement {value})."
+            f"Without what words and length predict linearly, {figures} stay beyond relabelled "
+            f"data (median agreement {value})."
             if reached
-            else "Without what words and length predict, nothing is beyond relabelled data "
-            f"(corrected p at least {significant(p.min(), 2)}): no emotion is shown to be shared "
-            "beyond words."
+            else "Without what words and length predict linearly, nothing is beyond relabelled "
+            f"data (corrected p at least {significant(p.min(), 2)}): no emotion is shown to be "
+            "shared beyond words."
         )
     return said
 

@@ -52,7 +52,7 @@ TERMS = {
     "([Ethayarajh 1909.00512](https://aclanthology.org/D19-1006/)).",
     "cross-validated": "numerator and denominator from disjoint scenarios, so that neither shared "
     "noise nor shared neutral inflates it. Shown only at layers where both directions are "
-    "significant and its standard error is finite: a cosine of two weak directions is selected "
+    "significant and its standard error is at most .5: a cosine of two weak directions is selected "
     "noise. Noise may carry it beyond 1: a cross at 1, the value in the table. The band is "
     "± 1.96 jackknife standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
@@ -285,7 +285,8 @@ def null_sentence(distances: pd.DataFrame) -> str:
     return (
         f"Plain cosines of pure noise are about {two(finite['expectation'].iloc[0])}, because all "
         f"emotions subtract one neutral mean. {above} of {len(finite)} plain values lie above the "
-        f"band of relabelled data and {below} below it."
+        f"band of relabelled data and {below} below it; chance gives 2.5 % on either side, and "
+        "neighbouring layers are alike."
     )
 
 

@@ -32,7 +32,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     strength = source.rows("strength", model=choice["model"], site=site)
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
-        presence_sentence(headline, strength, reference),
+        presence_sentence(headline, strength, reference, 1 / (1 + settings.n_permutations)),
         verdict_sentence(headline[headline["site"].isin(list(choice["site"]))]),
         length_sentence(strength),
     ]
@@ -68,13 +68,16 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
     return f"Does a probe know more than words? {sentences} The tab separation has the figures."
 
 
-def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference: str) -> str:
+def presence_sentence(
+    headline: pd.DataFrame, strength: pd.DataFrame, reference: str, floor: float
+) -> str:
     """Emotions that lie away from the reference by more than relabelled data, and the strongest.
 
     Args:
         headline: Rows of one model.
         strength: Rows of one model and site.
         reference: What directions are measured from, in words.
+        floor: Smallest p-value that the permutations can give.
     """
     each = headline.drop_duplicates("emotion").set_index("emotion")
     if not len(each) or not each["p_holm"].notna().any():
@@ -94,9 +97,11 @@ def presence_sentence(headline: pd.DataFrame, strength: pd.DataFrame, reference:
         subject = f"All {len(order)} emotions lie"
     else:
         subject = f"{names(found)} {'lies' if len(found) == 1 else 'lie'}"
+    last = each.loc[each.loc[found, "p_holm"].idxmax()]
+    largest = p_text(last["p_holm"], at_floor=bool(last["p_family"] <= floor))
     return (
         f"**{subject} away from {md(reference)}** by more than relabelled data do "
-        f"(largest {p_text(each.loc[found, 'p_holm'].max())}, {where})"
+        f"(largest {largest}, {where})"
         f"{_strongest(strength[strength['emotion'].isin(found)])}.{left}"
     )
 

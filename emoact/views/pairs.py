@@ -123,7 +123,7 @@ PAIRS = View[Analysed](
         **vector_terms(source, choice),
         "balanced accuracy": TERMS["balanced accuracy"],
         "why": "every emotion differs from the neutral prompts in register, too; between two "
-        "emotions this part is gone.",
+        "emotions the part of it that both share is gone. They may still differ in words.",
     },
     empty="There is nothing to draw: the analysis has no two emotions.",
 )

@@ -168,8 +168,8 @@ def space_sentence(axes: pd.DataFrame) -> str:
         parts.append(f"{two} (three axes {three}) in the {site_words(str(site))}")
     return (
         f"Two axes hold {listed(parts)} of the variance at layer {int(axes['layer'].iloc[0])}. "
-        "Classes that are separate here are separate; classes that overlap here may be separate "
-        "on other axes."
+        "The axes do not know the classes: classes that are separate here are so among these "
+        "prompts; classes that overlap here may be separate on other axes."
     )
 
 

@@ -76,7 +76,8 @@ TERMS = {
     "*Beyond words*: better than the text baseline that is best on the training prompts, than "
     "tokens without context and than shuffled words. *Words suffice*: one of the three is "
     "shown to come within 5 points. Each by paired tests over scenarios, Holm over all verdicts; "
-    "otherwise the data are inconclusive.",
+    "otherwise the data are inconclusive, also where the interval of one difference, which is not "
+    "corrected, leaves out 0. What is beyond words may be word order, syntax or register.",
 }
 
 _PROBE = "probe "
