@@ -343,11 +343,13 @@ def said_of(found: Mapping[str, Any]) -> str:
     by = "token" if found["tokens"] else "passage"
     ends = {
         side: numbers.listed(
-            [
-                repr(row["token"] if by == "token" else row["passage"])
-                for row in found[f"{by}s"]
-                if row["side"] == side
-            ][:_NAMED]
+            list(
+                dict.fromkeys(
+                    repr(row["token"] if by == "token" else row["passage"])
+                    for row in found[f"{by}s"]
+                    if row["side"] == side
+                )
+            )[:_NAMED]
         )
         for side in ("most", "least")
     }

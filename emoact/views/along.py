@@ -160,7 +160,7 @@ def show_trajectory(source: Heads, choice: Choice) -> Shown:
         caption=f"Projection along a typed sentence on the direction of "
         f"{where(source.chosen(choice))}. 0 is the mean of neutral prompts.",
         name="trajectory",
-        html=coloured(text["token"].tolist(), text["projection"].tolist()),
+        html=coloured(text["token"].tolist(), text["projection"].tolist(), limit=found.limit),
     )
 
 
@@ -173,7 +173,10 @@ def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]
         said[-1] = Caution(said[-1])
     return [
         *said,
-        Remark("Blue tokens project on the side of the emotion, orange ones on the other."),
+        Remark(
+            "Blue tokens project on the side of the emotion, orange ones on the other; a colour is "
+            "full from the size that 95 % of the saved tokens do not reach."
+        ),
     ]
 
 

@@ -57,16 +57,23 @@ def listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def coloured(strings: Sequence[str], values: Sequence[float], underlined: int = 0) -> str:
+def coloured(
+    strings: Sequence[str],
+    values: Sequence[float],
+    underlined: int = 0,
+    *,
+    limit: float | None = None,
+) -> str:
     """Tokens as HTML, coloured by a signed value: blue above 0, orange below.
 
     Args:
         strings: Tokens.
         values: One for each; NaN has no colour.
         underlined: Tokens at the beginning that are underlined.
+        limit: Size from which on a colour is full; the largest of the values when None.
     """
     finite = [abs(value) for value in values if math.isfinite(value)]
-    largest = max(finite, default=0.0) or 1.0
+    largest = limit or max(finite, default=0.0) or 1.0
     spans = []
     for at, (token, value) in enumerate(zip(strings, values, strict=True)):
         share = min(1.0, abs(value) / largest) if math.isfinite(value) else 0.0

@@ -16,6 +16,9 @@ from emoact.positions import pool_sample
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST = 0.5
+"""Share of the absolute projections from which on one token is named."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trajectory:
@@ -66,6 +69,12 @@ class Trajectory:
         )
 
     @property
+    def limit(self) -> float | None:
+        """Size that 95 % of the saved tokens do not reach; None of pooled files."""
+        tokens = np.abs(self.along.saved.tokens)
+        return float(np.quantile(tokens, 0.95)) if len(tokens) else None
+
+    @property
     def sentences(self) -> list[str]:
         """The projection of the sentence among the saved prompts."""
         along, pooled = self.along, self.pooled
@@ -77,6 +86,14 @@ class Trajectory:
             f"that of {along.emotion}: {along.saved.percentile(pooled):.0f} % of the saved prompts "
             "of both classes lie at or below it."
         ]
+        table = self.table[self.table["part"] == "text"]
+        sizes = table["projection"].abs()
+        if len(table) > 1 and sizes.max() > _MOST * sizes.sum():
+            token = table["token"][sizes.idxmax()]
+            said.append(
+                f"The token {token!r} has {numbers.percent(sizes.max() / sizes.sum())} of the "
+                "absolute projection: a single massive token decides the mean of the sentence."
+            )
         if self.looked.random_weights:
             said.append("The weights are random; this says nothing about emotion.")
         return said

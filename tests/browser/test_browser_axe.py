@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from emoact.jobs.snapshot import RunError
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_heads import plant_heads
+from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server
@@ -37,6 +37,9 @@ PAGES = {
     "distances?view=prompts": "What am I looking at",
     "across_models": "What am I looking at",
     "heads": "What am I looking at",
+    "heads?view=attention&text=anger:+long&head=0.1": "What am I looking at",
+    "heads?view=lens": "What am I looking at",
+    "heads?view=projections": "What am I looking at",
 }
 
 
@@ -50,6 +53,8 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
     plant_run(server.results, FINISHED, "finished")
     plant_scenarios(server.results, "pythia-160m")
     plant_heads(server.results)
+    plant_lens(server.results)
+    plant_patterns(server.results)
     plant_scenarios(server.results, "other")
     plant_analysis(server.results, models=("pythia-160m", "other"))
     lock = plant_run(server.results, RUNNING, "running")
