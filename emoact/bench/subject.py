@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from emoact.extraction.pipeline import run_units
 from emoact.extraction.plan import PLANS
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
+from emoact.models.source import silent
 from emoact.schema import Device, ExtractionOptions
 
 RUN = "run"
@@ -45,8 +47,13 @@ class Subject:
             raise RequestError(f"{model} is not installed")
         self._path = self.source.path
         self.options = ExtractionOptions(device=device)
-        self.engine: BridgeEngine = load_engine(
-            EngineRequest(source=self.source, options=self.options, texts=tuple(self.texts[0]))
+        request = EngineRequest(
+            source=self.source, options=self.options, texts=tuple(self.texts[0])
+        )
+        checked = load_engine(request)
+        # With the plan given, no pass of the self-check stays in memory to be used again.
+        self.engine: BridgeEngine = checked.again(
+            replace(request, frozen=checked.facts.plan), silent
         )
         self.device = self.engine.facts.device
         # A GPU is idle for most of a small batch, so that there the bare model gets wide ones.

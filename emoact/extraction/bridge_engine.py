@@ -17,6 +17,7 @@ from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.generation import Generator, stop_tokens
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
+    KeptPass,
     PlanChoice,
     check_additivity,
     check_hooks,
@@ -65,7 +66,7 @@ class BridgeEngine:
             )
         prompts = [prompt for prompt in self.tokenise(request.texts) if len(prompt.ids)]
         checked = self._checked(prompts, request)
-        self._choice = self._plan(prompts, request.frozen)
+        self._choice, self._kept = self._plan(prompts, request.frozen)
         self._reader = HookReader(
             self._bridge, options.sites, model.device, direct=self._choice.direct
         )
@@ -104,15 +105,17 @@ class BridgeEngine:
             checked["dtype_error"] = dtype_error(self._model, request, prompts)
         return checked
 
-    def _plan(self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None) -> PlanChoice:
+    def _plan(
+        self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None
+    ) -> tuple[PlanChoice, KeptPass | None]:
         if frozen:
             names = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
-            return PlanChoice(**{name: frozen[name] for name in names})
-        # Any plan agrees with a single prompt, and with prompts that are too long for a tree.
-        more = [prompt for prompt in self.tokenise(CHECK_TEXTS) if len(prompt.ids)]
+            return PlanChoice(**{name: frozen[name] for name in names}), None
+        others = [prompt for prompt in self.tokenise(CHECK_TEXTS) if len(prompt.ids)]
         return choose_plan(
             self._bridge,
-            [*prompts, *more],
+            prompts,
+            others=others,
             sites=self._options.sites,
             device=self._model.device,
             budgets=self.budgets,
@@ -147,8 +150,12 @@ class BridgeEngine:
         """Longest sequence that the model takes, in tokens."""
         return int(self._bridge.cfg.n_ctx)
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
-        """Compute the activations of one unit and hand each over exactly once."""
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+        """Compute the activations of one unit and hand each over exactly once.
+
+        Returns:
+            Seconds of a pass that the self-check had computed, which is not computed again.
+        """
         ids = [prompt.ids for prompt in prompts]
         choice = self._choice
         passes = plan_passes(ids, plan=choice.plan, budget=choice.budget, fixed=choice.pass_cost)
@@ -156,7 +163,16 @@ class BridgeEngine:
         def on_done(one_pass: Pass) -> None:
             on_pass(len(one_pass.samples), sum(len(ids[sample]) for sample in one_pass.samples))
 
-        self._reader.run_all(passes, put, on_done)
+        kept, self._kept = self._kept, None
+        rest = [one_pass for one_pass in passes if kept is None or not kept.is_of(one_pass)]
+        if kept is None or len(rest) == len(passes):
+            self._reader.run_all(passes, put, on_done)
+            return 0.0
+        for array in kept.arrays:
+            put(*array)
+        on_done(kept.one_pass)
+        self._reader.run_all(rest, put, on_done)
+        return kept.seconds
 
     def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
         """The prompts with the responses that the options ask for behind them.

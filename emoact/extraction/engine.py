@@ -204,8 +204,12 @@ class Engine(Protocol):
         A response may be empty.
         """
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
-        """Compute the activations of one unit and hand each over exactly once."""
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+        """Compute the activations of one unit and hand each over exactly once.
+
+        Returns:
+            Seconds that a part of it took before the call.
+        """
 
     def again(self, request: EngineRequest, on_step: OnStep) -> Engine:
         """The same loaded model for other prompts, sites or a given plan, as a new one would be."""

@@ -5,21 +5,25 @@ Only `engine_for` imports torch, so that tests can give a stand-in.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from emoact.data import read_prompts
-from emoact.errors import FileRefusedError, RequestError
+from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Reporter, check_prompt
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
 from emoact.jobs.request import prompts_of
+from emoact.models.cache import file_sha256
 from emoact.models.chat import check_chat
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
+from emoact.models.weights import weight_files
 from emoact.schema import Dataset
 from emoact.store import manifest
 from emoact.store.atomic import remove_left_behind
@@ -35,9 +39,21 @@ def bridge_engine(request: EngineRequest, on_step: OnStep) -> Engine:
     """The engine of real models. The call imports torch, which takes seconds."""
     on_step("load", detail="importing torch and TransformerLens")
     let_threads_sleep()
+    # Hashing leaves the interpreter to the import.
+    hashing = threading.Thread(target=_hash_weights, args=(request,), daemon=True)
+    hashing.start()
     from emoact.extraction.bridge_engine import load_engine
 
+    hashing.join()
     return load_engine(request, on_step)
+
+
+def _hash_weights(request: EngineRequest) -> None:
+    """Hash the weights, which is remembered; loading checks them and says what is wrong."""
+    path = request.source.path
+    with suppress(EmoactError):
+        for file in weight_files(path, allow_pickle_weights=True) if path is not None else ():
+            file_sha256(file)
 
 
 def run_units(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -27,6 +28,8 @@ ADDITIVITY = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 _SAMPLES_CHECKED = 6
 _DTYPE_PROMPTS = 4
 _NOISY_PASSES = 4
+_KEPT_BYTES = 1 << 28
+"""Largest activations of a checked pass that wait for their unit."""
 
 Reference = Mapping[tuple[SiteName, int], np.ndarray]
 
@@ -160,42 +163,70 @@ def relative_difference(
     return float(np.max(relative_differences(ours, reference), initial=0.0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptPass:
+    """A pass of the work that was computed as a check.
+
+    Attributes:
+        one_pass: What was computed.
+        arrays: Site, layer, sample and rows, in the order of the hooks.
+        seconds: Wall time.
+    """
+
+    one_pass: Pass
+    arrays: Sequence[tuple[SiteName, int, int, np.ndarray]]
+    seconds: float
+
+    def is_of(self, other: Pass) -> bool:
+        """True where the other pass computes the same."""
+        one = self.one_pass
+        return (
+            one.samples == other.samples
+            and np.array_equal(one.ids, other.ids)
+            and all(map(np.array_equal, one.rows, other.rows))
+        )
+
+
 def choose_plan(
     bridge: Any,
     prompts: Sequence[Tokenised],
     *,
+    others: Sequence[Tokenised] = (),
     sites: Sequence[SiteName],
     device: torch.device,
     budgets: Mapping[PlanName, int],
     direct: bool = False,
-) -> PlanChoice:
+) -> tuple[PlanChoice, KeptPass | None]:
     """The first of the three plans whose passes agree with single prompts.
+
+    Where a pass of the work itself was compared, it is returned too.
 
     Single prompts are always computed through every component of the bridge. A model that agrees
     in no other way runs in that way too.
 
     Args:
         bridge: The loaded model.
-        prompts: Prompts of the run, and others with which they share passes.
+        prompts: Prompts of the run, in the order of its first unit.
+        others: Prompts to share passes with, where those of the run share none.
         sites: Sites of the run; all of them are compared.
         device: Device of the weights.
         budgets: Tokens per pass of each plan.
         direct: Whether to try first without the components whose hooks are not read.
     """
-    ids = [prompt.ids for prompt in prompts]
+    ids = [prompt.ids for prompt in (*prompts, *others)]
     fixed = PASS_COST.get(device.type, PASS_COST["cpu"])
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
     for plan, short in product(PLANS[:-1], dict.fromkeys((direct, False))):
         reader = HookReader(bridge, sites, device, direct=short)
         name = f"direct {plan}" if short else plan
-        largest = max(plan_passes(ids, plan=plan, budget=budgets[plan], fixed=fixed), key=_breadth)
+        largest, is_work = _largest(ids, len(prompts), plan=plan, budget=budgets[plan], fixed=fixed)
         checked = _spread(largest.samples)
         for sample in checked:
             if sample not in references:
                 references[sample] = single_prompt(bridge, ids[sample], sites)
         try:
-            difference = _worst(reader, largest, checked, references)
+            difference, kept = _compare(reader, largest, checked, references)
         except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
             tried.append(f"{name} failed ({type(error).__name__})")
             continue
@@ -207,7 +238,7 @@ def choose_plan(
             reason = "agrees with single prompts"
             if tried:
                 reason += f"; {', '.join(tried)}"
-            return PlanChoice(
+            choice = PlanChoice(
                 plan=plan,
                 budget=budgets[plan],
                 difference=difference,
@@ -216,14 +247,29 @@ def choose_plan(
                 direct=short,
                 pass_cost=fixed,
             )
+            return choice, kept if is_work else None
         tried.append(f"{name} differs by {difference:.2g}")
-    return PlanChoice(
+    choice = PlanChoice(
         plan="one_at_a_time",
         budget=1,
         difference=0.0,
         tolerance=tolerance,
         reason=f"no other plan agrees with single prompts: {', '.join(tried)}",
     )
+    return choice, None
+
+
+def _largest(
+    ids: Sequence[np.ndarray], n_work: int, *, plan: PlanName, budget: int, fixed: float
+) -> tuple[Pass, bool]:
+    """The largest pass, and True where it is one of the work; only one that prompts share counts.
+
+    Any plan agrees with a single prompt, and with prompts that are too long for a tree.
+    """
+    work = plan_passes(ids[:n_work], plan=plan, budget=budget, fixed=fixed)
+    shared = [one_pass for one_pass in work if _breadth(one_pass)[0]]
+    passes = shared or plan_passes(ids, plan=plan, budget=budget, fixed=fixed)
+    return max(passes, key=_breadth), bool(shared)
 
 
 def _breadth(one_pass: Pass) -> tuple[bool, int, int]:
@@ -243,20 +289,30 @@ def _spread(samples: Sequence[int]) -> list[int]:
     return [samples[place] for place in dict.fromkeys(places.tolist())]
 
 
-def _worst(
+def _compare(
     reader: HookReader, one_pass: Pass, checked: Sequence[int], references: Mapping[int, Reference]
-) -> float:
-    worst = 0.0
+) -> tuple[float, KeptPass | None]:
+    """Largest difference to single prompts, and the pass where it is small enough to be kept."""
+    worst, size = 0.0, 0
+    arrays = list[tuple[SiteName, int, int, np.ndarray]]()
 
     def compare(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-        nonlocal worst
+        nonlocal worst, size
+        size += rows.nbytes
+        if size <= _KEPT_BYTES:
+            # Copied, because a staged pass is overwritten by the next.
+            arrays.append((site, layer, sample, rows.copy()))
         if sample in checked:
             difference = relative_difference(rows, references[sample][site, layer])
             # NaN is neither larger nor smaller; it must not count as agreement.
             worst = float("inf") if np.isnan(difference) else max(worst, difference)
 
+    began = time.perf_counter()
     reader.run(one_pass, compare)
-    return worst
+    seconds = time.perf_counter() - began
+    if size > _KEPT_BYTES:
+        return worst, None
+    return worst, KeptPass(one_pass=one_pass, arrays=arrays, seconds=seconds)
 
 
 def own_error(

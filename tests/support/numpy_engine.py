@@ -108,7 +108,7 @@ class NumpyEngine:
         on_step("self_check", detail=f"{len(request.texts)} texts")
         return NumpyEngine(self._source, request.options, request.frozen or _new_plan())
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
         self._misbehave()
         gate = Path(self._behaviour.get("gate", "/"))
         while not gate.exists():
@@ -123,6 +123,7 @@ class NumpyEngine:
                         rows = np.abs(np.broadcast_to(rows[:, 0], (N_HEADS, len(rows), len(rows))))
                     put(site, layer, sample, rows)
             on_pass(1, len(prompt.ids))
+        return 0.0
 
     def _tokenised(self, text: str) -> Tokenised:
         words = text.split()[: CONTEXT - 1]

@@ -59,7 +59,7 @@ class StandIn:
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [_tokenised(text.split()) for text in texts]
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> None:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
         for number, prompt in enumerate(prompts):
             _misbehave(prompt.strings)
             rows = np.zeros((len(prompt.strings), D_MODEL), dtype=np.float32)
@@ -68,6 +68,7 @@ class StandIn:
                 for layer in range(N_LAYERS):
                     put(site, layer, number, _even(len(rows)) if site == "pattern" else rows)
             on_pass(1, len(prompt.strings))
+        return 0.0
 
     def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
         raise AssertionError("a typed sentence has no response")

@@ -16,7 +16,7 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName, saved_sites
-from tests.support.reference import hugging_face
+from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
 
 CPU = torch.device("cpu")
@@ -136,3 +136,50 @@ def test_products_are_true_float32_after_another_setting(folder: Path) -> None:
         assert torch.get_float32_matmul_precision() == "highest"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_a_pass_that_the_self_check_computed_is_not_computed_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    prompts = engine.tokenise(TEXTS)
+    passes: list[int] = []
+    run_all = HookReader.run_all
+
+    def counted(self: Any, several: Any, put: Any, on_done: Any) -> None:
+        passes.append(len(several))
+        run_all(self, several, put, on_done)
+
+    monkeypatch.setattr(HookReader, "run_all", counted)
+    found: list[Found] = []
+    finished: list[int] = []
+    earlier = []
+    for _ in range(2):
+        found.append({})
+
+        def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
+            found[-1][site, layer, sample] = rows.copy()
+
+        earlier.append(
+            engine.forward(prompts, put=put, on_pass=lambda samples, _: finished.append(samples))
+        )
+    assert passes == [0, 1]
+    assert finished == [3, 3]
+    assert earlier[0] > 0 == earlier[1]
+    assert found[0].keys() == found[1].keys()
+    for key, rows in found[1].items():
+        np.testing.assert_array_equal(found[0][key], rows)
+
+
+def test_other_prompts_than_those_of_the_self_check_are_computed(folder: Path) -> None:
+    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    turned = engine.tokenise(TEXTS[::-1])
+    found: Found = {}
+
+    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
+        found[site, layer, sample] = rows.copy()
+
+    assert engine.forward(turned, put=put, on_pass=lambda *_: None) == 0
+    expected = hugging_face_activations(hugging_face(folder), turned[0].ids.tolist())
+    for layer, rows in enumerate(expected["resid_pre"]):
+        np.testing.assert_allclose(found["resid_pre", layer, 0], rows, rtol=1e-5, atol=1e-5)
