@@ -23,9 +23,10 @@ from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box
 from emoact.ui.chart import current_scheme
 from emoact.ui.frame import results_folder
-from emoact.ui.reading import unit_cards, unit_files
+from emoact.ui.reading import measures, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
-from emoact.views import by_layer
+from emoact.views import by_layer, direction_cards
+from emoact.views.activations import findings
 from emoact.views.analysed import Analysed, texts_in
 from emoact.views.text import listed, md, mono, prose
 from emoact.views.theme import emotion_styles
@@ -45,6 +46,12 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
     if saved is None:
         return
 
+    source = Analysed(
+        saved=saved,
+        read=lambda name: analyses.table(saved, name),
+        texts=lambda model: _texts(results, str(saved.path), model),
+    )
+
     def notes(_: Choice) -> None:
         for finding in saved.refusals:
             st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
@@ -57,6 +64,10 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
                 f"{mono(saved.command + ' --controls')}"
             )
 
+    def cards(choice: Choice) -> None:
+        if page == "directions":
+            _cards(results, source, choice)
+
     def details(choice: Choice) -> None:
         if page == "directions":
             model = choice.get("model", saved.models[0])
@@ -65,11 +76,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
 
     show_views(
         page,
-        Analysed(
-            saved=saved,
-            read=lambda name: analyses.table(saved, name),
-            texts=lambda model: _texts(results, str(saved.path), model),
-        ),
+        source,
         Surroundings(
             styles=emotion_styles((each.emotion for each in saved.inputs), current_scheme()),
             badges=lambda _: saved.badges,
@@ -79,12 +86,50 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
                 else made_words(saved, f"{saved.settings.n_permutations:,} permutations")
             ),
             command=lambda view, choice: view_command(results, saved, view, choice),
+            cards=cards,
             notes=notes,
             details=details,
         ),
     )
     analyse_panel.show_form(results)
     path.show(results, after="Analyse", primary=False)
+
+
+def _cards(results: str, source: Analysed, choice: Choice) -> None:
+    """One card an emotion, and the cause of wide intervals with a link to it."""
+    if "site" not in choice:
+        return
+    with st.grid(3, min_column_width=250):
+        for card in direction_cards.cards(source, choice):
+            with st.container(border=True, gap="xsmall"):
+                colour = "green" if card.shown else "gray"
+                st.markdown(f"**{md(card.emotion)}** :{colour}-badge[{md(card.verdict)}]")
+                for line in card.lines:
+                    st.caption(line)
+    st.caption(direction_cards.BEST)
+    wide = direction_cards.wide_layers(source, choice)
+    if not wide:
+        return
+    site, model = choice["site"][0], choice["model"]
+    cards = (card for card in unit_cards(results) if card.file.folder == model)
+    units = tuple(measures(card.file) for card in cards if card.unit)
+    found = next(
+        (
+            each
+            for each in findings(units)
+            if each.kind == "massive_tokens" and each.site == site and set(each.layers) & set(wide)
+        ),
+        None,
+    )
+    said = f"{found.sentence} {found.meaning}" if found else ""
+    st.caption(f":material/info: {md(direction_cards.wide_sentence(wide, site, said))}")
+    if found is not None:
+        st.page_link(
+            "pages/activations.py",
+            label="Show the massive tokens",
+            icon=":material/open_in_new:",
+            query_params={**found.view, "model": model},
+        )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

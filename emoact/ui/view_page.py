@@ -36,6 +36,7 @@ class Surroundings:
             None where there is nothing to show.
         made: How the figures were made; the end of every caption.
         command: Shell command of a view that names none of its own.
+        cards: Draws what stands above the answer.
         notes: Draws remarks below the answer.
         details: Draws what stands below the definitions.
     """
@@ -46,6 +47,7 @@ class Surroundings:
     ask: Callable[[View[Any], Any, Choice], Any] = lambda _view, source, _choice: source
     made: Callable[[Choice], str] = lambda _choice: ""
     command: Callable[[View[Any], Choice], str] = lambda _view, _choice: ""
+    cards: Callable[[Choice], None] = lambda _choice: None
     notes: Callable[[Choice], None] = lambda _choice: None
     details: Callable[[Choice], None] = lambda _choice: None
 
@@ -76,6 +78,7 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
         elif badges := around.badges(choice):
             marks = (f":orange-badge[:material/warning: {md(each)}]" for each in badges)
             st.markdown("  \n".join(marks))
+        around.cards(choice)
         above = st.container()
         around.notes(choice)
     asked = around.ask(view, source, choice)

@@ -16,7 +16,7 @@ EVALUATIONS = {
     TRANSFER: "trained on explicit prompts and tested on implicit ones",
 }
 
-_VERDICTS = {
+VERDICTS = {
     "beyond_words": "beyond words",
     "words_suffice": "words suffice within 5 points",
     "inconclusive": "inconclusive",
@@ -54,7 +54,7 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
     parts = []
     for (evaluation, site), rows in headline.groupby(["evaluation", "site"], sort=False):
         said = [
-            f"{names(emotion_order(own['emotion']))} {_VERDICTS.get(verdict, md(verdict))}"
+            f"{names(emotion_order(own['emotion']))} {VERDICTS.get(verdict, md(verdict))}"
             for verdict, own in rows.groupby("verdict", sort=False)
         ]
         parts.append((EVALUATIONS[evaluation], f"{'; '.join(said)} ({site_words(site)})"))

@@ -1,0 +1,141 @@
+"""Cards of the page Directions: the answer about each emotion, and layers with wide intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emoact.numbers import percent, two
+from emoact.stats.findings.finding import span
+from emoact.views.analysed import Analysed, by_emotion, of, site_words
+from emoact.views.direction_answer import VERDICTS
+from emoact.views.view import Choice
+
+_N_LAYERS = 3
+_WIDE = 3.0
+"""Interval over that of the median layer from which a layer is called wide."""
+_WORDS = {
+    "text": "words alone",
+    "contextless": "tokens without context",
+    "shuffled_words": "shuffled words",
+}
+
+
+BEST = (
+    "Best layers have the largest separation of held-out prompts among significant layers; layer 0 "
+    "holds words. They were chosen by these figures, which are therefore likely too large."
+)
+"""What the cards mean by best layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The answer about one emotion.
+
+    Attributes:
+        emotion: Class label.
+        verdict: In words.
+        shown: True where the verdict is that the model knows more than words.
+        lines: Figures, as Markdown.
+    """
+
+    emotion: str
+    verdict: str
+    shown: bool
+    lines: tuple[str, ...]
+
+
+def cards(source: Analysed, choice: Choice) -> list[Card]:
+    """One card for each emotion, of the chosen model and the first chosen site."""
+    where = {"model": choice["model"], "site": choice["site"][0]}
+    strength, stability = (source.rows(name, **where) for name in ("strength", "stability"))
+    headline = source.rows("headline", evaluation="cross_validated", **where)
+    found = []
+    for emotion, rows in by_emotion(strength):
+        told = of(headline, emotion=emotion).to_dict("records")
+        verdict = str(told[0]["verdict"]) if told else "undecided"
+        best = _best(rows)
+        lines = [_layers_line(best, where["site"])]
+        if len(best):
+            own = of(stability, emotion=emotion, layer=int(best["layer"].iloc[0]))
+            lines += [_stability_line(row) for row in own.to_dict("records")]
+        lines += [_words_line(row) for row in told]
+        found.append(
+            Card(
+                emotion=emotion,
+                verdict=VERDICTS.get(verdict, verdict),
+                shown=verdict == "beyond_words",
+                lines=tuple(filter(None, lines)),
+            )
+        )
+    return found
+
+
+def wide_layers(source: Analysed, choice: Choice) -> tuple[int, ...]:
+    """Layers whose intervals of the relative strength are much wider than at the median layer.
+
+    Of the chosen model and the first chosen site, mean over emotions.
+    """
+    rows = source.rows("strength", model=choice["model"], site=choice["site"][0])
+    width = ((rows["cv_high"] - rows["cv_low"]) / rows["scale"]).groupby(rows["layer"]).mean()
+    wide = width[width > _WIDE * width.median()]
+    return tuple(int(layer) for layer in wide.index)
+
+
+def wide_sentence(layers: tuple[int, ...], site: str, tokens: str) -> str:
+    """Why intervals are wide, as far as it is known.
+
+    Args:
+        layers: From `wide_layers`, at least one.
+        site: Of these intervals.
+        tokens: What is known of massive tokens at these layers, or empty.
+    """
+    said = (
+        f"At {span(layers)} of the {site_words(site)} the intervals are more than {_WIDE:g} times "
+        "as wide as at the median layer."
+    )
+    return f"{said} {tokens}" if tokens else f"{said} No massive token was found there."
+
+
+def _best(rows: pd.DataFrame) -> pd.DataFrame:
+    """Layers after layer 0 with the largest separation, of those that are significant."""
+    able = rows[(rows["layer"] > 0) & rows["significant"].astype(bool) & rows["auroc"].notna()]
+    return able.sort_values("auroc", ascending=False, kind="stable").head(_N_LAYERS)
+
+
+def _layers_line(best: pd.DataFrame, site: str) -> str:
+    if not len(best):
+        return f"No layer of the {site_words(site)} after layer 0 is significant."
+    first, *others = best.to_dict("records")
+    also = "".join(f", {int(row['layer'])} ({two(row['auroc'])})" for row in others)
+    return (
+        f"Best layers after layer 0: **{int(first['layer'])}** (AUROC {two(first['auroc'])} "
+        f"[{two(first['auroc_low'])}, {two(first['auroc_high'])}]){also}."
+    )
+
+
+def _stability_line(row: dict[Any, Any]) -> str:
+    if not math.isfinite(row["split_half"]):
+        return ""
+    return (
+        f"Stability at layer {int(row['layer'])}: cosine of halves {two(row['split_half'])} "
+        f"[{two(row['split_half_low'])}, {two(row['split_half_high'])}]."
+    )
+
+
+def _words_line(row: dict[Any, Any]) -> str:
+    if not math.isfinite(row["balanced_accuracy"]):
+        return ""
+    others = [
+        f"{words} {percent(row[f'{name}_balanced_accuracy'])}"
+        for name, words in _WORDS.items()
+        if math.isfinite(row[f"{name}_balanced_accuracy"])
+    ]
+    return (
+        f"Probe of layers {int(row['layer_first'])} to {int(row['layer_last'])}: balanced accuracy "
+        f"{percent(row['balanced_accuracy'])} [{percent(row['balanced_low'])}, "
+        f"{percent(row['balanced_high'])}]; {', '.join(others)}."
+    )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from emoact.views import direction_cards
+from emoact.views.analysed import Analysed, of
+from tests.unit.views.conftest import Tables
+
+
+class Source(Analysed):
+    """Tables without the files of an analysis."""
+
+    def __init__(self, tables: Tables) -> None:
+        object.__setattr__(self, "read", tables.__getitem__)
+
+
+def a_choice(tables: Tables) -> dict[str, object]:
+    return {"model": tables["strength"]["model"].iloc[0], "site": ["resid_pre"]}
+
+
+def test_the_best_layers_are_significant_and_after_layer_0(tables: Tables) -> None:
+    choice = a_choice(tables)
+    rows = of(tables["strength"], model=choice["model"], site="resid_pre", emotion="anger").copy()
+    rows["significant"] = True
+    rows["auroc"] = [0.99, *[0.6] * (len(rows) - 2), 0.8]
+    rows["auroc_low"], rows["auroc_high"] = rows["auroc"] - 0.1, rows["auroc"] + 0.1
+    (card,) = direction_cards.cards(Source({**tables, "strength": rows}), choice)
+    last = int(rows["layer"].iloc[-1])
+    assert f"Best layers after layer 0: **{last}** (AUROC 0.80 [0.70, 0.90])" in card.lines[0]
+    assert "0.99" not in card.lines[0]
+    rows["significant"] = False
+    (card,) = direction_cards.cards(Source({**tables, "strength": rows}), choice)
+    assert card.lines[0] == "No layer of the residual stream after layer 0 is significant."
+
+
+def test_layers_with_intervals_three_times_as_wide_as_the_median_are_named() -> None:
+    rows = pd.DataFrame(
+        {
+            "model": "m",
+            "site": "resid_pre",
+            "layer": [0, 1, 2, 3, 4],
+            "cv_low": [-1.0, -3.5, -2.0, -1.0, -10.0],
+            "cv_high": [1.0, 3.5, 2.0, 1.0, 10.0],
+            "scale": [1.0, 1.0, 2.0, 1.0, 10.0],
+        }
+    )
+    found = direction_cards.wide_layers(
+        Source({"strength": rows}), {"model": "m", "site": ["resid_pre"]}
+    )
+    # Relative to the norm of the layer: 2, 7, 2, 2, 2.
+    assert found == (1,)
+    assert direction_cards.wide_sentence(found, "resid_pre", "").startswith("At layer 1 of the")
+
+
+@pytest.mark.parametrize("verdict", ["beyond_words", "inconclusive"])
+def test_a_card_has_the_verdict_of_the_headline(tables: Tables, verdict: str) -> None:
+    headline = tables["headline"].assign(verdict=verdict)
+    for card in direction_cards.cards(Source({**tables, "headline": headline}), a_choice(tables)):
+        assert card.shown == (verdict == "beyond_words")
+        assert card.verdict == verdict.replace("_", " ")
