@@ -25,6 +25,8 @@ ALONE = (
     "browser",
     "contract/test_cli_extract.py",
     "contract/test_dashboard_sessions.py",
+    "contract/test_ray.py",
+    "contract/test_shards.py",
     "fault/test_pickle_bombs.py",
     "fault/test_real_model_killed.py",
     "fault/test_runs_disks.py",

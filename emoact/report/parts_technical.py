@@ -137,7 +137,8 @@ def _formats(material: Material, words: Words) -> Iterator[Marked]:
         else:
             yield words("format.other", name=store.label, suffix=code(store.suffix))
     if material.executors:
-        labels = [one.label for one in executor.EXECUTORS if one.name in material.executors]
+        known = (*executor.EXECUTORS, executor.SHARDS)
+        labels = [one.label for one in known if one.name in material.executors]
         yield words("format.executors", names=", ".join(labels or material.executors))
 
 

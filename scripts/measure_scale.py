@@ -1,0 +1,243 @@
+"""Extract, audit, analyse and show generated prompts, and write the table of docs/scale.md.
+
+    python scripts/measure_scale.py --prompts 2000 10000 50000
+
+A tiny Llama with random weights computes, two classes divide the prompts, and pooled vectors are
+kept. Each step is a process of its own, whose peak memory is measured. The extraction is killed
+twice and resumed. Figures say how emoact grows with prompts; a real model takes longer for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "scale.md"
+BEGIN, END = "<!-- scale: written by scripts/measure_scale.py -->", "<!-- end of scale -->"
+KILLS = 2
+STEPS = ("extract", "verify", "audit", "analyze", "pages")
+_EVENTS = {
+    "anger": ("broke my cup again", "lied to all of us", "took the money from the drawer"),
+    "neutral": ("put the cup on the shelf", "wrote a list of the rooms", "moved the drawer"),
+}
+_NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", "June")
+_PLACES = ("kitchen", "office", "garden", "station", "library", "hotel", "shop", "school")
+
+
+def main() -> int:
+    """Measure every size, and write the table."""
+    parser = argparse.ArgumentParser(description="Measure emoact with many generated prompts.")
+    parser.add_argument("--prompts", type=int, nargs="+", default=[2_000, 10_000, 100_000])
+    parser.add_argument("--here", choices=("model", *STEPS), help="do one step in this process")
+    parser.add_argument("--folder", type=Path, help="folder of that step")
+    parser.add_argument("--print", action="store_true", help="print the table alone")
+    options = parser.parse_args()
+    if options.here:
+        print(json.dumps(measured(options.here, options.folder)))
+        return 0
+    rows = []
+    for n_prompts in options.prompts:
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(size_of(n_prompts, Path(folder)))
+            print(rows[-1], flush=True)
+    text = table(rows)
+    if options.print:
+        print(text)
+        return 0
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return 0
+
+
+def size_of(n_prompts: int, folder: Path) -> dict[str, Any]:
+    """Every step with that many prompts."""
+    # In a process of its own too: the peak of a process is never below its parent's.
+    child(folder, "model")
+    write_prompts(folder / "prompts.jsonl", n_prompts)
+    row: dict[str, Any] = {"prompts": n_prompts, "load": round(os.getloadavg()[0], 1)}
+    for step in STEPS:
+        began = time.perf_counter()
+        kills = KILLS if step == "extract" else 0
+        for _ in range(kills):
+            killed(folder, step, after_s=6.0 + n_prompts / 20_000)
+        row[step] = {**child(folder, step), "wall_s": round(time.perf_counter() - began, 1)}
+    activations = list((folder / "results" / "activations").glob("*/*"))
+    row["files"] = len(activations)
+    row["mb"] = round(sum(path.stat().st_size for path in activations) / 1e6, 1)
+    return row
+
+
+def write_prompts(path: Path, n_prompts: int) -> None:
+    """Sentences of two classes; a scenario is a name, a place and a number."""
+    rng = random.Random(0)
+    with path.open("w") as file:
+        for number in itertools.count():
+            name, place = rng.choice(_NAMES), rng.choice(_PLACES)
+            for place_of, (emotion, events) in enumerate(_EVENTS.items()):
+                if 2 * number + place_of >= n_prompts:
+                    return
+                text = f"In the {place} of house {number}, {name} {rng.choice(events)}."
+                row = {"id": f"{emotion}-{number}", "text": text, "emotion": emotion}
+                file.write(json.dumps({**row, "scenario_id": f"s{number}"}) + "\n")
+
+
+def _command(folder: Path, step: str) -> list[str]:
+    return [sys.executable, __file__, "--here", step, "--folder", str(folder)]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    own = {"PYTHONPATH": str(ROOT), "EMOACT_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, **own, "EMOACT_RESULTS": str(folder / "results"), "OMP_NUM_THREADS": "1"}
+
+
+def killed(folder: Path, step: str, *, after_s: float) -> None:
+    """Begin a step, and kill it."""
+    process = subprocess.Popen(
+        _command(folder, step), env=_environment(folder), stdout=subprocess.DEVNULL, cwd=ROOT
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def child(folder: Path, step: str) -> dict[str, Any]:
+    """Figures of a step in a process of its own."""
+    done = subprocess.run(
+        _command(folder, step),
+        env=_environment(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measured(step: str, folder: Path) -> dict[str, Any]:
+    """Processor seconds and peak memory of a step in this process."""
+    began = time.process_time()
+    more = _DO[step](folder) or {}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return {"cpu_s": round(time.process_time() - began, 1), "peak_mb": round(peak), **more}
+
+
+class _Silent:
+    """A reporter of nothing."""
+
+    def step(self, *_: Any, **__: Any) -> None:
+        """Pass over it."""
+
+    unit = note = check_in_place = check_cancelled = step
+
+
+def _model(folder: Path) -> None:
+    from tests.support.tiny_models import save_tiny
+
+    save_tiny("llama", folder / "model")
+
+
+def _extract(folder: Path) -> None:
+    from emoact.extraction.pipeline import run_units
+    from emoact.jobs.directory import FrozenChoices
+    from emoact.jobs.request import ExtractRequest, prepare
+
+    request = ExtractRequest(
+        models=(str(folder / "model"),),
+        dataset=folder / "prompts.jsonl",
+        results=folder / "results",
+        run_id="scale",
+        store="pooled",
+    )
+    run_units(prepare(request), reporter=_Silent(), plans=FrozenChoices(folder / "plan.json"))
+
+
+def _verify(folder: Path) -> None:
+    from emoact.store.verify import is_ok, verify_files
+
+    found = verify_files(folder / "results").findings
+    if not is_ok(found):
+        raise SystemExit(f"verify found {found}")
+
+
+def _audit(folder: Path) -> None:
+    from emoact.data import read_prompts
+    from emoact.stats.audit import audit_dataset
+
+    audit_dataset(read_prompts(folder / "prompts.jsonl"))
+
+
+def _analyze(folder: Path) -> None:
+    from emoact.analysis.request import AnalyzeRequest, prepare_analysis
+    from emoact.analysis.save import save_analysis
+    from emoact.analysis.work import AnalysisWork, Computed, compute_analysis
+    from emoact.decode import decode
+    from emoact.store.layout import ResultsRoot
+
+    root = ResultsRoot(folder / "results")
+    config = prepare_analysis(AnalyzeRequest(results=root.path)).config
+    work = decode(AnalysisWork, config.request, where="the request")
+    found = compute_analysis(root, work, lambda *_, **__: None)
+    if not isinstance(found, Computed):
+        raise SystemExit("the analysis was there already")
+    save_analysis(root, found.result, found.inputs, run_id="scale")
+
+
+def _pages(_folder: Path) -> dict[str, Any]:
+    from tests.support.pages import open_page
+
+    open_page("home")
+    took = []
+    for page in ("home", "directions", "across_models", "runs"):
+        began = time.perf_counter()
+        open_page(page)
+        took.append(time.perf_counter() - began)
+    return {"slowest_s": round(max(took), 2)}
+
+
+_DO: dict[str, Callable[[Path], dict[str, Any] | None]] = {
+    "model": _model,
+    "extract": _extract,
+    "verify": _verify,
+    "audit": _audit,
+    "analyze": _analyze,
+    "pages": _pages,
+}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows in Markdown: processor seconds and peak memory of every step."""
+    head = [
+        "prompts",
+        "files",
+        "MB",
+        *(f"{step} s / MB" for step in STEPS),
+        "slowest page s",
+        "load",
+    ]
+    lines = [f"| {' | '.join(head)} |", f"|{'--:|' * len(head)}"]
+    for row in rows:
+        cells = [f"{row['prompts']:,}", f"{row['files']}", f"{row['mb']:,}"]
+        cells += [f"{row[step]['cpu_s']:,} s, {row[step]['peak_mb']:,} MB" for step in STEPS]
+        cells += [f"{row['pages']['slowest_s']} s", str(row["load"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
