@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from emoact.analysis.key import METHOD_VERSION
 from emoact.stats.probes.headline import NOISY
+from scripts import calibration_heads
 from scripts.calibration_designs import (
     EFFECTS,
     EMOTIONS,
@@ -332,6 +333,24 @@ def _gains(pool: Pool, n: int) -> Section:
     )
 
 
+def _heads(pool: Pool, n: int) -> Section:
+    note = (
+        "Data sets without a difference between the classes in which any component (embedding, "
+        f"{calibration_heads.N_LAYERS} layers of {calibration_heads.N_HEADS} heads and an MLP) is "
+        "said to contribute to the direction (p ≤ .05, corrected for all components); "
+        f"{calibration_heads.N_SCENARIOS} prompts of each class, "
+        f"{calibration_heads.PERMUTATIONS} relabellings."
+    )
+    rows = list[tuple[Row, Row]]()
+    for place, design in enumerate(calibration_heads.DESIGNS):
+        for at, kind in enumerate(calibration_heads.KINDS):
+            seeds = _seeds(900 + 10 * place + at, 2 * n)
+            found = pool(partial(calibration_heads.false_alarm, design, kind), seeds)
+            rows.append(((design, kind), (_counted(found),) if found else ()))
+    names = ("scenarios", "prompts differ in", "any component")
+    return "False alarms of the map of heads", note, names, rows
+
+
 SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
     "significance": _significance,
     "power": _power,
@@ -339,6 +358,7 @@ SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
     "noise": _noise,
     "words": _false_beyond,
     "gains": _gains,
+    "heads": _heads,
 }
 
 

@@ -39,7 +39,6 @@ PAGES = {
     "heads": "What am I looking at",
     "heads?view=attention&text=anger:+long&head=0.1": "What am I looking at",
     "heads?view=lens": "What am I looking at",
-    "heads?view=projections": "What am I looking at",
 }
 
 

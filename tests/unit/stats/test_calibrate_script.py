@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import calibrate_analysis, calibration_designs
+from scripts import calibrate_analysis, calibration_designs, calibration_heads
 
 PAGE = Path(__file__).parents[3] / "docs" / "calibration.md"
 
@@ -25,6 +25,20 @@ def counted(cell: str) -> tuple[int, int]:
     found = re.match(r"(\d+) of (\d+)", cell)
     assert found is not None
     return int(found[1]), int(found[2])
+
+
+def test_the_map_of_heads_has_no_more_false_alarms_than_stated() -> None:
+    rows = section("heads")
+    assert {tuple(row[:2]) for row in rows} == {
+        (design, kind) for design in calibration_heads.DESIGNS for kind in calibration_heads.KINDS
+    }
+    for *_, cell in rows:
+        alarms, n = counted(cell)
+        assert n >= 400
+        # Two standard errors above 5 %.
+        assert alarms <= n * (0.05 + 2 * math.sqrt(0.05 * 0.95 / n))
+    first = calibration_heads.false_alarm("matched", "one massive head", (1, 2))
+    assert first == calibration_heads.false_alarm("matched", "one massive head", (1, 2))
 
 
 def test_data_set_is_a_function_of_its_seed() -> None:
