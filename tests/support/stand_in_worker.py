@@ -16,5 +16,5 @@ WORKER = (sys.executable, "-P", "-m", "tests.support.stand_in_worker")
 if __name__ == "__main__":
     if "FAKETIME_TIMESTAMP_FILE" in os.environ:
         # libfaketime 0.9.10 lets `time.sleep` fail when its clock jumps.
-        time.sleep = lambda seconds: select.select([], [], [], float(seconds))
+        setattr(time, "sleep", lambda seconds: select.select([], [], [], seconds))  # noqa: B010
     leave(main(engine_for=numpy_engine, program=WORKER[-1], summarise=False))
