@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource, OnStep, Step
-from emoact.models.weights import weight_files
+from emoact.models.weights import check_weights, weight_files
 from emoact.schema import Dataset
 from emoact.store import manifest
 from emoact.store.atomic import remove_left_behind
@@ -111,6 +112,8 @@ def _run_model(
     engine_for: EngineFor,
 ) -> None:
     source = _source(model, config)
+    if any(root.unit_path(source.folder, part.label).exists() for part in parts):
+        source = _with_weights(source, config)
     waiting = [
         part
         for part in parts
@@ -140,6 +143,8 @@ def _run_model(
         allow_pickle_weights=config.allow_pickle_weights,
     )
     engine = engine_for(request, on_step)
+    # Remembered from loading; units that were on the disk before were compared with it above.
+    source = _with_weights(source, config)
     if source.folder not in plans:
         plans[source.folder] = engine.facts.plan
     error = engine.facts.self_check.get("dtype_error")
@@ -199,11 +204,30 @@ def _source(model: RunModel, config: RunConfig) -> ModelSource:
     return source
 
 
+def _with_weights(source: ModelSource, config: RunConfig) -> ModelSource:
+    """The same model with the hash of its weights, where its commit alone does not fix them.
+
+    Raises:
+        ChangedWeightsError: They are not those that were downloaded, or loaded before.
+        RequestError: They cannot be loaded.
+    """
+    if source.kind != "hub" or source.path is None:
+        return source
+    files = weight_files(source.path, allow_pickle_weights=config.allow_pickle_weights)
+    return replace(source, weight_sha256=check_weights(source, files))
+
+
 def _configuration(
     config: RunConfig, source: ModelSource, dataset: Dataset, part: Part
 ) -> dict[str, Any]:
     prompts = prompts_of(dataset, part)
-    return unit_configuration(source, prompts, options=config.options, store=config.store)
+    return unit_configuration(
+        source,
+        prompts,
+        options=config.options,
+        store=config.store,
+        weight_sha256=source.weight_sha256,
+    )
 
 
 def _is_saved(

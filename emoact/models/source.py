@@ -82,6 +82,7 @@ class ModelSource(ModelIdentity):
         origin: GGUF file to convert first, or None.
         shape: Sizes, when they are known without loading.
         n_parameters: Number of parameters in the weights, or None while it is unknown.
+        weight_sha256: Hash of the weights where the commit alone does not fix them, or None.
         terms: Terms of use of the weights, or None.
     """
 
@@ -90,6 +91,7 @@ class ModelSource(ModelIdentity):
     origin: Path | None = None
     shape: ModelShape | None = None
     n_parameters: int | None = None
+    weight_sha256: str | None = None
     terms: Terms | None = None
 
     @property

@@ -14,6 +14,7 @@ from emoact.errors import EmoactError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 
+WEIGHTS = "weight_sha256"
 STORED = ("store", "precision")
 """Fields of a configuration that say how a unit is kept, and not what it is."""
 
@@ -33,6 +34,7 @@ def unit_configuration(
     *,
     options: ExtractionOptions,
     store: str = "pickle",
+    weight_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Content of the unit key, tokens apart.
 
@@ -41,8 +43,10 @@ def unit_configuration(
         prompts: Those of the unit's emotion, in order.
         options: Settings that decide the values of an activation.
         store: Name of the store; stated for others than pickles only, whose keys are older.
+        weight_sha256: Hash of weights that the commit alone does not fix, or None. Units from
+            before it was stated lack it.
     """
-    stored: dict[str, Any] = {}
+    stored: dict[str, Any] = {} if weight_sha256 is None else {WEIGHTS: weight_sha256}
     if store != "pickle":
         stored |= {"store": store, "precision": options.precision}
     if options.chat is not None:
@@ -111,11 +115,16 @@ def _canonical(values: Mapping[str, Any]) -> str:
 def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Differences between two configurations as `field: saved X, asked Y`, sorted by field.
 
+    Weights that one of them does not state are not compared.
+
     Args:
         saved: The configuration on disk.
         asked: The configuration of the request.
     """
     ours, theirs = dict(_leaves(saved)), dict(_leaves(asked))
+    if WEIGHTS not in ours or WEIGHTS not in theirs:
+        ours.pop(WEIGHTS, None)
+        theirs.pop(WEIGHTS, None)
     return [
         f"{field}: saved {_shown(ours, field)}, asked {_shown(theirs, field)}"
         for field in sorted(ours.keys() | theirs.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from emoact.models.source import ModelSource
 from emoact.models.weights import ChangedWeightsError, check_weights
 from emoact.schema import ExtractionOptions
 from emoact.store import manifest
+from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.verify import is_ok, verify_files
 from tests.support.families import tiny_config
@@ -29,6 +31,7 @@ from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tok
 pytestmark = pytest.mark.fault
 
 TEXTS = {"joy": ["We won the match.", "You came."], "fear": ["Something moved.", "A", "Run."]}
+OPTIONS = ExtractionOptions(sites=("resid_pre", "mlp_out", "attn_out"))
 UNIT = Path("activations") / "lab~tiny@main"
 
 
@@ -48,8 +51,7 @@ def saved(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(home))
         patch.setenv("HF_HUB_OFFLINE", "1")
-        options = ExtractionOptions(sites=("resid_pre", "mlp_out", "attn_out"))
-        extractor = ActivationExtractor("lab/tiny", options=options)
+        extractor = ActivationExtractor("lab/tiny", options=OPTIONS)
         extractor.extract_dataset(folder / "data.jsonl", results=folder / "results")
     return folder / "results"
 
@@ -257,6 +259,49 @@ def test_files_that_were_made_with_other_weights_are_named(
     _, findings = check_parity(verify_files(results).units, n_samples=1)
     assert {finding.code for finding in findings} >= {"weights_differ"}
     assert not is_ok(tuple(findings))
+
+
+def extract_again(results: Path) -> list[str]:
+    """Extract the same once more; returns the keys of the units afterwards."""
+    extractor = ActivationExtractor("lab/tiny", options=OPTIONS)
+    extractor.extract_dataset(results.parent / "data.jsonl", results=results)
+    return [entry.key for entry in manifest.load(ResultsRoot(results)).units.values()]
+
+
+def test_the_hash_of_the_weights_is_part_of_the_key_and_units_from_before_are_still_skipped(
+    results: Path, saved: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(saved.parent / "data.jsonl", results.parent / "data.jsonl")
+    root = ResultsRoot(results)
+    entries = manifest.load(root).units.values()
+    stated = {entry.configuration["weight_sha256"] for entry in entries}
+    units = verify_files(results).units
+    assert stated == {(unit.provenance or {})["weight_sha256"] for unit in units}
+    before = [entry.key for entry in entries]
+    written = [unit.path.stat().st_mtime_ns for unit in units]
+    assert extract_again(results) == before
+
+    # As an older emoact recorded them: without the hash.
+    older = []
+    for unit, entry in zip(units, entries, strict=True):
+        configuration = {k: v for k, v in entry.configuration.items() if k != "weight_sha256"}
+        key = unit_key(configuration, list(unit.tokens))
+        assert key != entry.key
+        older.append(key)
+        manifest.record(root, dataclasses.replace(entry, key=key, configuration=configuration))
+    assert extract_again(results) == older
+    assert [unit.path.stat().st_mtime_ns for unit in units] == written
+
+    # Other weights under the same commit, never loaded here before.
+    for entry in entries:
+        manifest.record(root, entry)
+    copy = Path(shutil.copytree(home, tmp_path / "hf"))
+    monkeypatch.setenv("HF_HOME", str(copy))
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    (weights,) = copy.rglob("model.safetensors")
+    _flip(weights)
+    with pytest.raises(EmoactError, match="weight_sha256: saved"):
+        extract_again(results)
 
 
 def test_a_large_file_of_the_hub_is_compared_with_its_name(tmp_path: Path) -> None:

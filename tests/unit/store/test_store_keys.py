@@ -113,6 +113,14 @@ def test_a_value_without_one_spelling_is_refused_by_name(
         unit_key(change, [])
 
 
+def test_weights_that_one_side_does_not_state_are_no_difference() -> None:
+    assert differences({"a": 1}, {"a": 1, "weight_sha256": "f"}) == []
+    assert differences({"a": 1, "weight_sha256": "f"}, {"a": 1}) == []
+    assert differences({"weight_sha256": "e"}, {"weight_sha256": "f"}) == [
+        'weight_sha256: saved "e", asked "f"'
+    ]
+
+
 def test_differences_name_the_field_and_both_values() -> None:
     asked = CONFIGURATION | {
         "processing": "tl_compat",
