@@ -12,6 +12,7 @@ from emoact.version import __version__
 
 if TYPE_CHECKING:
     from emoact.analysis.listing import read_analysis
+    from emoact.causes.ablate import ablate
     from emoact.causes.heads import contributions
     from emoact.causes.steer import steer
     from emoact.extraction.extractor import ActivationExtractor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationExtractor",
     "__version__",
+    "ablate",
     "contributions",
     "extract",
     "read",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "ActivationExtractor": "emoact.extraction.extractor",
+    "ablate": "emoact.causes.ablate",
     "contributions": "emoact.causes.heads",
     "extract": "emoact.jobs.extract",
     "read": "emoact.store.reading",

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoact import numbers
 from emoact.causes.chosen import check_raw, unit_digest, units_of
-from emoact.causes.prepared import Prepared, multiplied, prepared, run_name, time_of_passes
+from emoact.causes.prepared import (
+    Prepared,
+    multiplied,
+    prepared,
+    result_of,
+    run_name,
+    time_of_passes,
+)
 from emoact.causes.saved import SavedCause
 from emoact.causes.steer import SITE
 from emoact.decode import encode
@@ -174,6 +181,35 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         command=request.command,
         cost=_cost(units, settings, model),
     )
+
+
+def ablate(
+    model: str | None = None,
+    emotion: str = "",
+    layer: int = 1,
+    *,
+    results: str | os.PathLike[str] = "results",
+    **settings: Any,
+) -> pd.DataFrame:
+    """Effects of taking parts of a model out, one row for each part, the largest first.
+
+    A model host computes what is not saved.
+
+    Args:
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: Class whose direction is read out.
+        layer: Layer at whose input it is read out.
+        results: The results folder.
+        settings: Further fields of `AblateSettings`, such as `parts=("mlp",)`.
+
+    Raises:
+        RequestError: The request is wrong; nothing was started.
+        CancelledError: The run was cancelled.
+        EmoactError: The run failed; says why.
+    """
+    asked = AblateSettings(emotion=emotion, layer=layer, **settings)
+    request = AblateRequest(results=results, model=model, settings=asked)
+    return table_of(result_of(prepare_ablate(request)))
 
 
 def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:

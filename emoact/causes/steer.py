@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,8 @@ class SteerRequest:
         n_sentences: Most test scenarios that are scored; None for six, and for all where one
             emotion is steered at one layer with up to three doses.
         seed: Of the split and of all draws.
+        prefixes: Sentences that name emotions in a prompt, for the baseline without steering; None
+            for "I am so angry." and the like, and "I feel joy." for other labels.
         run_id: Name of the run; None makes one.
         allow_pickle_weights: Load weights that are stored as pickles.
     """
@@ -90,6 +92,7 @@ class SteerRequest:
     n_shuffled: int = LEAST_SHUFFLED
     n_sentences: int | None = None
     seed: int = 0
+    prefixes: Mapping[str, str] | None = None
     run_id: str | None = None
     allow_pickle_weights: bool = False
 
@@ -232,6 +235,7 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
         n_shuffled=request.n_shuffled,
         n_sentences=n_sentences,
         seed=request.seed,
+        prefixes=request.prefixes or {},
     )
 
 
@@ -264,10 +268,14 @@ def direction_of(
 
 def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
     """Model, prompts and settings of a result; the activations follow from these."""
+    plain = encode(settings)
+    if not settings.prefixes:
+        # Results from before there was such a choice keep their names.
+        del plain["prefixes"]
     return {
         "method_version": METHOD_VERSION,
         "folder": units[0].folder,
-        "settings": encode(settings),
+        "settings": plain,
         "units": {unit.emotion: unit_digest(unit) for unit in units},
     }
 
@@ -293,6 +301,7 @@ def steer_command(
     words += ["--random", str(settings.n_random), "--shuffled", str(settings.n_shuffled)]
     if settings.n_sentences is not None:
         words += ["--sentences", str(settings.n_sentences)]
+    words += [f"--prefix={label}={said}" for label, said in settings.prefixes.items()]
     words += ["--allow-pickle-weights"] if allow_pickle_weights else []
     return shlex.join([*words, "--seed", str(settings.seed)])
 

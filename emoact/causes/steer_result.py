@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
@@ -28,8 +28,15 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 def sentences_of(saved: SavedCause) -> list[str]:
     """What a result says, each sentence with its figures."""
     found = saved.found
-    rows = [row for row in found["effects"] if row["verdict"] != "not tested"]
-    said = [_sentence(row, found) for row in _strongest(rows)]
+    rows = strongest_of_each(saved)
+    said = [_sentence(row, found) for row in rows]
+    said += [
+        f'Without steering, the sentence "{prefix}" before the text changes {row["emotion"]} '
+        f"sentences by {_nats(row['prompt_only'])}."
+        for row in rows
+        for prefix in [found["prefixes"].get(row["emotion"])]
+        if prefix is not None
+    ]
     broken = [row for row in found["effects"] if row["verdict"] == "not finite"]
     if broken:
         doses = sorted({row["dose"] for row in broken})
@@ -42,10 +49,16 @@ def sentences_of(saved: SavedCause) -> list[str]:
     return said
 
 
-def _strongest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of each emotion the row with the smallest p-value."""
+def strongest(saved: SavedCause) -> Mapping[str, Any]:
+    """The row with the smallest p-value; the first one where none has a p-value."""
+    rows = strongest_of_each(saved)
+    return min(rows, key=lambda row: float(row["p"])) if rows else saved.found["effects"][0]
+
+
+def strongest_of_each(saved: SavedCause) -> list[Mapping[str, Any]]:
+    """Of each emotion the row with the smallest p-value, where there is one."""
     best: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
+    for row in saved.found["effects"]:
         if row["p"] is None:
             continue
         before = best.get(row["emotion"])

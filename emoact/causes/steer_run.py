@@ -29,11 +29,6 @@ from emoact.store.unit import Unit
 PART = "steer_part"
 """Kind of the saved result of one emotion at one layer, which a resumed run uses again."""
 
-_SAID: Mapping[str, str] = {
-    "gratitude": "I am so grateful.",
-    "anger": "I am so angry.",
-    "apology": "I am so sorry.",
-}
 Key = TypeVar("Key")
 """Name of some directions."""
 
@@ -138,7 +133,7 @@ class _Steering:
             "train_scenarios": list(self._split.train_scenarios),
             "test_scenarios": list(self._split.test_scenarios),
             "n_tokens": n_tokens,
-            "prefixes": {emotion: prefix_of(emotion) for emotion in settings.emotions},
+            "prefixes": {emotion: settings.prefix_of(emotion) for emotion in settings.emotions},
             "random_weights": self._engine.facts.random_weights,
             "effects": self._rows(cells),
         }
@@ -170,7 +165,10 @@ class _Steering:
         upper: UpperLayers,
     ) -> list[dict[str, Any]]:
         """One part, from the disk where a run before has computed it."""
-        settings = dataclasses.replace(self._settings, emotions=(emotion,), layers=(layer,))
+        said = {key: said for key, said in self._settings.prefixes.items() if key == emotion}
+        settings = dataclasses.replace(
+            self._settings, emotions=(emotion,), layers=(layer,), prefixes=said
+        )
         basis = {**rests_on(self._units, settings), "part": what}
         saved = read_cause(self._root, PART, cause_id(PART, basis))
         self._detail = f"{emotion}, layer {layer}: {what}"
@@ -285,7 +283,7 @@ class _Steering:
 
     def _prompt_only(self, emotion: str) -> float:
         """Change of the emotion's sentences behind a sentence that names it; NaN if too long."""
-        (prefix,) = self._engine.tokenise([prefix_of(emotion) + "\n"])
+        (prefix,) = self._engine.tokenise([self._settings.prefix_of(emotion) + "\n"])
         own = [t for t, label in zip(self._texts, self._class_of, strict=True) if label == emotion]
         behind = []
         for text in own:
@@ -310,11 +308,6 @@ class _Steering:
             )
             means.append(float(np.concatenate(found, axis=1).mean()))
         return means[0] - means[1]
-
-
-def prefix_of(emotion: str) -> str:
-    """The sentence that a prompt alone would use to name an emotion."""
-    return _SAID.get(emotion, f"I feel {emotion}.")
 
 
 def _cell(emotion: str, layer: int, row: Mapping[str, Any]) -> Cell:

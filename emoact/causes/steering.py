@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -27,6 +27,11 @@ N_TOP, N_DRAWN = 8192, 4096
 WIDER = 8
 """They are worth their choice where the vocabulary is this many times their number."""
 
+_SAID: Mapping[str, str] = {
+    "gratitude": "I am so grateful.",
+    "anger": "I am so angry.",
+    "apology": "I am so sorry.",
+}
 _LARGEST_DOSE = 1e6
 _SMALLEST = 1e-8
 """A direction shorter than this share of the vectors it is made from is rounding error."""
@@ -49,6 +54,7 @@ class SteerSettings:
         n_sentences: Most test scenarios whose sentences are scored; None for all.
         alpha: Largest chance of any false alarm over all emotions, layers and control doses.
         seed: Of the split and of all draws.
+        prefixes: Sentence that names an emotion in a prompt, where it is not that of `prefix_of`.
     """
 
     emotions: tuple[str, ...]
@@ -63,6 +69,7 @@ class SteerSettings:
     n_sentences: int | None = None
     alpha: float = 0.05
     seed: int = 0
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("emotions", "layers", "doses", "control_doses"):
@@ -87,6 +94,16 @@ class SteerSettings:
             raise RequestError("train_share and alpha are between 0 and 1")
         if self.n_sentences is not None and self.n_sentences < 1:
             raise RequestError(f"n_sentences is {self.n_sentences}; at least 1 is needed")
+        for emotion, sentence in self.prefixes.items():
+            if emotion not in self.emotions or not sentence.strip():
+                raise RequestError(
+                    f"the prefix {sentence!r:.60} is for {emotion!r:.60}; a sentence for one of "
+                    f"{', '.join(self.emotions)} is needed"
+                )
+
+    def prefix_of(self, emotion: str) -> str:
+        """The sentence that a prompt alone would use to name an emotion."""
+        return self.prefixes.get(emotion) or _SAID.get(emotion, f"I feel {emotion}.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

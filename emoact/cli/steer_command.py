@@ -76,6 +76,13 @@ def add(commands: Any) -> None:
         help="most test scenarios whose sentences are scored (default: all where one emotion is "
         "steered at one layer with up to three doses, else 6)",
     )
+    how.add_argument(
+        "--prefix",
+        action="append",
+        metavar="LABEL=SENTENCE",
+        help="sentence that names an emotion in a prompt, for the baseline without steering; "
+        'repeatable (default: "I am so angry." and the like, else "I feel LABEL.")',
+    )
     add_options(how, "--seed")
     run = parser.add_argument_group("run")
     add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
@@ -89,6 +96,7 @@ def _steer(arguments: argparse.Namespace) -> int:
         values = getattr(arguments, name)
         return None if values is None else tuple(dict.fromkeys(values))
 
+    pairs = [str(each).partition("=") for each in arguments.prefix or ()]
     prepared = prepare_steer(
         SteerRequest(
             results=arguments.results,
@@ -103,6 +111,7 @@ def _steer(arguments: argparse.Namespace) -> int:
             n_shuffled=arguments.shuffled,
             n_sentences=arguments.sentences,
             seed=arguments.seed,
+            prefixes={label: sentence for label, _, sentence in pairs},
             run_id=arguments.run_id,
             allow_pickle_weights=arguments.allow_pickle_weights,
         )

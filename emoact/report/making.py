@@ -17,6 +17,7 @@ from emoact.report.document import Document
 from emoact.report.html import to_html
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
+from emoact.report.parts_causes import causes
 from emoact.report.parts_data import data
 from emoact.report.parts_heads import heads
 from emoact.report.parts_models import conclusion, limits, models, overview, when
@@ -158,6 +159,7 @@ def compose(material: Material, words: Words, *, made: datetime) -> Document:
             verification(material, words),
             *phase3(material, words),
             *heads(material, words),
+            *causes(material, words),
             limits(material, words),
             conclusion(material, words),
         ),

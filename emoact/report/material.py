@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoact.causes import ablate, steer
 from emoact.causes.heads import saved_heads
 from emoact.causes.lens import saved_lenses
-from emoact.causes.saved import SavedCause
+from emoact.causes.saved import SavedCause, saved_causes
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
@@ -83,6 +84,8 @@ class Material:
         unread_analyses: Newer ones that cannot be read, each with the reason.
         heads: Directions that were taken apart, newest first.
         lenses: Logit lenses of directions, newest first.
+        steered: Results of steering, newest first.
+        ablated: Results of ablations, newest first.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -95,6 +98,8 @@ class Material:
     unread_analyses: tuple[str, ...] = ()
     heads: tuple[SavedCause, ...] = ()
     lenses: tuple[SavedCause, ...] = ()
+    steered: tuple[SavedCause, ...] = ()
+    ablated: tuple[SavedCause, ...] = ()
     executors: tuple[str, ...] = ()
 
     @property
@@ -163,10 +168,17 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
-        heads=tuple(each for each in saved_heads(root) if each.found["model"] in folders),
+        heads=_of_models(saved_heads(root), folders),
         lenses=saved_lenses(root),
+        steered=_of_models(saved_causes(root, steer.KIND), folders),
+        ablated=_of_models(saved_causes(root, ablate.KIND), folders),
         executors=_executors(root, units),
     )
+
+
+def _of_models(saved: Iterable[SavedCause], folders: Collection[str]) -> tuple[SavedCause, ...]:
+    """Those of models whose files are there."""
+    return tuple(each for each in saved if each.found["model"] in folders)
 
 
 def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:

@@ -16,6 +16,7 @@ from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
 _LARGEST = 12
+_IN_REPORT = 3
 _ROW, _HEAD, _HEIGHT = 30, 70, 320
 _DRAWN = ("own", "others", "neutral", "random_low", "random_high")
 _NATS = "change of log-probability (nats a token)"
@@ -242,6 +243,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
         words += ["--sentences", str(settings["n_sentences"])]
     words += ["--random", str(settings["n_random"]), "--shuffled", str(settings["n_shuffled"])]
     words += ["--neutral", settings["neutral"], "--pooling", settings["pooling"]]
+    words += [f"--prefix={key}={said}" for key, said in settings.get("prefixes", {}).items()]
     return [*words, "--seed", str(settings["seed"])]
 
 
@@ -259,7 +261,7 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
             y=names,
             colour="text",
             name="total",
-            size=9,
+            size=9.0,
             error=list(rows[["low", "high"]].itertuples(index=False, name=None)),
             hover="%{y}: total %{x:.3g}",
             opacity=1.0,
@@ -270,7 +272,7 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
             colour="accent",
             symbol="diamond",
             name="direct",
-            size=8,
+            size=8.0,
             filled=False,
             hover="%{y}: direct %{x:.3g}",
         ),
@@ -324,6 +326,25 @@ def ablated_command(source: Causes, choice: Choice) -> list[str]:
     return [*words, "--neutral", settings["neutral"], "--seed", str(settings["seed"])]
 
 
+def _in_report(source: Causes) -> list[Choice]:
+    """The newest result of steering of each model, at its layer with the smallest p-value."""
+    newest: dict[str, tuple[str, SavedCause]] = {}
+    for name, saved in source.named(steer.KIND).items():
+        newest.setdefault(saved.found["model"], (name, saved))
+    return [
+        {"result": name, "layer": str(steer_result.strongest(saved)["layer"])}
+        for name, saved in list(newest.values())[:_IN_REPORT]
+    ]
+
+
+def _ablated_in_report(source: Causes) -> list[Choice]:
+    """The newest ablation of each model and emotion, some of them."""
+    newest: dict[tuple[str, str], str] = {}
+    for name, saved in source.named(ablate.KIND).items():
+        newest.setdefault((saved.found["model"], saved.found["settings"]["emotion"]), name)
+    return [{"ablation": name} for name in list(newest.values())[:_IN_REPORT]]
+
+
 DOSE_CURVES = View[Causes](
     name="doses",
     page="causes",
@@ -335,6 +356,7 @@ DOSE_CURVES = View[Causes](
     terms=_TERMS,
     command=command,
     empty="No direction was steered yet.",
+    in_report=_in_report,
 )
 STEERED_LAYERS = View[Causes](
     name="layers",
@@ -359,4 +381,5 @@ ABLATIONS = View[Causes](
     terms=_ABLATED,
     command=ablated_command,
     empty="No part was taken out yet.",
+    in_report=_ablated_in_report,
 )

@@ -91,3 +91,13 @@ def test_classes_without_a_difference_have_no_direction() -> None:
     whole, _ = design(4)
     with pytest.raises(RequestError, match="the same mean"):
         directions_of(np.ones((12, 3)), whole, "anger", SETTINGS)
+
+
+def test_every_label_has_a_sentence_of_its_own_a_known_one_or_a_general_one() -> None:
+    given = {"anger": "My blood boils."}
+    settings = dataclasses.replace(SETTINGS, emotions=("anger", "apology", "joy"), prefixes=given)
+    said = [settings.prefix_of(emotion) for emotion in settings.emotions]
+    assert said == ["My blood boils.", "I am so sorry.", "I feel joy."]
+    for wrong in ({"awe": "I am in awe."}, {"anger": " "}):
+        with pytest.raises(RequestError, match="a sentence for one of anger is needed"):
+            dataclasses.replace(SETTINGS, prefixes=wrong)

@@ -1,0 +1,84 @@
+"""Directions that were added to the stream, and parts of the model that were taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from emoact import numbers
+from emoact.causes import ablate, steer, steer_result
+from emoact.causes.saved import SavedCause
+from emoact.report.document import Marked, Section, bullets
+from emoact.report.material import Material
+from emoact.report.parts_views import view_blocks
+from emoact.report.words import Words
+from emoact.views import catalogue
+from emoact.views.causes import Causes
+
+
+def causes(material: Material, words: Words) -> tuple[Section, ...]:
+    """The newest results of steering and ablation; nothing where there is none."""
+    source = Causes(steered=material.steered, ablated=material.ablated)
+    views = catalogue.of_page("causes")
+    blocks = view_blocks(source, views, words, random=material.random)
+    if not blocks:
+        return ()
+    choices = [
+        choice for view in views for choice in (view.in_report(source) if view.in_report else ())
+    ]
+    steered, ablated = source.named(steer.KIND), source.named(ablate.KIND)
+    said = [
+        _steered(steered[choice["result"]], row, words)
+        for choice in choices
+        if "result" in choice
+        for row in steer_result.strongest_of_each(steered[choice["result"]])
+    ]
+    said += [
+        _ablated(ablated[choice["ablation"]], words) for choice in choices if "ablation" in choice
+    ]
+    return (words.section("causes", [words("causes.lead"), bullets(said), *blocks], level=3),)
+
+
+def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
+    found = saved.found
+    where = {
+        "model": found["model"],
+        "emotion": words.emotion(row["emotion"]),
+        "layer": row["layer"],
+        "dose": f"{row['dose']:g}",
+    }
+    if found["random_weights"]:
+        return words("causes.random", **where)
+    key = "causes.specific" if row["specific"] == "specific" else f"causes.{row['verdict']}"
+    return words(
+        key if row["verdict"] == "causal" else "causes.nothing",
+        **where,
+        own=f"{row['own']:+.3f}",
+        random=f"{row['random_95']:+.3f}",
+        shuffled=f"{row['shuffled_95']:+.3f}",
+        others=_nats(row["others"]),
+        neutral=f"{row['neutral']:+.3f}",
+        p=numbers.significant(row["p"], 2),
+    )
+
+
+def _ablated(saved: SavedCause, words: Words) -> Marked:
+    found, settings = saved.found, saved.found["settings"]
+    first = ablate.table_of(saved).to_dict("records")[0]
+    return words(
+        "causes.ablated_random" if found["random_weights"] else "causes.ablated",
+        model=found["model"],
+        emotion=words.emotion(settings["emotion"]),
+        layer=settings["layer"],
+        part=ablate.name_of(first),
+        by=settings["by"],
+        total=f"{first['total']:+.3g}",
+        low=f"{first['low']:+.3g}",
+        high=f"{first['high']:+.3g}",
+        direct=f"{first['direct']:+.3g}",
+        contrast=numbers.significant(found["contrast"]),
+    )
+
+
+def _nats(value: float | None) -> str:
+    return "—" if value is None else f"{value:+.3f}"

@@ -1,0 +1,50 @@
+"""The section on steering and ablation in both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoact.report.making import make_report
+from tests.support.planted import plant_grid
+from tests.support.planted_causes import plant_ablations, plant_steering
+
+
+@pytest.mark.parametrize(
+    ("lang", "steered", "ablated"),
+    [
+        (
+            "en",
+            "layer 1, dose 1: +0.500 nats a token for sentences of the emotion",
+            "taking MLP 1 out (mean) changes this most, by -2 [-2.1, -1.9], of which -1 is direct",
+        ),
+        ("ja", "第1層、強さ1: この感情の文は1トークンあたり+0.500 nat", "変化は-2 [-2.1, -1.9]"),
+    ],
+)
+def test_the_section_says_verdicts_and_draws_doses_and_parts(
+    tmp_path: Path, lang: str, steered: str, ablated: str
+) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_steering(tmp_path)
+    plant_ablations(tmp_path)
+    text = make_report(tmp_path, lang=lang, form="md").path.read_text().replace("\\", "")
+    assert steered in text
+    assert ablated in text
+    assert "doses-1.svg" in text
+    assert "ablations-1.svg" in text
+    word = {"en": "specific to the emotion", "ja": "この感情に特異的です"}[lang]
+    assert word in text
+
+
+def test_random_weights_say_nothing(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_steering(tmp_path, random_weights=True)
+    text = make_report(tmp_path, form="md").path.read_text()
+    assert "the weights are random, which says nothing about emotion" in text
+    assert "nats a token for sentences" not in text
+
+
+def test_without_a_result_there_is_no_section(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    assert "What a direction does" not in make_report(tmp_path, form="md").path.read_text()
