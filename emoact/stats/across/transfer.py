@@ -70,6 +70,11 @@ class _Pair:
         """Training prompts, and tested ones."""
         return self.train, ~self.train
 
+    @property
+    def scenarios(self) -> Int[np.ndarray, " test"]:
+        """Scenario of each tested prompt."""
+        return np.asarray(self.second.design.scenario_of[self.rows[1]])
+
     def values(self, site: SiteName, layer: int) -> Float[np.ndarray, "prompt d_model"]:
         """Vectors of both at one layer."""
         sides = zip((self.first, self.second), self.rows, strict=True)
@@ -81,6 +86,7 @@ class _Pair:
         return Scores(
             balanced=np.stack([balanced(each, labels, self.draws) for each in decisions], axis=1),
             auroc=np.stack([auroc(each, labels, self.draws) for each in decisions], axis=1),
+            n_scenarios=min(len(np.unique(self.scenarios[side])) for side in (labels, ~labels)),
         )
 
 
@@ -118,11 +124,7 @@ def transfer_cells(
             "n_train": int(pair.train.sum()),
             "n": int((~pair.train).sum()),
             "n_emotion": int(pair.is_emotion[~pair.train].sum()),
-            "n_scenarios": _n_scenarios(pair, pair.rows[1]),
-            "n_scenarios_least": min(
-                _n_scenarios(pair, pair.rows[1][side])
-                for side in (pair.is_emotion[~pair.train], ~pair.is_emotion[~pair.train])
-            ),
+            "n_scenarios": len(np.unique(pair.scenarios)),
         }
         for site in sites:
             n_layers = first.sites[site].shape[1]
@@ -171,10 +173,6 @@ def transfer_cells(
             )
             ids = {**names, "site": "resid_pre" if kind == LAYER_0 else "", "classifier": kind}
             yield Cell(table="transfer", ids=ids, source=source)
-
-
-def _n_scenarios(pair: _Pair, rows: Int[np.ndarray, " _"]) -> int:
-    return len(np.unique(pair.second.design.scenario_of[rows]))
 
 
 def mapped_labels(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.measures import Columns
-from emoact.stats.null.uncertainty import percentile_interval
+from emoact.stats.null.uncertainty import small_sample_interval
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,10 +20,12 @@ class Scores:
         balanced: Mean share of right decisions of the two classes; row 0 of `[draw, layer]` is
             that of the prompts, the others those of bootstrap draws of scenarios.
         auroc: Likewise.
+        n_scenarios: Scenarios of the class that has fewer.
     """
 
     balanced: Float64[np.ndarray, "draw layer"]
     auroc: Float64[np.ndarray, "draw layer"]
+    n_scenarios: int
 
     def over(self, layers: Sequence[int]) -> Scores:
         """The median over some layers, in the prompts and in every draw."""
@@ -31,6 +33,7 @@ class Scores:
         return Scores(
             balanced=np.median(self.balanced[:, chosen], axis=1, keepdims=True),
             auroc=np.median(self.auroc[:, chosen], axis=1, keepdims=True),
+            n_scenarios=self.n_scenarios,
         )
 
 
@@ -48,7 +51,6 @@ class Tested:
         n: Prompts of the second.
         n_emotion: Those of the emotion.
         n_scenarios: Scenarios of the tested prompts.
-        n_scenarios_least: Those of the class that has fewer.
     """
 
     scores: Scores
@@ -60,7 +62,6 @@ class Tested:
     n: int
     n_emotion: int
     n_scenarios: int
-    n_scenarios_least: int
 
 
 def balanced(
@@ -96,11 +97,6 @@ def auroc(
     return np.asarray((own * below).sum(axis=1) / np.where(total > 0, total, np.nan))
 
 
-def _ends(values: Float64[np.ndarray, "draw layer"]) -> Float64[np.ndarray, " 2"]:
-    """Interval of the first column of the draws."""
-    return percentile_interval(values[1:, 0])
-
-
 def _difference(tested: Tested) -> Float64[np.ndarray, " draw"]:
     if tested.words is None:
         return np.full(len(tested.scores.balanced), np.nan)
@@ -124,7 +120,9 @@ MEASURES = (
         "Mean over the two classes of the share of right decisions on the second data set, median "
         "over the layers",
         lambda tested: tested.scores.balanced[0, 0],
-        ends=lambda tested: _ends(tested.scores.balanced),
+        ends=lambda tested: small_sample_interval(
+            tested.scores.balanced[1:, 0], tested.scores.n_scenarios
+        ),
         of=f"its 95 % bootstrap interval {_OVER}",
         stem="balanced",
         label="balanced accuracy",
@@ -142,7 +140,9 @@ MEASURES = (
         "Probability that a prompt of the emotion scores above a neutral one, median over the "
         "layers",
         lambda tested: tested.scores.auroc[0, 0],
-        ends=lambda tested: _ends(tested.scores.auroc),
+        ends=lambda tested: small_sample_interval(
+            tested.scores.auroc[1:, 0], tested.scores.n_scenarios
+        ),
         of=f"the 95 % bootstrap interval of auroc {_OVER}",
         label="AUROC",
         chance=0.5,
@@ -157,7 +157,9 @@ MEASURES = (
         "difference",
         "Balanced accuracy minus that of the baseline; blank for baselines",
         lambda tested: _difference(tested)[0],
-        ends=lambda tested: percentile_interval(_difference(tested)[1:]),
+        ends=lambda tested: small_sample_interval(
+            _difference(tested)[1:], tested.scores.n_scenarios, is_share=False
+        ),
         of="the paired 95 % bootstrap interval of difference",
         chance=0.0,
     ),
@@ -172,12 +174,14 @@ MEASURES = (
                 "scenarios",
                 "Scenarios of the second data set, prompts where it has none",
             ),
-            (
-                "n_scenarios_least",
-                "scenarios",
-                "Those of the class that has fewer",
-            ),
         )
+    ),
+    _transfer(
+        "n_scenarios_least",
+        "Those of the class that has fewer",
+        lambda tested: tested.scores.n_scenarios,
+        kind="int",
+        unit="scenarios",
     ),
     _layers(
         "balanced_accuracy",
@@ -201,12 +205,12 @@ MEASURES = (
         "balanced_low",
         "balanced_high",
         f"the 95 % bootstrap interval of balanced_accuracy {_OVER}",
-        lambda scores: percentile_interval(scores.balanced[1:]),
+        lambda scores: small_sample_interval(scores.balanced[1:], scores.n_scenarios),
     ),
     *_layers.ends(
         "auroc_low",
         "auroc_high",
         f"the 95 % bootstrap interval of auroc {_OVER}",
-        lambda scores: percentile_interval(scores.auroc[1:]),
+        lambda scores: small_sample_interval(scores.auroc[1:], scores.n_scenarios),
     ),
 )

@@ -12,6 +12,7 @@ from emoact.stats.null.uncertainty import (
     interval_quantile,
     jackknife_se,
     percentile_interval,
+    small_sample_interval,
 )
 from emoact.stats.products import (
     centre,
@@ -164,6 +165,26 @@ def test_percentile_interval_leaves_nan_draws_out() -> None:
     draws = np.append(np.arange(101.0), np.nan)
     np.testing.assert_allclose(percentile_interval(draws), [2.5, 97.5])
     assert np.isnan(percentile_interval(np.full((3, 2), np.nan))).all()
+
+
+@pytest.mark.parametrize("n", [6, 30])
+def test_share_that_is_always_right_has_the_exact_lower_end(n: int) -> None:
+    low, high = small_sample_interval(np.ones((200, 1)), n)[:, 0]
+    exact = stats.binomtest(n, n).proportion_ci(method="exact")
+    assert (low, high) == (pytest.approx(exact.low), exact.high)
+    none = small_sample_interval(np.zeros((200, 1)), n)[:, 0]
+    assert none[1] == pytest.approx(1 - exact.low)
+
+
+def test_interval_of_few_scenarios_covers_the_mean_as_often_as_that_of_t() -> None:
+    rng, n = np.random.default_rng(7), 8
+    covered = 0
+    for _ in range(400):
+        x = rng.normal(size=n)
+        drawn = x[rng.integers(n, size=(1000, n))].mean(axis=1)
+        low, high = small_sample_interval(drawn[:, None], n)[:, 0]
+        covered += int(low <= 0 <= high)
+    assert 0.92 < covered / 400 < 0.98
 
 
 def test_participation_ratio_counts_the_dimensions_of_a_direction() -> None:
