@@ -1,6 +1,7 @@
-"""Extract, audit, analyse and show generated prompts, and write the table of docs/scale.md.
+"""Extract, audit, analyse and show generated prompts, and write the tables of docs/scale.md.
 
     python scripts/measure_scale.py --prompts 2000 10000 50000
+    python scripts/measure_scale.py --stores results
 
 A tiny Llama with random weights computes, two classes divide the prompts, and pooled vectors are
 kept. Each step is a process of its own, whose peak memory is measured. The extraction is killed
@@ -27,7 +28,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "scale.md"
-BEGIN, END = "<!-- scale: written by scripts/measure_scale.py -->", "<!-- end of scale -->"
 KILLS = 2
 STEPS = ("extract", "verify", "audit", "analyze", "pages")
 _EVENTS = {
@@ -42,6 +42,7 @@ def main() -> int:
     """Measure every size, and write the table."""
     parser = argparse.ArgumentParser(description="Measure emoact with many generated prompts.")
     parser.add_argument("--prompts", type=int, nargs="+", default=[2_000, 10_000, 100_000])
+    parser.add_argument("--stores", metavar="RESULTS", help="the table of stores instead, on these")
     parser.add_argument("--here", choices=("model", *STEPS), help="do one step in this process")
     parser.add_argument("--folder", type=Path, help="folder of that step")
     parser.add_argument("--print", action="store_true", help="print the table alone")
@@ -49,18 +50,56 @@ def main() -> int:
     if options.here:
         print(json.dumps(measured(options.here, options.folder)))
         return 0
+    if options.stores:
+        write("stores", stores_table(options.stores), only_print=options.print)
+        return 0
     rows = []
     for n_prompts in options.prompts:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(size_of(n_prompts, Path(folder)))
             print(rows[-1], flush=True)
-    text = table(rows)
-    if options.print:
-        print(text)
-        return 0
-    before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    write("scale", table(rows), only_print=options.print)
     return 0
+
+
+def write(name: str, text: str, *, only_print: bool) -> None:
+    """Put a table in its place in the document, or print it."""
+    if only_print:
+        print(text)
+        return
+    begin, end = f"<!-- {name}: written by scripts/measure_scale.py -->", f"<!-- end of {name} -->"
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def stores_table(results: str) -> str:
+    """Every store on the lossless units of a results folder, as `emoact bench --store` has it."""
+    from emoact.bench.stores import bench_stores
+    from emoact.store.convert import precision_in
+    from emoact.store.reading import read_all
+
+    whole = [unit for unit in read_all(results) if not unit.pooled]
+    units = [unit for unit in whole if precision_in(unit) == "lossless"]
+    load = os.getloadavg()[0]
+    found = bench_stores(units)
+    models = " and ".join(dict.fromkeys(unit.model_name for unit in units))
+    n_prompts = sum(unit.n_samples for unit in units)
+    lines = [
+        f"{models}: {len(units)} files of {n_prompts:,} prompts; load average "
+        f"{load:.1f} to {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
+        "",
+        "| store | precision | size | times smaller | write MB/s | read MB/s | open ms "
+        "| one layer of one prompt ms | largest relative error |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for each in found:
+        error = f"{each.relative_error:.1e}" if each.relative_error else "0"
+        lines.append(
+            f"| {each.store} | {each.precision} | {each.n_bytes / 1e6:,.1f} MB | {each.ratio:.2f} "
+            f"| {each.write_mb_per_s:,.0f} | {each.read_mb_per_s:,.0f} | {each.open_ms:.1f} "
+            f"| {each.one_ms:.1f} | {error} |"
+        )
+    return "\n".join(lines)
 
 
 def size_of(n_prompts: int, folder: Path) -> dict[str, Any]:

@@ -166,6 +166,39 @@ def test_every_unit_is_in_one_shard_and_neighbours_stay_together() -> None:
         Shard(number=2, count=1)
 
 
+def test_two_divisions_of_a_request_at_once_leave_what_one_run_leaves(world: World) -> None:
+    model = world.model(pass_s=0.01)
+    assert main(words(world, model, results=world.path / "one")) == 0
+    for shard in ("1/1", "1/2", "2/2", "3/3"):
+        assert main(words(world, model, "--shard", shard, "--detach")) == 0
+    wait_for(lambda: set(states(world).values()) == {"finished"})
+    assert saved_arrays(world.results) == saved_arrays(world.path / "one")
+
+
+@pytest.mark.parametrize("shard", ["1/2", "2/5"])
+def test_a_file_that_a_killed_shard_did_not_record_is_computed_again(
+    shard: str, world: World
+) -> None:
+    """Killed between the file and its record; then repeated, or divided anew."""
+    model = world.model()
+    assert main(words(world, model, "--shard", "1/2")) == 0
+    assert len(saved_arrays(world.results)) == 2
+    before = {name: rows for name, rows in saved_arrays(world.results).items() if "fear" in name}
+    manifest = world.results / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["units"] = {name: unit for name, unit in content["units"].items() if "fear" not in name}
+    manifest.write_text(json.dumps(content))
+    assert main(words(world, model, "--shard", shard)) == 0
+    entries = json.loads(manifest.read_text())["units"]
+    assert sum("fear" in name for name in entries) == 1
+    after = {name: rows for name, rows in saved_arrays(world.results).items() if "fear" in name}
+    assert after == before
+    # What another run has left there is still in the way.
+    del entries[next(name for name in entries if "fear" in name)]
+    manifest.write_text(json.dumps({**content, "units": entries}))
+    assert main(words(world, model)) == 2
+
+
 def test_the_script_for_slurm_runs_every_shard(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
