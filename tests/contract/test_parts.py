@@ -19,6 +19,7 @@ from emoact.report.making import make_report
 from emoact.schema import ExtractionOptions
 from emoact.store import parts
 from emoact.store.parts import PART_PROMPTS, Part, parts_of
+from emoact.store.protocol import find_store
 from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import differences_of
 from emoact.store.unit import Unit
@@ -123,6 +124,12 @@ def test_parts_hold_what_one_file_holds_and_are_read_as_one_unit(
         same(emoact.read(unit.path), expected[unit.emotion])
         assert unit.configuration == expected[unit.emotion].configuration
     assert main(["verify", "--samples", "0", "--results", str(world.results)]) == 0
+    part = grid.units[0].files[1]
+    other = "compact" if store == "pickle" else "pickle"
+    out = part.with_name(part.name.partition(".")[0] + ".part-2-of-3" + find_store(other).suffix)
+    assert main(["convert", str(part), "--to", other, "--out", str(out)]) == 0
+    part.unlink()
+    same(emoact.read(grid.units[0].path), expected["anger"])
 
 
 def test_a_run_continues_at_the_first_missing_part(
