@@ -32,7 +32,8 @@ new column or table does not raise it: their names are part of the id.
 2: the null band and expected cosine of the grand mean; blank p where nothing could be tested.
 3: a noise-normalised, studentised test; single layers judged over all; cosines gated by it;
    intervals of d' and AUROC; probes with classes of equal weight and the median over the layers.
-4: Welch's degrees of freedom in intervals of strength, d' and AUROC without matched scenarios.
+4: Welch's degrees of freedom in intervals of strength, d' and AUROC without matched scenarios;
+   exact ends of intervals of accuracies where every prompt is right.
 """
 
 _DIGITS = 20

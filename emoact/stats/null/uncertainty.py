@@ -46,28 +46,41 @@ def small_sample_interval(
     """Percentile interval with the width that few scenarios need.
 
     The quantiles are those beyond which t has 5 % in place of the normal curve, and n - 1 in place
-    of n (expanded percentiles). Shares that are all right, or all wrong, have no width at all: the
-    end of the interval is then the share that gives n right scenarios in 2.5 % of data sets.
+    of n (expanded percentiles).
 
     Args:
         draws: Values of the bootstrap draws.
         n: Scenarios.
         is_share: The values are shares of right decisions, and no differences of them.
 
-    Source: Hesterberg 2015; Clopper & Pearson 1934.
+    Source: Hesterberg 2015.
     """
     from scipy.stats import norm, t
 
     if n < 2:
         return np.full((2, *draws.shape[1:]), np.nan)
     level = norm.cdf(t.ppf(0.025, n - 1) * np.sqrt(n / (n - 1)))
-    low, high = percentile_interval(draws, float(level))
-    if not is_share:
-        return np.stack([low, high])
-    rare = 0.025 ** (1 / n)
-    return np.stack(
-        [np.where(low == 1, np.minimum(low, rare), low), np.where(high == 0, 1 - rare, high)]
-    )
+    interval = percentile_interval(draws, float(level))
+    return share_interval(interval, n) if is_share else interval
+
+
+def share_interval(
+    interval: Float[np.ndarray, "2 *rest"], n: int | Int[np.ndarray, "*rest"]
+) -> Float64[np.ndarray, "2 *rest"]:
+    """An interval of a share, with exact ends where all draws are right, or all wrong.
+
+    Such draws have no width. The lower end is then the share that gives n right scenarios in 2.5 %
+    of data sets, the upper end likewise.
+
+    Args:
+        interval: Lower and upper ends.
+        n: Scenarios.
+
+    Source: Clopper & Pearson 1934.
+    """
+    low, high = interval
+    rare = 0.025 ** (1 / np.maximum(n, 1))
+    return np.stack([np.where(low == 1, rare, low), np.where(high == 0, 1 - rare, high)])
 
 
 def finite_mean(values: Float[np.ndarray, "draw *rest"]) -> Float64[np.ndarray, "*rest"]:

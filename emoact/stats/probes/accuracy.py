@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
-from emoact.stats.null.uncertainty import percentile_interval
+from emoact.stats.null.uncertainty import percentile_interval, share_interval
 
 Verdict = Literal["beyond_words", "words_suffice", "inconclusive", "no_separation", "undecided"]
 """`beyond_words`: better than the text baseline and both controls. `words_suffice`: words come
@@ -76,14 +76,15 @@ def measure_accuracies(
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
+    n_scenarios = ((scenarios @ decided.T) > 0).sum(axis=0)
     return Accuracies(
         accuracy=plain[0],
-        accuracy_interval=percentile_interval(plain[1:]),
+        accuracy_interval=share_interval(percentile_interval(plain[1:]), n_scenarios),
         balanced=balanced[0],
-        balanced_interval=percentile_interval(balanced[1:]),
+        balanced_interval=share_interval(percentile_interval(balanced[1:]), n_scenarios),
         drawn=np.stack([plain[1:], balanced[1:]]),
         n=decided.sum(axis=1),
-        n_scenarios=((scenarios @ decided.T) > 0).sum(axis=0),
+        n_scenarios=n_scenarios,
     )
 
 
@@ -131,7 +132,9 @@ class Median:
 def median_over(accuracies: Accuracies) -> Median:
     """The median over the rows, in the data and in every draw."""
     plain, drawn = np.median(accuracies.drawn, axis=2)
-    (least, low), (most, high) = percentile_interval(np.column_stack([plain, drawn]))
+    n_scenarios = int(accuracies.n_scenarios.max(initial=0))
+    interval = percentile_interval(np.column_stack([plain, drawn]))
+    (least, low), (most, high) = share_interval(interval, n_scenarios)
     return Median(
         balanced=float(np.median(accuracies.balanced)),
         balanced_interval=(float(low), float(high)),
@@ -139,7 +142,7 @@ def median_over(accuracies: Accuracies) -> Median:
         accuracy=float(np.median(accuracies.accuracy)),
         accuracy_interval=(float(least), float(most)),
         n=int(accuracies.n.max(initial=0)),
-        n_scenarios=int(accuracies.n_scenarios.max(initial=0)),
+        n_scenarios=n_scenarios,
     )
 
 
