@@ -99,9 +99,7 @@ def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
         )
         return
     matter = sum(finding.matters for finding in found)
-    title = f"{numbers.plural(len(found), 'finding')}, {matter} of them matter for phase 3"
-    if len(found) == 1:
-        title = f"1 finding, which {'matters' if matter else 'does not matter'} for phase 3"
+    title = f"{numbers.plural(len(found), 'finding')}; {matter} can distort directions"
     with st.expander(title, icon=":material/troubleshoot:"):
         for number, finding in enumerate(found):
             name = f"**{md(finding.model)}:** " if several and finding.model else ""

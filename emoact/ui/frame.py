@@ -26,9 +26,7 @@ _FRAMED = "framed"
 _KNOWN = "password-known"
 _COOKIE = "emoact"
 _PAUSE_S = 1.0
-_SELECTED = ", ".join(
-    f'[data-testid="stBaseButton-{kind}Active"] *' for kind in ("pills", "segmented_control")
-)
+_SELECTED = '[data-testid="stButtonGroup"] button[data-selected="true"] *'
 _PAGES = (
     ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
     ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),

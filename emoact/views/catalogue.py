@@ -19,6 +19,7 @@ from emoact.views.heads import COMPONENTS, HEADS, LARGEST
 from emoact.views.heatmap import HEATMAP
 from emoact.views.layer_map import LAYER_MAP
 from emoact.views.matrix import MATRIX
+from emoact.views.norm_differences import NORM_DIFFERENCES
 from emoact.views.norms import NORMS
 from emoact.views.pairs import PAIRS
 from emoact.views.plan import PLAN
@@ -33,6 +34,7 @@ from emoact.views.view import View
 
 VIEWS: tuple[View[Any], ...] = (
     NORMS,
+    NORM_DIFFERENCES,
     HEATMAP,
     DISTRIBUTION,
     DIMENSIONS,

@@ -189,7 +189,7 @@ def test_a_finding_says_what_it_means_and_leads_to_its_view(results: Path) -> No
     plant_grid(results, ["gpt2"], n_samples=10)
     app = open_page("activations")
     text = words(app)
-    assert "2 findings, 0 of them matter for phase 3" in app.expander[0].label
+    assert "2 findings; 0 can distort directions" in app.expander[0].label
     assert "Position 0 carries 40.0 times the median MLP output norm at layer 2" in text
     assert "the default pooling takes content positions only" in text
     app.button(key="finding-show-1").click().run()
