@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -136,9 +137,7 @@ def read_json(path: Path, *, limit: int, follow: bool = False) -> Any:
     Raises:
         RequestError: It is missing, cannot be read, is larger, or is no JSON; names the file.
     """
-    data = read_regular(path, limit=limit + 1, follow=follow)
-    if len(data) > limit:
-        raise RequestError(f"{path.name} is larger than {limit:,} bytes")
+    data = read_regular(path, limit=limit, follow=follow, whole=True)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -216,7 +215,9 @@ def _named(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def read_regular(path: Path, *, limit: int, after: int = 0, follow: bool = False) -> bytes:
+def read_regular(
+    path: Path, *, limit: int, after: int = 0, follow: bool = False, whole: bool = False
+) -> bytes:
     """At most `limit` bytes of a regular file from byte `after` on.
 
     Args:
@@ -224,17 +225,21 @@ def read_regular(path: Path, *, limit: int, after: int = 0, follow: bool = False
         limit: Largest number of bytes.
         after: First byte.
         follow: True to read the file that a symbolic link points to.
+        whole: True to refuse a larger file, of which nothing is read.
 
     Raises:
-        RequestError: It is missing, cannot be read, or is a link, a pipe or another odd thing.
+        RequestError: It is missing, cannot be read, or is a link, a pipe or another odd thing; or
+            it is larger.
     """
     try:
         with open_regular(path, follow=follow) as file:
-            file.seek(after)
-            return file.read(limit)
+            if not whole or os.fstat(file.fileno()).st_size <= limit:
+                file.seek(after)
+                return file.read(limit)
     except OSError as error:
         said = "is missing" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
         raise RequestError(f"{path.name} {said}") from error
+    raise RequestError(f"{path.name} is larger than {limit:,} bytes")
 
 
 def sha256_of(value: Any) -> str:

@@ -1,8 +1,9 @@
 """Run the tests of the reliability table, and write docs/reliability.md from their results.
 
-Usage: python scripts/write_reliability.py [--full]
+Usage: python scripts/write_reliability.py [--full] [--fuzz-seconds S]
 
-`--full` adds the variants marked `long` and a minute of fuzz.
+`--full` adds the variants marked `long` and a minute of fuzz for each reader of pickles and for
+all other readers together; `--fuzz-seconds 3600` makes it an hour.
 """
 
 from __future__ import annotations
@@ -95,10 +96,11 @@ def main() -> int:
     parser.add_argument(
         "--full", action="store_true", help="add the long variants, and a minute of fuzz"
     )
+    parser.add_argument("--fuzz-seconds", type=int, default=60, help="fuzz of --full, 60 if absent")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        code = _run_tests(report, full=arguments.full)
+        code = _run_tests(report, full=arguments.full, fuzz_seconds=arguments.fuzz_seconds)
         rows, strays = _collect(report)
         ratio, place_us, n_bytes = _reader_speed(Path(scratch))
     lines = [
@@ -106,7 +108,8 @@ def main() -> int:
         "",
         f"Written by `scripts/write_reliability.py` with emoact {__version__}"
         + (
-            " with `--full`: the short variants, which every run of the suite has, and the long."
+            " with `--full`: the short variants, which every run of the suite has, and the long; "
+            f"{arguments.fuzz_seconds:,} s of fuzz for pickles, and as much for all other files."
             if arguments.full
             else "; `--full` tries every place of every kind."
         ),
@@ -138,10 +141,10 @@ def main() -> int:
     return code
 
 
-def _run_tests(report: Path, *, full: bool) -> int:
+def _run_tests(report: Path, *, full: bool, fuzz_seconds: int) -> int:
     environment = dict(os.environ)
     if full:
-        environment["EMOACT_FUZZ_SECONDS"] = "60"
+        environment["EMOACT_FUZZ_SECONDS"] = str(fuzz_seconds)
     marked = "fault or long" if full else "fault"
     command = [sys.executable, "-m", "pytest", "-q", "-m", marked, "--durations=5"]
     done = subprocess.run(

@@ -210,7 +210,9 @@ def _read(root: ResultsRoot) -> dict[str, Any]:
     path = root.manifest
     try:
         # A link inside the results folder is followed; `manifest` has refused any other.
-        content = json.loads(read_regular(Path(os.path.realpath(path)), limit=_MAX_BYTES))
+        content = json.loads(
+            read_regular(Path(os.path.realpath(path)), limit=_MAX_BYTES, whole=True)
+        )
     except RequestError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return {"schema_version": SCHEMA_VERSION, "units": {}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.verify import verify_analyses, verify_controls, verify_runs
 from emoact.data import read_prompts
-from emoact.errors import EmoactError
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.report.making import make_report
@@ -208,6 +210,17 @@ def test_another_thing_in_place_of_a_file_costs_its_own_row(
         assert "activations_anger.pkl" in found["units"]
         assert isinstance(found["measures"], list)
         assert "gratitude" in found["measures"]
+
+
+def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    _huge(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EmoactError, match="larger than 1,000,000,000 bytes"):
+        manifest.load(ResultsRoot(tmp_path))
+    with pytest.raises(RequestError, match="larger than 500,000,000 bytes"):
+        read_json(path, limit=500_000_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_pages_show_the_rest_of_a_folder_that_is_damaged_everywhere(

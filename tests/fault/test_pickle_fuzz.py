@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,9 @@ def test_the_undamaged_files_are_read() -> None:
         use(data)
 
 
-def test_damaged_files_are_read_or_refused_for_a_reason() -> None:
+def test_damaged_files_are_read_or_refused_for_a_reason(
+    record_property: Callable[[str, object], None],
+) -> None:
     files, random_ = seeds(), random.Random(SEED)
     until = time.monotonic() + SECONDS
     tried, reasons = 0, []
@@ -60,5 +63,6 @@ def test_damaged_files_are_read_or_refused_for_a_reason() -> None:
             use(data)
         except FileRefusedError as error:
             reasons.append(error.reason)
+    record_property("points", tried)
     assert [reason for reason in reasons if "malformed" in reason or not reason] == []
     assert tried / 4 < len(reasons) < tried
