@@ -66,8 +66,17 @@ def collect_terms(
     prompts: Sequence[Tokenised],
     target: Target,
     on_part: Callable[[float], None] = lambda _: None,
+    *,
+    by_token: bool = False,
 ) -> Terms:
     """Pooled terms of every prompt, from one pass; the engine must read `target.sites`.
+
+    Args:
+        engine: The loaded model.
+        prompts: Their tokens.
+        target: The stream that is taken apart.
+        on_part: Called with the share that is done.
+        by_token: Of a single prompt, the terms of each position in place of pooled ones.
 
     Raises:
         RequestError: The model has no such layer or no separate heads, or its heads do not sum to
@@ -76,7 +85,8 @@ def collect_terms(
     target.check(engine.facts.n_layers)
     outputs = _outputs(engine, target.n_attention)
     outputs = _checked(engine, prompts[:_CHECKED], outputs)
-    n, d_model = len(prompts), engine.facts.d_model
+    n = len(prompts[0].ids) if by_token else len(prompts)
+    d_model = engine.facts.d_model
     n_heads = int(engine.bridge.cfg.n_heads)
     heads = [
         np.empty((n, n_heads, len(output.weight) // n_heads), np.float32) for output in outputs
@@ -87,33 +97,37 @@ def collect_terms(
     waiting: dict[tuple[int, int], np.ndarray] = {}
 
     def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
+        place = slice(None) if by_token else sample
+
         def pooled(values: np.ndarray) -> np.ndarray:
+            if by_token:
+                return values
             prompt = prompts[sample]
             return pool_sample(
                 values, pooling=target.pooling, content=prompt.content, response=prompt.response
             )
 
         if site == "resid_pre" and layer == 0:
-            embedding[sample] = pooled(rows)
+            embedding[place] = pooled(rows)
         if site == target.site and layer == target.layer:
-            stream[sample] = pooled(rows)
+            stream[place] = pooled(rows)
         elif site == "mlp_out" and layer < target.n_mlp:
-            mlp[layer][sample] = pooled(rows)
+            mlp[layer][place] = pooled(rows)
         elif site == "z" and layer < target.n_attention:
             waiting[layer, sample] = rows
         elif site == "attn_out" and layer < target.n_attention:
             z = waiting.pop((layer, sample))
             scale = outputs[layer].scale(z, rows)
             scaled = z.reshape(len(z), n_heads, -1) * scale[:, None, None]
-            heads[layer][sample] = pooled(scaled).reshape(n_heads, -1)
-            bias[layer][sample] = pooled(scale[:, None])[0]
+            heads[layer][place] = pooled(scaled).reshape(heads[layer][place].shape)
+            bias[layer][place] = pooled(scale[:, None])[..., 0]
 
     done = 0
 
     def on_pass(samples: int, _tokens: int) -> None:
         nonlocal done
         done += samples
-        on_part(done / n)
+        on_part(done / len(prompts))
 
     engine.forward(prompts, put=put, on_pass=on_pass)
     groups = int(getattr(engine.bridge.cfg, "n_key_value_heads", None) or n_heads)

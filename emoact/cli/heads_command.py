@@ -18,10 +18,16 @@ def add(commands: Any) -> None:
         about="Take a direction apart into what embedding, heads, MLPs and biases add to it, "
         "exactly, from one pass over the saved prompts.",
         example="emoact heads --model smollm2-135m --emotion gratitude --layer 15\n"
-        "emoact heads --model smollm2-135m --emotion anger --layer 15 --csv heads.csv",
+        "emoact heads --model smollm2-135m --emotion anger --layer 15 --csv heads.csv\n"
+        "emoact heads --model smollm2-135m --emotion anger --layer 15 --text 'How dare you!'",
         run=_heads,
     )
     add_direction(heads)
+    heads.add_argument(
+        "--text",
+        metavar="TEXT",
+        help="take the projection of one sentence apart, token by token, through the warm model",
+    )
     heads.add_argument(
         "--permutations",
         type=int,
@@ -39,6 +45,8 @@ def _heads(arguments: argparse.Namespace) -> int:
     from emoact.causes.contributions import ContrastSettings, Target
     from emoact.causes.heads import HeadsRequest, prepare_heads
 
+    if arguments.text is not None:
+        return _text(arguments)
     prepared = prepare_heads(
         HeadsRequest(
             results=arguments.results,
@@ -55,3 +63,11 @@ def _heads(arguments: argparse.Namespace) -> int:
         )
     )
     return answer(prepared, "heads", heads, arguments)
+
+
+def _text(arguments: argparse.Namespace) -> int:
+    from emoact.cli.project_command import looked_along, show
+    from emoact.views.apart import Apart
+
+    along, looked = looked_along(arguments, apart=True)
+    return show(Apart(along=along, looked=looked), arguments)

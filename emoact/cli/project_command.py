@@ -12,6 +12,10 @@ from emoact.cli.parsing import add_command, add_options
 
 if TYPE_CHECKING:
     from emoact.causes.contributions import Target
+    from emoact.causes.project import Along
+    from emoact.host.client import Looked
+    from emoact.views.apart import Apart
+    from emoact.views.trajectory import Trajectory
 
 
 def add(commands: Any) -> None:
@@ -57,7 +61,7 @@ def _project(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
         return answer(project.prepare_project(asked), "project", project, arguments)
-    return _saved(arguments, target) if arguments.text is None else _text(arguments, target)
+    return _saved(arguments, target) if arguments.text is None else _text(arguments)
 
 
 def _saved(arguments: argparse.Namespace, target: Target) -> int:
@@ -80,13 +84,32 @@ def _saved(arguments: argparse.Namespace, target: Target) -> int:
     return 0
 
 
-def _text(arguments: argparse.Namespace, target: Target) -> int:
+def _text(arguments: argparse.Namespace) -> int:
+    from emoact.views.trajectory import Trajectory
+
+    along, looked = looked_along(arguments)
+    return show(Trajectory(along=along, looked=looked), arguments)
+
+
+def looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple[Along, Looked]:
+    """The direction of a command, and the answer of the model to its text.
+
+    Args:
+        arguments: Of the command line.
+        apart: As in `look_at`.
+
+    Raises:
+        RequestError: The request is wrong.
+        EmoactError: The model gave no answer.
+    """
+    from emoact.causes.chosen import check_raw
+    from emoact.causes.contributions import Target
     from emoact.causes.project import along_saved
     from emoact.host.client import check_text, is_warm, look_at
     from emoact.models.alike import check_bos, request_like
     from emoact.store.layout import ResultsRoot
-    from emoact.views.trajectory import Trajectory
 
+    target = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
     text = check_text(arguments.text)
     along = along_saved(
         ResultsRoot(arguments.results),
@@ -98,14 +121,21 @@ def _text(arguments: argparse.Namespace, target: Target) -> int:
     request = request_like(
         along.folder,
         along.configuration,
-        (target.site,),
+        target.sites if apart else (target.site,),
         allow_pickle_weights=arguments.allow_pickle_weights,
     )
+    if apart:
+        check_raw(request, along.folder)
     if not is_warm(request):
         say(f"loading {request.model}; it stays for ten minutes after the last sentence")
-    looked = look_at(request, text, along=(along.direction.unit, target.site, target.layer))
+    place = (along.direction.unit, target.site, target.layer)
+    looked = look_at(request, text, along=place, apart=apart)
     check_bos(looked.bos, along.configuration or {})
-    found = Trajectory(along=along, looked=looked)
+    return along, looked
+
+
+def show(found: Trajectory | Apart, arguments: argparse.Namespace) -> int:
+    """Print what a text gave: JSON, or its sentences and its table."""
     if arguments.json:
         print_json(found.document)
         return 0

@@ -48,8 +48,10 @@ class Looked:
         random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
             `[layer, d_model]`, the mean over the content; `pattern` of `[layer, head, pos, pos]`,
-            float16, where it was asked for; `projection` of `[pos]` on `along`.
+            float16, where it was asked for; `projection` of `[pos]` on `along`, and
+            `contributions` of `[component, pos]` to it.
         seconds: From asking to the answer.
+        components: `component`, `layer`, `head`, `kv_group` of the rows of `contributions`.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Looked:
     random_weights: bool
     arrays: Mapping[str, np.ndarray]
     seconds: float
+    components: tuple[Mapping[str, Any], ...] = ()
 
 
 def check_text(text: str) -> str:
@@ -83,6 +86,7 @@ def look_at(
     text: str,
     *,
     along: tuple[np.ndarray, SiteName, int] | None = None,
+    apart: bool = False,
     patience_s: float = _PATIENCE_S,
 ) -> Looked:
     """Ask a host about a sentence; starts one where none has the model.
@@ -91,6 +95,7 @@ def look_at(
         request: The model and the settings to treat the sentence with.
         text: The sentence.
         along: A vector on which every position is projected, with its site and layer.
+        apart: Take the projections apart into what heads, MLPs and embedding add, too.
         patience_s: Longest wait.
 
     Raises:
@@ -102,7 +107,7 @@ def look_at(
     asked: dict[str, Any] = {"text": sentence}
     if along is not None:
         vector, site, layer = along
-        asked.update(vector=_in_base64(vector), site=site, layer=layer)
+        asked.update(vector=_in_base64(vector), site=site, layer=layer, apart=apart)
     answer = _answered(request, "sentence", asked, patience_s)
     return _looked(sentence, *answer, time.monotonic() - began)
 
@@ -319,6 +324,7 @@ def _looked(
         random_weights=bool(content["random_weights"]),
         arrays=arrays,
         seconds=seconds,
+        components=tuple(content.get("components", ())),
     )
 
 

@@ -15,7 +15,14 @@ import numpy as np
 from emoact import sites as known
 from emoact.data.rows import shown
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.engine import Engine, EngineFacts, EngineFor, EngineRequest, check_prompt
+from emoact.extraction.engine import (
+    Engine,
+    EngineFacts,
+    EngineFor,
+    EngineRequest,
+    Tokenised,
+    check_prompt,
+)
 from emoact.models.alike import Loading, ModelRequest, installed_source
 from emoact.models.source import ModelSource, OnStep, silent
 from emoact.positions import pool_sample, position_norms
@@ -137,6 +144,7 @@ class Sentence:
             nothing.
         site: The stream of the direction.
         layer: Its layer.
+        apart: Take the projections apart into what every component adds, too.
     """
 
     request: ModelRequest
@@ -144,6 +152,7 @@ class Sentence:
     vector: str = ""
     site: str = ""
     layer: int = 0
+    apart: bool = False
 
 
 def _check_patterns(facts: EngineFacts, n_tokens: int, model: str) -> None:
@@ -178,6 +187,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     if patterns:
         _check_patterns(engine.facts, len(prompt.ids), source.name)
     found: dict[tuple[SiteName, int], np.ndarray] = {}
+    components: list[dict[str, Any]] = []
 
     def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:
         found[site, layer] = rows.astype(np.float16) if site in patterns else rows.copy()
@@ -203,12 +213,38 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
                 remedy="Choose a direction of this model.",
             )
         arrays["projection"] = rows.astype(np.float64) @ vector.astype(np.float64)
+        if asked.apart:
+            components, arrays["contributions"] = _apart(engine, prompt, asked, vector)
     return {
         "token_strings": list(prompt.strings),
         "content": list(prompt.content),
         "bos": dict(engine.facts.bos),
         "random_weights": engine.facts.random_weights,
+        "components": components,
     }, arrays
+
+
+def _apart(
+    engine: Engine, prompt: Tokenised, asked: Sentence, vector: np.ndarray
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Components, and what each of them adds to the projection of every position.
+
+    Raises:
+        RequestError: The model has no separate heads, or they do not sum to the stream.
+    """
+    from emoact.causes.components import check_sum, collect_terms
+    from emoact.causes.contributions import Target, project, rows_of
+    from emoact.extraction.bridge_engine import BridgeEngine
+
+    if not isinstance(engine, BridgeEngine):
+        raise EmoactError("this model has no modules to look into")
+    target = Target(site=asked.site, layer=asked.layer)
+    terms = collect_terms(engine, [prompt], target, by_token=True)
+    values = project(terms, vector.astype(np.float64))
+    total = terms.target.astype(np.float64) @ vector
+    gap = np.abs(values.sum(axis=1) - total).max() / np.abs(values).max()
+    check_sum(float(gap), asked.request.options.dtype)
+    return rows_of(terms.components), values.T.copy()
 
 
 def _vector(words: str) -> np.ndarray:

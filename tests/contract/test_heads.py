@@ -18,8 +18,9 @@ from emoact.errors import RequestError
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.stats.design import design_of
+from emoact.store.reading import read
 from tests.support.families import FAMILIES, Family, tiny_config
-from tests.support.reference import blocks_of, hugging_face
+from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
 from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
 
@@ -161,6 +162,38 @@ def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
     again = capsys.readouterr()
     assert json.loads(again.out) == found
     assert "started" not in again.err
+
+
+def test_a_sentence_is_taken_apart_token_by_token(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(results), "--json"]
+    capsys.readouterr()
+    assert main([*asked, "--text", TEXTS[1]]) == 0
+    found = json.loads(capsys.readouterr().out)
+    values = np.array([each["contributions"] for each in found["components"]])
+    # The oracle reads each head of the plain model, as a mean over the positions of the text.
+    plain = hugging_face(next(results.parent.glob("hub-home/hub/*/snapshots/*")))
+    from transformers import AutoTokenizer
+
+    snapshot = plain.config.name_or_path
+    tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+    ids = [tokenizer.bos_token_id, *tokenizer(TEXTS[1])["input_ids"]]
+    means = []
+    for emotion in ("anger", "neutral"):
+        unit = read(results / "activations" / FOLDER / f"activations_{emotion}.pkl")
+        rows = [row[1:].mean(axis=0, dtype=np.float64) for row in unit.residual_stream[2]]
+        means.append(np.mean(rows, axis=0))
+    direction = (means[0] - means[1]) / np.linalg.norm(means[0] - means[1])
+    family = next(each for each in FAMILIES if each.type == "llama")
+    expected = brute_force(plain, family, ids, direction)[:2]
+    is_head = [each["component"] == "head" for each in found["components"]]
+    largest = np.abs(values).max()
+    assert np.abs(values[is_head][:, 1:].mean(axis=1) - expected.ravel()).max() < 1e-5 * largest
+    stream = hugging_face_activations(plain, ids)["resid_pre"][2]
+    assert np.abs(values.sum(axis=0) - stream @ direction).max() < 1e-5 * largest
+    assert found["projection"] == pytest.approx(values.sum(axis=0).tolist())
+    assert "contribute most" in found["sentences"][0]
 
 
 def test_files_of_another_model_are_refused(
