@@ -25,11 +25,21 @@ from emoact.views.activations import (
 )
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.text import mono
-from emoact.views.view import Choice, Shown, View
+from emoact.views.view import Choice, Control, Shown, View
 
 _LAYER_HEIGHT, _SMALLEST, _LARGEST = 15, 260, 620
 _EMOTION = dataclasses.replace(
     EMOTION, options=lambda source, choice: [TOGETHER, *source.emotions(choice)]
+)
+
+
+CELLS = Control[Activations](
+    name="cells",
+    label="Cells",
+    kind="one",
+    options=lambda _source, _choice: ("relative", "raw"),
+    help="relative divides by the median of the layer, so that positions can be compared at every "
+    "layer; raw has the norms themselves, of which the last layers are the largest.",
 )
 
 
@@ -93,12 +103,14 @@ def show(source: Activations, choice: Choice) -> Shown:
     chart = None
     if len(rows):
         grid = _grid(rows)
+        if choice["cells"] == "relative":
+            grid = grid.div(grid.median(axis=1), axis=0).replace(np.inf, np.nan)
         counts = rows.groupby("position")["n"].first()
         chart = grid_chart(
             grid.to_numpy(),
             columns=[str(position) for position in grid.columns],
             column_title="position",
-            title=f"median {kind}",
+            title=f"median {kind}{_of_layer(choice)}",
             hover=[
                 f"position {p}, {numbers.plural(int(counts[p]), 'prompt')}" for p in grid.columns
             ],
@@ -107,11 +119,15 @@ def show(source: Activations, choice: Choice) -> Shown:
     return Shown(
         table=rows,
         chart=chart,
-        caption=f"Median {kind} of the {words(site)} by layer and position, over the prompts "
-        f"of {emotion} that are long enough.",
+        caption=f"Median {kind}{_of_layer(choice)} of the {words(site)} by layer and position, "
+        f"over the prompts of {emotion} that are long enough.",
         columns="norms_position",
         name=f"norms-by-position-{folder}-{site}",
     )
+
+
+def _of_layer(choice: Choice) -> str:
+    return " / median of the layer" if choice["cells"] == "relative" else ""
 
 
 def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:
@@ -141,14 +157,15 @@ HEATMAP = View[Activations](
     page="activations",
     title="Norms by layer and position",
     question="At which layers and positions are the activations large?",
-    controls=(MODELS, SITES, NORM, SCALE, FIRST, _EMOTION),
+    controls=(MODELS, SITES, NORM, SCALE, CELLS, FIRST, _EMOTION),
     single=("model", "site"),
     show=show,
     answer=answer,
     terms=lambda source, choice: {
         **norm_terms(source, choice),
         "cell": "median over the prompts that have such a position. The last positions rest on few "
-        "prompts; the hover gives their number.",
+        "prompts; the hover gives their number. `relative` divides by the median of its layer; the "
+        "table holds the medians themselves.",
     },
     command=lambda source, choice: source.command(position_table(source, choice)),
     empty="There is no position to show.",

@@ -104,7 +104,7 @@ def test_spaces_of_tokens_are_seen() -> None:
 
 def test_the_heatmap_holds_the_medians_by_position_of_all_prompts_together() -> None:
     of = source()
-    found, (said,) = shown(of, "heatmap", site=["mlp_out"], first="true")
+    found, (said,) = shown(of, "heatmap", site=["mlp_out"], first="true", cells="raw")
     norms = [
         unit.sites["mlp_out"].l2[2, unit.offsets[sample] + 3]
         for unit in of.units
@@ -113,6 +113,10 @@ def test_the_heatmap_holds_the_medians_by_position_of_all_prompts_together() -> 
     (cells,) = drawn_of(found).data
     assert cells.customdata[2][3][0] == pytest.approx(np.median(norms))
     assert said.startswith("The most uneven layer of `mlp_out` is ")
+    (relative,) = drawn_of(shown(of, "heatmap", site=["mlp_out"], first="true")[0]).data
+    raw = np.array([[cell[0] for cell in row] for row in cells.customdata], dtype=float)
+    drawn = np.array([[cell[0] for cell in row] for row in relative.customdata], dtype=float)
+    assert drawn == pytest.approx(raw / np.nanmedian(raw, axis=1, keepdims=True), nan_ok=True)
 
 
 def test_boxes_stand_in_the_order_of_emotions_and_name_every_point() -> None:
