@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from emoact.errors import CancelledError, EmoactError
 from emoact.models import cache
 from emoact.models.cache import file_sha256, known_sha256
+from emoact.models.convert import install_lock, remove_leftovers
 
 
 @pytest.fixture
@@ -30,6 +32,32 @@ def test_a_hash_is_remembered_until_the_file_changes(large: Path) -> None:
     large.write_bytes(b"abcd")
     assert known_sha256(large) is None
     assert file_sha256(large) == hashlib.sha256(b"abcd").hexdigest()
+
+
+def test_a_change_that_puts_size_and_time_back_is_seen(large: Path) -> None:
+    before = large.stat()
+    first = file_sha256(large)
+    with large.open("r+b") as file:
+        file.write(b"abd")
+    os.utime(large, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = large.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert known_sha256(large) is None
+    assert file_sha256(large) == hashlib.sha256(b"abd").hexdigest() != first
+
+
+def test_what_killed_installations_left_is_removed_and_one_at_work_is_not(
+    large: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "cache" / "models"
+    left, at_work = models / ".gguf-0123-abcd", models / ".gguf-4567-efgh"
+    wheel, whole = tmp_path / "cache" / "wheels" / ".gemma-ijkl", models / "gguf-0123"
+    for folder in (left, at_work, wheel, whole):
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"part")
+    with install_lock("gguf-4567"):
+        remove_leftovers()
+    assert [place.exists() for place in (left, at_work, wheel, whole)] == [False, True, False, True]
 
 
 def test_a_small_file_is_known_without_a_memory(large: Path, tmp_path: Path) -> None:
