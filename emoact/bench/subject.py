@@ -106,7 +106,15 @@ class Subject:
         direct, fixed = bool(chosen["direct"]), float(chosen["pass_cost"])
         budgets = self.engine.budgets
         plans = [
-            ways.by_plan(bridge, name, budgets[name], direct=direct, fixed=fixed) for name in PLANS
+            ways.by_plan(
+                bridge,
+                name,
+                budgets[name],
+                direct=direct,
+                by_prompt=bool(chosen["by_prompt"]),
+                fixed=fixed,
+            )
+            for name in PLANS
         ]
         return [ways.through_transformer_lens(bridge), *plans]
 

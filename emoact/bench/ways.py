@@ -143,9 +143,18 @@ def in_sorted_batches(model: Any, tokens: int = BATCH_TOKENS) -> Way:
     )
 
 
-def by_plan(bridge: Any, plan: PlanName, budget: int, *, direct: bool, fixed: float) -> Way:
+def by_plan(
+    bridge: Any,
+    plan: PlanName,
+    budget: int,
+    *,
+    direct: bool,
+    by_prompt: bool,
+    fixed: float,
+) -> Way:
     """Plan of emoact, unit by unit."""
-    reader = HookReader(bridge, saved_sites(), torch.device(bridge.cfg.device), direct=direct)
+    device = torch.device(bridge.cfg.device)
+    reader = HookReader(bridge, saved_sites(), device, direct=direct, by_prompt=by_prompt)
 
     def passes(prompts: Prompts) -> list[Pass]:
         ids = [prompt.ids for prompt in prompts]

@@ -68,7 +68,11 @@ class BridgeEngine:
         checked = self._checked(prompts, request)
         self._choice, self._kept = self._plan(prompts, request.frozen)
         self._reader = HookReader(
-            self._bridge, options.sites, model.device, direct=self._choice.direct
+            self._bridge,
+            options.sites,
+            model.device,
+            direct=self._choice.direct,
+            by_prompt=self._choice.by_prompt,
         )
         config = self._bridge.cfg
         template = template_of(self._bridge, model.source.name) if options.chat else None

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from emoact.errors import EmoactError
+from emoact.extraction.by_prompt import by_prompt, is_cheaper
 from emoact.extraction.engine import Put
 from emoact.extraction.plan import Pass
 from emoact.extraction.shortcut import shortcut
@@ -36,6 +37,8 @@ class HookReader:
         sites: Sites to read.
         device: Device of the weights.
         direct: Bypass components whose hooks are not read.
+        by_prompt: Let prompts of a prefix tree attend one by one where that is cheaper and the
+            model can.
         staged: Copy activations to the host at the end of each pass instead of at each hook. The
             default is True except on a CPU.
     """
@@ -47,10 +50,12 @@ class HookReader:
         device: torch.device,
         *,
         direct: bool = False,
+        by_prompt: bool = False,
         staged: bool | None = None,
     ) -> None:
         self._bridge = bridge
         self._direct = direct
+        self._by_prompt = by_prompt
         self._device = device
         self._staged = device.type != "cpu" if staged is None else staged
         self._names = hook_names(sites, bridge.cfg.n_layers)
@@ -79,12 +84,16 @@ class HookReader:
         """
         taker = _Taker(self._device, put, n_expected=len(self._names), staged=self._staged)
         hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
-        route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
+        route = shortcut(self._bridge, self._names) if self._direct else nullcontext(False)
         # Attached once for all passes: resolving the names costs as much as a small pass.
-        with self._bridge.hooks(fwd_hooks=hooks), route:
+        with self._bridge.hooks(fwd_hooks=hooks), route as is_free:
             for one_pass in passes:
                 taker.begin(one_pass)
-                with suppress(_NothingLeftError):
+                alone = is_free and self._by_prompt and is_cheaper(one_pass)
+                attention = (
+                    by_prompt(self._body, one_pass, self._device) if alone else nullcontext()
+                )
+                with attention, suppress(_NothingLeftError):
                     self._body(**self._inputs(one_pass), use_cache=False)
                 taker.end()
                 self._check_fired(taker.fired)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float64
 
 from emoact import sites
 from emoact.errors import EmoactError, RequestError
+from emoact.extraction.by_prompt import is_cheaper
 from emoact.extraction.engine import EngineRequest, Tokenised
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.plan import PASS_COST, PLANS, Pass, PlanName, plan_passes
@@ -45,6 +46,8 @@ class PlanChoice:
         tolerance: Largest allowed difference.
         reason: One sentence.
         direct: Components whose hooks are not read are bypassed.
+        by_prompt: Prompts of a prefix tree attend one by one, where that is cheaper and attention
+            can be any function of transformers.
         pass_cost: Fixed cost of a pass, in tokens, that the passes are cut by.
     """
 
@@ -54,6 +57,7 @@ class PlanChoice:
     tolerance: float
     reason: str
     direct: bool = False
+    by_prompt: bool = False
     pass_cost: float = PASS_COST["cpu"]
 
 
@@ -217,10 +221,14 @@ def choose_plan(
     fixed = PASS_COST.get(device.type, PASS_COST["cpu"])
     tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
     widened = False
-    for plan, short in product(PLANS[:-1], dict.fromkeys((direct, False))):
-        reader = HookReader(bridge, sites, device, direct=short)
+    ways = dict.fromkeys(((direct, direct), (direct, False), (False, False)))
+    for plan, (short, alone) in product(PLANS[:-1], ways):
+        reader = HookReader(bridge, sites, device, direct=short, by_prompt=alone)
         name = f"direct {plan}" if short else plan
+        name += " by prompt" if alone else ""
         largest, is_work = _largest(ids, len(prompts), plan=plan, budget=budgets[plan], fixed=fixed)
+        if alone and not is_cheaper(largest):
+            continue
         checked = _spread(largest.samples)
         for sample in checked:
             if sample not in references:
@@ -245,6 +253,7 @@ def choose_plan(
                 tolerance=tolerance,
                 reason=reason,
                 direct=short,
+                by_prompt=alone,
                 pass_cost=fixed,
             )
             return choice, kept if is_work else None

@@ -22,12 +22,12 @@ _FUSED = "sdpa"
 
 
 @contextmanager
-def shortcut(bridge: Any, names: Collection[str]) -> Iterator[None]:
+def shortcut(bridge: Any, names: Collection[str]) -> Iterator[bool]:
     """Put the model's own modules in place of components whose hooks are not read.
 
     Holds for weights as they were loaded: processed ones live in the components alone. GPT-2's
     GELU, seven operations of a published formula, is computed by torch's one operation of the
-    same formula.
+    same formula. The block is told whether attention can be any function of transformers.
 
     Args:
         bridge: The bridge; it is as it was when the block is left.
@@ -43,7 +43,7 @@ def shortcut(bridge: Any, names: Collection[str]) -> Iterator[None]:
         # A component of attention that stays reads masks as the bridge has them made.
         if whole and getattr(body, "_supports_sdpa", False):
             body.config._attn_implementation = _FUSED  # noqa: SLF001
-        yield
+        yield whole and bool(getattr(body, "_supports_attention_backend", False))
     finally:
         body.config._attn_implementation = before  # noqa: SLF001
         for parent, name, child in reversed(places):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from emoact.extraction import self_check
+from emoact.extraction.by_prompt import is_cheaper
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.plan import plan_passes
 from emoact.extraction.self_check import single_prompt
@@ -19,6 +20,7 @@ from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SITES, SiteName, saved_sites
+from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import FOUR, engine_of, save_tiny
 
 IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
@@ -118,3 +120,32 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
     plan = engine_of(source, ExtractionOptions(), texts=texts).facts.plan
     assert (plan["plan"], plan["direct"]) == ("prefix_tree", False)
     assert "direct prefix_tree differs by 0.01" in plan["reason"]
+
+
+def test_prompts_of_a_tree_that_attend_one_by_one_agree_with_the_bare_model(
+    bridge: Any, folder: Path
+) -> None:
+    """Also where a prompt is the beginning of another, and where lengths differ."""
+    ids = [np.array(row) for row in ([5, 6, 7, 8, 9], [5, 6], [5, 9, 1, 2], [3], [3, 4, 4, 4, 4])]
+    (one_pass,) = plan_passes(ids, plan="prefix_tree", budget=100, fixed=1000.0)
+    assert is_cheaper(one_pass)
+    reader = HookReader(bridge, ("resid_pre",), torch.device("cpu"), direct=True, by_prompt=True)
+    found: dict[tuple[int, int], np.ndarray] = {}
+
+    def put(_site: str, layer: int, sample: int, rows: np.ndarray) -> None:
+        found[layer, sample] = rows.copy()
+
+    reader.run(one_pass, put)
+    bare = hugging_face(folder)
+    for sample, row in enumerate(ids):
+        expected = hugging_face_activations(bare, row.tolist())["resid_pre"]
+        for layer, rows in enumerate(expected):
+            np.testing.assert_allclose(found[layer, sample], rows, rtol=1e-4, atol=1e-5)
+
+
+def test_long_prompts_with_one_beginning_attend_as_a_tree() -> None:
+    long = [np.array([*range(1, 40), last]) for last in range(50, 60)]
+    (shared,) = plan_passes(long, plan="prefix_tree", budget=100, fixed=1000.0)
+    (padded,) = plan_passes([*long[:1]], plan="sorted_batches", budget=100)
+    assert not is_cheaper(shared)
+    assert not is_cheaper(padded)
