@@ -122,5 +122,7 @@ NORM_DIFFERENCES = View[Activations](
     answer=answer,
     empty="There is no class neutral to compare with.",
     tab=False,
-    below=lambda _source, tab: tab == "norms",
+    below=lambda source, tab: (
+        tab == "norms" and any(unit.emotion == _NEUTRAL for unit in source.units)
+    ),
 )

@@ -145,10 +145,12 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     app = open_page("activations", model=["pythia-160m"], site=["mlp_out"], **chosen)
     # The default is left out of the address.
     assert app.query_params.get("view", "norms") == chosen.get("view", "norms")
-    assert len(app.get("plotly_chart")) == 1
+    # Norms have those of each emotion minus neutral below them.
+    assert len(app.get("plotly_chart")) == (1 if "view" in chosen else 2)
     assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
     # The view of one prompt has the table of its nearest prompts as well.
-    assert len(app.get("download_button")) == (2 if chosen.get("view") == "prompt" else 1)
+    one = chosen.get("view", "prompt") != "prompt"
+    assert len(app.get("download_button")) == (1 if one else 2)
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
     layout = figure(app)["layout"]
     # The caption is part of the figure, so that a saved image tells what it shows.
