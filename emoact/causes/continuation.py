@@ -67,20 +67,17 @@ def continued(
         )
     direct = bool(engine.facts.plan.get("direct", False))
     device = next(bridge.original_model.parameters()).device
-    generator = Generator(bridge, device, direct=direct, budget=engine.context)
-    written: dict[str, Tokenised] = {}
+    # The weights are read once for both, which is most of the time of one token.
+    generator = Generator(bridge, device, direct=direct, budget=2 * engine.context)
+    adder = _Adder(vector, prompt.content_start)
     with shortcut(bridge, ()) if direct else nullcontext():
-        for name in ("plain", "steered"):
-            handle = None
-            if name == "steered":
-                adder = _Adder(vector, prompt.content_start)
-                block = blocks_of(bridge)[layer]
-                handle = block.register_forward_pre_hook(adder, with_kwargs=True)
-            try:
-                (written[name],) = generator.run([prompt], generation, lambda _: None)
-            finally:
-                if handle is not None:
-                    handle.remove()
+        block = blocks_of(bridge)[layer]
+        handle = block.register_forward_pre_hook(adder, with_kwargs=True)
+        try:
+            both = generator.run([prompt, prompt], generation, lambda _: None)
+        finally:
+            handle.remove()
+    written = dict(zip(("plain", "steered"), both, strict=True))
     texts = [
         Text(ids=each.ids, changed_from=prompt.content_start, scored=(1, len(each.ids)))
         for each in written.values()
@@ -98,7 +95,10 @@ def continued(
 
 
 class _Adder:
-    """A hook that adds a vector behind the BOS, also where earlier positions are cached."""
+    """A hook that adds a vector behind the BOS of the second of two rows.
+
+    It does so also where earlier positions are cached.
+    """
 
     def __init__(self, vector: np.ndarray, start: int) -> None:
         self._vector, self._start, self._begun = torch.tensor(vector), start, False
@@ -110,7 +110,7 @@ class _Adder:
         # One position in a later pass is the newest token; more are the whole text again.
         first = 0 if self._begun and stream.shape[1] == 1 else self._start
         self._begun = True
-        stream[:, first:] += self._vector.to(stream)
+        stream[1, first:] += self._vector.to(stream)
         return (
             ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
         )
