@@ -15,7 +15,7 @@ from emoact.jobs.snapshot import UnitProgress
 from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
 
-_LOG_LINES = 20
+_LOG_LINES = 30
 
 
 def read_run(results: str | os.PathLike[str], run_id: str) -> RunView:
