@@ -14,6 +14,7 @@ from emoact.stats.null.uncertainty import finite_mean, percentile_interval
 from emoact.stats.products import Vectors, class_sums, compact, contrast_means
 from emoact.stats.rank import unit_ranks
 
+_MANY_PROMPTS = 400
 _NULL_SPLITS = 20
 _NULL_GROUPS = 16
 """Groups of scenarios that are split in the null, where there are more than twice as many."""
@@ -81,11 +82,13 @@ def split_half_null(
     cosines = np.empty((len(chosen), vectors.shape[1]))
     for layer in range(vectors.shape[1]):
         rows = compact(vectors[plan.used, layer], len(chosen))
+        # A band of many prompts needs no more digits, and costs half as much.
+        rows = rows.astype(np.float32 if len(rows) > _MANY_PROMPTS else np.float64, copy=False)
         whole = np.stack([rows[own].sum(axis=0) for own in members])
-        here = np.stack([chosen[:, own] @ rows[own] for own in members], axis=1)
+        here = np.stack([chosen[:, own].astype(rows.dtype) @ rows[own] for own in members], axis=1)
         sums = np.concatenate([here, whole - here], axis=1)
         products = sums @ sums.swapaxes(1, 2)
-        floor = 1e-13 * largest_square(rows)
+        floor = (1e-13 if rows.dtype == np.float64 else 1e-10) * largest_square(rows)
         # A half without a prompt of a class has no weights.
         with np.errstate(invalid="ignore"):
             of_first, of_second = first @ products, second @ products
