@@ -48,7 +48,12 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "executors": _executors,
     **{
         f"measures-{table.name}": functools.partial(catalogue.measures_markdown, table.name)
-        for table in (*catalogue.TABLES, *catalogue.NORM_TABLES, *catalogue.TRANSFER_TABLES)
+        for table in (
+            *catalogue.TABLES,
+            *catalogue.NORM_TABLES,
+            *catalogue.TRANSFER_TABLES,
+            *catalogue.CAUSE_TABLES,
+        )
     },
 }
 _MARKED = re.compile(

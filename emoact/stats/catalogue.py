@@ -10,6 +10,7 @@ import numpy as np
 
 from emoact.errors import RequestError
 from emoact.measures import Cell, Kind, Measure
+from emoact.stats import causes_columns
 from emoact.stats.across import between, transfer_table
 from emoact.stats.across import geometry as shared
 from emoact.stats.directions import emotion, separation, stability, strength
@@ -56,6 +57,12 @@ _IDENTIFIERS: Mapping[str, tuple[Kind, str]] = {
     "classifier": ("str", "mass_mean (the direction), lda or logistic, or a baseline of texts"),
     "basis": ("str", "fixed (one basis for all layers), or per_layer"),
     "axis": ("int", "Principal axis, from 0"),
+    "component": ("str", "embedding, head, bias (of the output projection) or mlp"),
+    "head": ("int", "Head of the layer, from 0"),
+    "kv_group": ("int", "Group of keys and values that the head reads"),
+    "side": ("str", "raised or lowered"),
+    "rank": ("int", "Place at its end, from 1"),
+    "token": ("str", "Text of the token"),
 }
 
 
@@ -210,6 +217,20 @@ TRANSFER_TABLES: tuple[Table, ...] = (
         transfer_table.MEASURES,
     ),
 )
+CAUSE_TABLES: tuple[Table, ...] = (
+    _table(
+        "heads",
+        "Contributions of every component to a direction",
+        "component layer head kv_group",
+        causes_columns.MEASURES,
+    ),
+    _table(
+        "lens",
+        "Tokens of a direction through the unembedding",
+        "side rank token",
+        causes_columns.MEASURES,
+    ),
+)
 """The tables of `emoact transfer`."""
 
 
@@ -219,7 +240,7 @@ def table_named(name: str) -> Table:
     Raises:
         RequestError: There is none.
     """
-    for table in (*TABLES, *NORM_TABLES, *TRANSFER_TABLES):
+    for table in (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES):
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)

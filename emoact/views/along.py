@@ -81,6 +81,7 @@ def show_lens(source: Heads, choice: Choice) -> Shown:
         caption="Tokens that the unembedding raises and lowers most along the direction of "
         f"{where(source.chosen(choice))}, beside the 95th percentile of random directions.",
         name=f"lens-{saved.id[:6]}",
+        columns="lens",
     )
 
 

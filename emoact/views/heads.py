@@ -158,6 +158,7 @@ def show_map(source: Heads, choice: Choice) -> Shown:
         caption=f"Contribution of every head to the direction of {where(saved)}, in model units."
         f"{grey}",
         name=f"heads-{saved.id[:6]}",
+        columns="heads",
     )
 
 
@@ -260,6 +261,7 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
         f"direction of {where(saved)}, with 95 % intervals over scenarios. Crosses: "
         "their means under relabelling.",
         name=f"largest-{saved.id[:6]}",
+        columns="heads",
     )
 
 
