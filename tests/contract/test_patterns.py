@@ -76,7 +76,7 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
     assert main([*ASKED, "--results", str(results), "--budget", budget]) == 0
     said = capsys.readouterr()
     found = json.loads(said.out)
-    form = "triangles" if budget == "1000" else "reduced"
+    form: patterns.Form = "triangles" if budget == "1000" else "reduced"
     assert found["form"] == form
     assert ("more than the budget" in said.err) == (form == "reduced")
     path = Path(found["patterns"])
@@ -121,7 +121,7 @@ def test_a_disk_without_room_is_named_before_a_run(
 
 
 def test_more_than_is_free_is_reduced_with_the_reason() -> None:
-    sizes = {"triangles": 900, "reduced": 300}
+    sizes: dict[patterns.Form, int] = {"triangles": 900, "reduced": 300}
     assert patterns.form_for(sizes, 1_000, 5_000) == ("triangles", "")
     form, why = patterns.form_for(sizes, 1_000, 500)
     assert form == "reduced"
