@@ -74,7 +74,9 @@ def test_units_of_the_real_model_become_directions_and_distances(
     assert len(rows) == 3 * 2 * 30
     picture = saved_as(page, "svg", tmp_path).read_text()
     assert "95 % of relabelled data" in picture
-    assert "smollm2-135m, residual stream and MLP output" in picture
+    # A caption is broken into lines.
+    words = " ".join(re.sub(r"<[^>]+>", " ", picture).split())
+    assert "SmolLM2 135M (Q4_1), residual stream and MLP output" in words
     assert saved_as(page, "png", tmp_path).read_bytes().startswith(b"\x89PNG")
     window.shoot("directions-light")
 
