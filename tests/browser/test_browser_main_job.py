@@ -66,9 +66,11 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
 
     page.get_by_role("button", name="Look at the activations").click()
     expect(page).to_have_url(re.compile(r"/activations\?model=smollm2-135m"))
-    expect(page.locator(".legendtext")).to_have_text(EMOTIONS)
+    expect(page.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_text(EMOTIONS)
     # Two panels with a line for each emotion, and a band for each line.
-    expect(page.locator(".scatterlayer .trace .js-line")).to_have_count(8 + 8)
+    expect(page.locator(".js-plotly-plot").first.locator(".scatterlayer .js-line")).to_have_count(
+        8 + 8
+    )
     # What a few massive tokens do is said before the sink, and before any difference of medians.
     answer = page.get_by_text("times the median residual stream norm at layer").first
     expect(answer).to_contain_text(
@@ -95,7 +97,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
 
     dark = visit("dark", 1920)
     dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")
-    expect(dark.page.locator(".legendtext")).to_have_text(EMOTIONS)
+    expect(dark.page.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_text(EMOTIONS)
     dark.shoot("activations-dark")
     for name in ("", "extract", "runs"):
         dark.open(f"{server.url}/{name}")
