@@ -202,7 +202,7 @@ class SavedAnalysis(Description):
 
     def _read(self, name: str, reader: Callable[[bytes, str], T]) -> T:
         if name not in self.tables:
-            title = catalogue.table_named(name).title
+            title = catalogue.table_named(name, catalogue.TABLES).title
             raise RequestError(
                 f"analysis {self.id} has no table {name} ({title}); it was made by emoact "
                 f"{self.versions.get('emoact', 'of an unknown version')}",

@@ -14,7 +14,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from emoact.errors import EmoactError, RequestError
-from emoact.models.shape import TEXT_ONLY, check_against_weights, check_files
+from emoact.models.shape import (
+    TEXT_ONLY,
+    check_against_weights,
+    check_files,
+    read_config,
+    shape_of_config,
+)
 from emoact.models.source import ModelSource
 from emoact.models.tokenizer_file import check_tokenizer
 from emoact.models.weights import check_memory, check_weights, count_parameters, weight_files
@@ -114,8 +120,9 @@ def load_model(
     n_parameters = count_parameters(weights)
     check_memory(source.name, n_parameters, options.dtype)
     check_files(source.path)
-    if source.shape is not None:
-        check_against_weights(source.shape, n_parameters, source.path / "config.json")
+    # Of the folder itself, which transformers will read, and not of the registry.
+    sizes = shape_of_config(read_config(source.path), source.path)
+    check_against_weights(sizes, n_parameters, source.path / "config.json")
     if (source.path / "tokenizer.json").is_file():
         check_tokenizer(source.path / "tokenizer.json")
     try:

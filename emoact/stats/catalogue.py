@@ -234,13 +234,16 @@ CAUSE_TABLES: tuple[Table, ...] = (
 """The tables of `emoact transfer`."""
 
 
-def table_named(name: str) -> Table:
+def table_named(
+    name: str,
+    among: Sequence[Table] = (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES),
+) -> Table:
     """The table of this name.
 
     Raises:
-        RequestError: There is none.
+        RequestError: There is none among these.
     """
-    for table in (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES):
+    for table in among:
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)

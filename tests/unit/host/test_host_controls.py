@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.cli import main
+from emoact.decode import sealed, unsealed
 from emoact.errors import RequestError
 from emoact.jobs import control, launch
 from emoact.jobs.controls import controls_of
@@ -67,8 +68,8 @@ def test_weights_from_pickles_are_allowed_by_the_user_and_not_by_the_run_of_the_
     world: World,
 ) -> None:
     for path in (world.results / "runs").glob("*/config.json"):
-        content = json.loads(path.read_text())
-        path.write_text(json.dumps({**content, "allow_pickle_weights": True}))
+        content, _ = unsealed(json.loads(path.read_text()))
+        path.write_text(json.dumps(sealed({**content, "allow_pickle_weights": True})))
     (model,) = controls_of(prepared(world).config).models
     assert not model.allow_pickle_weights
     request = AnalyzeRequest(
