@@ -234,7 +234,8 @@ def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
     for page in ("directions", "distances", "activations", "directions"):
         app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, (page, app.exception)
-        assert len(app.get("plotly_chart")) == 1, page
+        # Below the norms stands their difference to neutral.
+        assert len(app.get("plotly_chart")) == (2 if page == "activations" else 1), page
 
 
 def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) -> None:
