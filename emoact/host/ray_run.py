@@ -134,7 +134,7 @@ class _Driver:
         self._tell()
 
     def end(self) -> None:
-        """End all workers, whatever they do; a file is whole or not there."""
+        """End all workers at once; a file is whole or not there."""
         for worker in [*self._idle, *(worker for worker, _ in self._working.values())]:
             with contextlib.suppress(Exception):
                 self._ray.kill(worker)

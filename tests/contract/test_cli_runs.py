@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emoact.cli import main
+from emoact.decode import sealed, unsealed
 from emoact.jobs import progress
 from emoact.jobs.snapshot import State
 from tests.support.numpy_engine import behave
@@ -75,9 +76,9 @@ def test_a_number_beyond_all_numbers_costs_its_own_run_alone(
 ) -> None:
     make_run(world.results, "good")
     status = make_run(world.results, "bad").status_path
-    fields = json.loads(status.read_text())
+    fields, _ = unsealed(json.loads(status.read_text()))
     fields["snapshot"]["elapsed_s"] = 10**400
-    status.write_text(json.dumps(fields))
+    status.write_text(json.dumps(sealed(fields)))
     assert runs(world, "list") == 0
     out = capsys.readouterr().out
     assert "good" in out

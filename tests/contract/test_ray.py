@@ -1,4 +1,4 @@
-"""A run on Ray: its files are those of a local run, whoever is lost on the way."""
+"""A run on Ray: its files are those of a local run, also where workers are lost on the way."""
 
 from __future__ import annotations
 
