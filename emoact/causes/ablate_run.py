@@ -11,7 +11,7 @@ from emoact.causes.ablate import KIND, AblateSettings, AblateWork, rests_on
 from emoact.causes.ablation import Ablations, Means, Part, Readout, part_means
 from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
 from emoact.causes.passes import Text
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import save_once
 from emoact.causes.steer import SITE
 from emoact.causes.steer_run import scenarios_of
 from emoact.causes.steering import Split, split_scenarios
@@ -42,14 +42,12 @@ def run_ablate(
     work = decode(AblateWork, request.asked, where="the request for ablations")
     units = [read_named(root, work.folder, name) for name in work.units]
     basis = rests_on(units, work.settings)
-    saved = read_cause(root, KIND, cause_id(KIND, basis))
-    existing = saved is not None
-    if saved is None:
+
+    def found() -> dict[str, Any]:
         engine = saved_model(units, request, reporter, engine_for)
-        found = _computed(units, work, reporter, engine)
-        reporter.step("write", model="", share=1.0)
-        saved = save_cause(root, KIND, basis, found)
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+        return _computed(units, work, reporter, engine)
+
+    save_once(root, KIND, basis, reporter, found)
 
 
 def _computed(

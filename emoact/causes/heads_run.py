@@ -10,7 +10,7 @@ import numpy as np
 from emoact.causes.components import check_sum, collect_terms
 from emoact.causes.contributions import Contributions, contributions, rows_of
 from emoact.causes.heads import KIND, HeadsWork, rests_on
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import save_once
 from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -43,13 +43,13 @@ def run_heads(
     work = decode(HeadsWork, request.asked, where="the request for heads")
     units = [read_named(root, work.folder, name) for name in work.units]
     basis = rests_on(units, work)
-    saved = read_cause(root, KIND, cause_id(KIND, basis))
-    existing = saved is not None
-    if saved is None:
-        found = _computed(units, work, request, reporter, engine_for)
-        reporter.step("write", model="", share=1.0)
-        saved = save_cause(root, KIND, basis, found)
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+    save_once(
+        root,
+        KIND,
+        basis,
+        reporter,
+        lambda: _computed(units, work, request, reporter, engine_for),
+    )
 
 
 def _computed(

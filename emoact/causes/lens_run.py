@@ -11,7 +11,7 @@ from jaxtyping import Float
 from emoact.causes.direction import direction_of
 from emoact.causes.heads_run import saved_model
 from emoact.causes.lens import KIND, Ends, LensWork, found_of, rests_on
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import save_once
 from emoact.decode import decode, encode
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -37,32 +37,27 @@ def run_lens(
     work = decode(LensWork, request.asked, where="the request for a logit lens")
     units = [read_named(root, work.folder, name) for name in work.units]
     basis = rests_on(units, work)
-    saved = read_cause(root, KIND, cause_id(KIND, basis))
-    existing = saved is not None
-    if saved is None:
+
+    def found() -> dict[str, Any]:
         engine = saved_model(units, request, reporter, engine_for)
         direction = direction_of(units[0], units[1], work.target)
         settings = work.settings
         reporter.step("analyze", model="", detail="unembedding", share=0.5)
         every = np.vstack([direction.vector, direction.random(settings.n_random, settings.seed)])
         ends = ends_of(engine, every, settings.n_tokens)
-        found = found_of(ends, token_strings(engine, ends))
-        saved = save_cause(
-            root,
-            KIND,
-            basis,
-            {
-                "model": work.folder,
-                "emotion": work.emotion,
-                "neutral": settings.neutral,
-                "target": encode(work.target),
-                "random_weights": engine.facts.random_weights,
-                "direction_norm": direction.norm,
-                "n_random": settings.n_random,
-                **found,
-            },
-        )
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+        ends_found = found_of(ends, token_strings(engine, ends))
+        return {
+            "model": work.folder,
+            "emotion": work.emotion,
+            "neutral": settings.neutral,
+            "target": encode(work.target),
+            "random_weights": engine.facts.random_weights,
+            "direction_norm": direction.norm,
+            "n_random": settings.n_random,
+            **ends_found,
+        }
+
+    save_once(root, KIND, basis, reporter, found)
 
 
 @torch.inference_mode()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.heads_run import saved_model, saved_prompts
 from emoact.causes.patterns import FILE, KIND, PatternsWork, PatternWriter, bytes_of, rests_on
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import cause_id, save_once
 from emoact.decode import decode
 from emoact.extraction.engine import EngineFor
 from emoact.jobs.causes import CausesRequest
@@ -31,9 +33,8 @@ def run_patterns(
     unit = read_named(root, work.folder, work.unit)
     basis = rests_on(unit, work)
     name = cause_id(KIND, basis)
-    saved = read_cause(root, KIND, name)
-    existing = saved is not None
-    if saved is None:
+
+    def found() -> dict[str, Any]:
         engine = saved_model((unit,), request, reporter, engine_for)
         prompts, facts = saved_prompts(unit), engine.facts
         waiting: dict[int, list[np.ndarray]] = {}
@@ -75,27 +76,23 @@ def run_patterns(
             writer.close()
         means = sums / n_tokens if sums is not None else np.empty((0, 3))
         layers, heads = np.divmod(np.arange(len(means)), facts.n_heads)
-        saved = save_cause(
-            root,
-            KIND,
-            basis,
-            {
-                "model": work.folder,
-                "emotion": unit.emotion,
-                "form": work.form,
-                "n_prompts": len(prompts),
-                "n_layers": facts.n_layers,
-                "n_heads": facts.n_heads,
-                "random_weights": facts.random_weights,
-                "size": path.stat().st_size,
-                "names": [str(p.get("id", i)) for i, p in enumerate(unit.prompts or ())]
-                or [str(i) for i in range(len(prompts))],
-                "strings": [list(prompt.strings) for prompt in prompts],
-                "content": [list(prompt.content) for prompt in prompts],
-                "heads": [
-                    {"layer": int(layer), "head": int(head), **dict(zip(SHARES, row, strict=True))}
-                    for layer, head, row in zip(layers, heads, means.tolist(), strict=True)
-                ],
-            },
-        )
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+        return {
+            "model": work.folder,
+            "emotion": unit.emotion,
+            "form": work.form,
+            "n_prompts": len(prompts),
+            "n_layers": facts.n_layers,
+            "n_heads": facts.n_heads,
+            "random_weights": facts.random_weights,
+            "size": path.stat().st_size,
+            "names": [str(p.get("id", i)) for i, p in enumerate(unit.prompts or ())]
+            or [str(i) for i in range(len(prompts))],
+            "strings": [list(prompt.strings) for prompt in prompts],
+            "content": [list(prompt.content) for prompt in prompts],
+            "heads": [
+                {"layer": int(layer), "head": int(head), **dict(zip(SHARES, row, strict=True))}
+                for layer, head, row in zip(layers, heads, means.tolist(), strict=True)
+            ],
+        }
+
+    save_once(root, KIND, basis, reporter, found)

@@ -12,7 +12,7 @@ import numpy as np
 from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of
 from emoact.causes.heads_run import saved_model
 from emoact.causes.project import KIND, ProjectWork, passages_of, rests_on
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import save_once
 from emoact.decode import decode, encode
 from emoact.errors import RequestError
 from emoact.extraction.engine import Engine, EngineFor
@@ -38,9 +38,8 @@ def run_project(
     work = decode(ProjectWork, request.asked, where="the request for projections")
     units = [read_named(root, work.folder, name) for name in work.units]
     basis = rests_on(units, work)
-    saved = read_cause(root, KIND, cause_id(KIND, basis))
-    existing = saved is not None
-    if saved is None:
+
+    def found() -> dict[str, Any]:
         engine = saved_model(units, request, reporter, engine_for)
         direction = direction_of(units[0], units[1], work.target)
         size = max(1, Path(work.file).stat().st_size)
@@ -56,23 +55,19 @@ def run_project(
                 share=min(1.0, n_bytes / size),
             )
 
-        found = project_file(engine, direction, work, on_read)
-        saved = save_cause(
-            root,
-            KIND,
-            basis,
-            {
-                "model": work.folder,
-                "emotion": work.emotion,
-                "neutral": work.neutral,
-                "target": encode(work.target),
-                "file": work.file,
-                "random_weights": engine.facts.random_weights,
-                "direction_norm": direction.norm,
-                **found,
-            },
-        )
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+        projected = project_file(engine, direction, work, on_read)
+        return {
+            "model": work.folder,
+            "emotion": work.emotion,
+            "neutral": work.neutral,
+            "target": encode(work.target),
+            "file": work.file,
+            "random_weights": engine.facts.random_weights,
+            "direction_norm": direction.norm,
+            **projected,
+        }
+
+    save_once(root, KIND, basis, reporter, found)
 
 
 def project_file(

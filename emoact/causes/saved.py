@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emoact.decode import read_json, sealed, sha256_of, unchanged
 from emoact.errors import FileRefusedError, RequestError
+from emoact.jobs.reporter import RunReporter
 from emoact.schema import Finding
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
@@ -59,6 +60,34 @@ def save_cause(
     content = _plain({"kind": kind, "rests_on": rests_on, "found": found})
     write_json(path, sealed({"schema_version": CAUSES_VERSION, **content}))
     return SavedCause(id=name, path=path, **content)
+
+
+def save_once(
+    root: ResultsRoot,
+    kind: str,
+    rests_on: Mapping[str, Any],
+    reporter: RunReporter,
+    found: Callable[[], Mapping[str, Any]],
+) -> None:
+    """Save a result unless it is on disk, and report where it is.
+
+    Args:
+        root: The results folder.
+        kind: Of the result.
+        rests_on: What names it.
+        reporter: Of the run that asks.
+        found: Computes the result; not called where it is on disk.
+
+    Raises:
+        EmoactError: It could not be written.
+    """
+    saved = read_cause(root, kind, cause_id(kind, rests_on))
+    existing = saved is not None
+    if saved is None:
+        content = found()
+        reporter.step("write", model="", share=1.0)
+        saved = save_cause(root, kind, rests_on, content)
+    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
 
 
 def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:

@@ -11,7 +11,7 @@ import numpy as np
 from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
-from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.saved import cause_id, read_cause, save_cause, save_once
 from emoact.causes.steer import BAND, KIND, SITE, SteerWork, n_evaluations, rests_on
 from emoact.causes.steering import Directions, SteerSettings, directions_of, split_scenarios
 from emoact.causes.unembedding import Unembedding
@@ -46,14 +46,12 @@ def run_steer(
     work = decode(SteerWork, request.asked, where="the request for steering")
     units = [read_named(root, work.folder, name) for name in work.units]
     basis = rests_on(units, work.settings)
-    saved = read_cause(root, KIND, cause_id(KIND, basis))
-    existing = saved is not None
-    if saved is None:
+
+    def found() -> dict[str, Any]:
         engine = saved_model(units, request, reporter, engine_for)
-        found = _Steering(root, units, work, reporter, engine).found()
-        reporter.step("write", model="", share=1.0)
-        saved = save_cause(root, KIND, basis, found)
-    reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
+        return _Steering(root, units, work, reporter, engine).found()
+
+    save_once(root, KIND, basis, reporter, found)
 
 
 class _Steering:

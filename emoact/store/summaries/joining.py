@@ -125,7 +125,7 @@ class _SiteArrays(Mapping[str, np.ndarray]):
 
 
 def _weighted(shares: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
-    """Weighted mean over parts; a part without weight does not count, even where its value is not finite."""
+    """Weighted mean over parts; one without weight does not count, finite or not."""
     terms = [
         np.where(share > 0, share * value, 0.0) for share, value in zip(shares, values, strict=True)
     ]
