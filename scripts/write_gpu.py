@@ -69,7 +69,7 @@ def rounding(model: str, device: Any, n_prompts: int = 3) -> list[dict[str, Any]
 
     from emoact.bench.subject import Subject
     from emoact.data import read_prompts
-    from emoact.extraction.self_check import relative_differences, single_prompt
+    from emoact.extraction.reference import relative_differences, single_prompt
     from emoact.sites import saved_sites
 
     dataset = read_prompts(DATA)

@@ -13,7 +13,7 @@ from emoact.bench.peak import peak_of
 from emoact.bench.result import MemoryPoint
 from emoact.bench.subject import RUN, Subject
 from emoact.bench.ways import Prompts, Way
-from emoact.extraction.self_check import relative_difference
+from emoact.extraction.reference import relative_difference
 from emoact.sites import SiteName
 
 _LIMIT_SECONDS = 0.5

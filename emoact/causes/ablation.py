@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 
 from emoact.causes.ablate import PartKind
-from emoact.causes.passes import Edited, Text, UpperLayers, check_layer
+from emoact.causes.chosen import check_layer
+from emoact.causes.passes import Edited, Text, UpperLayers
 from emoact.errors import RequestError
 
 Z, ATTENTION, MLP, INPUT = (

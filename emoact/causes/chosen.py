@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from emoact.causes.contributions import Target
 from emoact.decode import sha256_of
 from emoact.errors import RequestError
 from emoact.models.alike import ModelRequest
@@ -12,6 +17,63 @@ from emoact.positions import Pooling
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_named
 from emoact.store.unit import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectionRequest:
+    """A request about one direction, from the command line or a page.
+
+    Attributes:
+        results: The results folder.
+        model: A folder under `activations`, or the name it was extracted by.
+        emotion: The class that the direction points to.
+        target: The place of the direction.
+        run_id: Name of the run; None makes one.
+        allow_pickle_weights: Load weights that are stored as pickles.
+    """
+
+    results: str | os.PathLike[str] = "results"
+    model: str
+    emotion: str
+    target: Target
+    run_id: str | None = None
+    allow_pickle_weights: bool = False
+
+    def command_of(self, name: str, own: Sequence[str]) -> str:
+        """The shell command of a request with these options of its own."""
+        target = self.target
+        words = ["python", "-m", "emoact", name, "--results", os.fspath(self.results)]
+        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
+        words += ["--site", target.site, "--pooling", target.pooling]
+        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
+        return shlex.join([*words, *own])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectionWork:
+    """What a run about one direction is asked for.
+
+    Attributes:
+        folder: Folder of the model.
+        units: File names of the emotion and of neutral.
+        emotion: Label.
+        target: The place.
+    """
+
+    folder: str
+    units: tuple[str, str]
+    emotion: str
+    target: Target
+
+
+def direction_work(units: Sequence[Unit], request: DirectionRequest) -> dict[str, Any]:
+    """Fields of a `DirectionWork` on the units of the emotion and of neutral."""
+    return {
+        "folder": units[0].folder,
+        "units": (units[0].path.name, units[1].path.name),
+        "emotion": request.emotion,
+        "target": request.target,
+    }
 
 
 def units_of(
@@ -53,6 +115,21 @@ def units_of(
     return tuple(read_named(root, folder, names[label]) for label in labels or names)
 
 
+def direction_units(
+    root: ResultsRoot, model: str, emotion: str, neutral: str, target: Target
+) -> tuple[Unit, ...]:
+    """The units of a direction, the emotion first.
+
+    Raises:
+        RequestError: A name is unknown, or these files cannot have the pooling.
+    """
+    if emotion == neutral:
+        raise RequestError(f"{emotion!r} cannot be contrasted with itself")
+    units = units_of(root, model, (emotion, neutral))
+    check_pooling(target.pooling, units)
+    return units
+
+
 def unit_digest(unit: Unit) -> str:
     """Hash of everything about a unit that decides its activations, and of its scenarios."""
     made = {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
@@ -84,6 +161,16 @@ def check_pooling(pooling: Pooling, units: Sequence[Unit]) -> None:
             f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
             remedy="Extract with --generate, or take another --pooling.",
         )
+
+
+def check_layer(layer: int, n_layers: int) -> None:
+    """Refuse a layer that the model does not have.
+
+    Raises:
+        RequestError: It is out of range.
+    """
+    if not 0 <= layer < n_layers:
+        raise RequestError(f"layer {layer} is out of range; the model has 0 to {n_layers - 1}")
 
 
 def check_raw(model: ModelRequest, folder: str) -> None:

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from emoact.causes.passes import Text, UpperLayers, blocks_of, check_layer, stream_of
+from emoact.causes.chosen import check_layer
+from emoact.causes.passes import Text, UpperLayers, blocks_of, stream_of
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.engine import Tokenised

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
+from emoact.causes.chosen import (
+    DirectionRequest,
+    DirectionWork,
+    check_raw,
+    direction_units,
+    direction_work,
+    unit_digest,
+)
 from emoact.causes.contributions import ContrastSettings, Target
 from emoact.causes.prepared import Prepared, prepared, result_of, run_name, time_of
 from emoact.causes.saved import SavedCause, saved_causes
 from emoact.decode import encode
-from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
@@ -34,56 +39,32 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadsRequest:
+class HeadsRequest(DirectionRequest):
     """A request from the command line or a page.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
-        emotion: The class that the direction points to.
-        target: The place of the direction.
         settings: Of the statistics.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str
-    emotion: str
-    target: Target
     settings: ContrastSettings = field(default_factory=ContrastSettings)
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
     @property
     def command(self) -> str:
         """The shell command of the request."""
-        target, settings, default = self.target, self.settings, ContrastSettings()
-        words = ["python", "-m", "emoact", "heads", "--results", os.fspath(self.results)]
-        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
-        words += ["--site", target.site, "--pooling", target.pooling]
-        words += ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        words += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
-        return shlex.join(words)
+        settings, default = self.settings, ContrastSettings()
+        own = ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
+        own += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
+        return self.command_of("heads", own)
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadsWork:
+class HeadsWork(DirectionWork):
     """What a run is asked for.
 
     Attributes:
-        folder: Folder of the model.
-        units: File names of the emotion and of neutral.
-        emotion: Label.
-        target: The place.
         settings: Of the statistics.
     """
 
-    folder: str
-    units: tuple[str, str]
-    emotion: str
-    target: Target
     settings: ContrastSettings
 
 
@@ -95,20 +76,13 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
             were made, or their model is not installed here.
     """
     run_id, root = run_name(request.run_id), ResultsRoot(request.results)
-    units = units_of(root, request.model, (request.emotion, request.settings.neutral))
+    units = direction_units(
+        root, request.model, request.emotion, request.settings.neutral, request.target
+    )
     request.target.check(units[0].n_layers)
-    if request.emotion == request.settings.neutral:
-        raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
-    check_pooling(request.target.pooling, units)
     model = model_of(units, root, request.target.sites, request.allow_pickle_weights)
     check_raw(model, units[0].folder)
-    work = HeadsWork(
-        folder=units[0].folder,
-        units=(units[0].path.name, units[1].path.name),
-        emotion=request.emotion,
-        target=request.target,
-        settings=request.settings,
-    )
+    work = HeadsWork(**direction_work(units, request), settings=request.settings)
     return prepared(
         root,
         KIND,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,8 +10,14 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from emoact import numbers
-from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
-from emoact.causes.contributions import Target
+from emoact.causes.chosen import (
+    DirectionRequest,
+    DirectionWork,
+    check_raw,
+    direction_units,
+    direction_work,
+    unit_digest,
+)
 from emoact.causes.direction import direction_of
 from emoact.causes.prepared import Prepared, prepared, run_name
 from emoact.causes.saved import SavedCause, saved_causes
@@ -64,56 +68,32 @@ class LensSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LensRequest:
+class LensRequest(DirectionRequest):
     """A request from the command line or a page.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
-        emotion: The class that the direction points to.
-        target: The place of the direction.
         settings: Of the lens.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str
-    emotion: str
-    target: Target
     settings: LensSettings = field(default_factory=LensSettings)
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
     @property
     def command(self) -> str:
         """The shell command of the request."""
-        target, settings = self.target, self.settings
-        words = ["python", "-m", "emoact", "lens", "--results", os.fspath(self.results)]
-        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
-        words += ["--site", target.site, "--pooling", target.pooling]
-        words += ["--neutral", settings.neutral, "--random", str(settings.n_random)]
-        words += ["--top", str(settings.n_tokens), "--seed", str(settings.seed)]
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        return shlex.join(words)
+        settings = self.settings
+        own = ["--neutral", settings.neutral, "--random", str(settings.n_random)]
+        own += ["--top", str(settings.n_tokens), "--seed", str(settings.seed)]
+        return self.command_of("lens", own)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LensWork:
+class LensWork(DirectionWork):
     """What a run is asked for.
 
     Attributes:
-        folder: Folder of the model.
-        units: File names of the emotion and of neutral.
-        emotion: Label.
-        target: The place.
         settings: Of the lens.
     """
 
-    folder: str
-    units: tuple[str, str]
-    emotion: str
-    target: Target
     settings: LensSettings
 
 
@@ -125,20 +105,13 @@ def prepare_lens(request: LensRequest) -> Prepared:
             direction or do not say how they were made, or their model is not installed here.
     """
     run_id, root = run_name(request.run_id), ResultsRoot(request.results)
-    if request.emotion == request.settings.neutral:
-        raise RequestError(f"{request.emotion!r} cannot be contrasted with itself")
-    units = units_of(root, request.model, (request.emotion, request.settings.neutral))
-    check_pooling(request.target.pooling, units)
+    units = direction_units(
+        root, request.model, request.emotion, request.settings.neutral, request.target
+    )
     direction_of(units[0], units[1], request.target)
     model = model_of(units, root, (request.target.site,), request.allow_pickle_weights)
     check_raw(model, units[0].folder)
-    work = LensWork(
-        folder=units[0].folder,
-        units=(units[0].path.name, units[1].path.name),
-        emotion=request.emotion,
-        target=request.target,
-        settings=request.settings,
-    )
+    work = LensWork(**direction_work(units, request), settings=request.settings)
     n = numbers.plural(request.settings.n_random, "random direction")
     return prepared(
         root,

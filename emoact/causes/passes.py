@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import nn
 
+from emoact.causes.chosen import check_layer
 from emoact.causes.unembedding import Unembedding
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.shortcut import shortcut
@@ -375,31 +376,19 @@ def said_of(logits: torch.Tensor, text: Text) -> Float64[np.ndarray, " token"]:
     first, stop = max(text.scored[0], 1), text.scored[1]
     at = logits[first - 1 : stop - 1].float()
     tokens = torch.tensor(text.ids[first:stop], device=at.device)
-    said: np.ndarray = (
-        (at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)).double().cpu().numpy()
-    )
-    return said
+    said = at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)
+    found: np.ndarray = said.double().cpu().numpy()
+    return found
 
 
 class _EnoughError(Exception):
     """Raised at the layer whose input is wanted, to skip the rest of the pass."""
 
 
-def check_layer(layer: int, n_layers: int) -> None:
-    """Refuse a layer that the model does not have.
-
-    Raises:
-        RequestError: It is out of range.
-    """
-    if not 0 <= layer < n_layers:
-        raise RequestError(f"layer {layer} is out of range; the model has 0 to {n_layers - 1}")
-
-
 def blocks_of(bridge: Any) -> list[Any]:
     """The transformer blocks of the wrapped model, in their order."""
     n_layers = int(bridge.cfg.n_layers)
-    body = getattr(bridge.original_model, "base_model", bridge.original_model)
-    for module in body.modules():
+    for module in getattr(bridge.original_model, "base_model", bridge.original_model).modules():
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
             return list(module)
     raise RequestError("this model has no list of blocks, so that no layer can be changed")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import check_pooling, unit_digest, units_of
+from emoact.causes.chosen import (
+    DirectionRequest,
+    DirectionWork,
+    direction_units,
+    direction_work,
+    unit_digest,
+)
 from emoact.causes.contributions import Target
 from emoact.causes.direction import N_TOP, Projected, SavedDirection, direction_of, projected
 from emoact.causes.prepared import Prepared, prepared, run_name, time_of
@@ -40,30 +45,18 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectRequest:
+class ProjectRequest(DirectionRequest):
     """A request from the command line.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
-        emotion: The class that the direction points to.
-        target: The place of the direction.
         file: UTF-8 text, a passage a line.
         neutral: Class that the direction is measured from.
         n_top: Tokens and passages at each end.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str
-    emotion: str
-    target: Target
     file: str | os.PathLike[str]
     neutral: str = "neutral"
     n_top: int = N_TOP
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_top <= _MOST_TOP:
@@ -72,53 +65,25 @@ class ProjectRequest:
     @property
     def command(self) -> str:
         """The shell command of the request."""
-        target = self.target
-        words = ["python", "-m", "emoact", "project", "--results", os.fspath(self.results)]
-        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
-        words += ["--site", target.site, "--pooling", target.pooling]
-        words += ["--neutral", self.neutral, "--file", os.fspath(self.file)]
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        return shlex.join([*words, "--top", str(self.n_top)])
+        own = ["--neutral", self.neutral, "--file", os.fspath(self.file), "--top", str(self.n_top)]
+        return self.command_of("project", own)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectWork:
+class ProjectWork(DirectionWork):
     """What a run is asked for.
 
     Attributes:
-        folder: Folder of the model.
-        units: File names of the emotion and of neutral.
-        emotion: Label.
         neutral: Label.
-        target: The place.
         file: Absolute path of the text.
         sha256: Hash of its bytes.
         n_top: Kept at each end.
     """
 
-    folder: str
-    units: tuple[str, str]
-    emotion: str
     neutral: str
-    target: Target
     file: str
     sha256: str
     n_top: int
-
-
-def direction_units(
-    root: ResultsRoot, model: str, emotion: str, neutral: str, target: Target
-) -> tuple[Unit, ...]:
-    """The units of a direction, the emotion first.
-
-    Raises:
-        RequestError: A name is unknown, or these files cannot have the pooling.
-    """
-    if emotion == neutral:
-        raise RequestError(f"{emotion!r} cannot be contrasted with itself")
-    units = units_of(root, model, (emotion, neutral))
-    check_pooling(target.pooling, units)
-    return units
 
 
 def prepare_project(request: ProjectRequest) -> Prepared:
@@ -135,11 +100,8 @@ def prepare_project(request: ProjectRequest) -> Prepared:
     model = model_of(units, root, (target.site,), request.allow_pickle_weights)
     size, sha256 = _hashed(Path(request.file))
     work = ProjectWork(
-        folder=units[0].folder,
-        units=(units[0].path.name, units[1].path.name),
-        emotion=request.emotion,
+        **direction_work(units, request),
         neutral=request.neutral,
-        target=target,
         file=os.path.realpath(request.file),
         sha256=sha256,
         n_top=request.n_top,

@@ -12,7 +12,8 @@ import numpy as np
 
 from emoact import sites as known
 from emoact.errors import EmoactError
-from emoact.extraction.self_check import PARITY, own_error, relative_difference, single_prompt
+from emoact.extraction.reference import own_error, relative_difference, single_prompt
+from emoact.extraction.self_check import PARITY
 from emoact.models.alike import installed_source, request_like
 from emoact.models.load import load_model
 from emoact.models.weights import ChangedWeightsError

@@ -19,7 +19,7 @@ from emoact.extraction.engine import (
 )
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.config import RunConfig
-from emoact.jobs.request import other_division
+from emoact.jobs.on_disk import other_division
 from emoact.models.source import ModelSource
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
 from emoact.store import manifest

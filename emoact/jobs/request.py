@@ -9,14 +9,14 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from emoact.data import read_prompts
 from emoact.decode import sha256_of
-from emoact.errors import EmoactError, RequestError, as_request_error
+from emoact.errors import RequestError
 from emoact.jobs.config import DatasetRef, RunConfig, RunModel, Shard, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
 from emoact.jobs.executor import LOCAL, RAY, SHARDS, find_executor
+from emoact.jobs.on_disk import units_on_disk
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.chat import check_chat
@@ -26,8 +26,6 @@ from emoact.models.source import ModelIdentity, ModelSource
 from emoact.models.weights import check_memory
 from emoact.schema import ChatFormat, Dataset, ExtractionOptions, Prompt, check_emotion
 from emoact.sites import check_poolable
-from emoact.store import manifest
-from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.parts import Part
 from emoact.store.protocol import PooledStore, find_store
@@ -357,73 +355,3 @@ def _options(options: ExtractionOptions) -> list[str]:
         words += ["--device", options.device]
     words += [] if options.chat is None else options.chat.command
     return words + ([] if options.generation is None else options.generation.command)
-
-
-def units_on_disk(
-    root: ResultsRoot,
-    source: ModelSource,
-    prompts: Mapping[str, Sequence[Prompt]],
-    *,
-    options: ExtractionOptions,
-    overwrite: bool,
-    store: str = "pickle",
-    others_at_work: bool = False,
-) -> frozenset[str]:
-    """The labels whose file is there with just this configuration, and will be left alone.
-
-    Looks at sizes, not at hashes; the run itself looks at those. Where others are at work, it looks
-    too at files that are not recorded.
-
-    Raises:
-        RequestError: A file of another configuration, or one that no run has recorded, is in the
-            way; says what differs.
-    """
-    try:
-        known = manifest.load(root).units
-    except EmoactError as error:
-        raise as_request_error(error) from error
-    there = set()
-    for emotion, chosen in prompts.items():
-        others = [] if overwrite else other_division(root, source.folder, emotion)
-        if others:
-            raise RequestError(
-                f"{source.folder}: {others[0]} is in the way: of {Part.of(emotion).emotion!r}, "
-                "another number of prompts was extracted there",
-                remedy="Pass --overwrite to replace it, or choose another folder with --results.",
-            )
-        path = root.unit_path(source.folder, emotion)
-        if not path.exists():
-            continue
-        entry = known.get(root.unit_name(source.folder, emotion))
-        asked = unit_configuration(source, chosen, options=options, store=store)
-        differing = [] if entry is None else _differences(entry.configuration, asked)
-        if entry is not None and not differing:
-            # A damaged file is computed again without a question.
-            if path.stat().st_size == entry.size:
-                there.add(emotion)
-        elif not overwrite and not (entry is None and others_at_work):
-            what = "; ".join(differing) or "no run of emoact is known to have written it"
-            raise RequestError(
-                f"{path} is in the way: {what}",
-                remedy="Pass --overwrite to replace it, or choose another folder with --results.",
-            )
-    return frozenset(there)
-
-
-def other_division(root: ResultsRoot, folder: str, label: str) -> list[str]:
-    """Labels of files of the same emotion that is divided there into another number of parts."""
-    part = Part.of(label)
-    return [
-        other
-        for other in root.labels_of(folder, part.emotion)
-        if Part.of(other).count != part.count
-    ]
-
-
-def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    # The commit of a model that has to be downloaded is not known yet.
-    ignored = () if asked["commit"] is not None else ("commit",)
-    return differences(
-        {key: saved[key] for key in saved if key not in ignored},
-        {key: asked[key] for key in asked if key not in ignored},
-    )

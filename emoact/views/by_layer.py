@@ -367,10 +367,9 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 def _raw_refusal(source: Analysed, choice: Choice) -> str:
     found = ", ".join(pairs(source).get(choice["pair"], ()))
-    for finding in (*source.saved.refusals, *source.saved.findings):
-        if finding.code == "raw_cosine_refused" and finding.where == found:
-            return str(finding.message)
-    return ""
+    notes = (*source.saved.refusals, *source.saved.findings)
+    own = (note for note in notes if note.code == "raw_cosine_refused" and note.where == found)
+    return next((str(note.message) for note in own), "")
 
 
 def empty(source: Analysed, choice: Choice) -> str:

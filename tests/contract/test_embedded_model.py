@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.self_check import own_error, single_prompt
+from emoact.extraction.reference import own_error, single_prompt
 from emoact.models.cache import RECORD
 from emoact.models.install import ensure_model
 from emoact.models.registry import find_spec

@@ -14,7 +14,7 @@ from emoact.extraction import self_check
 from emoact.extraction.by_prompt import is_cheaper
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.plan import plan_passes
-from emoact.extraction.self_check import single_prompt
+from emoact.extraction.reference import single_prompt
 from emoact.extraction.shortcut import shortcut
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
