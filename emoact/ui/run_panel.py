@@ -108,7 +108,7 @@ def _in_words(view: RunView) -> str:
             return f"{what}, {summary.samples_done:,} done"
         saved, units = sum(unit.done for unit in view.units), len(view.units)
         begun = any(unit.samples_done and not unit.done for unit in view.units)
-        again = "; the emotion that was not finished is computed again on resume" if begun else ""
+        again = "; the emotion that was under way is computed again on resume" if begun else ""
         return f"{what}, {saved} of {numbers.plural(units, 'file')} saved{again}"
     return what if summary.share is None else f"{what}, {summary.share:.0%} done"
 
