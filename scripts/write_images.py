@@ -13,8 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
-
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -25,7 +23,6 @@ from tests.support.visitor import chromium, window  # noqa: E402
 IMAGES = ROOT / "docs" / "images"
 HIGHEST = 1300
 """Pixels; a page that is longer is cut."""
-COLOURS = 128
 
 
 def main() -> None:
@@ -43,18 +40,10 @@ def main() -> None:
                 for name, address in addresses.items():
                     visitor.open(f"{server.url}/{address}")
                     visitor.shoot(f"{name}-{scheme}", folder=IMAGES, highest=HIGHEST)
-                    _shrink(IMAGES / f"{name}-{scheme}.png")
         report = make_report(results, lang="ja", out=Path(scratch) / "report.html")
         page = window(browser, width=1180).page
         page.goto(report.path.as_uri())
         page.screenshot(path=IMAGES / "report-ja-light.png")
-        _shrink(IMAGES / "report-ja-light.png")
-
-
-def _shrink(path: Path) -> None:
-    """Save an image with few colours, which a screen shot does not miss."""
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 if __name__ == "__main__":

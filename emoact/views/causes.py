@@ -11,7 +11,7 @@ from emoact.causes import ablate, steer, steer_result
 from emoact.causes.saved import SavedCause
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
-from emoact.views.text import md
+from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
@@ -64,8 +64,9 @@ def label(saved: SavedCause) -> str:
     """Model, emotions and layers of a result, with the beginning of its id."""
     settings = saved.found["settings"]
     if saved.kind == steer.KIND:
-        layers = ", ".join(map(str, settings["layers"]))
-        what = f"{', '.join(settings['emotions'])}, layers {layers}"
+        layers = "layer" if len(settings["layers"]) == 1 else "layers"
+        of = settings["emotions"]
+        what = f"{', '.join(of)}, {layers} {', '.join(map(str, settings['layers']))}"
     else:
         what = f"{settings['emotion']}, layer {settings['layer']}, {settings['by']}"
     return f"{saved.found['model']}: {what} ({saved.id[:6]})"
@@ -96,7 +97,10 @@ LAYER = Control[Causes](
         for saved in _chosen(source, choice)
         for layer in saved.found["settings"]["layers"]
     ],
-    help="Layer at whose input the direction was added.",
+    default=lambda source, choice: next(
+        (str(steer_result.strongest(saved)["layer"]) for saved in _chosen(source, choice)), None
+    ),
+    help="Layer at whose input the direction was added; first that with the smallest p.",
     width=130,
 )
 
@@ -128,9 +132,15 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
         chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
         caption=f"Change of the log-probability of held-out sentences of {saved.found['model']} "
         f"when a direction is added at layer {choice['layer']}, by dose. Grey: smallest to largest "
-        "of the random directions of the same norm.",
+        f"of random directions of the same norm, {listed(_drawn(own))}.",
         name=f"doses-{saved.id[:6]}",
     )
+
+
+def _drawn(rows: pd.DataFrame) -> list[str]:
+    """How many random directions the band rests on, by dose."""
+    doses = rows.drop_duplicates("dose").groupby("n_random")["dose"]
+    return [f"{n} at dose {', '.join(f'{dose:g}' for dose in own)}" for n, own in doses]
 
 
 def show_layers(source: Causes, choice: Choice) -> Shown:
@@ -215,6 +225,8 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     if found["random_weights"]:
         said[-1] = Caution(said[-1])
     doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])
+    if len(settings["layers"]) > 1:
+        said.append(Remark("A layer was chosen by its p, so its change is likely too large."))
     said.append(
         Remark(
             f"Directions come from {plural(len(found['train_scenarios']), 'scenario')}, sentences "
