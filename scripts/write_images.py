@@ -1,6 +1,6 @@
 """Write docs/images: every page in both schemes, as a browser shows it.
 
-Usage: python scripts/write_images.py RESULTS
+Usage: python scripts/write_images.py results
 
 RESULTS should hold two extracted models, an analysis and results about causes; look at the images
 before they are committed.
@@ -29,7 +29,7 @@ def main() -> None:
     """Open every page, light and dark, and a report in Japanese."""
     parser = argparse.ArgumentParser(description="Write docs/images.")
     parser.add_argument("results", type=Path)
-    results = parser.parse_args().results.resolve()
+    results = parser.parse_args().results
     pages = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
     addresses = {page.replace("_", "-"): "" if page == "home" else page for page in pages}
     addresses["activations-prompt"] = "activations?view=prompt"

@@ -121,7 +121,7 @@ def show(results: str) -> None:
         _label(checked, asked),
         type="primary",
         icon=":material/play_circle:",
-        disabled=checked.config is None,
+        disabled=checked.config is None or _is_done(checked.config.estimate),
         key=START,
     ):
         run_id = start(asked)
@@ -339,8 +339,13 @@ def _expect(checked: Checked) -> None:
     st.caption("  \n".join(_model_lines(checked.config)))
 
 
+def _is_done(estimate: Estimate | None) -> bool:
+    """True where every file that is asked for is on disk."""
+    return estimate is not None and not any(model.n_samples for model in estimate.models)
+
+
 def _estimate_line(estimate: Estimate) -> str:
-    if not any(model.n_samples for model in estimate.models):
+    if _is_done(estimate):
         return (
             "Nothing to extract: every file asked for is on disk already, made with these settings."
         )

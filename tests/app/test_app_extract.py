@@ -133,6 +133,10 @@ def test_a_run_starts_is_watched_and_shows_what_it_wrote(
     assert table["emotion"].tolist() == ["joy", "neutral"]
     assert table["state"].tolist() == ["saved", "saved"]
     assert all((results / file).is_file() for file in table["file"])
+    # The same again would write nothing.
+    again = open_page("extract", models=[str(model)], dataset=str(prompts))
+    assert "Nothing to extract" in words(again)
+    assert again.button(key="start").disabled
     click(app, "Look at the activations")
     assert app.title[0].value == "Activations"
     assert app.get("plotly_chart")
