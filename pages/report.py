@@ -3,7 +3,7 @@
 import streamlit as st
 
 from emoact.ui import frame, report_page
-from emoact.ui.reading import unit_files
+from emoact.ui.reading import reports_of, unit_files
 
 frame.enter()
 st.title("Report")
@@ -11,6 +11,6 @@ st.caption("Models, files, norms, findings, audit and phase 3 of this folder in 
 
 results = frame.results_folder()
 files = unit_files(results)
-report_page.say(results, files, report_page.reports_of(results))
+report_page.say(results, files, reports_of(results))
 report_page.make(report_page.ask(results), possible=bool(files))
-report_page.show(report_page.reports_of(results))
+report_page.show(reports_of(results))

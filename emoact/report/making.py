@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Any, Literal, get_args
+from typing import Any
 
 from emoact.errors import EmoactError, RequestError
 from emoact.report.document import Document
@@ -23,13 +23,11 @@ from emoact.report.parts_heads import heads
 from emoact.report.parts_models import conclusion, limits, models, overview, when
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification
-from emoact.report.words import Words, words_of
+from emoact.report.words import FORMATS, Format, Words, words_of
 from emoact.store.atomic import replace_atomically, write_error
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import make_folder
 
-Format = Literal["html", "md"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 STEPS = ("files", "findings", "audit", "analysis", "write")
 """Names of the steps that `on_step` gets, in order."""
 

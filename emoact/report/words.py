@@ -19,6 +19,8 @@ from emoact.sites import site, title
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+Format = Literal["html", "md"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 _TERM = "term"
 
 

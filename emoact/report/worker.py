@@ -17,8 +17,7 @@ from emoact.jobs.config import AnyConfig, JobConfig, new_run_id, now
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.reporter import RunReporter
-from emoact.report.making import STEPS, Format, make_report
-from emoact.report.words import Language
+from emoact.report.words import Format, Language
 from emoact.store.layout import ResultsRoot
 
 
@@ -82,6 +81,9 @@ def report(directory: RunDirectory, config: AnyConfig, reporter: RunReporter) ->
     """Write what the config asks for into the results folder."""
     if not isinstance(config, JobConfig) or config.kind != "report":
         raise RequestError(f"run {directory.run_id!r} is no report but {config.kind!r}")
+    # The page that asks for a report starts without what writes it.
+    from emoact.report.making import STEPS, make_report
+
     lang, form = (str(config.request.get(name)) for name in ("lang", "form"))
 
     def on_step(step: str) -> None:

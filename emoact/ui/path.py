@@ -15,8 +15,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import next_step
 from emoact.ui.current_run import runs_of
-from emoact.ui.reading import UnitFile, unit_files
-from emoact.ui.report_page import reports_of
+from emoact.ui.reading import UnitFile, reports_of, unit_files
 
 _LOOKED = "looked-at"
 _SECONDS_PER_UNIT = 10.0

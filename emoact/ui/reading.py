@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import streamlit as st
 
@@ -21,6 +22,7 @@ from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.
 _MAX_FILES = 512
+_MAX_REPORTS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,3 +152,26 @@ def measures(file: UnitFile) -> UnitMeasures:
 
 def _measures_once(file: UnitFile, _label: str) -> UnitMeasures:
     return measures(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFile:
+    """A report on disk."""
+
+    path: Path
+    size: int
+    made: datetime
+
+
+def reports_of(results: str) -> list[ReportFile]:
+    """The reports of a results folder, newest first."""
+    found = []
+    try:
+        for path in ResultsRoot(results).reports.iterdir():
+            if path.suffix in (".html", ".md") and path.is_file() and not path.is_symlink():
+                status = path.stat()
+                made = datetime.fromtimestamp(status.st_mtime, tz=UTC)
+                found.append(ReportFile(path=path, size=status.st_size, made=made))
+    except (OSError, EmoactError):
+        return []
+    return sorted(found, key=lambda file: (file.made, file.path.name), reverse=True)[:_MAX_REPORTS]

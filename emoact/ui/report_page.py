@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
@@ -14,31 +12,19 @@ from emoact import numbers
 from emoact.decode import read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.report.html import preview
-from emoact.report.making import FORMATS
-from emoact.report.words import LANGUAGES, Language
+from emoact.report.words import FORMATS, LANGUAGES, Language
 from emoact.report.worker import ReportRequest, prepare_report
-from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import answer, download, error_box
 from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
-from emoact.ui.reading import UnitFile
+from emoact.ui.reading import ReportFile, UnitFile
 from emoact.views.text import listed, mono
 
 _LANGUAGES: dict[Language, str] = {"en": "English", "ja": "Japanese"}
 _NEXT = "report-next"
 _REPORT = "report"
 _PREVIEW_BYTES = 8_000_000
-_MOST = 50
 _MOST_BYTES = 200_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportFile:
-    """A report on disk."""
-
-    path: Path
-    size: int
-    made: datetime
 
 
 def say(results: str, files: list[UnitFile], made: list[ReportFile]) -> None:
@@ -116,20 +102,6 @@ def show(made: list[ReportFile]) -> None:
     chosen = next((report for report in made if report.path.name == name), made[0])
     st.caption(f"Made {chosen.made:%Y-%m-%d %H:%M} UTC, {numbers.size(chosen.size)}.")
     _open(chosen)
-
-
-def reports_of(results: str) -> list[ReportFile]:
-    """The reports of a results folder, newest first."""
-    found = []
-    try:
-        for path in ResultsRoot(results).reports.iterdir():
-            if path.suffix in (".html", ".md") and path.is_file() and not path.is_symlink():
-                status = path.stat()
-                made = datetime.fromtimestamp(status.st_mtime, tz=UTC)
-                found.append(ReportFile(path=path, size=status.st_size, made=made))
-    except (OSError, EmoactError):
-        return []
-    return sorted(found, key=lambda file: (file.made, file.path.name), reverse=True)[:_MOST]
 
 
 def _open(report: ReportFile) -> None:

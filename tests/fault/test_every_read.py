@@ -30,7 +30,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
 from emoact.store.summaries import measures_of
 from emoact.store.verify import verify_files
-from emoact.ui.report_page import reports_of
+from emoact.ui.reading import reports_of
 from tests.support.pages import open_page
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
