@@ -43,16 +43,23 @@ def main() -> None:
         print(json.dumps(measure(options.prompts, options.layers, listed=options.here == "listed")))
         return
     for folder in filter(None, (options.against, ROOT)):
-        how = "streamed" if folder == ROOT else "listed"
-        sizes = ["--prompts", str(options.prompts), "--layers", str(options.layers)]
-        done = subprocess.run(
-            [sys.executable, __file__, "--here", how, *sizes],
-            env={**os.environ, "PYTHONPATH": os.fspath(folder)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        print(f"{folder}: {done.stdout.splitlines()[-1]}", flush=True)
+        measured = measured_in(folder, n_prompts=options.prompts, n_layers=options.layers)
+        print(f"{folder}: {json.dumps(measured)}", flush=True)
+
+
+def measured_in(folder: Path, *, n_prompts: int, n_layers: int = 30) -> dict[str, Any]:
+    """`measure` in a process with the sources of a folder."""
+    how = "streamed" if folder == ROOT else "listed"
+    sizes = ["--prompts", str(n_prompts), "--layers", str(n_layers)]
+    done = subprocess.run(
+        [sys.executable, __file__, "--here", how, *sizes],
+        env={**os.environ, "PYTHONPATH": os.fspath(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def measure(n_prompts: int, n_layers: int, *, listed: bool) -> dict[str, Any]:

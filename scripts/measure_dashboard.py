@@ -8,11 +8,8 @@ one run. Run it on an idle machine.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,29 +24,13 @@ from emoact.version import __version__
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.measure_waiting import ROUNDS, page_times  # noqa: E402
 from tests.support.planted import plant_grid  # noqa: E402
 from tests.support.planted_runs import plant_run  # noqa: E402
 from tests.support.server import serving  # noqa: E402
 from tests.support.sessions import Session, visit_together  # noqa: E402
 
 WATCHED = "20260131-140500-aaaa"
-ROUNDS = 7
-# One process for each page, so that the first time includes all imports.
-_SCRIPT = """
-import json, sys, time
-import streamlit
-from streamlit.testing.v1 import AppTest
-began = time.perf_counter()
-app = AppTest.from_file("app.py", default_timeout=120)
-app.switch_page(f"pages/{sys.argv[1]}.py").run()
-times = [time.perf_counter() - began]
-for _ in range(int(sys.argv[2])):
-    began = time.perf_counter()
-    app.run()
-    times.append(time.perf_counter() - began)
-assert not app.exception, app.exception
-print(json.dumps(times))
-"""
 
 
 def main() -> None:
@@ -58,7 +39,7 @@ def main() -> None:
         results = Path(scratch) / "results"
         _plant(results)
         pages = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-        times = [(page, *_page_time(page, results)) for page in pages]
+        times = [(page, *page_times(page, results)) for page in pages]
         uss, modules = _memory(results, pages, Path(scratch))
         share, runs, failures = _watchers(results, Path(scratch))
     lines = [
@@ -91,19 +72,6 @@ def _plant(results: Path) -> None:
     states: tuple[State, ...] = ("finished", "failed", "cancelled", "crashed")
     for number in range(50):
         plant_run(results, f"20260131-1405{number:02}-bbbb", states[number % 4], models=models)
-
-
-def _page_time(page: str, results: Path) -> tuple[float, float]:
-    """Seconds of the first script of a page in a new process, and the median of later ones."""
-    done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, page, str(ROUNDS)],
-        cwd=ROOT,
-        env={**os.environ, "EMOACT_RESULTS": str(results), "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    cold, *warm = json.loads(done.stdout.splitlines()[-1])
-    return cold, statistics.median(warm)
 
 
 def _memory(results: Path, pages: list[str], scratch: Path) -> tuple[int, bool]:

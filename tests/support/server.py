@@ -33,6 +33,7 @@ def serving(
     *,
     headless: bool = True,
     environment: Mapping[str, str] | None = None,
+    sources: Path = ROOT,
     ready: Callable[[], object] = lambda: True,
 ) -> Iterator[Server]:
     """The command that users type, on a free port, until the block ends.
@@ -42,6 +43,7 @@ def serving(
         log: Gets everything that the server prints.
         headless: False opens a browser, as the command does by default.
         environment: Added to that of this process.
+        sources: Folder of the version of emoact that is started.
         ready: A further condition that has to hold before the block begins.
     """
     with socket.socket() as listener:
@@ -50,10 +52,12 @@ def serving(
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     command += ["--server.headless", "true"] if headless else []
     own = {"EMOACT_RESULTS": str(results), "HF_HUB_OFFLINE": "1", **(environment or {})}
+    if sources != ROOT:
+        own["PYTHONPATH"] = str(sources)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=sources,
             env={**os.environ, **own},
             stdin=subprocess.DEVNULL,
             stdout=output,
