@@ -1,14 +1,17 @@
 """Run the tests of the reliability table, and write docs/reliability.md from their results.
 
-Usage: python scripts/write_reliability.py [--full] [--fuzz-seconds S]
+Usage: python scripts/write_reliability.py [--full] [--fuzz-seconds S] [--parts FOLDER [-k WORDS]]
 
 `--full` adds the variants marked `long` and a minute of fuzz for each reader of pickles and for
-all other readers together; `--fuzz-seconds 3600` makes it an hour.
+all other readers together; `--fuzz-seconds 3600` makes it an hour. With `--parts` the results are
+kept in a folder, `-k` runs some of the tests as in pytest, and the document is written from all
+that the folder has: of a test that ran twice, the last run counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import statistics
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -79,15 +82,16 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-@dataclass
-class Row:
-    """Results of the tests of one property."""
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Result of one test, with the load of the machine when its run began and ended."""
 
-    passed: int = 0
-    failed: int = 0
-    not_run: list[str] = field(default_factory=list)
-    points: int = 0
-    seconds: float = 0.0
+    name: str
+    outcome: str
+    reason: str
+    seconds: float
+    points: int
+    load: tuple[float, float]
 
 
 def main() -> int:
@@ -97,39 +101,21 @@ def main() -> int:
         "--full", action="store_true", help="add the long variants, and a minute of fuzz"
     )
     parser.add_argument("--fuzz-seconds", type=int, default=60, help="fuzz of --full, 60 if absent")
+    parser.add_argument("--parts", type=Path, help="folder that keeps the results of every run")
+    parser.add_argument("-k", dest="words", default="", help="run these tests only, as in pytest")
     arguments = parser.parse_args()
+    if arguments.words and arguments.parts is None:
+        parser.error("-k runs a part of the tests: say with --parts where it is kept")
     with tempfile.TemporaryDirectory() as scratch:
-        report = Path(scratch) / "report.xml"
-        code = _run_tests(report, full=arguments.full, fuzz_seconds=arguments.fuzz_seconds)
-        rows, strays = _collect(report)
-        ratio, place_us, n_bytes = _reader_speed(Path(scratch))
-    lines = [
-        "# Reliability",
-        "",
-        f"Written by `scripts/write_reliability.py` with emoact {__version__}"
-        + (
-            " with `--full`: the short variants, which every run of the suite has, and the long; "
-            f"{arguments.fuzz_seconds:,} s of fuzz for pickles, and as much for all other files."
-            if arguments.full
-            else "; `--full` tries every place of every kind."
-        ),
-        "A test counts its cases; points are places or variants that a test tries within itself.",
-        "",
-        "| property | passed | failed | not run | points | seconds |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for (name, _), row in zip(ROWS, rows, strict=True):
-        points = f"{row.points:,}" if row.points else ""
-        lines.append(
-            f"| {name} | {row.passed:,} | {row.failed} | {len(row.not_run)} | {points} "
-            f"| {row.seconds:.0f} |"
+        parts = arguments.parts or Path(scratch)
+        parts.mkdir(parents=True, exist_ok=True)
+        code = _run_tests(
+            parts, full=arguments.full, fuzz_seconds=arguments.fuzz_seconds, words=arguments.words
         )
-    reasons = sorted({reason for row in rows for reason in row.not_run})
-    if reasons:
-        lines += ["", "Not run, and why:", "", *(f"- {reason}" for reason in reasons)]
-    if strays:
-        lines += ["", f"Other tests marked `fault`: {strays}."]
-    lines += [
+        cases = _cases(parts)
+        ratio, place_us, n_bytes = _reader_speed(Path(scratch))
+    document = _document(cases)
+    document += [
         "",
         "## The reader's speed",
         "",
@@ -137,51 +123,100 @@ def main() -> int:
         f"one process: opening with the closed reader takes {ratio:.2f} times what `pickle.load` "
         f"takes, and reaching one (layer, sample) afterwards {place_us:.0f} µs.",
     ]
-    (ROOT / "docs" / "reliability.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "reliability.md").write_text("\n".join(document) + "\n", encoding="utf-8")
     return code
 
 
-def _run_tests(report: Path, *, full: bool, fuzz_seconds: int) -> int:
+def _document(cases: list[Case]) -> list[str]:
+    lines = [
+        "# Reliability",
+        "",
+        f"Written by `scripts/write_reliability.py` with emoact {__version__}. A test counts its "
+        "cases; points are places or variants that a test tries within itself. Seconds were "
+        "measured on a machine with other work: the load is the number of busy processes "
+        f"on {os.cpu_count()} cores, at least and at most, when runs began and ended.",
+        "",
+        "| property | passed | failed | not run | points | seconds | load |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    left = list(cases)
+    for name, words in ROWS:
+        row = [case for case in left if any(word in case.name for word in words)]
+        left = [case for case in left if case not in row]
+        n_points = sum(case.points for case in row)
+        counts = [
+            sum(case.outcome == outcome for case in row)
+            for outcome in ("passed", "failed", "not run")
+        ]
+        loads = [load for case in row for load in case.load]
+        lines.append(
+            f"| {name} | {counts[0]:,} | {counts[1]} | {counts[2]} "
+            f"| {f'{n_points:,}' if n_points else ''} | {sum(case.seconds for case in row):,.0f} "
+            f"| {f'{min(loads):.1f}–{max(loads):.1f}' if loads else ''} |"
+        )
+    reasons = sorted({case.reason for case in cases if case.outcome == "not run"})
+    if reasons:
+        lines += ["", "Not run, and why:", "", *(f"- {reason}" for reason in reasons)]
+    if left:
+        failed = sum(case.outcome == "failed" for case in left)
+        lines += ["", f"Other tests marked `fault` or `long`: {len(left)}, {failed} failed."]
+    fuzz = [case for case in cases if "_fuzz" in case.name and case.points]
+    if fuzz:
+        lines += [
+            "",
+            "## Fuzz",
+            "",
+            "| file | damaged files | seconds |",
+            "|---|--:|--:|",
+            *(
+                f"| {case.name.partition('[')[2].rstrip(']') or 'pickle'} | {case.points:,} "
+                f"| {case.seconds:,.0f} |"
+                for case in fuzz
+            ),
+        ]
+    return lines
+
+
+def _run_tests(parts: Path, *, full: bool, fuzz_seconds: int, words: str) -> int:
     environment = dict(os.environ)
     if full:
         environment["EMOACT_FUZZ_SECONDS"] = str(fuzz_seconds)
-    marked = "fault or long" if full else "fault"
-    command = [sys.executable, "-m", "pytest", "-q", "-m", marked, "--durations=5"]
-    done = subprocess.run(
-        [*command, f"--junitxml={report}"], cwd=ROOT, env=environment, check=False
-    )
-    return done.returncode
-
-
-def _collect(report: Path) -> tuple[list[Row], int]:
-    rows = [Row() for _ in ROWS]
-    strays = 0
+    part = parts / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.json"
+    report = part.with_suffix(".xml")
+    command = [sys.executable, "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}"]
+    command += ["-m", "fault or long" if full else "fault", *(["-k", words] if words else [])]
+    before = os.getloadavg()[0]
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    load = (before, os.getloadavg()[0])
     # The file is the output of the pytest run above.
-    for case in ET.parse(report).iter("testcase"):  # noqa: S314
-        name = f"{case.get('classname')}::{case.get('name')}"
-        row = next(
-            (
-                row
-                for row, (_, words) in zip(rows, ROWS, strict=True)
-                if any(word in name for word in words)
-            ),
-            None,
-        )
-        if row is None:
-            strays += 1
-            continue
-        row.seconds += float(case.get("time", 0))
-        skipped = case.find("skipped")
-        if skipped is not None:
-            row.not_run.append(str(skipped.get("message")))
-        elif case.find("failure") is not None or case.find("error") is not None:
-            row.failed += 1
-        else:
-            row.passed += 1
-        for item in case.iter("property"):
-            if item.get("name") == "points":
-                row.points += int(str(item.get("value")))
-    return rows, strays
+    cases = [_case(item, load) for item in ET.parse(report).iter("testcase")]  # noqa: S314
+    report.unlink()
+    part.write_text(json.dumps([asdict(case) for case in cases], indent=1), encoding="utf-8")
+    return code
+
+
+def _case(item: ET.Element, load: tuple[float, float]) -> Case:
+    skipped = item.find("skipped")
+    bad = item.find("failure") is not None or item.find("error") is not None
+    points = [each for each in item.iter("property") if each.get("name") == "points"]
+    return Case(
+        name=f"{item.get('classname')}::{item.get('name')}",
+        outcome="failed" if bad else "passed" if skipped is None else "not run",
+        reason="" if skipped is None else str(skipped.get("message")),
+        seconds=float(item.get("time", 0)),
+        points=sum(int(str(each.get("value"))) for each in points),
+        load=load,
+    )
+
+
+def _cases(parts: Path) -> list[Case]:
+    """Every test of every part, sorted; the last result of each."""
+    found: dict[str, Case] = {}
+    for part in sorted(parts.glob("*.json")):
+        for fields in json.loads(part.read_text(encoding="utf-8")):
+            case = Case(**{**fields, "load": tuple(fields["load"])})
+            found[case.name] = case
+    return [found[name] for name in sorted(found)]
 
 
 def _reader_speed(scratch: Path) -> tuple[float, float, int]:
