@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from emoact import numbers
 from emoact.errors import EmoactError, RequestError
 from emoact.models.shape import (
     TEXT_ONLY,
@@ -20,10 +21,17 @@ from emoact.models.shape import (
     check_files,
     read_config,
     shape_of_config,
+    shown_number,
 )
 from emoact.models.source import ModelSource
 from emoact.models.tokenizer_file import check_tokenizer
-from emoact.models.weights import check_memory, check_weights, count_parameters, weight_files
+from emoact.models.weights import (
+    check_memory,
+    check_weights,
+    count_parameters,
+    free_memory,
+    weight_files,
+)
 from emoact.schema import ExtractionOptions
 from emoact.version import versions
 
@@ -39,6 +47,9 @@ TORCH_DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+_PACKED = 8
+"""Parameters in one stored number of quantised weights: 4 bits each in 32."""
+_OTHER_CONFIG = "Compare the file with that of the model's publisher."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +143,7 @@ def load_model(
             source.path, local_files_only=True, trust_remote_code=False
         )
         _check_architecture(config, source)
+        _check_sizes(config, n_parameters, source)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source.path,
             config=config,
@@ -140,6 +152,8 @@ def load_model(
             trust_remote_code=False,
             use_safetensors=weights[0].suffix == ".safetensors",
             attn_implementation="eager",
+            # They are refused below, by name.
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
         model, loading = loaded
@@ -191,8 +205,44 @@ def _check_architecture(config: Any, source: ModelSource) -> None:
         ) from error
 
 
+def _check_sizes(config: Any, n_parameters: int | None, source: ModelSource) -> None:
+    """Refuse a configuration whose model would not fit, by counting it without its memory.
+
+    transformers makes what the weights lack before `_check_weights` can name it. Here every size
+    of every family counts, where `check_against_weights` knows those that all share.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    needed = sum(parameter.numel() for parameter in model.parameters())
+    held = n_parameters
+    if held is not None and getattr(config, "quantization_config", None):
+        held *= _PACKED
+    if held is not None and needed > 2 * held:
+        raise RequestError(
+            f"{source.path}/config.json: its sizes need {shown_number(needed)} parameters, and "
+            f"its weights have {held:,}",
+            remedy=_OTHER_CONFIG,
+        )
+    tables = sum(table.nbytes for table in model.buffers())
+    free = free_memory()
+    if free is not None and tables > free:
+        raise RequestError(
+            f"{source.path}/config.json: its tables of positions take {numbers.size(tables)}, and "
+            f"{numbers.size(free)} of memory are free",
+            remedy=_OTHER_CONFIG,
+        )
+
+
 def _check_weights(loading: Mapping[str, Any], source: ModelSource, config: Any) -> None:
-    """Refuse weights of another architecture, and gaps, which transformers fills at random."""
+    """Refuse weights of another architecture or size, and gaps: transformers makes them random."""
+    changed = sorted(loading["mismatched_keys"], key=lambda key: str(key[0]))
+    if changed:
+        name, held, expected = changed[0]
+        raise EmoactError(
+            f"{source.path}/config.json: {name} would have the shape {_shape(expected)}, and the "
+            f"weights have {_shape(held)} ({len(changed)} tensors differ)",
+            remedy=_OTHER_CONFIG,
+        )
     unexpected = sorted(loading["unexpected_keys"])
     if unexpected and getattr(config, "auto_map", None):
         raise EmoactError(
@@ -207,6 +257,10 @@ def _check_weights(loading: Mapping[str, Any], source: ModelSource, config: Any)
             f"the weights of {source.name} lack {missing[0]} ({len(missing)} tensors of the model)",
             remedy="Fetch the model again, or choose a checkpoint of a whole language model.",
         )
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " × ".join(f"{size:,}" for size in sizes)
 
 
 def _tokenizer(path: Path) -> Any:

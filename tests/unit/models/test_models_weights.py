@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.request import ExtractRequest, prepare
-from emoact.models import weights
+from emoact.models import load, weights
 from emoact.models.load import load_model
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
@@ -86,6 +86,44 @@ def test_a_tensor_that_is_missing_is_not_replaced_by_random_numbers(tmp_path: Pa
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EmoactError, match=r"lack model.layers.1.mlp.up_proj.weight \(1 tensors"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+
+
+@pytest.mark.parametrize(
+    ("size", "value", "expected"),
+    [
+        (
+            "intermediate_size",
+            10**9,
+            "need 288,000,047,840 parameters, and its weights have 47,840",
+        ),
+        ("head_dim", 10**9, "parameters, and its weights have 47,840"),
+        ("vocab_size", 10**8, "need at least 3,200,000,000 parameters"),
+        ("intermediate_size", 32, r"down_proj.weight would have the shape 32 × 32, and .* 32 × 64"),
+    ],
+)
+def test_a_size_that_the_weights_do_not_have_is_refused_before_it_takes_memory(
+    size: str, value: int, expected: str, model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, size: value}))
+    if value > 32:
+        # What is not there cannot have another shape: transformers would make it.
+        tensors = load_file(folder / "model.safetensors")
+        kept = {name: held for name, held in tensors.items() if "mlp" not in name}
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EmoactError, match=expected) as refused:
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+    assert refused.value.remedy == "Compare the file with that of the model's publisher."
+
+
+def test_tables_of_positions_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_tiny("gpt_neo", tmp_path / "model")
+    monkeypatch.setattr(load, "free_memory", lambda: 10_000)
+    with pytest.raises(RequestError, match=r"tables of positions take 36\.9 kB, and 10\.0 kB"):
         load_model(resolve_model(str(folder)), ExtractionOptions())
 
 
