@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "report",
-        about="Write models, files, norms, findings, audit and phase 3 of a results folder into "
+        about="Write models, files, norms, findings, audit and directions of a results folder into "
         "one document.",
         example="emoact report --lang ja --out report.html",
         run=_report,

@@ -100,7 +100,7 @@ def _sink(
 
 
 def _finding(finding: ActivationFinding, words: Words) -> str:
-    """The finding, its meaning, and its effect on phase 3.
+    """The finding, its meaning, and its effect on directions.
 
     English has the sentences of the pages; another language makes its own of the figures.
     """
@@ -110,7 +110,7 @@ def _finding(finding: ActivationFinding, words: Words) -> str:
         lead += f" · {marked(words.site(finding.site))}"
     if not words.has(kind):
         said = marked(f"{finding.sentence} {finding.meaning}")
-        return f"{lead}: {said} **For phase 3:** {marked(finding.phase3)}"
+        return f"{lead}: {said} **Does it change directions?** {marked(finding.phase3)}"
     values = {name: _shown(name, value, words) for name, value in finding.figures.items()}
     values["span"] = _span(finding.layers, words)
     special = {

@@ -1,4 +1,4 @@
-"""Phase 3: the results of the newest saved analysis, or the command that makes one."""
+"""Directions: the results of the newest saved analysis, or the command that makes one."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
     )
 
     def notes(_: Choice) -> None:
-        for finding in saved.refusals:
+        for finding in saved.refusals if page == "across" else ():
             st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
         for change in changes_since(results, saved):
             st.caption(f":material/update: {change} Analyse again to update the figures.")

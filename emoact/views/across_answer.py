@@ -45,8 +45,8 @@ TERMS: Mapping[str, str] = {
     "noise of 200 prompts. `cka_within` removes class means first. About shared prompts.",
     "rsa": "Spearman correlation of the two models' dissimilarities between prompts (Kriegeskorte "
     "2008). About shared prompts.",
-    "raw_cos": "the plan's cosine between the directions of two models; a negative control without "
-    "a common basis, and only where d_model is equal. The grey band holds 95 % under shuffled "
+    "raw_cos": "the cosine between the directions of two models; a negative control, which has no "
+    "common basis, and only where d_model is equal. The grey band holds 95 % under shuffled "
     "labels; isotropic noise would give the narrower $1.96/\\sqrt{d}$.",
     "matched layers": "layer *l* of the first model is compared with the layer of the second at "
     "the same relative depth.",
@@ -223,7 +223,7 @@ def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
 
 
 def control_sentence(across: pd.DataFrame) -> Remark | None:
-    """The plan's raw cosine as a negative control; None where it is refused, which is said above.
+    """The raw cosine as a negative control; None where it is refused, which is said above.
 
     Args:
         across: Rows of one pair of models and one site.
@@ -233,7 +233,7 @@ def control_sentence(across: pd.DataFrame) -> Remark | None:
         return None
     inside = known["raw_cos"].between(known["raw_low"], known["raw_high"])
     return Remark(
-        "The plan's raw cosine is a negative control, because the models have no basis in common: "
+        "The raw cosine is a negative control, because the models have no basis in common: "
         f"{int(inside.sum())} of {len(known)} values lie inside the chance band "
         f"(largest {known['raw_cos'].abs().max():.2f})."
     )

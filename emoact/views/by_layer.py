@@ -377,8 +377,8 @@ def empty(source: Analysed, choice: Choice) -> str:
     if not pairs(source):
         return "No two models of this analysis could be compared; the reasons are above."
     if choice["measure"] == "raw_cos":
-        reason = _raw_refusal(source, choice) or "their widths differ"
-        return f"There is no raw cosine of these two: {prose(reason)}."
+        reason = prose(_raw_refusal(source, choice) or "no raw cosine: the widths differ")
+        return f"{reason[:1].upper()}{reason[1:]}. The other measures need no common width."
     return "There is nothing to draw: these models share no emotion."
 
 

@@ -1,4 +1,4 @@
-"""Every pair of models at one layer: the plan's raw cosine beside the meaningful measures."""
+"""Every pair of models at one layer: the raw cosine beside the meaningful measures."""
 
 from __future__ import annotations
 

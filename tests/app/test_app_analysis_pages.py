@@ -118,11 +118,11 @@ def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
 ) -> None:
     app = open_page("across_models", measure="raw_cos")
     assert not app.get("plotly_chart")
-    assert "There is no raw cosine of these two: d_model is 8 and 6" in words(app)
+    assert "No raw cosine: the widths differ (8, 6)" in words(app)
     for measure in ("score_corr", "procrustes", "cka", "cka_within", "rsa"):
         app = open_page("across_models", measure=measure)
         assert len(app.get("plotly_chart")) == 1, measure
-        assert words(app).count("directions of different widths") == 1
+        assert words(app).count("the widths differ") == 1
     plan = app.dataframe[1].value
     assert plan["raw_cos (control)"].isna().all()
     assert plan["cka"].notna().all()

@@ -126,8 +126,7 @@ def _on_pair(first: ModelFeatures, second: ModelFeatures) -> Iterator[Finding]:
         yield _note(
             "raw_cosine_refused",
             where,
-            f"d_model is {widths[0]} and {widths[1]}: directions of different widths have no "
-            "cosine; the other measures do not need one width",
+            f"no raw cosine: the widths differ ({widths[0]}, {widths[1]})",
         )
     if layers[0] != layers[1]:
         yield _note(

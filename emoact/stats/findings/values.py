@@ -35,8 +35,8 @@ def nonfinite_values(pool: SitePool) -> list[ActivationFinding]:
         meaning="The forward pass overflowed or divided by zero, or the file was changed after it "
         "was made.",
         matters=True,
-        phase3="Yes: one such value makes the class mean of its layer NaN. Phase 3 leaves these "
-        "prompts out and names them.",
+        phase3="Yes: one such value makes the class mean of its layer NaN. An analysis leaves "
+        "these prompts out on request and names them.",
         figures={
             "n_values": n_values,
             "n_tokens": len(tokens),

@@ -222,7 +222,7 @@ def test_the_description_says_what_was_done_to_what(
     assert "random" in saved.sentences["other"]
     assert "random" not in saved.sentences["gpt2"]
     assert saved.versions["numpy"] == np.__version__
-    # Different widths: the plan's cosine is refused, with the reason.
+    # Different widths: the raw cosine is refused, with the reason.
     assert [finding.code for finding in saved.refusals] == ["raw_cosine_refused"]
     assert "8 and 6" in saved.refusals[0].message
     assert len(saved.findings) + len(saved.refusals) == len(result.findings)
