@@ -7,7 +7,9 @@ from emoact.ui.reading import reports_of, unit_files
 
 frame.enter()
 st.title("Report")
-st.caption("Models, files, norms, findings, audit, directions and causes of this folder in one document.")
+st.caption(
+    "Models, files, norms, findings, audit, directions and causes of this folder in one document."
+)
 
 results = frame.results_folder()
 files = unit_files(results)

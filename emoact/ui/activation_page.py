@@ -106,7 +106,9 @@ def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(gap="xxsmall"):
                     st.markdown(f"{_ICONS[finding.severity]} {name}{md(finding.sentence)}")
-                    st.caption(f"{md(finding.meaning)} **Does it change directions?** {md(finding.phase3)}")
+                    st.caption(
+                        f"{md(finding.meaning)} **Does it change directions?** {md(finding.phase3)}"
+                    )
                 st.button(
                     f"Show the {finding.view['view']}",
                     key=f"finding-show-{number}",

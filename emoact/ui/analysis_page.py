@@ -20,7 +20,7 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
 from emoact.ui import analyse_panel, analyses, configuration, path
-from emoact.ui.boxes import download, error_box
+from emoact.ui.boxes import download, error_box, show_cards
 from emoact.ui.chart import current_scheme
 from emoact.ui.frame import results_folder
 from emoact.ui.reading import measures, unit_cards, unit_files
@@ -28,6 +28,7 @@ from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views import by_layer, direction_cards
 from emoact.views.activations import findings
 from emoact.views.analysed import Analysed, texts_in
+from emoact.views.cards import of_across, of_distances
 from emoact.views.text import listed, md, mono, prose
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
@@ -67,6 +68,10 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
     def cards(choice: Choice) -> None:
         if page == "directions":
             _cards(results, source, choice)
+        elif page == "distances":
+            show_cards(of_distances(source, choice) if choice.get("site") else ())
+        else:
+            show_cards(of_across(source, choice))
 
     def details(choice: Choice) -> None:
         if page == "directions":
@@ -99,13 +104,7 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
     """One card an emotion, and the cause of wide intervals with a link to it."""
     if "site" not in choice:
         return
-    with st.grid(3, min_column_width=250):
-        for card in direction_cards.cards(source, choice):
-            with st.container(border=True, gap="xsmall"):
-                colour = "green" if card.shown else "gray"
-                st.markdown(f"**{md(card.emotion)}** :{colour}-badge[{md(card.verdict)}]")
-                for line in card.lines:
-                    st.caption(line)
+    show_cards(direction_cards.cards(source, choice))
     st.caption(direction_cards.BEST)
     wide = direction_cards.wide_layers(source, choice)
     if not wide:

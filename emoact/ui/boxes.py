@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.views.text import prose
+from emoact.views.cards import Card
+from emoact.views.text import md, prose
 
 T = TypeVar("T")
 _PAGE_ICONS = {
@@ -125,3 +126,16 @@ def download(label: str, data: Any, *, name: str, mime: str, **options: Any) -> 
         on_click="ignore",
         **options,
     )
+
+
+def show_cards(cards: Sequence[Card]) -> None:
+    """Answers side by side, each with its verdict and figures."""
+    if not cards:
+        return
+    with st.grid(3, min_column_width=250):
+        for card in cards:
+            with st.container(border=True, gap="xsmall"):
+                colour = "green" if card.shown else "gray"
+                st.markdown(f"**{md(card.title)}** :{colour}-badge[{md(card.verdict)}]")
+                for line in filter(None, card.lines):
+                    st.caption(line)

@@ -27,12 +27,13 @@ from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
 from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
+from emoact.views.cards import of_causes
 from emoact.views.causes import Causes, label
 from emoact.views.text import coloured, md, mono
 from emoact.views.theme import emotion_order, emotion_styles
@@ -96,7 +97,11 @@ def _views(source: Causes, files: list[UnitFile]) -> None:
     show_views(
         "causes",
         source,
-        Surroundings(styles=emotion_styles(order, current_scheme()), badges=badges),
+        Surroundings(
+            styles=emotion_styles(order, current_scheme()),
+            badges=badges,
+            cards=lambda choice: show_cards(of_causes(source, choice)),
+        ),
     )
 
 

@@ -25,7 +25,7 @@ from emoact.models.alike import request_alike, request_like
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
 from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
@@ -33,6 +33,7 @@ from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.attention import TYPED, of_prompt
+from emoact.views.cards import of_heads
 from emoact.views.heads import Heads, label
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order, emotion_styles
@@ -103,6 +104,7 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
         Surroundings(
             styles=emotion_styles(order, current_scheme()),
             badges=badges,
+            cards=lambda choice: show_cards(of_heads(source, choice)),
             ask=lambda view, source, choice: _ask(results, view, source, choice),
             details=details,
         ),

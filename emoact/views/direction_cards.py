@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from emoact.numbers import percent, two
 from emoact.stats.findings.finding import span
 from emoact.views.analysed import Analysed, by_emotion, of, site_words
+from emoact.views.cards import Card
 from emoact.views.direction_answer import VERDICTS
 from emoact.views.view import Choice
 
@@ -31,23 +31,6 @@ BEST = (
 """What the cards mean by best layers."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """The answer about one emotion.
-
-    Attributes:
-        emotion: Class label.
-        verdict: In words.
-        shown: True where the verdict is that the model knows more than words.
-        lines: Figures, as Markdown.
-    """
-
-    emotion: str
-    verdict: str
-    shown: bool
-    lines: tuple[str, ...]
-
-
 def cards(source: Analysed, choice: Choice) -> list[Card]:
     """One card for each emotion, of the chosen model and the first chosen site."""
     where = {"model": choice["model"], "site": choice["site"][0]}
@@ -65,7 +48,7 @@ def cards(source: Analysed, choice: Choice) -> list[Card]:
         lines += [_words_line(row) for row in told]
         found.append(
             Card(
-                emotion=emotion,
+                title=emotion,
                 verdict=VERDICTS.get(verdict, verdict),
                 shown=verdict == "beyond_words",
                 lines=tuple(filter(None, lines)),

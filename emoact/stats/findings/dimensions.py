@@ -53,7 +53,7 @@ def rogue_dimensions(pool: SitePool) -> list[ActivationFinding]:
         meaning="Rogue dimensions: a few coordinates whose offset or scale is shared by all tokens "
         "and is far larger than that of the other coordinates.",
         matters=True,
-        phase3="Yes: these dimensions alone may determine cosines and distances. An analysis reports "
+        phase3="Yes: these dimensions alone may determine cosines and distances. Analyses report "
         "the share of the three largest, and the same figures with each dimension divided by its "
         "spread.",
         figures={

@@ -58,7 +58,7 @@ def _finding(
         meaning="Each of these settings changes activations, so a difference between such files "
         "may come from the setting.",
         matters=True,
-        phase3="Yes: an analysis refuses to compare them. Extract them again with one configuration.",
+        phase3="Yes: analyses refuse to compare them. Extract them again with one configuration.",
         figures={"fields": ", ".join(differing), "values": words, "n_fields": len(differing)},
         view={"view": "norms", "model": folders, "first": "true"},
     )

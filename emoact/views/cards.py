@@ -1,0 +1,190 @@
+"""Answer cards: one for each pair, emotion or direction, before the charts of a page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from emoact.causes import steer, steer_result
+from emoact.causes.heads import ALPHA, name_of, shares_of, table_of
+from emoact.numbers import percent, plural, significant, two
+from emoact.stats.across.geometry import HEADLINE
+from emoact.views import by_layer, cosines
+from emoact.views.across_answer import matchings
+from emoact.views.analysed import Analysed, by_emotion, of
+from emoact.views.causes import Causes
+from emoact.views.heads import Heads
+from emoact.views.theme import emotion_order
+from emoact.views.view import Choice
+
+_N_PARTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The answer about one emotion, pair or direction.
+
+    Attributes:
+        title: Class label, or what the card is about.
+        verdict: In words.
+        shown: True where the verdict is that the effect is shown.
+        lines: Figures, as Markdown.
+    """
+
+    title: str
+    verdict: str
+    shown: bool
+    lines: tuple[str, ...]
+
+
+def of_distances(source: Analysed, choice: Choice) -> list[Card]:
+    """One card for each two emotions, of the chosen model and the first chosen site."""
+    rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
+    return [
+        _pair(" – ".join(emotion_order([a, b])), of(rows, emotion_a=a, emotion_b=b))
+        for a, b in cosines.pairs(rows)
+    ]
+
+
+def _pair(title: str, rows: pd.DataFrame) -> Card:
+    known = rows[rows["cv_cosine"].notna()]
+    if not len(known):
+        lines = ("No layer has both directions significant and a cosine that is certain enough.",)
+        return Card(title=title, verdict="no cosine shown", shown=False, lines=lines)
+    reach, value = 1.96 * known["cv_se"], known["cv_cosine"]
+    below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
+    plain = rows[rows["null_low"].notna()]
+    outside = int((~plain["cosine"].between(plain["null_low"], plain["null_high"])).sum())
+    few = int(rows["twin_differs"].astype(bool).sum())
+    apart, alike = below > len(known) / 2, above > len(known) / 2
+    verdict = "different" if apart else "not told apart"
+    if apart and alike:
+        verdict = "different, with a shared part"
+    return Card(
+        title=title,
+        verdict=verdict,
+        shown=apart,
+        lines=(
+            f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
+            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}.",
+            f"The 95 % interval of a layer lies below 1 at {below} and above 0 at {above} of them.",
+            f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
+            + (f"; few dimensions decide it at {few}." if few else "."),
+        ),
+    )
+
+
+def of_across(source: Analysed, choice: Choice) -> list[Card]:
+    """One card for each emotion of the chosen pair of models and site."""
+    rows = by_layer.rows_of(source, choice, "across")
+    if not len(rows):
+        return []
+    classes = source.n_shared_classes(*by_layer.pairs(source)[choice["pair"]])
+    tried = matchings(rows, classes)
+    alpha = source.saved.settings.alpha
+    return [_shared(emotion, own, alpha, tried.shown) for emotion, own in by_emotion(rows)]
+
+
+def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
+    """Card of one emotion; `matched` where the true matching is the best at most layers."""
+    tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
+    if not len(tested):
+        lines = ("No layer at which both models show it.",)
+        return Card(title=emotion, verdict="no figure", shown=False, lines=lines)
+    reached = int((tested[f"{HEADLINE}_p_max"] <= alpha).sum())
+    middle = tested.median(numeric_only=True)
+    verdict = "not beyond chance"
+    if reached:
+        verdict = "alike" if matched else "classes not shown alike"
+    words = [
+        f"{said} {two(middle[f'{HEADLINE}_{name}'])}"
+        for name, said in (
+            ("other", "classes matched wrongly"),
+            ("words_a", "random words for the first model"),
+            ("words_b", "for the second"),
+            ("partial", "without words and length"),
+        )
+        if math.isfinite(middle[f"{HEADLINE}_{name}"])
+    ]
+    return Card(
+        title=emotion,
+        verdict=verdict,
+        shown=bool(reached) and matched,
+        lines=(
+            f"Agreement **{two(middle[HEADLINE])}** [{two(middle[f'{HEADLINE}_low'])}, "
+            f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, and "
+            "noise may carry it beyond).",
+            f"Corrected p ≤ {alpha:g} at {reached} of {plural(len(tested), 'layer')} where both "
+            "models show it.",
+            f"{'; '.join(words)}.".capitalize() if words else "",
+        ),
+    )
+
+
+def of_heads(source: Heads, choice: Choice) -> list[Card]:
+    """One card for each emotion of the chosen model, of its chosen or newest direction."""
+    chosen = source.chosen(choice)
+    newest = {chosen.found["emotion"]: chosen}
+    for saved in source.saved:
+        if saved.found["model"] == chosen.found["model"]:
+            newest.setdefault(saved.found["emotion"], saved)
+    cards = []
+    for emotion, saved in newest.items():
+        table, shares = table_of(saved), shares_of(saved)
+        clear = table[table["p"] <= ALPHA].head(_N_PARTS)
+        parts = [
+            f"{name_of(row)} ({percent(row['contrast'] / saved.found['total'])})"
+            for row in clear.to_dict("records")
+        ]
+        n, random = int((table["p"] <= ALPHA).sum()), saved.found["random_weights"]
+        target = saved.found["target"]
+        cards.append(
+            Card(
+                title=emotion,
+                verdict="random weights" if random else f"{n} of {len(table)} components",
+                shown=n > 0 and not random,
+                lines=(
+                    f"Layer {target['layer']} ({target['pooling']}): heads add "
+                    f"{percent(shares['head'])} and MLPs {percent(shares['mlp'])} of the norm.",
+                    f"Beyond relabelled prompts, most of all {', '.join(parts)}."
+                    if parts
+                    else "No component differs from relabelled prompts.",
+                ),
+            )
+        )
+    return cards
+
+
+_EFFECTS = {True: "causal, specific", False: "causal, not shown specific"}
+
+
+def of_causes(source: Causes, choice: Choice) -> list[Card]:
+    """One card for each emotion of the chosen result of steering, at its smallest p-value."""
+    saved = source.named(steer.KIND).get(choice.get("result", ""))
+    if saved is None:
+        return []
+    cards = []
+    best = {row["emotion"]: row for row in steer_result.strongest_of_each(saved)}
+    for row in map(best.__getitem__, emotion_order(best)):
+        causal, random = row["verdict"] == "causal", saved.found["random_weights"]
+        cards.append(
+            Card(
+                title=row["emotion"],
+                verdict="random weights"
+                if random
+                else _EFFECTS[row["specific"] == "specific"]
+                if causal
+                else "no effect shown",
+                shown=causal and not random,
+                lines=(
+                    f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
+                    f"**{row['own']:+.3f}** nats a token; 95 % of random directions stay within "
+                    f"{row['random_95']:+.3f}, of shuffled labels {row['shuffled_95']:+.3f}.",
+                    f"Other emotions {row['others']:+.3f}, neutral {row['neutral']:+.3f}; "
+                    f"corrected p = {significant(row['p'], 2)}.",
+                ),
+            )
+        )
+    return cards

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from emoact.causes.saved import SavedCause
+from emoact.views import cards, causes, heads
+from emoact.views.analysed import Analysed
+
+
+class Source(Analysed):
+    """Tables without the files of an analysis."""
+
+    def __init__(self, tables: dict[str, pd.DataFrame]) -> None:
+        object.__setattr__(self, "read", tables.__getitem__)
+
+
+def saved(kind: str, **found: object) -> SavedCause:
+    found = {"model": "m", "random_weights": False, **found}
+    return SavedCause(id=f"{kind}0000", path=Path("x"), kind=kind, rests_on={}, found=found)
+
+
+def test_two_emotions_are_different_where_most_intervals_leave_out_1() -> None:
+    rows = pd.DataFrame(
+        {
+            "model": "m",
+            "site": "resid_pre",
+            "layer": [0, 1, 2, 3],
+            "emotion_a": "anger",
+            "emotion_b": "gratitude",
+            "cv_cosine": [0.5, 0.6, 0.1, None],
+            # Half-widths of 0.196, 0.588 and 0.196.
+            "cv_se": [0.1, 0.3, 0.1, None],
+            "cosine": [0.9, 0.5, 0.5, 0.5],
+            "null_low": 0.2,
+            "null_high": 0.8,
+            "twin_differs": [True, False, False, False],
+        }
+    )
+    choice = {"model": "m", "site": ["resid_pre"]}
+    (card,) = cards.of_distances(Source({"distances": rows}), choice)
+    assert (card.title, card.verdict) == ("gratitude – anger", "different, with a shared part")
+    assert "**0.50** (median; 0.10 to 0.60) at 3 of 4 layers" in card.lines[0]
+    assert "below 1 at 2 and above 0 at 2" in card.lines[1]
+    assert "at 1 of 4 layers; few dimensions decide it at 1" in card.lines[2]
+    (card,) = cards.of_distances(Source({"distances": rows.assign(cv_cosine=float("nan"))}), choice)
+    assert not card.shown
+
+
+def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
+    component = {"layer": 1, "kv_group": None, "low": 0, "high": 1, "chance": 0}
+    components = [
+        {**component, "component": "head", "head": 2, "contrast": 3.0, "p": 0.01},
+        {**component, "component": "mlp", "head": None, "contrast": 1.0, "p": 0.5},
+    ]
+    target = {"site": "resid_pre", "layer": 2, "pooling": "last"}
+    one = saved("heads", emotion="anger", target=target, total=4.0, components=components)
+    source = heads.Heads(saved=(one,))
+    (card,) = cards.of_heads(source, {"result": heads.label(one)})
+    assert (card.title, card.verdict) == ("anger", "1 of 2 components")
+    assert "heads add 75 % and MLPs 25 %" in card.lines[0]
+    assert card.lines[1] == "Beyond relabelled prompts, most of all head 1.2 (75 %)."
+
+
+def test_a_card_of_steering_has_the_verdict_of_the_smallest_p_value() -> None:
+    row = {"emotion": "anger", "own": 0.2, "others": 0.1, "neutral": -0.1, "delta": 0.3}
+    row |= {"dose": 1.0, "random_95": 0.05, "shuffled_95": 0.06}
+    effects = [
+        {**row, "layer": 1, "p": 0.9, "verdict": "none", "specific": "not tested"},
+        {**row, "layer": 2, "p": 0.02, "verdict": "causal", "specific": "not specific"},
+    ]
+    one = saved("steer", effects=effects, settings={"emotions": ["anger"], "layers": [1, 2]})
+    source = causes.Causes(steered=(one,))
+    (card,) = cards.of_causes(source, {"result": causes.label(one)})
+    assert (card.verdict, card.shown) == ("causal, not shown specific", True)
+    assert card.lines[0].startswith("Layer 2, dose 1: own sentences **+0.200** nats a token")
+    assert cards.of_causes(source, {"ablation": "x"}) == []
