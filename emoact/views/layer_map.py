@@ -10,7 +10,7 @@ from emoact.models.registry import display_name
 from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
 from emoact.views.by_layer import WHOLE, measures
-from emoact.views.chart import Axis, Cells, Chart, Panel
+from emoact.views.chart import Axis, Cells, Chart, Key, Line, Mark, Panel, Points
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
@@ -18,36 +18,80 @@ MAPS = ("score_corr", "cka", "cka_within", "rsa")
 """Measures that exist for every layer against every layer."""
 
 
-def chart(cells: pd.DataFrame, measure: str) -> Chart:
-    """One grid, the first model from left to right.
+def chance(similarity: pd.DataFrame, measure: str) -> float:
+    """Largest upper end of the 95 % bands of re-paired prompts at matched layers; NaN without.
+
+    Args:
+        similarity: Rows of one pair of models and site.
+        measure: One of `MAPS`.
+    """
+    rows = of(similarity, measure=measure)
+    return float((rows["null_mean"] + 1.96 * rows["null_sd"]).max())
+
+
+def chart(cells: pd.DataFrame, measure: str, similarity: pd.DataFrame) -> Chart:
+    """One grid, the first model from left to right, with matched layers and best matches.
 
     Args:
         cells: Rows of the table `maps` of one pair, site, measure and emotion.
         measure: One of `MAPS`.
+        similarity: Rows of the same pair and site, for matched layers and chance.
     """
+    inside = cells["value"].abs() <= chance(similarity, measure)
+    every = cells
+    cells = cells.assign(value=cells["value"].mask(inside))
     grid = cells.pivot_table(index="layer_b", columns="layer_a", values="value", dropna=False)
+    matched = similarity[["layer_a", "layer_b"]].drop_duplicates().sort_values("layer_a")
+    known = cells[cells["value"].abs() <= 1]
+    best = known.loc[known.groupby("layer_a")["value"].idxmax()]
     # A corrected correlation may exceed 1 and must not set the colours of all others.
     largest = cells["value"].abs().max()
     largest = min(1.0, float(largest)) if math.isfinite(largest) else 1.0
     first, second = (display_name(str(cells[name].iloc[0])) for name in ("model_a", "model_b"))
-    marks = [
+    # Kernel alignment has no sign; below 0 is noise of an estimate without bias.
+    signed = measure not in ("cka", "cka_within")
+    marks: list[Mark] = [
         Cells(
             values=grid.to_numpy().tolist(),
             x=grid.columns.tolist(),
             y=grid.index.tolist(),
             title=measures()[measure].axis_title,
-            diverging=True,
-            low=-largest,
+            diverging=signed,
+            low=-largest if signed else 0.0,
             high=largest,
             hover="layer %{x} and layer %{y}: %{customdata[0]:.3f}",
-        )
+        ),
+        Line(
+            x=matched["layer_a"],
+            y=matched["layer_b"],
+            colour="text" if signed else "bright",
+            dash="dot",
+            name="same relative depth",
+            hover="layer %{x} is matched with layer %{y}",
+        ),
+        Points(
+            x=best["layer_a"],
+            y=best["layer_b"],
+            colour="text" if signed else "bright",
+            filled=False,
+            size=8,
+            opacity=1.0,
+            name="best match",
+            hover="best match of layer %{x}: layer %{y}",
+        ),
     ]
     panel = Panel(
         marks=marks,
         x=Axis(title=f"layer of {first}", scale="layer"),
         y=Axis(title=f"layer of {second}", scale="layer"),
     )
-    return Chart(rows=[[panel]], heights=[430], unified=False)
+    key = [
+        Key(name="layers of the same relative depth", kind="line", dash="dot"),
+        Key(name="best match of each layer", kind="marker", symbol="circle-open"),
+    ]
+    if inside.any() or every["value"].isna().any():
+        key.append(Key(name="inside chance, or no value", kind="band", colour="null"))
+    return Chart(rows=[[panel]], key=key, heights=[430], unified=False)
 
 
 def show(source: Analysed, choice: Choice) -> Shown:
@@ -57,11 +101,15 @@ def show(source: Analysed, choice: Choice) -> Shown:
     cells = cells.reset_index(drop=True)
     title = measures()[measure].label
     about = f" of {emotion}" if emotion else ""
+    similarity = by_layer.rows_of(source, choice, "similarity")
+    bound = chance(similarity, measure)
     grey = " Grey cells have no value." if cells["value"].isna().any() else ""
+    if math.isfinite(bound):
+        grey += f" Grey: at most {bound:.2g}, the largest chance value at matched layers."
     models = "-".join(by_layer.pairs(source).get(choice["pair"], ()))
     return Shown(
         table=cells,
-        chart=chart(cells, measure) if len(cells) else None,
+        chart=chart(cells, measure, similarity) if len(cells) else None,
         caption=f"{title[:1].upper()}{title[1:]}{about}, every layer against every layer; "
         f"{by_layer.where(source, choice)}.{grey}"
         if len(cells)

@@ -57,8 +57,19 @@ def _cells(rows: pd.DataFrame, labels: list[str], column: str) -> Cells:
     values = [
         [1.0 if a == b else known.get(frozenset((a, b)), math.nan) for b in labels] for a in labels
     ]
+    inside = set()
+    if column == "cosine":
+        chance = rows[rows["cosine"].between(rows["null_low"], rows["null_high"])]
+        inside = set(map(frozenset, zip(chance["emotion_a"], chance["emotion_b"], strict=True)))
+    drawn = [
+        [
+            math.nan if frozenset((a, b)) in inside else value
+            for b, value in zip(labels, row, strict=True)
+        ]
+        for a, row in zip(labels, values, strict=True)
+    ]
     return Cells(
-        values=values,
+        values=drawn,
         x=labels,
         y=labels,
         title="cosine",
@@ -80,7 +91,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         chart=chart(drawn) if len(drawn) else None,
         caption=f"Cosines between the directions of emotions at layer {layer}; "
         f"{display_name(choice['model'])}, "
-        f"{sites_words(choice)}.",
+        f"{sites_words(choice)}. Grey: a plain cosine inside 95 % of relabelled data, or no value.",
         name=f"cosines-layer-{layer}-{choice['model']}",
     )
 

@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from emoact import sites as known
 from emoact.models.registry import display_name
-from emoact.numbers import significant
+from emoact.numbers import plural, significant
 from emoact.views.analysed import (
     LAYER,
     MODEL,
@@ -21,7 +22,7 @@ from emoact.views.analysed import (
     site_words,
     vector_terms,
 )
-from emoact.views.chart import Axis, Chart, Panel, Points, of_emotion, span
+from emoact.views.chart import Axis, Chart, Key, Line, Mark, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order, plain
 from emoact.views.view import Choice, Control, Link, Shown, View
@@ -36,6 +37,9 @@ TERMS = {
 }
 _COMPONENTS = ("pc1", "pc2", "pc3")
 _HEIGHT = 460
+_FAR = 3.0
+"""Interquartile ranges beyond the quartiles after which a prompt does not set the axes."""
+_CORNERS = 49
 _HOVER_WIDTH = 56
 
 
@@ -73,7 +77,8 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         }
         x, y, z = (
             Axis(
-                title=_title(name, shares.get(name), solid), range=span(of(fitted, site=site)[name])
+                title=_title(name, shares.get(name), solid),
+                range=_range(of(fitted, site=site)[name], robust=not solid),
             )
             for name in _COMPONENTS
         )
@@ -81,7 +86,10 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         panels.append(
             Panel(
                 lead=known.title(site),
-                marks=[_points(own, emotion, solid) for emotion in emotion_order(own["emotion"])],
+                marks=[
+                    *(_points(own, emotion, solid) for emotion in emotion_order(own["emotion"])),
+                    *([] if solid else _classes(own)),
+                ],
                 x=x,
                 y=y,
                 z=z if solid else None,
@@ -93,7 +101,63 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         share_y=False,
         gap=0.09,
         unified=False,
+        key=[]
+        if solid
+        else [
+            Key(name="class mean", kind="marker", symbol="cross-open"),
+            Key(name="ellipse: half of a class, if normal", kind="line"),
+        ],
     )
+
+
+def _range(values: pd.Series, *, robust: bool) -> tuple[float, float]:
+    """Range of an axis; a robust one leaves out prompts far beyond the quartiles."""
+    if not robust:
+        return span(values)
+    low, high = values.quantile(0.25), values.quantile(0.75)
+    reach = _FAR * (high - low)
+    return span(values[values.between(low - reach, high + reach)])
+
+
+def _classes(rows: pd.DataFrame) -> list[Mark]:
+    """Mean of each class, and the ellipse that holds half of a normal distribution like it."""
+    marks: list[Mark] = []
+    for emotion in emotion_order(rows["emotion"]):
+        xy = rows.loc[rows["emotion"] == emotion, ["pc1", "pc2"]].to_numpy(dtype=float)
+        mean = xy.mean(axis=0)
+        if len(xy) > 2:
+            values, vectors = np.linalg.eigh(np.cov(xy.T))
+            angle = np.linspace(0.0, 2 * np.pi, _CORNERS)
+            circle = np.sqrt(values.clip(0.0) * 2 * np.log(2))[:, None] * [
+                np.cos(angle),
+                np.sin(angle),
+            ]
+            x, y = mean[:, None] + vectors @ circle
+            marks.append(
+                Line(
+                    x=x,
+                    y=y,
+                    colour=of_emotion(emotion),
+                    width=1.6,
+                    name=emotion,
+                    hover=f"half of {plain(emotion)}, if normal<extra></extra>",
+                )
+            )
+        # On a larger one in the colour of the page, so that it is seen among the prompts.
+        marks += [
+            Points(
+                x=[mean[0]],
+                y=[mean[1]],
+                colour=colour,
+                symbol="cross",
+                size=size,
+                opacity=1.0,
+                name=emotion,
+                hover=f"mean of {plain(emotion)}",
+            )
+            for colour, size in (("page", 20), (of_emotion(emotion), 15))
+        ]
+    return marks
 
 
 def _points(rows: pd.DataFrame, emotion: str, solid: bool) -> Points:
@@ -105,7 +169,8 @@ def _points(rows: pd.DataFrame, emotion: str, solid: bool) -> Points:
         colour=of_emotion(emotion),
         symbol=of_emotion(emotion),
         name=emotion,
-        size=8,
+        size=7,
+        opacity=0.6,
         legend=True,
         data=part[["emotion", "prompt_id"]].to_numpy().tolist(),
         hovertexts=[hover_text(row.text or row.prompt_id, emotion) for row in part.itertuples()],
@@ -117,6 +182,17 @@ def hover_text(text: str, emotion: str) -> str:
     """The prompt in lines, with every character escaped that plotly would read as markup."""
     lines = textwrap.wrap(text, _HOVER_WIDTH) or [""]
     return "<br>".join([*(plain(line) for line in lines), f"<i>{plain(emotion)}</i>"])
+
+
+def _outside(drawn: pd.DataFrame, fitted: pd.DataFrame) -> int:
+    """Prompts beyond the robust axes of any site."""
+    far = set()
+    for site, own in drawn.groupby("site"):
+        for name in _COMPONENTS[:2]:
+            ends = _range(of(fitted, site=site)[name], robust=True)
+            here = own[~own[name].between(*ends)]
+            far |= set(zip(here["emotion"], here["prompt_id"], strict=True))
+    return len(far)
 
 
 def _title(name: str, share: float | None, short: bool) -> str:
@@ -140,11 +216,16 @@ def show(source: Analysed, choice: Choice) -> Shown:
     if choice["range"] == "layer":
         fitted = of(fitted, layer=layer)
     solid = choice["axes"] == "3"
+    outside = 0 if solid else _outside(drawn, fitted)
+    far = (
+        f" {plural(outside, 'prompt lies', 'prompts lie')} outside of the axes; the table has "
+        f"{'it' if outside == 1 else 'them'}."
+    )
     return Shown(
         table=drawn,
         chart=chart(drawn, _axes(source, choice), fitted, solid=solid) if len(drawn) else None,
         caption=f"Prompts on principal axes ({BASES[basis]}) at layer {layer}, explained variance "
-        f"on the axes; {display_name(choice['model'])}.",
+        f"on the axes; {display_name(choice['model'])}.{far if outside else ''}",
         name=f"prompts-layer-{layer}-{choice['model']}",
     )
 

@@ -25,6 +25,8 @@ class Ink:
     surface: str
     page: str
     accent: str
+    bright: str = "#FFFFFF"
+    """Lines over a scale from small to large."""
 
 
 @dataclass(frozen=True, kw_only=True)

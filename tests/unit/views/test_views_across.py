@@ -56,10 +56,11 @@ def test_a_correlation_over_a_ceiling_of_noise_flattens_neither_lines_nor_colour
     cells = tables["maps"][tables["maps"]["measure"] == "rsa"].head(12).copy()
     cells.loc[cells.index[0], "value"] = 9.0
     cells.loc[cells.index[1], "value"] = math.nan
-    picture = draw(layer_map.chart(cells, "score_corr"))
+    picture = draw(layer_map.chart(cells, "score_corr", tables["similarity"].head(0)))
     assert (picture.layout.coloraxis.cmin, picture.layout.coloraxis.cmax) == (-1, 1)
     # A cell without a value is not the colour of 0.
     missing = picture.data[0]
+    assert {trace.name for trace in picture.data} >= {"no value", "best match"}
     assert [v for row in missing.z for v in row].count(1) == 1
     assert missing.colorscale[0][1].startswith("rgba(90")
     assert not missing.showscale
@@ -88,11 +89,32 @@ def test_a_correlation_above_one_is_a_cross_at_one_and_said(tables: Tables, meas
 def test_a_map_has_the_first_model_along_x(tables: Tables) -> None:
     maps = tables["maps"]
     cells = maps[(maps["measure"] == "rsa") & (maps["site"] == "mlp_out")]
-    picture = draw(layer_map.chart(cells, "rsa"))
-    (trace,) = picture.data
+    picture = draw(layer_map.chart(cells, "rsa", tables["similarity"].head(0)))
+    trace = picture.data[0]
     assert (list(trace.x), list(trace.y)) == ([0, 1, 2], [0, 1, 2, 3])
     cell = cells[(cells["layer_a"] == 1) & (cells["layer_b"] == 3)]["value"].item()
     assert trace.z[3][1] == pytest.approx(cell)
+
+
+def test_a_map_greys_what_chance_gives_and_marks_matched_layers_and_best_matches() -> None:
+    pair = {"model_a": "gpt2", "model_b": "pythia-160m", "site": "resid_pre", "measure": "cka"}
+    values = [[0.5, 0.02], [0.3, 0.4], [-0.01, 0.9]]
+    cells = pd.DataFrame(
+        {**pair, "emotion": "", "layer_a": a, "layer_b": b, "value": values[b][a]}
+        for a in range(2)
+        for b in range(3)
+    )
+    # Chance reaches 0.01 + 1.96 * 0.01 at one matched layer, and less at the other.
+    similarity = pd.DataFrame(
+        {**pair, "layer_a": [0, 1], "layer_b": [0, 2], "null_mean": [0.0, 0.01], "null_sd": 0.01}
+    )
+    picture = draw(layer_map.chart(cells, "cka", similarity))
+    drawn = {trace.name: trace for trace in picture.data}
+    assert list(map(list, drawn["no value"].z)) == [[None, 1], [None, None], [1, None]]
+    matched, best = drawn["same relative depth"], drawn["best match"]
+    assert (list(matched.x), list(matched.y)) == ([0, 1], [0, 2])
+    assert (list(best.x), list(best.y)) == ([0, 1], [0, 2])
+    assert (picture.layout.coloraxis.cmin, picture.layout.coloraxis.cmax) == (0, 0.9)
 
 
 def shared(**columns: Any) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import html
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.path import Path as Polygon
 
 from emoact.views import cosines, matrix, prompts
 from tests.unit.views.conftest import Tables, draw, lines
@@ -40,12 +41,13 @@ def test_a_cosine_above_one_is_a_cross_at_one(tables: Tables) -> None:
 def test_a_matrix_is_symmetric_with_ones_and_holds_the_layer_asked_for(tables: Tables) -> None:
     drawn = cosines.table(of_gpt2(tables, "distances"))
     picture = draw(matrix.chart(drawn[drawn["layer"] == 2]))
-    plain = [trace for trace in picture.data if trace.type == "heatmap"][1]
+    plain = [t for t in picture.data if t.type == "heatmap" and t.name != "no value"][1]
     cells = np.array(plain.z, dtype=float)
-    assert np.allclose(cells, cells.T)
+    assert np.allclose(cells, cells.T, equal_nan=True)
     assert np.allclose(np.diag(cells), 1)
     row = drawn[(drawn["layer"] == 2) & (drawn["site"] == "resid_pre")].iloc[0]
-    assert cells[0, 1] == pytest.approx(row["cosine"])
+    inside = row["null_low"] <= row["cosine"] <= row["null_high"]
+    assert cells[0, 1] == pytest.approx(np.nan if inside else row["cosine"], nan_ok=True)
     assert (picture.layout.coloraxis.cmin, picture.layout.coloraxis.cmax) == (-1, 1)
 
 
@@ -64,6 +66,32 @@ def test_points_stand_where_the_table_says_in_two_and_three_axes(tables: Tables)
     assert list(solid.data[0].z) == pytest.approx(rows["pc3"].tolist())
     share = here[(here["site"] == "resid_pre") & (here["axis"] == 0)]["explained"].item()
     assert flat.layout.xaxis.title.text == f"PC 1, {share:.1%} of the variance"
+
+
+def test_a_class_has_its_mean_and_an_ellipse_that_holds_half_of_a_normal_one() -> None:
+    xy = np.random.default_rng(0).multivariate_normal([3, -1], [[4, 1.5], [1.5, 1]], 4000)
+    rows = pd.DataFrame(xy, columns=["pc1", "pc2"]).assign(
+        site="resid_pre", emotion="anger", prompt_id="p", text="t", pc3=0.0
+    )
+    axes = pd.DataFrame({"site": "resid_pre", "axis": [0, 1, 2], "explained": 0.3})
+    picture = draw(prompts.chart(rows, axes, rows, solid=False))
+    (ellipse,) = (t for t in picture.data if t.mode == "lines" and t.x[0] is not None)
+    assert Polygon(np.column_stack([ellipse.x, ellipse.y])).contains_points(xy).mean() == (
+        pytest.approx(0.5, abs=0.02)
+    )
+    _, mean = (t for t in picture.data if len(t.x) == 1 and t.x[0] is not None)
+    assert [mean.x[0], mean.y[0]] == pytest.approx(xy.mean(axis=0))
+
+
+def test_one_prompt_far_away_does_not_set_the_axes() -> None:
+    rows = pd.DataFrame({"pc1": [*range(20), 1000.0], "pc2": 0.0, "pc3": 0.0})
+    rows = rows.assign(site="resid_pre", emotion="anger", prompt_id="p", text="t")
+    axes = pd.DataFrame({"site": [], "axis": [], "explained": []})
+    flat, solid = (
+        draw(prompts.chart(rows, axes, rows, solid=solid)).layout for solid in (False, True)
+    )
+    assert 19 < flat.xaxis.range[1] < 25
+    assert solid.scene.xaxis.range[1] > 1000
 
 
 def test_a_basis_for_all_layers_keeps_its_axes_when_the_layer_moves(tables: Tables) -> None:
