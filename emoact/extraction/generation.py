@@ -6,12 +6,14 @@ import dataclasses
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import nn
 
 from emoact.extraction.engine import Tokenised
 from emoact.extraction.shortcut import shortcut
@@ -19,6 +21,8 @@ from emoact.schema import Generation
 
 OnResponses = Callable[[int], None]
 """Called after each group of prompts, with its number."""
+
+_FEW_ROWS = 8
 
 
 class Generator:
@@ -60,7 +64,7 @@ class Generator:
         """
         responses: list[list[int]] = [[] for _ in prompts]
         route = shortcut(self._bridge, ()) if self._direct else nullcontext()
-        with route:
+        with route, _few_rows(self._model):
             for group in self._groups(prompts, generation.max_tokens):
                 found = self._response([prompts[index] for index in group], generation)
                 for index, response in zip(group, found, strict=True):
@@ -146,6 +150,33 @@ def stop_tokens(bridge: Any) -> frozenset[int]:
     if named is None:
         return frozenset()
     return frozenset([named] if isinstance(named, int) else map(int, named))
+
+
+@contextmanager
+def _few_rows(model: nn.Module) -> Iterator[None]:
+    """Multiply 2 to 8 rows on a CPU as W xᵀ rather than x Wᵀ.
+
+    The time of a new token is that of reading the weights, and torch reads them two to four times
+    as fast in that order.
+    """
+    layers = [each for each in model.modules() if type(each) is nn.Linear]
+    for layer in layers:
+        layer.forward = partial(_multiplied, layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _multiplied(layer: nn.Linear, given: torch.Tensor) -> torch.Tensor:
+    rows = given.reshape(-1, given.shape[-1])
+    if not 1 < len(rows) <= _FEW_ROWS or given.device.type != "cpu":
+        return nn.functional.linear(given, layer.weight, layer.bias)
+    product = (layer.weight @ rows.T).T
+    if layer.bias is not None:
+        product = product + layer.bias
+    return product.reshape(*given.shape[:-1], -1)
 
 
 def _draws(prompt: Tokenised, generation: Generation) -> Float[np.ndarray, " step"]:
