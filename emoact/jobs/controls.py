@@ -109,9 +109,13 @@ def request_controls(
         controls = [UnitControls(root=root, unit=unit, settings=settings) for unit in own]
         try:
             models.append(model_of(own, root, settings.sites, allow_pickle_weights))
-        except RequestError:
+        except RequestError as error:
             if any(each.absent() for each in controls):
-                raise
+                raise RequestError(
+                    f"control extractions of {folder} are not on disk, and they need its model: "
+                    f"{error.message}",
+                    remedy=error.remedy,
+                ) from error
     return ControlsRequest(
         settings=settings,
         units=tuple((unit.folder, unit.path.name) for unit in units),

@@ -11,7 +11,7 @@ import numpy as np
 
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell
-from emoact.numbers import significant
+from emoact.numbers import listed, significant
 from emoact.positions import Pooling
 from emoact.schema import Finding
 from emoact.stats.features import Controls
@@ -232,16 +232,19 @@ def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[
             )
     for model in dict.fromkeys(each.model.model for each in probes):
         own = [each for each in probes if each.model.model == model]
-        broken = sorted({name for each in own for name in each.nonfinite})
-        if broken:
-            yield Finding(
-                code="nonfinite_control",
-                severity="warning",
-                where=model,
-                message=f"{' and '.join(broken)}: values are not finite, so that there is no "
-                "verdict on words",
-                remedy="Run `emoact analyze --controls` to extract the controls again.",
-            )
+        for place in dict.fromkeys(each.site for each in own):
+            broken = [each for each in own if each.site == place and each.nonfinite]
+            if broken:
+                names = sorted({name for each in broken for name in each.nonfinite})
+                yield Finding(
+                    code="nonfinite_control",
+                    severity="warning",
+                    where=model,
+                    message=f"{place}: values of {listed(names)} are not finite, so that there is "
+                    f"no verdict on words for {listed([e.contrast.emotion for e in broken])}",
+                    remedy="What overflows in half precision is finite in float32: extract with "
+                    "--dtype float32 and analyse again.",
+                )
         controls = own[0].model.controls or Controls()
         missing = ["the tokens without context"] if controls.contextless is None else []
         n_shuffles = len(controls.shuffled)

@@ -13,6 +13,8 @@ PENALTY_C = 1.0
 Decide = Callable[[Bool[np.ndarray, " train"]], Float64[np.ndarray, " test"]]
 """From the classes of the training prompts to decision values of the tested ones."""
 
+_FEW = 200
+"""Training prompts up to which the fit by prompts is faster than that by features."""
 _MAX_STEPS = 100
 _NEAR = 1e-5
 """Change of decision values after which a step is the last."""
@@ -47,13 +49,20 @@ def logistic_probe(
 ) -> Decide:
     """The same for any classes of these training prompts.
 
-    The best weights are a sum of training prompts. Where there are fewer prompts than features, the
-    fit is one of the coefficients of that sum.
+    The best weights are a sum of training prompts. Where there are fewer prompts than features, or
+    few prompts, the fit is one of the coefficients of that sum.
     """
-    if len(train) > train.shape[1]:
+    if len(train) > max(train.shape[1], _FEW):
         return lambda is_emotion: _by_features(train, is_emotion, test, penalty_c)
-    products, with_test = train @ train.T, test @ train.T
-    return lambda is_emotion: kernel_decisions(products, is_emotion, with_test, penalty_c=penalty_c)
+    here, there = train - train.mean(axis=0), test - train.mean(axis=0)
+    products, with_test = here @ here.T, there @ here.T
+
+    def decide(is_emotion: Bool[np.ndarray, " train"]) -> Float64[np.ndarray, " test"]:
+        found = kernel_decisions(products, is_emotion, with_test, penalty_c=penalty_c)
+        # The sign of what is smaller is that of rounding: prompts without a difference.
+        return np.where(np.abs(found) < _NEAR, 0.0, found)
+
+    return decide
 
 
 def kernel_decisions(

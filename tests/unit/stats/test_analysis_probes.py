@@ -93,7 +93,7 @@ def test_lda_agrees_with_scikit_learn_on_dimensions_that_never_change() -> None:
 
 @pytest.mark.parametrize(
     ("n", "d", "penalty_c", "tolerance"),
-    [(20, 3, 1.0, 3e-3), (150, 40, 1.0, 3e-3), (15, 60, 1.0, 1e-8), (25, 300, 10.0, 1e-8)],
+    [(20, 3, 1.0, 1e-6), (150, 40, 1.0, 3e-3), (15, 60, 1.0, 1e-8), (25, 300, 10.0, 1e-8)],
 )
 def test_logistic_agrees_with_scikit_learn(
     n: int, d: int, penalty_c: float, tolerance: float
@@ -112,7 +112,7 @@ def test_logistic_agrees_with_scikit_learn(
 def test_classes_weigh_the_same_whatever_their_sizes() -> None:
     unequal = np.arange(8) < 6
     decisions = logistic_decisions(np.ones((8, 3)), unequal, np.ones((2, 3)))
-    np.testing.assert_allclose(decisions, 0, atol=1e-8)
+    assert (decisions == 0).all()
 
 
 def test_mass_mean_is_the_projection_from_the_midpoint() -> None:

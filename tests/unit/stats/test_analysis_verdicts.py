@@ -243,7 +243,9 @@ def test_control_that_is_not_finite_is_found_and_gives_no_verdict() -> None:
     (row,) = headline(found)
     assert row.verdict == "inconclusive"
     assert np.isnan(row.contextless_difference)
-    assert "nonfinite_control" in {each.code for each in found.findings}
+    (finding,) = (each for each in found.findings if each.code == "nonfinite_control")
+    assert f"{SITE}: values of contextless" in finding.message
+    assert "no verdict on words for anger" in finding.message
 
 
 def test_controls_that_are_noisier_than_the_prompts_give_no_verdict_beyond_words() -> None:
