@@ -17,7 +17,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.snapshot import Step
 from emoact.models.cache import file_sha256
-from emoact.stats.features import Controls, UnitFeatures, features_of
+from emoact.stats.features import Controls, UnitFeatures, features_of, let_go
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
@@ -98,7 +98,8 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     controls: list[ControlsUsed] = []
 
     def pooled() -> Iterator[UnitFeatures]:
-        for number, unit in enumerate(units):
+        # Strings and tokens of very many prompts take more memory than their vectors.
+        for number, unit in enumerate(let_go(units)):
             _tell_reading(tell, unit, number, n_units, part=0.5)
             found = features_of(
                 unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -288,7 +288,10 @@ def join_units(given: Iterable[UnitFeatures]) -> ModelFeatures:
     )
 
 
-def let_go(units: list[UnitFeatures]) -> Iterator[UnitFeatures]:
+Kept = TypeVar("Kept")
+
+
+def let_go(units: list[Kept]) -> Iterator[Kept]:
     """The units one by one, taken out of the list, so that it keeps no vectors in memory."""
     while units:
         yield units.pop(0)

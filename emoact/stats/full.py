@@ -112,11 +112,11 @@ def analyse_grid(
     with warnings.catch_warnings():
         # A zero direction becomes a finding below, once, with its place.
         warnings.simplefilter("ignore", ZeroDirectionWarning)
-        steps = [
+        steps = (
             Step(label=label, run=functools.partial(_keep, found, number, cells))
-            for number, (label, cells) in enumerate(work)
-        ]
-        run_steps(steps, on_progress, workers=workers)
+            for number, (label, cells) in enumerate(let_go(work))
+        )
+        run_steps(list(steps), on_progress, workers=workers)
         return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
 
 

@@ -60,7 +60,11 @@ def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> 
 
 def _contrasts(model: ModelFeatures, settings: AnalysisSettings) -> tuple[Contrast, ...]:
     emotions = check_labels(model.model, model.design.labels, settings)
-    return tuple(make_contrast(model.design, emotion, settings) for emotion in emotions)
+    found: list[Contrast] = []
+    for emotion in emotions:
+        beside = found[0] if found else None
+        found.append(make_contrast(model.design, emotion, settings, beside=beside))
+    return tuple(found)
 
 
 @runtime_checkable

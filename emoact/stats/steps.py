@@ -41,12 +41,14 @@ def run_steps(
     if on_progress is not None:
         on_progress(0, len(steps), "")
     with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=count) as executor:
-        running = {executor.submit(step.run): step for step in steps}
+        running = {executor.submit(step.run): step.label for step in steps}
+        # What a step alone holds is let go when it is done.
+        del steps
         try:
             for done, future in enumerate(as_completed(running), start=1):
                 future.result()
                 if on_progress is not None:
-                    on_progress(done, len(steps), running[future].label)
+                    on_progress(done, len(running), running[future])
         except BaseException:
             executor.shutdown(wait=True, cancel_futures=True)
             raise

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int
 from emoact.errors import RequestError
 from emoact.stats.design import Design, contrast_against, contrast_grand_mean
 from emoact.stats.null.permutation import Relabellings, prepare_relabellings
-from emoact.stats.null.relabelling import relabellings
+from emoact.stats.null.relabelling import Labellings, relabellings
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.settings import AnalysisSettings
@@ -39,17 +39,25 @@ class Contrast:
     folds: Int[np.ndarray, " prompt"]
     halves: Bool[np.ndarray, "split scenario"]
     draws: Int[np.ndarray, "draw scenario"]
-    relabelled: Bool[np.ndarray, "permutation prompt"]
+    relabelled: Labellings
     plan: Relabellings
 
     @property
     def is_emotion(self) -> Bool[np.ndarray, " prompt"]:
         """True for the prompts of the emotion."""
-        return np.asarray(self.relabelled[0])
+        return self.relabelled[:1][0]
 
 
-def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> Contrast:
+def make_contrast(
+    design: Design, emotion: str, settings: AnalysisSettings, *, beside: Contrast | None = None
+) -> Contrast:
     """The contrast that the settings ask for, with its seeded draws.
+
+    Args:
+        design: Classes and scenarios.
+        emotion: The class that the direction points to.
+        settings: Choices of the analysis.
+        beside: Another contrast of the same design, whose draws of scenarios are the same.
 
     Raises:
         RequestError: The neutral class is missing.
@@ -69,10 +77,16 @@ def make_contrast(design: Design, emotion: str, settings: AnalysisSettings) -> C
         reference=reference,
         weights=weights,
         used=used,
-        folds=scenario_folds(design, settings.n_folds, seed=settings.seed),
-        halves=scenario_halves(design, settings.n_splits, seed=settings.seed),
-        draws=bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=relabelled,
+        folds=beside.folds
+        if beside
+        else scenario_folds(design, settings.n_folds, seed=settings.seed),
+        halves=beside.halves
+        if beside
+        else scenario_halves(design, settings.n_splits, seed=settings.seed),
+        draws=beside.draws
+        if beside
+        else bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
+        relabelled=Labellings.of(relabelled),
         plan=prepare_relabellings(design, relabelled, used),
     )
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
+from emoact.stats.null.relabelling import Labellings
 from emoact.stats.products import Vectors, compact, scenario_sums, without_scenarios
 
 _CHUNK = 256
-"""Relabellings whose sums are held in memory at once."""
+"""Most relabellings whose sums are held in memory at once."""
+
+_CHUNK_NUMBERS = 1 << 22
+"""Most labels of them."""
 
 _MANY_SCENARIOS = 200
 """Scenarios above which the permutation statistic is summed in single precision: no relabelling
@@ -45,7 +50,7 @@ class Relabellings:
     """
 
     used: Int[np.ndarray, " used"]
-    chosen: Bool[np.ndarray, "draw used"]
+    chosen: Labellings
     scenario_of: Int[np.ndarray, " used"]
     first: Int[np.ndarray, " pair"]
     second: Int[np.ndarray, " pair"]
@@ -62,8 +67,14 @@ class Relabellings:
 
     def part(self, n_draws: int) -> Relabellings:
         """The truth and the first relabellings."""
-        kept = slice(0, 1 + n_draws)
-        return dataclasses.replace(self, chosen=self.chosen[kept], pairs=self.pairs[..., kept])
+        chosen = self.chosen.first(1 + n_draws)
+        return dataclasses.replace(self, chosen=chosen, pairs=self.pairs[..., : 1 + n_draws])
+
+    def chunks(self) -> Iterator[slice]:
+        """The relabellings, as many at once as fit into memory."""
+        size = max(8, min(_CHUNK, _CHUNK_NUMBERS // max(len(self.used), 1)))
+        for start in range(0, len(self.chosen), size):
+            yield slice(start, start + size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,17 +133,18 @@ def prepare_relabellings(
         pool: The prompts of the emotion and of the reference.
     """
     used = np.flatnonzero(pool)
-    chosen = draws[:, used]
+    truth = draws[0, used]
+    chosen = Labellings.of(draws if len(used) == draws.shape[1] else draws[:, used])
     scenario_of = np.unique(design.scenario_of[used], return_inverse=True)[1].ravel()
     size = np.bincount(scenario_of)
     order = np.argsort(scenario_of, kind="stable")
     starts = np.cumsum(size) - size
     pairs = order[starts[size == 2][:, None] + np.arange(2)]
-    split = chosen[0, pairs[:, 0]] != chosen[0, pairs[:, 1]]
+    split = truth[pairs[:, 0]] != truth[pairs[:, 1]]
     first, second = pairs[split].T
     alone = np.ones(len(used), dtype=bool)
     alone[pairs[split]] = False
-    share = np.bincount(scenario_of, chosen[0]) / size
+    share = np.bincount(scenario_of, truth) / size
     blocks = []
     for number in np.unique(size[size > 1]).tolist():
         members = order[starts[size == number][:, None] + np.arange(number)]
@@ -274,8 +286,8 @@ def _mean_t(
     of_pairs = np.einsum("pd,pd->d", pairs, pairs)
     rest = plan.alone[plan.mixed[plan.alone]]
     larger = [rest[plan.scenario_of[rest] == each] for each in np.unique(plan.scenario_of[rest])]
-    for start in range(0, len(plan.chosen), _CHUNK):
-        chosen = plan.chosen[start : start + _CHUNK]
+    for part in plan.chunks():
+        chosen = plan.chosen[part]
         total = np.where(chosen[:, plan.first], kind(1), kind(-1)) @ pairs
         squares = of_pairs
         for members in larger:
@@ -291,7 +303,7 @@ def _mean_t(
         np.maximum(residual, _LEAST_RESIDUAL * squares, out=residual)
         # Where nothing is left, nothing is explained either.
         ratio = np.divide(explained, residual, out=explained, where=residual > 0)
-        statistics[start : start + _CHUNK] = ratio.mean(axis=1, dtype=np.float64) * (n - 1)
+        statistics[part] = ratio.mean(axis=1, dtype=np.float64) * (n - 1)
     return statistics
 
 
@@ -320,8 +332,7 @@ def _sums(
         for members in plan.blocks
     ]
     both, either = np.empty((2, n_draws)), np.empty((2, n_draws))
-    for start in range(0, n_draws, _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in plan.chunks():
         weights = plan.chosen[part].astype(np.float64)
         emotion = weights[:, columns] @ varying + constant
         both[0, part] = np.einsum("bd,bd->b", emotion, emotion)

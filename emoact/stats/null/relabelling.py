@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design
 
 OUTSIDE = -1
 """Group of a prompt that takes no part."""
+
+_AT_ONCE = 1 << 22
+"""Random numbers that are sorted at once."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labellings:
+    """Rows of True and False for prompts, eight to a byte; a slice of rows unpacks them.
+
+    Attributes:
+        bits: The rows, packed.
+        n_prompts: Prompts of a row.
+    """
+
+    bits: UInt8[np.ndarray, "draw byte"]
+    n_prompts: int
+
+    @classmethod
+    def of(cls, rows: Bool[np.ndarray, "draw prompt"]) -> Labellings:
+        """The rows, packed."""
+        return cls(bits=np.packbits(rows, axis=1), n_prompts=rows.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, rows: slice) -> Bool[np.ndarray, "draw prompt"]:
+        found = np.unpackbits(self.bits[rows], axis=1, count=self.n_prompts)
+        return np.asarray(found.view(np.bool_))
+
+    def first(self, n_draws: int) -> Labellings:
+        """The first rows."""
+        return Labellings(bits=self.bits[:n_draws], n_prompts=self.n_prompts)
 
 
 def relabellings(
@@ -31,7 +64,9 @@ def relabellings(
     for label in reference:
         groups[design.label_of == design.index(label)] = 0
     groups[design.label_of == design.index(emotion)] = 1
-    return np.asarray(shuffled_groups(design, groups, n_permutations, seed=seed) == 1)
+    found = shuffled_groups(design, groups, n_permutations, seed=seed)
+    # In place: of very many prompts a copy is large.
+    return np.asarray(np.equal(found, 1, out=found.view(np.bool_)))
 
 
 def shuffled_groups(
@@ -52,7 +87,7 @@ def shuffled_groups(
     if n_permutations < 1:
         raise RequestError(f"n_permutations is {n_permutations}; at least 1 is needed")
     rng = np.random.default_rng([seed, 4])
-    groups = groups.astype(np.int16)
+    groups = groups.astype(np.int8 if groups.max(initial=0) < 128 else np.int16)
     draws = np.tile(groups, (1 + n_permutations, 1))
     wholes: list[Int[np.ndarray, " member"]] = []
     order = np.lexsort((design.rank, design.scenario_of))
@@ -72,7 +107,11 @@ def shuffled_groups(
             wholes.append(members)
     if wholes:
         single = np.array([groups[members[0]] for members in wholes])
-        exchanged = single[rng.random((n_permutations, len(wholes))).argsort(axis=1)]
-        for column, members in enumerate(wholes):
-            draws[1:, members] = exchanged[:, [column]]
+        place = np.repeat(np.arange(len(wholes)), [len(members) for members in wholes])
+        columns = np.concatenate(wholes)
+        at_once = max(1, _AT_ONCE // len(wholes))
+        for start in range(1, 1 + n_permutations, at_once):
+            rows = draws[start : start + at_once]
+            order = rng.random((len(rows), len(wholes))).argsort(axis=1)
+            rows[:, columns] = single[order][:, place]
     return draws

@@ -7,6 +7,9 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 
+_AT_ONCE = 1 << 22
+"""Counts that are drawn at once."""
+
 
 def bootstrap_counts(
     design: Design, n_draws: int = 1000, *, seed: int = 0
@@ -14,11 +17,15 @@ def bootstrap_counts(
     """Bootstrap counts of each scenario, drawn among those that hold the same classes."""
     rng = np.random.default_rng([seed, 3])
     pattern = design.pattern_of
-    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int64)
+    # Of very many scenarios this is a large matrix, and no count comes near 32,767.
+    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int16)
     for value in range(int(pattern.max()) + 1):
         scenarios = np.flatnonzero(pattern == value)
         n = len(scenarios)
-        counts[:, scenarios] = rng.multinomial(n, np.full(n, 1 / n), size=n_draws)
+        at_once = max(1, _AT_ONCE // n)
+        for start in range(0, n_draws, at_once):
+            rows = counts[start : start + at_once]
+            rows[:, scenarios] = rng.multinomial(n, np.full(n, 1 / n), size=len(rows))
     return counts
 
 

@@ -29,6 +29,9 @@ POWER = 0.8
 ASKED_GAIN = 0.1
 """Gain for which the necessary number of scenarios is given: 10 points."""
 
+_DRAWS_AT_ONCE = 64
+"""Draws of scenarios that are multiplied at once."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Accuracies:
@@ -68,11 +71,17 @@ def measure_accuracies(
     scenarios = csr_matrix(
         (np.ones(n), (design.scenario_of, prompts)), shape=(design.n_scenarios, n)
     )
-    often = np.vstack([np.ones(design.n_scenarios), draws])
+
+    def drawn(values: Float64[np.ndarray, "row prompt"]) -> Float64[np.ndarray, "drawn row"]:
+        """Sums over the prompts, in the data and in every draw of scenarios."""
+        own = scenarios @ values.T
+        chunks = (draws[at : at + _DRAWS_AT_ONCE] for at in range(0, len(draws), _DRAWS_AT_ONCE))
+        return np.vstack([own.sum(axis=0), *(chunk.astype(np.float64) @ own for chunk in chunks)])
+
     sums, counts = [], []
     for members in (is_emotion, ~is_emotion):
-        sums.append(often @ (scenarios @ (right * members).T))
-        counts.append(often @ (scenarios @ (decided * members).T))
+        sums.append(drawn(right * members))
+        counts.append(drawn((decided * members).astype(np.float64)))
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
