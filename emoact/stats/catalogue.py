@@ -175,7 +175,7 @@ TABLES: tuple[Table, ...] = (
     ),
     _table(
         "points",
-        "Prompts on the principal axes",
+        "Prompts on the principal axes; of more than 2,000 a sample of whole scenarios",
         "model site layer emotion prompt_id basis",
         geometry.MEASURES,
     ),

@@ -13,6 +13,7 @@ import pandas as pd
 from emoact import sites as known
 from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
+from emoact.stats.distances.geometry import MAX_POINTS
 from emoact.views.analysed import (
     LAYER,
     MODEL,
@@ -211,7 +212,15 @@ def show(source: Analysed, choice: Choice) -> Shown:
     """Table and points of one layer."""
     layer, basis = choice["layer"], choice["basis"]
     points = source.of_choice("points", choice)
-    drawn = table(points, source.texts(choice["model"]), layer=layer, basis=basis)
+    texts = source.texts(choice["model"])
+    drawn = table(points, texts, layer=layer, basis=basis)
+    n_drawn = len(drawn.drop_duplicates(["emotion", "prompt_id"]))
+    some = (
+        f" {n_drawn:,} of {len(texts):,} prompts are drawn, of scenarios at random; the axes are "
+        "those of all."
+        if n_drawn < len(texts) and len(texts) > MAX_POINTS
+        else ""
+    )
     fitted = of(points, basis=basis)
     if choice["range"] == "layer":
         fitted = of(fitted, layer=layer)
@@ -225,7 +234,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=drawn,
         chart=chart(drawn, _axes(source, choice), fitted, solid=solid) if len(drawn) else None,
         caption=f"Prompts on principal axes ({BASES[basis]}) at layer {layer}, explained variance "
-        f"on the axes; {display_name(choice['model'])}.{far if outside else ''}",
+        f"on the axes; {display_name(choice['model'])}.{far if outside else ''}{some}",
         name=f"prompts-layer-{layer}-{choice['model']}",
     )
 

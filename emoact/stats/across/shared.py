@@ -35,16 +35,16 @@ def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int],
     return [row for row, _ in rows], [row for _, row in rows]
 
 
-def sampled_rows(design: Design, *, seed: int = 0) -> list[int]:
-    """Rows of at most `MAX_SHARED` prompts: all of them, or whole scenarios at random.
+def sampled_rows(design: Design, *, seed: int = 0, most: int = MAX_SHARED) -> list[int]:
+    """Rows of at most `most` prompts: all of them, or whole scenarios at random.
 
     Scenarios that hold the same classes keep their share.
     """
-    n_parts = -(-design.n_prompts // MAX_SHARED)
+    n_parts = -(-design.n_prompts // most)
     if n_parts < 2:
         return list(range(design.n_prompts))
     parts = scenario_folds(design, n_parts, seed=seed)
-    fits = [part for part in range(n_parts) if (parts == part).sum() <= MAX_SHARED]
+    fits = [part for part in range(n_parts) if (parts == part).sum() <= most]
     return np.flatnonzero(parts == (fits or [0])[0]).tolist()
 
 

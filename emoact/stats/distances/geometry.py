@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +12,13 @@ from jaxtyping import Float, Float64
 
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
+from emoact.stats.across.shared import sampled_rows
 from emoact.stats.directions.directions import principal_axes
 from emoact.stats.features import ModelFeatures
 from emoact.stats.products import centre
+
+MAX_POINTS = 2000
+"""Most prompts whose coordinates are kept; the axes are those of all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +110,10 @@ def _shares(
 
 def projection_cells(model: ModelFeatures, site: SiteName) -> Iterator[Cell]:
     """Cells of the tables `points` and `axes`, on one basis for all layers and layer by layer."""
-    for projection in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
+    kept = sampled_rows(model.design, most=MAX_POINTS)
+    keys = [(model.keys[row][0], model.prompts[row].id) for row in kept]
+    for whole in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
+        projection = dataclasses.replace(whole, coordinates=whole.coordinates[:, kept])
         n_layers, n_prompts, n_axes = projection.coordinates.shape
         place = {
             "model": model.model,
@@ -114,8 +122,8 @@ def projection_cells(model: ModelFeatures, site: SiteName) -> Iterator[Cell]:
         }
         points = {
             "layer": np.repeat(np.arange(n_layers), n_prompts),
-            "emotion": [label for label, _ in model.keys] * n_layers,
-            "prompt_id": [prompt.id for prompt in model.prompts] * n_layers,
+            "emotion": [label for label, _ in keys] * n_layers,
+            "prompt_id": [prompt_id for _, prompt_id in keys] * n_layers,
         }
         axes = {
             "layer": np.repeat(np.arange(n_layers), n_axes),

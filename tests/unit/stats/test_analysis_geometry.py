@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from emoact.stats.distances.geometry import project_fixed, project_per_layer
+from emoact.stats.catalogue import computed, frame
+from emoact.stats.design import design_of
+from emoact.stats.distances.geometry import project_fixed, project_per_layer, projection_cells
+from emoact.stats.features import ModelFeatures, PromptInfo
 
 X = np.random.default_rng(0).normal(size=(30, 4, 12)) * np.arange(1, 13)
 
@@ -65,3 +68,28 @@ def test_picture_does_not_flip_with_the_sign_of_an_axis() -> None:
     np.testing.assert_allclose(
         project_per_layer(X).coordinates, project_per_layer(X + 100).coordinates, atol=1e-8
     )
+
+
+def test_of_very_many_prompts_whole_scenarios_are_kept_on_the_axes_of_all() -> None:
+    n = 1500
+    x = np.random.default_rng(3).normal(size=(2 * n, 1, 6)).astype(np.float32) * np.arange(1, 7)
+    scenarios = [str(number) for number in range(n)] * 2
+    model = ModelFeatures(
+        model="m",
+        design=design_of(["a"] * n + ["n"] * n, scenarios),
+        prompts=tuple(
+            PromptInfo(id=each, scenario_id=each, subset=None, text="", n_tokens=1)
+            for each in scenarios
+        ),
+        sites={"resid_pre": x.astype(np.float32)},
+        random_weights=False,
+    )
+    cells = [cell for cell in projection_cells(model, "resid_pre") if cell.table == "points"]
+    points = frame("points", [computed(cell) for cell in cells])
+    own = points[points["basis"] == "per_layer"]
+    assert 1000 <= len(own) <= 2000
+    assert {*own[own["emotion"] == "a"]["prompt_id"]} == {*own[own["emotion"] == "n"]["prompt_id"]}
+    expected = PCA(3).fit_transform(x[:, 0].astype(np.float64))
+    rows = [n * (row.emotion == "n") + int(row.prompt_id) for row in own.itertuples()]
+    found = np.abs(own[["pc1", "pc2", "pc3"]].to_numpy())
+    np.testing.assert_allclose(found, np.abs(expected[rows]), atol=1e-5)
