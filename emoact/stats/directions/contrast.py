@@ -45,7 +45,7 @@ class Contrast:
     @property
     def is_emotion(self) -> Bool[np.ndarray, " prompt"]:
         """True for the prompts of the emotion."""
-        return self.relabelled[:1][0]
+        return np.asarray(self.relabelled[:1][0])
 
 
 def make_contrast(

@@ -107,11 +107,11 @@ def shuffled_groups(
             wholes.append(members)
     if wholes:
         single = np.array([groups[members[0]] for members in wholes])
-        place = np.repeat(np.arange(len(wholes)), [len(members) for members in wholes])
+        whole_of = np.repeat(np.arange(len(wholes)), [len(members) for members in wholes])
         columns = np.concatenate(wholes)
         at_once = max(1, _AT_ONCE // len(wholes))
         for start in range(1, 1 + n_permutations, at_once):
             rows = draws[start : start + at_once]
             order = rng.random((len(rows), len(wholes))).argsort(axis=1)
-            rows[:, columns] = single[order][:, place]
+            rows[:, columns] = single[order][:, whole_of]
     return draws
