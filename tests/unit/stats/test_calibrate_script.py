@@ -88,6 +88,16 @@ def test_false_alarms_of_all_rows_of_a_layout_are_five_percent_on_the_page(layou
         assert found / of <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / of)
 
 
+def test_no_interval_is_narrower_than_stated_on_the_page_and_none_of_d_prime_wider() -> None:
+    rows = section("coverage")
+    assert len(rows) == 36
+    for *_, squared, d_prime, auroc, n in rows:
+        low, high = (200 * math.sqrt(p * (1 - p) / int(n)) for p in (0.93, 0.97))
+        rates = [float(cell.rstrip(" %")) for cell in (squared, d_prime, auroc)]
+        assert min(rates) >= 93 - low
+        assert rates[1] <= 97 + high
+
+
 def test_words_are_seldom_called_beyond_words_on_the_page() -> None:
     for _, cell, *_ in section("words"):
         assert "above" not in cell
