@@ -20,9 +20,9 @@ _LOG_LINES = 200
 _SHORT_LOG = 11
 _REFUSAL = "resume-refusal"
 _CANCEL_HELP = "Stops after the batch at work. Finished emotions stay; the run can resume."
-_CANCEL_JOB_HELP = "Stops at once and leaves nothing behind; the run can resume from its start."
+_CANCEL_JOB_HELP = "Stops at once; the run can resume. Finished parts of a sweep stay."
 _RESUME_HELP = "Continues at the first emotion that is not on disk."
-_RESUME_JOB_HELP = "Starts the work from its beginning."
+_RESUME_JOB_HELP = "Starts the work from its beginning; finished parts of a sweep stay."
 
 
 def show_run(results: str, run_id: str) -> RunView | None:

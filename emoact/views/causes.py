@@ -230,8 +230,8 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     said.append(
         Remark(
             f"Directions come from {plural(len(found['train_scenarios']), 'scenario')}, sentences "
-            f"from {len(found['test_scenarios'])} others; all controls and a verdict at dose "
-            f"{doses}. No effect beyond the controls is no proof that there is none."
+            f"from {plural(len(found['test_scenarios']), 'other', 'others')}; all controls and a "
+            f"verdict at dose {doses}. No effect beyond the controls is no proof that there is none."
         )
     )
     return said

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from emoact.jobs.snapshot import RunError
+from tests.support.axe import ALLOWED, violations
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_causes import plant_ablations, plant_steering
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
@@ -22,7 +20,6 @@ from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
-ALLOWED = json.loads((Path(__file__).parent / "axe_allowed.json").read_text())
 RUNNING, FAILED, FINISHED = "20260131-150000-run1", "20260131-140500-fail", "20260131-130500-done"
 PAGES = {
     "": "On disk",
@@ -39,6 +36,10 @@ PAGES = {
     "heads": "What am I looking at",
     "heads?view=attention&text=anger:+long&head=0.1": "What am I looking at",
     "heads?view=lens": "What am I looking at",
+    "heads?view=projections": "What am I looking at",
+    "causes": "What am I looking at",
+    "causes?view=layers": "What am I looking at",
+    "causes?view=ablations": "What am I looking at",
 }
 
 
@@ -54,6 +55,8 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
     plant_heads(server.results)
     plant_lens(server.results)
     plant_patterns(server.results)
+    plant_steering(server.results)
+    plant_ablations(server.results)
     plant_scenarios(server.results, "other")
     plant_analysis(server.results, models=("pythia-160m", "other"))
     lock = plant_run(server.results, RUNNING, "running")
@@ -68,24 +71,10 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
             expect(words).to_be_visible()
             words.click()
             window.settled()
-            for violation in Axe().run(page).response["violations"]:
-                for node in violation["nodes"]:
-                    entry = allowed_by(page, violation["id"], node)
-                    if entry is None:
-                        found.append((scheme, address, violation["id"], node["html"][:200]))
-                    else:
-                        used.add(entry)
+            here, entries = violations(page)
+            found += [(scheme, address, *each) for each in here]
+            used |= entries
     lock.close()
     assert found == []
     # The list may only shrink: an entry that nothing needs any more has to go.
     assert used == set(range(len(ALLOWED)))
-
-
-def allowed_by(page: Page, rule: str, node: dict[str, Any]) -> int | None:
-    """The entry of the list that allows a finding, by its number."""
-    element = page.locator(node["target"][0]).first
-    for number, entry in enumerate(ALLOWED):
-        inside = "(element, selector) => element.closest(selector) !== null"
-        if entry["rule"] == rule and element.evaluate(inside, entry["within"]):
-            return number
-    return None

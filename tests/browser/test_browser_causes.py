@@ -1,0 +1,130 @@
+"""Steering from the form to the verdict, ablation, and a typed text that is continued."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.progress import list_runs, read_run
+from emoact.models.hosts import IDLE, leave_others
+from emoact.store.layout import ResultsRoot
+from tests.support.axe import violations
+from tests.support.server import Server, serving
+from tests.support.tiny_results import tiny_results
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+
+WORK_MS = 90_000
+
+
+def held(results: Path, run_id: str) -> int:
+    """The process that works the run off, stopped as soon as it does."""
+    deadline = time.monotonic() + WORK_MS / 1000
+    while read_run(results, run_id).state != "running":
+        assert time.monotonic() < deadline, read_run(results, run_id)
+        time.sleep(0.01)
+    worker = RunDirectory(ResultsRoot(results).run_dir(run_id)).status().worker
+    assert worker is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    return worker.pid
+
+
+@pytest.fixture
+def server(
+    tmp_path: Path, visit: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A server on activations of a tiny model; windows close before it ends."""
+    del visit
+    with tiny_results(tmp_path) as results:
+        monkeypatch.setenv(IDLE, "60")
+        with serving(results, tmp_path / "server.log") as started:
+            yield started
+        leave_others()
+
+
+def test_a_direction_is_steered_cancelled_and_resumed(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    first = visit()
+    page = first.open(f"{server.url}/causes")
+    expect(page.get_by_text("Nothing was steered or taken out yet")).to_be_visible()
+    expect(page.get_by_text("3 directions with 100 random and 20 shuffled")).to_be_visible()
+    page.get_by_role("textbox", name="Doses").fill("-1, 1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("--dose=-1.0 --dose=1.0")).to_be_visible()
+    assert violations(page)[0] == []
+    page.get_by_role("button", name="Steer", exact=True).click()
+    expect(page).to_have_url(re.compile(r"[?&]run="))
+    run_id = str(re.findall(r"[?&]run=([^&]+)", page.url)[0])
+    # The rest of the journey does not depend on the speed of the machine.
+    worker = held(server.results, run_id)
+    page.reload()
+    expect(page.get_by_role("button", name="Cancel run")).to_be_visible()
+    # Another window shows it once the first one is closed.
+    address = page.url
+    page.close()
+    second = visit("dark")
+    page = second.open(address)
+    second.shoot("causes-running-dark")
+    page.get_by_role("button", name="Cancel run").click()
+    expect(page.get_by_role("button", name="Cancelling")).to_be_disabled()
+    os.kill(worker, signal.SIGCONT)
+    resume = page.get_by_role("button", name="Resume run")
+    expect(resume).to_be_visible(timeout=WORK_MS)
+    assert read_run(server.results, run_id).state == "cancelled"
+    assert violations(page)[0] == []
+    resume.click()
+    verdict = page.get_by_text("changes the log-probability of held-out anger sentences")
+    expect(verdict).to_be_visible(timeout=WORK_MS)
+    second.settled()
+    assert violations(page)[0] == []
+    # The result stays when the page is opened anew, and no second run was made.
+    page = second.open(f"{server.url}/causes")
+    expect(verdict).to_be_visible()
+    assert [run.state for run in list_runs(server.results) if run.kind == "causes"] == ["finished"]
+
+    # Every tab is reached with the keys alone.
+    page.get_by_role("radio", name="doses").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_text("by the layer at whose input the direction")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No part was taken out yet.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_parts_are_taken_out_and_a_text_is_continued(
+    server: Server, visit: Callable[..., Visitor], scheme: str
+) -> None:
+    window = visit(scheme)
+    page = window.open(f"{server.url}/causes?view=ablations")
+    window.unfold("Take parts out")
+    page.get_by_role("button", name="Take the parts out").click()
+    expect(page.get_by_text("The largest changes by ablation")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_role("radio", name="ablations")).to_be_checked()
+    # The model is warm from here on.
+    window.unfold("Continue a typed text with a direction")
+    page.get_by_role("textbox", name="Text").fill("Thank you <b>so</b> much")
+    page.get_by_role("button", name="Continue both ways").click()
+    expect(page.get_by_text("With 2 times anger at layer 1")).to_be_visible(timeout=WORK_MS)
+    window.settled()
+    window.shoot(f"causes-typed-{scheme}")
+    expect(page.get_by_text("An illustration and no evidence")).to_be_visible()
+    # Both texts have their table beside them, and that of the ablations stands above.
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)
+    assert violations(page)[0] == []
+    # Must not happen: markup of a text that is read as markup.
+    expect(page.locator("[data-testid=stMain] b", has_text="so")).to_have_count(0)
+    page.get_by_role("textbox", name="Text").fill(" ")
+    page.get_by_role("button", name="Continue both ways").click()
+    expect(page.get_by_text("the sentence is empty")).to_be_visible()
