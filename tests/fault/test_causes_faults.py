@@ -1,0 +1,211 @@
+"""Runs about causes and typed answers, while their host is killed or told to stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
+from emoact.causes.chosen import units_of
+from emoact.causes.contributions import ContrastSettings, Target
+from emoact.causes.heads import HeadsRequest, prepare_heads
+from emoact.causes.prepared import Prepared, result_of
+from emoact.causes.saved import verify_causes
+from emoact.causes.steer import SITE, SteerRequest, direction_of, prepare_steer
+from emoact.errors import EmoactError
+from emoact.host.client import continue_both
+from emoact.jobs import control, launch
+from emoact.jobs.directory import RunDirectory
+from emoact.jobs.progress import read_run
+from emoact.jobs.views import RunView
+from emoact.models import hosts
+from emoact.models.alike import request_alike
+from emoact.store.layout import ResultsRoot
+from tests.support.tiny_results import FOLDER, tiny_results
+
+pytestmark = pytest.mark.fault
+
+LONGEST_S = 120.0
+
+
+def heads(results: Path) -> Prepared:
+    return prepare_heads(
+        HeadsRequest(
+            results=results,
+            model=FOLDER,
+            emotion="anger",
+            target=Target(layer=2),
+            settings=ContrastSettings(n_permutations=20),
+        )
+    )
+
+
+def ablations(results: Path) -> Prepared:
+    # Many draws, so that the run lasts long enough to be cancelled.
+    settings = AblateSettings(emotion="anger", layer=2, n_bootstrap=100_000)
+    return prepare_ablate(AblateRequest(results=results, model=FOLDER, settings=settings))
+
+
+def steering(results: Path) -> Prepared:
+    return prepare_steer(
+        SteerRequest(results=results, model=FOLDER, doses=(1.0, 2.0), n_random=1_000)
+    )
+
+
+ASKED = {"heads": heads, "ablate": ablations, "steer": steering}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activations of a tiny model; no host outlives the module."""
+    with (
+        tiny_results(tmp_path_factory.mktemp("causes")) as results,
+        pytest.MonkeyPatch.context() as p,
+    ):
+        p.setenv(hosts.IDLE, "120")
+        yield results
+        hosts.leave_others()
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "results")
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONGEST_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def view(asked: Prepared) -> RunView:
+    return read_run(Path(asked.config.results), asked.config.run_id)
+
+
+def worker_of(asked: Prepared) -> int | None:
+    root = ResultsRoot(asked.config.results)
+    worker = RunDirectory(root.run_dir(asked.config.run_id)).status().worker
+    return None if worker is None else worker.pid
+
+
+def begun(asked: Prepared) -> bool:
+    """True once the host works; of a sweep, once a part is on disk."""
+    if asked.kind == "steer":
+        return any(ResultsRoot(asked.config.results).causes.glob("*/steer_part.json"))
+    return view(asked).state in ("loading", "running") and worker_of(asked) is not None
+
+
+def parts_of(results: Path) -> dict[str, int]:
+    """When each part of a sweep was written."""
+    found = ResultsRoot(results).causes.glob("*/steer_part.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in found}
+
+
+def check_resumed(asked: Prepared, undisturbed: Path) -> None:
+    """What a resumed run has made equals the result of a run without a disturbance."""
+    results, before = Path(asked.config.results), parts_of(Path(asked.config.results))
+    control.resume(results, asked.config.run_id)
+    until(lambda: not view(asked).summary.active)
+    assert view(asked).state == "finished", view(asked)
+    # Must not happen: a part that was on disk is computed again, or something half done stays.
+    assert {name: at for name, at in parts_of(results).items() if name in before} == before
+    assert not list(results.rglob(".emoact-*"))
+    assert not list(verify_causes(ResultsRoot(results)))
+    again = ASKED[asked.kind](results)
+    assert again.existing is not None
+    assert again.existing.found == result_of(ASKED[asked.kind](undisturbed)).found
+
+
+@pytest.mark.parametrize("kind", ["steer", "heads", "ablate"])
+def test_a_run_whose_host_is_killed_says_so_and_resumes(
+    results: Path, made: Path, tmp_path: Path, kind: str
+) -> None:
+    hosts.leave_others()
+    asked = ASKED[kind](results)
+    launch.start(asked.config)
+    until(lambda: begun(asked))
+    worker = worker_of(asked)
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: not view(asked).summary.active)
+    assert view(asked).state == "crashed"
+    error = view(asked).error
+    assert error is not None
+    assert "resume" in error.remedy.lower()
+    assert ASKED[kind](results).existing is None
+    check_resumed(asked, shutil.copytree(made, tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize("kind", ["steer", "ablate"])
+def test_a_cancelled_run_ends_keeps_its_parts_and_leaves_the_model_warm(
+    results: Path, made: Path, tmp_path: Path, kind: str
+) -> None:
+    asked = ASKED[kind](results)
+    launch.start(asked.config)
+    until(lambda: begun(asked))
+    control.cancel(results, asked.config.run_id, wait=True)
+    until(lambda: not view(asked).summary.active)
+    assert view(asked).state == "cancelled"
+    assert ASKED[kind](results).existing is None
+    worker = worker_of(asked)
+    check_resumed(asked, shutil.copytree(made, tmp_path / "undisturbed"))
+    assert worker_of(asked) == worker
+
+
+def host_pids() -> set[int]:
+    """Processes that listen."""
+    found = set()
+    for folder in hosts.hosts():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            try:
+                asking.connect(os.fspath(folder / "socket"))
+            except OSError:
+                continue
+            size = struct.calcsize("3i")
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            found.add(struct.unpack("3i", credentials)[0])
+    return found
+
+
+def test_a_typed_answer_whose_host_is_killed_is_an_error_and_the_next_one_works(
+    made: Path,
+) -> None:
+    units = units_of(ResultsRoot(made), FOLDER)
+    request = request_alike(FOLDER, [unit.configuration for unit in units], (SITE,))
+    vector = direction_of(units, "anger", "neutral", 1)
+
+    def ask() -> tuple[float, ...]:
+        found = continue_both(request, "Thank you", layer=1, vector=vector, max_tokens=3)
+        return found.steered.difference
+
+    before = ask()
+    assert np.isfinite(before[1:]).all()
+    (first,) = host_pids()
+    os.kill(first, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask)
+        killed = set()
+        deadline = time.monotonic() + LONGEST_S
+        # A single loss is made good by a new host; here every new one is killed, too.
+        while not answer.done():
+            assert time.monotonic() < deadline
+            for pid in host_pids() - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(0.005)
+        with pytest.raises(EmoactError, match="ended before it answered") as lost:
+            answer.result()
+    assert first in killed
+    assert lost.value.remedy
+    np.testing.assert_array_equal(ask()[1:], before[1:])
