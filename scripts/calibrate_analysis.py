@@ -26,11 +26,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from emoact.analysis.key import METHOD_VERSION
 from emoact.stats.probes.headline import NOISY
-from scripts import calibration_heads
+from scripts import calibration_heads, calibration_steering
 from scripts.calibration_designs import (
     EFFECTS,
     EMOTIONS,
@@ -332,16 +333,34 @@ def _heads(pool: Pool, n: int) -> Section:
         f"{calibration_heads.N_LAYERS} layers of {calibration_heads.N_HEADS} heads and an MLP) is "
         "said to contribute to the direction (p ≤ .05, corrected for all components); "
         f"{calibration_heads.N_SCENARIOS} prompts of each class, "
-        f"{calibration_heads.PERMUTATIONS} relabellings."
+        f"{calibration_heads.PERMUTATIONS} relabellings. Intervals are exact (Clopper-Pearson)."
     )
     rows = list[tuple[Row, Row]]()
     for place, design in enumerate(calibration_heads.DESIGNS):
         for at, kind in enumerate(calibration_heads.KINDS):
-            seeds = _seeds(900 + 10 * place + at, 2 * n)
+            seeds = _seeds(900 + 10 * place + at, 30 * n)
             found = pool(partial(calibration_heads.false_alarm, design, kind), seeds)
-            rows.append(((design, kind), (_counted(found),) if found else ()))
-    names = ("scenarios", "prompts differ in", "any component")
+            rows.append(((design, kind), (_counted(found), _interval(found)) if found else ()))
+    names = ("scenarios", "prompts differ in", "any component", "95 % interval")
     return "False alarms of the map of heads", note, names, rows
+
+
+def _steering(pool: Pool, n: int) -> Section:
+    emotion, layer = calibration_steering.EMOTION, calibration_steering.LAYER
+    note = (
+        f"Tiny models with random weights in which the direction of {emotion} at layer {layer}, "
+        "added once, is called causal. Prompts are the shipped ones of "
+        f"{calibration_steering.N_SCENARIOS} scenarios; weights, split and controls (100 random "
+        "and 20 shuffled directions) are drawn anew for each. Intervals are exact "
+        "(Clopper-Pearson)."
+    )
+    rows = list[tuple[Row, Row]]()
+    for at, (family, embeddings) in enumerate(calibration_steering.FAMILIES.items()):
+        found = pool(partial(calibration_steering.called_causal, family), _seeds(1000 + at, n))
+        figures = (_counted(found), _interval(found)) if found else ()
+        rows.append(((family, embeddings), figures))
+    names = ("model", "embeddings", "called causal", "95 % interval")
+    return "Steering of random weights that is called causal", note, names, rows
 
 
 SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
@@ -352,11 +371,17 @@ SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
     "words": _false_beyond,
     "gains": _gains,
     "heads": _heads,
+    "steering": _steering,
 }
 
 
 def _counted(found: Sequence[bool]) -> str:
     return f"{sum(found)} of {len(found)}{_mark(sum(found), len(found))}"
+
+
+def _interval(found: Sequence[bool]) -> str:
+    held = binomtest(sum(found), len(found)).proportion_ci()
+    return f"{100 * held.low:.1f} to {100 * held.high:.1f} %"
 
 
 def _shares(found: Sequence[Verdicts]) -> tuple[str, ...]:

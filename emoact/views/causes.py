@@ -231,7 +231,8 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
         Remark(
             f"Directions come from {plural(len(found['train_scenarios']), 'scenario')}, sentences "
             f"from {plural(len(found['test_scenarios']), 'other', 'others')}; all controls and a "
-            f"verdict at dose {doses}. No effect beyond the controls is no proof that there is none."
+            f"verdict at dose {doses}. No effect beyond the controls is no proof that there is "
+            "none."
         )
     )
     return said

@@ -142,7 +142,7 @@ def test_a_run_whose_host_is_killed_says_so_and_resumes(
     assert view(asked).state == "crashed"
     error = view(asked).error
     assert error is not None
-    assert "resume" in error.remedy.lower()
+    assert "resume" in (error.remedy or "").lower()
     assert ASKED[kind](results).existing is None
     check_resumed(asked, shutil.copytree(made, tmp_path / "undisturbed"))
 
@@ -195,7 +195,7 @@ def test_a_typed_answer_whose_host_is_killed_is_an_error_and_the_next_one_works(
     os.kill(first, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask)
-        killed = set()
+        killed: set[int] = set()
         deadline = time.monotonic() + LONGEST_S
         # A single loss is made good by a new host; here every new one is killed, too.
         while not answer.done():
