@@ -37,7 +37,7 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(name: str) -> Non
     texts = [
         Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
     ]
-    plain = hugging_face(source.path)
+    plain, precise = hugging_face(source.path), hugging_face(source.path).double()
     read = engine.facts.n_layers // 2
     streams = [hugging_face_activations(plain, text.ids.tolist())["resid_pre"] for text in texts]
     directions = np.stack(
@@ -51,6 +51,7 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(name: str) -> Non
     upper = UpperLayers(engine.bridge, texts, layer=read, direct=True)
     together = upper.log_probs(vectors, range(len(texts)))
     largest: dict[str, float] = {}
+    rounding: dict[str, list[np.ndarray]] = {"ours": [], "plain float32": []}
 
     def note(what: str, apart: Any) -> None:
         largest[what] = max(largest.get(what, 0.0), float(np.max(np.abs(apart))))
@@ -67,6 +68,9 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(name: str) -> Non
                 exact = few[(0, 9).index(vector)] - expected
                 note("a token, all logits", exact)
                 note("a mean, all logits", exact.mean())
+                truth = log_probs(precise, text.ids.tolist(), read, vectors[vector])
+                rounding["plain float32"].append(expected - truth)
+                rounding["ours"].append(exact + expected - truth)
 
     found = Ablations(engine.bridge, texts, read=read, directions=directions, direct=True)
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -97,6 +101,9 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(name: str) -> Non
                 said = changed[at].log_prob - before[at].log_prob
                 note("log-probability a token", (said - first[1] + second[1]) / text.n_scored)
     print(name, {what: f"{value:.1e}" for what, value in largest.items()})
+    rms = {name: np.sqrt(np.mean(np.concatenate(each) ** 2)) for name, each in rounding.items()}
+    print(name, {which: f"{value:.1e} from float64" for which, value in rms.items()})
+    assert rms["ours"] <= 1.5 * rms["plain float32"]
     for what, value in largest.items():
         # A single token of float32 passes is known less well than what is reported, a mean.
         assert value < (5e-5 if what.startswith("a token") or what == "alone" else 1e-5), what
