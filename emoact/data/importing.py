@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
+import json
 import os
 import re
 import tempfile
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from emoact.data.delimited_rows import records
+from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.reading import read_prompts
+from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 
 _LONGEST_STEM = 40
 _HASH_DIGITS = 12
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +33,7 @@ class Import:
     Attributes:
         name: Name of the file, as uploaded.
         file_name: Name in the results folder: the safe form of `name`, and a hash.
-        data: Bytes, unchanged.
+        data: Bytes, unchanged but for names of columns that were mapped.
         dataset: Prompts.
     """
 
@@ -59,6 +67,59 @@ def check_import(name: str, data: bytes) -> Import:
         data=data,
         dataset=dataset,
     )
+
+
+def columns_of(name: str, data: bytes) -> list[str]:
+    """Names of the columns of a text file; empty where it cannot be read, and of Parquet."""
+    try:
+        return _header(_source(name, data))
+    except RequestError:
+        return []
+
+
+def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
+    """The same file with other names of columns.
+
+    Args:
+        name: Name of the file, which tells its format.
+        data: Its bytes.
+        columns: Name in the file to name of a field. Another column that has this name already
+            gets the ending ` (other)`.
+
+    Raises:
+        RequestError: The file is malformed.
+    """
+    source = _source(name, data)
+    header = _header(source)
+    names = {each: f"{each} (other)" for each in header if each in columns.values()}
+    names |= dict(columns)
+    delimiter = _DELIMITERS.get(_suffix(name).lower())
+    if delimiter is None:
+        rows = json_rows if _suffix(name).lower() == ".json" else jsonl_rows
+        objects = [{names.get(k, k): v for k, v in row.fields.items()} for row in rows(source)]
+        if rows is json_rows:
+            return json.dumps(objects, ensure_ascii=False).encode()
+        return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    (_, first), *others = records(source, decode(source), delimiter)
+    writer.writerow([names.get(each, each) for each in first])
+    writer.writerows(record for _, record in others)
+    return text.getvalue().encode()
+
+
+def _source(name: str, data: bytes) -> Source:
+    return Source(path=name, data=data, sha256=hashlib.sha256(data).hexdigest())
+
+
+def _header(source: Source) -> list[str]:
+    ending = _suffix(source.path).lower()
+    if ending in _DELIMITERS:
+        return next(records(source, decode(source), _DELIMITERS[ending]), (0, []))[1]
+    if ending not in (".json", ".jsonl"):
+        return []
+    rows = json_rows(source) if ending == ".json" else jsonl_rows(source)
+    return list(dict.fromkeys(name for row in rows for name in row.fields))
 
 
 def _slug(name: str) -> str:

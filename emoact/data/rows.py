@@ -67,15 +67,17 @@ def missing_field(field: str, found: Iterable[str]) -> tuple[str, str]:
     names = list(dict.fromkeys(found))
     listed = ", ".join(repr(name[:40]) for name in names[:12]) or "no field"
     problem = f"the field {field!r} is missing; found {listed}"
-    likely = _likely(field, [name for name in names if name not in FIELDS])
+    likely = likely_column(field, names)
     if likely is None:
         return problem, "Every prompt needs the fields text and emotion."
     return problem, f"Rename {likely[:40]!r} to {field!r}."
 
 
-def _likely(field: str, names: list[str]) -> str | None:
-    folded = {name.strip().casefold(): name for name in reversed(names)}
-    for candidate in (field, *_SYNONYMS[field]):
+def likely_column(field: str, names: Iterable[str]) -> str | None:
+    """The column that probably holds a field that is missing; None without one."""
+    others = [name for name in names if name not in FIELDS]
+    folded = {name.strip().casefold(): name for name in reversed(others)}
+    for candidate in (field, *_SYNONYMS.get(field, ())):
         if candidate in folded:
             return folded[candidate]
     close = difflib.get_close_matches(field, [name[:40] for name in folded], n=1, cutoff=0.7)

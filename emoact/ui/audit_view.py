@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +18,7 @@ AUTOMATIC = 1000
 """Most prompts that are audited without a click; their audit takes three seconds."""
 
 _ASKED = "audits-asked"
+_WORST = ("error", "warning", "note", "ok")
 _OUTCOMES = {"ok": "ok", "note": "note", "warning": "confound", "error": "error"}
 
 
@@ -85,25 +88,23 @@ def lexis_sentence(report: AuditReport) -> str:
 
 
 def show(report: AuditReport, path: str) -> None:
-    """Show verdict, figures and remedy of every aspect."""
-    bad = [check for check in report.checks if check.outcome in ("warning", "error")]
-    for check in bad:
-        box = st.error if check.outcome == "error" else st.warning
-        examples = f" Examples: {', '.join(map(mono, check.examples[:5]))}."
-        box(
-            f"{md(check.verdict)}{examples if check.examples else ''}\n\n"
-            f"**Remedy:** {md(check.remedy)}",
-            icon=":material/balance:",
-            title=check.title,
-        )
-    # st.dataframe would cut the sentences off.
-    st.table(
-        pd.DataFrame([_row(check) for check in report.checks]),
-        hide_index=True,
-        border="horizontal",
-        alt="Audit of the data set, aspect by aspect",
-    )
+    """Show verdict, figures and remedy of every aspect; those without a problem are folded."""
+    worst = sorted(report.checks, key=lambda check: _WORST.index(check.outcome))
+    told = [check for check in worst if check.outcome != "ok"]
+    fine = [check for check in worst if check.outcome == "ok"]
+    if told:
+        _table(told, "Aspects of the data set with a confound or a note")
+    if fine:
+        title = f"{numbers.plural(len(fine), 'aspect')} without a problem"
+        with st.expander(title, icon=":material/check_circle:", expanded=not told):
+            _table(fine, "Aspects of the data set without a problem")
     st.caption(f"In a shell: {mono(f'python -m emoact audit --dataset {path}')}")
+
+
+def _table(checks: Sequence[Check], alt: str) -> None:
+    # st.dataframe would cut the sentences off.
+    rows = pd.DataFrame([_row(check) for check in checks])
+    st.table(rows, hide_index=True, border="horizontal", alt=alt)
 
 
 def explain() -> None:
@@ -133,7 +134,9 @@ def explain() -> None:
 def _row(check: Check) -> dict[str, str]:
     classifier = next((test for test in check.tests if test.kind == "classifier"), None)
     smallest = min(check.tests, key=_corrected, default=None)
-    remedy = f" **Remedy:** {md(check.remedy)}" if check.outcome == "note" else ""
+    remedy = f" **Remedy:** {md(check.remedy)}" if check.outcome != "ok" else ""
+    if check.outcome in ("warning", "error") and check.examples:
+        remedy = f" Examples: {', '.join(map(mono, check.examples[:5]))}.{remedy}"
     return {
         "aspect": md(check.title),
         "verdict": _OUTCOMES[check.outcome],

@@ -11,12 +11,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emoact import numbers
-from emoact.data.importing import Import, check_import
+from emoact.data.importing import Import, check_import, columns_of, renamed
+from emoact.data.rows import REQUIRED, likely_column
 from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
-from emoact.ui.boxes import answer, error_box, outcome
+from emoact.ui.boxes import Outcome, answer, download, error_box, outcome
 from emoact.ui.extract_form import DEFAULT_DATASET
 from emoact.ui.prompt_data import prompt_frame
 from emoact.views.text import md, mono
@@ -26,6 +27,13 @@ _REFUSED = "import-refused"
 _UPLOAD = "upload"
 _KEPT = "imports-kept"
 _FOUND = "import-found"
+_SAMPLE = """text,emotion,scenario_id,subset
+Thank you for the soup.,gratitude,soup,explicit
+I am furious about the soup.,anger,soup,explicit
+I am sorry that I spilt the soup.,apology,soup,explicit
+The soup is on the table.,neutral,soup,explicit
+"""
+_NO_COLUMN = "(none)"
 DATASET = "file"
 """Query parameter; Extract has another one, because a page sets only its own."""
 
@@ -56,23 +64,52 @@ def show(results: str) -> None:
             "file is checked first, and then saved below the results folder.",
             on_change=_forget,
         )
+        download("Sample file", _SAMPLE, name="prompts.csv", mime="text/csv", key="sample")
         refused = st.session_state.pop(_REFUSED, None)
         if refused is not None:
             error_box(refused, title="The file could not be saved")
         if file is not None:
-            st.session_state[_FOUND] = file.name, outcome(lambda: _checked(file))
+            st.session_state[_FOUND] = file.name, *_read(file.name, file.getvalue())
             _give_back(file)
         if _FOUND not in st.session_state:
             return
-        name, checked = st.session_state[_FOUND]
+        name, checked, data = st.session_state[_FOUND]
+        if data is not None:
+            checked = _mapped(name, data)
         if checked.value is None:
             error_box(checked.error, title=f"{md(name)} was not imported")
             return
         _preview(results, checked.value)
 
 
-def _checked(file: UploadedFile) -> Import:
-    return check_import(file.name, file.getvalue())
+def _read(name: str, data: bytes) -> tuple[Outcome[Import], bytes | None]:
+    """The outcome of a check, and the bytes where columns can be mapped to what is missing."""
+    checked = outcome(lambda: check_import(name, data))
+    columns = columns_of(name, data) if checked.value is None else []
+    maps = len(columns) > 1 and not set(REQUIRED) <= set(columns)
+    return checked, data if maps else None
+
+
+def _mapped(name: str, data: bytes) -> Outcome[Import]:
+    """Ask which columns hold text and emotion, and check the file with these names."""
+    columns = columns_of(name, data)
+    st.caption(f"{mono(name)} names its columns otherwise. Choose those of text and emotion.")
+    chosen = {}
+    with st.container(horizontal=True):
+        for field in (*REQUIRED, "scenario_id"):
+            own = field if field in columns else likely_column(field, columns)
+            options = columns if field in REQUIRED else [_NO_COLUMN, *columns]
+            chosen[field] = st.selectbox(
+                f"Column of {field}",
+                options,
+                index=options.index(own) if own in options else 0,
+                key=f"map-{field}-{name}",
+                width=220,
+            )
+    names = {column: field for field, column in chosen.items() if column != _NO_COLUMN}
+    if len({chosen[field] for field in REQUIRED}) < len(REQUIRED):
+        return outcome(lambda: check_import(name, data))
+    return outcome(lambda: check_import(name, renamed(name, data, names)))
 
 
 def _forget() -> None:

@@ -133,8 +133,9 @@ def test_a_confound_is_named_with_its_remedy(tmp_path: Path) -> None:
     )
     app = open_page("prompts", file=str(path))
     assert "A direction can stand for a confound" in app.markdown[0].value
-    box = next(warning for warning in app.warning if "Punctuation" in warning.value)
-    assert "Remedy:" in box.value
+    table = app.table[0].value.set_index("aspect")
+    assert table.loc["Punctuation", "verdict"] == "confound"
+    assert "Remedy:" in table.loc["Punctuation", "what was found"]
 
 
 def test_a_path_that_is_no_data_set_says_so() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoact.data.importing import check_import
+from emoact.data.importing import check_import, columns_of, renamed
 from emoact.errors import RequestError
 from emoact.store.layout import ResultsRoot
 from emoact.ui.prompt_import import keep_dataset, kept_datasets
@@ -30,6 +30,39 @@ def test_a_refusal_names_the_file_as_its_owner_does() -> None:
     assert refused.value.message == "mine.csv line 3: emotion is empty"
     with pytest.raises(RequestError, match=r"unknown; \.jsonl"):
         check_import("picture.png", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b'sentence,class,text\n"Hello, there.",joy,x\n\nStill.,calm,y\n'),
+        ("a.tsv", b"sentence\tclass\ttext\nHello, there.\tjoy\tx\nStill.\tcalm\ty\n"),
+        (
+            "a.jsonl",
+            b'{"sentence": "Hello, there.", "class": "joy", "text": "x"}\n'
+            b'{"sentence": "Still.", "class": "calm"}\n',
+        ),
+        (
+            "a.json",
+            b'[{"sentence": "Hello, there.", "class": "joy", "text": "x"}, '
+            b'{"sentence": "Still.", "class": "calm"}]',
+        ),
+    ],
+)
+def test_columns_of_other_names_are_mapped(name: str, data: bytes) -> None:
+    assert columns_of(name, data) == ["sentence", "class", "text"]
+    mapped = renamed(name, data, {"sentence": "text", "class": "emotion"})
+    prompts = check_import(name, mapped).dataset.prompts
+    assert [(each.text, each.emotion) for each in prompts] == [
+        ("Hello, there.", "joy"),
+        ("Still.", "calm"),
+    ]
+
+
+def test_a_file_that_cannot_be_read_has_no_columns() -> None:
+    assert columns_of("a.csv", b'"text,emotion\n') == []
+    assert columns_of("a.json", b"{") == []
+    assert columns_of("a.parquet", b"PAR1") == []
 
 
 def test_the_same_bytes_are_kept_once_and_unchanged(tmp_path: Path) -> None:
