@@ -56,6 +56,11 @@ def add(commands: Any) -> None:
         action="store_true",
         help="time the stores instead, on the files of --results: sizes, writing, reading, errors",
     )
+    parser.add_argument(
+        "--pages",
+        action="store_true",
+        help="time clicks on the pages of --results in Chromium instead, --repeat times each",
+    )
     add_options(parser, "--results")
     parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
@@ -67,6 +72,8 @@ def _bench(arguments: argparse.Namespace) -> int:
     for name in ("repeat", "every"):
         if getattr(arguments, name) < 1:
             raise RequestError(f"--{name} is {getattr(arguments, name)}; 1 or more is allowed")
+    if arguments.pages:
+        return _bench_pages(arguments)
     from emoact.models.effort import let_threads_sleep
 
     let_threads_sleep()
@@ -87,6 +94,21 @@ def _bench(arguments: argparse.Namespace) -> int:
         print_json(_document(result))
     else:
         _print(result)
+    return 0
+
+
+def _bench_pages(arguments: argparse.Namespace) -> int:
+    from emoact.bench.clicks import click_times
+
+    times = click_times(arguments.results, rounds=arguments.repeat)
+    if arguments.json:
+        print_json({"clicks": [dataclasses.asdict(each) for each in times]})
+        return 0
+    rows = [
+        [each.page, each.view or "(link)", f"{each.first_s:.2f}", f"{each.later_s:.2f}"]
+        for each in times
+    ]
+    print_table(["PAGE", "VIEW", "FIRST S", "LATER S"], rows)
     return 0
 
 
