@@ -57,6 +57,11 @@ class ResultsRoot:
         return self._inside("manifest.json")
 
     @property
+    def notes(self) -> Path:
+        """Notes of people on runs and analyses."""
+        return self._inside("notes.json")
+
+    @property
     def manifest_lock(self) -> Path:
         """Held while the manifest is read, changed and replaced."""
         return self._inside(".manifest.lock")

@@ -5,21 +5,27 @@ Tables are kept by the id of their analysis, which is a hash of its files and se
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
 from emoact.analysis.listing import AnalysisSummary, list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError
+from emoact.models.registry import display_name
+from emoact.numbers import plural
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.views.text import md
+from emoact.ui.notes import notes_of
+from emoact.views.text import md, mono
 
 PARAMETER = "analysis"
 _LAST = "last-analysis"
 _NEXT = "next-analysis"
 _MAX_TABLES = 96
+_NOTE = 20
 
 
 def saved_analyses(results: str) -> tuple[AnalysisSummary, ...]:
@@ -41,26 +47,30 @@ def pick_analysis(results: str, saved: tuple[AnalysisSummary, ...]) -> SavedAnal
     links.note_ignored(PARAMETER, ids)
     if not ids:
         return None
-    wanted = st.session_state.pop(_NEXT, None)
-    if wanted in rows:
-        st.session_state[PARAMETER] = wanted
-    # Another page of the three may have been at another analysis.
-    last = st.session_state.get(_LAST)
-    links.prefer_one(PARAMETER, last if last in rows else ids[0], allowed=ids)
+    # A widget that is bound to the address would write its words there in place of the id.
+    named, last = st.query_params.get(PARAMETER), st.session_state.get(_LAST)
+    wanted = (
+        st.session_state.pop(_NEXT, None),
+        named if named != last else None,
+        st.session_state.get(PARAMETER),
+        # Another page of the three may have been at another analysis.
+        last,
+    )
+    st.session_state[PARAMETER] = next((each for each in wanted if each in rows), ids[0])
+    notes = notes_of(results)
     with st.sidebar:
         picked = st.selectbox(
             "Analysis",
             ids,
-            # Without a default the address keeps the chosen analysis when a newer one appears.
-            index=None,
+            format_func=lambda name: _name(rows[name], notes.get(name, "")),
             required=True,
             key=PARAMETER,
-            bind="query-params",
             help="Each is a set of files analysed with one set of settings; the newest is first.",
         )
-        if picked in rows:
-            st.caption(_row_words(rows[picked]))
-    st.session_state[_LAST] = picked
+        st.caption(_row_words(rows[picked]))
+        if picked in notes:
+            st.caption(md(notes[picked]))
+    st.session_state[_LAST] = st.query_params[PARAMETER] = picked
     try:
         return SavedAnalysis.open(ResultsRoot(results).analysis_dir(str(picked)))
     except EmoactError as error:
@@ -89,7 +99,14 @@ def _table(path: str, key: str, created_at: str, name: str) -> pd.DataFrame:
     return frame
 
 
+def _name(row: AnalysisSummary, note: str) -> str:
+    """Note, date and content of an analysis, and its id, so that no two are alike."""
+    when = f"{datetime.fromisoformat(row.created_at):%d %b %H:%M}"
+    lead = f"{note[:_NOTE]}, " if note else ""
+    return f"{lead}{when}, {plural(len(row.models), 'model')} ({row.id[:4]})"
+
+
 def _row_words(row: AnalysisSummary) -> str:
     when = row.created_at.replace("T", " ")[:16]
-    parts = [", ".join(md(model) for model in row.models), md(row.pooling), f"{when} UTC"]
-    return "  \n".join(parts)
+    models = ", ".join(md(display_name(model)) for model in row.models)
+    return "  \n".join([models, md(row.pooling), f"{when} UTC", mono(row.id)])

@@ -23,6 +23,7 @@ from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box, show_cards
 from emoact.ui.chart import current_scheme
 from emoact.ui.frame import results_folder
+from emoact.ui.notes import ask_note
 from emoact.ui.reading import measures, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views import by_layer, direction_cards
@@ -208,6 +209,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             *((name, _plain(value)) for name, value in encode(saved.settings).items()),
             *((f"version of {name}", value) for name, value in saved.versions.items()),
         ]
+        ask_note(results, saved.id)
         st.caption(f"In a shell: {mono(saved.command)}")
         left, right = st.columns([2, 3])
         with left:

@@ -19,6 +19,7 @@ from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box, outcome
 from emoact.ui.current_run import forget_run, watch_run
+from emoact.ui.notes import ask_note
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
 from emoact.views.text import md, mono
@@ -37,6 +38,7 @@ def show_details(results: str, run_id: str) -> None:
     if refused is not None:
         error_box(refused[1], title=refused[0])
     _actions(results, view)
+    ask_note(results, run_id)
     names = ["Files", "Config", "Events"]
     files, config, events = st.tabs(names, key="part", on_change="rerun", bind="query-params")
     if files.open:

@@ -14,6 +14,7 @@ from emoact.jobs.views import RunSummary
 from emoact.ui import links
 from emoact.ui.boxes import answer, to_extract
 from emoact.ui.current_run import PARAMETER, runs_of
+from emoact.ui.notes import notes_of
 from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
 from emoact.views.text import mono
 
@@ -71,7 +72,8 @@ def _table(
     runs = runs_of(results)
     if active and not any(run.active for run in runs):
         st.rerun()
-    shown = [run for run in runs if _matches(run, states, search)]
+    notes = notes_of(results)
+    shown = [run for run in runs if _matches(run, states, search, notes.get(run.id, ""))]
     if not shown:
         st.caption("No run matches.")
         return
@@ -80,7 +82,9 @@ def _table(
     # A selection is a row number. A table with other rows is another table, or the selection would
     # slide to a neighbour when a run appears.
     key = f"runs-{hash((ids, chosen)):x}"
-    table = pd.DataFrame([_row(run) for run in shown])
+    table = pd.DataFrame([_row(run) | {"notes": notes.get(run.id, "")} for run in shown])
+    if not any(table["notes"]):
+        del table["notes"]
     if all(run.executor == "local" for run in runs):
         del table["executor"]
     st.dataframe(
@@ -136,10 +140,11 @@ def _choose(run_ids: Sequence[str]) -> None:
         del st.query_params[PARAMETER]
 
 
-def _matches(run: RunSummary, states: tuple[str, ...], search: str) -> bool:
+def _matches(run: RunSummary, states: tuple[str, ...], search: str, note: str) -> bool:
     if states and RUN_LOOKS[run.state].word not in states:
         return False
-    text = " ".join([run.id, KIND_WORDS[run.kind], *run.models, *run.emotions, run.dataset]).lower()
+    words = [run.id, KIND_WORDS[run.kind], *run.models, *run.emotions, run.dataset, note]
+    text = " ".join(words).lower()
     return all(word in text for word in search.lower().split())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +18,15 @@ from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
 from emoact.ui.chart import export_row, show_chart
 from emoact.views import catalogue
+from emoact.views.marked import ringed
 from emoact.views.text import md
 from emoact.views.theme import EmotionStyle
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, word
 
 TABLE_HEIGHT = 280
+_OF_PROMPT = ("emotion", "prompt")
+MARKED = "marked-prompt"
+"""Of the session: emotion and id of the prompt that was selected in a chart or a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,12 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     """Draw one control, bound to its parameter in the address, and return its value."""
     name, allowed = control.name, control.allowed(source, choice)
     start = control.start(source, choice)
+    marked = st.session_state.get(MARKED)
+    # Another page or view may have selected a prompt, which a picker of prompts begins with.
+    linked = marked is not None and name in _OF_PROMPT
+    if marked is not None and linked and (linked := marked[_OF_PROMPT.index(name)] in allowed):
+        start = marked[_OF_PROMPT.index(name)]
+    pinned = control.pinned or linked
     if control.kind == "text":
         return st.text_input(
             control.label, start, key=name, bind="query-params", width=control.width or "stretch"
@@ -116,9 +128,9 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
         several != control.several or any(e not in allowed for e in (kept if several else [kept]))
     ):
         del st.session_state[name]
-    if control.pinned and control.several:
+    if pinned and control.several:
         links.prefer(name, start, allowed=allowed)
-    elif control.pinned:
+    elif pinned:
         links.prefer_one(name, start, allowed=allowed)
     fields: dict[str, Any] = {
         "key": name,
@@ -133,9 +145,9 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
         fields.setdefault("width", 300)
         return int(st.slider(control.label, allowed[0], allowed[-1], start, **fields))
     if control.kind == "select":
-        index = 0 if control.pinned else allowed.index(start)
+        index = 0 if pinned else allowed.index(start)
         return st.selectbox(control.label, allowed, index=index, **fields)
-    if not control.pinned:
+    if not pinned:
         fields["default"] = start
     if control.kind == "one":
         return st.segmented_control(control.label, allowed, required=True, **fields)
@@ -234,6 +246,9 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
         return
     if shown.html:
         st.html(shown.html)
+    marked = st.session_state.get(MARKED)
+    if shown.chart is not None and marked is not None:
+        shown = dataclasses.replace(shown, chart=ringed(shown.chart, marked))
     if shown.chart is not None:
         selects = view.selected is not None and not shown.chart.solid
         event = show_chart(
@@ -281,6 +296,14 @@ def _table(data: pd.DataFrame, *, key: str, columns: str, alt: str) -> None:
     records = catalogue_of_tables.table_named(columns).columns if columns else {}
     helps = {name: _help(record) for name, record in records.items()}
     figures = set(data.select_dtypes("floating").columns)
+    prompt = next((name for name in ("prompt_id", "prompt") if name in data), None)
+    selects: dict[str, Any] = {}
+    if prompt is not None and "emotion" in data:
+        owners = list(zip(data["emotion"].map(str), data[prompt].map(str), strict=True))
+        selects = {
+            "selection_mode": "single-row",
+            "on_select": functools.partial(_mark, f"{key}-table", owners),
+        }
     st.dataframe(
         data,
         hide_index=True,
@@ -294,7 +317,15 @@ def _table(data: pd.DataFrame, *, key: str, columns: str, alt: str) -> None:
         },
         placeholder=numbers.MISSING,
         alt=alt,
+        **selects,
     )
+
+
+def _mark(key: str, owners: Sequence[tuple[str, str]]) -> None:
+    """Remember the prompt of the row that was selected."""
+    rows = st.session_state[key].selection.rows
+    if rows and rows[0] < len(owners):
+        st.session_state[MARKED] = owners[rows[0]]
 
 
 def _help(record: Measure) -> str:
@@ -305,7 +336,11 @@ def _help(record: Measure) -> str:
 def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:
     """Text and link of the selected mark."""
     points = ((event or {}).get("selection") or {}).get("points") or []
-    row = next((point["customdata"] for point in points if point.get("customdata")), None)
+    clicked = next((point["customdata"] for point in points if point.get("customdata")), None)
+    if clicked and tuple(map(str, clicked[:2])) != st.session_state.get(MARKED):
+        st.session_state[MARKED] = tuple(map(str, clicked[:2]))
+        st.rerun()
+    row = clicked or st.session_state.get(MARKED)
     link = view.selected(source, choice, shown, row) if row and view.selected else None
     if link is None:
         st.caption(view.hint)

@@ -14,6 +14,7 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
+from emoact.ui.notes import write_note
 from tests.app.conftest import ended
 from tests.support.pages import figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
@@ -243,3 +244,23 @@ def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) ->
     app.button_group(key="view").set_value("layer_map").run()
     assert not app.exception, app.exception
     assert "in the address was ignored" not in words(app)
+
+
+def test_an_analysis_is_named_by_its_note_date_and_content(
+    saved: SavedAnalysis, results: Path
+) -> None:
+    write_note(str(results), saved.id, "pilot")
+    app = open_page("directions")
+    (label,) = app.selectbox(key="analysis").options
+    assert label.startswith("pilot, ")
+    assert label.endswith(f"2 models ({saved.id[:4]})")
+    assert app.query_params["analysis"] in (saved.id, [saved.id])
+
+
+def test_a_selected_prompt_is_ringed_and_followed_to_other_views(saved: SavedAnalysis) -> None:
+    app = open_page("distances", model="gpt2", view="prompts", layer="1")
+    assert "selected prompt" not in str(figure(app)["data"])
+    app.session_state["marked-prompt"] = ("anger", "anger-1")
+    app.run()
+    assert "selected prompt" in str(figure(app)["data"])
+    assert "anger-1" in words(app)

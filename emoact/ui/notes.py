@@ -1,0 +1,60 @@
+"""Tags and notes on runs and analyses: `notes.json` of a results folder, by their id."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emoact.decode import read_json
+from emoact.errors import EmoactError, RequestError
+from emoact.store.atomic import write_json
+from emoact.store.layout import ResultsRoot
+from emoact.ui.boxes import error_box
+
+_LARGEST = 5_000_000
+_LONGEST = 200
+_REFUSED = "note-refused"
+
+
+def notes_of(results: str) -> dict[str, str]:
+    """Notes by the id of their run or analysis; none where the file is missing or damaged."""
+    try:
+        found = read_json(ResultsRoot(results).notes, limit=_LARGEST)
+    except RequestError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: note for name, note in found.items() if isinstance(note, str)}
+
+
+def write_note(results: str, name: str, note: str) -> None:
+    """Put a note on a run or an analysis; an empty one removes it.
+
+    Raises:
+        EmoactError: It cannot be written.
+    """
+    notes = {**notes_of(results), name: note.strip()[:_LONGEST]}
+    write_json(ResultsRoot(results).notes, {key: each for key, each in notes.items() if each})
+
+
+def ask_note(results: str, name: str) -> None:
+    """A line of text that is kept with a run or an analysis."""
+    refused = st.session_state.pop(_REFUSED, None)
+    if refused is not None:
+        error_box(refused, title="The note could not be kept")
+    st.text_input(
+        "Tags and notes",
+        notes_of(results).get(name, ""),
+        key=f"note-{name}",
+        max_chars=_LONGEST,
+        on_change=_keep,
+        args=(results, name),
+        help="Kept in notes.json of the results folder; shown in the picker of analyses and in the "
+        "table of runs, where it can be searched.",
+    )
+
+
+def _keep(results: str, name: str) -> None:
+    try:
+        write_note(results, name, str(st.session_state[f"note-{name}"] or ""))
+    except EmoactError as error:
+        st.session_state[_REFUSED] = error
