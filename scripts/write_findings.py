@@ -80,6 +80,7 @@ def findings(analysis: SavedAnalysis) -> str:
     sentences = [
         _separation(headline),
         _reading(headline, told),
+        _unshown(headline),
         _counts(headline),
         _power(headline),
         _pairs(pairs, told[-1]),
@@ -97,7 +98,9 @@ def _verdict(row: Row) -> str:
     gains = {name: row[f"{name}_difference"] for name in WORDS}
     known = [name for name in WORDS if math.isfinite(gains[name])]
     verdict = str(row["verdict"]).replace("_", " ")
-    if not known or row["verdict"] in ("no_separation", "undecided"):
+    if row["verdict"] == "no_separation":
+        return f"{value}: no separation shown, {p_text(row['p_chance'])}"
+    if not known or row["verdict"] == "undecided":
         return f"{value}: {verdict}"
     least = min(known, key=lambda name: gains[name])
     low, high = (_share(row[f"{least}_difference_{end}"]) for end in ("low", "high"))
@@ -140,6 +143,17 @@ def _reading(headline: Sequence[Row], told: Sequence[str]) -> str:
         f"over layers {listed(sorted(layers))}, then the verdict, then the smallest gain in points "
         "over the best text baseline, tokens without context and shuffled words; tested are "
         f"{listed(sizes)}."
+    )
+
+
+def _unshown(headline: Sequence[Row]) -> str:
+    """Why no separation can be shown although an interval excludes one half."""
+    if not any(row["verdict"] == "no_separation" for row in headline):
+        return ""
+    return (
+        "Where no separation is shown, p tests whether the accuracy is above 50 %; it counts one "
+        "prompt more than the interval, which is too narrow where nearly all prompts are called "
+        "one class."
     )
 
 
