@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from emoact.analysis.save import save_analysis
-from emoact.analysis.saved import SavedAnalysis
+from emoact.analysis.saved import DESCRIPTION, SavedAnalysis
 from emoact.analysis.work import WRITING_SHARE, AnalysisWork, Computed, compute_analysis
 from emoact.decode import decode
 from emoact.errors import CancelledError, RequestError
@@ -22,6 +22,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.reporter import RunReporter
 from emoact.jobs.snapshot import Step
 from emoact.store.layout import ResultsRoot
+from emoact.store.remote import remote_of
 
 _POLL_S = 0.1
 
@@ -58,6 +59,9 @@ def analyze(
         found = save_analysis(
             root, found.result, found.inputs, run_id=directory.run_id, controls=controls
         )
+    remote = remote_of(root)
+    if remote is not None:
+        remote.push_folder(f"analysis/{found.id}", last=DESCRIPTION)
     size = sum(state.size for state in found.files.values())
     reporter.made(path=str(found.path), size=size, existing=existing)
 

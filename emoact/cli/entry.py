@@ -34,6 +34,9 @@ from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError
 from emoact.version import __version__
 
+_LOCAL = ("emoact.cli.extract_command", "emoact.cli.run_commands", "emoact.cli.slurm_command")
+"""Commands that read no unit of object storage; an extraction brings its own ones."""
+
 _COMMANDS = (
     model_commands,
     demo_command,
@@ -78,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         arguments = build_parser().parse_words(words)
+        _bring(arguments)
         return int(arguments.run(arguments))
     except EmoactError as error:
         print_error(error, as_json=as_json)
@@ -90,6 +94,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return os.EX_OK
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else os.EX_OK
+
+
+def _bring(arguments: argparse.Namespace) -> None:
+    """Bring what a command reads from object storage into its local copy."""
+    results = getattr(arguments, "results", None)
+    if not isinstance(results, str) or not os.path.exists(f"{results}/remote.json"):  # noqa: PTH110
+        return
+    if arguments.run.__module__ not in _LOCAL:
+        from emoact.store.layout import ResultsRoot
+        from emoact.store.remote import remote_of
+
+        remote = remote_of(ResultsRoot(results))
+        if remote is not None:
+            remote.pull()
 
 
 def build_parser() -> Parser:

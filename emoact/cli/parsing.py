@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from emoact.errors import RequestError
-from emoact.store.layout import results_folders
+from emoact.store.layout import results_folder, results_folders
 
 _CHOICE = re.compile(
     r"(argument (?P<option>--\S+): )?.*invalid choice: '(?P<found>.*?)' "
@@ -97,7 +97,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--json": {"action": "store_true", "help": "print one JSON document to standard output"},
     "--results": {
         "metavar": "DIR",
-        "help": "results folder (default: %(default)s, or the first of EMOACT_RESULTS)",
+        "type": results_folder,
+        "help": "results folder, or s3://BUCKET/FOLDER (default: %(default)s, or the first of "
+        "EMOACT_RESULTS)",
     },
     "--dataset": {
         "metavar": "FILE",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli.output import nothing_in, print_json, print_line, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
+from emoact.schema import Finding
 
 if TYPE_CHECKING:
     from emoact.extraction.parity import ParityResult
-    from emoact.schema import Finding
     from emoact.store.verify import FilesReport
 
 
@@ -46,6 +46,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     from emoact.causes.saved import verify_causes
     from emoact.store.layout import ResultsRoot
+    from emoact.store.remote import remote_of
     from emoact.store.verify import is_ok, verify_files
 
     if arguments.samples < 0:
@@ -58,7 +59,18 @@ def _verify(arguments: argparse.Namespace) -> int:
     say("checking runs, reports, analyses, control extractions and results about causes")
     checks = (verify_runs, verify_analyses, verify_controls, verify_causes)
     others = tuple(finding for check in checks for finding in check(root))
-    found = (*report.findings, *others, *findings)
+    remote = remote_of(root)
+    vanished = (
+        tuple(
+            Finding(
+                code="object_differs", severity="error", where=f"{remote.url}/{name}", message=why
+            )
+            for name, why in remote.differing()
+        )
+        if remote is not None
+        else ()
+    )
+    found = (*report.findings, *others, *findings, *vanished)
     ok = is_ok(found)
     if arguments.json:
         print_json(

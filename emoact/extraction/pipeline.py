@@ -31,9 +31,10 @@ from emoact.store.atomic import remove_left_behind
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
-from emoact.store.manifest import unit_lock
+from emoact.store.manifest import ManifestEntry, unit_lock
 from emoact.store.parts import Part, parts_of
 from emoact.store.reading import read
+from emoact.store.remote import remote_of
 
 
 def bridge_engine(request: EngineRequest, on_step: OnStep) -> Engine:
@@ -114,11 +115,15 @@ def _run_model(
     source = _source(model, config)
     if any(root.unit_path(source.folder, part.label).exists() for part in parts):
         source = _with_weights(source, config)
-    waiting = [
-        part
-        for part in parts
-        if not _is_saved_by_now(config, source, dataset, root, reporter, part)
-    ]
+    remote, waiting = remote_of(root), list[Part]()
+    for part in parts:
+        if remote is not None:
+            remote.fetch(source.folder, part.label, store=config.store)
+        if not _is_saved_by_now(config, source, dataset, root, reporter, part):
+            waiting.append(part)
+        elif remote is not None:
+            # The run may have been killed between saving the unit and putting it there.
+            remote.push(_entry_of(root, source, part))
     if not waiting:
         return
 
@@ -191,6 +196,15 @@ def _run_model(
             if not _is_saved(config, source, dataset, root, reporter, part):
                 job = jobs.pop(part) if part in jobs else job_of(part)
                 compute_and_save(job, engine=engine, root=root, reporter=reporter)
+            if remote is not None:
+                remote.push(_entry_of(root, source, part))
+
+
+def _entry_of(root: ResultsRoot, source: ModelSource, part: Part) -> ManifestEntry:
+    entry = manifest.entry(root, source.folder, part.label)
+    if entry is None:
+        raise EmoactError(f"{part.label} of {source.folder} is not recorded", remedy="Resume.")
+    return entry
 
 
 def _source(model: RunModel, config: RunConfig) -> ModelSource:

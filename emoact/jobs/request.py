@@ -29,6 +29,7 @@ from emoact.sites import check_poolable
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.parts import Part
 from emoact.store.protocol import PooledStore, find_store
+from emoact.store.remote import remote_of
 
 ASK_FROM_BYTES = 200_000_000
 """A larger download is asked about first."""
@@ -141,6 +142,9 @@ def prepare(request: ExtractRequest) -> RunConfig:
     emotions = _emotions(request, dataset)
     sources = _sources(request)
     root.check_writable()
+    remote = remote_of(root)
+    if remote is not None:
+        remote.check()
     config = RunConfig(
         run_id=run_id,
         created_at=now(),

@@ -221,10 +221,26 @@ def results_folders(environment: Mapping[str, str] = os.environ) -> list[str]:
 
     The small example of a folder follows it where there is one.
     """
-    named = environment.get("EMOACT_RESULTS", "").split(os.pathsep)
-    folders = list(dict.fromkeys(filter(None, named))) or ["results"]
+    # The colon of a URL separates no folders.
+    named = re.split(rf"{os.pathsep}(?!//)", environment.get("EMOACT_RESULTS", ""))
+    found = (results_folder(each) for each in named if each)
+    folders = list(dict.fromkeys(found)) or ["results"]
     examples = [example_of(folder) for folder in folders if os.path.isdir(example_of(folder))]  # noqa: PTH112
     return list(dict.fromkeys([*folders, *examples]))
+
+
+def results_folder(text: str) -> str:
+    """The folder; of a URL on object storage that of its local copy.
+
+    Raises:
+        RequestError: The URL is none that emoact can use.
+        EmoactError: The folder of the copy cannot be made.
+    """
+    if "://" not in text:
+        return text
+    from emoact.store.remote import local_copy
+
+    return local_copy(text)
 
 
 def example_of(results: str) -> str:

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from emoact.store.layout import results_folders
+from emoact.errors import EmoactError
+from emoact.store.layout import ResultsRoot, results_folders
+from emoact.store.remote import remote_of
 from emoact.ui import links
 from emoact.ui.chart import current_scheme, measure_width
-from emoact.views.text import mono, shortened
+from emoact.views.text import md, mono, shortened
 from emoact.views.theme import INK
 
 FOLDER = "results"
@@ -190,6 +192,21 @@ def _pick_results_folder() -> None:
         else:
             shown = mono(shortened(folders[0]))
             st.caption(f"Results folder  \n{shown}", help=mono(str(Path(folders[0]).absolute())))
+        problem = _brought(results_folder())
+        if problem:
+            st.warning(md(problem))
+
+
+@st.cache_data(ttl=60, max_entries=8, show_spinner="Looking at the object storage")
+def _brought(folder: str) -> str:
+    """Bring what is new on object storage, once a minute; what went wrong, in words."""
+    try:
+        remote = remote_of(ResultsRoot(folder))
+        if remote is not None:
+            remote.pull()
+    except EmoactError as error:
+        return error.message
+    return ""
 
 
 def _navigation() -> Page:

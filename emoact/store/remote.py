@@ -1,0 +1,373 @@
+"""Results on object storage: a local copy to work in, and objects that are put there whole.
+
+A URL such as `s3://bucket/results` stands for a results folder. A command works in a local copy in
+the cache folder, which is a results folder like any other. Of that copy the units and the analyses
+are on the object storage too:
+
+- `activations/<folder>/<file>`: the file of a unit, put under its final name once it is whole. It
+  is written once: the put fails where the object is there already (`If-None-Match`).
+- `records/<folder>/<file>.json`: its entry of the manifest with its SHA-256, put after the file. A
+  unit without a record is not saved.
+- `analysis/<id>/`: a saved analysis, `analysis.json` last.
+
+No lock is needed: two writers of one unit compute the same arrays, the first file that is there
+stays, and both record that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emoact.decode import decode
+from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.models.cache import cache_root
+from emoact.store import manifest
+from emoact.store.atomic import replace_atomically, write_json
+from emoact.store.layout import ResultsRoot, is_id
+from emoact.store.manifest import ManifestEntry
+
+_MARK = "remote.json"
+_STAMP = "emoact.json"
+_BLOCK = 1 << 23
+_LARGEST_RECORD = 1 << 20
+_EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}
+    }
+}
+_RIGHTS = (
+    "Check the bucket's name, the credentials (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or "
+    "a profile) and AWS_ENDPOINT_URL where the service is not Amazon's."
+)
+_VANISHED = "Extract the unit again: `emoact extract` with the same --results puts it back."
+
+
+def is_url(text: str) -> bool:
+    """True for the URL of a results folder on object storage."""
+    return "://" in text
+
+
+def local_copy(url: str) -> str:
+    """Folder of the local copy of a results folder; it is made where it is missing.
+
+    Raises:
+        RequestError: The protocol is unknown, its library is not installed, or the URL names no
+            folder in a bucket.
+        EmoactError: The folder cannot be written.
+    """
+    protocol, _, place = url.partition("://")
+    place = place.strip("/")
+    if protocol not in _EXTRAS or not place or ".." in place.split("/"):
+        raise RequestError(
+            f"{url!r:.200} is no results folder on object storage; s3://BUCKET/FOLDER and "
+            "gs://BUCKET/FOLDER are"
+        )
+    library = _EXTRAS[protocol]
+    if importlib.util.find_spec(library) is None:
+        remedy = "emoact[s3]" if library == "s3fs" else library
+        raise RequestError(
+            f"{library} is not installed here, which {protocol}:// needs",
+            remedy=f"pip install '{remedy}' installs it.",
+        )
+    clean = f"{protocol}://{place}"
+    name = f"{place.replace('/', '-')[:60]}-{hashlib.sha256(clean.encode()).hexdigest()[:12]}"
+    folder = cache_root() / "results" / name
+    if not (folder / _MARK).exists():
+        write_json(folder / _MARK, {"url": clean})
+    return str(folder)
+
+
+def remote_of(root: ResultsRoot) -> Remote | None:
+    """The object storage of which a results folder is the local copy; None for other folders."""
+    try:
+        url = json.loads((root.path / _MARK).read_text(encoding="utf-8"))["url"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EmoactError(
+            f"{root.path / _MARK} cannot be read: {error}",
+            remedy="Remove the folder; it is a copy.",
+        ) from error
+    return Remote(root, str(url))
+
+
+class Remote:
+    """A results folder on object storage, beside its local copy.
+
+    Args:
+        root: The local copy.
+        url: Its URL.
+    """
+
+    def __init__(self, root: ResultsRoot, url: str) -> None:
+        self.root, self.url = root, url
+
+    @functools.cached_property
+    def _place(self) -> tuple[Any, str]:
+        import fsspec  # type: ignore[import-untyped]
+
+        with self._telling("opened"):
+            options = _OPTIONS.get(self.url.partition("://")[0], {})
+            # Listings of an earlier request would hide what other machines put there.
+            found, path = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **options)
+        return found, str(path)
+
+    def check(self) -> None:
+        """Check that objects can be put there and read, before work starts.
+
+        Raises:
+            RequestError: They cannot.
+        """
+        text = json.dumps({"emoact_results": 1}).encode()
+        try:
+            with contextlib.suppress(FileExistsError):
+                self._put(_STAMP, text)
+            found = self._text(_STAMP)
+        except EmoactError as error:
+            raise RequestError(error.message, remedy=error.remedy) from error
+        if found is None or found != text:
+            raise RequestError(f"{self.url}/{_STAMP} is of another program, or of a newer emoact")
+
+    def pull(self) -> None:
+        """Bring every unit and analysis that is not in the local copy yet.
+
+        Raises:
+            EmoactError: The storage cannot be read, or an object vanished or is not the one that
+                was put there.
+        """
+        names = set(self._names("records"))
+        for name in sorted(names):
+            entry = self._entry(name)
+            if entry is not None:
+                self._bring(entry)
+        prefix = "analysis/"
+        listed = list(self._names("analysis"))
+        for last in (name for name in listed if name.endswith("/analysis.json")):
+            key = last.removeprefix(prefix).split("/")[0]
+            if is_id(key) and not self.root.analysis_dir(key).exists():
+                own = [name for name in listed if name.startswith(f"{prefix}{key}/")]
+                self._bring_folder(f"{prefix}{key}/", own, self.root.analysis_dir(key))
+
+    def fetch(self, folder: str, emotion: str, *, store: str) -> None:
+        """Bring one unit that another machine saved; one that vanished counts as missing.
+
+        Raises:
+            EmoactError: The storage cannot be read.
+        """
+        entry = self._entry(self._record_name(folder, emotion, store))
+        if entry is not None:
+            with contextlib.suppress(FileRefusedError):
+                self._bring(entry)
+
+    def push(self, entry: ManifestEntry) -> None:
+        """Put a unit there that is in the local copy; one that is there already stays.
+
+        Raises:
+            EmoactError: The storage cannot be written, or holds another file under the name.
+        """
+        name = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
+        record = self._record_name(entry.folder, entry.emotion, entry.store)
+        path = self.root.path / name
+        known = self._entry(record)
+        whole = known is not None and self._size(name) == known.size
+        if known is not None and whole and known.sha256 == entry.sha256:
+            return
+        if known is not None and whole and known.key == entry.key:
+            self._bring(known)
+            return
+        if known is not None:
+            self._put(name, path, replace=True)
+            self._put(record, _json(entry), replace=True)
+            return
+        try:
+            self._put(name, path)
+        except FileExistsError:
+            entry = self._adopted(entry, name)
+        try:
+            self._put(record, _json(entry))
+        except FileExistsError:
+            self.push(entry)
+
+    def push_folder(self, name: str, *, last: str) -> None:
+        """Put a folder of the local copy there, the file that makes it whole last."""
+        folder = self.root.path / name
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in sorted(files, key=lambda path: path.name == last):
+            with contextlib.suppress(FileExistsError):
+                self._put(f"{name}/{path.relative_to(folder).as_posix()}", path)
+
+    def differing(self) -> Iterator[tuple[str, str]]:
+        """Names of units whose object is not what its record says, and what is wrong.
+
+        Every object is read.
+        """
+        for name in sorted(self._names("records")):
+            entry = self._entry(name)
+            if entry is None:
+                continue
+            file = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
+            try:
+                found = self._read_to(file, None)
+            except FileRefusedError as error:
+                yield file, error.reason
+                continue
+            if found != entry.sha256:
+                yield file, "its content is not what was put there"
+
+    def _adopted(self, entry: ManifestEntry, name: str) -> ManifestEntry:
+        """The entry of the file that a writer left there before it could record it."""
+        from emoact.store.reading import read
+
+        path = self.root.path / name
+        spare = path.with_name(f".emoact-found-{path.name}")
+        try:
+            with replace_atomically(spare) as file:
+                sha256 = self._read_to(name, file)
+            same = (read(spare).provenance or {}).get("unit_key") == entry.key
+            if not same:
+                raise EmoactError(
+                    f"{self.url}/{name} is in the way: it is another unit, and no run recorded it",
+                    remedy="Remove the object, or choose another folder with --results.",
+                )
+            size = spare.stat().st_size
+            spare.replace(path)
+        finally:
+            spare.unlink(missing_ok=True)
+        found: ManifestEntry = decode(
+            ManifestEntry, {**entry.to_json(), "sha256": sha256, "size": size}
+        )
+        manifest.record(self.root, found)
+        return found
+
+    def _bring(self, entry: ManifestEntry) -> None:
+        known = manifest.entry(self.root, entry.folder, entry.emotion)
+        name = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
+        path = self.root.path / name
+        there = path.is_file() and path.stat().st_size == entry.size
+        if known is not None and known.sha256 == entry.sha256 and there:
+            return
+        with replace_atomically(path, need=entry.size) as file:
+            if self._read_to(name, file) != entry.sha256:
+                raise FileRefusedError(
+                    "its content is not what was put there",
+                    path=f"{self.url}/{name}",
+                    remedy=_VANISHED,
+                )
+        manifest.record(self.root, entry)
+
+    def _bring_folder(self, prefix: str, names: list[str], target: Path) -> None:
+        hidden = target.with_name(f".new-{target.name}")
+        shutil.rmtree(hidden, ignore_errors=True)
+        for name in names:
+            parts = name.removeprefix(prefix).split("/")
+            if len(parts) > 2 or not all(map(_is_plain, parts)):
+                raise FileRefusedError("its name leads elsewhere", path=f"{self.url}/{name}")
+            with replace_atomically(hidden.joinpath(*parts)) as file:
+                self._read_to(name, file)
+        hidden.rename(target)
+
+    def _record_name(self, folder: str, emotion: str, store: str) -> str:
+        name = self.root.unit_name(folder, emotion, store=store)
+        return f"records/{name.removeprefix('activations/')}.json"
+
+    def _entry(self, name: str) -> ManifestEntry | None:
+        text = self._text(name)
+        if text is None:
+            return None
+        try:
+            entry: ManifestEntry = decode(ManifestEntry, json.loads(text), where=name)
+        except (ValueError, RequestError) as error:
+            raise FileRefusedError(f"it is no record: {error}", path=f"{self.url}/{name}") from None
+        if self._record_name(entry.folder, entry.emotion, entry.store) != name:
+            raise FileRefusedError("it records another unit", path=f"{self.url}/{name}")
+        return entry
+
+    def _names(self, folder: str) -> Iterator[str]:
+        """Names of all objects below a folder."""
+        system, path = self._place
+        with self._telling("listed"):
+            try:
+                found = system.find(f"{path}/{folder}")
+            except FileNotFoundError:
+                found = []
+        for name in found:
+            yield str(name).removeprefix(f"{path}/")
+
+    def _size(self, name: str) -> int | None:
+        system, path = self._place
+        with self._telling("read"):
+            try:
+                return int(system.info(f"{path}/{name}")["size"])
+            except FileNotFoundError:
+                return None
+
+    def _text(self, name: str) -> bytes | None:
+        system, path = self._place
+        with self._telling("read"):
+            try:
+                return bytes(system.cat_file(f"{path}/{name}", start=0, end=_LARGEST_RECORD))
+            except FileNotFoundError:
+                return None
+
+    def _read_to(self, name: str, file: BinaryIO | None) -> str:
+        """Copy an object into a file; returns its SHA-256."""
+        system, path = self._place
+        digest = hashlib.sha256()
+        with self._telling("read"):
+            try:
+                with system.open(f"{path}/{name}", "rb", block_size=_BLOCK) as source:
+                    while block := source.read(_BLOCK):
+                        digest.update(block)
+                        if file is not None:
+                            file.write(block)
+            except FileNotFoundError:
+                raise FileRefusedError(
+                    "the object is not there any more", path=f"{self.url}/{name}", remedy=_VANISHED
+                ) from None
+        return digest.hexdigest()
+
+    def _put(self, name: str, content: bytes | Path, *, replace: bool = False) -> None:
+        """Put an object under its final name, whole.
+
+        Raises:
+            FileExistsError: It is there, and shall not be replaced.
+            EmoactError: It could not be put there.
+        """
+        system, path = self._place
+        mode = "overwrite" if replace else "create"
+        with self._telling("written"):
+            if isinstance(content, bytes):
+                system.pipe_file(f"{path}/{name}", content, mode=mode)
+            else:
+                system.put_file(str(content), f"{path}/{name}", mode=mode)
+
+    @contextlib.contextmanager
+    def _telling(self, done: str) -> Iterator[None]:
+        """Turn what a storage library raises into an error that says what to do."""
+        try:
+            yield
+        except (EmoactError, FileExistsError):
+            raise
+        except Exception as error:
+            # Every library has exceptions of its own.
+            said = str(error).splitlines()[0][:200] if str(error) else ""
+            raise EmoactError(
+                f"{self.url} cannot be {done}: {type(error).__name__}: {said}", remedy=_RIGHTS
+            ) from error
+
+
+def _json(entry: ManifestEntry) -> bytes:
+    return json.dumps(entry.to_json(), allow_nan=False).encode()
+
+
+def _is_plain(part: str) -> bool:
+    return bool(part) and not part.startswith(".") and part.isprintable() and "\\" not in part

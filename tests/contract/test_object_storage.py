@@ -1,0 +1,161 @@
+"""Results on an S3-compatible server: written, killed, resumed, verified and read from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from emoact.analysis.saved import SavedAnalysis
+from emoact.cli import main
+from emoact.jobs.directory import RunDirectory
+from emoact.store.layout import results_folder, results_folders
+from tests.support.numpy_engine import behave
+from tests.support.stand_in_world import World, saved_arrays
+
+s3fs = pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+
+URL = "s3://shelf/results"
+EMOTIONS = ("anger", "joy", "neutral")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Address of a server in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(600):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def storage(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing-only")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    system = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    if system.exists("shelf"):
+        system.rm("shelf", recursive=True)
+    system.mkdir("shelf")
+    return system
+
+
+@contextmanager
+def without_rights(server: str) -> Iterator[None]:
+    """The server knows no user, and refuses every request."""
+
+    def let_through(n_requests: int) -> None:
+        own = {"Content-Type": "text/plain"}
+        data = str(n_requests).encode()
+        urlopen(Request(f"{server}/moto-api/reset-auth", data=data, headers=own)).close()
+
+    let_through(0)
+    try:
+        yield
+    finally:
+        let_through(1_000_000_000)
+
+
+def extract(world: World, model: Path, results: str, *more: str) -> list[str]:
+    paths = ["--dataset", str(world.dataset), "--results", results]
+    return ["extract", "--model", str(model), *paths, *more]
+
+
+def other_machine(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("EMOACT_CACHE", str(world.path / name))
+
+
+def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
+    world: World,
+    storage: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world.write_dataset(EMOTIONS, n_samples=6)
+    model = world.model()
+    assert main(extract(world, model, str(world.path / "one"))) == 0
+    expected = saved_arrays(world.path / "one")
+    behave(model, pass_s=0.6)
+    assert main(extract(world, model, URL, "--run-id", "mine", "--detach")) == 0
+    local = Path(results_folder(URL))
+    for _ in range(600):
+        if storage.find("shelf/results/records"):
+            break
+        time.sleep(0.1)
+    worker = RunDirectory(local / "runs" / "mine").status().worker
+    assert worker is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    assert len(storage.find("shelf/results/records")) < len(EMOTIONS)
+    behave(model, pass_s=0.0)
+    assert main(["runs", "resume", "mine", "--results", URL]) == 0
+    assert saved_arrays(local) == expected
+
+    # Another machine reads, verifies and finds nothing left to compute.
+    other_machine(world, monkeypatch, "second")
+    assert main(["verify", "--samples", "0", "--results", URL]) == 0
+    assert saved_arrays(results_folder(URL)) == expected
+    behave(model, fail="nothing is left to compute")
+    assert main(extract(world, model, URL)) == 0
+    # It analyses them, and a third machine has the analysis.
+    assert main(["analyze", "--results", URL]) == 0
+    other_machine(world, monkeypatch, "third")
+    capsys.readouterr()
+    assert main(["analyze", "list", "--results", URL, "--json"]) == 0
+    (analysis,) = json.loads(capsys.readouterr().out)["analyses"]
+    SavedAnalysis.open(Path(results_folder(URL)) / "analysis" / analysis["id"]).check()
+
+    # An object that vanished is named, and put back by the machine that has it.
+    other_machine(world, monkeypatch, "second")
+    (gone,) = storage.glob("shelf/results/activations/*/*joy*")
+    storage.rm(gone)
+    assert main(["verify", "--samples", "0", "--results", URL]) == 1
+    assert "the object is not there any more" in capsys.readouterr().out
+    other_machine(world, monkeypatch, "fourth")
+    assert main(["verify", "--samples", "0", "--results", URL]) == 1
+    assert "not there any more" in capsys.readouterr().err
+    other_machine(world, monkeypatch, "second")
+    assert main(extract(world, model, URL)) == 0
+    assert storage.exists(gone)
+
+
+def test_what_cannot_be_used_is_named_before_work_starts(
+    world: World,
+    server: str,
+    storage: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = world.model()
+    assert main(extract(world, model, "ftp://somewhere/results")) == 2
+    assert "s3://BUCKET/FOLDER" in capsys.readouterr().err
+    assert main(extract(world, model, "s3://nowhere/results")) == 2
+    assert "s3://nowhere/results cannot be written" in capsys.readouterr().err
+    with without_rights(server):
+        assert main(extract(world, model, URL)) == 2
+    assert "PermissionError" in capsys.readouterr().err
+    monkeypatch.setenv("EMOACT_RESULTS", os.pathsep.join(["here", URL]))
+    assert results_folders() == ["here", results_folder(URL)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert main(extract(world, model, URL)) == 2
+    assert "pip install 'emoact[s3]'" in capsys.readouterr().err
