@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from emoact import numbers
 from emoact.data.importing import Import, check_import, columns_of, renamed
@@ -59,7 +59,7 @@ def show(results: str) -> None:
         file = st.file_uploader(
             "A JSONL, JSON, CSV, TSV or Parquet file with text and emotion",
             # A new key empties the uploader.
-            key=f"{_UPLOAD}{st.session_state.get(_KEPT) or ''}",
+            key=_uploader(),
             help="Rows need text and emotion; id, scenario_id, subset and lang are optional. The "
             "file is checked first, and then saved below the results folder.",
             on_change=_forget,
@@ -114,7 +114,13 @@ def _mapped(name: str, data: bytes) -> Outcome[Import]:
 
 def _forget() -> None:
     """Drop the last file: another was chosen, or it was removed from the uploader."""
-    st.session_state.pop(_FOUND, None)
+    # One that was given back by `_give_back` counts as changed in the next run, too.
+    if not isinstance(st.session_state.get(_uploader()), DeletedFile):
+        st.session_state.pop(_FOUND, None)
+
+
+def _uploader() -> str:
+    return f"{_UPLOAD}{st.session_state.get(_KEPT) or ''}"
 
 
 def _give_back(file: UploadedFile) -> None:
@@ -163,7 +169,7 @@ def _keep(results: str, found: Import) -> None:
     except EmoactError as error:
         st.session_state[_REFUSED] = error
         return
-    _forget()
+    st.session_state.pop(_FOUND, None)
     st.session_state[DATASET] = str(path)
     st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1
 

@@ -74,4 +74,5 @@ def test_a_report_is_reached_from_home_by_keyboard_alone(
     window.settled()
     tab_to(page, "Make the English report")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("report.html").first).to_be_visible(timeout=60_000)
+    made = page.get_by_role("button", name="Download", exact=True)
+    expect(made).to_be_visible(timeout=60_000)
