@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,8 @@ POOLED_DIMENSIONS = ("prompt", "layer", "width")
 """Dimensions of an array of pooled vectors."""
 _EXPONENT = np.uint32(0x7F800000)
 _ROWS_REMEMBERED = 16
+_THREADS = 4
+"""Most chunks that are packed at once; the codec leaves the interpreter to other threads."""
 
 
 def write_compact(
@@ -228,14 +232,35 @@ def _write(
         add_plain_array(archive, "index", "position", sharing.index)
         for name, form in forms.items():
             archive.add(form.document_name, as_json(form.document()))
-            for at, layer in enumerate(shard.layout.layers(name)):
-                blocks = _blocks(shard, name, layer, form, sharing)
-                for block, rows in enumerate(blocks):
-                    values = round_values(rows, precision)
-                    text = encode(values, is_exact=precision == "lossless")
-                    archive.add(form.chunk_name(block, at), text)
+            chunks = (
+                (form.chunk_name(block, at), rows)
+                for at, layer in enumerate(shard.layout.layers(name))
+                for block, rows in enumerate(_blocks(shard, name, layer, form, sharing))
+            )
+            for member, text in _packed(chunks, precision):
+                archive.add(member, text)
         archive.finish()
     return Written(sha256=digest.hexdigest(), size=size)
+
+
+def _packed(
+    chunks: Iterator[tuple[str, Float32[np.ndarray, "row *width"]]], precision: Precision
+) -> Iterator[tuple[str, bytes]]:
+    """The chunks as pcodec stores them, in their order; a few are packed at once."""
+    count = min(os.cpu_count() or 1, _THREADS)
+    waiting: deque[tuple[str, Future[bytes]]] = deque()
+
+    def pack(rows: Float32[np.ndarray, "row *width"]) -> bytes:
+        return encode(round_values(rows, precision), is_exact=precision == "lossless")
+
+    with ThreadPoolExecutor(count) as executor:
+        for member, rows in chunks:
+            waiting.append((member, executor.submit(pack, rows)))
+            if len(waiting) > count:
+                first, packed = waiting.popleft()
+                yield first, packed.result()
+        for first, packed in waiting:
+            yield first, packed.result()
 
 
 def root_document(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
