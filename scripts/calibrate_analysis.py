@@ -338,7 +338,7 @@ def _heads(pool: Pool, n: int) -> Section:
     rows = list[tuple[Row, Row]]()
     for place, design in enumerate(calibration_heads.DESIGNS):
         for at, kind in enumerate(calibration_heads.KINDS):
-            seeds = _seeds(900 + 10 * place + at, 30 * n)
+            seeds = _seeds(900 + 10 * place + at, 20 * n)
             found = pool(partial(calibration_heads.false_alarm, design, kind), seeds)
             rows.append(((design, kind), (_counted(found), _interval(found)) if found else ()))
     names = ("scenarios", "prompts differ in", "any component", "95 % interval")

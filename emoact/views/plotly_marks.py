@@ -116,7 +116,6 @@ def _line(mark: Line, paint: Paint) -> Trace:
         marker = {"symbol": shape, "size": 7, "color": colour, "line": edge}
         if mark.filled:
             marker["symbol"] = [shape if full else f"{shape}-open" for full in mark.filled]
-            marker["size"] = [7 if full else 5 for full in mark.filled]
         else:
             # A marker at every layer of a deep model would hide the dashes.
             marker["maxdisplayed"] = _MOST_MARKERS

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import calibrate_analysis, calibration_designs, calibration_heads
+from scripts import (
+    calibrate_analysis,
+    calibration_designs,
+    calibration_heads,
+    calibration_steering,
+)
 
 PAGE = Path(__file__).parents[3] / "docs" / "calibration.md"
 
@@ -32,13 +37,24 @@ def test_the_map_of_heads_has_no_more_false_alarms_than_stated() -> None:
     assert {tuple(row[:2]) for row in rows} == {
         (design, kind) for design in calibration_heads.DESIGNS for kind in calibration_heads.KINDS
     }
-    for *_, cell in rows:
+    for _, _, cell, _ in rows:
         alarms, n = counted(cell)
-        assert n >= 400
+        assert n >= 2000
         # Two standard errors above 5 %.
         assert alarms <= n * (0.05 + 2 * math.sqrt(0.05 * 0.95 / n))
     first = calibration_heads.false_alarm("matched", "one massive head", (1, 2))
     assert first == calibration_heads.false_alarm("matched", "one massive head", (1, 2))
+
+
+def test_random_weights_are_seldom_called_causal() -> None:
+    rows = section("steering")
+    assert {row[0] for row in rows} == set(calibration_steering.FAMILIES)
+    for _, _, cell, _ in rows:
+        alarms, n = counted(cell)
+        assert n >= 200
+        assert alarms <= 0.05 * n
+    first = calibration_steering.called_causal("llama", (1, 2))
+    assert first == calibration_steering.called_causal("llama", (1, 2))
 
 
 def test_data_set_is_a_function_of_its_seed() -> None:
