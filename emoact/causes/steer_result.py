@@ -95,4 +95,4 @@ def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _nats(value: float | None) -> str:
-    return "an unknown amount" if value is None else f"{value:+.3f}"
+    return "an unknown amount" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
