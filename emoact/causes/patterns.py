@@ -6,13 +6,14 @@ more than the budget, only what describes each query is kept.
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import shlex
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float16
@@ -21,8 +22,9 @@ from emoact import numbers
 from emoact.causes.attention import SHARES, shares_of
 from emoact.causes.chosen import unit_digest, units_of
 from emoact.causes.prepared import Prepared, prepared, run_name, time_of
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.saved import ARCHIVE, SavedCause, saved_causes
 from emoact.errors import FileRefusedError, RequestError
+from emoact.files import open_regular
 from emoact.jobs.controls import model_of
 from emoact.models.alike import installed_source
 from emoact.positions import Span
@@ -37,7 +39,7 @@ KIND = "attention"
 METHOD_VERSION = 1
 """Raised when a figure changes."""
 
-FILE = "patterns.npz"
+FILE = ARCHIVE
 BUDGET_MB = 1_000
 """Megabytes above which patterns are reduced, unless another budget is given."""
 
@@ -47,6 +49,19 @@ N_KEYS = 8
 Form = Literal["triangles", "reduced"]
 FORMS: tuple[Form, ...] = get_args(Form)
 _HALF = 2
+_LARGEST = 4_000_000_000
+"""Bytes of the pattern of one prompt, which is read as a whole."""
+
+_DTYPES = (np.dtype(np.float16), np.dtype(np.uint16))
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
 _OVERHEAD = 1_000
 """Bytes of the header of an array and of its entry in the archive."""
 
@@ -253,41 +268,59 @@ def read_pattern(saved: SavedCause, sample: int) -> ReadPattern:
     """
     found = saved.found
     path = saved.path.parent / FILE
-    strings = tuple(found["strings"][sample])
-    most = bytes_of([len(strings)], found["n_layers"], found["n_heads"], found["form"])
-    shape = (found["n_layers"], found["n_heads"], len(strings), len(strings))
     try:
-        same = path.stat().st_size == found["size"]
-        arrays = dict(_members(path, sample, most)) if same else {}
-        pattern = unpacked(arrays) if arrays else None
-        why = "" if pattern is not None and pattern.shape == shape else "they are not as written"
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        pattern, why = None, str(error)
-    if pattern is None or why:
+        strings = tuple(map(str, found["strings"][sample]))
+        first, after = (int(each) for each in found["content"][sample])
+        shape = (found["n_layers"], found["n_heads"], len(strings), len(strings))
+        if not 0 <= first <= after <= len(strings) or _HALF * math.prod(shape) > _LARGEST:
+            raise ValueError("of no prompt that was read")
+        most = bytes_of([len(strings)], found["n_layers"], found["n_heads"], found["form"])
+        with open_regular(path, follow=False) as file:
+            if os.fstat(file.fileno()).st_size != found["size"]:
+                raise ValueError("they are not as written")
+            arrays = dict(_members(file, sample, most))
+        if any(
+            array.shape[: array.ndim - 1] != shape[: array.ndim - 1] for array in arrays.values()
+        ):
+            raise ValueError("they are not as written")
+        pattern = unpacked(arrays)
+        if pattern.shape != shape:
+            raise ValueError("they are not as written")
+    except _DAMAGE as error:
         raise FileRefusedError(
-            f"patterns cannot be read: {why}",
+            f"patterns cannot be read: {error}",
             path=str(path),
             remedy="Delete its folder; it is then computed again.",
-        )
+        ) from error
     return ReadPattern(
         strings=strings,
-        content=(int(found["content"][sample][0]), int(found["content"][sample][1])),
+        content=(first, after),
         pattern=pattern,
         shares={name: arrays[name] for name in SHARES if name in arrays},
     )
 
 
-def _members(path: Path, sample: int, most: int) -> Iterator[tuple[str, np.ndarray]]:
-    with zipfile.ZipFile(path) as archive:
+def _members(file: BinaryIO, sample: int, most: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays of one prompt; no header is believed that says more than the file holds."""
+    with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             folder, _, name = info.filename.partition("/")
             if folder != str(sample):
                 continue
             if info.compress_type != zipfile.ZIP_STORED or info.file_size > most:
                 raise ValueError(f"{info.filename} has {info.file_size:,} bytes")
-            with archive.open(info) as member:
-                array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
-            yield name.removesuffix(".npy"), array
+            data = io.BytesIO(archive.read(info))
+            if np.lib.format.read_magic(data) != (1, 0):
+                raise ValueError(f"{info.filename} has another header")
+            shape, in_columns, dtype = np.lib.format.read_array_header_1_0(data)
+            values = data.getbuffer()[data.tell() :]
+            if (
+                in_columns
+                or dtype not in _DTYPES
+                or dtype.itemsize * math.prod(shape) != len(values)
+            ):
+                raise ValueError(f"{info.filename} is not as written")
+            yield name.removesuffix(".npy"), np.frombuffer(values, dtype).reshape(shape)
 
 
 def saved_patterns(root: ResultsRoot) -> tuple[SavedCause, ...]:

@@ -14,6 +14,7 @@ from emoact.decode import decode
 from emoact.extraction.engine import EngineFor
 from emoact.jobs.causes import CausesRequest
 from emoact.jobs.reporter import RunReporter
+from emoact.models.cache import hash_of
 from emoact.sites import SiteName
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
@@ -85,6 +86,7 @@ def run_patterns(
             "n_heads": facts.n_heads,
             "random_weights": facts.random_weights,
             "size": path.stat().st_size,
+            "sha256": hash_of(path),
             "names": [str(p.get("id", i)) for i, p in enumerate(unit.prompts or ())]
             or [str(i) for i in range(len(prompts))],
             "strings": [list(prompt.strings) for prompt in prompts],

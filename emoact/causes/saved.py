@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import read_json, sealed, sha256_of, unchanged
+from emoact.causes.form import check_form
+from emoact.decode import decode, read_json, sealed, sha256_of, unchanged
 from emoact.errors import FileRefusedError, RequestError
 from emoact.jobs.reporter import RunReporter
+from emoact.models.cache import hash_of
 from emoact.schema import Finding
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 
 CAUSES_VERSION = 1
 """Version of the files; raised when an older emoact could not read them."""
+
+ARCHIVE = "patterns.npz"
+"""Arrays beside a result, where its kind has some."""
 
 _DIGITS = 20
 _LARGEST = 200_000_000
@@ -91,11 +96,22 @@ def save_once(
 
 
 def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
-    """A saved result; None where there is none.
+    """A saved result with the fields of its kind; None where there is none.
 
     Raises:
-        FileRefusedError: The file is damaged, or of a newer emoact.
+        FileRefusedError: The file is damaged, of a newer emoact, or lacks what is read of its kind.
     """
+    found = _stated(root, kind, name)
+    if found is not None:
+        try:
+            check_form(kind, found.found)
+        except RequestError as error:
+            raise _refused(found.path, error.message) from error
+    return found
+
+
+def _stated(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
+    """A saved result, also one of an earlier version, which may have had other fields."""
     path = root.causes_dir(name) / f"{kind}.json"
     if not path.exists():
         return None
@@ -103,15 +119,23 @@ def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
         stated = read_json(path, limit=_LARGEST)
         content = unchanged(stated, version=CAUSES_VERSION, what="result about causes")
         found = SavedCause(id=name, path=path, **content)
-        same = found.kind == kind and cause_id(kind, found.rests_on) == name
-        why = "" if same else "it is not what its name says"
+        rests_on = decode(_RestsOn, {"rests_on": found.rests_on}).rests_on
     except (RequestError, TypeError) as error:
-        why = str(error)
-    if why:
-        raise FileRefusedError(
-            why, path=str(path), remedy="Delete its folder; it is then computed again."
-        )
+        raise _refused(path, str(error)) from error
+    if found.kind != kind or cause_id(kind, rests_on) != name:
+        raise _refused(path, "it is not what its name says")
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RestsOn:
+    rests_on: Mapping[str, Any]
+
+
+def _refused(path: Path, why: str) -> FileRefusedError:
+    return FileRefusedError(
+        why, path=str(path), remedy="Delete its folder; it is then computed again."
+    )
 
 
 def saved_causes(root: ResultsRoot, kind: str) -> tuple[SavedCause, ...]:
@@ -131,7 +155,9 @@ def verify_causes(root: ResultsRoot) -> Iterator[Finding]:
     """Changed or damaged results about causes."""
     for path in sorted(root.causes.glob("*/*.json")):
         try:
-            read_cause(root, path.stem, path.parent.name)
+            found = _stated(root, path.stem, path.parent.name)
+            if found is not None:
+                check_archive(found)
         except (FileRefusedError, RequestError) as error:
             yield Finding(
                 code="cause_damaged",
@@ -140,6 +166,24 @@ def verify_causes(root: ResultsRoot) -> Iterator[Finding]:
                 message=error.message,
                 remedy=error.remedy or "",
             )
+
+
+def check_archive(saved: SavedCause) -> None:
+    """Compare the archive beside a result with the hash that the result has of it.
+
+    Raises:
+        FileRefusedError: It is missing, or is not what was written.
+    """
+    written = saved.found.get("sha256") if isinstance(saved.found, Mapping) else None
+    if written is None:
+        return
+    path = saved.path.parent / ARCHIVE
+    try:
+        same = not path.is_symlink() and hash_of(path) == written
+    except OSError as error:
+        raise _refused(path, f"it cannot be read: {error.strerror}") from error
+    if not same:
+        raise _refused(path, "it is not what was written")
 
 
 def _plain(value: Any) -> Any:

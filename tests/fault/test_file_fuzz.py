@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
-from emoact.causes.saved import read_cause, save_cause
+from emoact.causes.saved import read_cause
 from emoact.child import ask
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, FileRefusedError, RequestError
@@ -40,6 +40,7 @@ from tests.support.json_damage import damage_bytes, damage_json, damage_safetens
 from tests.support.packaged import write_gguf
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import JOB, plant_job
 from tests.support.planted_scenarios import plant_scenarios
 
@@ -192,7 +193,7 @@ def _plan(folder: Path) -> Path:
 
 
 def _cause(folder: Path) -> Path:
-    return save_cause(ResultsRoot(folder), "heads", {"layer": 3}, {"p": [0.5, 1e-9]}).path
+    return plant_heads(folder).path
 
 
 def _read_cause(path: Path) -> object:

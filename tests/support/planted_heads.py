@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,14 @@ def plant_patterns(results: Path, *, model: str = "gpt2", form: Form = "triangle
         "n_heads": 2,
         "random_weights": False,
         "size": (folder / FILE).stat().st_size,
+        "sha256": hashlib.sha256((folder / FILE).read_bytes()).hexdigest(),
         "names": ["short", "long"],
         "strings": [["<s>", *(f" w{i}" for i in range(1, n))] for n in lengths],
         "content": [[1, n] for n in lengths],
-        "heads": [],
+        "heads": [
+            {"layer": layer, "head": head, "entropy": 1.0, "first_mass": 0.4, "previous_mass": 0.4}
+            for layer in (0, 1)
+            for head in (0, 1)
+        ],
     }
     return save_cause(ResultsRoot(results), "attention", rests_on, found)

@@ -14,22 +14,22 @@ from emoact.store.layout import ResultsRoot
 def test_a_result_is_found_again_by_what_it_rests_on(tmp_path: Path) -> None:
     root = ResultsRoot(tmp_path)
 
-    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5, "p": float("nan")})
+    saved = save_cause(root, "example", {"layer": 3}, {"total": 1.5, "p": float("nan")})
 
-    assert read_cause(root, "heads", saved.id) == saved
+    assert read_cause(root, "example", saved.id) == saved
     assert saved.found == {"total": 1.5, "p": None}
-    assert saved_causes(root, "heads") == (saved,)
-    assert read_cause(root, "heads", "another") is None
-    assert save_cause(root, "heads", {"layer": 4}, {}).id != saved.id
+    assert saved_causes(root, "example") == (saved,)
+    assert read_cause(root, "example", "another") is None
+    assert save_cause(root, "example", {"layer": 4}, {}).id != saved.id
 
 
 def test_a_result_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
     root = ResultsRoot(tmp_path)
-    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5})
-    other = save_cause(root, "heads", {"layer": 4}, {"total": 1.5})
+    saved = save_cause(root, "example", {"layer": 3}, {"total": 1.5})
+    other = save_cause(root, "example", {"layer": 4}, {"total": 1.5})
     saved.path.write_bytes(other.path.read_bytes())
     other.path.unlink()
 
     with pytest.raises(FileRefusedError, match="not what its name says"):
-        read_cause(root, "heads", saved.id)
-    assert saved_causes(root, "heads") == ()
+        read_cause(root, "example", saved.id)
+    assert saved_causes(root, "example") == ()

@@ -1,0 +1,232 @@
+"""Forms of results about causes: the fields that pages, reports and commands read.
+
+A result comes from a results folder, so from a stranger. Its hash says that it is what was written,
+and not that its fields are those of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emoact.decode import decode
+from emoact.errors import RequestError
+
+Number = float | None
+"""None where it was not finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    model: str
+    random_weights: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfDirection(_Named):
+    emotion: str
+    neutral: str
+    direction_norm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    site: str
+    layer: int
+    pooling: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heads(_OfDirection):
+    n_prompts: int
+    n_permutations: int
+    gap: Number
+    total: float
+
+    def __post_init__(self) -> None:
+        if self.total == 0:
+            raise RequestError("total is 0, of which nothing is a share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Component:
+    component: str
+    layer: int | None
+    head: int | None
+    kv_group: int | None
+    contrast: float
+    low: float
+    high: float
+    chance: Number
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lens(_OfDirection):
+    n_random: int
+    p_raised: float
+    p_lowered: float
+    tokens: tuple[Mapping[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        sides = [row.get("side") for row in self.tokens]
+        if not ("raised" in sides and "lowered" in sides):
+            raise RequestError("tokens are not those of both ends")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Above:
+    raised: bool
+    lowered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LensToken:
+    side: Literal["raised", "lowered"]
+    rank: int
+    token: str
+    token_id: int
+    logit: float
+    random_95: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Projected(_OfDirection):
+    n_passages: int
+    n_tokens: int
+    n_cut: int
+    tokens: tuple[Mapping[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.tokens:
+            decode(_Token, row, where="found.tokens", ignore_unknown=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Token:
+    side: Literal["most", "least"]
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Passage:
+    side: Literal["most", "least"]
+    passage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Patterns(_Named):
+    emotion: str
+    form: Literal["triangles", "reduced"]
+    n_prompts: int
+    n_layers: int
+    n_heads: int
+    size: int
+    names: tuple[str, ...]
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PatternHead:
+    layer: int
+    head: int
+    entropy: Number
+    first_mass: Number
+    previous_mass: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Steer(_Named):
+    train_scenarios: tuple[str, ...]
+    test_scenarios: tuple[str, ...]
+    prefixes: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SteerSettings:
+    emotions: tuple[str, ...]
+    layers: tuple[int, ...]
+    doses: tuple[float, ...]
+    control_doses: tuple[float, ...]
+    neutral: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Effect:
+    emotion: str
+    layer: int
+    dose: float
+    own: Number
+    others: Number
+    neutral: Number
+    delta: Number
+    prompt_only: Number
+    random_95: Number
+    shuffled_95: Number
+    random_low: Number
+    random_high: Number
+    n_random: int
+    n_shuffled: int
+    p: Number
+    verdict: str
+    specific: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ablate(_Named):
+    train_scenarios: tuple[str, ...]
+    test_scenarios: tuple[str, ...]
+    contrast: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AblateSettings:
+    emotion: str
+    layer: int
+    by: str
+    neutral: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ablation:
+    part: Literal["mlp", "layer", "direction", "head", "group"]
+    layer: int
+    heads: str
+    total: float
+    low: float
+    high: float
+    direct: float
+    repair: float
+    tied: bool
+
+
+_Parts = Mapping[str, type]
+_FORMS: Mapping[str, tuple[type, _Parts]] = {
+    "heads": (_Heads, {"target": _Target, "components": _Component}),
+    "lens": (_Lens, {"target": _Target, "above_random": _Above, "tokens": _LensToken}),
+    "project": (_Projected, {"target": _Target, "passages": _Passage}),
+    "attention": (_Patterns, {"heads": _PatternHead}),
+    "steer": (_Steer, {"settings": _SteerSettings, "effects": _Effect}),
+    "ablate": (_Ablate, {"settings": _AblateSettings, "ablations": _Ablation}),
+}
+"""By kind: the fields of a result, and what holds fields of its own: one of them, or rows."""
+
+
+def check_form(kind: str, found: Any) -> None:
+    """Check that a result has what is read of its kind; fields that are not read may differ.
+
+    Raises:
+        RequestError: A field is missing or of another type, or a table has no rows; says which.
+    """
+    if kind not in _FORMS:
+        return
+    whole, parts = _FORMS[kind]
+    decode(whole, found, where="found", ignore_unknown=True)
+    for name, form in parts.items():
+        held = found.get(name)
+        rows = held if isinstance(held, list | tuple) else [held]
+        if not rows:
+            raise RequestError(f"found.{name} has no rows")
+        for row in rows:
+            decode(form, row, where=f"found.{name}", ignore_unknown=True)

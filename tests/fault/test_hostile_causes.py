@@ -1,0 +1,231 @@
+"""Results about causes that a stranger wrote, under the hash and the name that they should have."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emoact.causes import ablate, heads, lens, patterns, steer_result
+from emoact.causes.saved import SavedCause, cause_id, saved_causes, verify_causes
+from emoact.decode import sealed
+from emoact.errors import EmoactError, FileRefusedError
+from emoact.report.making import make_report
+from emoact.store.layout import ResultsRoot
+from emoact.views import causes as causes_view
+from emoact.views import heads as heads_view
+from tests.support.pages import open_page
+from tests.support.planted_causes import plant_ablations, plant_steering
+from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
+from tests.support.planted_scenarios import plant_scenarios
+
+pytestmark = pytest.mark.fault
+
+JUNK: tuple[Any, ...] = (None, "<b>", -1, 1e300, [[]], {"a": 1})
+PLANTS: dict[str, Callable[[Path], SavedCause]] = {
+    "heads": plant_heads,
+    "lens": plant_lens,
+    "attention": plant_patterns,
+    "steer": plant_steering,
+    "ablate": plant_ablations,
+}
+
+
+def use(root: ResultsRoot, kind: str) -> int:
+    """What pages, commands and reports do with every result of a kind; how many there are."""
+    saved = saved_causes(root, kind)
+    for each in saved:
+        if kind == "heads":
+            heads.sentences_of(each), heads_view.label(each)
+        elif kind == "lens":
+            lens.sentences_of(each), lens.table_of(each)
+        elif kind == "attention":
+            patterns.sentences_of(each), patterns.document(each)
+            for sample in (0, 1):
+                patterns.read_pattern(each, sample)
+        elif kind == "steer":
+            steer_result.sentences_of(each), steer_result.strongest(each)
+            causes_view.label(each)
+        else:
+            ablate.sentences_of(each), causes_view.label(each)
+    return len(saved)
+
+
+def changed(found: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every field with something else in its place, or without it; of a table its ends."""
+    places = found if isinstance(found, Mapping) else sorted({0, len(found) - 1})
+    for place in places:
+        for junk in JUNK:
+            yield (*at, place), junk
+        yield (*at, place), KeyError
+        if isinstance(found[place], dict | list) and found[place]:
+            yield from changed(found[place], (*at, place))
+
+
+def put(found: Mapping[str, Any], at: tuple[Any, ...], junk: Any) -> dict[str, Any]:
+    whole: Any = copy.deepcopy(dict(found))
+    inner = whole
+    for place in at[:-1]:
+        inner = inner[place]
+    if junk is KeyError:
+        del inner[at[-1]]
+    else:
+        inner[at[-1]] = junk
+    return dict(whole)
+
+
+def write(root: ResultsRoot, saved: SavedCause, found: Any, rests_on: Any = None) -> None:
+    """The file that `save_cause` would write, of things that it does not take, without a sync."""
+    rests_on = saved.rests_on if rests_on is None else rests_on
+    path = root.causes_dir(cause_id(saved.kind, dict(rests_on))) / saved.path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"schema_version": 1, "kind": saved.kind, "rests_on": rests_on, "found": found}
+    path.write_text(json.dumps(sealed(document)))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("kind", PLANTS)
+def test_a_result_with_another_field_is_passed_over_or_shown(
+    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    saved = PLANTS[kind](tmp_path)
+    root, shown, tried = ResultsRoot(tmp_path), 0, 0
+    assert use(root, kind) == 1
+    for at, junk in changed(saved.found):
+        tried += 1
+        write(root, saved, put(saved.found, at, junk))
+        try:
+            shown += use(root, kind)
+        except FileRefusedError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"{at} is {junk!r}") from error
+    record_property("points", tried)
+    assert 0 < shown < tried
+
+
+@pytest.mark.parametrize("rests_on", [[], [["method_version", 2]]])
+def test_a_result_that_rests_on_no_mapping_is_passed_over(tmp_path: Path, rests_on: Any) -> None:
+    saved, root = plant_heads(tmp_path), ResultsRoot(tmp_path)
+    write(root, saved, saved.found, rests_on)
+    assert [each.id for each in heads.saved_heads(root)] == [saved.id]
+    assert [finding.code for finding in verify_causes(root)] == ["cause_damaged"]
+
+
+def test_pages_and_reports_show_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant_scenarios(tmp_path, "gpt2", n=8, n_layers=3)
+    root = ResultsRoot(tmp_path)
+    for plant in PLANTS.values():
+        saved = plant(tmp_path)
+        for number, bad in enumerate(({}, {**saved.found, "model": ["gpt2"]}, ["found"])):
+            write(root, saved, bad, {**saved.rests_on, "seed": number})
+    monkeypatch.setenv("EMOACT_RESULTS", str(tmp_path))
+    for page in ("heads", "causes"):
+        app = open_page(page)
+        assert not app.exception, (page, app.exception)
+        assert len(app.selectbox(key="result").options) == 1
+    make_report(tmp_path, form="md")
+
+
+def _npy(header: str, data: bytes, version: bytes = b"\1\0") -> bytes:
+    text = header.encode()
+    return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + data
+
+
+def _archive(content: bytes, *, compressed: bool = False) -> bytes:
+    file = io.BytesIO()
+    kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(file, "w", kind) as archive:
+        archive.writestr("0/pattern.npy", content)
+    return file.getvalue()
+
+
+def _header(shape: object, dtype: str = "<f2") -> str:
+    return f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}}}\n"
+
+
+def _encrypted() -> bytes:
+    content = bytearray(_archive(_npy(_header((2, 2, 10)), bytes(80))))
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    return bytes(content)
+
+
+ARCHIVES: dict[str, bytes] = {
+    "2⁶⁰ numbers": _archive(_npy(_header((2**60,)), b"")),
+    "more numbers than bytes": _archive(_npy(_header((2, 2, 10)), bytes(78))),
+    "fewer dimensions": _archive(_npy(_header((40,)), bytes(80))),
+    "no dimension": _archive(_npy(_header(()), bytes(2))),
+    "negative dimensions": _archive(_npy(_header((-2, -2, 10)), bytes(80))),
+    "objects": _archive(_npy(_header((1,), "|O"), b"cos\nsystem\n.")),
+    "texts of 2³⁰ characters": _archive(_npy(_header((1,), "<U1073741824"), b"")),
+    "a deep header": _archive(_npy("(" * 5_000, b"")),
+    "a header of another version": _archive(_npy("", b"", b"\3\0")),
+    "compressed zeros": _archive(_npy(_header((2, 2, 10)), bytes(80)), compressed=True),
+    "encrypted": _encrypted(),
+    "no archive": b"PK",
+    "nothing": b"",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*ARCHIVES, "pipe", "device", "link", "folder", "huge", "missing"])
+def test_an_archive_of_patterns_that_was_not_written_is_refused(tmp_path: Path, name: str) -> None:
+    saved = plant_patterns(tmp_path)
+    path = saved.path.parent / patterns.FILE
+    elsewhere = path.rename(tmp_path / "elsewhere.npz")
+    size = len(ARCHIVES.get(name, b""))
+    if name == "pipe":
+        os.mkfifo(path)
+    elif name == "folder":
+        path.mkdir()
+    elif name in ("device", "link"):
+        path.symlink_to("/dev/zero" if name == "device" else elsewhere)
+        size = elsewhere.stat().st_size
+    elif name == "huge":
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+        size = 1 << 40
+    elif name != "missing":
+        path.write_bytes(ARCHIVES[name])
+    found = {**saved.found, "size": size}
+    root = ResultsRoot(tmp_path)
+    write(root, saved, found)
+    (hostile,) = patterns.saved_patterns(root)
+    with pytest.raises(FileRefusedError, match="patterns cannot be read"):
+        patterns.read_pattern(hostile, 0)
+    if name != "huge":
+        # A sparse file is hashed, which takes hours.
+        assert [finding.code for finding in verify_causes(root)] == ["cause_damaged"]
+
+
+def test_a_prompt_of_a_million_tokens_takes_no_memory(tmp_path: Path) -> None:
+    saved = plant_patterns(tmp_path, form="reduced")
+    found = {**saved.found, "strings": [["a"] * 1_000_000], "content": [[0, 1]]}
+    with pytest.raises(FileRefusedError, match="no prompt that was read"):
+        patterns.read_pattern(
+            SavedCause(id="a", path=saved.path, kind="attention", rests_on={}, found=found), 0
+        )
+
+
+def test_a_flipped_bit_of_saved_patterns_is_found(tmp_path: Path) -> None:
+    saved = plant_patterns(tmp_path)
+    path = saved.path.parent / patterns.FILE
+    whole = path.read_bytes()
+    assert list(verify_causes(ResultsRoot(tmp_path))) == []
+    for place in np.linspace(0, len(whole) - 1, 40).astype(int):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        (finding,) = verify_causes(ResultsRoot(tmp_path))
+        assert finding.where == str(path) or finding.code == "cause_damaged"
+    path.unlink()
+    with pytest.raises(EmoactError):
+        patterns.read_pattern(saved, 0)
