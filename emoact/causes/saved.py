@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emoact.causes.form import check_form
-from emoact.decode import decode, read_json, sealed, sha256_of, unchanged
+from emoact.decode import decode, finite, read_json, sealed, sha256_of, unchanged
 from emoact.errors import FileRefusedError, RequestError
 from emoact.jobs.reporter import RunReporter
 from emoact.models.cache import hash_of
@@ -62,7 +61,7 @@ def save_cause(
     """
     name = cause_id(kind, rests_on)
     path = root.causes_dir(name) / f"{kind}.json"
-    content = _plain({"kind": kind, "rests_on": rests_on, "found": found})
+    content = finite({"kind": kind, "rests_on": rests_on, "found": found})
     write_json(path, sealed({"schema_version": CAUSES_VERSION, **content}))
     return SavedCause(id=name, path=path, **content)
 
@@ -184,14 +183,3 @@ def check_archive(saved: SavedCause) -> None:
         raise _refused(path, f"it cannot be read: {error.strerror}") from error
     if not same:
         raise _refused(path, "it is not what was written")
-
-
-def _plain(value: Any) -> Any:
-    """The value in JSON types; NaN and infinities become None."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_folder, add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +27,7 @@ def add(commands: Any) -> None:
     )
     what = parser.add_argument_group("what")
     add_options(what, "--results")
-    what.add_argument(
-        "--model",
-        metavar="NAME",
-        help="a folder under activations, or the name it was extracted by; not needed where there "
-        "is one model",
-    )
+    add_folder(what, required=False)
     what.add_argument(
         "--emotion", metavar="LABEL", required=True, help="class whose direction is read out"
     )

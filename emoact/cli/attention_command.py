@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_folder, add_options
 
 
 def add(commands: Any) -> None:
@@ -20,12 +20,7 @@ def add(commands: Any) -> None:
         run=_attention,
     )
     add_options(attention, "--results")
-    attention.add_argument(
-        "--model",
-        metavar="NAME",
-        required=True,
-        help="a folder under activations, or the name it was extracted by",
-    )
+    add_folder(attention)
     attention.add_argument(
         "--emotion", metavar="LABEL", required=True, help="class whose prompts are read"
     )

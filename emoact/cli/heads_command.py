@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.lens_command import add_direction
+from emoact.cli.lens_command import add_direction, direction_fields
 from emoact.cli.parsing import add_command, add_options
 
 
@@ -42,24 +42,19 @@ def add(commands: Any) -> None:
 
 def _heads(arguments: argparse.Namespace) -> int:
     from emoact.causes import heads
-    from emoact.causes.contributions import ContrastSettings, Target
+    from emoact.causes.contributions import ContrastSettings
     from emoact.causes.heads import HeadsRequest, prepare_heads
 
     if arguments.text is not None:
         return _text(arguments)
     prepared = prepare_heads(
         HeadsRequest(
-            results=arguments.results,
-            model=arguments.model,
-            emotion=arguments.emotion,
-            target=Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling),
+            **direction_fields(arguments),
             settings=ContrastSettings(
                 neutral=arguments.neutral,
                 n_permutations=arguments.permutations,
                 seed=arguments.seed,
             ),
-            run_id=arguments.run_id,
-            allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
     return answer(prepared, "heads", heads, arguments)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_folder, add_options
 
 
 def add(commands: Any) -> None:
@@ -30,12 +30,7 @@ def add(commands: Any) -> None:
 def add_direction(parser: argparse._ActionsContainer) -> None:
     """Add the options that name a direction of saved prompts."""
     add_options(parser, "--results")
-    parser.add_argument(
-        "--model",
-        metavar="NAME",
-        required=True,
-        help="a folder under activations, or the name it was extracted by",
-    )
+    add_folder(parser)
     parser.add_argument(
         "--emotion", metavar="LABEL", required=True, help="class that the direction points to"
     )
@@ -52,25 +47,33 @@ def add_direction(parser: argparse._ActionsContainer) -> None:
     add_options(parser, "--pooling")
 
 
+def direction_fields(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of a request about the direction that these options name."""
+    from emoact.causes.contributions import Target
+
+    return {
+        "results": arguments.results,
+        "model": arguments.model,
+        "emotion": arguments.emotion,
+        "target": Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling),
+        "run_id": arguments.run_id,
+        "allow_pickle_weights": arguments.allow_pickle_weights,
+    }
+
+
 def _lens(arguments: argparse.Namespace) -> int:
     from emoact.causes import lens
-    from emoact.causes.contributions import Target
     from emoact.causes.lens import LensRequest, LensSettings, prepare_lens
 
     prepared = prepare_lens(
         LensRequest(
-            results=arguments.results,
-            model=arguments.model,
-            emotion=arguments.emotion,
-            target=Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling),
+            **direction_fields(arguments),
             settings=LensSettings(
                 neutral=arguments.neutral,
                 n_random=arguments.random,
                 n_tokens=arguments.top,
                 seed=arguments.seed,
             ),
-            run_id=arguments.run_id,
-            allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
     return answer(prepared, "lens", lens, arguments)

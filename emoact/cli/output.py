@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoact.decode import finite
 from emoact.errors import EmoactError, RequestError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def visible(text: str) -> str:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document; NaN and infinities, which JSON does not have, become null."""
-    text = json.dumps(_plain(document), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(document), indent=1, ensure_ascii=False, allow_nan=False)
     lines = (_ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
     print("\n".join(lines))
 
@@ -102,13 +102,3 @@ def print_error(error: EmoactError, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
     say(f"error: {error}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -93,6 +93,17 @@ def add_command(
     return parser
 
 
+def add_folder(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
+    """Add `--model` of a command about saved prompts."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        required=required,
+        help="a folder under activations, or the name it was extracted by"
+        + ("" if required else "; not needed where there is one model"),
+    )
+
+
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--json": {"action": "store_true", "help": "print one JSON document to standard output"},
     "--results": {

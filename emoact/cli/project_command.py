@@ -6,12 +6,11 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.lens_command import add_direction
+from emoact.cli.lens_command import add_direction, direction_fields
 from emoact.cli.output import print_json, print_line, say, write_table
 from emoact.cli.parsing import add_command, add_options
 
 if TYPE_CHECKING:
-    from emoact.causes.contributions import Target
     from emoact.causes.project import Along
     from emoact.host.client import Looked
     from emoact.views.apart import Apart
@@ -45,37 +44,30 @@ def add(commands: Any) -> None:
 
 def _project(arguments: argparse.Namespace) -> int:
     from emoact.causes import project
-    from emoact.causes.contributions import Target
 
-    target = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
     if arguments.file is not None:
         asked = project.ProjectRequest(
-            results=arguments.results,
-            model=arguments.model,
-            emotion=arguments.emotion,
-            target=target,
+            **direction_fields(arguments),
             file=arguments.file,
             neutral=arguments.neutral,
             n_top=arguments.top,
-            run_id=arguments.run_id,
-            allow_pickle_weights=arguments.allow_pickle_weights,
         )
         return answer(project.prepare_project(asked), "project", project, arguments)
-    return _saved(arguments, target) if arguments.text is None else _text(arguments)
+    return _saved(arguments) if arguments.text is None else _text(arguments)
 
 
-def _saved(arguments: argparse.Namespace, target: Target) -> int:
-    from emoact.causes.project import along_saved, said_of, table_by
+def _along(arguments: argparse.Namespace, **how: Any) -> Along:
+    from emoact.causes.project import along_saved
     from emoact.store.layout import ResultsRoot
 
-    found = along_saved(
-        ResultsRoot(arguments.results),
-        arguments.model,
-        arguments.emotion,
-        arguments.neutral,
-        target,
-        n_top=arguments.top,
-    ).document
+    root, target = ResultsRoot(arguments.results), direction_fields(arguments)["target"]
+    return along_saved(root, arguments.model, arguments.emotion, arguments.neutral, target, **how)
+
+
+def _saved(arguments: argparse.Namespace) -> int:
+    from emoact.causes.project import said_of, table_by
+
+    found = _along(arguments, n_top=arguments.top).document
     if arguments.json:
         print_json({**found, "sentences": [said_of(found)]})
         return 0
@@ -103,21 +95,12 @@ def looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple
         EmoactError: The model gave no answer.
     """
     from emoact.causes.chosen import check_raw
-    from emoact.causes.contributions import Target
-    from emoact.causes.project import along_saved
     from emoact.host.client import check_text, is_warm, look_at
     from emoact.models.alike import check_bos, request_like
-    from emoact.store.layout import ResultsRoot
 
-    target = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
     text = check_text(arguments.text)
-    along = along_saved(
-        ResultsRoot(arguments.results),
-        arguments.model,
-        arguments.emotion,
-        arguments.neutral,
-        target,
-    )
+    along = _along(arguments)
+    target = along.target
     request = request_like(
         along.folder,
         along.configuration,

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_folder, add_options
 
 
 def add(commands: Any) -> None:
@@ -22,12 +22,7 @@ def add(commands: Any) -> None:
     )
     what = parser.add_argument_group("what")
     add_options(what, "--results")
-    what.add_argument(
-        "--model",
-        metavar="NAME",
-        help="a folder under activations, or the name it was extracted by; not needed where there "
-        "is one model",
-    )
+    add_folder(what, required=False)
     add_options(what, "--emotion", help="class whose direction is added; repeatable (default: all)")
     what.add_argument(
         "--layer",

@@ -179,10 +179,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         EmoactError: The model is not there, or it failed.
     """
     options = asked.request.options
-    source = installed_source(asked.request)
-    engine = warm.engine_like(source, options)
-    (prompt,) = engine.tokenise([asked.text])
-    check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
+    source, engine, prompt = _asked(warm, asked)
     patterns = [name for name in options.sites if not known.site(name).has_vectors]
     if patterns:
         _check_patterns(engine.facts, len(prompt.ids), source.name)
@@ -222,6 +219,16 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
         "random_weights": engine.facts.random_weights,
         "components": components,
     }, arrays
+
+
+def _asked(warm: WarmModel, asked: Sentence | Steered) -> tuple[ModelSource, Engine, Tokenised]:
+    """The model of a request, loaded, and the text as its tokens."""
+    options = asked.request.options
+    source = installed_source(asked.request)
+    engine = warm.engine_like(source, options)
+    (prompt,) = engine.tokenise([asked.text])
+    check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
+    return source, engine, prompt
 
 
 def _apart(
@@ -290,13 +297,9 @@ def steer(warm: WarmModel, asked: Steered) -> Answer:
     from emoact.causes.continuation import continued
     from emoact.extraction.bridge_engine import BridgeEngine
 
-    options = asked.request.options
-    source = installed_source(asked.request)
-    engine = warm.engine_like(source, options)
+    source, engine, prompt = _asked(warm, asked)
     if not isinstance(engine, BridgeEngine):
         raise EmoactError(f"{source.name} has no layers to steer")
-    (prompt,) = engine.tokenise([asked.text])
-    check_prompt(f"the text {shown(asked.text)}", prompt, options, source.name)
     vector = _vector(asked.vector)
     found = continued(
         engine,

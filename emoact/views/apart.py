@@ -11,9 +11,9 @@ from jaxtyping import Float
 from emoact import numbers
 from emoact.causes.heads import name_of
 from emoact.causes.project import Along
-from emoact.decode import encode
 from emoact.host.client import Looked
 from emoact.positions import pool_sample
+from emoact.views.trajectory import random_words, said_about
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,20 +85,13 @@ class Apart:
             f"To the projection of the sentence on the direction of {self.along.emotion} "
             f"{numbers.listed(named)} contribute most, in model units."
         ]
-        if self.looked.random_weights:
-            said.append("The weights are random; this says nothing about emotion.")
-        return said
+        return said + random_words(self.looked)
 
     @property
     def document(self) -> dict[str, Any]:
         """In plain JSON: components with their contribution at every token."""
-        along = self.along
         return {
-            "text": self.looked.text,
-            "model": along.folder,
-            "emotion": along.emotion,
-            "neutral": along.neutral,
-            "target": encode(along.target),
+            **said_about(self.along, self.looked),
             "tokens": list(self.looked.token_strings),
             "projection": (self.contributions.sum(axis=0)).tolist(),
             "components": [
@@ -106,5 +99,4 @@ class Apart:
                 for component, row in zip(self.looked.components, self.contributions, strict=True)
             ],
             "sentences": self.sentences,
-            "seconds": self.looked.seconds,
         }

@@ -94,24 +94,35 @@ class Trajectory:
                 f"The token {token!r} has {numbers.percent(sizes.max() / sizes.sum())} of the "
                 "absolute projection: a single massive token decides the mean of the sentence."
             )
-        if self.looked.random_weights:
-            said.append("The weights are random; this says nothing about emotion.")
-        return said
+        return said + random_words(self.looked)
 
     @property
     def document(self) -> dict[str, Any]:
         """In plain JSON."""
         along = self.along
         return {
-            "text": self.looked.text,
-            "model": along.folder,
-            "emotion": along.emotion,
-            "neutral": along.neutral,
-            "target": encode(along.target),
+            **said_about(along, self.looked),
             "direction_norm": along.direction.norm,
             "projection": self.pooled,
             "percentile": along.saved.percentile(self.pooled),
             "tokens": self.table.to_dict("records"),
             "sentences": self.sentences,
-            "seconds": self.looked.seconds,
         }
+
+
+def said_about(along: Along, looked: Looked) -> dict[str, Any]:
+    """Text and direction of an answer, in plain JSON."""
+    return {
+        "text": looked.text,
+        "model": along.folder,
+        "emotion": along.emotion,
+        "neutral": along.neutral,
+        "target": encode(along.target),
+        "seconds": looked.seconds,
+    }
+
+
+def random_words(looked: Looked) -> list[str]:
+    """Warning of an answer of random weights; nothing for trained ones."""
+    warning = "The weights are random; this says nothing about emotion."
+    return [warning] if looked.random_weights else []

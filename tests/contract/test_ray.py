@@ -7,16 +7,14 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from emoact.cli import main
-from emoact.jobs import executor, launch
+from emoact.jobs import executor
 from tests.support.numpy_engine import behave
-from tests.support.stand_in_worker import WORKER
-from tests.support.stand_in_world import World, saved_arrays
+from tests.support.stand_in_world import World, saved_arrays, words
 
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
 
@@ -26,15 +24,9 @@ needs_ray = pytest.mark.skipif(
 
 
 @pytest.fixture
-def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(launch, "WORKER", WORKER)
+def world(world: World) -> World:
     world.write_dataset(EMOTIONS)
     return world
-
-
-def words(world: World, model: Path, *more: str, results: Path | None = None) -> list[str]:
-    paths = ["--dataset", str(world.dataset), "--results", str(results or world.results)]
-    return ["extract", "--model", str(model), *paths, *more]
 
 
 def workers_of(world: World) -> list[psutil.Process]:

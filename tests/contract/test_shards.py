@@ -8,33 +8,25 @@ import os
 import random
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from emoact.cli import main
 from emoact.errors import RequestError
-from emoact.jobs import launch, progress
+from emoact.jobs import progress
 from emoact.jobs.config import Shard
 from emoact.jobs.look import look
 from emoact.jobs.queue import run_directories
 from tests.support.pages import ROOT, open_page
-from tests.support.stand_in_worker import WORKER
-from tests.support.stand_in_world import World, saved_arrays, wait_for
+from tests.support.stand_in_world import World, saved_arrays, wait_for, words
 
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
 
 
 @pytest.fixture
-def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(launch, "WORKER", WORKER)
+def world(world: World) -> World:
     world.write_dataset(EMOTIONS)
     return world
-
-
-def words(world: World, model: Path, *more: str, results: Path | None = None) -> list[str]:
-    paths = ["--dataset", str(world.dataset), "--results", str(results or world.results)]
-    return ["extract", "--model", str(model), *paths, *more]
 
 
 def states(world: World) -> dict[str, str]:

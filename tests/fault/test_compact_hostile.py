@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.defuse import defusing
 from tests.support.hostile_archives import HOSTILE, by_chance, honest
 
 pytestmark = [
@@ -22,7 +20,6 @@ pytestmark = [
 GROWTH = 200 << 20
 CPU_SECONDS = 1.0
 BY_CHANCE = int(os.environ.get("EMOACT_HOSTILE_ARCHIVES", "1000"))
-PROGRAM = Path(__file__).parents[1] / "support" / "defuse.py"
 
 Defuse = Callable[[bytes], dict[str, Any]]
 
@@ -30,20 +27,11 @@ Defuse = Callable[[bytes], dict[str, Any]]
 @pytest.fixture(scope="module")
 def defuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defuse]:
     path = tmp_path_factory.mktemp("hostile") / "activations_joy.zarr.zip"
-    with subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(GROWTH)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        send, answers = process.stdin, process.stdout
-        assert send is not None
-        assert answers is not None
+    with defusing(GROWTH) as read:
 
         def ask(data: bytes) -> dict[str, Any]:
             path.write_bytes(data)
-            print(path, file=send, flush=True)
-            told: dict[str, Any] = json.loads(answers.readline())
+            told = read(path)
             assert "died" not in told
             assert told["cpu_seconds"] < CPU_SECONDS
             assert "memory" not in told["reason"]

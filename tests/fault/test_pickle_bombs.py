@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.bombs import BOMBS
+from tests.support.defuse import defusing
 
 pytestmark = [
     pytest.mark.fault,
@@ -20,28 +19,13 @@ pytestmark = [
 
 GROWTH = 200 << 20
 CPU_SECONDS = 1.0
-PROGRAM = Path(__file__).parents[1] / "support" / "defuse.py"
 
 Defuse = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def defuse() -> Iterator[Defuse]:
-    with subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(GROWTH)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        send, answers = process.stdin, process.stdout
-        assert send is not None
-        assert answers is not None
-
-        def ask(path: Path) -> dict[str, Any]:
-            print(path, file=send, flush=True)
-            told: dict[str, Any] = json.loads(answers.readline())
-            return told
-
+    with defusing(GROWTH) as ask:
         yield ask
 
 

@@ -5,12 +5,16 @@ One path a line comes in, one JSON document a line goes out: what was refused, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -28,6 +32,27 @@ def tell(path: str, growth: int) -> dict[str, object]:
     if refusal is not None:
         told = {"refused": True, "reason": refusal.reason}
     return {**told, "cpu_seconds": time.process_time() - start}
+
+
+@contextlib.contextmanager
+def defusing(growth: int) -> Iterator[Callable[[Path], dict[str, Any]]]:
+    """A function that has a file read in such a process, and what came out of it."""
+    with subprocess.Popen(
+        [sys.executable, __file__, str(growth)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        send, answers = process.stdin, process.stdout
+        assert send is not None
+        assert answers is not None
+
+        def ask(path: Path) -> dict[str, Any]:
+            print(path, file=send, flush=True)
+            told: dict[str, Any] = json.loads(answers.readline())
+            return told
+
+        yield ask
 
 
 def main(growth: int) -> None:

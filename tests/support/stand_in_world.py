@@ -179,3 +179,9 @@ def steps_of(config: RunConfig) -> list[str]:
     """Steps that the run has told."""
     events = directory_of(config).events()
     return [event.fields["step"] for event in events if event.kind == "step"]
+
+
+def words(world: World, model: Path, *more: str, results: Path | None = None) -> list[str]:
+    """Words of a command that extracts the world's data set."""
+    paths = ["--dataset", str(world.dataset), "--results", str(results or world.results)]
+    return ["extract", "--model", str(model), *paths, *more]
