@@ -37,6 +37,11 @@ def two(value: float | None) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
+def signed(value: float | None, form: str = ".3f") -> str:
+    """`+0.123`, negative numbers with a minus sign; an en dash for None."""
+    return MISSING if value is None else f"{value:+{form}}".replace("-", "\N{MINUS SIGN}")
+
+
 def percent(share: SupportsFloat, digits: int = 2) -> str:
     """`6.5 %`: share in per cent."""
     return f"{significant(100 * float(share), digits)} %"

@@ -262,11 +262,12 @@ def sentences_of(saved: SavedCause) -> list[str]:
         f"{numbers.significant(contrast)} apart along the direction of {settings['emotion']} at "
         f"layer {settings['layer']}."
     ]
-    named = [
-        f"{name_of(row)} {row['total']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}], of which "
-        f"{row['direct']:+.3g} is direct"
-        for row in rows[:3]
-    ]
+    named = []
+    for row in rows[:3]:
+        total, low, high, direct = (
+            numbers.signed(row[name], ".3g") for name in ("total", "low", "high", "direct")
+        )
+        named.append(f"{name_of(row)} {total} [{low}, {high}], of which {direct} is direct")
     said.append(f"The largest changes by ablation ({settings['by']}): {'; '.join(named)}.")
     n_tied = sum(bool(row["tied"]) for row in rows)
     if n_tied:

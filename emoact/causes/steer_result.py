@@ -32,7 +32,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
     said = [_sentence(row, found) for row in rows]
     said += [
         f'Without steering, the sentence "{prefix}" before the text changes {row["emotion"]} '
-        f"sentences by {_nats(row['prompt_only'])}."
+        f"sentences by {numbers.signed(row['prompt_only'])} nats a token."
         for row in rows
         for prefix in [found["prefixes"].get(row["emotion"])]
         if prefix is not None
@@ -71,13 +71,17 @@ def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     settings = found["settings"]
     n_cells = len(settings["emotions"]) * len(settings["layers"]) * len(settings["control_doses"])
     side = "below" if row["dose"] > 0 else "above"
+    own, random, shuffled, others, neutral = (
+        numbers.signed(row[name])
+        for name in ("own", "random_95", "shuffled_95", "others", "neutral")
+    )
     begin = (
         f"Adding {row['dose']:g} times the direction of {row['emotion']} at layer {row['layer']} "
         f"changes the log-probability of held-out {row['emotion']} sentences by "
-        f"{_nats(row['own'])} nats a token; 95 % of {row['n_random']} random directions of the "
-        f"same norm stay {side} {_nats(row['random_95'])}, and of {row['n_shuffled']} directions "
-        f"of shuffled labels {side} {_nats(row['shuffled_95'])}. Neutral sentences change by "
-        f"{_nats(row['neutral'])}."
+        f"{own} nats a token; 95 % of {row['n_random']} random directions of the "
+        f"same norm stay {side} {random}, and of {row['n_shuffled']} directions "
+        f"of shuffled labels {side} {shuffled}. Neutral sentences change by "
+        f"{neutral}."
     )
     p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(n_cells, 'cell')}"
     if row["verdict"] == "causal":
@@ -88,11 +92,7 @@ def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         return f"{said}."
     less = "more than" if row["specific"] == "specific" else "no more than"
     return (
-        f"{said}; sentences of other emotions change by {_nats(row['others'])}, so that it is "
+        f"{said}; sentences of other emotions change by {others}, so that it is "
         f"{row['specific']} to {row['emotion']}: own and other sentences differ {less} under "
         "directions of exchanged emotions."
     )
-
-
-def _nats(value: float | None) -> str:
-    return "an unknown amount" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

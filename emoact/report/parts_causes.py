@@ -53,11 +53,11 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
     return words(
         key if row["verdict"] == "causal" else "causes.nothing",
         **where,
-        own=f"{row['own']:+.3f}",
-        random=f"{row['random_95']:+.3f}",
-        shuffled=f"{row['shuffled_95']:+.3f}",
-        others=_nats(row["others"]),
-        neutral=f"{row['neutral']:+.3f}",
+        own=numbers.signed(row["own"]),
+        random=numbers.signed(row["random_95"]),
+        shuffled=numbers.signed(row["shuffled_95"]),
+        others=numbers.signed(row["others"]),
+        neutral=numbers.signed(row["neutral"]),
         p=numbers.significant(row["p"], 2),
     )
 
@@ -72,13 +72,9 @@ def _ablated(saved: SavedCause, words: Words) -> Marked:
         layer=settings["layer"],
         part=ablate.name_of(first),
         by=settings["by"],
-        total=f"{first['total']:+.3g}",
-        low=f"{first['low']:+.3g}",
-        high=f"{first['high']:+.3g}",
-        direct=f"{first['direct']:+.3g}",
+        total=numbers.signed(first["total"], ".3g"),
+        low=numbers.signed(first["low"], ".3g"),
+        high=numbers.signed(first["high"], ".3g"),
+        direct=numbers.signed(first["direct"], ".3g"),
         contrast=numbers.significant(found["contrast"]),
     )
-
-
-def _nats(value: float | None) -> str:
-    return "—" if value is None else f"{value:+.3f}"

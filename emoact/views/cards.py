@@ -9,7 +9,7 @@ import pandas as pd
 
 from emoact.causes import steer, steer_result
 from emoact.causes.heads import ALPHA, name_of, shares_of, table_of
-from emoact.numbers import percent, plural, significant, two
+from emoact.numbers import percent, plural, signed, significant, two
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, cosines
 from emoact.views.across_answer import matchings
@@ -180,9 +180,9 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 shown=causal and not random,
                 lines=(
                     f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
-                    f"**{row['own']:+.3f}** nats a token; 95 % of random directions stay within "
-                    f"{row['random_95']:+.3f}, of shuffled labels {row['shuffled_95']:+.3f}.",
-                    f"Other emotions {row['others']:+.3f}, neutral {row['neutral']:+.3f}; "
+                    f"**{signed(row['own'])}** nats a token; 95 % of random directions stay within "
+                    f"{signed(row['random_95'])}, of shuffled labels {signed(row['shuffled_95'])}.",
+                    f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])}; "
                     f"corrected p = {significant(row['p'], 2)}.",
                 ),
             )

@@ -51,7 +51,8 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
         assert ("The weights are random" in words(app)) == (view != "ablations")
     assert rows == {"doses": 6, "layers": 4, "ablations": 4}
     said = words(app)
-    assert "MLP 1 -2 [-2.1, -1.9], of which -1 is direct" in said
+    figures = "MLP 1 -2 [-2.1, -1.9], of which -1 is direct"
+    assert figures.replace(" -", " \N{MINUS SIGN}").replace("[-", "[\N{MINUS SIGN}") in said
     assert "2 of 4 ablations have exactly the same effect" in said
 
 

@@ -17,9 +17,14 @@ from tests.support.planted_causes import plant_ablations, plant_steering
         (
             "en",
             "layer 1, dose 1: +0.500 nats a token for sentences of the emotion",
-            "taking MLP 1 out (mean) changes this most, by -2 [-2.1, -1.9], of which -1 is direct",
+            "taking MLP 1 out (mean) changes this most, by \N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, "
+            "\N{MINUS SIGN}1.9], of which \N{MINUS SIGN}1 is direct",
         ),
-        ("ja", "第1層、強さ1: この感情の文は1トークンあたり+0.500 nat", "変化は-2 [-2.1, -1.9]"),
+        (
+            "ja",
+            "第1層、強さ1: この感情の文は1トークンあたり+0.500 nat",
+            "変化は\N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, \N{MINUS SIGN}1.9]",
+        ),
     ],
 )
 def test_the_section_says_verdicts_and_draws_doses_and_parts(
