@@ -224,7 +224,7 @@ def test_the_description_says_what_was_done_to_what(
     assert saved.versions["numpy"] == np.__version__
     # Different widths: the raw cosine is refused, with the reason.
     assert [finding.code for finding in saved.refusals] == ["raw_cosine_refused"]
-    assert "8 and 6" in saved.refusals[0].message
+    assert "(8, 6)" in saved.refusals[0].message
     assert len(saved.findings) + len(saved.refusals) == len(result.findings)
 
 
