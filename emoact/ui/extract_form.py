@@ -20,11 +20,12 @@ from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Precision, Processing
 from emoact.store import protocol
+from emoact.store.layout import ResultsRoot
 from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, launched, watch_run
-from emoact.ui.prompt_data import read_dataset, version_of
+from emoact.ui.prompt_data import Version, read_dataset, version_of
 from emoact.ui.prompt_form import ask_chat, ask_generation
 from emoact.views.text import listed, md, mono, prose
 
@@ -142,14 +143,15 @@ def show_folded(results: str) -> None:
 
 
 def check(asked: ExtractRequest) -> Checked:
-    """Check a request; the same request is not checked again for ten seconds."""
-    return _check(asked, version_of(os.fspath(asked.dataset)))
+    """Check a request; unless a file is recorded, not checked again for ten seconds."""
+    recorded = os.fspath(ResultsRoot(asked.results).manifest)
+    return _check(asked, (version_of(os.fspath(asked.dataset)), version_of(recorded)))
 
 
-# Whether a model is there and which files are on disk changes without the request changing.
+# Whether a model is there changes without the request changing.
 @st.cache_data(max_entries=64, ttl=10, show_spinner="Checking the request")
-def _check(asked: ExtractRequest, version: tuple[int, int]) -> Checked:
-    del version  # part of the key: a data set that was changed is read again
+def _check(asked: ExtractRequest, versions: tuple[Version, Version]) -> Checked:
+    del versions  # part of the key: a data set that was changed is read again
     try:
         return Checked(config=request.prepare(asked))
     except AgreementError as error:
