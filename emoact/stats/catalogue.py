@@ -234,16 +234,13 @@ CAUSE_TABLES: tuple[Table, ...] = (
 """The tables of `emoact transfer`."""
 
 
-def table_named(
-    name: str,
-    among: Sequence[Table] = (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES),
-) -> Table:
-    """The table of this name.
+def table_named(name: str, among: Sequence[Table] | None = None) -> Table:
+    """The table of this name, of all tables unless some are given.
 
     Raises:
         RequestError: There is none among these.
     """
-    for table in among:
+    for table in among or (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES):
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)
