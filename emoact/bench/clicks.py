@@ -36,8 +36,7 @@ PAGES = {
 _OTHERS = ("Runs", "Prompts", "Report", "Home")
 _QUIET_MS, _LONGEST_MS, _STARTED_S = 500, 120_000, 60
 _WATCH = """() => {
-    const [app, main] = ['stApp', 'stMain'].map(
-        name => document.querySelector(`[data-testid=${name}]`));
+    // Elements may be replaced, their document stays.
     const clicked = () => {
         window.emoactClicked = window.emoactChanged = performance.now();
         window.emoactRan = false;
@@ -46,9 +45,10 @@ _WATCH = """() => {
     window.emoactRan = true;
     document.addEventListener('pointerdown', clicked, true);
     new MutationObserver(() => { window.emoactChanged = performance.now(); })
-        .observe(main, {subtree: true, childList: true, attributes: true, characterData: true});
+        .observe(document.body,
+            {subtree: true, childList: true, attributes: true, characterData: true});
     new MutationObserver(() => { window.emoactRan = true; })
-        .observe(app, {attributeFilter: ['data-test-script-state']});
+        .observe(document.body, {subtree: true, attributeFilter: ['data-test-script-state']});
 }"""
 _SETTLED = """quiet =>
     window.emoactRan && performance.now() - window.emoactChanged > quiet
