@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -96,6 +97,10 @@ def make_report(
     target = (
         report_path(results, lang=words.lang, form=chosen, made=made) if out is None else Path(out)
     )
+    # Gathering takes up to a minute, which nobody should wait for a refusal.
+    nearest = next(place for place in target.absolute().parents if place.exists())
+    if not os.access(nearest, os.W_OK):
+        raise write_error(PermissionError(errno.EACCES, "Permission denied"), path=target)
     material = gather(results, on_step=on_step)
     on_step("write")
     document = compose(material, words, made=made)

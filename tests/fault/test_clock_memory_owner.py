@@ -199,16 +199,29 @@ def as_nobody(place: Path, *commands: tuple[str, ...]) -> list[Answer]:
 
 
 AS_NOBODY = """
-import importlib, json, os, pkgutil, sys
-import emoact
-LEFT_OUT = ("__main__", "ui", "views", "bench", "causes", "extraction", "host", "models.load")
-# This user may not read where the package lies.
-for module in pkgutil.walk_packages(emoact.__path__, "emoact."):
-    if not module.name.startswith(tuple(f"emoact.{name}" for name in LEFT_OUT)):
-        importlib.import_module(module.name)
+import contextlib, importlib, json, os, shutil, sys, tempfile
 from emoact.cli import main
 from emoact.models import hosts
-for words in json.loads(sys.argv[2]):
+commands = json.loads(sys.argv[2])
+# This user may not read where the package and its libraries lie, so that everything must be loaded
+# before: what the same command loads on a copy of the results.
+for *words, results in commands:
+    read, write = os.pipe()
+    if os.fork() == 0:
+        with tempfile.TemporaryDirectory() as place, open(os.devnull, "w") as nowhere:
+            copy = shutil.copytree(results, os.path.join(place, "results"))
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                main([*words, copy])
+        with open(write, "w") as told:
+            told.write(" ".join(sys.modules))
+        os._exit(0)
+    os.close(write)
+    with open(read) as told:
+        for name in told.read().split():
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    os.wait()
+for words in commands:
     print("\\0", end="", flush=True)
     child = os.fork()
     if child == 0:

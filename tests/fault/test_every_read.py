@@ -198,7 +198,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(pattern, thing, marks=() if short else pytest.mark.long)
 
 
-@pytest.mark.parametrize(("pattern", "thing"), cases())
+@pytest.mark.parametrize(("pattern", "thing"), list(cases()))
 def test_another_thing_in_place_of_a_file_costs_its_own_row(
     results: Path, pattern: str, thing: str
 ) -> None:
