@@ -211,7 +211,7 @@ def _memory(result: Result) -> str:
     ]
     rows += [
         [f"whole run, {point['n_prompts']} prompts in a class", "", _megabytes(point["peak_bytes"])]
-        for point in result["memory"]
+        for point in result.get("memory", [])
     ]
     head = f"{result['model']['name']}, each way in a process of its own, resident.\n\n"
     return head + _table(["way", "model loaded", "peak of the loop"], rows)
@@ -219,7 +219,7 @@ def _memory(result: Result) -> str:
 
 def _growth(result: Result) -> str:
     """Ratio of the largest to the smallest peak; empty where memory was not measured."""
-    points = [point["peak_bytes"] for point in result["memory"]]
+    points = [point["peak_bytes"] for point in result.get("memory", [])]
     return f"{points[-1] / points[0]:.2f} ×" if points else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -46,6 +47,10 @@ class Candidates:
     rest: float
 
 
+_HOLDS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""What `Unembedding.holds` was found to be; two passes take a tenth of a typed answer."""
+
+
 class Unembedding:
     """The last linear map of a model, and the normalisation behind it.
 
@@ -76,7 +81,9 @@ class Unembedding:
         self.holds = False
         if isinstance(inner, nn.Linear):
             self._weight, self._bias = inner.weight.detach(), inner.bias
-            self.holds = self._is_all()
+            if model not in _HOLDS:
+                _HOLDS[model] = self._is_all()
+            self.holds = _HOLDS[model]
         self._kept: dict[tuple[int, ...], Candidates] = {}
 
     def wants_candidates(self, n_vectors: int) -> bool:

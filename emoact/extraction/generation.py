@@ -170,7 +170,8 @@ def _few_rows(model: nn.Module) -> Iterator[None]:
 
 
 def _multiplied(layer: nn.Linear, given: torch.Tensor) -> torch.Tensor:
-    rows = given.reshape(-1, given.shape[-1])
+    # What was computed from such a product lies column by column, which is slow again.
+    rows = given.reshape(-1, given.shape[-1]).contiguous()
     if not 1 < len(rows) <= _FEW_ROWS or given.device.type != "cpu":
         return nn.functional.linear(given, layer.weight, layer.bias)
     product = (layer.weight @ rows.T).T

@@ -9,8 +9,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.views.cards import Card
-from emoact.views.text import md, prose
+from emoact.views.text import Card, md, prose
 
 T = TypeVar("T")
 _PAGE_ICONS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -16,27 +15,11 @@ from emoact.views.across_answer import matchings
 from emoact.views.analysed import Analysed, by_emotion, of
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
+from emoact.views.text import Card
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice
 
 _N_PARTS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """The answer about one emotion, pair or direction.
-
-    Attributes:
-        title: Class label, or what the card is about.
-        verdict: In words.
-        shown: True where the verdict is that the effect is shown.
-        lines: Figures, as Markdown.
-    """
-
-    title: str
-    verdict: str
-    shown: bool
-    lines: tuple[str, ...]
 
 
 def of_distances(source: Analysed, choice: Choice) -> list[Card]:

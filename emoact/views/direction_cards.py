@@ -10,8 +10,8 @@ import pandas as pd
 from emoact.numbers import percent, two
 from emoact.stats.findings.finding import span
 from emoact.views.analysed import Analysed, by_emotion, of, site_words
-from emoact.views.cards import Card
 from emoact.views.direction_answer import VERDICTS
+from emoact.views.text import Card
 from emoact.views.view import Choice
 
 _N_LAYERS = 3

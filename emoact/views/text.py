@@ -1,4 +1,4 @@
-"""Text that came from a user, made safe to stand in Markdown."""
+"""Text on pages: what came from a user made safe for Markdown, and the card of an answer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,29 @@ import html
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
 
 _BARE_LINK = re.compile(r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=[-\w])", re.I)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The answer about one emotion, pair or direction.
+
+    Attributes:
+        title: Class label, or what the card is about.
+        verdict: In words.
+        shown: True where the verdict is that the effect is shown.
+        lines: Figures, as Markdown.
+    """
+
+    title: str
+    verdict: str
+    shown: bool
+    lines: tuple[str, ...]
 
 
 def md(text: str) -> str:

@@ -70,7 +70,12 @@ def test_a_steered_continuation_is_that_of_plain_hugging_face(family: str, tmp_p
     engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
     (prompt,) = engine.tokenise(TEXTS[:1])
     vector = 3 * np.random.default_rng(1).normal(size=engine.facts.d_model)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     found = continued(engine, prompt, layer=1, vector=vector, generation=Generation(max_tokens=6))
+    # Small matrices are multiplied in one thread; extraction has its own number again.
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
     plain = hugging_face(folder)
     for name, added in (("plain", 0 * vector), ("steered", vector)):
         ids = prompt.ids.tolist()
