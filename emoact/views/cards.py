@@ -133,7 +133,7 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
                     f"{percent(shares['head'])} and MLPs {percent(shares['mlp'])} of the norm.",
                     f"Beyond relabelled prompts, most of all {', '.join(parts)}."
                     if parts
-                    else "No component differs from relabelled prompts.",
+                    else "No component is shown to differ from relabelled prompts.",
                 ),
             )
         )

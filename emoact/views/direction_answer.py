@@ -90,8 +90,8 @@ def presence_sentence(
     where = "over every layer, site, emotion and model"
     if not found:
         return (
-            f"**None of {len(order)} emotions lies away from {md(reference)}** by more than "
-            f"relabelled data do (smallest {p_text(each['p_holm'].min())}, {where}).{left}"
+            f"**None of {len(order)} emotions is shown to lie away from {md(reference)}** by more "
+            f"than relabelled data do (smallest {p_text(each['p_holm'].min())}, {where}).{left}"
         )
     if found == order:
         subject = f"All {len(order)} emotions lie"

@@ -105,7 +105,7 @@ def _stability_line(row: dict[Any, Any]) -> str:
         return ""
     return (
         f"Stability at layer {int(row['layer'])}: cosine of halves {two(row['split_half'])} "
-        f"[{two(row['split_half_low'])}, {two(row['split_half_high'])}]."
+        f"(95 % of splits {two(row['split_half_low'])} to {two(row['split_half_high'])})."
     )
 
 

@@ -51,7 +51,7 @@ TERMS = {
     "mean and 95 % over splits; reported raw, not corrected to the full sample. The grey band "
     "holds 95 % of these means when labels are swapped within scenarios.",
     "one scenario left out": "cosine with the direction made without one scenario, mean over "
-    "scenarios. It is near 1 for any data and is therefore never shown alone.",
+    "scenarios. Noise alone reads nearly 1, too, so that it is never shown alone.",
     "within-scenario differences": "mean cosine between the differences (emotion minus "
     "reference) of two scenarios: the agreement of single examples "
     "([Braun et al. 2505.22637](https://arxiv.org/abs/2505.22637)).",

@@ -40,7 +40,7 @@ _NULL = ("null_low", "null_high")
 TERMS = {
     "cv": r"cross-validated strength, $\mathrm{sign}(S)\sqrt{|S|}$ with $S$ the mean over "
     r"disjoint halves of $d^{(1)}\!\cdot d^{(2)}$; halves split scenarios alike in all "
-    "classes. Noise does not inflate it, unlike a plain norm, and it may be negative. "
+    "classes. $S$ is unbiased, unlike the square of a plain norm, and may be negative. "
     "The band is a 95 % jackknife interval over scenarios (Walther et al. 2016).",
     "cv_relative": "the same divided by the layer's median norm. Norms change with depth, so raw "
     "strengths cannot be compared across layers.",
@@ -50,7 +50,7 @@ TERMS = {
     "d_prime, auroc": "separation of held-out projections onto a direction made of other "
     "scenarios, with 95 % intervals for other scenarios. 0 and .5 mean no separation.",
     "length_corr": "Spearman correlation of a prompt's number of tokens and its held-out "
-    "projection. A direction that follows length says little about emotion.",
+    "projection. A direction that follows length may be about length and not about emotion.",
     "null band": "95 % of the same figure when the labels of emotion and reference are swapped "
     "at random within scenarios.",
     "cv_normalised": "the cross-validated strength with every dimension divided by the standard "

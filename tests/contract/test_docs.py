@@ -127,10 +127,16 @@ def test_every_command_is_in_the_readme() -> None:
     assert shown == set(re.findall(r"^    (\w+)(?=\s{2,})", usage, re.MULTILINE))
 
 
-def test_every_promise_of_the_security_page_names_tests_that_exist() -> None:
-    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    promises = text.partition("## What is promised")[2].partition("\n## ")[0]
-    rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
+@pytest.mark.parametrize(
+    ("document", "heading"),
+    [("security.md", "What is promised"), ("methods.md", "What went wrong before, and its test")],
+)
+def test_every_row_of_promises_and_mistakes_names_tests_that_exist(
+    document: str, heading: str
+) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert rows
     for row in rows:
         named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row)

@@ -12,6 +12,7 @@ from emoact.schema import Finding
 from emoact.stats.across.shared import differing_texts
 from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
+from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.stats.settings import AnalysisSettings
 
 UNEQUAL = 1.5
@@ -44,6 +45,13 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
             model.model,
             "all prompts belong to one scenario, so that nothing can be held out; only plain "
             "directions and norms have a value",
+        )
+    elif design.n_scenarios < MIN_UNITS:
+        yield _warning(
+            "few_scenarios",
+            model.model,
+            f"there are {design.n_scenarios} {design.unit}s; with fewer than {MIN_UNITS} held-out "
+            "ones there is no verdict on words, and intervals are rough",
         )
     for label, scenarios in zip(design.labels, (design.counts > 0).sum(axis=1), strict=True):
         if scenarios == 1 and design.n_scenarios > 1:

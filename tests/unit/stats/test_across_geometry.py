@@ -251,6 +251,17 @@ def test_headline_is_a_value_where_both_models_show_the_emotion_and_blank_elsewh
     assert three.loc[~both, columns].isna().all(axis=None)
 
 
+def test_headline_of_identical_copies_is_one_where_it_is_shown() -> None:
+    shown = []
+    for seed, size in enumerate((0.4, 0.6, 1.0)):
+        rng = np.random.default_rng([11, seed])
+        x = sharing_emotion(rng, size * SHAPE)[0]
+        found = across_of(units("a", x), units("bb", x))[0]
+        shown += found.loc[found["layer_a"] == 1, HEADLINE].dropna().tolist()
+    assert len(shown) >= 3
+    assert shown == pytest.approx([1] * len(shown), abs=1e-6)
+
+
 def test_corrected_p_values_count_every_pair_of_models(three: pd.DataFrame) -> None:
     rng = np.random.default_rng(8)
     first, second = sharing_emotion(rng)

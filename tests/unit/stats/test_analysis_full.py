@@ -233,6 +233,18 @@ def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> 
     assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
 
 
+@pytest.mark.parametrize("scenarios", [True, False])
+def test_few_prompts_are_named_and_give_no_verdict_on_words(scenarios: bool) -> None:
+    n = 5 if scenarios else 1
+    units = make_grid({"m0": {"n": n, "scenarios": scenarios, "sites": ("resid_pre",)}})
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    messages = [each.message for each in found.findings if each.code == "few_scenarios"]
+    unit = "scenarios" if scenarios else "prompts"
+    assert [message.partition(";")[0] for message in messages] == [f"there are {max(n, 3)} {unit}"]
+    assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
+    assert not {row.verdict for row in rows(found, "pairs")} - {"undecided"}
+
+
 def test_scenarios_of_explicit_and_implicit_prompts_are_named() -> None:
     apart = [make_unit(emotion=emotion) for emotion in EMOTIONS[1:]]
     together = [
