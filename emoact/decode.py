@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ from emoact.files import open_regular
 T = TypeVar("T")
 
 _LARGEST = 2**63
+_DEEPEST = 60
+_NESTING = (dict, list)
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SEAL = "sha256"
 
 OPTIONAL: Mapping[str, bool] = {"optional": True}
@@ -144,16 +148,52 @@ def unchanged(fields: Any, *, version: int, what: str) -> dict[str, Any]:
 
 
 def read_json(path: Path, *, limit: int, follow: bool = False) -> Any:
-    """The JSON value in a regular file of at most `limit` bytes; see `read_regular`.
+    """The JSON value in a regular file of at most `limit` bytes; see `read_regular` and `parsed`.
 
     Raises:
         RequestError: It is missing, cannot be read, is larger, or is no JSON; names the file.
     """
     data = read_regular(path, limit=limit, follow=follow, whole=True)
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return parsed(data)
+    except ValueError as error:
         raise RequestError(f"{path.name} is not JSON ({error})") from None
+
+
+def parsed(data: bytes) -> Any:
+    """The JSON value in UTF-8 bytes, such that readers, pages and terminals can take all of it.
+
+    Raises:
+        ValueError: It is no JSON, is nested deeper than any document of emoact, or holds half of a
+            character, which `json` accepts and no page and no terminal can show.
+    """
+    try:
+        value = json.loads(data.decode())
+        check_nesting(value)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if _HALF.search(data):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def check_nesting(value: Any) -> None:
+    """Return for a value of few levels; `json` reads values that no other function can walk.
+
+    Raises:
+        ValueError: It has more levels than any document of emoact.
+    """
+    level = [value] if type(value) in _NESTING else []
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if type(each) is dict else each)
+            if type(inner) in _NESTING
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import SupportsFloat
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -105,6 +105,20 @@ def whole_seconds(seconds_so_far: SupportsFloat) -> str:
     """`0 s`, `14 s`, `1 m 20 s`: duration so far, in whole seconds."""
     seconds = float(seconds_so_far)
     return duration(float(round(seconds))) if abs(seconds) >= 9.5 else f"{seconds:.0f} s"
+
+
+def moment_of(text: object) -> datetime | None:
+    """The moment that an ISO 8601 text names, with its offset; None for anything else.
+
+    A text without an offset is in UTC. Years that some library cannot take count as nothing.
+    """
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if found is None or not 1970 < found.year < 2262:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -18,7 +18,7 @@ _BLANKS: dict[Kind, float | bool | str] = {
     "bool": False,
     "str": "",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BATCH = 1024
 _LARGEST = 1_000_000_000
 """Bytes of a table in memory."""
@@ -55,6 +55,7 @@ def csv_of(table: pd.DataFrame, badges: Sequence[str]) -> str:
     rows = table.assign(badges="; ".join(badges)) if badges else table
     texts = rows.select_dtypes(["object", "string", "category"])
     harmless = rows.assign(**{name: texts[name].map(_harmless) for name in texts})
+    harmless = harmless.rename(columns=_harmless)
     return str(harmless.to_csv(index=False, lineterminator="\n"))
 
 

@@ -31,7 +31,7 @@ from emoact.cli import (
 )
 from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
-from emoact.errors import CancelledError, EmoactError
+from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.version import __version__
 
 _LOCAL = ("emoact.cli.extract_command", "emoact.cli.run_commands", "emoact.cli.slurm_command")
@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     try:
+        _check_encoding(words)
         arguments = build_parser().parse_words(words)
         _bring(arguments)
         return int(arguments.run(arguments))
@@ -94,6 +95,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return os.EX_OK
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else os.EX_OK
+
+
+def _check_encoding(words: Sequence[str]) -> None:
+    """Return for words that documents and pages can hold.
+
+    Raises:
+        RequestError: One of them, such as the name of an old file, is not UTF-8.
+    """
+    for word in words:
+        if word.encode(errors="replace") != word.encode(errors="surrogatepass"):
+            raise RequestError(
+                f"{word!a} is not UTF-8", remedy="Rename the file, or set another locale."
+            )
 
 
 def _bring(arguments: argparse.Namespace) -> None:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from emoact.jobs.request import AgreementError
 
 
-_ACTS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Characters that move a terminal's cursor, change its state or turn the direction of a line."""
+_ACTS = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that move a terminal's cursor, change its state, break a line or turn its direction,
+and halves of characters, which no terminal can be sent."""
 
 
 def visible(text: str) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from emoact.jobs.views import RunView
 
 
+_NOT_OURS = "(none of emoact; see config.json)"
+
+
 def add(commands: Any) -> None:
     """Add `emoact runs`."""
     runs = add_command(
@@ -33,6 +36,11 @@ def add(commands: Any) -> None:
         actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
     )
     add_options(resume, "--detach", "--allow-pickle-weights")
+    resume.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of a run on Ray: the cluster that it may join again",
+    )
     logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
     logs.add_argument("--lines", type=int, default=40, metavar="N", help="number of lines")
     delete = _of_one(
@@ -101,7 +109,7 @@ def _print_view(view: RunView) -> None:
     kind = "" if summary.kind == "extract" else f" ({summary.kind})"
     print_line(f"run {view.id}{kind}: {view.state}{place}")
     if view.config is not None:
-        print_line(f"command: {view.config.command}")
+        print_line(f"command: {view.config.shell_command or _NOT_OURS}")
         print_line(f"executor: {view.config.executor}")
     if view.step is not None:
         print_line(f"step: {view.step.name} {view.step.model} {view.step.detail}".rstrip())
@@ -155,6 +163,7 @@ def _resume(arguments: argparse.Namespace) -> int:
             arguments.results,
             arguments.run_id,
             allow_pickle_weights=arguments.allow_pickle_weights,
+            ray_address=arguments.ray_address,
         ),
         detach=arguments.detach,
         as_json=arguments.json,

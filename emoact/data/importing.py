@@ -21,6 +21,8 @@ from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 
+MOST_COLUMNS = 1000
+"""Columns of a file whose names can be chosen from."""
 _LONGEST_STEM = 40
 _HASH_DIGITS = 12
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -70,11 +72,16 @@ def check_import(name: str, data: bytes) -> Import:
 
 
 def columns_of(name: str, data: bytes) -> list[str]:
-    """Names of the columns of a text file; empty where it cannot be read, and of Parquet."""
+    """Names of the columns of a text file that a page can show; empty where it cannot be read.
+
+    So it is for Parquet, and where there are more columns than a picker can offer.
+    """
     try:
-        return _header(_source(name, data))
+        header = _header(_source(name, data))
     except RequestError:
         return []
+    whole = [each for each in header if each.encode(errors="ignore").decode() == each]
+    return whole if len(header) <= MOST_COLUMNS else []
 
 
 def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
@@ -97,15 +104,21 @@ def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
     if delimiter is None:
         rows = json_rows if _suffix(name).lower() == ".json" else jsonl_rows
         objects = [{names.get(k, k): v for k, v in row.fields.items()} for row in rows(source)]
-        if rows is json_rows:
-            return json.dumps(objects, ensure_ascii=False).encode()
-        return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
+        documents = [objects] if rows is json_rows else objects
+        return b"".join(_json(each) + b"\n" for each in documents)
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     (_, first), *others = records(source, decode(source), delimiter)
     writer.writerow([names.get(each, each) for each in first])
     writer.writerows(record for _, record in others)
     return text.getvalue().encode()
+
+
+def _json(value: object) -> bytes:
+    # Other columns may hold what JSON forbids, such as NaN, and halves of characters, which stay
+    # escaped.
+    text = json.dumps(value, ensure_ascii=False, default=lambda _: None)
+    return text.encode(errors="backslashreplace")
 
 
 def _source(name: str, data: bytes) -> Source:

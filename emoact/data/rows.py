@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -43,6 +44,8 @@ def refusal(source: str, where: str | None, problem: str, *, remedy: str) -> Req
 
 FIELDS = ("text", "emotion", "id", "scenario_id", "subset", "lang")
 REQUIRED = ("text", "emotion")
+_COMPARED = 1000
+"""Columns that are compared letter by letter with the name of a field."""
 
 _SYNONYMS = {
     "text": ("sentence", "prompt", "content", "utterance", "input", "message", "body", "txt"),
@@ -80,5 +83,6 @@ def likely_column(field: str, names: Iterable[str]) -> str | None:
     for candidate in (field, *_SYNONYMS.get(field, ())):
         if candidate in folded:
             return folded[candidate]
-    close = difflib.get_close_matches(field, [name[:40] for name in folded], n=1, cutoff=0.7)
+    first = [name[:40] for name in itertools.islice(folded, _COMPARED)]
+    close = difflib.get_close_matches(field, first, n=1, cutoff=0.7)
     return folded.get(close[0]) if close else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from emoact.decode import decode, encode, sha256_of, unchanged
 from emoact.errors import RequestError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
-from emoact.store.parts import Part, parts_of
+from emoact.store.parts import Part, count_parts, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ class Shard:
 
 
 MOST_SHARDS = 100_000
+MOST_UNITS = 100_000
 
 RateSource = Literal["measured", "guessed"]
 
@@ -193,6 +195,19 @@ class _AnyRun:
     command: str = ""
     executor: str = "local"
 
+    @property
+    def shell_command(self) -> str:
+        """The command, quoted so that a shell runs emoact and nothing else; empty for another one.
+
+        The run may come from another machine, and its command is there to be copied.
+        """
+        try:
+            words = shlex.split(self.command)
+        except ValueError:
+            return ""
+        own = words[:3] == ["python", "-m", "emoact"] or words[:1] == ["emoact"]
+        return shlex.join(words) if own else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(_AnyRun):
@@ -233,6 +248,13 @@ class RunConfig(_AnyRun):
         missing = [emotion for emotion in self.emotions if emotion not in self.counts]
         if missing:
             raise RequestError(f"the number of prompts of {missing[0]!r} is missing")
+        counts = [self.counts[emotion] for emotion in self.emotions]
+        n_units = len(self.models) * sum(map(count_parts, counts))
+        if min(counts) < 0 or n_units > MOST_UNITS:
+            raise RequestError(
+                f"counts ask for {n_units:,} files, the fewest prompts being {min(counts):,}; "
+                f"at most {MOST_UNITS:,} files are written by one run"
+            )
 
     @property
     def model_names(self) -> tuple[str, ...]:

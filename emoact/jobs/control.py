@@ -94,6 +94,7 @@ def resume(
     run_id: str,
     *,
     allow_pickle_weights: bool = False,
+    ray_address: str | None = None,
     worker: Sequence[str] | None = None,
 ) -> Started:
     """Start a new worker for a run that failed, crashed or was cancelled.
@@ -103,7 +104,8 @@ def resume(
 
     Raises:
         RequestError: There is no such run, it has finished, its data set has changed, or it loads
-            weights from pickles and this was not allowed again: the folder may be another's.
+            weights from pickles or joins a cluster and this was not allowed again: the folder may
+            be another's.
     """
     check_settings()
     shards = shards_of(ResultsRoot(results).runs, run_id)
@@ -134,6 +136,13 @@ def resume(
                 f"`emoact runs resume {run_id} --allow-pickle-weights`.",
             )
         if isinstance(config, RunConfig):
+            if config.ray_address not in (None, "auto", ray_address):
+                raise RequestError(
+                    f"run {run_id!r} joins the cluster at {config.ray_address!r:.100}, whose "
+                    "processes can run code here",
+                    remedy="If this cluster is yours, resume it in a shell: `emoact runs resume "
+                    f"{run_id} --ray-address ADDRESS`, with this address.",
+                )
             _check_dataset(config)
         twin = active_twin(directory.path.parent, config)
         if twin is not None:
@@ -155,7 +164,7 @@ def again(results: str | os.PathLike[str], run_id: str) -> Started:
     config = find_run(results, run_id).config()
     if not isinstance(config, JobConfig):
         raise RequestError(
-            f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.command}"
+            f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.shell_command}"
         )
     if loads_pickles(config):
         raise RequestError(

@@ -37,7 +37,7 @@ def demo_prompts(dataset: str | os.PathLike[str], results: str | os.PathLike[str
     data = "".join(f"{line}\n" for line in lines).encode()
     name = f"demo-{hashlib.sha256(data).hexdigest()[:12]}.jsonl"
     path = ResultsRoot(results).dataset_path(name)
-    if not path.exists():
-        with replace_atomically(path, need=len(data)) as file:
-            file.write(data)
+    # Also where it is there: a received folder may hold another file under its name.
+    with replace_atomically(path, need=len(data)) as file:
+        file.write(data)
     return path

@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 _MAX_BYTES = 50_000_000
 _TAIL_BYTES = 64_000
+_MOST_STEPS = 20_000_000
+"""Events times files; each event looks at every file."""
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -195,9 +197,13 @@ class RunDirectory:
         Raises:
             RequestError: The events cannot be read, or are not ours.
         """
+        before, events = Snapshot.before(config), self.events()
+        if len(before.units) * len(events) > _MOST_STEPS:
+            raise RequestError("events.jsonl is longer than any of a run with so many files")
         try:
-            return Snapshot.before(config).after_all(self.events())
-        except (KeyError, TypeError, ValueError) as error:
+            # Fields of events may be of any type; those of a snapshot are checked.
+            return decode(Snapshot, encode(before.after_all(events)))
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise RequestError(f"events.jsonl: a field is missing or odd ({error!r})") from None
 
     def events(self) -> tuple[Event, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emoact.decode import decode, read_regular, sealed, unsealed
+from emoact.decode import decode, parsed, read_regular, sealed, unsealed
 from emoact.errors import RequestError
 from emoact.store.atomic import write_error
 
@@ -84,8 +84,8 @@ def _lines(path: Path) -> Iterator[Event | None]:
     data = read_regular(path, limit=_MAX_BYTES)
     for line in data[: data.rfind(b"\n") + 1].splitlines():
         found = None
-        with contextlib.suppress(ValueError, RecursionError, RequestError):
-            fields, whole = unsealed(json.loads(line))
+        with contextlib.suppress(ValueError, RequestError):
+            fields, whole = unsealed(parsed(line))
             found = decode(Event, fields) if whole else None
         yield found
 

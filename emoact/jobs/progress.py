@@ -113,8 +113,10 @@ def _summary(directory: RunDirectory, found: Look) -> RunSummary:
 
 def _share(found: Look, done: int, n_samples: int) -> float | None:
     if isinstance(found.config, RunConfig):
-        return min(done / n_samples, 1.0) if n_samples else None
-    return 1.0 if found.state == "finished" else found.snapshot.share
+        share = done / n_samples if n_samples else None
+    else:
+        share = 1.0 if found.state == "finished" else found.snapshot.share
+    return None if share is None else max(0.0, min(share, 1.0))
 
 
 def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:

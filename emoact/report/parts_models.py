@@ -18,7 +18,7 @@ _STAMPS = ("started_at", "ended_at")
 def when(material: Material, words: Words, made: datetime) -> Section:
     """Dates of the extraction and of the report."""
     stamps = [unit.provenance.get(name) for unit in material.units for name in _STAMPS]
-    known = sorted(found for stamp in stamps if (found := _parsed(stamp)) is not None)
+    known = sorted(found for stamp in stamps if (found := numbers.moment_of(stamp)) is not None)
     blocks: list[Block] = []
     if known:
         first, last = _moment(known[0], words), _moment(known[-1], words)
@@ -40,17 +40,6 @@ def _moment(when: datetime, words: Words) -> str:
         padded=f"{utc:%m-%d}",
         time=f"{utc:%H:%M}",
     )
-
-
-def _parsed(text: object) -> datetime | None:
-    """The moment that an ISO 8601 text names; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def overview(material: Material, words: Words) -> Section:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from emoact.data.controls import DERIVATION
-from emoact.decode import read_regular, sha256_of
+from emoact.decode import parsed, read_regular, sha256_of
 from emoact.errors import FileRefusedError, RequestError
 from emoact.files import open_regular
 from emoact.positions import Pooling, vectors
@@ -163,7 +162,7 @@ class UnitControls:
         try:
             with open_regular(path, follow=False) as file:
                 size = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(min(size, _LONGEST_HEADER)))
+                header = parsed(file.read(min(size, _LONGEST_HEADER)))
             found: dict[SiteName, np.ndarray] = {
                 site: np.memmap(
                     path,
@@ -217,9 +216,9 @@ def damage_of(path: Path) -> str:
     try:
         data = read_regular(path, limit=_LARGEST)
         size = int.from_bytes(data[:8], "little")
-        stated = json.loads(data[8 : 8 + min(size, _LONGEST_HEADER)])["__metadata__"]["sha256"]
+        stated = parsed(data[8 : 8 + min(size, _LONGEST_HEADER)])["__metadata__"]["sha256"]
         arrays = load(data)
-    except (SafetensorError, RequestError, RecursionError) as error:
+    except (SafetensorError, RequestError) as error:
         raise ValueError(str(error)) from error
     whole = stated == _digest({site: arrays[site] for site in in_order(arrays)})
     return "" if whole else "its content is not what was written"

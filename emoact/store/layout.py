@@ -18,6 +18,7 @@ _FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 # Device names on Windows, with any extension; results folders are shared through WSL.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
 
@@ -34,9 +35,11 @@ class ResultsRoot:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         text = os.fspath(path)
-        if not text or "\0" in text or len(os.fsencode(text)) > _LONGEST_PATH:
+        # A name that is not UTF-8 could stand in no document and on no page.
+        odd = "\0" in text or bool(_HALF.search(text))
+        if not text or odd or len(os.fsencode(text)) > _LONGEST_PATH:
             raise RequestError(
-                f"results folder {_shown(text)} is empty, too long or holds a NUL character",
+                f"results folder {_shown(text)} is empty, too long, not UTF-8 or holds a NUL",
                 remedy="Choose another folder with --results.",
             )
         object.__setattr__(self, "path", Path(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from emoact.decode import decode, encode, read_regular
+from emoact.decode import decode, encode, parsed, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.files import open_regular
 from emoact.schema import SCHEMA_VERSION
@@ -210,14 +209,12 @@ def _read(root: ResultsRoot) -> dict[str, Any]:
     path = root.manifest
     try:
         # A link inside the results folder is followed; `manifest` has refused any other.
-        content = json.loads(
-            read_regular(Path(os.path.realpath(path)), limit=_MAX_BYTES, whole=True)
-        )
+        content = parsed(read_regular(Path(os.path.realpath(path)), limit=_MAX_BYTES, whole=True))
     except RequestError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return {"schema_version": SCHEMA_VERSION, "units": {}}
         raise EmoactError(f"{path} cannot be read: {error.message}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _damaged(root, str(error)) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or not isinstance(content.get("units"), dict):

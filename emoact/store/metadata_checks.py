@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from emoact import sites
+from emoact.decode import check_nesting, decode, encode
 from emoact.errors import RequestError
-from emoact.schema import Finding, Severity, check_emotion
+from emoact.schema import Finding, Precision, Severity, check_emotion
 from emoact.store.unit import missing_fields, prompts_of
 
 _COUNTS = ("n_layers", "d_model", "n_samples")
 _MAX_NAME = 300
 _MAX_COUNT = 1 << 31
 REPAIR = "Extract the file again, or correct the field where the file was made."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Provenance:
+    """Types of the fields of provenance that are read; all may be missing."""
+
+    schema_version: int | None = None
+    model_name: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    weight_source: str | None = None
+    weight_sha256: str | None = None
+    random_weights: bool | None = None
+    processing: str | None = None
+    bos: Mapping[str, Any] | None = None
+    chat: Mapping[str, Any] | None = None
+    generation: Mapping[str, Any] | None = None
+    dtype: str | None = None
+    precision: Precision | None = None
+    device: str | None = None
+    dataset: Mapping[str, Any] | str | None = None
+    truncated: tuple[Mapping[str, Any], ...] | None = None
+    versions: Mapping[str, str] | None = None
+    run_id: str | None = None
+    command: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    throughput: Mapping[str, float | None] | None = None
+    plan: Mapping[str, Any] | None = None
+    self_check: Mapping[str, Any] | None = None
+    unit_key: str | None = None
 
 
 class Findings:
@@ -158,6 +191,15 @@ def _check_provenance(metadata: Mapping[str, Any], provenance: object, findings:
             "the file does not say how it was made: position 0 is left out, and it is compared "
             "with other files at the reader's own risk",
         )
+        return
+    names = [field.name for field in fields(_Provenance)]
+    try:
+        known = encode({name: provenance[name] for name in names if name in provenance})
+        check_nesting(known)
+        json.dumps(known)
+        decode(_Provenance, known, where="metadata.provenance")
+    except (RequestError, TypeError, ValueError, RecursionError) as error:
+        findings.error("provenance", "metadata.provenance", f"it is not what is read ({error})")
         return
     missing = missing_fields(provenance)
     if missing:

@@ -64,7 +64,12 @@ class Part:
         return int(chosen.stop - chosen.start)
 
 
+def count_parts(n_prompts: int) -> int:
+    """Number of parts of an emotion with so many prompts."""
+    return max(1, -(-n_prompts // PART_PROMPTS))
+
+
 def parts_of(emotion: str, n_prompts: int) -> tuple[Part, ...]:
     """The parts of an emotion, as equal as can be; they depend on the number of prompts only."""
-    count = max(1, -(-n_prompts // PART_PROMPTS))
+    count = count_parts(n_prompts)
     return tuple(Part(emotion=emotion, number=n, count=count) for n in range(1, count + 1))

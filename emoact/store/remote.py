@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from emoact.decode import decode
+from emoact.decode import decode, parsed, read_json
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.models.cache import cache_root
 from emoact.store import manifest
@@ -35,6 +35,7 @@ from emoact.store.layout import ResultsRoot, is_id
 from emoact.store.manifest import ManifestEntry
 
 _MARK = "remote.json"
+_COPIES = "results"
 _STAMP = "emoact.json"
 _BLOCK = 1 << 23
 _LARGEST_RECORD = 1 << 20
@@ -80,21 +81,26 @@ def local_copy(url: str) -> str:
         )
     clean = f"{protocol}://{place}"
     name = f"{place.replace('/', '-')[:60]}-{hashlib.sha256(clean.encode()).hexdigest()[:12]}"
-    folder = cache_root() / "results" / name
+    folder = cache_root() / _COPIES / name
     if not (folder / _MARK).exists():
         write_json(folder / _MARK, {"url": clean})
     return str(folder)
 
 
 def remote_of(root: ResultsRoot) -> Remote | None:
-    """The object storage of which a results folder is the local copy; None for other folders."""
-    try:
-        url = json.loads((root.path / _MARK).read_text(encoding="utf-8"))["url"]
-    except FileNotFoundError:
+    """The object storage of which a results folder is the local copy; None for other folders.
+
+    Only a folder of the cache is one. A received folder cannot name a place to read from or to send
+    results to.
+    """
+    mark, copies = root.path / _MARK, cache_root() / _COPIES
+    if root.path.resolve().parent != copies.resolve() or not mark.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    try:
+        url = read_json(mark, limit=_LARGEST_RECORD)["url"]
+    except (RequestError, LookupError, TypeError) as error:
         raise EmoactError(
-            f"{root.path / _MARK} cannot be read: {error}",
+            f"{mark} cannot be read: {error}",
             remedy="Remove the folder; it is a copy.",
         ) from error
     return Remote(root, str(url))
@@ -284,7 +290,7 @@ class Remote:
         if text is None:
             return None
         try:
-            entry: ManifestEntry = decode(ManifestEntry, json.loads(text), where=name)
+            entry: ManifestEntry = decode(ManifestEntry, parsed(text), where=name)
         except (ValueError, RequestError) as error:
             raise FileRefusedError(f"it is no record: {error}", path=f"{self.url}/{name}") from None
         if self._record_name(entry.folder, entry.emotion, entry.store) != name:

@@ -5,8 +5,6 @@ Tables are kept by the id of their analysis, which is a hash of its files and se
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pandas as pd
 import streamlit as st
 
@@ -14,7 +12,7 @@ from emoact.analysis.listing import AnalysisSummary, list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.models.registry import display_name
-from emoact.numbers import plural
+from emoact.numbers import moment_of, plural
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
@@ -101,7 +99,8 @@ def _table(path: str, key: str, created_at: str, name: str) -> pd.DataFrame:
 
 def _name(row: AnalysisSummary, note: str) -> str:
     """Note, date and content of an analysis, and its id, so that no two are alike."""
-    when = f"{datetime.fromisoformat(row.created_at):%d %b %H:%M}"
+    made = moment_of(row.created_at)
+    when = f"{made:%d %b %H:%M}" if made else "at an unknown time"
     lead = f"{note[:_NOTE]}, " if note else ""
     return f"{lead}{when}, {plural(len(row.models), 'model')} ({row.id[:4]})"
 

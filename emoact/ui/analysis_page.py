@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -291,8 +290,5 @@ def _recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
 
 def _newer(path: Path, saved: SavedAnalysis) -> bool:
     """True when the file was written after the analysis; for files whose hash is not known."""
-    try:
-        made = datetime.fromisoformat(saved.created_at).timestamp()
-    except ValueError:
-        return False
-    return path.stat().st_mtime > made
+    made = numbers.moment_of(saved.created_at)
+    return made is not None and path.stat().st_mtime > made.timestamp()

@@ -259,12 +259,14 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
             help=f"Hook points. {known.definitions(names)} Attention patterns grow with the square "
             "of the length.",
         )
+        if st.query_params.pop("pickles", ""):
+            links.ignore("pickles", "a link cannot allow what may run code; tick the box.")
         with st.container(horizontal=True, gap="large"):
             ticked = {
                 parameter: st.checkbox(
                     title,
                     key=parameter,
-                    bind="query-params",
+                    bind=None if parameter == "pickles" else "query-params",
                     help=about,
                     disabled=whole and parameter == "truncate",
                 )

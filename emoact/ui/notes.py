@@ -18,22 +18,32 @@ _REFUSED = "note-refused"
 def notes_of(results: str) -> dict[str, str]:
     """Notes by the id of their run or analysis; none where the file is missing or damaged."""
     try:
-        found = read_json(ResultsRoot(results).notes, limit=_LARGEST)
+        return _read(results)
     except RequestError:
         return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: note for name, note in found.items() if isinstance(note, str)}
 
 
 def write_note(results: str, name: str, note: str) -> None:
     """Put a note on a run or an analysis; an empty one removes it.
 
     Raises:
-        EmoactError: It cannot be written.
+        EmoactError: It cannot be written, or the notes that are there cannot be read.
     """
-    notes = {**notes_of(results), name: note.strip()[:_LONGEST]}
+    notes = {**_read(results), name: note.strip()[:_LONGEST]}
     write_json(ResultsRoot(results).notes, {key: each for key, each in notes.items() if each})
+
+
+def _read(results: str) -> dict[str, str]:
+    path = ResultsRoot(results).notes
+    try:
+        found = read_json(path, limit=_LARGEST)
+    except RequestError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        raise RequestError(error.message, remedy=f"Move {path} away.") from error
+    if not isinstance(found, dict):
+        raise RequestError(f"{path.name} holds no notes", remedy=f"Move {path} away.")
+    return {name: note[:_LONGEST] for name, note in found.items() if isinstance(note, str)}
 
 
 def ask_note(results: str, name: str) -> None:

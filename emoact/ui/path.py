@@ -68,7 +68,7 @@ def steps(results: str) -> list[Step]:
             name="Analyse",
             page="directions",
             done=bool(analyses),
-            when=datetime.fromisoformat(analyses[0].created_at) if analyses else None,
+            when=numbers.moment_of(analyses[0].created_at) if analyses else None,
             label=_analyse_label(results, files),
         ),
         Step(

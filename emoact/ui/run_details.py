@@ -156,7 +156,6 @@ def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
         "truncate": options.truncate,
         "nonadditive": options.allow_nonadditive_mlp,
         "overwrite": config.overwrite,
-        "pickles": config.allow_pickle_weights,
     }
     chosen |= {name: "true" for name, on in switches.items() if on}
     places = {"store": (config.store, "pickle"), "executor": (config.executor, "local")}
@@ -198,8 +197,8 @@ def _show_config(view: RunView) -> None:
     if view.config is None:
         st.caption("The settings of this run cannot be read.")
         return
-    if view.config.command:
-        st.code(view.config.command, language=None, wrap_lines=True)
+    if view.config.shell_command:
+        st.code(view.config.shell_command, language=None, wrap_lines=True)
     fields = flat(view.config)
     st.dataframe(
         pd.DataFrame({"setting": list(fields), "value": list(fields.values())}),

@@ -60,7 +60,7 @@ def _steps(view: RunView) -> None:
     _step_line(view, _step_names(view))
     if step and step.done is not None and step.total and step.name in FETCHING:
         st.progress(
-            min(step.done / step.total, 1.0),
+            max(0.0, min(step.done / step.total, 1.0)),
             text=f"{numbers.size(step.done)} of {numbers.size(step.total)}",
         )
 
@@ -219,6 +219,6 @@ def _bars(units: Sequence[UnitView], *, active: bool) -> None:
             if unit.state == "waiting" and not active:
                 word = "not started"
             st.progress(
-                min(share, 1.0),
+                max(0.0, min(share, 1.0)),
                 text=f"{md(unit.emotion)} {unit.samples_done} of {unit.n_samples} :gray[{word}]",
             )

@@ -170,7 +170,6 @@ def _row(run: RunSummary) -> dict[str, object]:
 
 
 def _moment(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).astimezone().replace(tzinfo=None) if text else None
-    except ValueError:
-        return None
+    """The moment in the time of this machine."""
+    found = numbers.moment_of(text)
+    return None if found is None else found.astimezone().replace(tzinfo=None)

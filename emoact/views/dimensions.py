@@ -21,6 +21,7 @@ from emoact.views.activations import (
     site_terms,
 )
 from emoact.views.chart import Axis, Chart, Key, Level, Mark, Panel, Points, of_emotion
+from emoact.views.theme import plain
 from emoact.views.view import Choice, Shown, View
 
 _HEIGHT = 320
@@ -81,7 +82,7 @@ def _chart(rows: pd.DataFrame) -> Chart:
             size=5,
             opacity=0.75,
             text=own["label"].tolist(),
-            hover=f"{emotion}, dimension %{{x}}: %{{y:,.4~r}}",
+            hover=f"{plain(emotion)}, dimension %{{x}}: %{{y:,.4~r}}",
             legend=True,
         )
         for emotion, own in by_emotion(rows)

@@ -23,6 +23,7 @@ from emoact.views.chart import (
     Number,
     Panel,
     Points,
+    Values,
     last_of,
     values_of,
 )
@@ -121,16 +122,21 @@ def _line(mark: Line, paint: Paint) -> Trace:
             marker["maxdisplayed"] = _MOST_MARKERS
     return {
         "type": "scatter",
-        "x": list(mark.x),
-        "y": list(mark.y),
+        "x": _words(mark.x),
+        "y": _words(mark.y),
         "mode": "lines" if marker is None else "lines+markers",
         "name": plain(mark.name),
         "line": {"color": colour, "width": mark.width, "dash": mark.dash},
         "marker": marker,
-        "customdata": list(mark.data) or None,
+        "customdata": [_words(row) for row in mark.data] or None,
         "hovertemplate": mark.hover,
         "showlegend": mark.legend,
     }
+
+
+def _words(values: Values) -> list[Any]:
+    """Values of an axis or a hover, where plotly reads markup and links in texts."""
+    return [plain(value) if isinstance(value, str) else value for value in values]
 
 
 def _band(mark: Band, paint: Paint) -> Trace:
@@ -177,8 +183,8 @@ def _level(mark: Level, panel: Panel, paint: Paint) -> Trace:
 def _points(mark: Points, paint: Paint) -> Trace:
     colour, symbol = paint.colour(mark.colour), paint.symbol(mark.symbol)
     fields: dict[str, Any] = {
-        "x": list(mark.x),
-        "y": list(mark.y),
+        "x": _words(mark.x),
+        "y": _words(mark.y),
         "mode": "markers+text" if any(mark.text) else "markers",
         "name": plain(mark.name),
         "customdata": list(mark.data) or None,
@@ -219,7 +225,7 @@ def _minus(one: Number, other: Number) -> Number:
 def _cells(mark: Cells, paint: Paint) -> list[Trace]:
     values = [[_number(value) for value in row] for row in mark.values]
     shown = [[_log10(value) for value in row] for row in values] if mark.log else values
-    x, y = ([plain(n) if isinstance(n, str) else n for n in names] for names in (mark.x, mark.y))
+    x, y = _words(mark.x), _words(mark.y)
     texts = mark.data or [[""] * len(row) for row in values]
     gaps = 2 if mark.text else 0
     traces = [

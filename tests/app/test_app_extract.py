@@ -107,6 +107,7 @@ def test_choices_come_from_the_address(
         overwrite="true",
         pickles="true",
     )
+    assert "pickles in the address was ignored" in words(app).replace("`", "")
     assert app.button(key="start").label.startswith("Extract 3 prompts with")
     app.button(key="start").click().run()
     (config,) = started
@@ -115,7 +116,8 @@ def test_choices_come_from_the_address(
     assert config.options.dtype == "bfloat16"
     assert config.options.sites == ("resid_pre", "attn_out")
     assert config.overwrite
-    assert config.allow_pickle_weights
+    # A link, or a run that another made, cannot allow what may run code.
+    assert not config.allow_pickle_weights
 
 
 def test_a_run_starts_is_watched_and_shows_what_it_wrote(

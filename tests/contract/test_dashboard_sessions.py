@@ -3,16 +3,54 @@
 from __future__ import annotations
 
 import re
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from emoact.ui.frame import is_own
 from tests.support.planted_runs import plant_run
-from tests.support.server import serving
+from tests.support.server import Server, serving
 from tests.support.sessions import Session, visit_together
 
+PATHS = (
+    "/media/../../../../../../etc/passwd",
+    "/media/%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "/static/..%2f..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+    "/app/static/../../../../etc/passwd",
+    "/component/emoact_save_chart/../../../../etc/passwd",
+    "/_stcore/bidi-components/emoact_save_chart/../../../../etc/passwd",
+    "//etc/passwd",
+    "/../results/runs/20260131-140500-aaaa/config.json",
+    "/results/runs/20260131-140500-aaaa/config.json",
+    "/_stcore/agent/interact",
+)
+"""Addresses that are no page."""
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "streamlit",
+}
+
 RUNS = {"20260131-140500-aaaa": "gpt2", "20260131-140600-bbbb": "pythia-160m"}
+
+
+def asked(server: Server, path: str, **headers: str) -> tuple[int, bytes]:
+    """Status and content of an address, which is sent as it is."""
+    place = urlsplit(server.url).netloc
+    connection = HTTPConnection(place, timeout=20)
+    try:
+        connection.putrequest("GET", path, skip_host=True)
+        for name, value in ({"Host": place} | headers).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, b"" if answer.status == 101 else answer.read()
+    finally:
+        connection.close()
 
 
 def test_a_page_of_another_port_is_shown_nothing(tmp_path: Path) -> None:
@@ -50,6 +88,14 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
         forged = Session(page="runs", query="", cookie="emoact=open sesame")
         visit_together([again, forged], server.url, seconds=30.0, runs=2)
         assert "open sesame" not in server.log.read_text()
+        for path in PATHS:
+            status, body = asked(server, path)
+            assert status != 200 or b"<title>Streamlit</title>" in body, path
+            assert not re.search(b"root:|20260131", body), path
+        assert asked(server, "/_stcore/stream", **UPGRADE)[0] == 101
+        # A name that a stranger lets point to this machine, asked by the page of that name.
+        rebound = {"Host": "evil.example:8501", "Origin": "http://evil.example:8501"}
+        assert asked(server, "/_stcore/stream", **UPGRADE, **rebound)[0] == 403
     sessions = (without, wrong, right, again, forged)
     assert [session.failures for session in sessions] == [[]] * 5
     shown = ["20260131-140500-aaaa" in "\n".join(session.texts) for session in sessions]

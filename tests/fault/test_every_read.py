@@ -19,21 +19,25 @@ import pytest
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.verify import verify_analyses, verify_controls, verify_runs
+from emoact.causes.saved import saved_causes
 from emoact.data import read_prompts
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.directory import RunDirectory
+from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.report.making import make_report
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_all
+from emoact.store.remote import remote_of
 from emoact.store.summaries import measures_of
 from emoact.store.verify import verify_files
+from emoact.ui.notes import notes_of
 from emoact.ui.reading import reports_of
 from tests.support.pages import open_page
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_causes import plant_steering
 from tests.support.planted_runs import plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 
@@ -64,6 +68,23 @@ def _huge(path: Path) -> None:
         file.truncate(1 << 40)
 
 
+LATER = (
+    "activations/gpt2/activations_pride.part-1-of-2.pkl",
+    "activations/gpt2/activations_pride.part-2-of-99999.pkl",
+    f"runs/{RUN}/plan.json",
+    f"runs/{RUN}.2-of-99999",
+    "causes/*/steer.json",
+    "notes.json",
+    "remote.json",
+)
+"""Places where the short run has the pipe alone."""
+REFUSED = {"manifest.json": "manifest", "datasets/own.jsonl": "data set"}
+"""Files without which one reader has nothing; every other thing in their place is refused by it.
+
+A refused manifest costs no unit: units are read from their files, and their record says if they
+were saved. A file of 1 TB in its place is refused by its size.
+"""
+
 THINGS: dict[str, Callable[[Path], None]] = {
     "pipe": _fifo,
     "device": _link("/dev/zero"),
@@ -89,6 +110,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in (RUN, OTHER_RUN):
         plant_run(results, run, "finished", models=("gpt2",), log="a line\n")
     plant_job(results, "finished", kind="report")
+    plant_steering(results)
     measures_of(results)
     make_report(results, form="md")
     (results / "datasets").mkdir()
@@ -139,6 +161,10 @@ def read_everything(results: Path) -> dict[str, object]:
         "analyses": analyses,
         "data set": lambda: read_prompts(results / "datasets" / "own.jsonl"),
         "reports": lambda: [report.path.name for report in reports_of(str(results))],
+        "causes": lambda: [saved.id for saved in saved_causes(root, "steer")],
+        "notes": lambda: notes_of(str(results)),
+        "remote": lambda: remote_of(root),
+        "choices": lambda: FrozenChoices(RunDirectory(root.run_dir(RUN)).plan_path),
         "verify": lambda: verify_files(results).findings,
         "verify others": lambda: [
             *verify_runs(root),
@@ -172,6 +198,7 @@ def places() -> tuple[str, ...]:
         "analysis/*/directions_gpt2_resid_pre.safetensors",
         "reports/*.md",
         "datasets/own.jsonl",
+        *LATER,
     )
 
 
@@ -194,7 +221,8 @@ def cases() -> Iterator[Any]:
         for thing in THINGS:
             if thing == "huge" and pattern.startswith("activations"):
                 continue
-            short = thing in ("pipe", others[number % len(others)])
+            once = () if pattern in LATER else (others[number % len(others)],)
+            short = thing in ("pipe", *once)
             yield pytest.param(pattern, thing, marks=() if short else pytest.mark.long)
 
 
@@ -211,6 +239,11 @@ def test_another_thing_in_place_of_a_file_costs_its_own_row(
         assert "activations_anger.pkl" in found["units"]
         assert isinstance(found["measures"], list)
         assert "gratitude" in found["measures"]
+    reader = REFUSED.get(pattern)
+    if reader is not None:
+        # No manifest is one without units, from before the first.
+        absent = reader == "manifest" and thing == "link to nothing"
+        assert (found[reader] is None) != absent
 
 
 def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -> None:

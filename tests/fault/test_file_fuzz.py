@@ -20,10 +20,11 @@ from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.causes.saved import read_cause
 from emoact.child import ask
+from emoact.cli import main
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.jobs.directory import FrozenChoices
-from emoact.jobs.progress import list_runs, read_run
+from emoact.jobs.progress import list_runs
 from emoact.models.chat import read_template
 from emoact.models.shape import gguf_sizes, read_config, shape_of_config
 from emoact.models.weights import count_parameters, weight_files
@@ -36,19 +37,28 @@ from emoact.store.summaries import unit_measures
 from emoact.store.summaries.measures import ARRAYS
 from emoact.store.summaries.summary_file import UnusableError, open_summary
 from tests.support.hostile_archives import by_chance, honest
-from tests.support.json_damage import damage_bytes, damage_json, damage_safetensors
+from tests.support.json_damage import (
+    damage_bytes,
+    damage_json,
+    damage_line,
+    damage_safetensors,
+    damage_sealed,
+    damage_words,
+)
 from tests.support.packaged import write_gguf
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_heads import plant_heads
-from tests.support.planted_runs import JOB, plant_job
+from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.run_files import SAVED, an_event, write_events
 
 pytestmark = pytest.mark.fault
 
 SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 20
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
 SHA256 = "0" * 64
+RUN = "20260131-140500-aaaa"
 
 
 @dataclass(frozen=True)
@@ -139,10 +149,24 @@ def _run_file(name: str) -> Callable[[Path], Path]:
     return write
 
 
+def _extraction(name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        plant_run(folder, RUN, "failed", notes=["a note"])
+        path = folder / "runs" / RUN / name
+        if name == "events.jsonl":
+            # Events count where there is no status.
+            path.with_name("status.json").unlink()
+            write_events(path, an_event("unit_saved", 2.0, **SAVED), an_event("turn", 3.0))
+        return path
+
+    return write
+
+
 def _read_run(path: Path) -> object:
-    results = path.parents[2]
-    (row,) = list_runs(results)
-    return row.to_json(), read_run(results, JOB).to_json()
+    results, run = str(path.parents[2]), path.parent.name
+    for words in (["list"], ["show", run], ["show", run, "--json"]):
+        assert main(["runs", *words, "--results", results]) == 0
+    return list_runs(results)
 
 
 def _analysis(name: str) -> Callable[[Path], Path]:
@@ -239,9 +263,18 @@ TARGETS = {
         _manifest, damage_json, lambda path: manifest.load(ResultsRoot(path.parent))
     ),
     "summary": Target(_summary, damage_safetensors, _read_summary, (UnusableError,)),
-    "run config": Target(_run_file("config.json"), damage_json, _read_run, ()),
-    "status": Target(_run_file("status.json"), damage_json, _read_run, ()),
-    "analysis.json": Target(_analysis("analysis.json"), damage_json, _read_analysis, ()),
+    "summary words": Target(_summary, damage_words, _read_summary, (UnusableError,)),
+    "analysis.json": Target(_analysis("analysis.json"), damage_sealed, _read_analysis, ()),
+    **{
+        name: Target(write, damage, _read_run, (), tries=30)
+        for name, write, damage in (
+            ("run config", _run_file("config.json"), damage_sealed),
+            ("status", _run_file("status.json"), damage_sealed),
+            ("extraction config", _extraction("config.json"), damage_sealed),
+            ("extraction status", _extraction("status.json"), damage_sealed),
+            ("events", _extraction("events.jsonl"), damage_line),
+        )
+    },
     "directions": Target(
         _analysis("directions_gpt2_resid_pre.safetensors"),
         damage_safetensors,
@@ -268,8 +301,8 @@ TARGETS = {
         _read_compact,
         (FileRefusedError,),
     ),
-    "plan": Target(_plan, damage_json, FrozenChoices),
-    "cause": Target(_cause, damage_json, _read_cause),
+    "plan": Target(_plan, damage_sealed, FrozenChoices),
+    "cause": Target(_cause, damage_sealed, _read_cause),
     "controls": Target(_controls, damage_safetensors, damage_of, _CONTROLS),
     "json": Target(_data_set("a.json", json.dumps(ROWS)), damage_json, read_prompts),
     "jsonl": Target(

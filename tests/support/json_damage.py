@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from emoact.decode import sealed, unsealed
 
 _VALUES = (
     b"null",
@@ -42,6 +48,36 @@ def damage_json(random_: random.Random, text: bytes) -> bytes:
     return text
 
 
+def damage_sealed(random_: random.Random, text: bytes) -> bytes:
+    """A damaged document, mostly with the hash of its new content, so that its fields are read."""
+    damaged = damage_json(random_, text)
+    if random_.random() < 0.1:
+        return damaged
+    try:
+        fields, _ = unsealed(json.loads(damaged))
+        return json.dumps(sealed(fields)).encode() if isinstance(fields, dict) else damaged
+    except (ValueError, RecursionError):
+        return damaged
+
+
+def damage_line(random_: random.Random, text: bytes) -> bytes:
+    """A file of documents, one a line, with a damaged one."""
+    lines = text.splitlines()
+    at = random_.randrange(len(lines))
+    lines[at] = damage_sealed(random_, lines[at])
+    return b"\n".join(lines) + b"\n"
+
+
+def damage_words(random_: random.Random, data: bytes) -> bytes:
+    """A safetensors file with damage in the JSON that its metadata hold."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    ((name, words),) = header["__metadata__"].items()
+    damaged = damage_json(random_, words.encode()).decode(errors="replace")
+    text = json.dumps({**header, "__metadata__": {name: damaged}}).encode()
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
 def damage_bytes(random_: random.Random, data: bytes) -> bytes:
     """A file with a few bytes changed, removed or added, or cut short."""
     found = bytearray(data)
@@ -66,3 +102,10 @@ def damage_safetensors(random_: random.Random, data: bytes) -> bytes:
     size = int.from_bytes(data[:8], "little")
     header = damage_json(random_, data[8 : 8 + size])
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
+
+
+def change_document(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a document and give it the hash of its new content, as a stranger can."""
+    fields, _ = unsealed(json.loads(path.read_text()))
+    change(fields)
+    path.write_text(json.dumps(sealed(fields)))

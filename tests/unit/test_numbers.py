@@ -119,3 +119,21 @@ def test_items_are_listed_with_and_before_the_last(items: Sequence[object], expe
 def test_of_many_items_the_first_are_named_and_the_others_counted() -> None:
     assert numbers.some(["a", "b", "c"], limit=3) == "a, b, c"
     assert numbers.some(["a", "b", "c", "d"], limit=2) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31T14:05:00+02:00", datetime(2026, 1, 31, 12, 5, tzinfo=UTC)),
+        ("2026-01-31T14:05:00", datetime(2026, 1, 31, 14, 5, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("1969-12-31T23:59:59+00:00", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_a_moment_is_one_that_every_library_takes(text: object, expected: datetime | None) -> None:
+    assert numbers.moment_of(text) == expected

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from emoact.decode import parsed
 from emoact.store.compact.archive import AGAIN
 from emoact.store.read.limits import Refused
 
@@ -128,8 +129,8 @@ def read_json(name: str, text: bytes) -> Any:
         Refused: It is not JSON.
     """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parsed(text)
+    except ValueError as error:
         raise Refused(f"{name} cannot be read: {error!s:.120}", remedy=AGAIN) from error
 
 

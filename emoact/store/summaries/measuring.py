@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from emoact import sites as known
+from emoact.decode import finite
 from emoact.errors import FileRefusedError
 from emoact.sites import SiteName
 from emoact.store.reading import read
@@ -122,7 +124,16 @@ def _measures(
         if field.name != "saved_sites"
     }
     for name in ("configuration", "provenance"):
-        facts[name] = None if facts[name] is None else dict(facts[name])
+        facts[name] = _document(facts[name])
+    facts["prompts"] = None if unit.prompts is None else tuple(_document(list(unit.prompts)))
     facts["notes"] = tuple(note.message for note in unit.notes)
     facts["saved_sites"] = unit.sites
     return UnitMeasures(**facts, sites=sites, steps=steps)
+
+
+def _document(value: Any) -> Any:
+    """The value as it is read back from a summary.
+
+    Other people's files may say what JSON does not have, in fields that nothing reads.
+    """
+    return json.loads(json.dumps(finite(value), default=str))

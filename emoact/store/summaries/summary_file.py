@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from emoact.decode import decode, encode
+from emoact.decode import check_nesting, decode, encode
 from emoact.errors import EmoactError
 from emoact.files import check_header
 from emoact.models.cache import file_sha256
@@ -26,6 +26,7 @@ from emoact.sites import site as known_site
 from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
 from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitFacts, UnitMeasures
+from emoact.store.unit import prompts_of
 
 SUMMARY_VERSION = 2
 """Version of the measures; a summary of another version is measured again.
@@ -137,12 +138,20 @@ def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
 
 def _measures(file: Any, words: Mapping[str, Any]) -> UnitMeasures:
     # Texts of thousands of tokens: checking the type of each would take longer than reading them.
-    texts: dict[str, Any] = {
-        "token_strings": tuple(tuple(map(str, tokens)) for tokens in words["token_strings"]),
-        "prompts": None if words["prompts"] is None else tuple(words["prompts"]),
-    }
+    strings = tuple(tuple(map(str, tokens)) for tokens in words["token_strings"])
     plain = {**words, "token_strings": [], "prompts": None}
-    facts = replace(decode(UnitFacts, plain, ignore_unknown=True), **texts)
+    check_nesting(plain)
+    facts = decode(UnitFacts, plain, ignore_unknown=True)
+    prompts = prompts_of(words, len(facts.lengths))
+    if tuple(map(len, strings)) != facts.lengths or (prompts is None) != (words["prompts"] is None):
+        raise UnusableError("of tokens or prompts of another number")
+    for spans in (facts.content_spans, facts.response_spans):
+        if spans is not None and not (
+            len(spans) == len(facts.lengths)
+            and all(0 <= a <= b <= n for (a, b), n in zip(spans, facts.lengths, strict=True))
+        ):
+            raise UnusableError("of positions that are not there")
+    facts = replace(facts, token_strings=strings, prompts=prompts)
     if not set(words["sites"]) <= set(site_names()):
         raise UnusableError("of a version with other sites")
     sites = {}

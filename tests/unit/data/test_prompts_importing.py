@@ -72,3 +72,33 @@ def test_the_same_bytes_are_kept_once_and_unchanged(tmp_path: Path) -> None:
     assert paths.pop().read_bytes() == GOOD
     other = check_import("mine.csv", GOOD + b"More.,joy\n")
     assert other.file_name != found.file_name
+
+
+@pytest.mark.parametrize(
+    "other", ["NaN", "[NaN]", '{"a": [Infinity]}', '"\\ud800"', '["\\udfff"]', "1" * 4_000]
+)
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_what_other_columns_hold_does_not_end_the_mapping(other: str, ending: str) -> None:
+    row = f'{{"sentence": "Hello. \\ud83d\\ude00", "class": "joy", "other": {other}}}'
+    data = (f"[{row}]" if ending == ".json" else f"{row}\n").encode()
+    name = f"a{ending}"
+    columns = columns_of(name, data)
+    if not columns:
+        with pytest.raises(RequestError, match="not a JSON value"):
+            check_import(name, data)
+        return
+    assert columns == ["sentence", "class", "other"]
+    mapped = renamed(name, data, {"sentence": "text", "class": "emotion"})
+    assert check_import(name, mapped).dataset.prompts[0].text == "Hello. \U0001f600"
+
+
+def test_columns_that_a_page_cannot_show_are_not_offered() -> None:
+    halves = b'{"sentence": "Hello.", "class": "joy", "\\ud800": 1}\n'
+    assert columns_of("a.jsonl", halves) == ["sentence", "class"]
+    odd = ["=cmd|' /C calc'!A0", "http://evil.example", "sentence", "class"]
+    data = ",".join(f'"{name}"' for name in odd).encode() + b"\na,b,Hello.,joy\n"
+    assert columns_of("a.csv", data) == odd
+    many = ",".join(f"text{number}" for number in range(1_000_000)).encode() + b"\n"
+    assert columns_of("a.csv", many) == []
+    with pytest.raises(RequestError, match="the field 'text' is missing"):
+        check_import("a.csv", many)

@@ -89,3 +89,15 @@ def test_a_foreign_or_newer_config_is_refused(
 def test_a_config_that_is_no_object_is_refused(value: Any) -> None:
     with pytest.raises(RequestError, match="expected a JSON object"):
         config_from_json(value)
+
+
+@pytest.mark.parametrize("counts", [{"anger": 2**62}, {"anger": 10**30}, {"anger": -1}])
+def test_counts_that_no_run_can_have_are_refused_at_once(
+    tmp_path: Path, counts: dict[str, int]
+) -> None:
+    with pytest.raises(RequestError, match="counts ask for"):
+        a_config(tmp_path, counts={"neutral": 2, **counts})
+    models = tuple(a_model(f"m{number}") for number in range(1000))
+    with pytest.raises(RequestError, match=r"counts ask for 101,000 files"):
+        a_config(tmp_path, models=models, counts={"anger": 500_000, "neutral": 2})
+    assert len(a_config(tmp_path, counts={"anger": 50_000_000, "neutral": 2}).units) == 10_001

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoact.decode import decode
+from emoact.decode import decode, parsed
 from emoact.errors import RequestError
 
 
@@ -27,6 +28,10 @@ class Outer:
     pairs: tuple[tuple[float, float], ...] = ()
     anything: Any = None
     either: int | float | str | None = None
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner) | st.dictionaries(st.text(), inner)
 
 
 GOOD = {
@@ -106,3 +111,28 @@ def test_any_json_is_taken_or_refused(value: Any) -> None:
         return
     assert type(found.number) is int
     assert found.kind in ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"{", "Expecting property name"),
+        (b'{"a": "\xff"}', "invalid start byte"),
+        (b'"\\ud800"', "surrogates not allowed"),
+        (b'{"\\uDfff": 1}', "surrogates not allowed"),
+        ("\ud800".join('""').encode(errors="surrogatepass"), "invalid continuation byte"),
+        (b"1" + b"0" * 5_000, "4300 digits"),
+        *((b"[" * n + b"]" * n, "nested too deeply") for n in (61, *range(700, 1000, 20), 300_000)),
+        *((b'{"a":' * n + b"1" + b"}" * n, "nested too deeply") for n in (61, 900, 990, 5_000)),
+    ],
+)
+def test_json_that_nobody_can_show_or_walk_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parsed(data)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), _nested, max_leaves=20))
+def test_json_is_read_as_json_reads_it(value: object) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert parsed(text.encode()) == value
+    assert parsed(b"[" * 60 + b'"\\ud83d\\ude00"' + b"]" * 60)

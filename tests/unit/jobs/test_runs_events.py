@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,30 @@ def test_lines_of_others_are_passed_over(tmp_path: Path) -> None:
         file.write(b"\n".join(lines) + b"\n")
     write_events(path, an_event("turn"))
     assert [event.kind for event in read_events(path)] == ["started", "turn"]
+
+
+def _peak(read: Callable[[], object]) -> int:
+    """The most bytes that Python held while it read."""
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("filled", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_very_long_file_is_read_up_to_its_limit(tmp_path: Path, filled: bool) -> None:
+    path = tmp_path / "events.jsonl"
+    line = an_event("note", text="x" * 900).to_line()
+    content = line * (180_000_000 // len(line) if filled else 3)
+    with path.open("wb") as file:
+        file.write(content)
+        file.truncate(max(180_000_000, len(content)))
+    found: list[tuple[object, ...]] = []
+    # 8 MB of text are read, and each event has some objects beside it.
+    assert _peak(lambda: found.append(read_events(path))) < 60_000_000
+    assert len(found[0]) == (8_000_000 // len(line) if filled else 3)
 
 
 def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(tmp_path: Path) -> None:

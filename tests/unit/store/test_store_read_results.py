@@ -108,7 +108,7 @@ def test_a_file_of_emoact_is_described_with_who_made_it_and_how(tmp_path: Path) 
 def test_values_without_a_json_form_are_described_in_words(tmp_path: Path) -> None:
     provenance = {
         "nan": float("nan"), "bytes": b"abc", "array": np.zeros(3), "scalar": np.float32(0.5),
-        "long": "x" * 9999, 7: ("a", None, True), "dtype": np.dtype("f4"), "large": 2**300,
+        "long": "x" * 9999, 7: ("a", None, True), "kind": np.dtype("f4"), "large": 2**300,
     }  # fmt: skip
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(payload(metadata={"provenance": provenance}), protocol=4))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from emoact.store.summaries.measures import ARRAYS, UnitMeasures
 from emoact.store.summaries.measuring import measure_file
 from emoact.store.verify import is_ok, verify_files
 from tests.support.planted import plant_grid, plant_unit
+
+DEEP = "[" * 900 + "]" * 900
 
 
 def same(one: UnitMeasures, other: UnitMeasures) -> bool:
@@ -54,12 +59,14 @@ def test_a_summary_gives_back_what_was_measured_without_reading_the_file(
     assert not second.sites["resid_pre"].l2.flags.writeable
 
 
-def _forge(summary: Path) -> Path:
-    """Multiply the norms in a summary by 1,000, and give the file the name of its new content."""
+def _forge(summary: Path, scale: float = 1.0, **changes: Any) -> Path:
+    """Change the norms or the words of a summary, and give the file the name of its new content."""
     with safe_open(summary, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         words = file.metadata()
-    content = save({k: v * 1000 if k.endswith(".l2") else v for k, v in arrays.items()}, words)
+    ((key, text),) = words.items()
+    words = {key: json.dumps({**json.loads(text), **changes}).replace('"DEEP"', DEEP)}
+    content = save({k: v * scale if k.endswith(".l2") else v for k, v in arrays.items()}, words)
     summary.unlink()
     digest = hashlib.sha256(content).hexdigest()[:32]
     named = summary.with_name(f"{summary.stem.partition('-')[0]}-{digest}.safetensors")
@@ -72,7 +79,7 @@ def test_numbers_that_were_changed_in_a_summary_are_not_shown(tmp_path: Path) ->
     root = ResultsRoot(tmp_path)
     unit_measures(root, "gpt2", "anger")
     (summary,) = root.summaries.glob("*.safetensors")
-    _forge(summary).rename(summary)
+    _forge(summary, 1000.0).rename(summary)
     assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
 
 
@@ -82,10 +89,40 @@ def test_verify_measures_again_what_a_summary_with_its_own_hash_says(tmp_path: P
     unit_measures(root, "gpt2", "anger")
     assert is_ok(verify_files(tmp_path).findings)
     (summary,) = root.summaries.glob("*.safetensors")
-    _forge(summary)
+    _forge(summary, 1000.0)
     (finding,) = [f for f in verify_files(tmp_path).findings if f.code == "summary_differs"]
     assert finding.severity == "error"
     assert finding.message.startswith("resid_pre.l2 is not what activations_anger.pkl holds")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lengths": [math.inf] * 5},
+        {"lengths": [10**400] * 5},
+        {"lengths": [-4, 14, 6, 4, 5]},
+        {"n_layers": 1e300},
+        {"d_model": 2**62},
+        {"sites": ["resid_pre"] * 1000},
+        {"sites": "DEEP"},
+        {"prompts": [5] * 5},
+        {"token_strings": [["a"]] * 5},
+        {"token_strings": [["a"] * 4]},
+        {"configuration": {"bos": "DEEP"}},
+        {"content_spans": [[0, 2**62]] * 5},
+        {"content_spans": [[0, 1]]},
+    ],
+    ids=str,
+)
+def test_words_that_no_summary_has_are_measured_again(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.glob("*.safetensors")
+    _forge(summary, **changes)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link"])

@@ -109,11 +109,47 @@ def test_markup_in_words_of_users_stays_text() -> None:
     assert evil not in said
 
 
+LINK = '<a href="https://evil.example">x</a>'
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        Line(x=[LINK], y=[1.0], colour="text", name=LINK, data=[[LINK, 1.0]], legend=True),
+        Line(x=[1.0], y=[LINK], colour="emotion:anger", name=LINK, symbol="circle"),
+        Points(x=[LINK], y=[LINK], colour="text", name=LINK, text=[LINK], legend=True),
+        Points(x=[0.0], y=[0.0], z=[0.0], colour="text", name=LINK, text=[LINK]),
+        Band(x=[0.0], low=[0.0], high=[1.0], colour="null", name=LINK),
+        Box(values=[1, 2], name=LINK, colour="text", texts=[LINK, LINK]),
+        Cells(values=[[1.0]], x=[LINK], y=[LINK], title=LINK, text=[[LINK]], data=[[LINK]]),
+    ],
+)
+def test_a_link_in_a_name_a_token_or_a_label_is_no_link_in_a_chart(mark: Mark) -> None:
+    styles = emotion_styles([LINK, "anger"], "light")
+    words = Axis(title=LINK, scale="category", categories=[LINK])
+    panel = Panel(
+        marks=[mark],
+        title=LINK,
+        lead=LINK,
+        emotions=[LINK],
+        x=words,
+        y=Axis(title=LINK, ticks=[LINK]),
+        z=words if isinstance(mark, Points) and len(mark.z) else None,
+    )
+    chart = Chart(rows=[[panel]], key=[Key(name=LINK, kind="line")])
+    drawn = figure(chart, styles=styles, scheme="light", caption=LINK, badges=[LINK])
+    said = str(drawn.to_plotly_json())
+    assert "&lt;a href" in said
+    assert "<a" not in said
+
+
 def test_a_csv_file_says_what_marks_its_figures() -> None:
     rows = pd.DataFrame({"layer": [0, 1], "value": [0.1, 0.2]})
     assert csv_of(rows, []) == "layer,value\n0,0.1\n1,0.2\n"
     texts = pd.DataFrame({"id": ["=1+1", "@x", "a-b"], "value": [-1.0, 0.0, 1.0]})
     assert csv_of(texts, []) == "id,value\n'=1+1,-1.0\n'@x,0.0\na-b,1.0\n"
+    foreign = pd.DataFrame({"=cmd|' /C calc'!A0": ["\uff1d1"]})
+    assert csv_of(foreign, []) == "'=cmd|' /C calc'!A0\n'\uff1d1\n"
     assert csv_of(rows, ["mixed", "random"]).splitlines()[1] == "0,0.1,mixed; random"
     assert file_name("../a b/<c>") == "a-b-c"
 
