@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from emoact.ui import activation_page, frame
+from emoact.ui import activation_page, folders, frame
 from emoact.ui.reading import unit_cards
 
 frame.enter()
 st.title("Activations")
 st.caption("Are these activations sane? What stands out, and where to see it.")
-results = frame.results_folder()
+results = folders.results_folder()
 activation_page.show(results, unit_cards(results))

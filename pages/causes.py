@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import causes_page, frame
+from emoact.ui import causes_page, folders, frame, path
 
 frame.enter()
 st.title("Causes")
@@ -10,4 +10,6 @@ st.caption(
     "What the model does when a direction is added or a part is taken out, beside directions of "
     "chance."
 )
-causes_page.show(frame.results_folder())
+results = folders.results_folder()
+causes_page.show(results)
+path.show(results, after="Causes", primary=False)

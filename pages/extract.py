@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import extract_form, frame, links
+from emoact.ui import extract_form, folders, frame, links
 from emoact.ui.current_run import close_button, current_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
@@ -14,7 +14,7 @@ st.caption(
     "layer at every token."
 )
 
-results = frame.results_folder()
+results = folders.results_folder()
 notes = st.container()
 run_id = current_run(results)
 view = show_run(results, run_id) if run_id else None

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from emoact.ui import frame, heads_page
+from emoact.ui import folders, frame, heads_page, path
 
 frame.enter()
 st.title("Heads")
 st.caption("Which heads, MLPs and layers write a direction: exact contributions, against chance.")
-heads_page.show(frame.results_folder())
+results = folders.results_folder()
+heads_page.show(results)
+path.show(results, after="Causes", primary=False)

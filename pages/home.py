@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import frame, home, links
+from emoact.ui import folders, frame, home, links
 from emoact.ui.current_run import runs_of
 from emoact.ui.reading import unit_cards
 
@@ -10,7 +10,7 @@ frame.enter()
 st.title("emoact")
 st.caption("How a language model represents an emotion inside, and whether to trust what you see.")
 
-results = frame.results_folder()
+results = folders.results_folder()
 links.show_ignored()
 runs = runs_of(results)
 cards = unit_cards(results)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import audit_view, frame, links, prompt_import, prompt_list
+from emoact.ui import audit_view, folders, frame, links, prompt_import, prompt_list
 from emoact.ui.boxes import error_box, next_step
 from emoact.ui.prompt_data import read_dataset
 
@@ -10,7 +10,7 @@ frame.enter()
 st.title("Prompts")
 st.caption("Texts that the models read, and an audit for confounds of the emotion.")
 
-results = frame.results_folder()
+results = folders.results_folder()
 above = st.container()
 path = prompt_import.pick(results)
 read = read_dataset(path)

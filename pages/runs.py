@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import frame, links, run_table
+from emoact.ui import folders, frame, links, run_table
 from emoact.ui.current_run import runs_of
 from emoact.ui.run_details import compare, show_details
 
@@ -10,7 +10,7 @@ frame.enter()
 st.title("Runs")
 st.caption("Select one run to open it, two to compare what they were asked to do.")
 
-results = frame.results_folder()
+results = folders.results_folder()
 runs = runs_of(results)
 chosen = run_table.chosen_runs(runs)
 links.show_ignored()

@@ -65,6 +65,11 @@ class ResultsRoot:
         return self._inside("notes.json")
 
     @property
+    def folders(self) -> Path:
+        """Names of the results folders that pages have made beside this one."""
+        return self._inside("folders.json")
+
+    @property
     def manifest_lock(self) -> Path:
         """Held while the manifest is read, changed and replaced."""
         return self._inside(".manifest.lock")

@@ -21,7 +21,7 @@ from emoact.store.manifest import ManifestEntry
 from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box, show_cards
 from emoact.ui.chart import current_scheme
-from emoact.ui.frame import results_folder
+from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
 from emoact.ui.reading import measures, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views

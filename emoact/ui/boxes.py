@@ -28,7 +28,7 @@ _PAGE_WORDS = {
     "pass --allow-pickle-weights": 'tick "Allow weights stored as pickles"',
     "pass --bos none": 'choose "none" as BOS',
     "with --overwrite": 'with "Overwrite files of another configuration" ticked',
-    "with --results": "by starting the dashboard with another EMOACT_RESULTS",
+    "with --results": "in the sidebar",
     "with --model": "under Models",
     "with --dataset": "as the data set",
     "with --site": "with the site",

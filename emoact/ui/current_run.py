@@ -13,7 +13,7 @@ from emoact.jobs.config import AnyConfig, JobKind, RunKind
 from emoact.jobs.views import RunSummary
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.frame import FOLDER
+from emoact.ui.folders import FOLDER
 from emoact.ui.run_panel import show_run
 
 PARAMETER = "run"

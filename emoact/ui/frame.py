@@ -1,4 +1,4 @@
-"""The frame around every page: navigation and the picker of the results folder."""
+"""The frame around every page: navigation, password, and the results folder in the sidebar."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import hashlib
 import hmac
 import os
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
 from emoact.errors import EmoactError
-from emoact.store.layout import ResultsRoot, results_folders
+from emoact.store.layout import ResultsRoot
 from emoact.store.remote import remote_of
-from emoact.ui import links
 from emoact.ui.chart import current_scheme, measure_width
-from emoact.views.text import md, mono, shortened
+from emoact.ui.folders import pick_folder, results_folder
+from emoact.views.text import md
 from emoact.views.theme import INK
 
-FOLDER = "results"
-"""Parameter of the address that names the results folder."""
 PASSWORD = "EMOACT_PASSWORD"  # noqa: S105
 """Variable with the password that the dashboard asks for; without it there is none."""
 _FRAMED = "framed"
@@ -87,7 +84,7 @@ def open_frame() -> Page:
     st.session_state[_FRAMED] = True
     page = _navigation()
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
-    _pick_results_folder()
+    _show_folders()
     measure_width()
     _light_selected()
     return page
@@ -169,29 +166,9 @@ _ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 </g></svg>"""
 
 
-def results_folder() -> str:
-    """The results folder that was picked among those that the server was started with."""
-    folders = results_folders()
-    picked = st.session_state.get(FOLDER)
-    return picked if picked in folders else folders[0]
-
-
-def _pick_results_folder() -> None:
-    """Show the picker in the sidebar; with one folder there is nothing to pick and it is named."""
-    folders = results_folders()
+def _show_folders() -> None:
     with st.sidebar:
-        if len(folders) > 1:
-            links.note_ignored(FOLDER, folders)
-            st.selectbox(
-                "Results folder",
-                folders,
-                key=FOLDER,
-                bind="query-params",
-                help="The folders that the server was started with (EMOACT_RESULTS).",
-            )
-        else:
-            shown = mono(shortened(folders[0]))
-            st.caption(f"Results folder  \n{shown}", help=mono(str(Path(folders[0]).absolute())))
+        pick_folder()
         problem = _brought(results_folder())
         if problem:
             st.warning(md(problem))

@@ -20,7 +20,7 @@ from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.current_run import runs_of
-from emoact.ui.frame import FOLDER
+from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitCard
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.views.text import listed, mono

@@ -105,6 +105,9 @@ def show(results: str, *, after: str = "", primary: bool = True, button: bool = 
         button: Draw the button.
     """
     found = steps(results)
+    if after and not found[1].done:
+        # The page itself says that there are no activations, and offers to make some.
+        return
     following = next_of(found, after=after)
     now = datetime.now(tz=UTC)
     with st.container(key="path", gap="xsmall"):

@@ -58,6 +58,7 @@ def show_written(view: RunView) -> None:
 
 
 def _show_made(view: RunView) -> None:
+    after = {"analyze": "Analyse", "causes": "Causes", "report": "Report"}
     if view.summary.kind == "analyze":
         next_step(
             "Look at the directions",
@@ -70,6 +71,8 @@ def _show_made(view: RunView) -> None:
         next_step("Look at the heads", "heads")
     elif view.summary.kind == "causes":
         next_step("Look at the causes", "causes")
+    if view.config is not None and view.summary.kind in after:
+        path.show(view.config.results, after=after[view.summary.kind], primary=False)
     st.dataframe(
         pd.DataFrame(
             {

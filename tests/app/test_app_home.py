@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from emoact.jobs.config import RunConfig
-from tests.support.pages import open_page
+from emoact.ui.folders import make_folder
+from tests.support.pages import open_page, words
 from tests.support.planted import EMOTIONS, plant_grid, plant_unit
 from tests.support.planted_runs import plant_run
 
@@ -84,3 +85,17 @@ def test_with_files_on_disk_the_next_step_is_to_look(results: Path) -> None:
     assert app.button[0].label == "Look at the activations"
     app.button[0].click().run()
     assert app.title[0].value == "Activations"
+
+
+def test_a_results_folder_that_was_made_is_offered_to_every_visitor(results: Path) -> None:
+    plant_grid(results, ["gpt2"])
+    app = open_page("home")
+    assert [box.label for box in app.sidebar.selectbox] == []
+    assert "Make and open" in [button.label for button in app.sidebar.button]
+    made = make_folder(str(results), "no-bos")
+    picker = open_page("home").selectbox(key="results")
+    assert picker.options == [str(results), made]
+    # A link to it keeps its meaning.
+    app = open_page("home", results=made)
+    assert app.selectbox(key="results").value == made
+    assert "There are no activations in" in words(app)

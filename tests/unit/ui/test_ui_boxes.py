@@ -7,7 +7,7 @@ def test_a_remedy_speaks_of_the_page_and_not_of_the_command_line() -> None:
     said = page_words("Pass --overwrite to replace it, or choose another folder with --results.")
     assert said == (
         'Tick "Overwrite files of another configuration" to replace it, or choose another folder '
-        "by starting the dashboard with another EMOACT_RESULTS."
+        "in the sidebar."
     )
     said = page_words("Shorten it, or pass --truncate to cut it.")
     assert said == 'Shorten it, or tick "Truncate long prompts" to cut it.'

@@ -3,7 +3,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from emoact.store.layout import results_folders
+import pytest
+
+from emoact.errors import RequestError
+from emoact.store.layout import ResultsRoot, results_folders
+from emoact.ui.folders import made_folders, make_folder
 
 
 def test_the_folders_of_the_environment_in_order_and_each_once() -> None:
@@ -21,3 +25,43 @@ def test_the_small_example_beside_a_folder_can_be_picked(tmp_path: Path) -> None
     assert results_folders({"EMOACT_RESULTS": folder}) == [folder]
     (tmp_path / "results-demo").mkdir()
     assert results_folders({"EMOACT_RESULTS": folder}) == [folder, f"{folder}-demo"]
+
+
+def test_a_folder_is_made_beside_the_first_and_remembered(tmp_path: Path) -> None:
+    first = str(tmp_path / "results")
+    made = make_folder(first, "no-bos")
+    assert Path(made) == tmp_path / "no-bos"
+    assert Path(made).is_dir()
+    assert make_folder(first, "no-bos") == made
+    assert made_folders(first) == [made]
+    for number in range(29):
+        make_folder(first, f"more{number}")
+    with pytest.raises(RequestError, match="30 results folders"):
+        make_folder(first, "one-more")
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc", "a/b", "", ".hidden", "con", "x" * 81])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RequestError, match="results folder"):
+        make_folder(str(tmp_path / "results"), name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_and_a_link_are_refused(tmp_path: Path) -> None:
+    first = str(tmp_path / "results")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("photos", "link"):
+        with pytest.raises(RequestError, match="holds no results"):
+            make_folder(first, name)
+    (tmp_path / "photos" / "runs").mkdir()
+    assert make_folder(first, "photos") == str(tmp_path / "photos")
+
+
+@pytest.mark.parametrize("kept", ["nonsense", '{"a": 1}', '["../up", "/etc", 3, "kept"]'])
+def test_a_damaged_list_names_no_folder_outside(tmp_path: Path, kept: str) -> None:
+    root = ResultsRoot(tmp_path / "results")
+    root.path.mkdir()
+    root.folders.write_text(kept)
+    assert made_folders(str(root.path)) in ([], [str(tmp_path / "kept")])
