@@ -245,6 +245,18 @@ class ExtractionOptions:
         ordered = tuple(name for name in site_names() if name in asked)
         object.__setattr__(self, "sites", ordered)
 
+    @property
+    def label(self) -> str:
+        """Short name of what differs from the defaults, such as `no-bos`; empty without."""
+        said = (
+            "chat" if self.chat else "no-bos" if self.bos == "none" else "",
+            self.processing.replace("_", "-") if self.processing != "raw" else "",
+            self.dtype if self.dtype != "float32" else "",
+            self.precision if self.precision != "lossless" else "",
+            "responses" if self.generation else "",
+        )
+        return "-".join(filter(None, said))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emoact.errors import EmoactError, RequestError, as_request_error
+from emoact.models.registry import split_configured
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions, Prompt
 from emoact.store import manifest
 from emoact.store.keys import differences, unit_configuration
 from emoact.store.layout import ResultsRoot
 from emoact.store.parts import Part
+
+
+class InTheWayError(RequestError):
+    """A file of another configuration lies where one that is asked for would go."""
 
 
 def units_on_disk(
@@ -30,7 +35,7 @@ def units_on_disk(
     too at files that are not recorded.
 
     Raises:
-        RequestError: A file of another configuration, or one that no run has recorded, is in the
+        InTheWayError: A file of another configuration, or one that no run has recorded, is in the
             way; says what differs.
     """
     try:
@@ -58,9 +63,12 @@ def units_on_disk(
                 there.add(emotion)
         elif not overwrite and not (entry is None and others_at_work):
             what = "; ".join(differing) or "no run of emoact is known to have written it"
-            raise RequestError(
+            apart = options.label in ("", split_configured(source.folder)[1])
+            both = "" if apart else f", put ~~{options.label} behind the model to keep both"
+            raise InTheWayError(
                 f"{path} is in the way: {what}",
-                remedy="Pass --overwrite to replace it, or choose another folder with --results.",
+                remedy=f"Pass --overwrite to replace it{both}, or choose another folder with "
+                "--results.",
             )
     return frozenset(there)
 

@@ -13,6 +13,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.machine import machine_id
 from emoact.jobs.snapshot import Snapshot, UnitProgress
 from emoact.models.cache import cache_root
+from emoact.models.registry import split_configured
 from emoact.schema import ExtractionOptions
 from emoact.store.atomic import lock_held, write_json
 
@@ -56,7 +57,7 @@ def rate_key(folder: str, options: ExtractionOptions) -> str:
     Writing a response takes several times as long as reading it.
     """
     writes = "" if options.generation is None else "/responses"
-    return f"{machine_id()}/{folder}/{options.dtype}/{options.device}{writes}"
+    return f"{machine_id()}/{split_configured(folder)[0]}/{options.dtype}/{options.device}{writes}"
 
 
 def read_rates() -> Rates:

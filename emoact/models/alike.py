@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from emoact.errors import EmoactError, RequestError
-from emoact.models.registry import find_spec, parse_hub_folder
+from emoact.models.registry import (
+    configured,
+    find_spec,
+    parse_hub_folder,
+    split_configured,
+)
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ChatFormat, ExtractionOptions
@@ -207,7 +212,7 @@ def _name(folder: str) -> str:
     parsed = parse_hub_folder(folder)
     if parsed is None:
         raise RequestError(f"{folder} names no model that emoact knows how to find")
-    return f"{parsed[0]}@{parsed[1]}"
+    return configured(f"{parsed[0]}@{parsed[1]}", split_configured(folder)[1])
 
 
 def _compare(source: ModelSource, configuration: Mapping[str, Any]) -> None:

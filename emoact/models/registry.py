@@ -231,9 +231,25 @@ EMBEDDED_MODELS = tuple(spec.name for spec in REGISTRY if spec.packaged is not N
 """Models that install without a hub, the default first."""
 
 
+_CONFIGURED = "~~"
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?")
+
+
+def configured(name: str, label: str) -> str:
+    """Name or folder of a model in one of several configurations, such as `gpt2~~no-bos`."""
+    return f"{split_configured(name)[0]}{_CONFIGURED}{label}" if label else name
+
+
+def split_configured(name: str) -> tuple[str, str]:
+    """Name or folder of the model itself, and the label of its configuration or nothing."""
+    model, _, label = name.rpartition(_CONFIGURED)
+    return (model, label) if model and _LABEL.fullmatch(label) else (name, "")
+
+
 def find_spec(name: str) -> ModelSpec | None:
-    """Entry of a short name, or None."""
-    return next((spec for spec in REGISTRY if spec.name == name), None)
+    """Entry of a short name, in any configuration, or None."""
+    model, _ = split_configured(name)
+    return next((spec for spec in REGISTRY if spec.name == model), None)
 
 
 _CONTENT = ("local~", "gguf~")
@@ -273,6 +289,7 @@ def hub_folder(hub_id: str, revision: str | None = None) -> str:
 
 def parse_hub_folder(folder: str) -> tuple[str, str] | None:
     """Hub id and revision of a folder from `hub_folder`, or None for another kind of folder."""
+    folder, _ = split_configured(folder)
     for spec in REGISTRY:
         if folder == spec.name:
             return spec.hub_id, "main"
@@ -291,7 +308,12 @@ def display_name(folder: str) -> str:
     """Name of a model on charts and in reports, from its folder; short enough for an axis.
 
     A local folder or file keeps the first four digits of its hash, which tells two of them apart.
+    A configuration beside the usual one is named behind the model, such as "GPT-2 · no BOS".
     """
+    folder, label = split_configured(folder)
+    if label:
+        words = " ".join("BOS" if word == "bos" else word for word in label.split("-"))
+        return f"{display_name(folder)} · {words}"
     spec = find_spec(folder)
     if spec is not None:
         return spec.title

@@ -19,9 +19,11 @@ from emoact.models.registry import (
     REGISTRY,
     ModelSpec,
     PackagedModel,
+    configured,
     content_folder,
     find_spec,
     hub_folder,
+    split_configured,
 )
 from emoact.models.shape import read_config, shape_of_config, shape_of_gguf
 from emoact.models.source import ModelSource
@@ -34,12 +36,23 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSource:
     """Model of a short name, a hub id with or without `@revision`, a folder or a GGUF file.
 
+    Behind `~~` may stand a label, by which the files of one configuration of the model are kept
+    apart from those of another.
+
     Raises:
         RequestError: No such model is available; says the places that were searched and the ways
             to get it. Takes a few seconds at most when the hub cannot be reached.
     """
     if not text or len(text) > 4096 or any(ord(character) < 32 for character in text):
         raise RequestError(f"model {text[:80]!r} is not a name, a hub id or a path")
+    model, label = split_configured(text)
+    if label and not Path(text).expanduser().exists():
+        source = resolve_model(model, allow_pickle_weights=allow_pickle_weights)
+        return replace(
+            source,
+            name=configured(source.name, label),
+            folder=configured(source.folder, label),
+        )
     spec = find_spec(text)
     if spec is not None and spec.packaged is not None:
         return _embedded(spec, spec.packaged)

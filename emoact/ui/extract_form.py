@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -15,18 +14,17 @@ from emoact import sites as known
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs import executor, request
 from emoact.jobs.config import Estimate, ModelEstimate, RunConfig
-from emoact.jobs.executor import Executor
+from emoact.jobs.on_disk import InTheWayError
 from emoact.jobs.request import AgreementError, ExtractRequest
-from emoact.models.registry import DEFAULT_MODEL, REGISTRY
-from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Precision, Processing
+from emoact.models.registry import DEFAULT_MODEL, REGISTRY, configured
+from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.store import protocol
 from emoact.store.layout import ResultsRoot
-from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, launched, watch_run
 from emoact.ui.prompt_data import Version, read_dataset, version_of
-from emoact.ui.prompt_form import ask_chat, ask_generation
+from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
 from emoact.views.text import listed, md, mono, prose
 
 _CHOICES: tuple[tuple[str, str, Any, str], ...] = (
@@ -95,11 +93,13 @@ class Checked:
         error: What is wrong with the request.
         agreement: Nothing is wrong but that the user has to agree to a download or to terms of use;
             what to agree to, as the label of a checkbox.
+        in_the_way: Files of another configuration are; both can be kept.
     """
 
     config: RunConfig | None = None
     error: EmoactError | None = None
     agreement: str = ""
+    in_the_way: bool = False
 
 
 def show(results: str) -> None:
@@ -116,6 +116,8 @@ def show(results: str) -> None:
             asked, checked = agreed, check(agreed)
     elif checked.error is not None:
         error_box(checked.error, title="This request cannot start")
+        if checked.in_the_way:
+            _offer_both(asked)
     else:
         _expect(checked)
     if st.button(
@@ -158,7 +160,10 @@ def _check(asked: ExtractRequest, versions: tuple[Version, Version]) -> Checked:
         label = f"Download, and accept the {error.terms}" if error.terms else "Download"
         return Checked(error=RequestError(error.message), agreement=label)
     except EmoactError as error:
-        return Checked(error=RequestError(error.message, remedy=error.remedy))
+        return Checked(
+            error=RequestError(error.message, remedy=error.remedy),
+            in_the_way=isinstance(error, InTheWayError),
+        )
 
 
 def start(asked: ExtractRequest) -> str | None:
@@ -210,17 +215,17 @@ def _ask(results: str) -> ExtractRequest | None:
         st.caption(f"Choose at least {missing}.")
         return None
     chosen = tuple(label for label in labels if label in emotions)
-    store = _one_of("Format", "store", protocol.STORES, "Format of the files.")
+    store = ask_one("Format", "store", protocol.STORES, "Format of the files.")
     return ExtractRequest(
         models=tuple(models),
         dataset=dataset or DEFAULT_DATASET,
         results=results,
         emotions=None if len(chosen) == len(labels) else chosen,
-        options=replace(options, precision=_ask_precision(protocol.find_store(store))),
+        options=replace(options, precision=ask_precision(protocol.find_store(store))),
         overwrite=bool(st.session_state.get("overwrite")),
         allow_pickle_weights=bool(st.session_state.get("pickles")),
         store=store,
-        executor=_one_of("Runs on", "executor", executor.offered(), "Where the work is done."),
+        executor=ask_one("Runs on", "executor", executor.offered(), "Where the work is done."),
     )
 
 
@@ -284,43 +289,19 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
     )
 
 
-def _ask_precision(store: Store) -> Precision:
-    """Rounding of the values; asked for only where the store can round."""
-    allowed = list(store.precisions)
-    if len(allowed) == 1:
-        return allowed[0]
-    links.note_ignored("precision", allowed)
-    found: Precision = st.segmented_control(
-        "Rounding",
-        allowed,
-        default=allowed[0],
-        required=True,
-        key="precision",
-        bind="query-params",
-        help="lossless: every bit. rel1e-3, rel8e-3: each value within 0.1 % or 0.8 % of itself, "
-        "and files less than half or a third as large.",
-    )
-    return found
-
-
-def _one_of(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
-    """Name of a store or an executor; asked for only where there is a choice."""
-    labels = {record.name: record.label for record in records}
-    if len(labels) == 1:
-        return records[0].name
-    links.note_ignored(key, labels)
-    said = " ".join(f"{record.label}: {record.about}." for record in records)
-    chosen = st.segmented_control(
-        title,
-        list(labels),
-        format_func=labels.__getitem__,
-        default=records[0].name,
-        required=True,
-        key=key,
-        bind="query-params",
-        help=f"{about} {said}",
-    )
-    return str(chosen)
+def _offer_both(asked: ExtractRequest) -> None:
+    """The button that keeps the files of this configuration apart from those in the way."""
+    names = [configured(model, asked.options.label) for model in asked.models]
+    if names != list(asked.models):
+        st.button(
+            f"Keep both: extract as {md(listed(names))}",
+            icon=":material/library_add:",
+            key="keep-both",
+            on_click=st.session_state.update,
+            args=({"models": names},),
+            help="The files get a folder of their own, named by what differs, and stand beside the "
+            "others on every page.",
+        )
 
 
 def _label(checked: Checked, asked: ExtractRequest) -> str:

@@ -1,13 +1,17 @@
-"""Fields on the page Extract for what is around a prompt: chat format and response."""
+"""Fields on the page Extract: chat format, response, rounding, and choices among records."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from emoact.errors import EmoactError
+from emoact.jobs.executor import Executor
 from emoact.models.chat import read_template
 from emoact.models.resolve import resolve_model
-from emoact.schema import MOST_GENERATED, ChatFormat, Generation
+from emoact.schema import MOST_GENERATED, ChatFormat, Generation, Precision
+from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.views.text import prose
 
@@ -96,3 +100,42 @@ def _without_template(models: tuple[str, ...]) -> str | None:
         except EmoactError as error:
             return error.message
     return None
+
+
+def ask_precision(store: Store) -> Precision:
+    """Rounding of the values; asked for only where the store can round."""
+    allowed = list(store.precisions)
+    if len(allowed) == 1:
+        return allowed[0]
+    links.note_ignored("precision", allowed)
+    found: Precision = st.segmented_control(
+        "Rounding",
+        allowed,
+        default=allowed[0],
+        required=True,
+        key="precision",
+        bind="query-params",
+        help="lossless: every bit. rel1e-3, rel8e-3: each value within 0.1 % or 0.8 % of itself, "
+        "and files less than half or a third as large.",
+    )
+    return found
+
+
+def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
+    """Name of a store or an executor; asked for only where there is a choice."""
+    labels = {record.name: record.label for record in records}
+    if len(labels) == 1:
+        return records[0].name
+    links.note_ignored(key, labels)
+    said = " ".join(f"{record.label}: {record.about}." for record in records)
+    chosen = st.segmented_control(
+        title,
+        list(labels),
+        format_func=labels.__getitem__,
+        default=records[0].name,
+        required=True,
+        key=key,
+        bind="query-params",
+        help=f"{about} {said}",
+    )
+    return str(chosen)

@@ -8,6 +8,7 @@ import pytest
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
 from emoact.schema import ChatFormat, Generation
+from emoact.store.reading import read_all
 from emoact.ui.run_details import settings_of
 from tests.app.conftest import ended
 from tests.support.byte_tokenizer import byte_tokenizer
@@ -178,6 +179,19 @@ def test_a_file_in_the_way_is_refused_before_the_start(
     assert "This request cannot start" in boxes(app)
     assert app.button(key="start").disabled
     assert not open_page("extract", **parameters, bos="none", overwrite="true").error
+    # Or both are kept: the new files get a folder of their own, named by what differs.
+    app.button(key="keep-both").click().run()
+    assert not app.error
+    assert app.multiselect(key="models").value == [f"{model}~~no-bos"]
+    app.button(key="start").click().run()
+    ended(results, str(app.query_params["run"]))
+    first, second = sorted(path.name for path in (results / "activations").iterdir())
+    assert second == f"{first}~~no-bos"
+    assert {
+        unit.provenance["bos"]["policy"]
+        for unit in read_all(results)
+        if unit.folder == second and unit.provenance
+    } == {"none"}
 
 
 def test_terms_and_a_large_download_are_agreed_to_by_one_tick(

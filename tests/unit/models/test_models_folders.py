@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from emoact.models.registry import (
     REGISTRY,
+    configured,
     content_folder,
     display_name,
     hub_folder,
     parse_hub_folder,
+    split_configured,
 )
 from emoact.store.layout import check_folder_name
 
@@ -40,6 +42,23 @@ def test_a_folder_reads_back_to_its_model(hub_id: str, revision: str | None) -> 
 @given(hub_id=_HUB_ID, revision=_REVISION)
 def test_a_folder_is_one_that_the_store_accepts(hub_id: str, revision: str | None) -> None:
     assert check_folder_name(hub_folder(hub_id, revision))
+
+
+@given(
+    hub_id=_HUB_ID,
+    revision=_REVISION,
+    label=st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,9}[a-z0-9])?", fullmatch=True),
+)
+def test_a_configuration_of_a_model_has_a_folder_of_its_own(
+    hub_id: str, revision: str | None, label: str
+) -> None:
+    folder = hub_folder(hub_id, revision)
+    beside = configured(folder, label)
+    assert check_folder_name(beside) != folder
+    assert split_configured(beside) == (folder, label)
+    assert split_configured(folder) == (folder, "")
+    assert configured(beside, "other") == configured(folder, "other")
+    assert parse_hub_folder(beside) == parse_hub_folder(folder)
 
 
 def test_slash_and_underscore_do_not_meet() -> None:
@@ -78,6 +97,8 @@ def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(
         ("EleutherAI~pythia-70m@main", "pythia-70m"),
         ("EleutherAI~pythia-70m@step1000", "pythia-70m (step1000)"),
         ("by hand", "by hand"),
+        ("smollm2-135m~~no-bos", "SmolLM2 135M (Q4_1) · no BOS"),
+        ("EleutherAI~pythia-70m@main~~chat-bfloat16", "pythia-70m · chat bfloat16"),
     ],
 )
 def test_a_model_has_one_name_that_fits_on_an_axis(folder: str, shown: str) -> None:
