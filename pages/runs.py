@@ -3,12 +3,13 @@
 import streamlit as st
 
 from emoact.ui import folders, frame, links, run_table
+from emoact.ui.compare import compare, show_analyses
 from emoact.ui.current_run import runs_of
-from emoact.ui.run_details import compare, show_details
+from emoact.ui.run_details import show_details
 
 frame.enter()
 st.title("Runs")
-st.caption("Select one run to open it, two to compare what they were asked to do.")
+st.caption("Select one run to open it, several to compare their settings and rates.")
 
 results = folders.results_folder()
 runs = runs_of(results)
@@ -19,5 +20,6 @@ if runs:
     run_table.show(results, runs, chosen)
     if len(chosen) == 1:
         show_details(results, chosen[0])
-    elif len(chosen) == 2:
-        compare(results, chosen[0], chosen[1])
+    elif chosen:
+        compare(results, chosen)
+show_analyses(results)

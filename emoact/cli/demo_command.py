@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 from emoact.cli.output import say
@@ -38,5 +40,10 @@ def _demo(arguments: argparse.Namespace) -> int:
         code = main(asked)
     code = code or main(["analyze", *where, *as_json])
     if code == 0:
-        say(f"look at it with: EMOACT_RESULTS={arguments.results} streamlit run app.py")
+        checkout = Path(__file__).parents[2]
+        there = "" if Path("app.py").exists() else f"cd {shlex.quote(str(checkout))} && "
+        results = shlex.quote(
+            str(Path(arguments.results).absolute()) if there else arguments.results
+        )
+        say(f"look at it with: {there}EMOACT_RESULTS={results} streamlit run app.py")
     return code

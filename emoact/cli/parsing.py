@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from emoact.errors import RequestError
@@ -171,7 +172,15 @@ def add_options(container: argparse._ActionsContainer, *names: str, **changes: A
         fields = {**OPTIONS[name], **changes}
         if name == "--results":
             fields["default"] = results_folders()[0]
+        elif name == "--dataset" and "default" in fields:
+            fields["default"] = _shipped(str(fields["default"]))
         container.add_argument(name, **fields)
+
+
+def _shipped(name: str) -> str:
+    """A shipped file below the working directory, else the one beside the package."""
+    beside = Path(__file__).parents[2] / name
+    return str(beside) if beside.exists() and not Path(name).exists() else name
 
 
 def add_sites(

@@ -81,6 +81,13 @@ def open_next(analysis: str) -> None:
     st.session_state[_NEXT] = analysis
 
 
+def names(results: str) -> dict[str, str]:
+    """Names of the analyses that can be read, by id, newest first."""
+    notes = notes_of(results)
+    rows = (row for row in saved_analyses(results) if row.problem is None)
+    return {row.id: _name(row, notes.get(row.id, "")) for row in rows}
+
+
 def table(saved: SavedAnalysis, name: str) -> pd.DataFrame:
     """One table of an analysis; a file that is damaged becomes a box and ends the page."""
     try:

@@ -1,23 +1,20 @@
-"""One run opened, or two side by side: config, events, log, files, and what can be done."""
+"""One run opened: config, events, log, files, and what can be done."""
 
 from __future__ import annotations
-
-import functools
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from emoact import numbers
 from emoact.errors import EmoactError
-from emoact.jobs import control, progress
-from emoact.jobs.config import AnyConfig, RunConfig
+from emoact.jobs import control
+from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box, outcome
+from emoact.ui.boxes import error_box
+from emoact.ui.compare import flat
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.notes import ask_note
 from emoact.ui.run_panel import show_run
@@ -52,52 +49,6 @@ def show_details(results: str, run_id: str) -> None:
     if events.open:
         with events:
             _show_events(results, run_id)
-
-
-def compare(results: str, one: str, other: str) -> None:
-    """Settings of two runs side by side, differences first."""
-    configs = []
-    for run_id in (one, other):
-        read = outcome(functools.partial(progress.read_run, results, run_id))
-        if read.value is None or read.value.config is None:
-            error = read.error or EmoactError(f"{run_id}: config.json cannot be read")
-            error_box(error, title="The runs cannot be compared")
-            return
-        configs.append(flat(read.value.config))
-    table = pd.DataFrame(dict(zip((one, other), configs, strict=True))).fillna("")
-    differs = table[one] != table[other]
-    table = table.assign(compared=differs.map({True: "differs", False: "same"}))
-    table = pd.concat([table[differs], table[~differs]]).reset_index(names="setting")
-    st.header("Two runs compared", anchor=False)
-    st.markdown(
-        f"{numbers.plural(int(differs.sum()), 'setting')} of {len(table)} "
-        f"{'differs' if differs.sum() == 1 else 'differ'}."
-    )
-    alt = "Settings of both runs, those that differ first"
-    st.dataframe(table, hide_index=True, alt=alt)
-
-
-def flat(config: AnyConfig) -> dict[str, str]:
-    """A config as dotted fields with text values; what names only the run itself is left out."""
-    fields = config.to_json()
-    for name in ("run_id", "created_at", "estimate", "kind", "schema_version"):
-        fields.pop(name, None)
-    found: dict[str, str] = {}
-    _flatten("", fields, found)
-    return found
-
-
-def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _flatten(f"{prefix}.{key}" if prefix else str(key), item, found)
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        for position, item in enumerate(value):
-            _flatten(f"{prefix}[{position}]", item, found)
-    elif isinstance(value, list):
-        found[prefix] = ", ".join(map(str, value))
-    else:
-        found[prefix] = "" if value is None else str(value)
 
 
 def _actions(results: str, view: RunView) -> None:

@@ -18,11 +18,11 @@ from emoact.ui.notes import notes_of
 from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
 from emoact.views.text import mono
 
-_MOST = 2
+_MOST = 6
 
 
 def chosen_runs(runs: Sequence[RunSummary]) -> list[str]:
-    """The runs that the address names, at most two; others are ignored with a note."""
+    """The runs that the address names, at most six; others are ignored with a note."""
     ids = {run.id for run in runs}
     named = list(dict.fromkeys(st.query_params.get_all(PARAMETER)))
     for run_id in named:

@@ -29,6 +29,7 @@ from emoact.views.sentence import SENTENCE, SENTENCE_LAYERS, SENTENCE_TOKENS
 from emoact.views.separation import SEPARATION
 from emoact.views.stability import STABILITY
 from emoact.views.strength import STRENGTH
+from emoact.views.token_direction import TOKEN_DIRECTION
 from emoact.views.transfer import TRANSFER
 from emoact.views.view import View
 
@@ -41,6 +42,7 @@ VIEWS: tuple[View[Any], ...] = (
     GROWTH,
     PROMPT_VIEW,
     NEAREST,
+    TOKEN_DIRECTION,
     SENTENCE,
     SENTENCE_TOKENS,
     SENTENCE_LAYERS,

@@ -40,7 +40,7 @@ def cards(source: Analysed, choice: Choice) -> list[Card]:
     for emotion, rows in by_emotion(strength):
         told = of(headline, emotion=emotion).to_dict("records")
         verdict = str(told[0]["verdict"]) if told else "undecided"
-        best = _best(rows)
+        best = best_layers(rows)
         lines = [_layers_line(best, where["site"])]
         if len(best):
             own = of(stability, emotion=emotion, layer=int(best["layer"].iloc[0]))
@@ -83,7 +83,7 @@ def wide_sentence(layers: tuple[int, ...], site: str, tokens: str) -> str:
     return f"{said} {tokens}" if tokens else f"{said} No massive token was found there."
 
 
-def _best(rows: pd.DataFrame) -> pd.DataFrame:
+def best_layers(rows: pd.DataFrame) -> pd.DataFrame:
     """Layers after layer 0 with the largest separation, of those that are significant."""
     able = rows[(rows["layer"] > 0) & rows["significant"].astype(bool) & rows["auroc"].notna()]
     return able.sort_values("auroc", ascending=False, kind="stable").head(_N_LAYERS)

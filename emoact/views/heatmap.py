@@ -102,15 +102,13 @@ def show(source: Activations, choice: Choice) -> Shown:
     rows = position_table(source, choice).frame(units) if units else pd.DataFrame()
     chart = None
     if len(rows):
-        grid = _grid(rows)
-        if choice["cells"] == "relative":
-            grid = grid.div(grid.median(axis=1), axis=0).replace(np.inf, np.nan)
+        grid = of_layer(_grid(rows), choice)
         counts = rows.groupby("position")["n"].first()
         chart = grid_chart(
             grid.to_numpy(),
             columns=[str(position) for position in grid.columns],
             column_title="position",
-            title=f"median {kind}{_of_layer(choice)}",
+            title=f"median {kind}{of_layer_words(choice)}",
             hover=[
                 f"position {p}, {numbers.plural(int(counts[p]), 'prompt')}" for p in grid.columns
             ],
@@ -119,14 +117,22 @@ def show(source: Activations, choice: Choice) -> Shown:
     return Shown(
         table=rows,
         chart=chart,
-        caption=f"Median {kind}{_of_layer(choice)} of the {words(site)} by layer and position, "
-        f"over the prompts of {emotion} that are long enough.",
+        caption=f"Median {kind}{of_layer_words(choice)} of the {words(site)} by layer and "
+        f"position, over the prompts of {emotion} that are long enough.",
         columns="norms_position",
         name=f"norms-by-position-{folder}-{site}",
     )
 
 
-def _of_layer(choice: Choice) -> str:
+def of_layer(grid: pd.DataFrame, choice: Choice) -> pd.DataFrame:
+    """The norms `[layer, column]`, or their ratio to the median of each layer."""
+    if choice["cells"] == "raw":
+        return grid
+    return grid.div(grid.median(axis=1), axis=0).replace(np.inf, np.nan)
+
+
+def of_layer_words(choice: Choice) -> str:
+    """What `of_layer` divides by, for titles."""
     return " / median of the layer" if choice["cells"] == "relative" else ""
 
 

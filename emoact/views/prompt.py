@@ -27,7 +27,7 @@ from emoact.views.activations import (
     one,
     token_label,
 )
-from emoact.views.heatmap import grid_chart
+from emoact.views.heatmap import CELLS, grid_chart, of_layer, of_layer_words
 from emoact.views.text import md, mono
 from emoact.views.view import Choice, Control, Remark, Shown, View
 
@@ -67,14 +67,15 @@ def show(source: Activations, choice: Choice) -> Shown:
     if len(rows):
         tokens = rows[rows["layer"] == rows["layer"].iloc[0]]
         parts = tokens["part"] if "part" in tokens else [""] * len(tokens)
+        values = pd.DataFrame(rows["value"].to_numpy().reshape(-1, len(tokens)))
         chart = grid_chart(
-            rows["value"].to_numpy().reshape(-1, len(tokens)),
+            of_layer(values, choice).to_numpy(),
             columns=[
                 token_label(text, part=part)
                 for text, part in zip(tokens["token"], parts, strict=True)
             ],
             column_title="token",
-            title=kind,
+            title=f"{kind}{of_layer_words(choice)}",
             hover=[
                 f"position {position}, {text} {part}".rstrip()
                 for position, text, part in zip(
@@ -86,7 +87,7 @@ def show(source: Activations, choice: Choice) -> Shown:
     return Shown(
         table=rows,
         chart=chart,
-        caption=f"{kind} of the {words(site)} of every "
+        caption=f"{kind}{of_layer_words(choice)} of the {words(site)} of every "
         f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
         "layer." + _brackets(rows),
         columns="norms_token",
@@ -131,7 +132,7 @@ PROMPT_VIEW = View[Activations](
     page="activations",
     title="Tokens of one prompt",
     question="Which tokens of this prompt carry the norm, and in which dimensions?",
-    controls=(MODELS, SITES, NORM, SCALE, FIRST, EMOTION, PROMPT),
+    controls=(MODELS, SITES, NORM, SCALE, CELLS, FIRST, EMOTION, PROMPT),
     single=("model", "site"),
     show=show,
     answer=answer,

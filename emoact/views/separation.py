@@ -15,6 +15,7 @@ from emoact.views.analysed import (
     sites_words,
     vector_terms,
 )
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     COLUMNS,
     Axis,
@@ -286,6 +287,7 @@ SEPARATION = View[Analysed](
     question="Does a probe of the activations do better than classifiers that see words only?",
     controls=(
         MODEL,
+        BESIDE,
         SITES,
         Control(
             name="evaluation",
@@ -303,8 +305,8 @@ SEPARATION = View[Analysed](
             width=150,
         ),
     ),
-    show=show,
-    answer=separation_answer,
+    show=of_both(show),
+    answer=said_of_both(separation_answer),
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: no prompt can be held out in these data.",
 )

@@ -16,6 +16,7 @@ from emoact.views.analysed import (
     sites_words,
     vector_terms,
 )
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     Axis,
     Band,
@@ -164,9 +165,9 @@ STABILITY = View[Analysed](
     page="directions",
     title="Stability of the directions",
     question="Is the direction the same when it is made of other scenarios?",
-    controls=(MODEL, SITES),
-    show=show,
-    answer=answer,
+    controls=(MODEL, BESIDE, SITES),
+    show=of_both(show),
+    answer=said_of_both(answer),
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: no prompt can be held out in these data.",
 )

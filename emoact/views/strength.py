@@ -19,6 +19,7 @@ from emoact.views.analysed import (
     sites_words,
     vector_terms,
 )
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     Axis,
     Band,
@@ -192,6 +193,7 @@ STRENGTH = View[Analysed](
     question="At which layers does each emotion lie away from the reference, and by how much?",
     controls=(
         MODEL,
+        BESIDE,
         SITES,
         Control(
             name="measure",
@@ -205,8 +207,8 @@ STRENGTH = View[Analysed](
             width=150,
         ),
     ),
-    show=show,
-    answer=answer,
+    show=of_both(show),
+    answer=said_of_both(answer),
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: no emotion has a strength in these data.",
     in_report=lambda source: [

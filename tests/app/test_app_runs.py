@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import RunError
 from emoact.schema import ExtractionOptions
-from tests.support.pages import click, open_page, words
+from tests.support.pages import click, figure, open_page, words
 from tests.support.planted_runs import plant_run
 
 ONE = "20260131-140500-aaaa"
@@ -140,3 +140,22 @@ def test_a_run_of_the_address_that_is_not_there_is_ignored_with_a_note(results: 
     app = open_page("runs", run=["nope", ONE])
     assert "there is no such run" in words(app)
     assert app.query_params["run"] == ONE
+
+
+def test_rates_of_several_runs_are_drawn_over_time_with_their_table(results: Path) -> None:
+    three = "20260131-120500-cccc"
+    for run_id, n_samples in ((ONE, 50), (TWO, 20), (three, 10)):
+        plant_run(results, run_id, n_samples=n_samples)
+    app = open_page("runs", run=[ONE, TWO, three])
+    assert "3 runs compared" in [header.value for header in app.header]
+    rates = app.dataframe[2].value
+    assert rates["run"].tolist() == [ONE, TWO, three]
+    # Four files of 2.5 s each in 40 s.
+    assert rates["in files, s"].tolist() == [10.0] * 3
+    assert rates["loading, checks, waiting, s"].tolist() == [30.0] * 3
+    assert rates["prompts/s"].tolist() == [20.0, 8.0, 4.0]
+    lines = [trace for trace in figure(app)["data"] if trace["name"] == TWO]
+    assert lines[0]["y"] == [290.0, 310.0, 300.0]
+    app = open_page("runs", run=[ONE, TWO], metric="prompts")
+    lines = [trace for trace in figure(app)["data"] if trace["name"] == TWO]
+    assert lines[0]["y"] == [0.0, 20.0, 40.0, 60.0, 80.0]

@@ -1,0 +1,220 @@
+"""Runs side by side, with their rates over time, and two analyses side by side."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from emoact import numbers
+from emoact.analysis.saved import SavedAnalysis
+from emoact.errors import EmoactError
+from emoact.jobs import progress
+from emoact.jobs.config import AnyConfig
+from emoact.jobs.views import RunView
+from emoact.store.layout import ResultsRoot
+from emoact.ui import analyses, links
+from emoact.ui.boxes import error_box, outcome
+from emoact.ui.chart import current_scheme, export_row, show_chart
+from emoact.views.analysed import Analysed
+from emoact.views.chart import Axis, Chart, Line, Panel, of_emotion
+from emoact.views.compared import compared, differences_sentence
+from emoact.views.text import md, mono
+from emoact.views.theme import emotion_styles
+
+_METRICS = ("tokens/s", "prompts/s", "prompts")
+_METRIC_HELP = (
+    "tokens/s: as the run measured it, its last 120 points. prompts/s: of each finished file. "
+    "prompts: done so far; where the line is flat, time went into loading, checks or waiting."
+)
+_ANALYSES, _PICKED = "compare", "analyses-picked"
+
+
+def compare(results: str, run_ids: Sequence[str]) -> None:
+    """Settings of two or more runs side by side, differences first, and their rates over time."""
+    views = []
+    for run_id in run_ids:
+        read = outcome(functools.partial(progress.read_run, results, run_id))
+        if read.value is None or read.value.config is None:
+            error = read.error or EmoactError(f"{run_id}: config.json cannot be read")
+            error_box(error, title="The runs cannot be compared")
+            return
+        views.append(read.value)
+    configs = {view.id: flat(view.config) for view in views if view.config}
+    table = pd.DataFrame(configs).fillna("")
+    differs = table.nunique(axis=1) > 1
+    table = table.assign(compared=differs.map({True: "differs", False: "same"}))
+    table = pd.concat([table[differs], table[~differs]]).reset_index(names="setting")
+    many = "Two" if len(views) == 2 else str(len(views))
+    st.header(f"{many} runs compared", anchor=False)
+    st.markdown(
+        f"{numbers.plural(int(differs.sum()), 'setting')} of {len(table)} "
+        f"{'differs' if differs.sum() == 1 else 'differ'}."
+    )
+    st.dataframe(table, hide_index=True, alt="Settings of the runs, those that differ first")
+    _show_rates(views)
+
+
+def flat(config: AnyConfig) -> dict[str, str]:
+    """A config as dotted fields with text values; what names only the run itself is left out."""
+    fields = config.to_json()
+    for name in ("run_id", "created_at", "estimate", "kind", "schema_version"):
+        fields.pop(name, None)
+    found: dict[str, str] = {}
+    _flatten("", fields, found)
+    return found
+
+
+def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _flatten(f"{prefix}.{key}" if prefix else str(key), item, found)
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for position, item in enumerate(value):
+            _flatten(f"{prefix}[{position}]", item, found)
+    elif isinstance(value, list):
+        found[prefix] = ", ".join(map(str, value))
+    else:
+        found[prefix] = "" if value is None else str(value)
+
+
+def times(view: RunView) -> dict[str, Any]:
+    """Rates and times of a run, and the time that no forward pass took."""
+    elapsed = view.summary.elapsed_s
+    passes = sum(unit.seconds or 0.0 for unit in view.units if unit.state != "skipped")
+    return {
+        "run": view.id,
+        "prompts": view.summary.samples_done,
+        "prompts/s": view.summary.samples_per_s,
+        "tokens/s": view.summary.tokens_per_s,
+        "elapsed, s": elapsed,
+        "in files, s": passes,
+        "loading, checks, waiting, s": None if elapsed is None else max(elapsed - passes, 0.0),
+        "expected, s": view.estimate.seconds if view.estimate else None,
+        "attempts": view.attempt,
+    }
+
+
+def over_time(view: RunView, metric: str) -> pd.DataFrame:
+    """One row for each known moment of a run: seconds of work, and the metric.
+
+    Args:
+        view: The run.
+        metric: `tokens/s`, `prompts/s` or `prompts`.
+    """
+    units = sorted(
+        (unit for unit in view.units if unit.started_s is not None and unit.seconds),
+        key=lambda unit: unit.started_s or 0.0,
+    )
+    points: list[tuple[float, float | None]]
+    ends = [(unit.started_s or 0.0) + (unit.seconds or 0.0) for unit in units]
+    if metric == "tokens/s":
+        points = list(view.history)
+    elif metric == "prompts/s":
+        points = [(end, unit.samples_per_s) for end, unit in zip(ends, units, strict=True)]
+    else:
+        done = pd.Series([unit.samples_done for unit in units], dtype=float).cumsum()
+        points = [(0.0, 0.0), *zip(ends, done, strict=True)] if units else []
+    return pd.DataFrame(points, columns=["seconds", metric]).assign(run=view.id)
+
+
+def _show_rates(views: Sequence[RunView]) -> None:
+    st.subheader("Rates and times", anchor=False)
+    table = pd.DataFrame([times(view) for view in views])
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(name, format="%.4g")
+            for name in table.select_dtypes("number").columns
+        },
+        placeholder=numbers.MISSING,
+        alt="Rates and times of the runs",
+    )
+    links.note_ignored("metric", _METRICS)
+    metric = st.segmented_control(
+        "Over time",
+        _METRICS,
+        default=_METRICS[0],
+        required=True,
+        key="metric",
+        bind="query-params",
+        help=_METRIC_HELP,
+    )
+    found = [over_time(view, metric) for view in views]
+    rows = pd.concat(found, ignore_index=True)[["run", "seconds", metric]]
+    if len(rows):
+        marks = [
+            Line(
+                x=own["seconds"],
+                y=own[metric],
+                colour=of_emotion(view.id),
+                symbol=of_emotion(view.id),
+                name=view.id,
+                legend=True,
+                hover=f"%{{y:,.3~r}} {metric} after %{{x:.0f}} s",
+            )
+            for view, own in zip(views, found, strict=True)
+        ]
+        y = Axis(title=metric, zero=True, format=",.3~r")
+        panel = Panel(marks=marks, x=Axis(title="seconds of work", zero=True), y=y)
+        show_chart(
+            Chart(rows=[[panel]], heights=[260], unified=False),
+            styles=emotion_styles((view.id for view in views), current_scheme()),
+            key="runs-over-time",
+            name="runs-over-time",
+            caption=f"{metric} of the chosen runs by seconds of work.",
+            alt=f"{metric} of the chosen runs by seconds of work.",
+        )
+    else:
+        st.caption(f"No chosen run has {metric} over time.")
+    export_row(rows, key="runs-over-time", name="runs-over-time", images=len(rows) > 0)
+
+
+def show_analyses(results: str) -> None:
+    """Two analyses of this folder side by side; nothing where there are fewer."""
+    names = analyses.names(results)
+    if len(names) < 2:
+        return
+    st.header("Analyses compared", anchor=False)
+    links.note_ignored(_ANALYSES, names)
+    links.show_ignored()
+    # Another results folder has others.
+    wanted = st.session_state.get(_PICKED, st.query_params.get_all(_ANALYSES))
+    st.session_state[_PICKED] = [each for each in wanted if each in names][:2]
+    picked = st.multiselect(
+        "Two analyses",
+        list(names),
+        format_func=names.__getitem__,
+        max_selections=2,
+        placeholder="Choose two to see what differs",
+        key=_PICKED,
+    )
+    # The address holds their ids, and the widget shows their names.
+    if picked:
+        st.query_params[_ANALYSES] = picked
+    elif _ANALYSES in st.query_params:
+        del st.query_params[_ANALYSES]
+    if len(picked) < 2:
+        return
+    sources = []
+    for name in picked:
+        try:
+            saved = SavedAnalysis.open(ResultsRoot(results).analysis_dir(name))
+        except EmoactError as error:
+            error_box(error, title="This analysis cannot be opened")
+            return
+        sources.append(Analysed(saved=saved, read=functools.partial(analyses.table, saved)))
+    rows = compared(*sources)
+    st.markdown(md(differences_sentence(rows)))
+    st.caption(
+        " · ".join(
+            f"{which}: {md(names[name])} {mono(name)}"
+            for which, name in zip(("first", "second"), picked, strict=True)
+        )
+    )
+    st.dataframe(rows, hide_index=True, alt="Settings, files, verdicts and best layers of both")
+    export_row(rows, key="analyses-compared", name="analyses-compared", images=False)
