@@ -229,8 +229,9 @@ def _coverage(pool: Pool, n: int) -> Section:
         "Share of intervals that hold what they estimate: the square of the planted direction, and "
         "the d′ and AUROC of new prompts that are scored as the held-out ones are. 93 to 97 % is "
         "asked for; a rate of 95 % has a standard error of 0.8 % in 800 intervals. Rates above 97 "
-        "% are those without or with a small effect, or of 12 prompts against 48: there the "
-        "intervals are too wide. Matched scenarios vary as much as prompts; unmatched prompts are "
+        "% are those of d′ and AUROC without or with a small effect, or of 12 prompts against 48: "
+        "there the intervals are too wide. Matched scenarios vary as much as prompts; unmatched "
+        "prompts are "
         "scenarios of their own."
     )
     rows = list[tuple[Row, Row]]()

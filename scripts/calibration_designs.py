@@ -238,11 +238,10 @@ def covered(
     truth = float((np.mean(here) - np.mean(there)) / np.sqrt(pooled))
     apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(of_emotion, of_neutral))
     area = float(norm.cdf(apart).mean())
-    square = float(strength.squared[0])
-    reach = float(strength.quantile[0] * strength.squared_se[0])
+    low, high = strength.squared_interval[:, 0]
     (d_low, d_high), (a_low, a_high) = found.d_prime_interval[:, 0], found.auroc_interval[:, 0]
     return [
-        Estimate(truth=float(delta @ delta), low=square - reach, high=square + reach),
+        Estimate(truth=float(delta @ delta), low=float(low), high=float(high)),
         Estimate(truth=truth, low=float(d_low), high=float(d_high)),
         Estimate(truth=area, low=float(a_low), high=float(a_high)),
     ]

@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 4
+METHOD_VERSION = 5
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -34,6 +34,7 @@ new column or table does not raise it: their names are part of the id.
    intervals of d' and AUROC; probes with classes of equal weight and the median over the layers.
 4: Welch's degrees of freedom in intervals of strength, d' and AUROC without matched scenarios;
    exact ends of intervals of accuracies where every prompt is right.
+5: intervals of cv and cv_normalised from the variance at their ends.
 """
 
 _DIGITS = 20

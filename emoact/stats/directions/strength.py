@@ -12,9 +12,20 @@ from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.null.uncertainty import interval_quantile, jackknife_se, sides_of
-from emoact.stats.products import ClassProducts, SharedVectors, contrast_product, signed_root
+from emoact.stats.products import (
+    ClassProducts,
+    SharedVectors,
+    Vectors,
+    class_sums,
+    contrast_product,
+    scenario_sums,
+    signed_root,
+)
 
 Layers = Float64[np.ndarray, " layer"]
+
+_GROUPS = 256
+"""Scenarios of a kind above which sums of groups of them are taken."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,24 +37,22 @@ class Strength:
         l2: Euclidean norm of it; E l2^2 = ||d||^2 + tr(S_e)/n_e + tr(S_n)/n_n, so it is never 0.
         squared: Cross-validated estimate of ||d||^2; unbiased, negative values stay.
         squared_se: Its jackknife standard error over scenarios.
+        squared_interval: Its 95 % interval, lower and upper end.
         normalised: The same with each dimension over the standard deviation of its noise.
-        normalised_se: Its jackknife standard error over scenarios.
+        normalised_interval: Its 95 % interval.
         scale: Median norm of the pooled vectors of all prompts of the layer.
         top_share: Share of l2^2 that the three largest dimensions carry.
-        quantile: Standard errors of `squared` in half of its interval.
-        normalised_quantile: The same of `normalised`.
     """
 
     l1: Layers
     l2: Layers
     squared: Layers
     squared_se: Layers
+    squared_interval: Float64[np.ndarray, "2 layer"]
     normalised: Layers
-    normalised_se: Layers
+    normalised_interval: Float64[np.ndarray, "2 layer"]
     scale: Layers
     top_share: Layers
-    quantile: Layers
-    normalised_quantile: Layers
 
 
 def measure_strength(
@@ -54,28 +63,121 @@ def measure_strength(
     sides = sides_of(design, contrast)
     touched = touched_scenarios(design, contrast)
 
-    def all_three(products: ClassProducts) -> tuple[Layers, Layers, Layers]:
+    def all_three(
+        products: ClassProducts, vectors: Vectors
+    ) -> tuple[Layers, Layers, Float64[np.ndarray, "2 layer"]]:
         left_out = contrast_product(products.left_out, contrast, contrast)
-        influence = left_out - left_out[touched].mean(axis=0)
-        return (
+        square, se = (
             contrast_product(products.whole, contrast, contrast),
             jackknife_se(left_out, touched),
-            interval_quantile(influence, sides),
+        )
+        plain = (contrast_direction(vectors, design, contrast) ** 2).sum(axis=1)
+        return (
+            square,
+            se,
+            square_interval(
+                square,
+                variance_of_pairs(design, vectors, contrast, sides),
+                np.divide(se**2, plain, out=np.zeros_like(plain), where=plain > 0),
+                interval_quantile(left_out - left_out[touched].mean(axis=0), sides),
+            ),
         )
 
-    squared, squared_se, quantile = all_three(shared.products)
-    normalised, normalised_se, normalised_quantile = all_three(shared.normalised_products)
+    squared, squared_se, squared_interval = all_three(shared.products, shared.vectors)
+    normalised, _, normalised_interval = all_three(shared.normalised_products, shared.normalised)
     return Strength(
         l1=np.abs(direction).sum(axis=1),
         l2=np.sqrt(np.einsum("ld,ld->l", direction, direction)),
         squared=squared,
         squared_se=squared_se,
+        squared_interval=squared_interval,
         normalised=normalised,
-        normalised_se=normalised_se,
+        normalised_interval=normalised_interval,
         scale=layer_scale(shared.features),
         top_share=top_share(direction, direction),
-        quantile=quantile,
-        normalised_quantile=normalised_quantile,
+    )
+
+
+def variance_of_pairs(
+    design: Design,
+    vectors: Vectors,
+    contrast: Float[np.ndarray, " label"],
+    sides: Bool[np.ndarray, "2 scenario"],
+) -> Layers:
+    """Variance of the cross-validated square through products of the noise of two scenarios.
+
+    2 tr(T^2), T the covariance of the noise of the direction. Scenarios that hold the same sides of
+    the contrast count as alike; of more than 256 of a kind, sums of groups take their place.
+
+    Args:
+        design: Classes and scenarios.
+        vectors: Of every prompt.
+        contrast: Weight of each class.
+        sides: From `sides_of`.
+
+    Source: Chen & Qin 2010 (tr T^2 without own products, which one far prompt would decide).
+    """
+    kinds = (sides[0] & sides[1], sides[0] & ~sides[1], ~sides[0] & sides[1])
+    variance = np.zeros(vectors.shape[1])
+    for layer in range(len(variance)):
+        sums, of_label = class_sums(design, vectors[:, layer])
+        added = np.zeros((design.n_scenarios, vectors.shape[2]))
+        for label in np.flatnonzero(contrast).tolist():
+            counts, own = design.counts[label], sums[of_label[label]]
+            held, n = counts > 0, counts.sum()
+            more = counts[held] - n / held.sum()
+            added[held] += contrast[label] / n * (own - more[:, None] * (own.sum(axis=0) / n))
+        seen = list[Float64[np.ndarray, "group d_model"]]()
+        for kind in kinds:
+            n, rows = int(kind.sum()), added[kind]
+            if n < 2:
+                continue
+            if n > _GROUPS:
+                rows = scenario_sums(np.arange(n) % _GROUPS, rows)
+            variance[layer] += 2 * n / (n - 1) * _squared_trace(rows)
+            variance[layer] += 4 * sum(_trace_of_product(rows, other) for other in seen)
+            seen.append(rows)
+    return np.maximum(variance, 0.0)
+
+
+def _squared_trace(rows: Float64[np.ndarray, "group d_model"]) -> float:
+    """Estimate of tr(T^2), T the covariance of the sum of the rows."""
+    n = len(rows)
+    gram = rows @ rows.T
+    # Product of row t and row s about the mean of all rows but these two.
+    rest = gram.sum(axis=0) - gram - np.diag(gram)
+    about = gram - rest / max(n - 2, 1) * (n > 2)
+    np.fill_diagonal(about, 0.0)
+    return float(n / (n - 1) * (about * about.T).sum())
+
+
+def _trace_of_product(
+    first: Float64[np.ndarray, "group d_model"], second: Float64[np.ndarray, "other d_model"]
+) -> float:
+    """Estimate of tr(T U), T and U the covariances of the sums of independent rows."""
+    products, sizes = first @ second.T, (len(first), len(second))
+    about = (products - products.mean(axis=0)) * (products - products.mean(axis=1, keepdims=True))
+    return float(about.sum() * np.prod([n / (n - 1) for n in sizes]))
+
+
+def square_interval(
+    square: Layers, constant: Layers, slope: Layers, quantile: Layers
+) -> Float64[np.ndarray, "2 layer"]:
+    """Both x with (square - x)^2 = quantile^2 (constant + slope max(x, 0)).
+
+    Args:
+        square: Estimate without bias of a square.
+        constant: Its variance where the true square is 0.
+        slope: Growth of its variance with the true square.
+        quantile: Standard errors in half of the interval.
+    """
+    reach, shift = quantile * np.sqrt(constant), quantile**2 * slope / 2
+    root = np.sqrt(np.maximum(shift**2 + 2 * shift * square + reach**2, 0.0))
+    return np.stack(
+        [
+            np.where(end <= 0, end, square + shift + sign * root)
+            for sign, end in ((-1, square - reach), (1, square + reach))
+        ]
     )
 
 
@@ -116,10 +218,6 @@ def _over(
     ratio = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=ratio, where=denominator > 0)
     return ratio
-
-
-def _interval(squared: Layers, reach: Layers) -> tuple[Layers, Layers]:
-    return signed_root(squared - reach), signed_root(squared + reach)
 
 
 _strength = Columns("strength", path="strength")
@@ -168,11 +266,10 @@ MEASURES = (
         "cv",
         "Cross-validated strength: the signed root of cv_squared",
         lambda cell: signed_root(cell.strength.squared),
-        ends=lambda cell: _interval(
-            cell.strength.squared, cell.strength.quantile * cell.strength.squared_se
-        ),
-        of="the 95 % interval of cv: the signed root of cv_squared ± t cv_squared_se, t the "
-        "quantile with Welch's degrees of freedom (one less than matched scenarios)",
+        ends=lambda cell: signed_root(cell.strength.squared_interval),
+        of="the 95 % interval of cv: the signed root of the squares at whose own variance "
+        "cv_squared is t standard errors away, t with Welch's degrees of freedom (one less than "
+        "matched scenarios)",
         label="cross-validated",
         axis="strength, model units",
         unit="model units",
@@ -204,12 +301,8 @@ MEASURES = (
         "cv_normalised",
         "Cross-validated strength in standard deviations of the noise of each dimension",
         lambda cell: signed_root(cell.strength.normalised),
-        ends=lambda cell: _interval(
-            cell.strength.normalised,
-            cell.strength.normalised_quantile * cell.strength.normalised_se,
-        ),
-        of="the 95 % interval of cv_normalised: the signed root of crossnobis ± t jackknife "
-        "standard errors",
+        ends=lambda cell: signed_root(cell.strength.normalised_interval),
+        of="the 95 % interval of cv_normalised: as of cv, from crossnobis",
         label="cross-validated, noise-normalised",
         axis="strength, standard deviations",
         unit="standard deviations",

@@ -5,13 +5,19 @@ import pytest
 from scipy import stats
 
 from emoact.stats.design import contrast_against, design_of
-from emoact.stats.directions.strength import measure_strength, participation_ratio
+from emoact.stats.directions.strength import (
+    measure_strength,
+    participation_ratio,
+    square_interval,
+    variance_of_pairs,
+)
 from emoact.stats.null.splits import scenario_halves
 from emoact.stats.null.uncertainty import (
     bootstrap_counts,
     interval_quantile,
     jackknife_se,
     percentile_interval,
+    sides_of,
     small_sample_interval,
 )
 from emoact.stats.products import (
@@ -196,3 +202,44 @@ def test_participation_ratio_counts_the_dimensions_of_a_direction() -> None:
     # Normal entries have E d^4 = 3 (E d^2)^2: one third of the dimensions.
     noise = np.random.default_rng(3).normal(size=(1, 200_000))
     np.testing.assert_allclose(participation_ratio(noise), 200_000 / 3, rtol=0.02)
+
+
+def test_ends_of_the_interval_are_the_squares_at_whose_variance_the_estimate_is_t_away() -> None:
+    square, constant = np.array([-2.0, 0.3, 40.0]), np.array([1.0, 2.0, 3.0])
+    slope, t = np.array([0.5, 0.0, 2.0]), np.array([2.0, 2.1, 2.2])
+    ends = square_interval(square, constant, slope, t)
+    np.testing.assert_allclose(
+        np.abs(ends - square), t * np.sqrt(constant + slope * np.maximum(ends, 0)), rtol=1e-12
+    )
+    assert (ends[0] < square).all()
+    assert (ends[1] > square).all()
+
+
+@pytest.mark.parametrize("sizes", [(300, 300), (12, 48)])
+def test_variance_of_pairs_is_that_of_the_square_without_an_effect(sizes: tuple[int, int]) -> None:
+    """Of unmatched noise it is 2 tr(T^2), in expectation; 300 scenarios are summed in groups."""
+    rng, (n, m) = np.random.default_rng(6), sizes
+    design = design_of(["a"] * n + ["n"] * m)
+    contrast = contrast_against(design, "a", "n")
+    sd = np.linspace(0.5, 2, 8)
+    wide = np.where(np.arange(n + m) < n, 3.0, 1.0)[:, None, None]
+    x = wide * rng.normal(size=(n + m, 60, 8)) * sd
+    found = variance_of_pairs(design, x, contrast, sides_of(design, contrast))
+    covariance = 9 * sd**2 / n + sd**2 / m
+    assert found.mean() == pytest.approx(2 * (covariance**2).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("power", [0.0, -0.75])
+def test_interval_of_the_square_covers_the_planted_one(effect: float, power: float) -> None:
+    rng, n, d = np.random.default_rng(7), 25, 30
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    sd = np.arange(1, d + 1) ** power
+    x = rng.normal(size=(2 * n, 600, d)) * sd
+    x[:n] += effect * sd
+    shared = share_vectors(design, x)
+    low, high = measure_strength(
+        shared, design, contrast_against(design, "a", "n")
+    ).squared_interval
+    truth = (effect * sd) @ (effect * sd)
+    assert 0.93 <= ((low <= truth) & (truth <= high)).mean() <= 0.975
