@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
@@ -115,7 +116,11 @@ def _offer(first: str) -> None:
 def _make(first: str) -> None:
     try:
         # A callback runs before the picker is drawn, which then shows the folder.
-        st.session_state[FOLDER] = make_folder(first, str(st.session_state[_NEW]).strip())
+        made = make_folder(first, str(st.session_state[_NEW]).strip())
+        st.session_state[FOLDER] = made
+        # Before there were two folders, no picker was bound to the address.
+        with contextlib.suppress(StreamlitAPIException):
+            st.query_params[FOLDER] = made
         st.session_state[_NEW] = ""
     except EmoactError as error:
         st.session_state[_REFUSED] = error

@@ -27,7 +27,7 @@ def test_two_configurations_stand_beside_each_other_on_every_page(
     plant_scenarios(server.results, PLAIN, provenance={"model_name": PLAIN})
     plant_scenarios(server.results, OTHER, provenance={"model_name": PLAIN, **NO_BOS})
     both = plant_analysis(server.results, dataclasses.replace(FAST, allow_mixed=True))
-    plant_analysis(server.results, models=(OTHER,))
+    alone = plant_analysis(server.results, models=(OTHER,))
     for run_id in ("20260131-140500-aaaa", "20260131-130500-bbbb"):
         plant_run(server.results, run_id)
     window = visit()
@@ -41,28 +41,22 @@ def test_two_configurations_stand_beside_each_other_on_every_page(
     expect(chart.get_by_text(SHOWN).first).to_be_visible()
     window.shoot("configurations-norms-light")
 
-    page = window.open(f"{server.url}/directions?view=separation&analysis={both.id}")
-    page.get_by_role("combobox", name="Beside").click()
-    page.get_by_role("option", name=OTHER).click()
-    window.settled()
+    page = window.open(f"{server.url}/directions?view=separation&analysis={both.id}&beside={OTHER}")
     expect(page.locator(".js-plotly-plot .legend").get_by_text(SHOWN)).to_be_visible()
     window.shoot("configurations-separation-light")
 
     page = window.open(
         f"{server.url}/runs?run=20260131-140500-aaaa&run=20260131-130500-bbbb&metric=prompts"
+        f"&compare={alone.id}&compare={both.id}"
     )
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
-    page.get_by_role("combobox", name="Two analyses").click()
-    for _ in range(2):
-        page.get_by_role("option").first.click()
-        window.settled()
     expect(page.get_by_text("Different are")).to_be_visible()
     expect(page.get_by_role("button", name="CSV").last).to_be_visible()
     window.shoot("configurations-compared-light")
 
     page.get_by_role("button", name="New folder").click()
-    page.get_by_label("Name of the results folder").fill("second")
-    page.get_by_label("Name of the results folder").press("Enter")
+    page.get_by_role("textbox", name="Name of the results folder").fill("second")
+    page.get_by_role("textbox", name="Name of the results folder").press("Enter")
     page.get_by_role("button", name="Make and open").click()
     expect(page.get_by_text("There is no run in")).to_be_visible()
     window.settled()
