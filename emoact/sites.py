@@ -169,6 +169,16 @@ SITES: tuple[Site, ...] = (
         dash="dashdot",
     ),
     Site(
+        name="resid_post_all",
+        hook="blocks.{l}.hook_resid_post",
+        key="residual_post_all",
+        label=Wording("Residual stream after each layer", "各層後の残差ストリーム"),
+        words=Wording("residual stream after each layer", "各層後の残差ストリーム"),
+        definition=Wording("the residual stream that leaves layer l", "層lを出た残差ストリーム"),
+        formula="x_l + a_l + m_l",
+        dash="dash",
+    ),
+    Site(
         name="z",
         hook="blocks.{l}.attn.hook_z",
         key="head_outputs",

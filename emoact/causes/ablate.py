@@ -34,7 +34,7 @@ KIND = "ablate"
 METHOD_VERSION = 1
 """Raised when a figure changes."""
 
-PartKind = Literal["direction", "layer", "mlp", "head", "group"]
+PartKind = Literal["direction", "directions", "layer", "mlp", "head", "group"]
 PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
 By = Literal["zero", "mean", "resample"]
 BYS: tuple[By, ...] = get_args(By)
@@ -47,7 +47,8 @@ class AblateSettings:
     Attributes:
         emotion: Class whose direction is read out.
         layer: Layer at whose input it is read out.
-        parts: Kinds of part that are ablated one by one.
+        parts: Kinds of part that are ablated one by one; `directions` takes the direction out at
+            all layers at once.
         at: Layers of the parts; empty for all before `layer`.
         by: What stands in place of a part: nothing, the mean over the neutral training prompts, or
             the mean over the neutral prompt of the same scenario.
@@ -56,6 +57,7 @@ class AblateSettings:
         n_sentences: Most test scenarios that are read out; None for all.
         n_bootstrap: Draws of scenarios for the intervals.
         seed: Of the split and of the draws.
+        words: Class words, whose log-odds as the next token are read out; empty for the label.
     """
 
     emotion: str
@@ -68,6 +70,7 @@ class AblateSettings:
     n_sentences: int | None = None
     n_bootstrap: int = 1000
     seed: int = 0
+    words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.emotion == self.neutral:
@@ -85,6 +88,13 @@ class AblateSettings:
                 raise RequestError(f"layer {layer} does not come before layer {self.layer}")
         if self.seed < 0 or self.n_bootstrap < 1 or (self.n_sentences or 1) < 1:
             raise RequestError("seed is at least 0; draws and sentences are at least 1")
+        if not all(word.strip() for word in self.words):
+            raise RequestError("a class word is empty", remedy="Leave out --word for the label.")
+
+    @property
+    def class_words(self) -> tuple[str, ...]:
+        """Words whose log-odds are read out."""
+        return self.words or (self.emotion,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +129,8 @@ class AblateRequest:
         words += ["--by", settings.by, "--neutral", settings.neutral]
         if settings.n_sentences is not None:
             words += ["--sentences", str(settings.n_sentences)]
+        for word in settings.words:
+            words += ["--word", word]
         words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
         return shlex.join([*words, "--seed", str(settings.seed)])
 
@@ -151,11 +163,8 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
     for label in (settings.emotion, settings.neutral):
         if label not in there:
             raise RequestError(f"there is no class {label!r}; there are {', '.join(there)}")
-        if SITE not in there[label].sites:
-            raise RequestError(
-                f"{there[label].folder}/{label} holds no {SITE}, from which directions are made",
-                remedy=f"Extract with --site {SITE}.",
-            )
+        # Refuses a file that does not hold it, or keeps pooled vectors only.
+        there[label].site(SITE)
     units = (there[settings.emotion], there[settings.neutral])
     if settings.layer >= units[0].n_layers:
         raise RequestError(
@@ -200,7 +209,8 @@ def ablate(
         emotion: Class whose direction is read out.
         layer: Layer at whose input it is read out.
         results: The results folder.
-        settings: Further fields of `AblateSettings`, such as `parts=("mlp",)`.
+        settings: Further fields of `AblateSettings`: `parts=("mlp",)`, or `words=("sorry",)` for
+            the log-odds of a next token.
 
     Raises:
         RequestError: The request is wrong; nothing was started.
@@ -225,7 +235,8 @@ def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
     layers = settings.at or tuple(range(settings.layer))
     n_heads = int(units[0].metadata.get("n_heads") or 1) if "head" in settings.parts else 0
-    of_layer = len([part for part in settings.parts if part != "head"]) + n_heads
+    joint = "directions" in settings.parts
+    of_layer = len(set(settings.parts) - {"head", "directions"}) + n_heads
     share = 1 - settings.train_share
     n_tokens = sum(sum(unit.lengths) for unit in units) * share
     if settings.n_sentences is not None:
@@ -233,8 +244,9 @@ def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) 
         n_tokens *= min(1.0, 2 * settings.n_sentences / max(n_texts, 1))
     # The passes without an ablation come on top.
     work = sum((of_layer + 1) * n_tokens * multiplied(units[0], layer) for layer in layers)
+    work += 2 * joint * n_tokens * multiplied(units[0], min(layers))
     return (
-        f"About {len(layers) * of_layer:,} ablations with {round(n_tokens):,} tokens each"
+        f"About {len(layers) * of_layer + joint:,} ablations with {round(n_tokens):,} tokens each"
         f"{time_of_passes(work, model)}."
     )
 
@@ -269,6 +281,13 @@ def sentences_of(saved: SavedCause) -> list[str]:
         )
         named.append(f"{name_of(row)} {total} [{low}, {high}], of which {direct} is direct")
     said.append(f"The largest changes by ablation ({settings['by']}): {'; '.join(named)}.")
+    odds = odds_of(saved)
+    if odds is not None:
+        said.append(
+            f"The log-odds of {odds['words']} as the next token change most without "
+            f"{odds['part']}: {odds['odds']} after sentences of {settings['emotion']} and "
+            f"{odds['odds_neutral']} after {settings['neutral']} ones."
+        )
     n_tied = sum(bool(row["tied"]) for row in rows)
     if n_tied:
         said.append(
@@ -280,12 +299,35 @@ def sentences_of(saved: SavedCause) -> list[str]:
     return said
 
 
+def odds_of(saved: SavedCause) -> dict[str, str] | None:
+    """Class words, the part that changes their log-odds most, and by how much.
+
+    None where they were not finite, or not read out, as in results of earlier versions.
+    """
+    found, table = saved.found, table_of(saved)
+    odds = table.reindex(columns=["log_odds", "log_odds_neutral"]).astype(float)
+    known = odds.notna().all(axis=1)
+    if not known.any():
+        return None
+    at = odds["log_odds"].abs().where(known).idxmax()
+    asked = found.get("words") or [found["settings"]["emotion"]]
+    return {
+        "words": ", ".join(map(repr, asked)),
+        "part": name_of(table.loc[at].to_dict()),
+        "odds": numbers.signed(odds["log_odds"][at], ".3g"),
+        "odds_neutral": numbers.signed(odds["log_odds_neutral"][at], ".3g"),
+    }
+
+
 def name_of(row: Mapping[str, Any]) -> str:
     """Name of a part in a sentence."""
     if row["part"] == "head":
         return f"head {row['layer']}.{row['heads']}"
     if row["part"] == "group":
         return f"heads {row['layer']}.{row['heads']}"
+    if row["part"] == "directions":
+        n_layers = len(str(row.get("layers", "")).split(", "))
+        return f"direction at {numbers.plural(n_layers, 'layer')} together"
     return {"mlp": "MLP", "layer": "layer", "direction": "direction at layer"}[row["part"]] + (
         f" {row['layer']}"
     )

@@ -63,8 +63,14 @@ def _computed(
         n_sentences=settings.n_sentences,
         seed=settings.seed,
     )
+    words = _first_tokens(engine, settings.class_words)
     prompts = [
-        Text(ids=each.ids[: each.content[1]], changed_from=each.content_start, scored=each.content)
+        Text(
+            ids=each.ids[: each.content[1]],
+            changed_from=each.content_start,
+            scored=each.content,
+            words=words,
+        )
         for unit in units
         for each in saved_prompts(unit)
     ]
@@ -89,6 +95,8 @@ def _computed(
     at = settings.at or tuple(range(settings.layer))
     # All parts of a layer share the passes up to it.
     parts = [part for part in ablations.parts if part.kind in settings.parts and part.layer in at]
+    if "directions" in settings.parts:
+        parts.append(Part(kind="directions", layer=min(at), layers=tuple(sorted(at))))
     own = design.take(split.test)
     rows = []
     for number, part in enumerate(parts):
@@ -101,7 +109,7 @@ def _computed(
             share=0.99 * number / max(len(parts), 1),
         )
         before = ablations.without(part.layer)
-        after = ablations.ablated(part, None if part.kind == "direction" else replacement)
+        after = ablations.ablated(part, replacement)
         rows.append(_row(part, before, after, own, settings, texts))
     totals = [row["total"] for row in rows]
     for row in rows:
@@ -113,9 +121,29 @@ def _computed(
         "train_scenarios": list(split.train_scenarios),
         "test_scenarios": list(split.test_scenarios),
         "contrast": float(contrast),
+        "words": list(settings.class_words),
         "random_weights": engine.facts.random_weights,
         "ablations": rows,
     }
+
+
+def _first_tokens(engine: BridgeEngine, words: Sequence[str]) -> tuple[int, ...]:
+    """The first token of each word within a sentence.
+
+    Raises:
+        RequestError: A word has none.
+    """
+    found = dict[int, None]()
+    for word in words:
+        # Some tokenizers put a space before the first word of all.
+        before, both = (
+            engine.bridge.tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in ("the", f"the {word.strip()}")
+        )
+        if len(both) <= len(before):
+            raise RequestError(f"the word {word!r} has no token of its own")
+        found[int(both[len(before)])] = None
+    return tuple(found)
 
 
 def _row(
@@ -136,22 +164,24 @@ def _row(
     low, high = percentile_interval(drawn)
     said = np.array([new.log_prob - old.log_prob for old, new in pairs])
     lengths = np.array([text.n_scored for text in texts])
-    per_token = {
-        label: float(said[chosen].sum() / lengths[chosen].sum())
-        for label in (settings.emotion, settings.neutral)
-        for chosen in [design.label_of == design.index(label)]
-    }
+    odds = np.array([new.log_odds - old.log_odds for old, new in pairs])
+    emotion, neutral = (
+        design.label_of == design.index(label) for label in (settings.emotion, settings.neutral)
+    )
     return {
         "part": part.kind,
         "layer": part.layer,
         "heads": ", ".join(map(str, part.heads)),
+        "layers": ", ".join(map(str, part.layers)),
         "total": total,
         "low": float(low),
         "high": float(high),
         "direct": direct,
         "repair": total - direct,
-        "log_prob": per_token[settings.emotion],
-        "log_prob_neutral": per_token[settings.neutral],
+        "log_prob": float(said[emotion].sum() / lengths[emotion].sum()),
+        "log_prob_neutral": float(said[neutral].sum() / lengths[neutral].sum()),
+        "log_odds": float(odds[emotion].mean()),
+        "log_odds_neutral": float(odds[neutral].mean()),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,14 +30,16 @@ class Part:
 
     Attributes:
         kind: `head`, `group` of heads that share keys and values, `mlp`, `layer` (attention and
-            MLP), or the `direction` at the input of a layer.
-        layer: Its layer.
+            MLP), the `direction` at the input of a layer, or `directions`: at those of several.
+        layer: Its layer; the first one of several.
         heads: The heads of a head or group.
+        layers: Of `directions`, all of them.
     """
 
     kind: PartKind
     layer: int
     heads: tuple[int, ...] = ()
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,11 +65,13 @@ class Readout:
         projection: Mean over the content of the stream at the read layer, on the direction.
         direct: The same of what the ablated part itself adds; 0 without an ablation.
         log_prob: Sum over the scored tokens, in nats.
+        log_odds: Of the words, taken together, as the next token; NaN where a text names none.
     """
 
     projection: float
     direct: float
     log_prob: float
+    log_odds: float
 
 
 class Ablations:
@@ -81,7 +86,7 @@ class Ablations:
         on_pass: Called after each pass; may raise to stop.
 
     Raises:
-        RequestError: The model has no such layer.
+        RequestError: The model has no such layer, or lacks a hook at one below.
     """
 
     def __init__(
@@ -95,15 +100,23 @@ class Ablations:
         on_pass: Callable[[], None] = lambda: None,
     ) -> None:
         check_layer(read, int(bridge.cfg.n_layers))
+        names = [name.format(l=layer) for layer in range(read) for name in (Z, ATTENTION, MLP)]
+        lacking = [name for name in names if name not in bridge.hook_dict]
+        if lacking:
+            raise RequestError(
+                f"the model has no hook {lacking[0]}, so that its heads and MLPs cannot be taken "
+                "out one by one",
+                remedy="Choose a model with attention and an MLP in every layer.",
+            )
         self._bridge, self._texts, self._read, self._direct = bridge, texts, read, direct
         self._on_pass = on_pass
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         self._units = directions / np.where(lengths > 0, lengths, 1.0)
-        self._upper: tuple[int, UpperLayers, list[Edited], _Added] | None = None
+        self._upper: tuple[tuple[int, ...], UpperLayers, list[Edited], _Added] | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Every part below the read layer."""
+        """Every single part below the read layer."""
         config = self._bridge.cfg
         n_heads = int(config.n_heads)
         n_groups = int(getattr(config, "n_key_value_heads", None) or n_heads)
@@ -122,7 +135,7 @@ class Ablations:
 
     def without(self, layer: int) -> list[Readout]:
         """Read-outs without an ablation, from passes that begin at a layer."""
-        _, before, _ = self._from(layer)
+        _, before, _ = self._from((layer,))
         return [self._readout(at, each, 0.0) for at, each in enumerate(before)]
 
     def ablated(self, part: Part, replacement: Means | None) -> list[Readout]:
@@ -132,26 +145,33 @@ class Ablations:
             part: What is ablated; below the read layer.
             replacement: What stands in its place, text by text; None for zero, and for a direction.
         """
-        if not part.layer < self._read:
-            raise RequestError(f"layer {part.layer} does not come before layer {self._read}")
-        upper, _, added = self._from(part.layer)
-        after = _Added(self._texts)
-        edits = self._edits(part, replacement)
+        layers = part.layers or (part.layer,)
+        if not max(layers) < self._read:
+            raise RequestError(f"layer {max(layers)} does not come before layer {self._read}")
+        upper, _, added = self._from(layers)
+        after, removed = _Added(self._texts), dict.fromkeys(range(len(self._texts)), 0.0)
+        edits = self._edits(part, replacement, removed)
 
         def edit(rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
-            own = [(name.format(l=part.layer), make(rows)) for name, make in edits]
+            own = [(name, make(rows)) for name, make in edits]
             return [*own, *after.hooks(part.layer, rows)]
 
         found = upper.edited(edit, self._read, self._on_pass)
         return [
-            self._readout(at, each, self._added(part, after, at) - self._added(part, added, at))
+            self._readout(
+                at,
+                each,
+                self._added(part, after, at) - self._added(part, added, at) - removed[at],
+            )
             for at, each in enumerate(found)
         ]
 
-    def _from(self, layer: int) -> tuple[UpperLayers, list[Edited], _Added]:
-        """Passes from a layer on, what they give unchanged, and what the layer adds then."""
-        if self._upper is None or self._upper[0] != layer:
-            names = [name.format(l=layer) for name in (Z, ATTENTION, MLP, INPUT)]
+    def _from(self, layers: tuple[int, ...]) -> tuple[UpperLayers, list[Edited], _Added]:
+        """Passes from the first layer on, what they give unchanged, and what it adds then."""
+        if self._upper is None or self._upper[0] != layers:
+            layer = layers[0]
+            names = [name.format(l=layer) for name in (Z, ATTENTION, MLP)]
+            names += [INPUT.format(l=each) for each in layers]
             upper = UpperLayers(
                 self._bridge,
                 self._texts,
@@ -162,13 +182,15 @@ class Ablations:
             )
             added = _Added(self._texts)
             before = upper.edited(lambda rows: added.hooks(layer, rows), self._read, self._on_pass)
-            self._upper = layer, upper, before, added
+            self._upper = layers, upper, before, added
         return self._upper[1:]
 
     def _edits(
-        self, part: Part, replacement: Means | None
+        self, part: Part, replacement: Means | None, removed: dict[int, float]
     ) -> list[tuple[str, Callable[[Sequence[int]], Callable[..., Any]]]]:
+        """Hooks and what makes their functions; `removed` is filled by those of directions."""
         layer, texts = part.layer, self._texts
+        z_of, attention_of, mlp_of = (name.format(l=layer) for name in (Z, ATTENTION, MLP))
 
         def put(values: np.ndarray | None, heads: Sequence[int] | None) -> Any:
             def make(rows: Sequence[int]) -> Callable[..., Any]:
@@ -187,30 +209,43 @@ class Ablations:
 
             return make
 
-        if part.kind == "direction":
-            unit = self._units[layer]
-
-            def make(rows: Sequence[int]) -> Callable[..., Any]:
-                def project(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
-                    along = torch.tensor(unit).to(value)
-                    value = value.clone()
-                    for place, text in enumerate(rows):
-                        own = value[place, texts[text].changed_from :]
-                        own -= (own @ along)[:, None] * along
-                    return value
-
-                return project
-
-            return [(INPUT, make)]
+        if part.kind in ("direction", "directions"):
+            return [
+                (INPUT.format(l=each), self._projecting(each, removed))
+                for each in part.layers or (layer,)
+            ]
         if part.kind in ("head", "group"):
             heads = part.heads
             z = None if replacement is None else replacement.z[:, layer, list(heads)]
-            return [(Z, put(z, heads))]
+            return [(z_of, put(z, heads))]
         attention = None if replacement is None else replacement.attention[:, layer]
         mlp = None if replacement is None else replacement.mlp[:, layer]
         if part.kind == "mlp":
-            return [(MLP, put(mlp, None))]
-        return [(ATTENTION, put(attention, None)), (MLP, put(mlp, None))]
+            return [(mlp_of, put(mlp, None))]
+        return [(attention_of, put(attention, None)), (mlp_of, put(mlp, None))]
+
+    def _projecting(
+        self, layer: int, removed: dict[int, float]
+    ) -> Callable[[Sequence[int]], Callable[..., Any]]:
+        """Take the direction of a layer out of its input, and note what that is on the read one."""
+        unit, texts = self._units[layer], self._texts
+        share = float(unit @ self._units[self._read])
+
+        def make(rows: Sequence[int]) -> Callable[..., Any]:
+            def project(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
+                along = torch.tensor(unit).to(value)
+                value = value.clone()
+                for place, text in enumerate(rows):
+                    start = texts[text].changed_from
+                    sizes = value[place, start:] @ along
+                    value[place, start:] -= sizes[:, None] * along
+                    first, stop = (at - start for at in texts[text].scored)
+                    removed[text] += share * float(sizes[first:stop].double().mean())
+                return value
+
+            return project
+
+        return make
 
     def _added(self, part: Part, added: _Added, text: int) -> float:
         """What a part adds to the stream at the content of a text, on the read direction."""
@@ -220,8 +255,7 @@ class Ablations:
             "group": (ATTENTION,),
             "mlp": (MLP,),
             "layer": (ATTENTION, MLP),
-            "direction": (INPUT,),
-        }[part.kind]
+        }.get(part.kind, ())
         return float(sum(added.means[name][text] @ unit for name in kinds))
 
     def _readout(self, text: int, edited: Edited, direct: float) -> Readout:
@@ -231,16 +265,26 @@ class Ablations:
         return Readout(
             projection=float((content @ unit).mean()),
             direct=direct,
-            log_prob=float(edited.log_probs.sum()),
+            log_prob=float(edited.log_probs[: own.n_scored].sum()),
+            log_odds=log_odds(edited.log_probs[own.n_scored :]),
         )
 
 
+def log_odds(log_probs: Float[np.ndarray, " token"]) -> float:
+    """Log-odds of one of several tokens, from their log-probabilities; NaN of no token."""
+    if not len(log_probs):
+        return math.nan
+    # Rounding can make a probability of 1 a little larger.
+    whole = min(float(np.logaddexp.reduce(log_probs)), -1e-12)
+    return whole - math.log(-math.expm1(whole))
+
+
 class _Added:
-    """Means over the content of what a layer receives and adds, text by text."""
+    """Means over the content of what a layer adds, text by text."""
 
     def __init__(self, texts: Sequence[Text]) -> None:
         self._texts = texts
-        self.means: dict[str, dict[int, np.ndarray]] = {INPUT: {}, ATTENTION: {}, MLP: {}}
+        self.means: dict[str, dict[int, np.ndarray]] = {ATTENTION: {}, MLP: {}}
 
     def hooks(self, layer: int, rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
         """Functions that read and change nothing."""

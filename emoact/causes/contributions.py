@@ -164,11 +164,13 @@ class Contributions:
         direction: Mean over the emotion's prompts minus mean over neutral ones.
         gap: Largest difference over prompts between the sum of the contributions and the projection
             of the stream, as a share of the largest contribution of a prompt.
+        values: What every component contributes to every prompt, on the unit direction.
     """
 
     table: pd.DataFrame
     direction: Float64[np.ndarray, " d_model"]
     gap: float
+    values: Float64[np.ndarray, "prompt component"]
 
     @property
     def direction_norm(self) -> float:
@@ -225,7 +227,12 @@ def contributions(
     table = terms.components.assign(
         contrast=weights @ values, low=low, high=high, chance=null[1:].mean(axis=0), p=test.p_max
     )
-    return Contributions(table=table, direction=direction, gap=float(gap / np.abs(values).max()))
+    return Contributions(
+        table=table,
+        direction=direction,
+        gap=float(gap / np.abs(values).max()),
+        values=values,
+    )
 
 
 def _sides(labels: np.ndarray, used: np.ndarray) -> Float64[np.ndarray, "draw prompt"]:

@@ -38,11 +38,25 @@ class _Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _ByPrompt:
+    emotion: tuple[str, ...]
+    prompt: tuple[str, ...]
+    projection: tuple[float, ...]
+    contributions: Mapping[str, tuple[float, ...]]
+
+    def __post_init__(self) -> None:
+        columns = (self.emotion, self.prompt, self.projection, *self.contributions.values())
+        if len(set(map(len, columns))) > 1:
+            raise RequestError("found.by_prompt has columns of several lengths")
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Heads(_OfDirection):
     n_prompts: int
     n_permutations: int
     gap: Number
     total: float
+    by_prompt: _ByPrompt | None = None
 
     def __post_init__(self) -> None:
         if self.total == 0:
@@ -178,6 +192,7 @@ class _Ablate(_Named):
     train_scenarios: tuple[str, ...]
     test_scenarios: tuple[str, ...]
     contrast: float
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +205,7 @@ class _AblateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class _Ablation:
-    part: Literal["mlp", "layer", "direction", "head", "group"]
+    part: Literal["mlp", "layer", "direction", "directions", "head", "group"]
     layer: int
     heads: str
     total: float
@@ -199,6 +214,9 @@ class _Ablation:
     direct: float
     repair: float
     tied: bool
+    layers: str = ""
+    log_odds: Number = None
+    log_odds_neutral: Number = None
 
 
 _Parts = Mapping[str, type]

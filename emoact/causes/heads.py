@@ -34,8 +34,14 @@ KIND = "heads"
 METHOD_VERSION = 2
 """Raised when a figure changes."""
 
+PROMPT_COLUMNS = ("emotion", "prompt", "projection")
+"""Columns of the table by prompt before those of its components."""
+
 ALPHA = 0.05
 """Largest chance of any false alarm over all components of a direction."""
+
+N_LARGEST = 10
+"""Components that are drawn with intervals, and whose contribution is kept for every prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +149,7 @@ def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
         "emotion": work.emotion,
         "target": encode(work.target),
         "settings": encode(work.settings),
+        "n_largest": N_LARGEST,
         "units": {unit.emotion: unit_digest(unit) for unit in units},
     }
 
@@ -177,6 +184,20 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     table = table.assign(**whole)
     order = table["contrast"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
+
+
+def prompts_of(saved: SavedCause) -> pd.DataFrame:
+    """A row for each prompt: `emotion`, `prompt`, `projection`, and the largest components by name.
+
+    Without rows where the result was computed before these were kept.
+    """
+    import pandas as pd
+
+    kept = saved.found.get("by_prompt")
+    if kept is None:
+        return pd.DataFrame()
+    own = {name: row for name, row in kept["contributions"].items() if name not in PROMPT_COLUMNS}
+    return pd.DataFrame({**{name: kept[name] for name in PROMPT_COLUMNS}, **own})
 
 
 def sentences_of(saved: SavedCause) -> list[str]:

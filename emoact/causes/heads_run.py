@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from emoact.causes.components import check_sum, collect_terms
 from emoact.causes.contributions import Contributions, contributions, rows_of
-from emoact.causes.heads import KIND, HeadsWork, rests_on
+from emoact.causes.direction import pooled_at
+from emoact.causes.heads import KIND, N_LARGEST, HeadsWork, name_of, rests_on
 from emoact.causes.saved import save_once
+from emoact.causes.steer import SITE
 from emoact.decode import decode
 from emoact.errors import EmoactError
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -20,14 +23,20 @@ from emoact.jobs.reporter import RunReporter
 from emoact.models.alike import check_bos, installed_source
 from emoact.models.source import Step
 from emoact.positions import pool_sample
+from emoact.schema import ExtractionOptions
+from emoact.sites import SiteName
 from emoact.stats.design import Design, design_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_named
 from emoact.store.unit import Unit
 
 _PASS_SHARE = 0.8
+_MOST_PROMPTS = 2000
 _SAME = 1e-3
-"""Largest relative difference between a direction of the files and that of this pass."""
+"""Largest relative difference between activations of the files and those of a pass here."""
+_SAME_HALF = 0.05
+"""The same in half precision."""
+_AGAIN = "Extract the files again with the model that is installed now."
 
 
 def run_heads(
@@ -93,7 +102,34 @@ def _computed(
         "gap": found.gap,
         "n_permutations": work.settings.n_permutations,
         "components": rows_of(found.table),
+        "by_prompt": _by_prompt(units, found),
     }
+
+
+def _by_prompt(units: Sequence[Unit], found: Contributions) -> dict[str, Any]:
+    """What the largest components contribute to a prompt, and the sum of all, in columns.
+
+    Of many prompts some, evenly spaced.
+    """
+    owners = [(unit.emotion, name) for unit in units for name in unit_prompts(unit)]
+    kept = slice(None, None, math.ceil(len(owners) / _MOST_PROMPTS) or 1)
+    sizes = found.table["contrast"].abs()
+    largest = sizes.sort_values(ascending=False, kind="stable").index[:N_LARGEST]
+    return {
+        "emotion": [emotion for emotion, _ in owners[kept]],
+        "prompt": [name for _, name in owners[kept]],
+        "projection": found.values[kept].sum(axis=1).tolist(),
+        "contributions": {
+            name_of(found.table.loc[at].to_dict()): found.values[kept, at].tolist()
+            for at in largest
+        },
+    }
+
+
+def unit_prompts(unit: Unit) -> list[str]:
+    """Ids of the prompts of a unit, or their places where the file holds none."""
+    prompts: Sequence[Mapping[str, Any]] = unit.prompts or [{}] * unit.n_samples
+    return [str(prompt.get("id", at)) for at, prompt in enumerate(prompts)]
 
 
 def saved_model(
@@ -122,7 +158,34 @@ def saved_model(
     if not isinstance(engine, BridgeEngine):
         raise EmoactError(f"{request.model.model} has no modules to look into")
     check_bos(engine.facts.bos, units[0].configuration or {})
+    _check_same(units[0], engine, asked.options)
     return engine
+
+
+def _check_same(unit: Unit, engine: BridgeEngine, options: ExtractionOptions) -> None:
+    """Compare what enters the last layer in the first prompt with what the file holds.
+
+    Raises:
+        EmoactError: They differ: the file comes from another model.
+    """
+    if unit.pooled or not unit.n_samples or not {SITE} <= set(unit.sites) & set(options.sites):
+        return
+    prompt, last = saved_prompts(unit)[0], unit.n_layers - 1
+    found: list[np.ndarray] = []
+
+    def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:
+        if (site, layer) == (SITE, last):
+            found.append(pool_sample(rows, content=prompt.content).astype(np.float64))
+
+    engine.forward([prompt], put=put, on_pass=lambda _samples, _tokens: None)
+    saved = pool_sample(unit.site(SITE)[last][0], content=prompt.content).astype(np.float64)
+    apart = float(np.linalg.norm(found[0] - saved) / np.linalg.norm(saved))
+    if not apart <= (_SAME if options.dtype == "float32" else _SAME_HALF) + unit.rounding:
+        raise EmoactError(
+            f"the first prompt of {unit.folder}/{unit.emotion} in the files and in the installed "
+            f"model differ by {apart:.2g} of their norm",
+            remedy=_AGAIN,
+        )
 
 
 def saved_prompts(unit: Unit) -> list[Tokenised]:
@@ -160,25 +223,17 @@ def _check_direction(units: Sequence[Unit], work: HeadsWork, found: Contribution
     Raises:
         EmoactError: They differ: the files come from another model or from other prompts.
     """
-    target = work.target
-    if any(target.site not in unit.sites for unit in units):
+    place = (work.target.site, work.target.pooling)
+    if any(place not in unit.pooled for unit in units if unit.pooled):
         return
-    means = []
-    for unit in units:
-        layers = unit.site(target.site)
-        rows = layers[target.layer if len(layers) > 1 else 0]
-        pooled = [
-            pool_sample(
-                row, pooling=target.pooling, content=prompt.content, response=prompt.response
-            )
-            for row, prompt in zip(rows, saved_prompts(unit), strict=True)
-        ]
-        means.append(np.mean(pooled, axis=0, dtype=np.float64))
+    if any(place[0] not in unit.sites for unit in units):
+        return
+    means = [pooled_at(unit, work.target).mean(axis=0, dtype=np.float64) for unit in units]
     saved = means[0] - means[1]
     apart = float(np.linalg.norm(saved - found.direction) / np.linalg.norm(saved))
     if not apart <= _SAME:
         raise EmoactError(
             f"the direction of {work.emotion} in the files and that of the installed model differ "
             f"by {apart:.2g} of its norm",
-            remedy="Extract the files again with the model that is installed now.",
+            remedy=_AGAIN,
         )

@@ -33,11 +33,20 @@ class Text:
         changed_from: First position at which the stream is changed: the one after BOS.
         scored: Positions of the tokens whose log-probability is measured. The first token of all
             has none, because nothing comes before it.
+        words: Tokens whose log-probability right after the text is measured behind these; needs a
+            pass over the last token.
     """
 
     ids: Int64[np.ndarray, " pos"]
     changed_from: int
     scored: Span
+    words: tuple[int, ...] = ()
+
+    @property
+    def asked(self) -> list[tuple[int, int]]:
+        """Positions and tokens whose log-probability is measured."""
+        own = [(at, int(self.ids[at])) for at in range(max(self.scored[0], 1), self.scored[1])]
+        return own + [(len(self.ids), word) for word in self.words]
 
     @property
     def n_scored(self) -> int:
@@ -51,7 +60,7 @@ class Edited:
 
     Attributes:
         stream: Input of the layer that was read.
-        log_probs: Of the scored tokens, in nats.
+        log_probs: Of the scored tokens, then of the words, in nats.
     """
 
     stream: Float[np.ndarray, "pos d_model"]
@@ -121,7 +130,7 @@ class UpperLayers:
             on_pass: Called after each pass with its number of texts, each vector counted; may raise
                 to stop.
         """
-        found = {text: np.empty((len(vectors), self._texts[text].n_scored)) for text in chosen}
+        found = {text: np.empty((len(vectors), len(self._texts[text].asked))) for text in chosen}
         with self._changed():
             for rows, ids, stream in self._inputs(lambda: on_pass(0)):
                 wanted = [place for place, text in enumerate(rows) if text in found]
@@ -148,18 +157,13 @@ class UpperLayers:
             on_pass: Called after each pass; may raise to stop.
         """
         found: dict[int, Edited] = {}
+        inputs: list[torch.Tensor] = []
+
+        def note(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            inputs[:] = [stream_of(args, kwargs)]
+
         with self._changed():
             for rows, ids, stream in self._inputs(on_pass):
-                inputs: list[torch.Tensor] = []
-
-                def note(
-                    _block: nn.Module,
-                    args: tuple[Any, ...],
-                    kwargs: dict[str, Any],
-                    inputs: list[torch.Tensor] = inputs,
-                ) -> None:
-                    inputs.append(stream_of(args, kwargs))
-
                 handle = self._blocks[read].register_forward_pre_hook(note, with_kwargs=True)
                 try:
                     with self._bridge.hooks(fwd_hooks=list(edit(rows))):
@@ -173,10 +177,8 @@ class UpperLayers:
                         own[0] for own in self._said(self._unembedding, rows, given[None], None)
                     ]
                 for place, text in enumerate(rows):
-                    rows_read = inputs[0][place, : len(self._texts[text].ids)]
-                    found[text] = Edited(
-                        stream=rows_read.float().cpu().numpy(), log_probs=said[place]
-                    )
+                    stream_read = inputs[0][place, : len(self._texts[text].ids)].float().cpu()
+                    found[text] = Edited(stream=stream_read.numpy(), log_probs=said[place])
                 on_pass()
         return [found[text] for text in range(len(self._texts))]
 
@@ -219,8 +221,8 @@ class UpperLayers:
             for start, logits in passes(vectors):
                 for which in range(len(logits)):
                     for place, text in enumerate(rows):
-                        own = self._texts[text]
-                        found[text][start + which] = said_of(logits[which, place], own)
+                        values = said_of(logits[which, place], self._texts[text])
+                        found[text][start + which] = values
             return
         before: torch.Tensor | None = None
         if self._unembedding.wants_candidates(len(vectors)):
@@ -247,12 +249,9 @@ class UpperLayers:
             hidden: Of `[vector, text, pos, d_model]`.
             before: Those without a change, of `[text, pos, d_model]`; None computes all logits.
         """
-        places = [
-            (place, at)
-            for place, text in enumerate(rows)
-            for at in range(max(self._texts[text].scored[0], 1), self._texts[text].scored[1])
-        ]
-        tokens = [int(self._texts[rows[place]].ids[at]) for place, at in places]
+        asked = [self._texts[text].asked for text in rows]
+        places = [(place, at) for place, own in enumerate(asked) for at, _ in own]
+        tokens = [token for own in asked for _, token in own]
         said = np.empty((len(hidden), len(places)))
         wanted = torch.ones(said.shape, dtype=torch.bool)
         states = torch.stack([hidden[:, place, at - 1] for place, at in places], dim=1)
@@ -266,7 +265,7 @@ class UpperLayers:
         targets = torch.tensor(tokens, device=hidden.device).expand(said.shape)
         there = wanted.to(hidden.device)
         said[wanted.numpy()] = unembedding.exact(states[there], targets[there])
-        ends = np.cumsum([self._texts[text].n_scored for text in rows])
+        ends = np.cumsum([len(own) for own in asked])
         return np.split(said, ends[:-1], axis=1)
 
     def _inputs(
@@ -372,11 +371,10 @@ class UpperLayers:
 
 
 def said_of(logits: torch.Tensor, text: Text) -> Float64[np.ndarray, " token"]:
-    """Log-probabilities of the scored tokens, in nats, from the logits of every position."""
-    first, stop = max(text.scored[0], 1), text.scored[1]
-    at = logits[first - 1 : stop - 1].float()
-    tokens = torch.tensor(text.ids[first:stop], device=at.device)
-    said = at.gather(1, tokens[:, None])[:, 0] - torch.logsumexp(at, dim=1)
+    """Log-probabilities of what is asked of a text, in nats, from the logits of every position."""
+    at = logits[[position - 1 for position, _ in text.asked]].float()
+    tokens = torch.tensor([token for _, token in text.asked], dtype=torch.int64)
+    said = at.gather(1, tokens.to(at.device)[:, None])[:, 0] - torch.logsumexp(at, dim=1)
     found: np.ndarray = said.double().cpu().numpy()
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from emoact.causes.attention import SHARES, means_of, shares_of
-from emoact.causes.heads_run import saved_model, saved_prompts
+from emoact.causes.heads_run import saved_model, saved_prompts, unit_prompts
 from emoact.causes.patterns import FILE, KIND, PatternsWork, PatternWriter, bytes_of, rests_on
 from emoact.causes.saved import cause_id, save_once
 from emoact.decode import decode
@@ -87,8 +87,7 @@ def run_patterns(
             "random_weights": facts.random_weights,
             "size": path.stat().st_size,
             "sha256": hash_of(path),
-            "names": [str(p.get("id", i)) for i, p in enumerate(unit.prompts or ())]
-            or [str(i) for i in range(len(prompts))],
+            "names": unit_prompts(unit),
             "strings": [list(prompt.strings) for prompt in prompts],
             "content": [list(prompt.content) for prompt in prompts],
             "heads": [

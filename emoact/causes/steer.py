@@ -198,11 +198,8 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
                 f"{units[0].folder} has no class {label!r}; it has {', '.join(labels)}"
             )
     for unit in units:
-        if SITE not in unit.sites:
-            raise RequestError(
-                f"{unit.folder}/{unit.emotion} holds no {SITE}, from which directions are made",
-                remedy=f"Extract with --site {SITE}.",
-            )
+        # Refuses a file that does not hold it, or keeps pooled vectors only.
+        unit.site(SITE)
         if (unit.n_layers, unit.d_model) != (n_layers, units[0].d_model):
             raise RequestError(
                 f"the files of {unit.folder} are not of one model: {unit.emotion} has "

@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
         about="Take heads, MLPs, layers or the direction out one by one, and measure held-out "
         "sentences further up.",
         example="emoact ablate --model smollm2-135m --emotion apology --layer 15 --part layer\n"
-        "emoact ablate --model smollm2-135m --emotion anger --layer 15 --at 14 --csv heads.csv",
+        "emoact ablate --model smollm2-135m --emotion anger --layer 15 --at 14 --csv heads.csv\n"
+        "emoact ablate --model smollm2-135m --emotion apology --layer 15 --part mlp --word sorry",
         run=_ablate,
     )
     what = parser.add_argument_group("what")
@@ -41,9 +42,10 @@ def add(commands: Any) -> None:
     what.add_argument(
         "--part",
         action="append",
-        choices=("direction", "layer", "mlp", "head", "group"),
+        choices=("direction", "directions", "layer", "mlp", "head", "group"),
         help="kind of part that is ablated, one at a time; repeatable (default: direction, layer, "
-        "mlp and head); group: the heads that share keys and values",
+        "mlp and head); group: the heads that share keys and values; directions: the direction at "
+        "all these layers at once",
     )
     what.add_argument(
         "--at",
@@ -66,6 +68,13 @@ def add(commands: Any) -> None:
         type=int,
         metavar="N",
         help="most test scenarios whose sentences are read out (default: all)",
+    )
+    how.add_argument(
+        "--word",
+        action="append",
+        metavar="WORD",
+        help="class word whose log-odds as the next token after a sentence are read out, by its "
+        "first token; repeatable, taken together (default: the label of the emotion)",
     )
     add_options(how, "--seed")
     run = parser.add_argument_group("run")
@@ -90,6 +99,7 @@ def _ablate(arguments: argparse.Namespace) -> int:
                 neutral=arguments.neutral,
                 n_sentences=arguments.sentences,
                 seed=arguments.seed,
+                words=tuple(dict.fromkeys(arguments.word or ())),
             ),
             run_id=arguments.run_id,
             allow_pickle_weights=arguments.allow_pickle_weights,

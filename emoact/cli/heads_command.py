@@ -8,6 +8,7 @@ from typing import Any
 from emoact.cli.causes_following import answer
 from emoact.cli.lens_command import add_direction, direction_fields
 from emoact.cli.parsing import add_command, add_options
+from emoact.errors import RequestError
 
 
 def add(commands: Any) -> None:
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
         "exactly, from one pass over the saved prompts.",
         example="emoact heads --model smollm2-135m --emotion gratitude --layer 15\n"
         "emoact heads --model smollm2-135m --emotion anger --layer 15 --csv heads.csv\n"
-        "emoact heads --model smollm2-135m --emotion anger --layer 15 --text 'How dare you!'",
+        "emoact heads --model smollm2-135m --emotion anger --layer 15 --by token --text 'Oh no!'",
         run=_heads,
     )
     add_direction(heads)
@@ -27,6 +28,12 @@ def add(commands: Any) -> None:
         "--text",
         metavar="TEXT",
         help="take the projection of one sentence apart, token by token, through the warm model",
+    )
+    heads.add_argument(
+        "--by",
+        choices=("component", "token"),
+        default="component",
+        help="with --text, what a row of the table is",
     )
     heads.add_argument(
         "--permutations",
@@ -47,6 +54,8 @@ def _heads(arguments: argparse.Namespace) -> int:
 
     if arguments.text is not None:
         return _text(arguments)
+    if arguments.by == "token":
+        raise RequestError("--by token is of one sentence", remedy="Name it with --text.")
     prepared = prepare_heads(
         HeadsRequest(
             **direction_fields(arguments),
@@ -65,4 +74,5 @@ def _text(arguments: argparse.Namespace) -> int:
     from emoact.views.apart import Apart
 
     along, looked = looked_along(arguments, apart=True)
-    return show(Apart(along=along, looked=looked), arguments)
+    found = Apart(along=along, looked=looked)
+    return show(found, arguments, found.by_token if arguments.by == "token" else found.table)

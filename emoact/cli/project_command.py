@@ -11,6 +11,8 @@ from emoact.cli.output import print_json, print_line, say, write_table
 from emoact.cli.parsing import add_command, add_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emoact.causes.project import Along
     from emoact.host.client import Looked
     from emoact.views.apart import Apart
@@ -80,7 +82,8 @@ def _text(arguments: argparse.Namespace) -> int:
     from emoact.views.trajectory import Trajectory
 
     along, looked = looked_along(arguments)
-    return show(Trajectory(along=along, looked=looked), arguments)
+    found = Trajectory(along=along, looked=looked)
+    return show(found, arguments, found.table)
 
 
 def looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple[Along, Looked]:
@@ -117,12 +120,12 @@ def looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple
     return along, looked
 
 
-def show(found: Trajectory | Apart, arguments: argparse.Namespace) -> int:
-    """Print what a text gave: JSON, or its sentences and its table."""
+def show(found: Trajectory | Apart, arguments: argparse.Namespace, table: pd.DataFrame) -> int:
+    """Print what a text gave: JSON, or its sentences and a table."""
     if arguments.json:
         print_json(found.document)
         return 0
     for sentence in found.sentences:
         say(sentence) if arguments.csv else print_line(sentence)
-    write_table(found.table, arguments.csv)
+    write_table(table, arguments.csv)
     return 0

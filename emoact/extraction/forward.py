@@ -20,10 +20,10 @@ OnDone = Callable[[Pass], None]
 _Key = tuple[SiteName, int]
 
 
-def hook_names(sites: Sequence[SiteName], n_layers: int) -> dict[str, _Key]:
-    """Full hook name -> (site, layer)."""
+def hook_names(sites: Sequence[SiteName], n_layers: int) -> dict[_Key, str]:
+    """(site, layer) -> full hook name; two sites may read one hook."""
     return {
-        site(name).hook_at(layer): (name, layer)
+        (name, layer): site(name).hook_at(layer)
         for name in sites
         for layer in site(name).layer_range(n_layers)
     }
@@ -83,8 +83,12 @@ class HookReader:
             EmoactError: A hook did not fire, or an activation is not finite in half precision.
         """
         taker = _Taker(self._device, put, n_expected=len(self._names), staged=self._staged)
-        hooks = [(name, taker.hook(site, layer)) for name, (site, layer) in self._names.items()]
-        route = shortcut(self._bridge, self._names) if self._direct else nullcontext(False)
+        hooks = [(name, taker.hook(*key)) for key, name in self._names.items()]
+        route = (
+            shortcut(self._bridge, set(self._names.values()))
+            if self._direct
+            else nullcontext(False)
+        )
         # Attached once for all passes: resolving the names costs as much as a small pass.
         with self._bridge.hooks(fwd_hooks=hooks), route as is_free:
             for one_pass in passes:
@@ -100,7 +104,7 @@ class HookReader:
                 on_done(one_pass)
 
     def _check_fired(self, fired: set[_Key]) -> None:
-        missing = set(self._names.values()) - fired
+        missing = set(self._names) - fired
         if missing:
             name, layer = min(missing)
             raise EmoactError(

@@ -25,13 +25,14 @@ def single_prompt(bridge: Any, ids: np.ndarray, sites: Sequence[SiteName]) -> Re
         (site, layer) -> float64, in the shape that the site's record says.
     """
     wanted = hook_names(sites, bridge.cfg.n_layers)
+    read = set(wanted.values())
     tokens = torch.from_numpy(np.asarray(ids, dtype=np.int64))[None].to(bridge.cfg.device)
     with torch.no_grad():
-        _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in wanted)
+        _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in read)
     # Copied, so that nothing of the pass stays alive.
     return {
         key: cache[name][0].detach().to(device="cpu", dtype=torch.float64).numpy().copy()
-        for name, key in wanted.items()
+        for key, name in wanted.items()
     }
 
 

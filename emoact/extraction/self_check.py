@@ -74,7 +74,7 @@ def additivity_error(bridge: Any, ids: np.ndarray) -> float:
     or in parallel.
     """
     stream, parts = "resid_pre", [site.name for site in sites.SITES if site.is_added]
-    if not hook_names(["attn_out"], bridge.cfg.n_layers).keys() <= bridge.hook_dict.keys():
+    if not set(hook_names(["attn_out"], bridge.cfg.n_layers).values()) <= set(bridge.hook_dict):
         stream, parts = "resid_mid", [part for part in parts if part != "attn_out"]
     try:
         found = single_prompt(bridge, ids, ("resid_pre", stream, *parts, "resid_post"))
@@ -101,7 +101,7 @@ def check_hooks(bridge: Any, options: ExtractionOptions, name: str) -> None:
     there = bridge.hook_dict
     lacking: dict[str, str] = {}
     for site in sites.site_names():
-        for hook in hook_names([site], bridge.cfg.n_layers):
+        for hook in hook_names([site], bridge.cfg.n_layers).values():
             if hook not in there:
                 lacking.setdefault(site, hook)
     for site in options.sites:

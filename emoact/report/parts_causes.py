@@ -33,9 +33,9 @@ def causes(material: Material, words: Words) -> tuple[Section, ...]:
         if "result" in choice
         for row in steer_result.strongest_of_each(steered[choice["result"]])
     ]
-    said += [
-        _ablated(ablated[choice["ablation"]], words) for choice in choices if "ablation" in choice
-    ]
+    for choice in choices:
+        if "ablation" in choice:
+            said += _ablated(ablated[choice["ablation"]], words)
     return (words.section("causes", [words("causes.lead"), bullets(said), *blocks], level=3),)
 
 
@@ -62,14 +62,16 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
     )
 
 
-def _ablated(saved: SavedCause, words: Words) -> Marked:
+def _ablated(saved: SavedCause, words: Words) -> list[Marked]:
     found, settings = saved.found, saved.found["settings"]
     first = ablate.table_of(saved).to_dict("records")[0]
-    return words(
-        "causes.ablated_random" if found["random_weights"] else "causes.ablated",
-        model=found["model"],
-        emotion=words.emotion(settings["emotion"]),
-        layer=settings["layer"],
+    where = {"model": found["model"], "emotion": words.emotion(settings["emotion"])}
+    where["layer"] = settings["layer"]
+    if found["random_weights"]:
+        return [words("causes.ablated_random", **where)]
+    total = words(
+        "causes.ablated",
+        **where,
         part=ablate.name_of(first),
         by=settings["by"],
         total=numbers.signed(first["total"], ".3g"),
@@ -78,3 +80,5 @@ def _ablated(saved: SavedCause, words: Words) -> Marked:
         direct=numbers.signed(first["direct"], ".3g"),
         contrast=numbers.significant(found["contrast"]),
     )
+    odds = ablate.odds_of(saved)
+    return [total] if odds is None else [total, words("causes.odds", **where, **odds)]

@@ -281,7 +281,12 @@ def _ablate_form(
             width=150,
         )
         parts = st.multiselect(
-            "Parts", PART_KINDS, ["direction", "layer", "mlp"], key="ablate-parts", width=320
+            "Parts",
+            PART_KINDS,
+            ["direction", "directions", "layer", "mlp"],
+            key="ablate-parts",
+            width=320,
+            help="One part after the other; directions: the direction at all layers at once.",
         )
         by = st.selectbox(
             "In their place",
@@ -291,6 +296,14 @@ def _ablate_form(
             width=150,
             help="Nothing, the mean over neutral training prompts, or that over the neutral prompt "
             "of the same scenario.",
+        )
+        words = st.text_input(
+            "Class words",
+            key="ablate-words",
+            placeholder=str(emotion),
+            width=220,
+            help="Words, apart by commas, whose log-odds as the next token after a sentence are "
+            "read out by their first tokens. The label where none is named.",
         )
     if not parts:
         st.caption("Choose at least one kind of part.")
@@ -305,6 +318,7 @@ def _ablate_form(
             by=by,
             neutral=neutral,
             n_sentences=SWEEP_SENTENCES,
+            words=tuple(dict.fromkeys(filter(None, map(str.strip, words.split(","))))),
         ),
     )
 

@@ -30,8 +30,9 @@ from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
-from emoact.ui.sentence_form import typed_sentence
+from emoact.ui.sentence_form import SENTENCE, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
+from emoact.views.apart import Apart
 from emoact.views.attention import TYPED, of_prompt
 from emoact.views.cards import of_heads
 from emoact.views.heads import Heads, label
@@ -42,6 +43,9 @@ from emoact.views.view import Choice, View
 
 _NEUTRAL = "neutral"
 _NEXT = "heads-next"
+_PROMPT = "heads-prompt"
+_MOST_PROMPTS = 2000
+"""Prompts of a class that are listed."""
 KINDS = ("heads", "lens", "project", "attention")
 """Kinds of runs that this page shows."""
 
@@ -118,7 +122,7 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if view.name == "lens" and source.lens(choice) is None:
         _lens_form(results, source, choice)
         return None
-    if view.name not in ("projections", "trajectory"):
+    if view.name not in ("projections", "trajectory", "tokens"):
         return source
     found = source.chosen(choice).found
     own = tuple(file for file in unit_files(results) if file.folder == found["model"])
@@ -130,20 +134,50 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     along = checked.value
     if along is None or view.name == "projections":
         return dataclasses.replace(source, along=along)
+    apart = view.name == "tokens"
+    sites = target.sites if apart else (target.site,)
     try:
-        request = request_like(along.folder, along.configuration, (target.site,))
+        request = request_like(along.folder, along.configuration, sites)
     except RequestError as error:
         error_box(error, title="A sentence cannot be read as these files were")
         return None
+    _saved_prompt(along, own)
     typed = typed_sentence(
         request,
         along.configuration or {},
         along=(along.direction.unit, target.site, target.layer),
         asked_of=choice["result"],
+        apart=apart,
     )
     if typed is None:
         return None
+    if apart:
+        return dataclasses.replace(source, apart=Apart(along=along, looked=typed))
     return dataclasses.replace(source, trajectory=Trajectory(along=along, looked=typed))
+
+
+def _saved_prompt(along: Along, files: tuple[UnitFile, ...]) -> None:
+    """A list of the saved prompts of a direction, from which the sentence can be taken."""
+    units = [unit_card(file).unit for file in files]
+    texts = {
+        f"{unit.emotion}: {unit.prompt_id(sample)}": unit.prompt_text(sample)
+        for unit in units
+        if unit is not None and unit.emotion in (along.emotion, along.neutral)
+        for sample in range(min(unit.n_samples, _MOST_PROMPTS))
+    }
+
+    def take() -> None:
+        st.session_state[SENTENCE] = texts.get(st.session_state[_PROMPT], "")
+
+    st.selectbox(
+        "Saved prompt",
+        list(texts),
+        index=None,
+        key=_PROMPT,
+        on_change=take,
+        placeholder="Type a sentence below, or choose a prompt",
+        width=420,
+    )
 
 
 # What is on disk is part of the key.

@@ -15,6 +15,8 @@ from emoact.sites import SiteName
 from emoact.ui.boxes import error_box
 from emoact.views.text import mono
 
+SENTENCE = "sentence-text"
+"""Key of the field, whose text another control may set before it is drawn."""
 _ANSWERED = "sentence-answered"
 
 
@@ -24,6 +26,7 @@ def typed_sentence(
     *,
     along: tuple[np.ndarray, SiteName, int] | None = None,
     asked_of: str = "",
+    apart: bool = False,
 ) -> Looked | None:
     """Draw the form; what the model answered, or None where there is nothing to show yet.
 
@@ -32,6 +35,7 @@ def typed_sentence(
         configuration: What the files record.
         along: As in `look_at`.
         asked_of: Name of that direction; an answer about another one is not shown.
+        apart: As in `look_at`.
     """
     with (
         st.form("sentence-form", border=False),
@@ -39,7 +43,7 @@ def typed_sentence(
     ):
         text = st.text_input(
             "Sentence",
-            key="sentence-text",
+            key=SENTENCE,
             bind="query-params",
             placeholder="You drove two hours just to bring me my keys.",
         )
@@ -49,7 +53,7 @@ def typed_sentence(
         words = "Reading the sentence" if is_warm(request) else f"Loading {request.model}"
         try:
             with st.spinner(words, show_time=True):
-                typed = look_at(request, text, along=along)
+                typed = look_at(request, text, along=along, apart=apart)
             check_bos(typed.bos, configuration)
         except EmoactError as error:
             error_box(error, title="There is no answer")

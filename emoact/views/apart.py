@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from emoact import numbers
 from emoact.causes.heads import name_of
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMED = 3
+N_SHOWN = 12
+"""Components that are shown token by token."""
+
+OTHERS = "all others"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +47,47 @@ class Apart:
         return found
 
     @property
+    def names(self) -> list[str]:
+        """Name of every component."""
+        return [name_of(row) for row in self.looked.components]
+
+    @property
+    def pooled(self) -> Float[np.ndarray, " component"]:
+        """Contribution of every component to the pooled text."""
+        pooled: np.ndarray = pool_sample(
+            self.contributions.T.astype(np.float32),
+            pooling=self.along.target.pooling,
+            content=self.looked.content,
+        )
+        return pooled
+
+    @property
+    def order(self) -> Int[np.ndarray, " component"]:
+        """Rows of the components, the largest pooled contribution first."""
+        return np.argsort(-np.abs(self.pooled), kind="stable")
+
+    @property
+    def by_token(self) -> pd.DataFrame:
+        """One row for each token of the text, in order.
+
+        `position`, `token`, `projection` (the sum of all components), the largest components by
+        name, and `all others` together.
+        """
+        import pandas as pd
+
+        places = np.arange(*self.looked.content)
+        own, largest = self.contributions[:, places], self.order[:N_SHOWN]
+        return pd.DataFrame(
+            {
+                "position": places,
+                "token": [self.looked.token_strings[at] for at in places],
+                "projection": own.sum(axis=0),
+                **{self.names[row]: own[row] for row in largest},
+                OTHERS: np.delete(own, largest, axis=0).sum(axis=0),
+            }
+        )
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row for each component, the largest first.
 
@@ -52,26 +97,15 @@ class Apart:
         import pandas as pd
 
         start, stop = self.looked.content
-        pooled = [
-            float(
-                pool_sample(
-                    row[:, None].astype(np.float32),
-                    pooling=self.along.target.pooling,
-                    content=self.looked.content,
-                )[0]
-            )
-            for row in self.contributions
-        ]
         most = start + np.abs(self.contributions[:, start:stop]).argmax(axis=1)
         table = pd.DataFrame(self.looked.components).assign(
-            contribution=pooled,
+            contribution=self.pooled.astype(float),
             token=[self.looked.token_strings[at] for at in most],
             position=most,
             at_token=self.contributions[np.arange(len(most)), most],
         )
         whole = {name: table[name].astype("Int64") for name in ("layer", "head", "kv_group")}
-        order = table["contribution"].abs().sort_values(ascending=False, kind="stable").index
-        return table.assign(**whole).loc[order].reset_index(drop=True)
+        return table.assign(**whole).iloc[self.order].reset_index(drop=True)
 
     @property
     def sentences(self) -> list[str]:

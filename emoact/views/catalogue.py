@@ -11,6 +11,7 @@ from emoact.views.along import LENS, PROJECTIONS, TRAJECTORY
 from emoact.views.attention import ATTENTION, ATTENTION_HEADS
 from emoact.views.by_layer import BY_LAYER
 from emoact.views.causes import ABLATIONS, DOSE_CURVES, STEERED_LAYERS
+from emoact.views.contributions import OF_PROMPTS, OF_TOKENS
 from emoact.views.cosines import COSINES
 from emoact.views.dimensions import DIMENSIONS
 from emoact.views.distribution import DISTRIBUTION
@@ -60,6 +61,8 @@ VIEWS: tuple[View[Any], ...] = (
     HEADS,
     COMPONENTS,
     LARGEST,
+    OF_PROMPTS,
+    OF_TOKENS,
     ATTENTION,
     ATTENTION_HEADS,
     LENS,

@@ -38,6 +38,10 @@ _ABLATED: Mapping[str, str] = {
     "in model units, when the part is taken out; interval over test scenarios.",
     "direct": "the part of it in what the ablated part itself adds to the stream.",
     "repair": "total − direct: what later layers do in answer.",
+    "log_prob": "change of the log-probability per token of the test sentences, in nats.",
+    "log_odds": "change of the log-odds that the token after a test sentence is the first one of a "
+    "class word: of the label, unless other words were named. Means over the sentences of the "
+    "emotion and of neutral.",
     "tied": "another part has exactly the same effect.",
 }
 
@@ -197,17 +201,9 @@ def _panel(rows: pd.DataFrame, emotion: str, *, x: str, every: pd.DataFrame) -> 
 
 
 def _key(rows: pd.DataFrame) -> list[Key]:
-    own = [
-        Key(
-            name=f"{emotion} (own)",
-            kind="line",
-            colour=of_emotion(emotion),
-            symbol=of_emotion(emotion),
-        )
-        for emotion in emotion_order(rows["emotion"])
-    ]
+    first = of_emotion(emotion_order(rows["emotion"])[0])
     return [
-        *own,
+        Key(name="own sentences", kind="line", colour=first, symbol=first),
         Key(name="other emotions", kind="line", dash="dash"),
         Key(name="neutral: cost", kind="line", colour="muted", dash="dot"),
         Key(name="random directions", kind="band", colour="null"),
@@ -336,6 +332,7 @@ def ablated_command(source: Causes, choice: Choice) -> list[str]:
     words += [f"--at={layer}" for layer in settings["at"]]
     if settings["n_sentences"] is not None:
         words += ["--sentences", str(settings["n_sentences"])]
+    words += [f"--word={word}" for word in settings.get("words", ())]
     return [*words, "--neutral", settings["neutral"], "--seed", str(settings["seed"])]
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from emoact.causes.heads import ALPHA, name_of, sentences_of, table_of
+from emoact.causes.heads import ALPHA, N_LARGEST, name_of, sentences_of, table_of
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.host.client import Looked
 from emoact.numbers import plural, significant
+from emoact.views.apart import Apart
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
 from emoact.views.text import md
 from emoact.views.trajectory import Trajectory
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
-_LARGEST = 10
 _IN_REPORT = 6
 _ROW, _HEAD = 30, 70
 _TERMS: Mapping[str, str] = {
@@ -46,6 +46,7 @@ class Heads:
         patterns: Attention patterns of saved prompts on disk, newest first.
         along: The saved prompts along the chosen direction, or None.
         trajectory: A typed sentence along the chosen direction, or None.
+        apart: A typed sentence taken apart along it, or None.
     """
 
     saved: tuple[SavedCause, ...]
@@ -54,6 +55,7 @@ class Heads:
     patterns: tuple[SavedCause, ...] = ()
     along: Along | None = None
     trajectory: Trajectory | None = None
+    apart: Apart | None = None
 
     @property
     def named(self) -> dict[str, SavedCause]:
@@ -207,7 +209,7 @@ def show_layers(source: Heads, choice: Choice) -> Shown:
 def show_largest(source: Heads, choice: Choice) -> Shown:
     """The ten largest components with their intervals."""
     saved = source.chosen(choice)
-    table = table_of(saved).head(_LARGEST)
+    table = table_of(saved).head(N_LARGEST)
     labels = [name_of(row) for row in table.to_dict("records")]
     table = table.assign(name=labels)
     marks = [

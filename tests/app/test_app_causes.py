@@ -37,6 +37,10 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     assert table.value["layer"].tolist() == [1] * 6
     assert table.value["verdict"].tolist().count("causal") == 1
     assert "nats a token" in str(figure(app))
+    # The panels have the emotions in their titles; the legend does not repeat them.
+    key = [trace["name"] for trace in figure(app)["data"] if trace.get("showlegend")]
+    assert key[0] == "own sentences"
+    assert not any("anger" in name or "gratitude" in name for name in key)
 
 
 def test_every_view_of_the_results_is_drawn(results: Path) -> None:
@@ -54,6 +58,8 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
     figures = "MLP 1 -2 [-2.1, -1.9], of which -1 is direct"
     assert figures.replace(" -", " \N{MINUS SIGN}").replace("[-", "[\N{MINUS SIGN}") in said
     assert "2 of 4 ablations have exactly the same effect" in said
+    odds = "The log-odds of 'anger' as the next token change most without MLP 1: -0.5 after"
+    assert odds.replace("-0", "\N{MINUS SIGN}0") in said
 
 
 def test_a_view_without_a_result_says_so(results: Path) -> None:

@@ -49,6 +49,11 @@ def test_every_view_of_a_result_is_drawn(results: Path) -> None:
         assert "The weights are random" in words(app)
         rows[view] = len(app.dataframe[0].value)
     assert rows == {"heads": 4, "components": 5, "largest": 7}
+    # Below the largest components stand their contributions to every prompt.
+    by_prompt = app.dataframe[1].value
+    assert by_prompt["prompt"].tolist() == ["gratitude-0", "gratitude-1", "neutral-0"]
+    assert by_prompt["head 1.0"].tolist() == [1.5, 1.1, 0.1]
+    assert "neutral-0" in app.get("plotly_chart")[1].proto.spec
 
 
 def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from emoact import read_all
 from emoact.causes.ablation import Ablations, Means, Part
@@ -28,6 +29,9 @@ TEXTS = (
 )
 N_HEADS, D_HEAD, READ = 4, 8, 2
 LABELS = ("anger", "neutral")
+WORDS = (7, 300)
+WANTED = ("soup", "angry")
+KINDS = ("direction", "directions", "layer", "mlp", "head")
 
 
 @pytest.mark.parametrize("family", PROJECTIONS)
@@ -36,7 +40,8 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
     options = ExtractionOptions(sites=("resid_pre",))
     engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
     texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+        Text(ids=each.ids, changed_from=1, scored=each.content, words=WORDS)
+        for each in engine.tokenise(TEXTS)
     ]
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(READ + 1, engine.facts.d_model))
@@ -53,15 +58,16 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
     assert kinds == {"head", "mlp", "layer", "direction"} | (
         {"group"} if family in ("llama", "gemma3_text") else set()
     )
-    for part in [part for part in found.parts if part.kind != "layer"]:
+    together = Part(kind="directions", layer=0, layers=(0, 1))
+    for part in [*(part for part in found.parts if part.kind != "layer"), together]:
         whole = found.without(part.layer)
         for replacement in (None, means):
             changed = found.ablated(part, replacement)
             for at, text in enumerate(texts):
                 ids = text.ids.tolist()
                 value: Any = np.zeros(engine.facts.d_model, np.float32)
-                if part.kind == "direction":
-                    value = units[part.layer]
+                if part.kind in ("direction", "directions"):
+                    value = units
                 elif part.heads:
                     value = np.zeros((len(part.heads), D_HEAD), np.float32)
                 if replacement is not None and part.kind == "mlp":
@@ -77,9 +83,16 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
                         value,
                         units[READ],
                         read_layer=READ,
+                        words=WORDS,
                     )
                     assert ours.projection == pytest.approx(expected[0], abs=1e-5)
+                    assert ours.log_odds == pytest.approx(expected[2], abs=1e-5)
                     assert ours.log_prob == pytest.approx(expected[1], abs=1e-5 * len(ids))
+                if part.kind == "direction":
+                    stream = hugging_face_activations(model, ids)["resid_pre"][part.layer][1:]
+                    size = (stream @ units[part.layer]).mean()
+                    removed = -size * (units[part.layer] @ units[READ])
+                    assert changed[at].direct == pytest.approx(removed, abs=1e-5)
                 if part.layer == READ - 1 and part.kind == "mlp" and family != "gpt_neox":
                     # Nothing comes behind the last MLP, so that all of its effect is direct.
                     total = changed[at].projection - whole[at].projection
@@ -123,16 +136,19 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("EMOACT_HOST_IDLE_S", "0")
     monkeypatch.chdir(tmp_path)
-    snapshot = save_in_hub_cache(
-        seeded_model(tiny_config("llama", 2_000)), "lab/tiny", tmp_path / "hub-home"
-    )
+    made = seeded_model(tiny_config("llama", 2_000))
+    with torch.no_grad():
+        blocks_of(made)[0].self_attn.o_proj.weight[:, : 2 * D_HEAD] = 0
+    snapshot = save_in_hub_cache(made, "lab/tiny", tmp_path / "hub-home")
     assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
     asked = ["ablate", "--emotion", "anger", "--layer", str(READ), "--by", "zero"]
+    asked += [f"--word={word}" for word in WANTED] + [f"--part={kind}" for kind in KINDS]
     for words, message in (
         (["--layer", "3"], "layer is 3"),
         (["--layer", "0"], "no part comes before layer 0"),
         (["--at", "2"], "layer 2 does not come before layer 2"),
         (["--emotion", "joy"], "there is no class 'joy'"),
+        (["--word", " "], "a class word is empty"),
     ):
         assert main([*asked, *words]) == 2
         assert message in capsys.readouterr().err
@@ -140,10 +156,14 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     rows = found["ablations"]
-    assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS)
+    assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS) + 1
     for row in rows:
         assert row["total"] == pytest.approx(row["direct"] + row["repair"])
         assert row["low"] <= row["total"] <= row["high"]
+    # Exact ties are flagged: two heads without weights change nothing.
+    dead = [row for row in rows if row["layer"] == 0 and row["heads"] in ("0", "1")]
+    assert [row["total"] for row in dead] == [0.0, 0.0]
+    assert [row for row in rows if row["tied"]] == dead
 
     model = hugging_face(snapshot)
     tokens = {
@@ -162,7 +182,12 @@ def test_the_command_gives_what_plain_hugging_face_gives(
         means.append(np.mean([stream[1:].mean(axis=0) for stream in streams], axis=0))
     unit = (means[0] - means[1]) / np.linalg.norm(means[0] - means[1])
     part, nothing = Part(kind="mlp", layer=0), np.zeros(32, np.float32)
-    contrasts, said = [], 0.0
+    contrasts, said, odds = [], 0.0, np.float64(0.0)
+    tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+    first_tokens = [
+        int(tokenizer(f" {w}", add_special_tokens=False)["input_ids"][0]) for w in WANTED
+    ]
+    assert found["words"] == list(WANTED)
     for asked_part in (None, part):
         by_class = {
             label: [
@@ -174,6 +199,7 @@ def test_the_command_gives_what_plain_hugging_face_gives(
                     nothing,
                     unit,
                     read_layer=READ,
+                    words=first_tokens,
                 )
                 for s in found["test_scenarios"]
             ]
@@ -182,8 +208,10 @@ def test_the_command_gives_what_plain_hugging_face_gives(
         projections = [np.mean([each[0] for each in by_class[label]]) for label in LABELS]
         contrasts.append(projections[0] - projections[1])
         said = sum(each[1] for each in by_class["anger"]) - said
+        odds = np.mean([each[2] for each in by_class["anger"]]) - odds
     (row,) = [row for row in rows if row["part"] == "mlp" and row["layer"] == 0]
     assert found["contrast"] == pytest.approx(contrasts[0], abs=1e-5)
     assert row["total"] == pytest.approx(contrasts[1] - contrasts[0], abs=1e-5)
+    assert row["log_odds"] == pytest.approx(odds, abs=1e-5)
     n_tokens = sum(len(tokens["anger"][s]) - 1 for s in found["test_scenarios"])
     assert row["log_prob"] == pytest.approx(said / n_tokens, abs=1e-5)

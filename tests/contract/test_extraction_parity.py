@@ -22,6 +22,7 @@ from tests.support.families import CONTEXT, WINDOW
 from tests.support.reference import (
     hugging_face,
     hugging_face_activations,
+    hugging_face_outputs,
     largest_difference,
     transformer_lens_activations,
 )
@@ -186,6 +187,19 @@ def test_the_stream_before_the_mlp_holds_what_attention_added(family: Family) ->
         if site == "resid_mid":
             total = found["resid_pre", layer, sample] + found["attn_out", layer, sample]
             assert largest_difference(total, rows) < 1e-5
+
+
+def test_the_stream_behind_every_layer_is_what_plain_hugging_face_gives(family: Family) -> None:
+    options = ExtractionOptions(sites=("resid_post", "resid_post_all"))
+    engine = engine_of(resolve_model(str(family.folder)), options, texts=TEXTS)
+    prompts, found = _computed(engine, TEXTS)
+    last = engine.facts.n_layers - 1
+    for sample, prompt in enumerate(prompts):
+        expected = hugging_face_outputs(family.model, prompt.ids.tolist())
+        for layer, rows in enumerate(expected):
+            ours = found["resid_post_all", layer, sample]
+            assert largest_difference(ours, rows) < PARITY
+        np.testing.assert_array_equal(found["resid_post", last, sample], ours)
 
 
 @pytest.mark.parametrize("family_name", ["gpt2", "gpt_neox", "gpt_neo"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,11 +16,13 @@ from emoact.causes.components import collect_terms
 from emoact.causes.contributions import TERM_SITES, ContrastSettings, Target, contributions, project
 from emoact.cli import main
 from emoact.errors import RequestError
+from emoact.models import hosts
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.stats.design import design_of
 from emoact.store.reading import read
 from tests.support.families import FAMILIES, Family, tiny_config
+from tests.support.pages import ROOT, click, figure, open_page, words
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
 from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
@@ -157,6 +160,13 @@ def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
     kinds = [component["component"] for component in found["components"]]
     assert kinds == ["embedding", *(["head"] * 4 + ["mlp"]) * 2]
     assert all(0 < component["p"] <= 1 for component in found["components"])
+    kept = found["by_prompt"]
+    assert kept["emotion"] == ["anger"] * 3 + ["neutral"] * 3
+    largest = sorted(contrasts, key=abs, reverse=True)[:10]
+    differences = [
+        np.mean(values[:3]) - np.mean(values[3:]) for values in kept["contributions"].values()
+    ]
+    assert differences == pytest.approx(largest)
     # Asked again, it is read from disk.
     assert main(asked) == 0
     again = capsys.readouterr()
@@ -194,6 +204,40 @@ def test_a_sentence_is_taken_apart_token_by_token(
     assert np.abs(values.sum(axis=0) - stream @ direction).max() < 1e-5 * largest
     assert found["projection"] == pytest.approx(values.sum(axis=0).tolist())
     assert "contribute most" in found["sentences"][0]
+    # The saved prompt with the same text.
+    assert main([*asked, *FEW]) == 0
+    kept = json.loads(capsys.readouterr().out)["by_prompt"]
+    at = kept["prompt"].index("anger-1")
+    assert kept["projection"][at] == pytest.approx(stream[1:].mean(axis=0) @ direction, rel=1e-5)
+
+
+def test_the_page_and_the_command_take_a_saved_prompt_apart_by_token(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(results)]
+    assert main([*asked, *FEW]) == 0
+    assert main([*asked, "--by", "token"]) == 2
+    assert "Name it with --text" in capsys.readouterr().err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOACT_RESULTS", str(results))
+        patch.setenv(hosts.IDLE, "60")
+        patch.chdir(ROOT)
+        app = open_page("heads", view="tokens")
+        app.selectbox(key="heads-prompt").set_value("anger: anger-1").run()
+        assert app.text_input(key="sentence-text").value == TEXTS[1]
+        click(app, "Look at the sentence")
+        file = tmp_path / "tokens.csv"
+        assert main([*asked, "--text", TEXTS[1], "--by", "token", "--csv", str(file)]) == 0
+        hosts.leave_others()
+    (table,) = (each.value for each in app.dataframe)
+    assert "contribute most" in words(app)
+    assert figure(app)["data"][0]["type"] == "heatmap"
+    assert table["token"].tolist()[0] == "You"
+    pd.testing.assert_frame_equal(pd.read_csv(file), table, check_dtype=False, rtol=1e-6)
+    # The components of a token sum to its projection, which plain Hugging Face gives above.
+    parts = table.drop(columns=["position", "token", "projection"])
+    assert list(parts)[-1] == "all others"
+    np.testing.assert_allclose(parts.sum(axis=1), table["projection"], rtol=1e-5)
 
 
 def test_files_of_another_model_are_refused(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from emoact import read_all
 from emoact.causes import patterns
 from emoact.causes.attention import SHARES
 from emoact.causes.patterns import PatternWriter, packed, read_pattern, saved_patterns, unpacked
@@ -108,6 +109,33 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
         n_tokens += len(ids) - 1
     means = np.array([[row[n] for n in SHARES] for row in found["heads"]])
     np.testing.assert_allclose(means, rows.reshape(-1, 3) / n_tokens, atol=1e-4)
+
+
+def test_patterns_of_an_extraction_are_kept_compactly(
+    results: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(results.parent)
+    plain = hugging_face(next(results.parent.glob("hub-home/hub/*/snapshots/*")))
+    asked = ["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl", "--emotion", "anger"]
+    sizes = {}
+    for store, words in (
+        ("pickle", ["--store", "pickle"]),
+        ("compact", ["--store", "compact", "--precision", "rel1e-3"]),
+    ):
+        folder = tmp_path / store
+        words += ["--site", "pattern", "--results", str(folder)]
+        assert main([*asked, *words]) == 0
+        (unit,) = read_all(folder)
+        sizes[store] = unit.path.stat().st_size
+        for sample, ids in enumerate(unit.tokens):
+            expected = eager(plain, ids.tolist())
+            found = np.stack([layer[sample] for layer in unit.site("pattern")])
+            np.testing.assert_allclose(found, expected, atol=HALF)
+        assert main(["verify", "--results", str(folder)]) == 0
+    assert sizes["compact"] < 0.6 * sizes["pickle"]
 
 
 def test_a_disk_without_room_is_named_before_a_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def steered_logits(model: Any, ids: list[int], layer: int, vector: np.ndarray) -
 
     def add(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stream = (args[0] if args else kwargs["hidden_states"]).clone()
-        stream[:, 1:] += torch.tensor(vector, dtype=torch.float32)
+        stream[:, 1:] += torch.tensor(vector).to(stream)
         return (
             ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
         )
@@ -52,17 +53,19 @@ def ablated(
     unit: np.ndarray,
     *,
     read_layer: int,
-) -> tuple[float, float]:
-    """Projection at the read layer and log-probability of the text, by plain forward hooks.
+    words: Sequence[int] = (0,),
+) -> tuple[float, float, float]:
+    """Projection, log-probability of the text and log-odds of next tokens, by plain forward hooks.
 
     Args:
         model: The bare model.
         projection: Module of a block that maps what the heads give into the stream.
         ids: Tokens of the text.
         part: What is ablated, or None.
-        value: What stands in its place behind the first token; a unit vector for a direction.
+        value: What stands in its place behind the first token; for directions, units by layer.
         unit: Direction that the stream is projected on.
         read_layer: Layer whose input is projected.
+        words: Tokens that may follow the text.
     """
     handles, read = [], []
 
@@ -87,16 +90,24 @@ def ablated(
             rows[:, 1:] = torch.tensor(value)
             return rows
 
-        def project(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            rows = stream(args, kwargs).clone()
-            along = torch.tensor(value, dtype=rows.dtype)
-            rows[:, 1:] -= (rows[:, 1:] @ along)[..., None] * along
-            return (
-                ((rows, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": rows})
-            )
+        def project(layer: int) -> Any:
+            def out(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                rows = stream(args, kwargs).clone()
+                along = torch.tensor(value[layer], dtype=rows.dtype)
+                rows[:, 1:] -= (rows[:, 1:] @ along)[..., None] * along
+                return (
+                    ((rows, *args[1:]), kwargs)
+                    if args
+                    else (args, {**kwargs, "hidden_states": rows})
+                )
 
-        if part.kind == "direction":
-            handles.append(block.register_forward_pre_hook(project, with_kwargs=True))
+            return out
+
+        if part.kind in ("direction", "directions"):
+            handles += [
+                blocks[each].register_forward_pre_hook(project(each), with_kwargs=True)
+                for each in part.layers or (part.layer,)
+            ]
         elif part.kind == "mlp":
             names = ("post_feedforward_layernorm", "mlp")
             module = next(inside[name] for name in names if name in inside)
@@ -116,4 +127,5 @@ def ablated(
             handle.remove()
     said = torch.log_softmax(logits, dim=-1)
     total = sum(said[at - 1, ids[at]].item() for at in range(1, len(ids)))
-    return float((read[0][1:] @ unit).mean()), total
+    chance = torch.softmax(logits[-1], dim=-1)[list(words)].sum()
+    return float((read[0][1:] @ unit).mean()), total, float(torch.log(chance / (1 - chance)))

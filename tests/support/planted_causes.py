@@ -87,6 +87,7 @@ def plant_ablations(results: Path) -> SavedCause:
         "train_scenarios": ["s1", "s2", "s3"],
         "test_scenarios": ["s4", "s5"],
         "contrast": 3.0,
+        "words": ["anger"],
         "random_weights": False,
         "ablations": [
             {
@@ -100,6 +101,8 @@ def plant_ablations(results: Path) -> SavedCause:
                 "repair": total - direct,
                 "log_prob": -0.1,
                 "log_prob_neutral": 0.0,
+                "log_odds": total / 4,
+                "log_odds_neutral": 0.25,
                 "tied": part == "head",
             }
             for part, layer, heads, total, direct in rows

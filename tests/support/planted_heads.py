@@ -60,6 +60,12 @@ def plant_heads(
         "gap": 1e-7,
         "n_permutations": 2000,
         "components": components,
+        "by_prompt": {
+            "emotion": [emotion, emotion, "neutral"],
+            "prompt": [f"{emotion}-0", f"{emotion}-1", "neutral-0"],
+            "projection": [2.5, 2.0, 0.25],
+            "contributions": {"head 1.0": [1.5, 1.1, 0.1], "MLP 0": [0.6, 0.4, 0.1]},
+        },
     }
     settings = {"neutral": "neutral", "n_permutations": 2000, "n_bootstrap": 1000, "seed": 0}
     rests_on = {

@@ -77,6 +77,24 @@ def hugging_face_activations(
     return found
 
 
+@torch.no_grad()
+def hugging_face_outputs(model: Any, ids: list[int]) -> list[np.ndarray]:
+    """What every block gives, `[pos, d_model]` a layer, by plain forward hooks."""
+    found: list[np.ndarray] = []
+
+    def take(_module: object, _args: object, output: Any) -> None:
+        rows = output[0] if isinstance(output, tuple) else output
+        found.append(rows.reshape(len(ids), -1).double().numpy())
+
+    handles = [block.register_forward_hook(take) for block in blocks_of(model)]
+    try:
+        model(input_ids=torch.tensor([ids]), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
 def transformer_lens_activations(bridge: Any, ids: list[int]) -> Activations:
     """The report's way: one prompt at a time through `run_with_cache`."""
     _, cache = bridge.run_with_cache(torch.tensor([ids]))

@@ -52,7 +52,7 @@ def _count_calls(bridge: Any, inside: Callable[[], None]) -> int:
 
 def test_components_come_back_even_after_an_error(bridge: Any) -> None:
     before, how = _tree(bridge), bridge.original_model.config._attn_implementation
-    names = hook_names(saved_sites(), bridge.cfg.n_layers)
+    names = hook_names(saved_sites(), bridge.cfg.n_layers).values()
 
     def fail() -> None:
         with shortcut(bridge, names):

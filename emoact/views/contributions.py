@@ -1,0 +1,167 @@
+"""Contributions one by one: to every saved prompt, and to every token of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from emoact.causes.heads import PROMPT_COLUMNS, prompts_of
+from emoact.numbers import plural, significant
+from emoact.views.activations import by_emotion, token_label
+from emoact.views.apart import N_SHOWN
+from emoact.views.chart import Axis, Box, Cells, Chart, Panel, of_emotion, span
+from emoact.views.heads import RESULT, Heads, where
+from emoact.views.text import coloured, md
+from emoact.views.view import Caution, Choice, Remark, Shown, View
+
+_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="contributions")
+_PLACES = ("position", "token", "projection")
+_ROW, _HEAD = 34, 90
+_TERMS: Mapping[str, str] = {
+    "contribution": "what a component adds to the stream at one position, projected on the unit "
+    "direction, in model units.",
+    "projection": "the sum over all components: the stream at this position times the unit "
+    "direction.",
+    "all others": "the sum over the components that are not shown.",
+}
+
+
+def show_prompts(source: Heads, choice: Choice) -> Shown:
+    """What the largest components contribute to every prompt."""
+    saved = source.chosen(choice)
+    table = prompts_of(saved)
+    if not len(table):
+        return _NOTHING
+    names = [name for name in table if name not in PROMPT_COLUMNS]
+    limits = span(*(table[name] for name in names), at_least=(0.0, 0.0))
+    panels = [
+        Panel(
+            emotions=[emotion],
+            marks=[
+                Box(
+                    values=own[name].astype(float),
+                    name=name,
+                    colour=of_emotion(emotion),
+                    symbol=of_emotion(emotion),
+                    texts=own["prompt"].tolist(),
+                )
+                for name in names
+            ],
+            x=Axis(title="contribution (model units)", range=limits),
+            y=Axis(scale="category", categories=names),
+        )
+        for emotion, own in by_emotion(table)
+    ]
+    return Shown(
+        table=table,
+        chart=Chart(rows=[panels], heights=[_ROW * len(names) + _HEAD], unified=False),
+        caption="Contributions of the largest components to every saved prompt along the direction "
+        f"of {where(saved)}, in model units. Boxes reach from the first to the third quartile, "
+        "whiskers to 1.5 interquartile ranges.",
+        name=f"contributions-{saved.id[:6]}",
+    )
+
+
+def show_tokens(source: Heads, choice: Choice) -> Shown:
+    """What the largest components contribute to every token of a text."""
+    found = source.apart
+    if found is None:
+        return _NOTHING
+    table = found.by_token
+    names = [name for name in table if name not in _PLACES]
+    values = table[names].to_numpy(dtype=float).T
+    tokens = [
+        f"{position} {token_label(token)}"
+        for position, token in zip(table["position"], table["token"], strict=True)
+    ]
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    cells = Cells(
+        values=values.tolist(),
+        x=tokens,
+        y=names,
+        title="contribution",
+        diverging=True,
+        low=-largest,
+        high=largest,
+        hover="%{y} at %{x}: %{customdata[0]:.3g}",
+    )
+    panel = Panel(
+        marks=[cells],
+        x=Axis(scale="category", categories=tokens),
+        y=Axis(scale="category", categories=names),
+    )
+    return Shown(
+        table=table,
+        chart=Chart(rows=[[panel]], heights=[26 * len(names) + 150], unified=False)
+        if len(table)
+        else None,
+        caption=f"Contributions to every token of a text along the direction of "
+        f"{where(source.chosen(choice))}, in model units; the colours end at "
+        f"{significant(largest)}.",
+        name="contributions-tokens",
+        html=coloured(table["token"].tolist(), table["projection"].tolist()),
+    )
+
+
+def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
+    """The components that contribute most to the text."""
+    found = source.apart
+    if found is None:
+        return []
+    said: list[str] = [md(sentence) for sentence in found.sentences]
+    if found.looked.random_weights:
+        said[-1] = Caution(said[-1])
+    n = len(found.looked.components)
+    return [
+        *said,
+        Remark(
+            f"{plural(min(N_SHOWN, n), 'component')} of {n} by their contribution to the pooled "
+            "text. Blue tokens project on the side of the emotion, orange ones on the other."
+        ),
+    ]
+
+
+def _command(source: Heads, choice: Choice) -> list[str]:
+    found = source.chosen(choice).found
+    target = found["target"]
+    text = source.apart.looked.text if source.apart else ""
+    return [
+        *("heads", "--model", found["model"], "--emotion", found["emotion"]),
+        *("--layer", str(target["layer"]), "--site", target["site"]),
+        *(
+            "--pooling",
+            target["pooling"],
+            "--neutral",
+            found["neutral"],
+            "--by=token",
+            f"--text={text}",
+        ),
+    ]
+
+
+OF_PROMPTS = View[Heads](
+    name="largest-prompts",
+    page="heads",
+    title="The same by prompt",
+    question="Do the largest components write the direction in every prompt, or in a few?",
+    controls=(RESULT,),
+    show=show_prompts,
+    terms=_TERMS,
+    empty="This direction was taken apart before contributions were kept by prompt; taken apart "
+    "again, it has them.",
+    tab=False,
+    below=lambda _source, tab: tab == "largest",
+)
+OF_TOKENS = View[Heads](
+    name="tokens",
+    page="heads",
+    title="Contributions along a text",
+    question="At which tokens of a text do which components write the direction?",
+    controls=(RESULT,),
+    show=show_tokens,
+    answer=tokens_answer,
+    terms=_TERMS,
+    command=_command,
+)

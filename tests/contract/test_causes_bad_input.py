@@ -1,0 +1,151 @@
+"""Requests about causes that cannot be answered are named and refused; nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoact.causes.ablation import Ablations
+from emoact.causes.components import collect_terms
+from emoact.causes.contributions import Target
+from emoact.causes.passes import Text, UpperLayers
+from emoact.cli import main
+from emoact.errors import RequestError
+from emoact.models import hosts
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
+from emoact.store.convert import convert
+from tests.support.families import FAMILIES, tiny_config
+from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+from tests.support.tiny_results import TEXTS, tiny_results
+
+COMMANDS = (
+    ("heads", "--model", "lab/tiny", "--emotion", "anger", "--layer", "2"),
+    ("lens", "--model", "lab/tiny", "--emotion", "anger", "--layer", "2"),
+    ("ablate", "--emotion", "anger", "--layer", "2"),
+    ("steer", "--emotion", "anger", "--layer", "1", "--dose", "1"),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activations of a tiny model; no host outlives the module."""
+    with (
+        tiny_results(tmp_path_factory.mktemp("bad")) as results,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv(hosts.IDLE, "120")
+        yield results
+        hosts.leave_others()
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "results")
+
+
+def refused(
+    results: Path,
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    commands: Sequence[Sequence[str]] = COMMANDS,
+) -> None:
+    """Each of the commands is refused with these words and leaves no result."""
+    for command in commands:
+        capsys.readouterr()
+        assert main([*command, "--results", str(results)]) == code, command
+        assert message in capsys.readouterr().err, command
+        assert not list(results.glob("causes/*/*.json"))
+
+
+def test_files_of_another_model_are_refused(
+    results: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The same name, revision and sizes, and other weights behind them.
+    hosts.leave_others()
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
+    other = seeded_model(tiny_config("llama", 2_000), seed=1)
+    save_in_hub_cache(other, "lab/tiny", tmp_path / "hub-home")
+    refused(results, 1, "in the installed model differ by", capsys, COMMANDS[2:])
+    hosts.leave_others()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--bos", "none"), "were not made alike (anger, neutral)"),
+        (("--processing", "tl_compat"), "which changes what the layers add"),
+    ],
+)
+def test_files_of_another_policy_or_processing_are_refused(
+    results: Path, words: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl", "--overwrite", *words]
+    only = ["--emotion", "neutral"] if words[0] == "--bos" else []
+    assert main([*asked, *only, "--results", str(results)]) == 0
+    before = sorted((results / "runs").iterdir())
+    # Steering adds to the stream, which has one meaning with processed weights, too.
+    refused(results, 2, message, capsys, COMMANDS if only else COMMANDS[:3])
+    assert sorted((results / "runs").iterdir()) == before
+
+
+def test_a_text_longer_than_the_context_is_refused(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("heads", "project"):
+        asked = [name, "--model", "lab/tiny", "--emotion", "anger", "--layer", "2"]
+        assert main([*asked, "--results", str(results), "--text", "soup " * 300]) == 2
+        assert "takes at most" in capsys.readouterr().err
+
+
+def test_a_model_without_separate_heads_is_refused(tmp_path: Path) -> None:
+    family = next(each for each in FAMILIES if each.type == "recurrent_gemma")
+    source = resolve_model(str(save_tiny(family, tmp_path / "model")))
+    with pytest.raises(RequestError, match=r"no hook blocks\.0\.attn\.hook_z, so z cannot be read"):
+        engine_of(source, ExtractionOptions(sites=("z",)), texts=TEXTS)
+    engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
+    with pytest.raises(RequestError, match="no output projection of attention"):
+        collect_terms(engine, engine.tokenise(TEXTS), Target(layer=1))
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+    ]
+    directions = np.ones((2, engine.facts.d_model))
+    with pytest.raises(RequestError, match=r"no hook blocks\.0\.attn\.hook_z, so that its heads"):
+        Ablations(engine.bridge, texts, read=1, directions=directions, direct=True)
+
+
+def test_a_dose_that_makes_logits_infinite_gives_no_number(tmp_path: Path) -> None:
+    source = resolve_model(str(save_tiny("llama", tmp_path / "model")))
+    engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
+    ]
+    vectors = np.stack([np.zeros(engine.facts.d_model), np.full(engine.facts.d_model, 1e39)])
+    upper = UpperLayers(engine.bridge, texts, layer=1, direct=True)
+    for said in upper.log_probs(vectors, range(len(texts))):
+        assert np.isfinite(said[0]).all()
+        # The first scored token is predicted from BOS, which is not changed.
+        assert np.isnan(said[1][1:]).all()
+
+
+def test_files_of_pooled_vectors_are_taken_apart_and_not_steered(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    for path in made.glob("activations/*/*.pkl"):
+        name = path.name.replace(".pkl", ".pooled.zarr.zip")
+        convert(path, to="pooled", out=results / "activations" / path.parent.name / name)
+    capsys.readouterr()
+    heads, _, _, steer = COMMANDS
+    assert main([*heads, "--permutations", "19", "--results", str(results), "--json"]) == 0
+    capsys.readouterr()
+    assert main([*steer, "--results", str(results)]) == 2
+    assert "pooled vectors" in capsys.readouterr().err
