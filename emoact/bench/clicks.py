@@ -35,24 +35,27 @@ PAGES = {
 """Pages with views, by their name in the records, as the sidebar calls them."""
 _OTHERS = ("Runs", "Prompts", "Report", "Home")
 _QUIET_MS, _LONGEST_MS, _STARTED_S = 500, 120_000, 60
-_WATCH = """() => {
-    // Elements may be replaced, their document stays.
-    const clicked = () => {
-        window.emoactClicked = window.emoactChanged = performance.now();
-        window.emoactRan = false;
-    };
-    clicked();
-    window.emoactRan = true;
-    document.addEventListener('pointerdown', clicked, true);
-    new MutationObserver(() => { window.emoactChanged = performance.now(); })
-        .observe(document.body,
-            {subtree: true, childList: true, attributes: true, characterData: true});
-    new MutationObserver(() => { window.emoactRan = true; })
-        .observe(document.body, {subtree: true, attributeFilter: ['data-test-script-state']});
-}"""
+_WATCH = """
+window.emoactHeard = window.emoactChanged = window.emoactClicked = 0;
+// A short script may begin and end between two drawings, so that no element ever says that it ran.
+// What the server sends does.
+window.WebSocket = class extends window.WebSocket {
+    constructor(...given) {
+        super(...given);
+        this.addEventListener('message', () => { window.emoactHeard = performance.now(); });
+    }
+};
+document.addEventListener('pointerdown', () => {
+    window.emoactClicked = window.emoactChanged = performance.now();
+}, true);
+// Elements may be replaced, their document stays.
+new MutationObserver(() => { window.emoactChanged = performance.now(); })
+    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+"""
 _SETTLED = """quiet =>
-    window.emoactRan && performance.now() - window.emoactChanged > quiet
-    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    window.emoactHeard > window.emoactClicked
+    && performance.now() - Math.max(window.emoactChanged, window.emoactHeard) > quiet
+    && document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-stale=true], [data-testid=stSkeleton]')"""
 
 
@@ -99,9 +102,8 @@ def click_times(results: str | os.PathLike[str], *, rounds: int = 3) -> list[Cli
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script(_WATCH)
         page.goto(url)
-        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-        page.evaluate(_WATCH)
         _settled(page)
         for _ in range(rounds + 1):
             for name in _OTHERS:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from emoact import sites
 from emoact.extraction.engine import (
     Engine,
@@ -22,6 +24,7 @@ from emoact.jobs.config import RunConfig
 from emoact.jobs.on_disk import other_division
 from emoact.models.source import ModelSource
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions, Prompt
+from emoact.sites import SiteName
 from emoact.store import manifest
 from emoact.store.keys import STORED, store_in, unit_key
 from emoact.store.layout import ResultsRoot
@@ -170,6 +173,15 @@ def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> Unit
 
 def _forward(job: UnitJob, *, engine: Engine, file: UnitFile, reporter: Reporter) -> float:
     samples_done = tokens_done = 0
+    last: tuple[SiteName, int] | None = None
+
+    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
+        nonlocal last
+        file.put(site, layer, sample, rows)
+        # A wide pass may take half a minute: half precision on a processor that has none.
+        if last != (site, layer):
+            last = site, layer
+            reporter.check_cancelled()
 
     def on_pass(samples: int, tokens: int) -> None:
         nonlocal samples_done, tokens_done
@@ -183,7 +195,7 @@ def _forward(job: UnitJob, *, engine: Engine, file: UnitFile, reporter: Reporter
         )
         reporter.check_cancelled()
 
-    return engine.forward(job.tokenised, put=file.put, on_pass=on_pass)
+    return engine.forward(job.tokenised, put=put, on_pass=on_pass)
 
 
 def _metadata(

@@ -10,6 +10,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.models.registry import (
     configured,
     find_spec,
+    is_local,
     parse_hub_folder,
     split_configured,
 )
@@ -17,8 +18,6 @@ from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ChatFormat, ExtractionOptions
 from emoact.sites import SiteName
-
-_LOCAL = ("local~", "gguf~")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +203,7 @@ def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
 def _name(folder: str) -> str:
     if find_spec(folder) is not None:
         return folder
-    if folder.startswith(_LOCAL):
+    if is_local(folder):
         raise RequestError(
             f"{folder} came from a file or folder on this machine, whose path its files do not say",
             remedy="Extract from it once more, or choose a model of the registry or of the hub.",

@@ -304,6 +304,11 @@ def content_folder(kind: Literal["local", "gguf"], name: str, sha256: str) -> st
     return f"{kind}~{_escape(name, slash='')[:80]}~{sha256[:12]}"
 
 
+def is_local(folder: str) -> bool:
+    """True for the folder of a model that is a directory or file of this machine."""
+    return folder.startswith(_CONTENT)
+
+
 def display_name(folder: str) -> str:
     """Name of a model on charts and in reports, from its folder; short enough for an axis.
 
@@ -317,7 +322,7 @@ def display_name(folder: str) -> str:
     spec = find_spec(folder)
     if spec is not None:
         return spec.title
-    if folder.startswith(_CONTENT):
+    if is_local(folder):
         name, _, digest = folder.partition("~")[2].rpartition("~")
         return f"{_unescape(name)} ({digest[:4]})"
     hub = parse_hub_folder(folder)

@@ -87,7 +87,7 @@ def _model(units: tuple[UnitFacts, ...], words: Words, number: int) -> Section:
     spec = next((spec for spec in REGISTRY if spec.hub_id == unit.model_name), None)
     items = [
         words("models.name", name=code(unit.model_name)),
-        words("models.family", family=spec.family if spec else words.plain("unknown")),
+        *([words("models.family", family=spec.family)] if spec else []),
         words("models.layers", layers=unit.n_layers),
         words("models.width", width=unit.d_model),
         words("models.vocabulary_unknown")

@@ -11,16 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.errors import RequestError
-from emoact.jobs.controls import known_as
-from emoact.models.alike import request_alike
 from emoact.stats.findings.finding import ActivationFinding
-from emoact.store.layout import ResultsRoot
 from emoact.ui import configuration, path
-from emoact.ui.boxes import answer, error_box, to_extract
+from emoact.ui.boxes import answer, to_extract
 from emoact.ui.chart import current_scheme
 from emoact.ui.reading import UnitCard, measures
-from emoact.ui.sentence_form import typed_sentence
+from emoact.ui.sentence_form import model_of_files, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views import norms
 from emoact.views.activations import Activations, findings, layer_sites
@@ -136,14 +132,15 @@ def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | 
     if view.name != "sentence":
         return source
     units = source.chosen(choice)
-    sites = tuple(layer_sites(units))
     settings = [unit.configuration for unit in units]
-    try:
-        folder = choice["model"][0]
-        name = known_as(ResultsRoot(source.results), folder, units[0].provenance)
-        request = request_alike(folder, settings, sites, name=name)
-    except RequestError as error:
-        error_box(error, title="A sentence cannot be compared with these files")
+    request = model_of_files(
+        source.results,
+        choice["model"][0],
+        configurations=settings,
+        provenance=units[0].provenance,
+        sites=tuple(layer_sites(units)),
+    )
+    if request is None:
         return None
     typed = typed_sentence(request, settings[0] or {})
     return None if typed is None else dataclasses.replace(source, typed=typed)

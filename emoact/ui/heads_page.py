@@ -21,7 +21,6 @@ from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.causes import what_of
-from emoact.models.alike import request_alike, request_like
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
@@ -30,7 +29,7 @@ from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
-from emoact.ui.sentence_form import SENTENCE, typed_sentence
+from emoact.ui.sentence_form import SENTENCE, model_of_files, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.apart import Apart
 from emoact.views.attention import TYPED, of_prompt
@@ -135,11 +134,14 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if along is None or view.name == "projections":
         return dataclasses.replace(source, along=along)
     apart = view.name == "tokens"
-    sites = target.sites if apart else (target.site,)
-    try:
-        request = request_like(along.folder, along.configuration, sites)
-    except RequestError as error:
-        error_box(error, title="A sentence cannot be read as these files were")
+    request = model_of_files(
+        results,
+        along.folder,
+        configurations=[along.configuration],
+        provenance=next((card.unit.provenance for card in map(unit_card, own) if card.unit), None),
+        sites=target.sites if apart else (target.site,),
+    )
+    if request is None:
         return None
     _saved_prompt(along, own)
     typed = typed_sentence(
@@ -227,16 +229,21 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
         except EmoactError as error:
             error_box(error, title="The patterns of this prompt cannot be shown")
             return None
-    cards = [unit_card(file) for file in own]
-    settings = [card.unit.configuration for card in cards if card.unit]
-    try:
-        if not settings:
-            raise RequestError(f"there are no readable files of {folder} any more")  # noqa: TRY301
-        request = request_alike(folder, settings[:1], ("pattern",))
-    except RequestError as error:
-        error_box(error, title="A sentence cannot be read as these files were")
+    units = [card.unit for card in map(unit_card, own) if card.unit]
+    if not units:
+        gone = RequestError(f"there are no readable files of {folder} any more")
+        error_box(gone, title="A sentence cannot be read as these files were")
         return None
-    typed = typed_sentence(request, settings[0] or {})
+    request = model_of_files(
+        results,
+        folder,
+        configurations=[units[0].configuration],
+        provenance=units[0].provenance,
+        sites=("pattern",),
+    )
+    if request is None:
+        return None
+    typed = typed_sentence(request, units[0].configuration or {})
     folded = st.expander(
         "Write the patterns of saved prompts",
         icon=":material/add_circle:",

@@ -19,7 +19,7 @@ from emoact.views.text import listed, mono, prose
 _LOG_LINES = 200
 _SHORT_LOG = 11
 _REFUSAL = "resume-refusal"
-_CANCEL_HELP = "Stops after the batch at work. Finished emotions stay; the run can resume."
+_CANCEL_HELP = "Stops after the layer at work. Finished emotions stay; the run can resume."
 _CANCEL_JOB_HELP = "Stops at once; the run can resume. Finished parts of a sweep stay."
 _RESUME_HELP = "Continues at the first emotion that is not on disk."
 _RESUME_JOB_HELP = "Starts the work from its beginning; finished parts of a sweep stay."
@@ -107,7 +107,7 @@ def _in_words(view: RunView) -> str:
         if summary.active:
             return f"{what}, {summary.samples_done:,} done"
         saved, units = sum(unit.done for unit in view.units), len(view.units)
-        begun = any(unit.samples_done and not unit.done for unit in view.units)
+        begun = any(unit.state == "stopped" for unit in view.units)
         again = "; the emotion that was under way is computed again on resume" if begun else ""
         return f"{what}, {saved} of {numbers.plural(units, 'file')} saved{again}"
     return what if summary.share is None else f"{what}, {summary.share:.0%} done"

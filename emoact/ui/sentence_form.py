@@ -1,23 +1,72 @@
-"""The form of a typed sentence, and the answer of the model to it."""
+"""The form of a typed sentence, the model that reads it, and the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
 from emoact.host.client import Looked, is_warm, look_at
-from emoact.models.alike import ModelRequest, check_bos
+from emoact.jobs.controls import known_as
+from emoact.models.alike import ModelRequest, check_bos, request_alike
+from emoact.models.registry import is_local
 from emoact.sites import SiteName
+from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box
-from emoact.views.text import mono
+from emoact.views.text import mono, prose
 
 SENTENCE = "sentence-text"
 """Key of the field, whose text another control may set before it is drawn."""
 _ANSWERED = "sentence-answered"
+_PATH = "model-path"
+
+
+def model_of_files(
+    results: str,
+    folder: str,
+    *,
+    configurations: Sequence[Mapping[str, Any] | None],
+    provenance: Mapping[str, Any] | None,
+    sites: Sequence[SiteName],
+) -> ModelRequest | None:
+    """The model of saved files; None where it cannot be used, which becomes a box.
+
+    Asks for the path of a model file or folder that is not where the run of the files had it.
+
+    Args:
+        results: The results folder.
+        folder: Folder of the files.
+        configurations: Of each file.
+        provenance: Of one of them.
+        sites: Sites to read.
+    """
+    name = known_as(ResultsRoot(results), folder, provenance)
+    try:
+        return request_alike(folder, configurations, sites, name=name)
+    except RequestError as error:
+        if not is_local(folder) or not configurations[0]:
+            error_box(error, title="A sentence cannot be read as these files were")
+            return None
+        why = error
+    path = st.text_input(
+        "Path of the model",
+        key=_PATH,
+        bind="query-params",
+        placeholder="/path/to/model.gguf",
+        help="The file or folder that the activations were made with. Its hash is compared with "
+        "the one that they record.",
+    )
+    if not path:
+        st.info(f"{prose(why.message)}. Type its path.", icon=":material/folder_open:")
+        return None
+    try:
+        return request_alike(folder, configurations, sites, name=path)
+    except RequestError as error:
+        error_box(error, title="This is not the model of these files")
+        return None
 
 
 def typed_sentence(

@@ -21,7 +21,7 @@ from emoact.views import catalogue
 from emoact.views.marked import ringed
 from emoact.views.text import md
 from emoact.views.theme import EmotionStyle
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, word
+from emoact.views.view import Carded, Caution, Choice, Control, Remark, Shown, View, word
 
 TABLE_HEIGHT = 280
 _OF_PROMPT = ("emotion", "prompt")
@@ -229,6 +229,8 @@ def _take_first(view: View[Any], choice: dict[str, Any]) -> None:
 
 def _say(sentences: Sequence[str]) -> None:
     for sentence in filter(None, sentences):
+        if isinstance(sentence, Carded):
+            continue
         if isinstance(sentence, Caution):
             st.warning(sentence, icon=":material/warning:")
         elif isinstance(sentence, Remark):

@@ -14,7 +14,7 @@ from emoact.stats.across.geometry import HEADLINE
 from emoact.views.analysed import site_words
 from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
-from emoact.views.view import Remark
+from emoact.views.view import Carded, Remark
 
 TERMS: Mapping[str, str] = {
     "emotion_geometry": r"$\sum_b K_A[e,b]\,K_B[e,b]$ over the root of the models' own products, "
@@ -81,10 +81,12 @@ def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) ->
         _emotion(across[across["emotion"] == emotion], emotion, alpha)
         for emotion in emotion_order(across["emotion"])
     ]
-    said = [
-        f"{lead} agreement on where each emotion lies among the classes, each model on other "
-        f"scenarios (1 is the same geometry; medians over layers of the value and of "
-        f"the ends of its interval): {'; '.join(parts)}."
+    said: list[str] = [
+        Carded(
+            f"{lead} agreement on where each emotion lies among the classes, each model on other "
+            f"scenarios (1 is the same geometry; medians over layers of the value and of "
+            f"the ends of its interval): {'; '.join(parts)}."
+        )
     ]
     if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
         said.append(_matching_sentence(matchings(across, n_classes)))

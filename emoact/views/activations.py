@@ -17,7 +17,7 @@ from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.store.summaries.measures import UnitMeasures
-from emoact.views.text import md
+from emoact.views.text import folders_help, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Remark
 
@@ -78,7 +78,10 @@ MODELS = Control[Activations](
     kind="list",
     options=lambda source, _: source.folders,
     default=lambda source, _: source.folders[:1],
-    help="Folders under activations; each has one file for each emotion.",
+    help=lambda source: (
+        "Folders under activations; each has one file for each emotion. "
+        + folders_help(source.folders)
+    ),
     width=280,
     pinned=True,
 )

@@ -16,7 +16,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.measures import Measure
 from emoact.store.reading import read
-from emoact.views.text import listed, md
+from emoact.views.text import folders_help, listed, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control
 
@@ -100,6 +100,7 @@ MODEL = Control[Analysed](
     label="Model",
     kind="select",
     options=lambda source, _: source.saved.models,
+    help=lambda source: folders_help(source.saved.models),
     width=180,
     pinned=True,
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
+from emoact.analysis.sentences import p_text
 from emoact.causes import steer, steer_result
 from emoact.causes.heads import ALPHA, name_of, shares_of, table_of
 from emoact.numbers import percent, plural, signed, significant, two
@@ -22,40 +25,63 @@ from emoact.views.view import Choice
 _N_PARTS = 3
 
 
+_APART = {
+    "separated": "apart",
+    "no_separation": "not shown to be apart",
+    "undecided": "too few scenarios",
+}
+"""Verdicts of the table `pairs`."""
+
+
 def of_distances(source: Analysed, choice: Choice) -> list[Card]:
     """One card for each two emotions, of the chosen model and the first chosen site."""
-    rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
+    where = {"model": choice["model"], "site": choice["site"][0]}
+    rows = source.rows("distances", **where)
+    told = {
+        frozenset((row["emotion_a"], row["emotion_b"])): row
+        for row in source.rows("pairs", evaluation="cross_validated", **where).to_dict("records")
+    }
     return [
-        _pair(" – ".join(emotion_order([a, b])), of(rows, emotion_a=a, emotion_b=b))
+        _pair([a, b], of(rows, emotion_a=a, emotion_b=b), told.get(frozenset((a, b)), {}))
         for a, b in cosines.pairs(rows)
     ]
 
 
-def _pair(title: str, rows: pd.DataFrame) -> Card:
+def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> Card:
+    """Card of two emotions; `told` is their row of the table `pairs`, or empty."""
+    lines = []
+    if math.isfinite(told.get("balanced_accuracy", math.nan)):
+        lines.append(
+            f"Probe of one against the other: balanced accuracy "
+            f"{percent(told['balanced_accuracy'])} [{percent(told['balanced_low'])}, "
+            f"{percent(told['balanced_high'])}], permutation {p_text(told['p_permutation'])}."
+        )
     known = rows[rows["cv_cosine"].notna()]
-    if not len(known):
-        lines = ("No layer has both directions significant and a cosine that is certain enough.",)
-        return Card(title=title, verdict="no cosine shown", shown=False, lines=lines)
-    reach, value = 1.96 * known["cv_se"], known["cv_cosine"]
-    below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
+    if len(known):
+        reach, value = 1.96 * known["cv_se"], known["cv_cosine"]
+        below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
+        lines.append(
+            f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
+            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}; its 95 % "
+            f"interval lies below 1 at {below} and above 0 at {above} of them."
+        )
+    else:
+        lines.append(
+            "No cosine: no layer has both directions significant and a small standard error."
+        )
     plain = rows[rows["null_low"].notna()]
     outside = int((~plain["cosine"].between(plain["null_low"], plain["null_high"])).sum())
     few = int(rows["twin_differs"].astype(bool).sum())
-    apart, alike = below > len(known) / 2, above > len(known) / 2
-    verdict = "different" if apart else "not told apart"
-    if apart and alike:
-        verdict = "different, with a shared part"
+    lines.append(
+        f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
+        + (f"; few dimensions decide it at {few}." if few else ".")
+    )
+    verdict = str(told.get("verdict", "undecided"))
     return Card(
-        title=title,
-        verdict=verdict,
-        shown=apart,
-        lines=(
-            f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
-            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}.",
-            f"The 95 % interval of a layer lies below 1 at {below} and above 0 at {above} of them.",
-            f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
-            + (f"; few dimensions decide it at {few}." if few else "."),
-        ),
+        title=" – ".join(emotion_order(emotions)),
+        verdict=_APART.get(verdict, verdict),
+        shown=verdict == "separated",
+        lines=tuple(lines),
     )
 
 
@@ -152,6 +178,7 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
     best = {row["emotion"]: row for row in steer_result.strongest_of_each(saved)}
     for row in map(best.__getitem__, emotion_order(best)):
         causal, random = row["verdict"] == "causal", saved.found["random_weights"]
+        side = "below" if row["dose"] > 0 else "above"
         cards.append(
             Card(
                 title=row["emotion"],
@@ -163,8 +190,9 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 shown=causal and not random,
                 lines=(
                     f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
-                    f"**{signed(row['own'])}** nats a token; 95 % of random directions stay within "
-                    f"{signed(row['random_95'])}, of shuffled labels {signed(row['shuffled_95'])}.",
+                    f"**{signed(row['own'])}** nats a token; 95 % of random directions stay "
+                    f"{side} {signed(row['random_95'])}, of shuffled labels {side} "
+                    f"{signed(row['shuffled_95'])}.",
                     f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])}; "
                     f"corrected p = {significant(row['p'], 2)}.",
                 ),

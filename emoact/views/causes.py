@@ -9,6 +9,7 @@ import pandas as pd
 
 from emoact.causes import ablate, steer, steer_result
 from emoact.causes.saved import SavedCause
+from emoact.models.registry import display_name
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
@@ -83,6 +84,7 @@ STEERED = Control[Causes](
     options=lambda source, _: list(source.named(steer.KIND)),
     help="Model, emotions and layers that were steered.",
     width=520,
+    pinned=True,
 )
 ABLATED = Control[Causes](
     name="ablation",
@@ -91,6 +93,7 @@ ABLATED = Control[Causes](
     options=lambda source, _: list(source.named(ablate.KIND)),
     help="Model, emotion, layer of the read-out, and what stood in place of the parts.",
     width=520,
+    pinned=True,
 )
 LAYER = Control[Causes](
     name="layer",
@@ -134,7 +137,8 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     return Shown(
         table=own,
         chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
-        caption=f"Change of the log-probability of held-out sentences of {saved.found['model']} "
+        caption=f"Change of the log-probability of held-out sentences of "
+        f"{display_name(saved.found['model'])} "
         f"when a direction is added at layer {choice['layer']}, by dose. Grey: smallest to largest "
         f"of random directions of the same norm, {listed(_drawn(own))}.",
         name=f"doses-{saved.id[:6]}",
@@ -162,7 +166,10 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
     return Shown(
         table=own,
         chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
-        caption=f"The same at dose {dose:g}, by the layer at whose input the direction is added.",
+        caption="Change of the log-probability of held-out sentences of "
+        f"{display_name(saved.found['model'])} when {dose:g} times the direction is added, by the "
+        "layer at whose input it is. Grey: smallest to largest of random directions of the same "
+        "norm.",
         name=f"steering-{saved.id[:6]}",
     )
 
@@ -303,8 +310,8 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
         chart=Chart(rows=[[panel]], key=key, heights=[_ROW * len(names) + _HEAD])
         if names
         else None,
-        caption=f"The {plural(len(names), 'part')} of {saved.found['model']} whose ablation "
-        "changes the read-out most.",
+        caption=f"The {plural(len(names), 'part')} of "
+        f"{display_name(saved.found['model'])} whose ablation changes the read-out most.",
         name=f"ablations-{saved.id[:6]}",
     )
 

@@ -34,7 +34,7 @@ from emoact.views.chart import (
 )
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
-from emoact.views.view import Caution, Choice, Control, Shown, View
+from emoact.views.view import Carded, Caution, Choice, Control, Shown, View
 
 COSINE_MEASURES: Mapping[str, str] = {
     "cosine": "cosine",
@@ -244,7 +244,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
     if not len(rows):
         return []
-    return [cosine_sentence(rows), null_sentence(rows), twin_sentence(rows)]
+    return [Carded(cosine_sentence(rows)), null_sentence(rows), twin_sentence(rows)]
 
 
 def cosine_sentence(distances: pd.DataFrame) -> str:

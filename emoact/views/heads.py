@@ -12,6 +12,7 @@ from emoact.causes.heads import ALPHA, N_LARGEST, name_of, sentences_of, table_o
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.host.client import Looked
+from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
 from emoact.views.apart import Apart
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
@@ -126,7 +127,7 @@ def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
             values=values.to_numpy(dtype=float).tolist(),
             x=[int(head) for head in values.columns],
             y=[int(layer) for layer in values.index],
-            title="contribution",
+            title="contribution (model units)",
             diverging=True,
             low=-largest,
             high=largest,
@@ -314,8 +315,8 @@ def where(saved: SavedCause) -> str:
     """Emotion, model and place of a direction, in a sentence."""
     found, target = saved.found, saved.found["target"]
     return (
-        f"{found['emotion']} in {found['model']} ({target['site']}, layer {target['layer']}, "
-        f"{target['pooling']})"
+        f"{found['emotion']} in {display_name(found['model'])} ({target['site']}, layer "
+        f"{target['layer']}, {target['pooling']})"
     )
 
 

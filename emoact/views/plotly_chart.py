@@ -32,6 +32,7 @@ _WIDTH, _WIDTH_NARROW, _LEGEND_SIGN, _LETTER = 860, 330, 52, 6.2
 """Pixels of a page, of a page on a phone, of the sign of an entry of the legend, of a letter."""
 _LONG_TICKS, _FITTING = 40, 8
 """Pixels that slanted words of so many letters below an axis need beside the margin."""
+_LEGEND = {"y": 1.0, "yref": "container", "yanchor": "top", "tracegroupgap": 5}
 _LINE_HEIGHT = 16
 _LETTERS, _LETTERS_NARROW = 112, 48
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
@@ -57,12 +58,13 @@ def figure(
         narrow: Panels one below the other, for the screen of a phone.
     """
     paint = Paint(styles=styles, scheme=scheme)
-    letters = _LETTERS_NARROW if narrow else _LETTERS
-    if chart.solid:
-        traces, layout = _cubes(chart, paint)
-    else:
-        width = _WIDTH_NARROW if narrow else _WIDTH
-        traces, layout = _planes(_stacked(chart) if narrow else chart, paint, width)
+    letters, width = (_LETTERS_NARROW, _WIDTH_NARROW) if narrow else (_LETTERS, _WIDTH)
+    drawn = _stacked(chart) if narrow else chart
+    if narrow:
+        # A caption begins where the panels do, behind the words of their rows.
+        panels = (panel for row in drawn.rows for panel in row)
+        letters -= max((len(each) for panel in panels for each in panel.y.categories), default=0)
+    traces, layout = (_cubes if chart.solid else _planes)(drawn, paint, width)
     lines = [
         *(
             f'<b><span style="color:{_MARK[scheme]}">{plain(line)}</span></b>'
@@ -98,7 +100,8 @@ def figure(
 
 def _stacked(chart: Chart) -> Chart:
     """The same panels, one below the other."""
-    heights = list(chart.heights) or [_HEIGHT] * len(chart.rows)
+    usual = _HEIGHT_SOLID if chart.solid else _HEIGHT
+    heights = list(chart.heights) or [usual] * len(chart.rows)
     return dataclasses.replace(
         chart,
         rows=[[panel] for row in chart.rows for panel in row],
@@ -146,7 +149,7 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
         "annotations": titles,
         "height": total + above + below,
         "margin": {"l": 8, "r": 8, "t": above, "b": below},
-        "legend": {"y": 1.0, "yref": "container", "yanchor": "top", "itemclick": False},
+        "legend": {**_legend(page), "itemclick": False},
         "showlegend": shown > 0,
         "hovermode": "x unified" if chart.unified else "closest",
     }
@@ -169,40 +172,51 @@ def _title(panel: Panel, paint: Paint, *, x: float, y: float) -> dict[str, Any]:
     }
 
 
-def _cubes(chart: Chart, paint: Paint) -> tuple[list[Trace], dict[str, Any]]:
-    """Traces and layout of panels with three axes, side by side."""
-    (row,) = chart.rows
+def _cubes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str, Any]]:
+    """Traces and layout of panels with three axes."""
+    rows = chart.rows
     ink = INK[paint.scheme]
     look = {"gridcolor": ink.grid, "backgroundcolor": "rgba(0,0,0,0)", "color": ink.muted}
     scenes: dict[str, Any] = {}
-    traces, width = list[Trace](), 1 / len(row)
-    for number, panel in enumerate(row):
+    traces, titles = list[Trace](), []
+    width, height = 1 / max(map(len, rows)), 1 / len(rows)
+    places = [(panel, x, y) for y, row in enumerate(rows) for x, panel in enumerate(row)]
+    for number, (panel, x, y) in enumerate(places):
+        left, top = x * width, 1 - y * height
+        titles.append(_title(panel, paint, x=left, y=top - 0.05 * height))
         scene = "scene" if number == 0 else f"scene{number + 1}"
         for mark in panel.marks:
             traces += [{**trace, "scene": scene} for trace in traces_of(mark, panel, paint)]
         axes = {"x": panel.x, "y": panel.y, "z": panel.z or Axis()}
         scenes[scene] = {
-            "domain": {"x": [number * width, (number + 1) * width - 0.01], "y": [0, 0.95]},
+            "domain": {
+                "x": [left, left + width - 0.01],
+                "y": [max(top - height, 0.0), top - 0.05 * height],
+            },
             "aspectmode": "cube",
             "camera": {
-                "eye": {"x": 1.9, "y": 1.9, "z": 1.0},
-                "center": {"x": 0, "y": 0, "z": -0.1},
+                # Far and to the right, or the title of the third axis is cut off at the left.
+                "eye": {"x": 2.4, "y": 2.4, "z": 1.3},
+                "center": {"x": 0.2, "y": -0.2, "z": -0.1},
             },
             **{
                 f"{name}axis": {"title": {"text": plain(axis.title)}, "range": axis.range, **look}
                 for name, axis in axes.items()
             },
         }
-    _share_legend(traces, _WIDTH)
+    above = _MARGIN_BARE + _LEGEND_ROW * _share_legend(traces, page)
     return traces, {
         **scenes,
-        "annotations": [
-            _title(panel, paint, x=number * width, y=1.0) for number, panel in enumerate(row)
-        ],
-        "height": (chart.heights or [_HEIGHT_SOLID])[0],
-        "margin": {"l": 8, "r": 8, "t": 56, "b": 12},
-        "legend": {"y": 1.0, "yref": "container", "yanchor": "top"},
+        "annotations": titles,
+        "height": sum(chart.heights or [_HEIGHT_SOLID] * len(rows)) + above,
+        "margin": {"l": 8, "r": 8, "t": above, "b": 12},
+        "legend": _legend(page),
     }
+
+
+def _legend(page: int) -> dict[str, Any]:
+    """Place of the legend; that of a phone begins at the edge of the page."""
+    return _LEGEND | ({"xref": "container"} if page == _WIDTH_NARROW else {})
 
 
 def _share_legend(traces: list[Trace], page: int) -> int:
@@ -213,7 +227,12 @@ def _share_legend(traces: list[Trace], page: int) -> int:
             name = trace["name"]
             trace |= {"showlegend": name not in seen, "legendgroup": name}
             seen += [name] if trace["showlegend"] else []
-    return math.ceil(sum(_LEGEND_SIGN + _LETTER * len(name) for name in seen) / page)
+    rows, used = min(len(seen), 1), 0.0
+    for width in (_LEGEND_SIGN + _LETTER * len(name) for name in seen):
+        # An entry is not divided.
+        begins = used > 0 and used + width > page
+        rows, used = (rows + 1, width) if begins else (rows, used + width)
+    return rows
 
 
 def _axis(axis: Axis, panel: Panel, side: str) -> dict[str, Any]:

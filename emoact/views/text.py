@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emoact.models.registry import display_name
+
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
 
@@ -66,6 +68,11 @@ def prose(text: str) -> str:
 def shortened(path: str, most: int = 24) -> str:
     """The end of a path, which tells it from others, with an ellipsis for what is left out."""
     return path if len(path) <= most else f"…{path[1 - most :]}"
+
+
+def folders_help(folders: Sequence[str]) -> str:
+    """The display name of each model by its folder, for the help of a picker."""
+    return ", ".join(f"{mono(folder)}: {md(display_name(folder))}" for folder in folders) + "."
 
 
 def listed(words: list[str]) -> str:

@@ -28,6 +28,10 @@ class Remark(str):
     """A sentence of an answer that explains; pages draw it in small print."""
 
 
+class Carded(str):
+    """A sentence whose figures stand on a card of the page; reports print it."""
+
+
 ControlKind = Literal["one", "select", "many", "list", "toggle", "layer", "text"]
 
 

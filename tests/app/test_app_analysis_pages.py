@@ -239,6 +239,22 @@ def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
         assert len(app.get("plotly_chart")) == (2 if page == "activations" else 1), page
 
 
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ("emotion_geometry", "500 relabellings"),
+        ("score_corr", f"prompts re-paired {FAST.n_pairings} times"),
+        ("procrustes", f"prompts re-paired {FAST.n_rotations} times"),
+    ],
+)
+def test_a_caption_counts_the_draws_of_the_analysis(
+    saved: SavedAnalysis, measure: str, said: str
+) -> None:
+    shown = caption(open_page("across_models", measure=measure))
+    assert said in " ".join(shown.split("<br>"))
+    assert f"{FAST.n_permutations:,} permutations" not in shown
+
+
 def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) -> None:
     app = open_page("across_models", measure="raw_cos")
     app.button_group(key="view").set_value("layer_map").run()

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from emoact.child import ask
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
+from emoact.models import shape
 from emoact.schema import ChatFormat, Generation
 from emoact.store.reading import read_all
 from emoact.ui.run_details import settings_of
 from tests.app.conftest import ended
 from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
+from tests.support.packaged import write_gguf
 from tests.support.pages import boxes, click, open_page, words
 from tests.support.planted_runs import plant_run
 from tests.support.stand_in_worker import WORKER
@@ -271,3 +274,21 @@ def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(results: 
     assert app.query_params["run"] == "20260131-150000-run1"
     assert "running" in words(app)
     lock.close()
+
+
+def test_the_header_of_a_gguf_file_is_read_once_for_all_clicks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def counted(*words: str) -> object:
+        asked.append(words)
+        return ask(*words)
+
+    monkeypatch.setattr(shape, "ask", counted)
+    app = open_page("extract", models=[str(write_gguf(tmp_path / "tiny.gguf"))])
+    assert "has to be converted first" in words(app)
+    for dtype in ("bfloat16", "float16"):
+        app.button_group(key="dtype").set_value(dtype).run()
+    assert not app.exception
+    assert len(asked) == 1

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
-from tests.support.pages import click, open_page, words
+from emoact.data.reading import MAX_BYTES
+from tests.support.pages import ROOT, click, open_page, words
 
 GOOD = "text,emotion\n" + "".join(
     f"Sentence number {number} is about the {word} shed.,{emotion}\n"
@@ -143,6 +145,12 @@ def test_a_path_that_is_no_data_set_says_so() -> None:
     assert "there is no such file" in app.error[0].value
     # The page can still be left by importing another one.
     assert app.file_uploader(key="upload")
+
+
+def test_an_upload_has_the_limit_of_a_data_set() -> None:
+    config = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())
+    assert config["server"]["maxUploadSize"] * 1_000_000 == MAX_BYTES
+    assert f"Limits of {config['server']['maxUploadSize']} MB" in (ROOT / "README.md").read_text()
 
 
 def test_a_file_of_one_class_is_not_called_usable() -> None:

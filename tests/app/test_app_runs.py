@@ -159,3 +159,10 @@ def test_rates_of_several_runs_are_drawn_over_time_with_their_table(results: Pat
     app = open_page("runs", run=[ONE, TWO], metric="prompts")
     lines = [trace for trace in figure(app)["data"] if trace["name"] == TWO]
     assert lines[0]["y"] == [0.0, 20.0, 40.0, 60.0, 80.0]
+
+
+def test_a_cancelled_run_says_what_is_computed_again(results: Path) -> None:
+    plant_run(results, ONE, "cancelled", done=1)
+    said = words(open_page("runs", run=ONE))
+    assert "1 of 4 files saved; the emotion that was under way is computed again on resume" in said
+    assert "done" not in said.partition("files saved")[0]

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from emoact.errors import RequestError
+from emoact.models import alike
+from emoact.models.source import ModelSource
 from tests.support.pages import assert_same_rows, boxes, in_a_shell, open_page
 from tests.support.planted import plant_grid, planted_norm
+from tests.support.stand_in_sentence import installed
 
 
 @pytest.fixture
@@ -84,3 +88,24 @@ def test_a_sentence_stands_in_the_link_and_one_that_is_too_long_is_refused(plant
     assert app.text_input(key="sentence-text").value == "It is late"
     app = typed(open_page("activations", view="sentence"), "word " * 900)
     assert "4,499 characters; at most 2,000" in boxes(app).replace("\\", "")
+
+
+def test_the_path_of_a_model_file_is_asked_for_where_nothing_on_disk_says_it(
+    planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = "gguf~gemma~0123456789ab"
+    plant_grid(planted, [folder], n_samples=10)
+    source = installed(folder)
+
+    def resolved(name: str, **_: object) -> ModelSource:
+        if name != "/models/gemma.gguf":
+            raise RequestError(f"model file {name} does not exist")
+        return source
+
+    monkeypatch.setattr(alike, "resolve_model", resolved)
+    app = open_page("activations", view="sentence", model=[folder])
+    assert "whose path its files do not say. Type its path" in app.info[0].value
+    app.text_input(key="model-path").set_value("/elsewhere.gguf").run()
+    assert "/elsewhere.gguf does not exist" in boxes(app).replace("\\", "")
+    app.text_input(key="model-path").set_value("/models/gemma.gguf").run()
+    assert len(typed(app, "It is late").get("plotly_chart")) == 2

@@ -130,9 +130,22 @@ def test_cancel_stops_a_run_and_keeps_what_was_saved(
     window.shoot("extract-cancelled-light")
 
     page.goto(f"{server.url}/runs?{page.url.partition('?')[2]}")
-    expect(page.get_by_role("button", name="Resume run")).to_be_visible()
+    resume = page.get_by_role("button", name="Resume run")
+    expect(resume).to_be_visible()
     window.settled()
     window.shoot("runs-cancelled-light")
+
+    # The tab that resumed a run watches it, and sees the end of its worker.
+    resume.click()
+    expect(page.get_by_role("button", name="Cancel run")).to_be_visible()
+    clock = page.get_by_test_id("stMetric").filter(has_text="Elapsed")
+    expect(clock).to_contain_text("attempt 2")
+    before = clock.inner_text()
+    expect(clock).not_to_have_text(before, use_inner_text=True, timeout=5_000)
+    page.get_by_role("button", name="Cancel run").click()
+    expect(resume).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Cancelling")).to_have_count(0)
+    expect(page.get_by_text("of 2 files saved").first).to_be_visible()
 
     # Must not happen: half a file, or work in progress left behind.
     assert not read_all(server.results).problems

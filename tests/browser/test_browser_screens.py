@@ -1,18 +1,67 @@
-"""Screens that are narrow or dark: panels one below the other, and options that can be read."""
+"""Screens that are narrow or dark, models with long names, values and addresses that cannot be."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.support.planted import plant_grid
-from tests.support.server import Server
+from emoact.report.making import make_report
+from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_causes import plant_steering
+from tests.support.planted_heads import plant_heads
+from tests.support.planted_scenarios import plant_scenarios
+from tests.support.server import Server, serving
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
+
+MODELS = (
+    "gguf~gemma-3-270m-instruct-quantised-q4_k_m~a5fd3b62230a",
+    "gguf~smollm2-135m-instruct-quantised-q4_1~0f9a77aa1234",
+)
+VIEWS = (
+    "activations",
+    "activations?view=heatmap",
+    "directions",
+    "directions?view=separation",
+    "distances",
+    "distances?view=matrix",
+    "distances?view=prompts",
+    "across_models",
+    "across_models?view=layer_map",
+)
+CLASHES = """() => {
+    const words = 'text.legendtext, text.annotation-text, text.xtitle, text.ytitle,'
+        + 'text[class*=cbtitle], .xtick text:not([transform*="rotate(-60"])'
+    const found = []
+    for (const plot of document.querySelectorAll('.js-plotly-plot')) {
+        const frame = plot.getBoundingClientRect()
+        const texts = [...plot.querySelectorAll(words)]
+            .map(each => [each.textContent.slice(0, 60), each.getBoundingClientRect()])
+            .filter(([text, box]) => text.trim() && box.width)
+        texts.forEach(([text, box], at) => {
+            if (box.left < frame.left - 1 || box.right > frame.right + 1
+                || box.top < frame.top - 1 || box.bottom > frame.bottom + 1)
+                found.push(`cut off: ${text}`)
+            for (const [other, there] of texts.slice(at + 1)) {
+                const wide = Math.min(box.right, there.right) - Math.max(box.left, there.left)
+                const high = Math.min(box.bottom, there.bottom) - Math.max(box.top, there.top)
+                if (wide > 1 && high > 3) found.push(`${text} / ${other}`)
+            }
+        })
+    }
+    return found
+}"""
+"""Words of charts that are cut off, or that lie over others."""
+IMPOSSIBLE = """() => [...document.querySelectorAll('.js-plotly-plot')]
+    .flatMap(plot => plot._fullData)
+    .filter(trace => trace.type === 'scatter')
+    .flatMap(trace => [...(trace.y || [])])
+    .filter(y => typeof y === 'number' && Math.abs(y) > 1)"""
+"""Heights of marks beyond 1, of a chart of cosines or correlations."""
 
 
 def luminance(rgb: str) -> float:
@@ -22,14 +71,107 @@ def luminance(rgb: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_panels_stack_on_a_phone_and_selected_options_of_a_dark_page_can_be_read(
+def drawn(visitor: Visitor, address: str) -> Page:
+    page = visitor.open(address)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    visitor.settled()
+    return page
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the analysis of two models with long names."""
+    folder = tmp_path_factory.mktemp("named")
+    for model in MODELS:
+        plant_scenarios(folder, model)
+    plant_analysis(folder)
+    with serving(folder, folder.parent / "named-server.log") as started:
+        yield started
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 420)])
+def test_no_words_of_a_chart_overlap_and_no_value_is_impossible(
+    named: Server, visit: Callable[..., Visitor], scheme: str, width: int
+) -> None:
+    window = visit(scheme, width)
+    for view in VIEWS:
+        page = drawn(window, f"{named.url}/{view}")
+        assert page.evaluate(CLASHES) == [], view
+        if view in ("distances", "across_models"):
+            assert page.evaluate(IMPOSSIBLE) == [], view
+        main = page.locator("[data-testid=stMain]")
+        assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
+    page = drawn(window, f"{named.url}/distances?view=prompts&axes=3")
+    scenes = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.js-plotly-plot')
+            return ['scene', 'scene2'].map(name => {
+                const scene = plot._fullLayout[name]
+                const traces = plot._fullData.filter(trace => trace.scene === name)
+                return ['x', 'y', 'z'].map(axis => {
+                    const {title, range} = scene[axis + 'axis']
+                    const values = traces.flatMap(trace => [...trace[axis]])
+                    return [title.text, values.every(v => range[0] <= v && v <= range[1])]
+                })
+            })
+        }"""
+    )
+    for scene in scenes:
+        for number, (title, holds) in enumerate(scene, start=1):
+            assert title.startswith(f"PC {number} (")
+            assert holds
+
+
+def test_a_report_shows_its_verdicts_beside_long_names_and_an_unknown_page_is_named(
+    named: Server, visit: Callable[..., Visitor]
+) -> None:
+    window = visit()
+    page = window.page
+    page.goto(make_report(named.results).path.as_uri())
+    heads = page.get_by_role("columnheader", name="verdict")
+    assert heads.count()
+    for head in heads.all():
+        box = head.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 1280
+    page.goto(f"{named.url}/no-such-page")
+    expect(page.get_by_text("does not seem to exist")).to_be_visible()
+
+
+def test_a_link_keeps_its_model_when_another_one_comes(
     server: Server, visit: Callable[..., Visitor]
 ) -> None:
-    plant_grid(server.results, ["gpt2"])
+    for model in ("one", "two"):
+        plant_scenarios(server.results, model)
+    plant_heads(server.results, model="one")
+    plant_steering(server.results)
+    saved = plant_analysis(server.results)
+    window = visit()
+    links = {}
+    for name, holds in (
+        ("activations", ("model=one",)),
+        ("directions", ("model=one", f"analysis={saved.id}")),
+        ("across_models", ("pair=one", f"analysis={saved.id}")),
+        ("heads", ("result=one",)),
+        ("causes", ("result=gpt2",)),
+    ):
+        links[name] = drawn(window, f"{server.url}/{name}").url
+        for part in holds:
+            assert part in links[name]
+    plant_scenarios(server.results, "another")
+    for name in ("activations", "directions"):
+        page = drawn(window, links[name])
+        assert "model=one" in page.url
+        assert (
+            "another" not in page.get_by_test_id("stMain").locator(".js-plotly-plot").inner_text()
+        )
+
+
+def test_panels_stack_on_a_phone_and_selected_options_of_a_dark_page_can_be_read(
+    named: Server, visit: Callable[..., Visitor]
+) -> None:
     phone = visit("dark", width=420)
-    page = phone.open(f"{server.url}/activations?site=resid_pre&site=mlp_out")
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
-    phone.settled()
+    page = drawn(phone, f"{named.url}/activations?site=resid_pre&site=mlp_out")
     # Two panels side by side would share the row: both begin at different places on one axis.
     domains = page.evaluate(
         """() => {

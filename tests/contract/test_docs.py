@@ -133,6 +133,7 @@ def test_every_command_is_in_the_readme() -> None:
         ("security.md", "What is promised"),
         ("security.md", "What was found"),
         ("methods.md", "What went wrong before, and its test"),
+        ("dashboard.md", "Found in use"),
     ],
 )
 def test_every_row_of_promises_and_mistakes_names_tests_that_exist(

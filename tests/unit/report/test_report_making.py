@@ -15,6 +15,7 @@ from emoact.report.material import gather
 from emoact.stats.norms.tables import layer_table
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import unit_measures
+from tests.support import planted
 from tests.support.planted import SINK_LAYER, SINK_RATIO, plant_grid, plant_unit
 
 NOW = datetime(2026, 1, 31, 14, 5, tzinfo=UTC)
@@ -167,6 +168,21 @@ def test_without_an_analysis_the_report_says_how_to_make_one(tmp_path: Path) -> 
     plant_grid(tmp_path, ["gpt2"])
     assert "python -m emoact analyze" in shown(made(tmp_path))
     assert "emotion_vec[layer]" in shown(made(tmp_path))
+
+
+@pytest.mark.parametrize(("lang", "figure"), [("en", r"([\d.]+) times"), ("ja", r"([\d.]+)倍で")])
+def test_position_0_has_one_figure_and_a_file_no_unknown_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: str, figure: str
+) -> None:
+    folder = "gguf~gemma~0123456789ab"
+    for emotion, ratio in (("anger", 44.0), ("gratitude", 40.0), ("neutral", 40.0)):
+        monkeypatch.setattr(planted, "SINK_RATIO", ratio)
+        plant_unit(tmp_path, folder, emotion)
+    text = shown(made(tmp_path, lang=lang))
+    ratios = {float(each) for each in re.findall(figure, text)} - {5.0}
+    assert len([each for each in ratios if 35 < each < 50]) == 1
+    assert "Architecture" not in text
+    assert "アーキテクチャ:" not in text
 
 
 def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:

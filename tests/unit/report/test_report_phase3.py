@@ -71,6 +71,19 @@ def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -
     assert f"{own['raw_cos'].median():.2f}" in text
 
 
+@pytest.mark.parametrize(("lang", "heading"), [("en", "Conclusion"), ("ja", "結論")])
+def test_the_conclusion_has_the_result(
+    analysed: tuple[Path, SavedAnalysis], lang: str, heading: str
+) -> None:
+    folder, saved = analysed
+    rows = saved.table("headline")
+    rows = rows[(rows["site"] == "resid_pre") & (rows["evaluation"] == "cross_validated")]
+    trained = rows[rows["model"] == "gpt2"]
+    conclusion = shown(folder, lang).rpartition(heading)[2]
+    assert str(len(trained)) in conclusion
+    assert str(int(trained["significant"].sum())) in conclusion
+
+
 def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
     analysed: tuple[Path, SavedAnalysis],
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from emoact.causes.saved import SavedCause
 from emoact.views import cards, causes, heads
@@ -21,7 +22,15 @@ def saved(kind: str, **found: object) -> SavedCause:
     return SavedCause(id=f"{kind}0000", path=Path("x"), kind=kind, rests_on={}, found=found)
 
 
-def test_two_emotions_are_different_where_most_intervals_leave_out_1() -> None:
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("separated", "apart"),
+        ("no_separation", "not shown to be apart"),
+        ("undecided", "too few scenarios"),
+    ],
+)
+def test_two_emotions_have_the_verdict_of_the_probe_between_them(verdict: str, said: str) -> None:
     rows = pd.DataFrame(
         {
             "model": "m",
@@ -38,14 +47,31 @@ def test_two_emotions_are_different_where_most_intervals_leave_out_1() -> None:
             "twin_differs": [True, False, False, False],
         }
     )
+    pairs = pd.DataFrame(
+        {
+            "model": "m",
+            "site": "resid_pre",
+            "evaluation": "cross_validated",
+            "emotion_a": ["anger"],
+            "emotion_b": "gratitude",
+            "balanced_accuracy": 0.9,
+            "balanced_low": 0.8,
+            "balanced_high": 0.95,
+            "p_permutation": 0.002,
+            "verdict": verdict,
+        }
+    )
     choice = {"model": "m", "site": ["resid_pre"]}
-    (card,) = cards.of_distances(Source({"distances": rows}), choice)
-    assert (card.title, card.verdict) == ("gratitude – anger", "different, with a shared part")
-    assert "**0.50** (median; 0.10 to 0.60) at 3 of 4 layers" in card.lines[0]
+    (card,) = cards.of_distances(Source({"distances": rows, "pairs": pairs}), choice)
+    assert (card.title, card.verdict) == ("gratitude – anger", said)
+    assert card.shown == (verdict == "separated")
+    assert "90 % [80 %, 95 %], permutation p = 0.002" in card.lines[0]
+    assert "**0.50** (median; 0.10 to 0.60) at 3 of 4 layers" in card.lines[1]
     assert "below 1 at 2 and above 0 at 2" in card.lines[1]
     assert "at 1 of 4 layers; few dimensions decide it at 1" in card.lines[2]
-    (card,) = cards.of_distances(Source({"distances": rows.assign(cv_cosine=float("nan"))}), choice)
-    assert not card.shown
+    none = rows.assign(cv_cosine=float("nan"))
+    (card,) = cards.of_distances(Source({"distances": none, "pairs": pairs}), choice)
+    assert card.lines[1].startswith("No cosine")
 
 
 def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
