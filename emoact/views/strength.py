@@ -42,7 +42,7 @@ TERMS = {
     "cv": r"cross-validated strength, $\mathrm{sign}(S)\sqrt{|S|}$ with $S$ the mean over "
     r"disjoint halves of $d^{(1)}\!\cdot d^{(2)}$; halves split scenarios alike in all "
     "classes. $S$ is unbiased, unlike the square of a plain norm, and may be negative. "
-    "The band is a 95 % jackknife interval over scenarios (Walther et al. 2016).",
+    "The band is a 95 % interval over scenarios (Walther et al. 2016).",
     "cv_relative": "the same divided by the layer's median norm. Norms change with depth, so raw "
     "strengths cannot be compared across layers.",
     "l1, l2": r"plain norms $\sum_i|d_i|$ and $\sqrt{\sum_i d_i^2}$. Biased upward: "
