@@ -56,7 +56,8 @@ def test_columns_of_other_names_are_mapped_and_imported(
 def test_every_page_of_results_fits_a_phone(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_grid(server.results, ["gpt2", "pythia-160m"])
     window = visit(width=420)
-    for name in ("", "activations", "directions", "heads", "report"):
+    pages = ("", "prompts", "runs", "activations", "directions", "distances", "heads", "causes")
+    for name in (*pages, "extract?models=gpt2", "report"):
         page = window.open(f"{server.url}/{name}")
         main = page.locator("[data-testid=stMain]")
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), name
