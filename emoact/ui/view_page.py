@@ -145,8 +145,9 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
         fields.setdefault("width", 300)
         return int(st.slider(control.label, allowed[0], allowed[-1], start, **fields))
     if control.kind == "select":
-        index = 0 if pinned else allowed.index(start)
-        return st.selectbox(control.label, allowed, index=index, **fields)
+        # Without a default of the widget the value stays in the address, whatever it is.
+        index = None if pinned else allowed.index(start)
+        return st.selectbox(control.label, allowed, index=index, required=pinned, **fields)
     if not pinned:
         fields["default"] = start
     if control.kind == "one":

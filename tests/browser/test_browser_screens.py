@@ -159,7 +159,7 @@ def test_a_link_keeps_its_model_when_another_one_comes(
         for part in holds:
             assert part in links[name]
     plant_scenarios(server.results, "another")
-    for name in ("activations",):
+    for name in ("activations", "directions"):
         page = drawn(window, links[name])
         assert "model=one" in page.url
         assert "another" not in str(page.locator(".js-plotly-plot").first.text_content())
