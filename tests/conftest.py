@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from emoact.host import client
@@ -17,6 +18,10 @@ from emoact.jobs import launch
 from emoact.models import alike, hosts
 from tests.support import stand_in_sentence, stand_in_worker
 from tests.support.stand_in_world import World
+
+# Deadlines look at the clock, which says nothing on a busy machine.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # No process may outlive the test that started it; tests of hosts set a time of their own.
 os.environ[hosts.IDLE] = "0"
