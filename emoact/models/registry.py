@@ -259,7 +259,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 def _escape(text: str, *, slash: str) -> str:
     escaped = []
     for position, character in enumerate(text):
-        if character == "/" and slash:
+        # Two would look like the label of a configuration.
+        if character == "/" and slash and text[position - 1 : position] != "/":
             escaped.append(slash)
         # At the start, a dot hides a folder and a dash looks like an option; a final dot gets lost.
         elif _PLAIN.match(character) and not (character in ".-" and position in (0, len(text) - 1)):

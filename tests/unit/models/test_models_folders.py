@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emoact.models.registry import (
@@ -44,6 +44,7 @@ def test_a_folder_is_one_that_the_store_accepts(hub_id: str, revision: str | Non
     assert check_folder_name(hub_folder(hub_id, revision))
 
 
+@example(hub_id="0", revision="//0", label="0")
 @given(
     hub_id=_HUB_ID,
     revision=_REVISION,
