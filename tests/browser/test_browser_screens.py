@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from emoact.report.making import make_report
 from tests.support.planted_analysis import plant_analysis
@@ -62,6 +64,9 @@ IMPOSSIBLE = """() => [...document.querySelectorAll('.js-plotly-plot')]
     .flatMap(trace => [...(trace.y || [])])
     .filter(y => typeof y === 'number' && Math.abs(y) > 1)"""
 """Heights of marks beyond 1, of a chart of cosines or correlations."""
+FITS = """(main => main.scrollWidth <= main.clientWidth)(
+    document.querySelector('[data-testid=stMain]'))"""
+"""Nothing has to be scrolled sideways."""
 
 
 def luminance(rgb: str) -> float:
@@ -96,11 +101,13 @@ def test_no_words_of_a_chart_overlap_and_no_value_is_impossible(
     window = visit(scheme, width)
     for view in VIEWS:
         page = drawn(window, f"{named.url}/{view}")
+        # Charts are laid out once more when their width is known.
+        with suppress(PlaywrightTimeout):
+            page.wait_for_function(f"() => !({CLASHES})().length && {FITS}")
         assert page.evaluate(CLASHES) == [], view
         if view in ("distances", "across_models"):
             assert page.evaluate(IMPOSSIBLE) == [], view
-        main = page.locator("[data-testid=stMain]")
-        assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
+        assert page.evaluate(FITS), view
     page = drawn(window, f"{named.url}/distances?view=prompts&axes=3")
     scenes = page.evaluate(
         """() => {
