@@ -145,9 +145,9 @@ def page(numbers: dict[str, Any]) -> str:
         f"Largest relative difference of a position: {max(worst['differences'].values()):.1e} "
         f"({worst['name']}).",
         f"- **A run.** {bench['dataset']['n_prompts']} prompts to acknowledged files in "
-        f"{numbers['run_s']:.1f} s with a warm host. Passes take "
-        f"{min(ours['seconds']):.2f} to {max(ours['seconds']):.2f} s of it; the rest is writing "
-        f"and bookkeeping, {bench['whole_run']['overhead']['median']:.1f} times the passes.",
+        f"{numbers['run_s']:.1f} s with a warm host. In the bench, another measurement, passes "
+        f"take {min(ours['seconds']):.2f} to {max(ours['seconds']):.2f} s, and writing and "
+        f"bookkeeping {bench['whole_run']['overhead']['median']:.1f} times as long.",
         "",
         "## Speed",
         "",

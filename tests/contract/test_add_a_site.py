@@ -281,7 +281,10 @@ def test_the_table_of_the_documents_has_them() -> None:
     )
 
 
-def test_every_site_is_read_at_one_hook_and_kept_under_one_key() -> None:
-    for field in ("name", "hook", "key"):
-        values = [getattr(site, field) for site in sites.SITES]
+def test_every_site_has_a_name_a_key_and_layers_of_a_hook_of_its_own() -> None:
+    for values in (
+        [site.name for site in sites.SITES],
+        [site.key for site in sites.SITES],
+        [(site.hook, site.layers) for site in sites.SITES],
+    ):
         assert len(set(values)) == len(values)
