@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,16 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
     if not wide:
         return
     site, model = choice["site"][0], choice["model"]
-    cards = (card for card in unit_cards(results) if card.file.folder == model)
-    units = tuple(measures(card.file) for card in cards if card.unit)
+    units = []
+    for card in unit_cards(results):
+        # Files of pooled vectors have no tokens to measure.
+        with suppress(EmoactError):
+            if card.unit and card.file.folder == model:
+                units.append(measures(card.file))
     found = next(
         (
             each
-            for each in findings(units)
+            for each in findings(tuple(units))
             if each.kind == "massive_tokens" and each.site == site and set(each.layers) & set(wide)
         ),
         None,
