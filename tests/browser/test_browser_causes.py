@@ -102,7 +102,7 @@ def test_a_direction_is_steered_cancelled_and_resumed(
     page.get_by_role("radio", name="doses").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    expect(page.get_by_text("by the layer at whose input it is")).to_be_visible()
+    expect(page.get_by_role("figure", name="by the layer at whose input it is")).to_be_visible()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No part was taken out yet.")).to_be_visible()
