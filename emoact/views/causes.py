@@ -16,8 +16,7 @@ from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
-_LARGEST = 12
-_IN_REPORT = 3
+_LARGEST, _IN_REPORT = 12, 3
 _ROW, _HEAD, _HEIGHT = 30, 70, 320
 _DRAWN = ("own", "others", "neutral", "random_low", "random_high")
 _NATS = "change of log-probability (nats a token)"
@@ -137,10 +136,10 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     return Shown(
         table=own,
         chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
-        caption=f"Change of the log-probability of held-out sentences of "
-        f"{display_name(saved.found['model'])} "
-        f"when a direction is added at layer {choice['layer']}, by dose. Grey: smallest to largest "
-        f"of random directions of the same norm, {listed(_drawn(own))}.",
+        caption="Change of the log-probability of held-out sentences of "
+        f"{display_name(saved.found['model'])} when a direction is added at layer "
+        f"{choice['layer']}, by dose. Grey: smallest to largest of random directions of the same "
+        f"norm, {listed(_drawn(own))}.",
         name=f"doses-{saved.id[:6]}",
     )
 
@@ -168,8 +167,7 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
         chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
         caption="Change of the log-probability of held-out sentences of "
         f"{display_name(saved.found['model'])} when {dose:g} times the direction is added, by the "
-        "layer at whose input it is. Grey: smallest to largest of random directions of the same "
-        "norm.",
+        "layer at whose input it is. Grey: smallest to largest of random directions of that norm.",
         name=f"steering-{saved.id[:6]}",
     )
 
