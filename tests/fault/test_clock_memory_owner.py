@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -120,7 +119,7 @@ def test_a_run_whose_memory_ends_anywhere_loses_nothing(
 
 @pytest.fixture
 def theirs() -> Iterator[Path]:
-    """A results folder of this user in a place that every user can reach."""
+    """A results folder in a place of its own."""
     place = Path(tempfile.mkdtemp(prefix="emoact-owner-"))
     place.chmod(0o755)
     results = place / "results"
@@ -134,12 +133,12 @@ def theirs() -> Iterator[Path]:
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 def test_files_of_another_owner_are_read_and_not_written(theirs: Path) -> None:
     results = theirs / "results"
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     writing = (("runs", "delete", RUNS[0], "--yes"), ("report",), ("runs", "resume", RUNS[0]))
-    listed, verified, *refused = as_nobody(
+    listed, verified, *refused = as_a_stranger(
         theirs, ("runs", "list"), ("verify", "--samples", "0"), *writing
     )
     assert listed.code == 0
@@ -152,13 +151,13 @@ def test_files_of_another_owner_are_read_and_not_written(theirs: Path) -> None:
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 def test_a_file_that_may_not_be_read_costs_its_own_row(theirs: Path) -> None:
     results = theirs / "results"
     (results / "runs" / RUNS[0] / "status.json").chmod(0o600)
     unit = sorted(results.rglob("*.pkl"))[0]
     unit.chmod(0o600)
-    listed, verified = as_nobody(theirs, ("runs", "list"), ("verify", "--samples", "0"))
+    listed, verified = as_a_stranger(theirs, ("runs", "list"), ("verify", "--samples", "0"))
     assert listed.code == 0
     assert RUNS[1] in listed.said
     assert verified.code == 1
@@ -174,63 +173,29 @@ class Answer:
     said: str
 
 
-def as_nobody(place: Path, *commands: tuple[str, ...]) -> list[Answer]:
-    """Commands on the results folder of another user, by one who is not root."""
-    home = place / "home"
-    home.mkdir(exist_ok=True)
-    os.chown(home, ORDINARY, ORDINARY)
-    told = json.dumps([[*words, "--results", str(place / "results")] for words in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(ORDINARY), told],
-        env={
-            **os.environ,
-            "HOME": str(home),
-            "EMOACT_CACHE": str(home / "cache"),
-            "PYTHONPATH": ":".join(sys.path),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-        cwd="/",
-    )
-    parts = done.stdout.split("\0")[1:]
-    return [Answer(int(code), said) for said, code in zip(parts[::2], parts[1::2], strict=True)]
+def as_a_stranger(place: Path, *commands: tuple[str, ...]) -> list[Answer]:
+    """Commands by a user to whom nothing in the results folder belongs.
 
-
-AS_NOBODY = """
-import contextlib, importlib, json, os, shutil, sys, tempfile
-from emoact.cli import main
-from emoact.models import hosts
-commands = json.loads(sys.argv[2])
-# This user may not read where the package and its libraries lie, so that everything must be loaded
-# before: what the same command loads on a copy of the results.
-for *words, results in commands:
-    read, write = os.pipe()
-    if os.fork() == 0:
-        with tempfile.TemporaryDirectory() as place, open(os.devnull, "w") as nowhere:
-            copy = shutil.copytree(results, os.path.join(place, "results"))
-            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-                main([*words, copy])
-        with open(write, "w") as told:
-            told.write(" ".join(sys.modules))
-        os._exit(0)
-    os.close(write)
-    with open(read) as told:
-        for name in told.read().split():
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-    os.wait()
-for words in commands:
-    print("\\0", end="", flush=True)
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(int(sys.argv[1]))
-        os.setuid(int(sys.argv[1]))
-        code = main(words)
-        sys.stdout.flush()
-        os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print("\\0" + str(code), end="", flush=True)
-"""
+    Becoming another user would take away the package and its libraries too where they lie in a
+    folder of root alone. So the results go to another user, and root's commands lose the
+    capabilities with which root passes over permissions.
+    """
+    results = place / "results"
+    for path in (results, *results.rglob("*")):
+        os.chown(path, ORDINARY, ORDINARY)
+    environment = {**os.environ, "HOME": str(place), "EMOACT_CACHE": str(place / "cache")}
+    answers = []
+    for words in commands:
+        done = subprocess.run(
+            [
+                *("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"),
+                *(sys.executable, "-m", "emoact", *words, "--results", str(results)),
+            ],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        answers.append(Answer(done.returncode, done.stdout))
+    return answers
