@@ -21,7 +21,7 @@ from emoact.errors import RequestError
 from emoact.views import catalogue
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -76,12 +76,15 @@ class ClickTime:
     later_s: float
 
 
-def click_times(results: str | os.PathLike[str], *, rounds: int = 3) -> list[ClickTime]:
-    """Times of the link and of every tab of each page.
+def click_times(
+    results: str | os.PathLike[str], *, rounds: int = 3, checkout: Path = ROOT
+) -> list[ClickTime]:
+    """Times of the link and of every tab of each page; those of an older version where it has them.
 
     Args:
         results: A results folder with an analysis.
         rounds: Later clicks on each, 1 or more.
+        checkout: The code to serve.
 
     Raises:
         RequestError: playwright or Chromium is not installed.
@@ -97,7 +100,7 @@ def click_times(results: str | os.PathLike[str], *, rounds: int = 3) -> list[Cli
             remedy="Install playwright (requirements-dev.txt) and Chromium.",
         )
     found: dict[tuple[str, str], list[float]] = {}
-    with _serving(Path(results).resolve()) as url, sync_playwright() as playwright:
+    with _serving(Path(results).resolve(), checkout) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
@@ -107,9 +110,11 @@ def click_times(results: str | os.PathLike[str], *, rounds: int = 3) -> list[Cli
         _settled(page)
         for _ in range(rounds + 1):
             for name in _OTHERS:
-                found.setdefault((name, ""), []).append(_click(page, _link(page, name)))
+                found.setdefault((name, ""), []).append(_click(page, _link(page, name).click))
             for record, name in PAGES.items():
-                found.setdefault((name, ""), []).append(_click(page, _link(page, name)))
+                if not _link(page, name).count():
+                    continue
+                found.setdefault((name, ""), []).append(_click(page, _link(page, name).click))
                 first, *others = (view for view in catalogue.of_page(record) if view.tab)
                 # A tab that is chosen already would not answer a click.
                 for view in (*others, first):
@@ -125,9 +130,8 @@ def click_times(results: str | os.PathLike[str], *, rounds: int = 3) -> list[Cli
     ]
 
 
-def _link(page: Page, name: str) -> Callable[[], None]:
-    links = page.locator("[data-testid=stSidebarNavLink]")
-    return links.filter(has_text=name).first.click
+def _link(page: Page, name: str) -> Locator:
+    return page.locator("[data-testid=stSidebarNavLink]").filter(has_text=name).first
 
 
 def _click(page: Page, click: Callable[[], None]) -> float:
@@ -143,8 +147,8 @@ def _settled(page: Page) -> None:
 
 
 @contextlib.contextmanager
-def _serving(results: Path) -> Iterator[str]:
-    """Address of a server of these results, until the block ends."""
+def _serving(results: Path, checkout: Path) -> Iterator[str]:
+    """Address of a server of this code on these results, until the block ends."""
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         port = int(listener.getsockname()[1])
@@ -152,8 +156,12 @@ def _serving(results: Path) -> Iterator[str]:
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            env={**os.environ, "EMOACT_RESULTS": str(results)},
+            cwd=checkout,
+            env={
+                **os.environ,
+                "EMOACT_RESULTS": str(results),
+                "PYTHONPATH": str(checkout.resolve()),
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
