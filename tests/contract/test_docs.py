@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,15 +47,23 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds results as the examples expect them."""
-    results = tmp_path / "results"
+    folder = tmp_path_factory.mktemp("template")
+    results = folder / "results"
     emotions = ("anger", "gratitude", "neutral")
     plant_scenarios(results, "smollm2-135m", emotions, n_layers=14)
     plant_analysis(results)
     (pickled,) = results.glob("activations/*/activations_anger.pkl")
-    convert(pickled, to="compact", out=tmp_path / "activations_anger.zarr.zip")
+    convert(pickled, to="compact", out=folder / "activations_anger.zarr.zip")
+    return folder
+
+
+@pytest.fixture
+def planted(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

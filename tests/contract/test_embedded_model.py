@@ -73,7 +73,7 @@ def source(request: pytest.FixtureRequest) -> ModelSource:
 
 @pytest.fixture(scope="module")
 def engine(source: ModelSource) -> BridgeEngine:
-    return engine_of(source, ExtractionOptions(), texts=TEXTS)
+    return engine_of(source, ExtractionOptions(device="cpu"), texts=TEXTS)
 
 
 def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(
@@ -141,12 +141,15 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
     assert rounding < 1e-4
 
 
-def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation() -> None:
+def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation(
+    engine: BridgeEngine, source: ModelSource
+) -> None:
     """At the first token of one of these prompts SmolLM2 amplifies rounding.
 
     A GPU errs by 1e-4 there, and this machine by 3e-6 or 1e-5, as the passes are laid out.
     """
-    engine = engine_of(resolve_model("smollm2-135m"), ExtractionOptions(device="cpu"), texts=TEXTS)
+    if source.name != "smollm2-135m":
+        pytest.skip("the prompt that amplifies rounding is one for SmolLM2")
     texts = [
         "I cannot thank you enough for braving that wind to save our gutter.",
         "Thank you for rescuing our slides right before the meeting.",

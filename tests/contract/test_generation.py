@@ -233,7 +233,7 @@ def test_files_with_and_without_responses_are_not_compared(
 
 def test_draws_follow_the_probabilities_the_seed_and_no_neighbour(model: Path) -> None:
     """The first token over many seeds has the frequencies of a softmax; a seed repeats itself."""
-    temperature, n = 0.7, 400
+    temperature, n = 0.7, 150
     engine = engine_of(resolve_model(str(model)), ExtractionOptions(), texts=TEXTS)
     generator = Generator(engine.bridge, torch.device("cpu"), direct=True, budget=64)
     prompts = engine.tokenise(["Sorry!", "Rain!"])

@@ -12,7 +12,7 @@ from emoact.bench.subject import RUN
 from tests.support.tiny_models import seeded_model, small_tokenizer
 
 WORDS = "the soup was cold again and nobody came to the door when we rang for the third time"
-LAYERS, WIDTH, COPIES = 6, 96, 1_000
+LAYERS, WIDTH, COPIES = 4, 192, 600
 
 
 @pytest.fixture(scope="module")

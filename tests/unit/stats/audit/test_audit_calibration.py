@@ -16,7 +16,7 @@ from scripts.calibrate_audit import ALLOWED, accuses, fair_dataset
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_two_hundred_fair_data_sets_at_most_sixteen_get_a_warning() -> None:
     # In a child process: a process pool started within the suite would import the main module of
     # the suite again.
