@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 
 from emoact.causes.prepared import Prepared
 from emoact.errors import EmoactError
 from emoact.jobs.config import JobConfig
-from emoact.ui.boxes import Outcome, error_box
+from emoact.ui.boxes import Outcome, error_box, outcome
 from emoact.ui.current_run import launched, watch_run
 from emoact.ui.reading import UnitFile, unit_card
 from emoact.views.text import mono
 
+Request = TypeVar("Request")
+
 
 def start_form(
-    checked: Outcome[Prepared],
+    asked: Request,
     words: str,
     *,
     key: str,
-    prepare: Callable[[], Prepared],
+    prepare: Callable[[Request], Prepared],
+    files: tuple[UnitFile, ...],
     following: str,
     refused: str = "This cannot be computed",
 ) -> None:
     """The cost of a request, its command, and the button that starts it.
 
     Args:
-        checked: The request, checked.
+        asked: The request.
         words: On the button.
         key: Of the button.
-        prepare: Checks the request again, when the button is pressed.
+        prepare: Checks the request; once more when the button is pressed.
+        files: What the request is of.
         following: Key of the session state that takes the id of a result to show next.
         refused: Title of the box with the reason why it cannot be computed.
     """
+    checked = _check(key, asked, files, prepare)
     if checked.error is not None:
         error_box(checked.error, title=refused)
     elif checked.value is not None:
@@ -50,12 +56,24 @@ def start_form(
         key=key,
     )
     if clicked:
-        _start(prepare, following)
+        _start(asked, prepare, following)
 
 
-def _start(prepare: Callable[[], Prepared], following: str) -> None:
+# What is on disk is part of the key; whether it was computed already changes without it.
+@st.cache_resource(max_entries=64, ttl=5, show_spinner="Checking the request")
+def _check(
+    key: str,
+    asked: Request,
+    files: tuple[UnitFile, ...],
+    _prepare: Callable[[Request], Prepared],
+) -> Outcome[Prepared]:
+    del key, files
+    return outcome(lambda: _prepare(asked))
+
+
+def _start(asked: Request, prepare: Callable[[Request], Prepared], following: str) -> None:
     try:
-        prepared = prepare()
+        prepared = prepare(asked)
     except EmoactError as error:
         error_box(error, title="The run could not start")
         return

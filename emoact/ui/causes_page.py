@@ -10,7 +10,6 @@ import streamlit as st
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
 from emoact.causes.chosen import units_of
-from emoact.causes.prepared import Prepared
 from emoact.causes.saved import saved_causes
 from emoact.causes.steer import (
     SITE,
@@ -27,7 +26,7 @@ from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
+from emoact.ui.boxes import answer, error_box, show_cards, to_extract
 from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import made_by_job, watched_job
@@ -128,12 +127,12 @@ def _forms(results: str, files: list[UnitFile]) -> None:
     with steering:
         asked = _steer_form(results, model, emotions, neutral, n_layers)
         if asked is not None:
-            checked = _check_steer(asked, mine)
             start_form(
-                checked,
+                asked,
                 "Steer",
                 key="steer-start",
-                prepare=lambda: prepare_steer(asked),
+                prepare=prepare_steer,
+                files=mine,
                 following=_NEXT,
             )
     with trying:
@@ -142,10 +141,11 @@ def _forms(results: str, files: list[UnitFile]) -> None:
         taken = _ablate_form(results, model, emotions, neutral, n_layers)
         if taken is not None:
             start_form(
-                _check_ablate(taken, mine),
+                taken,
                 "Take the parts out",
                 key="ablate-start",
-                prepare=lambda: prepare_ablate(taken),
+                prepare=prepare_ablate,
+                files=mine,
                 following=_NEXT,
             )
 
@@ -321,16 +321,3 @@ def _ablate_form(
             words=tuple(dict.fromkeys(filter(None, map(str.strip, words.split(","))))),
         ),
     )
-
-
-# What is on disk is part of the key; whether it was computed already changes without it.
-@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
-def _check_steer(asked: SteerRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
-    del files
-    return outcome(lambda: prepare_steer(asked))
-
-
-@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
-def _check_ablate(asked: AblateRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
-    del files
-    return outcome(lambda: prepare_ablate(asked))

@@ -16,7 +16,6 @@ from emoact.causes.patterns import (
     prepare_patterns,
     saved_patterns,
 )
-from emoact.causes.prepared import Prepared
 from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
@@ -91,7 +90,12 @@ def show(results: str) -> None:
 
 def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -> None:
     root = ResultsRoot(results)
-    source = Heads(saved=saved, lenses=saved_lenses(root), patterns=saved_patterns(root))
+    source = Heads(
+        saved=saved,
+        lenses=saved_lenses(root),
+        patterns=saved_patterns(root),
+        n_layers={file.folder: layers_of(files, file.folder) for file in files},
+    )
     order = emotion_order(file.emotion for file in files)
 
     def badges(choice: Choice) -> list[str]:
@@ -118,14 +122,15 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     """What a view needs beyond the saved result: a form, or what is computed from saved prompts."""
     if view.name == "attention" and "head" in choice:
         return _attention(results, source, choice)
+    found = source.chosen(choice).found
+    own = tuple(file for file in unit_files(results) if file.folder == found["model"])
     if view.name == "lens" and source.lens(choice) is None:
-        _lens_form(results, source, choice)
+        _lens_form(results, source, choice, own)
         return None
     if view.name not in ("projections", "trajectory", "tokens"):
         return source
-    found = source.chosen(choice).found
-    own = tuple(file for file in unit_files(results) if file.folder == found["model"])
-    target = Target(**found["target"])
+    place = found["target"]
+    target = Target(**{**place, "layer": choice.get("layer", place["layer"])})
     checked = _along(results, found["model"], found["emotion"], found["neutral"], target, own)
     if checked.error is not None:
         error_box(checked.error, title="These files cannot be projected")
@@ -148,7 +153,7 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
         request,
         along.configuration or {},
         along=(along.direction.unit, target.site, target.layer),
-        asked_of=choice["result"],
+        asked_of=f"{choice['result']} {target.layer}",
         apart=apart,
     )
     if typed is None:
@@ -183,7 +188,7 @@ def _saved_prompt(along: Along, files: tuple[UnitFile, ...]) -> None:
 
 
 # What is on disk is part of the key.
-@st.cache_resource(max_entries=8, show_spinner="Projecting the saved prompts")
+@st.cache_resource(max_entries=64, show_spinner="Projecting the saved prompts")
 def _along(
     results: str,
     model: str,
@@ -196,7 +201,7 @@ def _along(
     return outcome(lambda: along_saved(ResultsRoot(results), model, emotion, neutral, target))
 
 
-def _lens_form(results: str, source: Heads, choice: Choice) -> None:
+def _lens_form(results: str, source: Heads, choice: Choice, files: tuple[UnitFile, ...]) -> None:
     found = source.chosen(choice).found
     asked = LensRequest(
         results=results,
@@ -205,15 +210,12 @@ def _lens_form(results: str, source: Heads, choice: Choice) -> None:
         target=Target(**found["target"]),
         settings=LensSettings(neutral=found["neutral"]),
     )
-
-    def prepare() -> Prepared:
-        return prepare_lens(asked)
-
     start_form(
-        outcome(prepare),
+        asked,
         "Read the direction through the unembedding",
         key="lens-start",
-        prepare=prepare,
+        prepare=prepare_lens,
+        files=files,
         following=_NEXT,
         refused="This direction has no logit lens",
     )
@@ -252,11 +254,12 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
     )
     if folded.open:
         with folded:
-            _patterns_form(results, folder, emotion_order(file.emotion for file in own))
+            _patterns_form(results, folder, tuple(own))
     return None if typed is None else dataclasses.replace(source, typed=typed)
 
 
-def _patterns_form(results: str, folder: str, emotions: list[str]) -> None:
+def _patterns_form(results: str, folder: str, files: tuple[UnitFile, ...]) -> None:
+    emotions = emotion_order(file.emotion for file in files)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         emotion = str(st.selectbox("Class", emotions, key="patterns-emotion", width=170))
         budget = int(
@@ -272,15 +275,12 @@ def _patterns_form(results: str, folder: str, emotions: list[str]) -> None:
             )
         )
     asked = PatternsRequest(results=results, model=folder, emotion=emotion, budget_mb=budget)
-
-    def prepare() -> Prepared:
-        return prepare_patterns(asked)
-
     start_form(
-        outcome(prepare),
+        asked,
         "Write the patterns",
         key="patterns-start",
-        prepare=prepare,
+        prepare=prepare_patterns,
+        files=files,
         following=_NEXT,
         refused="These patterns cannot be written",
     )
@@ -319,19 +319,12 @@ def _form(results: str, files: list[UnitFile]) -> None:
         target=Target(site=site, layer=layer, pooling=pooling),
         settings=ContrastSettings(neutral=neutral),
     )
-    checked = _check(asked, tuple(file for file in files if file.folder == model))
     start_form(
-        checked,
+        asked,
         "Take the direction apart",
         key="heads-start",
-        prepare=lambda: prepare_heads(asked),
+        prepare=prepare_heads,
+        files=tuple(file for file in files if file.folder == model),
         following=_NEXT,
         refused="This direction cannot be taken apart",
     )
-
-
-# What is on disk is part of the key; whether it was computed already changes without it.
-@st.cache_resource(max_entries=32, ttl=5, show_spinner="Checking the request")
-def _check(asked: HeadsRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepared]:
-    del files
-    return outcome(lambda: prepare_heads(asked))

@@ -83,7 +83,8 @@ def typed_sentence(
         request: The model, and the settings of the saved files.
         configuration: What the files record.
         along: As in `look_at`.
-        asked_of: Name of that direction; an answer about another one is not shown.
+        asked_of: Name of that direction; an answer about another one is not shown, and asked for
+            again while the model is loaded.
         apart: As in `look_at`.
     """
     with (
@@ -97,7 +98,16 @@ def typed_sentence(
             placeholder="You drove two hours just to bring me my keys.",
         )
         asked = st.form_submit_button("Look at the sentence", type="primary", width=190)
-    if asked:
+    answered: tuple[ModelRequest, str, Looked] | None = st.session_state.get(_ANSWERED)
+    # The sentence that was read is read again along another direction, without a click.
+    again = (
+        answered is not None
+        and answered[0] == request
+        and answered[1] != asked_of
+        and answered[2].text == text.strip()
+        and is_warm(request)
+    )
+    if asked or again:
         st.session_state.pop(_ANSWERED, None)
         words = "Reading the sentence" if is_warm(request) else f"Loading {request.model}"
         try:
@@ -108,7 +118,7 @@ def typed_sentence(
             error_box(error, title="There is no answer")
             return None
         st.session_state[_ANSWERED] = (request, asked_of, typed)
-    answered: tuple[ModelRequest, str, Looked] | None = st.session_state.get(_ANSWERED)
+        return typed
     if answered is not None and answered[:2] == (request, asked_of):
         return answered[2]
     loaded = (

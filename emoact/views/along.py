@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from emoact.causes import lens
-from emoact.causes.project import said_of, table_by
+from emoact.causes.project import Along, said_of, table_by
 from emoact.numbers import plural
-from emoact.views.chart import Axis, Chart, Key, Level, Line, Panel, Points, span
-from emoact.views.heads import RESULT, Heads, where
+from emoact.views.chart import Axis, Chart, Key, Panel, Points, span
+from emoact.views.heads import RESULT, Heads, place, where
 from emoact.views.text import coloured, md
+from emoact.views.token_direction import token_chart
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
 _ROW, _HEAD = 24, 70
@@ -105,6 +106,25 @@ BY = Control[Heads](
 )
 
 
+def _layers(source: Heads, choice: Choice) -> range:
+    """Layers at whose input the direction can be; behind the last layer there is one place."""
+    found = source.chosen(choice).found
+    if found["target"]["site"] == "resid_post":
+        return range(0)
+    return range(source.n_layers.get(found["model"], 0))
+
+
+LAYER = Control[Heads](
+    name="layer",
+    label="Layer",
+    kind="layer",
+    options=_layers,
+    default=lambda source, choice: source.chosen(choice).found["target"]["layer"],
+    help="The direction is made anew at this layer, of the same prompts.",
+    width=340,
+)
+
+
 def show_projections(source: Heads, choice: Choice) -> Shown:
     """Tokens or prompts at both ends of the direction."""
     if source.along is None:
@@ -113,7 +133,7 @@ def show_projections(source: Heads, choice: Choice) -> Shown:
     return Shown(
         table=table_by(source.along.document, by),
         chart=None,
-        caption=f"What projects most and least on the direction of {where(source.chosen(choice))}.",
+        caption=f"What projects most and least on the direction of {_where(source.along)}.",
         name=f"projections-{by}",
     )
 
@@ -132,36 +152,21 @@ def projections_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str
     ]
 
 
-def show_trajectory(source: Heads, choice: Choice) -> Shown:
+def show_trajectory(source: Heads, _choice: Choice) -> Shown:
     """Projection of every token of a typed sentence."""
     found = source.trajectory
     if found is None:
         return _NOTHING
     table = found.table
     text = table[table["part"] == "text"]
-    panel = Panel(
-        marks=[
-            Level(at=0.0),
-            Line(
-                x=text["position"].tolist(),
-                y=text["projection"].tolist(),
-                colour="text",
-                name="projection",
-                symbol="circle",
-                data=[[token] for token in text["token"]],
-                hover="%{customdata[0]}: %{y:.3g}",
-            ),
-        ],
-        x=Axis(title="position"),
-        y=Axis(title="projection (model units)", zero=True),
-    )
+    strings, values = text["token"].tolist(), text["projection"].tolist()
     return Shown(
         table=table,
-        chart=Chart(rows=[[panel]], heights=[320]) if len(text) else None,
+        chart=token_chart(strings, values) if strings else None,
         caption=f"Projection along a typed sentence on the direction of "
-        f"{where(source.chosen(choice))}. 0 is the mean of neutral prompts.",
+        f"{_where(found.along)}. 0 is the mean of neutral prompts.",
         name="trajectory",
-        html=coloured(text["token"].tolist(), text["projection"].tolist(), limit=found.limit),
+        html=coloured(strings, values, limit=found.limit),
     )
 
 
@@ -181,11 +186,15 @@ def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]
     ]
 
 
+def _where(along: Along) -> str:
+    return place(along.emotion, along.folder, along.target)
+
+
 def _words(source: Heads, choice: Choice, name: str) -> list[str]:
     found = source.chosen(choice).found
     target = found["target"]
     words = [name, "--model", found["model"], "--emotion", found["emotion"]]
-    words += ["--layer", str(target["layer"]), "--site", target["site"]]
+    words += ["--layer", str(choice.get("layer", target["layer"])), "--site", target["site"]]
     return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
 
 
@@ -213,7 +222,7 @@ PROJECTIONS = View[Heads](
     page="heads",
     title="Tokens and prompts along the direction",
     question="Which tokens and prompts project most and least on the direction?",
-    controls=(RESULT, BY),
+    controls=(RESULT, LAYER, BY),
     show=show_projections,
     answer=projections_answer,
     terms=_TERMS,
@@ -224,7 +233,7 @@ TRAJECTORY = View[Heads](
     page="heads",
     title="A sentence along the direction",
     question="Which tokens of a sentence lie on the side of the emotion?",
-    controls=(RESULT,),
+    controls=(RESULT, LAYER),
     show=show_trajectory,
     answer=trajectory_answer,
     terms=_TERMS,

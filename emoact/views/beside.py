@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import pandas as pd
 
 from emoact.models.registry import display_name
 from emoact.views.analysed import Analysed
-from emoact.views.chart import Axis, Band, Chart, Key, Line, Mark, Panel, Points
+from emoact.views.chart import Axis, Band, Chart, Colour, Key, Line, Mark, Panel, Points
 from emoact.views.text import md
-from emoact.views.view import Choice, Control, Shown
+from emoact.views.view import Carded, Choice, Control, Shown
 
 _NONE = "none"
-_COLOUR = "accent"
+_REFERENCES = ("muted", "null", "axis", "page")
+"""Colours of what is no figure of the model itself."""
 Show = Callable[[Analysed, Choice], Shown]
 Answer = Callable[[Analysed, Choice, Shown], Sequence[str]]
 
@@ -27,14 +29,21 @@ BESIDE = Control[Analysed](
         *(model for model in source.saved.models if model != choice["model"]),
     ],
     when=lambda source, _: len(source.saved.models) > 1,
-    help="Another model of this analysis, or another configuration of the same model, drawn in the "
-    "same panels. Grey bands and levels of words are those of the first.",
+    help="Another model of this analysis, or another configuration of the same model, drawn with "
+    "the first. Grey bands and levels of words are those of the first.",
     width=180,
 )
 
 
-def of_both(show: Show) -> Show:
-    """A view of one model that draws a second one in the same panels where it is asked to."""
+def of_both(show: Show, *, stacked: bool = False) -> Show:
+    """A view of one model that draws a second one with it where it is asked to.
+
+    Args:
+        show: Of one model.
+        stacked: The second one has panels of its own below those of the first, as its axes or
+            cells are its own.
+    """
+    join, where = (_below, "Below") if stacked else (_laid_over, "In the second colour")
 
     def shown(source: Analysed, choice: Choice) -> Shown:
         first = show(source, choice)
@@ -43,33 +52,44 @@ def of_both(show: Show) -> Show:
             return first
         second = show(source, {**choice, "model": models[1]})
         tables = [part.table for part in (first, second) if len(part.table)]
-        both = first.chart and second.chart and _laid_over(first.chart, second.chart, models)
+        both = first.chart and second.chart and join(first.chart, second.chart, models)
         return dataclasses.replace(
             first,
             table=pd.concat(tables, ignore_index=True) if tables else first.table,
             chart=both or first.chart or second.chart,
-            caption=f"{first.caption} In the second colour: {display_name(models[1])}.",
+            caption=f"{first.caption} "
+            + (
+                f"{where}: {display_name(models[1])}."
+                if both
+                else f"{display_name(models[1])} has nothing to draw here."
+            ),
             name=f"{first.name}-{models[1]}",
         )
 
     return shown
 
 
-def said_of_both(answer: Answer) -> Answer:
-    """The sentences on each of the models that are drawn."""
+def said_of_both(answer: Answer, *, named: bool = False) -> Answer:
+    """The sentences on each of the models that are drawn.
+
+    Args:
+        answer: Of one model.
+        named: Its sentences name the model.
+    """
 
     def said(source: Analysed, choice: Choice, shown: Shown) -> list[str]:
         models = _models(choice)
-        if len(models) < 2:
-            return list(answer(source, choice, shown))
         sentences = list[str]()
         for model in models:
-            own = answer(source, {**choice, "model": model}, shown)
-            name = f"**{md(display_name(model))}:** "
-            for sentence in filter(None, own):
-                sentences.append(f"{name}{sentence}")
-                name = ""
-        return sentences
+            name = "" if named or len(models) < 2 else f"**{md(display_name(model))}:** "
+            for sentence in filter(None, answer(source, {**choice, "model": model}, shown)):
+                kind = type(sentence)
+                # The cards are those of the first model.
+                if kind is Carded and model != models[0]:
+                    kind = str
+                sentences.append(kind(f"{name}{sentence}"))
+                name = name if kind is Carded else ""
+        return list(dict.fromkeys(sentences))
 
     return said
 
@@ -79,24 +99,61 @@ def _models(choice: Choice) -> list[str]:
     return [choice["model"], *([] if beside == _NONE else [beside])]
 
 
+def _below(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
+    rows = list[list[Panel]]()
+    for part, model in zip((first, second), models, strict=True):
+        name = display_name(model)
+        rows += [[_named(panel, name) for panel in row] for row in part.rows]
+    return dataclasses.replace(first, rows=rows, heights=[*first.heights, *second.heights])
+
+
+def _named(panel: Panel, name: str) -> Panel:
+    if panel.y.title:
+        return dataclasses.replace(panel, title=f"{panel.title} {name}".strip())
+    return dataclasses.replace(panel, y=dataclasses.replace(panel.y, title=name))
+
+
 def _laid_over(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
     others = {(tuple(p.emotions), p.title): p for row in second.rows for p in row}
     names = [display_name(model) for model in models]
+    own = [mark for row in first.rows for panel in row for mark in panel.marks if _is_figure(mark)]
+    colours = {mark.colour for mark in own if not mark.colour.startswith("emotion:")}
+    accent = "accent" in colours
+    colour = "text" if accent else "accent"
     rows = [
-        [_over(panel, others.get((tuple(panel.emotions), panel.title)), names[1]) for panel in row]
+        [
+            _over(panel, others.get((tuple(panel.emotions), panel.title)), names[1], colour)
+            for panel in row
+        ]
         for row in first.rows
     ]
+    line = any(isinstance(mark, Line) for mark in own)
     key = [
-        Key(name=names[0], kind="line", symbol="circle"),
-        Key(name=names[1], kind="line", colour=_COLOUR, dash="dash", symbol="circle-open"),
+        Key(
+            name=names[0],
+            kind="line" if line else "marker",
+            colour="accent" if accent else "text",
+            symbol="circle",
+        ),
+        Key(
+            name=names[1],
+            kind="line" if line else "marker",
+            colour=colour,
+            dash="dash",
+            symbol="circle-open",
+        ),
     ]
-    return dataclasses.replace(first, rows=rows, key=[*key, *first.key])
+    return dataclasses.replace(
+        first,
+        rows=rows,
+        key=[*key, *first.key, *(each for each in second.key if each not in first.key)],
+    )
 
 
-def _over(panel: Panel, other: Panel | None, name: str) -> Panel:
+def _over(panel: Panel, other: Panel | None, name: str, colour: Colour) -> Panel:
     if other is None:
         return panel
-    marks = [each for mark in other.marks if (each := _as_second(mark, name)) is not None]
+    marks = [_as_second(mark, name, colour) for mark in other.marks if _is_figure(mark)]
     return dataclasses.replace(
         panel,
         marks=[*panel.marks, *marks],
@@ -105,19 +162,21 @@ def _over(panel: Panel, other: Panel | None, name: str) -> Panel:
     )
 
 
-def _as_second(mark: Mark, name: str) -> Mark | None:
-    """The mark of an emotion in the colour of the second model; None for all other marks."""
-    if not isinstance(mark, Band | Line | Points) or not mark.colour.startswith("emotion:"):
-        return None
+def _is_figure(mark: Mark) -> TypeGuard[Band | Line | Points]:
+    return isinstance(mark, Band | Line | Points) and mark.colour not in _REFERENCES
+
+
+def _as_second(mark: Band | Line | Points, name: str, colour: Colour) -> Mark:
+    """The same mark in the colour of the second model."""
     if isinstance(mark, Line):
         # Where markers say something they go on saying it.
         filled = mark.filled or [False] * len(list(mark.x))
         return dataclasses.replace(
-            mark, colour=_COLOUR, name=name, dash="dash", filled=filled, legend=False
+            mark, colour=colour, name=name, dash="dash", filled=filled, legend=False
         )
     if isinstance(mark, Points):
-        return dataclasses.replace(mark, colour=_COLOUR, name=name, filled=False)
-    return dataclasses.replace(mark, colour=_COLOUR)
+        return dataclasses.replace(mark, colour=colour, name=name, filled=False)
+    return dataclasses.replace(mark, colour=colour)
 
 
 def _wide(one: Axis, other: Axis) -> Axis:

@@ -17,6 +17,7 @@ from emoact.views.analysed import (
     sites_words,
     vector_terms,
 )
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     BEYOND_ONE,
     Axis,
@@ -313,6 +314,7 @@ COSINES = View[Analysed](
     question="How similar are the directions of two emotions at each layer?",
     controls=(
         MODEL,
+        BESIDE,
         SITES,
         Control(
             name="measure",
@@ -322,8 +324,8 @@ COSINES = View[Analysed](
             help="  \n".join(f"`{key}`: {words}" for key, words in COSINE_MEASURES.items()),
         ),
     ),
-    show=show,
-    answer=answer,
+    show=of_both(show),
+    answer=said_of_both(answer),
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty=EMPTY,
     in_report=lambda source: [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from emoact.causes.contributions import Target
 from emoact.causes.heads import ALPHA, N_LARGEST, name_of, sentences_of, table_of
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
@@ -48,6 +49,7 @@ class Heads:
         along: The saved prompts along the chosen direction, or None.
         trajectory: A typed sentence along the chosen direction, or None.
         apart: A typed sentence taken apart along it, or None.
+        n_layers: Layers of a model on disk, by folder.
     """
 
     saved: tuple[SavedCause, ...]
@@ -57,6 +59,7 @@ class Heads:
     along: Along | None = None
     trajectory: Trajectory | None = None
     apart: Apart | None = None
+    n_layers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def named(self) -> dict[str, SavedCause]:
@@ -313,10 +316,15 @@ def command(source: Heads, choice: Choice) -> list[str]:
 
 def where(saved: SavedCause) -> str:
     """Emotion, model and place of a direction, in a sentence."""
-    found, target = saved.found, saved.found["target"]
+    found = saved.found
+    return place(found["emotion"], found["model"], Target(**found["target"]))
+
+
+def place(emotion: str, model: str, target: Target) -> str:
+    """The same of the direction of an emotion that was not taken apart."""
     return (
-        f"{found['emotion']} in {display_name(found['model'])} ({target['site']}, layer "
-        f"{target['layer']}, {target['pooling']})"
+        f"{emotion} in {display_name(model)} ({target.site}, layer {target.layer}, "
+        f"{target.pooling})"
     )
 
 

@@ -12,6 +12,7 @@ from emoact.models.registry import display_name
 from emoact.numbers import two
 from emoact.views import cosines
 from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, sites_words
+from emoact.views.beside import BESIDE, of_both
 from emoact.views.chart import Axis, Cells, Chart, Panel
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Shown, View
@@ -101,9 +102,9 @@ MATRIX = View[Analysed](
     page="distances",
     title="Cosines between emotions at one layer",
     question="Which emotions are similar at one layer?",
-    controls=(MODEL, SITES, LAYER),
-    show=show,
-    answer=cosines.answer,
+    controls=(MODEL, BESIDE, SITES, LAYER),
+    show=of_both(show, stacked=True),
+    answer=cosines.COSINES.answer,
     terms=cosines.COSINES.terms,
     empty=cosines.EMPTY,
 )

@@ -8,6 +8,7 @@ from emoact import sites as known
 from emoact.analysis.sentences import pair_sentences
 from emoact.models.registry import display_name
 from emoact.views.analysed import MODEL, SITES, Analysed, sites_words, vector_terms
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, span, wrapped
 from emoact.views.separation import EVALUATIONS, TERMS, evaluations
 from emoact.views.text import md
@@ -114,11 +115,12 @@ PAIRS = View[Analysed](
     question="Does a probe of the activations tell one emotion from another?",
     controls=(
         MODEL,
+        BESIDE,
         SITES,
         Control(name="evaluation", label="Evaluation", kind="one", options=evaluations),
     ),
-    show=show,
-    answer=answer,
+    show=of_both(show),
+    answer=said_of_both(answer),
     terms=lambda source, choice: {
         **vector_terms(source, choice),
         "balanced accuracy": TERMS["balanced accuracy"],

@@ -23,6 +23,7 @@ from emoact.views.analysed import (
     site_words,
     vector_terms,
 )
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import Axis, Chart, Key, Line, Mark, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order, plain
@@ -292,6 +293,7 @@ PROMPTS = View[Analysed](
     question="Do the prompts of different emotions lie apart at one layer?",
     controls=(
         MODEL,
+        BESIDE,
         SITES,
         Control(
             name="basis",
@@ -312,8 +314,8 @@ PROMPTS = View[Analysed](
         ),
         LAYER,
     ),
-    show=show,
-    answer=answer,
+    show=of_both(show, stacked=True),
+    answer=said_of_both(answer),
     terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     empty="There is nothing to draw: the analysis has no prompts at this layer.",
     selected=selected,

@@ -27,7 +27,7 @@ from emoact.views.activations import (
     site_terms,
     token_label,
 )
-from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, of_emotion
+from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Values, of_emotion
 from emoact.views.prompt import PROMPT
 from emoact.views.text import coloured, md
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
@@ -160,27 +160,13 @@ def show(source: Activations, choice: Choice) -> Shown:
         for label in dict.fromkeys((towards, _NEUTRAL))
         for low, high in [np.quantile(found.saved[label], (0.25, 0.75))]
     ]
-    line = Line(
-        x=places,
-        y=found.tokens,
-        colour="text",
-        symbol="circle",
-        name="projection",
-        data=[[token] for token in found.strings],
-        hover="%{customdata[0]}: %{y:.3~g}",
-    )
-    panel = Panel(
-        marks=[Level(at=0.0), *bands, line],
-        x=Axis(title="token", ticks=[token_label(token) for token in found.strings]),
-        y=Axis(title="projection, model units", zero=True, format=",.3~r"),
-    )
     key = [
         Key(name=f"middle half of {label}", kind="band", colour=of_emotion(label))
         for label in dict.fromkeys((towards, _NEUTRAL))
     ]
     return Shown(
         table=table,
-        chart=Chart(rows=[[panel]], heights=[_HEIGHT], key=key, unified=False),
+        chart=token_chart(found.strings, found.tokens, bands, key),
         caption=f"Projection of the tokens of prompt {choice['prompt']} ({choice['emotion']}) on "
         f"the direction of {towards} in the {words(site)} at layer {choice['layer']}; 0 is the "
         "mean of neutral. Bands hold the middle half of saved prompts of other scenarios, each by "
@@ -188,6 +174,34 @@ def show(source: Activations, choice: Choice) -> Shown:
         name=name,
         html=coloured(found.strings, found.tokens.tolist()),
     )
+
+
+def token_chart(
+    strings: Sequence[str], values: Values, bands: Sequence[Band] = (), key: Sequence[Key] = ()
+) -> Chart:
+    """Projections of the tokens of a text in their order, above bands of saved prompts.
+
+    Args:
+        strings: Tokens.
+        values: Projection of each, in model units; 0 is the mean of neutral.
+        bands: Drawn below the line.
+        key: What they mean.
+    """
+    line = Line(
+        x=list(range(len(strings))),
+        y=values,
+        colour="text",
+        symbol="circle",
+        name="projection",
+        data=[[token] for token in strings],
+        hover="%{customdata[0]}: %{y:.3~g}",
+    )
+    panel = Panel(
+        marks=[Level(at=0.0), *bands, line],
+        x=Axis(title="token", ticks=[token_label(token) for token in strings]),
+        y=Axis(title="projection, model units", zero=True, format=",.3~r"),
+    )
+    return Chart(rows=[[panel]], heights=[_HEIGHT], key=key, unified=False)
 
 
 def answer(source: Activations, choice: Choice, _shown: Shown) -> Sequence[str]:
@@ -204,15 +218,25 @@ def answer(source: Activations, choice: Choice, _shown: Shown) -> Sequence[str]:
     finite = np.nan_to_num(found.tokens, nan=-np.inf)
     top = int(finite.argmax())
     return [
-        f"The mean of this prompt projects {significant(found.prompt)} on the direction of "
-        f"{md(choice['towards'])} at layer {choice['layer']}: at least as much as "
-        f"{' and '.join(places)}. Its token furthest towards {md(choice['towards'])} is "
-        f"“{md(found.strings[top].strip() or found.strings[top])}” ({significant(finite[top])}).",
+        f"The mean of this prompt projects {significant(found.prompt)} model units on the "
+        f"direction of {md(choice['towards'])} at layer {choice['layer']}{_spread(found)}: at "
+        f"least as much as {' and '.join(places)}. Its token furthest towards "
+        f"{md(choice['towards'])} is “{md(found.strings[top].strip() or found.strings[top])}” "
+        f"({significant(finite[top])} model units).",
         Remark(
             "Blue tokens lie on the side of the emotion, orange ones on the other. The direction "
             "and the percentages leave out the scenario of this prompt."
         ),
     ]
+
+
+def _spread(found: Along) -> str:
+    """The projection of the prompt in standard deviations of neutral prompts, in brackets."""
+    neutral = found.saved[_NEUTRAL]
+    spread = float(neutral.std(ddof=1)) if len(neutral) > 1 else 0.0
+    if not spread > 0:
+        return ""
+    return f" ({significant(found.prompt / spread)} standard deviations of the neutral prompts)"
 
 
 TOKEN_DIRECTION = View[Activations](

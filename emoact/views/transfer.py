@@ -12,6 +12,7 @@ from emoact.models.registry import display_name
 from emoact.numbers import plural, two
 from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.views.analysed import MODEL, Analysed, site_words, vector_terms
+from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.by_layer import HOOK
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, of_emotion, span, wrapped
 from emoact.views.text import listed, md, mono, prose
@@ -238,12 +239,14 @@ TRANSFER = View[Analysed](
     question="Do directions and probes of these data work on another data set?",
     controls=(
         MODEL,
+        BESIDE,
         HOOK,
         Control(name="to", label="Results folder to test on", kind="text", width=300),
         Control(name="map", label="Labels, as joy=gratitude", kind="text", width=260),
     ),
-    show=show,
-    answer=answer,
+    show=of_both(show),
+    # Its sentences name the model, as those of the shell do.
+    answer=said_of_both(answer, named=True),
     terms=_terms,
     command=lambda source, choice: (
         "transfer",

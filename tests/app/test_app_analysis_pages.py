@@ -138,6 +138,10 @@ def test_another_results_folder_is_tested_from_the_page(
     app = open_page("directions", view="transfer", model="gpt2", to=str(tmp_path))
     assert len(app.get("plotly_chart")) == 1
     assert "The logistic probe is" in words(app)
+    plant_scenarios(tmp_path, "other", n_layers=4, d_model=6, n=15, noun="bread")
+    app = open_page("directions", view="transfer", model="gpt2", beside="other", to=str(tmp_path))
+    assert len(app.get("plotly_chart")) == 1
+    assert set(app.dataframe[0].value["model"]) == {"gpt2", "other"}
     app = open_page("directions", view="transfer", model="gpt2", to="/nowhere")
     assert "no activations in /nowhere" in words(app)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from emoact.analysis.saved import SavedAnalysis
+from emoact.numbers import significant
 from emoact.store.reading import read
 from tests.support.pages import figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
@@ -76,6 +78,34 @@ def test_a_second_configuration_is_drawn_in_the_panels_of_the_first(
     assert "**GPT-2 · no BOS:**" in words(app)
 
 
+@pytest.mark.parametrize(
+    ("page", "view", "choice"),
+    [
+        ("distances", "cosines", {"measure": "top_share"}),
+        ("directions", "pairs", {}),
+        ("distances", "matrix", {}),
+        ("distances", "prompts", {}),
+    ],
+)
+def test_distances_of_a_second_configuration_are_drawn_with_those_of_the_first(
+    results: Path, page: str, view: str, choice: dict[str, str]
+) -> None:
+    asked = {"view": view, "analysis": analysis_of(results, PLAIN, OTHER).id, **choice}
+    alone = figure(open_page(page, **asked, model=OTHER))
+    app = open_page(page, **asked, model=PLAIN, beside=OTHER)
+    assert set(app.dataframe[0].value["model"]) == {PLAIN, OTHER}
+    assert "GPT-2 · no BOS" in words(app)
+    values = {"cosines": "y", "pairs": "x", "matrix": "z", "prompts": "x"}[view]
+
+    def drawn(chart: dict[str, Any]) -> list[list[float]]:
+        found = [np.ravel(t[values]) for t in chart["data"] if t.get("hovertemplate")]
+        return [np.array(each, dtype=float).tolist() for each in found if len(each) > 2]
+
+    both = drawn(figure(app))
+    for line in drawn(alone):
+        assert any(np.array_equal(line, other, equal_nan=True) for other in both)
+
+
 def test_an_analysis_of_one_model_asks_for_no_second(results: Path) -> None:
     app = open_page("directions", view="separation", analysis=analysis_of(results, PLAIN).id)
     assert "Beside" not in [box.label for box in app.selectbox]
@@ -140,4 +170,8 @@ def test_tokens_of_a_prompt_lie_along_a_direction_made_without_its_scenario(resu
     assert table["projection"].tolist() == pytest.approx(((tokens - origin) @ direction).tolist())
     own = (mean("anger", 3) - origin) @ direction
     share = np.mean([(mean("neutral", at) - origin) @ direction <= own for at in others])
-    assert f"{100 * share:.2g} % of 11 prompts of neutral" in words(app)
+    said = words(app)
+    assert f"{100 * share:.2g} % of 11 prompts of neutral" in said
+    spread = np.std([(mean("neutral", at) - origin) @ direction for at in others], ddof=1)
+    assert f"projects {significant(own)} model units" in said
+    assert f"({significant(own / spread)} standard deviations of the neutral prompts)" in said

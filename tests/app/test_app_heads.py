@@ -162,6 +162,15 @@ def test_a_typed_sentence_is_coloured_along_the_direction(results: Path, stand_i
     steps = table["projection"].diff().tolist()[2:]
     assert steps[0] == pytest.approx(-steps[1] / 2, rel=1e-3)
     assert "of the saved prompts of both classes" in words(app)
+    # Another layer is another direction: the same sentence is read along it without a click.
+    assert "layer 3" not in words(app)
+    app.slider(key="layer").set_value(3).run()
+    assert not app.exception, app.exception
+    (moved,) = (each.value for each in app.dataframe)
+    steps = moved["projection"].diff().tolist()[2:]
+    assert steps[0] == pytest.approx(-steps[1] / 2, rel=1e-3)
+    assert moved["projection"].tolist() != table["projection"].tolist()
+    assert "layer 3" in words(app)
 
 
 @pytest.mark.parametrize(("what", "shown"), [("heads", True), ("steer", False)])
