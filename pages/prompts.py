@@ -22,18 +22,21 @@ if read.value is None:
     st.stop()
 
 with above:
-    report = audit_view.say(path, read.value)
-with st.container(horizontal=True):
+    said = st.empty()
+    said.markdown(audit_view.shape_sentence(read.value))
+prompt_import.show(results)
+choice = prompt_list.pick(read.value)
+links.show_ignored()
+prompt_list.show(read.value, choice)
+# The audit takes a second, in which the prompts can be read.
+with above:
+    report = audit_view.say(path, read.value, said)
     next_step(
         "Extract with these prompts",
         "extract",
         parameters={"dataset": path},
         primary=report is not None and report.ok,
     )
-prompt_import.show(results)
-choice = prompt_list.pick(read.value)
-links.show_ignored()
-prompt_list.show(read.value, choice)
 if report is not None:
     st.header("Audit")
     audit_view.show(report, path)

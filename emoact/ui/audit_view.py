@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from emoact import numbers
 from emoact.schema import Dataset
@@ -22,11 +23,16 @@ _WORST = ("error", "warning", "note", "ok")
 _OUTCOMES = {"ok": "ok", "note": "note", "warning": "confound", "error": "error"}
 
 
-def say(path: str, dataset: Dataset) -> AuditReport | None:
-    """Show the answer of the page, and return its audit or None; large ones need a click."""
+def say(path: str, dataset: Dataset, said: DeltaGenerator) -> AuditReport | None:
+    """Complete the answer of the page, and return its audit or None; large ones need a click.
+
+    Args:
+        path: Of the data set.
+        dataset: The prompts.
+        said: The place of the answer, which has its `shape_sentence` already.
+    """
     asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
     if len(dataset.prompts) > AUTOMATIC and not asked:
-        answer(shape_sentence(dataset))
         if st.button(
             f"Audit {numbers.plural(len(dataset.prompts), 'prompt')}",
             type="primary",
@@ -39,7 +45,8 @@ def say(path: str, dataset: Dataset) -> AuditReport | None:
     audited = audit_of(path)
     report = audited.value
     found = [verdict_sentence(report), lexis_sentence(report)] if report is not None else []
-    answer(shape_sentence(dataset), *found)
+    with said:
+        answer(shape_sentence(dataset), *found)
     if audited.error is not None:
         error_box(audited.error, title="The audit failed")
     return report
