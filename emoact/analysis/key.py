@@ -46,7 +46,6 @@ class InputFile:
 
     Attributes:
         folder: Folder of the model; what tables call the model.
-        emotion: Class label; an emotion in parts has several files.
         model: Hub id.
         file: Path below the results folder.
         size: Bytes.

@@ -22,10 +22,7 @@ class AnalysisSummary:
     Attributes:
         id: Name of the folder.
         created_at: ISO 8601; empty where it cannot be read.
-        models: Model folders.
         emotions: Those that have directions.
-        sites: Analysed ones.
-        pooling: How positions became one vector.
         badges: Warnings that its charts carry.
         problem: Why it cannot be read, or None.
     """

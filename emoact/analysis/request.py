@@ -34,7 +34,6 @@ class AnalyzeRequest:
     """A request from the command line or a page.
 
     Attributes:
-        results: The results root.
         settings: What to compute.
         models: Folders or hub ids; None takes all that are there.
         emotions: Labels; None takes all. The neutral class is always among them.

@@ -45,8 +45,6 @@ class ControlsUsed:
     """Control extractions of one unit.
 
     Attributes:
-        folder: Folder of the model.
-        emotion: Class label.
         key: Folder of the vectors below `results/controls`.
         n_tokens: Distinct tokens that were run without context.
         n_shuffles: Shuffles of the words of every prompt.
@@ -72,14 +70,12 @@ class Description:
         created_at: ISO 8601 with offset.
         inputs: The files of activations that were analysed.
         emotions: Those that have directions.
-        sentences: Summary by model.
         badges: Warnings that every chart and export carries.
         findings: Remarks for the reader.
         refusals: Figures that were not computed, with the reason.
         files: Size and hash of every file, by path below the folder.
         kind: Tells this file from others.
         run_id: The run that made it.
-        versions: Of emoact and of the libraries that computed.
         random_weights: Models with random weights.
         rows: Length of every table.
         controls: The control extractions of each unit; empty for an analysis without them.
@@ -104,12 +100,7 @@ class Description:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAnalysis(Description):
-    """One folder below `results/analysis`.
-
-    Attributes:
-        path: The folder.
-        settings: Settings of the analysis.
-    """
+    """One folder below `results/analysis`."""
 
     path: Path
     settings: AnalysisSettings

@@ -108,10 +108,7 @@ def probe_sentences(
 ) -> list[str]:
     """One sentence for each site that was probed, with the verdict on every emotion.
 
-    Args:
-        rows: Rows of the table `headline` of one model.
-        name: How the name of an emotion is written.
-        evaluation: The evaluation to tell; the transfer where there is one when None.
+    The evaluation told is the transfer where there is one, when None.
     """
     sentences = []
     for own in _by_site(rows, "accuracy", evaluation):
@@ -138,13 +135,7 @@ def _by_site(rows: Sequence[Row], measured: str, evaluation: str | None) -> list
 def pair_sentences(
     rows: Sequence[Row], name: Callable[[str], str] = str, evaluation: str | None = None
 ) -> list[str]:
-    """One sentence for each site, with the accuracy for every two emotions.
-
-    Args:
-        rows: Rows of the table `pairs` of one model.
-        name: How the name of an emotion is written.
-        evaluation: The evaluation to tell; the transfer where there is one when None.
-    """
+    """One sentence for each site, with the accuracy for every two emotions."""
     sentences = []
     for own in _by_site(rows, "balanced_accuracy", evaluation):
         figures = "; ".join(

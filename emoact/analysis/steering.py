@@ -23,8 +23,6 @@ class BlockVectors:
     Attributes:
         vectors: By block, in the model's own units: the difference of the class means.
         model: Hub id.
-        folder: Model folder.
-        emotion: Label.
         described: Metadata for exported files.
     """
 

@@ -37,7 +37,6 @@ class TransferRequest:
         target: Results folder for tests.
         labels: Label of the target by label of the source; others match where they are the same.
         model: Folder of the model; the one that both have when None.
-        sites: Which sites to test.
         pooling: How positions become one vector.
         neutral: Label of the source that directions are measured from.
         seed: Of folds and bootstrap draws.
@@ -59,7 +58,6 @@ class Transferred:
 
     Attributes:
         request: What was asked for, with the model that was found.
-        labels: Label of the target by label of the source.
         left_out: Labels of the source without a counterpart.
         n_repeated: Prompts of the target that the source has too; they are not tested.
         n_shared_scenarios: Others whose scenario the source has; they are not tested either,

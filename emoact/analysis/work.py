@@ -48,7 +48,6 @@ class AnalysisWork:
     """Request of an analysis as its run holds it.
 
     Attributes:
-        settings: Settings of the analysis.
         units: Folder and file name of every unit.
         controls: What is extracted first; None for an analysis without control extractions.
     """

@@ -28,25 +28,14 @@ _POLL_S = 0.1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one analysis; returns an exit code of the command line.
-
-    Args:
-        argv: Run directory and lock; those of the process when None.
-    """
+    """Run one analysis; returns an exit code of the command line."""
     return run_worker(argv, analyze, module="emoact.analysis.worker")
 
 
 def analyze(
     directory: RunDirectory, config: AnyConfig, reporter: RunReporter, *, done: float = 0.0
 ) -> None:
-    """Compute what the config asks for, and save it.
-
-    Args:
-        directory: The run.
-        config: Its request.
-        reporter: Receives the progress.
-        done: Share of the run that lies behind.
-    """
+    """Compute what the config asks for, and save it; a share `done` of the run lies behind."""
     if not isinstance(config, JobConfig) or config.kind != "analyze":
         raise RequestError(f"run {config.run_id!r} is no analysis but {config.kind!r}")
     root = ResultsRoot(config.results)

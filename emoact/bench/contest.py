@@ -29,7 +29,6 @@ class Timings:
 
     Attributes:
         seconds: Wall time of the whole loop in each round, by way.
-        limit_gflops: Rate of float32 products at the model's shapes in each round.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
@@ -45,16 +44,7 @@ def contest(
     device: str,
     say: Say,
 ) -> Timings:
-    """Time every way `repeat` times.
-
-    Args:
-        ways: Ways to time.
-        groups: Prompts of a way.
-        shapes: Linear layers of the model.
-        repeat: Number of rounds; every second round has the reverse order.
-        device: Device of the weights.
-        say: Receives progress messages.
-    """
+    """Time every way `repeat` times, in the reverse order every second time."""
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     limits = []
     for number in range(repeat):

@@ -21,12 +21,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, kw_only=True)
 class Peak:
-    """Memory in bytes.
-
-    Attributes:
-        before: Memory with the model loaded.
-        most: Peak during the loop.
-    """
+    """Memory in bytes."""
 
     before: int
     most: int

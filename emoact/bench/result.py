@@ -28,7 +28,6 @@ class WayResult:
 
     Attributes:
         name: Short name.
-        about: Description.
         n_samples: Prompts of the timed loop.
         n_tokens: Tokens of these prompts.
         n_computed: Tokens that went through the model, padding included.

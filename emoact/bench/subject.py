@@ -31,13 +31,7 @@ RUN = "run"
 
 
 class Subject:
-    """Loaded model and prompts of a bench.
-
-    Args:
-        model: Name, id or path of the model.
-        texts: Prompts, grouped into units.
-        device: Device of the weights.
-    """
+    """Loaded model and prompts of a bench."""
 
     def __init__(self, model: str, texts: Sequence[Sequence[str]], device: Device = "cpu") -> None:
         self.asked = model

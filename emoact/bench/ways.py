@@ -29,7 +29,6 @@ class Way:
 
     Attributes:
         name: Short name.
-        about: Description.
         single: True for one prompt at a time, which is slow.
         run: Function of groups of prompts, one group per unit, numbered consecutively.
         computed: Function that counts the tokens that go through the model.

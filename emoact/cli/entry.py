@@ -72,11 +72,7 @@ example:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command, and return its exit code.
-
-    Args:
-        argv: Words after the program's name; None takes those of the process.
-    """
+    """Run a command, by default the words of the process, and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     try:

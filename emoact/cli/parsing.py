@@ -77,15 +77,7 @@ class Parser(argparse.ArgumentParser):
 def add_command(
     commands: Any, name: str, *, about: str, example: str, run: Callable[..., int]
 ) -> Parser:
-    """Add a command with its help and an example.
-
-    Args:
-        commands: Result of `add_subparsers`.
-        name: Name of the command.
-        about: Description in one sentence.
-        example: One or more lines that run as they are.
-        run: Function of the arguments that returns the exit code.
-    """
+    """Add a command with its help and an example."""
     shown = "\n".join(f"  {line}" for line in example.splitlines())
     parser: Parser = commands.add_parser(
         name, help=about, description=about, epilog=f"example:\n{shown}\n"
@@ -161,13 +153,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def add_options(container: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
-    """Add shared options to a command or to a group of its options.
-
-    Args:
-        container: The command or the group.
-        names: Keys of `OPTIONS`.
-        changes: Fields of these options that differ in this command.
-    """
+    """Add shared options to a command or a group; `changes` are fields that differ in it."""
     for name in names:
         fields = {**OPTIONS[name], **changes}
         if name == "--results":
@@ -186,14 +172,7 @@ def _shipped(name: str) -> str:
 def add_sites(
     container: argparse._ActionsContainer, allowed: Sequence[str], about: str, **changes: Any
 ) -> None:
-    """Add `--site`, which may be given several times.
-
-    Args:
-        container: The command or the group.
-        allowed: Names of sites.
-        about: End of the help text.
-        changes: Fields of the option that differ in this command.
-    """
+    """Add `--site`, which may be given several times, with the end of its help text."""
     fields = {"action": "append", "choices": allowed, "metavar": "SITE", **changes}
     container.add_argument("--site", help=f"one of {', '.join(allowed)}{about}", **fields)
 

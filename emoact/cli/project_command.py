@@ -89,10 +89,6 @@ def _text(arguments: argparse.Namespace) -> int:
 def looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple[Along, Looked]:
     """The direction of a command, and the answer of the model to its text.
 
-    Args:
-        arguments: Of the command line.
-        apart: As in `look_at`.
-
     Raises:
         RequestError: The request is wrong.
         EmoactError: The model gave no answer.

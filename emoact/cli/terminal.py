@@ -41,12 +41,7 @@ def follow(results: str | os.PathLike[str], run_id: str) -> RunView:
 
 
 class Printer:
-    """Printer of the changes of a run.
-
-    Args:
-        write: Takes the text.
-        moving: Whether a line may be drawn over.
-    """
+    """Printer of the changes of a run; a `moving` line may be drawn over."""
 
     def __init__(self, write: Callable[[str], object], *, moving: bool) -> None:
         self._write = write

@@ -72,9 +72,6 @@ def rated_comments(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Co
     """Comments of the file with one row for each rater and comment.
 
     A label counts where two raters gave it, or the only one: two is what the paper asks for.
-
-    Args:
-        rows: Place and columns of each row.
     """
     places: dict[str, tuple[str, str]] = {}
     raters: Counter[str] = Counter()

@@ -32,11 +32,7 @@ def printable(path: str) -> str:
 def refusal(source: str, where: str | None, problem: str, *, remedy: str) -> RequestError:
     """Error for one problem of a data set.
 
-    Args:
-        source: Path as the user gave it.
-        where: `line 14` or `row 14`; None for the whole file.
-        problem: Field, value found, values allowed.
-        remedy: Next step, as a sentence.
+    `where` is `line 14`, `row 14` or None for the whole file.
     """
     place = printable(source) if where is None else f"{printable(source)} {where}"
     return RequestError(f"{place}: {problem}", remedy=remedy)

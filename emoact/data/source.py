@@ -14,13 +14,7 @@ from emoact.files import open_regular
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Bytes of a file.
-
-    Attributes:
-        path: Path as the user gave it.
-        data: Bytes of the file.
-        sha256: Hash of the bytes.
-    """
+    """Bytes of a file."""
 
     path: str
     data: bytes

@@ -248,13 +248,6 @@ def tokenise(
 ) -> list[Tokenised]:
     """Token ids of each text, not yet cut to the context.
 
-    Args:
-        bridge: The loaded bridge; its `to_tokens` is the definition, and with a chat format its
-            tokenizer's `apply_chat_template`.
-        texts: The prompts.
-        options: Say what comes before and behind a text.
-        model: Name of the model in messages.
-
     Raises:
         RequestError: The chat template cannot be used, or the tokenizer changes a text or knows no
             characters.

@@ -48,13 +48,7 @@ def is_cheaper(one_pass: Pass) -> bool:
 
 @contextmanager
 def by_prompt(body: Any, one_pass: Pass, device: torch.device) -> Iterator[None]:
-    """Let the layers of a model attend by prompt during one pass.
-
-    Args:
-        body: A model whose attention is that of `AttentionInterface` of transformers.
-        one_pass: A prefix tree.
-        device: Of the weights.
-    """
+    """Let the layers of a model attend by prompt during one pass of a prefix tree."""
     global _groups  # noqa: PLW0603  the interface of transformers takes a function by its name
     before = body.config._attn_implementation  # noqa: SLF001
     _groups = _Groups(one_pass, device)

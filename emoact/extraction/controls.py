@@ -51,11 +51,7 @@ def make_controls(
 ) -> float:
     """Extract and save what is missing; returns the share of the run that this took.
 
-    Args:
-        root: The results folder.
-        request: Units and their models.
-        reporter: Receives the progress, and can cancel between passes.
-        engine_for: Loads a model; not called where nothing is missing.
+    The engine is not loaded where nothing is missing.
 
     Raises:
         CancelledError: The reporter was asked to stop.
@@ -88,14 +84,7 @@ def make_controls(
 def compute_controls(
     controls: UnitControls, name: str, engine: Engine, on_part: OnPart
 ) -> dict[SiteName, Pooled]:
-    """The pooled vectors of one derived data set by site.
-
-    Args:
-        controls: The unit and what is asked for.
-        name: Name of the data set.
-        engine: The loaded model of the unit.
-        on_part: Receives the progress.
-    """
+    """The pooled vectors of one derived data set by site."""
     return (_contextless if name == CONTEXTLESS else _shuffled)(controls, name, engine, on_part)
 
 

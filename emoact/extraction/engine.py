@@ -56,13 +56,7 @@ class Tokenised:
 
 
 def check_prompt(named: str, prompt: Tokenised, options: ExtractionOptions, model: str) -> None:
-    """Refuse a prompt without tokens, or one that would have to be cut.
-
-    Args:
-        named: Name of the prompt in the message.
-        prompt: Its tokens.
-        options: Says whether it may be cut.
-        model: Name of the model.
+    """Refuse a prompt without tokens, or one that would be cut where the options forbid it.
 
     Raises:
         RequestError: It is such a prompt.
@@ -88,12 +82,6 @@ def check_responses(
 ) -> None:
     """Refuse empty responses, which no mean can be taken of.
 
-    Args:
-        named: Name of each prompt.
-        prompts: Their tokens, response included.
-        stop: Ids of the tokens that end a response.
-        model: Name of the model.
-
     Raises:
         RequestError: The model ended a response before its first token.
     """
@@ -116,16 +104,13 @@ class EngineFacts:
     """Facts of a loaded model for metadata and provenance.
 
     Attributes:
-        n_layers: Number of transformer blocks.
         d_model: Width of the residual stream.
         d_vocab: Rows of the embedding.
-        n_heads: Attention heads.
         d_head: Width of a head; 0 where it is unknown.
         chat_template: SHA-256 of the chat template that was applied, or None.
         chat_clock: Time that this template is told where it asks for one, ISO 8601, or None.
         stop_tokens: Ids of the tokens that end a response.
         bos: `policy`, `prepended`, `token`, `token_id`.
-        device: Device of the passes.
         plan: Layout of the passes, with the reason for its choice.
         self_check: Results of the checks at load.
         versions: Versions of the libraries.
@@ -173,7 +158,6 @@ class EngineRequest:
 
     Attributes:
         source: The model; ready to load.
-        options: Settings that decide the values of an activation.
         texts: Prompts for the self-check, at least one; those of the run where there is one.
         frozen: Plan of an earlier start of the same run. It is used again without a check, so
             that a resumed run computes the same bits.

@@ -34,7 +34,6 @@ class Sample:
     """The activations of one text.
 
     Attributes:
-        text: The text.
         tokens: Token ids, BOS included where it was prepended.
         token_strings: The same as strings.
         content_start: First position after BOS; 0 where none was prepended.

@@ -72,12 +72,7 @@ class HookReader:
 
     @torch.inference_mode()
     def run_all(self, passes: Iterable[Pass], put: Put, on_done: OnDone) -> None:
-        """Compute passes one after the other.
-
-        Args:
-            passes: What to compute.
-            put: Takes the activations of each sample.
-            on_done: Called after each pass, with it; may raise to stop.
+        """Compute passes one after the other; `on_done` is called after each and may raise to stop.
 
         Raises:
             EmoactError: A hook did not fire, or an activation is not finite in half precision.
@@ -196,9 +191,6 @@ class Staging:
 
     Each activation is copied into page-locked memory without waiting for it; `take` waits once for
     all of them. The buffers are used again by the next pass, so there is one pass of them.
-
-    Args:
-        device: Where the activations come from; on a CPU the copies are done at once.
     """
 
     def __init__(self, device: torch.device) -> None:

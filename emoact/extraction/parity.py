@@ -27,7 +27,6 @@ class ParityResult:
 
     Attributes:
         folder: The model's folder.
-        emotion: Label.
         samples: Indices of the recomputed prompts.
         tolerance: Largest allowed difference: 1e-5, or three times the model's rounding error, plus
             the rounding of the file.

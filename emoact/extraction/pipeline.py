@@ -68,13 +68,8 @@ def run_units(
 ) -> None:
     """Compute and save every unit of a run that is not on disk yet.
 
-    Args:
-        config: What was asked for.
-        reporter: Receives all events, and can cancel between passes.
-        plans: Plans of the run's first start by model folder. Missing ones are filled in; others
-            are used, so that a resumed run computes the same bits.
-        engine_for: Loads a model.
-        units: Those of the run to work off; None for all of them.
+    Plans of the first start are used again, so that a resumed run computes the same bits; missing
+    ones are filled in.
 
     Raises:
         RequestError: A file of another configuration is in the way, or the data set or a model is

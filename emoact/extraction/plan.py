@@ -176,11 +176,8 @@ def _cheapest_cuts(
 ) -> list[tuple[int, int]]:
     """The split of `range(count)` into stretches whose costs add up to the least.
 
-    Args:
-        count: How many there are to split.
-        tokens: Of the stretch from its start up to its end; grows with the stretch.
-        cost: Of the same.
-        budget: Most tokens of a stretch, unless it is of one.
+    Both functions are of a stretch from its start up to its end. Its tokens, which grow with it,
+    are within the budget unless it is of one.
     """
     best = [0.0] + [math.inf] * count
     cut_at = [0] * (count + 1)

@@ -140,7 +140,6 @@ class KeptPass:
     """A pass of the work that was computed as a check.
 
     Attributes:
-        one_pass: What was computed.
         arrays: Site, layer, sample and rows, in the order of the hooks.
         seconds: Wall time.
     """

@@ -52,7 +52,6 @@ class UnitJob:
         tokenised: The same as tokens, without a response.
         configuration: The fields that decide its content.
         config: The request of the run.
-        source: The model.
         run_started_at: Start of the work on this model, ISO 8601.
     """
 

@@ -25,10 +25,8 @@ class Loading:
     """Everything that decides what is in memory once a model is loaded.
 
     Attributes:
-        folder: The model's folder under `results/activations`.
         commit: Commit of its repository, or hash of its files.
         processing: Of the weights.
-        dtype: Of the weights.
         device: As it was asked for.
         allow_pickle_weights: True where the weights may come from a pickle.
     """
@@ -67,8 +65,6 @@ class ModelRequest:
     Attributes:
         model: What resolves to it: a short name, a hub id with its revision, or a path.
         folder: Its folder under `results/activations`.
-        commit: Its commit in the cache.
-        options: What an activation is.
         allow_pickle_weights: True where its weights may come from a pickle.
     """
 
@@ -165,12 +161,6 @@ def request_alike(
     name: str | None = None,
 ) -> ModelRequest:
     """A request for several files, which must have been made with the same settings.
-
-    Args:
-        folder: Folder of the files.
-        configurations: Of each file.
-        sites: Sites to read.
-        name: What resolves to the model, where that is known; else the folder says it.
 
     Raises:
         RequestError: Their settings differ, or as for `request_like`.

@@ -35,8 +35,6 @@ class ChatTemplate:
     """The chat template of a model.
 
     Attributes:
-        model: Name of the model in messages.
-        text: The Jinja template.
         tokens: Special tokens that it may write, such as `bos_token`, by name.
     """
 
@@ -80,24 +78,14 @@ class ChatTemplate:
 
 @dataclass(frozen=True, kw_only=True)
 class Formatted:
-    """One prompt in its chat format.
-
-    Attributes:
-        text: All of it.
-        start: First character of the user's text.
-        stop: First character after it.
-    """
+    """One prompt in its chat format."""
 
     text: str
     start: int
     stop: int
 
     def content(self, offsets: Sequence[tuple[int, int]]) -> Span:
-        """Positions of the tokens that hold a character of the user's text.
-
-        Args:
-            offsets: First character of each token, and the first one after it.
-        """
+        """Positions of the tokens, given by first and end character, that hold the user's text."""
         own = [
             position
             for position, (first, end) in enumerate(offsets)
@@ -151,11 +139,6 @@ def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[st
 
 def check_kept(model: str, text: str, again: str) -> None:
     """Refuse a prompt that the tokenizer reads as another text.
-
-    Args:
-        model: Name of the model.
-        text: The prompt.
-        again: What the tokens at its positions decode to.
 
     Raises:
         RequestError: The prompt is not in it.

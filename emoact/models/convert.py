@@ -201,12 +201,7 @@ def _write_weights(
 
 
 class _SafetensorsFile:
-    """Safetensors file of float32 tensors that are written one after the other.
-
-    Args:
-        file: Empty file, open for writing.
-        shapes: Shape of each tensor.
-    """
+    """Safetensors file of float32 tensors that are written one after the other."""
 
     def __init__(self, file: BinaryIO, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._sizes = {name: 4 * math.prod(shape) for name, shape in shapes.items()}

@@ -77,10 +77,6 @@ def stamp(program: str, environment: Mapping[str, str]) -> str:
 
     Two processes with equal stamps run the same program from the same files with the same libraries
     and the same settings in their environment. Only the hash is sent, never a value.
-
-    Args:
-        program: Name of the module that the process runs.
-        environment: Its environment variables.
     """
     settings = {
         name: value
@@ -296,11 +292,7 @@ def send(
 def receive(
     connection: socket.socket, *, limits: tuple[int, int] = ANSWER
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """One message.
-
-    Args:
-        connection: Where from.
-        limits: Most bytes of JSON, and of arrays.
+    """One message, of at most so many bytes of JSON and of arrays.
 
     Raises:
         EOFError: The connection was closed before the message was complete.

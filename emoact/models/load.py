@@ -58,7 +58,6 @@ class LoadedModel:
 
     Attributes:
         bridge: TransformerLens bridge around the Hugging Face model.
-        source: Origin of the model.
         device: Device of the weights.
         weight_sha256: Hash of their files.
         random_weights: True when the configuration marks the weights as untrained.

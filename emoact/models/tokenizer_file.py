@@ -95,10 +95,6 @@ def refusing(path: Path) -> Iterator[None]:
 def count_tokens(tokenizer_json: Path, texts: Sequence[str]) -> Int64[np.ndarray, "prompt"]:
     """Number of tokens of every text, without special tokens such as BOS.
 
-    Args:
-        tokenizer_json: `tokenizer.json` of a model's folder.
-        texts: Texts; without texts the result is empty.
-
     Raises:
         RequestError: There is no such file.
         EmoactError: The file is not a tokenizer.

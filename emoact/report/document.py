@@ -67,10 +67,8 @@ class Table:
     """A table; cells that are no Markdown are escaped.
 
     Attributes:
-        head: Names of the columns.
         rows: As many cells as the head has.
         numeric: Columns that are set to the right.
-        caption: What it holds.
     """
 
     head: Sequence[str]
@@ -100,7 +98,6 @@ class Figure:
 
     Attributes:
         name: File name without extension where it is a file.
-        chart: What is drawn.
         caption: What it shows, in one sentence and without marks.
         say: Translation of the words of the chart.
     """
@@ -111,11 +108,7 @@ class Figure:
     say: Callable[[str], str] = str
 
     def svg(self, labels: Sequence[str]) -> str:
-        """One `svg` element.
-
-        Args:
-            labels: Every emotion of the results, so that each keeps its colour.
-        """
+        """One `svg` element; every emotion among the labels keeps its colour."""
         # matplotlib takes most of a second to import, and the dashboard draws no such figure.
         from emoact.report.figures import to_svg
 
@@ -132,7 +125,6 @@ class Section:
 
     Attributes:
         name: Stable name, for links; unique in the document.
-        title: Heading.
         level: 2 for a part, 3 for a subsection.
     """
 
@@ -147,11 +139,8 @@ class Document:
     """A whole report.
 
     Attributes:
-        lang: `en` or `ja`.
-        title: Heading of the page.
         subtitle: The line below it.
         contents: Heading of the table of contents.
-        sections: In order.
     """
 
     lang: str
@@ -167,11 +156,7 @@ class Document:
         return [block for block in blocks if isinstance(block, Figure)]
 
     def markdown(self, figure_folder: str) -> str:
-        """The report as Markdown, its figures as files beside it.
-
-        Args:
-            figure_folder: Where the figures will lie, relative to the file.
-        """
+        """The report as Markdown, its figures as files in a folder beside it."""
         parts = [f"# {self.title}", self.subtitle]
         for section in self.sections:
             parts.append(f"{'#' * section.level} {section.title}")

@@ -24,12 +24,7 @@ _STYLE = Path(__file__).with_name("report.css")
 
 
 def to_html(document: Document, *, labels: Sequence[str] = ()) -> str:
-    """The whole file.
-
-    Args:
-        document: What to write.
-        labels: Every emotion of the results, so that each keeps its colour.
-    """
+    """The whole file; every emotion among the labels keeps its colour."""
     title = _MARKDOWN.renderInline(document.title)
     parts = [
         "<!DOCTYPE html>",

@@ -38,7 +38,6 @@ class MadeReport:
     """A report on disk.
 
     Attributes:
-        path: The file.
         files: All files that belong to it; of HTML just the one.
         size: Bytes of all of them.
     """

@@ -37,7 +37,6 @@ class UnitFacts(UnitMeasures):
     """Measures of one file of activations, with size and hashes of the file.
 
     Attributes:
-        file: Name of the file.
         provenance: How it was made, empty where it does not say.
         d_vocab: Size of the vocabulary, None where the model's first file does not say.
         size: Bytes of the file.
@@ -78,14 +77,9 @@ class Material:
         results: The folder, as it was given.
         units: By folder, emotions in the order of every page.
         problems: Files that were refused.
-        findings: Findings on the activations.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.
-        heads: Directions that were taken apart, newest first.
-        lenses: Logit lenses of directions, newest first.
-        steered: Results of steering, newest first.
-        ablated: Results of ablations, newest first.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -131,10 +125,6 @@ def gather(
     results: str | os.PathLike[str], *, on_step: Callable[[str], None] = lambda _: None
 ) -> Material:
     """The material of a results folder.
-
-    Args:
-        results: The folder.
-        on_step: Called with the name of each step before it; may raise to cancel.
 
     Raises:
         RequestError: There is nothing to report on.

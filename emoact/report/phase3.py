@@ -20,7 +20,6 @@ class Phase3:
     """A saved analysis.
 
     Attributes:
-        source: The analysis with its tables.
         current: True if it is of the files that are in the folder now.
     """
 

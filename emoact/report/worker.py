@@ -23,13 +23,7 @@ from emoact.store.layout import ResultsRoot
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
-    """A request for a report, as clicked.
-
-    Attributes:
-        results: The results folder.
-        lang: `en` or `ja`.
-        form: `html` or `md`.
-    """
+    """A request for a report, as clicked."""
 
     results: str
     lang: Language = "en"
@@ -69,11 +63,7 @@ def prepare_report(request: ReportRequest) -> JobConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make a report; returns the exit code of the command line's conventions.
-
-    Args:
-        argv: Run directory and lock; those of the process when None.
-    """
+    """Make a report; returns the exit code of the command line's conventions."""
     return run_worker(argv, report, module="emoact.report.worker")
 
 

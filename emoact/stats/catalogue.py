@@ -72,7 +72,6 @@ class Table:
 
     Attributes:
         name: File name, without its ending.
-        title: Content, in one line.
         identifiers: Columns that name a row.
         measures: All other columns, in order.
     """

@@ -30,8 +30,6 @@ class Configuration:
     """Configuration of the activations of one unit; None where the file names none.
 
     Attributes:
-        model: Hub id.
-        processing: Weight processing.
         bos: BOS policy; where it is unknown, the first position that was taken for content.
         dtype: Number format of the forward pass.
         dataset: Hash of the data set's file.
@@ -130,11 +128,7 @@ _PER_MODEL = ("revision", "weight_source")
 
 
 def differing_fields(configurations: Mapping[str, Configuration]) -> list[Difference]:
-    """The fields in which the units differ; none when they may be compared.
-
-    Args:
-        configurations: By the name of the unit that messages should show.
-    """
+    """The fields in which units, named as in messages, differ; none when they may be compared."""
     models = dict.fromkeys(each.model for each in configurations.values())
     asked: list[tuple[str, str | None]] = [(field, None) for field in _SHARED]
     asked += [(field, model) for model in models for field in _PER_MODEL]

@@ -26,7 +26,6 @@ class Design:
         labels: Distinct class labels in order of first appearance.
         label_of: Index into `labels`.
         scenario_of: 0 ... n_scenarios - 1, in the order of their names.
-        n_scenarios: Number of scenarios.
         has_scenarios: False where no prompt names a scenario, so that prompts are resampled.
         rank: Place of each prompt in the order of their names.
     """

@@ -111,9 +111,6 @@ class UnitFeatures:
 
     Attributes:
         model: Name that tables show, and that all units of the model share.
-        emotion: Class label.
-        prompts: One per row of the arrays.
-        sites: Pooled vectors by site.
         configuration: How they were made.
         random_weights: True for random weights, whose figures do not describe a language model.
         controls: The same prompts without context and without word order, where extracted.
@@ -148,10 +145,6 @@ class ModelFeatures:
     """Pooled vectors of all units of a model, prompt by prompt.
 
     Attributes:
-        model: Name that tables show.
-        design: Classes and scenarios of the prompts.
-        prompts: In the order of the rows.
-        sites: Pooled vectors by site.
         random_weights: True for random weights, whose figures do not describe a language model.
         controls: Of all prompts, at the layers of `band`; None where a unit has none.
     """

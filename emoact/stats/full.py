@@ -60,10 +60,7 @@ class _Found:
 
     Attributes:
         columns: Tables with the columns of their cells, by the number of the step.
-        emotions: Figures of every layer.
         pairs: Figures of two emotions at every layer, by model, site and place in `Prepared`.
-        probes: Probes that headlines and baselines need.
-        texts: Text baselines by model and emotion.
         probed_pairs: Probes of emotion against emotion, by model and site.
         geometry: Geometry of emotions by pair of models and site.
     """

@@ -20,8 +20,6 @@ class Prepared:
     """One model with the draws that its steps share.
 
     Attributes:
-        model: Pooled vectors and prompts.
-        contrasts: Each emotion against its reference.
         pairs: Each two emotions; empty for a part of a model.
     """
 

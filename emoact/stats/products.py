@@ -100,12 +100,7 @@ def inverse_noise(design: Design, vectors: Vectors) -> Float64[np.ndarray, "laye
 def without_scenarios(
     scenario_of: Int[np.ndarray, " prompt"], vectors: Float64[np.ndarray, "prompt d_model"]
 ) -> Float64[np.ndarray, "prompt d_model"]:
-    """Vectors about the mean of their scenario.
-
-    Args:
-        scenario_of: Scenario of each row; every number up to the largest occurs.
-        vectors: The rows.
-    """
+    """Vectors about the mean of their scenario; every number up to the largest occurs."""
     means = scenario_sums(scenario_of, vectors) / np.bincount(scenario_of)[:, None]
     return np.asarray(vectors - means[scenario_of])
 
@@ -125,10 +120,6 @@ def compact(
     """Rows with the same inner products and fewer coordinates, where that is cheaper.
 
     There are never more coordinates than rows. Many weighted sums of few rows cost less in them.
-
-    Args:
-        vectors: The rows.
-        n_draws: Number of weighted sums that will be taken.
     """
     n_rows, d_model = vectors.shape
     if n_draws * (d_model - n_rows) <= 3 * n_rows * d_model:
@@ -147,12 +138,7 @@ def shortened(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassProducts:
-    """Unbiased products of class means, and the same with each scenario left out.
-
-    Attributes:
-        whole: From all scenarios.
-        left_out: With one scenario left out in turn.
-    """
+    """Unbiased products of class means, and the same with each scenario left out."""
 
     whole: Float64[np.ndarray, "layer label label"]
     left_out: Float64[np.ndarray, "scenario layer label label"]
@@ -186,7 +172,6 @@ class SharedVectors:
     """Vectors of one or more layers of a site, with what all emotions of the model share.
 
     Attributes:
-        features: Pooled vectors.
         vectors: The same about the mean of all prompts.
         normalised: The same with each dimension over the standard deviation of its noise.
         inverse_sd: 1 / standard deviation of each dimension over all prompts.
@@ -296,11 +281,7 @@ def contrast_means(
 ) -> Float64[np.ndarray, "contrast draw d_model"]:
     """Weighted sums of class means over the prompts of some scenarios.
 
-    Args:
-        design: Classes and scenarios.
-        vectors: Vectors of one layer.
-        keep: The scenarios of each draw; NaN for a draw without a prompt of a class that counts.
-        contrasts: Weights of the classes.
+    NaN for a draw without a prompt of a class that counts.
     """
     sums, of_label = class_sums(design, vectors)
     found = np.zeros((len(contrasts), len(keep), vectors.shape[1]))

@@ -13,12 +13,7 @@ OnProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One piece of work that depends on no other.
-
-    Attributes:
-        label: What a person reads while it is under way.
-        run: Does the work and keeps its result.
-    """
+    """One piece of work that depends on no other."""
 
     label: str
     run: Callable[[], None]

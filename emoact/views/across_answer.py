@@ -60,13 +60,7 @@ _TESTED = (
 
 
 def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) -> list[str]:
-    """Where the emotions lie among the classes in both models, and what words alone give.
-
-    Args:
-        across: Rows of one pair of models and one site.
-        alpha: Largest accepted chance of any false alarm.
-        n_classes: Classes that both models have.
-    """
+    """Where the emotions lie among the classes in both models, and what words alone give."""
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
     lead = f"**{first} and {second}, {site_words(str(across['site'].iloc[0]))}:**"
     if n_classes < 3:
@@ -135,9 +129,7 @@ class Matchings(NamedTuple):
 def matchings(across: pd.DataFrame, n_classes: int) -> Matchings:
     """Ranks of the true matching of the classes, over the layers at which it was tested.
 
-    Args:
-        across: Rows of one pair of models and one site.
-        n_classes: Classes that both models have; beyond 5 the matchings are not all tried.
+    Of more than 5 classes not all matchings are tried.
     """
     tested = across[across[f"{HEADLINE}_p_max"].notna()]
     ranked = tested.dropna(subset=[f"{HEADLINE}_rank"]).drop_duplicates("layer_a")
@@ -202,12 +194,7 @@ def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float)
 
 
 def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
-    """What the models share of the prompts: the models as wholes, and the score correlation.
-
-    Args:
-        across: Rows of one pair of models and one site.
-        similarity: Likewise.
-    """
+    """What the models share of the prompts: the models as wholes, and the score correlation."""
     medians = similarity.groupby("measure")["value"].median()
     if not len(medians) or "cka" not in medians:
         return ""
@@ -225,11 +212,7 @@ def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
 
 
 def control_sentence(across: pd.DataFrame) -> Remark | None:
-    """The raw cosine as a negative control; None where it is refused, which is said above.
-
-    Args:
-        across: Rows of one pair of models and one site.
-    """
+    """The raw cosine as a negative control; None where it is refused, which is said above."""
     known = across[across["raw_cos"].notna()]
     if not len(known):
         return None

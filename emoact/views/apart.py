@@ -31,10 +31,6 @@ class Apart:
 
     A contribution is the product with the unit direction, in model units; of each position those of
     all components sum to the product of the stream.
-
-    Attributes:
-        along: The direction.
-        looked: The answer of the host.
     """
 
     along: Along

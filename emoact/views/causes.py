@@ -48,12 +48,7 @@ _ABLATED: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """Source of these views.
-
-    Attributes:
-        steered: Results of steering on disk, newest first.
-        ablated: Results of ablations on disk, newest first.
-    """
+    """Source of these views."""
 
     steered: tuple[SavedCause, ...] = ()
     ablated: tuple[SavedCause, ...] = ()

@@ -225,7 +225,6 @@ class Chart:
     Attributes:
         rows: Panels from left to right, top to bottom; a short row leaves places empty.
         key: Entries of the legend beside those of the lines that ask for one.
-        heights: Pixels of each row of panels; the renderer's own when empty.
         share_y: The panels of a row have one vertical axis, named at the first.
         gap: Space between columns, as a share of the width.
         unified: One hover box for all lines at an `x`.

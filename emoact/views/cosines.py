@@ -64,11 +64,7 @@ TERMS = {
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each (pair, site, layer).
-
-    Args:
-        rows: Of the table `distances` of one model.
-    """
+    """One row for each (pair, site, layer) of the table `distances` of one model."""
     columns = [
         "model",
         "emotion_a",
@@ -99,12 +95,7 @@ def pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def chart(drawn: pd.DataFrame, measure: str) -> Chart:
-    """A row of panels for each site, a panel for each pair of emotions.
-
-    Args:
-        drawn: From `table`.
-        measure: Key of `COSINE_MEASURES`.
-    """
+    """A row of panels for each site, a panel for each pair of emotions."""
     share = measure == "top_share"
     validated = "cv_cosine" if measure == "cosine" else "cv_zscored"
     crosses = False
@@ -249,11 +240,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 
 def cosine_sentence(distances: pd.DataFrame) -> str:
-    """The cross-validated cosines of every pair over the layers at which they are shown.
-
-    Args:
-        distances: Rows of one model and site.
-    """
+    """The cross-validated cosines of every pair over the layers at which they are shown."""
     parts = []
     for (a, b), rows in distances.groupby(["emotion_a", "emotion_b"], sort=False):
         finite = rows["cv_cosine"].dropna()

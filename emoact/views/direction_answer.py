@@ -46,11 +46,7 @@ def separation_answer(source: Analysed, choice: Choice, shown: Shown) -> list[st
 
 
 def verdict_sentence(headline: pd.DataFrame) -> str:
-    """Verdicts of every evaluation and site, and where their figures are.
-
-    Args:
-        headline: Rows of one model.
-    """
+    """Verdicts of every evaluation and site, and where their figures are."""
     parts = []
     for (evaluation, site), rows in headline.groupby(["evaluation", "site"], sort=False):
         said = [
@@ -71,14 +67,7 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
 def presence_sentence(
     headline: pd.DataFrame, strength: pd.DataFrame, reference: str, floor: float
 ) -> str:
-    """Emotions that lie away from the reference by more than relabelled data, and the strongest.
-
-    Args:
-        headline: Rows of one model.
-        strength: Rows of one model and site.
-        reference: What directions are measured from, in words.
-        floor: Smallest p-value that the permutations can give.
-    """
+    """Emotions that lie away from the reference by more than relabelled data, and the strongest."""
     each = headline.drop_duplicates("emotion").set_index("emotion")
     if not len(each) or not each["p_holm"].notna().any():
         return "No prompt can be held out, so no direction can be distinguished from noise."
@@ -107,11 +96,7 @@ def presence_sentence(
 
 
 def length_sentence(strength: pd.DataFrame) -> str:
-    """Largest correlation of projections with the length of the prompt, a possible confound.
-
-    Args:
-        strength: Rows of one model and site.
-    """
+    """Largest correlation of projections with the length of the prompt, a possible confound."""
     known = strength[strength["length_corr"].notna()]
     if not len(known):
         return ""

@@ -19,24 +19,13 @@ MAPS = ("score_corr", "cka", "cka_within", "rsa")
 
 
 def chance(similarity: pd.DataFrame, measure: str) -> float:
-    """Largest upper end of the 95 % bands of re-paired prompts at matched layers; NaN without.
-
-    Args:
-        similarity: Rows of one pair of models and site.
-        measure: One of `MAPS`.
-    """
+    """Largest upper end of the 95 % bands of re-paired prompts at matched layers; NaN without."""
     rows = of(similarity, measure=measure)
     return float((rows["null_mean"] + 1.96 * rows["null_sd"]).max())
 
 
 def chart(cells: pd.DataFrame, measure: str, similarity: pd.DataFrame) -> Chart:
-    """One grid, the first model from left to right, with matched layers and best matches.
-
-    Args:
-        cells: Rows of the table `maps` of one pair, site, measure and emotion.
-        measure: One of `MAPS`.
-        similarity: Rows of the same pair and site, for matched layers and chance.
-    """
+    """One grid, the first model from left to right, with matched layers and best matches."""
     inside = cells["value"].abs() <= chance(similarity, measure)
     every = cells
     cells = cells.assign(value=cells["value"].mask(inside))

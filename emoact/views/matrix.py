@@ -26,11 +26,7 @@ MATRICES: Mapping[str, str] = {
 
 
 def chart(drawn: pd.DataFrame) -> Chart:
-    """A row of matrices for each site: cross-validated, plain, and z-scored.
-
-    Args:
-        drawn: From `cosines.table`, of one layer.
-    """
+    """A row of matrices for each site: cross-validated, plain, and z-scored."""
     labels = emotion_order([*drawn["emotion_a"], *drawn["emotion_b"]])
     names = Axis(scale="category", categories=labels)
     rows = [

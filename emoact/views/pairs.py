@@ -36,21 +36,12 @@ _ROW, _HEAD = 30, 60
 
 
 def table(rows: pd.DataFrame, evaluation: str) -> pd.DataFrame:
-    """One row for each (site, two emotions).
-
-    Args:
-        rows: Of the table `pairs` of one model.
-        evaluation: Key of `EVALUATIONS`.
-    """
+    """One row for each (site, two emotions)."""
     return rows[rows["evaluation"] == evaluation][_COLUMNS].reset_index(drop=True)
 
 
 def chart(drawn: pd.DataFrame) -> Chart:
-    """A point with its interval for every two emotions; a panel for each site.
-
-    Args:
-        drawn: From `table`.
-    """
+    """A point with its interval for every two emotions; a panel for each site."""
     labels = (drawn["emotion_a"] + " – " + drawn["emotion_b"]).rename("label")
     accuracy = Axis(
         title="held-out balanced accuracy",

@@ -22,13 +22,7 @@ _COLUMNS = {
 
 
 def table(across: pd.DataFrame, similarity: pd.DataFrame, layer: int) -> pd.DataFrame:
-    """One row for each pair of models and emotion.
-
-    Args:
-        across: Rows of the table, every pair, one site.
-        similarity: Likewise.
-        layer: Layer of each pair's first model; pairs whose first model is shallower are left out.
-    """
+    """One row for each pair of models and emotion at one site and layer of the first model."""
     here = across[across["layer_a"] == layer]
     if not len(here):
         return here

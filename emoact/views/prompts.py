@@ -50,11 +50,7 @@ def table(
 ) -> pd.DataFrame:
     """One row for each (site, prompt) at one layer, with the text of the prompt.
 
-    Args:
-        points: Rows of the table `points` of one model.
-        texts: By emotion and prompt id; prompts without one are shown by their id.
-        layer: Layer.
-        basis: Key of `BASES`.
+    Prompts without a text are shown by their id.
     """
     here = of(points, layer=layer, basis=basis)
     keys = zip(here["emotion"], here["prompt_id"], strict=True)
@@ -64,11 +60,7 @@ def table(
 def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, solid: bool) -> Chart:
     """A panel for each site; hovering a point shows its prompt, as text and not as markup.
 
-    Args:
-        drawn: From `table`.
-        axes: Rows of the table `axes` of the same model, layer and basis.
-        fitted: Rows of the table `points` whose range the axes show.
-        solid: Three dimensions.
+    The axes show the range of the rows `fitted` of the table `points`.
     """
     sites = known.in_order(drawn["site"])
     panels = []
@@ -247,11 +239,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 
 def space_sentence(axes: pd.DataFrame) -> str:
-    """Share of the variance that two and three axes hold.
-
-    Args:
-        axes: Rows of one model, layer and basis.
-    """
+    """Share of the variance that two and three axes hold."""
     parts = []
     for site, rows in axes.groupby("site", sort=False):
         shares = rows.sort_values("axis")["explained"].tolist()

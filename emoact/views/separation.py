@@ -151,11 +151,7 @@ def classifier_titles(classifiers: Sequence[str]) -> dict[str, str]:
 
 
 def chart(drawn: pd.DataFrame) -> Chart:
-    """Balanced accuracy by layer, and below of every classifier; a column for each emotion.
-
-    Args:
-        drawn: From `table`.
-    """
+    """Balanced accuracy by layer, and below of every classifier; a column for each emotion."""
     by_layer, whole = drawn[drawn["layer"].notna()], drawn[drawn["layer"].isna()]
     titles = classifier_titles(whole["classifier"].tolist())
     accuracy = Axis(

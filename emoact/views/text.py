@@ -91,11 +91,7 @@ def coloured(
 ) -> str:
     """Tokens as HTML, coloured by a signed value: blue above 0, orange below.
 
-    Args:
-        strings: Tokens.
-        values: One for each; NaN has no colour.
-        underlined: Tokens at the beginning that are underlined.
-        limit: Size from which on a colour is full; the largest of the values when None.
+    A NaN has no colour; colours are full from `limit` on, else at the largest of the values.
     """
     finite = [abs(value) for value in values if math.isfinite(value)]
     largest = limit or max(finite, default=0.0) or 1.0

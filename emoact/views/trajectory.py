@@ -22,12 +22,7 @@ _MOST = 0.5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trajectory:
-    """A sentence along a direction.
-
-    Attributes:
-        along: The direction and the saved prompts.
-        looked: The answer of the host.
-    """
+    """A sentence along a direction."""
 
     along: Along
     looked: Looked

@@ -55,7 +55,6 @@ class Draws:
     """Blocks of scenarios and labels of the prompts, as they are and changed.
 
     Attributes:
-        design: Classes and scenarios.
         blocks: Block of each prompt.
         relabelled: Labels exchanged within scenarios.
         left_out: Labels without a group of scenarios.
@@ -123,11 +122,6 @@ def class_products(
     H P H with P[a, b] = mean of x_i . x_j over i of class a and j of class b of different scenarios
     of the half, and H = I - 1/C: products of the classes' deviations from the mean of all classes.
     Unbiased, so that it is 0 on average without an emotion. NaN where a class has no pair.
-
-    Args:
-        features: From `normalised`.
-        draws: Scenarios and blocks.
-        labels: One set of labels for each draw.
 
     Source: Walther et al. 2016 (cross-validated, noise-normalised distances).
     """

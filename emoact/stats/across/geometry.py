@@ -38,7 +38,6 @@ class Geometry:
 
     Attributes:
         labels: Classes in the order of the arrays.
-        models: The two models.
         words_first: The first model and random word vectors; None where texts are missing.
         words_second: Random word vectors and the second model.
         partial: The two models with words and length partialled out.
@@ -56,8 +55,6 @@ class JudgedGeometry:
     """One emotion of a `Geometry`, where both models show the emotion.
 
     Attributes:
-        geometry: All classes.
-        label: The class.
         shown: Layers at which both directions are significant.
         p_max: Corrected p-value of the two models.
         partial_p_max: The same without words and length.
@@ -153,14 +150,7 @@ def judged_columns(
     judged: Mapping[tuple[str, str], Significance],
     alpha: float,
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each cell of the table `across`, with the columns that need every model and emotion.
-
-    Args:
-        cells: Columns that were computed before, one cell per pair of models, site and emotion.
-        geometry: By the two models and the site.
-        judged: Test of each emotion in each model.
-        alpha: Largest p-value with which a model shows an emotion.
-    """
+    """Each cell of the table `across`, with the columns that need every model and emotion."""
     by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for cell in cells:
         by_pair.setdefault((cell["model_a"], cell["model_b"]), []).append(cell)

@@ -26,15 +26,6 @@ def held_out_procrustes(
     """Mean over folds of `carried_cosines`; row 0 true pairing, then the shuffled ones.
 
     Folds without a value are left out of the mean; NaN where none has one.
-
-    Args:
-        first: Inner products of the prompts at a layer of one model.
-        second: The same prompts at a layer of the other; the widths may differ.
-        design: Classes and scenarios of the prompts.
-        contrasts: The directions to carry over.
-        folds: Fold of each prompt.
-        n_draws: Number of null draws.
-        seed: Of those draws; the same seed re-pairs every layer alike.
     """
     per_fold = np.stack(
         [

@@ -15,7 +15,6 @@ class RawCosine:
     """Cosine of two directions that have no basis in common.
 
     Attributes:
-        value: Cosine per layer.
         band: 2.5 % and 97.5 % quantiles when both models' labels are shuffled within scenarios.
         isotropic: 1.96 / sqrt(d_model), the band of isotropic noise; real activations have steeper
             spectra, and a wider band.
@@ -31,13 +30,7 @@ def relabelled_directions(
     draws: Bool[np.ndarray, "draw prompt"],
     pool: Bool[np.ndarray, " prompt"],
 ) -> Float64[np.ndarray, "draw layer d_model"]:
-    """The plain direction under each relabelling.
-
-    Args:
-        features: Pooled vectors.
-        draws: From `permutation.relabellings`.
-        pool: The prompts of both sides.
-    """
+    """The plain direction under each of the draws of `permutation.relabellings`."""
     emotion = draws[:, pool].astype(np.float64)
     reference = 1 - emotion
     weights = emotion / emotion.sum(axis=1, keepdims=True) - reference / reference.sum(

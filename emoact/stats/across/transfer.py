@@ -48,8 +48,6 @@ class _Pair:
     """Prompts of both data sets one after the other: the first for training, the second for tests.
 
     Attributes:
-        first: The first data set.
-        second: The second data set.
         rows: Rows of either that belong to the emotion or to neutral.
         is_emotion: True for the emotion.
         train: True for the first data set.
@@ -101,13 +99,8 @@ def transfer_cells(
 ) -> Iterator[Cell]:
     """Cells of the tables `transfer` and `transfer_layers`, for every emotion that has a target.
 
-    Args:
-        first: Data set that directions, probes and baselines are trained on.
-        second: Data set that they are tested on.
-        labels: Label of the second data set by label of the first, neutral among them.
-        neutral: Label of the first data set that directions are measured from.
-        sites: Which sites to test.
-        seed: Of folds and bootstrap draws.
+    The first data set trains directions, probes and baselines; `labels` has the label of the
+    second by that of the first, neutral among them.
     """
     for emotion in (label for label in labels if label != neutral):
         pair = _pair(first, second, labels, emotion, neutral, seed=seed)
@@ -178,13 +171,7 @@ def transfer_cells(
 def mapped_labels(
     first: Sequence[str], second: Sequence[str], asked: Mapping[str, str], neutral: str
 ) -> dict[str, str]:
-    """Label of the second data set for each label of the first that has one.
-
-    Args:
-        first: Labels of the data set for training.
-        second: Labels of the data set for tests.
-        asked: Labels that the user has matched; others match where they are the same.
-        neutral: Of the first data set.
+    """Label of the second data set for each label of the first that has one, `asked` or equal.
 
     Raises:
         RequestError: A label is in neither data set, neutral has no counterpart, or no emotion has.

@@ -49,7 +49,6 @@ class Tested:
         words: Scores of that baseline; None for baselines.
         n_train: Prompts of the first data set.
         n: Prompts of the second.
-        n_emotion: Those of the emotion.
         n_scenarios: Scenarios of the tested prompts.
     """
 

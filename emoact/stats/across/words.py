@@ -49,11 +49,6 @@ def without_words(
 
     Labels take no part, so that a test that exchanges them stays exact. Of six penalties the one
     with the smallest held-out error is taken.
-
-    Args:
-        features: Vectors about their mean.
-        predictors: From `word_predictors`.
-        folds: Fold of each prompt; a prompt is predicted from the other folds.
     """
     residuals = np.repeat(features[None].astype(np.float64), len(_PENALTIES), axis=0)
     for fold in np.unique(folds):

@@ -33,7 +33,6 @@ class View:
 
     Attributes:
         names: One per feature, as a phrase for a verdict.
-        features: Their values.
     """
 
     names: tuple[str, ...]

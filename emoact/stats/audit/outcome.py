@@ -51,14 +51,11 @@ class Check:
 
     Attributes:
         aspect: Short stable name, such as `length`.
-        title: Heading.
         outcome: `ok`, or the severity.
         verdict: Result in words, with figures.
         remedy: Change that removes the problem; empty without one.
         where: `dataset`, or the name of a subset.
-        tests: Permutation tests.
         by_emotion: Figures for a table: emotion, then name, then value.
-        examples: Identifiers of example prompts.
     """
 
     aspect: str

@@ -29,7 +29,6 @@ class Relabelled:
         unit: Index of the scenario of each prompt; prompts without one are a unit each.
         block: Index of the prompts that exchange labels: a scenario of several emotions, or 0 for
             the pool of all others, in which whole scenarios exchange labels.
-        scheme: Name of the kind of exchange.
         log10_arrangements: Number of distinguishable relabellings, as a power of ten.
     """
 

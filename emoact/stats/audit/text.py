@@ -31,7 +31,6 @@ class Texts:
     """Prompts, with the words that the checks share.
 
     Attributes:
-        prompts: In the order of the data set.
         token_counts: Tokens of each prompt for some model, or None.
     """
 

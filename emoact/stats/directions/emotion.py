@@ -64,8 +64,6 @@ class EmotionFigures:
     Layers are the last axis of every array but the directions.
 
     Attributes:
-        model: Vectors and prompts.
-        contrast: The emotion and its reference.
         directions: By kind; the analysis itself uses `main`.
         main: Kind of the direction that the contrast defines.
         n_components: Neutral components projected out, per layer.
@@ -151,9 +149,7 @@ Layered = TypeVar("Layered")
 def beside(parts: Sequence[Layered], **others: Any) -> Layered:
     """One record of many: arrays, also inside records, are joined along their last axis.
 
-    Args:
-        parts: Records of the layers.
-        others: Fields that are joined already.
+    `others` are fields that are joined already.
     """
     first: Any = parts[0]
     values = {**others}
@@ -176,16 +172,7 @@ def analyse_emotion(
     neutral: Sequence[Float64[np.ndarray, "component d_model"]],
     settings: AnalysisSettings,
 ) -> EmotionFigures:
-    """Directions, strength, separation, stability and the permutation null of one emotion.
-
-    Args:
-        model: Its prompts.
-        site: Which vectors.
-        contrast: The emotion and its reference.
-        shared: Vectors of the layers to analyse.
-        neutral: From `neutral_parts` of the same vectors.
-        settings: Choices of the analysis.
-    """
+    """Directions, strength, separation, stability and the permutation null of one emotion."""
     design, weights, vectors = model.design, contrast.weights, shared.vectors
     main: DirectionKind = "plain" if settings.reference == "neutral" else "grand_mean"
     directions = _directions(shared.features, design, contrast, main, neutral)

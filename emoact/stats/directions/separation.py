@@ -100,13 +100,6 @@ def measure_separation(
     that of the tested prompts alone. The variance is that at the ends of the interval: it grows
     with d', and an interval with the variance at the estimate misses on one side. Degrees of
     freedom are those of Welch and Satterthwaite.
-
-    Args:
-        scores: From `held_out_scores` with the same contrast and folds.
-        features: Pooled vectors.
-        design: Classes and scenarios.
-        contrast: Weight of each class.
-        folds: Fold of each prompt.
     """
     n_layers = len(scores)
     d_prime, auroc = np.full(n_layers, np.nan), np.full(n_layers, np.nan)
@@ -229,15 +222,6 @@ def _fold_influence(
 
     First, of a tested prompt, how much the noise of each other fold in its direction changes d'.
     Second, of a training prompt, how much it changes d' through the tested prompts of each fold.
-
-    Args:
-        scores: Held-out scores.
-        slope: Derivative of d' by each score.
-        features: Vectors of one layer.
-        used: Places of these prompts in the design.
-        design: Classes and scenarios.
-        contrast: Weight of each class.
-        folds: Fold of each prompt.
     """
     exact = features - features.mean(axis=0, dtype=np.float64)
     labels, fold_of = design.label_of[used], np.unique(folds[used], return_inverse=True)[1]
@@ -276,11 +260,6 @@ def _variance_of_products(
     What a scenario alone adds is the same with every other fold; what varies among them is the
     product of its noise with theirs. The divisor is the number of other folds, one too large,
     because their directions differ as well. Zero where there are fewer than three folds.
-
-    Args:
-        met: Joint change of d' by a prompt and each other fold.
-        scenarios: Scenario of each prompt.
-        folds: Fold of each prompt.
     """
     n_others = met.shape[1] - 1
     if n_others < 2:

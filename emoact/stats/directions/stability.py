@@ -51,12 +51,6 @@ def split_half_null(
 
     Of many scenarios, groups of them are split in place of single ones: sums over groups then serve
     all splits of a relabelling.
-
-    Args:
-        design: Classes and scenarios.
-        vectors: Vectors of the layers.
-        plan: Relabellings of emotion and reference; row 0 is the truth and has no value here.
-        halves: True for the scenarios of the first half.
     """
     group_of, sides = np.arange(design.n_scenarios), halves[:_NULL_SPLITS]
     if design.n_scenarios > 2 * _NULL_GROUPS:

@@ -109,12 +109,6 @@ def variance_of_pairs(
     2 tr(T^2), T the covariance of the noise of the direction. Scenarios that hold the same sides of
     the contrast count as alike; of more than 256 of a kind, sums of groups take their place.
 
-    Args:
-        design: Classes and scenarios.
-        vectors: Of every prompt.
-        contrast: Weight of each class.
-        sides: From `sides_of`.
-
     Source: Chen & Qin 2010 (tr T^2 without own products, which one far prompt would decide).
     """
     kinds = (sides[0] & sides[1], sides[0] & ~sides[1], ~sides[0] & sides[1])
@@ -163,14 +157,7 @@ def _trace_of_product(
 def square_interval(
     square: Layers, constant: Layers, slope: Layers, quantile: Layers
 ) -> Float64[np.ndarray, "2 layer"]:
-    """Both x with (square - x)^2 = quantile^2 (constant + slope max(x, 0)).
-
-    Args:
-        square: Estimate without bias of a square.
-        constant: Its variance where the true square is 0.
-        slope: Growth of its variance with the true square.
-        quantile: Standard errors in half of the interval.
-    """
+    """Both x with (square - x)^2 = quantile^2 (constant + slope max(x, 0))."""
     reach, shift = quantile * np.sqrt(constant), quantile**2 * slope / 2
     root = np.sqrt(np.maximum(shift**2 + 2 * shift * square + reach**2, 0.0))
     return np.stack(

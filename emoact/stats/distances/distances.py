@@ -49,7 +49,6 @@ class EmotionPair:
     """Two emotions with the draws that all layers and sites share.
 
     Attributes:
-        first: Contrast of the first emotion; `second` of the other.
         groups: Shuffled groups of the prompts: 0 and 1 for the emotions, 2 for neutral; None where
             the two have no reference in common.
     """
@@ -120,12 +119,7 @@ class JudgedPair:
         )
 
     def gated(self, name: str, *, se: str = "") -> Layers:
-        """A figure at the layers where both directions are significant; NaN elsewhere.
-
-        Args:
-            name: Of the figure.
-            se: Its standard error, at most `LARGEST_SE`; none is asked for when empty.
-        """
+        """A figure where both directions are significant and its error is small, else NaN."""
         values: Layers = getattr(self.figures, name)
         values_se = getattr(self.figures, se) if se else np.zeros(values.shape)
         known = np.isfinite(values) & (values_se <= LARGEST_SE)
@@ -202,9 +196,7 @@ def cosine_null(
 ) -> tuple[Layers, Float64[np.ndarray, "2 layer"]]:
     """Mean and 95 % band of the plain cosine between two emotions under relabelling.
 
-    Args:
-        vectors: Vectors of the layers.
-        groups: From `shuffled_pair`; None for a blank null.
+    The groups are from `shuffled_pair`; None for a blank null.
     """
     if groups is None:
         blank = np.full((3, vectors.shape[1]), np.nan)

@@ -19,7 +19,6 @@ class HeldOut:
     Attributes:
         accuracy: Share of all prompts.
         by_class: Share of the prompts of each class.
-        n: Prompts.
         chance: Share of the largest class.
         grouped: True where whole scenarios were held out, False for single prompts.
     """

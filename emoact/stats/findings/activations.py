@@ -29,11 +29,7 @@ _ON_SITES = (
 
 
 def activation_findings(units: Sequence[UnitMeasures]) -> tuple[ActivationFinding, ...]:
-    """All findings on the units, by kind and then by model.
-
-    Args:
-        units: Of any number of models; sentences keep the order of their emotions.
-    """
+    """All findings on the units, by kind and then by model; emotions keep their order."""
     found: list[ActivationFinding] = list(mixed_settings(units))
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]

@@ -34,7 +34,6 @@ class ActivationFinding:
     """A finding on the activations of one model, with its figures and a view that shows it.
 
     Attributes:
-        kind: Name of the check.
         severity: `error` makes figures wrong, `warning` biases them, `note` does neither.
         model: Folder of the model; empty where the finding concerns several.
         emotion: The one class it concerns; None for all or several.

@@ -25,7 +25,6 @@ class SitePool:
     """One site of the units of one model.
 
     Attributes:
-        site: Hook point.
         units: Those that have the site.
     """
 

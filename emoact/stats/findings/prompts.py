@@ -99,11 +99,7 @@ def outlier_scores(pool: SitePool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unequal_lengths(units: Sequence[UnitMeasures]) -> list[ActivationFinding]:
-    """Content lengths that differ by a tenth between classes, and by more than chance.
-
-    Args:
-        units: Of one model.
-    """
+    """Content lengths that differ by a tenth between classes, and by more than chance."""
     held = [unit for unit in units if unit.n_samples]
     lengths = [unit.content_lengths.astype(np.float64) for unit in held]
     means = [float(own.mean()) for own in lengths]

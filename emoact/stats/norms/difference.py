@@ -19,18 +19,12 @@ _Z = 1.96
 def difference_table(
     units: Sequence[UnitMeasures], site: SiteName, kind: NormKind = "l2", neutral: str = "neutral"
 ) -> pd.DataFrame:
-    """Difference in percent between the norms of each emotion and of neutral.
+    """Difference in percent between the norms of each emotion and of neutral, of one model.
 
     The geometric mean over scenarios of the ratio of norms, each the mean over a prompt's content,
     minus 1. `low` to `high` is its 95 % interval, from the standard error of the logarithms over
     scenarios; over prompts of both classes where they share fewer than two scenarios. `n` counts
     these scenarios or the emotion's prompts.
-
-    Args:
-        units: Files of one model; none of them is needed twice.
-        site: Hook point; files without it are left out.
-        kind: Kind of the norm.
-        neutral: Class that emotions are compared with.
     """
     own = {unit.emotion: _logs(unit, site, kind) for unit in units if site in unit.sites}
     if neutral not in own:

@@ -35,14 +35,7 @@ class NormTable:
     """A table of norms and the rows that are wanted of it; all where nothing is named.
 
     Attributes:
-        by: Kind of the rows.
-        norm: Kind of the norm.
         relative: Divide by each model's own scale (`own_scale`).
-        models: Folders.
-        emotions: Class labels.
-        sites: Hook points.
-        layer: One layer.
-        prompt: Id of one prompt.
         content: Leave out the position of a BOS.
         together: All prompts of a model as one class.
     """

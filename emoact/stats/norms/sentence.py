@@ -26,8 +26,6 @@ class NearClasses:
     """Distances of a sentence to the saved classes at one layer, and the accuracy of that rule.
 
     Attributes:
-        site: Hook point.
-        layer: Layer.
         distances: To the mean of each class, nearest first.
         accuracy: Of the rule on saved prompts held out; None with too few of them.
         words: The same at layer 0, where a token does not depend on the others; None at layer 0.
@@ -56,9 +54,7 @@ class NearClasses:
     ) -> tuple[str, str]:
         """The nearest class, and the accuracy of the rule that names it.
 
-        Args:
-            name: Makes a class label safe where the sentences are shown.
-            code: The same for a hook point.
+        `name` and `code` make a class label and a hook point safe where the sentences are shown.
         """
         (nearest, distance), *others = self.distances.items()
         where = f"At layer {self.layer} of {code(self.site)} the sentence lies"
@@ -92,11 +88,7 @@ def near_classes(
 ) -> NearClasses | None:
     """Distances of the mean over a sentence's content; None where no saved prompt is finite.
 
-    Args:
-        units: Of one model; all of them have the site.
-        site: Hook point.
-        layer: Layer.
-        pooled: The sentence there.
+    The units are of one model, and all of them have the site.
     """
     saved, labels, scenarios = _prompts(units, site, layer)
     if not len(saved):
@@ -118,14 +110,7 @@ def near_classes(
 def sentence_norms(
     arrays: Mapping[str, np.ndarray], site: SiteName, kind: NormKind
 ) -> Float64[np.ndarray, "layer pos"]:
-    """Norm of every token of a sentence.
-
-    Args:
-        arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
-            `[layer, d_model]`.
-        site: Hook point.
-        kind: Kind of the norm.
-    """
+    """Norm of every token, from `<site>.l2`, `<site>.l1` and `<site>.pooled` `[layer, d_model]`."""
     if kind == "rms":
         return arrays[f"{site}.l2"] / math.sqrt(arrays[f"{site}.pooled"].shape[1])
     return arrays[f"{site}.{kind}"]

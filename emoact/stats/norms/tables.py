@@ -245,12 +245,7 @@ def dimension_table(unit: UnitMeasures, site: SiteName, layer: int | None = None
 
 
 def joined(units: Sequence[UnitMeasures], emotion: str) -> UnitMeasures:
-    """One unit with the prompts and norms of all; it has norms by token and nothing else.
-
-    Args:
-        units: Of one model; only sites and layers that all of them have are kept.
-        emotion: Label of the joined unit.
-    """
+    """One unit with prompts and norms by token of all, at sites and layers that all have."""
     n_layers = {
         site: min(unit.sites[site].n_layers for unit in units)
         for site in units[0].sites

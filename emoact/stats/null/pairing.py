@@ -15,7 +15,6 @@ class PairingTest:
     """A measure of two models against pairings of prompts shuffled within classes.
 
     Attributes:
-        value: The measure per layer.
         null_mean: Mean under random pairings: the part that the classes alone give.
         null_sd: Standard deviation under random pairings.
         p: (1 + #{null >= value}) / (1 + B), one layer at a time.

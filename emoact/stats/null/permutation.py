@@ -125,13 +125,7 @@ class PermutationTest:
 def prepare_relabellings(
     design: Design, draws: Bool[np.ndarray, "draw prompt"], pool: Bool[np.ndarray, " prompt"]
 ) -> Relabellings:
-    """Relabellings of the prompts of a pool.
-
-    Args:
-        design: Classes and scenarios.
-        draws: From `relabellings`.
-        pool: The prompts of the emotion and of the reference.
-    """
+    """Relabellings, from `relabellings`, of the prompts of the emotion and of its reference."""
     used = np.flatnonzero(pool)
     truth = draws[0, used]
     chosen = Labellings.of(draws if len(used) == draws.shape[1] else draws[:, used])

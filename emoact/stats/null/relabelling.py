@@ -20,12 +20,7 @@ _AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labellings:
-    """Rows of True and False for prompts, eight to a byte; a slice of rows unpacks them.
-
-    Attributes:
-        bits: The rows, packed.
-        n_prompts: Prompts of a row.
-    """
+    """Rows of True and False for prompts, eight to a byte; a slice of rows unpacks them."""
 
     bits: UInt8[np.ndarray, "draw byte"]
     n_prompts: int

@@ -39,13 +39,7 @@ class Significance:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
-    """One emotion, model and site, with the test of all layers and sites.
-
-    Attributes:
-        site: The site.
-        significance: The test of the emotion in the model.
-        alpha: Largest accepted chance of any false alarm.
-    """
+    """One emotion, model and site, with the test of all layers and sites."""
 
     site: SiteName
     significance: Significance
@@ -72,13 +66,12 @@ def judge_families(
 ) -> list[Significance]:
     """Tests of all (emotion, model) families together.
 
+    Row 0 of the statistics is as labelled; the others are relabelled alike at every site.
+
     Within a family the maximum runs over layers and sites (Westfall & Young). A family as a whole
     is adjusted by Holm over the families. A single layer is adjusted by the full number of
     families: with Holm's shrinking factor, a real layer in each of the other families would make a
     layer without an effect significant too often.
-
-    Args:
-        families: Statistics by site; row 0 as labelled, the others relabelled alike at every site.
     """
     tests = [
         max_statistic_test(np.concatenate(list(family.values()), axis=1)) for family in families

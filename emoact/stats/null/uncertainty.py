@@ -32,12 +32,7 @@ def bootstrap_counts(
 def percentile_interval(
     draws: Float[np.ndarray, "draw *rest"], level: float = 0.025
 ) -> Float64[np.ndarray, "2 *rest"]:
-    """Lower and upper end of the percentile interval; draws that are NaN are left out.
-
-    Args:
-        draws: Values of the draws.
-        level: Share of draws beyond either end.
-    """
+    """Ends with a share `level` of the draws beyond either; draws that are NaN are left out."""
     out = np.full((2, *draws.shape[1:]), np.nan)
     flat = draws.reshape(len(draws), -1)
     for column, target in zip(flat.T, out.reshape(2, -1).T, strict=True):
@@ -78,10 +73,6 @@ def share_interval(
 
     Such draws have no width. The lower end is then the share that gives n right scenarios in 2.5 %
     of data sets, the upper end likewise.
-
-    Args:
-        interval: Lower and upper ends.
-        n: Scenarios.
 
     Source: Clopper & Pearson 1934.
     """

@@ -111,13 +111,9 @@ class Median:
     """Balanced accuracy of a classifier as the median over its layers.
 
     Attributes:
-        balanced: The median.
         balanced_interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
-        drawn: The median of every draw.
         accuracy: Median share of right decisions.
         accuracy_interval: Its interval.
-        n: Decided prompts.
-        n_scenarios: Their scenarios.
     """
 
     balanced: float
@@ -170,11 +166,7 @@ def balanced_columns(
 ) -> tuple[Measure, ...]:
     """Balanced accuracy and its interval, of `Accuracies` or of a `Median`.
 
-    Args:
-        column: Declares columns of the table.
-        definition: Definition of the balanced accuracy.
-        read: From the source of a cell to the accuracies.
-        of: The interval.
+    `read` gets the accuracies from the source of a cell; `of` names the interval.
     """
     return column.estimate(
         "balanced_accuracy",

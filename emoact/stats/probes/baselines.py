@@ -36,10 +36,6 @@ class TextClassifiers:
     of each punctuation mark and the last character, `bag_of_words` word counts, `tfidf` weighted
     words and pairs of words, `char_tfidf` weighted runs of two to four characters, which also
     serves languages that do not separate words.
-
-    Args:
-        texts: Of all prompts.
-        n_tokens: Number of tokens of each.
     """
 
     def __init__(self, texts: Sequence[str], n_tokens: Int[np.ndarray, " prompt"]) -> None:

@@ -44,7 +44,6 @@ class ProbeGrid:
 
     Attributes:
         rows: Layer, probe and evaluation of each row.
-        accuracies: Of each row.
         shuffled: Accuracy on shuffled labels of each row.
         probe: The probe of the headline.
         layers: The layers of the headline.

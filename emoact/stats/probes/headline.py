@@ -46,9 +46,7 @@ class Headline:
     """One evaluation of one emotion in one model at one site.
 
     Attributes:
-        probes: Probes at the site.
         significance: Permutation test over all layers and sites.
-        alpha: Largest accepted chance of any false alarm.
         evaluation: `cross_validated`, or `explicit_to_implicit`.
         median: Accuracy of the headline probe, the median over its layers.
         baseline: Name of the chosen text baseline.
@@ -122,14 +120,7 @@ def headline_cells(
     judged: Mapping[tuple[str, str], Significance],
     alpha: float,
 ) -> Iterator[Cell]:
-    """Cells of the tables `headline` and `baselines`.
-
-    Args:
-        probes: Of every model, site and emotion.
-        texts: Baselines by model and emotion.
-        judged: Significance by model and emotion.
-        alpha: Largest accepted chance of any false alarm.
-    """
+    """Cells of the tables `headline` and `baselines`."""
     first_layers = {
         (each.model.model, each.contrast.emotion): each.first_layer
         for each in probes

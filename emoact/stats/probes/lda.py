@@ -61,10 +61,7 @@ def _ledoit_wolf(
 ) -> tuple[float, float]:
     """Shrinkage towards target * identity, and the target, of the covariance of centred rows.
 
-    Args:
-        products: Of the dimensions with one another, or of the prompts: their squares add up alike.
-        squares: Squared length of each prompt.
-        d_model: Number of dimensions.
+    The products may be of dimensions or of prompts, whose squares add up alike.
     """
     n = len(squares)
     target = float(squares.sum() / n / d_model)

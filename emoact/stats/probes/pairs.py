@@ -39,12 +39,8 @@ class EmotionPair:
     """Two emotions of one model told apart at one site, in one evaluation.
 
     Attributes:
-        emotions: First and second emotion.
         layers: Layers whose median is taken.
-        accuracies: By layer.
-        median: Over the layers.
         statistic: Of the permutation test at these layers; row 0 is as labelled.
-        alpha: Largest accepted chance of any false alarm.
         p_holm: `p_chance` corrected for all pairs of the analysis; NaN before.
         p_permutation: Of the difference of means over layers and sites, corrected likewise.
     """

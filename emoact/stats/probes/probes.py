@@ -165,14 +165,7 @@ def ask(
     used: Bool[np.ndarray, " prompt"],
     folds: Int[np.ndarray, " prompt"],
 ) -> Question:
-    """The question, with the transfer where both subsets hold both classes.
-
-    Args:
-        subsets: Subset of every prompt.
-        is_emotion: True for the prompts of the first class.
-        used: The prompts of either class.
-        folds: Fold of each prompt.
-    """
+    """The question, with the transfer where both subsets hold both classes."""
     splits: dict[str, Sequence[Split]] = {CROSS_VALIDATED: fold_splits(used, folds)}
     named = np.array([subset or "" for subset in subsets])
     sets = [(named == subset) & used for subset in ("explicit", "implicit")]
