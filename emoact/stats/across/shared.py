@@ -24,7 +24,8 @@ def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int],
         RequestError: They have no prompt in common, or those of one class alone.
     """
     rows = [pair for pair in _namesakes(first, second) if _same_text(first, second, *pair)]
-    shared = {first.keys[row][0] for row, _ in rows}
+    keys = first.keys
+    shared = {keys[row][0] for row, _ in rows}
     if len(shared) < 2:
         raise RequestError(
             f"{first.model} and {second.model} have no prompt in common"

@@ -111,7 +111,8 @@ def _shares(
 def projection_cells(model: ModelFeatures, site: SiteName) -> Iterator[Cell]:
     """Cells of the tables `points` and `axes`, on one basis for all layers and layer by layer."""
     kept = sampled_rows(model.design, most=MAX_POINTS)
-    keys = [(model.keys[row][0], model.prompts[row].id) for row in kept]
+    every = model.keys
+    keys = [every[row] for row in kept]
     for whole in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
         projection = dataclasses.replace(whole, coordinates=whole.coordinates[:, kept])
         n_layers, n_prompts, n_axes = projection.coordinates.shape

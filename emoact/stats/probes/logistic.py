@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -121,28 +122,28 @@ def _solver(
     kernel: Float64[np.ndarray, "train train"], root: Float64[np.ndarray, " train"]
 ) -> Callable[[Float64[np.ndarray, " train"]], Float64[np.ndarray, " train"]]:
     """Solves linear systems of 1 + root kernel root, in single precision where that can be."""
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+    # Called a hundred thousand times: what scipy's own functions do around LAPACK would be felt.
+    from scipy.linalg import LinAlgError, lapack
 
-    def factored(kind: type) -> tuple[np.ndarray, bool]:
+    def factored(kind: type, factor: Any) -> tuple[np.ndarray, int]:
         scale: np.ndarray = root.astype(kind)
         matrix: np.ndarray = kernel.astype(kind)
         matrix *= scale[:, None]
         matrix *= scale
         matrix[np.diag_indices(len(root))] += 1
         # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
-        found: tuple[np.ndarray, bool] = cho_factor(
-            matrix.T, lower=True, overwrite_a=True, check_finite=False
-        )
+        found: tuple[np.ndarray, int] = factor(matrix.T, lower=True, overwrite_a=True, clean=False)
         return found
 
-    try:
-        factor = factored(np.float32)
-    except LinAlgError:
-        factor = factored(np.float64)
+    (factor, failed), solved = factored(np.float32, lapack.spotrf), lapack.spotrs
+    if failed:
+        (factor, failed), solved = factored(np.float64, lapack.dpotrf), lapack.dpotrs
+    if failed:
+        raise LinAlgError(f"leading minor {failed} of the system is not positive definite")
 
     def solve(aim: Float64[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
-        own = aim.astype(factor[0].dtype)
-        return np.asarray(cho_solve(factor, own, check_finite=False), dtype=np.float64)
+        found, _ = solved(factor, aim.astype(factor.dtype), lower=True)
+        return np.asarray(found, dtype=np.float64)
 
     return solve
 
