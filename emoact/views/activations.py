@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from emoact import sites as known
 from emoact.host.client import Looked
 from emoact.positions import NORM_KINDS, NormKind
@@ -199,8 +197,3 @@ def token_label(text: str, most: int = 14, *, part: str = "text") -> str:
         return _BRACKETS[part][0] + token_label(text, most - 2) + _BRACKETS[part][1]
     shown = text.replace("Ġ", "␣").replace("▁", "␣").replace(" ", "␣").replace("\n", "⏎")
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
-
-
-def by_emotion(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows of each emotion in the order of every page."""
-    return [(e, rows[rows["emotion"] == e]) for e in emotion_order(rows["emotion"])]

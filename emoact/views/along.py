@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
 from emoact.causes import lens
 from emoact.causes.project import Along, said_of, table_by
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, span
-from emoact.views.heads import RESULT, Heads, place, where
+from emoact.views.heads import RESULT, Heads, place, where, words_of
 from emoact.views.text import coloured, md
 from emoact.views.token_direction import token_chart
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+from emoact.views.view import NOTHING, Choice, Control, Remark, Shown, View, cautioned
 
 _ROW, _HEAD = 24, 70
-_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="direction")
 _LENS_TERMS: Mapping[str, str] = {
     "logit": "unembedding(norm(v)) − unembedding(norm(0)) of the direction at a root mean square "
     "of 1, less its mean over the vocabulary. Raised tokens have the largest, lowered ones the "
@@ -38,7 +35,7 @@ def show_lens(source: Heads, choice: Choice) -> Shown:
     """Logits of the tokens at both ends, beside those of random directions."""
     saved = source.lens(choice)
     if saved is None:
-        return _NOTHING
+        return NOTHING
     table = lens.table_of(saved)
     labels = [f"{row.rank}. {row.token!r} ({row.side})" for row in table.itertuples()]
     marks = [
@@ -91,10 +88,7 @@ def lens_answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     saved = source.lens(choice)
     if saved is None:
         return []
-    said: list[str] = [md(sentence) for sentence in lens.sentences_of(saved)]
-    if saved.found["random_weights"]:
-        said[-1] = Caution(said[-1])
-    return said
+    return cautioned(lens.sentences_of(saved), random=saved.found["random_weights"])
 
 
 BY = Control[Heads](
@@ -128,7 +122,7 @@ LAYER = Control[Heads](
 def show_projections(source: Heads, choice: Choice) -> Shown:
     """Tokens or prompts at both ends of the direction."""
     if source.along is None:
-        return _NOTHING
+        return NOTHING
     by = choice["by"]
     return Shown(
         table=table_by(source.along.document, by),
@@ -156,7 +150,7 @@ def show_trajectory(source: Heads, _choice: Choice) -> Shown:
     """Projection of every token of a typed sentence."""
     found = source.trajectory
     if found is None:
-        return _NOTHING
+        return NOTHING
     table = found.table
     text = table[table["part"] == "text"]
     strings, values = text["token"].tolist(), text["projection"].tolist()
@@ -172,13 +166,11 @@ def show_trajectory(source: Heads, _choice: Choice) -> Shown:
 
 def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
     """Place of the sentence among the saved prompts."""
-    if source.trajectory is None:
+    found = source.trajectory
+    if found is None:
         return []
-    said: list[str] = [md(sentence) for sentence in source.trajectory.sentences]
-    if source.trajectory.looked.random_weights:
-        said[-1] = Caution(said[-1])
     return [
-        *said,
+        *cautioned(found.sentences, random=found.looked.random_weights),
         Remark(
             "Blue tokens project on the side of the emotion, orange ones on the other; a colour is "
             "full from the size that 95 % of the saved tokens do not reach."
@@ -191,11 +183,7 @@ def _where(along: Along) -> str:
 
 
 def _words(source: Heads, choice: Choice, name: str) -> list[str]:
-    found = source.chosen(choice).found
-    target = found["target"]
-    words = [name, "--model", found["model"], "--emotion", found["emotion"]]
-    words += ["--layer", str(choice.get("layer", target["layer"])), "--site", target["site"]]
-    return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
+    return words_of(name, source.chosen(choice), layer=choice.get("layer"))
 
 
 def _typed_words(source: Heads, choice: Choice) -> list[str]:

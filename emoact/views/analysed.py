@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.measures import Measure
 from emoact.store.reading import read
+from emoact.views.chart import Axis, Mark, Panel, wrapped
 from emoact.views.text import folders_help, listed, md
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Control
 
 _POOLINGS = {
@@ -37,7 +38,6 @@ class Analysed:
     """A saved analysis as views read it.
 
     Attributes:
-        saved: The analysis.
         read: Table by name; a page keeps tables between runs of its script.
         texts: Texts of the prompts of a model by emotion and prompt id, as far as they are on disk.
     """
@@ -148,13 +148,28 @@ def names(labels: list[str]) -> str:
     return listed([md(label) for label in labels])
 
 
-def by_emotion(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Rows of each emotion, by layer, in the order of every page."""
-    layer = next(name for name in ("layer", "layer_a") if name in rows)
-    return [
-        (emotion, rows[rows["emotion"] == emotion].sort_values(layer, kind="stable"))
-        for emotion in emotion_order(rows["emotion"])
-    ]
+def by_site_and_emotion(
+    drawn: pd.DataFrame,
+    marks: Callable[[pd.DataFrame, str], Sequence[Mark]],
+    y: Callable[[pd.DataFrame], Axis],
+) -> list[list[Panel]]:
+    """Panels by layer, a row for each site: marks by rows and emotion, an axis by site."""
+    rows: list[list[Panel]] = []
+    for site in known.in_order(drawn["site"]):
+        own = drawn[drawn["site"] == site]
+        axis = y(own)
+        panels = [
+            Panel(
+                emotions=[emotion],
+                title=known.title(site),
+                marks=marks(part, emotion),
+                x=Axis(title="layer", scale="layer"),
+                y=axis,
+            )
+            for emotion, part in by_emotion(own)
+        ]
+        rows += wrapped(panels)
+    return rows
 
 
 def vector_terms(source: Analysed, choice: Choice) -> dict[str, str]:

@@ -20,7 +20,6 @@ from emoact.stats.settings import AnalysisSettings
 from emoact.views.across_answer import TERMS, control_sentence, geometry_sentences, prompts_sentence
 from emoact.views.analysed import (
     Analysed,
-    by_emotion,
     measure_help,
     of,
     site_words,
@@ -43,6 +42,7 @@ from emoact.views.chart import (
     wrapped,
 )
 from emoact.views.text import prose
+from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Control, Shown, View
 
 ALPHA = 0.05
@@ -84,7 +84,6 @@ class Beside:
     Attributes:
         column: Of the table `across`.
         words: In the legend.
-        dash: Of the line.
         of_emotion: In the colour of the emotion.
     """
 
@@ -167,11 +166,6 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
     `low` to `high` is the 95 % interval of the value, NaN where the measure has none; `null_low` to
     `null_high` holds 95 % of its null, which for `score_corr` is that of the uncorrected
     correlation. The columns of `LINES` come last.
-
-    Args:
-        across: Rows of the table of one pair and site.
-        similarity: Likewise.
-        measure: Key of `measures`.
     """
     lines = LINES.get(measure, {})
     names = {name: line.column for name, line in lines.items()}
@@ -196,12 +190,7 @@ def table(across: pd.DataFrame, similarity: pd.DataFrame, measure: str) -> pd.Da
 
 
 def chart(drawn: pd.DataFrame, measure: str) -> Chart:
-    """A panel for each emotion, or one panel where the measure is of the models as wholes.
-
-    Args:
-        drawn: From `table`.
-        measure: The same.
-    """
+    """A panel for each emotion, or one panel where the measure is of the models as wholes."""
     # One such value would flatten every other; the table has it, and the caption says so.
     drawn = drawn.assign(value=drawn["value"].mask(beyond(drawn)))
     shown = ("value", "low", "high", *_NULL, *LINES.get(measure, {}))

@@ -15,11 +15,11 @@ from emoact.numbers import percent, plural, signed, significant, two
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, cosines
 from emoact.views.across_answer import matchings
-from emoact.views.analysed import Analysed, by_emotion, of
+from emoact.views.analysed import Analysed, of
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
 from emoact.views.text import Card
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion, emotion_order
 from emoact.views.view import Choice
 
 _N_PARTS = 3

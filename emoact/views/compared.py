@@ -9,10 +9,11 @@ import pandas as pd
 from emoact.decode import encode
 from emoact.models.registry import display_name
 from emoact.numbers import MISSING, percent, plural, two
-from emoact.views.analysed import Analysed, by_emotion, site_words
+from emoact.views.analysed import Analysed, site_words
 from emoact.views.direction_answer import EVALUATIONS, VERDICTS
 from emoact.views.direction_cards import best_layers
 from emoact.views.text import listed
+from emoact.views.theme import by_emotion
 
 _PLACE = ["about", "what", "model", "emotion", "site"]
 Entry = tuple[tuple[str, str, str, str, str], str]
@@ -40,11 +41,7 @@ def compared(one: Analysed, other: Analysed) -> pd.DataFrame:
 
 
 def differences_sentence(rows: pd.DataFrame) -> str:
-    """Number of settings, files, verdicts and best layers that differ.
-
-    Args:
-        rows: From `compared`.
-    """
+    """Number of settings, files, verdicts and best layers that differ."""
     parts = []
     for about in ("setting", "file", "verdict", "best layer"):
         own = rows[rows["about"] == about]

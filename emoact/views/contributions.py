@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from emoact.causes.heads import PROMPT_COLUMNS, prompts_of
 from emoact.numbers import plural, significant
-from emoact.views.activations import by_emotion, token_label
+from emoact.views.activations import token_label
 from emoact.views.apart import N_SHOWN
 from emoact.views.chart import Axis, Box, Cells, Chart, Panel, of_emotion, span
-from emoact.views.heads import RESULT, Heads, where
-from emoact.views.text import coloured, md
-from emoact.views.view import Caution, Choice, Remark, Shown, View
+from emoact.views.heads import RESULT, Heads, where, words_of
+from emoact.views.text import coloured
+from emoact.views.theme import by_emotion
+from emoact.views.view import NOTHING, Choice, Remark, Shown, View, cautioned
 
-_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="contributions")
 _PLACES = ("position", "token", "projection")
 _ROW, _HEAD = 34, 90
 _TERMS: Mapping[str, str] = {
@@ -33,7 +32,7 @@ def show_prompts(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = prompts_of(saved)
     if not len(table):
-        return _NOTHING
+        return NOTHING
     names = [name for name in table if name not in PROMPT_COLUMNS]
     limits = span(*(table[name] for name in names), at_least=(0.0, 0.0))
     panels = [
@@ -68,7 +67,7 @@ def show_tokens(source: Heads, choice: Choice) -> Shown:
     """What the largest components contribute to every token of a text."""
     found = source.apart
     if found is None:
-        return _NOTHING
+        return NOTHING
     table = found.by_token
     names = [name for name in table if name not in _PLACES]
     values = table[names].to_numpy(dtype=float).T
@@ -110,12 +109,9 @@ def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
     found = source.apart
     if found is None:
         return []
-    said: list[str] = [md(sentence) for sentence in found.sentences]
-    if found.looked.random_weights:
-        said[-1] = Caution(said[-1])
     n = len(found.looked.components)
     return [
-        *said,
+        *cautioned(found.sentences, random=found.looked.random_weights),
         Remark(
             f"{plural(min(N_SHOWN, n), 'component')} of {n} by their contribution to the pooled "
             "text. Blue tokens project on the side of the emotion, orange ones on the other."
@@ -124,21 +120,8 @@ def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
 
 
 def _command(source: Heads, choice: Choice) -> list[str]:
-    found = source.chosen(choice).found
-    target = found["target"]
     text = source.apart.looked.text if source.apart else ""
-    return [
-        *("heads", "--model", found["model"], "--emotion", found["emotion"]),
-        *("--layer", str(target["layer"]), "--site", target["site"]),
-        *(
-            "--pooling",
-            target["pooling"],
-            "--neutral",
-            found["neutral"],
-            "--by=token",
-            f"--text={text}",
-        ),
-    ]
+    return [*words_of("heads", source.chosen(choice)), "--by=token", f"--text={text}"]
 
 
 OF_PROMPTS = View[Heads](

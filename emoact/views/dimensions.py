@@ -14,14 +14,13 @@ from emoact.views.activations import (
     MODELS,
     SITES,
     Activations,
-    by_emotion,
     layer_control,
     one,
     same_width,
     site_terms,
 )
 from emoact.views.chart import Axis, Chart, Key, Level, Mark, Panel, Points, of_emotion
-from emoact.views.theme import plain
+from emoact.views.theme import by_emotion, plain
 from emoact.views.view import Choice, Shown, View
 
 _HEIGHT = 320

@@ -9,9 +9,10 @@ import pandas as pd
 
 from emoact.numbers import percent, two
 from emoact.stats.findings.finding import span
-from emoact.views.analysed import Analysed, by_emotion, of, site_words
+from emoact.views.analysed import Analysed, of, site_words
 from emoact.views.direction_answer import VERDICTS
 from emoact.views.text import Card
+from emoact.views.theme import by_emotion
 from emoact.views.view import Choice
 
 _N_LAYERS = 3
@@ -69,13 +70,7 @@ def wide_layers(source: Analysed, choice: Choice) -> tuple[int, ...]:
 
 
 def wide_sentence(layers: tuple[int, ...], site: str, tokens: str) -> str:
-    """Why intervals are wide, as far as it is known.
-
-    Args:
-        layers: From `wide_layers`, at least one.
-        site: Of these intervals.
-        tokens: What is known of massive tokens at these layers, or empty.
-    """
+    """Why intervals are wide; `tokens` is what is known of massive tokens at these layers."""
     said = (
         f"At {span(layers)} of the {site_words(site)} the intervals are more than {_WIDE:g} times "
         "as wide as at the median layer."

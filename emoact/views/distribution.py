@@ -14,13 +14,13 @@ from emoact.views.activations import (
     SCALE,
     SITES,
     Activations,
-    by_emotion,
     layer_control,
     norm_terms,
     one,
 )
 from emoact.views.chart import Axis, Box, Chart, Panel, of_emotion
 from emoact.views.text import md
+from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Control, Shown, View
 
 _BOX_HEIGHT = 84

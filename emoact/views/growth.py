@@ -7,10 +7,10 @@ import pandas as pd
 from emoact.models.registry import display_name
 from emoact.numbers import percent, significant
 from emoact.stats.norms.norm_tables import NormTable
-from emoact.views.activations import MODELS, Activations, by_emotion
+from emoact.views.activations import MODELS, Activations
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Mark, Panel, of_emotion
 from emoact.views.text import md
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion, emotion_order
 from emoact.views.view import Choice, Shown, View
 
 _HEIGHT = 250

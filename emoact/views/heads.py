@@ -17,9 +17,8 @@ from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
 from emoact.views.apart import Apart
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
-from emoact.views.text import md
 from emoact.views.trajectory import Trajectory
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+from emoact.views.view import Choice, Control, Remark, Shown, View, cautioned
 
 _IN_REPORT = 6
 _ROW, _HEAD = 30, 70
@@ -42,10 +41,7 @@ class Heads:
     """Source of these views.
 
     Attributes:
-        saved: Results on disk, newest first.
         typed: A typed sentence with its attention patterns, or None.
-        lenses: Logit lenses on disk, newest first.
-        patterns: Attention patterns of saved prompts on disk, newest first.
         along: The saved prompts along the chosen direction, or None.
         trajectory: A typed sentence along the chosen direction, or None.
         apart: A typed sentence taken apart along it, or None.
@@ -275,18 +271,15 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     """Shares of heads and MLPs, and the components that are significant."""
     saved = source.chosen(choice)
     found = saved.found
-    said: list[str] = [md(sentence) for sentence in sentences_of(saved)]
-    if found["random_weights"]:
-        said[-1] = Caution(said[-1])
     prompts, draws = plural(found["n_prompts"], "prompt"), found["n_permutations"]
-    said.append(
+    return [
+        *cautioned(sentences_of(saved), random=found["random_weights"]),
         Remark(
             f"{prompts}; {draws:,} relabellings. The contributions sum to the projection of the "
             f"stream but for {found['gap']:.1g} of the largest. A contribution is what a component "
             "writes; it does not say what would happen without it."
-        )
-    )
-    return said
+        ),
+    ]
 
 
 def _in_report(source: Heads) -> list[Choice]:
@@ -300,18 +293,17 @@ def _in_report(source: Heads) -> list[Choice]:
 def command(source: Heads, choice: Choice) -> list[str]:
     """Words of the shell command of a result."""
     saved = source.chosen(choice)
-    found, target = saved.found, saved.found["target"]
     settings = saved.rests_on["settings"]
-    words = ["heads", "--model", found["model"], "--emotion", found["emotion"]]
-    words += ["--layer", str(target["layer"]), "--site", target["site"]]
-    words += ["--pooling", target["pooling"], "--neutral", settings["neutral"]]
-    return [
-        *words,
-        "--permutations",
-        str(settings["n_permutations"]),
-        "--seed",
-        str(settings["seed"]),
-    ]
+    draws = ["--permutations", str(settings["n_permutations"]), "--seed", str(settings["seed"])]
+    return [*words_of("heads", saved), *draws]
+
+
+def words_of(name: str, saved: SavedCause, *, layer: int | None = None) -> list[str]:
+    """Words of a shell command about the direction of a result."""
+    found, target = saved.found, saved.found["target"]
+    words = [name, "--model", found["model"], "--emotion", found["emotion"]]
+    words += ["--layer", str(target["layer"] if layer is None else layer), "--site", target["site"]]
+    return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
 
 
 def where(saved: SavedCause) -> str:

@@ -10,9 +10,10 @@ from emoact import sites as known
 from emoact.models.registry import display_name
 from emoact.numbers import percent
 from emoact.stats.norms.difference import difference_table
-from emoact.views.activations import KIND_TITLES, MODELS, NORM, SITES, Activations, by_emotion
+from emoact.views.activations import KIND_TITLES, MODELS, NORM, SITES, Activations
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, of_emotion
 from emoact.views.text import listed, md
+from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Shown, View
 
 _NEUTRAL = "neutral"

@@ -26,12 +26,12 @@ from emoact.views.activations import (
     SCALE,
     SITES,
     Activations,
-    by_emotion,
     findings,
     norm_terms,
 )
 from emoact.views.chart import Axis, Band, Chart, Dash, Line, Panel, of_emotion
 from emoact.views.text import md, mono
+from emoact.views.theme import by_emotion
 from emoact.views.view import Caution, Choice, Control, Shown, View
 
 _CONTENT_HEIGHT, _FIRST_HEIGHT = 330, 190
@@ -207,12 +207,7 @@ def massive_sentence(found: ActivationFinding) -> str:
 
 
 def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
-    """Position 0 over the rest, and whether the medians include it.
-
-    Args:
-        ratios: `sink_table` of one model and one site.
-        content_start: 0 when position 0 is the first word of the prompt.
-    """
+    """Position 0 over the rest, and whether it is a word (`content_start` 0) or BOS."""
     finite = ratios[np.isfinite(ratios["ratio"])]
     if finite.empty:
         return ""
@@ -236,11 +231,7 @@ def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:
 
 
 def course_sentence(rows: pd.DataFrame) -> str:
-    """Medians at the first and the last layer, and the largest one.
-
-    Args:
-        rows: Content rows of one model and one site.
-    """
+    """Medians at the first and the last layer, and the largest one."""
     finite = rows[np.isfinite(rows["median"])]
     middle = finite.groupby("layer")["median"].quantile(0.5, interpolation="higher")
     if len(middle) < 2:
@@ -258,12 +249,7 @@ def course_sentence(rows: pd.DataFrame) -> str:
 
 
 def spread_sentence(rows: pd.DataFrame, *, without: Sequence[int] = ()) -> str:
-    """Largest difference between the medians of emotions over the layers.
-
-    Args:
-        rows: Content rows of one model and one site.
-        without: Layers at which a few tokens determine the medians.
-    """
+    """Largest difference between the medians of emotions over the layers but those left out."""
     usable = np.isfinite(rows["median"]) & (rows["median"] > 0) & ~rows["layer"].isin(list(without))
     by_layer = rows[usable].groupby("layer")["median"]
     spreads = (by_layer.max() / by_layer.min())[by_layer.size() > 1]

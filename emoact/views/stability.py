@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from emoact import sites as known
 from emoact.models.registry import display_name
 from emoact.views.analysed import (
     MODEL,
     SITES,
     Analysed,
-    by_emotion,
+    by_site_and_emotion,
     sites_words,
     vector_terms,
 )
@@ -25,10 +24,9 @@ from emoact.views.chart import (
     Key,
     Level,
     Line,
-    Panel,
+    Mark,
     of_emotion,
     span,
-    wrapped,
 )
 from emoact.views.direction_answer import answer
 from emoact.views.view import Choice, Shown, View
@@ -60,11 +58,7 @@ TERMS = {
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each (emotion, site, layer).
-
-    Args:
-        rows: Of the table `stability` of one model.
-    """
+    """One row for each (emotion, site, layer) of the table `stability` of one model."""
     columns = [
         "model",
         "emotion",
@@ -83,11 +77,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def chart(drawn: pd.DataFrame) -> Chart:
-    """Three cosines by layer in a panel for each emotion and site.
-
-    Args:
-        drawn: From `table`.
-    """
+    """Three cosines by layer in a panel for each emotion and site."""
     y = Axis(
         title="cosine",
         range=span(
@@ -97,19 +87,6 @@ def chart(drawn: pd.DataFrame) -> Chart:
             at_least=(0.0, 1.0),
         ),
     )
-    rows: list[list[Panel]] = []
-    for site in known.in_order(drawn["site"]):
-        panels = [
-            Panel(
-                emotions=[emotion],
-                title=known.title(site),
-                marks=[Level(at=0.0), *_marks(part, emotion)],
-                x=Axis(title="layer", scale="layer"),
-                y=y,
-            )
-            for emotion, part in by_emotion(drawn[drawn["site"] == site])
-        ]
-        rows += wrapped(panels)
     key = [
         Key(
             name=f"{curve.title}, 95 % of splits" if number == 0 else curve.title,
@@ -121,13 +98,14 @@ def chart(drawn: pd.DataFrame) -> Chart:
     ]
     if drawn["split_half_null_low"].notna().any():
         key.append(Key(name="split half of relabelled prompts, 95 %", kind="band", colour="null"))
-    return Chart(rows=rows, key=key)
+    return Chart(rows=by_site_and_emotion(drawn, _marks, lambda _: y), key=key)
 
 
-def _marks(part: pd.DataFrame, emotion: str) -> list[Band | Line]:
+def _marks(part: pd.DataFrame, emotion: str) -> list[Mark]:
     colour = of_emotion(emotion)
     x = part["layer"]
     return [
+        Level(at=0.0),
         Band(
             x=x, low=part["split_half_null_low"], high=part["split_half_null_high"], colour="null"
         ),

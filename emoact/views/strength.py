@@ -14,7 +14,7 @@ from emoact.views.analysed import (
     MODEL,
     SITES,
     Analysed,
-    by_emotion,
+    by_site_and_emotion,
     measure_help,
     sites_words,
     vector_terms,
@@ -27,10 +27,9 @@ from emoact.views.chart import (
     Key,
     Level,
     Line,
-    Panel,
+    Mark,
     of_emotion,
     span,
-    wrapped,
 )
 from emoact.views.direction_answer import answer
 from emoact.views.view import Choice, Control, Shown, View
@@ -64,12 +63,7 @@ TERMS = {
 
 
 def table(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """One row for each (emotion, site, layer), in the unit of the measure.
-
-    Args:
-        rows: Of the table `strength` of one model.
-        measure: Labelled measure of that table.
-    """
+    """One row for each (emotion, site, layer), in the unit of the measure."""
     scale = rows[measure.per] if measure.per else 1.0
     drawn = rows[["model", "emotion", "site", "layer"]].assign(value=rows[measure.name])
     for bounds, columns in ((("low", "high"), measure.interval), (_NULL, measure.null)):
@@ -80,60 +74,34 @@ def table(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 
 
 def chart(drawn: pd.DataFrame, measure: Measure) -> Chart:
-    """A row of panels for each site, a panel for each emotion; filled markers are significant.
-
-    Args:
-        drawn: From `table`.
-        measure: The same.
-    """
+    """A row of panels for each site, a panel for each emotion; filled markers are significant."""
     chance = (measure.chance,) * 2 if measure.chance is not None else None
     zero = 0.0 if measure.null else measure.chance
-    rows: list[list[Panel]] = []
-    for site in known.in_order(drawn["site"]):
-        own = drawn[drawn["site"] == site]
-        y = Axis(
-            title=measure.axis_title,
-            format=",.3~r",
-            range=span(*(own[name] for name in ("value", "low", "high", *_NULL)), at_least=chance),
-        )
-        rows += wrapped(
-            [
-                Panel(
-                    emotions=[emotion],
-                    title=known.title(site),
-                    marks=[
-                        Band(
-                            x=part["layer"],
-                            low=part["null_low"],
-                            high=part["null_high"],
-                            colour="null",
-                        ),
-                        *([] if zero is None else [Level(at=zero)]),
-                        Band(
-                            x=part["layer"],
-                            low=part["low"],
-                            high=part["high"],
-                            colour=of_emotion(emotion),
-                        ),
-                        Line(
-                            x=part["layer"],
-                            y=part["value"],
-                            colour=of_emotion(emotion),
-                            name=emotion,
-                            dash=known.site(site).dash,
-                            symbol=of_emotion(emotion),
-                            filled=part["significant"].tolist(),
-                            data=part[["low", "high", *_NULL, "p_strong"]].to_numpy().tolist(),
-                            hover=_hover(measure),
-                        ),
-                    ],
-                    x=Axis(title="layer", scale="layer"),
-                    y=y,
-                )
-                for emotion, part in by_emotion(own)
-            ]
-        )
-    return Chart(rows=rows, key=_key(measure))
+
+    def marks(part: pd.DataFrame, emotion: str) -> list[Mark]:
+        x, colour = part["layer"], of_emotion(emotion)
+        return [
+            Band(x=x, low=part["null_low"], high=part["null_high"], colour="null"),
+            *([] if zero is None else [Level(at=zero)]),
+            Band(x=x, low=part["low"], high=part["high"], colour=colour),
+            Line(
+                x=x,
+                y=part["value"],
+                colour=colour,
+                name=emotion,
+                dash=known.site(part["site"].iloc[0]).dash,
+                symbol=colour,
+                filled=part["significant"].tolist(),
+                data=part[["low", "high", *_NULL, "p_strong"]].to_numpy().tolist(),
+                hover=_hover(measure),
+            ),
+        ]
+
+    def axis(own: pd.DataFrame) -> Axis:
+        reach = span(*(own[name] for name in ("value", "low", "high", *_NULL)), at_least=chance)
+        return Axis(title=measure.axis_title, format=",.3~r", range=reach)
+
+    return Chart(rows=by_site_and_emotion(drawn, marks, axis), key=_key(measure))
 
 
 def _hover(measure: Measure) -> str:

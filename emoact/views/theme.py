@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import pandas as pd
 import plotly.graph_objects as go
 
 Scheme = Literal["light", "dark"]
@@ -105,6 +106,13 @@ def emotion_order(labels: Iterable[str]) -> list[str]:
     named = [label for label in _NAMED_SYMBOLS if label in distinct and label != "neutral"]
     others = sorted(distinct - set(_NAMED_SYMBOLS))
     return [*named, *others, *(["neutral"] if "neutral" in distinct else [])]
+
+
+def by_emotion(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each emotion, by layer where they have one, in the order of every page."""
+    layer = [name for name in ("layer", "layer_a") if name in rows][:1]
+    ordered = rows.sort_values(layer, kind="stable") if layer else rows
+    return [(each, ordered[ordered["emotion"] == each]) for each in emotion_order(rows["emotion"])]
 
 
 def emotion_styles(labels: Iterable[str], scheme: Scheme) -> dict[str, EmotionStyle]:

@@ -46,11 +46,7 @@ TERMS = {
 
 
 def chart(drawn: pd.DataFrame) -> Chart:
-    """Balanced accuracy of every classifier with its interval; a panel for each emotion.
-
-    Args:
-        drawn: Rows of the table `transfer` of one site and its baselines.
-    """
+    """Balanced accuracy of every classifier with its interval; a panel for each emotion."""
     titles = [title for name, title in CLASSIFIERS.items() if name in set(drawn["classifier"])]
     x = Axis(
         title="balanced accuracy",
@@ -87,12 +83,7 @@ def chart(drawn: pd.DataFrame) -> Chart:
 
 
 def sentences(found: Transferred, site: str) -> list[str]:
-    """The direction, the logistic probe and the best words on the second data set.
-
-    Args:
-        found: Figures of the transfer.
-        site: One of its sites.
-    """
+    """The direction, the logistic probe and the best words on the second data set."""
     rows = found.tables["transfer"]
     own = rows[rows["site"] == site]
     probes = own[own["classifier"].isin(_PROBES)]
@@ -124,25 +115,18 @@ def sentences(found: Transferred, site: str) -> list[str]:
         f"**{mono(str(first['model']))}, {site_words(site)}, layers {first['layers']}:** balanced "
         "accuracy on the second data set, with 95 % intervals each."
     )
-    repeated = [
-        Remark(
-            f"{plural(found.n_repeated, 'prompt')} of the second data set stand in the first as "
-            "well and are left out."
+    remarks = [
+        Remark(f"{plural(n, 'prompt')} of the second data set {why} left out.")
+        for n, why in (
+            (found.n_repeated, "stand in the first as well and are"),
+            (found.n_shared_scenarios, "belong to scenarios of the training and are"),
         )
-        for _ in range(min(found.n_repeated, 1))
+        if n
     ]
-    repeated += [
-        Remark(
-            f"{plural(found.n_shared_scenarios, 'prompt')} of the second data set belong to "
-            "scenarios of the training and are left out."
-        )
-        for _ in range(min(found.n_shared_scenarios, 1))
-    ]
-    left = [
-        Remark(f"Without a counterpart in the second data set: {listed(list(found.left_out))}.")
-        for _ in found.left_out[:1]
-    ]
-    return [head, *(f"{each}." for each in said), *repeated, *left]
+    if found.left_out:
+        left = listed(list(found.left_out))
+        remarks.append(Remark(f"Without a counterpart in the second data set: {left}."))
+    return [head, *(f"{each}." for each in said), *remarks]
 
 
 def _figure(row: pd.Series) -> str:

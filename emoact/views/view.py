@@ -7,13 +7,14 @@ imports no Streamlit; `emoact.ui` draws it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
 from emoact.views.chart import Chart
+from emoact.views.text import md
 
 Source = TypeVar("Source")
 Choice = Mapping[str, Any]
@@ -30,6 +31,12 @@ class Remark(str):
 
 class Carded(str):
     """A sentence whose figures stand on a card of the page; reports print it."""
+
+
+def cautioned(sentences: Iterable[str], *, random: bool) -> list[str]:
+    """The sentences as Markdown; the last one is a warning where the weights are random."""
+    said = [md(sentence) for sentence in sentences]
+    return [*said[:-1], Caution(said[-1])] if random else said
 
 
 ControlKind = Literal["one", "select", "many", "list", "toggle", "layer", "text"]
@@ -125,13 +132,15 @@ class Shown:
     html: str = ""
 
 
+NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="nothing")
+"""Of a source without what a view is about."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Link:
     """Text about a selected mark, and the page that shows more of it.
 
     Attributes:
-        text: Markdown.
-        label: Of the link.
         page: File name below `pages`, without an ending.
         parameters: Of its address.
     """
@@ -151,8 +160,6 @@ class View(Generic[Source]):
         page: Name of the page that shows it: `activations`, `directions`, `distances`, `across`.
         title: Heading of its section in the report and label of its tab.
         question: The question that it answers, as one sentence.
-        controls: In the order in which they are drawn.
-        show: Table and figure.
         answer: Sentences in Markdown, each with its figures; the answer comes before the figure.
             A `Caution` is drawn as a warning, a `Remark` in small print.
         terms: Term to definition, with formula and source, for "What am I looking at".
@@ -186,12 +193,7 @@ class View(Generic[Source]):
     in_report: Callable[[Source], Sequence[Choice]] | None = None
 
     def choice(self, source: Source, asked: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """A value for every control that is shown, from the words of an address.
-
-        Args:
-            source: What the view is of.
-            asked: Words by name of a control; unknown names and words are ignored.
-        """
+        """A value for every control shown, from words by its name; unknown ones are ignored."""
         choice: dict[str, Any] = {}
         for control in self.controls:
             if control.when(source, choice):
