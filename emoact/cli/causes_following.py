@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from emoact.cli.following import start_and_follow
@@ -38,25 +39,11 @@ class Prepared(Protocol):
         """The cost in words."""
 
 
-@runtime_checkable
-class Words(Protocol):
-    """How a kind of result is shown; a module."""
+def answer(prepared: Prepared, kind: str, words: ModuleType, arguments: argparse.Namespace) -> int:
+    """Print the result; where there is none yet, start its run and follow it.
 
-    @property
-    def document(self) -> Any:
-        """Function of a result that gives its JSON document."""
-
-    @property
-    def sentences_of(self) -> Any:
-        """Function of a result that gives its sentences."""
-
-    @property
-    def table_of(self) -> Any:
-        """Function of a result that gives its table."""
-
-
-def answer(prepared: Prepared, kind: str, words: Words, arguments: argparse.Namespace) -> int:
-    """Print the result; where there is none yet, start its run and follow it."""
+    `words` shows the kind of result: `document`, `sentences_of` and `table_of`.
+    """
     from emoact.causes.saved import read_cause
     from emoact.jobs.launch import start
     from emoact.store.layout import ResultsRoot
@@ -83,7 +70,7 @@ def answer(prepared: Prepared, kind: str, words: Words, arguments: argparse.Name
     )
 
 
-def _print(saved: SavedCause, words: Words, arguments: argparse.Namespace) -> None:
+def _print(saved: SavedCause, words: ModuleType, arguments: argparse.Namespace) -> None:
     if arguments.json:
         document: Mapping[str, Any] = words.document(saved)
         print_json(document)
