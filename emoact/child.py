@@ -43,12 +43,7 @@ def environment() -> dict[str, str]:
 
 
 def ask(function: str, asked: Any, *, memory: int = _MEMORY) -> Any:
-    """Answer of a function in a process of its own.
-
-    Args:
-        function: Its name, as `package.module:name`; it takes and returns plain JSON.
-        asked: Its argument.
-        memory: Most bytes of its address space.
+    """Answer of a function, `package.module:name`, of plain JSON in a process of its own.
 
     Raises:
         RequestError: It raised an error, or was stopped at its limit of memory or time.

@@ -97,11 +97,6 @@ def finite(value: Any) -> Any:
 def versioned(fields: Any, *, version: int, what: str) -> dict[str, Any]:
     """Fields of a document without their `schema_version`, which is checked.
 
-    Args:
-        fields: The JSON value.
-        version: Newest version that is understood.
-        what: Name of the document in messages, such as "run".
-
     Raises:
         RequestError: It is of a newer emoact, or is no such document.
     """
@@ -271,13 +266,6 @@ def read_regular(
     path: Path, *, limit: int, after: int = 0, follow: bool = False, whole: bool = False
 ) -> bytes:
     """At most `limit` bytes of a regular file from byte `after` on.
-
-    Args:
-        path: The file.
-        limit: Largest number of bytes.
-        after: First byte.
-        follow: True to read the file that a symbolic link points to.
-        whole: True to refuse a larger file, of which nothing is read.
 
     Raises:
         RequestError: It is missing, cannot be read, or is a link, a pipe or another odd thing; or

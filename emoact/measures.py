@@ -130,15 +130,7 @@ class Columns:
     def ends(
         self, low: str, high: str, of: str, compute: Callable[[Any], Any], *, unit: str = ""
     ) -> tuple[Measure, Measure]:
-        """The two columns of an interval or a band.
-
-        Args:
-            low: Column of the lower end.
-            high: Column of the upper end.
-            of: The interval, such as "the 95 % interval of cv".
-            compute: From the source of a cell to both ends.
-            unit: Unit of both.
-        """
+        """The two columns of an interval or a band, such as "the 95 % interval of cv"."""
         return (
             self(low, f"Lower end of {of}", lambda source: compute(source)[0], unit=unit),
             self(high, f"Upper end of {of}", lambda source: compute(source)[1], unit=unit),

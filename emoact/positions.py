@@ -149,10 +149,6 @@ def typical_positions(
     Massive is a norm of at least `MASSIVE` times the median over the text of all these prompts at
     the layer. A norm that is not finite is kept, so that it is found and not left out silently.
 
-    Args:
-        layers: As in `pool_layers`.
-        content: Positions of the text of each prompt; all but the first by default.
-
     Source: Sun et al. 2402.17762 (massive activations).
     """
     spans = content or [(1, len(sample)) for sample in layers[0]]

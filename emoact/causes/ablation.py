@@ -141,9 +141,7 @@ class Ablations:
     def ablated(self, part: Part, replacement: Means | None) -> list[Readout]:
         """Read-outs while a part is ablated.
 
-        Args:
-            part: What is ablated; below the read layer.
-            replacement: What stands in its place, text by text; None for zero, and for a direction.
+        None replaces by zero; a direction has no replacement.
         """
         layers = part.layers or (part.layer,)
         if not max(layers) < self._read:
@@ -295,14 +293,7 @@ class _Added:
 
 
 def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: bool) -> Means:
-    """What the parts of the first layers give, as means over the content of each text.
-
-    Args:
-        bridge: The TransformerLens bridge of a loaded model.
-        texts: The texts.
-        n_layers: Number of layers, from the first on.
-        direct: As for `Ablations`.
-    """
+    """What the parts of the first layers give, as means over the content of each text."""
     kinds = (Z, ATTENTION, MLP)
     names = [name.format(l=layer) for layer in range(n_layers) for name in kinds]
     upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=names, whole=True)

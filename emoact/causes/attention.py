@@ -53,10 +53,6 @@ def means_of(
 ) -> pd.DataFrame:
     """Means over the queries of the text, one row for each head.
 
-    Args:
-        shares: As of `shares_of`.
-        content: Positions of the text; a BOS stands before it.
-
     Returns:
         `layer`, `head`, and a column for each of `shares`.
     """

@@ -134,13 +134,7 @@ def split_scenarios(
 ) -> Split:
     """The seeded split of the scenarios.
 
-    Args:
-        design: Classes and scenarios of the prompts.
-        names: Name of every prompt's scenario; of the prompt itself where it has none.
-        labels: Classes that both sides need.
-        train_share: Share of the scenarios to train.
-        n_sentences: Most scenarios to test; None for all others.
-        seed: Of the draw.
+    A prompt without a scenario goes by its own name.
 
     Raises:
         RequestError: A class has no prompt on one of the two sides.

@@ -124,12 +124,6 @@ class Unembedding:
     ) -> tuple[Float64[torch.Tensor, " vector"], Bool[torch.Tensor, " vector"]]:
         """Log-probability of a token at one position for many hidden states, in nats.
 
-        Args:
-            hidden: Hidden states.
-            before: The one without a change.
-            prefix: Token ids up to the position, which name it.
-            token: The token that follows.
-
         Returns:
             The estimates, and True where the sum over the rest is not known well enough.
         """

@@ -35,15 +35,7 @@ _FIRST_S = 10.0
 
 
 class Server:
-    """Threads that talk, and a queue of tasks for the main thread, which computes.
-
-    Args:
-        folder: The host's own folder.
-        warm: Its model.
-        stamp: As `hosts.stamp` says of this process.
-        idle_s: Seconds without a request after which it shuts down.
-        run: Makes the task that works a run off, from its directory and its lock's open file.
-    """
+    """Threads that talk, and a queue of tasks for the main thread, which computes."""
 
     def __init__(
         self, folder: Path, warm: WarmModel, *, stamp: str, idle_s: float, run: RunTask

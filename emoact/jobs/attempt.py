@@ -31,13 +31,7 @@ _LONGEST_REASON = 500
 
 
 def run_worker(argv: Sequence[str] | None, work: Work, *, module: str) -> int:
-    """Work a run off; returns the exit code of the command line's conventions.
-
-    Args:
-        argv: Run directory and lock; those of the process when None.
-        work: What this kind of run does once its turn has come.
-        module: Name of the module that is run, for its usage message.
-    """
+    """Work a run off; returns the exit code of the command line's conventions."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description="Work off one run; started by emoact itself."
     )

@@ -259,9 +259,6 @@ class _Plans:
 class FrozenChoices(UserDict[str, Mapping[str, Any]]):
     """The choices of one run by model folder, on the disk as soon as they are set.
 
-    Args:
-        path: `plan.json` of the run directory; it need not exist yet.
-
     Raises:
         EmoactError: The file is damaged.
     """

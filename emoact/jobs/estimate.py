@@ -62,11 +62,7 @@ def estimate_run(
 ) -> Estimate:
     """Estimate for these models and options, with warnings where disk or memory is short.
 
-    Args:
-        work: The models.
-        options: Settings of the run.
-        results: The results folder.
-        smaller: Number of times that the files are smaller than float32.
+    The files are `smaller` times smaller than float32.
     """
     rates = read_rates()
     models = []

@@ -49,10 +49,6 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
 
     A second start of a request that is pending or at work returns that run.
 
-    Args:
-        config: What `prepare` gave.
-        worker: Another command in place of that of the config's kind.
-
     Raises:
         RequestError: The run id is taken, the executor is unknown, or the run directory cannot be
             written; nothing is left.

@@ -106,13 +106,6 @@ def wait_for_turn(
 
     A run that is out of the queue returns at once.
 
-    Args:
-        directory: The run.
-        lock: Its lock, held by this process.
-        slots: How many runs may work at once.
-        on_place: Told the place, 1 for the next, when it changes.
-        check_cancelled: Raises when the run should not wait any longer.
-
     Raises:
         EmoactError: The disk does not take the few bytes that say whose turn it is.
     """

@@ -21,13 +21,7 @@ BEAT_S = 0.5
 
 
 class RunReporter:
-    """Writer of events and status of one attempt; safe to call from several threads.
-
-    Args:
-        directory: The run.
-        snapshot: State of the run when this attempt begins.
-        clock: Seconds that never jump.
-    """
+    """Writer of events and status of one attempt; safe to call from several threads."""
 
     def __init__(
         self,
@@ -90,13 +84,7 @@ class RunReporter:
     ) -> None:
         """The worker is doing this for a model, given by its folder.
 
-        Args:
-            step: What it is doing.
-            model: Folder, or empty where no single model is at work.
-            detail: A few words more.
-            done: Progress of the step.
-            total: What `done` counts up to.
-            share: How much of a job is done, 0 to 1.
+        `model` is empty where no single one is at work; `share` is that of the whole job.
         """
         self.check_cancelled()
         fields: dict[str, Any] = {

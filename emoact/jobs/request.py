@@ -71,11 +71,7 @@ class ExtractRequest:
 
 
 class AgreementError(RequestError):
-    """Models that are fetched only once the user has agreed to their size and terms.
-
-    Args:
-        sources: The models; at least one.
-    """
+    """Models that are fetched only once the user has agreed to their size and terms."""
 
     def __init__(self, sources: Sequence[ModelSource]) -> None:
         named = {source.terms.name for source in sources if source.terms is not None}

@@ -30,10 +30,6 @@ _BUSIEST: tuple[State, ...] = ("running", "loading", "pending", "failed", "crash
 def start_shard(config: RunConfig, *, worker: Sequence[str] | None = None) -> Started:
     """Start a shard, or continue it where an earlier attempt has ended.
 
-    Args:
-        config: What `prepare` gave.
-        worker: Another command in place of the usual one.
-
     Raises:
         RequestError: Shards of another request have its name or are not done, or it cannot start.
     """

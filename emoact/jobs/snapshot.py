@@ -33,10 +33,7 @@ RESUMABLE: frozenset[State] = frozenset({"failed", "cancelled", "crashed"})
 def derive_state(stated: State | None, *, held: bool, cancel_requested: bool) -> State:
     """The state that a run is shown in.
 
-    Args:
-        stated: State that the worker last reported; None where that cannot be read.
-        held: True when the lock was held, looked at before `stated` was read.
-        cancel_requested: True when the cancel flag is there.
+    `stated` was read after the lock was looked at; None where it cannot be read.
     """
     if stated is not None and stated in ENDED:
         return stated

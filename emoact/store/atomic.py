@@ -49,8 +49,7 @@ class NewFile:
     def put_in_place(self, *, durable: bool = True) -> None:
         """Close the file and give it its name; where a step fails it is discarded.
 
-        Args:
-            durable: True to return only once the file has reached the disk.
+        It returns only once the file has reached the disk where it is durable.
 
         Raises:
             EmoactError: A step failed; an unconfirmed fsync too.
@@ -141,10 +140,6 @@ def write_json(
 def lock_held(path: Path, *, patience_s: float) -> Iterator[None]:
     """Hold the lock of a file among all threads and processes; its folder is made where missing.
 
-    Args:
-        path: File of the lock.
-        patience_s: Seconds to wait for another holder.
-
     Raises:
         EmoactError: The file cannot be made, another process holds it too long, or the file system
             has no locks.
@@ -197,13 +192,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 
 def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) -> EmoactError:
-    """The error that tells a user why `path` could not be written and what to do.
-
-    Args:
-        error: What the operating system said.
-        path: The file or folder that was being written.
-        need: Bytes that it takes, where known.
-    """
+    """The error that tells a user why `path` could not be written and what to do."""
     code = error.errno
     said = f"{os.strerror(code)} ({errno.errorcode.get(code, code)})" if code else str(error)
     if code in _NO_ROOM:
@@ -256,11 +245,7 @@ def _remove_stale(folder: int) -> None:
 
 
 def check_room(descriptor: int, need: int) -> None:
-    """Refuse a disk with fewer than `need` bytes free.
-
-    Args:
-        descriptor: Open file or folder on the disk.
-        need: Bytes; 0 where it is not known.
+    """Refuse a disk with fewer than `need` bytes free; 0 where it is not known.
 
     Raises:
         OSError: There is no room (ENOSPC).

@@ -20,11 +20,7 @@ _INTEGERS = frozenset("iu")
 
 
 def check_contract(payload: object) -> list[Finding]:
-    """Errors, warnings and notes about a value; reads no array's content.
-
-    Args:
-        payload: As `load_closed` gives it.
-    """
+    """Errors, warnings and notes about a value of `load_closed`; reads no array's content."""
     findings = Findings()
     if not isinstance(payload, dict):
         findings.error("not_a_dict", "", "the pickle holds no dict")

@@ -136,13 +136,7 @@ class _UnitArrays:
 
 
 def metadata_for(metadata: Mapping[str, Any], *, to: str, precision: Precision) -> dict[str, Any]:
-    """Metadata of a unit in another form: its provenance says form and key, in their usual place.
-
-    Args:
-        metadata: The unit's.
-        to: Name of the store.
-        precision: Rounding of the new file.
-    """
+    """Metadata of a unit in another form; its provenance says form and key."""
     made = metadata.get("provenance")
     if not isinstance(made, Mapping):
         rounded = {} if precision == "lossless" else {"provenance": {"precision": precision}}

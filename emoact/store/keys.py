@@ -97,12 +97,7 @@ def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray
 
 
 def stored_key(key: str, stored: Mapping[str, Any]) -> str:
-    """Key of a unit in another form than a pickle.
-
-    Args:
-        key: Key of the same unit as a pickle.
-        stored: What the configuration says of the form: store and precision. Empty for a pickle.
-    """
+    """Key of a unit with such a form and precision, from its key as a pickle."""
     if not stored:
         return key
     return hashlib.sha256(f"{key} {_canonical(stored)}".encode()).hexdigest()
@@ -116,10 +111,6 @@ def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
     """Differences between two configurations as `field: saved X, asked Y`, sorted by field.
 
     Weights that one of them does not state are not compared.
-
-    Args:
-        saved: The configuration on disk.
-        asked: The configuration of the request.
     """
     ours, theirs = dict(_leaves(saved)), dict(_leaves(asked))
     if WEIGHTS not in ours or WEIGHTS not in theirs:

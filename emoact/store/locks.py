@@ -90,9 +90,7 @@ def sync_folder(path: Path) -> None:
 def create_locked(path: str | Path, *, folder: int | None = None) -> int | None:
     """A new file, locked while its writer runs; None where it was removed before it was locked.
 
-    Args:
-        path: The file.
-        folder: Open folder that a relative path starts from.
+    A relative path starts from the open folder.
 
     Raises:
         OSError: The file is there already, or the file system refused.
@@ -142,9 +140,7 @@ def open_locked(path: Path) -> int | None:
 def remove_if_stale(path: str | Path, *, folder: int | None = None) -> bool:
     """Remove a file unless a running process holds it; True when it is gone.
 
-    Args:
-        path: The file.
-        folder: Open folder that a relative path starts from.
+    A relative path starts from the open folder.
 
     Raises:
         OSError: The file system refused.

@@ -60,10 +60,6 @@ def integer(value: int) -> bytes:
 def plain(value: Any, where: str) -> bytes:
     """Scalars, strings, lists and dictionaries with string keys; nothing else.
 
-    Args:
-        value: The value.
-        where: Its name in messages, such as `metadata`.
-
     Raises:
         EmoactError: Something else is in it, such as a NumPy scalar; names where.
     """
@@ -180,12 +176,7 @@ def array_start(shape: tuple[int, ...], *, position: int, first: bool) -> bytes:
 
 
 def token_tensor(ids: Int64[np.ndarray, " pos"], *, first: bool) -> bytes:
-    """A torch int64 tensor with a storage of its own, of exactly its length.
-
-    Args:
-        ids: Token ids of one sample.
-        first: True for the first tensor of the file.
-    """
+    """A torch int64 tensor with a storage of its own, of exactly its length."""
     count = len(ids)
     storage = (
         _STORAGE_HEAD + integer(count) + _STORAGE_TAIL

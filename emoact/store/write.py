@@ -135,13 +135,10 @@ class _Words:
 class UnitFile:
     """A contract pickle that is being made: the words and a place for every array.
 
+    The metadata may be others in the end, of the same length.
+
     Its bytes depend on the unit alone and not on the order of the puts. It has no name until
     `put_in_place`.
-
-    Args:
-        target: Its later name.
-        layout: Shapes of its arrays.
-        words: All the rest; the metadata may be others in the end, of the same length.
 
     Raises:
         EmoactError: There is no room, or the folder cannot be written.

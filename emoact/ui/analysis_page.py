@@ -174,12 +174,7 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
 
 
 def made_words(saved: SavedAnalysis, draws: str) -> str:
-    """Settings of the figures, for a caption.
-
-    Args:
-        saved: The analysis.
-        draws: Number and kind of the draws of the null distribution that is drawn.
-    """
+    """Settings of the figures, for a caption."""
     settings = saved.settings
     reference = (
         f"against {settings.neutral}"

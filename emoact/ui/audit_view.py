@@ -24,13 +24,7 @@ _OUTCOMES = {"ok": "ok", "note": "note", "warning": "confound", "error": "error"
 
 
 def say(path: str, dataset: Dataset, said: DeltaGenerator) -> AuditReport | None:
-    """Complete the answer of the page, and return its audit or None; large ones need a click.
-
-    Args:
-        path: Of the data set.
-        dataset: The prompts.
-        said: The place of the answer, which has its `shape_sentence` already.
-    """
+    """Complete the answer of the page, and return its audit or None; large ones need a click."""
     asked = (path, version_of(path)) in st.session_state.get(_ASKED, set())
     if len(dataset.prompts) > AUTOMATIC and not asked:
         if st.button(

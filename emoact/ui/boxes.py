@@ -88,14 +88,7 @@ def next_step(
     parameters: Mapping[str, str | list[str]] | None = None,
     primary: bool = True,
 ) -> None:
-    """A button that leads to another page, with the icon of that page.
-
-    Args:
-        label: Of the button.
-        page: File name below `pages`, without an ending.
-        parameters: Of its address.
-        primary: False for a step beside the one that is most sensible.
-    """
+    """A button that leads to another page, with the icon of that page."""
     icon = f":material/{_PAGE_ICONS[page]}:"
     if st.button(label, icon=icon, type="primary" if primary else "secondary"):
         st.switch_page(f"pages/{page}.py", query_params=dict(parameters or {}))
@@ -107,15 +100,7 @@ def to_extract(label: str = "Set up an extraction") -> None:
 
 
 def download(label: str, data: Any, *, name: str, mime: str, **options: Any) -> None:
-    """A button that saves a file; the script does not run again.
-
-    Args:
-        label: Of the button.
-        data: Text, bytes, or a function that gives them.
-        name: Of the file.
-        mime: Type of its content.
-        options: Passed to `st.download_button`.
-    """
+    """A button that saves a file; the script does not run again."""
     st.download_button(
         label,
         data,

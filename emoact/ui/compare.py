@@ -99,12 +99,7 @@ def times(view: RunView) -> dict[str, Any]:
 
 
 def over_time(view: RunView, metric: str) -> pd.DataFrame:
-    """One row for each known moment of a run: seconds of work, and the metric.
-
-    Args:
-        view: The run.
-        metric: `tokens/s`, `prompts/s` or `prompts`.
-    """
+    """One row for each known moment of a run: seconds of work, and the metric."""
     units = sorted(
         (unit for unit in view.units if unit.started_s is not None and unit.seconds),
         key=lambda unit: unit.started_s or 0.0,

@@ -367,12 +367,7 @@ def _model_lines(config: RunConfig) -> list[str]:
 
 
 def cost_words(estimate: ModelEstimate, about_time: str = "") -> str:
-    """Time and space of one model of a run; empty where nothing is left to compute.
-
-    Args:
-        estimate: Of the model.
-        about_time: Words after the time.
-    """
+    """Time and space of one model of a run; empty where nothing is left to compute."""
     if not estimate.n_samples:
         return ""
     seconds = estimate.prepare_s + estimate.extract_s

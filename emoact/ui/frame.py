@@ -108,12 +108,7 @@ def enter() -> None:
 
 
 def is_own(origin: str | None, host: str | None) -> bool:
-    """True when a page of the dashboard's own address asked, or none that says where it is from.
-
-    Args:
-        origin: Header of the request: scheme, name and port of the page that asked.
-        host: Header of the request: name and port that were asked.
-    """
+    """True when a page of the dashboard's own address asked, or none that says where it is from."""
     return not origin or urlsplit(origin).netloc.lower() == (host or "").lower()
 
 

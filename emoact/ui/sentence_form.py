@@ -35,13 +35,6 @@ def model_of_files(
     """The model of saved files; None where it cannot be used, which becomes a box.
 
     Asks for the path of a model file or folder that is not where the run of the files had it.
-
-    Args:
-        results: The results folder.
-        folder: Folder of the files.
-        configurations: Of each file.
-        provenance: Of one of them.
-        sites: Sites to read.
     """
     name = known_as(ResultsRoot(results), folder, provenance)
     try:

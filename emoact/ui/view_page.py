@@ -59,13 +59,7 @@ class Surroundings:
 
 
 def show_views(page: str, source: Any, around: Surroundings) -> None:
-    """Draw the views of a page: the chosen tab, and the parts below all tabs.
-
-    Args:
-        page: Name of the page in the records.
-        source: What its views are of.
-        around: What the page adds.
-    """
+    """Draw the views of a page: the chosen tab, and the parts below all tabs."""
     views = catalogue.of_page(page)
     tabs = [view for view in views if view.tab]
     head = st.container()

@@ -137,12 +137,6 @@ def read_json(name: str, text: bytes) -> Any:
 def read_form(name: str, text: bytes, *, dimensions: tuple[str, ...], dtype: ArrayType) -> Form:
     """The form that an array's document states.
 
-    Args:
-        name: Folder of the array.
-        text: The document.
-        dimensions: Dimensions that it must have.
-        dtype: Type that it must have.
-
     Raises:
         Refused: It is not the document of such an array; says what differs.
     """
@@ -171,12 +165,7 @@ def read_form(name: str, text: bytes, *, dimensions: tuple[str, ...], dtype: Arr
 
 
 def encode(values: np.ndarray[Any, np.dtype[Any]], *, is_exact: bool) -> bytes:
-    """A chunk as pcodec stores it.
-
-    Args:
-        values: Its numbers, C-contiguous.
-        is_exact: True for floats with all their bits; for others it pays to look for structure.
-    """
+    """A C-contiguous chunk as pcodec stores it; where not exact it pays to look for structure."""
     from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
     is_float = values.dtype.kind == "f"

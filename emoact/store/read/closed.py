@@ -119,10 +119,6 @@ def interpret(data: memoryview, path: str | os.PathLike[str]) -> Any:
 
     Tensors arrive as numpy arrays, bfloat16 ones as `BFloat16Array`.
 
-    Args:
-        data: Bytes of the file.
-        path: Path of the file, for messages.
-
     Raises:
         FileRefusedError: The file holds other values than plain ones, numpy arrays and CPU tensors.
     """

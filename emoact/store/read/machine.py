@@ -16,12 +16,7 @@ class Stopped(Exception):  # noqa: N818 - the STOP opcode
 
 
 class Machine:
-    """State of the interpretation of one stream; the handlers of `opcodes` change it.
-
-    Args:
-        data: Whole stream, as a read-only view of bytes.
-        limits: Limits of its cost.
-    """
+    """State of the interpretation of one stream; the handlers of `opcodes` change it."""
 
     def __init__(self, data: memoryview, limits: Limits) -> None:
         self.data = data

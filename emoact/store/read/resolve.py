@@ -30,12 +30,7 @@ class _Seen(NamedTuple):
 
 
 class Resolver:
-    """Replacement of cells, in place.
-
-    Args:
-        data: Stream, for texts that are not decoded yet.
-        limits: Limits of the value.
-    """
+    """Replacement of cells, in place."""
 
     def __init__(self, data: memoryview, limits: Limits) -> None:
         self._data = data

@@ -10,11 +10,7 @@ from jaxtyping import Float32, UInt16
 
 
 class BFloat16Array:
-    """Read-only view of bfloat16 values, which numpy lacks; `float32` widens them.
-
-    Args:
-        bits: The bit patterns.
-    """
+    """Read-only view of bfloat16 values, which numpy lacks; `float32` widens them."""
 
     __slots__ = ("bits",)
 

@@ -63,12 +63,6 @@ def known_measures(
 ) -> UnitMeasures:
     """Facts of one unit, from its summary or else from the file; arrays come when asked for.
 
-    Args:
-        root: The results folder.
-        folder: Folder of the model.
-        emotion: Class label.
-        measure: Measures the file, where there is no summary yet.
-
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
         EmoactError: The file cannot be read.

@@ -247,13 +247,7 @@ def content_mask(lengths: Sequence[int], content: Sequence[Span]) -> Bool[np.nda
 def measure_site(
     layers: Sequence[Sequence[np.ndarray]], *, lengths: Sequence[int], content: Sequence[Span]
 ) -> SiteMeasures:
-    """Measures of one site, holding one block of one layer at a time.
-
-    Args:
-        layers: Arrays `[pos, d_model]` as `[layer][sample]`.
-        lengths: Positions of each sample.
-        content: Positions of the text of each sample.
-    """
+    """Measures of one site, holding one block of one layer at a time."""
     mask = content_mask(lengths, content)
     sampled = _evenly(np.flatnonzero(mask), _SAMPLED_TOKENS)
     measured = [_measure_layer(samples, lengths, mask, sampled, content) for samples in layers]

@@ -62,10 +62,6 @@ def unmeasured_file(
 
     A file that keeps pooled vectors only has no sites here, as it has no positions to measure.
 
-    Args:
-        path: The file.
-        measure: Measures it.
-
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """

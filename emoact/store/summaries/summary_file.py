@@ -86,10 +86,6 @@ def save_summary(folder: Path, measures: UnitMeasures, *, sha256: str) -> None:
 def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
     """The measures in a summary; arrays are read when asked for.
 
-    Args:
-        path: The summary.
-        sha256: Hash of the file of activations that it has to be of.
-
     Raises:
         UnusableError: It is missing, damaged, or of another file or version.
     """
