@@ -176,19 +176,6 @@ def test_a_single_scenario_gives_plain_directions_and_says_why_no_more(
     assert strength["cv"].isna().all()
 
 
-def test_one_sample_per_class_gives_plain_directions_and_says_why_no_more(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plant_scenarios(results, n=1)
-    assert analyze(results, "--json") == 0
-    found = document(capsys)
-    assert found["findings"]
-    assert "nothing can be held out" in found["sentences"]["gpt2"]
-    strength = SavedAnalysis.open(found["path"]).table("strength")
-    assert (strength["l2"] > 0).all()
-    assert not strength["significant"].any()
-
-
 def test_a_mixture_is_refused_and_marked_where_it_is_allowed(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

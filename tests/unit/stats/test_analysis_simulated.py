@@ -242,12 +242,3 @@ def test_held_out_procrustes_of_noise_is_zero() -> None:
     assert_mean(np.array(cosines), 0.0, stated=0.0, digits=2)
     spread = np.std(cosines, ddof=1)
     assert abs(spread - 0.14) < 3 * spread / np.sqrt(2 * 99) + 0.005
-
-
-def test_unbiased_products_of_noise_are_zero_on_average() -> None:
-    rng = np.random.default_rng(112)
-    values = [
-        contrast_product(class_products(DESIGN, centre(noise(rng)[:, None])).whole, G, G)[0]
-        for _ in range(100)
-    ]
-    assert_mean(np.array(values), 0.0, stated=0.0, digits=0)

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from emoact.views.analysed import Analysed
 from emoact.views.chart import Chart
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import emotion_styles
@@ -13,6 +14,13 @@ from tests.support.planted_scenarios import plant_scenarios
 
 STYLES = emotion_styles(["anger", "gratitude", "apology", "neutral", "<b>joy</b>"], "light")
 Tables = dict[str, pd.DataFrame]
+
+
+class Source(Analysed):
+    """Tables without the files of an analysis."""
+
+    def __init__(self, tables: Tables) -> None:
+        object.__setattr__(self, "read", tables.__getitem__)
 
 
 @pytest.fixture(scope="session")

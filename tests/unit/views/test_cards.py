@@ -7,14 +7,7 @@ import pytest
 
 from emoact.causes.saved import SavedCause
 from emoact.views import cards, causes, heads
-from emoact.views.analysed import Analysed
-
-
-class Source(Analysed):
-    """Tables without the files of an analysis."""
-
-    def __init__(self, tables: dict[str, pd.DataFrame]) -> None:
-        object.__setattr__(self, "read", tables.__getitem__)
+from tests.unit.views.conftest import Source
 
 
 def saved(kind: str, **found: object) -> SavedCause:

@@ -4,15 +4,8 @@ import pandas as pd
 import pytest
 
 from emoact.views import direction_cards
-from emoact.views.analysed import Analysed, of
-from tests.unit.views.conftest import Tables
-
-
-class Source(Analysed):
-    """Tables without the files of an analysis."""
-
-    def __init__(self, tables: Tables) -> None:
-        object.__setattr__(self, "read", tables.__getitem__)
+from emoact.views.analysed import of
+from tests.unit.views.conftest import Source, Tables
 
 
 def a_choice(tables: Tables) -> dict[str, object]:
