@@ -48,7 +48,6 @@ class SteerSettings:
         control_doses: Those of the doses at which all controls run and a verdict is given.
         neutral: Class that directions are measured from.
         pooling: How positions became one vector.
-        n_random: Random directions.
         n_shuffled: Directions of shuffled labels, and of shuffled emotions.
         train_share: Share of the scenarios that directions come from.
         n_sentences: Most test scenarios whose sentences are scored; None for all.

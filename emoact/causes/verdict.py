@@ -75,8 +75,6 @@ class Cell:
 
     Attributes:
         emotion: Class whose direction is added.
-        layer: Where.
-        dose: How much.
         by_class: Change of the sentences of every class.
         other_directions: Change of the emotion's sentences under the other emotions' directions.
         random: Changes of the emotion and of neutral under random directions.

@@ -36,7 +36,6 @@ class Started:
     """A run that has a worker.
 
     Attributes:
-        run_id: Its name.
         existing: True when a run with the same request was active already; no other was started.
     """
 

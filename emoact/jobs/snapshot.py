@@ -53,17 +53,11 @@ class UnitProgress:
     Attributes:
         folder: The model's folder, unique within the run.
         emotion: Label of the unit: the emotion, with its part where there are several.
-        n_samples: Prompts of the unit.
-        state: Progress of the unit.
-        samples_done: Prompts that are computed.
         n_tokens: Tokens of the unit with BOS, or None before the model's tokenizer counted them.
-        tokens_done: Tokens that are computed.
         started_s: Working seconds of the run when the unit began, or None.
         seconds: Wall time of the unit so far, or in all; None before it starts.
         path: The file, once it is there.
-        size: Its bytes.
         sha256: Its hash.
-        reason: Why it was skipped.
         worker: Name of the worker of a run with several, or None.
     """
 
@@ -122,8 +116,6 @@ class Made:
     """Something beside units that a run left on disk.
 
     Attributes:
-        path: File or folder.
-        size: Its bytes.
         existing: True when it was there already and nothing had to be done.
         sha256: Hash of its content, where it is one file that nothing else checks; else empty.
     """
@@ -145,7 +137,6 @@ class Snapshot:
         units: Models in order, emotions in order.
         step: Work in progress.
         notes: Remarks for the user, each once.
-        error: Why it failed.
         started_at: Wall-clock time of the first turn.
         ended_at: Wall-clock time of the end.
         earlier_s: Working seconds of the attempts before this one.

@@ -163,8 +163,6 @@ class _Geometry:
     """Sizes that every array is checked against.
 
     Attributes:
-        n_layers: Layers of the model.
-        d_model: Width.
         lengths: Positions of every sample.
     """
 

@@ -35,10 +35,7 @@ class ManifestEntry:
     """Record of one acknowledged unit.
 
     Attributes:
-        folder: Folder of the model.
-        emotion: Label.
         sha256: Hash of the file.
-        size: Its bytes.
         key: Hash of what decides its content; see `emoact.store.keys`.
         model: Name of the model as in the pickle's metadata.
         run_id: The run that wrote it.

@@ -22,7 +22,6 @@ class Part:
     """One of the parts of an emotion.
 
     Attributes:
-        emotion: Class label.
         number: From 1.
         count: Parts of the emotion.
     """

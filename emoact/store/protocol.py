@@ -40,7 +40,6 @@ class Written:
 
     Attributes:
         sha256: Hash of the file.
-        size: Its bytes.
     """
 
     sha256: str

@@ -21,7 +21,6 @@ class ShardLayout:
 
     Attributes:
         sites: The sites that are saved.
-        n_layers: Layers of the model.
         d_model: Width of the residual stream.
         lengths: Number of positions of each sample.
         n_heads: Attention heads of a layer; needed for sites with a dimension `head`.

@@ -101,7 +101,6 @@ class _Words:
 
     Attributes:
         known: Tokens, strings and labels.
-        metadata: The metadata.
     """
 
     known: bytes

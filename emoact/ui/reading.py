@@ -31,11 +31,8 @@ class UnitFile:
 
     Attributes:
         results: The results folder.
-        folder: The model's folder.
         emotion: Class label, from the file's name.
-        path: The file.
         modified_ns: Modification time, of parts that of the newest.
-        size: Bytes.
         labels: The emotion, or its parts, which are several files.
     """
 

@@ -97,10 +97,8 @@ class UnitFacts:
     """Facts of one (model, emotion), as a summary holds them in its metadata.
 
     Attributes:
-        folder: Folder of the model.
         emotion: Class label, as in the file.
         model_name: Hub id.
-        n_layers: Layers of the model.
         d_model: Width of the residual stream.
         content_start: First position that belongs to the prompt.
         lengths: Tokens of each prompt.
