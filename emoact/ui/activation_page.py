@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact.models.registry import display_name
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.ui import configuration, path
 from emoact.ui.boxes import answer, to_extract
@@ -98,7 +99,7 @@ def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
     title = f"{numbers.plural(len(found), 'finding')}; {matter} can distort directions"
     with st.expander(title, icon=":material/troubleshoot:"):
         for number, finding in enumerate(found):
-            name = f"**{md(finding.model)}:** " if several and finding.model else ""
+            name = f"**{md(display_name(finding.model))}:** " if several and finding.model else ""
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(gap="xxsmall"):
                     st.markdown(f"{_ICONS[finding.severity]} {name}{md(finding.sentence)}")

@@ -17,6 +17,8 @@ from emoact.views.view import Carded, Choice, Control, Shown
 _NONE = "none"
 _REFERENCES = ("muted", "null", "axis", "page")
 """Colours of what is no figure of the model itself."""
+_SHIFT = 0.17
+"""Of a row."""
 Show = Callable[[Analysed, Choice], Shown]
 Answer = Callable[[Analysed, Choice, Shown], Sequence[str]]
 
@@ -119,7 +121,7 @@ def _laid_over(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
     own = [mark for row in first.rows for panel in row for mark in panel.marks if _is_figure(mark)]
     colours = {mark.colour for mark in own if not mark.colour.startswith("emotion:")}
     accent = "accent" in colours
-    colour = "text" if accent else "accent"
+    colour = "second" if accent else "accent"
     rows = [
         [
             _over(panel, others.get((tuple(panel.emotions), panel.title)), names[1], colour)
@@ -154,11 +156,32 @@ def _over(panel: Panel, other: Panel | None, name: str, colour: Colour) -> Panel
     if other is None:
         return panel
     marks = [_as_second(mark, name, colour) for mark in other.marks if _is_figure(mark)]
-    return dataclasses.replace(
+    both = dataclasses.replace(
         panel,
         marks=[*panel.marks, *marks],
         x=_wide(panel.x, other.x),
         y=_wide(panel.y, other.y),
+    )
+    if panel.y.scale != "category":
+        return both
+    # Intervals of one row would lie over each other.
+    rows = list(panel.y.categories)[::-1]
+    shifted = [_in_row(mark, rows, _SHIFT) for mark in panel.marks]
+    shifted += [_in_row(mark, rows, -_SHIFT) for mark in marks]
+    y = dataclasses.replace(both.y, scale="linear", ticks=rows, range=(-0.6, len(rows) - 0.4))
+    return dataclasses.replace(both, marks=shifted, y=y)
+
+
+def _in_row(mark: Mark, rows: Sequence[str], shift: float) -> Mark:
+    """Points of named rows at numbers, a little above or below them."""
+    if not isinstance(mark, Points):
+        return mark
+    names = [str(name) for name in mark.y]
+    return dataclasses.replace(
+        mark,
+        y=[rows.index(name) + shift for name in names],
+        hover=mark.hover.replace("%{y}", "%{hovertext}"),
+        hovertexts=names,
     )
 
 

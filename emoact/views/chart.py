@@ -16,7 +16,7 @@ from emoact.numbers import plural
 Scale = Literal["linear", "log", "category", "layer"]
 Dash = Literal["solid", "dash", "dot", "dashdot", "longdashdot"]
 Colour = str
-"""An emotion label as `emotion:<label>`, or a role: `text`, `muted`, `accent`, `axis`, `null`."""
+"""An emotion label as `emotion:<label>`, or a role, such as `text`, `muted`, `accent`, `null`."""
 
 COLUMNS = 4
 """Panels side by side at most; more begin a new row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from emoact.analysis.sentences import TRANSFER, p_text, probe_sentences
-from emoact.numbers import significant
+from emoact.numbers import signed, significant
 from emoact.views.analysed import Analysed, names, site_words
 from emoact.views.text import md
 from emoact.views.theme import emotion_order
@@ -104,8 +104,8 @@ def length_sentence(strength: pd.DataFrame) -> str:
     return (
         "Of the correlations of held-out projections with prompt length at this site, the largest "
         "in size is "
-        f"{float(row['length_corr']):+.2f} ({md(str(row['emotion']))}, layer {int(row['layer'])}, "
-        "Spearman)."
+        f"{signed(float(row['length_corr']), '.2f')} ({md(str(row['emotion']))}, layer "
+        f"{int(row['layer'])}, Spearman)."
     )
 
 

@@ -96,7 +96,7 @@ def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:
         if own.empty or own.isna().all().any():
             continue
         layer, most = int(own["growth_median"].idxmax()), int(own["mlp_share_median"].idxmax())
-        name = f"**{md(folder)}:** " if len(choice["model"]) > 1 else ""
+        name = f"**{md(display_name(folder))}:** " if len(choice["model"]) > 1 else ""
         said.append(
             f"{name}The stream grows most from layer {layer} to {layer + 1}, "
             f"{significant(own['growth_median'][layer])} times. The MLP's share of the step is "

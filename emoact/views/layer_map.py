@@ -10,7 +10,18 @@ from emoact.models.registry import display_name
 from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
 from emoact.views.by_layer import WHOLE, measures
-from emoact.views.chart import Axis, Cells, Chart, Key, Line, Mark, Panel, Points
+from emoact.views.chart import (
+    BEYOND_ONE,
+    Axis,
+    Cells,
+    Chart,
+    Key,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    beyond_sentence,
+)
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
@@ -69,6 +80,22 @@ def chart(cells: pd.DataFrame, measure: str, similarity: pd.DataFrame) -> Chart:
             hover="best match of layer %{x}: layer %{y}",
         ),
     ]
+    far = cells[cells["value"].abs() > 1]
+    if len(far):
+        marks.append(
+            Points(
+                x=far["layer_a"],
+                y=far["layer_b"],
+                colour="text",
+                symbol="x",
+                size=5,
+                opacity=1.0,
+                name=BEYOND_ONE.name,
+                data=far[["value"]].to_numpy(dtype=float).tolist(),
+                hover="layer %{x} and layer %{y}: %{customdata[0]:.2f}, more than a correlation "
+                "can be",
+            )
+        )
     panel = Panel(
         marks=marks,
         x=Axis(title=f"layer of {first}", scale="layer"),
@@ -77,6 +104,7 @@ def chart(cells: pd.DataFrame, measure: str, similarity: pd.DataFrame) -> Chart:
     key = [
         Key(name="layers of the same relative depth", kind="line", dash="dot"),
         Key(name="best match of each layer", kind="marker", symbol="circle-open"),
+        *([BEYOND_ONE] if len(far) else []),
     ]
     if inside.any() or every["value"].isna().any():
         key.append(Key(name="inside chance, or no value", kind="band", colour="null"))
@@ -100,7 +128,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
         table=cells,
         chart=chart(cells, measure, similarity) if len(cells) else None,
         caption=f"{title[:1].upper()}{title[1:]}{about}, every layer against every layer; "
-        f"{by_layer.where(source, choice)}.{grey}"
+        f"{by_layer.where(source, choice)}.{grey}{beyond_sentence(cells['value'])}"
         if len(cells)
         else "",
         name=f"map-{measure}-{emotion}-{models}",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.models.registry import display_name
-from emoact.numbers import percent
+from emoact.numbers import percent, signed
 from emoact.stats.norms.difference import difference_table
 from emoact.views.activations import KIND_TITLES, MODELS, NORM, SITES, Activations
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, of_emotion
@@ -106,7 +106,7 @@ def answer(_source: Activations, choice: Choice, shown: Shown) -> Sequence[str]:
         counts = listed([f"{md(str(name))} at {n} of {n_layers}" for name, n in beyond.items()])
         said.append(
             f"{md(display_name(str(model)))}: the largest difference of the "
-            f"{known.words(choice['site'][0])} is {top['percent'] / 100:+.1%} "
+            f"{known.words(choice['site'][0])} is {signed(top['percent'], '.1f')} % "
             f"({md(str(top['emotion']))}, layer {int(top['layer'])}). Intervals that leave out 0: "
             f"{counts or 'none'} layers; {percent(0.05)} of them do so by chance."
         )

@@ -160,7 +160,8 @@ def answer(source: Activations, choice: Choice, _shown: Shown | None = None) -> 
     said = [_model_sentence(units, folder, sites[0], kind) for folder in choice["model"]]
     if len(said) > 1:
         said = [
-            f"**{md(folder)}:** {each}" for folder, each in zip(choice["model"], said, strict=True)
+            f"**{md(display_name(folder))}:** {each}"
+            for folder, each in zip(choice["model"], said, strict=True)
         ]
     return [*said, broken_sentence(pd.concat(rows)) if rows else ""]
 

@@ -82,7 +82,7 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
                 lead=known.title(site),
                 marks=[
                     *(_points(own, emotion, solid) for emotion in emotion_order(own["emotion"])),
-                    *([] if solid else _classes(own)),
+                    *([] if solid else _classes(own, x.range, y.range)),
                 ],
                 x=x,
                 y=y,
@@ -113,20 +113,28 @@ def _range(values: pd.Series, *, robust: bool) -> tuple[float, float]:
     return span(values[values.between(low - reach, high + reach)])
 
 
-def _classes(rows: pd.DataFrame) -> list[Mark]:
-    """Mean of each class, and the ellipse that holds half of a normal distribution like it."""
+def _classes(rows: pd.DataFrame, *ranges: tuple[float, float] | None) -> list[Mark]:
+    """Mean of each class, and the ellipse that holds half of a normal distribution like it.
+
+    Prompts outside of the axes count in the mean, and would make an ellipse of nothing but them.
+    """
+    inside = pd.Series(data=True, index=rows.index)
+    for name, ends in zip(_COMPONENTS, ranges, strict=False):
+        inside &= rows[name].between(*(ends or (-math.inf, math.inf)))
     marks: list[Mark] = []
     for emotion in emotion_order(rows["emotion"]):
-        xy = rows.loc[rows["emotion"] == emotion, ["pc1", "pc2"]].to_numpy(dtype=float)
-        mean = xy.mean(axis=0)
+        own = rows["emotion"] == emotion
+        mean = rows.loc[own, ["pc1", "pc2"]].to_numpy(dtype=float).mean(axis=0)
+        xy = rows.loc[own & inside, ["pc1", "pc2"]].to_numpy(dtype=float)
         if len(xy) > 2:
+            centre = xy.mean(axis=0)
             values, vectors = np.linalg.eigh(np.cov(xy.T))
             angle = np.linspace(0.0, 2 * np.pi, _CORNERS)
             circle = np.sqrt(values.clip(0.0) * 2 * np.log(2))[:, None] * [
                 np.cos(angle),
                 np.sin(angle),
             ]
-            x, y = mean[:, None] + vectors @ circle
+            x, y = centre[:, None] + vectors @ circle
             marks.append(
                 Line(
                     x=x,
@@ -220,7 +228,8 @@ def show(source: Analysed, choice: Choice) -> Shown:
     solid = choice["axes"] == "3"
     outside = 0 if solid else _outside(drawn, fitted)
     far = (
-        f" {plural(outside, 'prompt lies', 'prompts lie')} outside of the axes; the table has "
+        f" {plural(outside, 'prompt lies', 'prompts lie')} outside of the axes and "
+        f"{'is' if outside == 1 else 'are'} not in the ellipses; the table has "
         f"{'it' if outside == 1 else 'them'}."
     )
     return Shown(

@@ -26,6 +26,8 @@ class Ink:
     surface: str
     page: str
     accent: str
+    second: str
+    """Another model beside one that has the accent."""
     bright: str = "#FFFFFF"
     """Lines over a scale from small to large."""
 
@@ -47,6 +49,7 @@ INK: Mapping[Scheme, Ink] = {
         surface="#FFFFFF",
         page="#FFFFFF",
         accent="#0E6E6B",
+        second="#7A3FB5",
     ),
     "dark": Ink(
         text="#E8EAED",
@@ -56,6 +59,7 @@ INK: Mapping[Scheme, Ink] = {
         surface="#1E2329",
         page="#14171B",
         accent="#5CC8C0",
+        second="#BE8BF0",
     ),
 }
 

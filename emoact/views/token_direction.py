@@ -192,6 +192,8 @@ def token_chart(
         y=values,
         colour="text",
         symbol="circle",
+        # Every token has its marker, however many there are.
+        filled=[True] * len(strings),
         name="projection",
         data=[[token] for token in strings],
         hover="%{customdata[0]}: %{y:.3~g}",

@@ -205,7 +205,7 @@ def of_site(found: Transferred, site: str) -> pd.DataFrame:
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """The classifiers that transfer, or the reason for which there is no answer."""
     if not choice["to"].strip():
-        return [Remark("Write the results folder of another data set of the same model above.")]
+        return [Remark("Write the results folder of another data set of the same model below.")]
     found = _transferred(source, choice)
     if isinstance(found, Transferred):
         return sentences(found, choice["hook"])

@@ -96,6 +96,20 @@ def test_a_map_has_the_first_model_along_x(tables: Tables) -> None:
     assert trace.z[3][1] == pytest.approx(cell)
 
 
+def test_a_map_marks_the_cells_that_no_correlation_can_have(tables: Tables) -> None:
+    maps = tables["maps"]
+    cells = maps[(maps["measure"] == "score_corr") & (maps["site"] == "mlp_out")].copy()
+    cells = cells[cells["emotion"] == "anger"].assign(value=0.4)
+    cells.loc[cells.index[1], "value"] = 1.3
+    picture = draw(layer_map.chart(cells, "score_corr", tables["similarity"].head(0)))
+    (cross,) = (
+        t for t in picture.data if t.name == "estimate beyond 1, drawn at 1" and t.x[0] is not None
+    )
+    far = cells.iloc[1]
+    assert (list(cross.x), list(cross.y)) == ([far["layer_a"]], [far["layer_b"]])
+    assert cross.customdata[0][0] == 1.3
+
+
 def test_a_map_greys_what_chance_gives_and_marks_matched_layers_and_best_matches() -> None:
     pair = {"model_a": "gpt2", "model_b": "pythia-160m", "site": "resid_pre", "measure": "cka"}
     values = [[0.5, 0.02], [0.3, 0.4], [-0.01, 0.9]]

@@ -83,15 +83,18 @@ def test_a_class_has_its_mean_and_an_ellipse_that_holds_half_of_a_normal_one() -
     assert [mean.x[0], mean.y[0]] == pytest.approx(xy.mean(axis=0))
 
 
-def test_one_prompt_far_away_does_not_set_the_axes() -> None:
+def test_one_prompt_far_away_sets_neither_the_axes_nor_the_ellipse() -> None:
     rows = pd.DataFrame({"pc1": [*range(20), 1000.0], "pc2": 0.0, "pc3": 0.0})
     rows = rows.assign(site="resid_pre", emotion="anger", prompt_id="p", text="t")
     axes = pd.DataFrame({"site": [], "axis": [], "explained": []})
-    flat, solid = (
-        draw(prompts.chart(rows, axes, rows, solid=solid)).layout for solid in (False, True)
-    )
-    assert 19 < flat.xaxis.range[1] < 25
-    assert solid.scene.xaxis.range[1] > 1000
+    flat, solid = (draw(prompts.chart(rows, axes, rows, solid=solid)) for solid in (False, True))
+    assert 19 < flat.layout.xaxis.range[1] < 25
+    assert solid.layout.scene.xaxis.range[1] > 1000
+    (ellipse,) = (t for t in flat.data if t.mode == "lines" and t.x[0] is not None)
+    # Half of a normal distribution in one of two dimensions: 1.177 standard deviations.
+    assert max(ellipse.x) == pytest.approx(9.5 + 1.177 * np.std(range(20), ddof=1), rel=1e-3)
+    # The mean is that of all prompts.
+    assert {t.x[0] for t in flat.data if len(t.x) == 1} - {None} == {rows["pc1"].mean()}
 
 
 def test_a_basis_for_all_layers_keeps_its_axes_when_the_layer_moves(tables: Tables) -> None:
