@@ -14,9 +14,9 @@ from emoact.errors import EmoactError
 from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
-from emoact.ui import analyses, links
+from emoact.ui import analyses, links, path
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
-from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
+from emoact.ui.current_run import is_at_work, launched, made_by_job, watch_run, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.views.text import listed, md, mono
 
@@ -47,7 +47,8 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
     if found is not None and len(found.models) >= n_models:
         return found
     links.show_ignored()
-    _offer(results, found, needs=needs, n_models=n_models)
+    if not is_at_work(results, watched):
+        _offer(results, found, needs=needs, n_models=n_models)
     return None
 
 
@@ -86,8 +87,10 @@ def _offer(results: str, found: SavedAnalysis | None, *, needs: str, n_models: i
     if found is None:
         answer(
             f"{needs} needs an analysis. {numbers.plural(len(files), 'unit')} of "
-            f"{numbers.plural(len(folders), 'model')} are on disk; analysing them takes some "
-            "seconds for each and leaves them as they are."
+            f"{numbers.plural(len(folders), 'model')} are on disk; analysing them takes "
+            f"{path.analysis_time(results, len(files))} and leaves them as they are. With "
+            "*Control extractions*, which take longer, a verdict can say that a model represents "
+            "more than the words."
         )
     else:
         answer(

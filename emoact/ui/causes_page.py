@@ -29,7 +29,7 @@ from emoact.ui import links
 from emoact.ui.boxes import answer, error_box, show_cards, to_extract
 from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import made_by_job, watched_job
+from emoact.ui.current_run import is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.cards import of_causes
@@ -66,6 +66,8 @@ def show(results: str) -> None:
         _views(source, files)
     else:
         links.show_ignored()
+        if is_at_work(results, watched):
+            return
         if not files:
             answer(
                 "Steering and ablation need the model and the prompts of saved activations: there "

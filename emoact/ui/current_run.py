@@ -69,6 +69,11 @@ def made_by_job(results: str, run_id: str) -> Path | None:
     return None
 
 
+def is_at_work(results: str, run_id: str | None) -> bool:
+    """True for a run that has not ended, which needs no form for another one below it."""
+    return any(run.id == run_id and run.active for run in runs_of(results))
+
+
 def close_button() -> None:
     """The button that leaves the run which the page shows."""
     st.button("Close this run", on_click=forget_run, icon=":material/close:", key="close-run")

@@ -26,7 +26,7 @@ from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
 from emoact.ui.cause_form import layers_of, start_form
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import made_by_job, watched_job
+from emoact.ui.current_run import is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import SENTENCE, model_of_files, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
@@ -74,6 +74,8 @@ def show(results: str) -> None:
                 _form(results, files)
         return
     links.show_ignored()
+    if is_at_work(results, watched):
+        return
     if not files:
         answer(
             "A direction is taken apart with the model and the prompts of saved activations: there "

@@ -137,14 +137,19 @@ def _words(step: Step, following: Step | None, now: datetime) -> str:
 
 def _analyse_label(results: str, files: Sequence[UnitFile]) -> str:
     models, emotions = ({getattr(file, name) for file in files} for name in ("folder", "emotion"))
+    what = f"{numbers.plural(len(models), 'model')} × {numbers.plural(len(emotions), 'emotion')}"
+    return f"Analyse {what}, {analysis_time(results, len(files))}"
+
+
+def analysis_time(results: str, n_files: int) -> str:
+    """Expected time of an analysis without control extractions, in words."""
     measured = [
         run.elapsed_s
         for run in runs_of(results)
         if run.kind == "analyze" and run.state == "finished" and run.elapsed_s
     ]
-    seconds = measured[0] if measured else _SECONDS_PER_UNIT * len(files)
-    what = f"{numbers.plural(len(models), 'model')} × {numbers.plural(len(emotions), 'emotion')}"
-    return f"Analyse {what}, about {numbers.duration(seconds)}"
+    seconds = measured[0] if measured else _SECONDS_PER_UNIT * n_files
+    return f"about {numbers.duration(seconds)}"
 
 
 def _causes(results: str) -> list[datetime]:
