@@ -1,7 +1,5 @@
 """What every test may use, which tests run at all, and which may run beside others."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

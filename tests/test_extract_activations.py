@@ -1,7 +1,5 @@
 """The report's four tests: initialising the extractor, one text, several texts, a data set."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Two configurations of one model: beside each other in views, and their analyses compared."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 from pathlib import Path

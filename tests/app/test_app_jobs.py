@@ -1,7 +1,5 @@
 """Runs that extract nothing, on the pages that show runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest

@@ -1,7 +1,5 @@
 """The path from prompts to a report, on Home and at the end of every step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest

@@ -1,7 +1,5 @@
 """Try a sentence with a stand-in for the model; the real one is in the browser journey."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A real server and a real Chromium; nothing here waits for a fixed time."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From a finding to its view, and what the saved table and image hold."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Callable

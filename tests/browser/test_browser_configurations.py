@@ -1,7 +1,5 @@
 """A journey: two configurations of one model and their analyses compared, folders switched."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 

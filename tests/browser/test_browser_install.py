@@ -1,7 +1,5 @@
 """Installation of the second embedded model from the page: its terms, cancelled, resumed."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Journeys of a first visitor: prompts with columns of other names, a phone, a keyboard alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """The main job with the embedded model, as a person does it: one click, watch, look."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 

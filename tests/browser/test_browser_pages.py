@@ -1,7 +1,5 @@
 """What only a browser shows: cold links, live updates, selections, and the look of planted data."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Prompts come in, reports go out: both as a user does it, the reports opened without a network."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Screens that are narrow or dark, models with long names, values and addresses that cannot be."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress

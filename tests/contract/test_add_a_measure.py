@@ -3,8 +3,6 @@
 Tests of a page's picker and of the report take the fixture `saved` as well.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import json

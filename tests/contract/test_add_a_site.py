@@ -1,7 +1,5 @@
 """Two sites that are defined here, one record each, work everywhere with no other file changed."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import html

@@ -1,7 +1,5 @@
 """A format that exists in this file alone is written, read, checked, shown and reported."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """A view that is defined here, in one record, appears everywhere without another changed file."""
 
-from __future__ import annotations
-
 import io
 import json
 import shlex

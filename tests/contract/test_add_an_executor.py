@@ -1,7 +1,5 @@
 """An executor that exists in this file alone runs, shows, cancels and resumes runs."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

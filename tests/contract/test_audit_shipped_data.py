@@ -1,7 +1,5 @@
 """The shipped data set passes emoact's own audit on all but words that name an emotion."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

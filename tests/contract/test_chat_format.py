@@ -1,7 +1,5 @@
 """Chat formats of tiny real models, against transformers and plain Hugging Face."""
 
-from __future__ import annotations
-
 import itertools
 import pickle
 import shlex

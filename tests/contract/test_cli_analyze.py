@@ -1,7 +1,5 @@
 """`emoact analyze` with its real worker process, on small files of activations."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

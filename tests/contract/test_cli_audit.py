@@ -1,7 +1,5 @@
 """`emoact audit`: verdict, shape and exit code; what it finds is tested with the audit itself."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Bad input: one message with what, where, allowed and next step; exit code 2; nothing written."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Promises of every command (help, a working example, light start), and the smaller commands."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

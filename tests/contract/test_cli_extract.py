@@ -1,7 +1,5 @@
 """`emoact extract` from the words typed to files, exit code and what is printed where."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -1,7 +1,5 @@
 """`emoact norms` in all its tables, beside numpy on the unpickled file."""
 
-from __future__ import annotations
-
 import csv
 import json
 import pickle

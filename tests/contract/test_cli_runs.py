@@ -1,7 +1,5 @@
 """`emoact runs`: the same truth as the pages, in words and in JSON."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

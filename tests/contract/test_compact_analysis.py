@@ -1,7 +1,5 @@
 """Statistics from compact files: the same to the last digit, and no verdict moved by rounding."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What data/README.md promises about data/contrast.jsonl: agent and event are crossed."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

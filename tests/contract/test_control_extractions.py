@@ -1,7 +1,5 @@
 """Control extractions of tiny real models, against one forward pass of Hugging Face at a time."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 from dataclasses import dataclass

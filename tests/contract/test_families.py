@@ -1,7 +1,5 @@
 """Files of every model family equal plain Hugging Face, and docs/models.md says what was found."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

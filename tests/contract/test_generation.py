@@ -1,7 +1,5 @@
 """Responses of tiny real models and their activations, against plain Hugging Face."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pickle

@@ -1,7 +1,5 @@
 """A run on a warm host with a real (tiny) model: the same bits as in a process of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

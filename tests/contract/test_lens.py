@@ -1,7 +1,5 @@
 """The logit lens of a direction equals plain Hugging Face, and says when chance does as much."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

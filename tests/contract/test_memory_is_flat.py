@@ -1,7 +1,5 @@
 """Ten times the prompts need no more memory: what is computed goes to the disk, not to a list."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """An emotion of very many prompts: parts with files of their own, read as one unit."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

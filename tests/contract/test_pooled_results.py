@@ -1,7 +1,5 @@
 """A results folder that holds pooled vectors only: analysed, shown and reported as a whole one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Projections on a direction equal plain Hugging Face: saved prompts, a sentence, a long file."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tracemalloc

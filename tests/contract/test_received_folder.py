@@ -1,7 +1,5 @@
 """A results folder that a stranger made: its text acts on nothing, and no protection is off."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """The report's grid: three full-size models, four emotions, twelve files, with the hub off."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

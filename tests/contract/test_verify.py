@@ -1,7 +1,5 @@
 """`verify` finds what happened to saved files, and recomputes what they hold."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What the fault tests share: how thorough they are."""
 
-from __future__ import annotations
-
 import pytest
 
 

@@ -1,7 +1,5 @@
 """A clock that jumps, memory that ends, and files of another user."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

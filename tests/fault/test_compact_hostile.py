@@ -1,7 +1,5 @@
 """Compact files made to deceive are refused, each within a second of work and 200 MB."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Files of activations whose metadata say what no writer says: each costs its own row."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping
 from pathlib import Path

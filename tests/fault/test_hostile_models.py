@@ -1,7 +1,5 @@
 """Configurations and headers of models that ask for more than there is, or are no such files."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """Files made to exhaust memory or time are refused within a second and 200 MB."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

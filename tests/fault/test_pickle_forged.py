@@ -1,7 +1,5 @@
 """Forged numpy and torch values are refused before numpy could ever see them."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

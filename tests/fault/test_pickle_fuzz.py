@@ -1,7 +1,5 @@
 """Damaged files are read or refused, and nothing else; EMOACT_FUZZ_SECONDS sets for how long."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import random

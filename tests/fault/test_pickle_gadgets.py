@@ -1,7 +1,5 @@
 """Files that run something are refused without anything being imported, called or executed."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

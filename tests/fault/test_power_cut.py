@@ -1,7 +1,5 @@
 """A power cut at every sync of a run, on disks that lose what was not synced."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable

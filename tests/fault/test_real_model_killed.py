@@ -1,7 +1,5 @@
 """The real model's worker, killed at a unit boundary, then resumed."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import time

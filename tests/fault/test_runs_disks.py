@@ -1,7 +1,5 @@
 """Runs on real file systems that are full or read-only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

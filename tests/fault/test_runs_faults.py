@@ -3,8 +3,6 @@
 Every kind of call and every sixth place are tried; the long variants try every call.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil

@@ -3,8 +3,6 @@
 A hundred and fifty places are tried; the long variants try every byte.
 """
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Each kind of call and every third place are tried with one error each; the long 
 every call and try every error there. Each store is tried.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """`verify` finds a change of any byte of status files, events, analyses and control extractions."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

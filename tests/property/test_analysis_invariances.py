@@ -1,7 +1,5 @@
 """What the estimators must keep whatever the numbers are."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Whatever the prompts, every plan gives what plain Hugging Face gives for one prompt alone."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Every plan covers any set of prompts exactly once, and shows each token its own past only."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Whatever the bytes are, a data set is read or refused; whatever is written is read back."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

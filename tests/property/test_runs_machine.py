@@ -1,7 +1,5 @@
 """After any sequence of operations on runs, the states shown are those that the rules allow."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Any unit comes back from `pickle.load` exactly as it was."""
 
-from __future__ import annotations
-
 import io
 import pickle
 import pickletools

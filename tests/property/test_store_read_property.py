@@ -1,7 +1,5 @@
 """Random honest values read equal to what `pickle.load` makes of them."""
 
-from __future__ import annotations
-
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable

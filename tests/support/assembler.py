@@ -1,7 +1,5 @@
 """Pickle streams put together opcode by opcode, for files that no pickler would write."""
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Small or repetitive files that cost a careless reader gigabytes or hours."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 

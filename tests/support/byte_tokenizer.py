@@ -1,7 +1,5 @@
 """A tokenizer of single bytes, which needs neither training nor transformers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers

@@ -3,8 +3,6 @@
 One path a line comes in, one JSON document a line goes out: what was refused, and what it cost.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Small file systems that can be filled or made read-only, where this machine allows a mount."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

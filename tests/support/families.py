@@ -4,8 +4,6 @@ Peculiarities are what changes an activation: shared keys, windows shorter than 
 norms after the MLP, residual multipliers, experts, layers without attention.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

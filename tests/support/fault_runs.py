@@ -5,8 +5,6 @@ with the numpy stand-in; `start` and `resume` launch a worker that does nothing,
 of a launcher is what they are about.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

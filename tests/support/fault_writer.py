@@ -5,8 +5,6 @@ process of `strace.FaultServer`, whose forks are such writers. The store is the 
 environment variable `EMOACT_FAULT_STORE` names.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

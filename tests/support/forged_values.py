@@ -1,7 +1,5 @@
 """numpy arrays and torch tensors with one field forged at a time; none of them is honest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -7,8 +7,6 @@ only where a number is meant to change, and say in the commit why:
     python -m tests.support.golden
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Activation files as other people write them, and an equality that `pickle.load` decides."""
 
-from __future__ import annotations
-
 import io
 import pickle
 import pickletools

@@ -1,7 +1,5 @@
 """Compact files made to deceive: by hand, one for each idea, and by chance from an honest one."""
 
-from __future__ import annotations
-
 import functools
 import io
 import json

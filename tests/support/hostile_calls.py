@@ -1,7 +1,5 @@
 """Pickles that run something when `pickle.load` opens them: the published families and variants."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 

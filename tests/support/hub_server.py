@@ -1,7 +1,5 @@
 """A small server that answers as the Hugging Face hub does, for the models of a folder."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

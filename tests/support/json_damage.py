@@ -1,7 +1,5 @@
 """Damage of JSON documents and of files that hold one: values that no honest writer writes."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

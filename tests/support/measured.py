@@ -1,7 +1,5 @@
 """Units of Gaussian activations for checks that should find nothing, until something is planted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Honest files and what random damage makes of them."""
 
-from __future__ import annotations
-
 import pickle
 import random
 

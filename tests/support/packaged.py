@@ -1,7 +1,5 @@
 """A tiny Gemma 3 as a GGUF file, in two wheels and one with terms, as the real one is packaged."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import itertools

@@ -1,7 +1,5 @@
 """Pages of the dashboard without a browser: opened, read, clicked, and typed into a shell."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

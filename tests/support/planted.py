@@ -1,7 +1,5 @@
 """Results folders with activations whose norms are known, written by emoact's own writer."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

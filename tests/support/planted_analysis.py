@@ -1,7 +1,5 @@
 """A results folder with small planted units and their analysis, as the worker would save it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

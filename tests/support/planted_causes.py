@@ -1,7 +1,5 @@
 """Saved steering and ablations with known figures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

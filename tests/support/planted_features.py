@@ -1,7 +1,5 @@
 """Pooled vectors with planted effects, as `analyse_grid` takes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Saved contributions with known figures."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Run directories in every state, written with emoact's own classes and without a worker."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Small files of activations with scenarios, subsets and an emotion along one dimension each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

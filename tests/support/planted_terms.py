@@ -1,7 +1,5 @@
 """Terms of a small residual stream that sum to it exactly, of noise or with a planted head."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

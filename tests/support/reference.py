@@ -1,7 +1,5 @@
 """Activations of one prompt, made without any code of emoact."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

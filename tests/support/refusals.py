@@ -1,7 +1,5 @@
 """Assertion that a data set is refused with path, place, problem and remedy."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

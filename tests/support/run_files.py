@@ -1,7 +1,5 @@
 """Run directories written by hand, for tests that need no worker."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The dashboard as a process, as users start it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

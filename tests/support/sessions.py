@@ -1,7 +1,5 @@
 """Sessions of the dashboard without a browser: websocket clients that do what its page would."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """`emoact` as a process of its own, with workers that compute with the numpy stand-in."""
 
-from __future__ import annotations
-
 import sys
 
 from emoact.cli import main

@@ -1,7 +1,5 @@
 """A worker of the kinds of run that extract nothing: it works until its gate is there."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

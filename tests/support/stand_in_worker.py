@@ -1,7 +1,5 @@
 """The worker process with the numpy stand-in in place of a real model."""
 
-from __future__ import annotations
-
 import os
 import select
 import sys

@@ -1,7 +1,5 @@
 """A results folder, a data set and stand-in models for tests of runs, with their waiting."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -4,8 +4,6 @@ A warm process forks once for each death, so that hundreds of them take seconds.
 SIGUSR1 before its first system call that matters, until strace holds it.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

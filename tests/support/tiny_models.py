@@ -3,8 +3,6 @@
 Random weights say nothing about emotion; they test loading, parity, size and speed only.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from pathlib import Path

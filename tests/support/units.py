@@ -1,7 +1,5 @@
 """Units of seeded numbers, as arrays and as the payload that the contract says they become."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A window of a real browser on the dashboard; nothing here waits for a fixed time."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shutil

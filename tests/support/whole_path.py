@@ -1,7 +1,5 @@
 """The whole path of a tiny model of a family: weights, passes, files, and plain Hugging Face."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Declaration of columns: names, intervals and where the values come from."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Requirements with hashes from pip's report, checked by pip itself."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import sys

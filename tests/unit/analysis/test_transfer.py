@@ -1,7 +1,5 @@
 """Transfer from one results folder to another: figures, refusals, command and view."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The bench runs every way, and their answers agree. How fast they are is not tested."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from pathlib import Path

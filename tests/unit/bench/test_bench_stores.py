@@ -1,7 +1,5 @@
 """Size and error of every store, on planted units."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Numbers of attention patterns against scipy and by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy

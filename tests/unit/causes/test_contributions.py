@@ -1,7 +1,5 @@
 """Contributions of planted heads and of noise."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Results about causes on disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

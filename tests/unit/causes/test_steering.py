@@ -1,7 +1,5 @@
 """Directions of steering, their controls and the split they rest on."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Log-probabilities from candidates equal those from all logits, and are refused where not."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """GoEmotions in its own layouts, as its authors publish it."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

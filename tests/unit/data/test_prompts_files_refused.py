@@ -1,7 +1,5 @@
 """Paths that hold no data set, and bytes that are no text."""
 
-from __future__ import annotations
-
 import errno
 import gzip
 import io

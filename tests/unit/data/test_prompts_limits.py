@@ -1,7 +1,5 @@
 """Limits on data sets: defaults and environment."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

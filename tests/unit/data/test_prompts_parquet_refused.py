@@ -1,7 +1,5 @@
 """Parquet files that are no data set."""
 
-from __future__ import annotations
-
 import base64
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Accepted forms of a data set, and the prompts read from them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

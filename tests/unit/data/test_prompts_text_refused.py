@@ -1,7 +1,5 @@
 """JSONL, JSON, CSV and TSV files that are no data set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

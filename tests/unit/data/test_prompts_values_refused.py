@@ -1,7 +1,5 @@
 """One malformed value in an otherwise sound data set, in every format that can express it."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping, Sequence

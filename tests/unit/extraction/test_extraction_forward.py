@@ -1,7 +1,5 @@
 """Passes hand over what was asked for, whichever way it travels, and stop when it is all there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

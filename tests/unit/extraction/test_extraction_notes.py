@@ -1,7 +1,5 @@
 """The error of half precision is told during the run, and stands in the file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

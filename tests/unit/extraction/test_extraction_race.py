@@ -3,8 +3,6 @@
 Latches force the moment; nothing here depends on speed.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Components that a pass goes around compute nothing, change nothing, and come back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

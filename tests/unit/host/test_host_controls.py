@@ -1,7 +1,5 @@
 """Analyses with control extractions, from the request to the files; the model is a stand-in."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex

@@ -1,7 +1,5 @@
 """Extraction runs on a host that has their model already; the model is a numpy stand-in."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,7 +1,5 @@
 """`emoact sentence` with a worker of arithmetic, beside planted classes."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One run from start to end, through real worker processes with the numpy stand-in."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 import threading

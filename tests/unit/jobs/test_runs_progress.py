@@ -1,7 +1,5 @@
 """Reading runs whose directories are damaged, foreign or changing."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

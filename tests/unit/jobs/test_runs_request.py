@@ -1,7 +1,5 @@
 """What is refused before anything starts, and what an accepted request becomes."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

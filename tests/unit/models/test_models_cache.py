@@ -1,7 +1,5 @@
 """The hash of a large file is remembered for as long as the file is the same."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Chat templates of our own text: what is rendered, and what is refused with its reason."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

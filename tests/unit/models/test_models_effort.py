@@ -1,7 +1,5 @@
 """Threads and tokens per pass are what the user asked for, or refused with what is allowed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

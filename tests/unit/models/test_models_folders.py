@@ -1,7 +1,5 @@
 """Folder names: no two models share one, and a hub model's can be read back."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import pytest

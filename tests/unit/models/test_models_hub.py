@@ -1,7 +1,5 @@
 """What the hub refuses is told apart before anything is downloaded, without a word of the token."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

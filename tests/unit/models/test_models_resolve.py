@@ -1,7 +1,5 @@
 """From what a user typed to a model on disk, or to an error that says what to do, quickly."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

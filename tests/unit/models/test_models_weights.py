@@ -1,7 +1,5 @@
 """Weight files that are cut off, incomplete or too large are refused before they are loaded."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

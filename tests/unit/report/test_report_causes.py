@@ -1,7 +1,5 @@
 """The section on steering and ablation in both languages."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

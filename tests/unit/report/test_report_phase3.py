@@ -1,7 +1,5 @@
 """The sections of phase 3, from an analysis made by the worker's own code."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import math

@@ -4,8 +4,6 @@ Where a value follows from a formula, the mean of the simulation must lie within
 standard errors of it; the value as stated, with its few digits, must agree after rounding.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

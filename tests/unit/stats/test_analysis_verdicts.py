@@ -1,7 +1,5 @@
 """Verdicts on planted activations whose relation to words is known."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Sequence

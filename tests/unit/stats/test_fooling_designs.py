@@ -1,7 +1,5 @@
 """False claims on data that were planted to deceive the analysis: no class differs in its mean."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

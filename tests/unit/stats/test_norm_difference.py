@@ -1,7 +1,5 @@
 """Norms minus neutral, against paired tests of scipy and against planted factors."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -3,8 +3,6 @@
 A count of false alarms is compared with the largest that a rate of 7 % gives in 999 of 1000 cases.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import math

@@ -1,7 +1,5 @@
 """Files that are whole or absent after any failure."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json

@@ -1,7 +1,5 @@
 """Compact files: what zarr finds in them, and that every bit comes back."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import zipfile

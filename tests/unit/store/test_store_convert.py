@@ -1,7 +1,5 @@
 """Formats of one unit: the same values, and the bytes that the run would have written."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pickle

@@ -1,7 +1,5 @@
 """The contract pickle, read by a plain `pickle.load` and looked at opcode by opcode."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import io

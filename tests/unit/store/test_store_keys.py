@@ -1,7 +1,5 @@
 """The unit key: equal for equal content, different for every difference."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Names and links that try to leave the results folder, and the paths that ordinary names get."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections.abc import Callable

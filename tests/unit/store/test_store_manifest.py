@@ -1,7 +1,5 @@
 """The record of acknowledged units, written by many at once and read by all."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """The contract check names what is wrong, where, and how bad it is."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 from collections.abc import Callable

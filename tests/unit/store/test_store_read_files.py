@@ -1,7 +1,5 @@
 """Only regular files are opened; the refusal of any other path or format names it."""
 
-from __future__ import annotations
-
 import bz2
 import gc
 import gzip

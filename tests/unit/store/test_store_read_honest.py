@@ -1,7 +1,5 @@
 """Honest files are read equal to `pickle.load`, for every pickler and protocol."""
 
-from __future__ import annotations
-
 import mmap
 import pickle
 from collections import OrderedDict

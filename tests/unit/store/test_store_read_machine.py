@@ -1,7 +1,5 @@
 """Refusals of the machine name the opcode and its byte."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A results folder is read in spite of bad files, and any file can be described."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Contents of a unit: arrays by layer and sample, and metadata."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any

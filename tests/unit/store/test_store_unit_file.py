@@ -1,7 +1,5 @@
 """The file in which a unit's activations gather: its pickle, as long as it has no name."""
 
-from __future__ import annotations
-
 import errno
 import os
 import pickle

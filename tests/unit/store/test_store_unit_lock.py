@@ -1,7 +1,5 @@
 """One run at a time on one unit."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

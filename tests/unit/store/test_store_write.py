@@ -1,7 +1,5 @@
 """Units on disk: whole, hashed, or not at all."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 import subprocess

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from emoact.ui.run_progress import throughput_figure
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from emoact.views.chart import Box, Chart, Panel, Points
 from emoact.views.marked import ringed
 

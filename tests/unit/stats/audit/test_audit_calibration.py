@@ -1,7 +1,5 @@
 """Fair data sets get warnings no more often than promised; the seeds were fixed beforehand."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Confounds planted in fair data sets are named, and only they."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Callable, Iterable

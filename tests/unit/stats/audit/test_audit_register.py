@@ -1,7 +1,5 @@
 """Register and single words: planted differences are named with their figures."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 

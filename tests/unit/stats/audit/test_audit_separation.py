@@ -1,7 +1,5 @@
 """Relabelling, association and classifier, against full listings, scipy and scikit-learn."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
