@@ -2,6 +2,7 @@
 
     python scripts/measure_scale.py --prompts 2000 10000 50000
     python scripts/measure_scale.py --stores results
+    python scripts/measure_scale.py --losses 50
 
 A tiny Llama with random weights computes, two classes divide the prompts, and pooled vectors are
 kept. Each step is a process of its own, whose peak memory is measured. The extraction is killed
@@ -22,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,12 @@ _EVENTS = {
     "anger": ("broke my cup again", "lied to all of us", "took the money from the drawer"),
     "neutral": ("put the cup on the shelf", "wrote a list of the rooms", "moved the drawer"),
 }
+_LOSSES = {
+    "Ray on three nodes": "tests/contract/test_ray.py::"
+    "test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run",
+    "shards": "tests/contract/test_shards.py::"
+    "test_shards_that_are_killed_and_repeated_leave_what_one_run_leaves",
+}
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", "June")
 _PLACES = ("kitchen", "office", "garden", "station", "library", "hotel", "shop", "school")
 
@@ -43,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure emoact with many generated prompts.")
     parser.add_argument("--prompts", type=int, nargs="+", default=[2_000, 10_000, 100_000])
     parser.add_argument("--stores", metavar="RESULTS", help="the table of stores instead, on these")
+    parser.add_argument("--losses", type=int, metavar="SEEDS", help="the table of losses instead")
     parser.add_argument("--here", choices=("model", *STEPS), help="do one step in this process")
     parser.add_argument("--folder", type=Path, help="folder of that step")
     parser.add_argument("--print", action="store_true", help="print the table alone")
@@ -52,6 +62,9 @@ def main() -> int:
         return 0
     if options.stores:
         write("stores", stores_table(options.stores), only_print=options.print)
+        return 0
+    if options.losses:
+        write("losses", losses_table(options.losses), only_print=options.print)
         return 0
     rows = []
     for n_prompts in options.prompts:
@@ -99,6 +112,30 @@ def stores_table(results: str) -> str:
             f"| {each.write_mb_per_s:,.0f} | {each.read_mb_per_s:,.0f} | {each.open_ms:.1f} "
             f"| {each.one_ms:.1f} | {error} |"
         )
+    return "\n".join(lines)
+
+
+def losses_table(n_seeds: int) -> str:
+    """Runs whose workers are lost at random, as their tests make them, one for each seed."""
+    lines = [
+        "| run | seeds | files equal to the local run | lost on the way | seconds a seed |",
+        "|---|--:|--:|---|--:|",
+    ]
+    for name, test in _LOSSES.items():
+        with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+            words = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report.name}", test]
+            more = {"EMOACT_SEEDS": str(n_seeds), "OMP_NUM_THREADS": "1"}
+            subprocess.run(words, cwd=ROOT, env={**os.environ, **more}, check=False)
+            # The file is the output of the pytest run above.
+            cases = list(ET.parse(report.name).iter("testcase"))  # noqa: S314
+        bad = {"failure", "error", "skipped"}
+        good = sum(not bad & {each.tag for each in case} for case in cases)
+        lost = Counter[str]()
+        for each in (found for case in cases for found in case.iter("property")):
+            lost[str(each.get("name"))] += int(str(each.get("value")))
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
+        seconds = sum(float(case.get("time", 0)) for case in cases) / max(len(cases), 1)
+        lines.append(f"| {name} | {len(cases)} | {good} | {told} | {seconds:.0f} |")
     return "\n".join(lines)
 
 

@@ -112,7 +112,7 @@ def pooled_at(unit: Unit, target: Target) -> Float32[np.ndarray, "prompt d_model
             raise RequestError(
                 f"{unit.path} does not keep {target.site} by {target.pooling}; it has {pairs}"
             )
-        return np.asarray(kept()[:, _place(unit, target)], dtype=np.float32)
+        return np.asarray(kept(_place(unit, target))[:, 0], dtype=np.float32)
     responses = unit.response_spans or [None] * unit.n_samples
     return np.stack(
         [

@@ -15,6 +15,7 @@ from emoact.models.cache import hash_of
 from emoact.schema import Finding
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
+from emoact.store.remote import remote_of
 
 CAUSES_VERSION = 1
 """Version of the files; raised when an older emoact could not read them."""
@@ -73,7 +74,7 @@ def save_once(
     reporter: RunReporter,
     found: Callable[[], Mapping[str, Any]],
 ) -> None:
-    """Save a result unless it is on disk, and report where it is.
+    """Save a result unless it is on disk, on object storage too, and report where it is.
 
     Args:
         root: The results folder.
@@ -91,6 +92,9 @@ def save_once(
         content = found()
         reporter.step("write", model="", share=1.0)
         saved = save_cause(root, kind, rests_on, content)
+    remote = remote_of(root)
+    if remote is not None:
+        remote.push_folder(f"causes/{saved.id}", last=saved.path.name)
     reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
 
 

@@ -65,8 +65,8 @@ def check_parity(
     results: list[ParityResult] = []
     findings: list[Finding] = []
     chooser = random.Random(seed)
-    groups: dict[tuple[str, str], list[Unit]] = {}
-    for unit in units:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, unit in enumerate(units):
         if unit.pooled:
             findings.append(
                 Finding(
@@ -77,10 +77,11 @@ def check_parity(
                 )
             )
             continue
-        groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(unit)
+        groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(place)
     for group in groups.values():
+        first = units[group[0]]
         try:
-            request = request_like(group[0].folder, group[0].configuration, group[0].sites)
+            request = request_like(first.folder, first.configuration, first.sites)
             # The file says which tokens to run, so that nothing is prepended to them.
             options = dataclasses.replace(request.options, bos="none", chat=None)
             model = load_model(installed_source(request), options, again=True)
@@ -89,7 +90,7 @@ def check_parity(
                 Finding(
                     code="weights_changed",
                     severity="error",
-                    where=group[0].folder,
+                    where=first.folder,
                     message=error.message,
                     remedy=error.remedy or "",
                 )
@@ -100,12 +101,12 @@ def check_parity(
                 Finding(
                     code="not_recomputed",
                     severity="note",
-                    where=group[0].folder,
+                    where=first.folder,
                     message=f"its activations were not recomputed: {error.message}",
                 )
             )
             continue
-        for unit in group:
+        for unit in map(units.__getitem__, group):
             if on_unit is not None:
                 on_unit(unit)
             chosen = tuple(

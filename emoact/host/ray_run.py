@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,17 +110,13 @@ class _Driver:
         self._plans, self._engine_for = plans, engine_for
         self._threads = wanted(THREADS) or 1
         self._gpus = 1 if config.options.device == "cuda" else 0
-        self._told = queues.Queue(actor_options={"num_cpus": 0})
+        self._told = queues.Queue(actor_options=_beside_driver(ray))
         self._waiting = deque(range(len(config.units)))
         self._losses = [0] * len(config.units)
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, int]] = {}
         self._choosing: set[str] = set()
         self._n_made = 0
-        resources = ray.cluster_resources()
-        self._most = min(len(config.units), max(1, int(resources.get("CPU", 1)) // self._threads))
-        if self._gpus:
-            self._most = min(self._most, max(1, int(resources.get("GPU", 0))))
 
     def work(self) -> None:
         """Return when every unit is on the disk."""
@@ -128,6 +124,9 @@ class _Driver:
             self._reporter.check_cancelled()
             self._tell()
             self._give()
+            if not self._waiting:
+                # A worker that waits for a place, as its node was lost, takes that of an idle one.
+                self._end_idle()
             done, _ = self._ray.wait(list(self._working), timeout=_PAUSE_S)
             for reference in done:
                 self._take(reference)
@@ -135,13 +134,25 @@ class _Driver:
 
     def end(self) -> None:
         """End all workers at once; a file is whole or not there."""
-        for worker in [*self._idle, *(worker for worker, _ in self._working.values())]:
+        self._idle += [worker for worker, _ in self._working.values()]
+        self._end_idle()
+
+    def _end_idle(self) -> None:
+        while self._idle:
             with contextlib.suppress(Exception):
-                self._ray.kill(worker)
+                self._ray.kill(self._idle.pop())
+
+    def _has_room(self) -> bool:
+        """True where the nodes that are there now hold one more worker."""
+        resources = self._ray.cluster_resources()
+        most = int(resources.get("CPU", 1)) // self._threads
+        if self._gpus:
+            most = min(most, int(resources.get("GPU", 0)))
+        return len(self._working) < max(1, most)
 
     def _give(self) -> None:
         for _ in range(len(self._waiting)):
-            if not self._idle and len(self._working) >= self._most:
+            if not self._idle and not self._has_room():
                 return
             index = self._waiting.popleft()
             folder = self._config.units[index][0].folder
@@ -193,16 +204,26 @@ class _Driver:
 
     def _tell(self) -> None:
         """Write what the workers have told since."""
+        told: Sequence[tuple[str, dict[str, Any]]] = ()
         with contextlib.suppress(Exception):
             size = self._told.qsize()
-            for kind, fields in self._told.get_nowait_batch(size) if size else ():
-                if kind == "plan":
-                    if fields["folder"] not in self._plans:
-                        self._plans[fields["folder"]] = fields["choices"]
-                elif kind == "note":
-                    self._reporter.note(fields["text"])
-                else:
-                    getattr(self._reporter, kind)(**fields)
+            told = self._told.get_nowait_batch(size) if size else ()
+        for kind, fields in told:
+            if kind == "plan":
+                if fields["folder"] not in self._plans:
+                    self._plans[fields["folder"]] = fields["choices"]
+            elif kind == "note":
+                self._reporter.note(fields["text"])
+            else:
+                getattr(self._reporter, kind)(**fields)
+
+
+def _beside_driver(ray: Any) -> dict[str, Any]:
+    """Options of an actor on the node of the driver, which no other node takes along when lost."""
+    scheduling: Any = importlib.import_module("ray.util.scheduling_strategies")
+    node = ray.get_runtime_context().get_node_id()
+    strategy = scheduling.NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+    return {"num_cpus": 0, "scheduling_strategy": strategy}
 
 
 class _Worker:

@@ -119,10 +119,10 @@ def design_of(
     order = list(range(len(labels)))
     keys = [("prompt", i) if s is None else ("scenario", s) for i, s in enumerate(named)]
     if names is not None:
-        by_name = [tuple(_natural(part) for part in name) for name in names]
-        order = sorted(
-            order, key=lambda i: (named[i] is None, _natural(named[i] or ""), by_name[i])
-        )
+        # The last word first, as sorting is stable: the keys of all words at once are large.
+        for place in reversed(range(len(names[0]))):
+            order.sort(key=lambda i, place=place: _natural(names[i][place]))  # type: ignore[misc]
+        order.sort(key=lambda i: (named[i] is None, _natural(named[i] or "")))
     rank = np.empty(len(labels), dtype=np.int64)
     rank[order] = np.arange(len(labels))
     number = {key: i for i, key in enumerate(dict.fromkeys(keys[i] for i in order))}

@@ -60,7 +60,7 @@ class ReadableUnit(HasProvenance, Protocol):
         """One mapping per prompt, or None where the file has none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PromptInfo:
     """One prompt of a unit.
 

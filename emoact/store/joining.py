@@ -6,7 +6,7 @@ import bisect
 import functools
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,29 @@ def _escaped(emotion: str) -> str:
     return "".join(f"[{character}]" if character in "*?[" else character for character in emotion)
 
 
+def check_alike(path: Path, units: Iterable[Unit]) -> None:
+    """Check that parts were made alike; none is kept.
+
+    Args:
+        path: Path that the unit has by the name of the contract.
+        units: The parts, in order.
+
+    Raises:
+        FileRefusedError: They are not of one model, or were not made alike.
+    """
+    first, facts = "", dict[str, Any]()
+    for unit in units:
+        own = {name: getattr(unit, name) for name in _TOGETHER}
+        differing = [name for name in facts if own[name] != facts[name]]
+        if differing:
+            raise FileRefusedError(
+                f"{unit.path.name} and {first} differ in {differing[0]}",
+                path=str(path),
+                remedy="The parts were not extracted together; extract the unit again.",
+            )
+        first, facts = first or unit.path.name, facts or own
+
+
 def join_parts(path: Path, units: Sequence[Unit]) -> Unit:
     """The unit that the parts make together.
 
@@ -75,15 +98,8 @@ def join_parts(path: Path, units: Sequence[Unit]) -> Unit:
     Raises:
         FileRefusedError: They are not of one model, or were not made alike.
     """
+    check_alike(path, units)
     first = units[0]
-    for unit in units[1:]:
-        for name in _TOGETHER:
-            if getattr(unit, name) != getattr(first, name):
-                raise FileRefusedError(
-                    f"{unit.path.name} and {first.path.name} differ in {name}",
-                    path=str(path),
-                    remedy="The parts were not extracted together; extract the unit again.",
-                )
     return Unit(
         path=path,
         by_site={
@@ -123,8 +139,10 @@ class _Joined(Sequence[Any]):
         return self._parts[part][at - (self._ends[part - 1] if part else 0)]
 
 
-def _pooled(units: Sequence[Unit], key: tuple[SiteName, Pooling]) -> np.ndarray:
-    return np.concatenate([unit.pooled[key]() for unit in units])
+def _pooled(
+    units: Sequence[Unit], key: tuple[SiteName, Pooling], only: int | None = None
+) -> np.ndarray:
+    return np.concatenate([unit.pooled[key](only) for unit in units])
 
 
 def _metadata(units: Sequence[Unit]) -> dict[str, Any]:

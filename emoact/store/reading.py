@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from emoact import sites
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.schema import Finding
 from emoact.store.contract import check_contract, check_finite, has_values, token_array
-from emoact.store.joining import join_parts, part_files
+from emoact.store.joining import check_alike, join_parts, part_files
 from emoact.store.layout import ResultsRoot
 from emoact.store.parts import Part
 from emoact.store.protocol import Verified, split_unit_file_name, store_of
@@ -111,8 +112,11 @@ def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -
         path=path,
         by_site={site.name: _layers(site, payload.get(site.key)) for site in sites.SITES},
         tokens=tuple(_read_only(token_array(value)) for value in payload["tokens"]),
-        token_strings=tuple(tuple(map(str, texts)) for texts in payload["token_strings"]),
-        labels=tuple(map(str, payload["labels"])),
+        # Each string once: of many prompts they would take more memory than anything else.
+        token_strings=tuple(
+            tuple(sys.intern(str(text)) for text in texts) for texts in payload["token_strings"]
+        ),
+        labels=tuple(sys.intern(str(label)) for label in payload["labels"]),
         metadata=dict(payload["metadata"]),
         notes=notes,
     )
@@ -170,25 +174,41 @@ def read_all(results: str | os.PathLike[str]) -> Grid:
     """Every unit of a results folder; files that are refused become problems, not errors."""
     units, problems = [], []
     for path, problem in _files(ResultsRoot(results)):
-        if problem is None:
-            try:
-                units.append(read(path))
-                continue
-            except FileRefusedError as error:
-                problem = error
-        problems.append(
-            Finding(
-                code="file_refused" if isinstance(problem, FileRefusedError) else "name_refused",
-                severity="error",
-                where=str(path),
-                message=problem.message,
-                remedy=problem.remedy or "",
-            )
-        )
+        try:
+            if problem is not None:
+                raise problem
+            units.append(read(path))
+        except (FileRefusedError, RequestError) as error:
+            problems.append(_problem(path, error))
     return Grid(units=tuple(units), problems=tuple(problems))
 
 
-def _files(root: ResultsRoot) -> Iterator[tuple[Path, EmoactError | None]]:
+def problems_of(results: str | os.PathLike[str]) -> list[Finding]:
+    """The problems of `read_all` that are no single file's: names, and parts that do not fit."""
+    problems = []
+    for path, problem in _files(ResultsRoot(results)):
+        try:
+            if problem is not None:
+                raise problem
+            files = part_files(path)
+            # One part at a time: with very many prompts they are large together.
+            check_alike(path, (store_of(file).read(file) for file in files))
+        except (FileRefusedError, RequestError) as error:
+            problems.append(_problem(path, error))
+    return problems
+
+
+def _problem(path: Path, error: EmoactError) -> Finding:
+    return Finding(
+        code="file_refused" if isinstance(error, FileRefusedError) else "name_refused",
+        severity="error",
+        where=str(path),
+        message=error.message,
+        remedy=error.remedy or "",
+    )
+
+
+def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
     """Paths of unit files, with what is wrong with their names."""
     folder = root.activations
     for model in _entries(folder):

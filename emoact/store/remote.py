@@ -1,14 +1,15 @@
 """Results on object storage: a local copy to work in, and objects that are put there whole.
 
 A URL such as `s3://bucket/results` stands for a results folder. A command works in a local copy in
-the cache folder, which is a results folder like any other. Of that copy the units and the analyses
-are on the object storage too:
+the cache folder, which is a results folder like any other. Of that copy the units, the
+analyses and the results about causes are on the object storage too:
 
 - `activations/<folder>/<file>`: the file of a unit, put under its final name once it is whole. It
   is written once: the put fails where the object is there already (`If-None-Match`).
 - `records/<folder>/<file>.json`: its entry of the manifest with its SHA-256, put after the file. A
   unit without a record is not saved.
 - `analysis/<id>/`: a saved analysis, `analysis.json` last.
+- `causes/<id>/`: a result about causes, its description last.
 
 No lock is needed: two writers of one unit compute the same arrays, the first file that is there
 stays, and both record that one.
@@ -144,7 +145,7 @@ class Remote:
             raise RequestError(f"{self.url}/{_STAMP} is of another program, or of a newer emoact")
 
     def pull(self) -> None:
-        """Bring every unit and analysis that is not in the local copy yet.
+        """Bring every unit, analysis and result about causes that is not in the local copy yet.
 
         Raises:
             EmoactError: The storage cannot be read, or an object vanished or is not the one that
@@ -155,13 +156,17 @@ class Remote:
             entry = self._entry(name)
             if entry is not None:
                 self._bring(entry)
-        prefix = "analysis/"
-        listed = list(self._names("analysis"))
-        for last in (name for name in listed if name.endswith("/analysis.json")):
-            key = last.removeprefix(prefix).split("/")[0]
-            if is_id(key) and not self.root.analysis_dir(key).exists():
-                own = [name for name in listed if name.startswith(f"{prefix}{key}/")]
-                self._bring_folder(f"{prefix}{key}/", own, self.root.analysis_dir(key))
+        for kind, folder_of, last in (
+            ("analysis", self.root.analysis_dir, "/analysis.json"),
+            ("causes", self.root.causes_dir, ".json"),
+        ):
+            listed = list(self._names(kind))
+            # What describes a folder was put there last: without it the folder is not whole.
+            for key in sorted({name.split("/")[1] for name in listed if name.endswith(last)}):
+                if is_id(key) and not folder_of(key).exists():
+                    prefix = f"{kind}/{key}/"
+                    own = [name for name in listed if name.startswith(prefix)]
+                    self._bring_folder(prefix, own, folder_of(key))
 
     def fetch(self, folder: str, emotion: str, *, store: str) -> None:
         """Bring one unit that another machine saved; one that vanished counts as missing.

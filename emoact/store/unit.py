@@ -98,8 +98,8 @@ class Unit:
         labels: One per sample.
         metadata: As in the file, unknown keys included.
         notes: Findings of the contract check that do not refuse the file.
-        pooled: Arrays `[prompt, layer, d]` by site and pooling, read when asked for, of a file that
-            keeps no positions; empty for all others.
+        pooled: Readers of arrays `[prompt, layer, d]` by site and pooling, of all layers or of the
+            one that is asked for, of a file that keeps no positions; empty for all others.
         parts: The units of its parts, where it has several files.
     """
 
@@ -110,7 +110,7 @@ class Unit:
     labels: tuple[str, ...]
     metadata: Mapping[str, Any]
     notes: tuple[Finding, ...] = ()
-    pooled: Mapping[tuple[SiteName, Pooling], Callable[[], np.ndarray]] = field(
+    pooled: Mapping[tuple[SiteName, Pooling], Callable[..., np.ndarray]] = field(
         default_factory=dict
     )
     parts: tuple[Unit, ...] = ()

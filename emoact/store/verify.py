@@ -6,9 +6,10 @@ Recomputing activations needs a model and is done in `emoact.extraction.parity`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import Manifest, ManifestEntry
 from emoact.store.protocol import STORES, split_unit_file_name, store_of, unit_file_name
-from emoact.store.reading import read_all
+from emoact.store.reading import problems_of
 from emoact.store.summaries.measures import differences_of
 from emoact.store.summaries.measuring import measure_file
 from emoact.store.summaries.summary_file import UnusableError, open_summary, summaries_of
@@ -39,15 +40,30 @@ class FilesReport:
 
     Attributes:
         findings: In the order of the files.
-        units: Those that can be read, so that a check of their values can follow.
+        units: Those that can be read, each when it is asked for.
         n_files: Files looked at.
         n_bytes: Bytes hashed.
     """
 
     findings: tuple[Finding, ...]
-    units: tuple[Unit, ...]
+    units: Sequence[Unit]
     n_files: int
     n_bytes: int
+
+
+class _Readable(Sequence[Any]):
+    """Units of files; with very many prompts they are large together."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return _Readable(self._paths[place])
+        return store_of(self._paths[place]).read(self._paths[place])
 
 
 def verify_files(
@@ -66,7 +82,6 @@ def verify_files(
     except EmoactError as error:
         findings.append(_refused("manifest_damaged", root.manifest, error))
         known = Manifest(units={})
-    grid = read_all(results)
     paths = {
         root.unit_path(entry.folder, entry.emotion, store=entry.store): entry
         for entry in known.units.values()
@@ -75,11 +90,11 @@ def verify_files(
     present = {path for _, _, path in root.units()}
     findings += [
         problem
-        for problem in grid.problems
+        for problem in problems_of(results)
         # Of a file itself, the full check says more; parts that do not fit are known here only.
         if problem.code == "name_refused" or Path(problem.where) not in present
     ]
-    units, n_bytes = [], 0
+    readable, n_bytes = [], 0
     for path in sorted(present | set(paths)):
         if on_file is not None:
             on_file(path)
@@ -107,7 +122,7 @@ def verify_files(
         if verified.unit is None:
             continue
         unit = verified.unit
-        units.append(unit)
+        readable.append(path)
         findings += [
             replace(found, where=f"{path}: {found.where}" if found.where else str(path))
             for found in verified.findings
@@ -117,7 +132,7 @@ def verify_files(
         findings += _check_summaries(root, path)
     return FilesReport(
         findings=tuple(findings),
-        units=tuple(units),
+        units=_Readable(readable),
         n_files=len(present | set(paths)),
         n_bytes=n_bytes,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -10,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from emoact.jobs import executor
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.jobs.snapshot import State
@@ -20,6 +23,7 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from tests.browser.conftest import needs_model
 from tests.support.server import Server, serving
+from tests.support.tiny_models import save_tiny
 from tests.support.visitor import Visitor
 
 PATIENCE_S = 120.0
@@ -75,10 +79,10 @@ def hold() -> Iterator[Callable[[int], None]]:
             os.kill(pid, signal.SIGKILL)
 
 
-def start(page: Page, server: Server, query: str = "") -> str:
+def start(page: Page, server: Server, query: str = "", model: str = MODEL) -> str:
     """Click the button as a person does; returns the run's id."""
-    Visitor(page=page).open(f"{server.url}/extract?models={MODEL}{query}")
-    page.get_by_role("button", name=re.compile(r"^Extract \d+ prompts? with")).click()
+    Visitor(page=page).open(f"{server.url}/extract?models={model}{query}")
+    page.get_by_role("button", name=re.compile(r"^Extract [\d,]+ prompts? with")).click()
     expect(page).to_have_url(re.compile(r"[?&]run="))
     return str(re.findall(r"[?&]run=([^&]+)", page.url)[0])
 
@@ -178,3 +182,48 @@ def test_three_runs_wait_for_their_turn(
     began = next(event.at for event in third if event.kind == "turn")
     assert ended <= began
     assert sorted(hashes(server.results)) == ["anger", "neutral"]
+
+
+def ray_workers(pid: int) -> list[int]:
+    """Processes of Ray that compute for a run, by the process that gives them their units."""
+    below = psutil.Process(pid).children(recursive=True)
+    return [each.pid for each in below if "_Worker" in " ".join(each.cmdline())]
+
+
+@pytest.mark.skipif(len(executor.offered()) == 1, reason="Ray is not installed (emoact[ray])")
+def test_a_run_on_ray_is_watched_by_worker_cancelled_and_resumed(
+    server: Server, visit: Visit, hold: Callable[[int], None], tmp_path: Path
+) -> None:
+    texts = (
+        f"The {emotion} text {n}." for emotion in ("joy", "fear", "neutral") for n in range(800)
+    )
+    rows = [{"text": text, "emotion": text.split()[1]} for text in texts]
+    data = tmp_path / "many.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = save_tiny("llama", tmp_path / "tiny")
+    window = visit()
+    page = window.page
+    run_id = start(page, server, f"&dataset={data}&executor=ray", str(model))
+    until(lambda: saved(server.results, run_id), "a first file is saved")
+    held = ray_workers(worker(server.results, run_id))
+    for pid in held:
+        hold(pid)
+    expect(page.get_by_text("worker-1, ").first).to_contain_text("prompts/s")
+    window.shoot("run_on_ray")
+    page.get_by_role("button", name="Cancel run").click()
+    expect(page.get_by_role("button", name="Resume run")).to_be_visible(timeout=PATIENCE_S * 1000)
+    assert state(server.results, run_id) == "cancelled"
+    kept = hashes(server.results)
+    assert 1 <= len(kept) < 3
+
+    page.get_by_role("button", name="Resume run").click()
+    expect(page.get_by_role("button", name="Look at the activations")).to_be_visible(
+        timeout=PATIENCE_S * 1000
+    )
+    # Must not happen: what was saved is computed again, or the run goes on elsewhere.
+    after = hashes(server.results)
+    assert len(after) == 3
+    assert {emotion: after[emotion] for emotion in kept} == kept
+    view = read_run(server.results, run_id)
+    assert (view.state, view.summary.executor, view.attempt) == ("finished", "ray", 2)
+    assert all(unit.worker is not None for unit in view.units)

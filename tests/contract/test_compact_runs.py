@@ -137,6 +137,7 @@ def test_a_run_that_keeps_pooled_vectors_is_analysed_and_its_norms_are_refused(
         assert unit.sites == ("resid_pre", "mlp_out")
         for pooling in poolings_of(unit):
             found = unit.pooled["mlp_out", pooling]()
+            np.testing.assert_array_equal(unit.pooled["mlp_out", pooling](1), found[:, 1:2])
             assert np.array_equal(found, expected[unit.emotion, pooling], equal_nan=True)
     capsys.readouterr()
     assert main(["verify", "--results", str(world.results), "--samples", "1", "--json"]) == 0

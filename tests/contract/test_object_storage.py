@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.request import Request, urlopen
 
 import pytest
 
 from emoact.analysis.saved import SavedAnalysis
+from emoact.causes.saved import save_once, saved_causes, verify_causes
 from emoact.cli import main
 from emoact.jobs.directory import RunDirectory
-from emoact.store.layout import results_folder, results_folders
+from emoact.store.layout import ResultsRoot, results_folder, results_folders
 from tests.support.numpy_engine import behave
+from tests.support.pages import ROOT, open_page
+from tests.support.planted_causes import plant_steering
 from tests.support.stand_in_world import World, saved_arrays
 
 s3fs = pytest.importorskip("s3fs")
@@ -124,6 +128,20 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     assert main(["analyze", "list", "--results", URL, "--json"]) == 0
     (analysis,) = json.loads(capsys.readouterr().out)["analyses"]
     SavedAnalysis.open(Path(results_folder(URL)) / "analysis" / analysis["id"]).check()
+
+    # A result about causes goes there once it is saved, and every page shows it elsewhere.
+    root = ResultsRoot(results_folder(URL))
+    planted = plant_steering(root.path)
+    save_once(root, planted.kind, planted.rests_on, Mock(), dict)
+    other_machine(world, monkeypatch, "pages")
+    monkeypatch.setenv("EMOACT_RESULTS", URL)
+    monkeypatch.chdir(ROOT)
+    for file in sorted((ROOT / "pages").glob("*.py")):
+        open_page(file.stem)
+    root = ResultsRoot(results_folder(URL))
+    assert [saved.id for saved in saved_causes(root, "steer")] == [planted.id]
+    assert not list(verify_causes(root))
+    assert saved_arrays(root.path) == expected
 
     # An object that vanished is named, and put back by the machine that has it.
     other_machine(world, monkeypatch, "second")

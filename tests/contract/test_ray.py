@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
-import signal
+import sys
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from unittest.mock import Mock
 
-import psutil
 import pytest
 
 from emoact.cli import main
+from emoact.errors import EmoactError
+from emoact.host.ray_run import run_on_ray
 from emoact.jobs import executor
-from tests.support.numpy_engine import behave
+from tests.support.numpy_engine import behave, numpy_engine
+from tests.support.ray_nodes import ThreeNodes
 from tests.support.stand_in_world import World, saved_arrays, words
 
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
+SEEDS = range(int(os.environ.get("EMOACT_SEEDS", "1")))
+_TRIES = 6
+_PATIENCE_S = 120.0
 
 needs_ray = pytest.mark.skipif(
     len(executor.offered()) == 1, reason="Ray is not installed (emoact[ray])"
@@ -29,48 +39,88 @@ def world(world: World) -> World:
     return world
 
 
-def workers_of(world: World) -> list[psutil.Process]:
-    """Processes of Ray below the run's worker."""
-    status = world.directory("mine").status()
-    assert status.worker is not None
-    try:
-        children = psutil.Process(status.worker.pid).children(recursive=True)
-        return [each for each in children if "_Worker" in " ".join(each.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Its workers have the environment of its nodes.
+        patch.setenv("EMOACT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        started = ThreeNodes()
+    yield started
+    started.end()
+
+
+def ended(world: World, run_id: str) -> str:
+    """State of a run once it is over; that of one which was killed is `crashed`."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (view := world.view(run_id)).summary.active or world.directory(run_id).lock_is_held():
+        assert time.monotonic() < deadline, view
+        time.sleep(0.05)
+    return view.state
 
 
 @needs_ray
-def test_workers_that_are_killed_leave_the_files_of_a_local_run(
-    world: World, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
+    seed: int,
+    nodes: ThreeNodes,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
-    """Workers are killed at random, then the run is cancelled and resumed."""
-    rng = random.Random(0)
+    """A worker is killed behind a gate; then things are lost at random, and the run is resumed."""
+    rng, lost = random.Random(seed), Counter[str]()
     gate = world.path / "gate"
-    model = world.model(pass_s=0.05)
+    model = world.model()
     assert main(words(world, model, results=world.path / "one")) == 0
     expected = saved_arrays(world.path / "one")
-    behave(model, gate=str(gate))
-    assert main(words(world, model, "--executor", "ray", "--run-id", "mine", "--detach")) == 0
-    world.wait("mine", lambda view: view.state == "running" and bool(workers_of(world)))
-    for _ in range(2):
-        with_unit = workers_of(world)
-        if with_unit:
-            os.kill(rng.choice(with_unit).pid, signal.SIGKILL)
-        time.sleep(1.0)
+    behave(model, gate=str(gate), pass_s=0.1)
+    nodes.mend()
     results = ["--results", str(world.results)]
-    assert main(["runs", "cancel", "mine", *results]) == 0
-    assert world.wait("mine").state == "cancelled"
+    on_ray = ["--executor", "ray", "--ray-address", nodes.address]
+    assert main(words(world, model, *on_ray, "--run-id", "mine", "--detach")) == 0
+    world.wait("mine", lambda view: any(unit.state == "running" for unit in view.units))
+    lost["worker"] += nodes.kill_worker(rng)
+    world.wait("mine", lambda view: any("a worker was lost" in note for note in view.notes))
     gate.touch()
-    assert main(["runs", "resume", "mine", *results]) == 0
-    view = world.wait("mine")
-    assert (view.state, view.summary.samples_done) == ("finished", 15)
-    assert any("a worker was lost" in note for note in view.notes)
+
+    def kill_driver(_: random.Random) -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            world.kill("mine")
+        return True
+
+    def duplicate(_: random.Random) -> bool:
+        # The same request at the same time, in a process of its own.
+        again = ["--shard", "1/1", "--run-id", "again", "--detach"]
+        return main(words(world, model, *again)) == 0
+
+    losses: dict[str, Callable[[random.Random], bool]] = {
+        "worker": nodes.kill_worker,
+        "node": nodes.kill_node,
+        "zombie": nodes.make_zombie,
+        "driver": kill_driver,
+        "duplicate": duplicate,
+    }
+    for kind in rng.sample(list(losses), rng.randint(1, 3)):
+        time.sleep(rng.uniform(0.0, 1.0))
+        if world.view("mine").summary.active:
+            lost[kind] += losses[kind](rng)
+    tries = 0
+    while (state := ended(world, "mine")) != "finished":
+        tries += 1
+        assert tries < _TRIES, (state, world.view("mine").error)
+        nodes.mend()
+        assert main(["runs", "resume", "mine", *results, "--detach"]) == 0
+    if lost["duplicate"]:
+        ended(world, "again.1-of-1")
+    for kind, count in lost.items():
+        record_property(kind, count)
+    assert saved_arrays(world.results) == expected
+    view = world.view("mine")
+    assert view.summary.samples_done == 15
     assert all(unit.worker is not None for unit in view.units if unit.state == "saved")
     capsys.readouterr()
     assert main(["runs", "show", "mine", *results, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["executor"] == "ray"
-    assert saved_arrays(world.results) == expected
     assert main(["verify", "--samples", "0", *results]) == 0
 
 
@@ -99,3 +149,15 @@ def test_without_ray_and_beside_it_the_request_is_refused(
     assert main(words(world, model, "--executor", "ray")) == 2
     assert "pip install 'emoact[ray]'" in capsys.readouterr().err
     assert not world.results.exists()
+
+
+@needs_ray
+def test_a_cluster_of_another_version_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = world.config(world.model(), executor="ray", ray_address="auto")
+    init = Mock(side_effect=RuntimeError("Version mismatch: the cluster was started with 2.9.0"))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(EmoactError, match="reached at auto: Version mismatch") as told:
+        run_on_ray(config, reporter=Mock(), plans={}, engine_for=numpy_engine)
+    assert "version of Ray" in str(told.value.remedy)

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -33,9 +34,9 @@ def states(world: World) -> dict[str, str]:
     return {each.run_id: look(each).state for each in run_directories(world.results / "runs")}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("EMOACT_SEEDS", "2"))))
 def test_shards_that_are_killed_and_repeated_leave_what_one_run_leaves(
-    seed: int, world: World
+    seed: int, world: World, record_property: Callable[[str, object], None]
 ) -> None:
     rng = random.Random(seed)
     model = world.model(pass_s=0.01)
@@ -55,6 +56,7 @@ def test_shards_that_are_killed_and_repeated_leave_what_one_run_leaves(
             with contextlib.suppress(ProcessLookupError):
                 os.kill(status.worker.pid, signal.SIGKILL)
         kills -= 1
+    record_property("shard", 5 - kills)
     for shard in shards:
         # Again, and once more: a shard that is done has nothing to do.
         assert main(words(world, model, "--shard", shard)) == 0

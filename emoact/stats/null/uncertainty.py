@@ -17,8 +17,8 @@ def bootstrap_counts(
     """Bootstrap counts of each scenario, drawn among those that hold the same classes."""
     rng = np.random.default_rng([seed, 3])
     pattern = design.pattern_of
-    # Of very many scenarios this is a large matrix, and no count comes near 32,767.
-    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int16)
+    # Of very many scenarios this is a large matrix; they are Poisson of mean 1, far below 127.
+    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int8)
     for value in range(int(pattern.max()) + 1):
         scenarios = np.flatnonzero(pattern == value)
         n = len(scenarios)

@@ -130,12 +130,14 @@ def _counted(texts: Sequence[str], **options: Any) -> tuple[csr_matrix, Sequence
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectoriser = CountVectorizer(dtype=np.float64, **options)
+    vectoriser = CountVectorizer(dtype=np.int32, **options)
     try:
         counts = vectoriser.fit_transform(texts)
     except ValueError:
         # Texts without a word leave an empty vocabulary and no feature.
         return csr_matrix((len(texts), 1)), ["word"]
+    # A byte for each count where they are that small.
+    counts.data = counts.data.astype(np.min_scalar_type(counts.data.max(initial=0)))
     return counts, vectoriser.get_feature_names_out()
 
 
@@ -151,14 +153,14 @@ def _sparse_decisions(
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
 
-    here, there = counts[train], counts[test]
-    seen = np.asarray(here.sum(axis=0)).ravel() > 0
+    seen = np.asarray(counts[train].sum(axis=0)).ravel() > 0
     if not seen.any():
         return np.zeros(int(test.sum()))
-    here, there = here[:, seen], there[:, seen]
+    here, there = (counts[part][:, seen].astype(np.float64) for part in (train, test))
     if weighted:
-        transformer = TfidfTransformer(sublinear_tf=True)
-        here, there = transformer.fit_transform(here), transformer.transform(there)
+        transformer = TfidfTransformer(sublinear_tf=True).fit(here)
+        # In place: of very many texts each copy is large.
+        here, there = (transformer.transform(part, copy=False) for part in (here, there))
     penalty_c = _TFIDF_C if weighted else 1.0
     if len(labels) <= MANY_PROMPTS:
         products, with_test = (here @ here.T).toarray(), (there @ here.T).toarray()

@@ -9,12 +9,14 @@ in this way.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from emoact.errors import EmoactError
+from emoact.store.protocol import Written
 from emoact.store.read.limits import Refused
 
 AGAIN = "Copy the file again, or extract the unit again."
@@ -60,6 +62,7 @@ class ArchiveWriter:
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
+        self._digest = hashlib.sha256()
         self._position = 0
         self._members: dict[str, Member] = {}
 
@@ -82,15 +85,17 @@ class ArchiveWriter:
         self._put(_local(name, member))
         self._put(content)
 
-    def finish(self) -> None:
+    def finish(self) -> Written:
         """Write the directory of members; nothing can be added afterwards."""
         start = self._position
         for name, member in self._members.items():
             self._put(_central(name, member))
         self._put(_end(len(self._members), start=start, size=self._position - start))
+        return Written(sha256=self._digest.hexdigest(), size=self._position)
 
     def _put(self, data: bytes) -> None:
         self._write(data)
+        self._digest.update(data)
         self._position += len(data)
 
 

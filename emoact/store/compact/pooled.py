@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +14,17 @@ from emoact import sites
 from emoact.errors import EmoactError
 from emoact.positions import POOLINGS, Pooling, pool_layers
 from emoact.sites import SiteName
-from emoact.store import pickle_opcodes
-from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
 from emoact.store.compact.arrays import Form, as_json, encode
 from emoact.store.compact.writing import (
     POOLED_DIMENSIONS,
-    add_plain_array,
+    checked_words,
     in_chunks,
-    root_document,
+    new_archive,
 )
 from emoact.store.protocol import Written
 from emoact.store.shard import Activations
 from emoact.store.unit import Samples, Unit
-from emoact.store.write import check_parts
 
 
 def write_pooled(
@@ -48,36 +44,14 @@ def write_pooled(
         EmoactError: The parts do not fit together, a site has no vectors, or the file could not be
             written.
     """
-    check_parts(shard.layout.lengths, tokens, token_strings, labels)
-    words: dict[str, Any] = {
-        "labels": list(labels),
-        "token_strings": [list(strings) for strings in token_strings],
-        "metadata": dict(metadata),
-    }
-    for name, value in words.items():
-        pickle_opcodes.plain(value, name)
+    words = checked_words(shard, tokens, token_strings, labels, metadata)
     sites.check_poolable(shard.layout.sites)
     unit = _unit_of(shard, tokens, words)
-    digest, size = hashlib.sha256(), 0
-    with replace_atomically(target) as file:
-
-        def write(data: bytes) -> None:
-            nonlocal size
-            file.write(data)
-            digest.update(data)
-            size += len(data)
-
-        archive = ArchiveWriter(write)
-        archive.add("zarr.json", as_json(root_document({**words, "keep": "pooled"}, "lossless")))
-        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
-        ids = np.concatenate([np.empty(0, np.int64), *tokens]).astype(np.int64)
-        add_plain_array(archive, "offsets", "edge", offsets)
-        add_plain_array(archive, "tokens", "position", ids)
+    with new_archive(target, {**words, "keep": "pooled"}, tokens) as archive:
         for name in unit.sites:
             for pooling in poolings_of(unit):
                 _add(archive, name, pooling, pool_unit(unit, name, pooling))
-        archive.finish()
-    return Written(sha256=digest.hexdigest(), size=size)
+        return archive.finish()
 
 
 def poolings_of(unit: Unit) -> tuple[Pooling, ...]:

@@ -141,17 +141,18 @@ class _Opened:
             return (length, *(1,) * (len(site.shape.split()) - 2), *form.row_shape)
         return (heads_of(form, self.offsets), length, length)
 
-    def pooled(self) -> dict[Any, Callable[[], np.ndarray[Any, np.dtype[Any]]]]:
+    def pooled(self) -> dict[Any, Callable[..., np.ndarray[Any, np.dtype[Any]]]]:
         """Readers of the arrays of pooled vectors."""
         return {name: functools.partial(self.vectors, form) for name, form in self.forms.items()}
 
-    def vectors(self, form: Form) -> Float32[np.ndarray, "prompt layer d"]:
-        """Pooled vectors of all layers."""
-        found = np.empty(form.shape, dtype=np.float32)
-        for layer in range(form.shape[1]):
+    def vectors(self, form: Form, only: int | None = None) -> Float32[np.ndarray, "prompt layer d"]:
+        """Pooled vectors of all layers, or of one."""
+        layers = range(form.shape[1]) if only is None else range(only, only + 1)
+        found = np.empty((form.shape[0], len(layers), *form.row_shape), dtype=np.float32)
+        for place, layer in enumerate(layers):
             for block in range(form.n_blocks):
                 start = block * form.chunk_rows
-                rows = found[start : start + form.chunk_rows, layer]
+                rows = found[start : start + form.chunk_rows, place]
                 rows[:] = self.chunk(form, layer, block)[: len(rows)]
         found.flags.writeable = False
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -52,14 +53,7 @@ def write_compact(
         EmoactError: The parts do not fit together, a value cannot be rounded, or the file could not
             be written.
     """
-    check_parts(shard.layout.lengths, tokens, token_strings, labels)
-    words = {
-        "labels": list(labels),
-        "token_strings": [list(strings) for strings in token_strings],
-        "metadata": dict(metadata),
-    }
-    for name, value in words.items():
-        pickle_opcodes.plain(value, name)
+    words = checked_words(shard, tokens, token_strings, labels, metadata)
     precision = precision_of(metadata)
     try:
         sharing = share_prefixes(tokens, functools.partial(_marks, shard))
@@ -67,6 +61,51 @@ def write_compact(
     except _PrefixesDifferError:
         # A difference that the last layer does not show; nothing is shared then.
         return _write(target, shard, tokens, words, precision, _nothing_shared(tokens))
+
+
+def checked_words(
+    shard: Activations,
+    tokens: Sequence[Int64[np.ndarray, "..."]],
+    token_strings: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What an archive holds beside arrays.
+
+    Raises:
+        EmoactError: The parts do not fit together, or hold other than plain values.
+    """
+    check_parts(shard.layout.lengths, tokens, token_strings, labels)
+    words: dict[str, Any] = {
+        "labels": list(labels),
+        "token_strings": [list(strings) for strings in token_strings],
+        "metadata": dict(metadata),
+    }
+    for name, value in words.items():
+        pickle_opcodes.plain(value, name)
+    return words
+
+
+@contextlib.contextmanager
+def new_archive(
+    target: str | os.PathLike[str],
+    words: Mapping[str, Any],
+    tokens: Sequence[Int64[np.ndarray, " _pos"]],
+    *,
+    precision: Precision = "lossless",
+    need: int = 0,
+) -> Iterator[ArchiveWriter]:
+    """An archive with its words, offsets and tokens; it takes its place once it was finished."""
+    with replace_atomically(target, need=need) as file:
+        archive = ArchiveWriter(file.write)
+        document = {"emoact_compact": FORMAT, "precision": precision, **words}
+        group = {"attributes": document, "zarr_format": 3, "node_type": "group"}
+        archive.add("zarr.json", as_json(group))
+        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+        ids = np.concatenate([np.empty(0, np.int64), *tokens]).astype(np.int64)
+        add_plain_array(archive, "offsets", "edge", offsets)
+        add_plain_array(archive, "tokens", "position", ids)
+        yield archive
 
 
 def precision_of(metadata: Mapping[str, Any]) -> Precision:
@@ -214,21 +253,7 @@ def _write(
         if name in shard.layout.sites
     }
     need = int(sum(form.n_bytes for form in forms.values()) / CompactStore.precisions[precision])
-    digest, size = hashlib.sha256(), 0
-    with replace_atomically(target, need=need) as file:
-
-        def write(data: bytes) -> None:
-            nonlocal size
-            file.write(data)
-            digest.update(data)
-            size += len(data)
-
-        archive = ArchiveWriter(write)
-        archive.add("zarr.json", as_json(root_document(words, precision)))
-        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
-        ids = np.concatenate([np.empty(0, np.int64), *tokens]).astype(np.int64)
-        add_plain_array(archive, "offsets", "edge", offsets)
-        add_plain_array(archive, "tokens", "position", ids)
+    with new_archive(target, words, tokens, precision=precision, need=need) as archive:
         add_plain_array(archive, "index", "position", sharing.index)
         for name, form in forms.items():
             archive.add(form.document_name, as_json(form.document()))
@@ -239,8 +264,7 @@ def _write(
             )
             for member, text in _packed(chunks, precision):
                 archive.add(member, text)
-        archive.finish()
-    return Written(sha256=digest.hexdigest(), size=size)
+        return archive.finish()
 
 
 def _packed(
@@ -261,15 +285,6 @@ def _packed(
                 yield first, packed.result()
         for first, packed in waiting:
             yield first, packed.result()
-
-
-def root_document(words: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
-    """The document of the group, with everything that is no array."""
-    return {
-        "attributes": {"emoact_compact": FORMAT, "precision": precision, **words},
-        "zarr_format": 3,
-        "node_type": "group",
-    }
 
 
 def _form(shard: Activations, site: Site, sharing: Sharing) -> Form:
