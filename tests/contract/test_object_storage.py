@@ -22,6 +22,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.causes.saved import save_once, saved_causes, verify_causes
 from emoact.cli import main
 from emoact.jobs.directory import RunDirectory
+from emoact.jobs.reporter import RunReporter
 from emoact.store.layout import ResultsRoot, results_folder, results_folders
 from tests.support.numpy_engine import behave
 from tests.support.pages import ROOT, open_page
@@ -32,7 +33,7 @@ s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("moto")
 
 URL = "s3://shelf/results"
-EMOTIONS = ("anger", "joy", "neutral")
+EMOTIONS = ("anger", "gratitude", "neutral")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     # A result about causes goes there once it is saved, and every page shows it elsewhere.
     root = ResultsRoot(results_folder(URL))
     planted = plant_steering(root.path)
-    save_once(root, planted.kind, planted.rests_on, Mock(), dict)
+    save_once(root, planted.kind, planted.rests_on, Mock(spec=RunReporter), dict)
     other_machine(world, monkeypatch, "pages")
     monkeypatch.setenv("EMOACT_RESULTS", URL)
     monkeypatch.chdir(ROOT)
@@ -145,7 +146,7 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
 
     # An object that vanished is named, and put back by the machine that has it.
     other_machine(world, monkeypatch, "second")
-    (gone,) = storage.glob("shelf/results/activations/*/*joy*")
+    (gone,) = storage.glob("shelf/results/activations/*/*gratitude*")
     storage.rm(gone)
     assert main(["verify", "--samples", "0", "--results", URL]) == 1
     assert "the object is not there any more" in capsys.readouterr().out

@@ -109,7 +109,8 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
         tries += 1
         assert tries < _TRIES, (state, world.view("mine").error)
         nodes.mend()
-        assert main(["runs", "resume", "mine", *results, "--detach"]) == 0
+        again = ["runs", "resume", "mine", *results, "--detach", *on_ray[2:]]
+        assert main(again) == 0
     if lost["duplicate"]:
         ended(world, "again.1-of-1")
     for kind, count in lost.items():
@@ -126,7 +127,7 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
 
 @needs_ray
 def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the_reason(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, nodes: ThreeNodes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = world.model(fail="the model is broken")
     nowhere = ["--executor", "ray", "--ray-address", "127.0.0.1:1"]
@@ -134,7 +135,8 @@ def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the
     assert "no head node of Ray answers" in capsys.readouterr().err
     assert main(words(world, model, "--executor", "ray", "--ray-address", "head")) == 2
     capsys.readouterr()
-    assert main(words(world, model, "--executor", "ray")) == 1
+    there = ["--executor", "ray", "--ray-address", nodes.address]
+    assert main(words(world, model, *there)) == 1
     assert "the model is broken" in capsys.readouterr().err
 
 
