@@ -19,6 +19,7 @@ from emoact.cli import main
 from emoact.errors import EmoactError
 from emoact.host.ray_run import run_on_ray
 from emoact.jobs import executor
+from emoact.jobs.views import RunView
 from tests.support.numpy_engine import behave, numpy_engine
 from tests.support.ray_nodes import ThreeNodes
 from tests.support.stand_in_world import World, saved_arrays, words
@@ -26,7 +27,7 @@ from tests.support.stand_in_world import World, saved_arrays, words
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
 SEEDS = range(int(os.environ.get("EMOACT_SEEDS", "1")))
 _TRIES = 6
-_PATIENCE_S = 120.0
+_PATIENCE_S = 200.0
 
 needs_ray = pytest.mark.skipif(
     len(executor.offered()) == 1, reason="Ray is not installed (emoact[ray])"
@@ -49,13 +50,18 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeNodes]:
     started.end()
 
 
-def ended(world: World, run_id: str) -> str:
-    """State of a run once it is over; that of one which was killed is `crashed`."""
+def until(world: World, holds: Callable[[RunView], bool], run_id: str = "mine") -> RunView:
     deadline = time.monotonic() + _PATIENCE_S
-    while (view := world.view(run_id)).summary.active or world.directory(run_id).lock_is_held():
+    while not holds(view := world.view(run_id)):
         assert time.monotonic() < deadline, view
         time.sleep(0.05)
-    return view.state
+    return view
+
+
+def ended(world: World, run_id: str) -> str:
+    """State of a run once it is over; that of one which was killed is `crashed`."""
+    lock = world.directory(run_id).lock_is_held
+    return until(world, lambda view: not view.summary.active and not lock(), run_id).state
 
 
 @needs_ray
@@ -78,9 +84,9 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
     results = ["--results", str(world.results)]
     on_ray = ["--executor", "ray", "--ray-address", nodes.address]
     assert main(words(world, model, *on_ray, "--run-id", "mine", "--detach")) == 0
-    world.wait("mine", lambda view: any(unit.state == "running" for unit in view.units))
+    until(world, lambda view: any(unit.state == "running" for unit in view.units))
     lost["worker"] += nodes.kill_worker(rng)
-    world.wait("mine", lambda view: any("a worker was lost" in note for note in view.notes))
+    until(world, lambda view: any("a worker was lost" in note for note in view.notes))
     gate.touch()
 
     def kill_driver(_: random.Random) -> bool:

@@ -12,12 +12,12 @@ import psutil
 
 _SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20}
 _HEALTH = {
-    "health_check_initial_delay_ms": 500,
-    "health_check_period_ms": 500,
-    "health_check_timeout_ms": 500,
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 3000,
     "health_check_failure_threshold": 2,
 }
-_DECLARED_DEAD_S = 3.0
+_DECLARED_DEAD_S = 9.0
 """Seconds after which the head has given up a node that does not answer."""
 
 
