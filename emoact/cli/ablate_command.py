@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_folder, add_options
+from emoact.cli.parsing import add_command, add_folder, add_number, add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,9 @@ def add(commands: Any) -> None:
     what.add_argument(
         "--emotion", metavar="LABEL", required=True, help="class whose direction is read out"
     )
-    what.add_argument(
+    add_number(
+        what,
         "--layer",
-        type=int,
-        metavar="N",
         required=True,
         help="layer at whose input the direction is read out, from 1 on",
     )
@@ -47,11 +46,10 @@ def add(commands: Any) -> None:
         "mlp and head); group: the heads that share keys and values; directions: the direction at "
         "all these layers at once",
     )
-    what.add_argument(
+    add_number(
+        what,
         "--at",
-        type=int,
         action="append",
-        metavar="N",
         help="layer of the parts; repeatable (default: all before --layer)",
     )
     how = parser.add_argument_group("how")
@@ -63,11 +61,8 @@ def add(commands: Any) -> None:
         "its mean over the neutral prompt of the same scenario",
     )
     add_options(how, "--neutral")
-    how.add_argument(
-        "--sentences",
-        type=int,
-        metavar="N",
-        help="most test scenarios whose sentences are read out (default: all)",
+    add_number(
+        how, "--sentences", help="most test scenarios whose sentences are read out (default: all)"
     )
     how.add_argument(
         "--word",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_list, add_options, add_sites
+from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, add_sites
 from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
 
@@ -76,28 +76,26 @@ def _add_options(parser: Parser) -> None:
         "neutral",
     )
     add_options(how, "--pooling")
-    how.add_argument(
+    add_number(
+        how,
         "--permutations",
-        type=int,
         default=2000,
-        metavar="N",
         help="relabellings behind every p-value, at least 1000 (default: %(default)s)",
     )
-    how.add_argument(
+    add_number(
+        how,
         "--alpha",
-        type=float,
         default=0.05,
         metavar="P",
         help="chance of any false alarm over layers, sites, emotions and models "
         "(default: %(default)s)",
     )
-    how.add_argument(
+    add_number(
+        how,
         "--controls",
-        type=int,
+        default=0,
         nargs="?",
         const=20,
-        default=0,
-        metavar="N",
         help="extract every token without context and N shuffles of the words of every prompt too, "
         "at least 20 (default without N: %(const)s); without them no verdict says more than "
         "inconclusive",

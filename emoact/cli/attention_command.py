@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_folder, add_options
+from emoact.cli.parsing import add_command, add_folder, add_number, add_options
 
 
 def add(commands: Any) -> None:
@@ -24,9 +24,9 @@ def add(commands: Any) -> None:
     attention.add_argument(
         "--emotion", metavar="LABEL", required=True, help="class whose prompts are read"
     )
-    attention.add_argument(
+    add_number(
+        attention,
         "--budget",
-        type=int,
         default=1_000,
         metavar="MB",
         help="megabytes above which patterns are reduced to entropy, masses and the 8 largest "

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_number, add_options
 from emoact.errors import RequestError
 from emoact.schema import Device
 
@@ -31,18 +31,13 @@ def add(commands: Any) -> None:
         help="an installed model",
     )
     add_options(parser, "--dataset", help="prompts; each label is a unit")
-    parser.add_argument(
-        "--repeat",
-        type=int,
-        default=3,
-        metavar="N",
-        help="rounds; ratios are given with their spread over them",
+    add_number(
+        parser, "--repeat", default=3, help="rounds; ratios are given with their spread over them"
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--every",
-        type=int,
         default=1,
-        metavar="N",
         help="ways that take one prompt at a time take every Nth prompt",
     )
     parser.add_argument(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
-from emoact.cli.parsing import Parser, add_command, add_options, add_sites
+from emoact.cli.parsing import Parser, add_command, add_number, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.jobs import executor
 from emoact.schema import (
@@ -143,22 +143,23 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="beginning of the response behind it, with --chat template",
     )
-    how.add_argument(
+    add_number(
+        how,
         "--generate",
-        type=int,
         metavar="K",
         help="let the model continue every prompt by at most K tokens, and save their activations "
         "and their text too (analyze --pooling mean_response)",
     )
-    how.add_argument(
+    add_number(
+        how,
         "--temperature",
         type=float,
         metavar="T",
         help="with --generate: draw each token at this temperature (default: the most probable "
         "one)",
     )
-    how.add_argument(
-        "--seed", type=int, metavar="S", help="with --temperature: seed of the draws (default: 0)"
+    add_number(
+        how, "--seed", metavar="S", help="with --temperature: seed of the draws (default: 0)"
     )
     add_sites(how, site_names(), f"; repeatable (default: {' and '.join(saved_sites())})")
     for name, about in (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from emoact.cli.output import nothing_in, print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_options, add_sites
+from emoact.cli.parsing import add_command, add_number, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.schema import Precision
 from emoact.sites import vector_sites
@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
     add_options(norms, "--model", help="only this model, by its folder; repeatable")
     add_options(norms, "--emotion", help="only this emotion; repeatable")
     add_sites(norms, vector_sites(), "; only this site; repeatable")
-    norms.add_argument("--layer", type=int, metavar="N", help="only this layer, counted from 0")
+    add_number(norms, "--layer", help="only this layer, counted from 0")
     norms.add_argument("--prompt", metavar="ID", help="only this prompt")
     add_options(norms, "--csv", "--json")
 

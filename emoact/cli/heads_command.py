@@ -7,7 +7,7 @@ from typing import Any
 
 from emoact.cli.causes_following import answer
 from emoact.cli.lens_command import add_direction, direction_fields
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_number, add_options
 from emoact.errors import RequestError
 
 
@@ -35,13 +35,7 @@ def add(commands: Any) -> None:
         default="component",
         help="with --text, what a row of the table is",
     )
-    heads.add_argument(
-        "--permutations",
-        type=int,
-        default=2000,
-        metavar="N",
-        help="relabellings within scenarios",
-    )
+    add_number(heads, "--permutations", default=2000, help="relabellings within scenarios")
     add_options(
         heads, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json"
     )

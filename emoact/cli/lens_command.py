@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_folder, add_options
+from emoact.cli.parsing import add_command, add_folder, add_number, add_options
 
 
 def add(commands: Any) -> None:
@@ -20,10 +20,8 @@ def add(commands: Any) -> None:
         run=_lens,
     )
     add_direction(lens)
-    lens.add_argument(
-        "--random", type=int, default=100, metavar="N", help="random directions, at least 20"
-    )
-    lens.add_argument("--top", type=int, default=10, metavar="N", help="tokens at each end")
+    add_number(lens, "--random", default=100, help="random directions, at least 20")
+    add_number(lens, "--top", default=10, help="tokens at each end")
     add_options(lens, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
 
 
@@ -35,9 +33,7 @@ def add_direction(parser: argparse._ActionsContainer) -> None:
         "--emotion", metavar="LABEL", required=True, help="class that the direction points to"
     )
     add_options(parser, "--neutral")
-    parser.add_argument(
-        "--layer", type=int, metavar="N", required=True, help="of the direction, counted from 0"
-    )
+    add_number(parser, "--layer", required=True, help="of the direction, counted from 0")
     parser.add_argument(
         "--site",
         choices=("resid_pre", "resid_mid", "resid_post"),

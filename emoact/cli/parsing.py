@@ -163,6 +163,14 @@ def add_options(container: argparse._ActionsContainer, *names: str, **changes: A
         container.add_argument(name, **fields)
 
 
+def add_number(
+    container: argparse._ActionsContainer, name: str, default: Any = None, **fields: Any
+) -> None:
+    """Add an option that takes a number: a whole one, unless its default or `type` is a float."""
+    kind = float if isinstance(default, float) else int
+    container.add_argument(name, **{"type": kind, "default": default, "metavar": "N", **fields})
+
+
 def _shipped(name: str) -> str:
     """A shipped file below the working directory, else the one beside the package."""
     beside = Path(__file__).parents[2] / name

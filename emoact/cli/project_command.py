@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli.causes_following import answer
 from emoact.cli.lens_command import add_direction, direction_fields
 from emoact.cli.output import print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_number, add_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +38,7 @@ def add(commands: Any) -> None:
     project.add_argument(
         "--by", choices=("token", "passage"), default="token", help="what a row of the table is"
     )
-    project.add_argument(
-        "--top", type=int, default=20, metavar="N", help="tokens and passages at each end"
-    )
+    add_number(project, "--top", default=20, help="tokens and passages at each end")
     add_options(project, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
 
 

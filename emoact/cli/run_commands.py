@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import confirmed, print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_list, add_options
+from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         help="of a run on Ray: the cluster that it may join again",
     )
     logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
-    logs.add_argument("--lines", type=int, default=40, metavar="N", help="number of lines")
+    add_number(logs, "--lines", default=40, help="number of lines")
     delete = _of_one(
         actions, "delete", "Remove a run's directory; the activations it wrote stay.", _delete
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say, write_table
-from emoact.cli.parsing import add_command, add_options, add_sites
+from emoact.cli.parsing import add_command, add_number, add_options, add_sites
 from emoact.errors import RequestError
 from emoact.sites import site, vector_sites
 
@@ -47,12 +47,7 @@ def add(commands: Any) -> None:
     )
     sites = [name for name in vector_sites() if site(name).layers == "all"]
     add_sites(sentence, sites, " (default: the first that was saved)", action="store")
-    sentence.add_argument(
-        "--layer",
-        type=int,
-        metavar="N",
-        help="of distances, counted from 0 (default: the middle one)",
-    )
+    add_number(sentence, "--layer", help="of distances, counted from 0 (default: the middle one)")
     add_options(sentence, "--norm", help="kind of norm, by token and by layer")
     add_options(sentence, "--csv", "--json")
 

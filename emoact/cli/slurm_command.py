@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.extract_command import add_request, prepared, request_of
 from emoact.cli.output import print_json, say
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_number, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def add(commands: Any) -> None:
     )
     add_request(parser)
     array = parser.add_argument_group("array")
-    array.add_argument(
-        "--shards", type=int, required=True, metavar="N", help="tasks of the array, from 1"
-    )
+    add_number(array, "--shards", required=True, help="tasks of the array, from 1")
     for name, metavar, about in (
         ("--cpus", "N", "cores of a task (default: 4)"),
         ("--memory", "SIZE", "memory of a task, as SLURM reads it (default: by the estimate)"),

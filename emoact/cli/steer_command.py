@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.causes_following import answer
-from emoact.cli.parsing import add_command, add_folder, add_options
+from emoact.cli.parsing import add_command, add_folder, add_number, add_options
 
 
 def add(commands: Any) -> None:
@@ -24,15 +24,15 @@ def add(commands: Any) -> None:
     add_options(what, "--results")
     add_folder(what, required=False)
     add_options(what, "--emotion", help="class whose direction is added; repeatable (default: all)")
-    what.add_argument(
+    add_number(
+        what,
         "--layer",
-        type=int,
         action="append",
-        metavar="N",
         help="layer at whose input it is added, from 0 on; repeatable (default: five over the "
         "depth)",
     )
-    what.add_argument(
+    add_number(
+        what,
         "--dose",
         type=float,
         action="append",
@@ -42,7 +42,8 @@ def add(commands: Any) -> None:
     )
     how = parser.add_argument_group("how")
     add_options(how, "--neutral", "--pooling")
-    how.add_argument(
+    add_number(
+        how,
         "--control-dose",
         type=float,
         action="append",
@@ -50,24 +51,18 @@ def add(commands: Any) -> None:
         help="dose at which all controls run and a verdict is given; repeatable (default: every "
         "dose where one emotion is steered at one layer with up to three, else 1)",
     )
-    how.add_argument(
-        "--random",
-        type=int,
-        default=100,
-        metavar="N",
-        help="random directions, at least 100 (default: %(default)s)",
+    add_number(
+        how, "--random", default=100, help="random directions, at least 100 (default: %(default)s)"
     )
-    how.add_argument(
+    add_number(
+        how,
         "--shuffled",
-        type=int,
         default=20,
-        metavar="N",
         help="directions of shuffled labels, at least 20 (default: %(default)s)",
     )
-    how.add_argument(
+    add_number(
+        how,
         "--sentences",
-        type=int,
-        metavar="N",
         help="most test scenarios whose sentences are scored (default: all where one emotion is "
         "steered at one layer with up to three doses, else 6)",
     )

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, say
-from emoact.cli.parsing import add_command, add_options
+from emoact.cli.parsing import add_command, add_number, add_options
 from emoact.errors import RequestError
 from emoact.schema import Finding
 
@@ -25,11 +25,10 @@ def add(commands: Any) -> None:
         run=_verify,
     )
     add_options(verify, "--results")
-    verify.add_argument(
+    add_number(
+        verify,
         "--samples",
-        type=int,
         default=2,
-        metavar="N",
         help="prompts per file to recompute one at a time through TransformerLens, where the model "
         "is installed; 0 leaves it out",
     )
