@@ -18,9 +18,8 @@ from emoact.report.document import Document
 from emoact.report.html import to_html
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
-from emoact.report.parts_causes import causes
+from emoact.report.parts_causes import causes, heads
 from emoact.report.parts_data import data
-from emoact.report.parts_heads import heads
 from emoact.report.parts_models import conclusion, limits, models, overview, when
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification

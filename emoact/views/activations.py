@@ -128,7 +128,7 @@ def findings(units: tuple[UnitMeasures, ...]) -> tuple[ActivationFinding, ...]:
     return activation_findings(units)
 
 
-def layer_control(*, shown: bool = True) -> Control[Activations]:
+def layer_control() -> Control[Activations]:
     """A slider over the layers that all files of the view have; the middle one at first."""
 
     def layers(source: Activations, choice: Choice) -> range:
@@ -141,7 +141,7 @@ def layer_control(*, shown: bool = True) -> Control[Activations]:
         kind="layer",
         options=layers,
         default=lambda source, choice: len(layers(source, choice)) // 2,
-        when=lambda _source, choice: shown and choice.get("of") != "lengths",
+        when=lambda _source, choice: choice.get("of") != "lengths",
         width=340,
     )
 
