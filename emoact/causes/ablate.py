@@ -251,11 +251,6 @@ def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) 
     )
 
 
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {"id": saved.id, "path": str(saved.path), **saved.found}
-
-
 def table_of(saved: SavedCause) -> pd.DataFrame:
     """Its ablations, the largest effects first."""
     import pandas as pd
@@ -294,9 +289,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
             f"{n_tied} of {len(rows)} ablations have exactly the same effect as another one; such "
             "ties usually mean that they change nothing, or that one value decided all."
         )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    return said + saved.cautions
 
 
 def odds_of(saved: SavedCause) -> dict[str, str] | None:

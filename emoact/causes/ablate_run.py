@@ -7,53 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from emoact.causes.ablate import KIND, AblateSettings, AblateWork, rests_on
+from emoact.causes.ablate import AblateSettings
 from emoact.causes.ablation import Ablations, Means, Part, Readout, part_means
-from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
+from emoact.causes.contributions import Target
+from emoact.causes.direction import pooled_at
+from emoact.causes.loaded import Loaded, design_of_units, saved_prompts, scenarios_of
 from emoact.causes.passes import Text
-from emoact.causes.saved import save_once
-from emoact.causes.steer import SITE
-from emoact.causes.steer_run import scenarios_of
 from emoact.causes.steering import Split, split_scenarios
-from emoact.decode import decode, encode
+from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.engine import EngineFor
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.reporter import RunReporter
-from emoact.positions import pool_sample
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_named
 from emoact.store.unit import Unit
 
 
-def run_ablate(
-    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
-) -> None:
-    """Compute and save what is asked for, unless it is on disk.
+def found_ablations(asked: Loaded) -> dict[str, Any]:
+    """What changes without each of the parts that are asked for.
 
     Raises:
         CancelledError: The reporter was asked to stop.
-        EmoactError: The model is not that of the files, or the disk failed.
         RequestError: A scenario lacks what stands in place of a part.
     """
-    work = decode(AblateWork, request.asked, where="the request for ablations")
-    units = [read_named(root, work.folder, name) for name in work.units]
-    basis = rests_on(units, work.settings)
-
-    def found() -> dict[str, Any]:
-        engine = saved_model(units, request, reporter, engine_for)
-        return _computed(units, work, reporter, engine)
-
-    save_once(root, KIND, basis, reporter, found)
-
-
-def _computed(
-    units: Sequence[Unit], work: AblateWork, reporter: RunReporter, engine: BridgeEngine
-) -> dict[str, Any]:
-    settings, design = work.settings, design_of_units(units)
+    units, settings, engine = asked.units, asked.work.settings, asked.engine
+    design, reporter = design_of_units(units), asked.reporter
     names = scenarios_of(units)
     split = split_scenarios(
         design,
@@ -76,13 +53,12 @@ def _computed(
     ]
     test = np.flatnonzero(split.test)
     texts = [prompts[at] for at in test]
-    direct = bool(engine.facts.plan.get("direct", False))
     ablations = Ablations(
         engine.bridge,
         texts,
         read=settings.layer,
         directions=_directions(units, settings, split),
-        direct=direct,
+        direct=asked.direct,
         on_pass=reporter.check_cancelled,
     )
     replacement = None
@@ -90,7 +66,7 @@ def _computed(
         reporter.step("analyze", model="", detail="what stands in place of the parts", share=0.0)
         is_neutral = design.label_of == design.index(settings.neutral)
         replacement = _replacement(
-            engine, prompts, settings, split, is_neutral, np.asarray(names), direct
+            engine, prompts, settings, split, is_neutral, np.asarray(names), asked.direct
         )
     at = settings.at or tuple(range(settings.layer))
     # All parts of a layer share the passes up to it.
@@ -116,13 +92,11 @@ def _computed(
         row["tied"] = totals.count(row["total"]) > 1
     contrast = _contrast(own, settings) @ np.array([each.projection for each in before])
     return {
-        "model": work.folder,
         "settings": encode(settings),
         "train_scenarios": list(split.train_scenarios),
         "test_scenarios": list(split.test_scenarios),
         "contrast": float(contrast),
         "words": list(settings.class_words),
-        "random_weights": engine.facts.random_weights,
         "ablations": rows,
     }
 
@@ -201,20 +175,13 @@ def _contrast(
 
 def _directions(units: Sequence[Unit], settings: AblateSettings, split: Split) -> np.ndarray:
     """Directions of the training prompts at the input of every layer up to the read one."""
-    prompts = [each for unit in units for each in saved_prompts(unit)]
     emotion = np.array([unit.emotion == settings.emotion for unit in units for _ in unit.lengths])
     found = []
     for layer in range(settings.layer + 1):
-        rows = [sample for unit in units for sample in unit.site(SITE)[layer]]
-        pooled = np.stack(
-            [
-                pool_sample(rows[at], content=prompts[at].content).astype(np.float64)
-                if split.train[at]
-                else np.zeros(rows[at].shape[1])
-                for at in range(len(rows))
-            ]
-        )
-        means = [pooled[split.train & own].mean(axis=0) for own in (emotion, ~emotion)]
+        pooled = np.concatenate([pooled_at(unit, Target(layer=layer)) for unit in units])
+        means = [
+            pooled[split.train & own].mean(axis=0, dtype=np.float64) for own in (emotion, ~emotion)
+        ]
         found.append(means[0] - means[1])
     if not np.linalg.norm(found[-1]):
         raise RequestError(f"{settings.emotion} and {settings.neutral} have the same mean")

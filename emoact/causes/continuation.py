@@ -49,8 +49,11 @@ def continued(
     layer: int,
     vector: Float[np.ndarray, " d_model"],
     generation: Generation,
+    from_last: bool = False,
 ) -> Mapping[str, Continued]:
     """The prompt continued `plain` and `steered`, both scored with and without the direction.
+
+    The direction is added behind the BOS, or from the last token of the prompt on.
 
     Raises:
         RequestError: The model has no such layer, the vector has another width, or the text would
@@ -74,7 +77,8 @@ def continued(
     device = next(bridge.original_model.parameters()).device
     # The weights are read once for both, which is most of the time of one token.
     generator = Generator(bridge, device, direct=direct, budget=2 * engine.context)
-    adder = _Adder(vector, prompt.content_start)
+    start = len(prompt.ids) - 1 if from_last else prompt.content_start
+    adder = _Adder(vector, start)
     with shortcut(bridge, ()) if direct else nullcontext(), _few_threads(bridge.original_model):
         block = blocks_of(bridge)[layer]
         handle = block.register_forward_pre_hook(adder, with_kwargs=True)
@@ -84,7 +88,7 @@ def continued(
             handle.remove()
     written = dict(zip(("plain", "steered"), both, strict=True))
     texts = [
-        Text(ids=each.ids, changed_from=prompt.content_start, scored=(1, len(each.ids)))
+        Text(ids=each.ids, changed_from=start, scored=(1, len(each.ids)))
         for each in written.values()
     ]
     upper = UpperLayers(bridge, texts, layer=layer, direct=direct)
@@ -117,7 +121,7 @@ def _few_threads(model: nn.Module) -> Iterator[None]:
 
 
 class _Adder:
-    """A hook that adds a vector behind the BOS of the second of two rows.
+    """A hook that adds a vector from a position of the second of two rows on.
 
     It does so also where earlier positions are cached.
     """

@@ -163,16 +163,7 @@ def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
 
 def saved_heads(root: ResultsRoot) -> tuple[SavedCause, ...]:
     """Results with the figures of this version, newest first; others are computed again."""
-    return tuple(
-        each
-        for each in saved_causes(root, KIND)
-        if each.rests_on.get("method_version") == METHOD_VERSION
-    )
-
-
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {"id": saved.id, "path": str(saved.path), **saved.found}
+    return saved_causes(root, KIND, version=METHOD_VERSION)
 
 
 def table_of(saved: SavedCause) -> pd.DataFrame:
@@ -228,9 +219,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
             f"None of {len(table)} components differs from relabelled prompts (p > {ALPHA:g}, "
             "corrected for all components)."
         )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    return said + saved.cautions
 
 
 def shares_of(saved: SavedCause) -> dict[str, float]:

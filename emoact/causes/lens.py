@@ -201,21 +201,7 @@ def _upper(values: Float[np.ndarray, "draw rank"]) -> Float64[np.ndarray, " rank
 
 def saved_lenses(root: ResultsRoot) -> tuple[SavedCause, ...]:
     """Results with the figures of this version, newest first."""
-    return tuple(
-        each
-        for each in saved_causes(root, KIND)
-        if each.rests_on.get("method_version") == METHOD_VERSION
-    )
-
-
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {
-        "id": saved.id,
-        "path": str(saved.path),
-        **saved.found,
-        "sentences": sentences_of(saved),
-    }
+    return saved_causes(root, KIND, version=METHOD_VERSION)
 
 
 def table_of(saved: SavedCause) -> pd.DataFrame:
@@ -242,6 +228,4 @@ def sentences_of(saved: SavedCause) -> list[str]:
             f"{first['logit']:+.3g}, 95 % of {found['n_random']} random directions with the "
             f"covariance of neutral prompts end at {first['random_95']:+.3g}, p = {p})."
         )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    return said + saved.cautions

@@ -9,55 +9,35 @@ import torch
 from jaxtyping import Float
 
 from emoact.causes.direction import direction_of
-from emoact.causes.heads_run import saved_model
-from emoact.causes.lens import KIND, Ends, LensWork, found_of, rests_on
-from emoact.causes.saved import save_once
-from emoact.decode import decode, encode
+from emoact.causes.lens import Ends, found_of
+from emoact.causes.loaded import Loaded
+from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.engine import EngineFor
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.reporter import RunReporter
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_named
 
 _LARGEST = 4_000_000
 """Most logits in memory at once."""
 
 
-def run_lens(
-    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
-) -> None:
-    """Compute and save what is asked for, unless it is on disk.
+def found_lens(asked: Loaded) -> dict[str, Any]:
+    """The tokens of the direction that is asked for.
 
     Raises:
-        CancelledError: The reporter was asked to stop.
-        EmoactError: The model is not that of the files, or the disk failed.
+        RequestError: There is no direction.
     """
-    work = decode(LensWork, request.asked, where="the request for a logit lens")
-    units = [read_named(root, work.folder, name) for name in work.units]
-    basis = rests_on(units, work)
-
-    def found() -> dict[str, Any]:
-        engine = saved_model(units, request, reporter, engine_for)
-        direction = direction_of(units[0], units[1], work.target)
-        settings = work.settings
-        reporter.step("analyze", model="", detail="unembedding", share=0.5)
-        every = np.vstack([direction.vector, direction.random(settings.n_random, settings.seed)])
-        ends = ends_of(engine, every, settings.n_tokens)
-        ends_found = found_of(ends, token_strings(engine, ends))
-        return {
-            "model": work.folder,
-            "emotion": work.emotion,
-            "neutral": settings.neutral,
-            "target": encode(work.target),
-            "random_weights": engine.facts.random_weights,
-            "direction_norm": direction.norm,
-            "n_random": settings.n_random,
-            **ends_found,
-        }
-
-    save_once(root, KIND, basis, reporter, found)
+    work, settings = asked.work, asked.work.settings
+    direction = direction_of(asked.units[0], asked.units[1], work.target)
+    asked.reporter.step("analyze", model="", detail="unembedding", share=0.5)
+    every = np.vstack([direction.vector, direction.random(settings.n_random, settings.seed)])
+    ends = ends_of(asked.engine, every, settings.n_tokens)
+    return {
+        "emotion": work.emotion,
+        "neutral": settings.neutral,
+        "target": encode(work.target),
+        "direction_norm": direction.norm,
+        "n_random": settings.n_random,
+        **found_of(ends, token_strings(asked.engine, ends)),
+    }
 
 
 @torch.inference_mode()

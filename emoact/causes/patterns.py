@@ -113,6 +113,11 @@ class PatternsWork:
     unit: str
     form: Form
 
+    @property
+    def units(self) -> tuple[str]:
+        """As of other kinds of work."""
+        return (self.unit,)
+
 
 def bytes_of(lengths: Sequence[int], n_layers: int, n_heads: int, form: Form) -> int:
     """Bytes that patterns of prompts of these lengths take."""
@@ -325,19 +330,7 @@ def _members(file: BinaryIO, sample: int, most: int) -> Iterator[tuple[str, np.n
 
 def saved_patterns(root: ResultsRoot) -> tuple[SavedCause, ...]:
     """Results with the figures of this version, newest first."""
-    return tuple(
-        each
-        for each in saved_causes(root, KIND)
-        if each.rests_on.get("method_version") == METHOD_VERSION
-    )
-
-
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result, without the tokens of every prompt."""
-    left_out = ("strings", "content")
-    found = {name: value for name, value in saved.found.items() if name not in left_out}
-    patterns = str(saved.path.parent / FILE)
-    return {"id": saved.id, "path": str(saved.path), "patterns": patterns, **found}
+    return saved_causes(root, KIND, version=METHOD_VERSION)
 
 
 def table_of(saved: SavedCause) -> pd.DataFrame:
@@ -356,6 +349,4 @@ def sentences_of(saved: SavedCause) -> list[str]:
         f"{numbers.size(found['size'])} ({found['form']}); {resting} of {len(table)} heads have "
         "more than half of their weight on the first position."
     ]
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    return said + saved.cautions

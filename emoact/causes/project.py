@@ -264,16 +264,6 @@ def rests_on(units: Sequence[Unit], work: ProjectWork) -> dict[str, Any]:
     }
 
 
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {
-        "id": saved.id,
-        "path": str(saved.path),
-        **saved.found,
-        "sentences": sentences_of(saved),
-    }
-
-
 def table_of(saved: SavedCause, by: str = "token") -> pd.DataFrame:
     """Its tokens or passages: those that project most, then those that project least."""
     return table_by(saved.found, by)
@@ -295,9 +285,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
             f"{numbers.plural(found['n_cut'], 'passage')} had more tokens than the context; the "
             "rest of them was left out."
         )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    return said + saved.cautions
 
 
 def said_of(found: Mapping[str, Any]) -> str:

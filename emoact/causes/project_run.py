@@ -10,64 +10,47 @@ from typing import Any
 import numpy as np
 
 from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of
-from emoact.causes.heads_run import saved_model
-from emoact.causes.project import KIND, ProjectWork, passages_of, rests_on
-from emoact.causes.saved import save_once
-from emoact.decode import decode, encode
+from emoact.causes.loaded import Loaded
+from emoact.causes.project import ProjectWork, passages_of
+from emoact.decode import encode
 from emoact.errors import RequestError
-from emoact.extraction.engine import Engine, EngineFor
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.reporter import RunReporter
+from emoact.extraction.engine import Engine
 from emoact.sites import SiteName
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_named
 
 _TOGETHER = 64
 """Passages that are tokenised and sorted into passes together."""
 
 
-def run_project(
-    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
-) -> None:
-    """Compute and save what is asked for, unless it is on disk.
+def found_projections(asked: Loaded) -> dict[str, Any]:
+    """What of the text projects most and least.
 
     Raises:
         CancelledError: The reporter was asked to stop.
-        EmoactError: The model is not that of the files, the text is gone, or the disk failed.
+        RequestError: The text is gone, is not UTF-8, or has no tokens.
     """
-    work = decode(ProjectWork, request.asked, where="the request for projections")
-    units = [read_named(root, work.folder, name) for name in work.units]
-    basis = rests_on(units, work)
+    work, reporter = asked.work, asked.reporter
+    direction = direction_of(asked.units[0], asked.units[1], work.target)
+    size = max(1, Path(work.file).stat().st_size)
 
-    def found() -> dict[str, Any]:
-        engine = saved_model(units, request, reporter, engine_for)
-        direction = direction_of(units[0], units[1], work.target)
-        size = max(1, Path(work.file).stat().st_size)
+    def on_read(n_bytes: int, extremes: Extremes) -> None:
+        reporter.check_cancelled()
+        reporter.step(
+            "extract",
+            model=work.folder,
+            detail=f"{extremes.n_tokens:,} tokens",
+            done=min(n_bytes, size),
+            total=size,
+            share=min(1.0, n_bytes / size),
+        )
 
-        def on_read(n_bytes: int, extremes: Extremes) -> None:
-            reporter.check_cancelled()
-            reporter.step(
-                "extract",
-                model=work.folder,
-                detail=f"{extremes.n_tokens:,} tokens",
-                done=min(n_bytes, size),
-                total=size,
-                share=min(1.0, n_bytes / size),
-            )
-
-        projected = project_file(engine, direction, work, on_read)
-        return {
-            "model": work.folder,
-            "emotion": work.emotion,
-            "neutral": work.neutral,
-            "target": encode(work.target),
-            "file": work.file,
-            "random_weights": engine.facts.random_weights,
-            "direction_norm": direction.norm,
-            **projected,
-        }
-
-    save_once(root, KIND, basis, reporter, found)
+    return {
+        "emotion": work.emotion,
+        "neutral": work.neutral,
+        "target": encode(work.target),
+        "file": work.file,
+        "direction_norm": direction.norm,
+        **project_file(asked.engine, direction, work, on_read),
+    }
 
 
 def project_file(

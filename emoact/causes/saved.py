@@ -23,6 +23,9 @@ CAUSES_VERSION = 1
 ARCHIVE = "patterns.npz"
 """Arrays beside a result, where its kind has some."""
 
+RANDOM_WORDS = "The weights are random; this says nothing about emotion."
+
+_LONG = ("strings", "content")
 _DIGITS = 20
 _LARGEST = 200_000_000
 
@@ -44,6 +47,23 @@ class SavedCause:
     kind: str
     rests_on: Mapping[str, Any]
     found: Mapping[str, Any]
+
+    @property
+    def results(self) -> Path:
+        """The results folder that holds it."""
+        return self.path.parents[2]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """In plain JSON, without the tokens of every prompt."""
+        found = {name: each for name, each in self.found.items() if name not in _LONG}
+        archive = {"patterns": str(self.path.parent / ARCHIVE)} if "sha256" in found else {}
+        return {"id": self.id, "path": str(self.path), **archive, **found}
+
+    @property
+    def cautions(self) -> list[str]:
+        """What is to be said behind every answer: that the weights are random."""
+        return [RANDOM_WORDS] if self.found["random_weights"] else []
 
 
 def cause_id(kind: str, rests_on: Mapping[str, Any]) -> str:
@@ -141,15 +161,17 @@ def _refused(path: Path, why: str) -> FileRefusedError:
     )
 
 
-def saved_causes(root: ResultsRoot, kind: str) -> tuple[SavedCause, ...]:
-    """The readable results of a kind, newest first."""
+def saved_causes(
+    root: ResultsRoot, kind: str, *, version: int | None = None
+) -> tuple[SavedCause, ...]:
+    """The readable results of a kind, newest first; of all versions, or with the figures of one."""
     found = []
     for path in root.causes.glob(f"*/{kind}.json"):
         try:
             saved = read_cause(root, kind, path.parent.name)
         except (FileRefusedError, RequestError):
             continue
-        if saved is not None:
+        if saved is not None and version in (None, saved.rests_on.get("method_version")):
             found.append((path.stat().st_mtime, path.parent.name, saved))
     return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
 

@@ -8,9 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from jaxtyping import Float64
-
 from emoact import numbers
 from emoact.causes.chosen import check_pooling, unit_digest, units_of
 from emoact.causes.prepared import (
@@ -33,7 +30,7 @@ from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
-from emoact.positions import Pooling, pool_sample
+from emoact.positions import Pooling
 from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
@@ -240,27 +237,6 @@ def default_layers(n_layers: int) -> tuple[int, ...]:
     """Five layers over the depth, or all of a model with fewer."""
     n = min(N_LAYERS, n_layers)
     return tuple(int((place + 0.5) * n_layers / n) for place in range(n))
-
-
-def direction_of(
-    units: Sequence[Unit], emotion: str, neutral: str, layer: int
-) -> Float64[np.ndarray, " d_model"]:
-    """The plain direction over all prompts of a model, for an illustration.
-
-    Raises:
-        RequestError: A class is not there, or the files hold no `resid_pre`.
-    """
-    means = []
-    for label in (emotion, neutral):
-        found = [unit for unit in units if unit.emotion == label and SITE in unit.sites]
-        if not found:
-            raise RequestError(f"the files hold no {SITE} of {label}")
-        rows = found[0].site(SITE)[layer]
-        pooled = [
-            pool_sample(row, content=span) for row, span in zip(rows, found[0].content, strict=True)
-        ]
-        means.append(np.mean(pooled, axis=0, dtype=np.float64))
-    return np.asarray(means[0] - means[1])
 
 
 def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:

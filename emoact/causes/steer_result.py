@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,6 @@ from emoact.causes.saved import SavedCause
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def document(saved: SavedCause) -> Mapping[str, Any]:
-    """The JSON document of a result."""
-    return {"id": saved.id, "path": str(saved.path), **saved.found}
 
 
 def table_of(saved: SavedCause) -> pd.DataFrame:
@@ -29,7 +25,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
     """What a result says, each sentence with its figures."""
     found = saved.found
     rows = strongest_of_each(saved)
-    said = [_sentence(row, found) for row in rows]
+    said = [_sentence(row, n_cells(saved)) for row in rows]
     said += [
         f'Without steering, the sentence "{prefix}" before the text changes {row["emotion"]} '
         f"sentences by {numbers.signed(row['prompt_only'])} nats a token."
@@ -37,16 +33,18 @@ def sentences_of(saved: SavedCause) -> list[str]:
         for prefix in [found["prefixes"].get(row["emotion"])]
         if prefix is not None
     ]
-    broken = [row for row in found["effects"] if row["verdict"] == "not finite"]
-    if broken:
-        doses = sorted({row["dose"] for row in broken})
-        said.append(
-            f"At the doses {numbers.listed([f'{dose:g}' for dose in doses])} some "
-            "log-probabilities are not finite; nothing is said of them."
-        )
-    if found["random_weights"]:
-        said.append("The weights are random; this says nothing about emotion.")
-    return said
+    said += broken_words(saved)
+    return said + saved.cautions
+
+
+def broken_words(saved: SavedCause) -> list[str]:
+    """Warning of doses that make log-probabilities infinite; nothing where there are none."""
+    rows = saved.found["effects"]
+    doses = sorted({row["dose"] for row in rows if row["verdict"] == "not finite"})
+    if not doses:
+        return []
+    named = numbers.listed(f"{dose:g}" for dose in doses)
+    return [f"At the doses {named} some log-probabilities are not finite; nothing is said of them."]
 
 
 def strongest(saved: SavedCause) -> Mapping[str, Any]:
@@ -67,9 +65,21 @@ def strongest_of_each(saved: SavedCause) -> list[Mapping[str, Any]]:
     return list(best.values())
 
 
-def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    settings = found["settings"]
-    n_cells = len(settings["emotions"]) * len(settings["layers"]) * len(settings["control_doses"])
+def n_cells(saved: SavedCause) -> int:
+    """Number of cells that verdicts are corrected over: emotions, layers, control doses."""
+    settings = saved.found["settings"]
+    return math.prod(len(settings[name]) for name in ("emotions", "layers", "control_doses"))
+
+
+def perplexity(row: Mapping[str, Any]) -> str:
+    """Factor of the perplexity of neutral sentences: the exponential of what they lose a token."""
+    if row["neutral"] is None:
+        return numbers.MISSING
+    # A dose that breaks the model loses hundreds of nats, whose exponential is no float any more.
+    return numbers.significant(math.exp(min(-row["neutral"], 700.0)))
+
+
+def _sentence(row: Mapping[str, Any], cells: int) -> str:
     side = "below" if row["dose"] > 0 else "above"
     own, random, shuffled, others, neutral = (
         numbers.signed(row[name])
@@ -80,10 +90,10 @@ def _sentence(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         f"changes the log-probability of held-out {row['emotion']} sentences by "
         f"{own} nats a token; 95 % of {row['n_random']} random directions of the "
         f"same norm stay {side} {random}, and of {row['n_shuffled']} directions "
-        f"of shuffled labels {side} {shuffled}. Neutral sentences change by "
-        f"{neutral}."
+        f"of shuffled labels {side} {shuffled}. Neutral sentences change by {neutral}, which "
+        f"multiplies their perplexity by {perplexity(row)}."
     )
-    p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(n_cells, 'cell')}"
+    p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(cells, 'cell')}"
     if row["verdict"] == "causal":
         said = f"{begin} The effect is called causal ({p})"
     else:

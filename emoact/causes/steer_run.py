@@ -8,23 +8,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from emoact.causes.heads_run import design_of_units, saved_model, saved_prompts
+from emoact.causes.contributions import Target
+from emoact.causes.direction import pooled_at
+from emoact.causes.loaded import Loaded, design_of_units, saved_prompts, scenarios_of
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
-from emoact.causes.saved import cause_id, read_cause, save_cause, save_once
-from emoact.causes.steer import BAND, KIND, SITE, SteerWork, n_evaluations, rests_on
+from emoact.causes.saved import cause_id, read_cause, save_cause
+from emoact.causes.steer import BAND, n_evaluations, rests_on
 from emoact.causes.steering import Directions, SteerSettings, directions_of, split_scenarios
 from emoact.causes.unembedding import Unembedding
 from emoact.causes.verdict import Cell, effects_of
-from emoact.decode import decode, encode
-from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.engine import EngineFor
-from emoact.jobs.causes import CausesRequest
-from emoact.jobs.reporter import RunReporter
-from emoact.positions import pool_sample
-from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_named
-from emoact.store.unit import Unit
+from emoact.decode import encode
 
 PART = "steer_part"
 """Kind of the saved result of one emotion at one layer, which a resumed run uses again."""
@@ -33,40 +27,25 @@ Key = TypeVar("Key")
 """Name of some directions."""
 
 
-def run_steer(
-    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
-) -> None:
-    """Compute and save what is asked for, unless it is on disk.
+def found_effects(asked: Loaded) -> dict[str, Any]:
+    """Effects of the directions that are asked for.
 
     Raises:
         CancelledError: The reporter was asked to stop.
-        EmoactError: The model is not that of the files, or the disk failed.
+        EmoactError: The disk failed.
         RequestError: There is no direction, or no control.
     """
-    work = decode(SteerWork, request.asked, where="the request for steering")
-    units = [read_named(root, work.folder, name) for name in work.units]
-    basis = rests_on(units, work.settings)
-
-    def found() -> dict[str, Any]:
-        engine = saved_model(units, request, reporter, engine_for)
-        return _Steering(root, units, work, reporter, engine).found()
-
-    save_once(root, KIND, basis, reporter, found)
+    return _Steering(asked).found()
 
 
 class _Steering:
     """The parts of one run, each on disk as soon as it is done."""
 
-    def __init__(
-        self,
-        root: ResultsRoot,
-        units: Sequence[Unit],
-        work: SteerWork,
-        reporter: RunReporter,
-        engine: BridgeEngine,
-    ) -> None:
-        self._root, self._units, self._work = root, units, work
-        self._settings, self._reporter, self._engine = work.settings, reporter, engine
+    def __init__(self, asked: Loaded) -> None:
+        units, work = asked.units, asked.work
+        self._root, self._units = asked.root, units
+        self._settings: SteerSettings = work.settings
+        self._reporter, self._engine, self._direct = asked.reporter, asked.engine, asked.direct
         self._design = design_of_units(units)
         self._split = split_scenarios(
             self._design,
@@ -97,8 +76,9 @@ class _Steering:
         self._weight = 1.0
         self._planned = float(len(self._settings.emotions) * len(costs) * self._part_size)
         self._done, self._detail = 0.0, ""
-        self._direct = bool(engine.facts.plan.get("direct", False))
-        self._unembedding = Unembedding(engine.bridge.original_model) if self._direct else None
+        self._unembedding = (
+            Unembedding(asked.engine.bridge.original_model) if self._direct else None
+        )
 
     def found(self) -> dict[str, Any]:
         """The result in plain JSON."""
@@ -126,13 +106,11 @@ class _Steering:
             for label in self._design.labels
         }
         return {
-            "model": self._work.folder,
             "settings": encode(settings),
             "train_scenarios": list(self._split.train_scenarios),
             "test_scenarios": list(self._split.test_scenarios),
             "n_tokens": n_tokens,
             "prefixes": {emotion: settings.prefix_of(emotion) for emotion in settings.emotions},
-            "random_weights": self._engine.facts.random_weights,
             "effects": self._rows(cells),
         }
 
@@ -175,7 +153,9 @@ class _Steering:
             self._done += self._weight * self._part_size
         self._tell()
         if saved is None:
-            pooled = _pooled(self._units, layer, self._settings)[self._split.train]
+            place = Target(layer=layer, pooling=self._settings.pooling)
+            pooled = np.concatenate([pooled_at(unit, place) for unit in self._units])
+            pooled = pooled[self._split.train]
             train = self._design.take(self._split.train)
             directions = directions_of(pooled, train, emotion, self._settings)
             rows = compute(emotion, directions, upper)
@@ -329,29 +309,3 @@ def _number(value: float | None) -> float:
 def _array(rows: Sequence[Any]) -> np.ndarray:
     """An array in which None is NaN."""
     return np.array(rows, dtype=np.float64)
-
-
-def scenarios_of(units: Sequence[Unit]) -> list[str]:
-    """Name of every prompt's scenario; of the prompt where it has none."""
-    prompts = [
-        (unit.emotion, at, prompt)
-        for unit in units
-        for at, prompt in enumerate(unit.prompts or [{}] * unit.n_samples)
-    ]
-    return [
-        str(prompt.get("scenario_id") or prompt.get("id") or f"{emotion} {at}")
-        for emotion, at, prompt in prompts
-    ]
-
-
-def _pooled(units: Sequence[Unit], layer: int, settings: SteerSettings) -> np.ndarray:
-    """Pooled input of a layer, prompt by prompt."""
-    return np.stack(
-        [
-            pool_sample(
-                rows, pooling=settings.pooling, content=prompt.content, response=prompt.response
-            )
-            for unit in units
-            for rows, prompt in zip(unit.site(SITE)[layer], saved_prompts(unit), strict=True)
-        ]
-    )

@@ -2,47 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from emoact.causes.ablate_run import run_ablate
-from emoact.causes.heads_run import run_heads
-from emoact.causes.lens_run import run_lens
-from emoact.causes.patterns_run import run_patterns
-from emoact.causes.project_run import run_project
-from emoact.causes.steer_run import run_steer
+from emoact.causes import ablate, heads, lens, patterns, project, steer
+from emoact.causes.ablate_run import found_ablations
+from emoact.causes.heads_run import found_heads
+from emoact.causes.lens_run import found_lens
+from emoact.causes.loaded import Loaded, saved_model
+from emoact.causes.patterns_run import found_patterns
+from emoact.causes.project_run import found_projections
+from emoact.causes.saved import save_once
+from emoact.causes.steer_run import found_effects
+from emoact.decode import decode
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import EngineFor
 from emoact.jobs.causes import CausesRequest, causes_of
 from emoact.jobs.config import AnyConfig
 from emoact.jobs.reporter import RunReporter
 from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read_named
+from emoact.store.unit import Unit
 
-Work = Callable[[ResultsRoot, CausesRequest, RunReporter, EngineFor], None]
-"""Computes what is asked for, saves it and tells the reporter what was made."""
 
-WORKS: Mapping[str, Work] = {
-    "heads": run_heads,
-    "lens": run_lens,
-    "project": run_project,
-    "attention": run_patterns,
-    "ablate": run_ablate,
-    "steer": run_steer,
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How results of one kind are made.
+
+    Attributes:
+        work: Type of what a run is asked for.
+        rests_on: What names the result, from its units and its work.
+        found: The result, in plain JSON.
+    """
+
+    work: type
+    rests_on: Callable[[Sequence[Unit], Any], dict[str, Any]]
+    found: Callable[[Loaded], dict[str, Any]]
+
+
+KINDS: Mapping[str, Kind] = {
+    heads.KIND: Kind(work=heads.HeadsWork, rests_on=heads.rests_on, found=found_heads),
+    lens.KIND: Kind(work=lens.LensWork, rests_on=lens.rests_on, found=found_lens),
+    project.KIND: Kind(
+        work=project.ProjectWork, rests_on=project.rests_on, found=found_projections
+    ),
+    patterns.KIND: Kind(
+        work=patterns.PatternsWork,
+        rests_on=lambda units, work: patterns.rests_on(units[0], work),
+        found=found_patterns,
+    ),
+    ablate.KIND: Kind(
+        work=ablate.AblateWork,
+        rests_on=lambda units, work: ablate.rests_on(units, work.settings),
+        found=found_ablations,
+    ),
+    steer.KIND: Kind(
+        work=steer.SteerWork,
+        rests_on=lambda units, work: steer.rests_on(units, work.settings),
+        found=found_effects,
+    ),
 }
-"""The work of every `what` of a request."""
+"""The kinds of results by `what` of a request."""
 
 
 def work_causes(config: AnyConfig, reporter: RunReporter, engine_for: EngineFor) -> None:
-    """Do what a run about causes asks for.
+    """Compute and save what a run about causes asks for, unless it is on disk.
 
     Raises:
         CancelledError: The reporter was asked to stop.
         EmoactError: The model or the disk failed, or the files are not what they were.
     """
     request = causes_of(config)
-    if request.what not in WORKS:
+    if request.what not in KINDS:
         raise RequestError(f"run {config.run_id!r} asks for {request.what!r:.40}, unknown here")
     try:
-        WORKS[request.what](ResultsRoot(config.results), request, reporter, engine_for)
+        _work(ResultsRoot(config.results), request, reporter, engine_for)
     except RequestError as error:
         # A fault that only the model or the content of a file shows is no wrong request.
         raise EmoactError(error.message, remedy=error.remedy) from error
+
+
+def _work(
+    root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
+) -> None:
+    kind = KINDS[request.what]
+    work: Any = decode(kind.work, request.asked, where=f"the request for {request.what}")
+    units = [read_named(root, work.folder, name) for name in work.units]
+
+    def found() -> dict[str, Any]:
+        engine = saved_model(units, request, reporter, engine_for)
+        dtype = request.model.options.dtype
+        asked = Loaded(
+            root=root, units=units, work=work, dtype=dtype, reporter=reporter, engine=engine
+        )
+        known = {"model": work.folder, "random_weights": engine.facts.random_weights}
+        return {**known, **kind.found(asked)}
+
+    save_once(root, request.what, kind.rests_on(units, work), reporter, found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -42,7 +41,7 @@ class Prepared(Protocol):
 def answer(prepared: Prepared, kind: str, words: ModuleType, arguments: argparse.Namespace) -> int:
     """Print the result; where there is none yet, start its run and follow it.
 
-    `words` shows the kind of result: `document`, `sentences_of` and `table_of`.
+    `words` shows the kind of result: `sentences_of` and `table_of`.
     """
     from emoact.causes.saved import read_cause
     from emoact.jobs.launch import start
@@ -72,8 +71,7 @@ def answer(prepared: Prepared, kind: str, words: ModuleType, arguments: argparse
 
 def _print(saved: SavedCause, words: ModuleType, arguments: argparse.Namespace) -> None:
     if arguments.json:
-        document: Mapping[str, Any] = words.document(saved)
-        print_json(document)
+        print_json({**saved.document, "sentences": words.sentences_of(saved)})
         return
     for sentence in words.sentences_of(saved):
         say(sentence) if arguments.csv else print_line(sentence)

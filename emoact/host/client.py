@@ -155,6 +155,7 @@ def continue_both(
     vector: np.ndarray,
     max_tokens: int = 24,
     seed: int = 0,
+    from_last: bool = False,
     patience_s: float = _PATIENCE_S,
 ) -> Continuations:
     """Ask a host to continue a prompt with and without a direction; starts one where needed.
@@ -166,6 +167,7 @@ def continue_both(
         vector: The direction times its dose.
         max_tokens: Most tokens of a continuation.
         seed: Of the draws; both continuations use the same.
+        from_last: Add it from the last token of the prompt on, in place of every one after BOS.
         patience_s: Longest wait.
 
     Raises:
@@ -179,6 +181,7 @@ def continue_both(
         "vector": _in_base64(vector),
         "max_tokens": max_tokens,
         "seed": seed,
+        "from_last": from_last,
     }
     content, arrays = _answered(request, "steer", asked, patience_s)
     _check(content)

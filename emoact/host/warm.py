@@ -277,6 +277,7 @@ class Steered:
         vector: The direction times its dose: float32 numbers in base64.
         max_tokens: Most tokens of a continuation.
         seed: Of the draws.
+        from_last: Add it from the last token of the prompt on, in place of every one after BOS.
     """
 
     request: ModelRequest
@@ -285,6 +286,7 @@ class Steered:
     vector: str
     max_tokens: int
     seed: int
+    from_last: bool = False
 
 
 def steer(warm: WarmModel, asked: Steered) -> Answer:
@@ -307,6 +309,7 @@ def steer(warm: WarmModel, asked: Steered) -> Answer:
         layer=asked.layer,
         vector=vector,
         generation=Generation(max_tokens=asked.max_tokens, temperature=1.0, seed=asked.seed),
+        from_last=asked.from_last,
     )
     return {
         "random_weights": engine.facts.random_weights,

@@ -9,15 +9,11 @@ import streamlit as st
 
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
-from emoact.causes.chosen import units_of
-from emoact.causes.saved import saved_causes
-from emoact.causes.steer import (
-    SITE,
-    SteerRequest,
-    default_layers,
-    direction_of,
-    prepare_steer,
-)
+from emoact.causes.chosen import direction_units
+from emoact.causes.contributions import Target
+from emoact.causes.direction import direction_of
+from emoact.causes.saved import RANDOM_WORDS, saved_causes
+from emoact.causes.steer import SITE, SteerRequest, default_layers, prepare_steer
 from emoact.causes.steering import DOSES, SWEEP_SENTENCES
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
@@ -40,6 +36,7 @@ from emoact.views.view import Choice
 
 _NEUTRAL = "neutral"
 _NEXT = "causes-next"
+_PLACES = ("every position after BOS", "the last token of the prompt on")
 
 
 def show(results: str) -> None:
@@ -170,6 +167,13 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
             )
             dose = float(st.number_input("Dose", -8.0, 8.0, 2.0, 0.5, key="typed-dose", width=130))
             seed = int(st.number_input("Seed", 0, 999, 0, key="typed-seed", width=130))
+            place = st.selectbox(
+                "Added at",
+                _PLACES,
+                key="typed-place",
+                width=270,
+                help="Positions of the residual stream to which the direction is added.",
+            )
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             text = st.text_input(
                 "Text",
@@ -182,14 +186,22 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
         return
     try:
         root = ResultsRoot(results)
-        units = units_of(root, model)
+        target = Target(layer=layer)
+        units = direction_units(root, model, emotion, neutral, target)
         name = known_as(root, model, units[0].provenance)
         settings = [unit.configuration for unit in units]
         request = request_alike(model, settings, (SITE,), name=name)
-        vector = dose * direction_of(units, emotion, neutral, layer)
+        vector = dose * direction_of(units[0], units[1], target).vector
         words = "Continuing" if is_warm(request) else f"Loading {request.model}"
         with st.spinner(words, show_time=True):
-            found = continue_both(request, text, layer=layer, vector=vector, seed=seed)
+            found = continue_both(
+                request,
+                text,
+                layer=layer,
+                vector=vector,
+                seed=seed,
+                from_last=place == _PLACES[1],
+            )
         check_bos(found.bos, units[0].configuration or {})
     except EmoactError as error:
         error_box(error, title="There is no answer")
@@ -213,7 +225,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
         f"tables give the difference in nats. The prompt is underlined. {found.seconds:.1f} s."
     )
     if found.random_weights:
-        st.caption("The weights are random; this says nothing about emotion.")
+        st.caption(RANDOM_WORDS)
 
 
 def _steer_form(

@@ -163,8 +163,6 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     ]
     if "entropy" in typed.arrays:
         said.append(Remark("Only the largest weights of each query were kept."))
-    if typed.random_weights:
-        said.append(Remark("The weights are random; this says nothing about emotion."))
     return said
 
 

@@ -18,7 +18,7 @@ from emoact.views.across_answer import matchings
 from emoact.views.analysed import Analysed, of
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
-from emoact.views.text import Card
+from emoact.views.text import Card, md
 from emoact.views.theme import by_emotion, emotion_order
 from emoact.views.view import Choice
 
@@ -143,8 +143,10 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
     for emotion, saved in newest.items():
         table, shares = table_of(saved), shares_of(saved)
         clear = table[table["p"] <= ALPHA].head(_N_PARTS)
+        total = saved.found["total"]
         parts = [
-            f"{name_of(row)} ({percent(row['contrast'] / saved.found['total'])})"
+            f"{name_of(row)} ({percent(row['contrast'] / total)} "
+            f"[{percent(row['low'] / total)}, {percent(row['high'] / total)}])"
             for row in clear.to_dict("records")
         ]
         n, random = int((table["p"] <= ALPHA).sum()), saved.found["random_weights"]
@@ -155,8 +157,10 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
                 verdict="random weights" if random else f"{n} of {len(table)} components",
                 shown=n > 0 and not random,
                 lines=(
-                    f"Layer {target['layer']} ({target['pooling']}): heads add "
-                    f"{percent(shares['head'])} and MLPs {percent(shares['mlp'])} of the norm.",
+                    f"Layer {target['layer']} ({target['site']}, {target['pooling']}), norm "
+                    f"{significant(saved.found['direction_norm'])}: heads add "
+                    f"{percent(shares['head'])}, MLPs {percent(shares['mlp'])}, embedding and "
+                    f"biases {percent(1 - shares['head'] - shares['mlp'])}.",
                     f"Beyond relabelled prompts, most of all {', '.join(parts)}."
                     if parts
                     else "No component is shown to differ from relabelled prompts.",
@@ -174,7 +178,7 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
     saved = source.named(steer.KIND).get(choice.get("result", ""))
     if saved is None:
         return []
-    cards = []
+    cards, n_cells = [], steer_result.n_cells(saved)
     best = {row["emotion"]: row for row in steer_result.strongest_of_each(saved)}
     for row in map(best.__getitem__, emotion_order(best)):
         causal, random = row["verdict"] == "causal", saved.found["random_weights"]
@@ -190,11 +194,15 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 shown=causal and not random,
                 lines=(
                     f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
-                    f"**{signed(row['own'])}** nats a token; 95 % of random directions stay "
-                    f"{side} {signed(row['random_95'])}, of shuffled labels {side} "
-                    f"{signed(row['shuffled_95'])}.",
-                    f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])}; "
-                    f"corrected p = {significant(row['p'], 2)}.",
+                    f"**{signed(row['own'])}** nats a token; 95 % of {row['n_random']} random "
+                    f"directions stay {side} {signed(row['random_95'])}, of {row['n_shuffled']} of "
+                    f"shuffled labels {side} {signed(row['shuffled_95'])}.",
+                    f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])} "
+                    f"(perplexity × {steer_result.perplexity(row)}); p = "
+                    f"{significant(row['p'], 2)}, corrected over {plural(n_cells, 'cell')}.",
+                    f"Without steering, behind “{md(prefix)}”: {signed(row['prompt_only'])}."
+                    if (prefix := saved.found["prefixes"].get(row["emotion"]))
+                    else "",
                 ),
             )
         )

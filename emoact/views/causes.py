@@ -12,6 +12,7 @@ from emoact.causes.saved import SavedCause
 from emoact.models.registry import display_name
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
+from emoact.views.heads import said_on_page
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
@@ -212,14 +213,12 @@ def _key(rows: pd.DataFrame) -> list[Key]:
 
 
 def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
-    """The verdicts of a result, in sentences."""
+    """What holds of all verdicts, which stand on the cards."""
     if not _chosen(source, choice):
         return []
     (saved,) = _chosen(source, choice)
     found, settings = saved.found, saved.found["settings"]
-    said: list[str] = [md(sentence) for sentence in steer_result.sentences_of(saved)]
-    if found["random_weights"]:
-        said[-1] = Caution(said[-1])
+    said: list[str] = [Caution(md(each)) for each in steer_result.broken_words(saved)]
     doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])
     if len(settings["layers"]) > 1:
         said.append(Remark("A layer was chosen by its p, so its change is likely too large."))
@@ -240,7 +239,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
         return ["steer"]
     (saved,) = _chosen(source, choice)
     settings, found = saved.found["settings"], saved.found
-    words = ["steer", "--model", found["model"]]
+    words = ["steer", "--results", str(saved.results), "--model", found["model"]]
     for option, name in (
         ("--emotion", "emotions"),
         ("--layer", "layers"),
@@ -314,10 +313,7 @@ def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     if not _chosen(source, choice, ablate.KIND):
         return []
     (saved,) = _chosen(source, choice, ablate.KIND)
-    said: list[str] = [md(sentence) for sentence in ablate.sentences_of(saved)]
-    if saved.found["random_weights"]:
-        said[-1] = Caution(said[-1])
-    return said
+    return said_on_page(ablate.sentences_of(saved))
 
 
 def ablated_command(source: Causes, choice: Choice) -> list[str]:
@@ -326,8 +322,9 @@ def ablated_command(source: Causes, choice: Choice) -> list[str]:
         return ["ablate"]
     (saved,) = _chosen(source, choice, ablate.KIND)
     settings = saved.found["settings"]
-    words = ["ablate", "--model", saved.found["model"], "--emotion", settings["emotion"]]
-    words += ["--layer", str(settings["layer"]), "--by", settings["by"]]
+    words = ["ablate", "--results", str(saved.results), "--model", saved.found["model"]]
+    words += ["--emotion", settings["emotion"], "--layer", str(settings["layer"])]
+    words += ["--by", settings["by"]]
     words += [f"--part={part}" for part in settings["parts"]]
     words += [f"--at={layer}" for layer in settings["at"]]
     if settings["n_sentences"] is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from emoact.causes.contributions import Target
-from emoact.causes.heads import ALPHA, N_LARGEST, name_of, sentences_of, table_of
+from emoact.causes.heads import ALPHA, N_LARGEST, name_of, table_of
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.host.client import Looked
@@ -18,7 +18,7 @@ from emoact.numbers import plural, significant
 from emoact.views.apart import Apart
 from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
 from emoact.views.trajectory import Trajectory
-from emoact.views.view import Choice, Control, Remark, Shown, View, cautioned
+from emoact.views.view import Choice, Control, Remark, Shown, View
 
 _IN_REPORT = 6
 _ROW, _HEAD = 30, 70
@@ -268,12 +268,10 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
 
 
 def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
-    """Shares of heads and MLPs, and the components that are significant."""
-    saved = source.chosen(choice)
-    found = saved.found
+    """What the shares on the cards rest on."""
+    found = source.chosen(choice).found
     prompts, draws = plural(found["n_prompts"], "prompt"), found["n_permutations"]
     return [
-        *cautioned(sentences_of(saved), random=found["random_weights"]),
         Remark(
             f"{prompts}; {draws:,} relabellings. The contributions sum to the projection of the "
             f"stream but for {found['gap']:.1g} of the largest. A contribution is what a component "
@@ -300,9 +298,10 @@ def command(source: Heads, choice: Choice) -> list[str]:
 
 def words_of(name: str, saved: SavedCause, *, layer: int | None = None) -> list[str]:
     """Words of a shell command about the direction of a result."""
-    found, target = saved.found, saved.found["target"]
-    words = [name, "--model", found["model"], "--emotion", found["emotion"]]
-    words += ["--layer", str(target["layer"] if layer is None else layer), "--site", target["site"]]
+    found, target = saved.found, dict(saved.found["target"])
+    words = [name, "--results", str(saved.results), "--model", found["model"]]
+    words += ["--emotion", found["emotion"], "--site", target["site"]]
+    words += ["--layer", str(target["layer"] if layer is None else layer)]
     return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from emoact import numbers
 from emoact.causes.project import Along
+from emoact.causes.saved import RANDOM_WORDS
 from emoact.decode import encode
 from emoact.host.client import Looked
 from emoact.positions import pool_sample
@@ -119,5 +120,4 @@ def said_about(along: Along, looked: Looked) -> dict[str, Any]:
 
 def random_words(looked: Looked) -> list[str]:
     """Warning of an answer of random weights; nothing for trained ones."""
-    warning = "The weights are random; this says nothing about emotion."
-    return [warning] if looked.random_weights else []
+    return [RANDOM_WORDS] if looked.random_weights else []

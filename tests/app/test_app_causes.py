@@ -29,10 +29,13 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     plant_steering(results)
     app = open_page("causes", layer="1")
     said = words(app)
-    assert "Adding 1 times the direction of anger at layer 1" in said
-    assert "The effect is called causal" in said
-    assert "so that it is specific to anger" in said
-    assert "This is no evidence of a causal effect" in said
+    # Each figure stands on the card, and nowhere else.
+    assert said.count("causal, specific") == 1
+    assert said.count("Layer 1, dose 1: own sentences **+0.500** nats a token") == 1
+    assert (
+        "neutral \N{MINUS SIGN}0.100 (perplexity × 1.11); p = 0.048, corrected over 4 cells" in said
+    )
+    assert "no effect shown" in said
     (table,) = app.dataframe
     assert table.value["layer"].tolist() == [1] * 6
     assert table.value["verdict"].tolist().count("causal") == 1
@@ -52,7 +55,7 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
         app = open_page("causes", view=view)
         assert not app.exception, app.exception
         rows[view] = len(app.dataframe[0].value)
-        assert ("The weights are random" in words(app)) == (view != "ablations")
+        assert ("random weights, which say" in words(app)) == (view != "ablations")
     assert rows == {"doses": 6, "layers": 4, "ablations": 4}
     said = words(app)
     figures = "MLP 1 -2 [-2.1, -1.9], of which -1 is direct"

@@ -1,9 +1,10 @@
-"""Steering from the form to the verdict, ablation, and a typed text that is continued."""
+"""Steering from the form to the verdict, ablation, a text that is continued, and its tokens."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from playwright.sync_api import expect
 
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.progress import list_runs, read_run
-from emoact.models.hosts import IDLE, leave_others
 from emoact.store.layout import ResultsRoot
 from tests.support.axe import violations
 from tests.support.server import Server, serving
@@ -42,17 +42,19 @@ def held(results: Path, run_id: str) -> int:
     return worker.pid
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activations of a tiny model."""
+    with tiny_results(tmp_path_factory.mktemp("causes")) as results:
+        yield results
+
+
 @pytest.fixture
-def server(
-    tmp_path: Path, visit: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
-    """A server on activations of a tiny model; windows close before it ends."""
+def server(made: Path, tmp_path: Path, visit: Callable[..., Visitor]) -> Iterator[Server]:
+    """A server on a copy of them; windows close before it ends."""
     del visit
-    with tiny_results(tmp_path) as results:
-        monkeypatch.setenv(IDLE, "60")
-        with serving(results, tmp_path / "server.log") as started:
-            yield started
-        leave_others()
+    with serving(shutil.copytree(made, tmp_path / "results"), tmp_path / "server.log") as started:
+        yield started
 
 
 def test_a_direction_is_steered_cancelled_and_resumed(
@@ -93,8 +95,7 @@ def test_a_direction_is_steered_cancelled_and_resumed(
     until(lambda: read_run(server.results, run_id).state == "finished")
     third = visit()
     page = third.open(f"{server.url}/causes")
-    verdict = page.get_by_text("changes the log-probability of held-out anger sentences")
-    expect(verdict).to_be_visible()
+    expect(page.get_by_text("nats a token; 95 % of 100 random directions")).to_be_visible()
     assert violations(page)[0] == []
     assert [run.state for run in list_runs(server.results) if run.kind == "causes"] == ["finished"]
 
@@ -108,29 +109,68 @@ def test_a_direction_is_steered_cancelled_and_resumed(
     expect(page.get_by_text("No part was taken out yet.")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_parts_are_taken_out_and_a_text_is_continued(
-    server: Server, visit: Callable[..., Visitor], scheme: str
-) -> None:
-    window = visit(scheme)
-    page = window.open(f"{server.url}/causes?view=ablations")
-    window.unfold("Take parts out")
-    page.get_by_role("button", name="Take the parts out").click()
-    expect(page.get_by_text("The largest changes by ablation")).to_be_visible(timeout=WORK_MS)
-    expect(page.get_by_role("radio", name="ablations")).to_be_checked()
-    # The model is warm from here on.
+def continue_a_text(window: Visitor) -> None:
+    page = window.page
     window.unfold("Continue a typed text with a direction")
     page.get_by_role("textbox", name="Text").fill("Thank you <b>so</b> much")
     page.get_by_role("button", name="Continue both ways").click()
     expect(page.get_by_text("With 2 times anger at layer 1")).to_be_visible(timeout=WORK_MS)
     window.settled()
-    window.shoot(f"causes-typed-{scheme}")
     expect(page.get_by_text("An illustration and no evidence")).to_be_visible()
     # Both texts have their table beside them, and that of the ablations stands above.
     expect(page.get_by_test_id("stDataFrame")).to_have_count(3)
-    assert violations(page)[0] == []
     # Must not happen: markup of a text that is read as markup.
     expect(page.locator("[data-testid=stMain] b", has_text="so")).to_have_count(0)
+    assert violations(page)[0] == []
+
+
+def look_at_tokens(window: Visitor) -> None:
+    page = window.page
+    page.get_by_role("combobox", name="Saved prompt").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.type("anger-1")
+    page.keyboard.press("Enter")
+    window.settled()
+    page.get_by_role("button", name="Look at the sentence").click()
+    expect(page.get_by_text("contribute most, in model units")).to_be_visible(timeout=WORK_MS)
+    window.settled()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(1)
+    assert violations(page)[0] == []
+
+
+def test_parts_are_taken_out_a_text_is_continued_and_a_prompt_is_taken_apart_by_token(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
+    light, dark = visit(), visit("dark")
+    page = light.open(f"{server.url}/causes?view=ablations")
+    light.unfold("Take parts out")
+    page.get_by_role("textbox", name="Class words").fill("soup, plate")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("--word soup --word plate")).to_be_visible()
+    light.settled()
+    assert violations(page)[0] == []
+    light.shoot("causes-form")
+    page.get_by_role("button", name="Take the parts out").click()
+    expect(page.get_by_text("The largest changes by ablation")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_role("radio", name="ablations")).to_be_checked()
+    odds = "as the next token change most without"
+    expect(page.get_by_text(f"The log-odds of 'soup', 'plate' {odds}")).to_be_visible()
+    # The model is warm from here on.
+    continue_a_text(light)
     page.get_by_role("textbox", name="Text").fill(" ")
     page.get_by_role("button", name="Continue both ways").click()
     expect(page.get_by_text("the sentence is empty")).to_be_visible()
+    dark.open(f"{server.url}/causes?view=ablations")
+    continue_a_text(dark)
+    dark.shoot("causes-typed-dark")
+
+    page = light.open(f"{server.url}/heads")
+    page.get_by_role("button", name="Take the direction apart").click()
+    expect(page.get_by_text("heads add")).to_be_visible(timeout=WORK_MS)
+    page.get_by_role("radio", name="tokens").click()
+    look_at_tokens(light)
+    light.shoot("heads-tokens-light")
+    dark.open(f"{server.url}/heads?view=tokens")
+    look_at_tokens(dark)
+    dark.shoot("heads-tokens-dark")

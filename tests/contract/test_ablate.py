@@ -20,7 +20,8 @@ from emoact.schema import ExtractionOptions
 from tests.support.brute_force import PROJECTIONS, ablated
 from tests.support.families import tiny_config
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+from tests.support.tiny_models import engine_of, save_tiny, seeded_model
+from tests.support.tiny_results import shipped, tiny_results
 
 TEXTS = (
     "Thank you for the soup that you left at our door.",
@@ -123,37 +124,26 @@ def test_a_dead_head_changes_nothing_at_all(tmp_path: Path) -> None:
 
 
 def test_the_command_gives_what_plain_hugging_face_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
-    kept = [
-        line
-        for line in lines
-        if json.loads(line)["scenario_id"] < "s07" and json.loads(line)["emotion"] in LABELS
-    ]
-    (tmp_path / "prompts.jsonl").write_text("\n".join(kept) + "\n")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("EMOACT_HOST_IDLE_S", "0")
-    monkeypatch.chdir(tmp_path)
+    kept = [row for row in shipped(6) if row["emotion"] in LABELS]
     made = seeded_model(tiny_config("llama", 2_000))
     with torch.no_grad():
         blocks_of(made)[0].self_attn.o_proj.weight[:, : 2 * D_HEAD] = 0
-    snapshot = save_in_hub_cache(made, "lab/tiny", tmp_path / "hub-home")
-    assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
     asked = ["ablate", "--emotion", "anger", "--layer", str(READ), "--by", "zero"]
     asked += [f"--word={word}" for word in WANTED] + [f"--part={kind}" for kind in KINDS]
-    for words, message in (
-        (["--layer", "3"], "layer is 3"),
-        (["--layer", "0"], "no part comes before layer 0"),
-        (["--at", "2"], "layer 2 does not come before layer 2"),
-        (["--emotion", "joy"], "there is no class 'joy'"),
-        (["--word", " "], "a class word is empty"),
-    ):
-        assert main([*asked, *words]) == 2
-        assert message in capsys.readouterr().err
-    capsys.readouterr()
-    assert main([*asked, "--json"]) == 0
+    with tiny_results(tmp_path, rows=kept, model=made):
+        for words, message in (
+            (["--layer", "3"], "layer is 3"),
+            (["--layer", "0"], "no part comes before layer 0"),
+            (["--at", "2"], "layer 2 does not come before layer 2"),
+            (["--emotion", "joy"], "there is no class 'joy'"),
+            (["--word", " "], "a class word is empty"),
+        ):
+            assert main([*asked, *words]) == 2
+            assert message in capsys.readouterr().err
+        capsys.readouterr()
+        assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     rows = found["ablations"]
     assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS) + 1
@@ -165,6 +155,7 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     assert [row["total"] for row in dead] == [0.0, 0.0]
     assert [row for row in rows if row["tied"]] == dead
 
+    snapshot = next(tmp_path.glob("hub-home/hub/*/snapshots/*"))
     model = hugging_face(snapshot)
     tokens = {
         unit.emotion: {

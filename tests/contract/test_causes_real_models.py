@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from emoact.causes.ablation import Ablations, Part
 from emoact.causes.components import collect_terms
@@ -13,9 +15,7 @@ from emoact.causes.contributions import TERM_SITES, Target, project
 from emoact.causes.passes import Text, UpperLayers
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
-from emoact.sites import SiteName
 from tests.support.brute_force import PROJECTIONS, ablated, log_probs
 from tests.support.reference import (
     hugging_face,
@@ -26,38 +26,41 @@ from tests.support.tiny_models import engine_of
 
 pytestmark = pytest.mark.slow
 
-MODELS = ["smollm2-135m", "gemma-3-270m"]
 TEXTS = (
     "I cannot thank you enough for braving that wind to save our gutter.",
     # Begins as the first one does.
     "I cannot thank you enough for nothing at all, as you did it again.",
     "The bus leaves at nine.",
 )
-N_VECTORS = 20
-"""So many that the normalisation over a large vocabulary is estimated."""
+LARGE = 100_000
+"""Words of a vocabulary from which on its normalisation is estimated, given 16 vectors."""
 WORDS = (2_000, 30_000)
+KINDS = ("head", "mlp", "direction", "directions")
+ROUNDING = 1.5
+"""A float32 token may be further from float64 than that of plain Hugging Face by this factor.
+
+The root mean squares are of 150 tokens and hardly vary; the model alone is off by 6e-6, single
+tokens by up to 2e-5, so that no float32 pass can give every token within 1e-5.
+"""
+Pairs = dict[str, list[tuple[float, float]]]
+"""What emoact gives and what a loop over plain Hugging Face gives, by the kind of figure."""
+
+PLAN = {"plan": "prefix_tree", "budget": 768, "direct": True}
 
 
-def installed(name: str) -> ModelSource:
-    source = resolve_model(name)
+@pytest.fixture(scope="module", params=["smollm2-135m", "gemma-3-270m"])
+def both(request: pytest.FixtureRequest) -> tuple[BridgeEngine, Any]:
+    """The model as emoact loads it, and the plain one."""
+    source = resolve_model(request.param)
     if source.path is None:
-        pytest.skip(f"{name} is not installed")
-    return source
+        pytest.skip(f"{request.param} is not installed")
+    options = ExtractionOptions(sites=(*TERM_SITES, "resid_post"))
+    chosen = {**PLAN, "difference": 0.0, "tolerance": 0.0, "reason": "of this test"}
+    engine = engine_of(source, options, texts=TEXTS, frozen=chosen)
+    return engine, hugging_face(source.path)
 
 
-def loaded(name: str, sites: tuple[SiteName, ...]) -> tuple[BridgeEngine, Any, list[Text]]:
-    """The model as emoact loads it, the plain one, and the texts."""
-    source = installed(name)
-    engine = engine_of(source, ExtractionOptions(sites=sites), texts=TEXTS)
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content, words=WORDS)
-        for each in engine.tokenise(TEXTS)
-    ]
-    assert source.path is not None
-    return engine, hugging_face(source.path), texts
-
-
-def directions_of(plain: Any, texts: list[Text], read: int) -> np.ndarray:
+def directions_of(plain: Any, texts: Sequence[Any], read: int) -> np.ndarray:
     """Difference of the first and the last text at the input of every layer up to one."""
     streams = [hugging_face_activations(plain, text.ids.tolist())["resid_pre"] for text in texts]
     return np.stack(
@@ -65,98 +68,127 @@ def directions_of(plain: Any, texts: list[Text], read: int) -> np.ndarray:
     )
 
 
-@pytest.mark.parametrize("precise", [False, True], ids=["float32", "float64"])
-@pytest.mark.parametrize("name", MODELS)
-def test_real_models_are_steered_and_ablated_as_by_plain_hooks(name: str, precise: bool) -> None:
-    engine, plain, texts = loaded(name, ("resid_pre",))
-    read = engine.facts.n_layers // 2
-    directions = directions_of(plain, texts, read)
-    if precise:
-        # The same weights without the rounding of float32 passes, on both sides.
-        engine.bridge.original_model.double()
-        plain.double()
-    rng = np.random.default_rng(0)
-    vectors = directions[read] * np.linspace(-2, 2, N_VECTORS)[:, None]
-    drawn = rng.normal(size=vectors.shape)
-    drawn *= np.linalg.norm(directions[read]) / np.linalg.norm(drawn, axis=1, keepdims=True)
-    vectors = np.concatenate([vectors, drawn])
+def compared(
+    engine: BridgeEngine,
+    plain: Any,
+    texts: list[Text],
+    directions: np.ndarray,
+    vectors: np.ndarray,
+) -> Pairs:
+    """Steered and ablated figures of both sides, in the precision that both models have."""
+    pairs: Pairs = {}
+
+    def note(kind: str, ours: Any, theirs: Any) -> None:
+        rows = zip(np.atleast_1d(ours).tolist(), np.atleast_1d(theirs).tolist(), strict=True)
+        pairs.setdefault(kind, []).extend(rows)
+
+    read = len(directions) - 1
     plain_texts = [Text(ids=t.ids, changed_from=1, scored=t.scored) for t in texts]
     upper = UpperLayers(engine.bridge, plain_texts, layer=read, direct=True)
     together = upper.log_probs(vectors, range(len(texts)))
-    largest: dict[str, float] = {}
-
-    def note(what: str, apart: Any) -> None:
-        largest[what] = max(largest.get(what, 0.0), float(np.max(np.abs(apart))))
-
     for at, text in enumerate(texts):
-        (alone,) = upper.log_probs(vectors, [at])
-        few = upper.log_probs(vectors[[0, 9]], [at])[0]
-        note("a mean, alone", (alone - together[at]).mean(axis=1))
-        for vector in (0, 9, N_VECTORS, N_VECTORS + 1):
+        first = [0, len(vectors) - 1]
+        (few,) = upper.log_probs(vectors[first], [at])
+        for vector in (0, 1, len(vectors) - 2, len(vectors) - 1):
             expected = log_probs(plain, text.ids.tolist(), read, vectors[vector])
-            note("a token, candidates", together[at][vector] - expected)
-            note("a mean, candidates", (together[at][vector] - expected).mean())
-            if vector in (0, 9):
-                exact = few[(0, 9).index(vector)] - expected
-                note("a token, all logits", exact)
-                note("a mean, all logits", exact.mean())
+            note("token, many vectors", together[at][vector], expected)
+            note("mean", together[at][vector].mean(), expected.mean())
+            if vector in first:
+                exact = few[first.index(vector)]
+                note("token", exact, expected)
+                note("mean", exact.mean(), expected.mean())
 
     found = Ablations(engine.bridge, texts, read=read, directions=directions, direct=True)
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    heads = next(part for part in found.parts if part.kind == "head")
-    size = plain.config.head_dim
+    heads = next(part.heads for part in found.parts if part.kind == "head")
+
+    def plainly(text: Text, part: Part | None, value: Any = None) -> tuple[float, float, float]:
+        how: dict[str, Any] = {"read_layer": read, "words": WORDS}
+        ids = text.ids.tolist()
+        return ablated(plain, PROJECTIONS["llama"], ids, part, value, unit[read], **how)
+
+    whole = [plainly(text, None) for text in texts]
     for layer in (0, read - 1):
-        for part in (
-            Part(kind="head", layer=layer, heads=heads.heads),
-            Part(kind="mlp", layer=layer),
-            Part(kind="direction", layer=layer),
-            Part(kind="directions", layer=layer, layers=tuple(range(layer, read))),
-        ):
-            value: Any = np.zeros((1, size), np.float32)
-            if part.kind != "head":
-                value = (
-                    unit
-                    if part.kind in ("direction", "directions")
-                    else np.zeros(engine.facts.d_model, np.float32)
-                )
+        for kind in KINDS:
+            part = Part(
+                kind=kind,  # type: ignore[arg-type]
+                layer=layer,
+                heads=heads if kind == "head" else (),
+                layers=tuple(range(layer, read)) if kind == "directions" else (),
+            )
+            value: Any = unit
+            if kind in ("head", "mlp"):
+                size = plain.config.head_dim if kind == "head" else engine.facts.d_model
+                value = np.zeros((1, size) if kind == "head" else size, np.float32)
             changed, before = found.ablated(part, None), found.without(layer)
-            for at, text in enumerate(texts):
-                ids = text.ids.tolist()
-                first, second = (
-                    ablated(
-                        plain,
-                        PROJECTIONS["llama"],
-                        ids,
-                        p,
-                        value,
-                        unit[read],
-                        read_layer=read,
-                        words=WORDS,
-                    )
-                    for p in (part, None)
+            for text, new, old, plain_old in zip(texts, changed, before, whole, strict=True):
+                plain_new = plainly(text, part, value)
+                size = abs(plain_old[0])
+                note(
+                    "projection",
+                    (new.projection - old.projection) / size,
+                    (plain_new[0] - plain_old[0]) / size,
                 )
-                ours = changed[at].projection - before[at].projection
-                note("a projection", (ours - (first[0] - second[0])) / abs(second[0]))
-                said = changed[at].log_prob - before[at].log_prob
-                note("a mean of an ablation", (said - first[1] + second[1]) / text.n_scored)
-                odds = changed[at].log_odds - before[at].log_odds
-                note("log-odds of a token", odds - first[2] + second[2])
-    print(name, precise, {what: f"{value:.1e}" for what, value in largest.items()})
-    for what, value in largest.items():
-        # A token of float32 passes is known less well than a mean: plain Hugging Face is off its
-        # own float64 by as much. Candidates give a token within 3e-5 by design.
-        exact = precise and what != "a token, candidates"
-        assert value < (5e-5 if "a token" in what and not exact else 1e-5), what
+                note(
+                    "mean",
+                    (new.log_prob - old.log_prob) / text.n_scored,
+                    (plain_new[1] - plain_old[1]) / text.n_scored,
+                )
+                note("odds", new.log_odds, plain_new[2])
+    return pairs
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_contributions_of_a_real_model_sum_to_the_stream_of_plain_hugging_face(name: str) -> None:
-    engine, plain, texts = loaded(name, (*TERM_SITES, "resid_post"))
-    middle, last = engine.facts.n_layers // 2, engine.facts.n_layers - 1
-    direction = directions_of(plain, texts, middle)[middle]
-    direction /= np.linalg.norm(direction)
-    outputs = [hugging_face_outputs(plain, text.ids.tolist()) for text in texts]
+def root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def test_real_models_are_steered_and_ablated_as_by_plain_hooks(
+    both: tuple[BridgeEngine, Any],
+) -> None:
+    engine, plain = both
+    texts = [
+        Text(ids=each.ids, changed_from=1, scored=each.content, words=WORDS)
+        for each in engine.tokenise(TEXTS)
+    ]
+    read = engine.facts.n_layers // 2
+    directions = directions_of(plain, texts, read)
+    n = 8 if engine.facts.d_vocab > LARGE else 2
+    drawn = np.random.default_rng(0).normal(size=(n, engine.facts.d_model))
+    drawn *= np.linalg.norm(directions[read]) / np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors = np.concatenate([directions[read] * np.linspace(-2, 2, n)[:, None], drawn])
+    found = {}
+    for precision in ("float32", "float64"):
+        # The same weights, then without the rounding of float32 passes, on both sides.
+        for model in (engine.bridge.original_model, plain):
+            model.to(getattr(torch, precision))
+        pairs = compared(engine, plain, texts, directions, vectors)
+        found[precision] = {kind: np.array(rows) for kind, rows in pairs.items()}
+    for model in (engine.bridge.original_model, plain):
+        model.float()
+
+    for precision, kinds in found.items():
+        for kind, rows in kinds.items():
+            largest = float(np.abs(rows[:, 0] - rows[:, 1]).max())
+            true = found["float64"][kind][:, 1]
+            ours, theirs = (root_mean_square(rows[:, side] - true) for side in (0, 1))
+            print(f"{precision} {kind}: {largest:.1e}, from float64 {ours:.1e} {theirs:.1e}")
+            if precision == "float32" and kind not in ("mean", "projection"):
+                assert ours <= ROUNDING * theirs, kind
+            else:
+                # An estimate of a token has a standard error of up to 3e-5 by design.
+                bound = 5e-5 if kind == "token, many vectors" else 1e-5
+                assert largest < bound, (precision, kind)
+
+
+def test_contributions_of_a_real_model_sum_to_the_stream_of_plain_hugging_face(
+    both: tuple[BridgeEngine, Any],
+) -> None:
+    engine, plain = both
     prompts = engine.tokenise(TEXTS)
+    middle, last = engine.facts.n_layers // 2, engine.facts.n_layers - 1
+    direction = directions_of(plain, prompts, middle)[middle]
+    direction /= np.linalg.norm(direction)
+    outputs = [hugging_face_outputs(plain, each.ids.tolist()) for each in prompts]
     for target, after in (
         (Target(layer=middle), middle - 1),
         (Target(site="resid_post", layer=last), last),
@@ -164,5 +196,5 @@ def test_contributions_of_a_real_model_sum_to_the_stream_of_plain_hugging_face(n
         values = project(collect_terms(engine, prompts, target), direction)
         expected = [rows[after][1:].mean(axis=0) @ direction for rows in outputs]
         gap = np.abs(values.sum(axis=1) - expected).max() / np.abs(values).max()
-        print(name, target.site, f"{gap:.1e}")
+        print(target.site, f"{gap:.1e}")
         assert gap < 1e-5

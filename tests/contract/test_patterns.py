@@ -51,10 +51,12 @@ def test_what_is_kept_of_a_family_equals_eager_attention(kind: str, tmp_path: Pa
     plain = hugging_face(folder)
     for sample, prompt in enumerate(prompts):
         expected = eager(plain, prompt.ids.tolist())
-        kept = packed(np.stack(found[sample]), "triangles")
+        pattern = np.stack(found[sample])
+        np.testing.assert_allclose(pattern, expected, atol=1e-5)
+        kept = packed(pattern, "triangles")
         assert kept["pattern"].dtype == np.float16
         np.testing.assert_allclose(unpacked(kept), expected, atol=HALF)
-        reduced = packed(np.stack(found[sample]), "reduced")
+        reduced = packed(pattern, "reduced")
         largest = np.sort(expected, axis=-1)[..., ::-1][..., :8]
         np.testing.assert_allclose(reduced["weights"], largest, atol=HALF)
         # Entropies are below 8 bits, where float16 has steps of 1/256.

@@ -21,13 +21,8 @@ from emoact.schema import ExtractionOptions, Generation, Processing
 from tests.support.brute_force import log_probs, steered_logits
 from tests.support.families import tiny_config
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import (
-    engine_of,
-    save_in_hub_cache,
-    save_tiny,
-    seeded_model,
-    small_tokenizer,
-)
+from tests.support.tiny_models import engine_of, save_tiny, seeded_model, small_tokenizer
+from tests.support.tiny_results import shipped, tiny_results
 
 TEXTS = (
     "Thank you for the soup that you left at our door.",
@@ -72,23 +67,36 @@ def test_a_steered_continuation_is_that_of_plain_hugging_face(family: str, tmp_p
     vector = 3 * np.random.default_rng(1).normal(size=engine.facts.d_model)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    found = continued(engine, prompt, layer=1, vector=vector, generation=Generation(max_tokens=6))
+    found = {
+        start: continued(
+            engine,
+            prompt,
+            layer=1,
+            vector=vector,
+            generation=Generation(max_tokens=6),
+            from_last=start > 1,
+        )
+        for start in (1, len(prompt.ids) - 1)
+    }
     # Small matrices are multiplied in one thread; extraction has its own number again.
     assert torch.get_num_threads() == 2
     torch.set_num_threads(threads)
     plain = hugging_face(folder)
-    for name, added in (("plain", 0 * vector), ("steered", vector)):
-        ids = prompt.ids.tolist()
-        while len(ids) < len(prompt.ids) + 6:
-            best = int(steered_logits(plain, ids, 1, added)[-1].argmax())
-            if best in stop_tokens(engine.bridge):
-                break
-            ids.append(best)
-        strings = engine.bridge.tokenizer.batch_decode([[token] for token in ids])
-        assert list(found[name].strings) == strings
-        assert found[name].n_prompt == len(prompt.ids)
-        expected = log_probs(plain, ids, 1, vector) - log_probs(plain, ids, 1, 0 * vector)
-        np.testing.assert_allclose(found[name].difference[1:], expected, atol=1e-5)
+    for start, both in found.items():
+        for name, added in (("plain", 0 * vector), ("steered", vector)):
+            ids = prompt.ids.tolist()
+            while len(ids) < len(prompt.ids) + 6:
+                best = int(steered_logits(plain, ids, 1, added, start)[-1].argmax())
+                if best in stop_tokens(engine.bridge):
+                    break
+                ids.append(best)
+            strings = engine.bridge.tokenizer.batch_decode([[token] for token in ids])
+            assert list(both[name].strings) == strings
+            assert both[name].n_prompt == len(prompt.ids)
+            expected = log_probs(plain, ids, 1, vector, start) - log_probs(
+                plain, ids, 1, 0 * vector
+            )
+            np.testing.assert_allclose(both[name].difference[1:], expected, atol=1e-5)
     for wrong, message in (
         ({"layer": 9}, "layer 9 is out of range"),
         ({"vector": vector[:5]}, "the direction has 5 numbers"),
@@ -108,27 +116,11 @@ def test_a_layer_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None
             UpperLayers(engine.bridge, [], layer=layer, direct=True)
 
 
-def shipped(n_scenarios: int = N_SCENARIOS) -> list[dict[str, str]]:
-    """The first scenarios of the shipped prompts."""
-    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
-    wanted = {f"s{number:02}" for number in range(1, n_scenarios + 1)}
-    return [row for row in map(json.loads, lines) if row["scenario_id"] in wanted]
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Activations of a tiny model on a few of the shipped prompts."""
-    folder = tmp_path_factory.mktemp("steer")
-    (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in shipped()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HOME", str(folder / "hub-home"))
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("EMOACT_HOST_IDLE_S", "0")
-        patch.chdir(folder)
-        model = seeded_model(tiny_config("llama", 2_000))
-        save_in_hub_cache(model, "lab/tiny", folder / "hub-home")
-        assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
-        yield folder / "results"
+    with tiny_results(tmp_path_factory.mktemp("steer"), rows=shipped(N_SCENARIOS)) as folder:
+        yield folder
 
 
 def asked(results: Path, *words: str) -> list[str]:
@@ -226,14 +218,9 @@ def test_a_sweep_scores_six_scenarios_where_nothing_else_is_said(results: Path) 
 
 
 def test_a_direction_that_is_made_causal_is_called_causal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = shipped(24)
-    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("EMOACT_HOST_IDLE_S", "0")
-    monkeypatch.chdir(tmp_path)
     model = seeded_model(tiny_config("llama", 2_000))
     tokenizer = small_tokenizer(d_vocab=2_000)
     anger, neutral = (
@@ -252,11 +239,9 @@ def test_a_direction_that_is_made_causal_is_called_causal(
         write, read = (anger > 0) & (neutral == 0), anger > 0
         model.model.embed_tokens.weight += 4 * torch.tensor(np.outer(write, unit)).float()
         model.lm_head.weight += 0.5 * torch.tensor(np.outer(read, unit)).float()
-    save_in_hub_cache(model, "lab/tiny", tmp_path / "hub-home")
-    assert main(["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl"]) == 0
-    capsys.readouterr()
-    words = asked(tmp_path / "results", "--layer", str(LAYER), "--dose", "1", "--json")
-    assert main(words) == 0
+    with tiny_results(tmp_path, rows=rows, model=model) as folder:
+        capsys.readouterr()
+        assert main(asked(folder, "--layer", str(LAYER), "--dose", "1", "--json")) == 0
     (effect,) = json.loads(capsys.readouterr().out)["effects"]
     assert effect["verdict"] == "causal", effect
     assert effect["own"] > max(effect["random_95"], effect["shuffled_95"], 0)

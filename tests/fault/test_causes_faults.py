@@ -18,10 +18,11 @@ import pytest
 from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
 from emoact.causes.chosen import units_of
 from emoact.causes.contributions import ContrastSettings, Target
+from emoact.causes.direction import direction_of
 from emoact.causes.heads import HeadsRequest, prepare_heads
 from emoact.causes.prepared import Prepared, result_of
 from emoact.causes.saved import verify_causes
-from emoact.causes.steer import SITE, SteerRequest, direction_of, prepare_steer
+from emoact.causes.steer import SITE, SteerRequest, prepare_steer
 from emoact.errors import EmoactError
 from emoact.host.client import continue_both
 from emoact.jobs import control, launch
@@ -67,14 +68,9 @@ ASKED = {"heads": heads, "ablate": ablations, "steer": steering}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Activations of a tiny model; no host outlives the module."""
-    with (
-        tiny_results(tmp_path_factory.mktemp("causes")) as results,
-        pytest.MonkeyPatch.context() as p,
-    ):
-        p.setenv(hosts.IDLE, "120")
+    """Activations of a tiny model."""
+    with tiny_results(tmp_path_factory.mktemp("causes")) as results:
         yield results
-        hosts.leave_others()
 
 
 @pytest.fixture
@@ -183,7 +179,8 @@ def test_a_typed_answer_whose_host_is_killed_is_an_error_and_the_next_one_works(
 ) -> None:
     units = units_of(ResultsRoot(made), FOLDER)
     request = request_alike(FOLDER, [unit.configuration for unit in units], (SITE,))
-    vector = direction_of(units, "anger", "neutral", 1)
+    by_emotion = {unit.emotion: unit for unit in units}
+    vector = direction_of(by_emotion["anger"], by_emotion["neutral"], Target(layer=1)).vector
 
     def ask() -> tuple[float, ...]:
         found = continue_both(request, "Thank you", layer=1, vector=vector, max_tokens=3)

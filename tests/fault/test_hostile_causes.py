@@ -48,7 +48,7 @@ def use(root: ResultsRoot, kind: str) -> int:
         elif kind == "lens":
             lens.sentences_of(each), lens.table_of(each)
         elif kind == "attention":
-            patterns.sentences_of(each), patterns.document(each)
+            patterns.sentences_of(each), each.document
             for sample in (0, 1):
                 patterns.read_pattern(each, sample)
         elif kind == "steer":

@@ -21,12 +21,14 @@ PROJECTIONS = {
 
 
 @torch.no_grad()
-def steered_logits(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> torch.Tensor:
-    """Logits of every position, with a vector added behind the first."""
+def steered_logits(
+    model: Any, ids: list[int], layer: int, vector: np.ndarray, start: int = 1
+) -> torch.Tensor:
+    """Logits of every position, with a vector added from one on."""
 
     def add(_block: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stream = (args[0] if args else kwargs["hidden_states"]).clone()
-        stream[:, 1:] += torch.tensor(vector).to(stream)
+        stream[:, start:] += torch.tensor(vector).to(stream)
         return (
             ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
         )
@@ -37,9 +39,11 @@ def steered_logits(model: Any, ids: list[int], layer: int, vector: np.ndarray) -
     return logits.double()
 
 
-def log_probs(model: Any, ids: list[int], layer: int, vector: np.ndarray) -> np.ndarray:
-    """Log-probability of every token but the first, with a vector added behind the first."""
-    said = torch.log_softmax(steered_logits(model, ids, layer, vector), dim=-1)
+def log_probs(
+    model: Any, ids: list[int], layer: int, vector: np.ndarray, start: int = 1
+) -> np.ndarray:
+    """Log-probability of every token but the first, with a vector added from a position on."""
+    said = torch.log_softmax(steered_logits(model, ids, layer, vector, start), dim=-1)
     return np.array([said[at - 1, ids[at]].item() for at in range(1, len(ids))])
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emoact.cli import main
+from emoact.models import hosts
 from tests.support.families import tiny_config
 from tests.support.tiny_models import save_in_hub_cache, seeded_model
 
@@ -26,28 +28,42 @@ TEXTS = (
 FOLDER = "lab~tiny@main"
 
 
+ROWS = tuple(
+    {"text": text, "emotion": emotion, "id": f"{emotion}-{i}", "scenario_id": f"s{i}"}
+    for emotion, texts in (("anger", TEXTS[:3]), ("neutral", TEXTS[3:]))
+    for i, text in enumerate(texts)
+)
+
+
+def shipped(n_scenarios: int) -> list[dict[str, str]]:
+    """The first scenarios of the shipped prompts."""
+    lines = (Path(__file__).parents[2] / "data" / "prompts.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if int(row["scenario_id"][1:]) <= n_scenarios]
+
+
 @contextmanager
-def tiny_results(folder: Path, *words: str) -> Iterator[Path]:
-    """A results folder of three scenarios of anger and neutral, and the model in a hub cache.
+def tiny_results(
+    folder: Path, *words: str, rows: Sequence[Mapping[str, str]] = ROWS, model: Any = None
+) -> Iterator[Path]:
+    """A results folder, and its model in a hub cache and in a host that stays warm meanwhile.
 
     Args:
         folder: An empty folder; the working directory meanwhile.
         words: Further words of `emoact extract`.
+        rows: The prompts; three scenarios of anger and neutral where none are given.
+        model: None for a seeded Llama.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(folder / "hub-home"))
         patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("EMOACT_HOST_IDLE_S", "0")
+        patch.setenv(hosts.IDLE, "120")
         patch.chdir(folder)
-        save_in_hub_cache(
-            seeded_model(tiny_config("llama", 2_000)), "lab/tiny", folder / "hub-home"
-        )
-        rows = [
-            {"text": text, "emotion": emotion, "id": f"{emotion}-{i}", "scenario_id": f"s{i}"}
-            for emotion, texts in (("anger", TEXTS[:3]), ("neutral", TEXTS[3:]))
-            for i, text in enumerate(texts)
-        ]
+        made = seeded_model(tiny_config("llama", 2_000)) if model is None else model
+        save_in_hub_cache(made, "lab/tiny", folder / "hub-home")
         (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         asked = ["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl", *words]
         assert main(asked) == 0
-        yield folder / "results"
+        try:
+            yield folder / "results"
+        finally:
+            hosts.leave_others()

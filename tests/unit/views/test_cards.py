@@ -74,24 +74,35 @@ def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
         {**component, "component": "mlp", "head": None, "contrast": 1.0, "p": 0.5},
     ]
     target = {"site": "resid_pre", "layer": 2, "pooling": "last"}
-    one = saved("heads", emotion="anger", target=target, total=4.0, components=components)
+    one = saved(
+        "heads",
+        emotion="anger",
+        target=target,
+        total=4.0,
+        components=components,
+        direction_norm=4.0,
+    )
     source = heads.Heads(saved=(one,))
     (card,) = cards.of_heads(source, {"result": heads.label(one)})
     assert (card.title, card.verdict) == ("anger", "1 of 2 components")
-    assert "heads add 75 % and MLPs 25 %" in card.lines[0]
-    assert card.lines[1] == "Beyond relabelled prompts, most of all head 1.2 (75 %)."
+    assert "norm 4.00: heads add 75 %, MLPs 25 %, embedding and biases 0 %" in card.lines[0]
+    assert card.lines[1] == "Beyond relabelled prompts, most of all head 1.2 (75 % [0 %, 25 %])."
 
 
 def test_a_card_of_steering_has_the_verdict_of_the_smallest_p_value() -> None:
     row = {"emotion": "anger", "own": 0.2, "others": 0.1, "neutral": -0.1, "delta": 0.3}
-    row |= {"dose": 1.0, "random_95": 0.05, "shuffled_95": 0.06}
+    row |= {"dose": 1.0, "random_95": 0.05, "shuffled_95": 0.06, "n_random": 100, "n_shuffled": 20}
+    row |= {"prompt_only": 0.9}
     effects = [
         {**row, "layer": 1, "p": 0.9, "verdict": "none", "specific": "not tested"},
         {**row, "layer": 2, "p": 0.02, "verdict": "causal", "specific": "not specific"},
     ]
-    one = saved("steer", effects=effects, settings={"emotions": ["anger"], "layers": [1, 2]})
+    settings = {"emotions": ["anger"], "layers": [1, 2], "control_doses": [1.0]}
+    one = saved("steer", effects=effects, settings=settings, prefixes={"anger": "I am so angry."})
     source = causes.Causes(steered=(one,))
     (card,) = cards.of_causes(source, {"result": causes.label(one)})
     assert (card.verdict, card.shown) == ("causal, not shown specific", True)
     assert card.lines[0].startswith("Layer 2, dose 1: own sentences **+0.200** nats a token")
+    assert "(perplexity × 1.11); p = 0.020, corrected over 2 cells" in card.lines[1]
+    assert card.lines[2].endswith("+0.900.")
     assert cards.of_causes(source, {"ablation": "x"}) == []
