@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -115,25 +114,6 @@ class AblateRequest:
     run_id: str | None = None
     allow_pickle_weights: bool = False
 
-    @property
-    def command(self) -> str:
-        """The shell command of the request."""
-        settings = self.settings
-        words = ["python", "-m", "emoact", "ablate", "--results", os.fspath(self.results)]
-        words += ["--model", self.model] if self.model else []
-        words += ["--emotion", settings.emotion, "--layer", str(settings.layer)]
-        for part in settings.parts:
-            words += ["--part", part]
-        for layer in settings.at:
-            words += ["--at", str(layer)]
-        words += ["--by", settings.by, "--neutral", settings.neutral]
-        if settings.n_sentences is not None:
-            words += ["--sentences", str(settings.n_sentences)]
-        for word in settings.words:
-            words += ["--word", word]
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        return shlex.join([*words, "--seed", str(settings.seed)])
-
 
 @dataclass(frozen=True, kw_only=True)
 class AblateWork:
@@ -187,9 +167,24 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(units, settings),
-        command=request.command,
+        words=ablate_words(request.results, request.model, encode(settings)),
         cost=_cost(units, settings, model),
     )
+
+
+def ablate_words(
+    results: str | os.PathLike[str], model: str | None, settings: Mapping[str, Any]
+) -> list[str]:
+    """Words of the shell command of encoded settings."""
+    words = ["ablate", "--results", os.fspath(results), *(["--model", model] if model else [])]
+    words += ["--emotion", settings["emotion"], "--layer", str(settings["layer"])]
+    words += [f"--part={part}" for part in settings["parts"]]
+    words += [f"--at={layer}" for layer in settings["at"]]
+    words += ["--by", settings["by"], "--neutral", settings["neutral"]]
+    if settings["n_sentences"] is not None:
+        words += ["--sentences", str(settings["n_sentences"])]
+    words += [f"--word={word}" for word in settings.get("words", ())]
+    return [*words, "--seed", str(settings["seed"])]
 
 
 def ablate(

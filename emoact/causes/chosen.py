@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from emoact.causes.contributions import Target
-from emoact.decode import sha256_of
+from emoact.decode import encode, sha256_of
 from emoact.errors import RequestError
 from emoact.models.alike import ModelRequest
 from emoact.models.resolve import resolve_model
@@ -39,14 +38,23 @@ class DirectionRequest:
     run_id: str | None = None
     allow_pickle_weights: bool = False
 
-    def command_of(self, name: str, own: Sequence[str]) -> str:
-        """The shell command of a request with these options of its own."""
-        target = self.target
-        words = ["python", "-m", "emoact", name, "--results", os.fspath(self.results)]
-        words += ["--model", self.model, "--emotion", self.emotion, "--layer", str(target.layer)]
-        words += ["--site", target.site, "--pooling", target.pooling]
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        return shlex.join([*words, *own])
+    def words_of(self, name: str, own: Sequence[str]) -> list[str]:
+        """Words of the shell command of a request with these options of its own."""
+        words = direction_words(name, self.results, self.model, self.emotion, encode(self.target))
+        return [*words, *own]
+
+
+def direction_words(
+    name: str,
+    results: str | os.PathLike[str],
+    model: str,
+    emotion: str,
+    target: Mapping[str, Any],
+) -> list[str]:
+    """Words of a shell command about a direction, whose place is encoded."""
+    words = [name, "--results", os.fspath(results), "--model", model, "--emotion", emotion]
+    words += ["--layer", str(target["layer"]), "--site", target["site"]]
+    return [*words, "--pooling", target["pooling"]]
 
 
 @dataclass(frozen=True, kw_only=True)

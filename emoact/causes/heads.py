@@ -55,12 +55,12 @@ class HeadsRequest(DirectionRequest):
     settings: ContrastSettings = field(default_factory=ContrastSettings)
 
     @property
-    def command(self) -> str:
-        """The shell command of the request."""
+    def words(self) -> list[str]:
+        """Words of the shell command of the request."""
         settings, default = self.settings, ContrastSettings()
         own = ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
         own += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
-        return self.command_of("heads", own)
+        return self.words_of("heads", own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(units, work),
-        command=request.command,
+        words=request.words,
         cost=_cost(units, model),
     )
 

@@ -78,12 +78,12 @@ class LensRequest(DirectionRequest):
     settings: LensSettings = field(default_factory=LensSettings)
 
     @property
-    def command(self) -> str:
-        """The shell command of the request."""
+    def words(self) -> list[str]:
+        """Words of the shell command of the request."""
         settings = self.settings
         own = ["--neutral", settings.neutral, "--random", str(settings.n_random)]
         own += ["--top", str(settings.n_tokens), "--seed", str(settings.seed)]
-        return self.command_of("lens", own)
+        return self.words_of("lens", own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def prepare_lens(request: LensRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(units, work),
-        command=request.command,
+        words=request.words,
         cost=f"One product of the direction and {n} with the unembedding; no prompt is read again.",
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import shlex
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,12 +90,10 @@ class PatternsRequest:
             raise RequestError(f"the budget is {self.budget_mb} MB; at least 0 is needed")
 
     @property
-    def command(self) -> str:
-        """The shell command of the request."""
-        words = ["python", "-m", "emoact", "attention", "--results", os.fspath(self.results)]
-        words += ["--model", self.model, "--emotion", self.emotion]
-        words += ["--allow-pickle-weights"] if self.allow_pickle_weights else []
-        return shlex.join([*words, "--budget", str(self.budget_mb)])
+    def words(self) -> list[str]:
+        """Words of the shell command of the request."""
+        words = ["attention", "--results", os.fspath(self.results), "--model", self.model]
+        return [*words, "--emotion", self.emotion, "--budget", str(self.budget_mb)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +155,7 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(unit, work),
-        command=request.command,
+        words=request.words,
         cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),
     )

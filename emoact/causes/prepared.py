@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def prepared(
     model: ModelRequest,
     work: Any,
     rests_on: dict[str, Any],
-    command: str,
+    words: Sequence[str],
     cost: str,
 ) -> Prepared:
     """The run of a checked request, and the result where it is on disk already.
@@ -87,10 +88,11 @@ def prepared(
         model: The model.
         work: What the worker of this kind decodes.
         rests_on: What names the result.
-        command: The shell command of the request.
+        words: Of the shell command of the request, without what the model itself needs.
         cost: The cost in words.
     """
     name = cause_id(kind, rests_on)
+    own = ["--allow-pickle-weights"] if model.allow_pickle_weights else []
     return Prepared(
         kind=kind,
         config=JobConfig(
@@ -101,7 +103,7 @@ def prepared(
             emotions=tuple(emotions),
             results=os.path.realpath(root.path),
             request=encode(CausesRequest(what=kind, model=model, asked=encode(work))),
-            command=command,
+            command=shlex.join(["python", "-m", "emoact", *words, *own]),
             needs_model=True,
         ),
         id=name,

@@ -63,10 +63,10 @@ class ProjectRequest(DirectionRequest):
             raise RequestError(f"n_top is {self.n_top}; allowed are 1 to {_MOST_TOP}")
 
     @property
-    def command(self) -> str:
-        """The shell command of the request."""
+    def words(self) -> list[str]:
+        """Words of the shell command of the request."""
         own = ["--neutral", self.neutral, "--file", os.fspath(self.file), "--top", str(self.n_top)]
-        return self.command_of("project", own)
+        return self.words_of("project", own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def prepare_project(request: ProjectRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(units, work),
-        command=request.command,
+        words=request.words,
         cost=f"One pass over {numbers.size(size)} of text, about {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}.",
     )

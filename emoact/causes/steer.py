@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,12 +131,7 @@ def prepare_steer(request: SteerRequest) -> Prepared:
         model=model,
         work=work,
         rests_on=rests_on(units, settings),
-        command=steer_command(
-            request.results,
-            work.folder,
-            settings,
-            allow_pickle_weights=request.allow_pickle_weights,
-        ),
+        words=steer_words(request.results, work.folder, encode(settings)),
         cost=_cost(units, settings, model),
     )
 
@@ -253,30 +247,25 @@ def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
     }
 
 
-def steer_command(
-    results: str | os.PathLike[str],
-    folder: str,
-    settings: SteerSettings,
-    *,
-    allow_pickle_weights: bool = False,
-) -> str:
-    """The shell command of a request; it names every choice that decides a figure."""
-    words = ["python", "-m", "emoact", "steer", "--results", os.fspath(results), "--model", folder]
-    for option, values in (
-        ("--emotion", settings.emotions),
-        ("--layer", settings.layers),
-        ("--dose", settings.doses),
-        ("--control-dose", settings.control_doses),
+def steer_words(
+    results: str | os.PathLike[str], folder: str, settings: Mapping[str, Any]
+) -> list[str]:
+    """Words of the shell command of encoded settings, with every choice that decides a figure."""
+    words = ["steer", "--results", os.fspath(results), "--model", folder]
+    for option, name in (
+        ("--emotion", "emotions"),
+        ("--layer", "layers"),
+        ("--dose", "doses"),
+        ("--control-dose", "control_doses"),
     ):
         # A negative number must not look like an option.
-        words += [f"{option}={value}" for value in values]
-    words += ["--neutral", settings.neutral, "--pooling", settings.pooling]
-    words += ["--random", str(settings.n_random), "--shuffled", str(settings.n_shuffled)]
-    if settings.n_sentences is not None:
-        words += ["--sentences", str(settings.n_sentences)]
-    words += [f"--prefix={label}={said}" for label, said in settings.prefixes.items()]
-    words += ["--allow-pickle-weights"] if allow_pickle_weights else []
-    return shlex.join([*words, "--seed", str(settings.seed)])
+        words += [f"{option}={value}" for value in settings[name]]
+    words += ["--neutral", settings["neutral"], "--pooling", settings["pooling"]]
+    words += ["--random", str(settings["n_random"]), "--shuffled", str(settings["n_shuffled"])]
+    if settings["n_sentences"] is not None:
+        words += ["--sentences", str(settings["n_sentences"])]
+    words += [f"--prefix={label}={said}" for label, said in settings.get("prefixes", {}).items()]
+    return [*words, "--seed", str(settings["seed"])]
 
 
 def n_evaluations(settings: SteerSettings, n_classes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, say, write_table

@@ -195,8 +195,8 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 lines=(
                     f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
                     f"**{signed(row['own'])}** nats a token; 95 % of {row['n_random']} random "
-                    f"directions stay {side} {signed(row['random_95'])}, of {row['n_shuffled']} of "
-                    f"shuffled labels {side} {signed(row['shuffled_95'])}.",
+                    f"directions stay {side} {signed(row['random_95'])}, of {row['n_shuffled']} "
+                    f"shuffled ones {side} {signed(row['shuffled_95'])}.",
                     f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])} "
                     f"(perplexity × {steer_result.perplexity(row)}); p = "
                     f"{significant(row['p'], 2)}, corrected over {plural(n_cells, 'cell')}.",

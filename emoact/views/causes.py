@@ -12,10 +12,9 @@ from emoact.causes.saved import SavedCause
 from emoact.models.registry import display_name
 from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
-from emoact.views.heads import said_on_page
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, cautioned
 
 _LARGEST, _IN_REPORT = 12, 3
 _ROW, _HEAD, _HEIGHT = 30, 70, 320
@@ -238,21 +237,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
     if not _chosen(source, choice):
         return ["steer"]
     (saved,) = _chosen(source, choice)
-    settings, found = saved.found["settings"], saved.found
-    words = ["steer", "--results", str(saved.results), "--model", found["model"]]
-    for option, name in (
-        ("--emotion", "emotions"),
-        ("--layer", "layers"),
-        ("--dose", "doses"),
-        ("--control-dose", "control_doses"),
-    ):
-        words += [f"{option}={value}" for value in settings[name]]
-    if settings["n_sentences"] is not None:
-        words += ["--sentences", str(settings["n_sentences"])]
-    words += ["--random", str(settings["n_random"]), "--shuffled", str(settings["n_shuffled"])]
-    words += ["--neutral", settings["neutral"], "--pooling", settings["pooling"]]
-    words += [f"--prefix={key}={said}" for key, said in settings.get("prefixes", {}).items()]
-    return [*words, "--seed", str(settings["seed"])]
+    return steer.steer_words(saved.results, saved.found["model"], saved.found["settings"])
 
 
 def show_ablated(source: Causes, choice: Choice) -> Shown:
@@ -313,7 +298,7 @@ def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     if not _chosen(source, choice, ablate.KIND):
         return []
     (saved,) = _chosen(source, choice, ablate.KIND)
-    return said_on_page(ablate.sentences_of(saved))
+    return cautioned(ablate.sentences_of(saved), random=saved.found["random_weights"])
 
 
 def ablated_command(source: Causes, choice: Choice) -> list[str]:
@@ -321,16 +306,7 @@ def ablated_command(source: Causes, choice: Choice) -> list[str]:
     if not _chosen(source, choice, ablate.KIND):
         return ["ablate"]
     (saved,) = _chosen(source, choice, ablate.KIND)
-    settings = saved.found["settings"]
-    words = ["ablate", "--results", str(saved.results), "--model", saved.found["model"]]
-    words += ["--emotion", settings["emotion"], "--layer", str(settings["layer"])]
-    words += ["--by", settings["by"]]
-    words += [f"--part={part}" for part in settings["parts"]]
-    words += [f"--at={layer}" for layer in settings["at"]]
-    if settings["n_sentences"] is not None:
-        words += ["--sentences", str(settings["n_sentences"])]
-    words += [f"--word={word}" for word in settings.get("words", ())]
-    return [*words, "--neutral", settings["neutral"], "--seed", str(settings["seed"])]
+    return ablate.ablate_words(saved.results, saved.found["model"], saved.found["settings"])
 
 
 def _in_report(source: Causes) -> list[Choice]:

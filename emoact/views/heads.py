@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from emoact.causes.chosen import direction_words
 from emoact.causes.contributions import Target
 from emoact.causes.heads import ALPHA, N_LARGEST, name_of, table_of
 from emoact.causes.project import Along
@@ -298,11 +299,10 @@ def command(source: Heads, choice: Choice) -> list[str]:
 
 def words_of(name: str, saved: SavedCause, *, layer: int | None = None) -> list[str]:
     """Words of a shell command about the direction of a result."""
-    found, target = saved.found, dict(saved.found["target"])
-    words = [name, "--results", str(saved.results), "--model", found["model"]]
-    words += ["--emotion", found["emotion"], "--site", target["site"]]
-    words += ["--layer", str(target["layer"] if layer is None else layer)]
-    return [*words, "--pooling", target["pooling"], "--neutral", found["neutral"]]
+    found = saved.found
+    target = found["target"] if layer is None else {**found["target"], "layer": layer}
+    words = direction_words(name, saved.results, found["model"], found["emotion"], target)
+    return [*words, "--neutral", found["neutral"]]
 
 
 def where(saved: SavedCause) -> str:

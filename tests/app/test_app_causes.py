@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+from emoact.cli.entry import build_parser
 from tests.support.pages import boxes, figure, open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_causes import plant_ablations, plant_steering
@@ -55,6 +57,14 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
         app = open_page("causes", view=view)
         assert not app.exception, app.exception
         rows[view] = len(app.dataframe[0].value)
+        shell = next(text.value for text in app.caption if "In a shell" in text.value)
+        command = shlex.split(shell.removeprefix("In a shell: ").strip("`"))
+        assert command[3:6] == [
+            "ablate" if view == "ablations" else "steer",
+            "--results",
+            str(results),
+        ]
+        build_parser().parse_args(command[3:])
         assert ("random weights, which say" in words(app)) == (view != "ablations")
     assert rows == {"doses": 6, "layers": 4, "ablations": 4}
     said = words(app)

@@ -147,7 +147,7 @@ def test_parts_are_taken_out_a_text_is_continued_and_a_prompt_is_taken_apart_by_
     light.unfold("Take parts out")
     page.get_by_role("textbox", name="Class words").fill("soup, plate")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("--word soup --word plate")).to_be_visible()
+    expect(page.get_by_text("--word=soup --word=plate")).to_be_visible()
     light.settled()
     assert violations(page)[0] == []
     light.shoot("causes-form")
