@@ -1,7 +1,5 @@
 """A run that writes compact files: recorded, resumed, checked, shown, and apart from pickles."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

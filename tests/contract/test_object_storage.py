@@ -1,7 +1,5 @@
 """Results on an S3-compatible server: written, killed, resumed, verified and read from there."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

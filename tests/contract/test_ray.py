@@ -1,7 +1,5 @@
 """A run on Ray: its files are those of a local run, also where workers are lost on the way."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Shards of one request: killed, repeated and duplicated, they leave what one run leaves."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Three nodes of Ray on this machine, which lose workers and nodes when a test says so."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal
