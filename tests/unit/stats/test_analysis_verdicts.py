@@ -20,6 +20,7 @@ SETTINGS = dataclasses.replace(
     QUICK, n_bootstrap=200, n_pairings=9, n_rotations=1, probes=("logistic",)
 )
 N, LAYERS, WIDTH = 40, 4, 24
+CONTROLS = range(1 + LEAST_SHUFFLES)
 EMOTIONS = ("anger", "neutral")
 VOCABULARY = [f"word{i}" for i in range(60)]
 
@@ -65,6 +66,14 @@ def shift(size: float, n_classes: int = 2) -> np.ndarray:
     return moved
 
 
+def plant_beside(
+    vectors: np.ndarray, controls: Sequence[np.ndarray], **more: Any
+) -> list[UnitFeatures]:
+    """Units with enough controls: one without context, all others shuffled."""
+    contextless, *shuffled = controls
+    return plant(vectors, contextless=contextless, shuffled=shuffled, **more)
+
+
 def headline(found: AnalysisResult) -> list[Any]:
     return list(found.tables["headline"].itertuples())
 
@@ -75,13 +84,7 @@ def analyse(units: Sequence[UnitFeatures], **changed: Any) -> AnalysisResult:
 
 def test_emotion_that_no_control_knows_is_beyond_words() -> None:
     rng = np.random.default_rng(0)
-    found = analyse(
-        plant(
-            noise(rng) + shift(1.0),
-            contextless=noise(rng),
-            shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
-        )
-    )
+    found = analyse(plant_beside(noise(rng) + shift(1.0), [noise(rng) for _ in CONTROLS]))
     (row,) = headline(found)
     assert row.verdict == "beyond_words"
     assert (row.layer_first, row.layer_last, row.n_prompts, row.n_scenarios) == (1, 2, 2 * N, N)
@@ -113,10 +116,9 @@ def test_model_of_words_is_never_beyond_words() -> None:
             return np.asarray(mean + 0.1 * noise(rng))
 
         found = analyse(
-            plant(
+            plant_beside(
                 pooled(),
-                contextless=pooled(),
-                shuffled=[pooled() for _ in range(LEAST_SHUFFLES)],
+                [pooled() for _ in CONTROLS],
                 texts=[" ".join(VOCABULARY[word] for word in own) for own in words],
             )
         )
@@ -129,11 +131,7 @@ def test_words_do_not_suffice_where_the_gain_is_far_above_the_margin() -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         found = analyse(
-            plant(
-                noise(rng) + shift(0.55),
-                contextless=noise(rng) + shift(0.35),
-                shuffled=[noise(rng) + shift(0.35) for _ in range(LEAST_SHUFFLES)],
-            )
+            plant_beside(noise(rng) + shift(0.55), [noise(rng) + shift(0.35) for _ in CONTROLS])
         )
         said += [row.verdict for row in headline(found)]
     assert "words_suffice" not in said
@@ -153,10 +151,9 @@ def test_length_alone_is_not_beyond_words() -> None:
     follows = noise(rng)
     follows[:, 1:, 3] += 3 * np.array(lengths)[:, None]
     found = analyse(
-        plant(
+        plant_beside(
             follows,
-            contextless=noise(rng),
-            shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+            [noise(rng) for _ in CONTROLS],
             lengths=[int(length) for length in lengths],
         )
     )
@@ -168,10 +165,8 @@ def test_length_alone_is_not_beyond_words() -> None:
 
 def test_layer_zero_counts_among_the_words() -> None:
     rng = np.random.default_rng(3)
-    units = plant(
-        noise(rng) + 3 * (np.arange(2 * N) < N)[:, None, None],
-        contextless=noise(rng),
-        shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
+    units = plant_beside(
+        noise(rng) + 3 * (np.arange(2 * N) < N)[:, None, None], [noise(rng) for _ in CONTROLS]
     )
     (row,) = headline(analyse(units))
     assert (row.baseline, row.text_balanced_accuracy) == ("layer_0", 1)
@@ -190,11 +185,7 @@ def test_layer_with_the_best_accuracy_is_not_picked() -> None:
 
 def test_no_verdict_on_words_without_controls_and_the_finding_names_the_model() -> None:
     rng = np.random.default_rng(5)
-    with_controls = plant(
-        noise(rng) + shift(1.5),
-        contextless=noise(rng),
-        shuffled=[noise(rng) for _ in range(LEAST_SHUFFLES)],
-    )
+    with_controls = plant_beside(noise(rng) + shift(1.5), [noise(rng) for _ in CONTROLS])
     without = plant(
         noise(rng) + shift(1.5),
         contextless=noise(rng),
@@ -251,11 +242,7 @@ def test_controls_that_are_noisier_than_the_prompts_give_no_verdict_beyond_words
     effect = shift(1.0)
     for factor, verdicts in ((1.0, {"words_suffice", "inconclusive"}), (3.0, {"inconclusive"})):
         found = analyse(
-            plant(
-                noise(rng) + effect,
-                contextless=factor * noise(rng) + effect,
-                shuffled=[factor * noise(rng) + effect for _ in range(LEAST_SHUFFLES)],
-            )
+            plant_beside(noise(rng) + effect, [factor * noise(rng) + effect for _ in CONTROLS])
         )
         (row,) = headline(found)
         assert row.verdict in verdicts
@@ -297,20 +284,27 @@ def test_emotions_that_differ_from_neutral_alike_do_not_differ_from_each_other()
     assert found["joy", "pride"].p_holm < 0.05
 
 
-def test_each_emotion_is_told_with_its_own_number_of_prompts() -> None:
-    row = dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | {
+def told(**fields: Any) -> dict[str, Any]:
+    """A row of the table `headline`, of which the other columns are missing."""
+    known = {
         "emotion": "anger",
         "site": "resid_pre",
         "evaluation": "cross_validated",
         "probe": "logistic",
         "accuracy": 0.91,
-        "balanced_accuracy": 0.91,
-        "layer_first": 1,
-        "layer_last": 2,
-        "verdict": "undecided",
-        "n_prompts": 100,
-        "n_scenarios": 50,
     }
+    return dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | known | fields
+
+
+def test_each_emotion_is_told_with_its_own_number_of_prompts() -> None:
+    row = told(
+        balanced_accuracy=0.91,
+        layer_first=1,
+        layer_last=2,
+        verdict="undecided",
+        n_prompts=100,
+        n_scenarios=50,
+    )
     (alike,) = probe_sentences([row, {**row, "emotion": "joy"}])
     assert alike.startswith("On held-out scenarios (100 prompts of 50 scenarios), balanced")
     (other,) = probe_sentences([row, {**row, "emotion": "joy", "n_prompts": 7, "n_scenarios": 3}])
@@ -320,13 +314,5 @@ def test_each_emotion_is_told_with_its_own_number_of_prompts() -> None:
 
 
 def test_headline_of_an_earlier_version_can_still_be_told() -> None:
-    row = dict.fromkeys(catalogue.table_named("headline").columns, np.nan) | {
-        "emotion": "anger",
-        "site": "resid_pre",
-        "evaluation": "cross_validated",
-        "probe": "logistic",
-        "accuracy": 0.91,
-        "verdict": "lexical_suffices",
-    }
-    (sentence,) = probe_sentences([row])
+    (sentence,) = probe_sentences([told(verdict="lexical_suffices")])
     assert "anger 91 %: no evidence beyond words" in sentence
