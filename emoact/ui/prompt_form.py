@@ -126,7 +126,8 @@ def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: st
     labels = {record.name: record.label for record in records}
     if len(labels) == 1:
         return records[0].name
-    links.note_ignored(key, labels)
+    # The address has the label of what is chosen.
+    links.note_ignored(key, labels.values())
     said = " ".join(f"{record.label}: {record.about}." for record in records)
     chosen = st.segmented_control(
         title,

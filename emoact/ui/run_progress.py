@@ -217,7 +217,7 @@ def _bars(units: Sequence[UnitView], *, active: bool) -> None:
             if unit.worker is not None:
                 word += f", {md(unit.worker)}"
                 if unit.samples_per_s is not None:
-                    word += f", {_number(unit.samples_per_s)} prompts/s"
+                    word += f", {_number(unit.samples_per_s)}/s"
             if unit.state == "waiting" and not active:
                 word = "not started"
             st.progress(
