@@ -12,6 +12,7 @@ from emoact import numbers
 from emoact.schema import Dataset
 from emoact.stats.audit.outcome import AuditReport, Check, Test
 from emoact.ui.boxes import answer, error_box
+from emoact.ui.chart import is_narrow
 from emoact.ui.prompt_data import audit_of, version_of
 from emoact.views.text import listed, md, mono
 
@@ -103,9 +104,15 @@ def show(report: AuditReport, path: str) -> None:
 
 
 def _table(checks: Sequence[Check], alt: str) -> None:
-    # st.dataframe would cut the sentences off.
-    rows = pd.DataFrame([_row(check) for check in checks])
-    st.table(rows, hide_index=True, border="horizontal", alt=alt)
+    rows = [_row(check) for check in checks]
+    if not is_narrow():
+        # st.dataframe would cut the sentences off.
+        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal", alt=alt)
+        return
+    for row in rows:
+        figures = ", ".join(f"{name} {row[name]}" for name in ("accuracy", "chance", "p"))
+        st.markdown(f"**{row['aspect']}**: {row['verdict']} ({figures})")
+        st.caption(row["what was found"])
 
 
 def explain() -> None:

@@ -60,21 +60,26 @@ _BUTTONS_WIDTH = 136
 _WIDTH = "emoact-width"
 # A screen that is wide says nothing, so that its page is drawn once.
 _MEASURE = """
-export default function ({ setStateValue, data }) {
+export default function ({ setStateValue, data, parentElement }) {
   const narrow = window.innerWidth < 640
   if (narrow !== data.narrow) setStateValue("narrow", narrow)
+  // Charts take the colours of another scheme when they are drawn again.
+  if (parentElement.scheme) parentElement.scheme.onchange = null
+  const scheme = parentElement.scheme = window.matchMedia("(prefers-color-scheme: dark)")
+  scheme.onchange = () => setTimeout(() => setStateValue("dark", scheme.matches), 50)
 }
 """
 _measure_width = st.components.v2.component("emoact_width", html="<span></span>", js=_MEASURE)
 
 
 def measure_width() -> None:
-    """Learn whether the page is on the screen of a phone; the page is then drawn once more."""
+    """Draw the page once more on the screen of a phone, and when the system changes its scheme."""
     _measure_width(
         key=_WIDTH,
         data={"narrow": is_narrow()},
         height=1,
         on_narrow_change=lambda: None,
+        on_dark_change=lambda: None,
     )
 
 

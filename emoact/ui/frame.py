@@ -14,7 +14,7 @@ from streamlit.navigation.page import Page
 from emoact.errors import EmoactError
 from emoact.store.layout import ResultsRoot
 from emoact.store.remote import remote_of
-from emoact.ui.chart import current_scheme, measure_width
+from emoact.ui.chart import measure_width
 from emoact.ui.folders import pick_folder, results_folder
 from emoact.views.text import md
 from emoact.views.theme import INK
@@ -92,8 +92,8 @@ def open_frame() -> Page:
 
 def _light_selected() -> None:
     """Give selected options of a dark page a contrast of 4.5; their colour is also of buttons."""
-    if current_scheme() == "dark":
-        st.html(f"<style>{_SELECTED} {{ color: {INK['dark'].accent} !important; }}</style>")
+    colour = f"light-dark({INK['light'].accent}, {INK['dark'].accent})"
+    st.html(f"<style>{_SELECTED} {{ color: {colour} !important; }}</style>")
 
 
 def enter() -> None:

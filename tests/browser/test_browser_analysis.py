@@ -1,12 +1,10 @@
-"""From units of the real model to directions, distances and what a comparison still needs."""
+"""A first visit with the real model, from an empty folder to a report; a mixture is refused."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,30 +14,13 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import needs_model
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
-from tests.support.server import ROOT, Server
+from tests.support.server import Server
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
-N_SCENARIOS = 8
+PATIENCE_MS = 150_000
 EVIL = "<b>bold</b><img src=x onerror=window.hacked=1>"
-
-
-def extract_some(results: Path, folder: Path) -> list[dict[str, str]]:
-    """A few scenarios of the shipped data, run through the embedded model."""
-    rows = [json.loads(line) for line in (ROOT / "data/prompts.jsonl").read_text().splitlines()]
-    subsets = [
-        [row["scenario_id"] for row in rows if row["subset"] == subset]
-        for subset in ("explicit", "implicit")
-    ]
-    wanted = {name for names in subsets for name in list(dict.fromkeys(names))[: N_SCENARIOS // 2]}
-    chosen = [row for row in rows if row["scenario_id"] in wanted]
-    data = folder / "some.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in chosen))
-    command = [sys.executable, "-m", "emoact", "extract", "--model", "smollm2-135m"]
-    command += ["--dataset", str(data), "--results", str(results)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=150)
-    return chosen
 
 
 def saved_as(page: Page, kind: str, target: Path) -> Path:
@@ -55,12 +36,15 @@ def saved_as(page: Page, kind: str, target: Path) -> Path:
 
 
 @needs_model
-def test_units_of_the_real_model_become_directions_and_distances(
+def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_of_the_pages(
     server: Server, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:
-    prompts = extract_some(server.results, tmp_path)
     window = visit("light")
-    page = window.open(f"{server.url}/directions")
+    page = window.open(server.url)
+    page.get_by_role("button", name="Make a small example").click()
+    expect(page.get_by_text("finished", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Look at the activations").click()
+    page.get_by_role("button", name="Analyse 1 model × 4 emotions").click()
     expect(page.get_by_text("4 units of 1 model are on disk")).to_be_visible()
     page.get_by_role("button", name="Analyse 4 units").click()
     chart = page.locator(".js-plotly-plot .main-svg").first
@@ -68,6 +52,9 @@ def test_units_of_the_real_model_become_directions_and_distances(
     window.settled()
     expect(page).to_have_url(re.compile("analysis=[0-9a-f]{20}"))
     expect(page.get_by_text("away from neutral")).to_be_visible()
+    results = server.results.with_name(f"{server.results.name}-demo")
+    (data,) = (results / "datasets").iterdir()
+    prompts = [json.loads(line) for line in data.read_text().splitlines()]
 
     rows = list(csv.DictReader(saved_as(page, "csv", tmp_path).read_text().splitlines()))
     assert {row["emotion"] for row in rows} == {"gratitude", "anger", "apology"}
@@ -108,6 +95,19 @@ def test_units_of_the_real_model_become_directions_and_distances(
     expect(page.get_by_text("needs activations of 2 models")).to_be_visible()
     # Must not happen: a comparison drawn of one model.
     expect(page.locator(".js-plotly-plot")).to_have_count(0)
+
+    page.get_by_role("link", name="Directions").click()
+    page.get_by_role("button", name="Find the heads that write a direction").click()
+    page.get_by_role("button", name="Take the direction apart").click()
+    expect(chart).to_be_visible(timeout=PATIENCE_MS)
+    window.settled()
+    page.get_by_role("button", name="Write a report").click()
+    page.get_by_role("button", name="Make the English report").click()
+    made = page.get_by_role("button", name="Download", exact=True)
+    expect(made).to_be_visible(timeout=60_000)
+    (report,) = (results / "reports").glob("*.html")
+    for words in ("Directions", "Components that write a direction", "SmolLM2 135M"):
+        assert words in report.read_text()
 
 
 def test_a_mixture_is_refused_with_its_field_and_a_prompt_with_markup_is_text(

@@ -42,10 +42,11 @@ PAGES = {
     "causes?view=ablations": "What am I looking at",
 }
 
+_TRIES = 8
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+
 def test_axe_finds_only_what_is_listed_with_its_cause(
-    server: Server, visit: Callable[..., Visitor], scheme: str
+    server: Server, visit: Callable[..., Visitor]
 ) -> None:
     plant_grid(server.results, ["gpt2"], n_samples=5)
     (server.results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
@@ -64,7 +65,7 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
     assert lock is not None
     used: set[int] = set()
     found = []
-    window = visit(scheme)
+    window = visit()
     for address, heading in PAGES.items():
         page = window.open(f"{server.url}/{address}")
         words = page.locator("[data-testid=stMain]").get_by_text(heading, exact=True).first
@@ -72,7 +73,15 @@ def test_axe_finds_only_what_is_listed_with_its_cause(
         words.click()
         window.settled()
         here, entries = violations(page)
-        found += [(address, *each) for each in here]
+        page.emulate_media(color_scheme="dark")
+        # Of what axe looks at, colours alone depend on the scheme; charts are drawn once more.
+        for _ in range(_TRIES):
+            window.settled()
+            dark = violations(page, "color-contrast")[0]
+            if not dark:
+                break
+        page.emulate_media(color_scheme="light")
+        found += [(address, *each) for each in (*here, *dark)]
         used |= entries
     lock.close()
     assert found == []

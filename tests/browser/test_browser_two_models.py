@@ -1,4 +1,4 @@
-"""Both embedded models from an empty folder to a comparison: choose both, one click, look."""
+"""Both embedded models from an empty folder to a finished report, by what the pages offer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from emoact.models.cache import converted_dir, is_converted
-from emoact.models.registry import GEMMA_3
+from emoact.models.registry import GEMMA_3, display_name
 from emoact.store.reading import read_all
 from tests.browser.conftest import needs_model
 from tests.support.server import ROOT, Server
@@ -43,11 +43,16 @@ def few_prompts(folder: Path) -> Path:
     return path
 
 
-def test_two_models_are_chosen_extracted_by_one_click_and_compared(
+def test_two_models_are_chosen_extracted_compared_and_reported_on(
     server: Server, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:
     window = visit()
-    page = window.open(f"{server.url}/extract?dataset={few_prompts(tmp_path)}")
+    page = window.open(server.url)
+    page.get_by_role("link", name="Extract").click()
+    dataset = page.get_by_role("textbox", name="Data set")
+    dataset.fill(str(few_prompts(tmp_path)))
+    dataset.press("Enter")
+    window.settled()
     page.get_by_label("Models", exact=True).click()
     page.get_by_role("option", name=BOTH[1]).click()
     page.keyboard.press("Escape")
@@ -63,7 +68,8 @@ def test_two_models_are_chosen_extracted_by_one_click_and_compared(
     assert not grid.problems
     assert {(unit.folder, unit.n_layers) for unit in grid} == {(BOTH[0], 30), (BOTH[1], 18)}
 
-    page.goto(f"{server.url}/directions")
+    page.get_by_role("button", name="Look at the activations").click()
+    page.get_by_role("button", name="Analyse 2 models × 4 emotions").click()
     expect(page.get_by_text("8 units of 2 models are on disk")).to_be_visible()
     page.get_by_role("button", name="Analyse 8 units").click()
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
@@ -77,7 +83,15 @@ def test_two_models_are_chosen_extracted_by_one_click_and_compared(
     for name in BOTH:
         expect(page.locator("[data-testid=stMain]").get_by_text(name).first).to_be_visible()
     window.shoot("two-models-across-light")
+    address = page.url
+    page.get_by_role("link", name="Report").click()
+    page.get_by_role("button", name="Make the English report").click()
+    made = page.get_by_role("button", name="Download", exact=True)
+    expect(made).to_be_visible(timeout=60_000)
+    (report,) = (server.results / "reports").glob("*.html")
+    for words in (*map(display_name, BOTH), "Across models"):
+        assert words in report.read_text()
     dark = visit("dark")
-    dark.open(page.url)
+    dark.open(address)
     expect(dark.page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
     dark.shoot("two-models-across-dark")
