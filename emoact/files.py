@@ -15,7 +15,9 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 
-
+APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Flags to append to a file of a folder that may be a stranger's: no link is followed, and a named
+pipe is refused instead of being waited for."""
 _LONGEST_HEADER = 8_000_000
 """Bytes of a safetensors header; one of 10,000 tensors has 1 MB. Its parser takes 18 times as much
 memory."""

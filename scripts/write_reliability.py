@@ -72,6 +72,11 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "extractions: all found by `verify`",
         ("test_verify",),
     ),
+    (
+        "Received files of other contents, under the hash that they should have: metadata, tables "
+        "of analyses, control extractions, results about causes, plans, data sets to test on",
+        ("test_hostile",),
+    ),
     ("Malformed data sets: refused with file, row and remedy", ("test_prompts",)),
     ("Memory: bounded for any number of samples", ("memory",)),
     ("A canary token in `HF_TOKEN`: found nowhere", ("token",)),

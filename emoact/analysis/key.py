@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from emoact.decode import encode, sha256_of
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
 from emoact.models.cache import file_sha256
 from emoact.stats import catalogue
 from emoact.stats.settings import AnalysisSettings
@@ -38,6 +38,8 @@ new column or table does not raise it: their names are part of the id.
 """
 
 _DIGITS = 20
+_LONGEST = 1000
+"""Characters of the path of a file of activations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,14 @@ class InputFile:
     file: str
     size: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.file).parts
+        inside = len(parts) == 3 and parts[:2] == ("activations", self.folder)
+        if not inside or parts[2] == ".." or "\0" in self.file or len(self.file) > _LONGEST:
+            raise RequestError(
+                f"file {self.file!r:.100} is no file of activations of {self.folder}"
+            )
 
 
 def input_of(root: ResultsRoot, unit: Unit, path: Path, sha256: str) -> InputFile:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from emoact.analysis.direction_files import Directions, file_name, read_directions
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile
-from emoact.analysis.table_files import missing_columns, read_table
+from emoact.analysis.table_files import check_rows, missing_columns, read_table
 from emoact.child import ask
 from emoact.decode import decode, read_json, read_regular, unsealed, versioned
 from emoact.errors import FileRefusedError, RequestError
@@ -97,6 +97,13 @@ class Description:
     rows: Mapping[str, int] = field(default_factory=dict)
     controls: tuple[ControlsUsed, ...] = ()
 
+    def __post_init__(self) -> None:
+        unknown = set(self.emotions) - {each.emotion for each in self.inputs}
+        if not self.inputs or unknown:
+            raise RequestError(
+                f"inputs have no file of {', '.join(sorted(unknown))[:80] or 'any model'}"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAnalysis(Description):
@@ -153,7 +160,7 @@ class SavedAnalysis(Description):
             RequestError: There is no table of that name; the remedy is the command that makes it.
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        return self._read(name, read_table)
+        return self._read(name, self._rows)
 
     def missing(self, name: str) -> tuple[str, ...]:
         """Columns of a table that another version of emoact did not save.
@@ -206,6 +213,17 @@ class SavedAnalysis(Description):
             return reader(data, name)
         except _DAMAGE as error:
             raise _refused(path, f"it is no table of this emoact ({error})") from error
+
+    @property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """Values that the columns `model`, `site` and `emotion` may have in its tables."""
+        labels = {"", *(each.emotion for each in self.inputs)}
+        return {"model": self.models, "site": self.sites, "emotion": labels}
+
+    def _rows(self, data: bytes, name: str) -> Any:
+        frame = read_table(data, name)
+        check_rows(frame, name, self.names)
+        return frame
 
     def _check_size(self, name: str) -> None:
         """Have a process with limits read a table before this one does, once for each content.

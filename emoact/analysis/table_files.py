@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.measures import Kind, Measure
 from emoact.stats import catalogue
+from emoact.stats.directions.directions import DIRECTION_KINDS
+from emoact.stats.probes.probes import EVALUATIONS, PROBE_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,15 @@ _BLANKS: dict[Kind, float | bool | str] = {
     "str": "",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_NAMES: Mapping[str, Collection[str]] = {
+    "evaluation": EVALUATIONS,
+    "probe": PROBE_KINDS,
+    "kind": DIRECTION_KINDS,
+    "basis": ("fixed", "per_layer"),
+}
+"""Values of identifier columns that do not depend on the analysis."""
+_MOST_PLACES = 1000
+"""Layers of a model, and axes."""
 _BATCH = 1024
 _LARGEST = 1_000_000_000
 """Bytes of a table in memory."""
@@ -99,6 +110,32 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         else:
             frame[column] = _BLANKS[each.kind]
     return frame[[*columns, *(column for column in there if column not in columns)]]
+
+
+def check_rows(frame: pd.DataFrame, name: str, allowed: Mapping[str, Collection[str]]) -> None:
+    """Check that the rows of a table are named as those of its analysis.
+
+    Views look rows up by these names, and make lists of all layers up to the last.
+
+    Args:
+        frame: The table.
+        name: Its name.
+        allowed: Values of `model`, `site` and `emotion`, and so of `model_a` and the like.
+
+    Raises:
+        ValueError: A row has another name; says which.
+    """
+    tables = {each.name: each for each in catalogue.TABLES}
+    columns = tables[name].identifiers if name in tables else ()
+    for each in columns:
+        values = frame[each.name]
+        known = allowed.get(each.name.removesuffix("_a").removesuffix("_b"), _NAMES.get(each.name))
+        if each.kind == "int":
+            unknown = values[(values < 0) | (values >= _MOST_PLACES)]
+        else:
+            unknown = values[:0] if known is None else values[~values.isin(list(known))]
+        if len(unknown):
+            raise ValueError(f"{each.name} is {unknown.iloc[0]!r:.80} in {len(unknown):,} rows")
 
 
 def check_size(path: str) -> int:

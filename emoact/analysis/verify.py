@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -76,8 +75,10 @@ def verify_controls(root: ResultsRoot) -> Iterator[Finding]:
     """Changed or damaged control extractions."""
     for path in sorted((root.path / "controls").glob("*/*.safetensors")):
         try:
+            # Refuses a link that leads out of the results folder.
+            root.controls_dir(path.parent.name)
             problem = damage_of(path)
-        except (OSError, ValueError, LookupError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, EmoactError) as error:
             problem = str(error)
         if problem:
             remedy = "Remove the file; the next analysis with --controls extracts it again."

@@ -7,7 +7,7 @@ and not that its fields are those of its kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from emoact.decode import decode
@@ -15,6 +15,16 @@ from emoact.errors import RequestError
 
 Number = float | None
 """None where it was not finite."""
+_MOST_PARTS = 1000
+"""Layers, and heads of a layer, that a map of them is drawn of."""
+_MOST_CLASSES = 200
+"""Classes, each of which has a panel."""
+
+
+def _check_places(what: str, *places: int | None) -> None:
+    for place in places:
+        if place is not None and not 0 <= place < _MOST_PARTS:
+            raise RequestError(f"{what} names layer or head {place}, which no model has")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,8 @@ class _ByPrompt:
         columns = (self.emotion, self.prompt, self.projection, *self.contributions.values())
         if len(set(map(len, columns))) > 1:
             raise RequestError("found.by_prompt has columns of several lengths")
+        if max(len(set(self.emotion)), len(self.contributions)) > _MOST_CLASSES:
+            raise RequestError("found.by_prompt has more classes or components than are drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +76,15 @@ class _Heads(_OfDirection):
 
 
 @dataclass(frozen=True, kw_only=True)
+class _HeadsSettings:
+    neutral: str
+    n_permutations: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Component:
-    component: str
+    component: Literal["embedding", "head", "bias", "mlp"]
     layer: int | None
     head: int | None
     kv_group: int | None
@@ -74,6 +93,12 @@ class _Component:
     high: float
     chance: Number
     p: float
+
+    def __post_init__(self) -> None:
+        _check_places("found.components", self.layer, self.head)
+        head = self.component == "head"
+        if (self.layer is None) != (self.component == "embedding") or (self.head is None) == head:
+            raise RequestError(f"a component {self.component} has no such layer and head")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +110,8 @@ class _Lens(_OfDirection):
 
     def __post_init__(self) -> None:
         sides = [row.get("side") for row in self.tokens]
-        if not ("raised" in sides and "lowered" in sides):
-            raise RequestError("tokens are not those of both ends")
+        if not ("raised" in sides and "lowered" in sides) or len(sides) > _MOST_PARTS:
+            raise RequestError("tokens are not those of both ends, or more than are drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +189,18 @@ class _SteerSettings:
     doses: tuple[float, ...]
     control_doses: tuple[float, ...]
     neutral: str
+    pooling: str
+    n_random: int
+    n_shuffled: int
+    n_sentences: int | None
+    seed: int
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (self.emotions and self.layers and self.control_doses):
+            raise RequestError("found.settings names no emotion, no layer or no control dose")
+        if len(self.emotions) > _MOST_CLASSES:
+            raise RequestError(f"found.settings has {len(self.emotions):,} emotions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +222,10 @@ class _Effect:
     p: Number
     verdict: str
     specific: str
+    by_class: Mapping[str, Number]
+
+    def __post_init__(self) -> None:
+        _check_places("found.effects", self.layer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +242,11 @@ class _AblateSettings:
     layer: int
     by: str
     neutral: str
+    parts: tuple[str, ...]
+    at: tuple[int, ...]
+    n_sentences: int | None
+    seed: int
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,11 +277,12 @@ _FORMS: Mapping[str, tuple[type, _Parts]] = {
 """By kind: the fields of a result, and what holds fields of its own: one of them, or rows."""
 
 
-def check_form(kind: str, found: Any) -> None:
+def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
     """Check that a result has what is read of its kind; fields that are not read may differ.
 
     Raises:
-        RequestError: A field is missing or of another type, or a table has no rows; says which.
+        RequestError: A field is missing or of another type, a table has no rows, or its rows are
+            none of the result; says which.
     """
     if kind not in _FORMS:
         return
@@ -248,3 +295,14 @@ def check_form(kind: str, found: Any) -> None:
             raise RequestError(f"found.{name} has no rows")
         for row in rows:
             decode(form, row, where=f"found.{name}", ignore_unknown=True)
+    if kind == "heads":
+        decode(_HeadsSettings, rests_on.get("settings"), where="settings", ignore_unknown=True)
+        rows = (row for row in found["components"] if row["head"] is not None)
+        named = [(row["layer"], row["head"]) for row in rows]
+        if len(set(named)) < len(named):
+            raise RequestError("found.components has a head twice")
+    elif kind == "steer":
+        settings = found["settings"]
+        for row in found["effects"]:
+            if row["emotion"] not in settings["emotions"] or row["layer"] not in settings["layers"]:
+                raise RequestError("found.effects has an emotion or a layer that was not asked for")

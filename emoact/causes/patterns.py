@@ -61,6 +61,8 @@ _DAMAGE = (
     RuntimeError,
     zipfile.BadZipFile,
 )
+_DIRECTORY = 64_000_000
+"""Bytes of the list of files at the end of an archive; one of 100,000 prompts has 32 MB."""
 _OVERHEAD = 1_000
 """Bytes of the header of an array and of its entry in the archive."""
 
@@ -304,7 +306,7 @@ def read_pattern(saved: SavedCause, sample: int) -> ReadPattern:
 
 def _members(file: BinaryIO, sample: int, most: int) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays of one prompt; no header is believed that says more than the file holds."""
-    with zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(_Short(file, most + _DIRECTORY)) as archive:  # type: ignore[call-overload]
         for info in archive.infolist():
             folder, _, name = info.filename.partition("/")
             if folder != str(sample):
@@ -323,6 +325,20 @@ def _members(file: BinaryIO, sample: int, most: int) -> Iterator[tuple[str, np.n
             ):
                 raise ValueError(f"{info.filename} is not as written")
             yield name.removesuffix(".npy"), np.frombuffer(values, dtype).reshape(shape)
+
+
+class _Short:
+    """A file of which no more than a limit is read at once, as its list of files would be."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file, self._most = file, most
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        left = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        if min(left, left if size < 0 else size) > self._most:
+            raise ValueError(f"they have a part of {max(left, size):,} bytes")
+        return self._file.read(size)
 
 
 def saved_patterns(root: ResultsRoot) -> tuple[SavedCause, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from emoact.causes.prepared import Prepared, prepared, run_name, time_of
 from emoact.causes.saved import SavedCause
 from emoact.decode import encode
 from emoact.errors import RequestError
+from emoact.files import open_regular
 from emoact.jobs.controls import model_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
@@ -126,7 +128,7 @@ def _hashed(path: Path) -> tuple[int, str]:
     """Size and hash of a file, read block by block."""
     size, digest = 0, hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while block := file.read(_BLOCK):
                 size += len(block)
                 digest.update(block)
@@ -148,7 +150,7 @@ def passages_of(path: Path) -> Iterator[tuple[str, str, int]]:
     """
     line, read, rest = 1, 0, ""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
             while block := file.read(_BLOCK // 16):
                 read += len(block.encode())
                 *whole, rest = (rest + block).split("\n")

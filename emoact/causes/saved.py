@@ -127,7 +127,7 @@ def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
     found = _stated(root, kind, name)
     if found is not None:
         try:
-            check_form(kind, found.found)
+            check_form(kind, found.found, found.rests_on)
         except RequestError as error:
             raise _refused(found.path, error.message) from error
     return found

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from emoact.decode import decode
 from emoact.errors import RequestError
 from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
 from emoact.extraction.forward import HookReader, hook_names
@@ -20,6 +21,7 @@ from emoact.extraction.self_check import (
     KeptPass,
     PlanChoice,
     check_additivity,
+    check_choice,
     check_hooks,
     choose_plan,
     dtype_error,
@@ -32,13 +34,13 @@ from emoact.positions import Span
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName, site
 
-TREE_BUDGET = 768
-BATCH_BUDGET = 768
+PASS_BUDGET = 768
 """Largest pass in tokens; the plan chooses the cheapest size below."""
 STAGED_BYTES = 1 << 30
 """Page-locked memory of the host for the activations of one pass on a GPU."""
 _THREADS = torch.get_num_threads()
 """Compute threads of a new process where nothing else is asked for."""
+_MOST_THREADS = 4096
 
 
 class BridgeEngine:
@@ -112,16 +114,21 @@ class BridgeEngine:
     def _plan(
         self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None
     ) -> tuple[PlanChoice, KeptPass | None]:
-        if frozen:
-            names = [field.name for field in dataclasses.fields(PlanChoice) if field.name in frozen]
-            return PlanChoice(**{name: frozen[name] for name in names}), None
         others = [prompt for prompt in self.tokenise(CHECK_TEXTS) if len(prompt.ids)]
+        work: dict[str, Any] = {
+            "others": others,
+            "sites": self._options.sites,
+            "device": self._model.device,
+        }
+        if frozen:
+            most = _budgets(self._bridge, self._options.sites, self._model.device, at_most=True)
+            choice = _frozen_choice(frozen, most)
+            check_choice(self._bridge, choice, prompts, **work)
+            return choice, None
         return choose_plan(
             self._bridge,
             prompts,
-            others=others,
-            sites=self._options.sites,
-            device=self._model.device,
+            **work,
             budgets=self.budgets,
             # Processed weights exist in the components only, not in the modules that they wrap.
             direct=self._options.processing == "raw",
@@ -207,8 +214,7 @@ def load_engine(request: EngineRequest, on_step: OnStep = silent) -> BridgeEngin
         RequestError: The model lacks a hook, or its hooks are not what the sites promise.
         EmoactError: It cannot be loaded.
     """
-    threads = request.frozen.get("threads") if request.frozen else wanted(THREADS)
-    torch.set_num_threads(int(threads or _THREADS))
+    torch.set_num_threads(_frozen_threads(request.frozen) or wanted(THREADS) or _THREADS)
     # Other settings let float32 products round to bfloat16 or TF32 on some processors.
     torch.set_float32_matmul_precision("highest")
     on_step("load", detail=f"loading {request.source.name}")
@@ -218,29 +224,71 @@ def load_engine(request: EngineRequest, on_step: OnStep = silent) -> BridgeEngin
     return BridgeEngine(model, request, on_step)
 
 
-def _budgets(bridge: Any, sites: Sequence[SiteName], device: torch.device) -> dict[PlanName, int]:
+def _frozen_choice(frozen: Mapping[str, Any], most: Mapping[PlanName, int]) -> PlanChoice:
+    """The plan of an earlier start of the run, which may come from a stranger.
+
+    Raises:
+        RequestError: It is no plan, or its passes are larger than any that this machine would
+            choose: they could take all memory, or reach beyond a local attention window.
+    """
+    names = {field.name for field in dataclasses.fields(PlanChoice)}
+    stated = {name: value for name, value in frozen.items() if name in names}
+    choice = decode(PlanChoice, stated, where="plan.json")
+    if not 1 <= choice.budget <= most[choice.plan]:
+        raise RequestError(
+            f"plan.json asks for passes of {choice.budget:,} tokens ({choice.plan}); here 1 to "
+            f"{most[choice.plan]:,} are computed at once",
+            remedy=f"Start a new run, or raise {WIDTH} where the memory allows it.",
+        )
+    return choice
+
+
+def _frozen_threads(frozen: Mapping[str, Any] | None) -> int | None:
+    """Compute threads of the plan of an earlier start of the run; None where it has none.
+
+    Raises:
+        RequestError: It is no number of threads that a machine has.
+    """
+    threads = (frozen or {}).get("threads")
+    if threads is not None and not (type(threads) is int and 1 <= threads <= _MOST_THREADS):
+        raise RequestError(
+            f"plan.json asks for {threads!r:.40} threads; 1 to {_MOST_THREADS:,} are allowed",
+            remedy="Start a new run.",
+        )
+    return threads
+
+
+def _budgets(
+    bridge: Any, sites: Sequence[SiteName], device: torch.device, *, at_most: bool = False
+) -> dict[PlanName, int]:
+    """Most tokens in a pass of each plan; with `at_most`, where nothing else uses the device."""
     config = bridge.original_model.config
     asked = wanted(WIDTH)
-    wide = _wide_budget(bridge, sites, device) if device.type == "cuda" else 0
-    limits = [asked or wide or TREE_BUDGET, int(bridge.cfg.n_ctx)]
+    wide = _wide_budget(bridge, sites, device, at_most=at_most) if device.type == "cuda" else 0
+    room = asked or wide or PASS_BUDGET
+    if at_most:
+        # A plan that was chosen before may be wider than what is asked for now.
+        room = max(asked or 0, wide or PASS_BUDGET)
+    limits = [room, int(bridge.cfg.n_ctx)]
     # A local attention window counts columns of a pass. In a tree no wider than the window the mask
     # is the same as in single prompts.
     for field in ("window_size", "sliding_window"):
         window = getattr(config, field, None)
         if isinstance(window, int) and window > 0:
             limits.append(window)
-    batches = asked or wide or BATCH_BUDGET
-    return {"prefix_tree": min(limits), "sorted_batches": batches, "one_at_a_time": 1}
+    return {"prefix_tree": min(limits), "sorted_batches": room, "one_at_a_time": 1}
 
 
-def _wide_budget(bridge: Any, sites: Sequence[SiteName], device: torch.device) -> int:
+def _wide_budget(
+    bridge: Any, sites: Sequence[SiteName], device: torch.device, *, at_most: bool
+) -> int:
     """Most tokens of a pass whose attention and page-locked copies leave most memory free."""
-    free, _ = torch.cuda.mem_get_info(device)
+    free, whole = torch.cuda.mem_get_info(device)
     config = bridge.cfg
     # Scores, mask and weights of one layer, in float32: three times heads x tokens x tokens.
-    by_attention = math.sqrt(free / 4 / (3 * 4 * int(config.n_heads)))
+    by_attention = math.sqrt((whole if at_most else free) / 4 / (3 * 4 * int(config.n_heads)))
     copied = len(hook_names(sites, int(config.n_layers))) * int(config.d_model) * 4
-    return max(TREE_BUDGET, int(min(by_attention, STAGED_BYTES / copied)))
+    return max(PASS_BUDGET, int(min(by_attention, STAGED_BYTES / copied)))
 
 
 def tokenise(

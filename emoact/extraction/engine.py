@@ -159,8 +159,8 @@ class EngineRequest:
     Attributes:
         source: The model; ready to load.
         texts: Prompts for the self-check, at least one; those of the run where there is one.
-        frozen: Plan of an earlier start of the same run. It is used again without a check, so
-            that a resumed run computes the same bits.
+        frozen: Plan of an earlier start of the same run. It is used again where it agrees with
+            single prompts, so that a resumed run computes the same bits.
         allow_pickle_weights: Load weights that are stored as pickles.
     """
 

@@ -235,6 +235,50 @@ def choose_plan(
     return choice, None
 
 
+def check_choice(
+    bridge: Any,
+    choice: PlanChoice,
+    prompts: Sequence[Tokenised],
+    *,
+    others: Sequence[Tokenised],
+    sites: Sequence[SiteName],
+    device: torch.device,
+) -> None:
+    """Compare the passes of a plan that a file names with single prompts, as those of a new plan.
+
+    Args:
+        bridge: The loaded model.
+        choice: The plan.
+        prompts: As for `choose_plan`.
+        others: Likewise.
+        sites: Likewise.
+        device: Likewise.
+
+    Raises:
+        RequestError: They differ, or cannot be computed in this way.
+    """
+    if choice.plan == "one_at_a_time":
+        return
+    ids = [prompt.ids for prompt in (*prompts, *others)]
+    reader = HookReader(bridge, sites, device, direct=choice.direct, by_prompt=choice.by_prompt)
+    largest, _ = _largest(
+        ids, len(prompts), plan=choice.plan, budget=choice.budget, fixed=choice.pass_cost
+    )
+    checked = _spread(largest.samples)
+    references = {sample: single_prompt(bridge, ids[sample], sites) for sample in checked}
+    try:
+        difference, _ = _compare(reader, largest, checked, references)
+        why = f"differ from single prompts by {difference:.2g}"
+    except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
+        difference, why = float("inf"), f"cannot be computed ({type(error).__name__})"
+    if difference > PARITY:
+        noise = own_error(bridge, ids, checked, references, sites)
+        if difference > max(PARITY, 3 * noise):
+            raise RequestError(
+                f"the passes of plan.json ({choice.plan}) {why}", remedy="Start a new run."
+            )
+
+
 def _largest(
     ids: Sequence[np.ndarray], n_work: int, *, plan: PlanName, budget: int, fixed: float
 ) -> tuple[Pass, bool]:

@@ -21,6 +21,7 @@ from emoact.errors import EmoactError
 from emoact.extraction.controls import make_controls
 from emoact.extraction.engine import EngineFor
 from emoact.extraction.pipeline import bridge_engine, run_units
+from emoact.files import APPENDING
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave, run_worker
@@ -40,7 +41,6 @@ PROGRAM = "emoact.host.worker"
 _SUMMARISER = "emoact.store.summaries.grid"
 _USABLE = (os.EX_OK, 2, 130)
 """Exit codes of runs after which the model can be used again: finished, refused, cancelled."""
-_LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def main(
@@ -166,7 +166,7 @@ class _Runs:
 def _print_to(log: Path) -> None:
     """Send standard output and standard error to a log."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(log, _LOG, 0o666)
+        descriptor = os.open(log, APPENDING, 0o666)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os.dup2(descriptor, 1)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from emoact.errors import EmoactError, RequestError
+from emoact.files import APPENDING
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.controls import loads_pickles
 from emoact.jobs.directory import RunDirectory, Status, write_status
@@ -81,7 +82,7 @@ def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) 
     executor = _executor(found.config, "cancel")
     # On a disk too full for the flag the signals still do.
     with suppress(OSError):
-        os.close(os.open(directory.cancel_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        os.close(os.open(directory.cancel_path, APPENDING, 0o666))
     end = functools.partial(_see_it_end, directory, executor, found.snapshot.attempt)
     if wait:
         end()

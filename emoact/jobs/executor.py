@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from emoact.errors import EmoactError, RequestError
+from emoact.files import APPENDING
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 from emoact.jobs.machine import start_apart
 from emoact.store.protocol import find_named
@@ -137,8 +138,7 @@ def _start_worker(
 ) -> None:
     words = [*command, os.fspath(directory.path.absolute())]
     words += ["--lock-fd", str(lock.descriptor)]
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    log = os.open(directory.log_path, flags, 0o666)
+    log = os.open(directory.log_path, APPENDING, 0o666)
     try:
         start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
     finally:

@@ -11,7 +11,7 @@ from emoact.jobs.look import Look, look
 from emoact.jobs.queue import run_directories, shards_of
 from emoact.jobs.rates import remaining_seconds
 from emoact.jobs.shards import joined_rows, joined_view
-from emoact.jobs.snapshot import UnitProgress
+from emoact.jobs.snapshot import HISTORY_POINTS, UnitProgress
 from emoact.jobs.views import ErrorView, RunSummary, RunView, StepView, UnitView
 from emoact.store.layout import ResultsRoot
 
@@ -54,7 +54,7 @@ def _view(directory: RunDirectory) -> RunView:
         else sum(count for count in counts if count is not None),
         tokens_done=sum(unit.tokens_done for unit in units),
         remaining_s=remaining_seconds(snapshot, config) if found.active else None,
-        history=snapshot.history,
+        history=snapshot.history[-HISTORY_POINTS:],
         notes=snapshot.notes,
         made=snapshot.made,
         error=_error(directory, found),

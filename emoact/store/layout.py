@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.schema import check_emotion
@@ -119,6 +119,10 @@ class ResultsRoot:
     def controls_dir(self, key: str) -> Path:
         """Directory of the control extractions of one unit."""
         return self._inside("controls", check_id(key, kind="key of control extractions"))
+
+    def file(self, name: str) -> Path:
+        """A file by its path below the root, as the manifest and analyses name it."""
+        return self._inside(*PurePosixPath(name).parts)
 
     def report_path(self, name: str) -> Path:
         """File of one written report."""

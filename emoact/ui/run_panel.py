@@ -18,6 +18,8 @@ from emoact.views.text import listed, mono, prose
 
 _LOG_LINES = 200
 _SHORT_LOG = 11
+_MOST_NOTES = 50
+_MOST_NAMES = 20
 _REFUSAL = "resume-refusal"
 _CANCEL_HELP = "Stops after the layer at work. Finished emotions stay; the run can resume."
 _CANCEL_JOB_HELP = "Stops at once; the run can resume. Finished parts of a sweep stay."
@@ -53,8 +55,10 @@ def _live(results: str, run_id: str, *, active: bool) -> None:
     _heading(results, view)
     _problems(view)
     show_progress(view)
-    for note in view.notes:
+    for note in view.notes[:_MOST_NOTES]:
         st.caption(f":material/info: {prose(note)}")
+    if more := len(view.notes[_MOST_NOTES:]):
+        st.caption(f":material/info: {more:,} more remarks of the worker.")
     _log(results, view)
 
 
@@ -86,7 +90,9 @@ def _heading(results: str, view: RunView) -> None:
 
 def _in_words(view: RunView) -> str:
     summary, extracts = view.summary, view.summary.kind == "extract"
-    models = listed([mono(model) for model in summary.models])
+    names = [mono(model) for model in summary.models]
+    few = len(names) <= _MOST_NAMES
+    models = listed(names) if few else numbers.some(names, limit=_MOST_NAMES)
     what = f"{KIND_WORDS[summary.kind].capitalize()} of {models}"
     if extracts:
         what = f"{numbers.plural(summary.n_samples, 'prompt')} with {models}"

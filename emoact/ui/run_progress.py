@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -17,6 +18,8 @@ from emoact.ui.states import FETCHING, JOB_STEPS, MODEL_STEPS, STEP_WORDS, UNIT_
 from emoact.views.text import md, mono
 from emoact.views.theme import INK, Scheme, template
 
+_MOST_BARS = 120
+"""Files with a bar of their own; the others are counted."""
 _RATES_HEIGHT = 120
 _FRAME_HEIGHT = 34
 _FILL = {"light": "rgba(14,110,107,0.12)", "dark": "rgba(92,200,192,0.16)"}
@@ -29,9 +32,15 @@ def show_progress(view: RunView) -> None:
         return
     _steps(view)
     _rates(view)
-    for folder in dict.fromkeys(unit.folder for unit in view.units):
-        own = [unit for unit in view.units if unit.folder == folder]
+    drawn, others = _with_bars(view.units)
+    for folder in dict.fromkeys(unit.folder for unit in drawn):
+        own = [unit for unit in drawn if unit.folder == folder]
         _bars(own, active=view.summary.active)
+    if others:
+        counts = Counter(_word(unit, active=view.summary.active) for unit in others)
+        said = ", ".join(f"{number:,} {word}" for word, number in counts.most_common())
+        more = numbers.plural(len(others), "more file")
+        st.caption(f"{more} without a bar: {said}.")
 
 
 def _job(view: RunView) -> None:
@@ -208,19 +217,29 @@ def _time(seconds: float | None) -> str:
     return numbers.MISSING if seconds is None else numbers.whole_seconds(seconds)
 
 
+def _with_bars(units: Sequence[UnitView]) -> tuple[list[UnitView], list[UnitView]]:
+    """Files that get a bar, in their order, and the others: those at work come before the rest."""
+    ranked = sorted(range(len(units)), key=lambda at: units[at].state not in ("running", "saving"))
+    drawn, others = sorted(ranked[:_MOST_BARS]), ranked[_MOST_BARS:]
+    return [units[at] for at in drawn], [units[at] for at in others]
+
+
 def _bars(units: Sequence[UnitView], *, active: bool) -> None:
     st.markdown(f"**{md(units[0].model)}**")
     with st.grid(4, min_column_width=170):
         for unit in units:
             share = unit.samples_done / unit.n_samples if unit.n_samples else 1.0
-            word = UNIT_WORDS[unit.state]
+            word = _word(unit, active=active)
             if unit.worker is not None:
                 word += f", {md(unit.worker)}"
                 if unit.samples_per_s is not None:
                     word += f", {_number(unit.samples_per_s)}/s"
-            if unit.state == "waiting" and not active:
-                word = "not started"
             st.progress(
                 max(0.0, min(share, 1.0)),
                 text=f"{md(unit.emotion)} {unit.samples_done} of {unit.n_samples} :gray[{word}]",
             )
+
+
+def _word(unit: UnitView, *, active: bool) -> str:
+    waits = unit.state == "waiting" and not active
+    return "not started" if waits else UNIT_WORDS[unit.state]

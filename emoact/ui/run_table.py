@@ -19,6 +19,8 @@ from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
 from emoact.views.text import mono
 
 _MOST = 6
+_NAMED = 30
+"""Models and emotions that a row names; the others are counted."""
 
 
 def chosen_runs(runs: Sequence[RunSummary]) -> list[str]:
@@ -155,8 +157,8 @@ def _row(run: RunSummary) -> dict[str, object]:
         "state": [look.word],
         "kind": KIND_WORDS[run.kind],
         "executor": run.executor,
-        "models": ", ".join(run.models),
-        "emotions": ", ".join(run.emotions),
+        "models": numbers.some(run.models, limit=_NAMED),
+        "emotions": numbers.some(run.emotions, limit=_NAMED),
         "data set": run.dataset,
         "progress": None if run.share is None else 100 * run.share,
         "started": _moment(began),

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from emoact import sites as known
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.measures import Measure
+from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.views.chart import Axis, Mark, Panel, wrapped
 from emoact.views.text import folders_help, listed, md
@@ -79,7 +79,7 @@ def texts_in(
     for each in saved.inputs:
         if each.folder == model:
             with suppress(EmoactError):
-                unit = read(Path(results) / each.file)
+                unit = read(ResultsRoot(results).file(each.file))
                 for number, prompt in enumerate(unit.prompts or ()):
                     key = each.emotion, str(prompt.get("id", number))
                     wrote = f" → {unit.responses[number]}" if unit.responses else ""

@@ -119,13 +119,27 @@ def by_emotion(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(each, ordered[ordered["emotion"] == each]) for each in emotion_order(rows["emotion"])]
 
 
+class _Styles(dict[str, EmotionStyle]):
+    """Styles by label; a label that a page does not know of has the colour of its text.
+
+    A result may be of an emotion whose file is gone, or never was there.
+    """
+
+    def __init__(self, scheme: Scheme) -> None:
+        super().__init__()
+        self._other = EmotionStyle(colour=INK[scheme].text, symbol="circle")
+
+    def __missing__(self, _label: str) -> EmotionStyle:
+        return self._other
+
+
 def emotion_styles(labels: Iterable[str], scheme: Scheme) -> dict[str, EmotionStyle]:
     """A style for each label, in the order of `emotion_order`.
 
     The report's four emotions always keep theirs. Others take the next of a fixed sequence
     by name, so a page passes every label that it knows of and not only those it shows.
     """
-    styles: dict[str, EmotionStyle] = {}
+    styles = _Styles(scheme)
     further = 0
     for label in emotion_order(labels):
         if label in _NAMED_SYMBOLS:

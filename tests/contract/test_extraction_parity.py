@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.plan import PLANS
+from emoact.extraction.plan import PLANS, PlanName
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from tests.support.families import CONTEXT, WINDOW
@@ -90,10 +90,9 @@ def test_each_activation_equals_transformer_lens_one_prompt_at_a_time(family: Fa
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("budget", [8, 31, 1000])
 def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
-    family: Family, plan: str, budget: int
+    family: Family, plan: PlanName, budget: int
 ) -> None:
-    if plan == "prefix_tree" and family.name == "gpt_neo":
-        budget = min(budget, WINDOW)
+    budget = min(budget, family.engine.budgets[plan])
     frozen = {"plan": plan, "budget": budget, "difference": 0.0, "tolerance": 1e-5, "reason": ""}
     engine = engine_of(
         resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS, frozen=frozen

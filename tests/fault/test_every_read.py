@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ import pytest
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.verify import verify_analyses, verify_controls, verify_runs
+from emoact.causes.project import passages_of
 from emoact.causes.saved import saved_causes
 from emoact.data import read_prompts
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
+from emoact.jobs.control import resume
 from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.jobs.progress import list_runs, read_run
 from emoact.report.making import make_report
@@ -38,7 +41,7 @@ from tests.support.pages import open_page
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_causes import plant_steering
-from tests.support.planted_runs import plant_job, plant_run
+from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.fault
@@ -244,6 +247,27 @@ def test_another_thing_in_place_of_a_file_costs_its_own_row(
         # No manifest is one without units, from before the first.
         absent = reader == "manifest" and thing == "link to nothing"
         assert (found[reader] is None) != absent
+
+
+@pytest.mark.parametrize("thing", ["pipe", "device", "folder", "link out", "foreign"])
+@pytest.mark.parametrize("name", ["worker.log", "cancel", "events.jsonl", "status.json", "lock"])
+def test_a_received_run_is_resumed_or_refused_whatever_lies_in_its_folder(
+    tmp_path: Path, name: str, thing: str
+) -> None:
+    plant_job(tmp_path, "failed", kind="report")
+    place = tmp_path / "runs" / JOB / name
+    place.unlink(missing_ok=True)
+    THINGS[thing](place)
+    with contextlib.suppress(EmoactError):
+        resume(tmp_path, JOB, worker=[sys.executable, "-c", "pass"])
+
+
+@pytest.mark.parametrize("thing", ["pipe", "device", "folder"])
+def test_a_corpus_that_is_no_file_is_refused(tmp_path: Path, thing: str) -> None:
+    place = tmp_path / "corpus.txt"
+    THINGS[thing](place)
+    with pytest.raises(OSError, match="not a regular file"):
+        list(passages_of(place))
 
 
 def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,7 +19,9 @@ from safetensors.numpy import save_file
 
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
-from emoact.causes.saved import read_cause
+from emoact.causes import patterns
+from emoact.causes.patterns import read_pattern
+from emoact.causes.saved import SavedCause, read_cause
 from emoact.child import ask
 from emoact.cli import main
 from emoact.data import read_prompts
@@ -36,6 +39,8 @@ from emoact.store.reading import read, read_all
 from emoact.store.summaries import unit_measures
 from emoact.store.summaries.measures import ARRAYS
 from emoact.store.summaries.summary_file import UnusableError, open_summary
+from emoact.ui.folders import made_folders
+from emoact.ui.notes import notes_of
 from tests.support.hostile_archives import by_chance, honest
 from tests.support.json_damage import (
     damage_bytes,
@@ -48,14 +53,15 @@ from tests.support.json_damage import (
 from tests.support.packaged import write_gguf
 from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_heads import plant_heads
+from tests.support.planted_causes import plant_ablations, plant_steering
+from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.run_files import SAVED, an_event, write_events
 
 pytestmark = pytest.mark.fault
 
-SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5")) / 20
+SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
 SHA256 = "0" * 64
 RUN = "20260131-140500-aaaa"
@@ -216,12 +222,35 @@ def _plan(folder: Path) -> Path:
     return folder / "plan.json"
 
 
-def _cause(folder: Path) -> Path:
-    return plant_heads(folder).path
+def _planted(plant: Callable[[Path], SavedCause]) -> Callable[[Path], Path]:
+    return lambda folder: plant(folder).path
 
 
 def _read_cause(path: Path) -> object:
-    return read_cause(ResultsRoot(path.parents[2]), "heads", path.parent.name)
+    return read_cause(ResultsRoot(path.parents[2]), path.stem, path.parent.name)
+
+
+def _patterns(folder: Path) -> Path:
+    return plant_patterns(folder).path.parent / patterns.FILE
+
+
+def _read_patterns(path: Path) -> object:
+    saved = read_cause(ResultsRoot(path.parents[2]), "attention", path.parent.name)
+    assert saved is not None
+    # Under the size that it should have, as an attacker would state it.
+    found = {**saved.found, "size": path.stat().st_size}
+    return read_pattern(dataclasses.replace(saved, found=found), 1)
+
+
+def _parquet(folder: Path) -> Path:
+    import pandas as pd
+
+    pd.DataFrame(ROWS).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def _read_folders(path: Path) -> object:
+    return [Path(each).is_dir() for each in made_folders(str(path.parent))]
 
 
 def _controls(folder: Path) -> Path:
@@ -302,7 +331,27 @@ TARGETS = {
         (FileRefusedError,),
     ),
     "plan": Target(_plan, damage_sealed, FrozenChoices),
-    "cause": Target(_cause, damage_sealed, _read_cause),
+    **{
+        name: Target(_planted(plant), damage_sealed, _read_cause)
+        for name, plant in (
+            ("cause", plant_heads),
+            ("lens", plant_lens),
+            ("patterns", plant_patterns),
+            ("steering", plant_steering),
+            ("ablations", plant_ablations),
+        )
+    },
+    "archive of patterns": Target(_patterns, damage_bytes, _read_patterns),
+    "notes": Target(
+        _data_set("notes.json", json.dumps({"a": "note", "b": ["x"]})),
+        damage_json,
+        lambda path: notes_of(str(path.parent)),
+        (),
+    ),
+    "folders": Target(
+        _data_set("folders.json", json.dumps(["one", "two", 3])), damage_json, _read_folders, ()
+    ),
+    "parquet": Target(_parquet, damage_bytes, read_prompts, tries=2),
     "controls": Target(_controls, damage_safetensors, damage_of, _CONTROLS),
     "json": Target(_data_set("a.json", json.dumps(ROWS)), damage_json, read_prompts),
     "jsonl": Target(
@@ -326,7 +375,7 @@ def test_damaged_files_of_every_kind_are_read_or_refused(
     path = target.write(tmp_path)
     whole = path.read_bytes()
     target.read(path)
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + SECONDS / len(TARGETS)
     tried = 0
     while tried < target.tries or time.monotonic() < until:
         tried += 1

@@ -6,6 +6,8 @@ import copy
 import io
 import json
 import os
+import resource
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,14 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.causes import ablate, heads, lens, patterns, steer_result
+from emoact.causes import heads, lens, patterns
 from emoact.causes.saved import SavedCause, cause_id, saved_causes, verify_causes
 from emoact.decode import sealed
 from emoact.errors import EmoactError, FileRefusedError
 from emoact.report.making import make_report
 from emoact.store.layout import ResultsRoot
-from emoact.views import causes as causes_view
-from emoact.views import heads as heads_view
+from emoact.views import catalogue
+from emoact.views.cards import of_causes, of_heads
+from emoact.views.causes import Causes
+from emoact.views.heads import Heads
+from emoact.views.plotly_chart import figure
+from emoact.views.theme import emotion_styles
+from emoact.views.view import View
 from tests.support.pages import open_page
 from tests.support.planted_causes import plant_ablations, plant_steering
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
@@ -29,7 +36,8 @@ from tests.support.planted_scenarios import plant_scenarios
 
 pytestmark = pytest.mark.fault
 
-JUNK: tuple[Any, ...] = (None, "<b>", -1, 1e300, [[]], {"a": 1})
+JUNK: tuple[Any, ...] = (None, "<b>", -1, 0, 10**6, 2**62, 1e300, [[]], {"a": 1})
+STYLES = emotion_styles(["anger", "gratitude", "neutral"], "light")
 PLANTS: dict[str, Callable[[Path], SavedCause]] = {
     "heads": plant_heads,
     "lens": plant_lens,
@@ -39,24 +47,44 @@ PLANTS: dict[str, Callable[[Path], SavedCause]] = {
 }
 
 
-def use(root: ResultsRoot, kind: str) -> int:
+def use(root: ResultsRoot, kind: str, *, drawn: bool = True) -> int:
     """What pages, commands and reports do with every result of a kind; how many there are."""
     saved = saved_causes(root, kind)
     for each in saved:
-        if kind == "heads":
-            heads.sentences_of(each), heads_view.label(each)
-        elif kind == "lens":
+        if kind == "lens":
             lens.sentences_of(each), lens.table_of(each)
         elif kind == "attention":
             patterns.sentences_of(each), each.document
             for sample in (0, 1):
                 patterns.read_pattern(each, sample)
-        elif kind == "steer":
-            steer_result.sentences_of(each), steer_result.strongest(each)
-            causes_view.label(each)
-        else:
-            ablate.sentences_of(each), causes_view.label(each)
+    if kind in _SOURCES and saved:
+        page, source = _SOURCES[kind](saved)
+        for view in catalogue.of_page(page):
+            if view.name not in _TYPED:
+                draw(view, source, drawn=drawn)
     return len(saved)
+
+
+_SOURCES: dict[str, Callable[[tuple[SavedCause, ...]], tuple[str, Any]]] = {
+    "heads": lambda saved: ("heads", Heads(saved=saved)),
+    "steer": lambda saved: ("causes", Causes(steered=saved)),
+    "ablate": lambda saved: ("causes", Causes(ablated=saved)),
+}
+_TYPED = ("attention", "attention-heads")
+"""Views that need a typed sentence."""
+
+
+def draw(view: View[Any], source: Any, *, drawn: bool) -> None:
+    """What a page and the report do with a view."""
+    for choice in (view.choice(source, {}), *(view.in_report(source) if view.in_report else ())):
+        shown = view.show(source, choice)
+        view.answer(source, choice, shown)
+        if view.command:
+            view.command(source, choice)
+        if shown.chart is not None and drawn:
+            figure(shown.chart, styles=STYLES, scheme="light", caption=shown.caption)
+    cards = of_heads if view.page == "heads" else of_causes
+    cards(source, view.choice(source, {}))
 
 
 def changed(found: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -103,7 +131,8 @@ def test_a_result_with_another_field_is_passed_over_or_shown(
         tried += 1
         write(root, saved, put(saved.found, at, junk))
         try:
-            shown += use(root, kind)
+            # Drawing takes most of the time.
+            shown += use(root, kind, drawn=tried % 10 == 0)
         except FileRefusedError:
             continue
         except Exception as error:
@@ -215,6 +244,24 @@ def test_a_prompt_of_a_million_tokens_takes_no_memory(tmp_path: Path) -> None:
         )
 
 
+def test_an_archive_whose_list_of_files_is_gigabytes_takes_no_memory(tmp_path: Path) -> None:
+    saved = plant_patterns(tmp_path)
+    path = saved.path.parent / patterns.FILE
+    n_bytes = 3_000_000_000
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, n_bytes, 0, 0)
+    with path.open("wb") as file:
+        file.truncate(n_bytes)
+        file.seek(n_bytes)
+        file.write(end)
+    root = ResultsRoot(tmp_path)
+    write(root, saved, {**saved.found, "size": path.stat().st_size})
+    (hostile,) = patterns.saved_patterns(root)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FileRefusedError, match="a part of 3,000,000,000 bytes"):
+        patterns.read_pattern(hostile, 0)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
 def test_a_flipped_bit_of_saved_patterns_is_found(tmp_path: Path) -> None:
     saved = plant_patterns(tmp_path)
     path = saved.path.parent / patterns.FILE
@@ -229,3 +276,35 @@ def test_a_flipped_bit_of_saved_patterns_is_found(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(EmoactError):
         patterns.read_pattern(saved, 0)
+
+
+@pytest.mark.parametrize("kind", ["heads", "steer", "ablate"])
+def test_rows_that_are_missing_or_doubled_are_passed_over_or_shown(
+    kind: str, tmp_path: Path
+) -> None:
+    saved, root = PLANTS[kind](tmp_path), ResultsRoot(tmp_path)
+    name = {"heads": "components", "steer": "effects", "ablate": "ablations"}[kind]
+    rows = saved.found[name]
+    for changed_rows in (
+        rows[:1],
+        rows[-1:],
+        rows[::2],
+        rows * 2,
+        [{**row, "layer": 2**31} for row in rows],
+        [{**row, "emotion": "joy"} for row in rows],
+        [{**row, "layer": at % 1000, "head": at % 997} for at, row in enumerate(rows * 50)],
+    ):
+        write(root, saved, {**saved.found, name: changed_rows})
+        use(root, kind)
+
+
+def test_a_result_of_an_emotion_without_files_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for plant in (plant_steering, plant_ablations, plant_heads):
+        plant(tmp_path)
+    monkeypatch.setenv("EMOACT_RESULTS", str(tmp_path))
+    for page, view in (("causes", "doses"), ("causes", "ablations"), ("heads", "largest")):
+        app = open_page(page, view=view)
+        assert not app.exception, (page, app.exception)
+        assert app.get("plotly_chart")

@@ -1,0 +1,46 @@
+"""No module opens a file past the readers that wait for no pipe and follow no link."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import emoact
+
+PACKAGE = Path(emoact.__file__).parent
+OWN = "a file of the system, of the package or of the user's own cache"
+CHECKED = "checked right before by `open_regular`, `check_header` or a hash"
+WRITES = "opened to write or to lock, without waiting and without following a link"
+ALLOWED = {
+    "analysis/direction_files.py": CHECKED,
+    "analysis/save.py": WRITES,
+}
+
+
+def opened(module: Path) -> list[str]:
+    """Calls of a module that open or read a file by its path."""
+    found = []
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        modes = [a.value for a in node.args[:2] if isinstance(a, ast.Constant)]
+        writes = any(isinstance(mode, str) and set(mode) & set("wax") for mode in modes)
+        reads = called.endswith((".read_text", ".read_bytes", ".memmap", ".mmap"))
+        reads |= called in ("open", "os.open", "safe_open", "io.open")
+        reads |= called.endswith(".open") and any(m in ("r", "rb") for m in modes)
+        reads |= called.endswith(".open") and any(k.arg == "encoding" for k in node.keywords)
+        if reads and not writes:
+            found.append(f"{called} in line {node.lineno}")
+    return found
+
+
+def test_every_file_is_read_by_a_reader_that_neither_waits_nor_follows_links() -> None:
+    found = {
+        str(module.relative_to(PACKAGE)): calls
+        for module in sorted(PACKAGE.rglob("*.py"))
+        if (calls := opened(module))
+    }
+    others = {name: calls for name, calls in found.items() if name not in ALLOWED}
+    assert not others, "use emoact.files.open_regular or emoact.decode, or say here why not"
+    assert set(ALLOWED) <= set(found)
