@@ -135,7 +135,7 @@ def check_rows(frame: pd.DataFrame, name: str, allowed: Mapping[str, Collection[
         else:
             unknown = values[:0] if known is None else values[~values.isin(list(known))]
         if len(unknown):
-            raise ValueError(f"{each.name} is {unknown.iloc[0]!r:.80} in {len(unknown):,} rows")
+            raise ValueError(f"{each.name} is {unknown.tolist()[0]!r:.80} in {len(unknown):,} rows")
 
 
 def check_size(path: str) -> int:

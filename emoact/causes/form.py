@@ -297,8 +297,8 @@ def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
             decode(form, row, where=f"found.{name}", ignore_unknown=True)
     if kind == "heads":
         decode(_HeadsSettings, rests_on.get("settings"), where="settings", ignore_unknown=True)
-        rows = (row for row in found["components"] if row["head"] is not None)
-        named = [(row["layer"], row["head"]) for row in rows]
+        heads = (row for row in found["components"] if row["head"] is not None)
+        named = [(row["layer"], row["head"]) for row in heads]
         if len(set(named)) < len(named):
             raise RequestError("found.components has a head twice")
     elif kind == "steer":

@@ -306,7 +306,7 @@ def read_pattern(saved: SavedCause, sample: int) -> ReadPattern:
 
 def _members(file: BinaryIO, sample: int, most: int) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays of one prompt; no header is believed that says more than the file holds."""
-    with zipfile.ZipFile(_Short(file, most + _DIRECTORY)) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(_Short(file, most + _DIRECTORY)) as archive:
         for info in archive.infolist():
             folder, _, name = info.filename.partition("/")
             if folder != str(sample):
@@ -336,8 +336,9 @@ class _Short:
 
     def read(self, size: int = -1) -> bytes:
         left = os.fstat(self._file.fileno()).st_size - self._file.tell()
-        if min(left, left if size < 0 else size) > self._most:
-            raise ValueError(f"they have a part of {max(left, size):,} bytes")
+        wanted = left if size < 0 else min(left, size)
+        if wanted > self._most:
+            raise ValueError(f"they have a part of {wanted:,} bytes")
         return self._file.read(size)
 
 

@@ -132,7 +132,7 @@ def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
             low=-largest,
             high=largest,
             hover="head %{y}.%{x}: %{customdata[1]}",
-            data=grid("words").to_numpy().tolist(),
+            data=grid("words").fillna("").to_numpy().tolist(),
         )
     ]
     panel = Panel(

@@ -266,7 +266,7 @@ def test_a_received_run_is_resumed_or_refused_whatever_lies_in_its_folder(
 def test_a_corpus_that_is_no_file_is_refused(tmp_path: Path, thing: str) -> None:
     place = tmp_path / "corpus.txt"
     THINGS[thing](place)
-    with pytest.raises(OSError, match="not a regular file"):
+    with pytest.raises(RequestError, match="not a regular file"):
         list(passages_of(place))
 
 

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import os
+import random
 import resource
 import struct
 import zipfile
@@ -122,12 +123,13 @@ def write(root: ResultsRoot, saved: SavedCause, found: Any, rests_on: Any = None
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind", PLANTS)
 def test_a_result_with_another_field_is_passed_over_or_shown(
-    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    every: bool, kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     saved = PLANTS[kind](tmp_path)
     root, shown, tried = ResultsRoot(tmp_path), 0, 0
     assert use(root, kind) == 1
-    for at, junk in changed(saved.found):
+    cases = list(changed(saved.found))
+    for at, junk in cases if every else random.Random(0).sample(cases, 100):
         tried += 1
         write(root, saved, put(saved.found, at, junk))
         try:

@@ -12,7 +12,7 @@ from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.engine import EngineRequest
 from emoact.models.effort import WIDTH
 from emoact.models.resolve import resolve_model
-from emoact.models.source import silent
+from emoact.models.source import ModelSource, silent
 from emoact.schema import ExtractionOptions
 from tests.support.families import WINDOW
 from tests.support.tiny_models import engine_of, save_tiny
@@ -37,41 +37,49 @@ PLANS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> BridgeEngine:
+def source(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:
     folder = save_tiny("gpt_neo", tmp_path_factory.mktemp("models") / "gpt_neo")
-    return engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    return resolve_model(str(folder))
 
 
-def again(engine: BridgeEngine, source: Any, plan: dict[str, Any]) -> BridgeEngine:
+@pytest.fixture(scope="module")
+def engine(source: ModelSource) -> BridgeEngine:
+    return engine_of(source, ExtractionOptions(), texts=TEXTS)
+
+
+def again(engine: BridgeEngine, source: ModelSource, plan: dict[str, Any]) -> BridgeEngine:
     request = EngineRequest(source=source, options=ExtractionOptions(), texts=TEXTS, frozen=plan)
     return engine.again(request, silent)
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_a_plan_that_was_not_chosen_here_is_refused(engine: BridgeEngine, name: str) -> None:
+def test_a_plan_that_was_not_chosen_here_is_refused(
+    engine: BridgeEngine, source: ModelSource, name: str
+) -> None:
     changes, message = PLANS[name]
     with pytest.raises(RequestError, match=message):
-        again(engine, None, {**engine.facts.plan, **changes})
+        again(engine, source, {**engine.facts.plan, **changes})
 
 
 @pytest.mark.parametrize("threads", [0, -1, 10**9, "4", 1.5, True, [1]])
-def test_threads_that_no_machine_has_are_refused_before_loading(threads: Any) -> None:
-    source: Any = None
+def test_threads_that_no_machine_has_are_refused_before_loading(
+    source: ModelSource, threads: Any
+) -> None:
     with pytest.raises(RequestError, match="threads; 1 to 4,096 are allowed"):
         engine_of(source, ExtractionOptions(), texts=TEXTS, frozen={"threads": threads})
 
 
 def test_wider_passes_are_allowed_by_the_user_alone(
-    engine: BridgeEngine, monkeypatch: pytest.MonkeyPatch
+    engine: BridgeEngine, source: ModelSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = {**engine.facts.plan, "plan": "sorted_batches", "budget": 5_000}
     with pytest.raises(RequestError, match="passes of 5,000 tokens"):
-        again(engine, None, plan)
+        again(engine, source, plan)
     monkeypatch.setenv(WIDTH, "5000")
-    assert again(engine, None, plan).facts.plan["budget"] == 5_000
+    assert again(engine, source, plan).facts.plan["budget"] == 5_000
     monkeypatch.setenv(WIDTH, "10")
     chosen = {**plan, "budget": 768}
-    assert again(engine, None, chosen).facts.plan["budget"] == 768
+    assert again(engine, source, chosen).facts.plan["budget"] == 768
 
 
 def test_passes_that_change_the_figures_are_refused(tmp_path: Path) -> None:
