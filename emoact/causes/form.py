@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from emoact.causes.contributions import Target
 from emoact.decode import decode
 from emoact.errors import RequestError
 
@@ -38,13 +39,6 @@ class _OfDirection(_Named):
     emotion: str
     neutral: str
     direction_norm: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Target:
-    site: str
-    layer: int
-    pooling: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,9 +261,9 @@ class _Ablation:
 
 _Parts = Mapping[str, type]
 _FORMS: Mapping[str, tuple[type, _Parts]] = {
-    "heads": (_Heads, {"target": _Target, "components": _Component}),
-    "lens": (_Lens, {"target": _Target, "above_random": _Above, "tokens": _LensToken}),
-    "project": (_Projected, {"target": _Target, "passages": _Passage}),
+    "heads": (_Heads, {"target": Target, "components": _Component}),
+    "lens": (_Lens, {"target": Target, "above_random": _Above, "tokens": _LensToken}),
+    "project": (_Projected, {"target": Target, "passages": _Passage}),
     "attention": (_Patterns, {"heads": _PatternHead}),
     "steer": (_Steer, {"settings": _SteerSettings, "effects": _Effect}),
     "ablate": (_Ablate, {"settings": _AblateSettings, "ablations": _Ablation}),

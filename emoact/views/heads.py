@@ -13,6 +13,7 @@ from emoact.causes.contributions import Target
 from emoact.causes.heads import ALPHA, N_LARGEST, name_of, table_of
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
+from emoact.decode import decode
 from emoact.host.client import Looked
 from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
@@ -308,7 +309,8 @@ def words_of(name: str, saved: SavedCause, *, layer: int | None = None) -> list[
 def where(saved: SavedCause) -> str:
     """Emotion, model and place of a direction, in a sentence."""
     found = saved.found
-    return place(found["emotion"], found["model"], Target(**found["target"]))
+    target = decode(Target, found["target"], ignore_unknown=True)
+    return place(found["emotion"], found["model"], target)
 
 
 def place(emotion: str, model: str, target: Target) -> str:
