@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def damage_of(path: Path) -> str:
             return "it is shorter or longer than what was written"
         for one in written:
             begin, end = one["data_offsets"]
-            size = 4 * math.prod(one["shape"])
+            size = 4 * math.prod(map(operator.index, one["shape"]))
             if one["dtype"] != "F32" or not 0 <= begin <= end <= n_bytes or end - begin != size:
                 return "its header is not what was written"
             file.seek(start + begin)
