@@ -71,7 +71,7 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
     capsys: pytest.CaptureFixture[str],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A worker is killed behind a gate; then things are lost at random, and the run is resumed."""
+    """A worker is killed behind a gate or becomes a zombie; then things are lost at random."""
     rng, lost = random.Random(seed), Counter[str]()
     gate = world.path / "gate"
     model = world.model()
@@ -83,9 +83,13 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
     on_ray = ["--executor", "ray", "--ray-address", nodes.address]
     assert main(words(world, model, *on_ray, "--run-id", "mine", "--detach")) == 0
     until(world, lambda view: any(unit.state == "running" for unit in view.units))
-    lost["worker"] += nodes.kill_worker(rng)
-    until(world, lambda view: any("a worker was lost" in note for note in view.notes))
-    gate.touch()
+    if seed % 2:
+        until(world, lambda _: nodes.make_zombie(rng, then=gate.touch))
+        lost["zombie"] += 1
+    else:
+        lost["worker"] += nodes.kill_worker(rng)
+        until(world, lambda view: any("a worker was lost" in note for note in view.notes))
+        gate.touch()
 
     def kill_driver(_: random.Random) -> bool:
         with contextlib.suppress(ProcessLookupError):

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -71,7 +72,7 @@ class ThreeNodes:
             return True
         return False
 
-    def make_zombie(self, rng: random.Random) -> bool:
+    def make_zombie(self, rng: random.Random, then: Callable[[], None] = lambda: None) -> bool:
         """A node that is given up while its worker, which was held up or not, goes on."""
         busy = [node for node in self._nodes if self.workers(node)]
         if not busy:
@@ -81,9 +82,10 @@ class ThreeNodes:
         os.kill(_raylet(node), signal.SIGSTOP)
         held = [each for each in own if rng.random() < 0.5 and _send(each, signal.SIGSTOP)]
         time.sleep(_DECLARED_DEAD_S)
+        then()
         for each in held:
             _send(each, signal.SIGCONT)
-        time.sleep(rng.uniform(0.0, 1.0))
+        time.sleep(rng.uniform(0.0, 3.0))
         self._nodes.remove(node)
         self._remove(node)
         return True
