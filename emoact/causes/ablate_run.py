@@ -71,7 +71,7 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
     at = settings.at or tuple(range(settings.layer))
     # All parts of a layer share the passes up to it.
     parts = [part for part in ablations.parts if part.kind in settings.parts and part.layer in at]
-    if "directions" in settings.parts:
+    if "directions" in settings.parts and (len(at) > 1 or "direction" not in settings.parts):
         parts.append(Part(kind="directions", layer=min(at), layers=tuple(sorted(at))))
     own = design.take(split.test)
     rows = []

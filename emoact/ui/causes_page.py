@@ -36,7 +36,7 @@ from emoact.views.view import Choice
 
 _NEUTRAL = "neutral"
 _NEXT = "causes-next"
-_PLACES = ("every position after BOS", "the last token of the prompt on")
+_PLACES = ("every position after BOS", "last prompt token on")
 
 
 def show(results: str) -> None:
@@ -158,20 +158,20 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
     with st.form("typed-form", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             emotion = str(
-                st.selectbox("Emotion", emotions, key=f"typed-emotion-{model}", width=170)
+                st.selectbox("Emotion", emotions, key=f"typed-emotion-{model}", width=150)
             )
             layer = int(
                 st.number_input(
-                    "Layer", 0, n_layers - 1, n_layers // 2, key=f"typed-layer-{model}", width=130
+                    "Layer", 0, n_layers - 1, n_layers // 2, key=f"typed-layer-{model}", width=120
                 )
             )
-            dose = float(st.number_input("Dose", -8.0, 8.0, 2.0, 0.5, key="typed-dose", width=130))
-            seed = int(st.number_input("Seed", 0, 999, 0, key="typed-seed", width=130))
+            dose = float(st.number_input("Dose", -8.0, 8.0, 2.0, 0.5, key="typed-dose", width=120))
+            seed = int(st.number_input("Seed", 0, 999, 0, key="typed-seed", width=110))
             place = st.selectbox(
                 "Added at",
                 _PLACES,
                 key="typed-place",
-                width=270,
+                width=230,
                 help="Positions of the residual stream to which the direction is added.",
             )
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -294,14 +294,6 @@ def _ablate_form(
             key=f"ablate-layer-{model}",
             width=150,
         )
-        parts = st.multiselect(
-            "Parts",
-            PART_KINDS,
-            ["direction", "directions", "layer", "mlp"],
-            key="ablate-parts",
-            width=320,
-            help="One part after the other; directions: the direction at all layers at once.",
-        )
         by = st.selectbox(
             "In their place",
             BYS,
@@ -319,6 +311,14 @@ def _ablate_form(
             help="Words, apart by commas, whose log-odds as the next token after a sentence are "
             "read out by their first tokens. The label where none is named.",
         )
+    parts = st.multiselect(
+        "Parts",
+        PART_KINDS,
+        ["direction", "directions", "layer", "mlp"],
+        key="ablate-parts",
+        width=520,
+        help="One part after the other; directions: the direction at all layers at once.",
+    )
     if not parts:
         st.caption("Choose at least one kind of part.")
         return None

@@ -11,7 +11,7 @@ from emoact.views.chart import Axis, Chart, Key, Panel, Points, span
 from emoact.views.heads import RESULT, Heads, place, where, words_of
 from emoact.views.text import coloured, md
 from emoact.views.token_direction import token_chart
-from emoact.views.view import NOTHING, Choice, Control, Remark, Shown, View, cautioned
+from emoact.views.view import NOTHING, Choice, Control, Remark, Shown, View, unbadged
 
 _ROW, _HEAD = 24, 70
 _LENS_TERMS: Mapping[str, str] = {
@@ -88,7 +88,7 @@ def lens_answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     saved = source.lens(choice)
     if saved is None:
         return []
-    return cautioned(lens.sentences_of(saved), random=saved.found["random_weights"])
+    return unbadged(lens.sentences_of(saved), random=saved.found["random_weights"])
 
 
 BY = Control[Heads](
@@ -170,7 +170,7 @@ def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]
     if found is None:
         return []
     return [
-        *cautioned(found.sentences, random=found.looked.random_weights),
+        *unbadged(found.sentences, random=found.looked.random_weights),
         Remark(
             "Blue tokens project on the side of the emotion, orange ones on the other; a colour is "
             "full from the size that 95 % of the saved tokens do not reach."

@@ -14,7 +14,7 @@ from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, cautioned
+from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, unbadged
 
 _LARGEST, _IN_REPORT = 12, 3
 _ROW, _HEAD, _HEIGHT = 30, 70, 320
@@ -298,7 +298,7 @@ def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     if not _chosen(source, choice, ablate.KIND):
         return []
     (saved,) = _chosen(source, choice, ablate.KIND)
-    return cautioned(ablate.sentences_of(saved), random=saved.found["random_weights"])
+    return unbadged(ablate.sentences_of(saved), random=saved.found["random_weights"])
 
 
 def ablated_command(source: Causes, choice: Choice) -> list[str]:

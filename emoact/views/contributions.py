@@ -14,7 +14,7 @@ from emoact.views.chart import Axis, Box, Cells, Chart, Panel, of_emotion, span
 from emoact.views.heads import RESULT, Heads, where, words_of
 from emoact.views.text import coloured
 from emoact.views.theme import by_emotion
-from emoact.views.view import NOTHING, Choice, Remark, Shown, View, cautioned
+from emoact.views.view import NOTHING, Choice, Remark, Shown, View, unbadged
 
 _PLACES = ("position", "token", "projection")
 _ROW, _HEAD = 34, 90
@@ -111,7 +111,7 @@ def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
         return []
     n = len(found.looked.components)
     return [
-        *cautioned(found.sentences, random=found.looked.random_weights),
+        *unbadged(found.sentences, random=found.looked.random_weights),
         Remark(
             f"{plural(min(N_SHOWN, n), 'component')} of {n} by their contribution to the pooled "
             "text. Blue tokens project on the side of the emotion, orange ones on the other."

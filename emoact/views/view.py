@@ -33,10 +33,10 @@ class Carded(str):
     """A sentence whose figures stand on a card of the page; reports print it."""
 
 
-def cautioned(sentences: Iterable[str], *, random: bool) -> list[str]:
-    """The sentences as Markdown; the last one is a warning where the weights are random."""
+def unbadged(sentences: Iterable[str], *, random: bool) -> list[str]:
+    """The sentences as Markdown, without the last one of random weights, which is a badge."""
     said = [md(sentence) for sentence in sentences]
-    return [*said[:-1], Caution(said[-1])] if random else said
+    return said[:-1] if random else said
 
 
 ControlKind = Literal["one", "select", "many", "list", "toggle", "layer", "text"]
