@@ -136,6 +136,10 @@ def check_rows(frame: pd.DataFrame, name: str, allowed: Mapping[str, Collection[
             unknown = values[:0] if known is None else values[~values.isin(list(known))]
         if len(unknown):
             raise ValueError(f"{each.name} is {unknown.tolist()[0]!r:.80} in {len(unknown):,} rows")
+    if "evaluation" in frame and not frame["evaluation"].isin(EVALUATIONS).all():
+        raise ValueError("a row has an unknown evaluation")
+    if "emotion_b" in frame and (frame["emotion_a"] == frame["emotion_b"]).any():
+        raise ValueError("a row compares an emotion with itself")
 
 
 def check_size(path: str) -> int:
