@@ -124,7 +124,9 @@ def table(
         others[[*columns, "n"]],
     ]
     frames = [frame.astype({"layer": "Int64"}) for frame in frames]
-    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    joined = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    # Without a row of the probe there is no column of its own.
+    return joined.reindex(columns=[*columns, "shuffled", "n"])
 
 
 def _figures(rows: pd.DataFrame, low: str, high: str) -> pd.DataFrame:
