@@ -21,6 +21,9 @@ from tests.support.stand_in_world import World
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+# Torch's threads, which spin while they wait, would take the time of the tests beside these.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # No process may outlive the test that started it; tests of hosts set a time of their own.
 os.environ[hosts.IDLE] = "0"
 
