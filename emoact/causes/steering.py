@@ -32,6 +32,7 @@ _SAID: Mapping[str, str] = {
     "anger": "I am so angry.",
     "apology": "I am so sorry.",
 }
+_LONGEST_PREFIX = 500
 _LARGEST_DOSE = 1e6
 _SMALLEST = 1e-8
 """A direction shorter than this share of the vectors it is made from is rounding error."""
@@ -98,6 +99,11 @@ class SteerSettings:
                 raise RequestError(
                     f"the prefix {sentence!r:.60} is for {emotion!r:.60}; a sentence for one of "
                     f"{', '.join(self.emotions)} is needed"
+                )
+            if len(sentence) > _LONGEST_PREFIX:
+                raise RequestError(
+                    f"the prefix for {emotion!r:.60} has {len(sentence)} characters; a sentence of "
+                    f"at most {_LONGEST_PREFIX} is allowed"
                 )
 
     def prefix_of(self, emotion: str) -> str:

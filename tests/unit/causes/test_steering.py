@@ -99,3 +99,5 @@ def test_every_label_has_a_sentence_of_its_own_a_known_one_or_a_general_one() ->
     for wrong in ({"awe": "I am in awe."}, {"anger": " "}):
         with pytest.raises(RequestError, match="a sentence for one of anger is needed"):
             dataclasses.replace(SETTINGS, prefixes=wrong)
+    with pytest.raises(RequestError, match="has 501 characters; a sentence of at most 500"):
+        dataclasses.replace(SETTINGS, prefixes={"anger": "a" * 501})
