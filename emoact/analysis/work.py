@@ -91,6 +91,7 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
         for path in unit.files:
             sha256 = file_sha256(path, check_cancelled=told)
             inputs.append(input_of(root, unit, path, sha256))
+    del unit
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing

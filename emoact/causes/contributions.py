@@ -222,7 +222,7 @@ def contributions(
         design, emotion, (settings.neutral,), settings.n_permutations, seed=settings.seed
     )
     used = contrast[design.label_of] != 0
-    null = _relabelled(terms, _sides(labels, used))
+    null = _relabelled(terms, _sides(labels[:], used))
     test = max_statistic_test(np.abs(null - null.mean(axis=0)))
     table = terms.components.assign(
         contrast=weights @ values, low=low, high=high, chance=null[1:].mean(axis=0), p=test.p_max

@@ -251,7 +251,7 @@ class _Worker:
             )
         except EmoactError as error:
             return {
-                "message": error.message,
+                "message": f"{self._name} on {os.uname().nodename}: {error.message}",
                 "remedy": error.remedy,
                 "wrong_request": isinstance(error, RequestError),
             }
@@ -305,7 +305,7 @@ class _Told:
         """
         if not Path(self._directory).is_dir():
             raise RequestError(
-                f"the worker on {os.uname().nodename} does not see {self._directory}",
+                f"{self._directory} is not to be seen from there",
                 remedy="Results have to lie in a folder that all nodes share.",
             )
 

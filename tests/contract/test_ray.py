@@ -18,6 +18,7 @@ from emoact.errors import EmoactError
 from emoact.host.ray_run import run_on_ray
 from emoact.jobs import executor
 from emoact.jobs.views import RunView
+from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave, numpy_engine
 from tests.support.ray_nodes import ThreeNodes
 from tests.support.stand_in_world import World, saved_arrays, words
@@ -146,6 +147,26 @@ def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the
     there = ["--executor", "ray", "--ray-address", nodes.address]
     assert main(words(world, model, *there)) == 1
     assert "the model is broken" in capsys.readouterr().err
+
+
+@needs_ray
+def test_a_worker_without_the_model_or_the_results_folder_ends_the_run_with_the_reason(
+    world: World, nodes: ThreeNodes
+) -> None:
+    model = world.model()
+    config = world.config(model, executor="ray", ray_address=nodes.address)
+
+    def refusal() -> str:
+        with pytest.raises(EmoactError, match="worker-1 on ") as told:
+            run_on_ray(config, reporter=Mock(), plans={}, engine_for=numpy_engine)
+        return f"{told.value.message} {told.value.remedy}"
+
+    # The driver made no folder of the run here, as on a machine that does not share it.
+    assert "a folder that all nodes share" in refusal()
+    world.directory(config.run_id).path.mkdir(parents=True)
+    model.rename(world.path / "elsewhere")
+    assert f"{model}" in refusal()
+    assert read_all(world.results).units == ()
 
 
 def test_without_ray_and_beside_it_the_request_is_refused(

@@ -213,7 +213,7 @@ def _raw(
         RAW_DRAWS,
         seed=settings.seed + 1,
     )
-    draws = (contrast.relabelled[: 1 + RAW_DRAWS], others)
+    draws = (contrast.relabelled[: 1 + RAW_DRAWS], others[:])
     first_all, second_all = (
         relabelled_directions(features, drawn, contrast.used)
         for features, drawn in zip((here, there), draws, strict=True)

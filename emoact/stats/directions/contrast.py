@@ -86,7 +86,7 @@ def make_contrast(
         draws=beside.draws
         if beside
         else bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=Labellings.of(relabelled),
+        relabelled=relabelled,
         plan=prepare_relabellings(design, relabelled, used),
     )
 

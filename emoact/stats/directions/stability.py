@@ -16,6 +16,8 @@ from emoact.stats.rank import unit_ranks
 
 _MANY_PROMPTS = 400
 _NULL_SPLITS = 20
+_SCORES_AT_ONCE = 1 << 18
+"""Scores of prompts that are ranked at once."""
 _NULL_GROUPS = 16
 """Groups of scenarios that are split in the null, where there are more than twice as many."""
 
@@ -190,7 +192,10 @@ def score_reliability(
         scores = held_out_scores_of(design, vectors, contrast, folds, half)
         return unit_ranks(scores[..., used], design.label_of[used])
 
-    mean = finite_mean(np.einsum("slp,slp->sl", ranks(halves), ranks(~halves)))
+    at_once = max(1, _SCORES_AT_ONCE // design.n_prompts)
+    parts = (halves[at : at + at_once] for at in range(0, len(halves), at_once))
+    correlations = [np.einsum("slp,slp->sl", ranks(part), ranks(~part)) for part in parts]
+    mean = finite_mean(np.concatenate(correlations))
     return np.where(mean > 0, 2 * mean / (1 + np.where(mean > 0, mean, 0.0)), np.nan)
 
 

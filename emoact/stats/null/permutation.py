@@ -16,7 +16,7 @@ from emoact.stats.products import Vectors, compact, scenario_sums, without_scena
 _CHUNK = 256
 """Most relabellings whose sums are held in memory at once."""
 
-_CHUNK_NUMBERS = 1 << 22
+_CHUNK_NUMBERS = 1 << 20
 """Most labels of them."""
 
 _MANY_SCENARIOS = 200
@@ -123,12 +123,11 @@ class PermutationTest:
 
 
 def prepare_relabellings(
-    design: Design, draws: Bool[np.ndarray, "draw prompt"], pool: Bool[np.ndarray, " prompt"]
+    design: Design, draws: Labellings, pool: Bool[np.ndarray, " prompt"]
 ) -> Relabellings:
     """Relabellings, from `relabellings`, of the prompts of the emotion and of its reference."""
     used = np.flatnonzero(pool)
-    truth = draws[0, used]
-    chosen = Labellings.of(draws if len(used) == draws.shape[1] else draws[:, used])
+    truth = draws[:1][0][used]
     scenario_of = np.unique(design.scenario_of[used], return_inverse=True)[1].ravel()
     size = np.bincount(scenario_of)
     order = np.argsort(scenario_of, kind="stable")
@@ -145,7 +144,7 @@ def prepare_relabellings(
         blocks.append(pairs[~split] if number == 2 else members)
     plan = Relabellings(
         used=used,
-        chosen=chosen,
+        chosen=draws.only(used),
         scenario_of=scenario_of,
         first=first,
         second=second,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from emoact.stats.design import Design
 OUTSIDE = -1
 """Group of a prompt that takes no part."""
 
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 20
 """Random numbers that are sorted at once."""
 
 
@@ -24,11 +24,6 @@ class Labellings:
 
     bits: UInt8[np.ndarray, "draw byte"]
     n_prompts: int
-
-    @classmethod
-    def of(cls, rows: Bool[np.ndarray, "draw prompt"]) -> Labellings:
-        """The rows, packed."""
-        return cls(bits=np.packbits(rows, axis=1), n_prompts=rows.shape[1])
 
     def __len__(self) -> int:
         return len(self.bits)
@@ -41,6 +36,15 @@ class Labellings:
         """The first rows."""
         return Labellings(bits=self.bits[:n_draws], n_prompts=self.n_prompts)
 
+    def only(self, used: Int[np.ndarray, " used"]) -> Labellings:
+        """The rows of some of the prompts."""
+        if len(used) == self.n_prompts:
+            return self
+        at_once = max(1, _AT_ONCE // self.n_prompts)
+        parts = [self[at : at + at_once][:, used] for at in range(0, len(self), at_once)]
+        bits = np.concatenate([np.packbits(part, axis=1) for part in parts])
+        return Labellings(bits=bits, n_prompts=len(used))
+
 
 def relabellings(
     design: Design,
@@ -49,7 +53,7 @@ def relabellings(
     n_permutations: int = 2000,
     *,
     seed: int = 0,
-) -> Bool[np.ndarray, "draw prompt"]:
+) -> Labellings:
     """True for the prompts that count as the emotion; row 0 is the truth, the others are shuffled.
 
     Raises:
@@ -59,9 +63,19 @@ def relabellings(
     for label in reference:
         groups[design.label_of == design.index(label)] = 0
     groups[design.label_of == design.index(emotion)] = 1
-    found = shuffled_groups(design, groups, n_permutations, seed=seed)
-    # In place: of very many prompts a copy is large.
-    return np.asarray(np.equal(found, 1, out=found.view(np.bool_)))
+    # Of very many prompts a byte for each label is too much: eight draws of a prompt are one.
+    packed = np.zeros((design.n_prompts, n_permutations // 8 + 1), dtype=np.uint8)
+    for rows, members, moved in _moves(design, groups, n_permutations, seed=seed):
+        chosen = moved == 1
+        if rows.start == 1:
+            chosen = np.vstack([groups[members] == 1, chosen])
+        own = np.packbits(chosen, axis=0).T
+        packed[members, rows.start // 8 : rows.start // 8 + own.shape[1]] = own
+    bits = np.empty((8 * packed.shape[1], -(-design.n_prompts // 8)), dtype=np.uint8)
+    for place, column in enumerate(packed.T):
+        eight = np.unpackbits(column[None], axis=0)
+        bits[8 * place : 8 * place + 8] = np.packbits(eight, axis=1)
+    return Labellings(bits=bits[: 1 + n_permutations], n_prompts=design.n_prompts)
 
 
 def shuffled_groups(
@@ -79,11 +93,20 @@ def shuffled_groups(
     Raises:
         RequestError: Fewer than 1 permutation is asked for.
     """
+    groups = groups.astype(np.int8 if groups.max(initial=0) < 128 else np.int16)
+    draws = np.tile(groups, (1 + n_permutations, 1))
+    for rows, members, moved in _moves(design, groups, n_permutations, seed=seed):
+        draws[rows, members] = moved
+    return draws
+
+
+def _moves(
+    design: Design, groups: Int[np.ndarray, " prompt"], n_permutations: int, *, seed: int
+) -> Iterator[tuple[slice, Int[np.ndarray, " member"], Int[np.ndarray, "draw member"]]]:
+    """Groups of some prompts in some draws; a slice begins at draw 1 or at a multiple of 8."""
     if n_permutations < 1:
         raise RequestError(f"n_permutations is {n_permutations}; at least 1 is needed")
     rng = np.random.default_rng([seed, 4])
-    groups = groups.astype(np.int8 if groups.max(initial=0) < 128 else np.int16)
-    draws = np.tile(groups, (1 + n_permutations, 1))
     wholes: list[Int[np.ndarray, " member"]] = []
     order = np.lexsort((design.rank, design.scenario_of))
     order = order[groups[order] != OUTSIDE]
@@ -97,16 +120,15 @@ def shuffled_groups(
             held = np.array(names if equal else own, dtype=groups.dtype)
             place = [names.index(name) for name in own] if equal else list(range(len(own)))
             moved = rng.random((n_permutations, len(held))).argsort(axis=1)
-            draws[1:, members] = held[moved][:, place]
+            yield slice(1, 1 + n_permutations), members, held[moved][:, place]
         elif len(members):
             wholes.append(members)
     if wholes:
         single = np.array([groups[members[0]] for members in wholes])
         whole_of = np.repeat(np.arange(len(wholes)), [len(members) for members in wholes])
         columns = np.concatenate(wholes)
-        at_once = max(1, _AT_ONCE // len(wholes))
-        for start in range(1, 1 + n_permutations, at_once):
-            rows = draws[start : start + at_once]
-            order = rng.random((len(rows), len(wholes))).argsort(axis=1)
-            rows[:, columns] = single[order][:, whole_of]
-    return draws
+        at_once = 8 * max(1, _AT_ONCE // (8 * len(wholes)))
+        for start in range(0, 1 + n_permutations, at_once):
+            rows = slice(max(start, 1), min(start + at_once, 1 + n_permutations))
+            order = rng.random((rows.stop - rows.start, len(wholes))).argsort(axis=1)
+            yield rows, columns, single[order][:, whole_of]

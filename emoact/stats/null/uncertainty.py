@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 20
 """Counts that are drawn at once."""
 
 

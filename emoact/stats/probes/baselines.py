@@ -150,16 +150,23 @@ def _sparse_decisions(
     weighted: bool,
 ) -> Float64[np.ndarray, " test"]:
     """Logistic decisions on counts, or on their TF-IDF, of the words of the training texts."""
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
 
-    seen = np.asarray(counts[train].sum(axis=0)).ravel() > 0
+    own = counts[train]
+    seen = np.zeros(counts.shape[1], dtype=bool)
+    seen[own.indices] = True
     if not seen.any():
         return np.zeros(int(test.sum()))
-    here, there = (counts[part][:, seen].astype(np.float64) for part in (train, test))
+    # New numbers for the columns in place of a choice of them: of very many texts copies are large.
+    number = np.cumsum(seen, dtype=own.indices.dtype) - 1
+    shape = (own.shape[0], int(seen.sum()))
+    here = csr_matrix((own.data.astype(np.float64), number[own.indices], own.indptr), shape=shape)
+    del own
+    there = counts[test][:, seen].astype(np.float64)
     if weighted:
         transformer = TfidfTransformer(sublinear_tf=True).fit(here)
-        # In place: of very many texts each copy is large.
         here, there = (transformer.transform(part, copy=False) for part in (here, there))
     penalty_c = _TFIDF_C if weighted else 1.0
     if len(labels) <= MANY_PROMPTS:

@@ -54,6 +54,8 @@ def read_compact(path: Path) -> Unit:
     with refusing(path):
         opened = _open(data, path)
     unit = unit_of(path, {**opened.words, **opened.stand_ins(), "tokens": opened.tokens()})
+    # The unit has the words; of very many prompts they are not kept twice.
+    opened.words.clear()
     if opened.is_pooled:
         none = dict.fromkeys(sites.site_names(), ())
         return replace(unit, by_site=none, pooled=opened.pooled())
@@ -91,7 +93,7 @@ class _Opened:
         path: Path of the file.
         data: Its bytes.
         members: Its members.
-        words: Labels, strings of tokens and metadata.
+        words: Labels, strings of tokens and metadata, until the unit is made.
         offsets: First position of each prompt, and the end.
         ids: Tokens of all prompts.
         index: Node of each position; empty where pooled vectors are kept.
@@ -102,7 +104,7 @@ class _Opened:
     path: Path
     data: memoryview
     members: Mapping[str, Member]
-    words: Mapping[str, Any]
+    words: dict[str, Any]
     offsets: Int64[np.ndarray, " edge"]
     ids: Int64[np.ndarray, " position"]
     index: Int32[np.ndarray, " _indexed"]
