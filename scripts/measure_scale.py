@@ -3,6 +3,7 @@
     python scripts/measure_scale.py --prompts 2000 10000 50000
     python scripts/measure_scale.py --stores results
     python scripts/measure_scale.py --losses 50
+    python scripts/measure_scale.py --workers
 
 A tiny Llama with random weights computes, two classes divide the prompts, and pooled vectors are
 kept. Each step is a process of its own, whose peak memory is measured. The extraction is killed
@@ -32,6 +33,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "scale.md"
 KILLS = 2
+UNITS, PROMPTS = 60, 3
+"""Units of the runs with one and two workers, and prompts of each."""
 STEPS = ("extract", "verify", "audit", "analyze", "pages")
 _EVENTS = {
     "anger": ("broke my cup again", "lied to all of us", "took the money from the drawer"),
@@ -53,7 +56,8 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, nargs="+", default=[2_000, 10_000, 100_000])
     parser.add_argument("--stores", metavar="RESULTS", help="the table of stores instead, on these")
     parser.add_argument("--losses", type=int, metavar="SEEDS", help="the table of losses instead")
-    parser.add_argument("--here", choices=("model", *STEPS), help="do one step in this process")
+    parser.add_argument("--workers", action="store_true", help="the table of workers instead")
+    parser.add_argument("--here", choices=tuple(_DO), help="do one step in this process")
     parser.add_argument("--folder", type=Path, help="folder of that step")
     parser.add_argument("--print", action="store_true", help="print the table alone")
     options = parser.parse_args()
@@ -65,6 +69,10 @@ def main() -> int:
         return 0
     if options.losses:
         write("losses", losses_table(options.losses), only_print=options.print)
+        return 0
+    if options.workers:
+        with tempfile.TemporaryDirectory() as folder:
+            write("workers", workers_table(child(Path(folder), "ray")), only_print=options.print)
         return 0
     rows = []
     for n_prompts in options.prompts:
@@ -136,6 +144,25 @@ def losses_table(n_seeds: int) -> str:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
         seconds = sum(float(case.get("time", 0)) for case in cases) / max(len(cases), 1)
         lines.append(f"| {name} | {len(cases)} | {good} | {told} | {seconds:.0f} |")
+    return "\n".join(lines)
+
+
+def workers_table(found: dict[str, Any]) -> str:
+    """Seconds of runs that wait for their passes, as with a core for each worker, or that do not.
+
+    Between the first unit and the last, so that neither loading nor the start of Ray counts.
+    """
+    lines = [
+        f"{UNITS} units of {PROMPTS} prompts; load average {found['load']} on {os.cpu_count()} "
+        "cores.",
+        "",
+        "| run | seconds with passes of 100 ms | times the speed of one worker "
+        "| ms a unit without passes |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, (waiting, idle) in found["runs"].items():
+        speed = found["runs"]["Ray, one worker"][0] / waiting
+        lines.append(f"| {name} | {waiting:.1f} | {speed:.2f} | {idle / UNITS * 1000:.0f} |")
     return "\n".join(lines)
 
 
@@ -286,6 +313,49 @@ def _pages(_folder: Path) -> dict[str, Any]:
     return {"slowest_s": round(max(took), 2)}
 
 
+class _Timed(_Silent):
+    """Seconds from the first unit to the last."""
+
+    def __init__(self) -> None:
+        self.began = self.ended = 0.0
+
+    def unit(self, event: str, **_: Any) -> None:
+        """Take the time."""
+        self.ended = time.perf_counter()
+        if event == "unit_started":
+            self.began = self.began or self.ended
+
+
+def _ray(folder: Path) -> dict[str, Any]:
+    from ray.cluster_utils import Cluster
+
+    from emoact.extraction.pipeline import run_units
+    from emoact.host.ray_run import run_on_ray
+    from tests.support.numpy_engine import numpy_engine
+    from tests.support.stand_in_world import World
+
+    load = round(os.getloadavg()[0], 1)
+    runs = {"one process": 0, "Ray, one worker": 1, "Ray, two workers": 2}
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    world = World(folder)
+    world.write_dataset([f"e{number:02}" for number in range(UNITS)], n_samples=PROMPTS)
+    models = [world.model(f"waits{pass_s}", pass_s=pass_s) for pass_s in (0.1, 0.0)]
+    for name, n_workers in runs.items():
+        small = {"num_cpus": n_workers, "object_store_memory": 80 << 20, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=small) if n_workers else None
+        for model in models:
+            timed, results = _Timed(), folder / name / model.name
+            where = {"executor": "ray", "ray_address": cluster.address} if cluster else {}
+            config = world.config(model, results=results, run_id="run", **where)
+            (results / "runs" / "run").mkdir(parents=True)
+            run = run_on_ray if cluster else run_units
+            run(config, reporter=timed, plans={}, engine_for=numpy_engine)
+            found[name].append(round(timed.ended - timed.began, 2))
+        if cluster:
+            cluster.shutdown()
+    return {"load": load, "runs": found}
+
+
 _DO: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "model": _model,
     "extract": _extract,
@@ -293,6 +363,7 @@ _DO: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "audit": _audit,
     "analyze": _analyze,
     "pages": _pages,
+    "ray": _ray,
 }
 
 

@@ -85,13 +85,15 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     settings, n_units = work.settings, len(work.units)
     units = [read_named(root, folder, name) for folder, name in work.units]
     check_heads(units, settings)
-    inputs = []
-    for number, unit in enumerate(units):
+
+    def hashed(number: int, unit: Unit) -> list[InputFile]:
         told = functools.partial(_tell_reading, tell, unit, number, n_units, part=0.0)
-        for path in unit.files:
-            sha256 = file_sha256(path, check_cancelled=told)
-            inputs.append(input_of(root, unit, path, sha256))
-    del unit
+        return [
+            input_of(root, unit, path, file_sha256(path, check_cancelled=told))
+            for path in unit.files
+        ]
+
+    inputs = [each for number in range(n_units) for each in hashed(number, units[number])]
     existing = saved_already(root, inputs, settings)
     if existing is not None:
         return existing

@@ -6,7 +6,7 @@ Only `engine_for` imports torch, so that tests can give a stand-in.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +65,7 @@ def run_units(
     plans: MutableMapping[str, Mapping[str, Any]],
     engine_for: EngineFor = bridge_engine,
     units: Sequence[tuple[RunModel, Part]] | None = None,
+    read_dataset: Callable[[str], Dataset] = read_prompts,
 ) -> None:
     """Compute and save every unit of a run that is not on disk yet.
 
@@ -78,7 +79,7 @@ def run_units(
         EmoactError: A model or the disk failed.
     """
     root = ResultsRoot(config.results)
-    dataset = read_prompts(config.dataset.path)
+    dataset = read_dataset(config.dataset.path)
     if dataset.sha256 != config.dataset.sha256:
         raise RequestError(
             f"{config.dataset.source} has changed since the run was made (SHA-256 "

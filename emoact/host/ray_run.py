@@ -8,6 +8,7 @@ unit as a run of its own would, under the lock of the unit and after a look at w
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emoact.data import read_prompts
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import EngineFor, Reporter
 from emoact.extraction.pipeline import run_units
@@ -235,6 +237,8 @@ class _Worker:
             raise TypeError(f"run {found.run_id!r} is no extraction")
         self._name, self._config, self._told = name, found, told
         self._warm = WarmModel(engine_for, before_loading=lambda: None)
+        # Once for all units: a large data set takes seconds to read.
+        self._read = functools.cache(read_prompts)
 
     def work(self, index: int, plans: dict[str, Any]) -> dict[str, Any] | None:
         """Compute one unit; returns what went wrong, or None."""
@@ -248,6 +252,7 @@ class _Worker:
                 plans=chosen,
                 engine_for=self._warm,
                 units=self._config.units[index : index + 1],
+                read_dataset=self._read,
             )
         except EmoactError as error:
             return {
