@@ -342,7 +342,7 @@ def _ray(folder: Path) -> dict[str, Any]:
     models = [world.model(f"waits{pass_s}", pass_s=pass_s) for pass_s in (0.1, 0.0)]
     for name, n_workers in runs.items():
         small = {"num_cpus": n_workers, "object_store_memory": 80 << 20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=small) if n_workers else None
+        cluster: Any = Cluster(initialize_head=True, head_node_args=small) if n_workers else None
         for model in models:
             timed, results = _Timed(), folder / name / model.name
             where = {"executor": "ray", "ray_address": cluster.address} if cluster else {}

@@ -275,7 +275,7 @@ def test_raw_cosine_band_covers_noise_of_a_steep_spectrum() -> None:
     for seed in range(60):
         x, y = rng.normal(size=(2, 2 * n, 1, 64)) * sd
         nulls = [
-            relabelled_directions(v, relabellings(design, "a", ("n",), 200, seed=s), pool)
+            relabelled_directions(v, relabellings(design, "a", ("n",), 200, seed=s)[:], pool)
             for v, s in ((x, seed), (y, seed + 1000))
         ]
         found = compare_raw(nulls[0][0], nulls[1][0], nulls[0][1:], nulls[1][1:])
