@@ -140,6 +140,7 @@ def page(numbers: dict[str, Any]) -> str:
         f"{versions['transformers']}, transformer-lens {versions['transformer-lens']}; float32 "
         f"without TF32. Model: {numbers['model']}.",
         "",
+        *([numbers["note"], ""] if "note" in numbers else []),
         f"- **Parity.** {len(compared)} of {len(families_)} tiny models of families load; each "
         "was extracted on the GPU and compared with Hugging Face on the CPU, one prompt at a time. "
         f"Largest relative difference of a position: {max(worst['differences'].values()):.1e} "

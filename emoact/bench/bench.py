@@ -76,6 +76,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         ways,
         groups,
         shapes=subject.shapes,
+        rows=subject.pass_tokens,
         repeat=request.repeat,
         device=subject.device,
         say=say,

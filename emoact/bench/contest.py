@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoact.bench.limit import ROWS, Shape, product_rate
+from emoact.bench.limit import Shape, product_rate
 from emoact.bench.peak import peak_of
 from emoact.bench.result import MemoryPoint
 from emoact.bench.subject import RUN, Subject
@@ -17,8 +17,6 @@ from emoact.extraction.reference import relative_difference
 from emoact.sites import SiteName
 
 _LIMIT_SECONDS = 0.5
-_ROWS_OF_GPU = 4096
-"""A GPU multiplies few rows at a fraction of its rate."""
 
 Say = Callable[[str], None]
 
@@ -40,11 +38,15 @@ def contest(
     groups: Callable[[Way], Sequence[Prompts]],
     *,
     shapes: Mapping[Shape, int],
+    rows: int,
     repeat: int,
     device: str,
     say: Say,
 ) -> Timings:
-    """Time every way `repeat` times, in the reverse order every second time."""
+    """Time every way `repeat` times, in the reverse order every second time.
+
+    The limit is that of products of `rows` tokens.
+    """
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     limits = []
     for number in range(repeat):
@@ -56,7 +58,6 @@ def contest(
             way.run(prompts, _drop)
             seconds[way.name].append(time.perf_counter() - began)
         # In the same round as the ways: the speed of a machine changes within minutes.
-        rows = ROWS if device == "cpu" else _ROWS_OF_GPU
         limits.append(product_rate(shapes, seconds=_LIMIT_SECONDS, rows=rows, device=device))
     return Timings(
         seconds={name: tuple(values) for name, values in seconds.items()},

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import torch
 
-ROWS = 224
-"""Tokens of a pass."""
 _REPEATS = 15
 
 
@@ -43,7 +41,7 @@ def linear_shapes(model: torch.nn.Module) -> Counter[Shape]:
 
 @torch.inference_mode()
 def product_rate(
-    shapes: Mapping[Shape, int], *, seconds: float, rows: int = ROWS, device: str = "cpu"
+    shapes: Mapping[Shape, int], *, seconds: float, rows: int, device: str = "cpu"
 ) -> float:
     """GFLOP/s of torch's float32 products for a whole model, from the median time of each shape.
 

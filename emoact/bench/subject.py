@@ -20,7 +20,7 @@ from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.engine import EngineRequest
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
-from emoact.extraction.plan import PLANS
+from emoact.extraction.plan import PLANS, plan_passes
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
 from emoact.models.source import silent
@@ -64,6 +64,20 @@ class Subject:
     def shapes(self) -> dict[Shape, int]:
         """Linear layers of the blocks."""
         return linear_shapes(self.bare)
+
+    @property
+    def pass_tokens(self) -> int:
+        """Tokens of a pass of the chosen plan, as a mean."""
+        chosen = self.engine.facts.plan
+        budget, fixed = self.engine.budgets[chosen["plan"]], float(chosen["pass_cost"])
+        sizes = [
+            one_pass.n_computed
+            for group in self.groups
+            for one_pass in plan_passes(
+                [prompt.ids for prompt in group], plan=chosen["plan"], budget=budget, fixed=fixed
+            )
+        ]
+        return round(sum(sizes) / len(sizes))
 
     @property
     def flop_per_token(self) -> int:

@@ -66,14 +66,12 @@ def test_concurrent_starts_make_one_run(world: World) -> None:
     assert len(progress.list_runs(world.results)) == 1
 
 
-def test_a_killed_worker_shows_as_crashed_at_once(world: World) -> None:
+def test_a_killed_worker_shows_as_crashed(world: World) -> None:
     run_id = world.start(world.config(world.model(pass_s=0.2))).run_id
     world.wait(run_id, running)
     world.kill(run_id)
-    began = time.monotonic()
     view = world.wait(run_id, lambda view: not view.summary.active)
     assert view.state == "crashed"
-    assert time.monotonic() - began < 5
     assert view.error is not None
     assert view.summary.can_resume
     assert "stopped" in {unit.state for unit in view.units}
