@@ -74,8 +74,11 @@ def called_causal(family: str, seed: tuple[int, ...]) -> bool:
         other_directions=float("nan"),
         random=both[1 : 1 + settings.n_random],
         shuffled=both[1 + settings.n_random :],
-        other_emotion=np.empty(0),
+        exchanged=np.empty((0, 2)),
         prompt_only=float("nan"),
+        prompt_neutral=float("nan"),
+        intervals={},
+        splits=np.empty(0),
     )
     (row,) = effects_of([cell], neutral=NEUTRAL, control_doses=(1.0,), alpha=settings.alpha)
     return row["verdict"] == "causal"

@@ -174,6 +174,8 @@ class _Steer(_Named):
     train_scenarios: tuple[str, ...]
     test_scenarios: tuple[str, ...]
     prefixes: Mapping[str, str]
+    neutral_prefixes: tuple[str, ...] = ()
+    n_splits: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +197,8 @@ class _SteerSettings:
             raise RequestError("found.settings names no emotion, no layer or no control dose")
         if len(self.emotions) > _MOST_CLASSES:
             raise RequestError(f"found.settings has {len(self.emotions):,} emotions")
+        if min(self.n_random, self.n_shuffled) < 1:
+            raise RequestError("found.settings has no random or no shuffled direction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +221,19 @@ class _Effect:
     verdict: str
     specific: str
     by_class: Mapping[str, Number]
+    other_directions: Number = None
+    own_low: Number = None
+    own_high: Number = None
+    own_splits_low: Number = None
+    own_splits_high: Number = None
+    delta_low: Number = None
+    delta_high: Number = None
+    prompt_neutral: Number = None
+    specificity: Number = None
+    specificity_95: Number = None
+    specificity_directions: Number = None
+    specificity_directions_95: Number = None
+    specificity_p: Number = None
 
     def __post_init__(self) -> None:
         _check_places("found.effects", self.layer)

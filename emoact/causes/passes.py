@@ -101,7 +101,7 @@ class UpperLayers:
         whole: bool = False,
     ) -> None:
         self._names, self._cut = names, 0 if whole else 1
-        self._bridge, self._texts, self._layer, self._direct = bridge, texts, layer, direct
+        self._bridge, self._texts, self.layer, self._direct = bridge, texts, layer, direct
         self._model = bridge.original_model
         self._device = next(self._model.parameters()).device
         check_layer(layer, int(bridge.cfg.n_layers))
@@ -312,7 +312,7 @@ class UpperLayers:
             stack.enter_context(route)
             self._blocks = blocks_of(self._bridge)
             self._stream: torch.Tensor | None = None
-            handle = self._blocks[self._layer].register_forward_pre_hook(
+            handle = self._blocks[self.layer].register_forward_pre_hook(
                 self._enter, with_kwargs=True
             )
             stack.callback(handle.remove)
@@ -342,7 +342,7 @@ class UpperLayers:
             return self._captured
         finally:
             handle.remove()
-        raise EmoactError(f"layer {self._layer} did not run", remedy="Report this as a fault.")
+        raise EmoactError(f"layer {self.layer} did not run", remedy="Report this as a fault.")
 
     def _run(self, ids: torch.Tensor, stream: torch.Tensor) -> torch.Tensor:
         """Logits, or the last hidden states where the unembedding is apart."""
@@ -354,7 +354,7 @@ class UpperLayers:
             return (hidden, *[None] * (size - 1)) if size else hidden
 
         # A component of the bridge hands attributes on to what it wraps.
-        below = [vars(block) for block in self._blocks[: self._layer]]
+        below = [vars(block) for block in self._blocks[: self.layer]]
         before = [own.get("forward") for own in below]
         try:
             for own in below:

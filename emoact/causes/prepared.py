@@ -31,8 +31,8 @@ from emoact.store.unit import Unit
 _EFFICIENCY = 0.65
 """Share of the speed of a large matrix product: .75 (SmolLM2) and .58 (Gemma 3) in sweeps."""
 _READY_S = 15.0
-_SHAPE = (512, 640, 2048)
-"""Rows, inner and columns of the product by which the speed is measured."""
+_SIDE, _PRODUCTS = 64, 100
+"""Of the products by which the speed is measured: small enough for one thread of their library."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +151,8 @@ def time_of_passes(n_multiplied: float, model: ModelRequest) -> str:
     reading = dataclasses.replace(model.options, generation=None)
     rate = read_rates().models.get(rate_key(model.folder, reading))
     ready_s = _READY_S if rate is None else min(rate.ready_s, _READY_S)
-    seconds = n_multiplied / (_EFFICIENCY * _multiplied_per_s(int(time.time() // 60)))
     n_cores = cores()
+    seconds = n_multiplied / (_EFFICIENCY * n_cores * _multiplied_per_s())
     return f", about {numbers.duration(seconds + ready_s)} on {numbers.plural(n_cores, 'core')}"
 
 
@@ -170,15 +170,14 @@ def multiplied(unit: Unit, layer: int) -> float:
     return body + last
 
 
-@functools.lru_cache(maxsize=1)
-def _multiplied_per_s(minute: int) -> float:
-    """Multiplications of a matrix product in a second, measured at most once a minute."""
-    del minute
-    rows, inner, columns = _SHAPE
-    left, right = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
+@functools.cache
+def _multiplied_per_s() -> float:
+    """Multiplications of matrix products in a second of one core, other work left out."""
+    side = np.ones((_SIDE, _SIDE), np.float32)
     best = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        left @ right
-        best = min(best, time.perf_counter() - began)
-    return float(np.prod(_SHAPE) / best)
+    for _ in range(5):
+        began = time.thread_time()
+        for _ in range(_PRODUCTS):
+            side @ side
+        best = min(best, time.thread_time() - began)
+    return _PRODUCTS * _SIDE**3 / max(best, 1e-9)

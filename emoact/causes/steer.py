@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import check_pooling, unit_digest, units_of
+from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
 from emoact.causes.prepared import (
     Prepared,
     multiplied,
@@ -38,14 +38,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "steer"
-METHOD_VERSION = 2
-"""Raised when a figure changes. 2: directions of shuffled labels keep their own norms."""
+METHOD_VERSION = 3
+"""Raised when a figure changes. 3: `specific` compares directions, too, and not sentences alone."""
 
 SITE: SiteName = "resid_pre"
 N_LAYERS = 5
 """Layers of a sweep where none is named."""
 BAND = 5
 """Random directions at doses without a verdict, for the band of a chart."""
+N_SPLITS = 5
+"""Other splits of the scenarios, those of the next seeds, of which `own` is measured too."""
 
 _MOST_SHARED = 3
 """Doses of one emotion at one layer that all get controls where nothing else is said."""
@@ -71,7 +73,8 @@ class SteerRequest:
             emotion is steered at one layer with up to three doses.
         seed: Of the split and of all draws.
         prefixes: Sentences that name emotions in a prompt, for the baseline without steering; None
-            for "I am so angry." and the like, and "I feel joy." for other labels.
+            for "I am so angry." and the like, and "I feel joy." for other labels. Under the neutral
+            label, a sentence that names none.
         run_id: Name of the run; None makes one.
         allow_pickle_weights: Load weights that are stored as pickles.
     """
@@ -119,6 +122,7 @@ def prepare_steer(request: SteerRequest) -> Prepared:
     units = units_of(root, request.model)
     settings = settings_of(request, units)
     model = model_of(units, root, (SITE,), request.allow_pickle_weights)
+    check_raw(model, units[0].folder)
     work = SteerWork(
         folder=units[0].folder, units=tuple(unit.path.name for unit in units), settings=settings
     )
@@ -273,7 +277,9 @@ def n_evaluations(settings: SteerSettings, n_classes: int) -> int:
     controls, rest = len(settings.control_doses), len(settings.doses) - len(settings.control_doses)
     own = (1 + len(settings.doses)) * n_classes
     others = len(settings.doses) * (n_classes - 2)
-    return own + others + 2 * controls * (settings.n_random + settings.n_shuffled) + rest * BAND
+    splits = N_SPLITS * (1 + controls)
+    drawn = 2 * controls * (settings.n_random + settings.n_shuffled) + rest * BAND
+    return own + others + splits + drawn
 
 
 def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -> str:

@@ -17,46 +17,103 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     """Its effects, one row for each emotion, layer and dose."""
     import pandas as pd
 
-    table = pd.DataFrame(saved.found["effects"])
-    return table.drop(columns="by_class")
+    return pd.DataFrame(_effects(saved)).drop(columns="by_class")
+
+
+_ADDED = (
+    "own_low",
+    "own_high",
+    "own_splits_low",
+    "own_splits_high",
+    "delta_low",
+    "delta_high",
+    "other_directions",
+    "prompt_neutral",
+    "specificity",
+    "specificity_95",
+    "specificity_directions",
+    "specificity_directions_95",
+    "specificity_p",
+)
+"""Columns that results of earlier versions may lack."""
+
+
+def _effects(saved: SavedCause) -> list[dict[str, Any]]:
+    return [{**row, **{name: row.get(name) for name in _ADDED}} for row in saved.found["effects"]]
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
     """What a result says, each sentence with its figures."""
-    found = saved.found
-    rows = strongest_of_each(saved)
-    said = [_sentence(row, n_cells(saved)) for row in rows]
-    said += [
-        f'Without steering, the sentence "{prefix}" before the text changes {row["emotion"]} '
-        f"sentences by {numbers.signed(row['prompt_only'])} nats a token."
-        for row in rows
-        for prefix in [found["prefixes"].get(row["emotion"])]
-        if prefix is not None
-    ]
-    said += broken_words(saved)
-    return said + saved.cautions
+    rows, prefixes = strongest_of_each(saved), saved.found["prefixes"]
+    said = [_sentence(saved, row) for row in rows]
+    said += [_prompted(saved.found, row) for row in rows if row["emotion"] in prefixes]
+    said += [basis_of(saved)] if rows else []
+    return [*said, *warnings_of(saved), *saved.cautions]
 
 
-def broken_words(saved: SavedCause) -> list[str]:
-    """Warning of doses that make log-probabilities infinite; nothing where there are none."""
+def _prompted(found: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    said = (
+        f'Without steering, the sentence "{found["prefixes"][row["emotion"]]}" before the text '
+        f"changes {row['emotion']} sentences by {numbers.signed(row['prompt_only'])} nats a token"
+    )
+    if not found.get("neutral_prefixes"):
+        return f"{said}."
+    first, *rest = found["neutral_prefixes"]
+    others = f" or {numbers.plural(len(rest), 'other')} (mean)" if rest else ""
+    before = numbers.signed(row["prompt_neutral"])
+    return f'{said}, and a sentence of no emotion, "{first}"{others}, by {before}.'
+
+
+def basis_of(saved: SavedCause) -> str:
+    """What intervals, bounds and p-values rest on, and what they leave out."""
+    n_shuffled = saved.found["settings"]["n_shuffled"]
+    n_scenarios = numbers.plural(len(saved.found["test_scenarios"]), "test scenario")
+    return (
+        f"Intervals (95 %) draw the {n_scenarios} with replacement and hold the split, which "
+        "--seed changes; bounds of random and shuffled directions are those of one cell; p is "
+        f"corrected over {numbers.plural(n_cells(saved), 'cell')} and, with {n_shuffled} shuffled "
+        f"directions, never below {numbers.significant(1 / (1 + n_shuffled), 2)} (--shuffled takes "
+        "more)."
+    )
+
+
+def broken_doses(saved: SavedCause) -> str:
+    """Doses at which the sentences, or those under a control, are not finite; empty without."""
     rows = saved.found["effects"]
     doses = sorted({row["dose"] for row in rows if row["verdict"] == "not finite"})
-    if not doses:
-        return []
-    named = numbers.listed(f"{dose:g}" for dose in doses)
-    return [f"At the doses {named} some log-probabilities are not finite; nothing is said of them."]
+    return ", ".join(f"{dose:g}" for dose in doses)
+
+
+def missing_columns(saved: SavedCause) -> str:
+    """Columns that this result of an earlier version lacks; empty without."""
+    return ", ".join(name for name in _ADDED if name not in saved.found["effects"][0])
+
+
+def warnings_of(saved: SavedCause) -> list[str]:
+    """Warnings of doses that are not finite, and of columns that are missing."""
+    said = []
+    if doses := broken_doses(saved):
+        said.append(
+            f"At dose {doses} some log-probabilities are not finite; nothing is said of them."
+        )
+    if columns := missing_columns(saved):
+        said.append(
+            f"An earlier version made this result: it has no {columns}, and its word specific "
+            "compares sentences only and no directions of other emotions."
+        )
+    return said
 
 
 def strongest(saved: SavedCause) -> Mapping[str, Any]:
     """The row with the smallest p-value; the first one where none has a p-value."""
     rows = strongest_of_each(saved)
-    return min(rows, key=lambda row: float(row["p"])) if rows else saved.found["effects"][0]
+    return min(rows, key=lambda row: float(row["p"])) if rows else _effects(saved)[0]
 
 
 def strongest_of_each(saved: SavedCause) -> list[Mapping[str, Any]]:
     """Of each emotion the row with the smallest p-value, where there is one."""
     best: dict[str, Mapping[str, Any]] = {}
-    for row in saved.found["effects"]:
+    for row in _effects(saved):
         if row["p"] is None:
             continue
         before = best.get(row["emotion"])
@@ -79,30 +136,61 @@ def perplexity(row: Mapping[str, Any]) -> str:
     return numbers.significant(math.exp(min(-row["neutral"], 700.0)))
 
 
-def _sentence(row: Mapping[str, Any], cells: int) -> str:
-    side = "below" if row["dose"] > 0 else "above"
-    own, random, shuffled, others, neutral = (
+def interval(row: Mapping[str, Any]) -> str:
+    """` [+0.01, +0.03]`, behind `own`; empty in results of earlier versions."""
+    if row["own_low"] is None or row["own_high"] is None:
+        return ""
+    return f" [{numbers.signed(row['own_low'])}, {numbers.signed(row['own_high'])}]"
+
+
+def splits_words(saved: SavedCause, row: Mapping[str, Any]) -> str:
+    """Range of `own` over other splits, in a sentence; empty where they were not measured."""
+    if not saved.found.get("n_splits") or row["own_splits_low"] is None:
+        return ""
+    low, high = (numbers.signed(row[f"own_splits_{end}"]) for end in ("low", "high"))
+    others = numbers.plural(saved.found["n_splits"], "other split")
+    return f"With {others} of the scenarios own sentences change by {low} to {high}."
+
+
+def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
+    side, emotion = ("below" if row["dose"] > 0 else "above"), row["emotion"]
+    own, random, shuffled, others, neutral, directions = (
         numbers.signed(row[name])
-        for name in ("own", "random_95", "shuffled_95", "others", "neutral")
+        for name in (
+            "own",
+            "random_95",
+            "shuffled_95",
+            "others",
+            "neutral",
+            "other_directions",
+        )
     )
-    begin = (
-        f"Adding {row['dose']:g} times the direction of {row['emotion']} at layer {row['layer']} "
-        f"changes the log-probability of held-out {row['emotion']} sentences by "
-        f"{own} nats a token; 95 % of {row['n_random']} random directions of the "
+    said = (
+        f"Adding {row['dose']:g} times the direction of {emotion} at layer {row['layer']} "
+        f"changes the log-probability of held-out {emotion} sentences by "
+        f"{own}{interval(row)} nats a token; 95 % of {row['n_random']} random directions of the "
         f"same norm stay {side} {random}, and of {row['n_shuffled']} directions "
         f"of shuffled labels {side} {shuffled}. Neutral sentences change by {neutral}, which "
-        f"multiplies their perplexity by {perplexity(row)}."
+        f"multiplies their perplexity by {perplexity(row)}. "
     )
-    p = f"p = {numbers.significant(row['p'])}, corrected over {numbers.plural(cells, 'cell')}"
-    if row["verdict"] == "causal":
-        said = f"{begin} The effect is called causal ({p})"
-    else:
-        said = f"{begin} This is no evidence of a causal effect ({p})"
+    if splits := splits_words(saved, row):
+        said += f"{splits} "
+    said += (
+        "The effect is called causal"
+        if row["verdict"] == "causal"
+        else "This is no evidence of a causal effect"
+    )
+    said += f" (p = {numbers.significant(row['p'])})."
+    if row["others"] is None:
+        return said
+    said += f" Sentences of other emotions change by {others}"
+    if row["other_directions"] is not None:
+        said += f", and directions of other emotions change {emotion} sentences by {directions}"
     if row["specific"] == "not tested":
         return f"{said}."
-    less = "more than" if row["specific"] == "specific" else "no more than"
+    p = row["specificity_p"]
     return (
-        f"{said}; sentences of other emotions change by {others}, so that it is "
-        f"{row['specific']} to {row['emotion']}: own and other sentences differ {less} under "
-        "directions of exchanged emotions."
+        f"{said}: the effect is {row['specific']} to {emotion}, which asks that both differences "
+        f"to its own {own} are beyond those of directions of exchanged emotions"
+        + (f" (p = {numbers.significant(p)})." if p is not None else ".")
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,15 +16,26 @@ from emoact.causes.loaded import Loaded, design_of_units, saved_prompts, scenari
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
-from emoact.causes.steer import BAND, n_evaluations, rests_on
-from emoact.causes.steering import Directions, SteerSettings, directions_of, split_scenarios
+from emoact.causes.steer import BAND, N_SPLITS, n_evaluations, rests_on
+from emoact.causes.steering import (
+    Directions,
+    Split,
+    SteerSettings,
+    directions_of,
+    split_scenarios,
+)
 from emoact.causes.unembedding import Unembedding
 from emoact.causes.verdict import Cell, effects_of
 from emoact.decode import encode
+from emoact.errors import RequestError
+from emoact.stats.design import contrast_against
+from emoact.stats.directions.directions import contrast_direction
+from emoact.stats.null.uncertainty import bootstrap_counts, small_sample_interval
 
 PART = "steer_part"
 """Kind of the saved result of one emotion at one layer, which a resumed run uses again."""
 
+_N_BOOTSTRAP = 1000
 Key = TypeVar("Key")
 """Name of some directions."""
 
@@ -46,33 +59,45 @@ class _Steering:
         self._root, self._units = asked.root, units
         self._settings: SteerSettings = work.settings
         self._reporter, self._engine, self._direct = asked.reporter, asked.engine, asked.direct
-        self._design = design_of_units(units)
-        self._split = split_scenarios(
-            self._design,
-            scenarios_of(units),
-            labels=(*work.settings.emotions, work.settings.neutral),
-            train_share=work.settings.train_share,
-            n_sentences=work.settings.n_sentences,
-            seed=work.settings.seed,
-        )
-        prompts = [prompt for unit in units for prompt in saved_prompts(unit)]
-        scored = np.flatnonzero(self._split.test)
-        self._texts = [
+        self._design, names = design_of_units(units), scenarios_of(units)
+
+        def split(seed: int) -> Split:
+            return split_scenarios(
+                self._design,
+                names,
+                labels=self._design.labels,
+                train_share=work.settings.train_share,
+                n_sentences=work.settings.n_sentences,
+                seed=seed,
+            )
+
+        self._split, self._other_splits = split(work.settings.seed), []
+        for seed in range(work.settings.seed + 1, work.settings.seed + 1 + N_SPLITS):
+            # Of few scenarios a split may lack a class.
+            with suppress(RequestError):
+                self._other_splits.append(split(seed))
+        self._every = [
             Text(
                 # What follows a text, a template or a response, changes nothing before it.
-                ids=prompts[at].ids[: prompts[at].content[1]],
-                changed_from=prompts[at].content_start,
-                scored=prompts[at].content,
+                ids=prompt.ids[: prompt.content[1]],
+                changed_from=prompt.content_start,
+                scored=prompt.content,
             )
-            for at in scored
+            for unit in units
+            for prompt in saved_prompts(unit)
         ]
+        scored = np.flatnonzero(self._split.test)
+        self._texts = [self._every[at] for at in scored]
         self._class_of = [self._design.labels[self._design.label_of[at]] for at in scored]
         self._part_size = n_evaluations(self._settings, len(self._design.labels))
         costs = {layer: multiplied(units[0], layer) for layer in self._settings.layers}
         # Lower layers take longer, and progress is that of time.
         mean = sum(costs.values()) / len(costs)
         self._weights = {layer: each / mean for layer, each in costs.items()}
-        self._prompted: dict[str, float] = {}
+        self._prompted: dict[str, tuple[float, float]] = {}
+        scored_design = self._design.take(self._split.test)
+        self._scenario_of = scored_design.scenario_of
+        self._drawn = bootstrap_counts(scored_design, _N_BOOTSTRAP, seed=work.settings.seed)
         self._weight = 1.0
         self._planned = float(len(self._settings.emotions) * len(costs) * self._part_size)
         self._done, self._detail = 0.0, ""
@@ -96,21 +121,15 @@ class _Steering:
                 upper = self._upper(cell.layer)
                 part = self._part(cell.emotion, cell.layer, "specificity", self._specificity, upper)
                 drawn = {each["dose"]: each["drawn"] for each in part}
-                cells[at] = dataclasses.replace(cell, other_emotion=_array(drawn[cell.dose]))
-        n_tokens = {
-            label: sum(
-                text.n_scored
-                for text, own in zip(self._texts, self._class_of, strict=True)
-                if own == label
-            )
-            for label in self._design.labels
-        }
+                cells[at] = dataclasses.replace(cell, exchanged=_array(drawn[cell.dose]))
         return {
             "settings": encode(settings),
             "train_scenarios": list(self._split.train_scenarios),
             "test_scenarios": list(self._split.test_scenarios),
-            "n_tokens": n_tokens,
+            "n_tokens": {label: int(self._lengths(label).sum()) for label in self._design.labels},
             "prefixes": {emotion: settings.prefix_of(emotion) for emotion in settings.emotions},
+            "neutral_prefixes": list(settings.neutral_prefixes),
+            "n_splits": len(self._other_splits),
             "effects": self._rows(cells),
         }
 
@@ -137,11 +156,12 @@ class _Steering:
         emotion: str,
         layer: int,
         what: str,
-        compute: Callable[[str, Directions, UpperLayers], list[dict[str, Any]]],
+        compute: Callable[[str, np.ndarray, UpperLayers], list[dict[str, Any]]],
         upper: UpperLayers,
     ) -> list[dict[str, Any]]:
         """One part, from the disk where a run before has computed it."""
-        said = {key: said for key, said in self._settings.prefixes.items() if key == emotion}
+        own = (emotion, self._settings.neutral)
+        said = {key: said for key, said in self._settings.prefixes.items() if key in own}
         settings = dataclasses.replace(
             self._settings, emotions=(emotion,), layers=(layer,), prefixes=said
         )
@@ -155,16 +175,18 @@ class _Steering:
         if saved is None:
             place = Target(layer=layer, pooling=self._settings.pooling)
             pooled = np.concatenate([pooled_at(unit, place) for unit in self._units])
-            pooled = pooled[self._split.train]
-            train = self._design.take(self._split.train)
-            directions = directions_of(pooled, train, emotion, self._settings)
-            rows = compute(emotion, directions, upper)
+            rows = compute(emotion, pooled, upper)
             saved = save_cause(self._root, PART, basis, {"rows": rows})
         return [dict(row) for row in saved.found["rows"]]
 
+    def _directions(self, emotion: str, pooled: np.ndarray) -> Directions:
+        train = self._split.train
+        return directions_of(pooled[train], self._design.take(train), emotion, self._settings)
+
     def _effects(
-        self, emotion: str, directions: Directions, upper: UpperLayers
+        self, emotion: str, pooled: np.ndarray, upper: UpperLayers
     ) -> list[dict[str, Any]]:
+        directions = self._directions(emotion, pooled)
         settings, neutral = self._settings, self._settings.neutral
         doses = np.array(settings.doses)
         own = {"own": doses[:, None] * directions.own}
@@ -179,16 +201,20 @@ class _Steering:
             if dose not in settings.control_doses
         }
         others = {name: doses[:, None] * each for name, each in directions.others.items()}
-        of_emotion = self._changes(upper, emotion, {**own, **controls, **few, **others})
-        of_neutral = self._changes(upper, neutral, {**own, **controls})
+        sums = self._changes(upper, emotion, {**own, **controls, **few, **others})
+        sums_neutral = self._changes(upper, neutral, {**own, **controls})
+        intervals = self._intervals(emotion, sums["own"], sums_neutral["own"])
+        of_emotion = {key: self._mean(emotion, each) for key, each in sums.items()}
+        of_neutral = {key: self._mean(neutral, each) for key, each in sums_neutral.items()}
         by_class = {emotion: of_emotion["own"], neutral: of_neutral["own"]}
         for label in self._design.labels:
             if label not in by_class:
-                by_class[label] = self._changes(upper, label, own)["own"]
+                by_class[label] = self._mean(label, self._changes(upper, label, own)["own"])
         other_directions = np.array([of_emotion[name] for name in others])
         if emotion not in self._prompted:
-            self._prompted[emotion] = self._prompt_only(emotion)
-        prompt_only = self._prompted[emotion]
+            self._prompted[emotion] = self._behind_sentences(emotion)
+        prompt_only, prompt_neutral = self._prompted[emotion]
+        splits = self._of_other_splits(emotion, pooled, upper.layer)
 
         def drawn(key: tuple[str, float]) -> list[list[float]]:
             if key not in of_emotion:
@@ -208,44 +234,97 @@ class _Steering:
                 "random": drawn(("random", dose)),
                 "shuffled": drawn(("shuffled", dose)),
                 "prompt_only": prompt_only,
+                "prompt_neutral": prompt_neutral,
+                "intervals": {name: ends[:, at].tolist() for name, ends in intervals.items()},
+                "splits": splits.get(dose, []),
             }
             for at, dose in enumerate(settings.doses)
         ]
 
+    def _of_other_splits(
+        self, emotion: str, pooled: np.ndarray, layer: int
+    ) -> dict[float, list[float]]:
+        """`own` under other splits of the scenarios, at every control dose."""
+        design, doses = self._design, self._settings.control_doses
+        contrast = contrast_against(design, emotion, self._settings.neutral)
+        found: dict[float, list[float]] = {dose: [] for dose in doses}
+        for split in self._other_splits:
+            own = contrast_direction(pooled[split.train], design.take(split.train), contrast)
+            chosen = np.flatnonzero(split.test & (design.label_of == design.index(emotion)))
+            texts = [self._every[at] for at in chosen]
+            vectors = np.outer([0.0, *doses], own)
+            said = self._upper(layer, texts).log_probs(
+                vectors, range(len(texts)), partial(self._passed, of=len(texts))
+            )
+            means = np.concatenate(said, axis=1).mean(axis=1)
+            for dose, change in zip(doses, means[1:] - means[0], strict=True):
+                found[dose].append(float(change))
+        return found
+
+    def _passed(self, n_texts: int, *, of: int) -> None:
+        self._done += self._weight * n_texts / of
+        self._tell()
+
     def _specificity(
-        self, emotion: str, directions: Directions, upper: UpperLayers
+        self, emotion: str, pooled: np.ndarray, upper: UpperLayers
     ) -> list[dict[str, Any]]:
-        """Own minus others under directions of exchanged emotions, at every control dose."""
-        neutral = self._settings.neutral
-        vectors = {dose: dose * directions.other_emotion for dose in self._settings.control_doses}
-        changes = {
-            label: self._changes(upper, label, vectors)
-            for label in self._design.labels
-            if label != neutral
+        """The differences of specificity under exchanged emotions, at every control dose."""
+        doses = self._settings.control_doses
+        vectors = {
+            name: np.concatenate([dose * drawn for dose in doses])
+            for name, drawn in self._directions(emotion, pooled).exchanged.items()
         }
-        rows = []
-        for dose in vectors:
-            others = [change[dose] for label, change in changes.items() if label != emotion]
-            drawn = changes[emotion][dose] - np.mean(others, axis=0)
-            rows.append({"dose": dose, "drawn": drawn.tolist()})
-        return rows
+        # All directions on sentences of the emotion; its own on those of the others.
+        own = self._changes(upper, emotion, vectors)
+        directed = {name: self._mean(emotion, sums) for name, sums in own.items()}
+        first = directed.pop(emotion)
+        said = [
+            self._mean(label, self._changes(upper, label, {"own": vectors[emotion]})["own"])
+            for label in directed
+        ]
+        others = np.stack([np.mean(said, axis=0), np.mean(list(directed.values()), axis=0)], axis=1)
+        drawn = (first[:, None] - others).reshape(len(doses), -1, 2)
+        return [
+            {"dose": dose, "drawn": rows} for dose, rows in zip(doses, drawn.tolist(), strict=True)
+        ]
+
+    def _intervals(
+        self, emotion: str, own: np.ndarray, neutral: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Ends of `own` and `delta` at every dose, over test scenarios drawn with replacement."""
+        means, n_scenarios = [], self._drawn.shape[1]
+        for label, sums in ((emotion, own), (self._settings.neutral, neutral)):
+            often = self._drawn[:, self._scenario_of[self._chosen(label)]]
+            with np.errstate(invalid="ignore"):
+                means.append((often @ sums.T) / (often @ self._lengths(label))[:, None])
+        drawn = {"own": means[0], "delta": means[0] - means[1]}
+        return {
+            name: small_sample_interval(each, n_scenarios, is_share=False)
+            for name, each in drawn.items()
+        }
+
+    def _chosen(self, label: str) -> list[int]:
+        return [at for at, own in enumerate(self._class_of) if own == label]
+
+    def _lengths(self, label: str) -> np.ndarray:
+        return np.array([self._texts[at].n_scored for at in self._chosen(label)])
+
+    def _mean(self, label: str, sums: np.ndarray) -> np.ndarray:
+        """Mean over all tokens of a class, from sums of its texts."""
+        return np.asarray(sums.sum(axis=1) / self._lengths(label).sum())
 
     def _changes(
         self, upper: UpperLayers, label: str, vectors: Mapping[Key, np.ndarray]
     ) -> dict[Key, np.ndarray]:
-        """Change of the mean log-probability over all tokens of a class, by name and vector."""
-        chosen = [at for at, own in enumerate(self._class_of) if own == label]
+        """Change of the log-probability of every text of a class, by name, vector and text."""
+        chosen = self._chosen(label)
         none = np.zeros((1, self._engine.facts.d_model))
 
-        def on_pass(n_texts: int) -> None:
-            self._done += self._weight * n_texts / len(chosen)
-            self._tell()
-
         together = np.concatenate([none, *vectors.values()])
-        tokens = upper.log_probs(together, chosen, on_pass)
-        means = np.concatenate(tokens, axis=1).mean(axis=1)
+        tokens = upper.log_probs(together, chosen, partial(self._passed, of=len(chosen)))
+        sums = np.stack([each.sum(axis=1) for each in tokens], axis=1)
         ends = np.cumsum([len(each) for each in vectors.values()])
-        return dict(zip(vectors, np.split(means[1:] - means[0], ends[:-1]), strict=True))
+        return dict(zip(vectors, np.split(sums[1:] - sums[0], ends[:-1]), strict=True))
 
     def _tell(self) -> None:
         """Report the progress; directions of exchanged emotions come on top of what was planned."""
@@ -259,10 +338,26 @@ class _Steering:
             share=0.99 * self._done / self._planned,
         )
 
-    def _prompt_only(self, emotion: str) -> float:
-        """Change of the emotion's sentences behind a sentence that names it; NaN if too long."""
-        (prefix,) = self._engine.tokenise([self._settings.prefix_of(emotion) + "\n"])
-        own = [t for t, label in zip(self._texts, self._class_of, strict=True) if label == emotion]
+    def _behind_sentences(self, emotion: str) -> tuple[float, float]:
+        """Change of the emotion's sentences behind one that names it, and behind neutral ones."""
+        own = [self._texts[at] for at in self._chosen(emotion)]
+        none = np.zeros((1, self._engine.facts.d_model))
+
+        def said(texts: Sequence[Text]) -> float:
+            found = self._upper(0, texts).log_probs(
+                none, range(len(texts)), lambda _: self._reporter.check_cancelled()
+            )
+            return float(np.concatenate(found, axis=1).mean())
+
+        asked = self._settings.prefix_of(emotion), *self._settings.neutral_prefixes
+        behind = [self._behind(sentence, own) for sentence in asked]
+        before = said(own)
+        first, *rest = (said(texts) - before if texts else float("nan") for texts in behind)
+        return first, float(np.mean(rest))
+
+    def _behind(self, sentence: str, own: Sequence[Text]) -> list[Text]:
+        """Texts behind a sentence; none where one of them is longer than the context."""
+        (prefix,) = self._engine.tokenise([sentence + "\n"])
         behind = []
         for text in own:
             start = text.changed_from
@@ -276,16 +371,7 @@ class _Steering:
                     scored=(first + len(added), stop + len(added)),
                 )
             )
-        if max(len(text.ids) for text in behind) > self._engine.context:
-            return float("nan")
-        nothing = np.zeros((1, self._engine.facts.d_model))
-        means = []
-        for texts in (behind, own):
-            found = self._upper(0, texts).log_probs(
-                nothing, range(len(texts)), lambda _: self._reporter.check_cancelled()
-            )
-            means.append(float(np.concatenate(found, axis=1).mean()))
-        return means[0] - means[1]
+        return behind if max(len(text.ids) for text in behind) <= self._engine.context else []
 
 
 def _cell(emotion: str, layer: int, row: Mapping[str, Any]) -> Cell:
@@ -297,8 +383,13 @@ def _cell(emotion: str, layer: int, row: Mapping[str, Any]) -> Cell:
         other_directions=_number(row["other_directions"]),
         random=_array(row["random"]).reshape(-1, 2),
         shuffled=_array(row["shuffled"]).reshape(-1, 2),
-        other_emotion=np.empty(0),
+        exchanged=np.empty((0, 2)),
         prompt_only=_number(row["prompt_only"]),
+        prompt_neutral=_number(row["prompt_neutral"]),
+        intervals={
+            name: (_number(low), _number(high)) for name, (low, high) in row["intervals"].items()
+        },
+        splits=_array(row["splits"]),
     )
 
 

@@ -32,6 +32,14 @@ _SAID: Mapping[str, str] = {
     "anger": "I am so angry.",
     "apology": "I am so sorry.",
 }
+_NEUTRAL_SAID = (
+    "I am in the kitchen.",
+    "I am at the station.",
+    "The train has left.",
+    "It is three o'clock.",
+    "The book is on the table.",
+)
+"""As short as those, and of no emotion."""
 _LONGEST_PREFIX = 500
 _LARGEST_DOSE = 1e6
 _SMALLEST = 1e-8
@@ -54,7 +62,8 @@ class SteerSettings:
         n_sentences: Most test scenarios whose sentences are scored; None for all.
         alpha: Largest chance of any false alarm over all emotions, layers and control doses.
         seed: Of the split and of all draws.
-        prefixes: Sentence that names an emotion in a prompt, where it is not that of `prefix_of`.
+        prefixes: Sentence that names an emotion in a prompt, where it is not that of `prefix_of`;
+            under the neutral label, one that names none.
     """
 
     emotions: tuple[str, ...]
@@ -95,10 +104,10 @@ class SteerSettings:
         if self.n_sentences is not None and self.n_sentences < 1:
             raise RequestError(f"n_sentences is {self.n_sentences}; at least 1 is needed")
         for emotion, sentence in self.prefixes.items():
-            if emotion not in self.emotions or not sentence.strip():
+            if emotion not in (*self.emotions, self.neutral) or not sentence.strip():
                 raise RequestError(
                     f"the prefix {sentence!r:.60} is for {emotion!r:.60}; a sentence for one of "
-                    f"{', '.join(self.emotions)} is needed"
+                    f"{', '.join((*self.emotions, self.neutral))} is needed"
                 )
             if len(sentence) > _LONGEST_PREFIX:
                 raise RequestError(
@@ -109,6 +118,12 @@ class SteerSettings:
     def prefix_of(self, emotion: str) -> str:
         """The sentence that a prompt alone would use to name an emotion."""
         return self.prefixes.get(emotion) or _SAID.get(emotion, f"I feel {emotion}.")
+
+    @property
+    def neutral_prefixes(self) -> tuple[str, ...]:
+        """Sentences that name no emotion, for what any sentence before a text does."""
+        own = self.prefixes.get(self.neutral)
+        return _NEUTRAL_SAID if own is None else (own,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,15 +184,15 @@ class Directions:
         others: The same of the other emotions, at their own norms.
         random: Draws with the covariance of the pooled neutral prompts, at the norm of `own`.
         shuffled: From labels exchanged between the emotion and neutral within scenarios.
-        other_emotion: From labels exchanged between the emotions within scenarios: as emotional as
-            any, and of no certain emotion.
+        exchanged: Of every emotion, from labels exchanged between the emotions within scenarios: as
+            emotional as any, and of no certain emotion. Draw r is one exchange of all labels.
     """
 
     own: Float64[np.ndarray, " d_model"]
     others: Mapping[str, Float64[np.ndarray, " d_model"]]
     random: Float64[np.ndarray, "random_draw d_model"]
     shuffled: Float64[np.ndarray, "shuffled_draw d_model"]
-    other_emotion: Float64[np.ndarray, "exchanged_draw d_model"]
+    exchanged: Mapping[str, Float64[np.ndarray, "exchanged_draw d_model"]]
 
 
 def directions_of(
@@ -217,9 +232,7 @@ def directions_of(
         # At their own norms, as the truth is one of their draws where labels mean nothing; a norm
         # that is made equal would blow what little they share with the truth up to all of it.
         shuffled=_shuffled(pooled, design, emotion, settings),
-        other_emotion=_exchanged(pooled, design, emotion, settings)
-        if plain
-        else np.empty((0, len(own))),
+        exchanged=_exchanged(pooled, design, (emotion, *plain), settings) if plain else {},
     )
 
 
@@ -234,13 +247,16 @@ def _shuffled(
 
 
 def _exchanged(
-    pooled: np.ndarray, design: Design, emotion: str, settings: SteerSettings
-) -> Float64[np.ndarray, "draw d_model"]:
+    pooled: np.ndarray, design: Design, emotions: Sequence[str], settings: SteerSettings
+) -> dict[str, Float64[np.ndarray, "draw d_model"]]:
     groups = design.label_of.copy()
     groups[groups == design.index(settings.neutral)] = OUTSIDE
     draws = shuffled_groups(design, groups, settings.n_shuffled, seed=settings.seed)[1:]
     neutral = pooled[design.label_of == design.index(settings.neutral)].mean(axis=0)
-    return np.asarray(_means(draws == design.index(emotion), pooled) - neutral)
+    return {
+        label: np.asarray(_means(draws == design.index(label), pooled) - neutral)
+        for label in emotions
+    }
 
 
 def _means(chosen: np.ndarray, pooled: np.ndarray) -> Float64[np.ndarray, "draw d_model"]:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 Verdict = Literal["causal", "nothing", "not tested", "not finite"]
-Specificity = Literal["specific", "not specific", "not tested"]
+_DIFFERENCES = ("specificity", "specificity_directions")
+"""Own minus other sentences, and own minus the directions of the other emotions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,12 @@ class Cell:
         other_directions: Change of the emotion's sentences under the other emotions' directions.
         random: Changes of the emotion and of neutral under random directions.
         shuffled: The same under directions of shuffled labels.
-        other_emotion: Own minus others under directions of exchanged emotions; empty where not
-            computed.
+        exchanged: The two differences of specificity under directions of exchanged emotions; empty
+            where not computed.
         prompt_only: Change of the emotion's sentences behind a sentence that names it.
+        prompt_neutral: The same behind neutral sentences, on average.
+        intervals: Of `own` and `delta`, over test scenarios.
+        splits: `own` under other splits of the scenarios; empty where not computed.
     """
 
     emotion: str
@@ -91,8 +95,11 @@ class Cell:
     other_directions: float
     random: Float64[np.ndarray, "random_draw 2"]
     shuffled: Float64[np.ndarray, "shuffled_draw 2"]
-    other_emotion: Float64[np.ndarray, " exchanged_draw"]
+    exchanged: Float64[np.ndarray, "exchanged_draw 2"]
     prompt_only: float
+    prompt_neutral: float
+    intervals: Mapping[str, tuple[float, float]]
+    splits: Float64[np.ndarray, " split"]
 
     def own(self) -> float:
         """Change of the sentences of the emotion."""
@@ -103,6 +110,10 @@ class Cell:
         found = [v for k, v in self.by_class.items() if k not in (self.emotion, neutral)]
         return float(np.mean(found)) if found else float("nan")
 
+    def differences(self, neutral: str) -> tuple[float, float]:
+        """Own minus other sentences, and own minus the other emotions' directions."""
+        return self.own() - self.others(neutral), self.own() - self.other_directions
+
 
 def effects_of(
     cells: Sequence[Cell], *, neutral: str, control_doses: Sequence[float], alpha: float
@@ -111,9 +122,9 @@ def effects_of(
 
     An effect is called causal where the change has the sign of the dose, and both the change of
     the emotion's sentences and its difference to neutral are beyond the random and the shuffled
-    controls, corrected over all cells with controls. It is called specific where in addition the
-    difference between the emotion's sentences and those of the other emotions is beyond that of
-    directions of exchanged emotions.
+    controls, corrected over all cells with controls. It is called specific where in addition it
+    raises its own sentences above those of the other emotions, and above what the directions of the
+    other emotions do, both beyond directions of exchanged emotions.
     """
     tested = [cell for cell in cells if cell.dose in control_doses]
     signs = np.array([np.sign(cell.dose) for cell in tested])
@@ -131,7 +142,7 @@ def effects_of(
         for key in [(cell.emotion, cell.layer, cell.dose)]
     ]
     for row in rows:
-        row["verdict"] = _verdict(row, alpha)
+        row["verdict"] = _verdict(row, alpha, tested=row["dose"] in control_doses)
     _specific(rows, cells, neutral, alpha)
     return rows
 
@@ -152,8 +163,16 @@ def _row(cell: Cell, neutral: str, tested: Mapping[str, Tested]) -> dict[str, ob
         "others": cell.others(neutral),
         "neutral": of_neutral,
         "delta": own - of_neutral,
+        **{
+            f"{name}_{end}": value
+            for name, interval in cell.intervals.items()
+            for end, value in zip(("low", "high"), interval, strict=True)
+        },
+        "own_splits_low": float(cell.splits.min()) if cell.splits.size else float("nan"),
+        "own_splits_high": float(cell.splits.max()) if cell.splits.size else float("nan"),
         "other_directions": cell.other_directions,
         "prompt_only": cell.prompt_only,
+        "prompt_neutral": cell.prompt_neutral,
         "random_95": found["random"].bound,
         "shuffled_95": found["shuffled"].bound,
         "delta_random_95": found["delta_random"].bound,
@@ -163,18 +182,19 @@ def _row(cell: Cell, neutral: str, tested: Mapping[str, Tested]) -> dict[str, ob
         "n_random": len(cell.random),
         "n_shuffled": len(cell.shuffled),
         "p": float(np.max([each.p for each in found.values()])),
-        "specificity": own - cell.others(neutral),
-        "specificity_95": float("nan"),
+        **dict(zip(_DIFFERENCES, cell.differences(neutral), strict=True)),
+        **{f"{name}_95": float("nan") for name in _DIFFERENCES},
         "specificity_p": float("nan"),
         "by_class": dict(cell.by_class),
     }
 
 
-def _verdict(row: Mapping[str, object], alpha: float) -> Verdict:
+def _verdict(row: Mapping[str, object], alpha: float, *, tested: bool) -> Verdict:
     own, p, dose = (float(str(row[name])) for name in ("own", "p", "dose"))
-    if not np.isfinite(own):
+    # A control or neutral may be infinite where the effect is not.
+    if not np.isfinite(own) or (tested and not np.isfinite(p)):
         return "not finite"
-    if not np.isfinite(p):
+    if not tested:
         return "not tested"
     return "causal" if p <= alpha and own * dose > 0 else "nothing"
 
@@ -183,19 +203,19 @@ def _specific(
     rows: list[dict[str, object]], cells: Sequence[Cell], neutral: str, alpha: float
 ) -> None:
     """Fill in the columns about specificity, corrected over the cells that have its controls."""
-    places = [at for at, cell in enumerate(cells) if cell.other_emotion.size]
+    places = [at for at, cell in enumerate(cells) if cell.exchanged.size]
     for row in rows:
         row["specific"] = "not tested"
     if not places:
         return
     chosen = [cells[at] for at in places]
-    tested = largest_of_all(
-        np.array([cell.own() - cell.others(neutral) for cell in chosen]),
-        np.array([cell.other_emotion for cell in chosen]),
-        np.array([np.sign(cell.dose) for cell in chosen]),
-    )
-    for at, one in zip(places, tested, strict=True):
+    signs = np.array([np.sign(cell.dose) for cell in chosen])
+    effects = np.array([cell.differences(neutral) for cell in chosen])
+    drawn = np.array([cell.exchanged for cell in chosen])
+    both = [largest_of_all(effects[:, at], drawn[..., at], signs) for at in (0, 1)]
+    for at, found in zip(places, zip(*both, strict=True), strict=True):
         row = rows[at]
-        row["specificity_95"], row["specificity_p"] = one.bound, one.p
-        if np.isfinite(one.p):
-            row["specific"] = "specific" if one.p <= alpha else "not specific"
+        row |= {f"{name}_95": one.bound for name, one in zip(_DIFFERENCES, found, strict=True)}
+        p = row["specificity_p"] = float(np.max([one.p for one in found]))
+        if np.isfinite(p):
+            row["specific"] = "specific" if p <= alpha else "not specific"

@@ -58,7 +58,8 @@ def add(commands: Any) -> None:
         how,
         "--shuffled",
         default=20,
-        help="directions of shuffled labels, at least 20 (default: %(default)s)",
+        help="directions of shuffled labels, at least 20; p is never below 1 / (1 + N) (default: "
+        "%(default)s)",
     )
     add_number(
         how,
@@ -70,10 +71,15 @@ def add(commands: Any) -> None:
         "--prefix",
         action="append",
         metavar="LABEL=SENTENCE",
-        help="sentence that names an emotion in a prompt, for the baseline without steering; "
-        'repeatable (default: "I am so angry." and the like, else "I feel LABEL.")',
+        help="sentence that names an emotion in a prompt, for the baseline without steering, or "
+        "with the neutral label one that names none; repeatable (default: "
+        '"I am so angry." and the like, else "I feel LABEL.", and five of no emotion)',
     )
-    add_options(how, "--seed")
+    add_options(
+        how,
+        "--seed",
+        help="of the split of the scenarios, which intervals hold, and of all draws (default: 0)",
+    )
     run = parser.add_argument_group("run")
     add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
 

@@ -15,7 +15,7 @@ from emoact.jobs.causes import causes_of
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.rates import rate_key, read_rates
-from emoact.models.alike import ModelRequest, request_like
+from emoact.models.alike import ModelRequest, check_alike, request_like
 from emoact.sites import SiteName
 from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls
 from emoact.store.layout import ResultsRoot
@@ -196,12 +196,7 @@ def model_of(
     """
     first = units[0]
     for unit in units[1:]:
-        if _made(unit) != _made(first):
-            raise RequestError(
-                f"the files of {first.folder} were not made alike ({first.emotion}, "
-                f"{unit.emotion}), so no other text can be treated as all of them were",
-                remedy="Extract them again with one configuration.",
-            )
+        check_alike(first.folder, _made(first), _made(unit), (first.emotion, unit.emotion))
     found = request_like(
         first.folder,
         first.configuration,

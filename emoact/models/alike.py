@@ -165,13 +165,44 @@ def request_alike(
     Raises:
         RequestError: Their settings differ, or as for `request_like`.
     """
-    if any(one != configurations[0] for one in configurations):
+    for configuration in configurations[1:]:
+        check_alike(folder, configurations[0], configuration)
+    return request_like(folder, configurations[0], sites, name=name)
+
+
+def check_alike(
+    folder: str,
+    one: Mapping[str, Any] | None,
+    other: Mapping[str, Any] | None,
+    names: tuple[str, str] = ("one file", "another"),
+) -> None:
+    """Refuse two files that were made with different settings.
+
+    Raises:
+        RequestError: They were; names the first such setting with both values.
+    """
+    found = _difference(one or {}, other or {})
+    if found is not None:
+        field, *values = found
+        said = [f"{value!r:.80}" if value is not None else "not recorded" for value in values]
         raise RequestError(
-            f"the files of {folder} were not made alike, so no other text can be treated as all of "
-            "them were",
+            f"the files of {folder} were not made alike: {field} is {said[0]} in {names[0]} and "
+            f"{said[1]} in {names[1]}",
             remedy="Extract them again with one configuration.",
         )
-    return request_like(folder, configurations[0], sites, name=name)
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first field that differs, with its path, and its values."""
+    for field in dict.fromkeys((*one, *other)):
+        first, second = one.get(field), other.get(field)
+        if first != second:
+            if isinstance(first, Mapping) and isinstance(second, Mapping):
+                inner = _difference(first, second)
+                if inner is not None:
+                    return f"{field}.{inner[0]}", inner[1], inner[2]
+            return field, first, second
+    return None
 
 
 def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emoact import numbers
@@ -16,22 +16,39 @@ from emoact.report.words import Words
 from emoact.views import catalogue
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
-from emoact.views.view import Choice, View
+from emoact.views.view import Choice
 
 
 def heads(material: Material, words: Words) -> tuple[Section, ...]:
     """The newest results, with their largest components; nothing where there is none."""
     source = Heads(saved=material.heads, lenses=material.lenses)
-    views = catalogue.of_page("heads")
+
+    def said(choices: Sequence[Choice]) -> list[Marked]:
+        told = {choice["result"]: choice for choice in choices}.values()
+        answers = [_answer(source.chosen(choice), words) for choice in told]
+        lenses = [lens for lens in map(source.lens, told) if lens is not None]
+        return answers + [
+            _tokens(lens, words) for lens in lenses if not lens.found["random_weights"]
+        ]
+
+    return _section("heads", source, said, material, words)
+
+
+def _section(
+    page: str,
+    source: Any,
+    said: Callable[[Sequence[Choice]], list[Marked]],
+    material: Material,
+    words: Words,
+) -> tuple[Section, ...]:
+    """Lead, sentences and figures of a page; nothing where there is no result."""
+    views = catalogue.of_page(page)
     blocks = view_blocks(source, views, words, random=material.random)
     if not blocks:
         return ()
-    told = {choice["result"]: choice for choice in _choices(views, source)}
-    said = [_answer(source.chosen(choice), words) for choice in told.values()]
-    lenses = [lens for lens in map(source.lens, told.values()) if lens is not None]
-    said += [_tokens(lens, words) for lens in lenses if not lens.found["random_weights"]]
-    lead = [words("heads.lead"), bullets(said)]
-    return (words.section("heads", [*lead, *blocks], level=3),)
+    choices = [each for view in views if view.in_report for each in view.in_report(source)]
+    lead = [words(f"{page}.lead"), bullets(said(choices))]
+    return (words.section(page, [*lead, *blocks], level=3),)
 
 
 def _answer(saved: SavedCause, words: Words) -> Marked:
@@ -67,29 +84,46 @@ def _tokens(lens: SavedCause, words: Words) -> Marked:
     )
 
 
-def _choices(views: Sequence[View[Any]], source: Any) -> list[Choice]:
-    return [each for view in views if view.in_report for each in view.in_report(source)]
-
-
 def causes(material: Material, words: Words) -> tuple[Section, ...]:
     """The newest results of steering and ablation; nothing where there is none."""
     source = Causes(steered=material.steered, ablated=material.ablated)
-    views = catalogue.of_page("causes")
-    blocks = view_blocks(source, views, words, random=material.random)
-    if not blocks:
-        return ()
-    choices = _choices(views, source)
     steered, ablated = source.named(steer.KIND), source.named(ablate.KIND)
-    said = [
-        _steered(steered[choice["result"]], row, words)
-        for choice in choices
-        if "result" in choice
-        for row in steer_result.strongest_of_each(steered[choice["result"]])
+
+    def said(choices: Sequence[Choice]) -> list[Marked]:
+        found: list[Marked] = []
+        for choice in choices:
+            if "result" in choice:
+                found += _steering(steered[choice["result"]], words)
+            else:
+                found += _ablated(ablated[choice["ablation"]], words)
+        return found
+
+    return _section("causes", source, said, material, words)
+
+
+def _steering(saved: SavedCause, words: Words) -> list[Marked]:
+    """Effects of a result, what sentences before the texts do, and what is missing."""
+    found, rows = saved.found, steer_result.strongest_of_each(saved)
+    said = [_steered(saved, row, words) for row in rows]
+    if found["random_weights"]:
+        return said
+    said += [
+        words(
+            "causes.prompt",
+            model=found["model"],
+            emotion=words.emotion(row["emotion"]),
+            prefix=f"“{found['prefixes'][row['emotion']]}”",
+            prompt=numbers.signed(row["prompt_only"]),
+            before=numbers.signed(row["prompt_neutral"]),
+        )
+        for row in rows
+        if row["emotion"] in found["prefixes"]
     ]
-    for choice in choices:
-        if "ablation" in choice:
-            said += _ablated(ablated[choice["ablation"]], words)
-    return (words.section("causes", [words("causes.lead"), bullets(said), *blocks], level=3),)
+    if doses := steer_result.broken_doses(saved):
+        said.append(words("causes.broken", model=found["model"], doses=doses))
+    if columns := steer_result.missing_columns(saved):
+        said.append(words("causes.earlier", model=found["model"], columns=columns))
+    return said
 
 
 def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
@@ -107,6 +141,8 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
         key if row["verdict"] == "causal" else "causes.nothing",
         **where,
         own=numbers.signed(row["own"]),
+        interval=steer_result.interval(row),
+        directions=numbers.signed(row["other_directions"]),
         random=numbers.signed(row["random_95"]),
         shuffled=numbers.signed(row["shuffled_95"]),
         others=numbers.signed(row["others"]),

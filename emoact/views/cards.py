@@ -194,13 +194,16 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 shown=causal and not random,
                 lines=(
                     f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
-                    f"**{signed(row['own'])}** nats a token; 95 % of {row['n_random']} random "
-                    f"directions stay {side} {signed(row['random_95'])}, of {row['n_shuffled']} "
-                    f"shuffled ones {side} {signed(row['shuffled_95'])}.",
-                    f"Other emotions {signed(row['others'])}, neutral {signed(row['neutral'])} "
-                    f"(perplexity × {steer_result.perplexity(row)}); p = "
+                    f"**{signed(row['own'])}**{steer_result.interval(row)} nats a token; 95 % of "
+                    f"{row['n_random']} random directions stay {side} {signed(row['random_95'])}, "
+                    f"of {row['n_shuffled']} shuffled ones {side} {signed(row['shuffled_95'])}. "
+                    f"{steer_result.splits_words(saved, row)}",
+                    f"Other emotions {signed(row['others'])}, own sentences under directions of "
+                    f"other emotions {signed(row['other_directions'])}, neutral "
+                    f"{signed(row['neutral'])} (perplexity × {steer_result.perplexity(row)}); p = "
                     f"{significant(row['p'], 2)}, corrected over {plural(n_cells, 'cell')}.",
-                    f"Without steering, behind “{md(prefix)}”: {signed(row['prompt_only'])}."
+                    f"Without steering, behind “{md(prefix)}”: {signed(row['prompt_only'])}, "
+                    f"behind neutral sentences {signed(row['prompt_neutral'])}."
                     if (prefix := saved.found["prefixes"].get(row["emotion"]))
                     else "",
                 ),

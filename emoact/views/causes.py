@@ -14,24 +14,33 @@ from emoact.numbers import plural
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
-from emoact.views.view import Caution, Choice, Control, Remark, Shown, View, unbadged
+from emoact.views.view import NOTHING, Caution, Choice, Control, Remark, Shown, View, unbadged
 
 _LARGEST, _IN_REPORT = 12, 3
 _ROW, _HEAD, _HEIGHT = 30, 70, 320
-_DRAWN = ("own", "others", "neutral", "random_low", "random_high")
+_DRAWN = ("own", "others", "neutral", "random_low", "random_high", "own_low", "own_high")
 _NATS = "change of log-probability (nats a token)"
 _TERMS: Mapping[str, str] = {
     "dose": "factor of the direction (mean of the emotion minus mean of neutral over the training "
     "scenarios) that is added at every position after BOS.",
     "own, others, neutral": "change of the log-probability per token of the test sentences of the "
-    "emotion, of the other emotions (mean of the classes) and of neutral: the last is the cost.",
+    "emotion, of the other emotions (mean of the classes) and of neutral: the last is the cost. "
+    "The coloured band is the 95 % interval of own over test scenarios, the split held.",
+    "own_splits": "smallest and largest own of other splits of the scenarios into training and "
+    "test ones, at doses with controls.",
+    "other_directions": "change of the emotion's sentences under the other emotions' directions, "
+    "at their own norms and the same dose.",
+    "prompt_only, prompt_neutral": "change of the emotion's sentences without steering, behind a "
+    "sentence that names the emotion, and behind sentences that name none (mean).",
     "random, shuffled": "directions of the same norm with the covariance of neutral prompts, and "
-    "directions from labels exchanged within scenarios. The band spans the random ones.",
+    "directions from labels exchanged within scenarios. The grey band spans the random ones. "
+    "random_95 and shuffled_95 are the 95th percentiles of one cell, not corrected; p is "
+    "corrected, and never below 1 / (1 + number of shuffled directions).",
     "causal": "the own change has the sign of the dose, and own and own − neutral are beyond the "
     "random and the shuffled directions, corrected over all emotions, layers and doses with "
     "controls.",
-    "specific": "own − others is beyond directions made after the emotions were exchanged within "
-    "scenarios; asked where an effect is causal.",
+    "specific": "own − others and own − other_directions are both beyond directions made after the "
+    "emotions were exchanged within scenarios; asked where an effect is causal.",
 }
 _ABLATED: Mapping[str, str] = {
     "total": "change of the distance between emotion and neutral along the direction, further up, "
@@ -113,13 +122,10 @@ def _chosen(source: Causes, choice: Choice, kind: str = steer.KIND) -> list[Save
     return [] if saved is None else [saved]
 
 
-_NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="causes")
-
-
 def show_doses(source: Causes, choice: Choice) -> Shown:
     """Effects at every dose of one layer, a panel for each emotion."""
     if not _chosen(source, choice):
-        return _NOTHING
+        return NOTHING
     (saved,) = _chosen(source, choice)
     table = steer_result.table_of(saved)
     own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
@@ -148,7 +154,7 @@ def _drawn(rows: pd.DataFrame) -> list[str]:
 def show_layers(source: Causes, choice: Choice) -> Shown:
     """Effects at the doses with controls, layer by layer."""
     if not _chosen(source, choice):
-        return _NOTHING
+        return NOTHING
     (saved,) = _chosen(source, choice)
     table = steer_result.table_of(saved)
     dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
@@ -169,7 +175,7 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
 
 def _with_zero(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with the dose 0, which changes nothing."""
-    zero = dict.fromkeys(("own", "others", "neutral", "random_low", "random_high"), 0.0)
+    zero = dict.fromkeys(_DRAWN, 0.0)
     first = rows.head(1).assign(dose=0.0, verdict="", specific="", **zero)
     return pd.concat([rows, first]) if len(rows) else rows
 
@@ -181,6 +187,7 @@ def _panel(rows: pd.DataFrame, emotion: str, *, x: str, every: pd.DataFrame) -> 
         marks=[
             Level(at=0.0),
             Band(x=at, low=rows["random_low"], high=rows["random_high"], colour="null"),
+            Band(x=at, low=rows["own_low"], high=rows["own_high"], colour=of_emotion(emotion)),
             Line(
                 x=at,
                 y=rows["own"],
@@ -206,6 +213,7 @@ def _key(rows: pd.DataFrame) -> list[Key]:
         Key(name="own sentences", kind="line", colour=first, symbol=first),
         Key(name="other emotions", kind="line", dash="dash"),
         Key(name="neutral: cost", kind="line", colour="muted", dash="dot"),
+        Key(name="own: 95 % interval", kind="band", colour=first),
         Key(name="random directions", kind="band", colour="null"),
         Key(name="filled: causal", kind="marker", symbol="circle"),
     ]
@@ -217,7 +225,7 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
         return []
     (saved,) = _chosen(source, choice)
     found, settings = saved.found, saved.found["settings"]
-    said: list[str] = [Caution(md(each)) for each in steer_result.broken_words(saved)]
+    said: list[str] = [Caution(md(each)) for each in steer_result.warnings_of(saved)]
     doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])
     if len(settings["layers"]) > 1:
         said.append(Remark("A layer was chosen by its p, so its change is likely too large."))
@@ -226,7 +234,7 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
             f"Directions come from {plural(len(found['train_scenarios']), 'scenario')}, sentences "
             f"from {plural(len(found['test_scenarios']), 'other', 'others')}; all controls and a "
             f"verdict at dose {doses}. No effect beyond the controls is no proof that there is "
-            "none."
+            f"none. {steer_result.basis_of(saved)}"
         )
     )
     return said
@@ -243,7 +251,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
 def show_ablated(source: Causes, choice: Choice) -> Shown:
     """The parts with the largest effects, with what is direct."""
     if not _chosen(source, choice, ablate.KIND):
-        return _NOTHING
+        return NOTHING
     (saved,) = _chosen(source, choice, ablate.KIND)
     table = ablate.table_of(saved)
     rows = table.head(_LARGEST)

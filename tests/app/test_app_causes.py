@@ -8,7 +8,7 @@ from pathlib import Path
 from emoact.cli.entry import build_parser
 from tests.support.pages import boxes, figure, open_page, words
 from tests.support.planted import plant_grid
-from tests.support.planted_causes import plant_ablations, plant_steering
+from tests.support.planted_causes import LATER, plant_ablations, plant_steering
 
 
 def test_an_empty_folder_says_what_the_page_needs() -> None:
@@ -33,7 +33,11 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     said = words(app)
     # Each figure stands on the card, and nowhere else.
     assert said.count("causal, specific") == 1
-    assert said.count("Layer 1, dose 1: own sentences **+0.500** nats a token") == 1
+    own = "own sentences **+0.500** [\N{MINUS SIGN}0.200, +0.600] nats a token"
+    assert said.count(f"Layer 1, dose 1: {own}") == 1
+    assert said.count("own sentences under directions of other emotions +0.100") == 2
+    assert "behind “I am so angry.”: +0.700, behind neutral sentences +0.600." in said
+    assert "hold the split, which --seed changes" in said
     assert (
         "neutral \N{MINUS SIGN}0.100 (perplexity × 1.11); p = 0.048, corrected over 4 cells" in said
     )
@@ -50,7 +54,7 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
 
 def test_every_view_of_the_results_is_drawn(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
-    plant_steering(results, random_weights=True)
+    plant_steering(results, random_weights=True, earlier=True)
     plant_ablations(results)
     rows = {}
     for view in ("doses", "layers", "ablations"):
@@ -66,6 +70,8 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
         ]
         build_parser().parse_args(command[3:])
         assert ("random weights, which say" in words(app)) == (view != "ablations")
+        lacks = f"has no {', '.join(LATER)}, and its word specific"
+        assert (lacks in words(app).replace("\\", "")) == (view != "ablations")
     assert rows == {"doses": 6, "layers": 4, "ablations": 4}
     said = words(app)
     figures = "MLP 1 -2 [-2.1, -1.9], of which -1 is direct"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from emoact.causes.continuation import continued
+from emoact.causes.loaded import design_of_units, scenarios_of
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.steer import SteerRequest, prepare_steer
+from emoact.causes.steering import split_scenarios
 from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
@@ -141,37 +145,79 @@ def test_own_is_the_change_that_plain_hugging_face_gives(
     (snapshot,) = (results.parent / "hub-home").glob("hub/*/snapshots/*")
     plain = hugging_face(snapshot)
     tokens: dict[str, dict[str, list[int]]] = {}
+    tokenizer = AutoTokenizer.from_pretrained(snapshot)
     from emoact import read_all
 
-    for unit in read_all(results):
+    units = tuple(read_all(results))
+    for unit in units:
         tokens[unit.emotion] = {
             str(prompt["scenario_id"]): ids.tolist()
             for prompt, ids in zip(unit.prompts or (), unit.tokens, strict=True)
         }
 
-    def mean(label: str) -> np.ndarray:
-        pooled = [
-            hugging_face_activations(plain, tokens[label][s])["resid_pre"][LAYER][1:].mean(axis=0)
-            for s in train
-        ]
-        return np.asarray(np.mean(pooled, axis=0))
+    @functools.cache
+    def pooled(label: str, scenario: str) -> np.ndarray:
+        streams = hugging_face_activations(plain, tokens[label][scenario])["resid_pre"]
+        return np.asarray(streams[LAYER][1:].mean(axis=0))
 
-    direction = mean("anger") - mean("neutral")
+    def direction(label: str, scenarios: Sequence[str]) -> np.ndarray:
+        own, neutral = ([pooled(each, s) for s in scenarios] for each in (label, "neutral"))
+        return np.asarray(np.mean(own, axis=0) - np.mean(neutral, axis=0))
+
+    def changes(label: str, vector: np.ndarray, scenarios: Sequence[str]) -> list[np.ndarray]:
+        own = tokens[label]
+        none = 0 * vector
+        return [
+            log_probs(plain, own[s], LAYER, vector) - log_probs(plain, own[s], LAYER, none)
+            for s in scenarios
+        ]
+
+    def of_split(seed: int, dose: float) -> float:
+        design = design_of_units(units)
+        sides = {"labels": design.labels, "train_share": 0.6, "n_sentences": None}
+        split = split_scenarios(design, scenarios_of(units), **sides, seed=seed)  # type: ignore[arg-type]
+        vector = dose * direction("anger", split.train_scenarios)
+        return float(np.concatenate(changes("anger", vector, split.test_scenarios)).mean())
+
+    others = ("apology", "gratitude")
+
+    def behind(sentence: str) -> float:
+        added = tokenizer(sentence + "\n", add_special_tokens=False)["input_ids"]
+        said = []
+        for ids in (tokens["anger"][s] for s in test):
+            whole = [*ids[:1], *added, *ids[1:]]
+            said.append(log_probs(plain, whole, 0, np.zeros(32))[len(added) :])
+            said[-1] = said[-1] - log_probs(plain, ids, 0, np.zeros(32))
+        return float(np.concatenate(said).mean())
+
+    prompted = behind("I am so angry."), np.mean([behind(s) for s in found["neutral_prefixes"]])
+    assert len(found["neutral_prefixes"]) == 5
     for effect in found["effects"]:
-        changes = {
-            label: np.concatenate(
-                [
-                    log_probs(plain, own[s], LAYER, effect["dose"] * direction)
-                    - log_probs(plain, own[s], LAYER, 0 * direction)
-                    for s in test
-                ]
-            ).mean()
-            for label, own in tokens.items()
+        vectors = {e: effect["dose"] * direction(e, train) for e in tokens}
+        said = {label: changes(label, vectors["anger"], test) for label in tokens}
+        own = {label: float(np.concatenate(each).mean()) for label, each in said.items()}
+        directed = [np.concatenate(changes("anger", vectors[e], test)).mean() for e in others]
+        splits = [of_split(seed, effect["dose"]) for seed in range(1, 6)]
+        # Of four scenarios the ends are close to those of the lowest and of the highest one alone.
+        each = np.array([change.mean() for change in said["anger"]])
+        for name, alone in (
+            ("own", each),
+            ("delta", each - [change.mean() for change in said["neutral"]]),
+        ):
+            ends = effect[f"{name}_low"], effect[f"{name}_high"]
+            assert ends == pytest.approx((alone.min(), alone.max()), abs=0.05 * np.ptp(alone))
+        expected = {
+            "own": own["anger"],
+            "neutral": own["neutral"],
+            "others": np.mean([own[e] for e in others]),
+            "other_directions": np.mean(directed),
+            "specificity_directions": own["anger"] - np.mean(directed),
+            "prompt_only": prompted[0],
+            "prompt_neutral": prompted[1],
+            "own_splits_low": min(splits),
+            "own_splits_high": max(splits),
         }
-        assert effect["own"] == pytest.approx(changes["anger"], abs=1e-5)
-        assert effect["neutral"] == pytest.approx(changes["neutral"], abs=1e-5)
-        others = np.mean([changes["apology"], changes["gratitude"]])
-        assert effect["others"] == pytest.approx(others, abs=1e-5)
+        assert {name: effect[name] for name in expected} == pytest.approx(expected, abs=1e-5)
         assert effect["n_random"] == 100
         assert effect["verdict"] in ("causal", "nothing")
     # Asked again, it is read from disk.
@@ -246,3 +292,4 @@ def test_a_direction_that_is_made_causal_is_called_causal(
     assert effect["verdict"] == "causal", effect
     assert effect["own"] > max(effect["random_95"], effect["shuffled_95"], 0)
     assert effect["p"] == pytest.approx(1 / 21)
+    assert effect["specific"] in ("specific", "not specific")

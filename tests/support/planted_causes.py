@@ -10,8 +10,13 @@ from emoact.store.layout import ResultsRoot
 
 DOSES = (-1.0, 1.0, 2.0)
 
+LATER = ("own_low", "own_high", "own_splits_low", "prompt_neutral", "specificity_directions")
+"""Columns that results did not have at first."""
 
-def plant_steering(results: Path, *, random_weights: bool = False) -> SavedCause:
+
+def plant_steering(
+    results: Path, *, random_weights: bool = False, earlier: bool = False
+) -> SavedCause:
     """Anger is causal at layer 1 and nothing at layer 0; gratitude is nothing at both."""
     rng = np.random.default_rng(0)
     cells = [
@@ -24,13 +29,16 @@ def plant_steering(results: Path, *, random_weights: bool = False) -> SavedCause
                 "gratitude": 0.0,
                 "neutral": -0.1,
             },
-            other_directions=0.0,
+            other_directions=0.1,
             random=rng.normal(size=(100, 2)) / 100,
             shuffled=rng.normal(size=(20, 2)) / 100,
-            other_emotion=rng.normal(size=20) / 100
+            exchanged=rng.normal(size=(20, 2)) / 100
             if (emotion, layer, dose) == ("anger", 1, 1.0)
-            else np.empty(0),
+            else np.empty((0, 2)),
             prompt_only=0.7,
+            prompt_neutral=0.6,
+            intervals={"own": (-0.2, 0.6), "delta": (-0.1, 0.7)},
+            splits=np.array([0.1, 0.3]),
         )
         for emotion in ("anger", "gratitude")
         for layer in (0, 1)
@@ -48,15 +56,20 @@ def plant_steering(results: Path, *, random_weights: bool = False) -> SavedCause
         "n_sentences": None,
         "seed": 0,
     }
+    effects = effects_of(cells, neutral="neutral", control_doses=(1.0,), alpha=0.05)
+    if earlier:
+        effects = [{k: v for k, v in row.items() if k not in LATER} for row in effects]
     found = {
         "model": "gpt2",
         "settings": settings,
         "train_scenarios": ["s1", "s2", "s3"],
         "test_scenarios": ["s4", "s5"],
         "n_tokens": {"anger": 20, "gratitude": 20, "neutral": 20},
-        "prefixes": {},
+        "prefixes": {"anger": "I am so angry."},
+        **({} if earlier else {"neutral_prefixes": ["The train has left.", "It rained."]}),
+        "n_splits": 2,
         "random_weights": random_weights,
-        "effects": effects_of(cells, neutral="neutral", control_doses=(1.0,), alpha=0.05),
+        "effects": effects,
     }
     return save_cause(ResultsRoot(results), "steer", {"settings": settings}, found)
 

@@ -56,7 +56,10 @@ def test_the_direction_is_the_difference_of_the_class_means_and_controls_have_it
     np.testing.assert_allclose(
         found.others["apology"], values[40:80].mean(axis=0) - values[80:].mean(axis=0)
     )
-    assert found.shuffled.shape == found.other_emotion.shape == (20, 16)
+    assert found.shuffled.shape == found.exchanged["anger"].shape == (20, 16)
+    # One exchange of all labels: what one emotion gains in a draw, the other loses.
+    both = found.exchanged["anger"] + found.exchanged["apology"]
+    np.testing.assert_allclose(both, np.tile(found.own + found.others["apology"], (20, 1)))
     assert found.random.shape == (100, 16)
     np.testing.assert_allclose(np.linalg.norm(found.random, axis=1), np.linalg.norm(expected))
 
@@ -80,8 +83,8 @@ def test_exchanged_emotions_are_emotional_and_shuffled_labels_are_not() -> None:
     found = directions_of(pooled(200, seed=5), whole, "anger", SETTINGS)
     unit = found.own / np.linalg.norm(found.own)
     emotional = np.array([1.0, 1.0, *[0.0] * 14]) / np.sqrt(2)
-    lengths = np.linalg.norm(found.other_emotion, axis=1)
-    assert (found.other_emotion @ emotional > 0.7 * lengths).all()
+    drawn = found.exchanged["anger"]
+    assert (drawn @ emotional > 0.7 * np.linalg.norm(drawn, axis=1)).all()
     assert abs(np.mean(found.shuffled @ unit)) < 0.3 * np.linalg.norm(found.own)
 
 
@@ -97,7 +100,7 @@ def test_every_label_has_a_sentence_of_its_own_a_known_one_or_a_general_one() ->
     said = [settings.prefix_of(emotion) for emotion in settings.emotions]
     assert said == ["My blood boils.", "I am so sorry.", "I feel joy."]
     for wrong in ({"awe": "I am in awe."}, {"anger": " "}):
-        with pytest.raises(RequestError, match="a sentence for one of anger is needed"):
+        with pytest.raises(RequestError, match="a sentence for one of anger, neutral is needed"):
             dataclasses.replace(SETTINGS, prefixes=wrong)
     with pytest.raises(RequestError, match="has 501 characters; a sentence of at most 500"):
         dataclasses.replace(SETTINGS, prefixes={"anger": "a" * 501})

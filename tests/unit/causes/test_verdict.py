@@ -20,8 +20,11 @@ def cell(rng: np.random.Generator, *, layer: int, dose: float = 1.0, **changes: 
         other_directions=0.0,
         random=rng.normal(size=(100, 2)),
         shuffled=rng.normal(size=(20, 2)),
-        other_emotion=np.empty(0),
+        exchanged=np.empty((0, 2)),
         prompt_only=0.0,
+        prompt_neutral=0.0,
+        intervals={},
+        splits=np.empty(0),
     )
 
 
@@ -57,19 +60,37 @@ def test_what_changes_neutral_text_as_much_is_not_causal() -> None:
     assert row["verdict"] == "nothing"
 
 
-def test_an_effect_is_specific_only_beyond_directions_of_exchanged_emotions() -> None:
+def test_an_effect_is_specific_only_where_both_differences_are_beyond_exchanged_emotions() -> None:
     rng = np.random.default_rng(2)
     plain = cell(rng, layer=0, anger=30.0, apology=25.0)
     assert rows([plain])[0]["specific"] == "not tested"
-    for drawn, word in ((0.0, "specific"), (6.0, "not specific")):
-        known = dataclasses.replace(plain, other_emotion=drawn + rng.normal(size=20) / 10)
-        assert rows([known])[0]["specific"] == word
+    noise = rng.normal(size=(20, 2)) / 10
+    for of_sentences, of_directions, other_directions, word in (
+        (0.0, 0.0, 25.0, "specific"),
+        # Sentences of apology are raised nearly as much, which any direction of emotion does.
+        (6.0, 0.0, 25.0, "not specific"),
+        # The direction of apology raises sentences of anger more than that of anger does.
+        (0.0, 0.0, 31.0, "not specific"),
+        (0.0, 6.0, 25.0, "not specific"),
+    ):
+        known = dataclasses.replace(
+            plain,
+            exchanged=noise + np.array([of_sentences, of_directions]),
+            other_directions=other_directions,
+        )
+        (row,) = rows([known])
+        assert row["specific"] == word
+        assert row["specificity"] == 5.0
+        assert row["specificity_directions"] == 30.0 - other_directions
+        assert (float(str(row["specificity_p"])) <= 0.05) == (word == "specific")
 
 
 def test_doses_without_controls_and_values_that_are_not_finite_get_no_verdict() -> None:
     rng = np.random.default_rng(3)
-    found = rows([cell(rng, layer=0, dose=2.0), cell(rng, layer=0, anger=float("nan"))])
-    assert [row["verdict"] for row in found] == ["not tested", "not finite"]
+    broken = cell(rng, layer=2)
+    broken.random[3, 1] = np.inf
+    cells = [cell(rng, layer=0, dose=2.0), cell(rng, layer=0, anger=float("nan")), broken]
+    assert [row["verdict"] for row in rows(cells)] == ["not tested", "not finite", "not finite"]
 
 
 def test_noise_is_called_causal_no_more_often_than_stated() -> None:

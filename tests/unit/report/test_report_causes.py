@@ -6,7 +6,7 @@ import pytest
 
 from emoact.report.making import make_report
 from tests.support.planted import plant_grid
-from tests.support.planted_causes import plant_ablations, plant_steering
+from tests.support.planted_causes import LATER, plant_ablations, plant_steering
 
 
 @pytest.mark.parametrize(
@@ -14,13 +14,14 @@ from tests.support.planted_causes import plant_ablations, plant_steering
     [
         (
             "en",
-            "layer 1, dose 1: +0.500 nats a token for sentences of the emotion",
+            "layer 1, dose 1: +0.500 [\N{MINUS SIGN}0.200, +0.600] nats a token for sentences of "
+            "the emotion",
             "taking MLP 1 out (mean) changes this most, by \N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, "
             "\N{MINUS SIGN}1.9], of which \N{MINUS SIGN}1 is direct",
         ),
         (
             "ja",
-            "第1層、強さ1: この感情の文は1トークンあたり+0.500 nat",
+            "第1層、強さ1: この感情の文は1トークンあたり+0.500 [\N{MINUS SIGN}0.200, +0.600] nat",
             "変化は\N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, \N{MINUS SIGN}1.9]",
         ),
     ],
@@ -36,8 +37,30 @@ def test_the_section_says_verdicts_and_draws_doses_and_parts(
     assert ablated in text
     assert "doses-1.svg" in text
     assert "ablations-1.svg" in text
-    word = {"en": "specific to the emotion", "ja": "この感情に特異的です"}[lang]
-    assert word in text
+    for said in {
+        "en": (
+            "specific to the emotion",
+            "+0.100 for its own sentences under directions of other emotions",
+            "“I am so angry.” before the text changes sentences of the emotion by +0.700 nats a "
+            "token, and neutral sentences before it by +0.600",
+        ),
+        "ja": (
+            "この感情に特異的です",
+            "他の感情の方向を加えるとこの感情の文は+0.100",
+            "+0.700 nat変化し、中立の文を前に置くと+0.600",
+        ),
+    }[lang]:
+        assert said in text
+
+
+def test_a_result_of_an_earlier_version_is_shown_with_the_columns_that_it_lacks(
+    tmp_path: Path,
+) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_steering(tmp_path, earlier=True)
+    text = make_report(tmp_path, form="md").path.read_text().replace("\\", "")
+    assert f"It has no {', '.join(LATER)}, and its word specific" in text
+    assert "layer 1, dose 1: +0.500 nats a token" in text
 
 
 def test_random_weights_say_nothing(tmp_path: Path) -> None:

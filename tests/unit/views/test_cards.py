@@ -104,5 +104,5 @@ def test_a_card_of_steering_has_the_verdict_of_the_smallest_p_value() -> None:
     assert (card.verdict, card.shown) == ("causal, not shown specific", True)
     assert card.lines[0].startswith("Layer 2, dose 1: own sentences **+0.200** nats a token")
     assert "(perplexity × 1.11); p = 0.020, corrected over 2 cells" in card.lines[1]
-    assert card.lines[2].endswith("+0.900.")
+    assert card.lines[2].endswith("+0.900, behind neutral sentences –.")
     assert cards.of_causes(source, {"ablation": "x"}) == []
