@@ -17,9 +17,12 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     """Its effects, one row for each emotion, layer and dose."""
     import pandas as pd
 
-    return pd.DataFrame(_effects(saved)).drop(columns="by_class")
+    table = pd.DataFrame(_effects(saved)).drop(columns="by_class")
+    return table[[*_FIRST, *(name for name in table if name not in _FIRST)]]
 
 
+_FIRST = ("emotion", "layer", "dose", "own", "own_low", "own_high", "p", "verdict", "specific")
+"""Columns that are seen without scrolling."""
 _ADDED = (
     "own_low",
     "own_high",
