@@ -21,7 +21,7 @@ import pytest
 from emoact.errors import EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from emoact.store.protocol import Store, unit_file_name
+from emoact.store.protocol import Store, find_store, unit_file_name
 from tests.support.disks import fill, make_read_only, mounted
 from tests.support.fault_writer import (
     EMOTIONS,
@@ -32,7 +32,8 @@ from tests.support.fault_writer import (
     unit_key_of,
     write_units,
 )
-from tests.support.strace import why_not
+from tests.support.strace import Ended, why_not
+from tests.support.units import contract_metadata, sample_unit
 
 pytestmark = pytest.mark.fault
 
@@ -182,6 +183,35 @@ def test_a_writer_killed_at_any_system_call_loses_nothing_it_acknowledged(
         complaints += [f"killed at {name} {count}: {complaint}" for complaint in found]
     record_property("points", len(points))
     assert complaints == []
+
+
+def test_a_conversion_killed_at_any_system_call_leaves_its_source_and_a_whole_file_or_none(
+    store: Store, server: WriterServer, tmp_path: Path, record_property: RecordProperty
+) -> None:
+    """Repeated afterwards it makes the same file, from the store of this test to the other."""
+    metadata = contract_metadata("gpt2", "joy", n_layers=3, d_model=6, n_samples=3)
+    unit, (other,) = sample_unit(metadata=metadata), {"pickle", "compact"} - {store.name}
+    source, folder = tmp_path / f"activations_joy{store.suffix}", tmp_path / "out"
+    out = folder / unit_file_name("joy", find_store(other).suffix)
+    store.write(source, shard=unit, **unit.parts())
+    before = source.read_bytes()
+
+    def converted(inject: str | None = None) -> tuple[Ended, bytes | None]:
+        folder.mkdir(exist_ok=True)
+        ended = server.fork("convert", str(source), str(out), inject=inject)
+        return ended, out.read_bytes() if out.exists() else None
+
+    whole, expected = converted()
+    assert expected is not None
+    shutil.rmtree(folder)
+    for name, count in whole.points():
+        ended, found = converted(f"{name}:signal=KILL:when={count}")
+        assert (ended.code, source.read_bytes()) == (-9, before), (name, count)
+        assert found in (None, expected), (name, count)
+        assert found == expected or converted()[1] == expected
+        shutil.rmtree(folder)
+    assert len(whole.points()) >= 4
+    record_property("points", len(whole.points()))
 
 
 def test_a_disk_that_fails_at_any_system_call_is_told_and_leaves_the_old_files(

@@ -21,10 +21,11 @@ from emoact.errors import EmoactError
 from emoact.sites import SiteName
 from emoact.store import manifest
 from emoact.store.atomic import remove_left_behind
+from emoact.store.convert import convert
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import ManifestEntry, unit_lock
-from emoact.store.protocol import STORES, Store, find_store
+from emoact.store.protocol import STORES, Store, find_store, store_of
 from emoact.store.shard import ShardLayout
 from emoact.store.write import lay_out
 from tests.support.strace import Ended, FaultServer, serve
@@ -152,7 +153,7 @@ class WriterServer(FaultServer):
         """
         report = self.folder / "report"
         report.write_bytes(b"")
-        ended = self.fork(str(results), seed, str(report), inject=inject)
+        ended = self.fork("write", str(results), seed, str(report), inject=inject)
         items: list[dict[str, Any]] = [json.loads(line) for line in report.read_text().splitlines()]
         return Outcome(
             code=ended.code,
@@ -160,6 +161,12 @@ class WriterServer(FaultServer):
             error=next((item["error"] for item in items if "error" in item), None),
             trace=ended.trace,
         )
+
+
+def _convert(source: str, out: str) -> int:
+    """Convert a file to the store of another one's name."""
+    convert(source, to=store_of(Path(out)).name, out=out)
+    return 0
 
 
 def _write_and_report(results: str, seed: int, report_path: str) -> int:
@@ -178,7 +185,8 @@ if __name__ == "__main__":
         np.random.default_rng()  # loads the generators now and not in every fork
         with tempfile.TemporaryDirectory() as scratch:
             write_units(scratch, 0)  # loads what the store needs
-        serve(_write_and_report)
+        acts: dict[str, Callable[..., int]] = {"write": _write_and_report, "convert": _convert}
+        serve(lambda act, *asked: acts[act](*asked))
     else:
         code = run_once(
             sys.argv[1], int(sys.argv[2]), lambda item: print(json.dumps(item)), *sys.argv[3:]

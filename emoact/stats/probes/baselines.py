@@ -25,6 +25,8 @@ TEXT_KINDS: tuple[BaselineKind, ...] = BASELINE_KINDS[:0:-1]
 _TFIDF_C = 10.0
 """Rows of TF-IDF have length 1; C = 1 would keep all weights near 0."""
 
+_TEXTS = 2048
+"""Texts that are counted at once."""
 _WORDS = r"(?u)\b\w+\b"
 """Single letters are words too: "I" and "you" separate apology from anger."""
 
@@ -127,18 +129,20 @@ def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt fe
 
 
 def _counted(texts: Sequence[str], **options: Any) -> tuple[csr_matrix, Sequence[str]]:
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix, vstack
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectoriser = CountVectorizer(dtype=np.int32, **options)
-    try:
-        counts = vectoriser.fit_transform(texts)
-    except ValueError:
-        # Texts without a word leave an empty vocabulary and no feature.
+    analysed = CountVectorizer(**options).build_analyzer()
+    names = sorted({word for text in texts for word in analysed(text)})
+    if not names:
         return csr_matrix((len(texts), 1)), ["word"]
-    # A byte for each count where they are that small.
-    counts.data = counts.data.astype(np.min_scalar_type(counts.data.max(initial=0)))
-    return counts, vectoriser.get_feature_names_out()
+    counter = CountVectorizer(vocabulary=names, dtype=np.int32, **options)
+    # What scikit-learn holds while it counts is several times what is left.
+    blocks = [counter.transform(texts[at : at + _TEXTS]) for at in range(0, len(texts), _TEXTS)]
+    for each in blocks:
+        # A byte for each count where they are that small.
+        each.data = each.data.astype(np.min_scalar_type(each.data.max(initial=0)))
+    return vstack(blocks, format="csr"), names
 
 
 def _sparse_decisions(
