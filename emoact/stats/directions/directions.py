@@ -102,16 +102,20 @@ def neutral_components(
 
 
 def principal_axes(
-    centred: Float64[np.ndarray, "prompt d_model"],
+    centred: Float64[np.ndarray, "prompt d_model"], n_axes: int | None = None
 ) -> tuple[Float64[np.ndarray, "axis d_model"], Float64[np.ndarray, " axis"]]:
     """Orthonormal principal axes and the sums of squares along them, the largest first.
 
-    The cost grows linearly with prompts.
+    All axes by default, or at least the first `n_axes`. The cost grows linearly with prompts.
     """
+    from scipy.linalg import eigh
+
     if len(centred) <= centred.shape[1]:
         _, singular, axes = np.linalg.svd(centred, full_matrices=False)
         return axes, singular**2
-    squares, vectors = np.linalg.eigh(centred.T @ centred)
+    d_model = centred.shape[1]
+    least = 0 if n_axes is None else d_model - n_axes
+    squares, vectors = eigh(centred.T @ centred, subset_by_index=(least, d_model - 1))
     return vectors[:, ::-1].T, np.maximum(squares[::-1], 0.0)
 
 

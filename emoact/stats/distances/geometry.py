@@ -87,7 +87,7 @@ def project_per_layer(
     total = np.empty(n_layers)
     for layer in range(n_layers):
         centred = centre(features[:, layer])
-        axes = principal_axes(centred)[0][:n_axes]
+        axes = principal_axes(centred, n_axes)[0][:n_axes]
         coordinates[layer] = centred @ _signed(axes).T
         total[layer] = np.vdot(centred, centred)
     return Projection(
