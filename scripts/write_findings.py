@@ -180,7 +180,8 @@ def _power(headline: Sequence[Row]) -> str:
         row["scenarios_needed"] for row in open_ones if math.isfinite(row["scenarios_needed"])
     ]
     return (
-        f"Inconclusive ones could have shown a true gain of {_share(min(gains))} to "
+        "At Holm's strictest level, inconclusive ones could have shown a true gain over all three "
+        f"of {_share(min(gains))} to "
         f"{_share(max(gains))} points in at most 80 % of such data sets; one of 10 points needs "
         f"about {min(needed):.0f} to {max(needed):.0f} scenarios."
     )

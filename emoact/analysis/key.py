@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 5
+METHOD_VERSION = 6
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -35,6 +35,9 @@ new column or table does not raise it: their names are part of the id.
 4: Welch's degrees of freedom in intervals of strength, d' and AUROC without matched scenarios;
    exact ends of intervals of accuracies where every prompt is right.
 5: intervals of cv and cv_normalised from the variance at their ends.
+6: no cross-validated cosine of squares that are not clear of 0; no words_suffice of a probe that
+   calls most prompts one class, and no beyond_words beside such a control; intervals of
+   the AUROC from those of d'.
 """
 
 _DIGITS = 20

@@ -188,14 +188,27 @@ def verdict_words(row: Row) -> str:
         return f"words suffice within 5 points, {gain}, {p_text(row['p_words'])}"
     if len(differences) < len(_WORDS):
         return f"inconclusive, because controls are missing; {gain}"
+    # A table of an earlier version has no such column.
+    one_sided = row["one_sided"] if isinstance(row.get("one_sided"), str) else ""
+    if "probe" in one_sided:
+        return (
+            "inconclusive, because the probe calls more than 75 % of prompts one class, so that "
+            f"its accuracy does not say whether it orders them; {gain}"
+        )
     if row.get("noisy_controls") is True:
         return (
             "inconclusive, because controls scatter more within classes than the prompts, which "
             f"more scenarios do not change; {gain}"
         )
+    if one_sided:
+        return (
+            "inconclusive, because a control calls more than 75 % of prompts one class, which is "
+            f"easy to beat; {gain}"
+        )
     return (
-        f"inconclusive, {gain}; a true gain of {_points(row['detectable'])} points is shown in at "
-        f"most 80 % of such data sets, one of 10 with {row['scenarios_needed']:,.0f} scenarios"
+        f"inconclusive, {gain}; at Holm's strictest level a true gain of "
+        f"{_points(row['detectable'])} points over all three is shown in at most 80 % of such data "
+        f"sets, one of 10 with {row['scenarios_needed']:,.0f} scenarios"
     )
 
 

@@ -93,7 +93,8 @@ def request_controls(
     if settings.pooling == "mean_typical":
         raise RequestError(
             "pooling is mean_typical, and a token without context or in another order is massive "
-            "elsewhere, so that control extractions would leave out other words",
+            "elsewhere, so that control extractions would leave out other words than the prompts "
+            "do and be easier to beat (docs/methods.md, Data)",
             remedy="Analyse without --controls, or take --pooling mean_content or last.",
         )
     beyond_text = ("mean_all", "last_template", "mean_response")

@@ -51,10 +51,12 @@ TERMS = {
     r"shuffled within scenarios. It is far wider than $1.96/\sqrt d$, because the spectrum of "
     "activations is steep "
     "([Ethayarajh 1909.00512](https://aclanthology.org/D19-1006/)).",
-    "cross-validated": "numerator and denominator from disjoint scenarios, so that neither shared "
+    "cross-validated": "every product is one of two different scenarios, so that neither shared "
     "noise nor shared neutral inflates it. Shown only at layers where both directions are "
-    "significant and its standard error is at most .5: a cosine of two weak directions is selected "
-    "noise. Noise may carry it beyond 1: a cross at 1, the value in the table. The band is "
+    "significant, both squares are more than 1.96 standard errors above 0 (Fieller 1954) and its "
+    "own standard error is at most .5: a cosine of two weak directions is selected noise, and "
+    "where it is seldom shown it is still too large, by .2 to .5 in planted data. Noise may carry "
+    "it beyond 1: a cross at 1, the value in the table. The band is "
     "± 1.96 jackknife standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
     "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
@@ -254,11 +256,11 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
     if not parts:
         return (
             "No cross-validated cosine is shown: it needs a layer at which the directions of both "
-            "emotions are significant."
+            "emotions are significant and far enough from 0 for a ratio to have an interval."
         )
     return (
         f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))} at layers "
-        f"where both directions are significant, median and range: {listed(parts)}."
+        f"where both directions are significant and clear of 0, median and range: {listed(parts)}."
     )
 
 

@@ -98,9 +98,11 @@ def _layers_line(best: pd.DataFrame, site: str) -> str:
 def _stability_line(row: dict[Any, Any]) -> str:
     if not math.isfinite(row["split_half"]):
         return ""
+    null = row["split_half_null_high"]
+    noise = f"; 97.5 % of relabelled data are below {two(null)}" if math.isfinite(null) else ""
     return (
         f"Stability at layer {int(row['layer'])}: cosine of halves {two(row['split_half'])} "
-        f"(95 % of splits {two(row['split_half_low'])} to {two(row['split_half_high'])})."
+        f"(95 % of splits {two(row['split_half_low'])} to {two(row['split_half_high'])}{noise})."
     )
 
 

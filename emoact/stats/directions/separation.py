@@ -15,6 +15,9 @@ from emoact.stats.products import Vectors, contrast_means
 _NEARLY_APART = 0.98
 """AUROC above which its interval is that of d' on the normal curve."""
 
+_CHANCE = 1.1
+"""Scatter of placements over that of normal scores up to which it counts as chance."""
+
 _WIDER = 0.1
 """Leading coefficient below which the ends of d' are not solved for: ten times as far apart."""
 
@@ -99,7 +102,9 @@ def measure_separation(
     they are taken off (Efron & Stein 1981). At least half of the jackknife's variance stays, and
     that of the tested prompts alone. The variance is that at the ends of the interval: it grows
     with d', and an interval with the variance at the estimate misses on one side. Degrees of
-    freedom are those of Welch and Satterthwaite.
+    freedom are those of Welch and Satterthwaite. The interval of the AUROC is that of d' on the
+    normal curve, moved to the AUROC, and as much wider as its placements (DeLong et al. 1988)
+    scatter more than those of normal scores with this AUROC.
     """
     n_layers = len(scores)
     d_prime, auroc = np.full(n_layers, np.nan), np.full(n_layers, np.nan)
@@ -128,6 +133,7 @@ def _measure_layer(
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
 ) -> tuple[float, float, Float64[np.ndarray, "2 2"]]:
+    from scipy.special import owens_t
     from scipy.stats import norm, rankdata
 
     positive = side > 0
@@ -181,11 +187,14 @@ def _measure_layer(
         interval[1] = norm.cdf(interval[0] / np.sqrt(2))
         interval[1] = min(interval[1, 0], auroc), max(interval[1, 1], auroc)
     else:
-        # Training adds the same share to the variance as it does for d'.
+        # Placements of few prompts scatter by chance as well, so that only what is clearly more
+        # than that of normal scores widens the interval.
         placement = _placement_influence(scores, positive, auroc)
-        placed = covariance(placement, placement)
-        se = np.sqrt(placed * variance / on_tested) / norm.pdf(norm.ppf(auroc))
-        interval[1] = norm.cdf(norm.ppf(auroc) + ends * se)
+        at = norm.ppf(auroc)
+        normal = (auroc - 2 * owens_t(at, 1 / np.sqrt(3)) - auroc**2) / (1 + at**2 / 4)
+        share = np.sqrt(covariance(placement, placement) / on_tested / normal)
+        reach = max(1.0, share / _CHANCE) * (interval[0] - d_prime) / np.sqrt(2)
+        interval[1] = norm.cdf(at + reach)
     return d_prime, auroc, interval
 
 

@@ -27,7 +27,13 @@ from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import ClassProducts, SharedVectors, Vectors, compact
+from emoact.stats.products import (
+    ClassProducts,
+    SharedVectors,
+    Vectors,
+    compact,
+    contrast_product,
+)
 from emoact.stats.settings import AnalysisSettings
 
 Layers = Float64[np.ndarray, " layer"]
@@ -40,6 +46,16 @@ _MANY_PROMPTS = 500
 
 LARGEST_SE = 0.5
 """Largest standard error of a cosine that is reported: its interval is about as wide as [-1, 1]."""
+
+FIRM = 1.96
+"""Standard errors above 0 of the squares below the root, from which a ratio has a bounded interval.
+
+Directions that subtract the same neutral prompts are significant together where the noise of these
+is large. Without this, cosines of 0 and -.5 read +.4 to +.8 where a direction is seldom
+significant.
+
+Source: Fieller 1954.
+"""
 
 CosineStatus = Literal["shown", "not_significant", "no_interval"]
 
@@ -157,11 +173,14 @@ def measure_pair(pair: EmotionPair, design: Design, shared: SharedVectors) -> Pa
     )
 
     def cosine(products: ClassProducts) -> tuple[Layers, Layers]:
+        value = cross_validated_cosine(products.whole, *weights)
+        for each in weights:
+            square = contrast_product(products.whole, each, each)
+            own = touched_scenarios(design, each)
+            se = jackknife_se(contrast_product(products.left_out, each, each), own)
+            value = np.where(square > FIRM * se, value, np.nan)
         left_out = cross_validated_cosine(products.left_out, *weights)
-        return (
-            cross_validated_cosine(products.whole, *weights),
-            jackknife_se(left_out, touched),
-        )
+        return value, jackknife_se(left_out, touched)
 
     plain, normalised = cosine(shared.products), cosine(shared.normalised_products)
     null_mean, null_band = cosine_null(shared.vectors, pair.groups)
@@ -169,7 +188,11 @@ def measure_pair(pair: EmotionPair, design: Design, shared: SharedVectors) -> Pa
         zscored=plain_cosine(*twins),
         cv_cosine=plain[0],
         cv_se=plain[1],
-        cv_zscored=cross_validated_cosine(shared.zscored_products.whole, *weights),
+        cv_zscored=np.where(
+            np.isfinite(normalised[0]),
+            cross_validated_cosine(shared.zscored_products.whole, *weights),
+            np.nan,
+        ),
         cv_normalised=normalised[0],
         cv_normalised_se=normalised[1],
         null_mean=null_mean,
@@ -257,13 +280,14 @@ MEASURES = (
     ),
     _distances(
         "cv_cosine",
-        "Cross-validated cosine at layers where both directions are significant and its standard "
-        "error is at most .5; blank elsewhere, not clipped",
+        "Cross-validated cosine at layers where both directions are significant, both squares are "
+        "more than 1.96 standard errors above 0 and its own standard error is at most .5; blank "
+        "elsewhere, not clipped",
         lambda pair: pair.gated("cv_cosine", se="cv_se"),
         label="cross-validated",
         axis="cosine",
         formula="cᵀ P c′ / √((cᵀ P c)(c′ᵀ P c′))",
-        source="Walther et al. 2016",
+        source="Walther et al. 2016; Fieller 1954",
     ),
     _distances(
         "cv_se",
@@ -274,8 +298,8 @@ MEASURES = (
     _distances(
         "cv_status",
         "shown; or why cv_cosine is blank: not_significant (a direction is not significant at "
-        "this layer), no_interval (a jackknife square is not positive, or the standard error is "
-        "above .5, so that the interval spans most of what a cosine can be)",
+        "this layer), no_interval (a square is not 1.96 standard errors above 0, or the standard "
+        "error is above .5, so that the interval spans most of what a cosine can be)",
         lambda pair: pair.status,
         kind="str",
     ),
@@ -301,8 +325,8 @@ MEASURES = (
     ),
     _distances(
         "cv_zscored",
-        "Cross-validated cosine with each dimension over its standard deviation; blank unless "
-        "both directions are significant at this layer",
+        "Cross-validated cosine with each dimension over its standard deviation; blank where "
+        "cv_normalised has no value",
         lambda pair: pair.gated("cv_zscored"),
     ),
     _distances(

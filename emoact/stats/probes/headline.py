@@ -11,7 +11,7 @@ import numpy as np
 
 from emoact.data.controls import LEAST_SHUFFLES
 from emoact.measures import Cell
-from emoact.numbers import listed, significant
+from emoact.numbers import listed, percent, significant
 from emoact.positions import Pooling
 from emoact.schema import Finding
 from emoact.stats.features import Controls
@@ -19,6 +19,7 @@ from emoact.stats.null.permutation import adjust
 from emoact.stats.null.significance import Significance
 from emoact.stats.probes.accuracy import (
     ASKED_GAIN,
+    MIN_UNITS,
     Comparison,
     Median,
     Verdict,
@@ -36,6 +37,9 @@ from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS
 
 NOISY = 1.2
 """Scatter of a control over that of the prompts from which beating it says nothing."""
+
+ONE_SIDED = 0.25
+"""Share of prompts called the emotion below which, and above 1 minus which, a threshold moved."""
 
 WORDS = ("text", "contextless", "shuffled_words")
 """Comparisons of a probe: with the chosen text baseline, and with two controls."""
@@ -88,13 +92,20 @@ class Headline:
         return bool(_noisy(self.probes))
 
     @property
+    def one_sided(self) -> str:
+        """Classifiers of vectors that call more than 75 % of prompts one class."""
+        return ", ".join(_one_sided(self.probes, self.evaluation))
+
+    @property
     def verdict(self) -> Verdict:
         """The verdict."""
+        moved = _one_sided(self.probes, self.evaluation)
+        too_easy = self.noisy_controls or bool(set(moved) & set(WORDS))
         return judge(
             n_scenarios=self.median.n_scenarios,
             separated=self.significant and self.p_chance <= self.alpha,
-            p_beyond=math.nan if self.noisy_controls else self.p_beyond,
-            p_words=self.p_words,
+            p_beyond=math.nan if too_easy else self.p_beyond,
+            p_words=math.nan if "probe" in moved else self.p_words,
             alpha=self.alpha,
         )
 
@@ -207,6 +218,29 @@ def _noisy(probes: ProbeGrid) -> dict[str, float]:
     return {name: ratio for name, ratio in probes.scatter.items() if ratio > NOISY}
 
 
+def _one_sided(probes: ProbeGrid, evaluation: str) -> dict[str, float]:
+    """Share of prompts called the emotion, of classifiers of vectors whose threshold moved.
+
+    Both classes weigh the same; the median over the layers of the headline.
+    """
+    shares = {}
+    for name, correct in (
+        ("probe", probes.correct),
+        ("contextless", probes.contextless),
+        ("shuffled_words", probes.reordered),
+    ):
+        if correct is not None:
+            right, members = correct[evaluation], probes.contrast.is_emotion
+            decided = np.isfinite(right[0])
+            here, there = right[:, decided & members], right[:, decided & ~members]
+            if min(here.shape[1], there.shape[1]) >= MIN_UNITS:
+                called = (here.mean(axis=1) + 1 - there.mean(axis=1)) / 2
+                shares[name] = float(np.median(called))
+    return {
+        name: share for name, share in shares.items() if not ONE_SIDED <= share <= 1 - ONE_SIDED
+    }
+
+
 def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[Finding]:
     """Controls that are missing, not finite, or noisier than the prompts, by model."""
     without = pooling in ("mean_typical", "mean_response", "last_template")
@@ -223,6 +257,24 @@ def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[
             )
     for model in dict.fromkeys(each.model.model for each in probes):
         own = [each for each in probes if each.model.model == model]
+        for evaluation in EVALUATIONS:
+            moved = [
+                f"{each.contrast.emotion} ({each.site}): {name} {percent(share)}"
+                for each in own
+                if evaluation in each.correct
+                for name, share in _one_sided(each, evaluation).items()
+            ]
+            if moved:
+                yield Finding(
+                    code="one_sided_probe",
+                    severity="warning",
+                    where=model,
+                    message=f"{evaluation}: more than 75 % of prompts are called one class (share "
+                    f"called the emotion): {'; '.join(moved)}; the threshold does not carry over, "
+                    "and whether the order of the prompts does, balanced accuracy does not say, so "
+                    "that a verdict is not words_suffice because of such a probe, nor "
+                    "beyond_words because of such a control",
+                )
         for place in dict.fromkeys(each.site for each in own):
             broken = [each for each in own if each.site == place and each.nonfinite]
             if broken:

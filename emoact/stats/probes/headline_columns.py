@@ -117,8 +117,8 @@ MEASURES = (
     ),
     _headline(
         "detectable",
-        "True gain over words in balanced accuracy that is shown in at most 80 % of such data "
-        "sets, at alpha over the number of verdicts",
+        "True gain in balanced accuracy over all three that is shown in at most 80 % of such data "
+        "sets at alpha over the number of verdicts, the strictest level of Holm",
         formula="(t + 0.84) se, se the largest of the three",
     ),
     _headline(
@@ -133,6 +133,12 @@ MEASURES = (
         "A control scatters more than 1.2 times as much within classes as the prompts (median over "
         "dimensions and layers), so that no verdict is beyond_words",
         kind="bool",
+    ),
+    _headline(
+        "one_sided",
+        "Those of probe, contextless and shuffled_words that call less than 25 % or more than 75 % "
+        "of the prompts the emotion (classes weigh the same; median over the layers)",
+        kind="str",
     ),
     _headline(
         "verdict",

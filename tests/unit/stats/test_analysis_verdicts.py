@@ -22,7 +22,7 @@ SETTINGS = dataclasses.replace(
 N, LAYERS, WIDTH = 40, 4, 24
 CONTROLS = range(1 + LEAST_SHUFFLES)
 EMOTIONS = ("anger", "neutral")
-VOCABULARY = [f"word{i}" for i in range(60)]
+WORDS = 3000
 
 
 def plant(
@@ -99,31 +99,22 @@ def test_emotion_that_no_control_knows_is_beyond_words() -> None:
 
 
 def test_model_of_words_is_never_beyond_words() -> None:
+    # Each class prefers words of one kind. Nearly every word occurs once, so that no text baseline
+    # has read them; the model knows the kind of each from its first block on.
     said = []
-    for seed in range(4):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
-        vectors = rng.normal(size=(len(VOCABULARY), WIDTH))
-        chances = np.ones((2, len(VOCABULARY)))
-        chances[0, :10] *= 3
-        words = [
-            rng.choice(len(VOCABULARY), 8, p=chances[kind] / chances[kind].sum())
-            for kind in (0, 1)
-            for _ in range(N)
-        ]
-        mean = np.stack([vectors[own].mean(axis=0) for own in words])[:, None]
-
-        def pooled(rng: np.random.Generator = rng, mean: np.ndarray = mean) -> np.ndarray:
-            return np.asarray(mean + 0.1 * noise(rng))
-
-        found = analyse(
-            plant_beside(
-                pooled(),
-                [pooled() for _ in CONTROLS],
-                texts=[" ".join(VOCABULARY[word] for word in own) for own in words],
-            )
-        )
-        said += [row.verdict for row in headline(found)]
-    assert "beyond_words" not in said
+        kind = rng.permutation(WORDS) < WORDS // 2
+        vectors = rng.normal(size=(WORDS, LAYERS, WIDTH))
+        vectors[:, 1:, 0] += np.where(kind, 3.0, -3.0)[:, None]
+        odds = np.stack([np.where(kind, 4, 1), np.where(kind, 1, 4)]) / (2.5 * WORDS)
+        words = [rng.choice(WORDS, 6, p=odds[own]) for own in (0, 1) for _ in range(N)]
+        mean = np.stack([vectors[own].mean(axis=0) for own in words])
+        pooled = [mean + 0.1 * noise(rng) for _ in (None, *CONTROLS)]
+        texts = [" ".join(f"word{word}" for word in own) for own in words]
+        said += headline(analyse(plant_beside(pooled[0], pooled[1:], texts=texts)))
+    assert all(row.text_difference_low > 0 for row in said)
+    assert "beyond_words" not in {row.verdict for row in said}
 
 
 def test_words_do_not_suffice_where_the_gain_is_far_above_the_margin() -> None:
@@ -252,6 +243,37 @@ def test_controls_that_are_noisier_than_the_prompts_give_no_verdict_beyond_words
     assert row.p_beyond <= 0.05
     ratios = [float(each) for each in re.findall(r"\d\.\d", noisy[0].message)]
     assert ratios == pytest.approx([3, 3], abs=0.15)
+
+
+def test_threshold_that_does_not_carry_over_is_found_and_no_proof_that_words_suffice() -> None:
+    rng = np.random.default_rng(32)
+    is_emotion, is_implicit = np.arange(2 * N) < N, np.arange(2 * N) % 2 == 1
+    vectors = noise(rng)
+    # Prompts of either kind are told apart without an error, at another threshold.
+    vectors[:, 1:, 0] += (4.0 * np.where(is_emotion, 1, -1) - 4.5 * is_implicit)[:, None]
+    known = np.where(rng.random(2 * N) < 0.9, is_emotion, ~is_emotion)
+    controls = [noise(rng) for _ in CONTROLS]
+    for control in controls:
+        control[:, 1:, 3] += 3 * np.where(known, 1, -1)[:, None]
+    units = [
+        dataclasses.replace(
+            unit,
+            prompts=tuple(
+                dataclasses.replace(prompt, subset="implicit" if row % 2 else "explicit")
+                for row, prompt in enumerate(unit.prompts)
+            ),
+        )
+        for unit in plant_beside(vectors, controls)
+    ]
+    found = analyse(units)
+    (row,) = (row for row in headline(found) if row.evaluation == "explicit_to_implicit")
+    assert (row.one_sided, row.verdict) == ("probe", "inconclusive")
+    # The accuracies alone would have said words_suffice.
+    assert max(row.p_chance, row.p_words) <= 0.05
+    (finding,) = (each for each in found.findings if each.code == "one_sided_probe")
+    assert "explicit_to_implicit" in finding.message
+    assert "anger (resid_pre): probe" in finding.message
+    assert "more than 75 % of prompts one class" in sentences_of(found)["m0"]
 
 
 def test_verdicts_are_corrected_for_one_another_by_holm() -> None:

@@ -14,6 +14,8 @@ import pytest
 from scipy.stats import binom, ttest_rel
 
 from emoact.stats.design import Design, contrast_against, design_of
+from emoact.stats.directions.contrast import make_contrast
+from emoact.stats.distances.distances import LARGEST_SE, EmotionPair, measure_pair
 from emoact.stats.full import analyse_grid
 from emoact.stats.null.permutation import (
     max_statistic_test,
@@ -29,6 +31,7 @@ from emoact.stats.products import (
     contrast_product,
     inverse_noise,
     inverse_sd,
+    share_vectors,
 )
 from tests.support.planted_features import QUICK, noise, units_of
 
@@ -203,6 +206,25 @@ def test_opposite_weak_directions_are_not_read_as_alike() -> None:
         classes["anger"][:, :, 0] -= 0.5
         shown += distances(classes)["cv_cosine"].dropna().tolist()
     assert all(value < 0 for value in shown)
+
+
+def test_weak_directions_in_steep_noise_show_no_cosine_of_their_shared_reference() -> None:
+    n, width, read = 25, 48, []
+    sd = np.arange(1, width + 1) ** -0.75
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(width, 2)))[0].T
+    effects = 0.35 * np.array([[1, 0], [-0.5, np.sqrt(0.75)], [0, 0]]) @ basis
+    design = design_of(
+        np.repeat(["joy", "anger", "neutral"], n).tolist(), [*map(str, range(n))] * 3
+    )
+    first, second = (make_contrast(design, name, QUICK) for name in ("joy", "anger"))
+    for seed in range(60):
+        x = noise([14, seed], 3 * n, width=width) * sd + effects.repeat(n, axis=0)[:, None]
+        pair = EmotionPair(first=first, second=second, groups=None)
+        found = measure_pair(pair, design, share_vectors(design, x.astype(np.float32)))
+        if found.cv_se[0] <= LARGEST_SE and np.isfinite(found.cv_cosine[0]):
+            read.append((found.cv_cosine[0] + 0.5) / found.cv_se[0])
+    # Their cosine is -.5. Where the reference makes both long, it also makes them alike.
+    assert sum(error > 1.96 for error in read) <= 1
 
 
 def test_opposite_strong_directions_are_shown_and_opposite() -> None:
