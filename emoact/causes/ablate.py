@@ -22,7 +22,7 @@ from emoact.causes.steer import SITE
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
-from emoact.models.alike import ModelRequest
+from emoact.models.alike import ModelRequest, installed_source
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
@@ -229,7 +229,8 @@ def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
 
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
     layers = settings.at or tuple(range(settings.layer))
-    n_heads = int(units[0].metadata.get("n_heads") or 1) if "head" in settings.parts else 0
+    shape = installed_source(model).shape if "head" in settings.parts else None
+    n_heads = 0 if shape is None else shape.n_heads
     joint = "directions" in settings.parts
     of_layer = len(set(settings.parts) - {"head", "directions"}) + n_heads
     share = 1 - settings.train_share

@@ -17,7 +17,14 @@ from emoact.causes.chosen import (
     unit_digest,
 )
 from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.prepared import Prepared, prepared, result_of, run_name, time_of
+from emoact.causes.prepared import (
+    Prepared,
+    multiplied,
+    prepared,
+    result_of,
+    run_name,
+    time_of_passes,
+)
 from emoact.causes.saved import SavedCause, saved_causes
 from emoact.decode import encode
 from emoact.jobs.controls import model_of
@@ -157,7 +164,7 @@ def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
     n_tokens = sum(sum(unit.lengths) for unit in units)
     n_prompts = sum(unit.n_samples for unit in units)
-    took = time_of(float(n_tokens), model)
+    took = time_of_passes(n_tokens * multiplied(units[0], 0), model)
     return f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
 
 
