@@ -144,10 +144,10 @@ def test_the_command_gives_what_plain_hugging_face_gives(
             assert message in capsys.readouterr().err
         capsys.readouterr()
         assert main([*asked, "--json"]) == 0
-    said = capsys.readouterr()
-    found = json.loads(said.out)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     rows = found["ablations"]
-    assert f"About {len(rows)} ablations" in said.err
+    assert f"About {len(rows)} ablations" in printed.err
     assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS) + 1
     for row in rows:
         assert row["total"] == pytest.approx(row["direct"] + row["repair"])
