@@ -161,6 +161,8 @@ class Contributions:
     Attributes:
         table: `Terms.components` with `contrast`, `low`, `high`, `chance` (its mean over
             relabellings) and `p`.
+        by_layer: `component`, `layer`, `sum`, `low`, `high`: the heads, the MLP and the bias of
+            each layer together.
         direction: Mean over the emotion's prompts minus mean over neutral ones.
         gap: Largest difference over prompts between the sum of the contributions and the projection
             of the stream, as a share of the largest contribution of a prompt.
@@ -168,6 +170,7 @@ class Contributions:
     """
 
     table: pd.DataFrame
+    by_layer: pd.DataFrame
     direction: Float64[np.ndarray, " d_model"]
     gap: float
     values: Float64[np.ndarray, "prompt component"]
@@ -229,10 +232,20 @@ def contributions(
     )
     return Contributions(
         table=table,
+        by_layer=_by_layer(table, drawn),
         direction=direction,
         gap=float(gap / np.abs(values).max()),
         values=values,
     )
+
+
+def _by_layer(table: pd.DataFrame, drawn: Float64[np.ndarray, "draw component"]) -> pd.DataFrame:
+    """Sums over the components of a kind at each layer, with the intervals of these sums."""
+    groups = table.groupby(["component", "layer"])
+    sums = groups["contrast"].sum().rename("sum").reset_index()
+    places = [drawn[:, rows].sum(axis=1) for rows in groups.indices.values()]
+    low, high = percentile_interval(np.stack(places, axis=1))
+    return sums.assign(low=low, high=high)
 
 
 def _sides(labels: np.ndarray, used: np.ndarray) -> Float64[np.ndarray, "draw prompt"]:

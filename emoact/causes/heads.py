@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,6 +183,20 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     table = table.assign(**whole)
     order = table["contrast"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
+
+
+def layers_of(saved: SavedCause) -> pd.DataFrame:
+    """Sums over the heads, the MLP and the bias of each layer: `sum`, with `low` and `high`.
+
+    Without intervals where the result was computed before these were kept.
+    """
+    import pandas as pd
+
+    kept = pd.DataFrame(saved.found.get("by_layer"))
+    if len(kept):
+        return kept
+    groups = table_of(saved).groupby(["component", "layer"], dropna=False)
+    return groups["contrast"].sum().rename("sum").reset_index().assign(low=math.nan, high=math.nan)
 
 
 def prompts_of(saved: SavedCause) -> pd.DataFrame:

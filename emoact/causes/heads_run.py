@@ -64,6 +64,7 @@ def found_heads(asked: Loaded) -> dict[str, Any]:
         "gap": found.gap,
         "n_permutations": work.settings.n_permutations,
         "components": rows_of(found.table),
+        "by_layer": rows_of(found.by_layer),
         "by_prompt": _by_prompt(units, found),
     }
 

@@ -43,6 +43,7 @@ _SYMBOLS: Mapping[str, Any] = {
     "triangle-up": "^",
     "square": "s",
     "diamond": "D",
+    "diamond-tall": "d",
     "cross": "P",
     "star": "*",
     "pentagon": "p",

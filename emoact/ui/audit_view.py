@@ -110,7 +110,8 @@ def _table(checks: Sequence[Check], alt: str) -> None:
         st.table(pd.DataFrame(rows), hide_index=True, border="horizontal", alt=alt)
         return
     for row in rows:
-        figures = ", ".join(f"{name} {row[name]}" for name in ("accuracy", "chance", "p"))
+        known = (name for name in ("accuracy", "chance", "p") if row[name] != numbers.MISSING)
+        figures = ", ".join(f"{name} {row[name]}" for name in known)
         st.markdown(f"**{row['aspect']}**: {row['verdict']} ({figures})")
         st.caption(row["what was found"])
 

@@ -67,20 +67,50 @@ export default function ({ setStateValue, data, parentElement }) {
   if (parentElement.scheme) parentElement.scheme.onchange = null
   const scheme = parentElement.scheme = window.matchMedia("(prefers-color-scheme: dark)")
   scheme.onchange = () => setTimeout(() => setStateValue("dark", scheme.matches), 50)
+  // Streamlit's list of pages has headings between its entries, which no list may have.
+  const group = () => {
+    for (const list of document.querySelectorAll("[data-testid=stSidebarNavItems]")) {
+      list.setAttribute("role", "none")
+      for (const part of list.children) {
+        part.setAttribute("role", "group")
+        part.setAttribute("aria-label", part.querySelector("header p")?.textContent ?? "Pages")
+        part.querySelectorAll("li").forEach(entry => entry.setAttribute("role", "none"))
+      }
+    }
+  }
+  const sidebar = document.querySelector("[data-testid=stSidebar]")
+  if (sidebar && !sidebar.grouped) {
+    sidebar.grouped = new MutationObserver(group)
+    sidebar.grouped.observe(sidebar, { childList: true, subtree: true })
+  }
+  group()
 }
 """
 _measure_width = st.components.v2.component("emoact_width", html="<span></span>", js=_MEASURE)
 
 
 def measure_width() -> None:
-    """Draw the page once more on the screen of a phone, and when the system changes its scheme."""
+    """Draw the page once more on the screen of a phone, and when the system changes its scheme.
+
+    The same script makes groups of the list of pages.
+    """
     _measure_width(
         key=_WIDTH,
         data={"narrow": is_narrow()},
         height=1,
-        on_narrow_change=lambda: None,
-        on_dark_change=lambda: None,
+        on_narrow_change=keep_choices,
+        on_dark_change=keep_choices,
     )
+
+
+def keep_choices() -> None:
+    """Send the values of widgets of several options again, with the page that is drawn once more.
+
+    The first drawing is cut short; what its widgets began with may not have reached the browser.
+    """
+    for key, value in list(st.session_state.items()):
+        if value and isinstance(value, list) and all(isinstance(each, str) for each in value):
+            st.session_state[key] = value
 
 
 def is_narrow() -> bool:

@@ -19,6 +19,8 @@ _REFERENCES = ("muted", "null", "axis", "page")
 """Colours of what is no figure of the model itself."""
 _SHIFT = 0.17
 """Of a row."""
+_SHAPE = "diamond-tall"
+"""Markers of the second model; open and filled ones mean what they mean in the first."""
 Show = Callable[[Analysed, Choice], Shown]
 Answer = Callable[[Analysed, Choice, Shown], Sequence[str]]
 
@@ -45,7 +47,14 @@ def of_both(show: Show, *, stacked: bool = False) -> Show:
         stacked: The second one has panels of its own below those of the first, as its axes or
             cells are its own.
     """
-    join, where = (_below, "Below") if stacked else (_laid_over, "In the second colour")
+    join, where = (
+        (_below, "Below")
+        if stacked
+        else (
+            _laid_over,
+            "Grey marks and levels are of this model; in the second colour, with diamonds",
+        )
+    )
 
     def shown(source: Analysed, choice: Choice) -> Shown:
         first = show(source, choice)
@@ -142,7 +151,7 @@ def _laid_over(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
             kind="line" if line else "marker",
             colour=colour,
             dash="dash",
-            symbol="circle-open",
+            symbol=_SHAPE,
         ),
     ]
     return dataclasses.replace(
@@ -190,15 +199,15 @@ def _is_figure(mark: Mark) -> TypeGuard[Band | Line | Points]:
 
 
 def _as_second(mark: Band | Line | Points, name: str, colour: Colour) -> Mark:
-    """The same mark in the colour of the second model."""
+    """The same mark in the colour and with the markers of the second model."""
     if isinstance(mark, Line):
-        # Where markers say something they go on saying it.
-        filled = mark.filled or [False] * len(list(mark.x))
         return dataclasses.replace(
-            mark, colour=colour, name=name, dash="dash", filled=filled, legend=False
+            mark, colour=colour, name=name, dash="dash", symbol=mark.symbol and _SHAPE, legend=False
         )
     if isinstance(mark, Points):
-        return dataclasses.replace(mark, colour=colour, name=name, filled=False)
+        # A cross says that a value cannot be, in either model.
+        symbol = mark.symbol if mark.symbol == "x" else _SHAPE
+        return dataclasses.replace(mark, colour=colour, name=name, symbol=symbol)
     return dataclasses.replace(mark, colour=colour)
 
 

@@ -209,8 +209,7 @@ def _key(measure: str, drawn: pd.DataFrame) -> list[Key]:
             Key(name="plain cosine of noise", kind="line", dash="dot"),
         ]
     if drawn["twin_differs"].any():
-        name = "z-scored twin differs by > .2"
-        key.append(Key(name=name, kind="marker", colour="accent", symbol="circle-open"))
+        key.append(Key(name="z-scored twin differs by > .2", kind="marker", symbol="circle-open"))
     return key
 
 

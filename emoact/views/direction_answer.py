@@ -33,16 +33,22 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
         presence_sentence(headline, strength, reference, 1 / (1 + settings.n_permutations)),
-        verdict_sentence(headline[headline["site"].isin(list(choice["site"]))]),
+        verdict_sentence(headline[headline["site"].isin(_told_sites(choice))]),
         length_sentence(strength),
     ]
 
 
-def separation_answer(source: Analysed, choice: Choice, shown: Shown) -> list[str]:
-    """The same, and the probes of the chosen evaluation beside words alone with their figures."""
+def separation_answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
+    """The probes of the chosen evaluation beside words alone, with their figures."""
     headline = source.rows("headline", model=choice["model"])
-    own = headline[headline["site"].isin(list(choice["site"]))].to_dict("records")
-    return [*answer(source, choice, shown), *probe_sentences(own, md, choice["evaluation"])]
+    own = headline[headline["site"].isin(_told_sites(choice))].to_dict("records")
+    return probe_sentences(own, md, choice["evaluation"])
+
+
+def _told_sites(choice: Choice) -> list[str]:
+    """Sites of which sentences tell: beside another model the first; chart and table have all."""
+    sites = list(choice["site"])
+    return sites if choice.get("beside", "none") == "none" else sites[:1]
 
 
 def verdict_sentence(headline: pd.DataFrame) -> str:

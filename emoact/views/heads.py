@@ -10,7 +10,7 @@ import pandas as pd
 
 from emoact.causes.chosen import direction_words
 from emoact.causes.contributions import Target
-from emoact.causes.heads import ALPHA, N_LARGEST, name_of, table_of
+from emoact.causes.heads import ALPHA, N_LARGEST, layers_of, name_of, table_of
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.decode import decode
@@ -18,7 +18,21 @@ from emoact.host.client import Looked
 from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
 from emoact.views.apart import Apart
-from emoact.views.chart import Axis, Cells, Chart, Key, Line, Panel, Points, span
+from emoact.views.chart import (
+    Axis,
+    Band,
+    Cells,
+    Chart,
+    Colour,
+    Dash,
+    Key,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    span,
+)
 from emoact.views.trajectory import Trajectory
 from emoact.views.view import Choice, Control, Remark, Shown, View
 
@@ -166,44 +180,49 @@ def show_map(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def by_layer(table: pd.DataFrame) -> pd.DataFrame:
-    """Sums over the components of a kind, layer by layer; the embedding has no layer."""
-    sums = table.groupby(["component", "layer"], dropna=False, sort=True)["contrast"].sum()
-    return sums.reset_index().rename(columns={"contrast": "sum"})
-
-
 def show_layers(source: Heads, choice: Choice) -> Shown:
     """What the heads and the MLP of each layer add."""
     saved = source.chosen(choice)
-    sums = by_layer(table_of(saved))
-    lines = []
-    for kind, dash, name in (
-        ("head", "solid", "all heads"),
-        ("mlp", "dash", "MLP"),
-        ("bias", "dot", "bias of attention"),
-    ):
+    sums = layers_of(saved)
+    bands, lines = list[Mark](), list[Mark]()
+    dashes: tuple[tuple[str, Dash, str, Colour], ...] = (
+        ("head", "solid", "all heads", "text"),
+        ("mlp", "dash", "MLP", "accent"),
+        ("bias", "dot", "bias of attention", "second"),
+    )
+    for kind, dash, name, colour in dashes:
         own = sums[sums["component"] == kind]
         if len(own):
+            layers = own["layer"].astype(int).tolist()
+            bands.append(Band(x=layers, low=own["low"], high=own["high"], colour=colour))
             lines.append(
                 Line(
-                    x=own["layer"].astype(int).tolist(),
+                    x=layers,
                     y=own["sum"].tolist(),
-                    colour="text" if kind == "head" else "accent",
-                    dash=dash,  # type: ignore[arg-type]
+                    colour=colour,
+                    dash=dash,
                     name=name,
                     symbol="circle" if kind == "head" else "square",
                     legend=True,
+                    data=own[["low", "high"]].to_numpy(dtype=float).tolist(),
+                    hover="%{y:,.3~r} (95 % %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})",
                 )
             )
+    has_bands = bool(sums["low"].notna().any())
     panel = Panel(
-        marks=lines,
+        marks=[Level(at=0.0, colour="axis", dash="solid"), *bands, *lines],
         x=Axis(title="layer", scale="layer"),
         y=Axis(title="contribution (model units)", zero=True),
     )
     return Shown(
         table=sums,
         chart=Chart(rows=[[panel]], heights=[360]) if lines else None,
-        caption=f"What heads and MLP of each layer add to the direction of {where(saved)}.",
+        caption=f"What heads and MLP of each layer add to the direction of {where(saved)}, "
+        + (
+            "with 95 % intervals over scenarios, the direction held."
+            if has_bands
+            else "without intervals: it was taken apart before they were kept."
+        ),
         name=f"components-{saved.id[:6]}",
     )
 

@@ -41,6 +41,10 @@ CELLS = Control[Activations](
     help="relative divides by the median of the layer, so that positions can be compared at every "
     "layer; raw has the norms themselves, of which the last layers are the largest.",
 )
+RAW_SCALE = dataclasses.replace(SCALE, when=lambda _source, choice: choice["cells"] == "raw")
+"""Ratios to the median are coloured by their logarithm, so that half is as far from 1 as twice."""
+_LEAST, _SHOWN = 2.0, 99
+"""Ratio at which the colours end at least, and percentile of the cells that they distinguish."""
 
 
 def grid_chart(
@@ -50,7 +54,8 @@ def grid_chart(
     column_title: str,
     title: str,
     hover: Sequence[str],
-    log: bool,
+    log: bool = False,
+    end: float | None = None,
 ) -> Chart:
     """Layers from bottom to top, positions or tokens from left to right.
 
@@ -61,6 +66,7 @@ def grid_chart(
         title: Quantity of the colours.
         hover: Words of each column in the hover.
         log: Colours by the logarithm; the hover has the norm itself.
+        end: Of ratios, the one at which the colours end above 1, and below it its inverse.
     """
     n_layers, n_columns = values.shape
     cells = Cells(
@@ -68,7 +74,10 @@ def grid_chart(
         x=list(range(n_columns)),
         y=list(range(n_layers)),
         title=title,
-        log=log,
+        log=log or end is not None,
+        diverging=end is not None,
+        low=end and 1 / end,
+        high=end,
         hover="layer %{y}, %{customdata[1]}: %{customdata[0]:,.4~r}",
         data=[list(hover)] * n_layers,
     )
@@ -100,9 +109,10 @@ def show(source: Activations, choice: Choice) -> Shown:
     (folder, site), emotion = one(choice), choice["emotion"]
     kind, units = KIND_TITLES[choice["norm"]], source.of_one(choice)
     rows = position_table(source, choice).frame(units) if units else pd.DataFrame()
-    chart = None
+    chart, end = None, None
     if len(rows):
         grid = of_layer(_grid(rows), choice)
+        end = last_ratio(grid, choice)
         counts = rows.groupby("position")["n"].first()
         chart = grid_chart(
             grid.to_numpy(),
@@ -112,13 +122,14 @@ def show(source: Activations, choice: Choice) -> Shown:
             hover=[
                 f"position {p}, {numbers.plural(int(counts[p]), 'prompt')}" for p in grid.columns
             ],
-            log=choice["scale"] == "log",
+            log=choice.get("scale") == "log",
+            end=end,
         )
     return Shown(
         table=rows,
         chart=chart,
         caption=f"Median {kind}{of_layer_words(choice)} of the {words(site)} by layer and "
-        f"position, over the prompts of {emotion} that are long enough.",
+        f"position, over the prompts of {emotion} that are long enough.{end_words(end)}",
         columns="norms_position",
         name=f"norms-by-position-{folder}-{site}",
     )
@@ -134,6 +145,23 @@ def of_layer(grid: pd.DataFrame, choice: Choice) -> pd.DataFrame:
 def of_layer_words(choice: Choice) -> str:
     """What `of_layer` divides by, for titles."""
     return " / median of the layer" if choice["cells"] == "relative" else ""
+
+
+def last_ratio(grid: pd.DataFrame, choice: Choice) -> float | None:
+    """The ratio at which the colours end; None of raw norms."""
+    ratios = grid.to_numpy()
+    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+    if choice["cells"] == "raw" or not len(ratios):
+        return None
+    return max(_LEAST, float(np.exp(np.percentile(np.abs(np.log(ratios)), _SHOWN))))
+
+
+def end_words(end: float | None) -> str:
+    """Sentence of a caption on where the colours end."""
+    if end is None:
+        return ""
+    shown = f"{end:.2g}"
+    return f" The colours part at the median and end at {shown} times and at 1/{shown} of it."
 
 
 def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:
@@ -163,7 +191,7 @@ HEATMAP = View[Activations](
     page="activations",
     title="Norms by layer and position",
     question="At which layers and positions are the activations large?",
-    controls=(MODELS, SITES, NORM, SCALE, CELLS, FIRST, _EMOTION),
+    controls=(MODELS, SITES, NORM, CELLS, RAW_SCALE, FIRST, _EMOTION),
     single=("model", "site"),
     show=show,
     answer=answer,

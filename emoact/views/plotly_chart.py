@@ -100,12 +100,12 @@ def figure(
 
 def _stacked(chart: Chart) -> Chart:
     """The same panels, one below the other."""
-    usual = _HEIGHT_SOLID if chart.solid else _HEIGHT
-    heights = list(chart.heights) or [usual] * len(chart.rows)
     return dataclasses.replace(
         chart,
         rows=[[panel] for row in chart.rows for panel in row],
-        heights=[height for row, height in zip(chart.rows, heights, strict=True) for _ in row],
+        heights=[
+            height for row, height in zip(chart.rows, chart.heights, strict=False) for _ in row
+        ],
     )
 
 
@@ -180,6 +180,8 @@ def _cubes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str
     scenes: dict[str, Any] = {}
     traces, titles = list[Trace](), []
     width, height = 1 / max(map(len, rows)), 1 / len(rows)
+    # A cube is as wide as it is high.
+    usual = min(_HEIGHT_SOLID, round(1.05 * page * width))
     places = [(panel, x, y) for y, row in enumerate(rows) for x, panel in enumerate(row)]
     for number, (panel, x, y) in enumerate(places):
         left, top = x * width, 1 - y * height
@@ -208,7 +210,7 @@ def _cubes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str
     return traces, {
         **scenes,
         "annotations": titles,
-        "height": sum(chart.heights or [_HEIGHT_SOLID] * len(rows)) + above,
+        "height": sum(chart.heights or [usual] * len(rows)) + above,
         "margin": {"l": 8, "r": 8, "t": above, "b": 12},
         "legend": _legend(page),
     }

@@ -37,6 +37,8 @@ _GLYPHS: Mapping[str, str] = {
     "pentagon": "⬟", "hexagon": "⬢", "triangle-down": "▼", "x": "✖", "triangle-right": "▶",
     "triangle-left": "◀",
 }  # fmt: skip
+_BAR = 250
+"""Pixels of a colour bar: those of the lowest grid, also beside many panels."""
 _LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
 """Share of the largest value from which a diverging colour needs words in the page's colour."""
 _IN_SPACE = {"circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond"}
@@ -320,8 +322,16 @@ def colour_bar(cells: Sequence[Cells], paint: Paint) -> dict[str, Any]:
             "title": {"text": plain(title), "side": "right", "font": {"size": 12}},
             "tickfont": {"size": 12, "color": INK[paint.scheme].muted},
             "thickness": 12,
+            "lenmode": "pixels",
+            "len": _BAR,
+            "y": 1,
+            "yanchor": "top",
             "outlinewidth": 0,
-            **(log_ticks(values, exponents=True) if first.log else {"tickformat": ",.3~r"}),
+            **(
+                log_ticks([low, high] if values else [], exponents=True)
+                if first.log
+                else {"tickformat": ",.3~r"}
+            ),
         },
     }
 

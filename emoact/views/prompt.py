@@ -18,7 +18,6 @@ from emoact.views.activations import (
     MODELS,
     NORM,
     RESPONSE_TOKENS,
-    SCALE,
     SITES,
     TEMPLATE_TOKENS,
     Activations,
@@ -27,7 +26,15 @@ from emoact.views.activations import (
     one,
     token_label,
 )
-from emoact.views.heatmap import CELLS, grid_chart, of_layer, of_layer_words
+from emoact.views.heatmap import (
+    CELLS,
+    RAW_SCALE,
+    end_words,
+    grid_chart,
+    last_ratio,
+    of_layer,
+    of_layer_words,
+)
 from emoact.views.text import md, mono
 from emoact.views.view import Choice, Control, Remark, Shown, View
 
@@ -63,13 +70,14 @@ def show(source: Activations, choice: Choice) -> Shown:
     (folder, site), unit = one(choice), _unit(source, choice)
     prompt, kind = choice["prompt"], KIND_TITLES[choice["norm"]]
     rows = prompt_table(source, choice).frame([unit]) if unit and prompt else pd.DataFrame()
-    chart = None
+    chart, end = None, None
     if len(rows):
         tokens = rows[rows["layer"] == rows["layer"].iloc[0]]
         parts = tokens["part"] if "part" in tokens else [""] * len(tokens)
-        values = pd.DataFrame(rows["value"].to_numpy().reshape(-1, len(tokens)))
+        values = of_layer(pd.DataFrame(rows["value"].to_numpy().reshape(-1, len(tokens))), choice)
+        end = last_ratio(values, choice)
         chart = grid_chart(
-            of_layer(values, choice).to_numpy(),
+            values.to_numpy(),
             columns=[
                 token_label(text, part=part)
                 for text, part in zip(tokens["token"], parts, strict=True)
@@ -82,14 +90,15 @@ def show(source: Activations, choice: Choice) -> Shown:
                     tokens["position"], tokens["token"], parts, strict=True
                 )
             ],
-            log=choice["scale"] == "log",
+            log=choice.get("scale") == "log",
+            end=end,
         )
     return Shown(
         table=rows,
         chart=chart,
         caption=f"{kind}{of_layer_words(choice)} of the {words(site)} of every "
         f"{'' if choice['first'] else 'content '}token of prompt {prompt} ({choice['emotion']}) by "
-        "layer." + _brackets(rows),
+        f"layer.{end_words(end)}{_brackets(rows)}",
         columns="norms_token",
         name=f"prompt-{folder}-{site}-{prompt}",
     )
@@ -132,7 +141,7 @@ PROMPT_VIEW = View[Activations](
     page="activations",
     title="Tokens of one prompt",
     question="Which tokens of this prompt carry the norm, and in which dimensions?",
-    controls=(MODELS, SITES, NORM, SCALE, CELLS, FIRST, EMOTION, PROMPT),
+    controls=(MODELS, SITES, NORM, CELLS, RAW_SCALE, FIRST, EMOTION, PROMPT),
     single=("model", "site"),
     show=show,
     answer=answer,

@@ -91,7 +91,7 @@ def chart(drawn: pd.DataFrame, axes: pd.DataFrame, fitted: pd.DataFrame, *, soli
         )
     return Chart(
         rows=[panels],
-        heights=[_HEIGHT + 130 * solid],
+        heights=[] if solid else [_HEIGHT],
         share_y=False,
         gap=0.09,
         unified=False,

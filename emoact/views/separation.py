@@ -248,7 +248,8 @@ def _whole(whole: pd.DataFrame, emotion: str, titles: Mapping[str, str], x: Axis
                     opacity=1.0,
                 )
             )
-    return Panel(marks=marks, x=x, y=Axis(scale="category", categories=list(titles.values())))
+    y = Axis(scale="category", categories=list(titles.values()))
+    return Panel(emotions=[emotion], title="middle half of layers", marks=marks, x=x, y=y)
 
 
 def evaluations(source: Analysed, _: Choice) -> list[str]:

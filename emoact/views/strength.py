@@ -9,6 +9,7 @@ import pandas as pd
 from emoact import sites as known
 from emoact.measures import Measure
 from emoact.models.registry import display_name
+from emoact.numbers import plural
 from emoact.stats import catalogue
 from emoact.views.analysed import (
     MODEL,
@@ -58,7 +59,9 @@ TERMS = {
     "dominates (Walther et al. 2016).",
     "significant": "a filled marker: this layer of this emotion is significant, with at most a 5 % "
     "chance of any false marker over all layers, sites, emotions and models. The p-value is that "
-    "of the maximum over layers and sites, times the number of emotions and models.",
+    "of the maximum over layers and sites, times the number of emotions and models. The test "
+    "divides every dimension by its noise, as cv_normalised does: where few dimensions carry the "
+    "norm, a filled marker may lie inside the grey band of another measure.",
 }
 
 
@@ -149,8 +152,21 @@ def show(source: Analysed, choice: Choice) -> Shown:
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
-        caption=f"{figure}; {display_name(choice['model'])}, {sites_words(choice)}.",
+        caption=f"{figure}; {display_name(choice['model'])}, {sites_words(choice)}."
+        + _inside_sentence(drawn),
         name=f"strength-{measure.name}-{choice['model']}",
+    )
+
+
+def _inside_sentence(drawn: pd.DataFrame) -> str:
+    """What filled markers inside the grey band mean; empty where there is none."""
+    inside = drawn["value"].between(drawn["null_low"], drawn["null_high"])
+    n = int((inside & drawn["significant"].astype(bool)).sum())
+    if not n:
+        return ""
+    return (
+        f" {plural(n, 'filled marker lies', 'filled markers lie')} inside the grey band: the test "
+        "divides every dimension by its noise, and this measure does not."
     )
 
 

@@ -16,6 +16,7 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
 PLAIN, OTHER = "gpt2", "gpt2~~no-bos"
+SHOWN = "GPT-2 · no BOS"
 NO_BOS = {
     "model_name": PLAIN,
     "bos": {"policy": "none", "prepended": False, "token": None, "token_id": None},
@@ -48,7 +49,7 @@ def test_norms_draw_both_configurations_by_what_differs(results: Path) -> None:
     app = open_page("activations", model=[PLAIN, OTHER])
     titles = " ".join(a["text"] for a in figure(app)["layout"]["annotations"])
     assert "GPT-2</b>" in titles
-    assert "GPT-2 · no BOS" in titles
+    assert SHOWN in titles
     assert set(app.dataframe[0].value["model"]) == {PLAIN, OTHER}
 
 
@@ -68,12 +69,19 @@ def test_a_second_configuration_is_drawn_in_the_panels_of_the_first(
     lines = [
         np.array(trace["y"], dtype=float)
         for trace in figure(app)["data"]
-        if trace.get("name") == "GPT-2 · no BOS" and len(trace["x"]) == len(values)
+        if trace.get("name") == SHOWN and len(trace["x"]) == len(values)
     ]
     assert any(np.allclose(line, values, equal_nan=True) for line in lines)
+    if view == "separation":
+        # Below, every emotion has the probes of its own.
+        points = [t["x"] for t in figure(app)["data"] if "error_x" in t and t["name"] == SHOWN]
+        whole = table[(table["model"] == OTHER) & table["classifier"].str.startswith("probe ")]
+        by_emotion = whole.groupby("emotion")["balanced_accuracy"].agg(sorted)
+        assert len(set(map(tuple, by_emotion))) > 1
+        assert sorted(map(sorted, points)) == sorted(by_emotion)
     # The panels of the first model keep their marks.
     assert len(figure(alone)["data"]) < len(figure(app)["data"])
-    assert "**GPT-2 · no BOS:**" in words(app)
+    assert f"**{SHOWN}:**" in words(app)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_distances_of_a_second_configuration_are_drawn_with_those_of_the_first(
     alone = figure(open_page(page, **asked, model=OTHER))
     app = open_page(page, **asked, model=PLAIN, beside=OTHER)
     assert set(app.dataframe[0].value["model"]) == {PLAIN, OTHER}
-    assert "GPT-2 · no BOS" in words(app)
+    assert SHOWN in words(app)
     values = {"cosines": "y", "pairs": "x", "matrix": "z", "prompts": "x"}[view]
 
     def drawn(chart: dict[str, Any]) -> list[list[float]]:

@@ -49,6 +49,10 @@ def test_every_view_of_a_result_is_drawn(results: Path) -> None:
         app = open_page("heads", view=view)
         assert "random weights, which say nothing about emotion" in words(app)
         rows[view] = len(app.dataframe[0].value)
+        if view == "components":
+            # Bands of the sums over heads and of the MLPs, which no component alone has.
+            bands = [each for each in figure(app)["data"] if each.get("fill") == "toself"]
+            assert [max(band["y"]) for band in bands] == [2.3, 1.4]
     assert rows == {"heads": 4, "components": 5, "largest": 7}
     # Below the largest components stand their contributions to every prompt.
     by_prompt = app.dataframe[1].value

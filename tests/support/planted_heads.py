@@ -58,6 +58,16 @@ def plant_heads(
         "gap": 1e-7,
         "n_permutations": 2000,
         "components": components,
+        "by_layer": [
+            {"component": kind, "layer": layer, "sum": total, "low": total - 0.2, "high": total + 1}
+            for kind, layer, total in (
+                ("embedding", None, 0.1),
+                ("head", 0, -0.1),
+                ("head", 1, 1.3),
+                ("mlp", 0, 0.4),
+                ("mlp", 1, 0.3),
+            )
+        ],
         "by_prompt": {
             "emotion": [emotion, emotion, "neutral"],
             "prompt": [f"{emotion}-0", f"{emotion}-1", "neutral-0"],

@@ -61,17 +61,22 @@ def test_a_head_that_writes_the_direction_is_found_with_its_share() -> None:
     assert found.gap < 1e-6
 
 
-def test_a_dead_head_contributes_nothing() -> None:
+def test_dead_heads_contribute_nothing_and_leave_their_layer_to_the_last_one() -> None:
     terms = planted(12, seed=4, layer=0, head=0, size=10.0)
     output = [each.copy() for each in terms.output]
-    output[1][:D_HEAD] = 0.0
+    output[1][: (N_HEADS - 1) * D_HEAD] = 0.0
     terms = summed(dataclasses.replace(terms, output=output))
 
-    table = contributions(terms, matched_design(), "joy", FAST).table
-    dead = table[(table["component"] == "head") & (table["layer"] == 1) & (table["head"] == 0)]
+    found = contributions(terms, matched_design(), "joy", FAST)
+    own = found.table[(found.table["component"] == "head") & (found.table["layer"] == 1)]
+    dead, alive = own[own["head"] < N_HEADS - 1], own[own["head"] == N_HEADS - 1]
 
-    assert dead[["contrast", "low", "high"]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
-    assert dead["p"].tolist() == [1.0]
+    assert not dead[["contrast", "low", "high"]].to_numpy().any()
+    assert set(dead["p"]) == {1.0}
+    sums = found.by_layer[(found.by_layer["component"] == "head") & (found.by_layer["layer"] == 1)]
+    np.testing.assert_allclose(
+        sums[["sum", "low", "high"]], alive[["contrast", "low", "high"]], rtol=1e-12
+    )
 
 
 def test_noise_has_no_significant_component_more_often_than_stated() -> None:
