@@ -25,7 +25,10 @@ _FRAMED = "framed"
 _KNOWN = "password-known"
 _COOKIE = "emoact"
 _PAUSE_S = 1.0
-_SELECTED = '[data-testid="stButtonGroup"] button[data-selected="true"] *'
+_SELECTED = (
+    '[data-testid="stButtonGroup"] button[data-selected="true"] *,'
+    '[data-testid="stSliderThumbValue"]'
+)
 _PAGES = (
     ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
     ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),
@@ -91,7 +94,7 @@ def open_frame() -> Page:
 
 
 def _light_selected() -> None:
-    """Give selected options of a dark page a contrast of 4.5; their colour is also of buttons."""
+    """Give what is selected on a dark page a contrast of 4.5; buttons have its colour too."""
     colour = f"light-dark({INK['light'].accent}, {INK['dark'].accent})"
     st.html(f"<style>{_SELECTED} {{ color: {colour} !important; }}</style>")
 

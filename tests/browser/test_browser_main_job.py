@@ -90,8 +90,12 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     page.get_by_role("button", name="Look at the sentence").click()
     # The model is there already.
     expect(nearest).to_contain_text("lies closest to apology", timeout=10_000)
+    expect(page).to_have_url(re.compile("sentence-text=I\\+am\\+sorry"))
     window.settled()
     window.shoot("activations-sentence-light")
+    page.get_by_label("Sentence", exact=True).fill("word " * 900)
+    page.get_by_role("button", name="Look at the sentence").click()
+    expect(page.get_by_text("4,499 characters; at most 2,000")).to_be_visible()
 
     dark = visit("dark", 1920)
     dark.open(f"{server.url}/activations?model=smollm2-135m&scale=log&first=true")

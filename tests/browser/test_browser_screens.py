@@ -1,18 +1,21 @@
 """Screens that are narrow or dark, models with long names, values and addresses that cannot be."""
 
+import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from emoact.report.making import make_report
+from tests.support.packaged import write_gguf
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_causes import plant_steering
 from tests.support.planted_heads import plant_heads
-from tests.support.planted_scenarios import plant_scenarios
+from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.server import Server, serving
 from tests.support.visitor import Visitor
 
@@ -74,6 +77,16 @@ def luminance(rgb: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def contrast(*colours: str) -> float:
+    """Contrast of two colours (WCAG 2.2)."""
+    dark, light = sorted(map(luminance, colours))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def colour_of(element: Locator, what: str = "color") -> str:
+    return str(element.evaluate(f"element => getComputedStyle(element).{what}"))
+
+
 def drawn(visitor: Visitor, address: str) -> Page:
     page = visitor.open(address)
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
@@ -106,6 +119,10 @@ def test_no_words_of_a_chart_overlap_and_no_value_is_impossible(
         if view in ("distances", "across_models"):
             assert page.evaluate(IMPOSSIBLE) == [], view
         assert page.evaluate(FITS), view
+        if view == "distances?view=matrix":
+            layer = page.get_by_test_id("stSliderThumbValue")
+            paper = page.locator("[data-testid=stApp]")
+            assert contrast(colour_of(layer), colour_of(paper, "backgroundColor")) > 4.5
     page = drawn(window, f"{named.url}/distances?view=prompts&axes=3")
     scenes = page.evaluate(
         """() => {
@@ -141,6 +158,86 @@ def test_a_report_shows_its_verdicts_beside_long_names_and_an_unknown_page_is_na
         assert box["x"] + box["width"] <= 1280
     page.goto(f"{named.url}/no-such-page")
     expect(page.get_by_text("does not seem to exist")).to_be_visible()
+
+
+def header_of_a_model_file(window: Visitor, server: Server) -> None:
+    """A click on Extract does not read the 262,144 tokens of a GGUF file again."""
+    path = write_gguf(server.results.parent / "large.gguf", n_tokens=1 << 18)
+    page = window.page
+    page.goto(f"{server.url}/extract?models={path}")
+    expect(page.get_by_text("has to be converted first").first).to_be_visible(timeout=120_000)
+    window.settled()
+    page.get_by_role("button", name="anger").click()
+    # Read anew at each click it would take longer than any expectation waits.
+    expect(page.get_by_role("button", name=re.compile("^Extract 150 prompts"))).to_be_visible()
+
+
+def draws_of_a_caption(window: Visitor, server: Server) -> None:
+    """The caption counts the draws of its own null, not those of another test."""
+    page = window.open(f"{server.url}/across_models?measure=score_corr")
+    words = page.locator(".js-plotly-plot .annotation-text").last
+    expect(words).to_contain_text(f"re-paired {FAST.n_pairings} times")
+
+
+def copied_folder(window: Visitor, server: Server) -> None:
+    """A copy has later times and the same content."""
+    for path in (server.results / "activations").rglob("*.pkl"):
+        os.utime(path, (time.time() + 3600,) * 2)
+    page = window.open(f"{server.url}/directions")
+    expect(page.get_by_text("since this analysis was made")).to_have_count(0)
+
+
+def sentence_of_a_model_file(window: Visitor, server: Server) -> None:
+    """The path of a GGUF model is asked for where nothing on disk says it."""
+    page = window.open(f"{server.url}/activations?view=sentence")
+    expect(page.get_by_text("Type its path")).to_be_visible()
+
+
+def choice_of_another_view(window: Visitor, server: Server) -> None:
+    """No address was typed, so none is called wrong."""
+    page = window.open(f"{server.url}/across_models?measure=raw_cos")
+    page.get_by_role("radio", name="layer_map").click()
+    expect(page).to_have_url(re.compile("view=layer_map"))
+    window.settled()
+    expect(page.get_by_text("in the address was ignored")).to_have_count(0)
+
+
+def view_of_one_model(window: Visitor, server: Server) -> None:
+    """A view of one model draws the first chip and says so."""
+    first, second = reversed(MODELS)
+    page = window.open(f"{server.url}/activations?view=heatmap&model={first}&model={second}")
+    expect(page.get_by_text(f"one model at a time: {first}")).to_be_visible()
+    expect(page.get_by_text(f"--model '{first}'")).to_be_visible()
+
+
+def file_of_one_class(window: Visitor, server: Server) -> None:
+    """The uploader has the limit of a data set, and one class is not called usable."""
+    page = window.open(f"{server.url}/prompts")
+    window.unfold("Import prompts of your own")
+    expect(page.get_by_text("100MB")).to_be_visible()
+    rows = b"text,emotion\nHello there.,joy\nAgain.,joy\n"
+    page.locator("input[type=file]").set_input_files(
+        FilePayload(name="one.csv", mimeType="text/csv", buffer=rows)
+    )
+    expect(page.get_by_text("needs a second class")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        header_of_a_model_file,
+        draws_of_a_caption,
+        copied_folder,
+        sentence_of_a_model_file,
+        choice_of_another_view,
+        view_of_one_model,
+        file_of_one_class,
+    ],
+)
+def test_what_users_stumbled_over_is_mended(
+    named: Server, visit: Callable[..., Visitor], holds: Callable[[Visitor, Server], None]
+) -> None:
+    holds(visit(), named)
 
 
 def test_a_link_keeps_its_model_when_another_one_comes(
@@ -184,7 +281,5 @@ def test_panels_stack_on_a_phone_and_selected_options_of_a_dark_page_can_be_read
     )
     assert domains == [[0, 1], [0, 1]]
     chosen = page.locator("button[data-selected=true] p").first
-    colour = chosen.evaluate("element => getComputedStyle(element).color")
     # The tint behind it is darker than a fifth of the colour of the theme on the page.
-    behind = luminance("rgb(23, 45, 47)")
-    assert (luminance(colour) + 0.05) / (behind + 0.05) > 4.5
+    assert contrast(colour_of(chosen), "rgb(23, 45, 47)") > 4.5

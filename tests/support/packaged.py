@@ -23,10 +23,21 @@ N_LAYERS, WIDTH, HEAD, FEED, CONTEXT = 7, 64, 32, 96, 256
 _Q8 = GGMLQuantizationType.Q8_0
 
 
-def write_gguf(path: Path, *, architecture: str = "gemma3", seed: int = 0) -> Path:
-    """A seeded model with a vocabulary of bytes, characters and common pairs."""
+def write_gguf(
+    path: Path, *, architecture: str = "gemma3", seed: int = 0, n_tokens: int = 0
+) -> Path:
+    """A seeded model with a vocabulary of bytes, characters and pairs, and unused tokens.
+
+    Args:
+        path: The file.
+        architecture: As GGUF names it.
+        seed: Of its weights.
+        n_tokens: Size of the vocabulary at least.
+    """
     rng = np.random.default_rng(seed)
     tokens, types = _vocabulary()
+    unused = [f"<unused{number}>" for number in range(n_tokens - len(tokens))]
+    tokens, types = [*tokens, *unused], [*types, *[types[0]] * len(unused)]
     writer = GGUFWriter(path, architecture)
     writer.add_name("tiny")
     writer.add_context_length(CONTEXT)
