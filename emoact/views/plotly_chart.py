@@ -30,6 +30,8 @@ _ROW_GAP = 74
 _MARGIN_TOP, _MARGIN_BARE, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 12, 58, 24
 _WIDTH, _WIDTH_NARROW, _LEGEND_SIGN, _LETTER = 860, 330, 52, 6.2
 """Pixels of a page, of a page on a phone, of the sign of an entry of the legend, of a letter."""
+_AXIS_TITLE, _TICK, _RIGHT, _RIGHT_BAR = 40, 26, 18, 104
+"""Pixels of an axis title with the signs of ticks, of these alone, and of the right margin."""
 _LONG_TICKS, _FITTING = 40, 8
 """Pixels that slanted words of so many letters below an axis need beside the margin."""
 _LEGEND = {"y": 1.0, "yref": "container", "yanchor": "top", "tracegroupgap": 5}
@@ -144,19 +146,37 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
     longest = max((len(tick) for row in rows for panel in row for tick in panel.x.ticks), default=0)
     below = _MARGIN_BOTTOM + (_LONG_TICKS if longest > 3 else 0)
     below += round(_LETTER * max(0, longest - _FITTING))
+    cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
+    # Where words need more room than the margin has, plotly draws everything a second time.
+    left = max(_beside(row[0]) for row in rows)
     layout = {
         **axes,
         "annotations": titles,
         "height": total + above + below,
-        "margin": {"l": 8, "r": 8, "t": above, "b": below},
+        "margin": {"l": left, "r": _RIGHT_BAR if cells else _RIGHT, "t": above, "b": below},
         "legend": {**_legend(page), "itemclick": False},
         "showlegend": shown > 0,
         "hovermode": "x unified" if chart.unified else "closest",
     }
-    cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
     if cells:
         layout["coloraxis"] = colour_bar(cells, paint)
     return traces, layout
+
+
+def _beside(panel: Panel) -> int:
+    """Pixels of the title and the ticks of the vertical axis."""
+    axis = panel.y
+    values = list(axis.range or values_of(panel, "y")) or [0.0]
+    if axis.scale == "log":
+        ticks = log_ticks([value for value in values if value > 0]).get("ticktext", [])
+    elif axis.scale == "layer" or axis.format.endswith("%"):
+        ticks = [str(last_of(panel, "y"))] if axis.scale == "layer" else ["100%"]
+    else:
+        step = max(max(values) - min(values), 1e-9) / 6
+        places = max(0, -math.floor(math.log10(step)))
+        ticks = [f"{value:,.{places}f}" for value in (min(values), max(values))]
+    letters = max(map(len, axis.categories or axis.ticks or ticks), default=0)
+    return round((_AXIS_TITLE if axis.title else _TICK) + _LETTER * letters)
 
 
 def _title(panel: Panel, paint: Paint, *, x: float, y: float) -> dict[str, Any]:

@@ -150,6 +150,7 @@ def test_a_report_shows_its_verdicts_beside_long_names_and_an_unknown_page_is_na
     window = visit()
     page = window.page
     page.goto(make_report(named.results).path.as_uri())
+    assert not re.search("(?i)architecture.{0,20}unknown", page.locator("body").inner_text())
     heads = page.get_by_role("columnheader", name="verdict")
     assert heads.count()
     for head in heads.all():
