@@ -59,6 +59,11 @@ CLASHES = """() => {
     return found
 }"""
 """Words of charts that are cut off, or that lie over others."""
+CROWDED = """() => [...document.querySelectorAll('.js-plotly-plot')]
+    .map(plot => [plot.layout.margin, plot._fullLayout._size])
+    .filter(([given, used]) => used && ['l', 'r', 't', 'b'].some(at => used[at] > given[at] + 1))
+    .map(([given, used]) => JSON.stringify([given, used]))"""
+"""Charts whose words need more room than they were given, so that they were drawn twice."""
 IMPOSSIBLE = """() => [...document.querySelectorAll('.js-plotly-plot')]
     .flatMap(plot => plot._fullData)
     .filter(trace => trace.type === 'scatter')
@@ -116,6 +121,7 @@ def test_no_words_of_a_chart_overlap_and_no_value_is_impossible(
         with suppress(PlaywrightTimeout):
             page.wait_for_function(f"() => !({CLASHES})().length && {FITS}")
         assert page.evaluate(CLASHES) == [], view
+        assert page.evaluate(CROWDED) == [], view
         if view in ("distances", "across_models"):
             assert page.evaluate(IMPOSSIBLE) == [], view
         assert page.evaluate(FITS), view
