@@ -17,7 +17,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,8 +28,11 @@ T = TypeVar("T")
 
 _LARGEST = 2**63
 _DEEPEST = 60
+_MOST_VALUES = 4_000_000
+"""Two characters of JSON (`[]`) can take 64 bytes of memory."""
 _NESTING = (dict, list)
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SEAL = "sha256"
 
 OPTIONAL: Mapping[str, bool] = {"optional": True}
@@ -51,20 +54,11 @@ def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool =
     Raises:
         RequestError: A field is missing, unknown or of another type; says which.
     """
-    if not isinstance(fields, Mapping):
-        raise RequestError(f"{where or cls.__name__}: an object is expected, found {_said(fields)}")
-    hints = _hints(typing.cast("type", cls))
-    unknown = sorted(set(fields) - set(hints))
-    if unknown and not ignore_unknown:
-        raise RequestError(f"{_at(where, unknown[0])}: this field is unknown")
-    values = {}
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        at = _at(where, field.name)
-        if field.name in fields:
-            values[field.name] = _value(hints[field.name], fields[field.name], at)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise RequestError(f"{at}: this field is missing")
-    return cls(**values)
+    try:
+        # A class is hashable, which mypy does not know of a type variable.
+        return typing.cast("T", _object(typing.cast("type", cls), ignore_unknown)(fields))
+    except _MisfitError as misfit:
+        raise RequestError(misfit.said(where, cls.__name__)) from None
 
 
 def encode(value: Any) -> Any:
@@ -159,9 +153,10 @@ def parsed(data: bytes) -> Any:
     """The JSON value in UTF-8 bytes, such that readers, pages and terminals can take all of it.
 
     Raises:
-        ValueError: It is no JSON, is nested deeper than any document of emoact, or holds half of a
-            character, which `json` accepts and no page and no terminal can show.
+        ValueError: It is no JSON, has more values or is nested deeper than any document of emoact,
+            or holds half of a character, which `json` accepts and no page and no terminal can show.
     """
+    check_values(data)
     try:
         value = json.loads(data.decode())
         check_nesting(value)
@@ -170,6 +165,26 @@ def parsed(data: bytes) -> Any:
     if _HALF.search(data):
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def is_text(name: str) -> bool:
+    """True for the name of a file that a page and a document can show: one that is UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def straight(text: str) -> str:
+    """Text without the characters that turn the direction of what follows them."""
+    return _TURNS.sub("\ufffd", text)
+
+
+def check_values(data: bytes, most: int = _MOST_VALUES) -> None:
+    """Return for JSON whose values do not take far more memory than its text.
+
+    Raises:
+        ValueError: It may have more values than `most`.
+    """
+    if sum(map(data.count, (b",", b"[", b"{"))) > most:
+        raise ValueError(f"it has more than {most:,} values")
 
 
 def check_nesting(value: Any) -> None:
@@ -191,75 +206,108 @@ def check_nesting(value: Any) -> None:
     raise ValueError("it is nested too deeply")
 
 
+class _MisfitError(Exception):
+    """A value of another type than its field; names of fields and items from the inside out."""
+
+    def __init__(self, reason: str, *place: str) -> None:
+        self.reason, self.place = reason, list(place)
+
+    def said(self, where: str, name: str) -> str:
+        place = "".join(reversed(self.place))
+        return (f"{where}{place}" if where else place.lstrip(".") or name) + self.reason
+
+
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    names = {field.name for field in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    return {name: hint for name, hint in hints.items() if name in names}
+def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
+    """Reader of a dataclass; made once, as one file can hold 100,000 of them."""
+    hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
+    known = {field.name for field in fields}
+    readers = [(name, f".{name}", _reader(hints[name])) for name in (f.name for f in fields)]
+    missing = (dataclasses.MISSING, dataclasses.MISSING)
+    needed = [f.name for f in fields if (f.default, f.default_factory) == missing]
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _MisfitError(f": an object is expected, found {_said(value)}")
+        if not (ignore_unknown or known.issuperset(value)):
+            raise _MisfitError(": this field is unknown", f".{min(set(value) - known)}")
+        for name in needed:
+            if name not in value:
+                raise _MisfitError(": this field is missing", f".{name}")
+        return cls(
+            **_each((name, at, one, value[name]) for name, at, one in readers if name in value)
+        )
+
+    return read
 
 
-def _value(hint: Any, value: Any, at: str) -> Any:
+def _each(parts: Iterable[tuple[Any, str, Callable[[Any], Any], Any]]) -> dict[Any, Any]:
+    """Values by name, each by its own reader; a misfit says where it was."""
+    found = {}
+    for name, at, read, value in parts:
+        try:
+            found[name] = read(value)
+        except _MisfitError as misfit:
+            misfit.place.append(at)
+            raise
+    return found
+
+
+@functools.cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return value
+        return lambda value: value
     if origin in (typing.Union, types.UnionType):
-        return _either(arguments, value, at)
-    if origin is Literal:
+        return _either(arguments)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _object(hint, False)
+    expected = f"; {getattr(hint, '__name__', str(hint))} is expected"
+    each = [_reader(argument) for argument in arguments if argument is not Ellipsis]
+    endless = origin is tuple and arguments[-1] is Ellipsis
+
+    def read(value: Any) -> Any:
+        kind = type(value)
+        if kind is hint or (hint is float and kind is int):
+            # A number that every computation can take: 64 bits, and finite.
+            if kind in (int, float) and not abs(value) < _LARGEST:
+                raise _MisfitError(f" is {value!r:.40}; no such number is expected")
+            return float(value) if hint is float else value
+        if origin is tuple and kind is list:
+            if not endless and len(each) != len(value):
+                raise _MisfitError(f" has {len(value)} items; {len(each)} are expected")
+            readers = each * len(value) if endless else each
+            parts = zip(range(len(value)), readers, value, strict=True)
+            return tuple(_each((at, f"[{at}]", one, item) for at, one, item in parts).values())
+        if kind is dict and origin is not None and issubclass(origin, Mapping):
+            return _each((key, f".{key}", each[1], item) for key, item in value.items())
+        raise _MisfitError(f" is {_said(value)}{expected}")
+
+    def choose(value: Any) -> Any:
         if type(value) is str and value in arguments:
             return value
-        raise RequestError(f"{at} is {value!r:.80}; allowed are {', '.join(arguments)}")
-    if origin is tuple and isinstance(value, list):
-        return _items(arguments, value, at)
-    if origin is not None and isinstance(value, dict) and issubclass(origin, Mapping):
-        return {key: _value(arguments[1], item, _at(at, key)) for key, item in value.items()}
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return decode(hint, value, where=at)
-    # `bool` is an `int` in Python, not in JSON.
-    if hint in (int, float) and type(value) in (int, hint):
-        return _number(hint, value, at)
-    if isinstance(hint, type) and type(value) is hint:
-        return value
-    raise RequestError(f"{at} is {_said(value)}; {_named(hint)} is expected")
+        raise _MisfitError(f" is {value!r:.80}; allowed are {', '.join(arguments)}")
+
+    return choose if origin is Literal else read
 
 
-def _number(hint: Any, value: Any, at: str) -> Any:
-    """A number that every computation can take: 64 bits, and finite."""
-    if not abs(value) < _LARGEST:
-        raise RequestError(f"{at} is {value!r:.40}; no such number is expected")
-    return float(value) if hint is float else value
+def _either(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
+    *others, last = (_reader(each) for each in arguments if each is not type(None))
+    optional = type(None) in arguments
 
+    def read(value: Any) -> Any:
+        if value is None and optional:
+            return None
+        for one in others:
+            with contextlib.suppress(_MisfitError):
+                return one(value)
+        return last(value)
 
-def _either(arguments: tuple[Any, ...], value: Any, at: str) -> Any:
-    if value is None and type(None) in arguments:
-        return None
-    *others, last = (argument for argument in arguments if argument is not type(None))
-    for hint in others:
-        with contextlib.suppress(RequestError):
-            return _value(hint, value, at)
-    return _value(last, value, at)
-
-
-def _items(arguments: tuple[Any, ...], value: list[Any], at: str) -> tuple[Any, ...]:
-    if arguments[-1] is Ellipsis:
-        arguments = arguments[:1] * len(value)
-    if len(arguments) != len(value):
-        raise RequestError(f"{at} has {len(value)} items; {len(arguments)} are expected")
-    return tuple(
-        _value(hint, item, f"{at}[{index}]")
-        for index, (hint, item) in enumerate(zip(arguments, value, strict=True))
-    )
-
-
-def _at(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+    return read
 
 
 def _said(value: Any) -> str:
     return f"{type(value).__name__} {value!r:.40}"
-
-
-def _named(hint: Any) -> str:
-    return getattr(hint, "__name__", str(hint))
 
 
 def read_regular(

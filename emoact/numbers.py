@@ -121,6 +121,11 @@ def moment_of(text: object) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def time_of_file(seconds: float) -> datetime:
+    """The time of a file in UTC; a file system can state years that pandas does not have."""
+    return datetime.fromtimestamp(min(max(seconds, 0.0), 9_214_646_399.0), tz=UTC)
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """`just now`, `12 m ago`, `3 h ago`, `yesterday`, `5 d ago`, else the date."""
     elapsed = now - moment

@@ -5,7 +5,8 @@ Usage: python scripts/write_reliability.py [--full] [--fuzz-seconds S] [--parts 
 `--full` adds the variants marked `long` and a minute of fuzz for each reader of pickles and for
 all other readers together; `--fuzz-seconds 3600` makes it an hour. With `--parts` the results are
 kept in a folder, `-k` runs some of the tests as in pytest, and the document is written from all
-that the folder has: of a test that ran twice, the last run counts.
+that the folder has: of a test that ran twice, the last run counts. A row stays as it is, with its
+version, where the folder has fewer of its tests and none that failed.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class Case:
     seconds: float
     points: int
     load: tuple[float, float]
+    version: str
 
 
 def main() -> int:
@@ -119,7 +121,9 @@ def main() -> int:
         )
         cases = _cases(parts)
         ratio, place_us, n_bytes = _reader_speed(Path(scratch))
-    document = _document(cases)
+    path = ROOT / "docs" / "reliability.md"
+    rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    document = _document(cases, {row.split(" | ")[0]: row for row in rows})
     document += [
         "",
         "## The reader's speed",
@@ -128,21 +132,22 @@ def main() -> int:
         f"one process: opening with the closed reader takes {ratio:.2f} times what `pickle.load` "
         f"takes, and reaching one (layer, sample) afterwards {place_us:.0f} µs.",
     ]
-    (ROOT / "docs" / "reliability.md").write_text("\n".join(document) + "\n", encoding="utf-8")
+    path.write_text("\n".join(document) + "\n", encoding="utf-8")
     return code
 
 
-def _document(cases: list[Case]) -> list[str]:
+def _document(cases: list[Case], before: dict[str, str]) -> list[str]:
     lines = [
         "# Reliability",
         "",
         f"Written by `scripts/write_reliability.py` with emoact {__version__}. A test counts its "
         "cases; points are places or variants that a test tries within itself. Seconds were "
         "measured on a machine with other work: the load is the number of busy processes "
-        f"on {os.cpu_count()} cores, at least and at most, when runs began and ended.",
+        f"on {os.cpu_count()} cores, at least and at most, when runs began and ended. The version "
+        "is the commit whose code was tested.",
         "",
-        "| property | passed | failed | not run | points | seconds | load |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| property | passed | failed | not run | points | seconds | load | version |",
+        "|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     left = list(cases)
     for name, words in ROWS:
@@ -153,11 +158,15 @@ def _document(cases: list[Case]) -> list[str]:
             sum(case.outcome == outcome for case in row)
             for outcome in ("passed", "failed", "not run")
         ]
+        known = before.get(f"| {name}")
+        if known and not counts[1] and len(row) < sum(map(int, known.split(" | ")[1:4])):
+            lines.append(known)
+            continue
         loads = [load for case in row for load in case.load]
         lines.append(
             f"| {name} | {counts[0]:,} | {counts[1]} | {counts[2]} "
             f"| {f'{n_points:,}' if n_points else ''} | {sum(case.seconds for case in row):,.0f} "
-            f"| {f'{min(loads):.1f}–{max(loads):.1f}' if loads else ''} |"
+            f"| {f'{min(loads):.1f}–{max(loads):.1f}' if loads else ''} | {_versions(row)} |"
         )
     reasons = sorted({case.reason for case in cases if case.outcome == "not run"})
     if reasons:
@@ -165,21 +174,19 @@ def _document(cases: list[Case]) -> list[str]:
     if left:
         failed = sum(case.outcome == "failed" for case in left)
         lines += ["", f"Other tests marked `fault` or `long`: {len(left)}, {failed} failed."]
-    fuzz = [case for case in cases if "_fuzz" in case.name and case.points]
-    if fuzz:
-        lines += [
-            "",
-            "## Fuzz",
-            "",
-            "| file | damaged files | seconds |",
-            "|---|--:|--:|",
-            *(
-                f"| {case.name.partition('[')[2].rstrip(']') or 'pickle'} | {case.points:,} "
-                f"| {case.seconds:,.0f} |"
-                for case in fuzz
-            ),
-        ]
+    kinds = {row: line for row, line in before.items() if line.count(" | ") == 3}
+    for case in cases:
+        if "_fuzz" in case.name and case.points:
+            kind = f"| {case.name.partition('[')[2].rstrip(']') or 'pickle'}"
+            kinds[kind] = f"{kind} | {case.points:,} | {case.seconds:,.0f} | {case.version} |"
+    head = "| file", "| file | damaged files | seconds | version |"
+    kinds.pop(head[0], None)
+    lines += ["", "## Fuzz", "", head[1], "|---|--:|--:|---|", *sorted(kinds.values())]
     return lines
+
+
+def _versions(cases: list[Case]) -> str:
+    return ", ".join(sorted({case.version for case in cases}))
 
 
 def _run_tests(parts: Path, *, full: bool, fuzz_seconds: int, words: str) -> int:
@@ -193,14 +200,16 @@ def _run_tests(parts: Path, *, full: bool, fuzz_seconds: int, words: str) -> int
     before = os.getloadavg()[0]
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     load = (before, os.getloadavg()[0])
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    version = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     # The file is the output of the pytest run above.
-    cases = [_case(item, load) for item in ET.parse(report).iter("testcase")]  # noqa: S314
+    cases = [_case(item, load, version.strip()) for item in ET.parse(report).iter("testcase")]  # noqa: S314
     report.unlink()
     part.write_text(json.dumps([asdict(case) for case in cases], indent=1), encoding="utf-8")
     return code
 
 
-def _case(item: ET.Element, load: tuple[float, float]) -> Case:
+def _case(item: ET.Element, load: tuple[float, float], version: str) -> Case:
     skipped = item.find("skipped")
     bad = item.find("failure") is not None or item.find("error") is not None
     points = [each for each in item.iter("property") if each.get("name") == "points"]
@@ -211,6 +220,7 @@ def _case(item: ET.Element, load: tuple[float, float]) -> Case:
         seconds=float(item.get("time", 0)),
         points=sum(int(str(each.get("value"))) for each in points),
         load=load,
+        version=version,
     )
 
 

@@ -40,6 +40,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | _Broken:
     return fields
 
 
+_MOST_VALUES = 10_000_000
+"""Two characters of JSON (`[]`) can take 64 bytes of memory."""
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_number)
 
 
@@ -104,6 +107,12 @@ def _row(source: Source, value: object, where: str) -> Row:
 
 
 def _parse(source: Source, text: str, *, where: str | None, jsonl: bool) -> object:
+    if sum(map(text.count, ",[{")) > _MOST_VALUES:
+        raise source.refusal(
+            where,
+            f"the JSON has more than {_MOST_VALUES:,} values",
+            remedy="Split the data set, and leave out fields that are not prompts.",
+        )
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
-from emoact.decode import decode, encode, sha256_of, unchanged
+from emoact.decode import decode, encode, sha256_of, straight, unchanged
 from emoact.errors import RequestError
 from emoact.models.source import ModelIdentity
 from emoact.schema import SCHEMA_VERSION, ExtractionOptions
@@ -108,7 +108,7 @@ class Shard:
 
 
 MOST_SHARDS = 100_000
-MOST_UNITS = 100_000
+MOST_UNITS = 20_000
 
 RateSource = Literal["measured", "guessed"]
 
@@ -206,7 +206,7 @@ class _AnyRun:
         except ValueError:
             return ""
         own = words[:3] == ["python", "-m", "emoact"] or words[:1] == ["emoact"]
-        return shlex.join(words) if own else ""
+        return shlex.join(words) if own and straight(self.command) == self.command else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from emoact.decode import (
     unchanged,
 )
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.config import AnyConfig, config_from_json
+from emoact.jobs.config import MOST_UNITS, AnyConfig, config_from_json
 from emoact.jobs.events import Event, read_events
 from emoact.jobs.lock import LockReading, WorkerProcess, read_lock
 from emoact.jobs.machine import this_machine
@@ -32,7 +32,7 @@ from emoact.store.atomic import write_json
 
 T = TypeVar("T")
 
-_MAX_BYTES = 50_000_000
+_MAX_BYTES, _LONGEST_PLAN = 20_000_000, 50_000_000
 _TAIL_BYTES = 64_000
 _MOST_STEPS = 20_000_000
 """Events times files; each event looks at every file."""
@@ -77,7 +77,11 @@ class Status:
         Raises:
             RequestError: The mapping is of a newer emoact, is no such mapping, or was changed.
         """
-        return decode(cls, unchanged(fields, version=SCHEMA_VERSION, what="status"))
+        stated = unchanged(fields, version=SCHEMA_VERSION, what="status")
+        match stated:
+            case {"snapshot": {"units": list(units)}} if len(units) > MOST_UNITS:
+                raise RequestError(f"it has {len(units):,} files; {MOST_UNITS:,} are allowed")
+        return decode(cls, stated)
 
 
 def write_status(path: Path, status: Status, *, durable: bool) -> None:
@@ -269,7 +273,7 @@ class FrozenChoices(UserDict[str, Mapping[str, Any]]):
         if not path.exists():
             return
         try:
-            document = read_json(path, limit=_MAX_BYTES)
+            document = read_json(path, limit=_LONGEST_PLAN)
             stated = unchanged(document, version=SCHEMA_VERSION, what="plan")
             self.data.update(decode(_Plans, stated).models)
         except RequestError:

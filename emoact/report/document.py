@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from emoact.decode import straight
 from emoact.views.chart import Chart
 from emoact.views.text import mono
 
@@ -28,7 +29,7 @@ def marked(text: str) -> Marked:
     """The text as Markdown that shows exactly these characters; Markdown stays as it is."""
     if isinstance(text, Marked):
         return text
-    line = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+    line = straight(" ".join(text.splitlines()) if "\n" in text or "\r" in text else text)
     return Marked(_SPECIAL.sub(r"\\\1", escape(line, quote=False)))
 
 

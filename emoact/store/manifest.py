@@ -25,7 +25,7 @@ from emoact.store.locks import open_locked
 UnitState = Literal["missing", "saved", "other", "damaged", "unrecorded"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_BYTES = 1_000_000_000
+_MAX_BYTES = 200_000_000
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.05
 

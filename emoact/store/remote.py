@@ -39,7 +39,7 @@ _MARK = "remote.json"
 _COPIES = "results"
 _STAMP = "emoact.json"
 _BLOCK = 1 << 23
-_LARGEST_RECORD = 1 << 20
+_LARGEST_RECORD, _LARGEST_FILE = 1 << 20, 10_000_000_000
 _EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
@@ -227,7 +227,7 @@ class Remote:
                 continue
             file = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
             try:
-                found = self._read_to(file, None)
+                found = self._read_to(file, None, most=entry.size)
             except FileRefusedError as error:
                 yield file, error.reason
                 continue
@@ -242,7 +242,7 @@ class Remote:
         spare = path.with_name(f".emoact-found-{path.name}")
         try:
             with replace_atomically(spare) as file:
-                sha256 = self._read_to(name, file)
+                sha256 = self._read_to(name, file, most=2 * path.stat().st_size + _LARGEST_RECORD)
             same = (read(spare).provenance or {}).get("unit_key") == entry.key
             if not same:
                 raise EmoactError(
@@ -267,7 +267,7 @@ class Remote:
         if known is not None and known.sha256 == entry.sha256 and there:
             return
         with replace_atomically(path, need=entry.size) as file:
-            if self._read_to(name, file) != entry.sha256:
+            if self._read_to(name, file, most=entry.size) != entry.sha256:
                 raise FileRefusedError(
                     "its content is not what was put there",
                     path=f"{self.url}/{name}",
@@ -283,7 +283,7 @@ class Remote:
             if len(parts) > 2 or not all(map(_is_plain, parts)):
                 raise FileRefusedError("its name leads elsewhere", path=f"{self.url}/{name}")
             with replace_atomically(hidden.joinpath(*parts)) as file:
-                self._read_to(name, file)
+                self._read_to(name, file, most=_LARGEST_FILE)
         hidden.rename(target)
 
     def _record_name(self, folder: str, emotion: str, store: str) -> str:
@@ -329,8 +329,8 @@ class Remote:
             except FileNotFoundError:
                 return None
 
-    def _read_to(self, name: str, file: BinaryIO | None) -> str:
-        """Copy an object into a file; returns its SHA-256."""
+    def _read_to(self, name: str, file: BinaryIO | None, *, most: int) -> str:
+        """Copy an object of at most so many bytes into a file; returns its SHA-256."""
         system, path = self._place
         digest = hashlib.sha256()
         with self._telling("read"):
@@ -338,6 +338,11 @@ class Remote:
                 with system.open(f"{path}/{name}", "rb", block_size=_BLOCK) as source:
                     while block := source.read(_BLOCK):
                         digest.update(block)
+                        most -= len(block)
+                        if most < 0:
+                            raise FileRefusedError(
+                                "it is larger than what was put there", path=f"{self.url}/{name}"
+                            )
                         if file is not None:
                             file.write(block)
             except FileNotFoundError:

@@ -159,4 +159,4 @@ def _causes(results: str) -> list[datetime]:
         times = [folder.stat().st_mtime for folder in folders if folder.is_dir()]
     except (OSError, EmoactError):
         return []
-    return [datetime.fromtimestamp(time, tz=UTC) for time in times]
+    return [numbers.time_of_file(time) for time in times]

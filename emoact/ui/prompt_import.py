@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 from emoact import numbers
 from emoact.data.importing import Import, check_import, columns_of, renamed
 from emoact.data.rows import REQUIRED, likely_column
+from emoact.decode import is_text
 from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
@@ -189,4 +190,4 @@ def keep_dataset(results: str, found: Import) -> Path:
 def kept_datasets(results: str) -> list[Path]:
     """The data sets that were imported, by name."""
     entries = sorted(ResultsRoot(results).datasets.glob("[!.]*"))
-    return [path for path in entries if path.is_file()]
+    return [path for path in entries if is_text(path.name) and path.is_file()]

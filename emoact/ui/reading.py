@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
+from emoact.decode import is_text
 from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.numbers import time_of_file
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import known_measures, unit_measures
 from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
@@ -47,7 +49,7 @@ class UnitFile:
     @property
     def modified(self) -> datetime:
         """Modification time in UTC."""
-        return datetime.fromtimestamp(self.modified_ns / 1e9, tz=UTC)
+        return time_of_file(self.modified_ns / 1e9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +167,10 @@ def reports_of(results: str) -> list[ReportFile]:
     found = []
     try:
         for path in ResultsRoot(results).reports.iterdir():
-            if path.suffix in (".html", ".md") and path.is_file() and not path.is_symlink():
+            known = path.suffix in (".html", ".md") and is_text(path.name)
+            if known and path.is_file() and not path.is_symlink():
                 status = path.stat()
-                made = datetime.fromtimestamp(status.st_mtime, tz=UTC)
+                made = time_of_file(status.st_mtime)
                 found.append(ReportFile(path=path, size=status.st_size, made=made))
     except (OSError, EmoactError):
         return []

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from emoact import numbers
-from emoact.decode import read_regular
+from emoact.decode import is_text, read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.report.html import preview
 from emoact.report.words import FORMATS, LANGUAGES, Language
@@ -139,6 +139,8 @@ def _archive(path: Path, text: bytes) -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(path.name, text)
         for figure in sorted(folder.glob("*.svg")) if figures else []:
+            if not is_text(figure.name) or "\\" in figure.name:
+                raise RequestError(f"{figure.name!a} is no name of a figure")
             data = _read(figure, limit=left)
             left -= len(data)
             archive.writestr(f"{folder.name}/{figure.name}", data)

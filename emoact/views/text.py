@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emoact.decode import straight
 from emoact.models.registry import display_name
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -38,7 +39,7 @@ def md(text: str) -> str:
 
     Line breaks become spaces: names and messages stand within a sentence.
     """
-    line = " ".join(text.split("\n"))
+    line = " ".join(straight(text).split("\n"))
     # `:smile:` is turned into an emoji after escapes are resolved; a word joiner keeps it text.
     line = _SHORTCODE.sub(":\u2060", line)
     # So are addresses, with or without a scheme.
@@ -48,7 +49,7 @@ def md(text: str) -> str:
 
 def mono(text: str) -> str:
     """The text as an inline code span, backticks included; for paths, ids and commands."""
-    line = " ".join(text.split("\n")) or " "
+    line = " ".join(straight(text).split("\n")) or " "
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if line.startswith("`") or line.endswith("`") or line != line.strip() else ""
@@ -102,6 +103,6 @@ def coloured(
         style = f"background:rgba({red},{green},{blue},{0.45 * share:.2f})"
         if at < underlined:
             style += ";text-decoration:underline dotted"
-        words = html.escape(token).replace("\n", "⏎")
+        words = html.escape(straight(token)).replace("\n", "⏎")
         spans.append(f'<span style="{style}">{words}</span>')
     return f'<p style="white-space:pre-wrap">{"".join(spans)}</p>'

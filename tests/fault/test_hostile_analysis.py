@@ -156,6 +156,23 @@ def test_tables_with_other_contents_are_refused_or_drawn(
     assert 0 < drawn < len(cases)
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("distances", {"emotion_b": "emotion_a"}, "compares an emotion with itself"),
+        ("headline", {"evaluation": None}, "unknown evaluation"),
+    ],
+)
+def test_rows_of_no_comparison_and_of_no_evaluation_are_refused(
+    saved: SavedAnalysis, name: str, changes: dict[str, str | None], said: str
+) -> None:
+    table = saved.table(name)
+    check_rows(table, name, saved.names)
+    harmed = {column: table[other] if other else "none" for column, other in changes.items()}
+    with pytest.raises(ValueError, match=said):
+        check_rows(table.assign(**harmed), name, saved.names)
+
+
 def rewrite(saved: SavedAnalysis, name: str, table: pd.DataFrame) -> None:
     """Save a table with the size and hash that its analysis should have of it."""
     path = saved.path / "tables" / f"{name}.parquet"
@@ -311,6 +328,16 @@ def test_controls_of_terabytes_are_refused_without_memory(controls: UnitControls
     (finding,) = verify_controls(controls.root)
     assert "header" in finding.message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_size_of_controls_that_is_a_text_takes_no_memory(controls: UnitControls) -> None:
+    path = controls.path("contextless")
+    header, data = header_of(path)
+    # Times a text, a terabyte is a terabyte of text.
+    header["resid_pre"]["shape"] = [1 << 40, "4"]
+    put(path, header, data)
+    (finding,) = verify_controls(controls.root)
+    assert "integer" in finding.message
 
 
 def test_a_folder_of_controls_that_leads_out_is_neither_read_nor_written(

@@ -120,6 +120,17 @@ def write(root: ResultsRoot, saved: SavedCause, found: Any, rests_on: Any = None
     path.write_text(json.dumps(sealed(document)))
 
 
+@pytest.mark.parametrize("kind", ["heads", "lens"])
+@pytest.mark.parametrize("target", [{"site": "nowhere"}, {"pooling": "<b>"}, {"layer": "0"}])
+def test_a_result_whose_direction_is_of_no_stream_is_refused(
+    tmp_path: Path, kind: str, target: dict[str, str]
+) -> None:
+    saved, root = PLANTS[kind](tmp_path), ResultsRoot(tmp_path)
+    assert use(root, kind) == 1
+    write(root, saved, put(saved.found, ("target",), {**saved.found["target"], **target}))
+    assert use(root, kind) == 0
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind", PLANTS)
 def test_a_result_with_another_field_is_passed_over_or_shown(

@@ -59,11 +59,14 @@ def test_a_configuration_with_counts_that_no_model_has_is_refused(
         resolve_model(str(plant_model(tmp_path / "model", config)))
 
 
-@pytest.mark.parametrize("name", [5, None, ["a"], "../a.safetensors", "a.bin", "a\0.safetensors"])
+@pytest.mark.parametrize(
+    "name", [5, None, ["a"], "../a.safetensors", "a.bin", "a\0.safetensors", "DEEP"]
+)
 def test_an_index_that_names_no_file_of_its_folder_is_refused(tmp_path: Path, name: object) -> None:
     folder = plant_model(tmp_path / "model", {})
     index = folder / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": name}}))
+    text = json.dumps({"weight_map": {"a": name}})
+    index.write_text(text.replace('"DEEP"', "[" * 300_000))
     with pytest.raises(RequestError):
         resolve_model(str(folder))
 

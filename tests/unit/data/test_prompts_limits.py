@@ -37,3 +37,11 @@ def test_a_limit_that_is_no_positive_number_is_refused(
     monkeypatch.setenv(variable, value)
     with pytest.raises(RequestError, match=f"{variable} is {value!r}"):
         read_prompts(data)
+
+
+@pytest.mark.parametrize("value", ["[]", "{}"])
+def test_json_of_few_bytes_cannot_stand_for_gigabytes(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "data.json"
+    path.write_text("[" + f"{value}," * 5_000_000 + "1]")
+    with pytest.raises(RequestError, match="the JSON has more than 10,000,000 values"):
+        read_prompts(path)

@@ -122,7 +122,9 @@ def test_any_json_is_taken_or_refused(value: Any) -> None:
         (b"1" + b"0" * 5_000, "4300 digits"),
         *((b"[" * n + b"]" * n, "nested too deeply") for n in (61, *range(700, 1000, 20), 300_000)),
         *((b'{"a":' * n + b"1" + b"}" * n, "nested too deeply") for n in (61, 900, 990, 5_000)),
+        *((b"[" + each * 4_000_000 + b"1]", "4,000,000 values") for each in (b"[],", b"{},")),
     ],
+    ids=lambda each: f"{each[:20]!r}-{len(each)}",
 )
 def test_json_that_nobody_can_show_or_walk_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emoact.decode import sealed, unsealed
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs import directory as directory_module
 from emoact.jobs.directory import FrozenChoices, RunDirectory, Status, write_status
@@ -129,3 +130,13 @@ def test_a_newer_status_says_so(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text('{"schema_version": 5}')
     with pytest.raises(RequestError, match="written by a newer emoact"):
         RunDirectory(tmp_path).status()
+
+
+def test_a_status_of_more_files_than_any_run_has_is_refused_before_it_is_built(
+    tmp_path: Path,
+) -> None:
+    fields = Status.now(in_state(a_config(tmp_path), "failed"), None).to_json()
+    units = fields["snapshot"]["units"]
+    fields["snapshot"]["units"] = [*units[:1] * 20_000, "none"]
+    with pytest.raises(RequestError, match="it has 20,001 files; 20,000 are allowed"):
+        Status.from_json(sealed(unsealed(fields)[0]))

@@ -305,3 +305,21 @@ def test_the_version_of_the_summary_is_part_of_it(
     measured = count_measuring(monkeypatch)
     unit_measures(root, "gpt2", "anger")
     assert len(measured) == 1
+
+
+def test_a_shape_that_is_no_number_is_measured_again(tmp_path: Path) -> None:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.glob("*.safetensors")
+    data = summary.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["resid_pre.l2"]["shape"] = "HERE"
+    text = json.dumps(header).replace('"HERE"', "[1e999, 1]").encode()
+    content = len(text).to_bytes(8, "little") + text + data[8 + size :]
+    summary.unlink()
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    name = f"{summary.stem.partition('-')[0]}-{digest}.safetensors"
+    summary.with_name(name).write_bytes(content)
+    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))

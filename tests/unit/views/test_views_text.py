@@ -1,12 +1,15 @@
 import html
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from emoact.views.text import listed, md, mono, prose, shortened
+from emoact.report.document import marked
+from emoact.views.text import coloured, listed, md, mono, prose, shortened
+from emoact.views.theme import plain
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True})
 
@@ -62,6 +65,16 @@ def test_an_address_does_not_become_a_link(text: str) -> None:
     seen = shown(md(text))
     assert not any(re.search(rule, seen, re.IGNORECASE | re.ASCII) for rule in rules)
     assert seen.replace("\u2060", "") == text
+
+
+@pytest.mark.parametrize(
+    "show", [md, mono, prose, plain, marked, lambda text: coloured([text], [1.0])]
+)
+def test_no_text_turns_the_direction_of_what_follows(show: Callable[[str], str]) -> None:
+    turns = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert not set(show(f"a{turns}b")) & set(turns)
+    # Marks of Hebrew and Arabic text end with their word, and stay.
+    assert "\u200f" in show("\u05d0\u200f")
 
 
 def test_streamlit_directives_and_formulas_are_escaped() -> None:
