@@ -144,7 +144,7 @@ def _document(cases: list[Case], before: dict[str, str]) -> list[str]:
         "cases; points are places or variants that a test tries within itself. Seconds were "
         "measured on a machine with other work: the load is the number of busy processes "
         f"on {os.cpu_count()} cores, at least and at most, when runs began and ended. The version "
-        "is the commit whose code was tested.",
+        "is the commit whose code was tested; with a plus, what was committed next was added.",
         "",
         "| property | passed | failed | not run | points | seconds | load | version |",
         "|---|--:|--:|--:|--:|--:|--:|---|",
