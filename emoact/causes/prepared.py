@@ -30,7 +30,7 @@ from emoact.store.unit import Unit
 
 _EFFICIENCY = 0.75
 """Share of the speed of a matrix product in sweeps: .93 (SmolLM2) and .59 (Gemma 3)."""
-_READY_S = 15.0
+_READY_S = 10.0
 _SIDE, _PRODUCTS = 64, 100
 """Of the products by which the speed is measured: small enough for one thread of their library."""
 
