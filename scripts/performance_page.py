@@ -18,9 +18,11 @@ _BEFORE = (
 )
 _PAGES = (
     "\nThe main job is clicked in a browser on the start page: 200 prompts, four files, two sites. "
-    "A cold host has no model in memory, a warm one has just finished such a run. Pages are those "
-    "of 12 files of 30 layers, 576 dimensions and 50 prompts; the first script runs in a new "
-    "process and includes all imports. Phase 3 is that of planted vectors.\n"
+    "A cold host has no model in memory, a warm one has just finished such a run; hashes of "
+    "weights are remembered from an earlier one. Most classes are one pass, so that the first bar "
+    "moves when its class is computed. Pages are those of 12 files of 30 layers, 576 dimensions "
+    "and 50 prompts; the first script runs in a new process and includes all imports. Phase 3 is "
+    "that of planted vectors.\n"
 )
 
 

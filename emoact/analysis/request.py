@@ -14,7 +14,12 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, new_run_id, now
-from emoact.jobs.controls import ControlsCost, estimate_controls, request_controls
+from emoact.jobs.controls import (
+    ControlsCost,
+    check_one_model,
+    estimate_controls,
+    request_controls,
+)
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.cache import known_sha256
@@ -154,19 +159,8 @@ def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
     check_units(heads, settings)
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
-        _check_shapes(own)
+        check_one_model(own)
         check_labels(folder, tuple(unit.emotion for unit in own), settings)
-
-
-def _check_shapes(units: Sequence[Unit]) -> None:
-    first = units[0]
-    for unit in units[1:]:
-        if (unit.n_layers, unit.d_model) != (first.n_layers, first.d_model):
-            raise RequestError(
-                f"{unit.folder}/{unit.emotion} has {unit.n_layers} layers of width {unit.d_model}, "
-                f"but {first.folder}/{first.emotion} has {first.n_layers} of {first.d_model}",
-                remedy="These files are not of one model; extract them again.",
-            )
 
 
 def chosen_units(grid: Grid, root: ResultsRoot, request: AnalyzeRequest) -> tuple[Unit, ...]:

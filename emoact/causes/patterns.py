@@ -171,12 +171,16 @@ def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[
     """
     whole = numbers.size(sizes["triangles"])
     reduced = f"they are reduced to entropy, masses and the {N_KEYS} largest weights of a query."
-    if free is not None and sizes["reduced"] > free:
+    least = min(sizes.values())
+    if free is not None and least > free:
         raise RequestError(
-            f"the patterns take {numbers.size(sizes['reduced'])} also when reduced, and "
+            f"the patterns take {numbers.size(least)}, reduced where that is less, and "
             f"{numbers.size(free)} of disk are free",
             remedy="Make room, or take a class with fewer prompts.",
         )
+    if sizes["reduced"] >= sizes["triangles"]:
+        # Of short prompts; the budget could not be kept either way.
+        return "triangles", ""
     if sizes["triangles"] > budget:
         return "reduced", f"Whole patterns take {whole}, more than the budget: {reduced}"
     if free is not None and sizes["triangles"] > free:

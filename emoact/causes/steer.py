@@ -195,13 +195,6 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
     for unit in units:
         # Refuses a file that does not hold it, or keeps pooled vectors only.
         unit.site(SITE)
-        if (unit.n_layers, unit.d_model) != (n_layers, units[0].d_model):
-            raise RequestError(
-                f"the files of {unit.folder} are not of one model: {unit.emotion} has "
-                f"{unit.n_layers} layers of width {unit.d_model}, {labels[0]} has {n_layers} of "
-                f"{units[0].d_model}",
-                remedy="Extract them again.",
-            )
     check_pooling(request.pooling, units)
     layers = request.layers or default_layers(n_layers)
     for layer in layers:

@@ -195,6 +195,7 @@ def model_of(
     Raises:
         RequestError: The units were not made alike, or their model is not installed here.
     """
+    check_one_model(units)
     first = units[0]
     for unit in units[1:]:
         check_alike(first.folder, _made(first), _made(unit), (first.emotion, unit.emotion))
@@ -210,6 +211,22 @@ def model_of(
     cut = found.options.chat is None
     options = dataclasses.replace(found.options, truncate=cut, allow_nonadditive_mlp=True)
     return dataclasses.replace(found, options=options)
+
+
+def check_one_model(units: Sequence[Unit]) -> None:
+    """Check that the units of one folder have the same layers and width.
+
+    Raises:
+        RequestError: They have not.
+    """
+    first = units[0]
+    for unit in units[1:]:
+        if (unit.n_layers, unit.d_model) != (first.n_layers, first.d_model):
+            raise RequestError(
+                f"{unit.folder}/{unit.emotion} has {unit.n_layers} layers of width {unit.d_model}, "
+                f"but {first.folder}/{first.emotion} has {first.n_layers} of {first.d_model}",
+                remedy="These files are not of one model; extract them again.",
+            )
 
 
 def _made(unit: Unit) -> dict[str, object]:

@@ -20,6 +20,7 @@ from emoact.models import hosts
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.store.convert import convert
+from emoact.store.unit import Unit
 from tests.support.families import FAMILIES, tiny_config
 from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
 from tests.support.tiny_results import TEXTS, tiny_results
@@ -93,6 +94,13 @@ def test_files_of_another_policy_or_processing_are_refused(
     before = sorted((results / "runs").iterdir())
     refused(results, 2, message, capsys)
     assert sorted((results / "runs").iterdir()) == before
+
+
+def test_files_of_two_widths_are_refused(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unit, "d_model", property(lambda unit: 16 * len(unit.emotion)))
+    refused(made, 2, "neutral has 3 layers of width 112", capsys)
 
 
 def test_a_text_longer_than_the_context_is_refused(

@@ -23,7 +23,7 @@ from emoact.schema import ExtractionOptions
 from emoact.store.layout import ResultsRoot
 from tests.support.reference import hugging_face
 from tests.support.tiny_models import engine_of, save_tiny
-from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
+from tests.support.tiny_results import FOLDER, ROWS, TEXTS, tiny_results
 
 ASKED = ("attention", "--model", FOLDER, "--emotion", "anger", "--json")
 HALF = 2.0**-11
@@ -67,7 +67,8 @@ def test_what_is_kept_of_a_family_equals_eager_attention(kind: str, tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with tiny_results(tmp_path_factory.mktemp("patterns")) as folder:
+    rows = [{**row, "text": " ".join([row["text"]] * 6)} for row in ROWS]
+    with tiny_results(tmp_path_factory.mktemp("patterns"), rows=rows) as folder:
         yield folder
 
 
@@ -84,7 +85,7 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
     assert ("more than the budget" in said.err) == (form == "reduced")
     path = Path(found["patterns"])
     # The size that was said beforehand is an upper bound, and no more than headers above.
-    assert path.stat().st_size == found["size"] <= patterns.bytes_of([20] * 3, 3, 4, form)
+    assert path.stat().st_size == found["size"] <= patterns.bytes_of([120] * 3, 3, 4, form)
     saved = next(each for each in saved_patterns(ResultsRoot(results)) if each.id == found["id"])
     snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
     plain = hugging_face(snapshot)
@@ -93,7 +94,7 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
     tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
     rows, n_tokens = np.zeros((3, 4, 3)), 0
     for sample, text in enumerate(TEXTS[:3]):
-        ids = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"]]
+        ids = [tokenizer.bos_token_id, *tokenizer(" ".join([text] * 6))["input_ids"]]
         expected = eager(plain, ids)
         read = read_pattern(saved, sample)
         if form == "triangles":
@@ -156,6 +157,11 @@ def test_more_than_is_free_is_reduced_with_the_reason() -> None:
     form, why = patterns.form_for(sizes, 1_000, 500)
     assert form == "reduced"
     assert "more than is free" in why
+
+
+def test_patterns_of_short_prompts_are_whole_where_that_takes_less() -> None:
+    sizes: dict[patterns.Form, int] = {"triangles": 340, "reduced": 800}
+    assert patterns.form_for(sizes, 0, 500) == ("triangles", "")
 
 
 def test_a_changed_file_is_refused(results: Path, tmp_path: Path) -> None:
