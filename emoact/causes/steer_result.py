@@ -195,5 +195,6 @@ def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
     return (
         f"{said}: the effect is {row['specific']} to {emotion}, which asks that both differences "
         f"to its own {own} are beyond those of directions of exchanged emotions"
-        + (f" (p = {numbers.significant(p)})." if p is not None else ".")
+        + (f" (p = {numbers.significant(p)})" if p is not None else "")
+        + " and that the sentences of no other emotion change as much."
     )

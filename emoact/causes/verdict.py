@@ -124,7 +124,8 @@ def effects_of(
     the emotion's sentences and its difference to neutral are beyond the random and the shuffled
     controls, corrected over all cells with controls. It is called specific where in addition it
     raises its own sentences above those of the other emotions, and above what the directions of the
-    other emotions do, both beyond directions of exchanged emotions.
+    other emotions do, both beyond directions of exchanged emotions, and where no other emotion's
+    sentences are raised as much.
     """
     tested = [cell for cell in cells if cell.dose in control_doses]
     signs = np.array([np.sign(cell.dose) for cell in tested])
@@ -214,8 +215,10 @@ def _specific(
     drawn = np.array([cell.exchanged for cell in chosen])
     both = [largest_of_all(effects[:, at], drawn[..., at], signs) for at in (0, 1)]
     for at, found in zip(places, zip(*both, strict=True), strict=True):
-        row = rows[at]
+        row, cell = rows[at], cells[at]
         row |= {f"{name}_95": one.bound for name, one in zip(_DIFFERENCES, found, strict=True)}
         p = row["specificity_p"] = float(np.max([one.p for one in found]))
         if np.isfinite(p):
-            row["specific"] = "specific" if p <= alpha else "not specific"
+            changes = {k: v * cell.dose for k, v in cell.by_class.items() if k != neutral}
+            most = max(changes, key=changes.__getitem__) == cell.emotion
+            row["specific"] = "specific" if p <= alpha and most else "not specific"
