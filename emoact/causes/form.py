@@ -57,11 +57,26 @@ class _ByPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _LayerSum:
+    component: Literal["embedding", "head", "bias", "mlp"]
+    layer: int | None
+    sum: float
+    low: Number
+    high: Number
+
+    def __post_init__(self) -> None:
+        _check_places("found.by_layer", self.layer)
+        if (self.layer is None) != (self.component == "embedding"):
+            raise RequestError(f"a sum of {self.component} has no such layer")
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Heads(_OfDirection):
     n_prompts: int
     n_permutations: int
     gap: Number
     total: float
+    by_layer: tuple[_LayerSum, ...] = ()
     by_prompt: _ByPrompt | None = None
 
     def __post_init__(self) -> None:
