@@ -146,6 +146,17 @@ def interval(row: Mapping[str, Any]) -> str:
     return f" [{numbers.signed(row['own_low'])}, {numbers.signed(row['own_high'])}]"
 
 
+def others_words(saved: SavedCause, row: Mapping[str, Any]) -> str:
+    """`+0.107 (most: anger +0.166)`: change of the sentences of other emotions."""
+    without = (row["emotion"], saved.found["settings"]["neutral"])
+    by_class = {k: v for k, v in row["by_class"].items() if k not in without and v is not None}
+    said = numbers.signed(row["others"])
+    if len(by_class) < 2:
+        return said
+    most = max(by_class, key=lambda label: by_class[label] * row["dose"])
+    return f"{said} (most: {most} {numbers.signed(by_class[most])})"
+
+
 def splits_words(saved: SavedCause, row: Mapping[str, Any]) -> str:
     """Range of `own` over other splits, in a sentence; empty where they were not measured."""
     if not saved.found.get("n_splits") or row["own_splits_low"] is None:
@@ -157,13 +168,12 @@ def splits_words(saved: SavedCause, row: Mapping[str, Any]) -> str:
 
 def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
     side, emotion = ("below" if row["dose"] > 0 else "above"), row["emotion"]
-    own, random, shuffled, others, neutral, directions = (
+    own, random, shuffled, neutral, directions = (
         numbers.signed(row[name])
         for name in (
             "own",
             "random_95",
             "shuffled_95",
-            "others",
             "neutral",
             "other_directions",
         )
@@ -186,7 +196,7 @@ def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
     said += f" (p = {numbers.significant(row['p'])})."
     if row["others"] is None:
         return said
-    said += f" Sentences of other emotions change by {others}"
+    said += f" Sentences of other emotions change by {others_words(saved, row)}"
     if row["other_directions"] is not None:
         said += f", and directions of other emotions change {emotion} sentences by {directions}"
     if row["specific"] == "not tested":

@@ -198,7 +198,8 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                     f"{row['n_random']} random directions stay {side} {signed(row['random_95'])}, "
                     f"of {row['n_shuffled']} shuffled ones {side} {signed(row['shuffled_95'])}. "
                     f"{steer_result.splits_words(saved, row)}",
-                    f"Other emotions {signed(row['others'])}, own sentences under directions of "
+                    f"Other emotions {md(steer_result.others_words(saved, row))}, own sentences "
+                    "under directions of "
                     f"other emotions {signed(row['other_directions'])}, neutral "
                     f"{signed(row['neutral'])} (perplexity × {steer_result.perplexity(row)}); p = "
                     f"{significant(row['p'], 2)}, corrected over {plural(n_cells, 'cell')}.",

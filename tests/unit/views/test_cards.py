@@ -92,17 +92,20 @@ def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
 def test_a_card_of_steering_has_the_verdict_of_the_smallest_p_value() -> None:
     row = {"emotion": "anger", "own": 0.2, "others": 0.1, "neutral": -0.1, "delta": 0.3}
     row |= {"dose": 1.0, "random_95": 0.05, "shuffled_95": 0.06, "n_random": 100, "n_shuffled": 20}
-    row |= {"prompt_only": 0.9}
+    by_class = {"anger": 0.2, "apology": 0.25, "gratitude": -0.05, "neutral": -0.1}
+    row |= {"prompt_only": 0.9, "by_class": by_class}
     effects = [
         {**row, "layer": 1, "p": 0.9, "verdict": "none", "specific": "not tested"},
         {**row, "layer": 2, "p": 0.02, "verdict": "causal", "specific": "not specific"},
     ]
     settings = {"emotions": ["anger"], "layers": [1, 2], "control_doses": [1.0]}
+    settings = {**settings, "neutral": "neutral"}
     one = saved("steer", effects=effects, settings=settings, prefixes={"anger": "I am so angry."})
     source = causes.Causes(steered=(one,))
     (card,) = cards.of_causes(source, {"result": causes.label(one)})
     assert (card.verdict, card.shown) == ("causal, not shown specific", True)
     assert card.lines[0].startswith("Layer 2, dose 1: own sentences **+0.200** nats a token")
+    assert r"\+0\.100 \(most\: apology \+0\.250\), own sentences" in card.lines[1]
     assert "(perplexity × 1.11); p = 0.020, corrected over 2 cells" in card.lines[1]
     assert card.lines[2].endswith("+0.900, behind neutral sentences –.")
     assert cards.of_causes(source, {"ablation": "x"}) == []
