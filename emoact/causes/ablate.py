@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoact import numbers
-from emoact.causes.chosen import check_raw, unit_digest, units_of
+from emoact.causes.chosen import CauseRequest, cause_words, check_raw, named_by, units_of
+from emoact.causes.contributions import check_layer
 from emoact.causes.prepared import (
     Prepared,
     multiplied,
     prepared,
     result_of,
-    run_name,
     time_of_passes,
 )
 from emoact.causes.saved import SavedCause
@@ -97,22 +97,14 @@ class AblateSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblateRequest:
+class AblateRequest(CauseRequest):
     """A request from the command line or a page.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
         settings: What to ablate and to read out.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str | None = None
     settings: AblateSettings
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +129,6 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         RequestError: A name is unknown, a layer is out of range, the files hold no `resid_pre` or
             do not say how they were made, or their model is not installed.
     """
-    run_id = run_name(request.run_id)
     root, settings = ResultsRoot(request.results), request.settings
     there = {unit.emotion: unit for unit in units_of(root, request.model)}
     for label in (settings.emotion, settings.neutral):
@@ -146,11 +137,7 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         # Refuses a file that does not hold it, or keeps pooled vectors only.
         there[label].site(SITE)
     units = (there[settings.emotion], there[settings.neutral])
-    if settings.layer >= units[0].n_layers:
-        raise RequestError(
-            f"layer is {settings.layer}; {units[0].folder} has the layers 0 to "
-            f"{units[0].n_layers - 1}"
-        )
+    check_layer(settings.layer, units[0].n_layers)
     model = model_of(units, root, (SITE,), request.allow_pickle_weights)
     check_raw(model, units[0].folder)
     work = AblateWork(
@@ -159,12 +146,10 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         settings=settings,
     )
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=(settings.emotion, settings.neutral),
-        model=model,
+        request,
+        (settings.emotion, settings.neutral),
+        model,
         work=work,
         rests_on=rests_on(units, settings),
         words=ablate_words(request.results, request.model, encode(settings)),
@@ -176,7 +161,7 @@ def ablate_words(
     results: str | os.PathLike[str], model: str | None, settings: Mapping[str, Any]
 ) -> list[str]:
     """Words of the shell command of encoded settings."""
-    words = ["ablate", "--results", os.fspath(results), *(["--model", model] if model else [])]
+    words = cause_words("ablate", results, model)
     words += ["--emotion", settings["emotion"], "--layer", str(settings["layer"])]
     words += [f"--part={part}" for part in settings["parts"]]
     words += [f"--at={layer}" for layer in settings["at"]]
@@ -218,13 +203,8 @@ def ablate(
 
 
 def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
-    """Model, prompts and settings of a result; the activations follow from these."""
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": units[0].folder,
-        "settings": encode(settings),
-        "units": {unit.emotion: unit_digest(unit) for unit in units},
-    }
+    """What names a result."""
+    return named_by(METHOD_VERSION, units, settings=settings)
 
 
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:

@@ -9,15 +9,15 @@ import numpy as np
 
 from emoact.causes.ablate import AblateSettings
 from emoact.causes.ablation import Ablations, Means, Part, Readout, part_means
-from emoact.causes.contributions import Target
+from emoact.causes.contributions import Target, bootstrap_weights
 from emoact.causes.direction import pooled_at
-from emoact.causes.loaded import Loaded, design_of_units, saved_prompts, scenarios_of
+from emoact.causes.loaded import Loaded, design_of_units, saved_texts, scenarios_of
 from emoact.causes.passes import Text
 from emoact.causes.steering import Split, split_scenarios
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.stats.design import Design
+from emoact.stats.design import Design, contrast_against
 from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
 from emoact.store.unit import Unit
 
@@ -40,17 +40,7 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
         n_sentences=settings.n_sentences,
         seed=settings.seed,
     )
-    words = _first_tokens(engine, settings.class_words)
-    prompts = [
-        Text(
-            ids=each.ids[: each.content[1]],
-            changed_from=each.content_start,
-            scored=each.content,
-            words=words,
-        )
-        for unit in units
-        for each in saved_prompts(unit)
-    ]
+    prompts = saved_texts(units, _first_tokens(engine, settings.class_words))
     test = np.flatnonzero(split.test)
     texts = [prompts[at] for at in test]
     ablations = Ablations(
@@ -90,7 +80,8 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
     totals = [row["total"] for row in rows]
     for row in rows:
         row["tied"] = totals.count(row["total"]) > 1
-    contrast = _contrast(own, settings) @ np.array([each.projection for each in before])
+    (weights,) = _weights(own, settings, np.ones((1, own.n_scenarios), int))
+    contrast = weights @ np.array([each.projection for each in before])
     return {
         "settings": encode(settings),
         "train_scenarios": list(split.train_scenarios),
@@ -130,12 +121,12 @@ def _row(
 ) -> dict[str, Any]:
     pairs = list(zip(before, after, strict=True))
     change = np.array([new.projection - old.projection for old, new in pairs])
-    weights = _contrast(design, settings)
+    counts = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
+    once = np.ones((1, design.n_scenarios), counts.dtype)
+    weights, *drawn = _weights(design, settings, np.concatenate([once, counts]))
     total = float(weights @ change)
     direct = float(weights @ np.array([new.direct for new in after]))
-    counts = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
-    drawn = _contrast(design, settings, counts[:, design.scenario_of]) @ change
-    low, high = percentile_interval(drawn)
+    low, high = percentile_interval(np.stack(drawn) @ change)
     said = np.array([new.log_prob - old.log_prob for old, new in pairs])
     lengths = np.array([text.n_scored for text in texts])
     odds = np.array([new.log_odds - old.log_odds for old, new in pairs])
@@ -159,18 +150,10 @@ def _row(
     }
 
 
-def _contrast(
-    design: Design, settings: AblateSettings, often: np.ndarray | None = None
-) -> np.ndarray:
-    """Weights of the prompts: mean of the emotion minus mean of neutral."""
-    if often is None:
-        often = np.ones(design.n_prompts)
-    signed = np.zeros(often.shape)
-    for label, sign in ((settings.emotion, 1.0), (settings.neutral, -1.0)):
-        own = often * (design.label_of == design.index(label))
-        total = own.sum(axis=-1, keepdims=True)
-        signed += sign * own / np.where(total > 0, total, np.nan)
-    return signed
+def _weights(design: Design, settings: AblateSettings, counts: np.ndarray) -> np.ndarray:
+    """Weights of the prompts in each draw: mean of the emotion minus mean of neutral."""
+    contrast = contrast_against(design, settings.emotion, settings.neutral)
+    return bootstrap_weights(design, counts, contrast)
 
 
 def _directions(units: Sequence[Unit], settings: AblateSettings, split: Split) -> np.ndarray:

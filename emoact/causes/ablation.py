@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from emoact.causes.ablate import PartKind
-from emoact.causes.chosen import check_layer
+from emoact.causes.contributions import check_layer
 from emoact.causes.passes import Edited, Text, UpperLayers
 from emoact.errors import RequestError
 

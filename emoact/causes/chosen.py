@@ -19,24 +19,38 @@ from emoact.store.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectionRequest:
-    """A request about one direction, from the command line or a page.
+class CauseRequest:
+    """A request about causes, from the command line or a page.
 
     Attributes:
         results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
-        emotion: The class that the direction points to.
-        target: The place of the direction.
+        model: A folder under `activations`, or the name it was extracted by; None for the only one.
         run_id: Name of the run; None makes one.
         allow_pickle_weights: Load weights that are stored as pickles.
     """
 
     results: str | os.PathLike[str] = "results"
-    model: str
-    emotion: str
-    target: Target
+    model: str | None = None
     run_id: str | None = None
     allow_pickle_weights: bool = False
+
+
+def cause_words(name: str, results: str | os.PathLike[str], model: str | None) -> list[str]:
+    """Words that every shell command about causes begins with."""
+    return [name, "--results", os.fspath(results), *(["--model", model] if model else [])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectionRequest(CauseRequest):
+    """A request about one direction.
+
+    Attributes:
+        emotion: The class that the direction points to.
+        target: The place of the direction.
+    """
+
+    emotion: str
+    target: Target
 
     def words_of(self, name: str, own: Sequence[str]) -> list[str]:
         """Words of the shell command of a request with these options of its own."""
@@ -47,12 +61,12 @@ class DirectionRequest:
 def direction_words(
     name: str,
     results: str | os.PathLike[str],
-    model: str,
+    model: str | None,
     emotion: str,
     target: Mapping[str, Any],
 ) -> list[str]:
     """Words of a shell command about a direction, whose place is encoded."""
-    words = [name, "--results", os.fspath(results), "--model", model, "--emotion", emotion]
+    words = [*cause_words(name, results, model), "--emotion", emotion]
     words += ["--layer", str(target["layer"]), "--site", target["site"]]
     return [*words, "--pooling", target["pooling"]]
 
@@ -124,7 +138,7 @@ def units_of(
 
 
 def direction_units(
-    root: ResultsRoot, model: str, emotion: str, neutral: str, target: Target
+    root: ResultsRoot, model: str | None, emotion: str, neutral: str, target: Target
 ) -> tuple[Unit, ...]:
     """The units of a direction, the emotion first.
 
@@ -138,7 +152,21 @@ def direction_units(
     return units
 
 
-def unit_digest(unit: Unit) -> str:
+def named_by(version: int, units: Sequence[Unit], **own: Any) -> dict[str, Any]:
+    """What names a result: version of the method, prompts, and what was asked for.
+
+    Activations are not part of it; they follow from these.
+    """
+    digests = {unit.emotion: _digest(unit) for unit in units}
+    return {
+        "method_version": version,
+        "folder": units[0].folder,
+        **{name: encode(value) for name, value in own.items()},
+        "units": digests,
+    }
+
+
+def _digest(unit: Unit) -> str:
     """Hash of everything about a unit that decides its activations, and of its scenarios."""
     made = {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
     prompts = [[prompt.get("id"), prompt.get("scenario_id")] for prompt in unit.prompts or ()]
@@ -169,16 +197,6 @@ def check_pooling(pooling: Pooling, units: Sequence[Unit]) -> None:
             f"pooling is mean_response, and the files of {units[0].folder} hold no responses",
             remedy="Extract with --generate, or take another --pooling.",
         )
-
-
-def check_layer(layer: int, n_layers: int) -> None:
-    """Refuse a layer that the model does not have.
-
-    Raises:
-        RequestError: It is out of range.
-    """
-    if not 0 <= layer < n_layers:
-        raise RequestError(f"layer {layer} is out of range; the model has 0 to {n_layers - 1}")
 
 
 def check_raw(model: ModelRequest, folder: str) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32
 from emoact.causes.contributions import Target, Terms
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.engine import Tokenised
+from emoact.extraction.engine import Tokenised, counted
 from emoact.extraction.self_check import ADDITIVITY
 from emoact.positions import pool_sample
 from emoact.sites import SiteName
@@ -122,14 +122,7 @@ def collect_terms(
             heads[layer][place] = pooled(scaled).reshape(heads[layer][place].shape)
             bias[layer][place] = pooled(scale[:, None])[..., 0]
 
-    done = 0
-
-    def on_pass(samples: int, _tokens: int) -> None:
-        nonlocal done
-        done += samples
-        on_part(done / len(prompts))
-
-    engine.forward(prompts, put=put, on_pass=on_pass)
+    engine.forward(prompts, put=put, on_pass=counted(lambda done: on_part(done / len(prompts))))
     groups = int(getattr(engine.bridge.cfg, "n_key_value_heads", None) or n_heads)
     return Terms(
         embedding=embedding,
@@ -211,7 +204,7 @@ def _checked(
         elif site == "attn_out":
             pairs.setdefault(layer, []).append((z.pop((layer, sample)), rows.copy()))
 
-    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    engine.forward(prompts, put=put)
     found = []
     dtype = str(next(engine.bridge.original_model.parameters()).dtype).removeprefix("torch.")
     for layer, output in enumerate(outputs):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from emoact.causes.chosen import check_layer
+from emoact.causes.contributions import check_layer
 from emoact.causes.passes import Text, UpperLayers, blocks_of, stream_of
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine

@@ -77,15 +77,22 @@ class Target:
         Raises:
             RequestError: It is out of range.
         """
-        if not 0 <= self.layer < n_layers:
-            raise RequestError(
-                f"layer is {self.layer}; the model has the layers 0 to {n_layers - 1}"
-            )
+        check_layer(self.layer, n_layers)
         if self.site == "resid_post" and self.layer < n_layers - 1:
             raise RequestError(
                 f"resid_post is read at the last layer, {n_layers - 1}, and not at {self.layer}",
                 remedy=f"Take resid_pre of layer {self.layer + 1}, which is the same.",
             )
+
+
+def check_layer(layer: int, n_layers: int) -> None:
+    """Refuse a layer that the model does not have.
+
+    Raises:
+        RequestError: It is out of range.
+    """
+    if not 0 <= layer < n_layers:
+        raise RequestError(f"layer is {layer}; the model has the layers 0 to {n_layers - 1}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -219,7 +226,7 @@ def contributions(
     values = project(terms, direction / norm)
     gap = np.abs(values.sum(axis=1) - terms.target.astype(np.float64) @ direction / norm).max()
     keep = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
-    drawn = _bootstrap_weights(design, keep, contrast) @ values
+    drawn = bootstrap_weights(design, keep, contrast) @ values
     low, high = percentile_interval(drawn)
     labels = relabellings(
         design, emotion, (settings.neutral,), settings.n_permutations, seed=settings.seed
@@ -256,10 +263,13 @@ def _sides(labels: np.ndarray, used: np.ndarray) -> Float64[np.ndarray, "draw pr
     return np.asarray(plus - neutral / neutral.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _bootstrap_weights(
+def bootstrap_weights(
     design: Design, counts: Int[np.ndarray, "draw scenario"], contrast: np.ndarray
 ) -> Float64[np.ndarray, "draw prompt"]:
-    """The same for each draw of scenarios; NaN where a draw lacks one of the classes."""
+    """Weights that give a contrast of class means in each draw of scenarios.
+
+    NaN where a draw lacks one of the classes.
+    """
     often = counts[:, design.scenario_of].astype(np.float64)
     weights = np.zeros_like(often)
     for label in np.flatnonzero(contrast):

@@ -57,17 +57,21 @@ class _ByPrompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _LayerSum:
+class _OfLayer:
     component: Literal["embedding", "head", "bias", "mlp"]
     layer: int | None
+
+    def __post_init__(self) -> None:
+        _check_places("found", self.layer)
+        if (self.layer is None) != (self.component == "embedding"):
+            raise RequestError(f"a component {self.component} has no such layer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LayerSum(_OfLayer):
     sum: float
     low: Number
     high: Number
-
-    def __post_init__(self) -> None:
-        _check_places("found.by_layer", self.layer)
-        if (self.layer is None) != (self.component == "embedding"):
-            raise RequestError(f"a sum of {self.component} has no such layer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +96,7 @@ class _HeadsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Component:
-    component: Literal["embedding", "head", "bias", "mlp"]
-    layer: int | None
+class _Component(_OfLayer):
     head: int | None
     kv_group: int | None
     contrast: float
@@ -104,10 +106,10 @@ class _Component:
     p: float
 
     def __post_init__(self) -> None:
-        _check_places("found.components", self.layer, self.head)
-        head = self.component == "head"
-        if (self.layer is None) != (self.component == "embedding") or (self.head is None) == head:
-            raise RequestError(f"a component {self.component} has no such layer and head")
+        super().__post_init__()
+        _check_places("found.components", self.head)
+        if (self.head is None) == (self.component == "head"):
+            raise RequestError(f"a component {self.component} has no such head")
 
 
 @dataclass(frozen=True, kw_only=True)

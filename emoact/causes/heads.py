@@ -15,7 +15,7 @@ from emoact.causes.chosen import (
     check_raw,
     direction_units,
     direction_work,
-    unit_digest,
+    named_by,
 )
 from emoact.causes.contributions import ContrastSettings, Target
 from emoact.causes.prepared import (
@@ -23,11 +23,9 @@ from emoact.causes.prepared import (
     multiplied,
     prepared,
     result_of,
-    run_name,
     time_of_passes,
 )
 from emoact.causes.saved import SavedCause, saved_causes
-from emoact.decode import encode
 from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
@@ -89,7 +87,7 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not say how they
             were made, or their model is not installed here.
     """
-    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    root = ResultsRoot(request.results)
     units = direction_units(
         root, request.model, request.emotion, request.settings.neutral, request.target
     )
@@ -98,12 +96,10 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
     check_raw(model, units[0].folder)
     work = HeadsWork(**direction_work(units, request), settings=request.settings)
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=[unit.emotion for unit in units],
-        model=model,
+        request,
+        [unit.emotion for unit in units],
+        model,
         work=work,
         rests_on=rests_on(units, work),
         words=request.words,
@@ -150,16 +146,15 @@ def contributions(
 
 
 def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
-    """Model, prompts and settings of a result; no activations, which follow from these."""
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": work.folder,
-        "emotion": work.emotion,
-        "target": encode(work.target),
-        "settings": encode(work.settings),
-        "n_largest": N_LARGEST,
-        "units": {unit.emotion: unit_digest(unit) for unit in units},
-    }
+    """What names a result."""
+    return named_by(
+        METHOD_VERSION,
+        units,
+        emotion=work.emotion,
+        target=work.target,
+        settings=work.settings,
+        n_largest=N_LARGEST,
+    )
 
 
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:

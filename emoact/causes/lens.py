@@ -16,12 +16,11 @@ from emoact.causes.chosen import (
     check_raw,
     direction_units,
     direction_work,
-    unit_digest,
+    named_by,
 )
 from emoact.causes.direction import direction_of
-from emoact.causes.prepared import Prepared, prepared, run_name
+from emoact.causes.prepared import Prepared, prepared
 from emoact.causes.saved import SavedCause, saved_causes
-from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.controls import model_of
 from emoact.store.layout import ResultsRoot
@@ -104,7 +103,7 @@ def prepare_lens(request: LensRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not hold the
             direction or do not say how they were made, or their model is not installed here.
     """
-    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    root = ResultsRoot(request.results)
     units = direction_units(
         root, request.model, request.emotion, request.settings.neutral, request.target
     )
@@ -114,12 +113,10 @@ def prepare_lens(request: LensRequest) -> Prepared:
     work = LensWork(**direction_work(units, request), settings=request.settings)
     n = numbers.plural(request.settings.n_random, "random direction")
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=[unit.emotion for unit in units],
-        model=model,
+        request,
+        [unit.emotion for unit in units],
+        model,
         work=work,
         rests_on=rests_on(units, work),
         words=request.words,
@@ -128,15 +125,9 @@ def prepare_lens(request: LensRequest) -> Prepared:
 
 
 def rests_on(units: Sequence[Unit], work: LensWork) -> dict[str, Any]:
-    """Model, prompts and settings of a result; the direction follows from these."""
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": work.folder,
-        "emotion": work.emotion,
-        "target": encode(work.target),
-        "settings": encode(work.settings),
-        "units": {unit.emotion: unit_digest(unit) for unit in units},
-    }
+    """What names a result."""
+    own = {"emotion": work.emotion, "target": work.target, "settings": work.settings}
+    return named_by(METHOD_VERSION, units, **own)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from emoact.causes.passes import Text
 from emoact.causes.steer import SITE
 from emoact.errors import EmoactError
 from emoact.extraction.bridge_engine import BridgeEngine
-from emoact.extraction.engine import CHECK_TEXTS, EngineFor, EngineRequest, Tokenised
+from emoact.extraction.engine import EngineFor, Tokenised, engine_of_files
 from emoact.jobs.causes import CausesRequest
 from emoact.jobs.reporter import RunReporter
-from emoact.models.alike import check_bos, installed_source
-from emoact.models.source import Step
+from emoact.models.alike import check_bos
 from emoact.positions import pool_sample
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName
@@ -71,24 +71,12 @@ def saved_model(
         EmoactError: It is not installed as it was.
         RequestError: It begins a prompt with another token, or lacks a hook.
     """
-
-    def on_step(
-        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
-    ) -> None:
-        reporter.step(step, model=request.model.folder, detail=detail, done=done, total=total)
-
     texts = [str(prompt["text"]) for prompt in units[0].prompts or () if prompt["text"]]
-    asked = EngineRequest(
-        source=installed_source(request.model),
-        options=request.model.options,
-        allow_pickle_weights=request.model.allow_pickle_weights,
-        texts=tuple(texts) or CHECK_TEXTS,
-    )
-    engine = engine_for(asked, on_step)
+    engine = engine_of_files(request.model, texts, reporter, engine_for)
     if not isinstance(engine, BridgeEngine):
         raise EmoactError(f"{request.model.model} has no modules to look into")
     check_bos(engine.facts.bos, units[0].configuration or {})
-    _check_same(units[0], engine, asked.options)
+    _check_same(units[0], engine, request.model.options)
     return engine
 
 
@@ -107,7 +95,7 @@ def _check_same(unit: Unit, engine: BridgeEngine, options: ExtractionOptions) ->
         if (site, layer) == (SITE, last):
             found.append(pool_sample(rows, content=prompt.content).astype(np.float64))
 
-    engine.forward([prompt], put=put, on_pass=lambda _samples, _tokens: None)
+    engine.forward([prompt], put=put)
     saved = pool_sample(unit.site(SITE)[last][0], content=prompt.content).astype(np.float64)
     apart = float(np.linalg.norm(found[0] - saved) / np.linalg.norm(saved))
     if not apart <= (SAME if options.dtype == "float32" else _SAME_HALF) + unit.rounding:
@@ -133,6 +121,23 @@ def saved_prompts(unit: Unit) -> list[Tokenised]:
         for ids, strings, span, response in zip(
             unit.tokens, unit.token_strings, unit.content, responses, strict=True
         )
+    ]
+
+
+def saved_texts(units: Sequence[Unit], words: tuple[int, ...] = ()) -> list[Text]:
+    """The prompts of all units as texts that are scored, unit by unit.
+
+    What follows a text, a template or a response, changes nothing before it and is left out.
+    """
+    return [
+        Text(
+            ids=prompt.ids[: prompt.content[1]],
+            changed_from=prompt.content_start,
+            scored=prompt.content,
+            words=words,
+        )
+        for unit in units
+        for prompt in saved_prompts(unit)
     ]
 
 

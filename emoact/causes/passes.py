@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import nn
 
-from emoact.causes.chosen import check_layer
+from emoact.causes.contributions import check_layer
 from emoact.causes.unembedding import Unembedding
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.shortcut import shortcut

@@ -19,8 +19,8 @@ from jaxtyping import Float, Float16
 
 from emoact import numbers
 from emoact.causes.attention import SHARES, shares_of
-from emoact.causes.chosen import unit_digest, units_of
-from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.chosen import CauseRequest, cause_words, named_by, units_of
+from emoact.causes.prepared import Prepared, prepared, time_of
 from emoact.causes.saved import ARCHIVE, SavedCause, saved_causes
 from emoact.errors import FileRefusedError, RequestError
 from emoact.files import open_regular
@@ -68,24 +68,16 @@ _OVERHEAD = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatternsRequest:
+class PatternsRequest(CauseRequest):
     """A request from the command line or a page.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
         emotion: The class whose prompts are read.
         budget_mb: Megabytes above which patterns are reduced.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str
     emotion: str
     budget_mb: int = BUDGET_MB
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
     def __post_init__(self) -> None:
         if self.budget_mb < 0:
@@ -94,7 +86,7 @@ class PatternsRequest:
     @property
     def words(self) -> list[str]:
         """Words of the shell command of the request."""
-        words = ["attention", "--results", os.fspath(self.results), "--model", self.model]
+        words = cause_words("attention", self.results, self.model)
         return [*words, "--emotion", self.emotion, "--budget", str(self.budget_mb)]
 
 
@@ -135,7 +127,7 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
         RequestError: A name is unknown, the files do not say how they were made, their model is not
             installed here, or the patterns take more disk than there is, reduced as well.
     """
-    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    root = ResultsRoot(request.results)
     (unit,) = units_of(root, request.model, (request.emotion,))
     model = model_of((unit,), root, ("pattern",), request.allow_pickle_weights)
     shape = installed_source(model).shape
@@ -149,14 +141,12 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
     work = PatternsWork(folder=unit.folder, unit=unit.path.name, form=form)
     n_tokens = float(sum(unit.lengths))
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=(unit.emotion,),
-        model=model,
+        request,
+        (unit.emotion,),
+        model,
         work=work,
-        rests_on=rests_on(unit, work),
+        rests_on=rests_on((unit,), work),
         words=request.words,
         cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),
@@ -188,14 +178,9 @@ def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[
     return "triangles", ""
 
 
-def rests_on(unit: Unit, work: PatternsWork) -> dict[str, Any]:
-    """Model, prompts and form of a result."""
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": work.folder,
-        "form": work.form,
-        "units": {unit.emotion: unit_digest(unit)},
-    }
+def rests_on(units: Sequence[Unit], work: PatternsWork) -> dict[str, Any]:
+    """What names a result."""
+    return named_by(METHOD_VERSION, units, form=work.form)
 
 
 def packed(pattern: Float[np.ndarray, "layer head query key"], form: Form) -> dict[str, np.ndarray]:

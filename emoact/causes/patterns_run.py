@@ -10,6 +10,7 @@ from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.loaded import Loaded, saved_prompts, unit_prompts
 from emoact.causes.patterns import FILE, KIND, PatternWriter, bytes_of, rests_on
 from emoact.causes.saved import cause_id
+from emoact.extraction.engine import counted
 from emoact.models.cache import hash_of
 from emoact.sites import SiteName
 from emoact.store.atomic import replace_atomically
@@ -26,8 +27,8 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
     prompts = saved_prompts(unit)
     waiting: dict[int, list[np.ndarray]] = {}
     sums: np.ndarray | None = None
-    n_tokens = done = 0
-    path = asked.root.causes_dir(cause_id(KIND, rests_on(unit, work))) / FILE
+    n_tokens = 0
+    path = asked.root.causes_dir(cause_id(KIND, rests_on(asked.units, work))) / FILE
     need = bytes_of(unit.lengths, facts.n_layers, facts.n_heads, work.form)
     with replace_atomically(path, need=need) as file:
         writer = PatternWriter(file, work.form)
@@ -46,9 +47,7 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
             sums = added if sums is None else sums + added
             n_tokens += n
 
-        def on_pass(samples: int, _tokens: int) -> None:
-            nonlocal done
-            done += samples
+        def tell(done: int) -> None:
             reporter.check_cancelled()
             reporter.step(
                 "extract",
@@ -59,7 +58,7 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
                 share=done / len(prompts),
             )
 
-        asked.engine.forward(prompts, put=put, on_pass=on_pass)
+        asked.engine.forward(prompts, put=put, on_pass=counted(tell))
         writer.close()
     means = sums / n_tokens if sums is not None else np.empty((0, 3))
     layers, heads = np.divmod(np.arange(len(means)), facts.n_heads)

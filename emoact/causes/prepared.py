@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from emoact import numbers
+from emoact.causes.chosen import CauseRequest
 from emoact.causes.saved import SavedCause, cause_id, read_cause
 from emoact.causes.steering import N_DRAWN, N_TOP, WIDER
 from emoact.decode import encode
@@ -54,24 +55,12 @@ class Prepared:
     cost: str
 
 
-def run_name(run_id: str | None) -> str:
-    """The name of a run that is asked for, or a new one.
-
-    Raises:
-        RequestError: The name is not allowed, or the limit on workers is no number.
-    """
-    worker_slots()
-    return new_run_id() if run_id is None else check_id(run_id)
-
-
 def prepared(
-    root: ResultsRoot,
     kind: str,
-    *,
-    run_id: str,
-    folder: str,
+    request: CauseRequest,
     emotions: Sequence[str],
     model: ModelRequest,
+    *,
     work: Any,
     rests_on: dict[str, Any],
     words: Sequence[str],
@@ -80,26 +69,28 @@ def prepared(
     """The run of a checked request, and the result where it is on disk already.
 
     Args:
-        root: The results folder.
         kind: Of the result.
-        run_id: Name of the run.
-        folder: Folder of the model.
+        request: What was asked for.
         emotions: Classes that it is about.
         model: The model.
         work: What the worker of this kind decodes.
         rests_on: What names the result.
         words: Of the shell command of the request, without what the model itself needs.
         cost: The cost in words.
+
+    Raises:
+        RequestError: The name of the run is not allowed, or the limit on workers is no number.
     """
-    name = cause_id(kind, rests_on)
+    worker_slots()
+    root, name = ResultsRoot(request.results), cause_id(kind, rests_on)
     own = ["--allow-pickle-weights"] if model.allow_pickle_weights else []
     return Prepared(
         kind=kind,
         config=JobConfig(
             kind="causes",
-            run_id=run_id,
+            run_id=new_run_id() if request.run_id is None else check_id(request.run_id),
             created_at=now(),
-            models=(folder,),
+            models=(rests_on["folder"],),
             emotions=tuple(emotions),
             results=os.path.realpath(root.path),
             request=encode(CausesRequest(what=kind, model=model, asked=encode(work))),

@@ -16,11 +16,11 @@ from emoact.causes.chosen import (
     DirectionWork,
     direction_units,
     direction_work,
-    unit_digest,
+    named_by,
 )
 from emoact.causes.contributions import Target
 from emoact.causes.direction import N_TOP, Projected, SavedDirection, direction_of, projected
-from emoact.causes.prepared import Prepared, prepared, run_name, time_of
+from emoact.causes.prepared import Prepared, prepared, time_of
 from emoact.causes.saved import SavedCause
 from emoact.decode import encode
 from emoact.errors import RequestError
@@ -95,7 +95,7 @@ def prepare_project(request: ProjectRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not hold the
             direction, their model is not installed here, or the text cannot be read.
     """
-    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    root = ResultsRoot(request.results)
     target = request.target
     units = direction_units(root, request.model, request.emotion, request.neutral, target)
     direction_of(units[0], units[1], target)
@@ -110,12 +110,10 @@ def prepare_project(request: ProjectRequest) -> Prepared:
     )
     n_tokens = size / _CHARACTERS_A_TOKEN
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=[unit.emotion for unit in units],
-        model=model,
+        request,
+        [unit.emotion for unit in units],
+        model,
         work=work,
         rests_on=rests_on(units, work),
         words=request.words,
@@ -253,17 +251,16 @@ def along_saved(
 
 
 def rests_on(units: Sequence[Unit], work: ProjectWork) -> dict[str, Any]:
-    """Model, prompts, text and settings of a result."""
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": work.folder,
-        "emotion": work.emotion,
-        "neutral": work.neutral,
-        "target": encode(work.target),
-        "n_top": work.n_top,
-        "sha256": work.sha256,
-        "units": {unit.emotion: unit_digest(unit) for unit in units},
-    }
+    """What names a result."""
+    return named_by(
+        METHOD_VERSION,
+        units,
+        emotion=work.emotion,
+        neutral=work.neutral,
+        target=work.target,
+        n_top=work.n_top,
+        sha256=work.sha256,
+    )
 
 
 def table_of(saved: SavedCause, by: str = "token") -> pd.DataFrame:

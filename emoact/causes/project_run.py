@@ -81,9 +81,7 @@ def project_file(
             if layer == work.target.layer:
                 along[sample] = direction.project(rows)
 
-        engine.forward(
-            [prompts[at] for at in kept], put=put, on_pass=lambda _samples, _tokens: None
-        )
+        engine.forward([prompts[at] for at in kept], put=put)
         for place, at in enumerate(kept):
             passage = Passage(
                 name=lines[at], strings=prompts[at].strings, content=prompts[at].content

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import check_pooling, check_raw, unit_digest, units_of
+from emoact.causes.chosen import (
+    CauseRequest,
+    cause_words,
+    check_pooling,
+    check_raw,
+    named_by,
+    units_of,
+)
+from emoact.causes.contributions import check_layer
 from emoact.causes.prepared import (
     Prepared,
     multiplied,
     prepared,
     result_of,
-    run_name,
     time_of_passes,
 )
 from emoact.causes.steer_result import table_of
@@ -54,12 +61,10 @@ _MOST_SHARED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class SteerRequest:
+class SteerRequest(CauseRequest):
     """A request from the command line or a page.
 
     Attributes:
-        results: The results folder.
-        model: A folder under `activations`, or the name it was extracted by.
         emotions: Classes whose directions are added; None for all.
         layers: None for five over the depth.
         doses: None for those of a sweep.
@@ -75,12 +80,8 @@ class SteerRequest:
         prefixes: Sentences that name emotions in a prompt, for the baseline without steering; None
             for "I am so angry." and the like, and "I feel joy." for other labels. Under the neutral
             label, a sentence that names none.
-        run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
-    results: str | os.PathLike[str] = "results"
-    model: str | None = None
     emotions: tuple[str, ...] | None = None
     layers: tuple[int, ...] | None = None
     doses: tuple[float, ...] | None = None
@@ -92,8 +93,6 @@ class SteerRequest:
     n_sentences: int | None = None
     seed: int = 0
     prefixes: Mapping[str, str] | None = None
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +117,7 @@ def prepare_steer(request: SteerRequest) -> Prepared:
         RequestError: A name is unknown, a layer is out of range, there is no text or no scenario to
             test on, the files do not say how they were made, or their model is not installed.
     """
-    run_id, root = run_name(request.run_id), ResultsRoot(request.results)
+    root = ResultsRoot(request.results)
     units = units_of(root, request.model)
     settings = settings_of(request, units)
     model = model_of(units, root, (SITE,), request.allow_pickle_weights)
@@ -127,12 +126,10 @@ def prepare_steer(request: SteerRequest) -> Prepared:
         folder=units[0].folder, units=tuple(unit.path.name for unit in units), settings=settings
     )
     return prepared(
-        root,
         KIND,
-        run_id=run_id,
-        folder=work.folder,
-        emotions=settings.emotions,
-        model=model,
+        request,
+        settings.emotions,
+        model,
         work=work,
         rests_on=rests_on(units, settings),
         words=steer_words(request.results, work.folder, encode(settings)),
@@ -198,10 +195,7 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
     check_pooling(request.pooling, units)
     layers = request.layers or default_layers(n_layers)
     for layer in layers:
-        if not 0 <= layer < n_layers:
-            raise RequestError(
-                f"layer is {layer}; {units[0].folder} has the layers 0 to {n_layers - 1}"
-            )
+        check_layer(layer, n_layers)
     doses = request.doses or DOSES
     control_doses, n_sentences = request.control_doses, request.n_sentences
     alone = len(emotions) == len(layers) == 1 and len(doses) <= _MOST_SHARED
@@ -231,24 +225,19 @@ def default_layers(n_layers: int) -> tuple[int, ...]:
 
 
 def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
-    """Model, prompts and settings of a result; the activations follow from these."""
+    """What names a result."""
     plain = encode(settings)
     if not settings.prefixes:
         # Results from before there was such a choice keep their names.
         del plain["prefixes"]
-    return {
-        "method_version": METHOD_VERSION,
-        "folder": units[0].folder,
-        "settings": plain,
-        "units": {unit.emotion: unit_digest(unit) for unit in units},
-    }
+    return named_by(METHOD_VERSION, units, settings=plain)
 
 
 def steer_words(
     results: str | os.PathLike[str], folder: str, settings: Mapping[str, Any]
 ) -> list[str]:
     """Words of the shell command of encoded settings, with every choice that decides a figure."""
-    words = ["steer", "--results", os.fspath(results), "--model", folder]
+    words = cause_words("steer", results, folder)
     for option, name in (
         ("--emotion", "emotions"),
         ("--layer", "layers"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from emoact.causes.contributions import Target
 from emoact.causes.direction import pooled_at
-from emoact.causes.loaded import Loaded, design_of_units, saved_prompts, scenarios_of
+from emoact.causes.loaded import Loaded, design_of_units, saved_texts, scenarios_of
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
@@ -76,16 +76,7 @@ class _Steering:
             # Of few scenarios a split may lack a class.
             with suppress(RequestError):
                 self._other_splits.append(split(seed))
-        self._every = [
-            Text(
-                # What follows a text, a template or a response, changes nothing before it.
-                ids=prompt.ids[: prompt.content[1]],
-                changed_from=prompt.content_start,
-                scored=prompt.content,
-            )
-            for unit in units
-            for prompt in saved_prompts(unit)
-        ]
+        self._every = saved_texts(units)
         scored = np.flatnonzero(self._split.test)
         self._texts = [self._every[at] for at in scored]
         self._class_of = [self._design.labels[self._design.label_of[at]] for at in scored]
@@ -364,13 +355,8 @@ class _Steering:
             added = prefix.ids[prefix.content_start :]
             ids = np.concatenate([text.ids[:start], added, text.ids[start:]])
             first, stop = max(text.scored[0], 1), text.scored[1]
-            behind.append(
-                Text(
-                    ids=ids,
-                    changed_from=start,
-                    scored=(first + len(added), stop + len(added)),
-                )
-            )
+            scored = (first + len(added), stop + len(added))
+            behind.append(Text(ids=ids, changed_from=start, scored=scored))
         return behind if max(len(text.ids) for text in behind) <= self._engine.context else []
 
 

@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     patterns.KIND: Kind(
         work=patterns.PatternsWork,
-        rests_on=lambda units, work: patterns.rests_on(units[0], work),
+        rests_on=patterns.rests_on,
         found=found_patterns,
     ),
     ablate.KIND: Kind(

@@ -100,4 +100,4 @@ def _ablate(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
-    return answer(prepared, "ablate", ablate, arguments)
+    return answer(prepared, ablate, arguments)

@@ -49,4 +49,4 @@ def _attention(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
-    return answer(prepared, "attention", patterns, arguments)
+    return answer(prepared, patterns, arguments)

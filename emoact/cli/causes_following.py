@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, say, write_table
@@ -12,33 +12,12 @@ from emoact.cli.output import print_json, print_line, say, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from emoact.causes.prepared import Prepared
     from emoact.causes.saved import SavedCause
-    from emoact.jobs.config import JobConfig
     from emoact.jobs.views import RunView
 
 
-@runtime_checkable
-class Prepared(Protocol):
-    """A checked request about causes."""
-
-    @property
-    def config(self) -> JobConfig:
-        """What a worker is started with."""
-
-    @property
-    def id(self) -> str:
-        """Name of the result."""
-
-    @property
-    def existing(self) -> SavedCause | None:
-        """The result that is on disk already, or None."""
-
-    @property
-    def cost(self) -> str:
-        """The cost in words."""
-
-
-def answer(prepared: Prepared, kind: str, words: ModuleType, arguments: argparse.Namespace) -> int:
+def answer(prepared: Prepared, words: ModuleType, arguments: argparse.Namespace) -> int:
     """Print the result; where there is none yet, start its run and follow it.
 
     `words` shows the kind of result: `sentences_of` and `table_of`.
@@ -53,7 +32,7 @@ def answer(prepared: Prepared, kind: str, words: ModuleType, arguments: argparse
     say(prepared.cost)
 
     def finish(view: RunView) -> None:
-        found = read_cause(ResultsRoot(arguments.results), kind, prepared.id)
+        found = read_cause(ResultsRoot(arguments.results), prepared.kind, prepared.id)
         if found is not None:
             _print(found, words, arguments)
         else:

@@ -60,7 +60,7 @@ def _heads(arguments: argparse.Namespace) -> int:
             ),
         )
     )
-    return answer(prepared, "heads", heads, arguments)
+    return answer(prepared, heads, arguments)
 
 
 def _text(arguments: argparse.Namespace) -> int:

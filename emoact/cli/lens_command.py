@@ -72,4 +72,4 @@ def _lens(arguments: argparse.Namespace) -> int:
             ),
         )
     )
-    return answer(prepared, "lens", lens, arguments)
+    return answer(prepared, lens, arguments)

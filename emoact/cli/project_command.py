@@ -52,7 +52,7 @@ def _project(arguments: argparse.Namespace) -> int:
             neutral=arguments.neutral,
             n_top=arguments.top,
         )
-        return answer(project.prepare_project(asked), "project", project, arguments)
+        return answer(project.prepare_project(asked), project, arguments)
     return _saved(arguments) if arguments.text is None else _text(arguments)
 
 

@@ -112,4 +112,4 @@ def _steer(arguments: argparse.Namespace) -> int:
             allow_pickle_weights=arguments.allow_pickle_weights,
         )
     )
-    return answer(prepared, "steer", steer_result, arguments)
+    return answer(prepared, steer_result, arguments)

@@ -13,7 +13,15 @@ from jaxtyping import Int64
 
 from emoact.decode import decode
 from emoact.errors import RequestError
-from emoact.extraction.engine import CHECK_TEXTS, EngineFacts, EngineRequest, OnPass, Put, Tokenised
+from emoact.extraction.engine import (
+    CHECK_TEXTS,
+    EngineFacts,
+    EngineRequest,
+    OnPass,
+    Put,
+    Tokenised,
+    untold,
+)
 from emoact.extraction.forward import HookReader, hook_names
 from emoact.extraction.generation import Generator, stop_tokens
 from emoact.extraction.plan import Pass, PlanName, plan_passes
@@ -161,7 +169,7 @@ class BridgeEngine:
         """Longest sequence that the model takes, in tokens."""
         return int(self._bridge.cfg.n_ctx)
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass = untold) -> float:
         """Compute the activations of one unit and hand each over exactly once.
 
         Returns:
@@ -185,7 +193,9 @@ class BridgeEngine:
         self._reader.run_all(rest, put, on_done)
         return kept.seconds
 
-    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+    def generate(
+        self, prompts: Sequence[Tokenised], *, on_pass: OnPass = untold
+    ) -> list[Tokenised]:
         """The prompts with the responses that the options ask for behind them.
 
         Raises:

@@ -13,11 +13,10 @@ from jaxtyping import Float32
 
 from emoact.data.controls import count_one_word, lone_tokens, shuffle_words
 from emoact.errors import EmoactError, FileRefusedError
-from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Tokenised
+from emoact.extraction.engine import Engine, EngineFor, Tokenised, counted, engine_of_files
 from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.reporter import RunReporter
-from emoact.models.alike import ModelRequest, check_bos, installed_source
-from emoact.models.source import Step
+from emoact.models.alike import ModelRequest, check_bos
 from emoact.positions import Span, pool_layers, vectors
 from emoact.sites import SiteName, site
 from emoact.store.controls import CONTEXTLESS, UnitControls
@@ -147,7 +146,6 @@ def _run(
     }
     n_arrays = sum(map(len, layers.values()))
     gathered: dict[int, dict[tuple[SiteName, int], np.ndarray]] = {}
-    done = 0
 
     def put(name: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
         own = gathered.setdefault(sample, {})
@@ -157,12 +155,7 @@ def _run(
             del gathered[sample]
             take(sample, {name: [own[name, at] for at in layers[name]] for name in layers})
 
-    def on_pass(samples: int, _tokens: int) -> None:
-        nonlocal done
-        done += samples
-        on_part(done / len(prompts))
-
-    engine.forward(prompts, put=put, on_pass=on_pass)
+    engine.forward(prompts, put=put, on_pass=counted(lambda done: on_part(done / len(prompts))))
 
 
 def _pool(
@@ -238,19 +231,7 @@ def _engine(
     engine_for: EngineFor,
 ) -> Engine:
     """The loaded model, which must read the prompts as it did when the units were extracted."""
-
-    def on_step(
-        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
-    ) -> None:
-        reporter.step(step, model=model.folder, detail=detail, done=done, total=total)
-
-    request = EngineRequest(
-        source=installed_source(model),
-        options=model.options,
-        texts=tuple(units[0].texts),
-        allow_pickle_weights=model.allow_pickle_weights,
-    )
-    engine = engine_for(request, on_step)
+    engine = engine_of_files(model, units[0].texts, reporter, engine_for)
     for controls in units:
         check_bos(engine.facts.bos, controls.unit.configuration or {})
         found = engine.tokenise(controls.texts)

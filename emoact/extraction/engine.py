@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from emoact.errors import RequestError
+from emoact.models.alike import Loading, ModelRequest, installed_source
 from emoact.models.source import ModelSource, OnStep, Step
 from emoact.numbers import some
 from emoact.positions import Span
@@ -141,6 +142,22 @@ OnPass = Callable[[int, int], None]
 """Called after each pass with the samples and tokens that it finished."""
 
 
+def untold(_samples: int, _tokens: int) -> None:
+    """An `OnPass` that does nothing."""
+
+
+def counted(tell: Callable[[int], None]) -> OnPass:
+    """An `OnPass` that gives the number of samples that are done so far."""
+    done = 0
+
+    def on_pass(samples: int, _tokens: int) -> None:
+        nonlocal done
+        done += samples
+        tell(done)
+
+    return on_pass
+
+
 CHECK_TEXTS = (
     "Thank you for the soup that you left at our door.",
     "Thank you for the book.",
@@ -170,6 +187,12 @@ class EngineRequest:
     frozen: Mapping[str, Any] | None = None
     allow_pickle_weights: bool = False
 
+    @property
+    def loading(self) -> Loading:
+        """What decides how the model is loaded."""
+        source = self.source
+        return Loading.of(source.folder, source.commit, self.options, self.allow_pickle_weights)
+
 
 @runtime_checkable
 class Engine(Protocol):
@@ -182,13 +205,15 @@ class Engine(Protocol):
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         """One result per text, in their order."""
 
-    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+    def generate(
+        self, prompts: Sequence[Tokenised], *, on_pass: OnPass = untold
+    ) -> list[Tokenised]:
         """The prompts with the responses that the options ask for behind them.
 
         A response may be empty.
         """
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass = untold) -> float:
         """Compute the activations of one unit and hand each over exactly once.
 
         Returns:
@@ -248,3 +273,32 @@ class Reporter(Protocol):
         Raises:
             CancelledError: The run was cancelled.
         """
+
+
+def steps_of(reporter: Reporter, folder: str, before: Callable[[], None] = lambda: None) -> OnStep:
+    """The steps of loading a model, told to the reporter of a run; `before` may raise to stop."""
+
+    def on_step(
+        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
+    ) -> None:
+        before()
+        reporter.step(step, model=folder, detail=detail, done=done, total=total)
+
+    return on_step
+
+
+def engine_of_files(
+    model: ModelRequest, texts: Sequence[str], reporter: Reporter, engine_for: EngineFor
+) -> Engine:
+    """The loaded model of saved files, checked on these texts.
+
+    Raises:
+        EmoactError: It is not installed as it was.
+    """
+    request = EngineRequest(
+        source=installed_source(model),
+        options=model.options,
+        texts=tuple(texts) or CHECK_TEXTS,
+        allow_pickle_weights=model.allow_pickle_weights,
+    )
+    return engine_for(request, steps_of(reporter, model.folder))

@@ -132,7 +132,7 @@ class ActivationExtractor:
         for text, prompt in zip(several, prompts, strict=True):
             check_prompt(f"the text {shown(text)}", prompt, self.options, self._source.name)
         if self.options.generation is not None and prompts:
-            prompts = self._engine.generate(prompts, on_pass=lambda _samples, _tokens: None)
+            prompts = self._engine.generate(prompts)
             names = [f"the text {shown(text)}" for text in several]
             check_responses(names, prompts, self.facts.stop_tokens, self._source.name)
         found: list[dict[tuple[SiteName, int], np.ndarray]] = [{} for _ in several]
@@ -142,7 +142,7 @@ class ActivationExtractor:
             found[sample][site, layer] = rows.copy()
 
         if prompts:
-            self._engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+            self._engine.forward(prompts, put=put)
         samples = [
             _sample(text, prompt, arrays, self)
             for text, prompt, arrays in zip(several, prompts, found, strict=True)

@@ -14,7 +14,14 @@ from typing import Any
 
 from emoact.data import read_prompts
 from emoact.errors import EmoactError, FileRefusedError, RequestError
-from emoact.extraction.engine import Engine, EngineFor, EngineRequest, Reporter, check_prompt
+from emoact.extraction.engine import (
+    Engine,
+    EngineFor,
+    EngineRequest,
+    Reporter,
+    check_prompt,
+    steps_of,
+)
 from emoact.extraction.unit_job import UnitJob, compute_and_save, now
 from emoact.jobs.config import RunConfig, RunModel
 from emoact.jobs.request import prompts_of
@@ -23,7 +30,7 @@ from emoact.models.chat import check_chat
 from emoact.models.effort import let_threads_sleep
 from emoact.models.install import ensure_model
 from emoact.models.resolve import resolve_model
-from emoact.models.source import ModelSource, OnStep, Step
+from emoact.models.source import ModelSource, OnStep
 from emoact.models.weights import check_weights, weight_files
 from emoact.schema import Dataset
 from emoact.store import manifest
@@ -122,13 +129,7 @@ def _run_model(
             remote.push(_entry_of(root, source, part))
     if not waiting:
         return
-
-    def on_step(
-        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
-    ) -> None:
-        reporter.check_cancelled()
-        reporter.step(step, model=source.folder, detail=detail, done=done, total=total)
-
+    on_step = steps_of(reporter, source.folder, reporter.check_cancelled)
     # The terms were accepted when the run was requested.
     source = ensure_model(source, accept_terms=True, on_step=on_step)
     if config.options.chat is not None and source.path is not None:

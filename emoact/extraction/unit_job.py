@@ -18,6 +18,7 @@ from emoact.extraction.engine import (
     Reporter,
     Tokenised,
     check_responses,
+    counted,
 )
 from emoact.extraction.plan import count_nodes
 from emoact.jobs.config import RunConfig
@@ -151,11 +152,9 @@ def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> Unit
     Raises:
         RequestError: A response is empty.
     """
-    source, done = job.source, 0
+    source = job.source
 
-    def on_pass(samples: int, _tokens: int) -> None:
-        nonlocal done
-        done += samples
+    def tell(done: int) -> None:
         reporter.step(
             "extract",
             model=source.folder,
@@ -163,8 +162,8 @@ def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> Unit
         )
         reporter.check_cancelled()
 
-    on_pass(0, 0)
-    found = engine.generate(job.tokenised, on_pass=on_pass)
+    tell(0)
+    found = engine.generate(job.tokenised, on_pass=counted(tell))
     names = [f"prompt {prompt.id}" for prompt in job.prompts]
     check_responses(names, found, engine.facts.stop_tokens, source.name)
     return replace(job, tokenised=tuple(found))

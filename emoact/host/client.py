@@ -19,7 +19,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.jobs.lock import RunLock
 from emoact.jobs.machine import start_apart
 from emoact.models import hosts
-from emoact.models.alike import ModelRequest, loading_of
+from emoact.models.alike import ModelRequest
 from emoact.models.cache import cache_root
 from emoact.positions import Span
 from emoact.sites import SiteName
@@ -156,7 +156,6 @@ def continue_both(
     max_tokens: int = 24,
     seed: int = 0,
     from_last: bool = False,
-    patience_s: float = _PATIENCE_S,
 ) -> Continuations:
     """Ask a host to continue a prompt with and without a direction; starts one where needed.
 
@@ -168,7 +167,6 @@ def continue_both(
         max_tokens: Most tokens of a continuation.
         seed: Of the draws; both continuations use the same.
         from_last: Add it from the last token of the prompt on, in place of every one after BOS.
-        patience_s: Longest wait.
 
     Raises:
         RequestError: The prompt is empty or too long, or the direction does not fit the model.
@@ -183,7 +181,7 @@ def continue_both(
         "seed": seed,
         "from_last": from_last,
     }
-    content, arrays = _answered(request, "steer", asked, patience_s)
+    content, arrays = _answered(request, "steer", asked, _PATIENCE_S)
     _check(content)
     plain, steered = (
         Continuation(
@@ -292,7 +290,7 @@ def _start(request: ModelRequest) -> str:
 
 def _start_alone(request: ModelRequest) -> str:
     folder = hosts.new_folder()
-    loading = json.dumps(dataclasses.asdict(loading_of(request)))
+    loading = json.dumps(dataclasses.asdict(request.loading))
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         log = os.open(folder / "log", flags, 0o600)

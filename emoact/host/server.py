@@ -23,7 +23,7 @@ from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
 from emoact.models import hosts
-from emoact.models.alike import Loading, loading_of
+from emoact.models.alike import Loading
 
 Task = Callable[[], object]
 RunTask = Callable[[Path, int], Callable[[], int]]
@@ -147,7 +147,7 @@ class Server:
             _settle(answering, answer_of)
 
         probe = content.get("probe") is True
-        why = self._refusal(content, loading_of(asked.request))
+        why = self._refusal(content, asked.request.loading)
         why = why or self._enqueue("sentence", None if probe else compute)
         if why or probe:
             hosts.send(connection, {"not_here": why} if why else {"ok": True})
@@ -251,15 +251,11 @@ def _directory(asked: Any) -> RunDirectory:
 def _loading(config: AnyConfig) -> Loading:
     """The way in which the first model of a run is loaded."""
     if config.kind == "causes":
-        return loading_of(causes_of(config).model)
+        return causes_of(config).model.loading
     if not isinstance(config, RunConfig):
-        return loading_of(controls_of(config).models[0])
-    return Loading.of(
-        config.models[0].folder,
-        config.models[0].commit,
-        config.options,
-        allow_pickle_weights=config.allow_pickle_weights,
-    )
+        return controls_of(config).models[0].loading
+    first, options = config.models[0], config.options
+    return Loading.of(first.folder, first.commit, options, config.allow_pickle_weights)
 
 
 def _receive_lock(connection: socket.socket, directory: RunDirectory) -> int:

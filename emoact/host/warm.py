@@ -59,7 +59,7 @@ class WarmModel:
 
     def __call__(self, request: EngineRequest, on_step: OnStep) -> Engine:
         """The engine that a new process would make, from the model in memory where it fits."""
-        wanted = _loading(request)
+        wanted = request.loading
         try:
             if (
                 self._checked is None
@@ -98,7 +98,7 @@ class WarmModel:
     def engine_like(self, source: ModelSource, options: ExtractionOptions) -> Engine:
         """An engine for a few texts whose bits need not be those of a certain plan."""
         request = EngineRequest(source=source, options=options)
-        if self._checked is not None and _loading(request) == self.loading:
+        if self._checked is not None and request.loading == self.loading:
             engine, before = self._checked
             if before.options == options:
                 return engine
@@ -109,15 +109,6 @@ class WarmModel:
         self._checked = self.loading = None
         # A model refers to itself, so that leaving its last name frees nothing yet.
         gc.collect()
-
-
-def _loading(request: EngineRequest) -> Loading:
-    return Loading.of(
-        request.source.folder,
-        request.source.commit,
-        request.options,
-        allow_pickle_weights=request.allow_pickle_weights,
-    )
 
 
 def _same_plan(engine: Engine, before: EngineRequest, request: EngineRequest) -> bool:
@@ -189,7 +180,7 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     def put(site: SiteName, layer: int, _sample: int, rows: np.ndarray) -> None:
         found[site, layer] = rows.astype(np.float16) if site in patterns else rows.copy()
 
-    engine.forward([prompt], put=put, on_pass=lambda _samples, _tokens: None)
+    engine.forward([prompt], put=put)
     arrays = {}
     for site in dict.fromkeys(site for site, _ in found):
         layers = [found[key] for key in sorted(found) if key[0] == site]

@@ -40,12 +40,7 @@ class Loading:
 
     @classmethod
     def of(
-        cls,
-        folder: str,
-        commit: str | None,
-        options: ExtractionOptions,
-        *,
-        allow_pickle_weights: bool = False,
+        cls, folder: str, commit: str | None, options: ExtractionOptions, allow_pickle: bool
     ) -> Loading:
         """The part of a request that loading depends on."""
         return cls(
@@ -54,7 +49,7 @@ class Loading:
             processing=options.processing,
             dtype=options.dtype,
             device=options.device,
-            allow_pickle_weights=allow_pickle_weights,
+            allow_pickle_weights=allow_pickle,
         )
 
 
@@ -74,15 +69,10 @@ class ModelRequest:
     options: ExtractionOptions
     allow_pickle_weights: bool = False
 
-
-def loading_of(request: ModelRequest) -> Loading:
-    """The model that a request needs."""
-    return Loading.of(
-        request.folder,
-        request.commit,
-        request.options,
-        allow_pickle_weights=request.allow_pickle_weights,
-    )
+    @property
+    def loading(self) -> Loading:
+        """What decides how the model is loaded."""
+        return Loading.of(self.folder, self.commit, self.options, self.allow_pickle_weights)
 
 
 def installed_source(request: ModelRequest) -> ModelSource:

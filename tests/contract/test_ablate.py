@@ -133,15 +133,6 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     asked = ["ablate", "--emotion", "anger", "--layer", str(READ), "--by", "zero"]
     asked += [f"--word={word}" for word in WANTED] + [f"--part={kind}" for kind in KINDS]
     with tiny_results(tmp_path, rows=kept, model=made):
-        for words, message in (
-            (["--layer", "3"], "layer is 3"),
-            (["--layer", "0"], "no part comes before layer 0"),
-            (["--at", "2"], "layer 2 does not come before layer 2"),
-            (["--emotion", "joy"], "there is no class 'joy'"),
-            (["--word", " "], "a class word is empty"),
-        ):
-            assert main([*asked, *words]) == 2
-            assert message in capsys.readouterr().err
         capsys.readouterr()
         assert main([*asked, "--json"]) == 0
     printed = capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,6 +59,55 @@ def refused(
         assert main([*command, "--results", str(results)]) == code, command
         assert message in capsys.readouterr().err, command
         assert not list(results.glob("causes/*/*.json"))
+
+
+PROJECT = ("project", *COMMANDS[0][1:])
+NO_LAYER = "layer is 7; the model has the layers 0 to 2"
+WRONG = {
+    COMMANDS[0]: {
+        "--layer 7": NO_LAYER,
+        "--neutral calm": "has no class 'calm'",
+        "--neutral anger": "cannot be contrasted with itself",
+        "--model nowhere": "no activations of nowhere",
+        "--layer 1 --site resid_post": "resid_post is read at the last layer",
+    },
+    COMMANDS[1]: {
+        "--site resid_mid": "resid_mid was not saved",
+        "--random 5": "at least 20 are needed",
+        "--pooling mean_typical": "mean_typical",
+    },
+    PROJECT: {
+        "--file nowhere.txt": "nowhere.txt cannot be read",
+        "--top 0": "n_top is 0",
+        "--text ''": "the sentence is empty",
+        "--text x --file y": "not allowed with",
+    },
+    COMMANDS[2]: {
+        "--layer 3": "layer is 3; the model has the layers 0 to 2",
+        "--layer 0": "no part comes before layer 0",
+        "--at 2": "layer 2 does not come before layer 2",
+        "--emotion joy": "there is no class 'joy'",
+        "--word ' '": "a class word is empty",
+    },
+    COMMANDS[3]: {
+        "--layer 7": NO_LAYER,
+        "--neutral anger": "anger is the class that directions are measured from",
+        "--dose 0": "numbers other than 0 up to 1e+06",
+        "--dose inf": "numbers other than 0 up to 1e+06",
+        "--random 20": "at least 100 is needed",
+        "--sentences 0": "at least 1 is needed",
+    },
+}
+
+
+@pytest.mark.parametrize("command", WRONG, ids=lambda command: command[0])
+def test_a_wrong_request_is_refused_before_a_run(
+    made: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((made / "runs").iterdir())
+    for words, message in WRONG[command].items():
+        refused(made, 2, message, capsys, [(*command, *shlex.split(words))])
+    assert sorted((made / "runs").iterdir()) == before
 
 
 def test_files_of_another_model_are_refused(

@@ -53,7 +53,7 @@ def extracted(engine: BridgeEngine, prompts: list[Any]) -> list[np.ndarray]:
     def put(_site: str, layer: int, sample: int, rows: np.ndarray) -> None:
         found[sample, layer] = rows.copy()
 
-    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    engine.forward(prompts, put=put)
     layers = range(engine.facts.n_layers)
     return [np.stack([found[sample, layer] for layer in layers]) for sample in range(len(prompts))]
 

@@ -122,7 +122,6 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
     engine.forward(
         prompts,
         put=lambda site, layer, sample, rows: found.__setitem__((site, layer, sample), rows.copy()),
-        on_pass=lambda _samples, _tokens: None,
     )
     narrow, wide = hugging_face(source.path), hugging_face(source.path, torch.float64)
     largest, rounding = 0.0, 0.0
@@ -163,7 +162,6 @@ def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation(
             put=lambda site, layer, _, rows, found=found: found.__setitem__(  # type: ignore[misc]
                 (site, layer), rows.copy()
             ),
-            on_pass=lambda _samples, _tokens: None,
         )
         worst = max(largest_difference(found[key], reference[0][key]) for key in found)
         assert 0.0 < worst <= 3 * expected[-1]

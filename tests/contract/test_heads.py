@@ -98,14 +98,9 @@ def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
         assert np.abs(found[sample, is_head] - expected.ravel()).max() < 1e-5 * largest
     total = terms.target.astype(np.float64) @ direction
     assert np.abs(found.sum(axis=1) - total).max() < 1e-5 * largest
-
-
-def test_query_heads_name_the_group_of_keys_that_they_read(tmp_path: Path) -> None:
-    folder = save_tiny("llama", tmp_path / "model")
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
-    table = collect_terms(engine, engine.tokenise(TEXTS), Target(layer=1)).components
-    heads = table[table["component"] == "head"]
-    assert heads["kv_group"].tolist() == [0, 0, 1, 1]
+    if family.type == "llama":
+        # Query heads name the group of keys that they read.
+        assert table["kv_group"][is_head].tolist() == LAYER * [0, 0, 1, 1]
 
 
 def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_share(
@@ -149,22 +144,6 @@ def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_sh
     assert found.total == pytest.approx(np.linalg.norm(direction), rel=1e-4)
     assert share > 0.5 * found.total
     assert largest["p"] <= 0.05
-
-
-def test_a_head_without_weights_contributes_nothing(tmp_path: Path) -> None:
-    folder = save_tiny("llama", tmp_path / "model")
-    plain = hugging_face(folder)
-    with torch.no_grad():
-        blocks_of(plain)[1].self_attn.o_proj.weight[:, 8:16] = 0
-    plain.save_pretrained(folder)
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
-    terms = collect_terms(engine, engine.tokenise(TEXTS), Target(layer=LAYER))
-    design = design_of(["joy"] * 3 + ["neutral"] * 3, list("abcabc"))
-    settings = ContrastSettings(n_permutations=19, n_bootstrap=10)
-    table = contributions(terms, design, "joy", settings).table
-    dead = table[(table["component"] == "head") & (table["layer"] == 1) & (table["head"] == 1)]
-    assert dead["contrast"].tolist() == [0.0]
-    assert dead["p"].tolist() == [1.0]
 
 
 def test_a_model_whose_heads_do_not_sum_is_refused_with_the_gap(tmp_path: Path) -> None:
@@ -277,22 +256,3 @@ def test_the_page_and_the_command_take_a_saved_prompt_apart_by_token(
     parts = table.drop(columns=["position", "token", "projection"])
     assert list(parts)[-1] == "all others"
     np.testing.assert_allclose(parts.sum(axis=1), table["projection"], rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--layer", "7"), "layer is 7; the model has the layers 0 to 2"),
-        (("--layer", "1", "--neutral", "calm"), "has no class 'calm'"),
-        (("--layer", "1", "--neutral", "anger"), "cannot be contrasted with itself"),
-        (("--layer", "1", "--model", "nowhere"), "no activations of nowhere"),
-        (("--layer", "1", "--site", "resid_post"), "resid_post is read at the last layer"),
-    ],
-)
-def test_a_wrong_request_is_refused_before_a_run(
-    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = sorted((results / "runs").iterdir())
-    assert main([*ASKED, "--results", str(results), *words]) == 2
-    assert message in capsys.readouterr().err
-    assert sorted((results / "runs").iterdir()) == before

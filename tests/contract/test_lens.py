@@ -98,22 +98,3 @@ def test_the_command_names_the_tokens_and_says_that_chance_does_as_much(
     assert 0 < found["p_raised"] <= 1
     assert main(asked) == 0
     assert json.loads(capsys.readouterr().out) == found
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--layer", "7"), "layer is 7; the model has the layers 0 to 2"),
-        (("--neutral", "anger"), "cannot be contrasted with itself"),
-        (("--site", "resid_mid"), "resid_mid was not saved"),
-        (("--random", "5"), "at least 20 are needed"),
-        (("--pooling", "mean_typical"), "mean_typical"),
-    ],
-)
-def test_a_wrong_request_is_refused_before_a_run(
-    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = sorted((results / "runs").iterdir())
-    assert main(["lens", *ASKED, "--results", str(results), *words]) == 2
-    assert message in capsys.readouterr().err
-    assert sorted((results / "runs").iterdir()) == before

@@ -47,7 +47,7 @@ def test_what_is_kept_of_a_family_equals_eager_attention(kind: str, tmp_path: Pa
     def put(_site: str, _layer: int, sample: int, rows: np.ndarray) -> None:
         found.setdefault(sample, []).append(rows.copy())
 
-    engine.forward(prompts, put=put, on_pass=lambda _samples, _tokens: None)
+    engine.forward(prompts, put=put)
     plain = hugging_face(folder)
     for sample, prompt in enumerate(prompts):
         expected = eager(plain, prompt.ids.tolist())

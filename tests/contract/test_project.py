@@ -114,27 +114,6 @@ def test_a_file_is_read_passage_by_passage(
     assert json.loads(capsys.readouterr().out) == found
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--layer", "7"), "layer is 7; the model has the layers 0 to 2"),
-        (("--neutral", "anger"), "cannot be contrasted with itself"),
-        (("--site", "resid_mid"), "resid_mid was not saved"),
-        (("--file", "nowhere.txt"), "nowhere.txt cannot be read"),
-        (("--top", "0"), "n_top is 0"),
-        (("--text", " "), "the sentence is empty"),
-        (("--text", "x", "--file", "y"), "not allowed with"),
-    ],
-)
-def test_a_wrong_request_is_refused_before_a_run(
-    results: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = sorted((results / "runs").iterdir())
-    assert main([*ASKED, "--results", str(results), *words]) == 2
-    assert message in capsys.readouterr().err
-    assert sorted((results / "runs").iterdir()) == before
-
-
 def test_a_direction_of_another_width_is_refused_with_both_widths(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

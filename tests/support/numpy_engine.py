@@ -21,7 +21,14 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from emoact.errors import EmoactError
-from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
+from emoact.extraction.engine import (
+    EngineFacts,
+    EngineRequest,
+    OnPass,
+    Put,
+    Tokenised,
+    untold,
+)
 from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
@@ -83,7 +90,9 @@ class NumpyEngine:
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [self._tokenised(text) for text in texts]
 
-    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+    def generate(
+        self, prompts: Sequence[Tokenised], *, on_pass: OnPass = untold
+    ) -> list[Tokenised]:
         """Each prompt is followed by its second token, once."""
         generation = self._options.generation
         assert generation is not None
@@ -108,7 +117,7 @@ class NumpyEngine:
         on_step("self_check", detail=f"{len(request.texts)} texts")
         return NumpyEngine(self._source, request.options, request.frozen or _new_plan())
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass = untold) -> float:
         self._misbehave()
         gate = Path(self._behaviour.get("gate", "/"))
         while not gate.exists():

@@ -16,7 +16,14 @@ from unittest import mock
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised
+from emoact.extraction.engine import (
+    EngineFacts,
+    EngineRequest,
+    OnPass,
+    Put,
+    Tokenised,
+    untold,
+)
 from emoact.host.worker import main
 from emoact.jobs.attempt import leave
 from emoact.models import alike
@@ -59,7 +66,7 @@ class StandIn:
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
         return [_tokenised(text.split()) for text in texts]
 
-    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass) -> float:
+    def forward(self, prompts: Sequence[Tokenised], *, put: Put, on_pass: OnPass = untold) -> float:
         for number, prompt in enumerate(prompts):
             _misbehave(prompt.strings)
             rows = np.zeros((len(prompt.strings), D_MODEL), dtype=np.float32)
@@ -70,7 +77,9 @@ class StandIn:
             on_pass(1, len(prompt.strings))
         return 0.0
 
-    def generate(self, prompts: Sequence[Tokenised], *, on_pass: OnPass) -> list[Tokenised]:
+    def generate(
+        self, prompts: Sequence[Tokenised], *, on_pass: OnPass = untold
+    ) -> list[Tokenised]:
         raise AssertionError("a typed sentence has no response")
 
     def again(self, request: EngineRequest, on_step: OnStep) -> StandIn:

@@ -7,7 +7,7 @@ import pytest
 from emoact.decode import decode
 from emoact.errors import RequestError
 from emoact.models import alike as module
-from emoact.models.alike import ModelRequest, check_bos, loading_of, request_like
+from emoact.models.alike import ModelRequest, check_bos, request_like
 from emoact.models.source import ModelSource
 from tests.support.stand_in_sentence import installed
 
@@ -81,4 +81,4 @@ def test_another_first_token_is_refused() -> None:
 def test_another_setting_needs_the_model_loaded_in_another_way() -> None:
     one = request_like("gpt2", SAVED, ("resid_pre",))
     other = request_like("gpt2", {**SAVED, "dtype": "float32"}, ("resid_pre",))
-    assert loading_of(one) != loading_of(other)
+    assert one.loading != other.loading
