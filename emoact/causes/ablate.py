@@ -21,9 +21,7 @@ from emoact.causes.saved import SavedCause
 from emoact.causes.steer import SITE
 from emoact.decode import encode
 from emoact.errors import RequestError
-from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest, installed_source
-from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -129,8 +127,8 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         RequestError: A name is unknown, a layer is out of range, the files hold no `resid_pre` or
             do not say how they were made, or their model is not installed.
     """
-    root, settings = ResultsRoot(request.results), request.settings
-    there = {unit.emotion: unit for unit in units_of(root, request.model)}
+    settings = request.settings
+    there = {unit.emotion: unit for unit in units_of(request.root, request.model)}
     for label in (settings.emotion, settings.neutral):
         if label not in there:
             raise RequestError(f"there is no class {label!r}; there are {', '.join(there)}")
@@ -138,7 +136,7 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         there[label].site(SITE)
     units = (there[settings.emotion], there[settings.neutral])
     check_layer(settings.layer, units[0].n_layers)
-    model = model_of(units, root, (SITE,), request.allow_pickle_weights)
+    model = request.model_of(units, SITE)
     check_raw(model, units[0].folder)
     work = AblateWork(
         folder=units[0].folder,
@@ -148,7 +146,7 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
     return prepared(
         KIND,
         request,
-        (settings.emotion, settings.neutral),
+        units,
         model,
         work=work,
         rests_on=rests_on(units, settings),

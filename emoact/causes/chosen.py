@@ -10,9 +10,11 @@ from typing import Any
 from emoact.causes.contributions import Target
 from emoact.decode import encode, sha256_of
 from emoact.errors import RequestError
+from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
 from emoact.models.resolve import resolve_model
 from emoact.positions import Pooling
+from emoact.sites import SiteName
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_named
 from emoact.store.unit import Unit
@@ -34,6 +36,19 @@ class CauseRequest:
     run_id: str | None = None
     allow_pickle_weights: bool = False
 
+    @property
+    def root(self) -> ResultsRoot:
+        """The results folder."""
+        return ResultsRoot(self.results)
+
+    def model_of(self, units: Sequence[Unit], *sites: SiteName) -> ModelRequest:
+        """The model of these files, with the sites to read.
+
+        Raises:
+            RequestError: The files do not say how they were made, or it is not installed.
+        """
+        return model_of(units, self.root, sites, self.allow_pickle_weights)
+
 
 def cause_words(name: str, results: str | os.PathLike[str], model: str | None) -> list[str]:
     """Words that every shell command about causes begins with."""
@@ -51,6 +66,14 @@ class DirectionRequest(CauseRequest):
 
     emotion: str
     target: Target
+
+    def units(self, neutral: str) -> tuple[Unit, ...]:
+        """The files of the emotion and of the class that it is measured from.
+
+        Raises:
+            RequestError: A name is unknown, or these files cannot have the pooling.
+        """
+        return direction_units(self.root, self.model, self.emotion, neutral, self.target)
 
     def words_of(self, name: str, own: Sequence[str]) -> list[str]:
         """Words of the shell command of a request with these options of its own."""

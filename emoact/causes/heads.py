@@ -13,7 +13,6 @@ from emoact.causes.chosen import (
     DirectionRequest,
     DirectionWork,
     check_raw,
-    direction_units,
     direction_work,
     named_by,
 )
@@ -26,7 +25,6 @@ from emoact.causes.prepared import (
     time_of_passes,
 )
 from emoact.causes.saved import SavedCause, saved_causes
-from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
 from emoact.sites import SiteName
@@ -87,18 +85,15 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not say how they
             were made, or their model is not installed here.
     """
-    root = ResultsRoot(request.results)
-    units = direction_units(
-        root, request.model, request.emotion, request.settings.neutral, request.target
-    )
+    units = request.units(request.settings.neutral)
     request.target.check(units[0].n_layers)
-    model = model_of(units, root, request.target.sites, request.allow_pickle_weights)
+    model = request.model_of(units, *request.target.sites)
     check_raw(model, units[0].folder)
     work = HeadsWork(**direction_work(units, request), settings=request.settings)
     return prepared(
         KIND,
         request,
-        [unit.emotion for unit in units],
+        units,
         model,
         work=work,
         rests_on=rests_on(units, work),

@@ -14,7 +14,6 @@ from emoact.causes.chosen import (
     DirectionRequest,
     DirectionWork,
     check_raw,
-    direction_units,
     direction_work,
     named_by,
 )
@@ -22,7 +21,6 @@ from emoact.causes.direction import direction_of
 from emoact.causes.prepared import Prepared, prepared
 from emoact.causes.saved import SavedCause, saved_causes
 from emoact.errors import RequestError
-from emoact.jobs.controls import model_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
@@ -103,19 +101,16 @@ def prepare_lens(request: LensRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not hold the
             direction or do not say how they were made, or their model is not installed here.
     """
-    root = ResultsRoot(request.results)
-    units = direction_units(
-        root, request.model, request.emotion, request.settings.neutral, request.target
-    )
+    units = request.units(request.settings.neutral)
     direction_of(units[0], units[1], request.target)
-    model = model_of(units, root, (request.target.site,), request.allow_pickle_weights)
+    model = request.model_of(units, request.target.site)
     check_raw(model, units[0].folder)
     work = LensWork(**direction_work(units, request), settings=request.settings)
     n = numbers.plural(request.settings.n_random, "random direction")
     return prepared(
         KIND,
         request,
-        [unit.emotion for unit in units],
+        units,
         model,
         work=work,
         rests_on=rests_on(units, work),

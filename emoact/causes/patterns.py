@@ -24,7 +24,6 @@ from emoact.causes.prepared import Prepared, prepared, time_of
 from emoact.causes.saved import ARCHIVE, SavedCause, saved_causes
 from emoact.errors import FileRefusedError, RequestError
 from emoact.files import open_regular
-from emoact.jobs.controls import model_of
 from emoact.models.alike import installed_source
 from emoact.positions import Span
 from emoact.store.atomic import free_bytes
@@ -127,26 +126,25 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
         RequestError: A name is unknown, the files do not say how they were made, their model is not
             installed here, or the patterns take more disk than there is, reduced as well.
     """
-    root = ResultsRoot(request.results)
-    (unit,) = units_of(root, request.model, (request.emotion,))
-    model = model_of((unit,), root, ("pattern",), request.allow_pickle_weights)
+    (unit,) = units = units_of(request.root, request.model, (request.emotion,))
+    model = request.model_of(units, "pattern")
     shape = installed_source(model).shape
     if shape is None:
         raise RequestError(f"the number of heads of {model.model} is not known before it is loaded")
     sizes: dict[Form, int] = {
         form: bytes_of(unit.lengths, shape.n_layers, shape.n_heads, form) for form in FORMS
     }
-    free = free_bytes(root.path)
+    free = free_bytes(request.root.path)
     form, why = form_for(sizes, request.budget_mb * 1_000_000, free)
     work = PatternsWork(folder=unit.folder, unit=unit.path.name, form=form)
     n_tokens = float(sum(unit.lengths))
     return prepared(
         KIND,
         request,
-        (unit.emotion,),
+        units,
         model,
         work=work,
-        rests_on=rests_on((unit,), work),
+        rests_on=rests_on(units, work),
         words=request.words,
         cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),

@@ -58,31 +58,34 @@ class Prepared:
 def prepared(
     kind: str,
     request: CauseRequest,
-    emotions: Sequence[str],
+    units: Sequence[Unit],
     model: ModelRequest,
     *,
     work: Any,
     rests_on: dict[str, Any],
     words: Sequence[str],
     cost: str,
+    emotions: Sequence[str] | None = None,
 ) -> Prepared:
     """The run of a checked request, and the result where it is on disk already.
 
     Args:
         kind: Of the result.
         request: What was asked for.
-        emotions: Classes that it is about.
+        units: The files.
         model: The model.
         work: What the worker of this kind decodes.
         rests_on: What names the result.
         words: Of the shell command of the request, without what the model itself needs.
         cost: The cost in words.
+        emotions: Classes that it is about; None for those of the files.
 
     Raises:
         RequestError: The name of the run is not allowed, or the limit on workers is no number.
     """
     worker_slots()
-    root, name = ResultsRoot(request.results), cause_id(kind, rests_on)
+    root, name = request.root, cause_id(kind, rests_on)
+    labels = tuple(unit.emotion for unit in units) if emotions is None else tuple(emotions)
     own = ["--allow-pickle-weights"] if model.allow_pickle_weights else []
     return Prepared(
         kind=kind,
@@ -90,8 +93,8 @@ def prepared(
             kind="causes",
             run_id=new_run_id() if request.run_id is None else check_id(request.run_id),
             created_at=now(),
-            models=(rests_on["folder"],),
-            emotions=tuple(emotions),
+            models=(units[0].folder,),
+            emotions=labels,
             results=os.path.realpath(root.path),
             request=encode(CausesRequest(what=kind, model=model, asked=encode(work))),
             command=shlex.join(["python", "-m", "emoact", *words, *own]),

@@ -25,7 +25,6 @@ from emoact.causes.saved import SavedCause
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.files import open_regular
-from emoact.jobs.controls import model_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
@@ -95,11 +94,9 @@ def prepare_project(request: ProjectRequest) -> Prepared:
         RequestError: A name is unknown, the layer is out of range, the files do not hold the
             direction, their model is not installed here, or the text cannot be read.
     """
-    root = ResultsRoot(request.results)
-    target = request.target
-    units = direction_units(root, request.model, request.emotion, request.neutral, target)
-    direction_of(units[0], units[1], target)
-    model = model_of(units, root, (target.site,), request.allow_pickle_weights)
+    units = request.units(request.neutral)
+    direction_of(units[0], units[1], request.target)
+    model = request.model_of(units, request.target.site)
     size, sha256 = _hashed(Path(request.file))
     work = ProjectWork(
         **direction_work(units, request),
@@ -112,7 +109,7 @@ def prepare_project(request: ProjectRequest) -> Prepared:
     return prepared(
         KIND,
         request,
-        [unit.emotion for unit in units],
+        units,
         model,
         work=work,
         rests_on=rests_on(units, work),

@@ -34,11 +34,9 @@ from emoact.causes.steering import (
 )
 from emoact.decode import encode
 from emoact.errors import RequestError
-from emoact.jobs.controls import model_of
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
 from emoact.sites import SiteName
-from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -117,10 +115,9 @@ def prepare_steer(request: SteerRequest) -> Prepared:
         RequestError: A name is unknown, a layer is out of range, there is no text or no scenario to
             test on, the files do not say how they were made, or their model is not installed.
     """
-    root = ResultsRoot(request.results)
-    units = units_of(root, request.model)
+    units = units_of(request.root, request.model)
     settings = settings_of(request, units)
-    model = model_of(units, root, (SITE,), request.allow_pickle_weights)
+    model = request.model_of(units, SITE)
     check_raw(model, units[0].folder)
     work = SteerWork(
         folder=units[0].folder, units=tuple(unit.path.name for unit in units), settings=settings
@@ -128,12 +125,13 @@ def prepare_steer(request: SteerRequest) -> Prepared:
     return prepared(
         KIND,
         request,
-        settings.emotions,
+        units,
         model,
         work=work,
         rests_on=rests_on(units, settings),
         words=steer_words(request.results, work.folder, encode(settings)),
         cost=_cost(units, settings, model),
+        emotions=settings.emotions,
     )
 
 

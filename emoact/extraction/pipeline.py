@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +95,45 @@ def run_units(
         )
     remove_stale_files(root.partial)
     remove_left_behind(root.activations)
+    work = _Work(config=config, dataset=dataset, root=root, reporter=reporter)
     try:
         chosen = config.units if units is None else units
         for model in config.models:
             reporter.check_cancelled()
             own = [part for other, part in chosen if other == model]
-            _run_model(config, model, own, dataset, root, reporter, plans, engine_for)
+            _run_model(work, model, own, plans, engine_for)
     finally:
         remove_stale_files(root.partial)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What all units of a run share."""
+
+    config: RunConfig
+    dataset: Dataset
+    root: ResultsRoot
+    reporter: Reporter
+
+    def configuration(self, source: ModelSource, part: Part) -> dict[str, Any]:
+        """The fields that decide the content of a part's file."""
+        return unit_configuration(
+            source,
+            prompts_of(self.dataset, part),
+            options=self.config.options,
+            store=self.config.store,
+            weight_sha256=source.weight_sha256,
+        )
+
+
 def _run_model(
-    config: RunConfig,
+    work: _Work,
     model: RunModel,
     parts: Sequence[Part],
-    dataset: Dataset,
-    root: ResultsRoot,
-    reporter: Reporter,
     plans: MutableMapping[str, Mapping[str, Any]],
     engine_for: EngineFor,
 ) -> None:
+    config, dataset, root, reporter = work.config, work.dataset, work.root, work.reporter
     source = _source(model, config)
     if any(root.unit_path(source.folder, part.label).exists() for part in parts):
         source = _with_weights(source, config)
@@ -122,7 +141,7 @@ def _run_model(
     for part in parts:
         if remote is not None:
             remote.fetch(source.folder, part.label, store=config.store)
-        if not _is_saved_by_now(config, source, dataset, root, reporter, part):
+        if not _is_saved_by_now(work, source, part):
             waiting.append(part)
         elif remote is not None:
             # The run may have been killed between saving the unit and putting it there.
@@ -167,7 +186,7 @@ def _run_model(
             part=part,
             prompts=prompts,
             tokenised=tuple(tokenised),
-            configuration=_configuration(config, source, dataset, part),
+            configuration=work.configuration(source, part),
             config=config,
             source=source,
             run_started_at=started_at,
@@ -190,7 +209,7 @@ def _run_model(
         reporter.check_cancelled()
         with unit_lock(root, source.folder, part.label, while_waiting=reporter.check_cancelled):
             # Another run may have saved the unit in the meantime.
-            if not _is_saved(config, source, dataset, root, reporter, part):
+            if not _is_saved(work, source, part):
                 job = jobs.pop(part) if part in jobs else job_of(part)
                 compute_and_save(job, engine=engine, root=root, reporter=reporter)
             if remote is not None:
@@ -228,41 +247,21 @@ def _with_weights(source: ModelSource, config: RunConfig) -> ModelSource:
     return replace(source, weight_sha256=check_weights(source, files))
 
 
-def _configuration(
-    config: RunConfig, source: ModelSource, dataset: Dataset, part: Part
-) -> dict[str, Any]:
-    prompts = prompts_of(dataset, part)
-    return unit_configuration(
-        source,
-        prompts,
-        options=config.options,
-        store=config.store,
-        weight_sha256=source.weight_sha256,
-    )
-
-
-def _is_saved(
-    config: RunConfig,
-    source: ModelSource,
-    dataset: Dataset,
-    root: ResultsRoot,
-    reporter: Reporter,
-    part: Part,
-) -> bool:
+def _is_saved(work: _Work, source: ModelSource, part: Part) -> bool:
     """True when the unit is on disk as asked for; needs no model.
 
     Raises:
         RequestError: A file is in the way and may not be replaced.
     """
-    emotion = part.label
+    config, root, emotion = work.config, work.root, part.label
     path = root.unit_path(source.folder, emotion)
     known = manifest.entry(root, source.folder, emotion)
     key = known.key if known is not None else ""
     state = manifest.unit_state(root, source.folder, emotion, key=key)
-    asked = _configuration(config, source, dataset, part)
+    asked = work.configuration(source, part)
     differing = differences(known.configuration, asked) if known is not None else []
     if state == "saved" and not differing:
-        reporter.unit(
+        work.reporter.unit(
             "unit_skipped",
             model=source.folder,
             emotion=emotion,
@@ -282,24 +281,18 @@ def _is_saved(
     )
 
 
-def _is_saved_by_now(
-    config: RunConfig,
-    source: ModelSource,
-    dataset: Dataset,
-    root: ResultsRoot,
-    reporter: Reporter,
-    part: Part,
-) -> bool:
+def _is_saved_by_now(work: _Work, source: ModelSource, part: Part) -> bool:
     """The same, while other runs write: a file in the way may be one that is being recorded.
 
     Raises:
         RequestError: A file is in the way, and no run works on it.
     """
     try:
-        return _is_saved(config, source, dataset, root, reporter, part)
+        return _is_saved(work, source, part)
     except RequestError:
-        with unit_lock(root, source.folder, part.label, while_waiting=reporter.check_cancelled):
-            return _is_saved(config, source, dataset, root, reporter, part)
+        waiting = work.reporter.check_cancelled
+        with unit_lock(work.root, source.folder, part.label, while_waiting=waiting):
+            return _is_saved(work, source, part)
 
 
 def _writer(path: Path, *, shard: bool) -> str | None:

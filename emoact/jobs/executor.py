@@ -20,7 +20,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.files import APPENDING
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 from emoact.jobs.machine import start_apart
-from emoact.store.protocol import find_named
+from emoact.store.protocol import Choosable, find_named
 
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
@@ -37,24 +37,12 @@ _PAUSE_S = 0.05
 
 
 @runtime_checkable
-class Executor(Protocol):
-    """A place where runs are worked off.
+class Executor(Choosable, Protocol):
+    """A place where runs are worked off: `--executor`, and `executor` in `config.json`.
 
     The work itself is a command, `WORKER RUN_DIRECTORY --lock-fd N`. It writes the files of the run
     directory, so that every reader sees the same run wherever the work is done.
     """
-
-    @property
-    def name(self) -> str:
-        """Value of `--executor`, and of `executor` in `config.json`."""
-
-    @property
-    def label(self) -> str:
-        """Name on a page."""
-
-    @property
-    def about(self) -> str:
-        """Description in a few words, for the help text and the documentation."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -23,15 +23,23 @@ _PREFIX = "activations_"
 
 
 @runtime_checkable
-class Named(Protocol):
-    """A record that is found by its name."""
+class Choosable(Protocol):
+    """A record that is one of several to choose from."""
 
     @property
     def name(self) -> str:
-        """Value of an option, and of a field of a file."""
+        """Value of its option, and of a field of configurations."""
+
+    @property
+    def label(self) -> str:
+        """Name on a page."""
+
+    @property
+    def about(self) -> str:
+        """Description in a few words, for the help text and the documentation."""
 
 
-T = TypeVar("T", bound=Named)
+T = TypeVar("T", bound=Choosable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +70,8 @@ class Verified:
 
 
 @runtime_checkable
-class Store(Protocol):
-    """A file format for units."""
-
-    @property
-    def name(self) -> str:
-        """Value of `--store`, and of `store` in a unit's configuration."""
-
-    @property
-    def label(self) -> str:
-        """Name on a page."""
-
-    @property
-    def about(self) -> str:
-        """Description in a few words, for the help text and the documentation."""
+class Store(Choosable, Protocol):
+    """A file format for units: `--store`, and `store` in a unit's configuration."""
 
     @property
     def suffix(self) -> str:

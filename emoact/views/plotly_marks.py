@@ -43,6 +43,8 @@ _LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
 """Share of the largest value from which a diverging colour needs words in the page's colour."""
 _IN_SPACE = {"circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond"}
 """Markers in three dimensions, where plotly has no triangle."""
+_SILENT: Trace = {"type": "scatter", "hoverinfo": "skip", "showlegend": False}
+"""A trace that neither the pointer nor the legend shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def _band(mark: Band, paint: Paint) -> Trace:
             x += gap + [at for at, _, _ in forth] + [at for at, _, _ in reversed(forth)]
             y += gap + [top for *_, top in forth] + [end for _, end, _ in reversed(forth)]
     return {
-        "type": "scatter",
+        **_SILENT,
         "x": x,
         "y": y,
         "fill": "toself",
@@ -160,8 +162,6 @@ def _band(mark: Band, paint: Paint) -> Trace:
         "line": {"width": 0},
         "mode": "lines",
         "name": plain(mark.name),
-        "hoverinfo": "skip",
-        "showlegend": False,
     }
 
 
@@ -171,15 +171,8 @@ def _level(mark: Level, panel: Panel, paint: Paint) -> Trace:
     else:
         own = list(panel.x.range or values_of(panel, "x") or [0.0])
         ends = [min(own), max(own)]
-    return {
-        "type": "scatter",
-        "x": ends,
-        "y": [mark.at, mark.at],
-        "mode": "lines",
-        "line": {"color": paint.colour(mark.colour), "width": 1.2, "dash": mark.dash},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    line = {"color": paint.colour(mark.colour), "width": 1.2, "dash": mark.dash}
+    return {**_SILENT, "x": ends, "y": [mark.at, mark.at], "mode": "lines", "line": line}
 
 
 def _points(mark: Points, paint: Paint) -> Trace:
@@ -230,15 +223,12 @@ def _cells(mark: Cells, paint: Paint) -> list[Trace]:
     x, y = _words(mark.x), _words(mark.y)
     texts = mark.data or [[""] * len(row) for row in values]
     gaps = 2 if mark.text else 0
+    grid = {"type": "heatmap", "x": x, "y": y, "xgap": gaps, "ygap": gaps}
     traces = [
         {
-            "type": "heatmap",
+            **grid,
             "z": shown,
-            "x": x,
-            "y": y,
             "coloraxis": "coloraxis",
-            "xgap": gaps,
-            "ygap": gaps,
             "customdata": [
                 [[value, plain(text)] for value, text in zip(row, said, strict=True)]
                 for row, said in zip(values, texts, strict=True)
@@ -253,12 +243,8 @@ def _cells(mark: Cells, paint: Paint) -> list[Trace]:
         traces.insert(
             0,
             {
-                "type": "heatmap",
+                **grid,
                 "z": missing,
-                "x": x,
-                "y": y,
-                "xgap": gaps,
-                "ygap": gaps,
                 "showscale": False,
                 "hoverinfo": "skip",
                 "colorscale": [[0, grey], [1, grey]],
@@ -278,14 +264,12 @@ def _cell_words(
     largest = max(abs(mark.low or 0), abs(mark.high or 0)) or 1.0
     strong = [value is not None and abs(value) / largest > turn for row in values for value in row]
     return {
-        "type": "scatter",
+        **_SILENT,
         "x": [name for _ in y for name in x],
         "y": [name for name in y for _ in x],
         "text": [plain(word) for row in mark.text for word in row],
         "mode": "text",
         "textfont": {"size": 12, "color": [ink.page if each else ink.text for each in strong]},
-        "hoverinfo": "skip",
-        "showlegend": False,
     }
 
 

@@ -5,12 +5,9 @@ import pytest
 
 from emoact.jobs import estimate as estimating
 from emoact.jobs.estimate import ModelWork, count_or_guess, estimate_run, unit_bytes
-from emoact.jobs.machine import cores, machine_id
 from emoact.jobs.rates import Rate, Rates, learn, rate_key, read_rates
 from emoact.jobs.snapshot import Snapshot
-from emoact.models.weights import free_memory
 from emoact.schema import DType, ExtractionOptions, Generation
-from emoact.store.atomic import free_bytes
 from tests.support.numpy_engine import D_MODEL, N_HEADS, N_LAYERS
 from tests.support.run_files import SAVED, a_config, a_model, an_event
 from tests.support.stand_in_world import World
@@ -191,29 +188,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "file"))
     learn(a_config(tmp_path), finished(tmp_path))
     assert read_rates() == Rates()
-
-
-def test_the_estimate_of_the_second_run_is_closer(world: World) -> None:
-    model = world.model(load_s=0.3, pass_s=0.05)
-    world.write_dataset(n_samples=10)
-    first = world.wait(world.start(world.config(model)).run_id)
-    second_config = world.config(model, overwrite=True, results=world.path / "second")
-    assert first.estimate is not None
-    assert second_config.estimate is not None
-    truth = first.summary.elapsed_s or 0.0
-    before = abs(first.estimate.seconds - truth)
-    after = abs(second_config.estimate.seconds - truth)
-    assert first.estimate.rate_source == "guessed"
-    assert second_config.estimate.rate_source == "measured"
-    assert after < before / 4
-
-
-def test_the_machine_says_what_it_has(tmp_path: Path) -> None:
-    assert cores() >= 1
-    assert machine_id() == machine_id()
-    assert (free_bytes(tmp_path / "not" / "there") or 0) > 0
-    memory = free_memory()
-    assert memory is None or memory > 1_000_000
 
 
 def test_half_precision_is_expected_to_be_slow_without_instructions_for_it(
