@@ -20,7 +20,7 @@ BosPolicy = Literal["prepend", "none"]
 DType = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["lossless", "rel1e-3", "rel8e-3"]
-"""How exactly a file keeps the values: bit for bit, or with this relative error at most."""
+"""Exactness of the values in a file: bit for bit, or with this relative error at most."""
 MANTISSA_BITS: Mapping[Precision, int] = {"lossless": 23, "rel1e-3": 9, "rel8e-3": 6}
 """Bits of a float32 behind the point that are kept: at k of them, fewer than all 23, a value moves
 by at most 2^-(k+1) of itself."""
@@ -117,7 +117,7 @@ class ChatFormat:
 
     @property
     def words(self) -> dict[str, str]:
-        """What files and keys say of it."""
+        """Its form in files and keys."""
         said = {"system": self.system, "assistant": self.assistant}
         return {
             "format": "template",
@@ -174,7 +174,7 @@ class Generation:
 
     @property
     def words(self) -> dict[str, str | int]:
-        """What files and keys say of it, which hold no floats."""
+        """Its form in files and keys, which hold no floats."""
         if self.temperature is None:
             return {"tokens": "greedy", "max_tokens": self.max_tokens}
         return {

@@ -213,7 +213,7 @@ def verdict_words(row: Row) -> str:
 
 
 def _beyond_margin(row: Row, name: str) -> float:
-    """How far a gain lies above the margin, in widths of its interval."""
+    """Distance of a gain above the margin, in widths of its interval."""
     width = row[f"{name}_difference_high"] - row[f"{name}_difference_low"]
     return float((row[f"{name}_difference"] - MARGIN) / max(width, 1e-9))
 
@@ -228,7 +228,7 @@ def p_text(p: float, *, at_floor: bool = False) -> str:
 
 
 def _how(rows: Sequence[Row]) -> str:
-    """How rows of one site were tested; with the number of prompts where all have the same."""
+    """Test of the rows of one site; with the number of prompts where all have the same."""
     row = rows[0]
     how = (
         "Trained on explicit prompts and tested on implicit ones"

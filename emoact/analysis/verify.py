@@ -22,7 +22,7 @@ NOT_COVERED = (
     "files from before there were hashes, and files that carry the hash of a forger",
     "the models of activations whose model is not installed here",
 )
-"""What no check of `emoact verify` looks at."""
+"""Files and facts that `emoact verify` does not check."""
 
 
 def verify_runs(root: ResultsRoot) -> Iterator[Finding]:

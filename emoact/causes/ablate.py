@@ -107,7 +107,7 @@ class AblateRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class AblateWork:
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         folder: Folder of the model.
@@ -201,7 +201,7 @@ def ablate(
 
 
 def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     return named_by(METHOD_VERSION, units, settings=settings)
 
 
@@ -235,7 +235,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     found, rows = saved.found, table_of(saved).to_dict("records")
     settings, contrast = found["settings"], found["contrast"]
     said = [

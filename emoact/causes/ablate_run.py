@@ -23,7 +23,7 @@ from emoact.store.unit import Unit
 
 
 def found_ablations(asked: Loaded) -> dict[str, Any]:
-    """What changes without each of the parts that are asked for.
+    """Changes of the read-outs without each of the parts that are asked for.
 
     Raises:
         CancelledError: The reporter was asked to stop.
@@ -180,7 +180,7 @@ def _replacement(
     names: np.ndarray,
     direct: bool,
 ) -> Means:
-    """What stands in place of the parts, for every test text."""
+    """Values that stand in place of the parts, for every test text."""
     side = split.train if settings.by == "mean" else split.test
     chosen = [int(at) for at in np.flatnonzero(side & is_neutral)]
     means = part_means(

@@ -246,7 +246,7 @@ class Ablations:
         return make
 
     def _added(self, part: Part, added: _Added, text: int) -> float:
-        """What a part adds to the stream at the content of a text, on the read direction."""
+        """Mean of a part's output over the content of a text, on the read direction."""
         unit = self._units[self._read]
         kinds = {
             "head": (ATTENTION,),
@@ -293,7 +293,7 @@ class _Added:
 
 
 def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: bool) -> Means:
-    """What the parts of the first layers give, as means over the content of each text."""
+    """Outputs of the parts of the first layers, as means over the content of each text."""
     kinds = (Z, ATTENTION, MLP)
     names = [name.format(l=layer) for layer in range(n_layers) for name in kinds]
     upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=names, whole=True)

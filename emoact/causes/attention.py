@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHARES = ("entropy", "first_mass", "previous_mass")
-"""What describes a query, in bits and as shares of its weight."""
+"""Descriptions of a query, in bits and as shares of its weight."""
 
 
 def entropy(pattern: Float[np.ndarray, "*head query key"]) -> Float64[np.ndarray, "*head query"]:

@@ -96,7 +96,7 @@ def direction_words(
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionWork:
-    """What a run about one direction is asked for.
+    """Task of a run about one direction.
 
     Attributes:
         folder: Folder of the model.
@@ -176,7 +176,7 @@ def direction_units(
 
 
 def named_by(version: int, units: Sequence[Unit], **own: Any) -> dict[str, Any]:
-    """What names a result: version of the method, prompts, and what was asked for.
+    """Basis of a result, which names it: version of the method, prompts, and the question.
 
     Activations are not part of it; they follow from these.
     """

@@ -57,7 +57,7 @@ class _Output:
         return np.asarray(np.einsum("pd,pd->p", mapped, added) / np.where(square > 0, square, 1.0))
 
     def mapped(self, z: np.ndarray) -> Float[np.ndarray, "pos d_model"]:
-        """What the heads give, before the scale."""
+        """Output of the heads before the scale."""
         return np.asarray(z.reshape(len(z), -1) @ self.weight + self.bias, dtype=np.float64)
 
 

@@ -265,7 +265,7 @@ def _token_row(passage: Passage, at: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Projected:
-    """Where saved prompts lie along a direction.
+    """Projections of saved prompts on a direction.
 
     Attributes:
         found: As in `Extremes`; of pooled files without tokens.

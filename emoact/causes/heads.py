@@ -69,7 +69,7 @@ class HeadsRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class HeadsWork(DirectionWork):
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         settings: Of the statistics.
@@ -141,7 +141,7 @@ def contributions(
 
 
 def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     return named_by(
         METHOD_VERSION,
         units,
@@ -204,7 +204,7 @@ def prompts_of(saved: SavedCause) -> pd.DataFrame:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     found, table = saved.found, table_of(saved)
     target, total = found["target"], found["total"]
     shares = shares_of(saved)

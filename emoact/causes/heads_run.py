@@ -29,7 +29,7 @@ _MOST_PROMPTS = 2000
 
 
 def found_heads(asked: Loaded) -> dict[str, Any]:
-    """What every component adds to the direction that is asked for.
+    """Contributions of every component to the direction that is asked for.
 
     Raises:
         CancelledError: The reporter was asked to stop.
@@ -70,7 +70,7 @@ def found_heads(asked: Loaded) -> dict[str, Any]:
 
 
 def _by_prompt(units: Sequence[Unit], found: Contributions) -> dict[str, Any]:
-    """What the largest components contribute to a prompt, and the sum of all, in columns.
+    """Contributions of the largest components to each prompt, and the sum of all, in columns.
 
     Of many prompts some, evenly spaced.
     """

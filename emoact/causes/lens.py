@@ -85,7 +85,7 @@ class LensRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class LensWork(DirectionWork):
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         settings: Of the lens.
@@ -120,7 +120,7 @@ def prepare_lens(request: LensRequest) -> Prepared:
 
 
 def rests_on(units: Sequence[Unit], work: LensWork) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     own = {"emotion": work.emotion, "target": work.target, "settings": work.settings}
     return named_by(METHOD_VERSION, units, **own)
 
@@ -198,7 +198,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     found = saved.found
     target, said = found["target"], []
     place = f"{target['site']}, layer {target['layer']}, {target['pooling']}"

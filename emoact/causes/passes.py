@@ -207,7 +207,7 @@ class UpperLayers:
             changed[place, self._texts[text].changed_from :] = 1
 
         def passes(part: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
-            """What the model gives for every vector and text, some vectors at a time."""
+            """Outputs of the model for every vector and text, some vectors at a time."""
             together = max(1, self._budget // (n_texts * length))
             for start in range(0, len(part), together):
                 added = torch.tensor(part[start : start + together], dtype=stream.dtype)

@@ -91,7 +91,7 @@ class PatternsRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class PatternsWork:
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         folder: Folder of the model.
@@ -152,7 +152,7 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
 
 
 def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[Form, str]:
-    """What is kept of the patterns, and why it is not all.
+    """Form in which the patterns are kept, with the reason where they are reduced.
 
     Raises:
         RequestError: The disk has no room.
@@ -177,7 +177,7 @@ def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[
 
 
 def rests_on(units: Sequence[Unit], work: PatternsWork) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     return named_by(METHOD_VERSION, units, form=work.form)
 
 
@@ -342,7 +342,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     found, table = saved.found, table_of(saved)
     resting = int((table["first_mass"] > 0.5).sum())
     said = [

@@ -72,7 +72,7 @@ class ProjectRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectWork(DirectionWork):
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         neutral: Label.
@@ -248,7 +248,7 @@ def along_saved(
 
 
 def rests_on(units: Sequence[Unit], work: ProjectWork) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     return named_by(
         METHOD_VERSION,
         units,
@@ -273,7 +273,7 @@ def table_by(found: Mapping[str, Any], by: str) -> pd.DataFrame:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     found = saved.found
     said = [said_of(found)]
     if found["n_cut"]:

@@ -22,7 +22,7 @@ _TOGETHER = 64
 
 
 def found_projections(asked: Loaded) -> dict[str, Any]:
-    """What of the text projects most and least.
+    """Tokens and passages of a text that project most and least.
 
     Raises:
         CancelledError: The reporter was asked to stop.

@@ -62,7 +62,7 @@ class SavedCause:
 
     @property
     def cautions(self) -> list[str]:
-        """What is to be said behind every answer: that the weights are random."""
+        """Sentence that follows every answer where the weights are random."""
         return [RANDOM_WORDS] if self.found["random_weights"] else []
 
 

@@ -95,7 +95,7 @@ class SteerRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class SteerWork:
-    """What a run is asked for.
+    """Task of a run.
 
     Attributes:
         folder: Folder of the model.
@@ -223,7 +223,7 @@ def default_layers(n_layers: int) -> tuple[int, ...]:
 
 
 def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
-    """What names a result."""
+    """Basis of a result, which names it."""
     plain = encode(settings)
     if not settings.prefixes:
         # Results from before there was such a choice keep their names.

@@ -46,7 +46,7 @@ def _effects(saved: SavedCause) -> list[dict[str, Any]]:
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
-    """What a result says, each sentence with its figures."""
+    """Answer of a result in sentences, each with its figures."""
     rows, prefixes = strongest_of_each(saved), saved.found["prefixes"]
     said = [_sentence(saved, row) for row in rows]
     said += [_prompted(saved.found, row) for row in rows if row["emotion"] in prefixes]
@@ -68,7 +68,7 @@ def _prompted(found: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 
 def basis_of(saved: SavedCause) -> str:
-    """What intervals, bounds and p-values rest on, and what they leave out."""
+    """Basis of intervals, bounds and p-values, and what they leave out."""
     n_shuffled = saved.found["settings"]["n_shuffled"]
     n_scenarios = numbers.plural(len(saved.found["test_scenarios"]), "test scenario")
     return (

@@ -48,7 +48,7 @@ class Candidates:
 
 
 _HOLDS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
-"""What `Unembedding.holds` was found to be; two passes take a tenth of a typed answer."""
+"""Known values of `Unembedding.holds`; its two passes take a tenth of a typed answer."""
 
 
 class Unembedding:

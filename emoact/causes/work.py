@@ -28,7 +28,7 @@ from emoact.store.unit import Unit
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How results of one kind are made.
+    """Functions that make the results of one kind.
 
     Attributes:
         work: Type of what a run is asked for.

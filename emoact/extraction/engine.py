@@ -189,7 +189,7 @@ class EngineRequest:
 
     @property
     def loading(self) -> Loading:
-        """What decides how the model is loaded."""
+        """Settings that decide how the model is loaded."""
         source = self.source
         return Loading.of(source.folder, source.commit, self.options, self.allow_pickle_weights)
 

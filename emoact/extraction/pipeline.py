@@ -108,7 +108,7 @@ def run_units(
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What all units of a run share."""
+    """Values that all units of a run share."""
 
     config: RunConfig
     dataset: Dataset

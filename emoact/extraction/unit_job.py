@@ -296,7 +296,7 @@ def _provenance(
 
 
 def _stored(job: UnitJob) -> dict[str, Any]:
-    """What other files than pickles say of their form, and the key that a pickle would have."""
+    """Form of a file that is no pickle, and the key that a pickle would have."""
     if "store" not in job.configuration:
         return {}
     values = {name: job.configuration[name] for name in job.configuration if name not in STORED}

@@ -156,7 +156,7 @@ class Server:
             hosts.send(connection, {"ok": True, **answer}, arrays)
 
     def _refusal(self, content: Mapping[str, Any], loading: Loading) -> str:
-        """Why this host is not the one for a request; empty where it is."""
+        """Reason for which this host cannot take a request; empty where it can."""
         if content.get("stamp") != self._stamp:
             return "started by another version or with other settings"
         if self._warm.loading != loading:

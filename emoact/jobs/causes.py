@@ -14,7 +14,7 @@ from emoact.models.alike import ModelRequest
 
 @dataclass(frozen=True, kw_only=True)
 class CausesRequest:
-    """What such a run does.
+    """Request of a run about causes.
 
     Attributes:
         what: `heads`, or another kind of result.
@@ -39,5 +39,5 @@ def causes_of(config: AnyConfig) -> CausesRequest:
 
 
 def what_of(config: AnyConfig) -> str:
-    """What a run about causes makes; empty where the run is of another kind or does not say."""
+    """Kind of result of a run about causes; empty of other runs, and where it is not stated."""
     return str(config.request.get("what", "")) if isinstance(config, JobConfig) else ""

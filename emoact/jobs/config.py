@@ -291,7 +291,7 @@ class RunConfig(_AnyRun):
         return sha256_of(asked if self.shard is None else {**asked, "shard": str(self.shard)})
 
     def asked(self) -> dict[str, Any]:
-        """What is asked for, and where; equal for all shards of one request."""
+        """Name of the request and of its place; equal for all shards of one request."""
         return {
             "models": sorted(
                 [model.folder, model.model_name, model.revision, model.commit or ""]

@@ -24,7 +24,7 @@ from emoact.store.unit import Unit
 
 @dataclass(frozen=True, kw_only=True)
 class ControlsRequest:
-    """What the run of an analysis extracts first.
+    """Control extractions that the run of an analysis makes first.
 
     Attributes:
         settings: What decides the vectors.
@@ -235,7 +235,7 @@ def _made(unit: Unit) -> dict[str, object]:
 
 
 def known_as(root: ResultsRoot, folder: str, provenance: Mapping[str, Any] | None) -> str | None:
-    """What the run of a unit called its model, such as a path; None where the run is gone."""
+    """Name of the model in the run of a unit, such as a path; None where the run is gone."""
     run_id = (provenance or {}).get("run_id")
     try:
         config = RunDirectory(root.run_dir(str(run_id))).config()

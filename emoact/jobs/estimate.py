@@ -22,9 +22,9 @@ from emoact.store.atomic import free_bytes
 _FLOPS_PER_CORE = 40e9
 """Multiplications and additions that a core of a laptop does in a second, for the first guess."""
 _HALF = 8.0
-"""How much longer half precision takes on a processor without instructions for it, as measured."""
+"""Factor of the time in half precision on a processor without instructions for it, measured."""
 _WRITING = 4.0
-"""How much longer a token takes where a response is written, for the first guess."""
+"""Factor by which a token takes longer where a response is written, for the first guess."""
 _GUESSED_READY_S = 15.0
 _WRITE_BYTES_PER_S = 200e6
 _DOWNLOAD_BYTES_PER_S = 10e6

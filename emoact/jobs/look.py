@@ -32,7 +32,7 @@ def _mark(path: Path) -> tuple[int, ...] | None:
 
 
 def _kept(read: Callable[[RunDirectory], T]) -> Callable[..., tuple[T | None, tuple[str, ...]]]:
-    """What is read, or why it is refused: a damaged file costs no more than a good one."""
+    """Content of a file, or the reason for its refusal, kept until the file changes."""
 
     @functools.lru_cache(_REMEMBERED)
     def kept(

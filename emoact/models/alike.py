@@ -71,7 +71,7 @@ class ModelRequest:
 
     @property
     def loading(self) -> Loading:
-        """What decides how the model is loaded."""
+        """Settings that decide how the model is loaded."""
         return Loading.of(self.folder, self.commit, self.options, self.allow_pickle_weights)
 
 

@@ -165,7 +165,7 @@ def _check_config(hub_id: str, commit: str) -> None:
 
 
 def _in_time(ask: Callable[[], T]) -> T | Exception:
-    """What a question to the hub gives within `REACH_SECONDS`, or the error in its place."""
+    """Answer of the hub within `REACH_SECONDS`, or the error in its place."""
     outcome: list[T | Exception] = []
 
     def fetch() -> None:

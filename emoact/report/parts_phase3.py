@@ -210,7 +210,7 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
 
 
 def _matched(found: Phase3, across: pd.DataFrame, words: Words) -> list[Block]:
-    """Whether the true matching of the classes is better than the others, for every pair."""
+    """Rank of the true matching of the classes among all of them, for every pair of models."""
     said: list[Block] = []
     for (a, b), rows in across.groupby(["model_a", "model_b"], sort=False):
         tried = matchings(rows, found.source.n_shared_classes(a, b))

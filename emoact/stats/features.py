@@ -46,7 +46,7 @@ class ReadableUnit(HasProvenance, Protocol):
 
     @property
     def responses(self) -> Sequence[str] | None:
-        """What the model wrote, or None."""
+        """Response of the model, or None."""
 
     def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
         """Arrays `[pos, d_model]` as `[layer][sample]`."""
@@ -291,7 +291,7 @@ def let_go(units: list[Kept]) -> Iterator[Kept]:
 
 
 def _names(unit: UnitFeatures) -> list[tuple[str, str, int]]:
-    """What orders the prompts of a unit: ids, texts, and vectors where files hold neither."""
+    """Keys that order the prompts of a unit: ids, texts, and vectors where files hold neither."""
     vectors = next(iter(unit.sites.values()))[:, -1]
     return [
         (prompt.id, prompt.text, zlib.crc32(vector.tobytes()))

@@ -49,7 +49,7 @@ def shuffle_name(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings:
-    """What decides control extractions beside the unit.
+    """Settings that decide control extractions, beside the unit.
 
     Attributes:
         sites: Sites of the vectors.

@@ -182,7 +182,7 @@ def _form(results: str, files: list[UnitFile]) -> None:
 
 
 def _refusal(error: EmoactError | None, asked: AnalyzeRequest) -> None:
-    """Why the request may not start; a mixture may be allowed, and is marked from then on."""
+    """Reason for which the request may not start; a mixture may be allowed and is marked."""
     if error is not None:
         error_box(error, title="These units are not analysed as they are")
     mixed = error is not None and "not made alike" in error.message

@@ -121,7 +121,7 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
 
 
 def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads | None:
-    """What a view needs beyond the saved result: a form, or what is computed from saved prompts."""
+    """Inputs of a view beyond the saved result: a form, or values computed from saved prompts."""
     if view.name == "attention" and "head" in choice:
         return _attention(results, source, choice)
     found = source.chosen(choice).found

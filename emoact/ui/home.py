@@ -172,7 +172,7 @@ def _first_run_cost(results: str) -> str:
 
 
 def welcome(cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
-    """What a first visitor will see, in three sentences and one picture."""
+    """Introduction for a first visitor, in three sentences and one picture."""
     if cards or runs:
         return
     st.header("What you will see")

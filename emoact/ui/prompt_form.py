@@ -88,7 +88,7 @@ def ask_generation() -> Generation | None:
 
 @st.cache_data(max_entries=64, ttl=10, show_spinner=False)
 def _without_template(models: tuple[str, ...]) -> str | None:
-    """Why a model that is here cannot take a chat format; None where all can, as far as known."""
+    """Reason for which an installed model takes no chat format; None where none is known."""
     for name in models:
         try:
             source = resolve_model(name)

@@ -60,7 +60,7 @@ _TESTED = (
 
 
 def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) -> list[str]:
-    """Where the emotions lie among the classes in both models, and what words alone give."""
+    """Places of the emotions among the classes in both models, and the same from words alone."""
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
     lead = f"**{first} and {second}, {site_words(str(across['site'].iloc[0]))}:**"
     if n_classes < 3:
@@ -106,7 +106,7 @@ def _emotion(rows: pd.DataFrame, emotion: str, alpha: float) -> str:
 
 
 class Matchings(NamedTuple):
-    """How the true matching of the classes of two models stands among all of them.
+    """Rank of the true matching of the classes of two models among all matchings.
 
     Attributes:
         best: Layers at which none agrees better than the true one; 0 of 0 where not ranked.
@@ -194,7 +194,7 @@ def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float)
 
 
 def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
-    """What the models share of the prompts: the models as wholes, and the score correlation."""
+    """Agreement of the models on the prompts: as wholes, and by the score correlation."""
     medians = similarity.groupby("measure")["value"].median()
     if not len(medians) or "cka" not in medians:
         return ""

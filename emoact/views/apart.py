@@ -27,7 +27,7 @@ OTHERS = "all others"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Apart:
-    """What the components add along a sentence.
+    """Contributions of the components along a sentence.
 
     A contribution is the product with the unit direction, in model units; of each position those of
     all components sum to the product of the stream.

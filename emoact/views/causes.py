@@ -146,7 +146,7 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
 
 
 def _drawn(rows: pd.DataFrame) -> list[str]:
-    """How many random directions the band rests on, by dose."""
+    """Number of random directions that the band rests on, by dose."""
     doses = rows.drop_duplicates("dose").groupby("n_random")["dose"]
     return [f"{n} at dose {', '.join(f'{dose:g}' for dose in own)}" for n, own in doses]
 
@@ -221,7 +221,7 @@ def _key(rows: pd.DataFrame) -> list[Key]:
 
 
 def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
-    """What holds of all verdicts, which stand on the cards."""
+    """Remarks on all verdicts, which stand on the cards."""
     if not _chosen(source, choice):
         return []
     (saved,) = _chosen(source, choice)

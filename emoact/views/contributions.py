@@ -28,7 +28,7 @@ _TERMS: Mapping[str, str] = {
 
 
 def show_prompts(source: Heads, choice: Choice) -> Shown:
-    """What the largest components contribute to every prompt."""
+    """Contributions of the largest components to every prompt."""
     saved = source.chosen(choice)
     table = prompts_of(saved)
     if not len(table):
@@ -64,7 +64,7 @@ def show_prompts(source: Heads, choice: Choice) -> Shown:
 
 
 def show_tokens(source: Heads, choice: Choice) -> Shown:
-    """What the largest components contribute to every token of a text."""
+    """Contributions of the largest components to every token of a text."""
     found = source.apart
     if found is None:
         return NOTHING

@@ -29,7 +29,7 @@ BEST = (
     "Best layers have the largest separation of held-out prompts among significant layers; layer 0 "
     "holds words. They were chosen by these figures, which are therefore likely too large."
 )
-"""What the cards mean by best layers."""
+"""Meaning of best layers on the cards."""
 
 
 def cards(source: Analysed, choice: Choice) -> list[Card]:
@@ -70,7 +70,7 @@ def wide_layers(source: Analysed, choice: Choice) -> tuple[int, ...]:
 
 
 def wide_sentence(layers: tuple[int, ...], site: str, tokens: str) -> str:
-    """Why intervals are wide; `tokens` is what is known of massive tokens at these layers."""
+    """Reason for wide intervals; `tokens` names massive tokens at these layers."""
     said = (
         f"At {span(layers)} of the {site_words(site)} the intervals are more than {_WIDE:g} times "
         "as wide as at the median layer."

@@ -181,7 +181,7 @@ def show_map(source: Heads, choice: Choice) -> Shown:
 
 
 def show_layers(source: Heads, choice: Choice) -> Shown:
-    """What the heads and the MLP of each layer add."""
+    """Sums over the heads and the MLP of each layer."""
     saved = source.chosen(choice)
     sums = layers_of(saved)
     bands, lines = list[Mark](), list[Mark]()
@@ -289,7 +289,7 @@ def show_largest(source: Heads, choice: Choice) -> Shown:
 
 
 def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
-    """What the shares on the cards rest on."""
+    """Basis of the shares on the cards."""
     found = source.chosen(choice).found
     prompts, draws = plural(found["n_prompts"], "prompt"), found["n_permutations"]
     return [

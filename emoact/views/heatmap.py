@@ -143,7 +143,7 @@ def of_layer(grid: pd.DataFrame, choice: Choice) -> pd.DataFrame:
 
 
 def of_layer_words(choice: Choice) -> str:
-    """What `of_layer` divides by, for titles."""
+    """Divisor of `of_layer`, for titles."""
     return " / median of the layer" if choice["cells"] == "relative" else ""
 
 

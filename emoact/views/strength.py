@@ -159,7 +159,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
 
 
 def _inside_sentence(drawn: pd.DataFrame) -> str:
-    """What filled markers inside the grey band mean; empty where there is none."""
+    """Meaning of filled markers inside the grey band; empty where there is none."""
     inside = drawn["value"].between(drawn["null_low"], drawn["null_high"])
     n = int((inside & drawn["significant"].astype(bool)).sum())
     if not n:

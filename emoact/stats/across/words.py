@@ -45,7 +45,7 @@ def without_words(
     predictors: Float[np.ndarray, "prompt predictor"],
     folds: Int[np.ndarray, " prompt"],
 ) -> Float64[np.ndarray, "prompt d_model"]:
-    """What ridge regression of other scenarios on words and length does not predict.
+    """Residuals of a ridge regression of other scenarios on words and length.
 
     Labels take no part, so that a test that exchanges them stays exact. Of six penalties the one
     with the smallest held-out error is taken.

@@ -70,7 +70,7 @@ def checked_words(
     labels: Sequence[str],
     metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What an archive holds beside arrays.
+    """Content of an archive beside arrays.
 
     Raises:
         EmoactError: The parts do not fit together, or hold other than plain values.
