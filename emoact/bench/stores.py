@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from emoact.schema import Precision
-from emoact.store.convert import arrays_of, metadata_for
+from emoact.store.convert import arrays_of, write_as
 from emoact.store.protocol import STORES, PooledStore, Store, unit_file_name
 from emoact.store.unit import Unit
 
@@ -91,7 +91,7 @@ def _measure(
     """Bytes and largest relative error of one unit; adds the seconds of each step."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / unit_file_name(unit.emotion, store.suffix)
-        size = _timed(seconds["write"], lambda: _write(store, path, unit, precision))
+        size = _timed(seconds["write"], lambda: write_as(store, path, unit, precision).size)
         found = _timed(seconds["open"], lambda: store.read(path))
         layers = found.site(found.sites[0])
         middle = layers[len(layers) // 2]
@@ -106,17 +106,6 @@ def _timed(seconds: list[float], work: Callable[[], T]) -> T:
     found = work()
     seconds.append(time.perf_counter() - began)
     return found
-
-
-def _write(store: Store, path: Path, unit: Unit, precision: Precision) -> int:
-    return store.write(
-        path,
-        shard=arrays_of(unit),
-        tokens=list(unit.tokens),
-        token_strings=[list(strings) for strings in unit.token_strings],
-        labels=list(unit.labels),
-        metadata=metadata_for(unit.metadata, to=store.name, precision=precision),
-    ).size
 
 
 def _read(unit: Unit) -> float:

@@ -74,13 +74,18 @@ def convert(
         raise RequestError(
             f"the store {store.name} cannot round to {asked}", remedy="Leave out --precision."
         )
+    return write_as(store, Path(target), unit, asked)
+
+
+def write_as(store: Store, target: Path, unit: Unit, precision: Precision) -> Written:
+    """Write a unit into a new file of a store."""
     return store.write(
         target,
         shard=arrays_of(unit),
         tokens=list(unit.tokens),
         token_strings=[list(strings) for strings in unit.token_strings],
         labels=list(unit.labels),
-        metadata=metadata_for(unit.metadata, to=to, precision=asked),
+        metadata=metadata_for(unit.metadata, to=store.name, precision=precision),
     )
 
 

@@ -13,9 +13,11 @@ from emoact.jobs.config import JobConfig
 from emoact.ui.boxes import Outcome, error_box, outcome
 from emoact.ui.current_run import launched, watch_run
 from emoact.ui.reading import UnitFile, unit_card
-from emoact.views.text import mono
+from emoact.views.text import md, mono
+from emoact.views.theme import emotion_order
 
 Request = TypeVar("Request")
+_NEUTRAL = "neutral"
 
 
 def start_form(
@@ -88,6 +90,25 @@ def _start(asked: Request, prepare: Callable[[Request], Prepared], following: st
     if run_id is not None:
         watch_run(run_id)
         st.rerun()
+
+
+def classes_of(files: list[UnitFile], model: str) -> tuple[list[str], str]:
+    """Classes of a model with a direction, and the class that it is measured from.
+
+    Says so where there is no second class.
+    """
+    own = emotion_order(file.emotion for file in files if file.folder == model)
+    neutral = _NEUTRAL if _NEUTRAL in own else own[0]
+    emotions = [name for name in own if name != neutral]
+    if not emotions:
+        st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
+    return emotions, neutral
+
+
+def layer_input(key: str, n_layers: int) -> int:
+    """The field of a layer, first the middle one."""
+    last = n_layers - 1
+    return int(st.number_input("Layer", 0, last, n_layers // 2, key=key, width=130))
 
 
 def layers_of(files: list[UnitFile], model: str) -> int:

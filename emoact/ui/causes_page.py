@@ -23,7 +23,7 @@ from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import answer, error_box, show_cards, to_extract
-from emoact.ui.cause_form import layers_of, start_form
+from emoact.ui.cause_form import classes_of, layer_input, layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_files
@@ -34,7 +34,6 @@ from emoact.views.text import coloured, md, mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice
 
-_NEUTRAL = "neutral"
 _NEXT = "causes-next"
 _PLACES = ("every position after BOS", "last prompt token on")
 
@@ -114,12 +113,9 @@ def _forms(results: str, files: list[UnitFile]) -> None:
     )
     with steering, st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         model = str(st.selectbox("Model", folders, key="steer-model", width=260))
-    own = emotion_order(file.emotion for file in files if file.folder == model)
-    neutral = _NEUTRAL if _NEUTRAL in own else own[0]
-    emotions = [name for name in own if name != neutral]
+    with steering:
+        emotions, neutral = classes_of(files, model)
     if not emotions:
-        with steering:
-            st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
         return
     n_layers = layers_of(files, model)
     mine = tuple(file for file in files if file.folder == model)
@@ -160,11 +156,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
             emotion = str(
                 st.selectbox("Emotion", emotions, key=f"typed-emotion-{model}", width=150)
             )
-            layer = int(
-                st.number_input(
-                    "Layer", 0, n_layers - 1, n_layers // 2, key=f"typed-layer-{model}", width=120
-                )
-            )
+            layer = layer_input(f"typed-layer-{model}", n_layers)
             dose = float(st.number_input("Dose", -8.0, 8.0, 2.0, 0.5, key="typed-dose", width=120))
             seed = int(st.number_input("Seed", 0, 999, 0, key="typed-seed", width=110))
             place = st.selectbox(

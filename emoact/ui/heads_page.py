@@ -24,7 +24,7 @@ from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
-from emoact.ui.cause_form import layers_of, start_form
+from emoact.ui.cause_form import classes_of, layer_input, layers_of, start_form
 from emoact.ui.chart import current_scheme
 from emoact.ui.current_run import is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
@@ -34,12 +34,11 @@ from emoact.views.apart import Apart
 from emoact.views.attention import TYPED, of_prompt
 from emoact.views.cards import of_heads
 from emoact.views.heads import Heads, label
-from emoact.views.text import md, mono
+from emoact.views.text import mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.trajectory import Trajectory
 from emoact.views.view import Choice, View
 
-_NEUTRAL = "neutral"
 _NEXT = "heads-next"
 _PROMPT = "heads-prompt"
 _MOST_PROMPTS = 2000
@@ -292,19 +291,12 @@ def _form(results: str, files: list[UnitFile]) -> None:
     folders = list(dict.fromkeys(file.folder for file in files))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         model = str(st.selectbox("Model", folders, key="heads-model", width=260))
-        own = emotion_order(file.emotion for file in files if file.folder == model)
-        neutral = _NEUTRAL if _NEUTRAL in own else own[0]
-        emotions = [name for name in own if name != neutral]
+        emotions, neutral = classes_of(files, model)
         if not emotions:
-            st.caption(f"{mono(model)} has the class {md(own[0])} alone; a direction needs two.")
             return
         emotion = str(st.selectbox("Emotion", emotions, key="heads-emotion", width=170))
         n_layers = layers_of(files, model)
-        layer = int(
-            st.number_input(
-                "Layer", 0, n_layers - 1, n_layers // 2, key=f"heads-layer-{model}", width=130
-            )
-        )
+        layer = layer_input(f"heads-layer-{model}", n_layers)
         site = st.selectbox(
             "Stream",
             TARGETS,
