@@ -23,7 +23,7 @@ N_TOP = 20
 _AROUND = 8
 """Tokens before and after one that are kept with it."""
 
-_SMALLEST = 1e-8
+SMALLEST = 1e-8
 """A direction shorter than this share of the vectors it is made from is rounding error."""
 
 
@@ -67,15 +67,26 @@ class SavedDirection:
         Raises:
             RequestError: The neutral prompts do not vary.
         """
-        own = self.neutral.astype(np.float64)
-        drawn = np.random.default_rng([seed, 18]).standard_normal((n, len(own)))
-        found = drawn @ (own - own.mean(axis=0))
-        if not (np.linalg.norm(found, axis=1) > _SMALLEST * np.abs(own).max()).all():
-            raise RequestError(
-                "a random direction has no length: the neutral prompts do not vary",
-                remedy="Use more prompts.",
-            )
-        return np.asarray(found)
+        return random_directions(self.neutral, n, [seed, 18])
+
+
+def random_directions(
+    neutral: Float[np.ndarray, "prompt d_model"], n: int, seed: Sequence[int]
+) -> Float64[np.ndarray, "draw d_model"]:
+    """Draws with the covariance of these prompts.
+
+    Raises:
+        RequestError: The prompts do not vary.
+    """
+    own = neutral.astype(np.float64)
+    drawn = np.random.default_rng(seed).standard_normal((n, len(own)))
+    found = drawn @ (own - own.mean(axis=0))
+    if not (np.linalg.norm(found, axis=1) > SMALLEST * np.abs(own).max()).all():
+        raise RequestError(
+            "a random direction has no length: the neutral prompts do not vary",
+            remedy="Use more prompts.",
+        )
+    return np.asarray(found)
 
 
 def direction_of(emotion: Unit, neutral: Unit, target: Target) -> SavedDirection:
@@ -92,7 +103,7 @@ def direction_of(emotion: Unit, neutral: Unit, target: Target) -> SavedDirection
             remedy="Extract them again with one model.",
         )
     vector = first.mean(axis=0, dtype=np.float64) - second.mean(axis=0, dtype=np.float64)
-    if not np.linalg.norm(vector) > _SMALLEST * np.abs(first).max():
+    if not np.linalg.norm(vector) > SMALLEST * np.abs(first).max():
         raise RequestError(
             f"{emotion.emotion} and {neutral.emotion} have the same mean: no direction"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from emoact.causes.direction import SMALLEST, random_directions
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
 from emoact.stats.design import Design, contrast_against
@@ -42,8 +43,6 @@ _NEUTRAL_SAID = (
 """As short as those, and of no emotion."""
 _LONGEST_PREFIX = 500
 _LARGEST_DOSE = 1e6
-_SMALLEST = 1e-8
-"""A direction shorter than this share of the vectors it is made from is rounding error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,17 +217,14 @@ def directions_of(
     }
     own = plain.pop(emotion)
     norm = float(np.linalg.norm(own))
-    scale = float(np.linalg.norm(pooled, axis=1).max())
-    if not norm > _SMALLEST * scale:
+    if not norm > SMALLEST * np.linalg.norm(pooled, axis=1).max():
         raise RequestError(f"{emotion} and {neutral} have the same mean: there is no direction")
     of_neutral = pooled[design.label_of == design.index(neutral)]
-    rng = np.random.default_rng([settings.seed, 17])
-    mixed = rng.standard_normal((settings.n_random, len(of_neutral)))
-    random = mixed @ (of_neutral - of_neutral.mean(axis=0))
+    random = random_directions(of_neutral, settings.n_random, [settings.seed, 17])
     return Directions(
         own=own,
         others=plain,
-        random=_at_norm(random, norm, scale),
+        random=random * (norm / np.linalg.norm(random, axis=1, keepdims=True)),
         # At their own norms, as the truth is one of their draws where labels mean nothing; a norm
         # that is made equal would blow what little they share with the truth up to all of it.
         shuffled=_shuffled(pooled, design, emotion, settings),
@@ -262,15 +258,3 @@ def _exchanged(
 def _means(chosen: np.ndarray, pooled: np.ndarray) -> Float64[np.ndarray, "draw d_model"]:
     means: Float64[np.ndarray, "draw d_model"] = chosen.astype(np.float64) @ pooled
     return np.asarray(means / chosen.sum(axis=1, keepdims=True))
-
-
-def _at_norm(
-    vectors: Float64[np.ndarray, "draw d_model"], norm: float, scale: float
-) -> Float64[np.ndarray, "draw d_model"]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (lengths > _SMALLEST * scale).all():
-        raise RequestError(
-            "a control direction has no length: the training prompts of these classes do not vary",
-            remedy="Use more prompts.",
-        )
-    return np.asarray(vectors * (norm / lengths))

@@ -1,4 +1,4 @@
-"""Projections on a direction equal plain Hugging Face: saved prompts, a sentence, a long file."""
+"""Projections on a direction and its logit lens equal plain Hugging Face."""
 
 import json
 import shutil
@@ -9,17 +9,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from emoact.causes.direction import Extremes, Passage, SavedDirection
+from emoact.causes.lens_run import ends_of, token_strings
 from emoact.causes.project import LONGEST, passages_of
 from emoact.cli import main
 from emoact.errors import RequestError
+from emoact.models.resolve import resolve_model
+from emoact.schema import ExtractionOptions
 from emoact.store.reading import read
 from tests.support.reference import hugging_face, hugging_face_activations
+from tests.support.tiny_models import engine_of, save_tiny
 from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
 
 LAYER = 2
-ASKED = ("project", "--model", FOLDER, "--emotion", "anger", "--layer", str(LAYER))
+DIRECTION = ("--model", FOLDER, "--emotion", "anger", "--layer", str(LAYER))
+ASKED = ("project", *DIRECTION)
+NORMS = {
+    "gpt2": "transformer.ln_f",
+    "gpt_neo": "transformer.ln_f",
+    "gpt_neox": "gpt_neox.final_layer_norm",
+    "llama": "model.norm",
+    "gemma3_text": "model.norm",
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +41,80 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield folder
 
 
+class Plain:
+    """The direction from the plain model alone."""
+
+    def __init__(self, results: Path) -> None:
+        from transformers import AutoTokenizer
+
+        snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
+        self.model = hugging_face(snapshot)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+        pooled = [self.stream(text)[1:].mean(axis=0) for text in TEXTS]
+        self.neutral = np.mean(pooled[3:], axis=0)
+        self.direction = np.mean(pooled[:3], axis=0) - self.neutral
+
+    def stream(self, text: str) -> np.ndarray:
+        ids = [self.tokenizer.bos_token_id, *self.tokenizer(text)["input_ids"]]
+        return hugging_face_activations(self.model, ids)["resid_pre"][LAYER]
+
+
 def plain_projections(results: Path, texts: Sequence[str]) -> list[np.ndarray]:
-    """(x − mean of neutral) · unit direction of every position of the texts, BOS included.
+    """(x − mean of neutral) · unit direction of every position of the texts, BOS included."""
+    plain = Plain(results)
+    unit = plain.direction / np.linalg.norm(plain.direction)
+    return [(plain.stream(text) - plain.neutral) @ unit for text in texts]
 
-    Everything comes from the plain model: the direction too.
-    """
-    from transformers import AutoTokenizer
 
-    snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
-    model = hugging_face(snapshot)
-    tokenizer: Any = AutoTokenizer.from_pretrained(snapshot)
+@torch.no_grad()
+def plain_logits(model: Any, norm: str, vector: np.ndarray) -> np.ndarray:
+    """Of a direction at a root mean square of 1, without biases, less the mean."""
+    final, head = model.get_submodule(norm), model.get_output_embeddings()
+    scaled = torch.tensor(vector / np.sqrt(np.mean(vector**2)), dtype=torch.float32)
+    logits = head(final(scaled)) - head(final(torch.zeros_like(scaled)))
+    return np.asarray((logits - logits.mean()).numpy())
 
-    def stream(text: str) -> np.ndarray:
-        ids = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"]]
-        return hugging_face_activations(model, ids)["resid_pre"][LAYER]
 
-    pooled = [stream(text)[1:].mean(axis=0) for text in TEXTS]
-    anger, neutral = np.mean(pooled[:3], axis=0), np.mean(pooled[3:], axis=0)
-    unit = (anger - neutral) / np.linalg.norm(anger - neutral)
-    return [(stream(text) - neutral) @ unit for text in texts]
+@pytest.mark.parametrize("kind", NORMS)
+def test_the_ends_of_a_direction_equal_plain_hugging_face(kind: str, tmp_path: Path) -> None:
+    folder = save_tiny(kind, tmp_path / "model")
+    options = ExtractionOptions(sites=("resid_pre",))
+    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    vectors = np.random.default_rng(0).normal(size=(3, engine.facts.d_model))
+    ends = ends_of(engine, vectors, 7)
+    plain = hugging_face(folder)
+    for direction, vector in enumerate(vectors):
+        expected = plain_logits(plain, NORMS[kind], vector)
+        order = np.argsort(-expected)
+        np.testing.assert_allclose(ends.raised[direction], expected[order[:7]], atol=2e-5)
+        np.testing.assert_allclose(ends.lowered[direction], expected[order[::-1][:7]], atol=2e-5)
+        assert ends.raised_ids[direction].tolist() == order[:7].tolist()
+    strings = token_strings(engine, ends)
+    first = int(ends.raised_ids[0, 0])
+    assert strings[first] == engine.bridge.tokenizer.decode([first])
+    with pytest.raises(RequestError, match="has 5 numbers and the stream of this model 32"):
+        ends_of(engine, vectors[:, :5], 7)
+
+
+def test_the_lens_names_the_tokens_and_says_that_chance_does_as_much(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["lens", *DIRECTION, "--results", str(results), "--random", "40", "--top", "4"]
+    capsys.readouterr()
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    plain = Plain(results)
+    expected = plain_logits(plain.model, "model.norm", plain.direction)
+    assert found["direction_norm"] == pytest.approx(np.linalg.norm(plain.direction), rel=1e-5)
+    raised = [row for row in found["tokens"] if row["side"] == "raised"]
+    order = np.argsort(-expected)[:4]
+    assert [row["token_id"] for row in raised] == order.tolist()
+    assert [row["logit"] for row in raised] == pytest.approx(expected[order], rel=1e-4)
+    # Random weights: the first token of the direction is within the range of chance.
+    assert found["above_random"] == {"raised": False, "lowered": False}
+    assert "not above random" in found["sentences"][0]
+    assert "The weights are random" in found["sentences"][-1]
+    assert 0 < found["p_raised"] <= 1
 
 
 def test_saved_prompts_and_tokens_are_ranked_as_by_plain_hugging_face(

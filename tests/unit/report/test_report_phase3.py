@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from emoact.analysis.saved import SavedAnalysis
-from emoact.report.document import Table
+from emoact.report.document import Section, Table
 from emoact.report.making import make_report
 from emoact.report.material import gather
 from emoact.report.parts_phase3 import phase3
@@ -82,23 +82,28 @@ def test_the_conclusion_has_the_result(
     assert str(int(trained["significant"].sum())) in conclusion
 
 
-def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
-    folder, _ = analysed
+def across_section(folder: Path, **columns: float) -> Section:
+    """The section of models compared, where these columns of its table have one value."""
     material = gather(folder)
     found = material.phase3
     assert found is not None
     source = found.source
+    across = source.read("across").assign(**columns)
+    changed = dataclasses.replace(
+        source, read=lambda name: across if name == "across" else source.read(name)
+    )
+    own = dataclasses.replace(found, source=changed)
+    sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
+    return next(section for section in sections if section.name == "across")
+
+
+def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    folder, _ = analysed
 
     def cells(score: float) -> set[str] | None:
-        across = source.read("across").assign(score_corr=score)
-        changed = dataclasses.replace(
-            source, read=lambda name: across if name == "across" else source.read(name)
-        )
-        own = dataclasses.replace(found, source=changed)
-        sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
-        section = next(section for section in sections if section.name == "across")
+        section = across_section(folder, score_corr=score)
         (drawn,) = (block for block in section.blocks if isinstance(block, Table))
         title = words_of("en").plain("column.score_corr")
         return {row[drawn.head.index(title)] for row in drawn.rows} if title in drawn.head else None
@@ -111,18 +116,8 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
 def test_the_matching_of_classes_is_judged_beside_the_p_values(
     analysed: tuple[Path, SavedAnalysis], rank: float, said: str
 ) -> None:
-    folder, _ = analysed
-    material = gather(folder)
-    found = material.phase3
-    assert found is not None
-    source = found.source
-    across = source.read("across").assign(emotion_geometry_p_max=0.01, emotion_geometry_rank=rank)
-    changed = dataclasses.replace(
-        source, read=lambda name: across if name == "across" else source.read(name)
-    )
-    own = dataclasses.replace(found, source=changed)
-    sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
-    section = next(section for section in sections if section.name == "across")
+    changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_rank": rank}
+    section = across_section(analysed[0], **changes)
     assert any(said in str(block) for block in section.blocks)
 
 
