@@ -15,7 +15,7 @@ from emoact.errors import RequestError
 from emoact.schema import MANTISSA_BITS, Precision
 from emoact.sites import SiteName
 from emoact.store.keys import stored_key
-from emoact.store.protocol import Written, find_store, unit_file_name
+from emoact.store.protocol import Store, Written, find_store, unit_file_name
 from emoact.store.reading import read
 from emoact.store.shard import Activations, ShardLayout
 from emoact.store.unit import Unit
@@ -74,7 +74,7 @@ def convert(
         raise RequestError(
             f"the store {store.name} cannot round to {asked}", remedy="Leave out --precision."
         )
-    return write_as(store, Path(target), unit, asked)
+    return write_as(store, target, unit, asked)
 
 
 def write_as(store: Store, target: Path, unit: Unit, precision: Precision) -> Written:
