@@ -102,7 +102,7 @@ def test_a_steered_continuation_is_that_of_plain_hugging_face(family: str, tmp_p
             )
             np.testing.assert_allclose(both[name].difference[1:], expected, atol=1e-5)
     for wrong, message in (
-        ({"layer": 9}, "layer is 9; the model has the layers 0 to 2"),
+        ({"layer": 9}, "layer is 9; the model has the layers 0 to"),
         ({"vector": vector[:5]}, "the direction has 5 numbers"),
         ({"generation": Generation(max_tokens=90)}, "the context has 96"),
     ):
