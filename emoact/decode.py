@@ -230,7 +230,7 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
         if not isinstance(value, Mapping):
             raise _MisfitError(f": an object is expected, found {_said(value)}")
         if not (ignore_unknown or known.issuperset(value)):
-            raise _MisfitError(": this field is unknown", f".{min(set(value) - known)}")
+            raise _MisfitError(": this field is unknown", f".{min(set(value) - known):.80}")
         for name in needed:
             if name not in value:
                 raise _MisfitError(": this field is missing", f".{name}")
@@ -280,7 +280,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
             parts = zip(range(len(value)), readers, value, strict=True)
             return tuple(_each((at, f"[{at}]", one, item) for at, one, item in parts).values())
         if kind is dict and origin is not None and issubclass(origin, Mapping):
-            return _each((key, f".{key}", each[1], item) for key, item in value.items())
+            return _each((key, f".{key:.80}", each[1], item) for key, item in value.items())
         raise _MisfitError(f" is {_said(value)}{expected}")
 
     def choose(value: Any) -> Any:

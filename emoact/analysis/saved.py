@@ -15,6 +15,7 @@ from emoact.analysis.table_files import check_rows, missing_columns, read_table
 from emoact.child import ask
 from emoact.decode import decode, read_json, read_regular, unsealed, versioned
 from emoact.errors import FileRefusedError, RequestError
+from emoact.files import open_regular
 from emoact.models.cache import is_remembered, remember
 from emoact.schema import Finding
 from emoact.sites import SiteName
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
-_MAX_FILE = 2_000_000_000
+_MAX_FILE, _MAX_TABLE = 2_000_000_000, 200_000_000
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
@@ -103,6 +104,8 @@ class Description:
             raise RequestError(
                 f"inputs have no file of {', '.join(sorted(unknown))[:80] or 'any model'}"
             )
+        if any("\0" in name for name in self.files):
+            raise RequestError("files has a name that no file has")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,11 +210,11 @@ class SavedAnalysis(Description):
                 remedy=f"Analyse again: {self.command}",
             )
         file = f"tables/{name}.parquet"
-        self._check_size(file)
-        path, data = self._file(file)
+        path = self._file(file)
+        self._check_size(path, self.files[file].sha256)
         try:
-            return reader(data, name)
-        except _DAMAGE as error:
+            return reader(read_regular(path, limit=_MAX_TABLE, whole=True), name)
+        except (RequestError, *_DAMAGE) as error:
             raise _refused(path, f"it is no table of this emoact ({error})") from error
 
     @property
@@ -225,19 +228,18 @@ class SavedAnalysis(Description):
         check_rows(frame, name, self.names)
         return frame
 
-    def _check_size(self, name: str) -> None:
+    def _check_size(self, path: Path, sha256: str) -> None:
         """Have a process with limits read a table before this one does, once for each content.
 
         A folder from another machine can hold a small file with billions of values.
         """
-        if is_remembered("tables", self.files[name].sha256):
+        if is_remembered("tables", sha256):
             return
-        path = self._file(name)[0]
         try:
             ask("emoact.analysis.table_files:check_size", os.fspath(path))
         except RequestError as error:
             raise _refused(path, f"it is no table of this emoact ({error.message})") from error
-        remember("tables", self.files[name].sha256)
+        remember("tables", sha256)
 
     def directions(
         self, folder: str, site: SiteName, kind: DirectionKind | None = None
@@ -272,7 +274,7 @@ class SavedAnalysis(Description):
         Raises:
             FileRefusedError: The file is missing, truncated or not the one that was written.
         """
-        return self._file(file_name(check_folder_name(folder), site))[0]
+        return self._file(file_name(check_folder_name(folder), site))
 
     def check(self) -> None:
         """Check that every file is the one that was written.
@@ -286,26 +288,33 @@ class SavedAnalysis(Description):
         for name in self.files:
             self._file(name)
 
-    def _file(self, name: str) -> tuple[Path, bytes]:
-        """Path and content of a file, checked against what was written."""
+    def _file(self, name: str) -> Path:
+        """Path of a file, whose content is checked against what was written."""
         path = self.path / name
         written = self.files.get(name)
         if written is None:
             raise _refused(path, "analysis.json does not list it")
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
             raise _refused(path, "it leads out of the folder of the analysis")
-        if not 0 <= written.size <= _MAX_FILE:
+        most = _MAX_TABLE if name.endswith(".parquet") else _MAX_FILE
+        if not 0 <= written.size <= most:
             raise _refused(path, f"analysis.json says that it has {written.size:,} bytes")
         try:
-            data = read_regular(path, limit=written.size + 1)
-        except RequestError as error:
-            raise _refused(path, error.message) from None
-        if len(data) != written.size:
-            how = "truncated" if len(data) < written.size else "longer than it was written"
+            with open_regular(path, follow=False) as file:
+                size = os.fstat(file.fileno()).st_size
+                same = (
+                    size == written.size
+                    and hashlib.file_digest(file, "sha256").hexdigest() == written.sha256
+                )
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            raise _refused(path, "is missing" if missing else f"({error.strerror})") from None
+        if size != written.size:
+            how = "truncated" if size < written.size else "longer than it was written"
             raise _refused(path, f"it is {how}: {written.size:,} bytes are expected")
-        if hashlib.sha256(data).hexdigest() != written.sha256:
+        if not same:
             raise _refused(path, "its content is not what was written")
-        return path, data
+        return path
 
 
 def _refused(path: Path, why: str, remedy: str | None = None) -> FileRefusedError:

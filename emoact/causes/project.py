@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import os
@@ -134,27 +135,36 @@ def _hashed(path: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def passages_of(path: Path) -> Iterator[tuple[str, str, int]]:
+def passages_of(path: Path, sha256: str) -> Iterator[tuple[str, str, int]]:
     """Passages of a text: their line, the text, and the bytes that were read so far.
 
     A passage is a line; a longer one than `LONGEST` is cut at white space. Memory does not grow
     with the file, also where it is one line.
 
+    Args:
+        path: The file.
+        sha256: Hash of the text that was asked for.
+
     Raises:
-        RequestError: It is not UTF-8; says where.
+        RequestError: It is not UTF-8, says where; or, in the end, it is another text.
     """
-    line, read, rest = 1, 0, ""
+    line, read, rest, digest = 1, 0, "", hashlib.sha256()
+    lines = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder("utf-8-sig")(), translate=True
+    )
     try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+        with open_regular(path) as file:
             while block := file.read(_BLOCK // 16):
-                read += len(block.encode())
-                *whole, rest = (rest + block).split("\n")
+                read += len(block)
+                digest.update(block)
+                *whole, rest = (rest + lines.decode(block)).split("\n")
                 for text in whole:
                     yield from ((str(line), piece, read) for piece in _pieces(text))
                     line += 1
                 while len(rest) > LONGEST:
                     piece, rest = _cut(rest)
                     yield str(line), piece, read
+            rest += lines.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise RequestError(
             f"{path} is not UTF-8 near line {line}: {error.reason}",
@@ -163,6 +173,10 @@ def passages_of(path: Path) -> Iterator[tuple[str, str, int]]:
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from error
     yield from ((str(line), piece, read) for piece in _pieces(rest))
+    if digest.hexdigest() != sha256:
+        raise RequestError(
+            f"{path} has changed since the run was asked for", remedy="Ask for it again."
+        )
 
 
 def _pieces(text: str) -> Iterator[str]:

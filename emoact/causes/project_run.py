@@ -26,11 +26,14 @@ def found_projections(asked: Loaded) -> dict[str, Any]:
 
     Raises:
         CancelledError: The reporter was asked to stop.
-        RequestError: The text is gone, is not UTF-8, or has no tokens.
+        RequestError: The text is gone, is another one, is not UTF-8, or has no tokens.
     """
     work, reporter = asked.work, asked.reporter
     direction = direction_of(asked.units[0], asked.units[1], work.target)
-    size = max(1, Path(work.file).stat().st_size)
+    try:
+        size = max(1, Path(work.file).stat().st_size)
+    except OSError as error:
+        raise RequestError(f"{work.file} cannot be read: {error.strerror}") from error
 
     def on_read(n_bytes: int, extremes: Extremes) -> None:
         reporter.check_cancelled()
@@ -62,10 +65,10 @@ def project_file(
     """`Extremes.found` of a text, and the number of passages that were cut to the context.
 
     Raises:
-        RequestError: The text is not UTF-8, or has no tokens.
+        RequestError: The text is another one, is not UTF-8, or has no tokens.
     """
     extremes, n_cut = Extremes(work.n_top, work.target.pooling), 0
-    for lines, texts, n_bytes in _groups(Path(work.file)):
+    for lines, texts, n_bytes in _groups(work):
         prompts = engine.tokenise(texts)
         kept = [at for at, each in enumerate(prompts) if each.content[0] < each.content[1]]
         n_cut += sum(prompts[at].is_truncated for at in kept)
@@ -93,8 +96,8 @@ def project_file(
     return {**extremes.found, "n_cut": n_cut}
 
 
-def _groups(path: Path) -> Iterator[tuple[list[str], list[str], int]]:
+def _groups(work: ProjectWork) -> Iterator[tuple[list[str], list[str], int]]:
     """Some passages at a time: their lines, their texts, and the bytes that were read so far."""
-    passages = passages_of(path)
+    passages = passages_of(Path(work.file), work.sha256)
     while group := list(itertools.islice(passages, _TOGETHER)):
         yield [line for line, _, _ in group], [text for _, text, _ in group], group[-1][2]

@@ -107,9 +107,8 @@ def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
         return b"".join(_json(each) + b"\n" for each in documents)
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    (_, first), *others = records(source, decode(source), delimiter)
-    writer.writerow([names.get(each, each) for each in first])
-    writer.writerows(record for _, record in others)
+    for number, (_, record) in enumerate(records(source, decode(source), delimiter)):
+        writer.writerow(record if number else [names.get(each, each) for each in record])
     return text.getvalue().encode()
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
-from emoact.child import limit
+from emoact.child import environment, limit
 from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source
 from emoact.errors import RequestError
@@ -48,6 +48,7 @@ def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=environment(),
     ) as child:
         try:
             # A child that ended early has said why, or is taken for crashed.

@@ -137,7 +137,7 @@ def resume(
                 f"`emoact runs resume {run_id} --allow-pickle-weights`.",
             )
         if isinstance(config, RunConfig):
-            if config.ray_address not in (None, "auto", ray_address):
+            if config.ray_address not in (None, ray_address):
                 raise RequestError(
                     f"run {run_id!r} joins the cluster at {config.ray_address!r:.100}, whose "
                     "processes can run code here",

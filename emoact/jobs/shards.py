@@ -22,6 +22,7 @@ from emoact.jobs.snapshot import ACTIVE, State
 from emoact.jobs.views import RunSummary, RunView
 from emoact.store.keys import differences
 from emoact.store.layout import ResultsRoot
+from emoact.store.parts import absent
 
 _BUSIEST: tuple[State, ...] = ("running", "loading", "pending", "failed", "crashed", "cancelled")
 """The state of a request is the first of these that one of its shards has."""
@@ -151,9 +152,8 @@ def _missing(names: Sequence[str]) -> list[str]:
     shards = [named[1] for name in names if (named := Shard.split(name)) is not None]
     count = max(shard.count for shard in shards)
     started = {shard.number for shard in shards}
-    left = [str(number) for number in range(1, count + 1) if number not in started]
-    shown = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
-    return [f"{len(left)} of {count} shards were not started: {shown}"] if left else []
+    left = count - len(started)
+    return [f"{left} of {count} shards were not started: {absent(started, count)}"] if left else []
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -133,7 +133,8 @@ def _in_transformers(model_type: object) -> bool:
     if not isinstance(model_type, str) or not model_type.isidentifier() or found is None:
         return False
     places = found.submodule_search_locations or []
-    return any((Path(place) / "models" / model_type).is_dir() for place in places)
+    # Unlike Path, it takes a name of any length.
+    return any(os.path.isdir(f"{place}/models/{model_type}") for place in places)  # noqa: PTH112
 
 
 def _check_counts(config: Mapping[str, Any], where: Path) -> None:
@@ -184,7 +185,7 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
     """
     if isinstance(config.get("text_config"), dict):
         raise RequestError(
-            f"{where}: {config.get('model_type')} reads more than text", remedy=TEXT_ONLY
+            f"{where}: {config.get('model_type')!s:.80} reads more than text", remedy=TEXT_ONLY
         )
     sizes = {
         "n_layers": _first(config, "n_layer", "num_hidden_layers", "num_layers", "n_layers"),
@@ -198,7 +199,7 @@ def shape_of_config(config: Mapping[str, Any], where: Path) -> ModelShape:
         if size is None:
             raise RequestError(
                 f"{where}: the configuration does not state {name} "
-                f"(model_type {config.get('model_type')!r})",
+                f"(model_type {config.get('model_type')!r:.80})",
                 remedy="emoact reads decoder-only (causal) language models.",
             )
     context = _first(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,17 +46,19 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
     if index.is_file():
         places = _places(index)
         names = sorted(set(places.values()))
-        missing = [name for name in names if not (directory / name).is_file()]
+        # Unlike Path, it takes a name of any length.
+        missing = [each for each in names if not os.path.isfile(directory / each)]  # noqa: PTH113
         if missing:
             raise IncompleteError(
-                f"{directory} lacks {missing[0]} ({len(missing)} of {len(names)} weight files)",
+                f"{directory} lacks {len(missing)} of {len(names)} weight files: {missing[0]:.100}",
                 remedy="The download is incomplete; fetch the model again.",
             )
         held = {name: _tensors(directory / name) for name in names}
         for tensor, name in places.items():
             if tensor not in held[name]:
                 raise IncompleteError(
-                    f"{index} says that {name} holds {tensor}, which it does not", remedy=_AGAIN
+                    f"{index} says that {name} holds {tensor:.100}, which it does not",
+                    remedy=_AGAIN,
                 )
         return [directory / name for name in names]
     single = directory / "model.safetensors"
@@ -88,9 +91,9 @@ def _places(index: Path) -> dict[str, str]:
     for name in places.values():
         # A pickle among them would be loaded without being asked about.
         if not isinstance(name, str) or not name.endswith(".safetensors"):
-            raise RequestError(f"{index} names {name!r}, which is not a safetensors file")
+            raise RequestError(f"{index} names {name!r:.100}, which is not a safetensors file")
         if Path(name).name != name:
-            raise RequestError(f"{index} names a file outside its own folder: {name!r}")
+            raise RequestError(f"{index} names a file outside its own folder: {name!r:.100}")
     return places
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from emoact.errors import FileRefusedError
 from emoact.positions import Pooling
 from emoact.sites import SiteName
-from emoact.store.parts import Part
+from emoact.store.parts import Part, absent
 from emoact.store.protocol import STORES, split_unit_file_name, unit_file_name
 from emoact.store.unit import Samples, Unit
 
@@ -49,11 +49,10 @@ def part_files(path: Path) -> tuple[Path, ...]:
             path=str(path),
             remedy="Remove the files of the division that is not wanted.",
         )
-    missing = sorted(set(range(1, sum(counts) + 1)) - {part.number for part in found})
-    if missing:
-        shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+    if len(found) < sum(counts):
+        shown = absent({part.number for part in found}, counts[0])
         raise FileRefusedError(
-            f"{len(missing)} of {counts[0]} parts are missing: {shown}",
+            f"{counts[0] - len(found)} of {counts[0]} parts are missing: {shown}",
             path=str(path),
             remedy="Wait for the run that writes them, resume it, or extract the unit again.",
         )

@@ -6,7 +6,9 @@ prompts is one part, under the name of the emotion alone.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 PART_PROMPTS = 5000
@@ -72,3 +74,10 @@ def parts_of(emotion: str, n_prompts: int) -> tuple[Part, ...]:
     """The parts of an emotion, as equal as can be; they depend on the number of prompts only."""
     count = count_parts(n_prompts)
     return tuple(Part(emotion=emotion, number=n, count=count) for n in range(1, count + 1))
+
+
+def absent(there: Collection[int], count: int) -> str:
+    """The first numbers from 1 to `count` that are not there, which may be very many."""
+    missing = (str(number) for number in range(1, count + 1) if number not in there)
+    shown = ", ".join(itertools.islice(missing, 5))
+    return shown + (", …" if count - len(there) > 5 else "")

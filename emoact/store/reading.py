@@ -6,11 +6,11 @@ import hashlib
 import math
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def unit_of(path: Path, payload: Any) -> Unit:
                 )
         unit = _build(path, payload, tuple(findings))
     named = split_unit_file_name(path.name)
-    if named is None or unicodedata.normalize("NFC", Part.of(named[0]).emotion) == unit.emotion:
+    if named is None or normalize("NFC", Part.of(named[0]).emotion) == unit.emotion:
         return unit
     return replace(unit, notes=(*unit.notes, _misnamed(unit)))
 
@@ -215,7 +215,8 @@ def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
         seen: set[str] = set()
         for name in _entries(folder / model):
             named = split_unit_file_name(name)
-            emotion = "" if named is None else Part.of(named[0]).emotion
+            # A name whose letters are composed another way is that of the same unit.
+            emotion = "" if named is None else normalize("NFC", Part.of(named[0]).emotion)
             if named is None or emotion in seen:
                 continue
             seen.add(emotion)

@@ -118,13 +118,16 @@ def _open(report: ReportFile) -> None:
             name=f"{report.path.stem}.zip",
             mime="application/zip",
         )
-        st.code(data.decode("utf-8", errors="replace"), language="markdown", height=520)
+    else:
+        download("Download", data, name=report.path.name, mime="text/html")
+    if len(data) > _PREVIEW_BYTES:
         return
-    download("Download", data, name=report.path.name, mime="text/html")
-    if len(data) <= _PREVIEW_BYTES:
+    text = data.decode("utf-8", errors="replace")
+    if report.path.suffix == ".md":
+        st.code(text, language="markdown", height=520)
+    else:
         # The folder may hold a file of another origin.
-        text = preview(data.decode("utf-8", errors="replace"))
-        st.iframe(text, height=720, alt=f"Preview of {report.path.name}")
+        st.iframe(preview(text), height=720, alt=f"Preview of {report.path.name}")
 
 
 def _archive(path: Path, text: bytes) -> bytes:

@@ -107,6 +107,17 @@ def test_a_figure_that_leads_out_of_the_results_is_not_packed(
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_a_very_long_report_is_offered_and_not_shown(results: Path, name: str) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    (results / "reports").mkdir()
+    with (results / "reports" / name).open("wb") as file:
+        file.truncate(10_000_000)
+    app = open_page("report")
+    assert app.get("download_button")
+    assert not [*app.get("code"), *app.get("iframe")]
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
 def test_a_pipe_in_place_of_a_report_is_not_listed(results: Path, name: str) -> None:
     plant_grid(results, ["gpt2"], n_samples=3)
     (results / "reports").mkdir()

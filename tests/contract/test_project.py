@@ -16,6 +16,7 @@ from emoact.causes.lens_run import ends_of, token_strings
 from emoact.causes.project import LONGEST, passages_of
 from emoact.cli import main
 from emoact.errors import RequestError
+from emoact.models.cache import hash_of
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.store.reading import read
@@ -200,7 +201,7 @@ def test_passages_are_lines_and_pieces_of_long_ones(tmp_path: Path) -> None:
     word = "soup " * 1_000
     path = tmp_path / "text.txt"
     path.write_bytes(("\ufeffone\r\n\r\n  two\n" + word + "\nlast").encode())
-    found = [(line, text) for line, text, _ in passages_of(path)]
+    found = [(line, text) for line, text, _ in passages_of(path, hash_of(path))]
     assert found[:2] == [("1", "one"), ("3", "two")]
     assert found[-1] == ("5", "last")
     pieces = [text for line, text in found if line == "4"]
@@ -208,7 +209,9 @@ def test_passages_are_lines_and_pieces_of_long_ones(tmp_path: Path) -> None:
     assert max(map(len, pieces)) <= LONGEST
     (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xff\n")
     with pytest.raises(RequestError, match="is not UTF-8 near line 1"):
-        list(passages_of(tmp_path / "bad.txt"))
+        list(passages_of(tmp_path / "bad.txt", ""))
+    with pytest.raises(RequestError, match="has changed since"):
+        list(passages_of(path, "0" * 64))
 
 
 def test_a_million_tokens_take_no_more_memory_than_a_thousand(tmp_path: Path) -> None:
@@ -224,7 +227,7 @@ def test_a_million_tokens_take_no_more_memory_than_a_thousand(tmp_path: Path) ->
         for number in range(n_passages):
             passage = Passage(name=str(number), strings=strings, content=(0, len(rows)))
             extremes.add(passage, direction.project(rows) + number % 7)
-        for _ in passages_of(tmp_path / "long.txt"):
+        for _ in passages_of(tmp_path / "long.txt", hash_of(tmp_path / "long.txt")):
             pass
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

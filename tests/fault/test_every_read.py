@@ -267,7 +267,7 @@ def test_a_corpus_that_is_no_file_is_refused(tmp_path: Path, thing: str) -> None
     place = tmp_path / "corpus.txt"
     THINGS[thing](place)
     with pytest.raises(RequestError, match="not a regular file"):
-        list(passages_of(place))
+        list(passages_of(place, ""))
 
 
 def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -> None:

@@ -60,7 +60,17 @@ def test_a_configuration_with_counts_that_no_model_has_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", [5, None, ["a"], "../a.safetensors", "a.bin", "a\0.safetensors", "DEEP"]
+    "name",
+    [
+        5,
+        None,
+        ["a"],
+        "../a.safetensors",
+        "a.bin",
+        "a\0.safetensors",
+        f"{'x' * 300}.safetensors",
+        "DEEP",
+    ],
 )
 def test_an_index_that_names_no_file_of_its_folder_is_refused(tmp_path: Path, name: object) -> None:
     folder = plant_model(tmp_path / "model", {})

@@ -18,10 +18,12 @@ from emoact.analysis.listing import list_analyses, read_analysis, saved_already
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of
+from emoact.analysis.verify import verify_analyses
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.stats import catalogue
 from emoact.stats.result import AnalysisResult
 from emoact.store.layout import ResultsRoot
+from tests.support.json_damage import change_document
 from tests.support.planted_scenarios import FAST
 
 Analysed = tuple[AnalysisResult, Sequence[InputFile]]
@@ -133,6 +135,13 @@ def test_a_size_that_no_file_has_is_refused(saved: SavedAnalysis, size: int) -> 
     where.write_text(json.dumps(fields))
     with pytest.raises(FileRefusedError):
         SavedAnalysis.open(saved.path).table("strength")
+
+
+def test_a_name_that_no_file_has_costs_its_analysis(saved: SavedAnalysis) -> None:
+    state = {"size": 1, "sha256": "0" * 64}
+    change_document(saved.path / "analysis.json", lambda f: f["files"].update({"a\0b": state}))
+    (found,) = verify_analyses(ResultsRoot(saved.path.parent.parent))
+    assert "a name that no file has" in found.message
 
 
 def test_a_missing_table_is_named_with_the_command_that_makes_it(saved: SavedAnalysis) -> None:

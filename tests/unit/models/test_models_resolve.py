@@ -111,6 +111,7 @@ def test_a_local_directory_is_named_after_its_content(tmp_path: Path) -> None:
     ("change", "expected"),
     [
         ({"model_type": "own", "auto_map": {"AutoModel": "x.py"}}, "requires code from the model"),
+        ({"model_type": "x" * 300, "auto_map": {"A": "x.py"}}, "requires code from the model"),
         ({"model_type": "../auto", "auto_map": {"A": "x.py"}}, "requires code from the model"),
         ({"text_config": {"nested": {"auto_map": {"A": "b"}}}}, "requires code from the model"),
         ({"model_type": "gemma3", "text_config": {"n_layer": 3}}, "gemma3 reads more than text"),
