@@ -40,6 +40,19 @@ def check_header(path: str | os.PathLike[str], *, follow: bool = True) -> None:
         raise ValueError(f"its header says {length:,} bytes; at most {_LONGEST_HEADER:,} are read")
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """True for a path that leads to something; False, unlike `Path`, where it may not be known."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def names_in(folder: str | os.PathLike[str]) -> list[str]:
+    """Names in a folder, sorted; none where it is missing, no folder, or may not be read."""
+    try:
+        return sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return []
+
+
 def kind_of(mode: int) -> str:
     """Kind of a thing on disk that is no regular file, in words."""
     return next((kind for test, kind in _KINDS if test(mode)), "something special")

@@ -10,6 +10,7 @@ from typing import Any
 from emoact.causes.form import check_form
 from emoact.decode import decode, finite, read_json, sealed, sha256_of, unchanged
 from emoact.errors import FileRefusedError, RequestError
+from emoact.files import is_there, names_in
 from emoact.jobs.reporter import RunReporter
 from emoact.models.cache import hash_of
 from emoact.schema import Finding
@@ -136,7 +137,7 @@ def read_cause(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
 def _stated(root: ResultsRoot, kind: str, name: str) -> SavedCause | None:
     """A saved result, also one of an earlier version, which may have had other fields."""
     path = root.causes_dir(name) / f"{kind}.json"
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
         stated = read_json(path, limit=_LARGEST)
@@ -166,19 +167,23 @@ def saved_causes(
 ) -> tuple[SavedCause, ...]:
     """The readable results of a kind, newest first; of all versions, or with the figures of one."""
     found = []
-    for path in root.causes.glob(f"*/{kind}.json"):
+    for name in names_in(root.causes):
         try:
-            saved = read_cause(root, kind, path.parent.name)
-        except (FileRefusedError, RequestError):
+            saved = read_cause(root, kind, name)
+            made = 0.0 if saved is None else saved.path.stat().st_mtime
+        except (OSError, FileRefusedError, RequestError):
             continue
         if saved is not None and version in (None, saved.rests_on.get("method_version")):
-            found.append((path.stat().st_mtime, path.parent.name, saved))
+            found.append((made, name, saved))
     return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
 
 
 def verify_causes(root: ResultsRoot) -> Iterator[Finding]:
     """Changed or damaged results about causes."""
-    for path in sorted(root.causes.glob("*/*.json")):
+    folders = [root.causes / name for name in names_in(root.causes)]
+    for path in (each / name for each in folders for name in names_in(each)):
+        if path.suffix != ".json":
+            continue
         try:
             found = _stated(root, path.stem, path.parent.name)
             if found is not None:

@@ -83,6 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EmoactError as error:
         print_error(error, as_json=as_json)
         return error.exit_code
+    except PermissionError as error:
+        # What is read costs its own row; this is a folder without which there is nothing.
+        print_error(EmoactError(f"{error.filename}: {error.strerror}"), as_json=as_json)
+        return EmoactError.exit_code
     except KeyboardInterrupt:
         return CancelledError.exit_code
     except BrokenPipeError:

@@ -51,7 +51,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.samples < 0:
         raise RequestError(f"--samples is {arguments.samples}; 0 or more is allowed")
     report = verify_files(arguments.results, on_file=lambda path: say(f"checking {path}"))
-    if not report.n_files:
+    if not report.n_files and not report.findings:
         raise nothing_in(arguments.results)
     parity, findings = _parity(report, arguments)
     root = ResultsRoot(arguments.results)

@@ -22,6 +22,7 @@ from emoact.decode import (
     unchanged,
 )
 from emoact.errors import EmoactError, RequestError
+from emoact.files import is_there
 from emoact.jobs.config import MOST_UNITS, AnyConfig, config_from_json
 from emoact.jobs.events import Event, read_events
 from emoact.jobs.lock import LockReading, WorkerProcess, read_lock
@@ -169,7 +170,7 @@ class RunDirectory:
 
     def exists(self) -> bool:
         """True when there is such a directory; a link is none."""
-        return self.path.is_dir() and not self.path.is_symlink()
+        return os.path.isdir(self.path) and not self.path.is_symlink()  # noqa: PTH112
 
     def config(self) -> AnyConfig:
         """The request, with the results root where it lies now.
@@ -270,7 +271,7 @@ class FrozenChoices(UserDict[str, Mapping[str, Any]]):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        if not path.exists():
+        if not is_there(path):
             return
         try:
             document = read_json(path, limit=_LONGEST_PLAN)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emoact.errors import EmoactError, RequestError, as_request_error
+from emoact.files import is_there
 from emoact.models.registry import split_configured
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions, Prompt
@@ -52,7 +53,7 @@ def units_on_disk(
                 remedy="Pass --overwrite to replace it, or choose another folder with --results.",
             )
         path = root.unit_path(source.folder, emotion)
-        if not path.exists():
+        if not is_there(path):
             continue
         entry = known.get(root.unit_name(source.folder, emotion))
         asked = unit_configuration(source, chosen, options=options, store=store)

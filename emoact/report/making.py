@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from emoact.errors import EmoactError, RequestError
+from emoact.files import is_there
 from emoact.report.document import Document
 from emoact.report.html import to_html
 from emoact.report.material import Material, gather
@@ -96,7 +97,7 @@ def make_report(
         report_path(results, lang=words.lang, form=chosen, made=made) if out is None else Path(out)
     )
     # Gathering takes up to a minute, which nobody should wait for a refusal.
-    nearest = next(place for place in target.absolute().parents if place.exists())
+    nearest = next(place for place in target.absolute().parents if is_there(place))
     if not os.access(nearest, os.W_OK):
         raise write_error(PermissionError(errno.EACCES, "Permission denied"), path=target)
     material = gather(results, on_step=on_step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import fnmatch
 import functools
 import hashlib
 import itertools
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from emoact.errors import FileRefusedError
+from emoact.files import is_there, names_in
 from emoact.positions import Pooling
 from emoact.sites import SiteName
 from emoact.store.parts import Part, absent
@@ -33,15 +35,16 @@ def part_files(path: Path) -> tuple[Path, ...]:
         FileRefusedError: Parts are missing, or are of two divisions.
     """
     named = split_unit_file_name(path.name)
-    if named is None or Part.of(named[0]).count > 1 or path.exists():
+    if named is None or Part.of(named[0]).count > 1 or is_there(path):
         return ()
     emotion, found = named[0], dict[Part, Path]()
     for store in reversed(STORES):
-        for file in path.parent.glob(unit_file_name(f"{_escaped(emotion)}.part-*", store.suffix)):
-            split = split_unit_file_name(file.name)
+        pattern = unit_file_name(f"{_escaped(emotion)}.part-*", store.suffix)
+        for name in fnmatch.filter(names_in(path.parent), pattern):
+            split = split_unit_file_name(name)
             part = Part.of(split[0]) if split is not None and split[1] is store else None
             if part is not None and part.emotion == emotion and part.count > 1:
-                found[part] = file
+                found[part] = path.with_name(name)
     counts = sorted({part.count for part in found})
     if len(counts) > 1:
         raise FileRefusedError(

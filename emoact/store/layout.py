@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from emoact.errors import EmoactError, RequestError, as_request_error
-from emoact.schema import check_emotion
+from emoact.files import is_there, names_in
+from emoact.schema import Finding, check_emotion
 from emoact.store import protocol
 from emoact.store.atomic import check_folder
 from emoact.store.parts import Part
@@ -162,16 +164,28 @@ class ResultsRoot:
         Raises:
             RequestError: A unit's folder or file is a link that leaves the root.
         """
-        if not self.activations.is_dir():
-            return
-        for folder in sorted(path.name for path in self.activations.iterdir()):
-            if not is_folder_name(folder) or not self._inside("activations", folder).is_dir():
-                continue
-            names = sorted(path.name for path in (self.activations / folder).iterdir())
+        for folder in filter(is_folder_name, names_in(self.activations)):
+            names = names_in(self._inside("activations", folder))
             named = filter(None, map(protocol.split_unit_file_name, names))
             for label in dict.fromkeys(label for label, _ in named):
                 if _is_label(label):
                     yield folder, label, self.unit_path(folder, label)
+
+    def closed(self) -> list[Finding]:
+        """Folders of units that this user may not read."""
+        models = [self.activations / name for name in names_in(self.activations)]
+        return [
+            Finding(
+                code="folder_refused",
+                severity="error",
+                where=str(folder),
+                message="this user may not read it",
+                remedy="Give yourself the right to read it.",
+            )
+            for folder in (self.path, self.activations, *models)
+            # Below a folder that may not be entered nothing is seen.
+            if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112
+        ]
 
     def check_writable(self) -> None:
         """Try to write a file where the results will go; folders that are missing are not made.
@@ -192,7 +206,7 @@ class ResultsRoot:
         places = [_unit_parts(folder, emotion, one.suffix) for one in stores]
         if len(places) == 1:
             return places[0]
-        there = [one for one in places if self.path.joinpath(*one).exists()]
+        there = [one for one in places if is_there(self.path.joinpath(*one))]
         if not there and Part.of(emotion).count == 1:
             there = [
                 one
@@ -202,16 +216,12 @@ class ResultsRoot:
         return there[0] if there else places[0]
 
     def _has_parts(self, folder: str, emotion: str, suffix: str) -> bool:
-        names = self.path.joinpath("activations", folder)
-        return any(names.glob(protocol.unit_file_name(f"{emotion}.part-*", suffix)))
+        names = names_in(self.path.joinpath("activations", folder))
+        return bool(fnmatch.filter(names, protocol.unit_file_name(f"{emotion}.part-*", suffix)))
 
     def labels_of(self, folder: str, emotion: str) -> list[str]:
         """Labels of the files of an emotion on disk: its own, and those of its parts."""
-        try:
-            place = self._inside("activations", check_folder_name(folder))
-            names = sorted(path.name for path in place.iterdir())
-        except OSError:
-            return []
+        names = names_in(self._inside("activations", check_folder_name(folder)))
         named = (protocol.split_unit_file_name(name) for name in names)
         labels = dict.fromkeys(each[0] for each in named if each is not None)
         return [label for label in labels if Part.of(label).emotion == emotion]

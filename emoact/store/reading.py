@@ -16,6 +16,7 @@ import numpy as np
 
 from emoact import sites
 from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.files import names_in
 from emoact.schema import Finding
 from emoact.store.contract import check_contract, check_finite, has_values, token_array
 from emoact.store.joining import check_alike, join_parts, part_files
@@ -172,8 +173,9 @@ class Grid:
 
 def read_all(results: str | os.PathLike[str]) -> Grid:
     """Every unit of a results folder; files that are refused become problems, not errors."""
-    units, problems = [], []
-    for path, problem in _files(ResultsRoot(results)):
+    root = ResultsRoot(results)
+    units, problems = [], root.closed()
+    for path, problem in _files(root):
         try:
             if problem is not None:
                 raise problem
@@ -185,8 +187,9 @@ def read_all(results: str | os.PathLike[str]) -> Grid:
 
 def problems_of(results: str | os.PathLike[str]) -> list[Finding]:
     """The problems of `read_all` that are no single file's: names, and parts that do not fit."""
-    problems = []
-    for path, problem in _files(ResultsRoot(results)):
+    root = ResultsRoot(results)
+    problems = root.closed()
+    for path, problem in _files(root):
         try:
             if problem is not None:
                 raise problem
@@ -211,9 +214,9 @@ def _problem(path: Path, error: EmoactError) -> Finding:
 def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
     """Paths of unit files, with what is wrong with their names."""
     folder = root.activations
-    for model in _entries(folder):
+    for model in names_in(folder):
         seen: set[str] = set()
-        for name in _entries(folder / model):
+        for name in names_in(folder / model):
             named = split_unit_file_name(name)
             # A name whose letters are composed another way is that of the same unit.
             emotion = "" if named is None else normalize("NFC", Part.of(named[0]).emotion)
@@ -224,13 +227,6 @@ def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
                 yield root.unit_path(model, emotion), None
             except RequestError as error:
                 yield folder / model / name, error
-
-
-def _entries(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        return []  # not there yet, no folder, or not ours to read: no units either way
 
 
 def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from emoact import sites
 from emoact.errors import EmoactError
+from emoact.files import is_there
 from emoact.models.cache import hash_of
 from emoact.schema import Finding
 from emoact.store import manifest
@@ -177,7 +178,7 @@ def _check_twins(path: Path) -> Iterator[Finding]:
     """Name the file that is read where a unit is there in several formats."""
     named = split_unit_file_name(path.name)
     names = [unit_file_name(named[0], store.suffix) for store in STORES] if named else []
-    there = [name for name in names if (path.parent / name).exists()]
+    there = [name for name in names if is_there(path.parent / name)]
     if len(there) > 1 and path.name == there[0]:
         yield Finding(
             code="several_formats",

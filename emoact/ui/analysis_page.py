@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -149,13 +148,17 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     for each in saved.inputs:
         path = root.path / each.file
         name = mono(f"{each.folder}/{each.emotion}")
-        if not path.exists():
+        try:
+            state = path.stat()
+        except OSError:
             missing.append(name)
             continue
         entry = recorded.get(each.file)
         sha256 = known_sha256(path) or (entry.sha256 if entry else None)
-        changed = sha256 != each.sha256 if sha256 else _newer(path, saved)
-        if changed or path.stat().st_size != each.size:
+        made = numbers.moment_of(saved.created_at)
+        # Of a file whose hash is not known, the time tells.
+        newer = made is not None and state.st_mtime > made.timestamp()
+        if (sha256 != each.sha256 if sha256 else newer) or state.st_size != each.size:
             other.append(name)
     known = {each.folder for each in saved.inputs}
     analysed = {(each.folder, each.emotion) for each in saved.inputs}
@@ -286,9 +289,3 @@ def _recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
         return manifest.load(root).units
     except EmoactError:
         return {}
-
-
-def _newer(path: Path, saved: SavedAnalysis) -> bool:
-    """True when the file was written after the analysis; for files whose hash is not known."""
-    made = numbers.moment_of(saved.created_at)
-    return made is not None and path.stat().st_mtime > made.timestamp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +16,7 @@ from emoact.data.importing import Import, check_import, columns_of, renamed
 from emoact.data.rows import REQUIRED, likely_column
 from emoact.decode import is_text
 from emoact.errors import EmoactError
+from emoact.files import names_in
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
@@ -189,5 +191,6 @@ def keep_dataset(results: str, found: Import) -> Path:
 
 def kept_datasets(results: str) -> list[Path]:
     """The data sets that were imported, by name."""
-    entries = sorted(ResultsRoot(results).datasets.glob("[!.]*"))
-    return [path for path in entries if is_text(path.name) and path.is_file()]
+    folder = ResultsRoot(results).datasets
+    names = [name for name in names_in(folder) if is_text(name) and not name.startswith(".")]
+    return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113

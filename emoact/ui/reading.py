@@ -82,6 +82,9 @@ def unit_files(results: str) -> list[UnitFile]:
     found = []
     try:
         root = ResultsRoot(results)
+        for closed in root.closed():
+            refused = RequestError(f"{closed.where}: {closed.message}", remedy=closed.remedy)
+            error_box(refused, title="A folder cannot be read")
         for (folder, emotion), labels in labels_by_emotion(root).items():
             try:
                 states = [root.unit_path(folder, label).stat() for label in labels]
@@ -101,11 +104,6 @@ def unit_files(results: str) -> list[UnitFile]:
             )
     except EmoactError as error:
         error_box(error, title="The results folder cannot be read")
-    except OSError as error:
-        error_box(
-            RequestError(f"{results}: {error.strerror or error}"),
-            title="The results folder cannot be read",
-        )
     return found
 
 

@@ -158,17 +158,25 @@ def test_files_of_another_owner_are_read_and_not_written(theirs: Path) -> None:
 
 
 @strangers
-def test_a_file_that_may_not_be_read_costs_its_own_row(theirs: Path) -> None:
+def test_what_may_not_be_read_costs_its_own_row(theirs: Path) -> None:
     results = theirs / "results"
+    for closed in ("activations/closed", "causes/closed", "datasets", "summaries"):
+        (results / closed).mkdir(parents=True, exist_ok=True)
+        (results / closed).chmod(0)
     (results / "runs" / RUNS[0] / "status.json").chmod(0o600)
     unit = sorted(results.rglob("*.pkl"))[0]
     unit.chmod(0o600)
-    listed, verified = as_a_stranger(theirs, ("runs", "list"), ("verify", "--samples", "0"))
+    listed, verified, measured = as_a_stranger(
+        theirs, ("runs", "list"), ("verify", "--samples", "0"), ("norms",)
+    )
     assert listed.code == 0
     assert RUNS[1] in listed.said
     assert verified.code == 1
     assert unit.name in verified.said
-    assert "Traceback" not in listed.said + verified.said
+    assert "activations/closed: this user may not read it" in verified.said
+    assert "this user may not read it" in measured.said
+    assert "gratitude" in measured.said
+    assert "Traceback" not in listed.said + verified.said + measured.said
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Measured:
 def measures_of(results: str | os.PathLike[str]) -> Measured:
     """The measures of every unit; files that are refused become problems, not errors."""
     root = ResultsRoot(results)
-    units, problems, pooled = [], [], []
+    units, problems, pooled = [], root.closed(), []
     for (folder, emotion), labels in labels_by_emotion(root).items():
         path = root.unit_path(folder, emotion)
         try:

@@ -72,9 +72,9 @@ def known_measures(
 
 
 def remove_unused(root: ResultsRoot) -> None:
-    """Remove the summaries of files that are gone; none where a file's hash is not known."""
+    """Remove the summaries of files that are gone; none where a file or its hash is not known."""
     hashes = [known_sha256(path) for _, _, path in root.units()]
-    if None in hashes:
+    if None in hashes or root.closed():
         return
     used = {path for sha256 in hashes if sha256 for path in summaries_of(root.summaries, sha256)}
     # Up to now a note in JSON lay beside each summary.

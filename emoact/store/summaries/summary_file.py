@@ -18,14 +18,21 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from emoact.decode import check_nesting, decode, encode
+from emoact.decode import decode, encode, parsed
 from emoact.errors import EmoactError
 from emoact.files import check_header
 from emoact.models.cache import file_sha256
 from emoact.sites import site as known_site
 from emoact.sites import site_names
 from emoact.store.atomic import replace_atomically
-from emoact.store.summaries.measures import ARRAYS, STEPS, SiteMeasures, UnitFacts, UnitMeasures
+from emoact.store.summaries.measures import (
+    ARRAYS,
+    STEPS,
+    TOP,
+    SiteMeasures,
+    UnitFacts,
+    UnitMeasures,
+)
 from emoact.store.unit import prompts_of
 
 SUMMARY_VERSION = 2
@@ -96,7 +103,7 @@ def open_summary(path: Path, *, sha256: str) -> UnitMeasures:
             raise UnusableError("a link, or not what was written")
         check_header(path, follow=False)
         file: Any = safe_open(path, framework="numpy")
-        words = json.loads(file.metadata()[_KEY])
+        words = parsed(file.metadata()[_KEY].encode())
         if (words["version"], words["sha256"]) != (SUMMARY_VERSION, sha256):
             raise UnusableError("of another file or version")
         return _measures(file, words)
@@ -121,9 +128,10 @@ class _FileArrays(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an array, without reading it."""
-        return tuple(self._file.get_slice(f"{self._part}.{name}").get_shape())
+    def form(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """Type and shape of an array, without reading it."""
+        found = self._file.get_slice(f"{self._part}.{name}")
+        return found.get_dtype(), tuple(found.get_shape())
 
 
 def _words(measures: UnitMeasures, sha256: str) -> dict[str, Any]:
@@ -136,7 +144,6 @@ def _measures(file: Any, words: Mapping[str, Any]) -> UnitMeasures:
     # Texts of thousands of tokens: checking the type of each would take longer than reading them.
     strings = tuple(tuple(map(str, tokens)) for tokens in words["token_strings"])
     plain = {**words, "token_strings": [], "prompts": None}
-    check_nesting(plain)
     facts = decode(UnitFacts, plain, ignore_unknown=True)
     prompts = prompts_of(words, len(facts.lengths))
     if tuple(map(len, strings)) != facts.lengths or (prompts is None) != (words["prompts"] is None):
@@ -153,28 +160,35 @@ def _measures(file: Any, words: Mapping[str, Any]) -> UnitMeasures:
     sites = {}
     for site in words["sites"]:
         arrays = _FileArrays(file, site, ARRAYS)
-        n_layers = arrays.shape("l2")[0]
+        n_layers = arrays.form("l2")[1][0]
         # Where a position has heads, the arrays themselves say how many numbers that makes.
         is_plain = known_site(site).shape == "pos d_model"
-        width = facts.d_model if is_plain else arrays.shape("mean")[-1]
+        width = facts.d_model if is_plain else arrays.form("mean")[1][-1]
         _check(arrays, n_layers, sum(facts.lengths), facts.n_samples, width)
         sites[site] = SiteMeasures(arrays=arrays, n_layers=n_layers)
     there = set(file.keys())
-    steps = tuple(name for name in STEPS if f"steps.{name}" in there)
+    steps = _FileArrays(file, "steps", tuple(name for name in STEPS if f"steps.{name}" in there))
+    for name in steps:
+        if steps.form(name) != ("F64", (sites["resid_pre"].n_layers - 1, sum(facts.lengths))):
+            raise ValueError(f"{name} is {steps.form(name)}")
     return UnitMeasures(
         **{field.name: getattr(facts, field.name) for field in fields(UnitFacts)},
         sites=sites,
-        steps=_FileArrays(file, "steps", steps),
+        steps=steps,
     )
 
 
 def _check(arrays: _FileArrays, n_layers: int, n_tokens: int, n_prompts: int, width: int) -> None:
+    tokens, top = (n_layers, n_tokens), min(TOP, width)
     expected = {
-        **dict.fromkeys(("l2", "l1", "n_bad"), (n_layers, n_tokens)),
-        **dict.fromkeys(("mean", "sd", "typical"), (n_layers, width)),
-        "pooled": (n_layers, n_prompts, width),
+        **dict.fromkeys(("l2", "l1"), ("F64", tokens)),
+        "n_bad": ("I32", tokens),
+        "top_dims": ("I32", (*tokens, top)),
+        "top_values": ("F32", (*tokens, top)),
+        **dict.fromkeys(("mean", "sd"), ("F64", (n_layers, width))),
+        "typical": ("F32", (n_layers, width)),
+        "pooled": ("F32", (n_layers, n_prompts, width)),
     }
     for name in ARRAYS:
-        shape = arrays.shape(name)
-        if shape != expected.get(name, shape):
-            raise ValueError(f"{name} has shape {shape}, not {expected[name]}")
+        if arrays.form(name) != expected[name]:
+            raise ValueError(f"{name} is {arrays.form(name)}, not {expected[name]}")

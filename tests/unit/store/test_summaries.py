@@ -307,7 +307,22 @@ def test_the_version_of_the_summary_is_part_of_it(
     assert len(measured) == 1
 
 
-def test_a_shape_that_is_no_number_is_measured_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("found", "forged"),
+    [
+        ('"resid_pre.l2": {"dtype": "F64"', '"resid_pre.l2": {"dtype": "I64"'),
+        ('"mlp_out.pooled": {"dtype": "F32"', '"mlp_out.pooled": {"dtype": "I32"'),
+        ('"steps.step": {"dtype": "F64"', '"steps.step": {"dtype": "U64"'),
+        ('\\"token_strings\\": [[\\"', '\\"token_strings\\": [[\\"\\\\ud800'),
+        (
+            '"resid_pre.l2": {"dtype": "F64", "shape": [',
+            '"resid_pre.l2": {"dtype": "F64", "shape": [1e999, ',
+        ),
+    ],
+)
+def test_a_summary_of_other_types_or_texts_is_measured_again(
+    tmp_path: Path, found: str, forged: str
+) -> None:
     path = plant_unit(tmp_path, "gpt2", "anger")
     root = ResultsRoot(tmp_path)
     unit_measures(root, "gpt2", "anger")
@@ -315,8 +330,9 @@ def test_a_shape_that_is_no_number_is_measured_again(tmp_path: Path) -> None:
     data = summary.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
-    header["resid_pre.l2"]["shape"] = "HERE"
-    text = json.dumps(header).replace('"HERE"', "[1e999, 1]").encode()
+    text = json.dumps(header)
+    assert found in text
+    text = text.replace(found, forged).encode()
     content = len(text).to_bytes(8, "little") + text + data[8 + size :]
     summary.unlink()
     digest = hashlib.sha256(content).hexdigest()[:32]
