@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 
+from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.positions import Pooling
 from emoact.sites import SiteName
@@ -157,8 +158,10 @@ class ContrastSettings:
 
     def __post_init__(self) -> None:
         for name in ("n_permutations", "n_bootstrap"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}; at least 1 is needed")
+            if not 1 <= getattr(self, name) <= MOST_DRAWS:
+                raise RequestError(
+                    f"{name} is {getattr(self, name)}; allowed are 1 to {MOST_DRAWS:,}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,6 +20,7 @@ from emoact.causes.chosen import (
 from emoact.causes.direction import direction_of
 from emoact.causes.prepared import Prepared, prepared
 from emoact.causes.saved import SavedCause, saved_causes
+from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
@@ -56,8 +57,10 @@ class LensSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.n_random < _LEAST:
-            raise RequestError(f"n_random is {self.n_random}; at least {_LEAST} are needed")
+        if not _LEAST <= self.n_random <= MOST_DRAWS:
+            raise RequestError(
+                f"n_random is {self.n_random}; allowed are {_LEAST} to {MOST_DRAWS:,}"
+            )
         if not 1 <= self.n_tokens <= _MOST_TOKENS:
             raise RequestError(f"n_tokens is {self.n_tokens}; allowed are 1 to {_MOST_TOKENS}")
         if self.seed < 0:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.causes.direction import SMALLEST, random_directions
+from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
 from emoact.stats.design import Design, contrast_against
@@ -94,10 +95,15 @@ class SteerSettings:
             raise RequestError(f"control doses {self.control_doses} are not all among the doses")
         if self.pooling not in POOLINGS:
             raise RequestError(f"pooling is {self.pooling!r}; allowed are {', '.join(POOLINGS)}")
-        least = {"n_random": LEAST_RANDOM, "n_shuffled": LEAST_SHUFFLED, "seed": 0}
+        least = {"n_random": LEAST_RANDOM, "n_shuffled": LEAST_SHUFFLED}
         for name, number in least.items():
-            if getattr(self, name) < number:
-                raise RequestError(f"{name} is {getattr(self, name)}; at least {number} is needed")
+            if not number <= getattr(self, name) <= MOST_DRAWS:
+                raise RequestError(
+                    f"{name} is {getattr(self, name)}; at least {number} is needed, and at most "
+                    f"{MOST_DRAWS:,}"
+                )
+        if self.seed < 0:
+            raise RequestError(f"seed is {self.seed}; at least 0 is needed")
         if not 0 < self.train_share < 1 or not 0 < self.alpha < 1:
             raise RequestError("train_share and alpha are between 0 and 1")
         if self.n_sentences is not None and self.n_sentences < 1:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from emoact.cli import (
     ablate_command,
@@ -29,7 +30,7 @@ from emoact.cli import (
     verify_command,
     view_command,
 )
-from emoact.cli.output import print_error
+from emoact.cli.output import print_error, say
 from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.version import __version__
@@ -79,22 +80,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_encoding(words)
         arguments = build_parser().parse_words(words)
         _bring(arguments)
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
     except EmoactError as error:
         print_error(error, as_json=as_json)
         return error.exit_code
-    except PermissionError as error:
-        # What is read costs its own row; this is a folder without which there is nothing.
-        print_error(EmoactError(f"{error.filename}: {error.strerror}"), as_json=as_json)
-        return EmoactError.exit_code
     except KeyboardInterrupt:
         return CancelledError.exit_code
     except BrokenPipeError:
         # The reader of the pipe has closed it; without this Python reports it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return os.EX_OK
+    except OSError as error:
+        # What is read costs its own row; this is a folder without which there is nothing.
+        where = "standard output" if error.filename is None else str(error.filename)
+        print_error(EmoactError(f"{where}: {error.strerror or error}"), as_json=as_json)
+        _close_output()
+        return EmoactError.exit_code
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else os.EX_OK
+    return code
+
+
+def _close_output() -> None:
+    """Let what is still to be printed go nowhere."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_encoding(words: Sequence[str]) -> None:
@@ -120,8 +131,8 @@ def _bring(arguments: argparse.Namespace) -> None:
         from emoact.store.remote import remote_of
 
         remote = remote_of(ResultsRoot(results))
-        if remote is not None:
-            remote.pull()
+        for error in remote.pull() if remote is not None else ():
+            say(f"not brought: {error}")
 
 
 def build_parser() -> Parser:

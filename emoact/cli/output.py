@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.decode import finite
 from emoact.errors import EmoactError, RequestError
+from emoact.files import is_there
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +65,10 @@ def write_table(table: pd.DataFrame, path: str | None, *, badges: Sequence[str] 
         else:
             sys.stdout.write(text)
         return
-    with replace_atomically(Path(str(path))) as file:
+    target = Path(os.path.realpath(str(path)))
+    if is_there(target) and not target.is_file():
+        raise RequestError(f"{path} is no regular file", remedy="Give --csv - for standard output.")
+    with replace_atomically(target) as file:
         file.write(text.encode())
     say(f"{len(table):,} rows in {path}")
 

@@ -27,6 +27,20 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return text if silent or "default" in text else f"{text} (default: %(default)s)"
 
 
+class _Actions(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
+    """Actions of a command; an option that was given before the action is kept."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        chosen = self.choices.get(values[0])
+        given = {n for n, value in vars(namespace).items() if value != parser.get_default(n)}
+        for action in chosen._actions if chosen is not None else ():  # noqa: SLF001
+            if action.dest in given:
+                action.default = argparse.SUPPRESS
+        super().__call__(parser, namespace, values, option_string)
+
+
 class Parser(argparse.ArgumentParser):
     """Argument parser that raises `RequestError` and suggests a similar word."""
 
@@ -34,6 +48,7 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", _Help)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
+        self.register("action", "parsers", _Actions)
 
     def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse the words of a command line.
@@ -97,6 +112,13 @@ def add_folder(parser: argparse._ActionsContainer, *, required: bool = True) -> 
     )
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{seed!s:.40} is no seed; 0 to 2^63 - 1 are allowed")
+    return seed
+
+
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--json": {"action": "store_true", "help": "print one JSON document to standard output"},
     "--results": {
@@ -131,7 +153,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "those whose norm is massive at any layer, the last of them, "
         "all, with a chat template the last before the response, or those of the response",
     },
-    "--seed": {"type": int, "default": 0, "help": "seed of all draws"},
+    "--seed": {"type": _seed, "default": 0, "help": "seed of all draws"},
     "--run-id": {"metavar": "ID", "help": "name of the run (default: made from the time)"},
     "--detach": {
         "action": "store_true",

@@ -67,12 +67,17 @@ def _slurm(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _is_word(text: str) -> bool:
+    """True for what SLURM takes as it stands: printable, without spaces, quotes and patterns."""
+    return bool(text) and text.isprintable() and not set(text) & set(" \"'\\%#")
+
+
 def _script(arguments: argparse.Namespace, config: RunConfig) -> str:
     """The script; the shard is the number of the array's task."""
     count = arguments.shards
     for name in ("cpus", "memory", "time", "partition", "gpus"):
         value = getattr(arguments, name)
-        if value is not None and (not value.strip() or not value.isprintable() or " " in value):
+        if value is not None and not _is_word(value):
             raise RequestError(f"--{name} is {value[:40]!r}; SLURM takes one word there")
     settings = {
         "job-name": f"emoact-{config.request_id}",
@@ -82,7 +87,8 @@ def _script(arguments: argparse.Namespace, config: RunConfig) -> str:
         "time": arguments.time or _time(config),
         "partition": arguments.partition,
         "gpus-per-task": arguments.gpus,
-        "output": str(Path(config.results) / "slurm-%A-%a.log"),
+        # Elsewhere it would end the line or be a pattern; SLURM then writes beside the script.
+        "output": f"{config.results}/slurm-%A-%a.log" if _is_word(config.results) else None,
     }
     known = {name: value for name, value in settings.items() if value is not None}
     command = shlex.join([*_words(config), "--run-id", config.request_id, "--shard"])

@@ -51,23 +51,22 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.samples < 0:
         raise RequestError(f"--samples is {arguments.samples}; 0 or more is allowed")
     report = verify_files(arguments.results, on_file=lambda path: say(f"checking {path}"))
-    if not report.n_files and not report.findings:
+    root = ResultsRoot(arguments.results)
+    remote = remote_of(root)
+    if not report.n_files and not report.findings and remote is None:
         raise nothing_in(arguments.results)
     parity, findings = _parity(report, arguments)
-    root = ResultsRoot(arguments.results)
     say("checking runs, reports, analyses, control extractions and results about causes")
     checks = (verify_runs, verify_analyses, verify_controls, verify_causes)
     others = tuple(finding for check in checks for finding in check(root))
-    remote = remote_of(root)
-    vanished = (
-        tuple(
-            Finding(
-                code="object_differs", severity="error", where=f"{remote.url}/{name}", message=why
-            )
-            for name, why in remote.differing()
-        )
-        if remote is not None
-        else ()
+    objects: dict[str, str] = {}
+    if remote is not None:
+        # Also those of analyses and causes that could not be brought.
+        objects = {error.path: error.reason for error in remote.pull()}
+        objects |= {f"{remote.url}/{name}": why for name, why in remote.differing()}
+    vanished = tuple(
+        Finding(code="object_differs", severity="error", where=name, message=why)
+        for name, why in objects.items()
     )
     found = (*report.findings, *others, *findings, *vanished)
     ok = is_ok(found)

@@ -19,6 +19,9 @@ Ids = Int64[np.ndarray, "_"]
 DERIVATION = 1
 """Version of the derivation; another one has other texts, so that saved vectors do not fit."""
 
+MOST_DRAWS = 100_000
+"""Most draws of any kind; of ten times as many those of a wide model do not fit into memory."""
+
 LEAST_SHUFFLES = 20
 """Fewer shuffles say too little about the spread of what is left without word order."""
 

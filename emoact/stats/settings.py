@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from emoact.data.controls import LEAST_SHUFFLES
+from emoact.data.controls import LEAST_SHUFFLES, MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.positions import POOLINGS, Pooling
 from emoact.sites import SiteName, analysed_sites, site, vector_sites
@@ -79,10 +80,11 @@ class AnalysisSettings:
             _check(site(name).has_vectors, "sites", self.sites, ", ".join(vector_sites()))
         _check(0 < self.alpha < 1, "alpha", self.alpha, "between 0 and 1")
         for name, least in _LEAST.items():
-            _check(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
+            value, most = getattr(self, name), math.inf if name == "seed" else MOST_DRAWS
+            _check(least <= value <= most, name, value, f"{least} or more, up to {most:,}")
         _check(0 <= self.neutral_variance <= 1, "neutral_variance", self.neutral_variance, "0 to 1")
         shuffles = self.control_shuffles
-        enough = shuffles == 0 or shuffles >= LEAST_SHUFFLES
+        enough = shuffles == 0 or LEAST_SHUFFLES <= shuffles <= MOST_DRAWS
         _check(enough, "control_shuffles", shuffles, f"0 or at least {LEAST_SHUFFLES}")
         known = bool(self.probes) and set(self.probes) <= set(PROBE_KINDS)
         _check(known, "probes", self.probes, f"at least one of {probes}")

@@ -22,6 +22,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ from emoact.decode import decode, parsed, read_json
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.models.cache import cache_root
 from emoact.store import manifest
-from emoact.store.atomic import replace_atomically, write_json
+from emoact.store.atomic import replace_atomically, write_error, write_json
 from emoact.store.layout import ResultsRoot, is_id
 from emoact.store.manifest import ManifestEntry
 
@@ -144,39 +145,46 @@ class Remote:
         if found is None or found != text:
             raise RequestError(f"{self.url}/{_STAMP} is of another program, or of a newer emoact")
 
-    def pull(self) -> None:
+    def pull(self) -> list[FileRefusedError]:
         """Bring every unit, analysis and result about causes that is not in the local copy yet.
 
+        Returns:
+            What was not brought: an object vanished, or is not the one that was put there.
+
         Raises:
-            EmoactError: The storage cannot be read, or an object vanished or is not the one that
-                was put there.
+            EmoactError: The storage cannot be read, or the local copy not written.
         """
-        names = set(self._names("records"))
-        for name in sorted(names):
-            entry = self._entry(name)
-            if entry is not None:
-                self._bring(entry)
+        refused: list[FileRefusedError] = []
+        for name in sorted(set(self._names("records"))):
+            with _keeping(refused):
+                entry = self._entry(name)
+                if entry is not None:
+                    self._bring(entry)
         for kind, folder_of, last in (
             ("analysis", self.root.analysis_dir, "/analysis.json"),
             ("causes", self.root.causes_dir, ".json"),
         ):
-            listed = list(self._names(kind))
-            # What describes a folder was put there last: without it the folder is not whole.
-            for key in sorted({name.split("/")[1] for name in listed if name.endswith(last)}):
-                if is_id(key) and not folder_of(key).exists():
-                    prefix = f"{kind}/{key}/"
-                    own = [name for name in listed if name.startswith(prefix)]
-                    self._bring_folder(prefix, own, folder_of(key))
+            listed: dict[str, list[str]] = {}
+            for name in self._names(kind):
+                key, _, rest = name.removeprefix(f"{kind}/").partition("/")
+                if rest and is_id(key):
+                    listed.setdefault(key, []).append(name)
+            for key, own in sorted(listed.items()):
+                # What describes a folder was put there last: without it the folder is not whole.
+                if any(name.endswith(last) for name in own) and not folder_of(key).exists():
+                    with _keeping(refused):
+                        self._bring_folder(f"{kind}/{key}/", own, folder_of(key))
+        return refused
 
     def fetch(self, folder: str, emotion: str, *, store: str) -> None:
-        """Bring one unit that another machine saved; one that vanished counts as missing.
+        """Bring one unit that another machine saved; one that is no such unit counts as missing.
 
         Raises:
             EmoactError: The storage cannot be read.
         """
-        entry = self._entry(self._record_name(folder, emotion, store))
-        if entry is not None:
-            with contextlib.suppress(FileRefusedError):
+        with contextlib.suppress(FileRefusedError):
+            entry = self._entry(self._record_name(folder, emotion, store))
+            if entry is not None:
                 self._bring(entry)
 
     def push(self, entry: ManifestEntry) -> None:
@@ -188,7 +196,13 @@ class Remote:
         name = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
         record = self._record_name(entry.folder, entry.emotion, entry.store)
         path = self.root.path / name
-        known = self._entry(record)
+        try:
+            known = self._entry(record)
+        except FileRefusedError:
+            # Nothing that reads could take it for a unit.
+            self._put(name, path, replace=True)
+            self._put(record, _json(entry), replace=True)
+            return
         whole = known is not None and self._size(name) == known.size
         if known is not None and whole and known.sha256 == entry.sha256:
             return
@@ -222,11 +236,12 @@ class Remote:
         Every object is read.
         """
         for name in sorted(self._names("records")):
-            entry = self._entry(name)
-            if entry is None:
-                continue
-            file = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
+            file = name
             try:
+                entry = self._entry(name)
+                if entry is None:
+                    continue
+                file = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
                 found = self._read_to(file, None, most=entry.size)
             except FileRefusedError as error:
                 yield file, error.reason
@@ -276,15 +291,23 @@ class Remote:
         manifest.record(self.root, entry)
 
     def _bring_folder(self, prefix: str, names: list[str], target: Path) -> None:
-        hidden = target.with_name(f".new-{target.name}")
-        shutil.rmtree(hidden, ignore_errors=True)
-        for name in names:
-            parts = name.removeprefix(prefix).split("/")
-            if len(parts) > 2 or not all(map(_is_plain, parts)):
-                raise FileRefusedError("its name leads elsewhere", path=f"{self.url}/{name}")
-            with replace_atomically(hidden.joinpath(*parts)) as file:
-                self._read_to(name, file, most=_LARGEST_FILE)
-        hidden.rename(target)
+        # Its own name, as another command may bring the same folder.
+        hidden = target.with_name(f".new-{target.name}-{secrets.token_hex(4)}")
+        try:
+            for name in names:
+                parts = name.removeprefix(prefix).split("/")
+                if len(parts) > 2 or not all(map(_is_plain, parts)):
+                    raise FileRefusedError("its name leads elsewhere", path=f"{self.url}/{name}")
+                with replace_atomically(hidden.joinpath(*parts)) as file:
+                    self._read_to(name, file, most=_LARGEST_FILE)
+            hidden.rename(target)
+        except OSError as error:
+            if not target.is_dir():
+                raise write_error(error, path=target) from error
+        finally:
+            for left in target.parent.glob(f".new-{target.name}*"):
+                if left == hidden or target.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _record_name(self, folder: str, emotion: str, store: str) -> str:
         name = self.root.unit_name(folder, emotion, store=store)
@@ -295,10 +318,13 @@ class Remote:
         if text is None:
             return None
         try:
-            entry: ManifestEntry = decode(ManifestEntry, parsed(text), where=name)
+            entry: ManifestEntry = decode(ManifestEntry, parsed(text), ignore_unknown=True)
+            own = self._record_name(entry.folder, entry.emotion, entry.store)
         except (ValueError, RequestError) as error:
-            raise FileRefusedError(f"it is no record: {error}", path=f"{self.url}/{name}") from None
-        if self._record_name(entry.folder, entry.emotion, entry.store) != name:
+            raise FileRefusedError(
+                f"it is no record: {error!s:.200}", path=f"{self.url}/{name}", remedy=_VANISHED
+            ) from None
+        if own != name:
             raise FileRefusedError("it records another unit", path=f"{self.url}/{name}")
         return entry
 
@@ -379,6 +405,15 @@ class Remote:
             raise EmoactError(
                 f"{self.url} cannot be {done}: {type(error).__name__}: {said}", remedy=_RIGHTS
             ) from error
+
+
+@contextlib.contextmanager
+def _keeping(refused: list[FileRefusedError]) -> Iterator[None]:
+    """Go on behind an object that is refused: it costs itself and no other."""
+    try:
+        yield
+    except FileRefusedError as error:
+        refused.append(error)
 
 
 def _json(entry: ManifestEntry) -> bytes:

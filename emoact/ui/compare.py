@@ -139,6 +139,7 @@ def _show_rates(views: Sequence[RunView]) -> None:
         bind="query-params",
         help=_METRIC_HELP,
     )
+    metric = metric or _METRICS[0]
     found = [over_time(view, metric) for view in views]
     rows = pd.concat(found, ignore_index=True)[["run", "seconds", metric]]
     if len(rows):

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from emoact.errors import EmoactError
+from emoact.files import is_there
 from emoact.jobs import launch, progress
 from emoact.jobs.config import AnyConfig, JobKind, RunKind
 from emoact.jobs.views import RunSummary
@@ -62,7 +63,7 @@ def made_by_job(results: str, run_id: str) -> Path | None:
     if view is None or view.summary.active:
         return None
     made = next((Path(each.path) for each in view.made), None)
-    if view.state == "finished" and made is not None and made.exists():
+    if view.state == "finished" and made is not None and is_there(made):
         forget_run()
         return made
     close_button()

@@ -250,6 +250,7 @@ def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
                     bind="query-params",
                     help=about,
                 )
+                or get_args(allowed)[0]
                 for parameter, title, allowed, about in _CHOICES
                 # A template decides the first token itself.
                 if chat is None or parameter != "bos"

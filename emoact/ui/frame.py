@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from emoact.errors import EmoactError
+from emoact.numbers import some
 from emoact.store.layout import ResultsRoot
 from emoact.store.remote import remote_of
 from emoact.ui.chart import measure_width
@@ -177,11 +178,10 @@ def _brought(folder: str) -> str:
     """Bring what is new on object storage, once a minute; what went wrong, in words."""
     try:
         remote = remote_of(ResultsRoot(folder))
-        if remote is not None:
-            remote.pull()
+        refused = [error.message for error in remote.pull()] if remote is not None else []
     except EmoactError as error:
         return error.message
-    return ""
+    return f"Not brought from the object storage: {some(refused, limit=3)}." if refused else ""
 
 
 def _navigation() -> Page:

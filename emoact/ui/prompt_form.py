@@ -57,8 +57,11 @@ def ask_generation() -> Generation | None:
     with st.container(horizontal=True, gap="medium"):
         longest = st.number_input(
             "Response, at most tokens",
-            min_value=0,
-            max_value=MOST_GENERATED,
+            # A field of whole numbers ends in an error where the address has an infinite one.
+            min_value=0.0,
+            max_value=float(MOST_GENERATED),
+            step=1.0,
+            format="%.0f",
             key="generate",
             bind="query-params",
             width=200,
@@ -81,7 +84,14 @@ def ask_generation() -> Generation | None:
         if not temperature:
             return Generation(max_tokens=int(longest))
         seed = st.number_input(
-            "Seed of the draws", min_value=0, key="seed", bind="query-params", width=200
+            "Seed of the draws",
+            min_value=0.0,
+            max_value=2.0**53,
+            step=1.0,
+            format="%.0f",
+            key="seed",
+            bind="query-params",
+            width=200,
         )
     return Generation(max_tokens=int(longest), temperature=float(temperature), seed=int(seed or 0))
 
@@ -108,7 +118,7 @@ def ask_precision(store: Store) -> Precision:
     if len(allowed) == 1:
         return allowed[0]
     links.note_ignored("precision", allowed)
-    found: Precision = st.segmented_control(
+    found: Precision | None = st.segmented_control(
         "Rounding",
         allowed,
         default=allowed[0],
@@ -118,7 +128,7 @@ def ask_precision(store: Store) -> Precision:
         help="lossless: every bit. rel1e-3, rel8e-3: each value within 0.1 % or 0.8 % of itself, "
         "and files less than half or a third as large.",
     )
-    return found
+    return found or allowed[0]
 
 
 def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
@@ -139,4 +149,4 @@ def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: st
         bind="query-params",
         help=f"{about} {said}",
     )
-    return str(chosen)
+    return str(chosen or records[0].name)

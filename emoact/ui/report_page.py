@@ -62,7 +62,12 @@ def ask(results: str) -> ReportRequest:
             bind="query-params",
             help="html: one file that needs nothing else. md: Markdown with its figures beside it.",
         )
-    return ReportRequest(results=results, lang=lang, form=form)
+    # An empty word in the address is no choice.
+    return ReportRequest(
+        results=results,
+        lang=lang if lang in LANGUAGES else "en",
+        form=form if form in FORMATS else "html",
+    )
 
 
 def make(asked: ReportRequest, *, possible: bool) -> None:

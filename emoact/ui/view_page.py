@@ -145,7 +145,8 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     if not pinned:
         fields["default"] = start
     if control.kind == "one":
-        return st.segmented_control(control.label, allowed, required=True, **fields)
+        # An empty word in the address is no choice.
+        return st.segmented_control(control.label, allowed, required=True, **fields) or start
     if control.kind == "list":
         return list(st.multiselect(control.label, allowed, **fields))
     found = st.pills(control.label, allowed, selection_mode="multi", **fields)
@@ -166,7 +167,8 @@ def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
         bind="query-params",
         label_visibility="collapsed",
     )
-    view = next(view for view in tabs if view.name == name)
+    # An empty word in the address is no choice.
+    view = next((view for view in tabs if view.name == name), tabs[0])
     st.caption(view.question)
     return view
 

@@ -95,6 +95,16 @@ def test_responses_are_asked_for_and_a_run_with_them_can_be_asked_for_again(
     )
 
 
+@pytest.mark.parametrize(
+    ("page", "parameter", "value"),
+    [("extract", "generate", "inf"), ("extract", "bos", ""), ("report", "lang", "")],
+)
+def test_an_address_that_no_control_can_take_is_ignored(
+    page: str, parameter: str, value: str, results: Path
+) -> None:
+    open_page(page, **{parameter: value})
+
+
 def test_choices_come_from_the_address(
     prompts: Path, model: Path, started: list[RunConfig]
 ) -> None:

@@ -67,6 +67,12 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     "resume of nothing": (["runs", "resume", "nope", "--results", RESULTS], ["there is no run"]),
     "logs of nothing": (["runs", "logs", "nope", "--results", RESULTS], ["there is no run"]),
     "delete of nothing": (["runs", "delete", "nope", "--results", RESULTS], ["there is no run"]),
+    "delete in the folder before the action": (
+        ["runs", "--results", RESULTS, "delete", "nope"],
+        ["there is no run 'nope' in", "/results/runs"],
+    ),
+    "a seed beyond all seeds": (["audit", "--seed", "1" + "0" * 19], ["is no seed"]),
+    "more draws than fit": (["analyze", "--permutations", "2000000000"], ["up to 100,000"]),
     "hostile run": (["runs", "show", "../..", "--results", RESULTS], ["run id", "not allowed"]),
     "runs without an id": (["runs", "show"], ["ID"]),
     "path of a model that is not here": (

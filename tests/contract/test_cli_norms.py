@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,6 @@ def test_every_table_has_its_columns_and_speaks_json(
     assert len(json.loads(capsys.readouterr().out)["rows"]) == len(rows)
     assert main(["norms", "--results", str(tmp_path), "--by", by]) == 0
     assert capsys.readouterr().out == (tmp_path / "norms.csv").read_text()
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["norms", "--results", str(tmp_path), "--csv", str(tmp_path / "pipe")]) == 2
+    assert "is no regular file" in capsys.readouterr().err

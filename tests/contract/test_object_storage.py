@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import ANY, Mock
 from urllib.request import Request, urlopen
 
 import pytest
@@ -32,6 +32,15 @@ pytest.importorskip("moto")
 
 URL = "s3://shelf/results"
 EMOTIONS = ("anger", "gratitude", "neutral")
+ODD = (
+    "records/x/y.pkl.json",
+    "analysis/analysis.json",
+    f"analysis/{'a' * 20}/analysis.json",
+    f"analysis/{'a' * 20}/.hidden",
+    "causes/steer.json",
+    "causes/../a/x.json",
+)
+"""Objects that no emoact puts there."""
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +129,18 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     assert saved_arrays(results_folder(URL)) == expected
     behave(model, fail="nothing is left to compute")
     assert main(extract(world, model, URL)) == 0
-    # It analyses them, and a third machine has the analysis.
+    # It analyses them, and a third machine has the analysis; what else lies there costs itself.
     assert main(["analyze", "--results", URL]) == 0
     other_machine(world, monkeypatch, "third")
+    for name in ODD:
+        storage.pipe_file(f"shelf/results/{name}", b'{"folder": ')
     capsys.readouterr()
     assert main(["analyze", "list", "--results", URL, "--json"]) == 0
-    (analysis,) = json.loads(capsys.readouterr().out)["analyses"]
+    listed, said = capsys.readouterr()
+    (analysis,) = json.loads(listed)["analyses"]
+    assert sorted(said.split(f"not brought: {URL}/")[1:]) == [ANY, ANY]
+    assert "records/x/y.pkl.json: it is no record" in said
+    assert ".hidden: its name leads elsewhere" in said
     SavedAnalysis.open(Path(results_folder(URL)) / "analysis" / analysis["id"]).check()
 
     # A result about causes goes there once it is saved, and every page shows it elsewhere.
@@ -147,7 +162,10 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     (gone,) = storage.glob("shelf/results/activations/*/*gratitude*")
     storage.rm(gone)
     assert main(["verify", "--samples", "0", "--results", URL]) == 1
-    assert "the object is not there any more" in capsys.readouterr().out
+    found = capsys.readouterr().out
+    assert "the object is not there any more" in found
+    assert "it is no record" in found
+    assert "its name leads elsewhere" in found
     other_machine(world, monkeypatch, "fourth")
     assert main(["verify", "--samples", "0", "--results", URL]) == 1
     assert "not there any more" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from emoact.cli import main
 from emoact.data import read_prompts
-from emoact.errors import FileRefusedError, RequestError
+from emoact.errors import RequestError
 from emoact.jobs import control
 from emoact.jobs.demo import demo_prompts
 from emoact.store import remote
@@ -151,19 +151,20 @@ def test_an_object_larger_than_what_was_put_there_does_not_fill_the_disk(
     record = there / "records" / "gpt2" / f"{path.name}.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps(stated))
-    storage.pull()
+    assert not storage.pull()
     with path.open("ab") as file:
         file.truncate(1 << 26)
     (tmp_path / "here" / "activations" / "gpt2" / path.name).unlink()
-    with pytest.raises(FileRefusedError, match="larger than what was put there"):
-        storage.pull()
+    (refused,) = storage.pull()
+    assert refused.reason == "it is larger than what was put there"
     record.unlink()
     described = there / "analysis" / ("a" * 20) / "analysis.json"
     described.parent.mkdir(parents=True)
     described.write_text("more than 10 bytes")
     monkeypatch.setattr(remote, "_LARGEST_FILE", 10)
-    with pytest.raises(FileRefusedError, match="larger than what was put there"):
-        storage.pull()
+    (refused,) = storage.pull()
+    assert refused.reason == "it is larger than what was put there"
+    assert list((tmp_path / "here" / "analysis").iterdir()) == []
 
 
 def test_a_received_run_joins_no_cluster_unasked(

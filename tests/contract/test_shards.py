@@ -202,6 +202,7 @@ def test_the_script_for_slurm_runs_every_shard(
     head = [line for line in script.splitlines() if line.startswith("#SBATCH")]
     assert {"#SBATCH --array=1-2", "#SBATCH --cpus-per-task=3", "#SBATCH --requeue"} < set(head)
     assert "#SBATCH --partition=big" in head
+    assert "\n#SBATCH --output=" in script
     assert any(line.startswith("#SBATCH --mem=") for line in head)
     (line,) = (line for line in script.splitlines() if line.startswith("exec "))
     assert subprocess.run(["bash", "-n", "-c", script], check=False).returncode == 0
