@@ -17,6 +17,8 @@ from emoact.jobs import control
 from emoact.jobs.demo import demo_prompts
 from emoact.store import remote
 from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
+from emoact.store.reading import read_all
 from emoact.store.remote import Remote, remote_of
 from emoact.store.shard import ShardLayout
 from tests.support.json_damage import change_document
@@ -167,16 +169,60 @@ def test_an_object_larger_than_what_was_put_there_does_not_fill_the_disk(
     assert list((tmp_path / "here" / "analysis").iterdir()) == []
 
 
+def test_a_bad_record_costs_itself_and_is_put_right(tmp_path: Path) -> None:
+    here, there = ResultsRoot(tmp_path / "here"), tmp_path / "there"
+    storage, other = (
+        Remote(here, f"file://{there}"),
+        Remote(ResultsRoot(tmp_path), f"file://{there}"),
+    )
+    for emotion in ("anger", "joy"):
+        path = plant_unit(here.path, "gpt2", emotion)
+        content = path.read_bytes()
+        entry = ManifestEntry(
+            folder="gpt2",
+            emotion=emotion,
+            key="0" * 64,
+            model="gpt2",
+            run_id="r",
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            written_at="2026-01-01T00:00:00+00:00",
+            configuration={"store": "pickle"},
+        )
+        (there / "records" / "gpt2").mkdir(parents=True, exist_ok=True)
+        (there / "activations" / "gpt2").mkdir(parents=True, exist_ok=True)
+        storage.push(entry)
+    record = there / "records" / "gpt2" / "activations_joy.pkl.json"
+    whole = record.read_bytes()
+    for damage in (
+        b"[",
+        b"[" * 300_000,
+        whole.replace(b"gpt2", b".."),
+        whole.replace(b"joy", b"a"),
+    ):
+        record.write_bytes(damage)
+        (refused,) = other.pull()
+        assert refused.path.endswith(record.name)
+        assert [unit.emotion for unit in read_all(tmp_path)] == ["anger"]
+        assert [name for name, _ in other.differing()] == [f"records/gpt2/{record.name}"]
+    storage.push(entry)
+    assert record.read_bytes() == whole
+    assert not other.pull()
+
+
 def test_a_received_run_joins_no_cluster_unasked(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_run(
-        world.results,
-        "received",
-        snapshot=in_state(a_config(world.results), "failed"),
-        executor="ray",
-        ray_address="evil.example:6379",
-    )
+    for name, address in (("received", "evil.example:6379"), ("found", "auto")):
+        make_run(
+            world.results,
+            name,
+            snapshot=in_state(a_config(world.results), "failed"),
+            executor="ray",
+            ray_address=address,
+        )
+    assert main(["runs", "resume", "found", "--results", str(world.results)]) == 2
+    assert "joins the cluster at 'auto'" in capsys.readouterr().err
     words = ["runs", "resume", "received", "--results", str(world.results)]
     for asked in ([], ["--ray-address", "mine.example:6379"]):
         assert main([*words, *asked]) == 2
