@@ -6,8 +6,9 @@ documentation read it when they are asked.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
+import re
 import signal
 import socket
 import time
@@ -25,6 +26,8 @@ from emoact.store.protocol import Choosable, find_named
 if TYPE_CHECKING:
     from emoact.jobs.directory import RunDirectory
     from emoact.jobs.lock import WorkerProcess
+
+_RAY = (2, 60)
 
 Capability = Literal["cancel", "resume", "queue"]
 
@@ -231,11 +234,14 @@ class RayExecutor(AloneExecutor):
         """Return where Ray is installed.
 
         Raises:
-            RequestError: It is not.
+            RequestError: It is not, or its version is another one.
         """
-        if importlib.util.find_spec("ray") is None:
+        found = _ray_version()
+        if found is None or not _RAY <= tuple(map(int, re.findall(r"\d+", found)[:2])) < (3, 0):
+            have = "not installed" if found is None else f"of version {found}"
             raise RequestError(
-                "Ray is not installed here", remedy="pip install 'emoact[ray]' installs it."
+                f"Ray is {have} here; version 2.60 or a later 2.x is needed",
+                remedy="pip install 'emoact[ray]' installs it.",
             )
 
     @staticmethod
@@ -254,8 +260,9 @@ class RayExecutor(AloneExecutor):
             with socket.create_connection((host, int(port)), timeout=_ANSWER_S):
                 return
         except (OSError, ValueError, OverflowError) as error:
+            why = "HOST:PORT is asked for" if isinstance(error, ValueError) else error
             raise RequestError(
-                f"no head node of Ray answers at --ray-address {address[:100]!r} ({error})",
+                f"no head node of Ray answers at --ray-address {address[:100]!r} ({why})",
                 remedy="`ray start --head` prints the address, HOST:PORT.",
             ) from error
 
@@ -279,8 +286,14 @@ def find_executor(name: str) -> Executor:
 
 def offered() -> tuple[Executor, ...]:
     """The executors that a page offers: Ray where it is installed."""
-    installed = importlib.util.find_spec("ray") is not None
-    return tuple(one for one in EXECUTORS if one is not RAY or installed)
+    return tuple(one for one in EXECUTORS if one is not RAY or _ray_version())
+
+
+def _ray_version() -> str | None:
+    try:
+        return importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def can(name: str, capability: Capability) -> bool:

@@ -175,10 +175,13 @@ def test_without_ray_and_beside_it_the_request_is_refused(
     model = world.model()
     assert main(words(world, model, "--ray-address", "auto")) == 2
     assert "--executor ray" in capsys.readouterr().err
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for found in ("2.9.3", "3.0.0", None):
+        monkeypatch.setattr("emoact.jobs.executor._ray_version", lambda found=found: found)
+        assert main(words(world, model, "--executor", "ray")) == 2
+        told = capsys.readouterr().err
+        assert "pip install 'emoact[ray]'" in told
+        assert (found or "not installed") in told
     assert executor.offered() == (executor.LOCAL,)
-    assert main(words(world, model, "--executor", "ray")) == 2
-    assert "pip install 'emoact[ray]'" in capsys.readouterr().err
     assert not world.results.exists()
 
 

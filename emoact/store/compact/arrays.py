@@ -23,6 +23,7 @@ from emoact.store.read.limits import Refused
 ArrayType = Literal["float32", "int32", "int64"]
 CHUNK_BYTES = 8 << 20
 """Largest chunk, unless one row is larger. A reader holds a few of them."""
+_LEVEL = 6
 _LARGEST_ROW = 1 << 22
 """Numbers of one row; a row is one position, or one number."""
 
@@ -164,15 +165,22 @@ def read_form(name: str, text: bytes, *, dimensions: tuple[str, ...], dtype: Arr
     return form
 
 
-def encode(values: np.ndarray[Any, np.dtype[Any]], *, is_exact: bool) -> bytes:
-    """A C-contiguous chunk as pcodec stores it; where not exact it pays to look for structure."""
+def encode(values: np.ndarray[Any, np.dtype[Any]], *, n_dropped: int = 0) -> bytes:
+    """A C-contiguous chunk as pcodec stores it.
+
+    Args:
+        values: The numbers.
+        n_dropped: Last bits of floating-point numbers that rounding has made zero.
+    """
     from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-    is_float = values.dtype.kind == "f"
-    config = ChunkConfig(
-        mode_spec=ModeSpec.classic() if is_exact and is_float else ModeSpec.auto(),
-        delta_spec=DeltaSpec.no_op() if is_float else DeltaSpec.auto(),
-    )
+    if values.dtype.kind == "f":
+        # What the codec would find out by trying costs a fifth of its time; a level of 8 makes
+        # files smaller by 0.7 % and takes a quarter more.
+        mode = ModeSpec.try_float_quant(n_dropped) if n_dropped else ModeSpec.classic()
+        config = ChunkConfig(compression_level=_LEVEL, mode_spec=mode, delta_spec=DeltaSpec.no_op())
+    else:
+        config = ChunkConfig()
     return bytes(standalone.simple_compress(values.reshape(-1), config))
 
 

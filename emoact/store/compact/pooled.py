@@ -92,7 +92,7 @@ def _add(
     archive.add(form.document_name, as_json(form.document()))
     for layer in range(pooled.shape[1]):
         for block, rows in enumerate(in_chunks(iter([pooled[:, layer]]), form)):
-            archive.add(form.chunk_name(block, layer), encode(rows, is_exact=True))
+            archive.add(form.chunk_name(block, layer), encode(rows))
 
 
 def _unit_of(

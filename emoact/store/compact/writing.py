@@ -275,7 +275,7 @@ def _packed(
     waiting: deque[tuple[str, Future[bytes]]] = deque()
 
     def pack(rows: Float32[np.ndarray, "row *width"]) -> bytes:
-        return encode(round_values(rows, precision), is_exact=precision == "lossless")
+        return encode(round_values(rows, precision), n_dropped=23 - MANTISSA_BITS[precision])
 
     with ThreadPoolExecutor(count) as executor:
         for member, rows in chunks:
@@ -313,7 +313,7 @@ def add_plain_array(
         rows = np.zeros(form.chunk_rows, dtype=values.dtype)
         own = values[block * len(rows) :][: len(rows)]
         rows[: len(own)] = own
-        archive.add(form.chunk_name(block), encode(rows, is_exact=True))
+        archive.add(form.chunk_name(block), encode(rows))
 
 
 def _blocks(
