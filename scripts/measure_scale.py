@@ -7,13 +7,13 @@
 
 A tiny Llama with random weights computes, two classes divide the prompts, and pooled vectors are
 kept. Each step is a process of its own, whose peak memory is measured. The extraction is killed
-twice and resumed. Figures say how emoact grows with prompts; a real model takes longer for each.
+when a third of the files is there and when two thirds are, and resumed. Figures say how emoact
+grows with prompts; a real model takes longer for each.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -168,15 +168,19 @@ def workers_table(found: dict[str, Any]) -> str:
 
 def size_of(n_prompts: int, folder: Path) -> dict[str, Any]:
     """Every step with that many prompts."""
+    from emoact.store.parts import count_parts
+
     # In a process of its own too: the peak of a process is never below its parent's.
     child(folder, "model")
     write_prompts(folder / "prompts.jsonl", n_prompts)
     row: dict[str, Any] = {"prompts": n_prompts, "load": round(os.getloadavg()[0], 1)}
     for step in STEPS:
         began = time.perf_counter()
-        kills = KILLS if step == "extract" else 0
-        for _ in range(kills):
-            killed(folder, step, after_s=6.0 + n_prompts / 20_000)
+        kills = range(1, KILLS + 1) if step == "extract" else ()
+        n_files = sum(count_parts(n) for n in (-(-n_prompts // 2), n_prompts // 2))
+        left = [killed(folder, step, after=number * n_files // (KILLS + 1)) for number in kills]
+        if left:
+            row["killed"] = left
         row[step] = {**child(folder, step), "wall_s": round(time.perf_counter() - began, 1)}
     activations = list((folder / "results" / "activations").glob("*/*"))
     row["files"] = len(activations)
@@ -207,15 +211,18 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **own, "EMOACT_RESULTS": str(folder / "results"), "OMP_NUM_THREADS": "1"}
 
 
-def killed(folder: Path, step: str, *, after_s: float) -> None:
-    """Begin a step, and kill it."""
+def killed(folder: Path, step: str, *, after: int) -> int:
+    """Begin a step, kill it when so many files are there, and count those that it has left."""
+    activations = folder / "results" / "activations"
     process = subprocess.Popen(
         _command(folder, step), env=_environment(folder), stdout=subprocess.DEVNULL, cwd=ROOT
     )
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(after_s)
+    while process.poll() is None and len(list(activations.glob("*/activations_*"))) < max(after, 1):
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    if process.wait() != -signal.SIGKILL:
+        raise SystemExit(f"{step} had ended with {process.returncode} before it was killed")
+    return len(list(activations.glob("*/activations_*")))
 
 
 def child(folder: Path, step: str) -> dict[str, Any]:
@@ -256,7 +263,9 @@ def _model(folder: Path) -> None:
 
 
 def _extract(folder: Path) -> None:
+    from emoact.decode import decode, encode
     from emoact.extraction.pipeline import run_units
+    from emoact.jobs.config import RunConfig
     from emoact.jobs.directory import FrozenChoices
     from emoact.jobs.request import ExtractRequest, prepare
 
@@ -267,7 +276,12 @@ def _extract(folder: Path) -> None:
         run_id="scale",
         store="pooled",
     )
-    run_units(prepare(request), reporter=_Silent(), plans=FrozenChoices(folder / "plan.json"))
+    # What was killed is resumed with what was asked for, as the worker of a run does it.
+    asked = folder / "config.json"
+    if not asked.exists():
+        asked.write_text(json.dumps(encode(prepare(request))))
+    config = decode(RunConfig, json.loads(asked.read_text()), where=str(asked))
+    run_units(config, reporter=_Silent(), plans=FrozenChoices(folder / "plan.json"))
 
 
 def _verify(folder: Path) -> None:
