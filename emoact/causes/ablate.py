@@ -128,13 +128,10 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
             do not say how they were made, or their model is not installed.
     """
     settings = request.settings
-    there = {unit.emotion: unit for unit in units_of(request.root, request.model)}
-    for label in (settings.emotion, settings.neutral):
-        if label not in there:
-            raise RequestError(f"there is no class {label!r}; there are {', '.join(there)}")
+    units = units_of(request.root, request.model, (settings.emotion, settings.neutral))
+    for unit in units:
         # Refuses a file that does not hold it, or keeps pooled vectors only.
-        there[label].site(SITE)
-    units = (there[settings.emotion], there[settings.neutral])
+        unit.site(SITE)
     check_layer(settings.layer, units[0].n_layers)
     model = request.model_of(units, SITE)
     check_raw(model, units[0].folder)

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli import export_command
-from emoact.cli.following import start_and_follow
+from emoact.cli.following import print_id, start_and_follow
 from emoact.cli.output import print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, add_sites
 from emoact.decode import encode
@@ -125,7 +125,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if prepared.existing is not None:
         say("the same files were analysed with the same settings before")
         if arguments.detach:
-            _print_existing_id(prepared.existing, as_json=arguments.json)
+            found = prepared.existing.id
+            print_id(found, {"id": None, "existing": True, "analysis": found}, arguments.json)
         else:
             _print(prepared.existing, as_json=arguments.json, existing=True)
         return 0
@@ -173,13 +174,6 @@ def _finish(view: RunView, *, as_json: bool) -> None:
     (made,) = view.made
     found = SavedAnalysis.open(made.path)
     _print(found, as_json=as_json, existing=made.existing)
-
-
-def _print_existing_id(found: SavedAnalysis, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"id": None, "existing": True, "analysis": found.id})
-    else:
-        print_line(found.id)
 
 
 def _list(arguments: argparse.Namespace) -> int:

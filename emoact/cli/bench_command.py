@@ -12,7 +12,7 @@ from emoact.errors import RequestError
 from emoact.schema import Device
 
 if TYPE_CHECKING:
-    from emoact.bench.result import BenchResult, Spread
+    from emoact.bench.result import BenchResult
 
 
 def add(commands: Any) -> None:
@@ -176,7 +176,11 @@ def _print(result: BenchResult) -> None:
     ]
     print_table(["WAY", "PROMPTS/S", "TOKENS/S", "COMPUTED", "LIMIT", "PEAK", "DIFFERENCE"], rows)
     for ratio in result.ratios:
-        print_line(f"{ratio.fast} is {_times(ratio.spread)} as fast as {ratio.slow}")
+        times = ratio.spread
+        print_line(
+            f"{ratio.fast} is {times.median:.2f} times ({times.lowest:.2f} to {times.highest:.2f}) "
+            f"as fast as {ratio.slow}"
+        )
     overhead = result.whole_run.overhead
     print_line(
         f"tokenising, saving and bookkeeping take {overhead.median:.0%} of the passes' time "
@@ -184,7 +188,3 @@ def _print(result: BenchResult) -> None:
     )
     for point in result.memory:
         print_line(f"{point.n_prompts:,} prompts: at most {point.peak_bytes / 1e6:,.0f} MB")
-
-
-def _times(spread: Spread) -> str:
-    return f"{spread.median:.2f} times ({spread.lowest:.2f} to {spread.highest:.2f})"

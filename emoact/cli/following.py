@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -47,7 +47,7 @@ def start_and_follow(
         started = begin()
         _say_started(started)
         if detach:
-            _print_id(started, as_json=as_json)
+            print_id(started.run_id, {"id": started.run_id, "existing": started.existing}, as_json)
             return 0
         view = follow(results, started.run_id)
     except KeyboardInterrupt:
@@ -104,11 +104,9 @@ def _say_started(started: Started) -> None:
         say(f"run {started.run_id} started; `emoact runs show {started.run_id}` shows it")
 
 
-def _print_id(started: Started, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"id": started.run_id, "existing": started.existing})
-    else:
-        print_line(started.run_id)
+def print_id(name: str, document: Mapping[str, Any], as_json: bool) -> None:
+    """Print the name of what was started or found, or a document."""
+    print_json(document) if as_json else print_line(name)
 
 
 def _cancel(results: str, run_id: str) -> bool:

@@ -86,7 +86,7 @@ WRONG = {
         "--layer 3": "layer is 3; the model has the layers 0 to 2",
         "--layer 0": "no part comes before layer 0",
         "--at 2": "layer 2 does not come before layer 2",
-        "--emotion joy": "there is no class 'joy'",
+        "--emotion joy": "has no class 'joy'",
         "--word ' '": "a class word is empty",
     },
     COMMANDS[3]: {
