@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "ablate"
-METHOD_VERSION = 1
-"""Raised when a figure changes."""
+METHOD_VERSION = 2
+"""Raised when a figure changes. 2: intervals have the width that few scenarios need."""
+
+BREAKING = 0.5
+"""Loss of neutral sentences, in nats a token, from which the model is broken without a part."""
 
 PartKind = Literal["direction", "directions", "layer", "mlp", "head", "group"]
 PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
@@ -226,7 +229,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     """Its ablations, the largest effects first."""
     import pandas as pd
 
-    table = pd.DataFrame(saved.found["ablations"])
+    table = pd.DataFrame(saved.found["ablations"]).astype({"low": float, "high": float})
     order = table["total"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
@@ -240,13 +243,23 @@ def sentences_of(saved: SavedCause) -> list[str]:
         f"{numbers.significant(contrast)} apart along the direction of {settings['emotion']} at "
         f"layer {settings['layer']}."
     ]
-    named = []
-    for row in rows[:3]:
-        total, low, high, direct = (
-            numbers.signed(row[name], ".3g") for name in ("total", "low", "high", "direct")
+    shown, broken = shown_of(saved).to_dict("records"), broken_of(saved).to_dict("records")
+    asked = (
+        f"whose interval (95 %, {numbers.plural(len(found['test_scenarios']), 'test scenario')}, "
+        f"not corrected for {numbers.plural(len(rows), 'part')}) excludes 0"
+    )
+    if shown:
+        named = "; ".join(map(_change, shown[:3]))
+        said.append(f"Largest changes by ablation ({settings['by']}) {asked}: {named}.")
+    else:
+        said.append(f"No part is shown to change it by ablation ({settings['by']}): none {asked}.")
+    if broken:
+        named = ", ".join(f"{name_of(row)} ({_cost_of(row)})" for row in broken[:3])
+        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        said.append(
+            f"Left out of these, as neutral sentences lose more than {BREAKING:g} nats a token "
+            f"without them: {named}{more}. The model is broken then, and any read-out changes."
         )
-        named.append(f"{name_of(row)} {total} [{low}, {high}], of which {direct} is direct")
-    said.append(f"The largest changes by ablation ({settings['by']}): {'; '.join(named)}.")
     odds = odds_of(saved)
     if odds is not None:
         said.append(
@@ -263,12 +276,57 @@ def sentences_of(saved: SavedCause) -> list[str]:
     return said + saved.cautions
 
 
+def shown_of(saved: SavedCause) -> pd.DataFrame:
+    """Parts that change the read-out and leave the model as it is, the largest effects first.
+
+    Their interval excludes 0, and neutral sentences lose no more than `BREAKING` without them.
+    """
+    table = sound_of(saved)
+    ends = table[["low", "high"]].astype(float)
+    return table[ends["low"] * ends["high"] > 0]
+
+
+def sound_of(saved: SavedCause) -> pd.DataFrame:
+    """Parts without which the model is not broken, the largest effects first."""
+    table = table_of(saved)
+    return table[~_breaks(table)]
+
+
+def broken_of(saved: SavedCause) -> pd.DataFrame:
+    """Parts without which neutral sentences lose more than `BREAKING`, the worst first."""
+    table = table_of(saved)
+    return table[_breaks(table)].sort_values("log_prob_neutral", kind="stable")
+
+
+def _breaks(table: pd.DataFrame) -> pd.Series:
+    lost = table.reindex(columns=["log_prob_neutral"]).astype(float)["log_prob_neutral"]
+    return lost < -BREAKING
+
+
+def change_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """Name of a part, its effect with interval, what of it is direct, and its cost, as text."""
+    said = {name: numbers.signed(row[name], ".3g") for name in ("total", "low", "high", "direct")}
+    return {"part": name_of(row), **said, "cost": _cost_of(row)}
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    return (
+        "{part} {total} [{low}, {high}], of which {direct} is direct (neutral sentences {cost} "
+        "nats a token)"
+    ).format_map(change_of(row))
+
+
+def _cost_of(row: Mapping[str, Any]) -> str:
+    return numbers.signed(row.get("log_prob_neutral"), ".2g")
+
+
 def odds_of(saved: SavedCause) -> dict[str, str] | None:
     """Class words, the part that changes their log-odds most, and by how much.
 
-    None where they were not finite, or not read out, as in results of earlier versions.
+    Parts without which the model is broken are left out. None where the values were not finite, or
+    not read out, as in results of earlier versions.
     """
-    found, table = saved.found, table_of(saved)
+    found, table = saved.found, sound_of(saved)
     odds = table.reindex(columns=["log_odds", "log_odds_neutral"]).astype(float)
     known = odds.notna().all(axis=1)
     if not known.any():

@@ -18,7 +18,7 @@ from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.stats.design import Design, contrast_against
-from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
+from emoact.stats.null.uncertainty import bootstrap_counts, small_sample_interval
 from emoact.store.unit import Unit
 
 
@@ -126,7 +126,7 @@ def _row(
     weights, *drawn = _weights(design, settings, np.concatenate([once, counts]))
     total = float(weights @ change)
     direct = float(weights @ np.array([new.direct for new in after]))
-    low, high = percentile_interval(np.stack(drawn) @ change)
+    low, high = small_sample_interval(np.stack(drawn) @ change, design.n_scenarios, is_share=False)
     said = np.array([new.log_prob - old.log_prob for old, new in pairs])
     lengths = np.array([text.n_scored for text in texts])
     odds = np.array([new.log_odds - old.log_odds for old, new in pairs])
@@ -139,8 +139,8 @@ def _row(
         "heads": ", ".join(map(str, part.heads)),
         "layers": ", ".join(map(str, part.layers)),
         "total": total,
-        "low": float(low),
-        "high": float(high),
+        "low": float(low) if np.isfinite(low) else None,
+        "high": float(high) if np.isfinite(high) else None,
         "direct": direct,
         "repair": total - direct,
         "log_prob": float(said[emotion].sum() / lengths[emotion].sum()),

@@ -283,12 +283,13 @@ class _Ablation:
     layer: int
     heads: str
     total: float
-    low: float
-    high: float
+    low: Number
+    high: Number
     direct: float
     repair: float
     tied: bool
     layers: str = ""
+    log_prob_neutral: Number = None
     log_odds: Number = None
     log_odds_neutral: Number = None
 

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "steer"
-METHOD_VERSION = 3
-"""Raised when a figure changes. 3: `specific` compares directions, too, and not sentences alone."""
+METHOD_VERSION = 4
+"""Raised when a figure changes. 4: the intervals of a causal effect exclude 0."""
 
 SITE: SiteName = "resid_pre"
 N_LAYERS = 5

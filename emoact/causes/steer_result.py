@@ -49,6 +49,12 @@ def sentences_of(saved: SavedCause) -> list[str]:
     """Answer of a result in sentences, each with its figures."""
     rows, prefixes = strongest_of_each(saved), saved.found["prefixes"]
     said = [_sentence(saved, row) for row in rows]
+    if rows:
+        said.insert(
+            0,
+            "An effect is called causal in {causal} of {cells} cells (emotions × layers × doses "
+            "with controls), and specific to its emotion in {specific}.".format(**counts(saved)),
+        )
     said += [_prompted(saved.found, row) for row in rows if row["emotion"] in prefixes]
     said += [basis_of(saved)] if rows else []
     return [*said, *warnings_of(saved), *saved.cautions]
@@ -73,10 +79,9 @@ def basis_of(saved: SavedCause) -> str:
     n_scenarios = numbers.plural(len(saved.found["test_scenarios"]), "test scenario")
     return (
         f"Intervals (95 %) draw the {n_scenarios} with replacement and hold the split, which "
-        "--seed changes; bounds of random and shuffled directions are those of one cell; p is "
+        "the seed decides; bounds of random and shuffled directions are those of one cell; p is "
         f"corrected over {numbers.plural(n_cells(saved), 'cell')} and, with {n_shuffled} shuffled "
-        f"directions, never below {numbers.significant(1 / (1 + n_shuffled), 2)} (--shuffled takes "
-        "more)."
+        f"directions, never below {numbers.significant(1 / (1 + n_shuffled), 2)}."
     )
 
 
@@ -131,6 +136,13 @@ def n_cells(saved: SavedCause) -> int:
     return math.prod(len(settings[name]) for name in ("emotions", "layers", "control_doses"))
 
 
+def counts(saved: SavedCause) -> dict[str, int]:
+    """Number of `cells` with controls, and of those that are `causal` and `specific`."""
+    causal = [row for row in _effects(saved) if row["verdict"] == "causal"]
+    specific = sum(row["specific"] == "specific" for row in causal)
+    return {"cells": n_cells(saved), "causal": len(causal), "specific": specific}
+
+
 def perplexity(row: Mapping[str, Any]) -> str:
     """Factor of the perplexity of neutral sentences: the exponential of what they lose a token."""
     if row["neutral"] is None:
@@ -163,7 +175,21 @@ def splits_words(saved: SavedCause, row: Mapping[str, Any]) -> str:
         return ""
     low, high = (numbers.signed(row[f"own_splits_{end}"]) for end in ("low", "high"))
     others = numbers.plural(saved.found["n_splits"], "other split")
-    return f"With {others} of the scenarios own sentences change by {low} to {high}."
+    said = f"With {others} of the scenarios own sentences change by {low} to {high}"
+    if not beyond_splits(row):
+        return f"{said}."
+    return (
+        f"{said}: {numbers.signed(row['own'])} is beyond all of them, was chosen as the most "
+        "significant of its emotion, and is likely too large."
+    )
+
+
+def beyond_splits(row: Mapping[str, Any]) -> bool:
+    """True where a causal effect is larger than with every other split of the scenarios."""
+    ends = [row["own_splits_low"], row["own_splits_high"]]
+    if row["verdict"] != "causal" or None in ends:
+        return False
+    return bool(abs(row["own"]) > max(abs(end) for end in ends))
 
 
 def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
@@ -191,9 +217,10 @@ def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
     said += (
         "The effect is called causal"
         if row["verdict"] == "causal"
-        else "This is no evidence of a causal effect"
+        else "The effect is not shown to be causal"
     )
-    said += f" (p = {numbers.significant(row['p'])})."
+    cells = numbers.plural(n_cells(saved), "cell")
+    said += f" (p = {numbers.significant(row['p'])}, corrected over {cells})."
     if row["others"] is None:
         return said
     said += f" Sentences of other emotions change by {others_words(saved, row)}"

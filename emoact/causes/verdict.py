@@ -122,7 +122,8 @@ def effects_of(
 
     An effect is called causal where the change has the sign of the dose, and both the change of
     the emotion's sentences and its difference to neutral are beyond the random and the shuffled
-    controls, corrected over all cells with controls. It is called specific where in addition it
+    controls, corrected over all cells with controls, and where the intervals of both over test
+    scenarios exclude 0. It is called specific where in addition it
     raises its own sentences above those of the other emotions, and above what the directions of the
     other emotions do, both beyond directions of exchanged emotions, and where no other emotion's
     sentences are raised as much.
@@ -197,7 +198,12 @@ def _verdict(row: Mapping[str, object], alpha: float, *, tested: bool) -> Verdic
         return "not finite"
     if not tested:
         return "not tested"
-    return "causal" if p <= alpha and own * dose > 0 else "nothing"
+    within = [
+        float(str(row[f"{name}_low"])) <= 0 <= float(str(row[f"{name}_high"]))
+        for name in ("own", "delta")
+        if f"{name}_low" in row
+    ]
+    return "causal" if p <= alpha and own * dose > 0 and not any(within) else "nothing"
 
 
 def _specific(

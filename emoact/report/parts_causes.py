@@ -7,7 +7,7 @@ from typing import Any
 
 from emoact import numbers
 from emoact.causes import ablate, steer, steer_result
-from emoact.causes.heads import ALPHA, shares_of, table_of
+from emoact.causes.heads import clear_of, sums_of, table_of
 from emoact.causes.saved import SavedCause
 from emoact.report.document import Marked, Section, bullets
 from emoact.report.material import Material
@@ -19,9 +19,19 @@ from emoact.views.heads import Heads
 from emoact.views.view import Choice
 
 
+def heads_of(material: Material) -> Heads:
+    """What the views of components show."""
+    return Heads(saved=material.heads, lenses=material.lenses)
+
+
+def causes_of(material: Material) -> Causes:
+    """What the views of steering and ablation show."""
+    return Causes(steered=material.steered, ablated=material.ablated)
+
+
 def heads(material: Material, words: Words) -> tuple[Section, ...]:
     """The newest results, with their largest components; nothing where there is none."""
-    source = Heads(saved=material.heads, lenses=material.lenses)
+    source = heads_of(material)
 
     def said(choices: Sequence[Choice]) -> list[Marked]:
         told = {choice["result"]: choice for choice in choices}.values()
@@ -52,17 +62,24 @@ def _section(
 
 
 def _answer(saved: SavedCause, words: Words) -> Marked:
-    found, table = saved.found, table_of(saved)
-    parts = {name: f"{100 * share:.0f}" for name, share in shares_of(saved).items()}
+    found, (above, below) = saved.found, clear_of(saved)
+    sums = {
+        kind: [numbers.significant(value) for value in pair]
+        for kind, pair in sums_of(saved).items()
+    }
     return words(
         "heads.random" if found["random_weights"] else "heads.answer",
         model=found["model"],
         emotion=words.emotion(found["emotion"]),
         layer=found["target"]["layer"],
-        heads=parts["head"],
-        mlps=parts["mlp"],
-        clear=int((table["p"] <= ALPHA).sum()),
-        total=len(table),
+        norm=numbers.significant(found["direction_norm"]),
+        heads=sums["head"][0],
+        heads_chance=sums["head"][1],
+        mlps=sums["mlp"][0],
+        mlps_chance=sums["mlp"][1],
+        above=len(above),
+        below=len(below),
+        total=len(table_of(saved)),
     )
 
 
@@ -86,7 +103,7 @@ def _tokens(lens: SavedCause, words: Words) -> Marked:
 
 def causes(material: Material, words: Words) -> tuple[Section, ...]:
     """The newest results of steering and ablation; nothing where there is none."""
-    source = Causes(steered=material.steered, ablated=material.ablated)
+    source = causes_of(material)
     steered, ablated = source.named(steer.KIND), source.named(ablate.KIND)
 
     def said(choices: Sequence[Choice]) -> list[Marked]:
@@ -105,8 +122,21 @@ def _steering(saved: SavedCause, words: Words) -> list[Marked]:
     """Effects of a result, what sentences before the texts do, and what is missing."""
     found, rows = saved.found, steer_result.strongest_of_each(saved)
     said = [_steered(saved, row, words) for row in rows]
+    counts = steer_result.counts(saved)
+    if not found["random_weights"]:
+        said.insert(0, words("causes.counts", model=found["model"], **counts))
     if found["random_weights"]:
         return said
+    said += [
+        words(
+            "causes.selected",
+            model=found["model"],
+            emotion=words.emotion(row["emotion"]),
+            n=found["n_splits"],
+        )
+        for row in rows
+        if steer_result.beyond_splits(row)
+    ]
     said += [
         words(
             "causes.prompt",
@@ -142,6 +172,9 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
         **where,
         own=numbers.signed(row["own"]),
         interval=steer_result.interval(row),
+        scenarios=len(found["test_scenarios"]),
+        splits_low=numbers.signed(row["own_splits_low"]),
+        splits_high=numbers.signed(row["own_splits_high"]),
         directions=numbers.signed(row["other_directions"]),
         random=numbers.signed(row["random_95"]),
         shuffled=numbers.signed(row["shuffled_95"]),
@@ -153,21 +186,19 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
 
 def _ablated(saved: SavedCause, words: Words) -> list[Marked]:
     found, settings = saved.found, saved.found["settings"]
-    first = ablate.table_of(saved).to_dict("records")[0]
     where = {"model": found["model"], "emotion": words.emotion(settings["emotion"])}
     where["layer"] = settings["layer"]
     if found["random_weights"]:
         return [words("causes.ablated_random", **where)]
+    where |= {"contrast": numbers.significant(found["contrast"]), "by": settings["by"]}
+    where |= {"n": len(found["ablations"]), "scenarios": len(found["test_scenarios"])}
+    shown = ablate.shown_of(saved).to_dict("records")
     total = words(
-        "causes.ablated",
+        "causes.ablated" if shown else "causes.ablated_none",
         **where,
-        part=ablate.name_of(first),
-        by=settings["by"],
-        total=numbers.signed(first["total"], ".3g"),
-        low=numbers.signed(first["low"], ".3g"),
-        high=numbers.signed(first["high"], ".3g"),
-        direct=numbers.signed(first["direct"], ".3g"),
-        contrast=numbers.significant(found["contrast"]),
+        **(ablate.change_of(shown[0]) if shown else {}),
+        broken=len(ablate.broken_of(saved)),
+        limit=f"{ablate.BREAKING:g}",
     )
     odds = ablate.odds_of(saved)
     return [total] if odds is None else [total, words("causes.odds", **where, **odds)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from emoact import numbers, sites
@@ -11,11 +11,15 @@ from emoact.jobs import executor
 from emoact.models.registry import REGISTRY
 from emoact.report.document import Block, Marked, Remark, Section, bullets, code, listing
 from emoact.report.material import Material, UnitFacts
+from emoact.report.parts_causes import causes_of, heads_of
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
 from emoact.schema import ChatFormat, Generation
 from emoact.sites import saved_sites, site_names
 from emoact.store.protocol import STORES, find_store, store_of
+from emoact.views import catalogue
+from emoact.views.causes import Causes
+from emoact.views.heads import Heads
 
 _LIBRARIES = ("transformer_lens", "torch", "numpy")
 
@@ -188,9 +192,34 @@ def _commands(material: Material, lang: str) -> list[str]:
         shlex.join(["python", "-m", "emoact", "audit", *named]),
         "python -m emoact verify",
         "python -m emoact norms --csv norms.csv",
-        "python -m emoact analyze",
+        *_found(material),
         f"python -m emoact report --lang {lang}",
     ]
+
+
+def _found(material: Material) -> Iterable[str]:
+    """Shell commands of the analysis and of the results about causes that are shown."""
+    found = material.phase3
+    yield (
+        "python -m emoact analyze"
+        if found is None
+        else _here(shlex.split(found.source.saved.command))
+    )
+    pages: dict[str, Heads | Causes] = {"heads": heads_of(material), "causes": causes_of(material)}
+    words = {
+        shlex.join(view.command(source, choice)): None
+        for page, source in pages.items()
+        for view in catalogue.of_page(page)
+        if view.in_report and view.command
+        for choice in view.in_report(source)
+    }
+    yield from (_here(["python", "-m", "emoact", *shlex.split(said)]) for said in words)
+
+
+def _here(words: Sequence[str]) -> str:
+    """A shell command without the results folder, whose path is that of this machine."""
+    at = words.index("--results") if "--results" in words else len(words)
+    return shlex.join([*words[:at], *words[at + 2 :]])
 
 
 def _extract(unit: UnitFacts) -> str:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from emoact.analysis.sentences import p_text
 from emoact.causes import steer, steer_result
-from emoact.causes.heads import ALPHA, name_of, shares_of, table_of
-from emoact.numbers import percent, plural, signed, significant, two
+from emoact.causes.heads import clear_of, name_of, sums_words, table_of
+from emoact.numbers import listed, percent, plural, signed, significant, two
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, cosines
 from emoact.views.across_answer import matchings
@@ -141,29 +141,29 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
             newest.setdefault(saved.found["emotion"], saved)
     cards = []
     for emotion, saved in newest.items():
-        table, shares = table_of(saved), shares_of(saved)
-        clear = table[table["p"] <= ALPHA].head(_N_PARTS)
-        total = saved.found["total"]
+        (above, below), n_all = clear_of(saved), len(table_of(saved))
         parts = [
-            f"{name_of(row)} ({percent(row['contrast'] / total)} "
-            f"[{percent(row['low'] / total)}, {percent(row['high'] / total)}])"
-            for row in clear.to_dict("records")
+            f"{name_of(row)} {significant(row['contrast'])} [{significant(row['low'])}, "
+            f"{significant(row['high'])}]"
+            for row in above.head(_N_PARTS).to_dict("records")
         ]
-        n, random = int((table["p"] <= ALPHA).sum()), saved.found["random_weights"]
+        n, random = len(above), saved.found["random_weights"]
         target = saved.found["target"]
         cards.append(
             Card(
                 title=emotion,
-                verdict="random weights" if random else f"{n} of {len(table)} components",
+                verdict="random weights" if random else f"{n} of {n_all} components",
                 shown=n > 0 and not random,
                 lines=(
                     f"Layer {target['layer']} ({target['site']}, {target['pooling']}), norm "
-                    f"{significant(saved.found['direction_norm'])}: heads add "
-                    f"{percent(shares['head'])}, MLPs {percent(shares['mlp'])}, embedding and "
-                    f"biases {percent(1 - shares['head'] - shares['mlp'])}.",
-                    f"Beyond relabelled prompts, most of all {', '.join(parts)}."
+                    f"{significant(saved.found['direction_norm'])}: {sums_words(saved)}.",
+                    f"Significantly more than relabelled prompts add {listed(parts)}"
+                    + (" (the largest)." if n > _N_PARTS else ".")
                     if parts
-                    else "No component is shown to differ from relabelled prompts.",
+                    else "No component adds significantly more than relabelled prompts.",
+                    f"{plural(len(below), 'component adds', 'components add')} less."
+                    if len(below)
+                    else "",
                 ),
             )
         )

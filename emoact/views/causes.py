@@ -255,7 +255,8 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
         return NOTHING
     (saved,) = _chosen(source, choice, ablate.KIND)
     table = ablate.table_of(saved)
-    rows = table.head(_LARGEST)
+    sound = ablate.sound_of(saved)
+    rows = sound.head(_LARGEST)
     names = [ablate.name_of(row) for row in rows.to_dict("records")]
     marks = [
         Points(
@@ -297,7 +298,13 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
         if names
         else None,
         caption=f"The {plural(len(names), 'part')} of "
-        f"{display_name(saved.found['model'])} whose ablation changes the read-out most.",
+        f"{display_name(saved.found['model'])} whose ablation changes the read-out most"
+        + (
+            f", without {len(table) - len(sound)} that break the model (neutral sentences lose "
+            f"more than {ablate.BREAKING:g} nats a token; see the table)."
+            if len(table) > len(sound)
+            else "."
+        ),
         name=f"ablations-{saved.id[:6]}",
     )
 

@@ -33,11 +33,11 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     said = words(app)
     # Each figure stands on the card, and nowhere else.
     assert said.count("causal, specific") == 1
-    own = "own sentences **+0.500** [\N{MINUS SIGN}0.200, +0.600] nats a token"
+    own = "own sentences **+0.500** [+0.200, +0.600] nats a token"
     assert said.count(f"Layer 1, dose 1: {own}") == 1
     assert said.count("own sentences under directions of other emotions +0.100") == 2
     assert "behind “I am so angry.”: +0.700, behind neutral sentences +0.600." in said
-    assert "hold the split, which --seed changes" in said
+    assert "hold the split, which the seed decides" in said
     assert (
         "neutral \N{MINUS SIGN}0.100 (perplexity × 1.11); p = 0.048, corrected over 4 cells" in said
     )
@@ -72,11 +72,11 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
         assert ("random weights, which say" in words(app)) == (view != "ablations")
         lacks = f"has no {', '.join(LATER)}, and its word specific"
         assert (lacks in words(app).replace("\\", "")) == (view != "ablations")
-    assert rows == {"doses": 6, "layers": 4, "ablations": 4}
+    assert rows == {"doses": 6, "layers": 4, "ablations": 5}
     said = words(app)
     figures = "MLP 1 -2 [-2.1, -1.9], of which -1 is direct"
     assert figures.replace(" -", " \N{MINUS SIGN}").replace("[-", "[\N{MINUS SIGN}") in said
-    assert "2 of 4 ablations have exactly the same effect" in said
+    assert "2 of 5 ablations have exactly the same effect" in said
     odds = "The log-odds of 'anger' as the next token change most without MLP 1: -0.5 after"
     assert odds.replace("-0", "\N{MINUS SIGN}0") in said
 

@@ -30,9 +30,9 @@ def test_the_map_greys_what_is_not_significant(results: Path) -> None:
     app = open_page("heads")
     said = words(app)
     # Each figure stands on the card, and nowhere else.
-    assert said.count("heads add 60 %, MLPs 35 %, embedding and biases 5.0 %") == 1
+    assert said.count("heads add 1.20 (relabelled prompts 0.0800), MLPs 0.700 (0.0400)") == 1
     assert said.count("1 of 7 components") == 1
-    assert said.count("head 1.0 (60 % [55 %, 65 %])") == 1
+    assert said.count("relabelled prompts add head 1.0 1.20 [1.10, 1.30]") == 1
     assert saved.path.name in said
     (table,) = app.dataframe
     assert table.value["contrast"].tolist() == [0.1, -0.2, 1.2, 0.1]

@@ -152,7 +152,7 @@ def test_parts_are_taken_out_a_text_is_continued_and_a_prompt_is_taken_apart_by_
     assert violations(page) == []
     light.shoot("causes-form")
     page.get_by_role("button", name="Take the parts out").click()
-    expect(page.get_by_text("The largest changes by ablation")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("by ablation (mean)")).to_be_visible(timeout=WORK_MS)
     expect(page.get_by_role("radio", name="ablations")).to_be_checked()
     odds = "as the next token change most without"
     expect(page.get_by_text(f"The log-odds of 'soup', 'plate' {odds}")).to_be_visible()

@@ -37,7 +37,7 @@ def plant_steering(
             else np.empty((0, 2)),
             prompt_only=0.7,
             prompt_neutral=0.6,
-            intervals={"own": (-0.2, 0.6), "delta": (-0.1, 0.7)},
+            intervals={"own": (0.2, 0.6), "delta": (0.3, 0.7)},
             splits=np.array([0.1, 0.3]),
         )
         for emotion in ("anger", "gratitude")
@@ -75,8 +75,12 @@ def plant_steering(
 
 
 def plant_ablations(results: Path) -> SavedCause:
-    """MLP 1 removes most of the distance, half of it directly; two heads change nothing."""
+    """MLP 1 removes most of the distance, half of it directly; two heads change nothing.
+
+    Without MLP 0 the distance changes more, as the model is broken.
+    """
     rows = [
+        ("mlp", 0, "", -9.0, -1.0),
         ("mlp", 1, "", -2.0, -1.0),
         ("direction", 1, "", -1.0, -1.0),
         ("head", 0, "0", 0.0, 0.0),
@@ -111,7 +115,7 @@ def plant_ablations(results: Path) -> SavedCause:
                 "direct": direct,
                 "repair": total - direct,
                 "log_prob": -0.1,
-                "log_prob_neutral": 0.0,
+                "log_prob_neutral": -3.0 if (part, layer) == ("mlp", 0) else 0.0,
                 "log_odds": total / 4,
                 "log_odds_neutral": 0.25,
                 "tied": part == "head",

@@ -60,6 +60,16 @@ def test_what_changes_neutral_text_as_much_is_not_causal() -> None:
     assert row["verdict"] == "nothing"
 
 
+def test_what_an_interval_does_not_hold_away_from_zero_is_not_causal() -> None:
+    rng = np.random.default_rng(1)
+    plain = cell(rng, layer=0, anger=30.0)
+    for ends, word in (((10.0, 50.0), "causal"), ((-1.0, 50.0), "nothing")):
+        for name in ("own", "delta"):
+            intervals = {"own": (10.0, 50.0), "delta": (10.0, 50.0), name: ends}
+            (row,) = rows([dataclasses.replace(plain, intervals=intervals)])
+            assert row["verdict"] == word
+
+
 def test_an_effect_is_specific_only_where_both_differences_are_beyond_exchanged_emotions() -> None:
     rng = np.random.default_rng(2)
     plain = cell(rng, layer=0, anger=30.0, apology=25.0)

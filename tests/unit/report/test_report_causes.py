@@ -14,15 +14,14 @@ from tests.support.planted_causes import LATER, plant_ablations, plant_steering
     [
         (
             "en",
-            "layer 1, dose 1: +0.500 [\N{MINUS SIGN}0.200, +0.600] nats a token for sentences of "
-            "the emotion",
-            "taking MLP 1 out (mean) changes this most, by \N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, "
+            "layer 1, dose 1: +0.500 [+0.200, +0.600] nats a token for sentences of the emotion",
+            "excludes 0 is that of MLP 1: \N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, "
             "\N{MINUS SIGN}1.9], of which \N{MINUS SIGN}1 is direct",
         ),
         (
             "ja",
-            "第1層、強さ1: この感情の文は1トークンあたり+0.500 [\N{MINUS SIGN}0.200, +0.600] nat",
-            "変化は\N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, \N{MINUS SIGN}1.9]",
+            "第1層、強さ1: この感情の文は1トークンあたり+0.500 [+0.200, +0.600] nat",
+            "MLP 1を除いた場合（mean）の\N{MINUS SIGN}2 [\N{MINUS SIGN}2.1, \N{MINUS SIGN}1.9]",
         ),
     ],
 )
@@ -39,18 +38,32 @@ def test_the_section_says_verdicts_and_draws_doses_and_parts(
     assert "ablations-1.svg" in text
     for said in {
         "en": (
+            "causal in 1 of 4 cells",
+            "larger than with each of 2 other splits of the scenarios",
+            "without them and the model is broken: 1.",
             "specific to the emotion",
             "+0.100 for its own sentences under directions of other emotions",
             "“I am so angry.” before the text changes sentences of the emotion by +0.700 nats a "
             "token, and neutral sentences before it by +0.600",
         ),
         "ja": (
+            "4個の組（感情×層×対照のある強さ）のうち1個",
             "この感情に特異的です",
             "他の感情の方向を加えるとこの感情の文は+0.100",
             "+0.700 nat変化し、中立の文を前に置くと+0.600",
         ),
     }[lang]:
         assert said in text
+
+
+def test_the_commands_of_what_is_shown_make_it_again(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+    plant_steering(tmp_path)
+    plant_ablations(tmp_path)
+    text = make_report(tmp_path, form="md").path.read_text()
+    assert "emoact steer --model gpt2 --emotion=anger --emotion=gratitude --layer=0" in text
+    assert "emoact ablate --model gpt2 --emotion anger --layer 2 --part=direction" in text
+    assert str(tmp_path) not in text
 
 
 def test_a_result_of_an_earlier_version_is_shown_with_the_columns_that_it_lacks(

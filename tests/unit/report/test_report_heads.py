@@ -12,13 +12,15 @@ from tests.support.planted_heads import plant_heads, plant_lens
 @pytest.mark.parametrize(
     ("lang", "said"),
     [
-        ("en", "heads add 60 % of the norm and MLPs 35 %; 1 of 7 components"),
-        ("ja", "headの寄与はノルムの60%、MLPの寄与は35%です。7個の構成要素のうち1個"),
+        (
+            "en",
+            "heads add 1.20 (relabelled prompts 0.0800) and MLPs 0.700 (0.0400); 1 of 7 components "
+            "add more",
+        ),
+        ("ja", "headの寄与は1.20（ラベル置換では0.0800）"),
     ],
 )
-def test_the_section_says_shares_and_draws_the_largest(
-    tmp_path: Path, lang: str, said: str
-) -> None:
+def test_the_section_says_sums_and_draws_the_largest(tmp_path: Path, lang: str, said: str) -> None:
     plant_grid(tmp_path, ["gpt2"], n_samples=3)
     plant_heads(tmp_path)
     plant_heads(tmp_path, "anger", model="gone")

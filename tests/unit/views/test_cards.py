@@ -72,7 +72,10 @@ def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
     components = [
         {**component, "component": "head", "head": 2, "contrast": 3.0, "p": 0.01},
         {**component, "component": "mlp", "head": None, "contrast": 1.0, "p": 0.5},
+        # Relabelled prompts give more: this is no sign that it writes the direction.
+        {**component, "component": "mlp", "layer": 0, "head": None, "contrast": 0.0, "p": 0.01},
     ]
+    components[2]["chance"] = 2.0
     target = {"site": "resid_pre", "layer": 2, "pooling": "last"}
     one = saved(
         "heads",
@@ -84,9 +87,12 @@ def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
     )
     source = heads.Heads(saved=(one,))
     (card,) = cards.of_heads(source, {"result": heads.label(one)})
-    assert (card.title, card.verdict) == ("anger", "1 of 2 components")
-    assert "norm 4.00: heads add 75 %, MLPs 25 %, embedding and biases 0 %" in card.lines[0]
-    assert card.lines[1] == "Beyond relabelled prompts, most of all head 1.2 (75 % [0 %, 25 %])."
+    assert (card.title, card.verdict) == ("anger", "1 of 3 components")
+    assert "norm 4.00: heads add 3.00 (relabelled prompts 0), MLPs 1.00 (2.00)" in card.lines[0]
+    assert (
+        card.lines[1] == "Significantly more than relabelled prompts add head 1.2 3.00 [0, 1.00]."
+    )
+    assert card.lines[2] == "1 component adds less."
 
 
 def test_a_card_of_steering_has_the_verdict_of_the_smallest_p_value() -> None:
