@@ -237,7 +237,10 @@ def _coverage(pool: Pool, n: int) -> Section:
     )
     rows = list[tuple[Row, Row]]()
     matched = (
-        ("matched", name, size, e) for name in EFFECTS for size in (25, 50) for e in EFFECTS[name]
+        ("matched", name, size, e)
+        for name in EFFECTS
+        for size in (12, 25, 50)
+        for e in EFFECTS[name]
     )
     unmatched = (
         (layout, name, 0, e) for layout in LAYOUTS[1:] for name in EFFECTS for e in EFFECTS[name]

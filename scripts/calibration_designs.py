@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from emoact.stats.comparable import Configuration
-from emoact.stats.design import Design, design_of
+from emoact.stats.design import Design, contrast_against, design_of
 from emoact.stats.directions.contrast import make_contrast
 from emoact.stats.directions.separation import held_out_scores, measure_separation
 from emoact.stats.directions.strength import measure_strength
@@ -18,6 +18,7 @@ from emoact.stats.features import Controls, PromptInfo, UnitFeatures
 from emoact.stats.full import analyse_grid
 from emoact.stats.null.permutation import permuted_statistics
 from emoact.stats.null.significance import judge_families
+from emoact.stats.null.splits import scenario_folds
 from emoact.stats.probes.grid import scatter_ratio
 from emoact.stats.probes.headline import NOISY, WORDS
 from emoact.stats.products import share_vectors
@@ -219,14 +220,14 @@ def covered(
     direction = np.random.default_rng(1).standard_normal(WIDTH)
     delta = (effect * direction / np.linalg.norm(direction)) @ spread
     vectors[design.label_of == 0] += delta
-    contrast = make_contrast(design, EMOTIONS[0], SETTINGS)
+    contrast, folds = contrast_against(design, EMOTIONS[0], "neutral"), scenario_folds(design)
     shared = share_vectors(design, vectors)
-    strength = measure_strength(shared, design, contrast.weights)
-    scores = held_out_scores(design, shared.vectors, contrast.weights, contrast.folds)
-    found = measure_separation(scores, shared.vectors, design, contrast.weights, contrast.folds)
+    strength = measure_strength(shared, design, contrast)
+    scores = held_out_scores(design, shared.vectors, contrast, folds)
+    found = measure_separation(scores, shared.vectors, design, contrast, folds)
     here, there, along = [], [], []
-    for fold in np.unique(contrast.folds):
-        kept = contrast.folds != fold
+    for fold in np.unique(folds):
+        kept = folds != fold
         emotion, neutral = design.label_of == 0, design.label_of == design.index("neutral")
         mean_e, mean_n = (vectors[kept & side, 0].mean(axis=0) for side in (emotion, neutral))
         unit = (mean_e - mean_n) / np.linalg.norm(mean_e - mean_n)

@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 6
+METHOD_VERSION = 7
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -38,6 +38,7 @@ new column or table does not raise it: their names are part of the id.
 6: no cross-validated cosine of squares that are not clear of 0; no words_suffice of a probe that
    calls most prompts one class, and no beyond_words beside such a control; intervals of
    the AUROC from those of d'.
+7: intervals of d' and AUROC narrower where 0 is excluded; none below 10 degrees of freedom.
 """
 
 _DIGITS = 20

@@ -8,7 +8,7 @@ from typing import Any
 
 from emoact import sites as known
 from emoact.numbers import listed, plural, significant
-from emoact.stats.probes.accuracy import MARGIN
+from emoact.stats.probes.accuracy import MARGIN, MIN_UNITS
 from emoact.stats.result import AnalysisResult
 
 TRANSFER = "explicit_to_implicit"
@@ -79,7 +79,8 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
 
 def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor: float) -> str:
     apart = [row for row in rows if row["significant"]]
-    not_apart = [row for row in rows if not row["significant"]]
+    few = [row for row in rows if not row["significant"] and _cannot_be_significant(row)]
+    not_apart = [row for row in rows if not row["significant"] and not _cannot_be_significant(row)]
 
     def each(some: Sequence[Row]) -> str:
         return listed(
@@ -97,10 +98,18 @@ def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor
         verb = "is" if len(not_apart) == 1 else "are"
         # With few scenarios no permutation can give a small p, for any classes.
         parts.append(f"{each(not_apart)} {verb} not shown to differ from {reference}")
+    if few:
+        parts.append(
+            f"no data of so few scenarios can show a difference from {reference} of {each(few)}"
+        )
     return (
         f"{'; '.join(parts)}, by permutation over all layers of {listed(sites)}, Holm over "
         "emotions and models."
     )
+
+
+def _cannot_be_significant(row: Row) -> bool:
+    return bool(row["verdict"] == "undecided" and row.get("n_scenarios", 0) >= MIN_UNITS)
 
 
 def probe_sentences(

@@ -64,6 +64,8 @@ def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> C
             f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
             f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}; its 95 % "
             f"interval lies below 1 at {below} and above 0 at {above} of them."
+            + cosines.too_large(rows)
+            * f" {cosines.SELECTED}."
         )
     else:
         lines.append(

@@ -54,15 +54,28 @@ TERMS = {
     "cross-validated": "every product is one of two different scenarios, so that neither shared "
     "noise nor shared neutral inflates it. Shown only at layers where both directions are "
     "significant, both squares are more than 1.96 standard errors above 0 (Fieller 1954) and its "
-    "own standard error is at most .5: a cosine of two weak directions is selected noise, and "
-    "where it is seldom shown it is still too large, by .2 to .5 in planted data. Noise may carry "
-    "it beyond 1: a cross at 1, the value in the table. The band is "
+    "own standard error is at most .5: a cosine of two weak directions is selected noise. Noise "
+    "may carry it beyond 1: a cross at 1, the value in the table. The band is "
     "± 1.96 jackknife standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
     "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
     "top 3 dimensions": r"share of $\sum_i |a_i b_i|$ that the three largest terms carry; rogue "
     "dimensions ([Timkey & van Schijndel 2109.04404](https://arxiv.org/abs/2109.04404)).",
 }
+
+
+SELDOM = 0.25
+"""Share of layers with a cosine up to which those that are shown may be too large."""
+
+SELECTED = (
+    "Where at most a quarter of the layers show a cosine, chance may have chosen them: those of "
+    "weak directions are then too large, by .1 to .4 in planted data"
+)
+
+
+def too_large(rows: pd.DataFrame) -> bool:
+    """True where so few layers of a pair pass the rule that chance may have chosen them."""
+    return bool(rows["cv_cosine"].notna().mean() <= SELDOM)
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -242,7 +255,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
 
 def cosine_sentence(distances: pd.DataFrame) -> str:
     """The cross-validated cosines of every pair over the layers at which they are shown."""
-    parts = []
+    parts, selected = [], []
     for (a, b), rows in distances.groupby(["emotion_a", "emotion_b"], sort=False):
         finite = rows["cv_cosine"].dropna()
         one, other = emotion_order([a, b])
@@ -252,6 +265,7 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
                 f"({two(finite.min())} to {two(finite.max())}, {len(finite)} of "
                 f"{plural(len(rows), 'layer')})"
             )
+            selected += [f"{md(one)}–{md(other)}"] * too_large(rows)
     if not parts:
         return (
             "No cross-validated cosine is shown: it needs a layer at which the directions of both "
@@ -260,6 +274,8 @@ def cosine_sentence(distances: pd.DataFrame) -> str:
     return (
         f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))} at layers "
         f"where both directions are significant and clear of 0, median and range: {listed(parts)}."
+        + bool(selected)
+        * f" {SELECTED}: {listed(selected)}."
     )
 
 

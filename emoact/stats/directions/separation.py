@@ -99,12 +99,13 @@ def measure_separation(
     Each scenario has an influence on d' through either; the sum of the squares of both together is
     the jackknife's variance. Noise of a scenario in testing meets noise of another in training. The
     jackknife counts such products twice, which is all of it where classes do not differ, so that
-    they are taken off (Efron & Stein 1981). At least half of the jackknife's variance stays, and
-    that of the tested prompts alone. The variance is that at the ends of the interval: it grows
-    with d', and an interval with the variance at the estimate misses on one side. Degrees of
-    freedom are those of Welch and Satterthwaite. The interval of the AUROC is that of d' on the
-    normal curve, moved to the AUROC, and as much wider as its placements (DeLong et al. 1988)
-    scatter more than those of normal scores with this AUROC.
+    they are taken off (Efron & Stein 1981), down to the variance of the tested prompts alone. With
+    half of the jackknife's variance 0 is tried too: where that does not exclude it, the interval
+    reaches there. The variance is that at the ends of the interval: it grows with d', and an
+    interval with the variance at the estimate misses on one side. Degrees of freedom are those of
+    Welch and Satterthwaite. The interval of the AUROC is that of d' on the normal curve, moved to
+    the AUROC, and as much wider as its placements (DeLong et al. 1988) scatter more than those of
+    normal scores with this AUROC.
     """
     n_layers = len(scores)
     d_prime, auroc = np.full(n_layers, np.nan), np.full(n_layers, np.nan)
@@ -171,17 +172,19 @@ def _measure_layer(
     on_tested = covariance(tested, tested)
     jackknife = covariance(tested + trained, tested + trained)
     products = _variance_of_products(met.sum(axis=0), scenarios, folds[used])
-    variance = max(jackknife - products, jackknife / 2, on_tested)
+    variance = max(jackknife - products, on_tested)
     influence = np.bincount(scenarios, tested + trained, design.n_scenarios)
     ends = float(interval_quantile(influence, sides_of(design, contrast))) * np.array([-1.0, 1.0])
     fixed, rising = side * centred / sd / size, spread / (4 * pooled) / size
-    interval[0] = _ends_of_d_prime(
-        d_prime,
-        ends,
-        covariance(fixed, fixed) + variance - on_tested,
-        covariance(fixed, rising),
-        covariance(rising, rising),
+    own, shared = covariance(fixed, fixed) - on_tested, covariance(fixed, rising)
+    interval[0], wide = (
+        _ends_of_d_prime(d_prime, ends, own + each, shared, covariance(rising, rising))
+        for each in (variance, max(variance, jackknife / 2))
     )
+    # Of classes that do not differ the estimate is no normal one, and needs more than its variance.
+    near = 0 if d_prime > 0 else 1
+    if wide[0] <= 0 <= wide[1]:
+        interval[0, near] = wide[near]
     if max(auroc, 1 - auroc) > _NEARLY_APART:
         # Almost no pair of prompts is out of order, so that their order has no variance to measure.
         interval[1] = norm.cdf(interval[0] / np.sqrt(2))

@@ -12,6 +12,7 @@ from emoact.schema import Finding
 from emoact.stats.across.shared import differing_texts
 from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
+from emoact.stats.null.uncertainty import LEAST_FREEDOM
 from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.stats.settings import AnalysisSettings
 
@@ -46,12 +47,15 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
             "all prompts belong to one scenario, so that nothing can be held out; only plain "
             "directions and norms have a value",
         )
-    elif design.n_scenarios < MIN_UNITS:
+    elif design.n_scenarios <= LEAST_FREEDOM:
+        no_verdict = f"; with fewer than {MIN_UNITS} held-out ones there is no verdict on words"
         yield _warning(
             "few_scenarios",
             model.model,
-            f"there are {design.n_scenarios} {design.unit}s; with fewer than {MIN_UNITS} held-out "
-            "ones there is no verdict on words, and intervals are rough",
+            f"there are {design.n_scenarios} {design.unit}s; strength, d′ and AUROC have no "
+            f"interval with fewer than {LEAST_FREEDOM + 1}, and other intervals are rough"
+            + no_verdict
+            * (design.n_scenarios < MIN_UNITS),
         )
     for label, scenarios in zip(design.labels, (design.counts > 0).sum(axis=1), strict=True):
         if scenarios == 1 and design.n_scenarios > 1:
@@ -155,6 +159,15 @@ def _on_emotion(figures: EmotionFigures) -> Iterator[Finding]:
             where,
             f"{figures.site}: the direction is zero at layer {layers}, so that it has no "
             "cosine there",
+        )
+    judged = figures.judged
+    if judged and judged.significance.least > judged.alpha and judged.columns.start == 0:
+        yield _warning(
+            "cannot_be_significant",
+            where,
+            "with so few scenarios or relabellings, and as many emotions and models, no data can "
+            f"have a p_holm below {significant(min(judged.significance.least, 1.0), 2)}: that an "
+            "emotion is not shown to differ says nothing",
         )
     contrast = figures.contrast
     sizes = figures.n_prompts(contrast.emotion), figures.n_prompts(*contrast.reference)

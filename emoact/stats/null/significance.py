@@ -25,11 +25,14 @@ class Significance:
         p_holm: The emotion anywhere: Holm-adjusted p-value of the whole.
         p_strong: This layer of this emotion: p-value of every column, adjusted for all columns of
             all families.
+        least: Smallest p_holm that any data could have without other significant families: few
+            scenarios have few relabellings, of which some give the same classes again.
     """
 
     test: PermutationTest
     columns: Mapping[SiteName, slice]
     p_holm: float
+    least: float
     p_strong: Float64[np.ndarray, " column"]
 
     def at(self, site: SiteName) -> Float64[np.ndarray, " layer"]:
@@ -73,25 +76,32 @@ def judge_families(
     families: with Holm's shrinking factor, a real layer in each of the other families would make a
     layer without an effect significant too often.
     """
-    tests = [
-        max_statistic_test(np.concatenate(list(family.values()), axis=1)) for family in families
-    ]
+    joined = [np.concatenate(list(family.values()), axis=1) for family in families]
+    tests = [max_statistic_test(statistics) for statistics in joined]
     adjusted = adjust(np.array([test.p_family for test in tests]))
     found = []
-    for family, test, p_holm in zip(families, tests, adjusted, strict=True):
+    for family, statistics, test, p_holm in zip(families, joined, tests, adjusted, strict=True):
         columns, start = {}, 0
-        for site, statistics in family.items():
-            columns[site] = slice(start, start + statistics.shape[1])
-            start += statistics.shape[1]
+        for site, own in family.items():
+            columns[site] = slice(start, start + own.shape[1])
+            start += own.shape[1]
         found.append(
             Significance(
                 test=test,
                 columns=columns,
                 p_holm=float(p_holm),
+                least=_least_p(statistics) * len(families),
                 p_strong=np.minimum(test.p_max * len(families), 1.0),
             )
         )
     return found
+
+
+def _least_p(statistics: Float[np.ndarray, "draw layer"]) -> float:
+    """p-value of the largest statistic there can be, from draws that tie with row 0."""
+    varied = statistics[:, np.ptp(statistics, axis=0) > 0]
+    ties = np.isclose(varied[1:], varied[0], rtol=1e-9, atol=0.0).all(axis=1) & (varied.size > 0)
+    return float((1 + ties.sum()) / len(statistics))
 
 
 def _of_test(name: str) -> Any:

@@ -7,6 +7,10 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 
+LEAST_FREEDOM = 10
+"""Degrees of freedom below which there is no interval: the variance itself is then too uncertain.
+"""
+
 _AT_ONCE = 1 << 20
 """Counts that are drawn at once."""
 
@@ -69,16 +73,17 @@ def small_sample_interval(
 def share_interval(
     interval: Float[np.ndarray, "2 *rest"], n: int | Int[np.ndarray, "*rest"]
 ) -> Float64[np.ndarray, "2 *rest"]:
-    """An interval of a share, with exact ends where all draws are right, or all wrong.
+    """An interval of a share that reaches at least to the exact ends of n right or wrong scenarios.
 
-    Such draws have no width. The lower end is then the share that gives n right scenarios in 2.5 %
-    of data sets, the upper end likewise.
+    Draws that are all right have no width: the lower end is then the share that gives n right
+    scenarios in 2.5 % of data sets. No result that is worse may have a higher one. The upper end
+    likewise.
 
     Source: Clopper & Pearson 1934.
     """
     low, high = interval
     rare = 0.025 ** (1 / np.maximum(n, 1))
-    return np.stack([np.where(low == 1, rare, low), np.where(high == 0, 1 - rare, high)])
+    return np.stack([np.minimum(low, rare), np.maximum(high, 1 - rare)])
 
 
 def finite_mean(values: Float[np.ndarray, "draw *rest"]) -> Float64[np.ndarray, "*rest"]:
@@ -119,6 +124,9 @@ def interval_quantile(
 ) -> Float64[np.ndarray, "*rest"]:
     """97.5 % quantile of t, with the degrees of freedom of variances that are summed.
 
+    NaN below `LEAST_FREEDOM`: of 8 scenarios 97 to 99 % of intervals hold d', and up to 99.8 % the
+    AUROC.
+
     Scenarios that hold both sides of a contrast, and those that hold one only, are drawn from
     groups with variances of their own. Where one group has almost all of the variance, its number
     counts: 12 wide prompts against 48 narrow ones are hardly more than 12. With matched scenarios
@@ -140,7 +148,7 @@ def interval_quantile(
             spent += variance**2 / max(group.sum() - 1, 1)
     most = max(int(sides.any(axis=0).sum()) - 1, 1)
     freedom = np.divide(total**2, spent, out=np.full(total.shape, float(most)), where=spent > 0)
-    return np.asarray(t.ppf(0.975, freedom))
+    return np.where(freedom > LEAST_FREEDOM - 1e-9, t.ppf(0.975, freedom), np.nan)
 
 
 def sides_of(

@@ -273,6 +273,7 @@ def detectable_gain(comparisons: Sequence[Comparison], n_scenarios: int, alpha: 
 def judge(
     *,
     n_scenarios: int,
+    testable: bool,
     separated: bool,
     p_beyond: float,
     p_words: float,
@@ -282,12 +283,13 @@ def judge(
 
     Args:
         n_scenarios: Held-out scenarios.
+        testable: Some data of so many scenarios could have been significant.
         separated: The classes differ by the permutation test, and the probe is above chance.
         p_beyond: Of `p_beyond`, corrected for all verdicts of the analysis; NaN without controls.
         p_words: Of `p_words`, corrected likewise.
         alpha: Largest accepted chance that any of the verdicts of the analysis is wrong.
     """
-    if n_scenarios < MIN_UNITS:
+    if n_scenarios < MIN_UNITS or not testable:
         return "undecided"
     if not separated:
         return "no_separation"

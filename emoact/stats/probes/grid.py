@@ -28,7 +28,6 @@ from emoact.stats.probes.probes import (
     Question,
     band,
     correctness,
-    fold_splits,
     labelled_decisions,
     layer_decisions,
 )
@@ -129,23 +128,27 @@ def probe_emotion(
             for kind in PROBE_KINDS
             if kind in settings.probes and (kind != "logistic" or everywhere)
         ]
+        asked = layer in layers and not question.many
+        labellings = contrast.relabelled[: 1 + asked * settings.n_shuffles]
         found = {
             evaluation: correctness(
-                layer_decisions(features[:, layer], question.is_emotion, splits, kinds),
-                question.is_emotion,
+                labelled_decisions(
+                    features[:, layer],
+                    labellings if evaluation == CROSS_VALIDATED else labellings[:1],
+                    splits,
+                    kinds,
+                    later=headline,
+                ),
+                labellings[:, None] if evaluation == CROSS_VALIDATED else question.is_emotion,
             )
             for evaluation, splits in question.splits.items()
         }
         for number, kind in enumerate(kinds):
             for evaluation, own in found.items():
                 rows.append((layer, kind, evaluation))
-                every.append(own[number])
-                asked = kind == headline and layer in layers and evaluation == CROSS_VALIDATED
-                shuffled.append(
-                    _shuffled(features[:, layer], kind, contrast, settings.n_shuffles)
-                    if asked and not question.many
-                    else np.nan
-                )
+                every.append(own[0, number])
+                others = own[1:, number, contrast.used] if kind == headline else own[1:1]
+                shuffled.append(float(others.mean()) if others.size else np.nan)
     correct = np.stack(every)
     accuracies = measure_accuracies(correct, question.is_emotion, model.design, contrast.draws)
 
@@ -241,13 +244,6 @@ def scatter_ratio(
         if np.isfinite(ratio).any():
             by_layer.append(np.median(ratio[np.isfinite(ratio)]))
     return float(np.median(by_layer)) if by_layer else np.nan
-
-
-def _shuffled(values: np.ndarray, kind: ProbeKind, contrast: Contrast, n_shuffles: int) -> float:
-    labellings = contrast.relabelled[1 : 1 + n_shuffles]
-    splits = fold_splits(contrast.used, contrast.folds)
-    decisions = labelled_decisions(values, labellings, splits, [kind])[:, 0]
-    return float(correctness(decisions, labellings)[:, contrast.used].mean())
 
 
 _probes = Columns("probes")

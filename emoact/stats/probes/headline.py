@@ -103,6 +103,7 @@ class Headline:
         too_easy = self.noisy_controls or bool(set(moved) & set(WORDS))
         return judge(
             n_scenarios=self.median.n_scenarios,
+            testable=self.significant or self.significance.least <= self.alpha,
             separated=self.significant and self.p_chance <= self.alpha,
             p_beyond=math.nan if too_easy else self.p_beyond,
             p_words=math.nan if "probe" in moved else self.p_words,
@@ -111,11 +112,11 @@ class Headline:
 
     @property
     def detectable(self) -> float:
-        """Smallest gain that is shown in 80 % of such data sets, over the known comparisons."""
-        known = [each for each in self.comparisons.values() if math.isfinite(each.se)]
-        if not known:
+        """Smallest gain that is shown in 80 % of such data sets; NaN where none can be shown."""
+        if self.one_sided or self.noisy_controls or not math.isfinite(self.p_beyond):
             return math.nan
         level = self.alpha / self.n_verdicts
+        known = tuple(self.comparisons.values())
         return detectable_gain(known, self.median.n_scenarios, level)
 
     @property

@@ -118,7 +118,8 @@ MEASURES = (
     _headline(
         "detectable",
         "True gain in balanced accuracy over all three that is shown in at most 80 % of such data "
-        "sets at alpha over the number of verdicts, the strictest level of Holm",
+        "sets at alpha over the number of verdicts, the strictest level of Holm; blank where a "
+        "control is missing or noisy or a classifier one-sided, which more scenarios do not change",
         formula="(t + 0.84) se, se the largest of the three",
     ),
     _headline(

@@ -14,7 +14,7 @@ PENALTY_C = 1.0
 Decide = Callable[[Bool[np.ndarray, " train"]], Float64[np.ndarray, " test"]]
 """From the classes of the training prompts to decision values of the tested ones."""
 
-_FEW = 200
+_FEW = 500
 """Training prompts up to which the fit by prompts is faster than that by features."""
 _MAX_STEPS = 100
 _NEAR = 1e-5

@@ -43,6 +43,7 @@ class EmotionPair:
         statistic: Of the permutation test at these layers; row 0 is as labelled.
         p_holm: `p_chance` corrected for all pairs of the analysis; NaN before.
         p_permutation: Of the difference of means over layers and sites, corrected likewise.
+        least: Smallest `p_permutation` that any data could have.
     """
 
     model: str
@@ -57,6 +58,7 @@ class EmotionPair:
     alpha: float
     p_holm: float = math.nan
     p_permutation: float = math.nan
+    least: float = 0.0
 
     @property
     def p_chance(self) -> float:
@@ -69,6 +71,8 @@ class EmotionPair:
         if self.median.n_scenarios < MIN_UNITS or not math.isfinite(self.p_permutation):
             return "undecided"
         apart = max(self.p_holm, self.p_permutation) <= self.alpha
+        if self.p_permutation > self.alpha < self.least:
+            return "undecided"
         return "separated" if apart else "no_separation"
 
 
@@ -141,8 +145,9 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
             "emotion_b": pair.emotions[1],
             "evaluation": pair.evaluation,
         }
+        test = tests[pair.model, pair.emotions]
         source = dataclasses.replace(
-            pair, p_holm=float(p_holm), p_permutation=tests[pair.model, pair.emotions].p_holm
+            pair, p_holm=float(p_holm), p_permutation=test.p_holm, least=test.least
         )
         yield Cell(table="pairs", ids=ids, source=source)
 

@@ -91,8 +91,13 @@ def labelled_decisions(
     labellings: Bool[np.ndarray, "labelling prompt"],
     splits: Sequence[Split],
     kinds: Sequence[ProbeKind],
+    *,
+    later: ProbeKind | None = None,
 ) -> Float64[np.ndarray, "labelling kind prompt"]:
-    """The same for several labellings of the prompts, which share what no label changes."""
+    """The same for several labellings of the prompts, which share what no label changes.
+
+    Labellings after the first are those of one kind of probe alone where `later` names it.
+    """
     decisions = np.full((len(labellings), len(kinds), len(values)), np.nan)
     for train, test in splits:
         both = labellings[:, train].any(axis=1) & ~labellings[:, train].all(axis=1)
@@ -100,7 +105,8 @@ def labelled_decisions(
             here, there = standardised(values[train], values[test])
             for number, kind in enumerate(kinds):
                 decide = DECIDERS[kind](here, there)
-                for row in np.flatnonzero(both):
+                rows = np.flatnonzero(both)
+                for row in rows if later in (None, kind) else rows[rows == 0]:
                     decisions[row, number, test] = decide(labellings[row, train])
     return decisions
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emoact.analysis.sentences import sentences_of
 from emoact.decode import decode, encode
 from emoact.errors import CancelledError, RequestError
 from emoact.sites import SiteName
@@ -241,6 +242,17 @@ def test_few_prompts_are_named_and_give_no_verdict_on_words(scenarios: bool) -> 
     assert [message.partition(";")[0] for message in messages] == [f"there are {max(n, 3)} {unit}"]
     assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
     assert not {row.verdict for row in rows(found, "pairs")} - {"undecided"}
+
+
+@pytest.mark.parametrize("n", [6, 8])
+def test_what_no_data_of_so_few_scenarios_could_show_is_undecided(n: int) -> None:
+    """Of 6 scenarios there are 32 relabellings: two emotions cannot have a p below .06."""
+    units = make_grid({"m0": {"n": n, "sites": ("resid_pre",)}})
+    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    rows_of_all = [row for row in rows(found, "headline") if row.evaluation == "cross_validated"]
+    assert {row.verdict == "undecided" for row in rows_of_all} == {n == 6}
+    named = "cannot_be_significant" in {each.code for each in found.findings}
+    assert named == ("no data of so few" in sentences_of(found)["m0"]) == (n == 6)
 
 
 def test_scenarios_of_explicit_and_implicit_prompts_are_named() -> None:

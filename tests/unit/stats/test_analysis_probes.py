@@ -375,11 +375,13 @@ def test_detectable_gain_is_shown_in_eighty_percent_of_data_sets() -> None:
         ({"p_beyond": np.nan, "p_words": np.nan}, "inconclusive"),
         ({"p_beyond": 0.01, "separated": False}, "no_separation"),
         ({"p_beyond": 0.01, "n_scenarios": 5}, "undecided"),
+        ({"testable": False, "separated": False}, "undecided"),
     ],
 )
 def test_verdict_follows_the_p_values(changed: dict[str, Any], verdict: str) -> None:
     asked: dict[str, Any] = {
         "n_scenarios": 6,
+        "testable": True,
         "separated": True,
         "p_beyond": 0.3,
         "p_words": 0.3,

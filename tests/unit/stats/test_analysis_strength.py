@@ -156,6 +156,8 @@ def test_quantile_of_unmatched_classes_has_the_degrees_of_freedom_of_welch() -> 
     assert interval_quantile(influence, sides) == pytest.approx(stats.t.ppf(0.975, welch))
     matched = np.ones((2, 60), dtype=bool)
     assert interval_quantile(influence, matched) == pytest.approx(stats.t.ppf(0.975, 59))
+    assert np.isfinite(interval_quantile(influence[:11], matched[:, :11]))
+    assert np.isnan(interval_quantile(influence[:10], matched[:, :10]))
 
 
 def test_bootstrap_draws_as_many_scenarios_as_there_are() -> None:
@@ -178,6 +180,9 @@ def test_share_that_is_always_right_has_the_exact_lower_end(n: int) -> None:
     assert (low, high) == (pytest.approx(exact.low), exact.high)
     none = small_sample_interval(np.zeros((200, 1)), n)[:, 0]
     assert none[1] == pytest.approx(1 - exact.low)
+    # A worse result has no higher lower end.
+    once_wrong = small_sample_interval(np.where(np.arange(200) % 3, 1.0, 0.99)[:, None], n)
+    assert once_wrong[0, 0] <= low
 
 
 def test_interval_of_few_scenarios_covers_the_mean_as_often_as_that_of_t() -> None:
