@@ -185,24 +185,16 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
     """
     root = ResultsRoot(results)
     shards = shards_of(root.runs, run_id)
-    for shard in shards:
-        if look(shard).active:
-            raise RequestError(
-                f"shard {shard.run_id!r} is {look(shard).state}; a run at work cannot be deleted",
-                remedy=f"`emoact runs cancel {run_id}` first.",
-            )
     if shards:
+        for shard in shards:
+            _check_ended(shard, run_id)
         for shard in shards:
             delete(results, shard.run_id)
         return
     directory = find_run(results, run_id)
     try:
         with one_at_a_time(root.runs):
-            if look(directory).active:
-                raise RequestError(
-                    f"run {run_id!r} is {look(directory).state}; a run at work cannot be deleted",
-                    remedy=f"`emoact runs cancel {run_id}` first.",
-                )
+            _check_ended(directory, run_id)
             lock = _take(directory)
             try:
                 # Moved first: it is gone at once, and what a kill leaves is removed by the next.
@@ -215,6 +207,15 @@ def delete(results: str | os.PathLike[str], run_id: str) -> None:
             remove_left_behind(root.activations)
     except OSError as error:
         raise write_error(error, path=directory.path) from error
+
+
+def _check_ended(directory: RunDirectory, asked: str) -> None:
+    state = look(directory)
+    if state.active:
+        raise RequestError(
+            f"run {directory.run_id!r} is {state.state}; a run at work cannot be deleted",
+            remedy=f"`emoact runs cancel {asked}` first.",
+        )
 
 
 def _executor(config: AnyConfig | None, capability: Capability) -> Executor:

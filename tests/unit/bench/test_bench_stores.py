@@ -1,11 +1,14 @@
-"""Size and error of every store, on planted units."""
+"""Size and error of every store on planted units, and clicks without a browser."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from emoact.bench.clicks import click_times
 from emoact.cli import main
+from emoact.errors import RequestError
 from emoact.store.protocol import STORES
 from tests.support.planted_scenarios import plant_scenarios
 
@@ -29,3 +32,11 @@ def test_every_store_and_precision_is_measured(
 
 def test_without_files_it_is_a_wrong_request(tmp_path: Path) -> None:
     assert main(["bench", "--store", "--results", str(tmp_path)]) == 2
+
+
+def test_clicks_are_refused_without_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(RequestError, match="there is none"):
+        click_times(tmp_path)
