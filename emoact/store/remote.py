@@ -22,6 +22,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ from emoact.store.layout import ResultsRoot, is_id
 from emoact.store.manifest import ManifestEntry
 
 _MARK = "remote.json"
+_BUCKET = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _COPIES = "results"
 _STAMP = "emoact.json"
 _BLOCK = 1 << 23
@@ -69,7 +71,10 @@ def local_copy(url: str) -> str:
     """
     protocol, _, place = url.partition("://")
     place = place.strip("/")
-    if protocol not in _EXTRAS or not place or ".." in place.split("/"):
+    bucket, *folders = place.split("/")
+    # No key and secret either, which would be written down.
+    plain = _BUCKET.fullmatch(bucket) and place.isprintable() and not {"", ".", ".."} & {*folders}
+    if protocol not in _EXTRAS or not plain:
         raise RequestError(
             f"{url!r:.200} is no results folder on object storage; s3://BUCKET/FOLDER and "
             "gs://BUCKET/FOLDER are"

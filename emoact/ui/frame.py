@@ -15,8 +15,9 @@ from emoact.errors import EmoactError
 from emoact.numbers import some
 from emoact.store.layout import ResultsRoot
 from emoact.store.remote import remote_of
+from emoact.ui.boxes import error_box
 from emoact.ui.chart import measure_width
-from emoact.ui.folders import pick_folder, results_folder
+from emoact.ui.folders import known_folders, pick_folder, results_folder
 from emoact.views.text import md
 from emoact.views.theme import INK
 
@@ -166,6 +167,12 @@ _ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 
 
 def _show_folders() -> None:
+    try:
+        for folder in known_folders():
+            ResultsRoot(folder)
+    except EmoactError as error:
+        error_box(error, title="The dashboard was started with a results folder that is none")
+        st.stop()
     with st.sidebar:
         pick_folder()
         problem = _brought(results_folder())

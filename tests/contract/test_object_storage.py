@@ -23,7 +23,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.reporter import RunReporter
 from emoact.store.layout import ResultsRoot, results_folder, results_folders
 from tests.support.numpy_engine import behave
-from tests.support.pages import ROOT, open_page
+from tests.support.pages import ROOT, boxes, open_page
 from tests.support.planted_causes import plant_steering
 from tests.support.stand_in_world import World, saved_arrays
 
@@ -182,8 +182,13 @@ def test_what_cannot_be_used_is_named_before_work_starts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = world.model()
-    assert main(extract(world, model, "ftp://somewhere/results")) == 2
-    assert "s3://BUCKET/FOLDER" in capsys.readouterr().err
+    for odd in ("ftp://somewhere/results", "s3://KEY:SECRET@shelf/results", "s3://shelf/./results"):
+        assert main(extract(world, model, odd)) == 2
+        assert "s3://BUCKET/FOLDER" in capsys.readouterr().err
+    monkeypatch.setenv("EMOACT_RESULTS", "s3://shelf/./results")
+    assert "a results folder that is none" in boxes(open_page("home"))
+    assert not list(world.path.rglob("*SECRET*"))
+    monkeypatch.delenv("EMOACT_RESULTS")
     assert main(extract(world, model, "s3://nowhere/results")) == 2
     assert "s3://nowhere/results cannot be written" in capsys.readouterr().err
     with without_rights(server):

@@ -96,7 +96,11 @@ def test_a_failed_append_leaves_no_part_of_a_line(
     assert [event.kind for event in read_events(path)] == ["started", "note"]
 
 
-def test_a_missing_file_and_a_pipe_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_a_pipe_and_a_link_are_refused(tmp_path: Path) -> None:
+    write_events(tmp_path / "elsewhere", an_event("turn"))
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RequestError, match="symbolic link"):
+        read_events(tmp_path / "link")
     with pytest.raises(RequestError, match="is missing"):
         read_events(tmp_path / "events.jsonl")
     os.mkfifo(tmp_path / "pipe")
