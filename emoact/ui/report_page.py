@@ -126,6 +126,7 @@ def _open(report: ReportFile) -> None:
     else:
         download("Download", data, name=report.path.name, mime="text/html")
     if len(data) > _PREVIEW_BYTES:
+        st.caption(f"Reports of more than {numbers.size(_PREVIEW_BYTES)} are not shown here.")
         return
     text = data.decode("utf-8", errors="replace")
     if report.path.suffix == ".md":

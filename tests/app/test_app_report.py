@@ -114,6 +114,7 @@ def test_a_very_long_report_is_offered_and_not_shown(results: Path, name: str) -
         file.truncate(10_000_000)
     app = open_page("report")
     assert app.get("download_button")
+    assert "more than 8.00 MB are not shown" in words(app)
     assert not [*app.get("code"), *app.get("iframe")]
 
 
