@@ -230,10 +230,10 @@ def _coverage(pool: Pool, n: int) -> Section:
     note = (
         "Share of intervals that hold what they estimate: the square of the planted direction, and "
         "the d′ and AUROC of new prompts that are scored as the held-out ones are. 93 to 97 % is "
-        "asked for; a rate of 95 % has a standard error of 1.1 % in 400 intervals. No rate of d′ "
-        "or AUROC is outside by more than two standard errors; one of squared strength (12 "
-        "prompts against 48) is above by more. Matched scenarios vary as much as prompts; "
-        "unmatched prompts are scenarios of their own."
+        "asked for; a rate of 95 % has a standard error of 1.1 % in 400 intervals. One row is "
+        "outside by more than two standard errors: of 12 scenarios with a d′ of .8 intervals of d′ "
+        "and AUROC are too wide. Matched scenarios vary as much as prompts; unmatched prompts are "
+        "scenarios of their own."
     )
     rows = list[tuple[Row, Row]]()
     matched = (
