@@ -182,8 +182,10 @@ def _power(headline: Sequence[Row]) -> str:
         f"At Holm's strictest level, {len(known)} of {len(open_ones)} inconclusive ones could have "
         f"shown a true gain over all three of {_share(min(gains))} to {_share(max(gains))} points "
         "in at most 80 % of such data sets; one of 10 points needs about "
-        f"{min(needed):.0f} to {max(needed):.0f} scenarios. The others are for a threshold that "
-        "does not carry over or a control that is easy to beat, which more scenarios do not change."
+        f"{min(needed):.0f} to {max(needed):.0f} scenarios."
+        + (len(known) < len(open_ones))
+        * " For the others a threshold does not carry over, or a control is easy to beat, which "
+        "more scenarios do not change."
     )
 
 
