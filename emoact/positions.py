@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -105,6 +105,7 @@ def pool_layers(
     pooling: Pooling = "mean_content",
     content: Sequence[Span] | None = None,
     responses: Sequence[Span] | None = None,
+    empty: Callable[[tuple[int, ...]], np.ndarray] | None = None,
 ) -> Float32[np.ndarray, "prompt layer d"]:
     """The pooled vectors of every prompt at every layer of one site of one unit.
 
@@ -115,15 +116,15 @@ def pool_layers(
         pooling: How positions become one vector.
         content: Positions of the text of each prompt; all but the first by default.
         responses: Positions that the model wrote behind each prompt; none by default.
+        empty: Makes the array that is filled, where it is not to be in memory.
 
     Raises:
         RequestError: There is no layer or no sample, or the pooling is unknown.
     """
     if not len(layers) or not len(layers[0]):
         raise RequestError("there is no sample to pool")
-    pooled = np.empty(
-        (len(layers[0]), len(layers), vectors(layers[0][0]).shape[1]), dtype=np.float32
-    )
+    shape = (len(layers[0]), len(layers), vectors(layers[0][0]).shape[1])
+    pooled = np.empty(shape, dtype=np.float32) if empty is None else empty(shape)
     if pooling == "mean_typical":
         typical = typical_positions(layers, content=content)
         for layer, samples in enumerate(layers):

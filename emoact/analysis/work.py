@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from emoact.analysis.key import InputFile, check_unchanged, input_of
 from emoact.analysis.listing import saved_already
 from emoact.analysis.request import check_heads, control_settings
+from emoact.analysis.room import DiskRoom
 from emoact.analysis.saved import ControlsUsed, SavedAnalysis
 from emoact.data.controls import count_one_word, lone_tokens
 from emoact.errors import EmoactError, RequestError
@@ -98,13 +99,18 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     if existing is not None:
         return existing
     controls: list[ControlsUsed] = []
+    room = DiskRoom(root.path)
 
     def pooled() -> Iterator[UnitFeatures]:
         # Strings and tokens of very many prompts take more memory than their vectors.
         for number, unit in enumerate(let_go(units)):
             _tell_reading(tell, unit, number, n_units, part=0.5)
             found = features_of(
-                unit, sites=settings.sites, pooling=settings.pooling, model=unit.folder
+                unit,
+                sites=settings.sites,
+                pooling=settings.pooling,
+                model=unit.folder,
+                room=room,
             )
             if settings.control_shuffles:
                 saved = UnitControls(root=root, unit=unit, settings=control_settings(settings))
@@ -113,10 +119,11 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
             yield found
 
     def on_progress(done: int, total: int, label: str) -> None:
+        room.rest()
         share = READING_SHARE + (WRITING_SHARE - READING_SHARE) * done / max(total, 1)
         tell("analyze", detail=label, done=done, total=total, share=share)
 
-    result = analyse_grid(pooled(), settings, on_progress)
+    result = analyse_grid(pooled(), settings, on_progress, room=room)
     check_unchanged(root, inputs)
     return Computed(result=result, inputs=tuple(inputs), controls=tuple(controls))
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from emoact import sites as known_sites
 from emoact.errors import RequestError
 from emoact.positions import Pooling, Span, pool_layers
 from emoact.sites import SiteName
@@ -58,6 +59,20 @@ class ReadableUnit(HasProvenance, Protocol):
     @property
     def prompts(self) -> Sequence[Mapping[str, Any]] | None:
         """One mapping per prompt, or None where the file has none."""
+
+
+class Room:
+    """Room for pooled vectors: memory."""
+
+    def empty(self, shape: tuple[int, ...]) -> Pooled:
+        """An array to be filled."""
+        return np.empty(shape, dtype=np.float32)
+
+    def rest(self) -> None:
+        """Let go of what is not in use."""
+
+
+MEMORY = Room()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +211,7 @@ def features_of(
     sites: Sequence[SiteName],
     pooling: Pooling = "mean_content",
     model: str | None = None,
+    room: Room = MEMORY,
 ) -> UnitFeatures:
     """The pooled vectors of a unit as the store reads it.
 
@@ -204,19 +220,20 @@ def features_of(
         sites: Those to pool; the unit must hold them.
         pooling: How positions become one vector.
         model: Name for tables; the hub id when none is given. Two revisions of one model need two.
+        room: Where the vectors are kept.
     """
     name = model or unit.model_name
     return UnitFeatures(
         model=name,
         emotion=unit.emotion,
         prompts=_prompts(unit, pooling),
-        sites={site: _pooled(unit, site, pooling) for site in sites},
+        sites={site: _pooled(unit, site, pooling, room) for site in sites},
         configuration=Configuration.of(unit, model=name, pooling=pooling),
         random_weights=bool((unit.provenance or {}).get("random_weights", False)),
     )
 
 
-def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling) -> Pooled:
+def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling, room: Room) -> Pooled:
     """The vectors that the file keeps, or else those of its positions.
 
     Raises:
@@ -224,13 +241,23 @@ def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling) -> Pooled:
     """
     kept = getattr(unit, "pooled", {})
     if (site, pooling) in kept:
-        return np.asarray(kept[site, pooling]())
+        layers = range(len(known_sites.site(site).layer_range(unit.n_layers)))
+        first = kept[site, pooling](0)
+        pooled = room.empty((len(first), len(layers), first.shape[2]))
+        for layer in layers:
+            pooled[:, layer] = kept[site, pooling](layer)[:, 0]
+            room.rest()
+        return pooled
     return pool_layers(
-        unit.site(site), pooling=pooling, content=unit.content, responses=unit.response_spans
+        unit.site(site),
+        pooling=pooling,
+        content=unit.content,
+        responses=unit.response_spans,
+        empty=room.empty,
     )
 
 
-def join_units(given: Iterable[UnitFeatures]) -> ModelFeatures:
+def join_units(given: Iterable[UnitFeatures], room: Room = MEMORY) -> ModelFeatures:
     """All units of one model, one after the other.
 
     Units of an iterator that nothing else holds are let go as soon as they are copied.
@@ -262,14 +289,15 @@ def join_units(given: Iterable[UnitFeatures]) -> ModelFeatures:
     random_weights = any(unit.random_weights for unit in units)
     controls = _join_controls(units, band(n_layers))
     sites = {
-        site: np.empty((len(prompts), *pooled.shape[1:]), dtype=pooled.dtype)
-        for site, pooled in first.sites.items()
+        site: room.empty((len(prompts), *pooled.shape[1:])) for site, pooled in first.sites.items()
     }
     del first, unit
     start = 0
     for unit in let_go(units):
         for site, joined in sites.items():
-            joined[start : start + len(unit.prompts)] = unit.sites[site]
+            for layer in range(joined.shape[1]):
+                joined[start : start + len(unit.prompts), layer] = unit.sites[site][:, layer]
+                room.rest()
         start += len(unit.prompts)
     return ModelFeatures(
         model=model,

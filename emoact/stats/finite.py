@@ -52,7 +52,8 @@ def finite_units(
 def _broken(unit: UnitFeatures) -> Bool[np.ndarray, " prompt"]:
     broken = np.zeros(len(unit.prompts), dtype=bool)
     for pooled in unit.sites.values():
-        broken |= ~np.isfinite(pooled).all(axis=(1, 2))
+        for layer in range(pooled.shape[1]):
+            broken |= ~np.isfinite(pooled[:, layer]).all(axis=1)
     return broken
 
 

@@ -32,7 +32,7 @@ from emoact.stats.directions.emotion import (
 )
 from emoact.stats.distances.distances import JudgedPair, PairFigures, measure_pair
 from emoact.stats.distances.geometry import projection_cells
-from emoact.stats.features import UnitFeatures, let_go
+from emoact.stats.features import MEMORY, Room, UnitFeatures, let_go
 from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
 from emoact.stats.null.significance import Judged, judge_families
@@ -80,6 +80,7 @@ def analyse_grid(
     on_progress: OnProgress | None = None,
     *,
     workers: int | None = None,
+    room: Room = MEMORY,
 ) -> AnalysisResult:
     """Every table and direction for these units.
 
@@ -91,6 +92,7 @@ def analyse_grid(
         settings: Choices of the analysis; the defaults when None.
         on_progress: Called after every step; may raise to stop.
         workers: Threads; as many as there are cores, at most 4, when None.
+        room: Where the vectors of all units of a model are kept.
 
     Raises:
         RequestError: There is nothing to analyse, a class or site is missing, units were made
@@ -101,7 +103,7 @@ def analyse_grid(
     differences = check_units(given, settings)
     kept, left_out = finite_units(given, leave_out=settings.leave_out_nonfinite)
     del given
-    prepared = prepare_units(let_go(kept), settings)
+    prepared = prepare_units(let_go(kept), settings, room)
     found, missing_pairs = _Found(), list[Finding]()
     work = [each for one in prepared for each in _model_steps(one, found, settings)]
     for first, second in combinations(prepared, 2):

@@ -11,7 +11,7 @@ from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, Difference, check_comparable, differing_sites
 from emoact.stats.directions.contrast import Contrast, check_labels, make_contrast
 from emoact.stats.distances.distances import EmotionPair, pair_emotions
-from emoact.stats.features import ModelFeatures, UnitFeatures, join_units, let_go
+from emoact.stats.features import MEMORY, ModelFeatures, Room, UnitFeatures, join_units, let_go
 from emoact.stats.settings import AnalysisSettings
 
 
@@ -28,7 +28,9 @@ class Prepared:
     pairs: tuple[EmotionPair, ...] = ()
 
 
-def prepare_units(units: Iterable[UnitFeatures], settings: AnalysisSettings) -> list[Prepared]:
+def prepare_units(
+    units: Iterable[UnitFeatures], settings: AnalysisSettings, room: Room = MEMORY
+) -> list[Prepared]:
     """One entry per model, in the order of first appearance.
 
     Raises:
@@ -40,7 +42,7 @@ def prepare_units(units: Iterable[UnitFeatures], settings: AnalysisSettings) -> 
         del unit
     found = []
     for own in by_model.values():
-        model = join_units(let_go(own))
+        model = join_units(let_go(own), room)
         contrasts = _contrasts(model, settings)
         pairs = pair_emotions(model.design, contrasts, settings)
         found.append(Prepared(model=model, contrasts=contrasts, pairs=pairs))

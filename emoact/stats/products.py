@@ -7,7 +7,9 @@ with prompts, one layer at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -15,8 +17,82 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.errors import RequestError
 from emoact.stats.design import Design
 
-Vectors = Float64[np.ndarray, "prompt layer d_model"]
+BLOCK_NUMBERS = 1 << 20
+"""Numbers of one layer that are held in double precision at once."""
+
+_FEWEST_DIMENSIONS = 8
+"""Of very many prompts at once, because each block reads all relabellings again."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Centred:
+    """Vectors about the mean of all prompts, made of features when asked for.
+
+    Attributes:
+        offset: What is subtracted: the first prompt's vector, and then the mean of what is left.
+        scale: What each dimension is multiplied with.
+    """
+
+    features: Float[np.ndarray, "prompt layer d_model"]
+    offset: Float64[np.ndarray, "_ layer d_model"]
+    scale: Float64[np.ndarray, "layer d_model"] | None = None
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return self.features.shape
+
+    def __mul__(self, scale: Float64[np.ndarray, "layer d_model"]) -> Centred:
+        """The same with each dimension multiplied."""
+        return replace(self, scale=scale)
+
+    def __getitem__(self, at: Any) -> Float64[np.ndarray, "row dimension"]:
+        """Rows and dimensions of one layer, as of an array."""
+        rows, layer, own = at
+        values: Float64[np.ndarray, "row dimension"] = self.features[rows, layer, own].astype(
+            np.float64
+        )
+        for offset in self.offset:
+            values -= offset[layer, own]
+        if self.scale is not None:
+            values *= self.scale[layer, own]
+        return values
+
+
+Vectors = Float64[np.ndarray, "prompt layer d_model"] | Float64[Centred, "prompt layer d_model"]
 """Vectors about the mean of all prompts, at each layer."""
+
+
+def blocks(
+    vectors: Vectors | Float[np.ndarray, "prompt layer d_model"],
+    layer: int,
+    rows: Any = slice(None),
+) -> Iterator[tuple[slice, Float64[np.ndarray, "row dimension"]]]:
+    """The prompts' vectors at a layer, a few dimensions at a time, and which these are.
+
+    All at once where there are at most as many prompts as dimensions, or few of both.
+    """
+    n_prompts, _, d_model = vectors.shape
+    most = max(_FEWEST_DIMENSIONS, BLOCK_NUMBERS // n_prompts)
+    size = d_model if n_prompts <= d_model else most
+    for start in range(0, d_model, size):
+        own = slice(start, start + size)
+        yield own, vectors[rows, layer, own].astype(np.float64, copy=False)
+
+
+def largest_square(vectors: Vectors, layer: int, rows: Any = slice(None)) -> float:
+    """Largest squared norm of a prompt's vector at a layer."""
+    return float(np.max(squares_of(vectors, layer, rows), initial=0.0))
+
+
+def squares_of(
+    vectors: Vectors, layer: int, rows: Any = slice(None)
+) -> Float64[np.ndarray, " row"]:
+    """Squared norm of each prompt's vector at a layer."""
+    squares = (np.einsum("pd,pd->p", own, own) for _, own in blocks(vectors, layer, rows))
+    return np.asarray(sum(squares))
+
 
 Gram = Float64[np.ndarray, "layer prompt prompt"]
 
@@ -36,6 +112,36 @@ def centre(features: Float[np.ndarray, "prompt *rest"]) -> Float64[np.ndarray, "
     offset -= offset[:1].copy()
     offset -= offset.mean(axis=0)
     return np.asarray(offset)
+
+
+def centred(features: Float[np.ndarray, "prompt layer d_model"]) -> Centred:
+    """The same of each layer when asked for, a few dimensions at a time."""
+    offset = np.zeros((2, *features.shape[1:]))
+    offset[0] = features[0]
+    found = Centred(features=features, offset=offset)
+    for layer in range(features.shape[1]):
+        for at, own in blocks(found, layer):
+            offset[1, layer, at] = own.mean(axis=0)
+    return found
+
+
+def about_mean(
+    features: Float[np.ndarray, "prompt d_model"],
+) -> Iterator[tuple[slice, Float64[np.ndarray, "row d_model"]]]:
+    """Vectors about the mean of all prompts, a few prompts at a time, and which these are."""
+    exact = centred(features[:, None])
+    size = max(1, BLOCK_NUMBERS // features.shape[1])
+    for start in range(0, len(features), size):
+        rows = slice(start, start + size)
+        yield rows, exact[rows, 0, :]
+
+
+def deviation(vectors: Vectors) -> Float64[np.ndarray, "layer d_model"]:
+    """Standard deviation of each dimension over all prompts."""
+    layers = range(vectors.shape[1])
+    return np.stack(
+        [np.concatenate([own.std(axis=0) for _, own in blocks(vectors, each)]) for each in layers]
+    )
 
 
 def centred_gram(features: Float[np.ndarray, "prompt layer d_model"]) -> Gram:
@@ -87,13 +193,13 @@ def inverse_noise(design: Design, vectors: Vectors) -> Float64[np.ndarray, "laye
     n_removed = basis.shape[1] + design.is_matched * design.n_scenarios
     variance = np.empty(vectors.shape[1:])
     for layer in range(vectors.shape[1]):
-        own = vectors[:, layer]
-        if design.is_matched:
-            own = without_scenarios(design.scenario_of, own)
-        squares = np.einsum("pd,pd->d", own, own)
-        rest = squares - ((basis.T @ own) ** 2).sum(axis=0)
-        rest = np.where(rest > _ROUNDING * squares, rest, 0.0)
-        variance[layer] = rest / max(design.n_prompts - n_removed, 1)
+        for at, own in blocks(vectors, layer):
+            if design.is_matched:
+                own = without_scenarios(design.scenario_of, own)
+            squares = np.einsum("pd,pd->d", own, own)
+            rest = squares - ((basis.T @ own) ** 2).sum(axis=0)
+            rest = np.where(rest > _ROUNDING * squares, rest, 0.0)
+            variance[layer, at] = rest / max(design.n_prompts - n_removed, 1)
     return inverse_sd(np.sqrt(variance))
 
 
@@ -102,7 +208,9 @@ def without_scenarios(
 ) -> Float64[np.ndarray, "prompt d_model"]:
     """Vectors about the mean of their scenario; every number up to the largest occurs."""
     means = scenario_sums(scenario_of, vectors) / np.bincount(scenario_of)[:, None]
-    return np.asarray(vectors - means[scenario_of])
+    rest: Float64[np.ndarray, "prompt d_model"] = means[scenario_of]
+    np.subtract(vectors, rest, out=rest)
+    return rest
 
 
 def scenario_sums(
@@ -195,13 +303,18 @@ def share_vectors(
     design: Design, features: Float[np.ndarray, "prompt layer d_model"]
 ) -> SharedVectors:
     """Centred and noise-normalised vectors, and the class products of both."""
-    vectors = centre(features)
+    vectors = centred(features)
     normalised = vectors * inverse_noise(design, vectors)
-    scale = inverse_sd(vectors.std(axis=0))
+    scale = inverse_sd(deviation(vectors))
     zscored = vectors * scale
-    zscored_products = class_products(design, zscored)
-    member = design.members.astype(np.float64)
-    zscored -= np.tensordot(member / member.sum(axis=1)[:, None], zscored, axes=1)[design.label_of]
+    n_prompts, n_layers, d_model = features.shape
+    scatter = np.zeros((n_prompts, n_layers))
+    for layer in range(n_layers):
+        for _, own in blocks(zscored, layer):
+            for label in range(len(design.labels)):
+                rows = design.label_of == label
+                apart = own[rows] - own[rows].mean(axis=0)
+                scatter[rows, layer] += np.einsum("pd,pd->p", apart, apart)
     return SharedVectors(
         features=features,
         vectors=vectors,
@@ -209,8 +322,8 @@ def share_vectors(
         inverse_sd=scale,
         products=class_products(design, vectors),
         normalised_products=class_products(design, normalised),
-        zscored_products=zscored_products,
-        scatter=np.einsum("pld,pld->pl", zscored, zscored) / vectors.shape[2],
+        zscored_products=class_products(design, zscored),
+        scatter=scatter / d_model,
     )
 
 
@@ -285,13 +398,17 @@ def contrast_means(
     """
     sums, of_label = class_sums(design, vectors)
     found = np.zeros((len(contrasts), len(keep), vectors.shape[1]))
+    at_once = max(1, BLOCK_NUMBERS // design.n_scenarios)
     for label in np.flatnonzero(contrasts.any(axis=0)).tolist():
         counts = design.counts[label]
-        means = keep[:, counts > 0].astype(np.float64) @ sums[of_label[label]]
-        n = (keep @ counts)[:, None]
-        means /= np.where(n > 0, n, np.nan)
-        for place in np.flatnonzero(contrasts[:, label]):
-            found[place] += contrasts[place, label] * means
+        held = counts > 0
+        for start in range(0, len(keep), at_once):
+            some = slice(start, start + at_once)
+            chosen = keep[some, held].astype(np.float64)
+            n = (chosen @ counts[held].astype(np.float64))[:, None]
+            means = chosen @ sums[of_label[label]] / np.where(n > 0, n, np.nan)
+            for place in np.flatnonzero(contrasts[:, label]):
+                found[place, some] += contrasts[place, label] * means
     return found
 
 
@@ -304,17 +421,18 @@ def _scenario_parts(
     held = design.counts > 0
     place = np.cumsum(held, axis=1) - 1
     for layer in range(n_layers):
-        sums, of_label = class_sums(design, vectors[:, layer])
-        totals = np.stack([sums[own].sum(axis=0) for own in of_label.values()])
-        for a, own in of_label.items():
-            parts[held[a], layer, a] += sums[own] @ totals.T
-            for b in range(a, n_labels):
-                both = held[a] & held[b]
-                here, there = sums[own][place[a, both]], sums[of_label[b]][place[b, both]]
-                inside = np.einsum("sd,sd->s", here, there)
-                parts[both, layer, a, b] -= inside
-                if b != a:
-                    parts[both, layer, b, a] -= inside
+        for _, values in blocks(vectors, layer):
+            sums, of_label = class_sums(design, values)
+            totals = np.stack([sums[own].sum(axis=0) for own in of_label.values()])
+            for a, own in of_label.items():
+                parts[held[a], layer, a] += sums[own] @ totals.T
+                for b in range(a, n_labels):
+                    both = held[a] & held[b]
+                    here, there = sums[own][place[a, both]], sums[of_label[b]][place[b, both]]
+                    inside = np.einsum("sd,sd->s", here, there)
+                    parts[both, layer, a, b] -= inside
+                    if b != a:
+                        parts[both, layer, b, a] -= inside
     return parts
 
 

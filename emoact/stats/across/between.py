@@ -26,7 +26,7 @@ from emoact.stats.across.similarity import (
     similarity_test,
     without_class_means,
 )
-from emoact.stats.directions.contrast import Contrast
+from emoact.stats.directions.contrast import KEPT_DRAWS, Contrast
 from emoact.stats.directions.emotion import RELIABILITY_SPLITS
 from emoact.stats.directions.separation import held_out_scores
 from emoact.stats.directions.stability import score_reliability
@@ -36,7 +36,7 @@ from emoact.stats.null.relabelling import relabellings
 from emoact.stats.products import Gram, centre
 from emoact.stats.settings import AnalysisSettings
 
-RAW_DRAWS = 500
+RAW_DRAWS = KEPT_DRAWS
 """Relabellings for the band of the raw cosine; a band needs fewer than a small p-value."""
 
 

@@ -15,6 +15,9 @@ from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.settings import AnalysisSettings
 
+KEPT_DRAWS = 500
+"""Relabellings that are kept for all prompts, and not just for those of a contrast."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contrast:
@@ -28,8 +31,9 @@ class Contrast:
         folds: Fold of each prompt.
         halves: Disjoint halves of scenarios.
         draws: Bootstrap draws of scenarios.
-        relabelled: True for prompts that count as the emotion; row 0 is the truth.
-        plan: The same, ready for sums.
+        relabelled: True for prompts that count as the emotion; row 0 is the truth, and a few of the
+            others follow.
+        plan: All of them, ready for sums.
     """
 
     emotion: str
@@ -86,7 +90,9 @@ def make_contrast(
         draws=beside.draws
         if beside
         else bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=relabelled,
+        relabelled=Labellings(
+            bits=relabelled.bits[: 1 + KEPT_DRAWS].copy(), n_prompts=design.n_prompts
+        ),
         plan=prepare_relabellings(design, relabelled, used),
     )
 

@@ -15,7 +15,7 @@ from emoact.stats.design import (
     contrast_grand_mean,
     contrast_prompt_weights,
 )
-from emoact.stats.products import centre
+from emoact.stats.products import Centred, about_mean, blocks, centre
 
 DirectionKind = Literal["plain", "grand_mean", "within_scenario", "neutral_projected"]
 
@@ -23,7 +23,7 @@ DIRECTION_KINDS: tuple[DirectionKind, ...] = get_args(DirectionKind)
 
 
 def contrast_direction(
-    features: Float[np.ndarray, "prompt *rest"],
+    features: Float[np.ndarray, "prompt *rest"] | Float64[Centred, "prompt *rest"],
     design: Design,
     contrast: Float[np.ndarray, " label"],
 ) -> Float64[np.ndarray, "*rest"]:
@@ -93,7 +93,7 @@ def neutral_components(
     """
     if not 0 <= variance <= 1:
         raise RequestError(f"neutral variance is {variance}; it is a share between 0 and 1")
-    axes, squared = principal_axes(centre(neutral))
+    axes, squared = principal_axes_of(neutral)
     if variance == 0 or squared.sum() == 0:
         return np.empty((0, neutral.shape[1]))
     shares = np.cumsum(squared) / squared.sum()
@@ -101,21 +101,23 @@ def neutral_components(
     return np.asarray(axes[:n_components], dtype=np.float64)
 
 
-def principal_axes(
-    centred: Float64[np.ndarray, "prompt d_model"], n_axes: int | None = None
+def principal_axes_of(
+    features: Float[np.ndarray, "prompt d_model"], n_axes: int | None = None
 ) -> tuple[Float64[np.ndarray, "axis d_model"], Float64[np.ndarray, " axis"]]:
-    """Orthonormal principal axes and the sums of squares along them, the largest first.
+    """Orthonormal principal axes of the vectors about their mean, the largest first.
 
-    All axes by default, or at least the first `n_axes`. The cost grows linearly with prompts.
+    With the sums of squares along them. All axes by default, or at least the first `n_axes`. The
+    cost grows linearly with prompts.
     """
     from scipy.linalg import eigh
 
-    if len(centred) <= centred.shape[1]:
-        _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    d_model = features.shape[1]
+    if len(features) <= d_model:
+        _, singular, axes = np.linalg.svd(centre(features), full_matrices=False)
         return axes, singular**2
-    d_model = centred.shape[1]
+    squared = sum(rows.T @ rows for _, rows in about_mean(features))
     least = 0 if n_axes is None else d_model - n_axes
-    squares, vectors = eigh(centred.T @ centred, subset_by_index=(least, d_model - 1))
+    squares, vectors = eigh(squared, subset_by_index=(least, d_model - 1))
     return vectors[:, ::-1].T, np.maximum(squares[::-1], 0.0)
 
 
@@ -127,12 +129,17 @@ def project_out(
 
 
 def _weighted_sum(
-    weights: Float[np.ndarray, " prompt"], features: Float[np.ndarray, "prompt *rest"]
+    weights: Float[np.ndarray, " prompt"],
+    features: Float[np.ndarray, "prompt *rest"] | Float64[Centred, "prompt *rest"],
 ) -> Float64[np.ndarray, "*rest"]:
-    used = weights != 0
-    chosen = features[used].astype(np.float64)
-    total = np.tensordot(weights[used], chosen, axes=1)
-    np.abs(chosen, out=chosen)
-    magnitude = np.tensordot(np.abs(weights[used]), chosen, axes=1)
+    used = np.flatnonzero(weights)
+    if isinstance(features, np.ndarray) and features.ndim != 3:
+        flat = features.reshape(len(features), 1, -1)
+        return _weighted_sum(weights, flat).reshape(features.shape[1:])
+    total, magnitude = np.empty((2, *features.shape[1:]))
+    for layer in range(features.shape[1]):
+        for at, own in blocks(features, layer, used):
+            total[layer, at] = weights[used] @ own
+            magnitude[layer, at] = np.abs(weights[used]) @ np.abs(own)
     # What is rounding error only is 0, so that a direction that vanishes is exactly zero.
     return np.where(np.abs(total) <= 1e-14 * magnitude, 0.0, total)

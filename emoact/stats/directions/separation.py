@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.measures import Columns
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import interval_quantile, sides_of
-from emoact.stats.products import Vectors, contrast_means
+from emoact.stats.products import Vectors, blocks, contrast_means, largest_square
 
 _NEARLY_APART = 0.98
 """AUROC above which its interval is that of d' on the normal curve."""
@@ -66,29 +67,33 @@ def held_out_scores_of(
     middle = (positive / positive.sum() + negative / negative.sum()) / 2
     scores = np.full((len(keep), vectors.shape[1], design.n_prompts), np.nan)
     in_contrast = contrast[design.label_of] != 0
+    names = np.unique(folds).tolist()
     for layer in range(vectors.shape[1]):
-        own = vectors[:, layer]
-        floor = 1e-13 * largest_square(own)
-        for fold in np.unique(folds):
-            train = keep.copy()
-            train[:, design.scenario_of[folds == fold]] = False
-            made, between = contrast_means(design, own, train, np.stack([contrast, middle]))
-            squares = (made**2).sum(axis=1, keepdims=True)
-            unit = made / np.sqrt(np.where(squares > floor, squares, np.nan))
-            offset = (unit * between).sum(axis=1, keepdims=True)
-            test = np.flatnonzero((folds == fold) & in_contrast)
-            scores[:, layer, test] = unit @ own[test].T - offset
+        floor = 1e-13 * largest_square(vectors, layer)
+        made = np.empty((len(names), 2, len(keep), vectors.shape[2]))
+        for at, own in blocks(vectors, layer):
+            for number, fold in enumerate(names):
+                train = keep.copy()
+                train[:, design.scenario_of[folds == fold]] = False
+                made[number, ..., at] = contrast_means(
+                    design, own, train, np.stack([contrast, middle])
+                )
+        squares = (made[:, 0] ** 2).sum(axis=2, keepdims=True)
+        units = made[:, 0] / np.sqrt(np.where(squares > floor, squares, np.nan))
+        offsets = (units * made[:, 1]).sum(axis=2, keepdims=True)
+        tests = [np.flatnonzero((folds == fold) & in_contrast) for fold in names]
+        for at, own in blocks(vectors, layer):
+            for unit, offset, test in zip(units, offsets, tests, strict=True):
+                added = unit[:, at] @ own[test].T
+                scores[:, layer, test] = (
+                    scores[:, layer, test] + added if at.start else added - offset
+                )
     return scores
-
-
-def largest_square(vectors: Float[np.ndarray, "prompt d_model"]) -> float:
-    """Largest squared norm of a row."""
-    return float(np.einsum("pd,pd->p", vectors, vectors).max(initial=0.0))
 
 
 def measure_separation(
     scores: Float[np.ndarray, "layer prompt"],
-    features: Float[np.ndarray, "prompt layer d_model"],
+    vectors: Vectors,
     design: Design,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
@@ -115,7 +120,7 @@ def measure_separation(
     for layer, own in enumerate(scores[:, used]):
         if np.isfinite(own).all() and len(own):
             d_prime[layer], auroc[layer], intervals[:, :, layer] = _measure_layer(
-                own, side[used], features[used, layer], used, design, contrast, folds
+                own, side[used], vectors, layer, used, design, contrast, folds
             )
     return Separation(
         d_prime=d_prime,
@@ -128,7 +133,8 @@ def measure_separation(
 def _measure_layer(
     scores: Float64[np.ndarray, " used"],
     side: Float64[np.ndarray, " used"],
-    features: Float[np.ndarray, "used d_model"],
+    vectors: Vectors,
+    layer: int,
     used: Int[np.ndarray, " used"],
     design: Design,
     contrast: Float[np.ndarray, " label"],
@@ -156,7 +162,7 @@ def _measure_layer(
     spread = centred**2 - np.where(positive, here.var(), there.var())
     tested = (side * centred / sd - d_prime * spread / (4 * pooled)) / size
     slope = (side / sd - d_prime * centred / (2 * pooled)) / size
-    met = _fold_influence(scores, slope, features, used, design, contrast, folds)
+    met = _fold_influence(scores, slope, vectors, layer, used, design, contrast, folds)
     scenarios = design.scenario_of[used]
     n = len(np.unique(scenarios))
     if n < 2 or not np.isfinite(met).all():
@@ -224,7 +230,8 @@ def _ends_of_d_prime(
 def _fold_influence(
     scores: Float64[np.ndarray, " used"],
     slope: Float64[np.ndarray, " used"],
-    features: Float[np.ndarray, "used d_model"],
+    vectors: Vectors,
+    layer: int,
     used: Int[np.ndarray, " used"],
     design: Design,
     contrast: Float[np.ndarray, " label"],
@@ -235,30 +242,48 @@ def _fold_influence(
     First, of a tested prompt, how much the noise of each other fold in its direction changes d'.
     Second, of a training prompt, how much it changes d' through the tested prompts of each fold.
     """
-    exact = features - features.mean(axis=0, dtype=np.float64)
+    from scipy.sparse import csr_matrix
+
     labels, fold_of = design.label_of[used], np.unique(folds[used], return_inverse=True)[1]
     n_folds, n_labels = int(fold_of.max()) + 1, len(contrast)
-    member = np.zeros((n_folds, n_labels, len(used)))
-    member[fold_of, labels, np.arange(len(used))] = 1
-    sums, counts = member @ exact, member.sum(axis=2)
+    group = fold_of * n_labels + labels
+    counts = np.bincount(group, minlength=n_folds * n_labels).reshape(n_folds, n_labels)
+    member = csr_matrix(
+        (np.ones(len(used)), (group, np.arange(len(used)))), (counts.size, len(used))
+    )
+
+    def exact() -> Iterator[tuple[slice, Float64[np.ndarray, "used dimension"]]]:
+        for at, own in blocks(vectors, layer, used):
+            yield at, own - own.mean(axis=0)
+
+    sums = np.concatenate([member @ own for _, own in exact()], axis=1)
+    sums = sums.reshape(n_folds, n_labels, -1)
     positive, negative = np.maximum(contrast, 0.0), np.maximum(-contrast, 0.0)
     middle = (positive / positive.sum() + negative / negative.sum()) / 2
+    size = np.maximum(counts.sum(axis=0) - counts, 1)
+    means = (sums.sum(axis=0) - sums) / size[:, :, None]
+    direction = contrast @ means
+    length = np.linalg.norm(direction, axis=1)
+    unit = direction / length[:, None]
+    # By tested fold, of every other fold.
+    off = (sums - counts[:, :, None] * means[:, None]) / np.maximum(size - 1, 1)[:, None, :, None]
+    off[np.arange(n_folds), np.arange(n_folds)] = 0
     influence = np.zeros((2, len(used), n_folds))
-    for fold in range(n_folds):
-        test, train = fold_of == fold, fold_of != fold
-        size = np.maximum(counts.sum(axis=0) - counts[fold], 1)
-        means = (sums.sum(axis=0) - sums[fold]) / size[:, None]
-        direction, centre = contrast @ means, middle @ means
-        length = np.linalg.norm(direction)
-        unit = direction / length
-        pull = slope[test, None] * (exact[test] - centre - np.outer(scores[test], unit)) / length
-        off = (sums - counts[:, :, None] * means) / np.maximum(size - 1, 1)[:, None]
-        off[fold] = 0
-        influence[0, test] = pull @ (contrast @ off).T - np.outer(slope[test], middle @ off @ unit)
-        change = np.outer(contrast, pull.sum(axis=0)) - np.outer(middle, slope[test].sum() * unit)
-        constant = np.einsum("ld,ld->l", means, change)
-        moved = (exact @ change.T - constant)[np.arange(len(used)), labels]
-        influence[1, train, fold] = (moved / np.maximum(size - 1, 1)[labels])[train]
+    for at, own in exact():
+        for fold in range(n_folds):
+            test = np.flatnonzero(fold_of == fold)
+            along = unit[fold, at]
+            pull = own[test] - middle @ means[fold, :, at] - np.outer(scores[test], along)
+            pull *= slope[test, None] / length[fold]
+            away = off[fold, ..., at]
+            influence[0, test] += pull @ (contrast @ away).T
+            influence[0, test] -= np.outer(slope[test], middle @ away @ along)
+            change = np.outer(contrast, pull.sum(axis=0))
+            change -= np.outer(middle, slope[test].sum() * along)
+            moved = own @ change.T - np.einsum("ld,ld->l", means[fold, :, at], change)
+            influence[1, :, fold] += moved[np.arange(len(used)), labels]
+    influence[1] /= np.maximum(size - 1, 1)[:, labels].T
+    influence[1, np.arange(len(used)), fold_of] = 0
     return influence
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import matched_scenarios
-from emoact.stats.directions.separation import held_out_scores_of, largest_square
+from emoact.stats.directions.separation import held_out_scores_of
 from emoact.stats.null.permutation import Relabellings
 from emoact.stats.null.uncertainty import finite_mean, percentile_interval
-from emoact.stats.products import Vectors, class_sums, compact, contrast_means
+from emoact.stats.products import (
+    Vectors,
+    blocks,
+    class_sums,
+    compact,
+    contrast_means,
+    largest_square,
+)
 from emoact.stats.rank import unit_ranks
 
 _MANY_PROMPTS = 400
@@ -35,11 +44,12 @@ def split_half_cosines(
     """
     cosines = np.empty((len(halves), vectors.shape[1]))
     for layer in range(vectors.shape[1]):
-        own = vectors[:, layer]
-        first, second = (
-            contrast_means(design, own, side, contrast[None])[0] for side in (halves, ~halves)
-        )
-        cosines[:, layer] = row_cosines(first, second, floor=1e-13 * largest_square(own))
+        parts = [
+            [contrast_means(design, own, side, contrast[None])[0] for side in (halves, ~halves)]
+            for _, own in blocks(vectors, layer)
+        ]
+        first, second = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+        cosines[:, layer] = row_cosines(first, second, floor=1e-13 * largest_square(vectors, layer))
     return cosines
 
 
@@ -62,8 +72,14 @@ def split_half_null(
         sides = np.random.default_rng(0).permuted(even, axis=1)
     groups = group_of[design.scenario_of[plan.used]]
     members = [np.flatnonzero(groups == group) for group in range(sides.shape[1])]
-    chosen = plan.chosen[1:]
-    n_here = np.stack([chosen[:, own].sum(axis=1) for own in members], axis=1)
+    n_draws = len(plan.chosen) - 1
+    draws = [slice(max(part.start, 1), part.stop) for part in plan.chunks()]
+    n_here = np.concatenate(
+        [
+            np.stack([chosen[:, own].sum(axis=1) for own in members], axis=1)
+            for chosen in (plan.chosen[part] for part in draws)
+        ]
+    )
     n_there = np.bincount(groups, minlength=len(members)) - n_here
 
     def means(half: Bool[np.ndarray, "split group"]) -> Float64[np.ndarray, "draw split sum"]:
@@ -75,16 +91,24 @@ def split_half_null(
             )
 
     first, second = means(sides), means(~sides)
-    cosines = np.empty((len(chosen), vectors.shape[1]))
+    cosines = np.empty((n_draws, vectors.shape[1]))
     for layer in range(vectors.shape[1]):
-        rows = compact(vectors[plan.used, layer], len(chosen))
-        # A band of many prompts needs no more digits, and costs half as much.
-        rows = rows.astype(np.float32 if len(rows) > _MANY_PROMPTS else np.float64, copy=False)
-        whole = np.stack([rows[own].sum(axis=0) for own in members])
-        here = np.stack([chosen[:, own].astype(rows.dtype) @ rows[own] for own in members], axis=1)
-        sums = np.concatenate([here, whole - here], axis=1)
-        products = sums @ sums.swapaxes(1, 2)
-        floor = (1e-13 if rows.dtype == np.float64 else 1e-10) * largest_square(rows)
+        products, largest = 0.0, largest_square(vectors, layer, plan.used)
+        for _, values in blocks(vectors, layer, plan.used):
+            rows = compact(values, n_draws)
+            # A band of many prompts needs no more digits, and costs half as much.
+            rows = rows.astype(np.float32 if len(rows) > _MANY_PROMPTS else np.float64, copy=False)
+            whole = np.stack([rows[own].sum(axis=0) for own in members])
+            here = np.empty((n_draws, *whole.shape), dtype=rows.dtype)
+            for part in draws:
+                chosen = plan.chosen[part]
+                for group, own in enumerate(members):
+                    here[part.start - 1 : part.stop - 1, group] = (
+                        chosen[:, own].astype(rows.dtype) @ rows[own]
+                    )
+            sums = np.concatenate([here, whole - here], axis=1)
+            products = products + sums @ sums.swapaxes(1, 2)
+        floor = (1e-13 if rows.dtype == np.float64 else 1e-10) * largest
         # A half without a prompt of a class has no weights.
         with np.errstate(invalid="ignore"):
             of_first, of_second = first @ products, second @ products
@@ -105,21 +129,24 @@ def leave_one_out_cosines(
     cosines = np.empty((design.n_scenarios, vectors.shape[1]))
     sizes = design.counts.sum(axis=1)
     for layer in range(vectors.shape[1]):
-        sums, of_label = class_sums(design, vectors[:, layer])
-        left_out = np.zeros((design.n_scenarios, vectors.shape[2]))
-        whole = np.zeros(vectors.shape[2])
-        for label in np.flatnonzero(contrast).tolist():
-            own, counts = sums[of_label[label]], design.counts[label]
-            total, held = own.sum(axis=0), counts > 0
-            rest = (sizes[label] - counts[held])[:, None].astype(np.float64)
-            mean = total / sizes[label]
-            without = np.divide(total - own, rest, out=np.full(own.shape, np.nan), where=rest > 0)
-            whole += contrast[label] * mean
-            left_out[held] += contrast[label] * without
-            left_out[~held] += contrast[label] * mean
-        cosines[:, layer] = row_cosines(
-            left_out, whole[None], floor=1e-13 * largest_square(vectors[:, layer])
-        )
+        products = np.zeros((3, design.n_scenarios))
+        for _, values in blocks(vectors, layer):
+            sums, of_label = class_sums(design, values)
+            left_out = np.zeros((design.n_scenarios, values.shape[1]))
+            whole = np.zeros(values.shape[1])
+            for label in np.flatnonzero(contrast).tolist():
+                own, counts = sums[of_label[label]], design.counts[label]
+                total, held = own.sum(axis=0), counts > 0
+                rest = (sizes[label] - counts[held])[:, None].astype(np.float64)
+                mean = total / sizes[label]
+                without = np.divide(
+                    total - own, rest, out=np.full(own.shape, np.nan), where=rest > 0
+                )
+                whole += contrast[label] * mean
+                left_out[held] += contrast[label] * without
+                left_out[~held] += contrast[label] * mean
+            products += _products(left_out, whole[None])
+        cosines[:, layer] = _cosines(*products, floor=1e-13 * largest_square(vectors, layer))
     return cosines
 
 
@@ -138,18 +165,24 @@ def pairwise_difference_cosine(
     matched = matched_scenarios(design, contrast)
     place = np.cumsum(design.counts > 0, axis=1) - 1
     mean = np.full(vectors.shape[1], np.nan)
+
+    def differences(layer: int) -> Iterator[Float64[np.ndarray, "matched dimension"]]:
+        for _, values in blocks(vectors, layer):
+            sums, of_label = class_sums(design, values)
+            difference = np.zeros((int(matched.sum()), values.shape[1]))
+            for label in np.flatnonzero(contrast).tolist():
+                own = sums[of_label[label]][place[label, matched]]
+                difference += contrast[label] * own / design.counts[label, matched][:, None]
+            yield difference
+
     for layer in range(vectors.shape[1]):
-        sums, of_label = class_sums(design, vectors[:, layer])
-        difference = np.zeros((int(matched.sum()), vectors.shape[2]))
-        for label in np.flatnonzero(contrast).tolist():
-            own = sums[of_label[label]][place[label, matched]]
-            difference += contrast[label] * own / design.counts[label, matched][:, None]
-        squares = np.einsum("sd,sd->s", difference, difference)
+        squares = sum(np.einsum("sd,sd->s", each, each) for each in differences(layer))
         defined = squares > 1e-12 * squares.max()
-        units = difference[defined] / np.sqrt(squares[defined])[:, None]
-        n = len(units)
+        n, lengths = int(defined.sum()), np.sqrt(squares[defined])[:, None]
         if n > 1:
-            mean[layer] = ((units.sum(axis=0) ** 2).sum() - n) / (n * (n - 1))
+            units = ((each[defined] / lengths).sum(axis=0) for each in differences(layer))
+            square = sum(float((unit**2).sum()) for unit in units)
+            mean[layer] = (square - n) / (n * (n - 1))
     return mean
 
 
@@ -163,8 +196,23 @@ def row_cosines(
 
     A direction that vanishes leaves rounding error, whose cosine means nothing.
     """
-    product = (first * second).sum(axis=1)
-    squares = (first**2).sum(axis=1), (second**2).sum(axis=1)
+    return _cosines(*_products(first, second), floor=floor)
+
+
+def _products(
+    first: Float[np.ndarray, "draw d_model"], second: Float[np.ndarray, "#draw d_model"]
+) -> Float[np.ndarray, "3 draw"]:
+    """Product of each two rows, and their squares."""
+    pairs = ((first, second), (first, first), (second, second))
+    products = ((here * there).sum(axis=1) for here, there in pairs)
+    return np.stack(np.broadcast_arrays(*products))
+
+
+def _cosines(
+    product: Float[np.ndarray, " draw"],
+    *squares: Float[np.ndarray, " draw"],
+    floor: float,
+) -> Float64[np.ndarray, " draw"]:
     defined = (squares[0] > floor) & (squares[1] > floor)
     scale = np.sqrt(np.where(defined, squares[0], 1.0) * np.where(defined, squares[1], 1.0))
     return np.where(defined, product / scale, np.nan).astype(np.float64)

@@ -13,13 +13,16 @@ from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.null.uncertainty import interval_quantile, jackknife_se, sides_of
 from emoact.stats.products import (
+    Centred,
     ClassProducts,
     SharedVectors,
     Vectors,
+    blocks,
     class_sums,
     contrast_product,
     scenario_sums,
     signed_root,
+    squares_of,
 )
 
 Layers = Float64[np.ndarray, " layer"]
@@ -114,20 +117,23 @@ def variance_of_pairs(
     kinds = (sides[0] & sides[1], sides[0] & ~sides[1], ~sides[0] & sides[1])
     variance = np.zeros(vectors.shape[1])
     for layer in range(len(variance)):
-        sums, of_label = class_sums(design, vectors[:, layer])
-        added = np.zeros((design.n_scenarios, vectors.shape[2]))
-        for label in np.flatnonzero(contrast).tolist():
-            counts, own = design.counts[label], sums[of_label[label]]
-            held, n = counts > 0, counts.sum()
-            more = counts[held] - n / held.sum()
-            added[held] += contrast[label] / n * (own - more[:, None] * (own.sum(axis=0) / n))
+        parts: list[list[Float64[np.ndarray, "group dimension"]]] = [[] for _ in kinds]
+        for _, values in blocks(vectors, layer):
+            sums, of_label = class_sums(design, values)
+            added = np.zeros((design.n_scenarios, values.shape[1]))
+            for label in np.flatnonzero(contrast).tolist():
+                counts, own = design.counts[label], sums[of_label[label]]
+                held, n = counts > 0, counts.sum()
+                more = counts[held] - n / held.sum()
+                added[held] += contrast[label] / n * (own - more[:, None] * (own.sum(axis=0) / n))
+            for kind, part in zip(kinds, parts, strict=True):
+                n, rows = int(kind.sum()), added[kind]
+                part.append(scenario_sums(np.arange(n) % _GROUPS, rows) if n > _GROUPS else rows)
         seen = list[Float64[np.ndarray, "group d_model"]]()
-        for kind in kinds:
-            n, rows = int(kind.sum()), added[kind]
+        for kind, part in zip(kinds, parts, strict=True):
+            n, rows = int(kind.sum()), np.concatenate(part, axis=1)
             if n < 2:
                 continue
-            if n > _GROUPS:
-                rows = scenario_sums(np.arange(n) % _GROUPS, rows)
             variance[layer] += 2 * n / (n - 1) * _squared_trace(rows)
             variance[layer] += 4 * sum(_trace_of_product(rows, other) for other in seen)
             seen.append(rows)
@@ -172,12 +178,10 @@ def layer_scale(
     features: Float[np.ndarray, "prompt layer d_model"],
 ) -> Float64[np.ndarray, " layer"]:
     """Median over prompts of the norm of the pooled vector, per layer."""
-    norms = (
-        np.sqrt(np.einsum("pd,pd->p", exact, exact))
-        for layer in range(features.shape[1])
-        for exact in [features[:, layer].astype(np.float64)]
+    exact = Centred(features=features, offset=np.zeros((0, *features.shape[1:])))
+    return np.array(
+        [np.median(np.sqrt(squares_of(exact, layer))) for layer in range(features.shape[1])]
     )
-    return np.array([np.median(each) for each in norms])
 
 
 def participation_ratio(

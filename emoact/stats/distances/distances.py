@@ -22,17 +22,19 @@ from emoact.stats.design import Design
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.emotion import BAND_DRAWS, EmotionFigures
-from emoact.stats.directions.separation import largest_square
 from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
 from emoact.stats.products import (
+    BLOCK_NUMBERS,
     ClassProducts,
     SharedVectors,
     Vectors,
+    blocks,
     compact,
     contrast_product,
+    largest_square,
 )
 from emoact.stats.settings import AnalysisSettings
 
@@ -226,19 +228,27 @@ def cosine_null(
         return blank[0], blank[1:]
     sizes = [(groups[0] == group).sum() for group in range(3)]
     used = groups[0] != OUTSIDE
-    drawn = groups[:, used]
     cosines = np.empty((len(groups), vectors.shape[1]))
     kind, least = (np.float32, 1e-10) if used.sum() > _MANY_PROMPTS else (np.float64, 1e-13)
+    rows = np.flatnonzero(used)
+    at_once = max(1, min(_CHUNK, BLOCK_NUMBERS // max(len(rows), 1)))
     for layer in range(vectors.shape[1]):
-        rows = compact(vectors[used, layer], 2 * len(groups)).astype(kind, copy=False)
-        whole, floor = rows.sum(axis=0), least * largest_square(rows)
-        for start in range(0, len(groups), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            first, second = ((drawn[part] == group).astype(kind) @ rows for group in (0, 1))
-            base = (whole - first - second) / sizes[2]
-            cosines[part, layer] = row_cosines(
-                first / sizes[0] - base, second / sizes[1] - base, floor=floor
+        floor, sums = least * largest_square(vectors, layer, rows), []
+        for _, exact in blocks(vectors, layer, rows):
+            own = compact(exact, 2 * len(groups)).astype(kind, copy=False)
+            first, second = (
+                np.concatenate(
+                    [
+                        (groups[start : start + at_once, rows] == group).astype(kind) @ own
+                        for start in range(0, len(groups), at_once)
+                    ]
+                )
+                for group in (0, 1)
             )
+            base = (own.sum(axis=0) - first - second) / sizes[2]
+            sums.append((first / sizes[0] - base, second / sizes[1] - base))
+        here, there = (np.concatenate(side, axis=1) for side in zip(*sums, strict=True))
+        cosines[:, layer] = row_cosines(here, there, floor=floor)
     return cosines.mean(axis=0), np.quantile(cosines, (0.025, 0.975), axis=0)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,9 @@ from jaxtyping import Float, Float64
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.across.shared import sampled_rows
-from emoact.stats.directions.directions import principal_axes
+from emoact.stats.directions.directions import principal_axes_of
 from emoact.stats.features import ModelFeatures
-from emoact.stats.products import centre
+from emoact.stats.products import about_mean, centre
 
 MAX_POINTS = 2000
 """Most prompts whose coordinates are kept; the axes are those of all."""
@@ -38,7 +37,10 @@ class Projection:
 
 
 def project_fixed(
-    features: Float[np.ndarray, "prompt layer d_model"], n_axes: int = 3
+    features: Float[np.ndarray, "prompt layer d_model"],
+    n_axes: int = 3,
+    *,
+    kept: Sequence[int] | None = None,
 ) -> Projection:
     """Every layer on the principal axes of all layers together.
 
@@ -47,52 +49,60 @@ def project_fixed(
     distances are shares of the layer's own spread.
     """
     n_prompts, n_layers, d_model = features.shape
-    layers = range(n_layers)
+    layers = [features[:, layer] for layer in range(n_layers)]
+    squares = [sum(np.vdot(rows, rows) for _, rows in about_mean(each)) for each in layers]
+    spreads = [np.sqrt(square / n_prompts) or 1.0 for square in squares]
     if n_layers * n_prompts > d_model:
         covariance = np.zeros((d_model, d_model))
-        for layer in layers:
-            scaled = _scaled(features[:, layer])
-            covariance += scaled.T @ scaled
+        for layer, spread in zip(layers, spreads, strict=True):
+            covariance += sum(rows.T @ rows for _, rows in about_mean(layer)) / spread**2
         axes = np.linalg.eigh(covariance)[1][:, ::-1].T[:n_axes]
     else:
-        flat = np.concatenate([_scaled(features[:, layer]) for layer in layers])
-        axes = np.linalg.svd(flat, full_matrices=False)[2][:n_axes]
-    axes = _signed(axes)
-    coordinates, totals = np.empty((n_layers, n_prompts, len(axes))), np.empty(n_layers)
-    for layer in layers:
-        scaled = _scaled(features[:, layer])
-        coordinates[layer] = scaled @ axes.T
-        totals[layer] = np.vdot(scaled, scaled)
-    return Projection(
-        coordinates=coordinates, explained=_shares(coordinates, totals), fixed_basis=True
-    )
-
-
-def _scaled(features: Float[np.ndarray, "prompt d_model"]) -> Float64[np.ndarray, "prompt d_model"]:
-    """The vectors about their mean, with a mean square of 1 where they vary."""
-    centred = centre(features)
-    spread = np.sqrt(np.vdot(centred, centred) / len(centred))
-    if spread > 0:
-        centred /= spread
-    return centred
+        flat = [centre(layer) / spread for layer, spread in zip(layers, spreads, strict=True)]
+        axes = np.linalg.svd(np.concatenate(flat), full_matrices=False)[2][:n_axes]
+    scaled = [_signed(axes) / spread for spread in spreads]
+    return _projection(layers, scaled, spreads, kept=kept, fixed_basis=True)
 
 
 def project_per_layer(
-    features: Float[np.ndarray, "prompt layer d_model"], n_axes: int = 3
+    features: Float[np.ndarray, "prompt layer d_model"],
+    n_axes: int = 3,
+    *,
+    kept: Sequence[int] | None = None,
 ) -> Projection:
     """Every layer on its own principal axes, in the model's own units."""
     n_prompts, n_layers, d_model = features.shape
     n_axes = min(n_axes, n_prompts, d_model)
-    coordinates = np.empty((n_layers, n_prompts, n_axes))
-    total = np.empty(n_layers)
-    for layer in range(n_layers):
-        centred = centre(features[:, layer])
-        axes = principal_axes(centred, n_axes)[0][:n_axes]
-        coordinates[layer] = centred @ _signed(axes).T
-        total[layer] = np.vdot(centred, centred)
-    return Projection(
-        coordinates=coordinates, explained=_shares(coordinates, total), fixed_basis=False
+    layers = [features[:, layer] for layer in range(n_layers)]
+    axes = [_signed(principal_axes_of(each, n_axes)[0][:n_axes]) for each in layers]
+    return _projection(layers, axes, [1.0] * n_layers, kept=kept, fixed_basis=False)
+
+
+def _projection(
+    layers: Sequence[Float[np.ndarray, "prompt d_model"]],
+    axes: Sequence[Float64[np.ndarray, "axis d_model"]],
+    spreads: Sequence[float],
+    *,
+    kept: Sequence[int] | None,
+    fixed_basis: bool,
+) -> Projection:
+    """Coordinates of the prompts that are kept, and the shares of all of them."""
+    n_prompts, n_axes = len(layers[0]), len(axes[0])
+    chosen = np.arange(n_prompts) if kept is None else np.asarray(kept)
+    coordinates, held = (
+        np.empty((len(layers), len(chosen), n_axes)),
+        np.zeros((len(layers), n_axes)),
     )
+    totals = np.zeros(len(layers))
+    for number, (layer, own, spread) in enumerate(zip(layers, axes, spreads, strict=True)):
+        for at, rows in about_mean(layer):
+            found = rows @ own.T
+            held[number] += (found**2).sum(axis=0)
+            totals[number] += np.vdot(rows, rows) / spread**2
+            here = (chosen >= at.start) & (chosen < at.stop)
+            coordinates[number, here] = found[chosen[here] - at.start]
+    explained = held / np.where(totals > 0, totals, np.nan)[:, None]
+    return Projection(coordinates=coordinates, explained=explained, fixed_basis=fixed_basis)
 
 
 def _signed(axes: Float64[np.ndarray, "axis d_model"]) -> Float64[np.ndarray, "axis d_model"]:
@@ -101,20 +111,13 @@ def _signed(axes: Float64[np.ndarray, "axis d_model"]) -> Float64[np.ndarray, "a
     return np.asarray(axes * np.where(largest < 0, -1.0, 1.0))
 
 
-def _shares(
-    coordinates: Float64[np.ndarray, "layer prompt axis"], total: Float64[np.ndarray, " layer"]
-) -> Float64[np.ndarray, "layer axis"]:
-    held = (coordinates**2).sum(axis=1)
-    return np.asarray(held / np.where(total > 0, total, np.nan)[:, None])
-
-
 def projection_cells(model: ModelFeatures, site: SiteName) -> Iterator[Cell]:
     """Cells of the tables `points` and `axes`, on one basis for all layers and layer by layer."""
     kept = sampled_rows(model.design, most=MAX_POINTS)
     every = model.keys
     keys = [every[row] for row in kept]
-    for whole in (project_fixed(model.sites[site]), project_per_layer(model.sites[site])):
-        projection = dataclasses.replace(whole, coordinates=whole.coordinates[:, kept])
+    for project in (project_fixed, project_per_layer):
+        projection = project(model.sites[site], kept=kept)
         n_layers, n_prompts, n_axes = projection.coordinates.shape
         place = {
             "model": model.model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 from emoact.stats.null.relabelling import Labellings
-from emoact.stats.products import Vectors, compact, scenario_sums, without_scenarios
+from emoact.stats.products import Vectors, blocks, compact, scenario_sums, without_scenarios
 
 _CHUNK = 256
 """Most relabellings whose sums are held in memory at once."""
@@ -181,7 +182,7 @@ def permuted_statistics(
         return np.full((len(plan.chosen), len(layers)), np.nan)
     if not plan.is_matched:
         return permuted_strengths(plan, vectors * scale).studentised
-    return np.stack([_mean_t(plan, vectors[plan.used, layer]) for layer in layers], axis=1)
+    return np.stack([_mean_t(plan, vectors, layer) for layer in layers], axis=1)
 
 
 def permuted_strengths(plan: Relabellings, vectors: Vectors) -> PermutedStrengths:
@@ -192,7 +193,8 @@ def permuted_strengths(plan: Relabellings, vectors: Vectors) -> PermutedStrength
     n_apart = n_all - n_shared
     signs = np.array([[1.0], [-2.0], [1.0]])
     for layer in range(shape[1]):
-        together, shared = _sums(plan, vectors[plan.used, layer])
+        sums = (_sums(plan, own) for _, own in blocks(vectors, layer, plan.used))
+        together, shared = np.sum(list(sums), axis=0)
         # Without a pair the sum is rounding error and no zero.
         parts = np.divide(
             together - shared, n_apart, out=np.full(n_all.shape, np.nan), where=n_apart > 0.5
@@ -261,20 +263,36 @@ def max_statistic_test(statistics: Float[np.ndarray, "draw layer"]) -> Permutati
     )
 
 
-def _mean_t(
-    plan: Relabellings, vectors: Float64[np.ndarray, "used d_model"]
-) -> Float64[np.ndarray, " draw"]:
+def _mean_t(plan: Relabellings, vectors: Vectors, layer: int) -> Float64[np.ndarray, " draw"]:
     n = len(np.unique(plan.scenario_of[plan.mixed]))
     if n < 2:
         return np.full(len(plan.chosen), np.nan)
-    inside = without_scenarios(plan.scenario_of, vectors)
-    within = np.einsum("pd,pd->d", inside[plan.mixed], inside[plan.mixed])
+    every = functools.partial(blocks, vectors, layer, plan.used)
+    within = np.concatenate([_within(plan, own) for _, own in every()])
     alive = within > 1e-12 * within.max(initial=0.0)
     statistics = np.zeros(len(plan.chosen))
     if not alive.any():
         return statistics
+    for at, own in every():
+        statistics += _sum_of_t(plan, without_scenarios(plan.scenario_of, own)[:, alive[at]], n)
+    return np.asarray(statistics / alive.sum() * (n - 1))
+
+
+def _within(
+    plan: Relabellings, vectors: Float64[np.ndarray, "used dimension"]
+) -> Float64[np.ndarray, " dimension"]:
+    """Squares of each dimension about the means of scenarios that hold both sides."""
+    inside = without_scenarios(plan.scenario_of, vectors)[plan.mixed]
+    return np.asarray(np.einsum("pd,pd->d", inside, inside))
+
+
+def _sum_of_t(
+    plan: Relabellings, exact: Float64[np.ndarray, "used dimension"], n: int
+) -> Float64[np.ndarray, " draw"]:
+    """Sum over dimensions of the squared t of `n` scenarios over n - 1, under each relabelling."""
+    statistics = np.zeros(len(plan.chosen))
     kind = np.float32 if n > _MANY_SCENARIOS else np.float64
-    inside = inside[:, alive].astype(kind)
+    inside = exact.astype(kind, copy=False)
     pairs = inside[plan.first] - inside[plan.second]
     of_pairs = np.einsum("pd,pd->d", pairs, pairs)
     rest = plan.alone[plan.mixed[plan.alone]]
@@ -296,7 +314,7 @@ def _mean_t(
         np.maximum(residual, _LEAST_RESIDUAL * squares, out=residual)
         # Where nothing is left, nothing is explained either.
         ratio = np.divide(explained, residual, out=explained, where=residual > 0)
-        statistics[part] = ratio.mean(axis=1, dtype=np.float64) * (n - 1)
+        statistics[part] = ratio.sum(axis=1, dtype=np.float64)
     return statistics
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import percentile_interval, share_interval
+from emoact.stats.products import BLOCK_NUMBERS
 
 Verdict = Literal["beyond_words", "words_suffice", "inconclusive", "no_separation", "undecided"]
 """`beyond_words`: better than the text baseline and both controls. `words_suffice`: words come
@@ -66,26 +67,27 @@ def measure_accuracies(
     from scipy.sparse import csr_matrix
 
     decided = np.isfinite(correct)
-    right = np.where(decided, correct, 0.0)
     n, prompts = design.n_prompts, np.arange(design.n_prompts)
     scenarios = csr_matrix(
         (np.ones(n), (design.scenario_of, prompts)), shape=(design.n_scenarios, n)
     )
 
-    def drawn(values: Float64[np.ndarray, "row prompt"]) -> Float64[np.ndarray, "drawn row"]:
+    at_once = max(1, min(_DRAWS_AT_ONCE, BLOCK_NUMBERS // design.n_scenarios))
+
+    def drawn(values: Iterable[Float64[np.ndarray, " prompt"]]) -> Float64[np.ndarray, "drawn row"]:
         """Sums over the prompts, in the data and in every draw of scenarios."""
-        own = scenarios @ values.T
-        chunks = (draws[at : at + _DRAWS_AT_ONCE] for at in range(0, len(draws), _DRAWS_AT_ONCE))
+        own = np.stack([scenarios @ row for row in values], axis=1)
+        chunks = (draws[at : at + at_once] for at in range(0, len(draws), at_once))
         return np.vstack([own.sum(axis=0), *(chunk.astype(np.float64) @ own for chunk in chunks)])
 
     sums, counts = [], []
     for members in (is_emotion, ~is_emotion):
-        sums.append(drawn(right * members))
-        counts.append(drawn((decided * members).astype(np.float64)))
+        sums.append(drawn(np.where(np.isfinite(row) & members, row, 0.0) for row in correct))
+        counts.append(drawn((row & members).astype(np.float64) for row in decided))
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
-    n_scenarios = ((scenarios @ decided.T) > 0).sum(axis=0)
+    n_scenarios = np.array([np.count_nonzero(scenarios @ row) for row in decided])
     return Accuracies(
         accuracy=plain[0],
         accuracy_interval=share_interval(percentile_interval(plain[1:]), n_scenarios),

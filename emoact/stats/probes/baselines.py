@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from emoact.stats.probes.logistic import kernel_decisions, logistic_decisions
+from emoact.stats.probes.logistic import class_weights, kernel_decisions, logistic_decisions
 from emoact.stats.probes.probes import MANY_PROMPTS, Split, standardised
 
 if TYPE_CHECKING:
@@ -78,35 +78,34 @@ class TextClassifiers:
             return np.full(int(test.sum()), float(labels.sum() - (~labels).sum()))
         if kind in ("length", "punctuation"):
             dense = self._lengths if kind == "length" else self._punctuation
-            here, there = standardised(dense[train], dense[test])
+            here, there = standardised(dense, (train, test))
             return logistic_decisions(here, labels, there)
-        counts = self._characters if kind == "char_tfidf" else self._words
+        blocks, weighted = self._counts(kind), kind != "bag_of_words"
+        if train.sum() > MANY_PROMPTS:
+            scale = np.ones(blocks[0].shape[1]) if weighted else self._single.astype(np.float64)
+            return _many_decisions(blocks, labels, train, test, scale=scale, weighted=weighted)
+        counts = _joined(blocks)
         return _sparse_decisions(
-            counts[:, self._single] if kind == "bag_of_words" else counts,
-            labels,
-            train,
-            test,
-            weighted=kind != "bag_of_words",
+            counts if weighted else counts[:, self._single], labels, train, test, weighted=weighted
         )
 
     @cached_property
     def _punctuation(self) -> Float64[np.ndarray, "prompt feature"]:
         return punctuation_features(self._texts)
 
-    @cached_property
-    def _words(self) -> csr_matrix:
-        return self._counted_words[0]
+    def _counts(self, kind: BaselineKind) -> Sequence[csr_matrix]:
+        return self._characters if kind == "char_tfidf" else self._counted_words[0]
 
     @cached_property
     def _single(self) -> Bool[np.ndarray, " feature"]:
         return np.array([" " not in name for name in self._counted_words[1]], dtype=bool)
 
     @cached_property
-    def _counted_words(self) -> tuple[csr_matrix, Sequence[str]]:
+    def _counted_words(self) -> tuple[Sequence[csr_matrix], Sequence[str]]:
         return _counted(self._texts, token_pattern=_WORDS, ngram_range=(1, 2))
 
     @cached_property
-    def _characters(self) -> csr_matrix:
+    def _characters(self) -> Sequence[csr_matrix]:
         return _counted(self._texts, analyzer="char_wb", ngram_range=(2, 4))[0]
 
 
@@ -128,21 +127,34 @@ def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt fe
     )
 
 
-def _counted(texts: Sequence[str], **options: Any) -> tuple[csr_matrix, Sequence[str]]:
-    from scipy.sparse import csr_matrix, vstack
+def _counted(texts: Sequence[str], **options: Any) -> tuple[Sequence[csr_matrix], Sequence[str]]:
+    """Counts of each word in each text, in blocks of `_TEXTS` texts, and the words."""
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
     analysed = CountVectorizer(**options).build_analyzer()
     names = sorted({word for text in texts for word in analysed(text)})
     if not names:
-        return csr_matrix((len(texts), 1)), ["word"]
+        empty = (csr_matrix((min(_TEXTS, len(texts) - at), 1)) for at in _starts(len(texts)))
+        return list(empty), ["word"]
     counter = CountVectorizer(vocabulary=names, dtype=np.int32, **options)
     # What scikit-learn holds while it counts is several times what is left.
-    blocks = [counter.transform(texts[at : at + _TEXTS]) for at in range(0, len(texts), _TEXTS)]
-    for each in blocks:
+    blocks = []
+    for at in _starts(len(texts)):
+        blocks.append(counter.transform(texts[at : at + _TEXTS]))
         # A byte for each count where they are that small.
-        each.data = each.data.astype(np.min_scalar_type(each.data.max(initial=0)))
-    return vstack(blocks, format="csr"), names
+        blocks[-1].data = blocks[-1].data.astype(np.min_scalar_type(blocks[-1].data.max(initial=0)))
+    return blocks, names
+
+
+def _starts(n_texts: int) -> range:
+    return range(0, n_texts, _TEXTS)
+
+
+def _joined(blocks: Sequence[csr_matrix]) -> csr_matrix:
+    from scipy.sparse import vstack
+
+    return vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
 
 def _sparse_decisions(
@@ -154,27 +166,74 @@ def _sparse_decisions(
     weighted: bool,
 ) -> Float64[np.ndarray, " test"]:
     """Logistic decisions on counts, or on their TF-IDF, of the words of the training texts."""
-    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfTransformer
-    from sklearn.linear_model import LogisticRegression
 
-    own = counts[train]
-    seen = np.zeros(counts.shape[1], dtype=bool)
-    seen[own.indices] = True
+    seen = np.bincount(counts[train].indices, minlength=counts.shape[1]) > 0
     if not seen.any():
         return np.zeros(int(test.sum()))
-    # New numbers for the columns in place of a choice of them: of very many texts copies are large.
-    number = np.cumsum(seen, dtype=own.indices.dtype) - 1
-    shape = (own.shape[0], int(seen.sum()))
-    here = csr_matrix((own.data.astype(np.float64), number[own.indices], own.indptr), shape=shape)
-    del own
-    there = counts[test][:, seen].astype(np.float64)
+    here, there = (counts[side][:, seen].astype(np.float64) for side in (train, test))
     if weighted:
         transformer = TfidfTransformer(sublinear_tf=True).fit(here)
         here, there = (transformer.transform(part, copy=False) for part in (here, there))
+    products, with_test = (here @ here.T).toarray(), (there @ here.T).toarray()
     penalty_c = _TFIDF_C if weighted else 1.0
-    if len(labels) <= MANY_PROMPTS:
-        products, with_test = (here @ here.T).toarray(), (there @ here.T).toarray()
-        return kernel_decisions(products, labels, with_test, penalty_c=penalty_c)
-    fitted = LogisticRegression(C=penalty_c, class_weight="balanced", tol=1e-3, max_iter=500)
-    return np.asarray(fitted.fit(here, labels).decision_function(there))
+    return kernel_decisions(products, labels, with_test, penalty_c=penalty_c)
+
+
+def _many_decisions(
+    counts: Sequence[csr_matrix],
+    labels: Bool[np.ndarray, " train"],
+    train: Bool[np.ndarray, " prompt"],
+    test: Bool[np.ndarray, " prompt"],
+    *,
+    scale: Float64[np.ndarray, " word"],
+    weighted: bool,
+) -> Float64[np.ndarray, " test"]:
+    """The same of very many texts, of which no copy is made but a few rows at a time.
+
+    A TF-IDF is the count's logarithm times a factor of its column and one of its row. A word that
+    no training text has gets the weight 0.
+    """
+    from scipy.optimize import minimize
+    from scipy.sparse import csr_matrix
+
+    def rows() -> Iterator[tuple[slice, csr_matrix]]:
+        for at, own in zip(_starts(len(train)), counts, strict=True):
+            data = own.data.astype(np.float64)
+            data = 1 + np.log(data) if weighted else data
+            yield slice(at, at + _TEXTS), csr_matrix((data, own.indices, own.indptr), own.shape)
+
+    lengths = np.ones(len(train))
+    if weighted:
+        n_train, held = int(train.sum()), np.zeros(len(scale))
+        for at, own in rows():
+            held += np.bincount(own[train[at]].indices, minlength=len(held))
+        scale = np.where(held > 0, np.log((1 + n_train) / (1 + held)) + 1, 0.0)
+        for at, own in rows():
+            lengths[at] = np.sqrt(own.power(2) @ scale**2)
+        lengths[lengths == 0] = 1
+
+    def values_of(moved: Float64[np.ndarray, " parameter"]) -> Float64[np.ndarray, " prompt"]:
+        along = scale * moved[:-1]
+        values = np.concatenate([own @ along for _, own in rows()])
+        return np.asarray(values / lengths + moved[-1])
+
+    sign, weight = np.zeros(len(train)), np.zeros(len(train))
+    sign[train] = np.where(labels, 1.0, -1.0)
+    weight[train] = class_weights(labels) / len(labels)
+    penalty = 1 / (_TFIDF_C if weighted else 1.0) / len(labels)
+
+    def loss(
+        moved: Float64[np.ndarray, " parameter"],
+    ) -> tuple[float, Float64[np.ndarray, " parameter"]]:
+        values = sign * values_of(moved)
+        pull = -weight * sign / (1 + np.exp(np.clip(values, -500, 500)))
+        slope = sum(own.T @ (pull / lengths)[at] for at, own in rows()) * scale
+        gradient = np.append(slope + penalty * moved[:-1], pull.sum())
+        square = penalty * float(moved[:-1] @ moved[:-1]) / 2
+        return float(weight @ np.logaddexp(0, -values)) + square, gradient
+
+    start = np.zeros(len(scale) + 1)
+    options = {"maxiter": 500, "gtol": 1e-3, "ftol": 1e-11}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+    return np.asarray(values_of(found)[test])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from emoact.stats.products import BLOCK_NUMBERS
+
 _FEW = 100
 
 
@@ -29,21 +31,29 @@ def lda_decisions(
     covariance = np.zeros((train.shape[1],) * 2) if many else None
     means = []
     for members in (is_emotion, ~is_emotion):
-        chosen = exact[members]
-        mean = chosen.mean(axis=0)
-        centred = chosen - mean
-        sd = centred.std(axis=0, dtype=np.float64)
-        scale = np.where(sd > 0, sd, 1.0)
-        standard = centred / scale.astype(exact.dtype)
-        products = (standard.T @ standard if many else standard @ standard.T).astype(np.float64)
-        shrinkage, target = _ledoit_wolf(
-            products, (standard**2).sum(axis=1, dtype=np.float64), train.shape[1]
+        places = np.flatnonzero(members)
+        n_at_once = max(1, BLOCK_NUMBERS // train.shape[1]) if many else len(places)
+        chunks = [places[at : at + n_at_once] for at in range(0, len(places), n_at_once)]
+        mean = sum(exact[own].sum(axis=0, dtype=np.float64) for own in chunks) / len(places)
+        mean = mean.astype(exact.dtype)
+        sd = np.sqrt(
+            sum(((exact[own] - mean) ** 2).sum(axis=0, dtype=np.float64) for own in chunks)
+            / len(places)
         )
+        scale = np.where(sd > 0, sd, 1.0)
+        summed = np.zeros((train.shape[1] if many else len(places),) * 2, dtype=exact.dtype)
+        squares = []
+        for own in chunks:
+            standard = (exact[own] - mean) / scale.astype(exact.dtype)
+            summed += standard.T @ standard if many else standard @ standard.T
+            squares.append((standard**2).sum(axis=1, dtype=np.float64))
+        products = summed.astype(np.float64)
+        shrinkage, target = _ledoit_wolf(products, np.concatenate(squares), train.shape[1])
         diagonal += shrinkage * target * scale**2 / 2
         if covariance is None:
-            rows.append(centred * np.sqrt((1 - shrinkage) / 2 / len(chosen)))
+            rows.append((exact[places] - mean) * np.sqrt((1 - shrinkage) / 2 / len(places)))
         else:
-            covariance += (1 - shrinkage) / 2 / len(chosen) * products * np.outer(scale, scale)
+            covariance += (1 - shrinkage) / 2 / len(places) * products * np.outer(scale, scale)
         means.append(mean.astype(np.float64))
     difference = means[0] - means[1]
     if covariance is None:

@@ -85,7 +85,7 @@ def kernel_decisions(
         penalty_c: Inverse strength of the penalty.
     """
     kernel = np.asarray(products, dtype=np.float64)
-    target, weight = is_emotion.astype(np.float64), penalty_c * _class_weights(is_emotion)
+    target, weight = is_emotion.astype(np.float64), penalty_c * class_weights(is_emotion)
     coefficients, intercept, values = np.zeros(len(kernel)), 0.0, _FIRST * (2 * target - 1)
     loss = change = np.inf
     for number in range(_MAX_STEPS):
@@ -159,7 +159,7 @@ def _by_features(
     from scipy.optimize import minimize
 
     sign = np.where(is_emotion, 1.0, -1.0)
-    weight = penalty_c * _class_weights(is_emotion)
+    weight = penalty_c * class_weights(is_emotion)
     mean = train.mean(axis=0)
     centred = train - mean
     # The curvature of a well separated fit is far below its maximum of 1/4.
@@ -191,7 +191,7 @@ def _by_features(
     return np.asarray((test - mean) @ weights_of(found) + found[-1] / unit, dtype=np.float64)
 
 
-def _class_weights(is_emotion: Bool[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
+def class_weights(is_emotion: Bool[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
     """Weights that add to the number of prompts and are equal for both classes."""
     n, positive = len(is_emotion), int(is_emotion.sum())
     return np.where(is_emotion, n / (2 * positive), n / (2 * (n - positive)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -50,14 +50,16 @@ DECIDERS: dict[ProbeKind, Callable[..., Decide]] = {
 
 
 def standardised(
-    train: Float[np.ndarray, "train feature"], test: Float[np.ndarray, "test feature"]
+    values: Float[np.ndarray, "prompt feature"], split: Split
 ) -> tuple[Float[np.ndarray, "train feature"], Float[np.ndarray, "test feature"]]:
-    """Both in units of the training prompts' standard deviations, about their mean."""
+    """Training and tested prompts in standard deviations of the training ones, about their mean."""
     # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
-    single = len(train) > MANY_PROMPTS or train.dtype == np.float32
-    kind = np.float32 if single else np.float64
-    mean = train.mean(axis=0, dtype=np.float64)
-    here, there = (np.subtract(side, mean.astype(kind), dtype=kind) for side in (train, test))
+    single = split[0].sum() > MANY_PROMPTS or values.dtype == np.float32
+    kind: Any = np.float32 if single else np.float64
+    here, there = (values[side].astype(kind) for side in split)
+    mean = here.mean(axis=0, dtype=np.float64).astype(kind)
+    here -= mean
+    there -= mean
     scale = inverse_sd(np.sqrt(np.einsum("pf,pf->f", here, here, dtype=np.float64) / len(here)))
     here *= scale.astype(kind)
     there *= scale.astype(kind)
@@ -102,7 +104,7 @@ def labelled_decisions(
     for train, test in splits:
         both = labellings[:, train].any(axis=1) & ~labellings[:, train].all(axis=1)
         if test.any() and both.any():
-            here, there = standardised(values[train], values[test])
+            here, there = standardised(values, (train, test))
             for number, kind in enumerate(kinds):
                 decide = DECIDERS[kind](here, there)
                 rows = np.flatnonzero(both)

@@ -1,0 +1,60 @@
+"""Room for the pooled vectors of very many prompts, on the disk."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from emoact.errors import EmoactError
+from emoact.stats.features import Room
+
+LEAST_BYTES = 16 << 20
+"""Arrays below this size stay in memory."""
+
+
+class DiskRoom(Room):
+    """Arrays in files without a name, layer after layer, of which memory holds what is in use.
+
+    Args:
+        folder: Where the files are; they vanish with the arrays, or with the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+    def empty(self, shape: tuple[int, ...]) -> Float32[np.ndarray, "prompt layer d"]:
+        """An array to be filled.
+
+        Raises:
+            EmoactError: The disk has no room for it.
+        """
+        n_prompts, n_layers, width = shape
+        n_bytes = 4 * n_prompts * n_layers * width
+        if n_bytes < LEAST_BYTES:
+            return super().empty(shape)
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                # A page for which there is no room later would end the process.
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+                mapped = mmap.mmap(file.fileno(), n_bytes)
+        except OSError as error:
+            raise EmoactError(
+                f"{self._folder} has no room for {n_bytes:,} bytes of pooled vectors: "
+                f"{error.strerror}",
+                remedy="Make room there, or analyse fewer prompts or one site.",
+            ) from error
+        self._maps.add(mapped)
+        flat = np.frombuffer(mapped, dtype=np.float32)
+        return flat.reshape(n_layers, n_prompts, width).transpose(1, 0, 2)
+
+    def rest(self) -> None:
+        """Take all files out of the memory of this process; what is read again comes back."""
+        for mapped in list(self._maps):
+            mapped.madvise(mmap.MADV_DONTNEED)
