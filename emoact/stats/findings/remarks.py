@@ -165,9 +165,9 @@ def _on_emotion(figures: EmotionFigures) -> Iterator[Finding]:
         yield _warning(
             "cannot_be_significant",
             where,
-            "with so few scenarios or relabellings, and as many emotions and models, no data can "
-            f"have a p_holm below {significant(min(judged.significance.least, 1.0), 2)}: that an "
-            "emotion is not shown to differ says nothing",
+            "with so few scenarios or relabellings, beside the other emotions and models, no data "
+            f"can have a p_holm below {significant(min(judged.significance.least, 1.0), 2)}: that "
+            "the emotion is not shown to differ says nothing",
         )
     contrast = figures.contrast
     sizes = figures.n_prompts(contrast.emotion), figures.n_prompts(*contrast.reference)

@@ -25,8 +25,8 @@ class Significance:
         p_holm: The emotion anywhere: Holm-adjusted p-value of the whole.
         p_strong: This layer of this emotion: p-value of every column, adjusted for all columns of
             all families.
-        least: Smallest p_holm that any data could have without other significant families: few
-            scenarios have few relabellings, of which some give the same classes again.
+        least: Smallest p_holm that other data of this family could have beside the other families:
+            few scenarios have few relabellings, of which some give the same classes again.
     """
 
     test: PermutationTest
@@ -78,7 +78,8 @@ def judge_families(
     """
     joined = [np.concatenate(list(family.values()), axis=1) for family in families]
     tests = [max_statistic_test(statistics) for statistics in joined]
-    adjusted = adjust(np.array([test.p_family for test in tests]))
+    p_families = np.array([test.p_family for test in tests])
+    adjusted = adjust(p_families)
     found = []
     for family, statistics, test, p_holm in zip(families, joined, tests, adjusted, strict=True):
         columns, start = {}, 0
@@ -90,7 +91,8 @@ def judge_families(
                 test=test,
                 columns=columns,
                 p_holm=float(p_holm),
-                least=_least_p(statistics) * len(families),
+                least=(least := _least_p(statistics))
+                * (p_families.size - int((2 * p_families < least).sum())),
                 p_strong=np.minimum(test.p_max * len(families), 1.0),
             )
         )
